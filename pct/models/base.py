@@ -20,23 +20,39 @@ class Encoding(NamedTuple):
     representation: Tensor
 
 
-class TextModel(nn.Module, ABC):
-    """A classifier of token sequences that can be differentiated at its word embeddings."""
+class Features(NamedTuple):
+    """pooled: (batch, features), what the dense layer reads. representation: (batch, width), r(X) of Eq. 6."""
 
-    #: least number of positions that `encode` wants; shorter batches are padded to it
-    shortest: int = 1
+    pooled: Tensor
+    representation: Tensor
+
+
+class TextModel(nn.Module, ABC):
+    """A classifier of token sequences that can be differentiated at its word embeddings.
+
+    The last layer stands apart, so that one pass through the body gives the logits with dropout (for the loss) and
+    those without (for the saliency).
+    """
+
+    dropout: nn.Dropout
+    dense: nn.Linear
 
     @abstractmethod
     def embed(self, ids: Tensor) -> Tensor:
         """Token ids (batch, length) -> the word embeddings e(x) (batch, length, width)."""
 
     @abstractmethod
-    def encode(self, embeddings: Tensor, mask: Tensor) -> Encoding:
-        """Embeddings (batch, length, width) and mask (batch, length), true at real tokens -> `Encoding`."""
+    def features(self, embeddings: Tensor, mask: Tensor) -> Features:
+        """Embeddings (batch, length, width) and mask (batch, length), true at real tokens -> `Features`."""
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
         """What `build_model` needs, beside the weights, to make this model again (JSON types)."""
+
+    def encode(self, embeddings: Tensor, mask: Tensor) -> Encoding:
+        """Embeddings (batch, length, width) and mask (batch, length), true at real tokens -> `Encoding`."""
+        pooled, representation = self.features(embeddings, mask)
+        return Encoding(self.dense(self.dropout(pooled)), representation)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Encoding:
         """Token ids and mask, both (batch, length) -> `Encoding`."""
@@ -50,21 +66,12 @@ class TextModel(nn.Module, ABC):
 
 @contextmanager
 def without_dropout(model: nn.Module) -> Iterator[None]:
-    """Dropout off, everything else as it is.
-
-    Not `model.eval()`: cuDNN's LSTM has no backward in eval mode. A plain attribute is set on each module that has one.
-    """
-    switched: list[tuple[nn.Module, str, Any]] = []
-    for module in model.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):
-            switched.append((module, "training", module.training))
-            module.training = False
-        elif module.training and any(n in vars(module) for n in ("dropout", "dropout_prob", "attention_dropout")):
-            # transformers hands a functional dropout `self.training`
-            switched.append((module, "training", True))
-            module.training = isinstance(module, nn.RNNBase)
+    """Every dropout off, recurrent layers left in training mode: cuDNN's LSTM has no backward in eval mode."""
+    before = [(module, module.training) for module in model.modules()]
+    for module, _ in before:
+        module.training = isinstance(module, nn.RNNBase)
     try:
         yield
     finally:
-        for module, name, value in switched:
-            setattr(module, name, value)
+        for module, training in before:
+            module.training = training

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from pct.models.base import Encoding, TextModel
+from pct.models.base import Features, TextModel
 
 
 class LSTM(TextModel):
@@ -35,13 +35,13 @@ class LSTM(TextModel):
         embedded: Tensor = self.embedding(ids)
         return embedded
 
-    def encode(self, embeddings: Tensor, mask: Tensor) -> Encoding:
-        """See `TextModel.encode`. Packed, so padding costs nothing and the backward direction starts at the last word."""
+    def features(self, embeddings: Tensor, mask: Tensor) -> Features:
+        """See `TextModel.features`. Packed, so padding costs nothing and the backward direction starts at the last word."""
         lengths = mask.sum(1)
         packed = pack_padded_sequence(embeddings, lengths.cpu(), batch_first=True, enforce_sorted=False)
         states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=mask.shape[1])
         representation = states.sum(1) / lengths[:, None].to(states.dtype)  # states are zero at padding
-        return Encoding(self.dense(self.dropout(representation)), representation)
+        return Features(representation, representation)
 
     def config(self) -> dict[str, Any]:
         """See `TextModel.config`."""

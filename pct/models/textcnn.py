@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pct.models.base import Encoding, TextModel
+from pct.models.base import Features, TextModel
 
 
 class TextCNN(TextModel):
@@ -46,8 +46,8 @@ class TextCNN(TextModel):
         embedded: Tensor = self.embedding(ids)
         return embedded
 
-    def encode(self, embeddings: Tensor, mask: Tensor) -> Encoding:
-        """See `TextModel.encode`. r(X): the mean over words of the convolutions' features, windows side by side."""
+    def features(self, embeddings: Tensor, mask: Tensor) -> Features:
+        """See `TextModel.features`. r(X): the mean over words of the convolutions' features, windows side by side."""
         length = mask.shape[1]
         inside = mask.to(embeddings.dtype)
         lengths = inside.sum(1, keepdim=True)
@@ -62,8 +62,7 @@ class TextCNN(TextModel):
             features = features * touching.to(features.dtype)[:, None]
             pooled.append(features.amax(2))
             averaged.append(features.sum(2) / (lengths + reach).to(features.dtype))
-        logits = self.dense(self.dropout(torch.cat(pooled, 1)))
-        return Encoding(logits, torch.cat(averaged, 1))
+        return Features(torch.cat(pooled, 1), torch.cat(averaged, 1))
 
     def config(self) -> dict[str, Any]:
         """See `TextModel.config`."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from pct.models.base import Encoding, TextModel
+from pct.models.base import Features, TextModel
 
 
 class Transformer(TextModel):
@@ -25,16 +24,16 @@ class Transformer(TextModel):
         nn.init.zeros_(self.dense.bias)
 
     def embed(self, ids: Tensor) -> Tensor:
-        """See `TextModel.embed`: the word embeddings only; positions are added inside `encode`."""
-        table: Any = self.encoder.get_input_embeddings  # type: ignore[assignment]
-        embedded: Tensor = table()(ids)
+        """See `TextModel.embed`: the word embeddings only; positions are added inside `features`."""
+        encoder: Any = self.encoder
+        embedded: Tensor = encoder.get_input_embeddings()(ids)
         return embedded
 
-    def encode(self, embeddings: Tensor, mask: Tensor) -> Encoding:
-        """See `TextModel.encode`."""
+    def features(self, embeddings: Tensor, mask: Tensor) -> Features:
+        """See `TextModel.features`."""
         states = self.encoder(inputs_embeds=embeddings, attention_mask=mask.to(torch.long)).last_hidden_state
         representation = states[:, 0]
-        return Encoding(self.dense(self.dropout(representation)), representation)
+        return Features(representation, representation)
 
     def config(self) -> dict[str, Any]:
         """See `TextModel.config`: the encoder's own configuration whole, so that no hub is asked at loading."""

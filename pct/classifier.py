@@ -1,0 +1,146 @@
+"""A trained model with its words, classes and settings: save, load, predict, saliency."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from pct.models import TextModel, build_model
+from pct.predictor import Floats, TextInterface
+from pct.saliency import saliency
+from pct.settings import Settings
+from pct.words import Ints, SubWords, Tokens, Vocabulary, Words
+
+FORMAT = 1
+WEIGHTS, CONFIG = "model.safetensors", "classifier.json"
+
+
+class Classifier(TextInterface):
+    """A text classifier that can say which words it looked at. A `Predictor`, by torch."""
+
+    def __init__(self, model: TextModel, words: Words, classes: Sequence[str], settings: Settings) -> None:
+        self.model = model.eval()
+        self.words = words
+        self.classes = list(classes)
+        self.settings = settings
+
+    def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
+        """See `Predictor.tokens`."""
+        return self.words.encode(texts, self.settings.max_length)
+
+    def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
+        """See `Predictor.forward`."""
+        device = self.model.device
+        with torch.inference_mode(), self._precision():
+            logits = self.model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)).logits
+            return np.asarray(logits.float().softmax(-1).cpu().numpy())
+
+    def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
+        """See `Predictor.explain_rows`."""
+        device, s = self.model.device, self.settings
+        chosen = None if classes is None else torch.from_numpy(classes).to(device)
+        frozen = [p for p in self.model.parameters() if p.requires_grad]
+        for p in frozen:  # no gradient is wanted at the weights, and some backwards would make one regardless
+            p.requires_grad_(False)
+        try:
+            with self._precision():
+                logits, scores = saliency(
+                    self.model, torch.from_numpy(ids).to(device), torch.from_numpy(words).to(device), chosen,
+                    s.saliency, s.saliency_of, s.integrated_steps,
+                )  # fmt: skip
+        finally:
+            for p in frozen:
+                p.requires_grad_(True)
+        return logits.float().softmax(-1).cpu().numpy(), scores.cpu().numpy()
+
+    def _precision(self) -> Any:
+        return torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")
+
+    def to(self, device: str) -> Self:
+        """Moves the model; "auto" takes a GPU where there is one. Returns itself."""
+        self.model.to(pick_device(device))
+        return self
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes safetensors, JSON and the tokenizer; the folder appears whole or not at all."""
+        target = Path(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            weights = {k: v.detach().cpu().contiguous().clone() for k, v in self.model.state_dict().items()}
+            save_file(weights, made / WEIGHTS)
+            self.words.save(made)
+            about = {
+                "format": FORMAT, "classes": self.classes, "words": self.words.kind, "model": self.model.config(),
+                "settings": self.settings.to_dict(),
+            }  # fmt: skip
+            (made / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")
+            made.chmod(0o755)
+            if target.exists():
+                shutil.rmtree(target)
+            os.replace(made, target)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+        return target
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "auto") -> Self:
+        """Reads what `save` wrote; nothing is unpickled.
+
+        Raises FileNotFoundError for a folder without a classifier, ValueError for one that is damaged.
+        """
+        path = Path(folder)
+        for name in (CONFIG, WEIGHTS):
+            if not (path / name).is_file():
+                raise FileNotFoundError(f"{path} holds no classifier: {name} is missing; give a folder that pct train made")
+        try:
+            about = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+            if about["format"] != FORMAT:
+                raise ValueError(f"format {about['format']} is not the format {FORMAT} that this version reads")
+            settings = Settings.from_dict(about["settings"])
+            words = Vocabulary.load(path) if about["words"] == "vocabulary" else SubWords.load(path)
+            model = build_model(about["model"])
+            model.load_state_dict(load_file(path / WEIGHTS))
+        except (SafetensorError, KeyError, TypeError, OSError, RuntimeError, ValueError) as problem:
+            raise ValueError(f"{path} is damaged and cannot be loaded ({problem}); save the model again") from problem
+        return cls(model.to(pick_device(device)), words, about["classes"], settings)
+
+
+def load(path: str | Path, device: str = "auto") -> Classifier:
+    """A saved classifier: a folder, or with MLflow installed a "runs:/..." or "models:/..." URI.
+
+    Raises FileNotFoundError or ValueError as `Classifier.load`, ImportError for a URI without MLflow.
+    """
+    text = str(path)
+    if text.startswith(("runs:/", "models:/")):
+        try:
+            from mlflow.artifacts import download_artifacts
+        except ImportError:
+            raise ImportError(f"{text} lies in MLflow: pip install 'pct-explain[tracking]'") from None
+        root = Path(download_artifacts(artifact_uri=text))
+        found = sorted(root.rglob(CONFIG))
+        if not found:
+            raise FileNotFoundError(f"{text} holds no classifier: {CONFIG} is missing in what MLflow gave")
+        return Classifier.load(found[0].parent, device)
+    return Classifier.load(path, device)
+
+
+def pick_device(name: str) -> torch.device:
+    """The torch device for "auto", "cpu", "cuda", ... Raises ValueError for one that torch does not know."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device must be auto, cpu or cuda, got {name!r}") from None

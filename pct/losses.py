@@ -1,0 +1,41 @@
+"""The contrastive loss (Eq. 6) and the entropy term (Eq. 8)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def contrastive_loss(representations: Tensor, sets: Tensor, temperature: float) -> Tensor:
+    """Eq. 6: generalised NT-Xent over the 2K sets of a mini-batch.
+
+    representations: (n, d) float. sets: (n,) int, the set of each row. For a row p the loss is
+    -log(sum over its set's other rows of exp(sim / temperature) / the same sum over all other sets' rows), with cosine
+    similarity; the mean is over rows that have a partner in their set and an outsider. The denominator leaves the
+    partners out, so the loss can be negative.
+    Returns a scalar, in float32 or wider; zero where no row has a partner. Raises ValueError for temperature <= 0.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be > 0, got {temperature}")
+    rows = representations if representations.dtype == torch.float64 else representations.float()
+    with torch.autocast(device_type=rows.device.type, enabled=False):
+        unit = F.normalize(rows, dim=-1)
+        similarity = unit @ unit.T / temperature
+        same = sets[:, None] == sets[None]
+        partner = same & ~torch.eye(len(sets), dtype=torch.bool, device=sets.device)
+        anchor = partner.any(1) & ~same.all(1)
+        # a finite floor: rows that are no anchor are dropped below, and must not bring in inf - inf
+        floor = torch.finfo(similarity.dtype).min
+        near = similarity.masked_fill(~partner, floor).logsumexp(1)
+        far = similarity.masked_fill(same, floor).logsumexp(1)
+        losses = torch.where(anchor, far - near, 0.0)
+        return losses.sum() / anchor.sum().clamp(min=1)
+
+
+def mean_entropy(logits: Tensor) -> Tensor:
+    """Eq. 8's H: the mean entropy of the predicted distributions, in nats. logits: (n, classes). Zero where n is 0."""
+    if len(logits) == 0:
+        return logits.sum()
+    log_probabilities = logits.float().log_softmax(-1) if logits.dtype != torch.float64 else logits.log_softmax(-1)
+    return -(log_probabilities.exp() * log_probabilities).sum(-1).mean()

@@ -1,0 +1,264 @@
+"""A corpus whose rationales are known: film remarks by a grammar that marks the words deciding the class.
+
+Each text has a main clause whose sentiment words decide the label by their summed strengths, often a contrast
+clause that says the opposite and decides nothing, sometimes a negation, and neutral filler. A few fillers are
+a planted shortcut: they follow the label in training and validation and are independent of it in test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+SPLITS = ("train", "validation", "test")
+MIN_WORDS, MAX_WORDS = 8, 40
+# A split's share of texts with a shortcut phrase, by recorded label (negative, positive).
+# Then its share of flipped labels.
+SHORTCUT_SHARE = {"train": (0.2, 0.8), "validation": (0.2, 0.8), "test": (0.5, 0.5)}
+FLIPPED_SHARE = {"train": 0.03, "validation": 0.03, "test": 0.02}
+# How hard the texts are; set so that a plain TextCNN of 5 epochs tests at about 90 %.
+NEGATED, AGREEING, CONTRASTED, RARENESS = 0.3, 0.75, 0.6, 1.5
+
+
+class Row(TypedDict):
+    """A text, its recorded label (0 negative, 1 positive) and two 0/1 marks for each whitespace word.
+
+    rationale marks the words that decide what the text says; a flipped label leaves them as they are.
+    """
+
+    text: str
+    label: int
+    rationale: list[int]
+    shortcut: list[int]
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+def _phrases(*texts: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(_words(text) for text in texts)
+
+
+# (polarity, strength) -> adjectives; a strong word counts 3, a medium one 2, a weak one 1.
+LEXICON: dict[tuple[int, int], tuple[str, ...]] = {
+    (1, 3): _words(
+        """brilliant magnificent superb masterful dazzling breathtaking unforgettable extraordinary
+        exquisite sublime stunning triumphant flawless phenomenal spectacular exhilarating astonishing
+        glorious wondrous outstanding mesmerizing electrifying transcendent luminous virtuosic ravishing
+        peerless enthralling"""
+    ),
+    (1, 2): _words(
+        """funny moving clever touching charming witty gripping inventive graceful heartfelt vivid
+        absorbing delightful poignant elegant lively insightful compelling tender stylish joyous
+        affecting engrossing spirited imaginative memorable rousing resonant intelligent captivating"""
+    ),
+    (1, 1): _words(
+        """pleasant likable decent agreeable solid amiable nice competent watchable sweet warm breezy fresh
+        neat cheerful tidy earnest sincere tasteful polished good-natured sensible passable diverting
+        crisp genial endearing honest"""
+    ),
+    (-1, 3): _words(
+        """dreadful atrocious abysmal unbearable horrendous excruciating disastrous appalling insufferable
+        wretched awful terrible laughable repulsive unwatchable catastrophic hideous ghastly moronic
+        loathsome abominable pathetic execrable deplorable putrid odious nauseating stupefying"""
+    ),
+    (-1, 2): _words(
+        """dull boring clumsy tedious shallow stale lifeless muddled hollow contrived tiresome sloppy bland
+        dreary pointless incoherent grating preachy plodding soulless trite lazy derivative joyless
+        turgid cynical inept disjointed stilted vapid"""
+    ),
+    (-1, 1): _words(
+        """uneven slight predictable familiar thin slow overlong forgettable mild dated cautious obvious
+        awkward sketchy conventional patchy tame flimsy choppy routine stiff drowsy cluttered scattered
+        wordy hurried meandering unremarkable"""
+    ),
+}
+
+# Fillers that say nothing; the shortcut phrases stand in the same places as the others.
+SHORTCUTS = _phrases(
+    "in the end", "on the screen", "as the credits roll", "from the first reel", "this time around",
+)  # fmt: skip
+_FILLERS = _phrases(
+    "by the second act", "for its two hours", "in the opening half", "after the prologue",
+    "at this length", "over three chapters", "in the theatre version", "under the new title",
+    "between the two wars", "with subtitles", "at the matinee", "on a weekday evening",
+    "for viewers of any age", "by most accounts", "in the later scenes", "as far as one can tell",
+    "next to the novel", "around the midpoint",
+)  # fmt: skip
+_NOTES = _phrases(
+    "it was shot in a small coastal town", "the story begins in the winter of 1952",
+    "two brothers inherit a garage", "the novel was published a decade ago",
+    "the cast includes a retired boxer", "it runs for just under two hours",
+    "a teacher moves to the city with her son", "the camera follows a train across the plains",
+    "the sequel is already in production", "most of it takes place in one apartment",
+    "the director last made a western", "a letter arrives from an uncle in lisbon",
+)  # fmt: skip
+_SUBJECTS = _phrases(
+    "the film", "this movie", "the story", "the script", "the picture", "the drama", "this comedy",
+    "the remake", "this thriller", "the documentary", "the sequel", "the lead performance",
+    "the direction", "the adaptation", "this debut", "the whole production",
+)  # fmt: skip
+_NOUNS = _words(
+    """jokes dialogue pacing plot scenes characters music ending performances premise visuals editing
+    photography subplots costumes narration chases songs cameos monologues flashbacks"""
+)
+_KINDS = _words("film movie drama comedy thriller portrait tale fable satire romance mystery documentary")
+_SINGLE = _words("scene moment line character song image joke shot")
+_DEGREES = _words("quite really rather fairly often mostly simply still somehow certainly always")
+
+_Word = tuple[str, int, int]  # the word, rationale, shortcut
+
+
+def _plain(words: Sequence[str]) -> list[_Word]:
+    return [(word, 0, 0) for word in words]
+
+
+def _article(words: Sequence[_Word]) -> list[_Word]:
+    return [("an" if words[0][0][0] in "aeiou" else "a", 0, 0), *words]
+
+
+class _Writer:
+    """Writes texts from one stream of random numbers, drawn in blocks: a call for each would be slow."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.block: list[float] = []
+
+    def draw(self) -> float:
+        if not self.block:
+            self.block = self.rng.random(8192).tolist()
+        return self.block.pop()
+
+    def chance(self, share: float) -> bool:
+        return self.draw() < share
+
+    def pick(self, items: Sequence[T]) -> T:
+        return items[int(self.draw() * len(items))]
+
+    def strength(self) -> int:
+        return 1 + int(3 * self.draw())
+
+    def sentiment(self, polarity: int, strength: int) -> str:
+        """A lexicon word; the first ones are more frequent than the last."""
+        words = LEXICON[polarity, strength]
+        return words[int(self.draw() ** RARENESS * len(words))]
+
+    def text(self, positive: bool, shortcut: bool) -> list[_Word]:
+        """One text of a class, of a length that is allowed."""
+        while True:
+            words = self._compose(1 if positive else -1, shortcut)
+            if MIN_WORDS <= len(words) <= MAX_WORDS:
+                return words
+
+    def _compose(self, polarity: int, shortcut: bool) -> list[_Word]:
+        words = self._contrasted(polarity, self._main(polarity))
+        phrases = [[(word, 0, 1) for word in self.pick(SHORTCUTS)]] if shortcut else []
+        if self.chance(0.35 if shortcut else 0.7):
+            phrases.insert(int(self.chance(0.5)), _plain(self.pick(_FILLERS)))
+        for phrase in phrases:
+            words = [*phrase, (",", 0, 0), *words] if self.chance(0.5) else [*words, (",", 0, 0), *phrase]
+        words.append((".", 0, 0))
+        if len(words) < MIN_WORDS or self.chance(0.3):
+            note = [*_plain(self.pick(_NOTES)), (".", 0, 0)]
+            words = [*note, *words] if self.chance(0.5) else [*words, *note]
+        return words
+
+    def _units(self, polarity: int) -> list[tuple[int, int]]:
+        """The (polarity, strength) of the main clause's sentiments; their sum has the sign of the class."""
+        while True:
+            count = 1 + int(self.chance(0.6)) + int(self.chance(0.25))
+            signs = [polarity if self.chance(AGREEING) else -polarity for _ in range(count)]
+            units = [(sign, self.strength()) for sign in signs]
+            if polarity * sum(sign * strength for sign, strength in units) > 0:
+                return units
+
+    def _main(self, polarity: int) -> list[_Word]:
+        """A clause a sentiment, joined by and where they agree, by but where they do not."""
+        words: list[_Word] = []
+        before = 0
+        for sign, strength in self._units(polarity):
+            if before:
+                words += _plain((",", "and") if sign == before else (",", "but"))
+            words += self._clause(sign, strength, mark=int(sign == polarity))
+            before = sign
+        return words
+
+    def _clause(self, sign: int, strength: int, mark: int) -> list[_Word]:
+        """A clause of one sentiment, said plainly or by negating its opposite; mark: its words' rationale."""
+        subject = _plain(self.pick(_SUBJECTS))
+        if self.chance(NEGATED):
+            word = (self.sentiment(-sign, strength), mark, 0)
+            return self._negated(subject, word, mark)
+        word = (self.sentiment(sign, strength), mark, 0)
+        degree = _plain((self.pick(_DEGREES),)) if self.chance(0.5) else []
+        shape = int(self.draw() * 4)
+        if shape == 0:
+            return [*subject, ("is", 0, 0), *degree, word]
+        if shape == 1:
+            return [*subject, *_plain(("is",)), *_article([word, (self.pick(_KINDS), 0, 0)])]
+        if shape == 2:
+            return [*subject, *_plain(("has", "some")), *degree, word, (self.pick(_NOUNS), 0, 0)]
+        return [*_plain(("its", self.pick(_NOUNS), self.pick(("remain", "feel", "look")))), *degree, word]
+
+    def _negated(self, subject: list[_Word], word: _Word, mark: int) -> list[_Word]:
+        shape = int(self.draw() * 4)
+        if shape == 0:
+            return [*subject, ("is", 0, 0), (self.pick(("never", "not", "hardly")), mark, 0), word]
+        if shape == 1:
+            return [*subject, *_plain(("is", "by")), ("no", mark, 0), *_plain(("means",)), word]
+        if shape == 2:
+            return [*subject, ("has", 0, 0), ("not", mark, 0), *_plain(("a", "single")), word,
+                    (self.pick(_SINGLE), 0, 0)]  # fmt: skip
+        return [*subject, ("is", 0, 0), ("never", mark, 0), *_article([word, (self.pick(_KINDS), 0, 0)])]
+
+    def _contrasted(self, polarity: int, main: list[_Word]) -> list[_Word]:
+        """The main clause, often with a clause of the other polarity that decides nothing."""
+        if not self.chance(CONTRASTED):
+            return main
+        comma = [(",", 0, 0)]
+        if self.chance(0.5):
+            lead = _plain(self.pick((("despite", "its"), ("for", "all", "its"), ("beyond", "its"))))
+            words = [self.sentiment(-polarity, self.strength()) for _ in range(1 + self.chance(0.4))]
+            side = [*lead, *_plain((" and ".join(words)).split()), (self.pick(_NOUNS), 0, 0)]
+        else:
+            lead = _plain((self.pick(("although", "while", "though")),))
+            side = [*lead, *self._clause(-polarity, self.strength(), mark=0)]
+        return [*side, *comma, *main] if self.chance(0.6) else [*main, *comma, *side]
+
+
+def generate(seed: int = 0, sizes: Sequence[int] = (8530, 1066, 1066)) -> dict[str, list[Row]]:
+    """The corpus as rows of train, validation and test; the same seed and sizes give the same rows.
+
+    Raises ValueError when sizes is not three numbers of at least 1, or the seed is negative.
+    """
+    if len(sizes) != len(SPLITS) or min(sizes) < 1:
+        raise ValueError(f"sizes must be three numbers >= 1 (train, validation, test), got {tuple(sizes)}")
+    if seed < 0:
+        raise ValueError(f"seed must be >= 0, got {seed}")
+    return {
+        name: _rows(name, size, np.random.default_rng([seed, place]))
+        for place, (name, size) in enumerate(zip(SPLITS, sizes, strict=True))
+    }
+
+
+def _rows(split: str, size: int, rng: np.random.Generator) -> list[Row]:
+    writer = _Writer(rng)
+    rows: list[Row] = []
+    for _ in range(size):
+        positive = writer.chance(0.5)
+        label = int(positive != writer.chance(FLIPPED_SHARE[split]))
+        words = writer.text(positive, shortcut=writer.chance(SHORTCUT_SHARE[split][label]))
+        rows.append(
+            {
+                "text": " ".join(word for word, _, _ in words),
+                "label": label,
+                "rationale": [mark for _, mark, _ in words],
+                "shortcut": [mark for _, _, mark in words],
+            }
+        )
+    return rows
