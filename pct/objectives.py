@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pct.losses import contrastive_loss, mean_entropy
 from pct.models.base import TextModel, without_dropout
-from pct.reduction import reduce_batch, words_to_remove
+from pct.reduced_batch import reduce_batch
+from pct.reduction import words_to_remove
 from pct.saliency import class_score, saliency, word_saliency
 from pct.settings import Settings
 

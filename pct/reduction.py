@@ -1,16 +1,14 @@
 """A ranking of words -> the reduced texts, as index arithmetic on a whole batch.
 
 The order in which a text loses its words is given as ranks: `rank[i, w] = t` says that word w of text i goes at step t,
-counted from 1. Reduction is cumulative: the t-th reduced text lacks every word of rank t or less. The numpy functions
-serve evaluation and explanation, their torch twin `reduce_batch` training, on the device.
+counted from 1. Reduction is cumulative: the t-th reduced text lacks every word of rank t or less. This is numpy, for
+evaluation, explanation and serving; `pct.reduced_batch` does the same in torch, on the device, for training.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating]
@@ -74,31 +72,3 @@ def steps_of(counts: Ints) -> tuple[Ints, Ints]:
     text = np.repeat(np.arange(len(counts)), counts)
     first = np.repeat(np.cumsum(counts) - counts, counts)
     return text, np.arange(len(text)) - first + 1
-
-
-def reduce_batch(
-    ids: Tensor, words: Tensor, saliency: Tensor, counts: Tensor, removed: Tensor, important: bool, padding: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Steps 1..m of every text of a batch, on its device: `removal_ranks` and `reduce_rows` in torch.
-
-    ids, words: (batch, length). saliency: (batch, words). counts, removed: (batch,), N and m.
-    Returns ids and mask (sum of m, length), and the text of each row (sum of m,).
-    """
-    device = ids.device
-    beyond = torch.arange(saliency.shape[1], device=device) >= counts[:, None]
-    keys = (-saliency if important else saliency).masked_fill(beyond, float("inf"))
-    order = keys.argsort(dim=1, stable=True)
-    ranks = torch.empty_like(order).scatter_(
-        1, order, torch.arange(1, order.shape[1] + 1, device=device).expand_as(order)
-    )
-    of_token = ranks.gather(1, words.clamp(min=0))
-    of_token = torch.where(words >= 0, of_token, torch.iinfo(torch.int64).max).masked_fill(words == -2, 0)
-    text = torch.repeat_interleave(torch.arange(len(ids), device=device), removed)
-    step = torch.arange(len(text), device=device) - (removed.cumsum(0) - removed)[text] + 1
-    keep = of_token[text] > step[:, None]
-    # a column to the right takes what is dropped, and is cut off
-    place = torch.where(keep, keep.cumsum(1) - 1, ids.shape[1])
-    out = torch.full((len(text), ids.shape[1] + 1), padding, dtype=ids.dtype, device=device)
-    out.scatter_(1, place, ids[text])
-    mask = torch.arange(ids.shape[1], device=device) < keep.sum(1, keepdim=True)
-    return out[:, :-1], mask, text
