@@ -103,7 +103,9 @@ class Classifier(TextInterface):
         path = Path(folder)
         for name in (CONFIG, WEIGHTS):
             if not (path / name).is_file():
-                raise FileNotFoundError(f"{path} holds no classifier: {name} is missing; give a folder that pct train made")
+                raise FileNotFoundError(
+                    f"{path} holds no classifier: {name} is missing; give a folder that pct train made"
+                )
         try:
             about = json.loads((path / CONFIG).read_text(encoding="utf-8"))
             if about["format"] != FORMAT:

@@ -41,7 +41,7 @@ VALIDATION_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Split:
-    """texts, and labels (texts,) as class indices. rationale, shortcut: 0/1 for each word, where the corpus knows them."""
+    """texts, and labels (texts,) as class indices. rationale, shortcut: 0/1 a word, where the corpus knows them."""
 
     texts: list[str]
     labels: Ints
@@ -83,8 +83,8 @@ def load_splits(settings: Settings) -> Corpus:
     """The corpus that the settings name, cut to `limit` rows a split.
 
     Where there is no validation split, a tenth of the training rows becomes it, drawn a class at a time under
-    `corpus_seed`. Raises FileNotFoundError or ImportError, with the remedy, where the corpus cannot be had, and ValueError
-    for a missing column, an empty text or an unknown label.
+    `corpus_seed`. Raises FileNotFoundError or ImportError, with the remedy, where the corpus cannot be had, and
+    ValueError for a missing column, an empty text or an unknown label.
     """
     name = settings.corpus
     if name == "planted":
@@ -158,8 +158,8 @@ def _from_hub(name: str) -> dict[str, Split]:
         got = load_dataset(HUB[name])
     except Exception as problem:  # the hub's client raises many types: offline, not found, timeout
         raise FileNotFoundError(
-            f"corpus {name} could not be had from the hub ({HUB[name]}: {type(problem).__name__}); set PCT_DATA_DIR to a "
-            f"folder that has {name}/train.jsonl.gz and {name}/test.jsonl.gz, or take corpus=planted"
+            f"corpus {name} could not be had from the hub ({HUB[name]}: {type(problem).__name__}); set PCT_DATA_DIR to "
+            f"a folder that has {name}/train.jsonl.gz and {name}/test.jsonl.gz, or take corpus=planted"
         ) from problem
     return {k: Split(list(got[k]["text"]), np.asarray(got[k]["label"], np.int64)) for k in SPLITS if k in got}
 
@@ -172,7 +172,9 @@ def _from_files(settings: Settings) -> tuple[dict[str, Split], list[str], str]:
     # whole numbers are sorted as numbers: "10" comes after "9"
     classes = sorted(seen, key=int) if all(x.isdecimal() for x in seen) else sorted(seen)
     if len(classes) < 2 and seen:
-        raise ValueError(f"{paths['train']}: {len(classes)} class in column {column!r}, a classifier needs at least two")
+        raise ValueError(
+            f"{paths['train']}: {len(classes)} class in column {column!r}, a classifier needs at least two"
+        )
     parts = {k: _indexed(v, settings.text_column, column, classes, paths[k]) for k, v in rows.items()}
     return parts, classes, "files"
 

@@ -27,7 +27,7 @@ Column = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Report:
-    """Metrics of a split: `metrics` the means over texts, `errors` their standard errors, `columns` the values per text.
+    """Metrics of a split: `metrics` the means over texts, `errors` their standard errors, `columns` a value a text.
 
     A text of one word has no reduced text: its values are NaN but for acc and f_x, and it counts for nothing else.
     Every metric is an attribute too: `report.comp`.
@@ -42,7 +42,9 @@ class Report:
         try:
             return self.__dict__["metrics"][name]  # type: ignore[no-any-return]
         except KeyError:
-            raise AttributeError(f"no metric {name!r}; there are {', '.join(self.__dict__.get('metrics', ()))}") from None
+            raise AttributeError(
+                f"no metric {name!r}; there are {', '.join(self.__dict__.get('metrics', ()))}"
+            ) from None
 
     @property
     def gaps(self) -> dict[str, float]:
@@ -160,7 +162,8 @@ def rank_variance(ranks: Column, side: Removal, counts: Column) -> tuple[Column,
     fresh = np.take_along_axis(after, moved, 1)
     close = ranks - (ranks > ranks[rows, first][:, None])
     size = np.maximum(counts - 1, 1)
-    return tuple(np.where(left, (d - fresh) ** 2, 0).sum(1) / size for d in (ranks, close))  # type: ignore[return-value]
+    literal, aligned = (np.where(left, (d - fresh) ** 2, 0).sum(1) / size for d in (ranks, close))
+    return literal, aligned
 
 
 def _mean_drop(side: Removal, steps: Column) -> Column:
@@ -168,7 +171,8 @@ def _mean_drop(side: Removal, steps: Column) -> Column:
     drop = side.confidence[:, :1] - side.confidence
     t = np.arange(drop.shape[1])
     taken = (t >= 1) & (t <= steps[:, None])
-    return np.where(taken, drop, 0).sum(1) / np.maximum(steps, 1)
+    mean: Column = np.where(taken, drop, 0).sum(1) / np.maximum(steps, 1)
+    return mean
 
 
 def _aopc(side: Removal, counts: Column) -> Column:

@@ -1,4 +1,4 @@
-"""The training methods: a batch -> a loss and its named parts. A new method is one class here and a line in OBJECTIVES."""
+"""The training methods: a batch -> a loss and its named parts. A new one is a class here and a line in OBJECTIVES."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ class PCT:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        assert settings.alpha is not None and settings.temperature is not None  # noqa: S101  Settings fills both
+        assert settings.alpha is not None  # Settings fills both
+        assert settings.temperature is not None
         self.alpha, self.temperature = settings.alpha, settings.temperature
 
     def __call__(self, model: TextModel, batch: Batch) -> Step:
@@ -128,7 +129,13 @@ def shared_pass(model: TextModel, batch: Batch, settings: Settings) -> tuple[Ten
     logits = model.dense(model.dropout(features.pooled))
     if settings.saliency == "integrated_gradients":
         _, scores = saliency(
-            model, batch.ids, batch.words, batch.labels, settings.saliency, settings.saliency_of, settings.integrated_steps
+            model,
+            batch.ids,
+            batch.words,
+            batch.labels,
+            settings.saliency,
+            settings.saliency_of,
+            settings.integrated_steps,
         )
         return logits, features.representation, scores
     score = class_score(plain.float(), batch.labels, settings.saliency_of).sum()

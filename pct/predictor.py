@@ -113,7 +113,7 @@ class TextInterface:
 
 
 def check_classes(classes: Sequence[int] | Ints, texts: int, known: int) -> Ints:
-    """Class indices as an array. Raises ValueError for one outside 0..known - 1, or a count that is not that of texts."""
+    """Class indices as an array. Raises ValueError for one outside 0..known - 1, or another count than of texts."""
     chosen = np.asarray(classes, dtype=np.int64)
     if chosen.shape != (texts,):
         raise ValueError(f"{texts} texts need {texts} class indices, got an array of shape {chosen.shape}")

@@ -23,7 +23,8 @@ def words_to_remove(counts: Ints, share: float) -> Ints:
         raise ValueError(f"the share of words to remove must be in (0, 1], got {share}")
     # 0.1 * 70 is 7.000000000000001: the margin keeps rounding from removing an eighth word
     wanted = np.ceil(share * counts - 1e-9).astype(np.int64)
-    return np.minimum(np.maximum(wanted, 1), np.maximum(counts - 1, 0))
+    removed: Ints = np.minimum(np.maximum(wanted, 1), np.maximum(counts - 1, 0))
+    return removed
 
 
 def removal_ranks(saliency: Floats, counts: Ints, important: bool) -> Ints:
@@ -39,9 +40,7 @@ def removal_ranks(saliency: Floats, counts: Ints, important: bool) -> Ints:
     return ranks
 
 
-def reduce_rows(
-    ids: Ints, words: Ints, ranks: Ints, text: Ints, step: Ints, padding: int
-) -> tuple[Ints, Ints]:
+def reduce_rows(ids: Ints, words: Ints, ranks: Ints, text: Ints, step: Ints, padding: int) -> tuple[Ints, Ints]:
     """Reduced texts as padded rows: row r is text `text[r]` without its words of rank `step[r]` or less.
 
     ids, words: (texts, length), as `Tokens.rows` gives them. ranks: (texts, words). text, step: (rows,).

@@ -74,9 +74,7 @@ def saliency(
     return logits.detach(), word_saliency(gradient.float(), embeddings.detach().float(), words, kind)
 
 
-def _path_gradient(
-    model: TextModel, embeddings: Tensor, mask: Tensor, classes: Tensor, of: str, steps: int
-) -> Tensor:
+def _path_gradient(model: TextModel, embeddings: Tensor, mask: Tensor, classes: Tensor, of: str, steps: int) -> Tensor:
     total = torch.zeros_like(embeddings)
     for step in range(steps):
         point = (embeddings * ((step + 0.5) / steps)).requires_grad_(True)

@@ -31,7 +31,7 @@ def paper_settings(model: str) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of a training run. `lr`, `alpha` and `temperature` left at None take the paper's value for the model.
+    """All settings of a training run. `lr`, `alpha` and `temperature` left at None take the paper's for the model.
 
     Raises ValueError, naming the value and what is allowed, when a setting is out of its range.
     """
@@ -114,7 +114,16 @@ class Settings:
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
-        for name in ("alpha", "entropy_weight", "weight_decay", "gradient_clip", "limit", "patience", "threads", "evaluate_limit"):
+        for name in (
+            "alpha",
+            "entropy_weight",
+            "weight_decay",
+            "gradient_clip",
+            "limit",
+            "patience",
+            "threads",
+            "evaluate_limit",
+        ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         if not 0 <= self.dropout < 1:

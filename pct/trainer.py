@@ -52,11 +52,11 @@ def train(
 ) -> Classifier:
     """Trains a classifier.
 
-    corpus: loaded by the settings where None. run_dir: where settings.json, history.jsonl, a checkpoint after each epoch
-    and the model are kept; a run that was stopped there goes on from its last epoch, to the same weights bit by bit on a
-    CPU. None keeps nothing. on_epoch: called with each epoch's record (loss parts, times, validation metrics).
+    corpus: loaded by the settings where None. run_dir: where settings.json, history.jsonl, a checkpoint after each
+    epoch and the model are kept; a run that was stopped there goes on from its last epoch, to the same weights bit by
+    bit on a CPU. None keeps nothing. on_epoch: called with each epoch's record (loss parts, times, validation metrics).
 
-    Raises ValueError when run_dir holds a run with other settings, FloatingPointError when the loss is no longer finite.
+    Raises ValueError when run_dir holds a run with other settings, FloatingPointError when the loss is not finite.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -81,8 +81,9 @@ def _open_run(folder: Path, settings: Settings, corpus: Corpus) -> Path:
     about = {"settings": settings.to_dict(), "fingerprint": corpus.fingerprint, "source": corpus.source}
     if path.is_file():
         before = json.loads(path.read_text(encoding="utf-8"))
-        flat = [{"fingerprint": x["fingerprint"], **x["settings"]} for x in (before, about)]
-        changed = [f"{k}: {flat[0].get(k)!r} -> {flat[1][k]!r}" for k in flat[1] if flat[0].get(k) != flat[1][k]]
+        old = {"fingerprint": before["fingerprint"], **before["settings"]}
+        new = {"fingerprint": corpus.fingerprint, **settings.to_dict()}
+        changed = [f"{k}: {old.get(k)!r} -> {v!r}" for k, v in new.items() if old.get(k) != v]
         if changed:
             raise ValueError(f"{folder} holds a run with other settings ({'; '.join(changed)}); give another folder")
     _write(path, json.dumps(about, indent=2))
@@ -106,7 +107,7 @@ class _Run:
         self.labels = corpus.splits["train"].labels
         self.validation: Split = corpus.splits["validation"]
         self.objective: Objective = make_objective(settings)
-        assert settings.lr is not None  # noqa: S101  Settings fills it
+        assert settings.lr is not None  # Settings fills it
         self.optimizer = torch.optim.Adam(
             self.model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
         )
@@ -199,7 +200,9 @@ class _Run:
         try:
             save_file(clean, unfinished, {"state": json.dumps(vars(self.state))})
         except (OSError, SafetensorError) as problem:
-            raise OSError(f"the checkpoint {target} could not be written ({problem}); free disk and start again") from problem
+            raise OSError(
+                f"the checkpoint {target} could not be written ({problem}); free disk and start again"
+            ) from problem
         os.replace(unfinished, target)
         _write(self.folder / HISTORY, "".join(json.dumps(r) + "\n" for r in self.state.history))
 
@@ -227,7 +230,7 @@ class _Run:
 
 
 def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]:
-    """An epoch's batches of text indices: shuffled under (seed, epoch), texts of like length together, each text once."""
+    """An epoch's batches of text indices: shuffled under (seed, epoch), like lengths together, each text once."""
     rng = np.random.default_rng([seed, epoch])
     shuffled = rng.permutation(len(lengths))
     bucket = size * BATCHES_A_BUCKET
@@ -241,9 +244,12 @@ def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]
 
 def make_batch(tokens: Tokens, labels: Ints, rows: Ints, device: torch.device) -> Batch:
     """Some texts as a padded batch on a device."""
+
+    def move(array: Ints) -> Tensor:
+        return torch.from_numpy(array).to(device, non_blocking=True)
+
     ids, words = tokens.rows(rows)
-    arrays = (ids, words, labels[rows], tokens.counts[rows])
-    return Batch(*(torch.from_numpy(a).to(device, non_blocking=True) for a in arrays), padding=tokens.padding)
+    return Batch(move(ids), move(words), move(labels[rows]), move(tokens.counts[rows]), tokens.padding)
 
 
 def train_step(
@@ -253,7 +259,7 @@ def train_step(
     optimizer.zero_grad(set_to_none=True)
     with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
         step = objective(model, batch)
-    step.loss.backward()
+    step.loss.backward()  # type: ignore[no-untyped-call]
     if settings.gradient_clip:
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
     optimizer.step()

@@ -44,7 +44,7 @@ class Tokens:
         return np.diff(self.starts)
 
     def rows(self, index: Ints) -> tuple[Ints, Ints]:
-        """Some texts as padded rectangles: token ids and word map, both (len(index), longest); the map is -2 at padding."""
+        """Some texts as padded rectangles: token ids and word map, both (len(index), longest); -2 maps padding."""
         lengths = self.lengths[index]
         width = int(lengths.max(initial=1))
         columns = np.arange(width)

@@ -74,7 +74,7 @@ def build_model(config: dict[str, Any]) -> TextModel:
     raise ValueError(f"model family must be textcnn, lstm or transformer, got {family!r}")
 
 
-def load_glove(path: Path, vocabulary: Vocabulary, weight: torch.nn.Parameter) -> int:
+def load_glove(path: Path, vocabulary: Vocabulary, weight: torch.Tensor) -> int:
     """Fills rows of `weight` (vocabulary, width) from a GloVe text file; returns how many words it knew.
 
     Raises FileNotFoundError, and ValueError when a line has another width than the embeddings.

@@ -36,7 +36,7 @@ class LSTM(TextModel):
         return embedded
 
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
-        """See `TextModel.features`. Packed, so padding costs nothing and the backward direction starts at the last word."""
+        """See `TextModel.features`. Packed: padding costs nothing, and backward starts at the last word."""
         lengths = mask.sum(1)
         packed = pack_padded_sequence(embeddings, lengths.cpu(), batch_first=True, enforce_sorted=False)
         states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=mask.shape[1])

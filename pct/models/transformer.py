@@ -31,7 +31,7 @@ class Transformer(TextModel):
 
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """See `TextModel.features`."""
-        states = self.encoder(inputs_embeds=embeddings, attention_mask=mask.to(torch.long)).last_hidden_state
+        states = self.encoder(inputs_embeds=embeddings, attention_mask=mask.long()).last_hidden_state
         representation = states[:, 0]
         return Features(representation, representation)
 

@@ -1,0 +1,50 @@
+# make run | test | lint | bench | lock. The environment is made from requirements.lock where it is missing.
+PYTHON ?= python3.11
+ENV := .venv
+BIN := $(ENV)/bin
+# uv does not read pip's setting of where local wheels lie
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: run test lint format bench lock clean
+.DEFAULT_GOAL := run
+
+$(ENV)/.stamp: requirements.lock
+	$(PYTHON) -m venv $(ENV)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements.lock
+	touch $@
+
+$(ENV)/.bench-stamp: $(ENV)/.stamp requirements-bench.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements-bench.lock
+	touch $@
+
+run: $(ENV)/.stamp
+	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local -P method=pct
+
+test: $(ENV)/.stamp
+	$(BIN)/python -m pytest
+
+lint: $(ENV)/.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(ENV)/.stamp
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(ENV)/.bench-stamp
+	$(BIN)/python -m benchmarks
+
+# torch's CPU build carries a local version label, which no index has
+lock: $(ENV)/.stamp
+	$(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate requirements.in pyproject.toml --extra dev \
+		--python-version 3.11 | sed 's/^\(torch==[^+ ]*\)+cpu/\1/' > requirements.lock.part
+	mv requirements.lock.part requirements.lock
+	$(BIN)/uv pip compile --quiet --no-header --no-annotate requirements.in pyproject.toml --extra bench \
+		--python-version 3.11 -c requirements.lock | sed 's/^\(torch==[^+ ]*\)+cpu/\1/' > requirements-bench.lock.part
+	mv requirements-bench.lock.part requirements-bench.lock
+
+clean:
+	rm -rf $(ENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
