@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ METHODS = ("normal", "entropy", "pct")
 SALIENCIES = ("l2", "l1", "grad_x_input", "integrated_gradients")
 SALIENCY_OF = ("log_odds", "probability", "logit")
 ORDERS = ("static", "recomputed")
+PRECISIONS = ("float32", "bf16")
 
 # The paper's (lr, alpha, temperature) for each of its models; an encoder not named here is treated as BERT.
 PAPER_SETTINGS = {
@@ -29,6 +30,10 @@ def paper_settings(model: str) -> tuple[float, float, float]:
     return PAPER_SETTINGS["distilbert" if "distilbert" in model.lower() else "bert"]
 
 
+def _setting(default: Any, help_text: str) -> Any:
+    return field(default=default, metadata={"help": help_text})
+
+
 @dataclass(frozen=True)
 class Settings:
     """All settings of a training run. `lr`, `alpha` and `temperature` left at None take the paper's for the model.
@@ -37,49 +42,51 @@ class Settings:
     """
 
     # what is trained
-    corpus: str = "planted"
-    model: str = "textcnn"  # textcnn, lstm, or a transformers encoder by hub name or folder
-    method: str = "pct"
-    seed: int = 0
+    corpus: str = _setting("planted", f"the texts: {', '.join(CORPORA)}")
+    model: str = _setting("textcnn", "textcnn, lstm, bert, distilbert, or an encoder by hub name or folder")
+    method: str = _setting("pct", f"the training method: {', '.join(METHODS)}")
+    seed: int = _setting(0, "of the weights, the dropout and the order of the texts")
     # data
-    limit: int = 0  # rows a split; 0 takes all
-    train_file: str = ""
-    validation_file: str = ""
-    test_file: str = ""
-    text_column: str = "text"
-    label_column: str = "label"
-    corpus_seed: int = 0
-    max_length: int = 64
-    vocabulary_size: int = 30000
-    glove: str = ""
+    limit: int = _setting(0, "rows a split, for a quick look; 0 takes all")
+    train_file: str = _setting("", "corpus=files: the training rows, CSV or JSONL (.gz too)")
+    validation_file: str = _setting("", "corpus=files: the validation rows; a tenth of the training rows where empty")
+    test_file: str = _setting("", "corpus=files: the test rows")
+    text_column: str = _setting("text", "corpus=files: the column of the texts")
+    label_column: str = _setting("label", "corpus=files: the column of the labels")
+    corpus_seed: int = _setting(0, "of the planted corpus, of --limit, and of a validation split that is drawn")
+    max_length: int = _setting(64, "tokens a text, special ones included; the rest is cut off")
+    vocabulary_size: int = _setting(30000, "textcnn, lstm: the most frequent words that get an embedding")
+    glove: str = _setting("", "textcnn, lstm: a GloVe text file with 300 numbers a word; random embeddings where empty")
     # optimisation
-    epochs: int = 6
-    batch_size: int = 64
-    lr: float | None = None
-    weight_decay: float = 0.0
-    gradient_clip: float = 0.0  # norm; 0 is off
-    dropout: float = 0.5
-    patience: int = 0  # epochs without a better validation accuracy before stopping; 0 never stops
-    restore_best: bool = True  # keep the weights of the best validation epoch
+    epochs: int = _setting(6, "passes over the training texts")
+    batch_size: int = _setting(64, "texts in a mini-batch")
+    lr: float | None = _setting(None, "Adam's learning rate; the paper's for the model where not given")
+    weight_decay: float = _setting(0.0, "Adam's weight decay")
+    gradient_clip: float = _setting(0.0, "the gradient's largest norm; 0 is off")
+    dropout: float = _setting(0.5, "before the last layer (textcnn, lstm)")
+    patience: int = _setting(0, "epochs without a better validation accuracy before it stops; 0 never stops early")
+    restore_best: bool = _setting(True, "keep the weights of the best validation epoch")
     # PCT and entropy
-    alpha: float | None = None
-    temperature: float | None = None
-    entropy_weight: float = 1e-3
-    p_important: float = 0.1
-    p_unimportant: float = 0.1
+    alpha: float | None = _setting(
+        None, "pct: the contrastive loss's weight; the paper's for the model where not given"
+    )
+    temperature: float | None = _setting(None, "pct: tau of the contrastive loss; the paper's where not given")
+    entropy_weight: float = _setting(1e-3, "entropy: lambda, the entropy term's weight")
+    p_important: float = _setting(0.1, "the share of words removed as important, in (0, 1]")
+    p_unimportant: float = _setting(0.1, "the share of words removed as unimportant, in (0, 1]")
     # explanation
-    saliency: str = "l2"
-    saliency_of: str = "log_odds"
-    integrated_steps: int = 16
-    order: str = "static"
+    saliency: str = _setting("l2", f"a word's number from its gradient: {', '.join(SALIENCIES)}")
+    saliency_of: str = _setting("log_odds", f"what is differentiated: {', '.join(SALIENCY_OF)}")
+    integrated_steps: int = _setting(16, "steps of integrated gradients")
+    order: str = _setting("static", f"words are ranked once, or again after each removal: {', '.join(ORDERS)}")
     # measuring
-    evaluate_epochs: bool = True  # the pathology metrics on the validation split after each epoch
-    evaluate_limit: int = 512  # texts of the validation split that those metrics use; 0 takes all
+    evaluate_epochs: bool = _setting(True, "the pathology metrics on the validation split after each epoch")
+    evaluate_limit: int = _setting(512, "texts of the validation split that those metrics use; 0 takes all")
     # the machine
-    device: str = "auto"
-    precision: str = "float32"
-    compile: bool = False
-    threads: int = 0  # CPU threads; 0 leaves torch's choice
+    device: str = _setting("auto", "auto, cpu, cuda; auto takes a GPU where there is one")
+    precision: str = _setting("float32", f"of the model's arithmetic: {', '.join(PRECISIONS)}")
+    compile: bool = _setting(False, "torch.compile the model's body in training")
+    threads: int = _setting(0, "CPU threads; 0 leaves torch's choice")
 
     def __post_init__(self) -> None:
         lr, alpha, temperature = paper_settings(self.model)
@@ -96,7 +103,7 @@ class Settings:
             "saliency": SALIENCIES,
             "saliency_of": SALIENCY_OF,
             "order": ORDERS,
-            "precision": ("float32", "bf16"),
+            "precision": PRECISIONS,
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
