@@ -1,0 +1,45 @@
+"""Runs the benchmarks that are named, or all of them: prints their tables and writes benchmarks/results/<name>.json."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from importlib import import_module
+from pkgutil import iter_modules
+
+import benchmarks
+from benchmarks.common import print_tables, write_result
+
+
+def names() -> list[str]:
+    """Every module of the package that measures: not `common`, not those that begin with an underscore."""
+    found = (m.name for m in iter_modules(benchmarks.__path__))
+    return [n for n in found if n != "common" and not n.startswith("_")]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Returns 0, or 1 where a benchmark failed; the others run on."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", nargs="*", help=f"one or more of {', '.join(names())}; all where none is given")
+    chosen = parser.parse_args(arguments).name or names()
+    unknown = sorted(set(chosen) - set(names()))
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(names())}")
+    failed = []
+    for name in chosen:
+        start = time.perf_counter()
+        try:
+            result = import_module(f"benchmarks.{name}").main()
+        except Exception as problem:  # one that cannot run must not keep the rest from running
+            failed.append(name)
+            print(f"{name} failed: {type(problem).__name__}: {problem}", file=sys.stderr)
+            continue
+        path = write_result(name, result, time.perf_counter() - start)
+        print_tables(result)
+        print(f"written to {path}\n", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

