@@ -10,7 +10,8 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ import numpy as np
 
 from pct.planted import generate
 from pct.settings import Settings
-from pct.words import Ints
+from pct.words import Ints, sound
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -186,20 +187,25 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
     if kind not in ("csv", "jsonl"):
         raise ValueError(f"data file {path} must end in .csv or .jsonl (or either with .gz), got .{kind}")
     opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8", newline="" if kind == "csv" else None) as lines:
-        if kind == "csv":
-            yield from csv.DictReader(lines)
-            return
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as problem:
-                raise ValueError(f"{path}, line {number}: not JSON ({problem.msg})") from None
-            if not isinstance(row, dict):
-                raise ValueError(f"{path}, line {number}: a row must be an object, got {type(row).__name__}")
-            yield row
+    # utf-8-sig: spreadsheets write a byte order mark, which would become part of the first column's name
+    with opened(path, "rt", encoding="utf-8-sig", newline="" if kind == "csv" else None) as lines:
+        try:
+            yield from csv.DictReader(lines) if kind == "csv" else _objects(lines, path)
+        except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error, csv.Error) as problem:
+            raise ValueError(f"data file {path} cannot be read ({problem}); write it anew as UTF-8 .{kind}") from None
+
+
+def _objects(lines: Iterable[str], path: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as problem:
+            raise ValueError(f"{path}, line {number}: not JSON ({problem.msg})") from None
+        if not isinstance(row, dict):
+            raise ValueError(f"{path}, line {number}: a row must be an object, got {type(row).__name__}")
+        yield row
 
 
 def _indexed(rows: list[dict[str, Any]], text: str, label: str, classes: Sequence[str], path: Path) -> Split:
@@ -208,8 +214,10 @@ def _indexed(rows: list[dict[str, Any]], text: str, label: str, classes: Sequenc
     for column, setting in ((text, "text_column"), (label, "label_column")):
         if column not in rows[0]:
             raise ValueError(f"{path} has no column {column!r}, it has {', '.join(map(str, rows[0]))}; set {setting}")
-    # a label is a class by name, or by its index
-    index = {str(i): i for i in range(len(classes))} | {name: i for i, name in enumerate(classes)}
+    # a label is a class by name, or by its index where no name looks like one
+    index = {name: i for i, name in enumerate(classes)}
+    if not any(name.isdecimal() for name in classes):
+        index |= {str(i): i for i in range(len(classes))}
     labels = np.zeros(len(rows), np.int64)
     for number, row in enumerate(rows):
         value, words = row.get(label), row.get(text)
@@ -218,8 +226,19 @@ def _indexed(rows: list[dict[str, Any]], text: str, label: str, classes: Sequenc
         if str(value) not in index:
             raise ValueError(f"{path}, row {number + 1}: label {value!r} is not one of {', '.join(classes)}")
         labels[number] = index[str(value)]
-    marks = {k: [r[k] for r in rows] if k in rows[0] else None for k in ("rationale", "shortcut")}
-    return Split([r[text] for r in rows], labels, marks["rationale"], marks["shortcut"])
+    # a column of the same name that holds something else, in a CSV say, is not these marks
+    known = [k for k in ("rationale", "shortcut") if isinstance(rows[0].get(k), list)]
+    marks = {k: [_marks(r, k, text, path) for r in rows] for k in known}
+    return Split([sound(r[text]) for r in rows], labels, marks.get("rationale"), marks.get("shortcut"))
+
+
+def _marks(row: dict[str, Any], column: str, text: str, path: Path) -> list[int]:
+    marks, words = row.get(column), len(row[text].split())
+    if not isinstance(marks, list) or len(marks) != words or any(x not in (0, 1) for x in marks):
+        raise ValueError(
+            f"{path}: column {column!r} must be a list of 0 and 1, one a word ({words}), got {marks!r:.80}"
+        )
+    return marks
 
 
 def _held_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -119,9 +120,11 @@ class Settings:
                 raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)}")
         positive = ("lr", "temperature", "epochs", "batch_size", "integrated_steps", "vocabulary_size")
         for name in positive:
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be > 0 and finite, got {getattr(self, name)}")
         for name in (
+            "seed",
+            "corpus_seed",
             "alpha",
             "entropy_weight",
             "weight_decay",
@@ -131,8 +134,8 @@ class Settings:
             "threads",
             "evaluate_limit",
         ):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if self.max_length < 3:
@@ -182,6 +185,8 @@ def _read(name: str, kind: str, value: Any) -> Any:
         return None
     reader = {"int": int, "float": float, "str": str}[kind.removesuffix(" | None")]
     try:
+        if reader is int and isinstance(value, float) and not value.is_integer():
+            raise ValueError(value)  # int() would cut 1.5 down to 1
         return reader(value)
-    except ValueError:
+    except (ValueError, TypeError):
         raise ValueError(f"{name} must be of type {kind}, got {value!r}") from None

@@ -67,15 +67,22 @@ class Words(Protocol):
         ...
 
 
+def sound(text: str) -> str:
+    """The text, its lone surrogates made U+FFFD: JSON can bring them, tokenizers and UTF-8 files cannot take them."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def split(text: str | Sequence[str]) -> list[str]:
-    """A text as its words; a word list is returned as a list.
+    """A text as its words; a word list is returned as a list. A lone surrogate becomes U+FFFD, see `sound`.
 
     Raises TypeError for anything else, ValueError for a text without words.
     """
     if isinstance(text, str):
-        words = text.split()
+        words = sound(text).split()
     elif isinstance(text, (list, tuple)) and all(isinstance(w, str) for w in text):
-        words = [w for w in text if w.strip()]
+        words = [sound(w) for w in text if w.strip()]
     else:
         raise TypeError(f"a text must be a string or a list of words, got {type(text).__name__}: {text!r:.80}")
     if not words:
