@@ -1,0 +1,89 @@
+"""A run's classifier as an MLflow model: code and safetensors, with signature, example and requirements."""
+
+from __future__ import annotations
+
+import logging
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pct
+from pct.runs import Run
+from pct.trainer import MODEL
+
+NAME = "model"
+ALWAYS = ("mlflow", "numpy", "pandas", "safetensors", "torch", "tqdm")
+ENCODERS = ("tokenizers", "transformers")
+
+
+def log_model(client: Any, run: Run, run_id: str, experiment_id: str) -> str:
+    """Logs the run's model once and returns its MLflow model id; a model that is there whole is found again."""
+    import mlflow.pyfunc
+    from mlflow.models import Model
+
+    found = _logged(client, run_id, experiment_id, run.about["weights"])
+    if found:
+        return found
+    made = client.create_logged_model(
+        experiment_id, NAME, run_id, tags={"weights": run.about["weights"]}, model_type="text-classifier"
+    )
+    quiet = logging.getLogger("mlflow.models.model")
+    before = quiet.level
+    quiet.setLevel(logging.ERROR)
+    try:
+        Model.log(
+            artifact_path=None,
+            name=NAME,
+            flavor=mlflow.pyfunc,
+            run_id=run_id,
+            model_id=made.model_id,
+            python_model=str(Path(__file__).with_name("served.py")),
+            artifacts={"classifier": str(run.folder / MODEL)},
+            code_paths=[str(Path(pct.__file__).parent)],
+            pip_requirements=requirements(run),
+            signature=signature(),
+            input_example=run.test.columns["text"][:2].tolist(),
+            metadata={"settings": run.settings.to_dict(), "classes": run.about["corpus"]["classes"]},
+        )
+    finally:
+        quiet.setLevel(before)
+    return str(made.model_id)
+
+
+def requirements(run: Run) -> list[str]:
+    """What loading the model needs, in the versions that this process has."""
+    names = ALWAYS if run.settings.model in ("textcnn", "lstm") else ALWAYS + ENCODERS
+    # a build's local label (torch's +cpu) is on no index
+    return [f"{name}=={metadata.version(name).partition('+')[0]}" for name in sorted(names)]
+
+
+def signature() -> Any:
+    """Texts in one column of any name (a list will do) -> label and confidence; words and saliency when asked."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import Array
+
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.string)]),
+        outputs=Schema(
+            [
+                ColSpec(DataType.string, "label"),
+                ColSpec(DataType.double, "confidence"),
+                ColSpec(Array(DataType.string), "words", required=False),
+                ColSpec(Array(DataType.double), "saliency", required=False),
+            ]
+        ),
+        params=ParamSchema([ParamSpec("explain", DataType.boolean, False)]),
+    )
+
+
+def _logged(client: Any, run_id: str, experiment_id: str, weights: str) -> str | None:
+    token = None
+    while True:
+        page = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'", page_token=token)
+        for model in page:
+            if model.name == NAME and str(model.status) == "READY" and model.tags.get("weights") == weights:
+                return str(model.model_id)
+        token = page.token
+        if not token:
+            return None

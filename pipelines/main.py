@@ -1,0 +1,114 @@
+"""The main job: train, measure, track and register by one command.
+
+    python -m pipelines.main --method pct --corpus planted
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pct import runs
+from pct.metrics import COMPANIONS, EIGHT, Report
+from pipelines.options import add_settings, read_settings
+from pipelines.registry import MARGIN
+from pipelines.server import TrackingError, how_to_look
+
+OK, ERROR, NOT_UPLOADED, INTERRUPTED = 0, 1, 3, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the job; returns the exit code: 0, 1 for an error, 3 when the results wait on disk, 130 when stopped."""
+    options = _parser().parse_args(argv)
+    try:
+        return _run(options)
+    except TrackingError as problem:
+        return _fail(str(problem))
+    except (ValueError, OSError, ImportError, FloatingPointError) as problem:
+        return _fail(str(problem))
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last epoch", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings = read_settings(options)
+    folder = Path(options.run_dir) if options.run_dir else runs.default_folder(settings)
+    # mlflow takes seconds to import: a wrong setting is told before that
+    from pipelines import tracking
+
+    finished, epochs = runs.is_finished(folder), len(runs.read_history(folder))
+    place = tracking.take_up(folder, settings, options.experiment)
+    if finished:
+        print(f"{folder} holds this run, finished: it is not trained again")
+    elif epochs:
+        print(f"{folder} holds {epochs} of {settings.epochs} epochs of this run: it goes on from there")
+    live = tracking.Live(place, say=lambda text: print(text, file=sys.stderr))
+    try:
+        run = runs.run(settings, folder, live, progress=not options.quiet)
+    except KeyboardInterrupt:
+        tracking.end(place, "KILLED")
+        raise
+    except Exception:
+        tracking.end(place, "FAILED")
+        raise
+    print(table(run.test, f"{settings.method} on {settings.corpus}, test split"))
+    try:
+        tracked = tracking.track(folder, options.champion_margin, place=place)
+    except TrackingError as problem:
+        print(f"error: {problem}\nupload them later with: pct track {folder}", file=sys.stderr)
+        return NOT_UPLOADED
+    print(outcome(tracked, folder))
+    return OK
+
+
+def table(report: Report, title: str) -> str:
+    """The eight metrics with their standard errors, and the companions in brief."""
+    lines = [title, f"{'metric':<12}{'mean':>10}{'± s.e.':>10}"]
+    lines += [f"{name:<12}{report.metrics[name]:>10.4f}{report.errors[name]:>10.4f}" for name in EIGHT]
+    lines += [", ".join(f"{name} {value:.4f}" for name, value in report.gaps.items()) + " (larger is healthier)"]
+    rest = [name for name in report.metrics if name not in EIGHT]
+    lines += [", ".join(f"{name} {report.metrics[name]:.4f}" for name in rest if name in COMPANIONS)]
+    lines += [", ".join(f"{name} {report.metrics[name]:.4f}" for name in rest if name not in COMPANIONS)]
+    return "\n".join(line for line in lines if line)
+
+
+def outcome(tracked: "tracking.Tracked", folder: Path) -> str:  # type: ignore[name-defined]  # noqa: F821, UP037
+    """Where the run went: its model, whether it is the champion, and how to look at it."""
+    registered, place = tracked.registered, tracked.place
+    state = "is @champion" if registered.champion else "is not @champion"
+    return "\n".join(
+        [
+            f"results     {folder}",
+            f"model       {registered.uri} {state}: {registered.reason}",
+            f"look at it  {how_to_look(place.uri, place.experiment_id, place.run_id)}",
+        ]
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.main",
+        description="Trains a classifier, measures its explanations, tracks it in MLflow and registers the model.",
+        epilog="example: python -m pipelines.main --method pct --corpus planted --epochs 4",
+    )
+    parser.add_argument("--run-dir", "--run_dir", default="", help="the run's folder (default: runs/<its settings>)")
+    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
+    parser.add_argument(
+        "--champion-margin", "--champion_margin", type=float, default=MARGIN,
+        help=f"accuracy that a champion may lack to the best version (default: {MARGIN})",
+    )  # fmt: skip
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    add_settings(parser)
+    return parser
+
+
+def _fail(text: str) -> int:
+    print(f"error: {text}", file=sys.stderr)
+    return ERROR
+
+
+if __name__ == "__main__":
+    sys.exit(main())

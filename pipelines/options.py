@@ -1,0 +1,29 @@
+"""The settings as command line options, made from the dataclass: a new setting is an option without more code."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+
+from pct.settings import Settings
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """An option for every field of `Settings`; `--batch-size` and `--batch_size` are one."""
+    group = parser.add_argument_group("settings")
+    for f in fields(Settings):
+        switch = {"nargs": "?", "const": "true"} if f.type == "bool" else {}
+        default = "" if f.default in (None, "") else f" (default: {str(f.default).lower() if switch else f.default})"
+        group.add_argument(
+            *dict.fromkeys([f"--{f.name.replace('_', '-')}", f"--{f.name}"]),
+            dest=f.name,
+            metavar=f.name.rsplit("_", 1)[-1].upper(),
+            help=(f.metadata.get("help", "") + default).replace("%", "%%"),
+            **switch,  # type: ignore[arg-type]
+        )
+
+
+def read_settings(options: argparse.Namespace) -> Settings:
+    """The settings that were given; an empty value counts as not given. Raises ValueError as `Settings.from_dict`."""
+    names = [f.name for f in fields(Settings)]
+    return Settings.from_dict({k: v for k in names if (v := getattr(options, k)) not in (None, "")})

@@ -1,0 +1,48 @@
+"""The model as MLflow loads it: this file is logged with it, so that nothing is unpickled.
+
+It runs where this project is not installed: MLflow puts the logged copy of `pct` on the path.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+from pct.classifier import Classifier
+
+MAX_TEXTS = 10_000
+
+
+class PctModel(PythonModel):  # type: ignore[misc]
+    """Texts -> label and confidence, with {"explain": true} also words and saliency."""
+
+    def load_context(self, context: Any) -> None:
+        """Reads the classifier that lies among the artifacts."""
+        self.classifier = Classifier.load(context.artifacts["classifier"])
+
+    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """model_input: texts in the first column. Raises ValueError for an empty text, as `Classifier.predict`."""
+        texts = [str(text) for text in model_input.iloc[:, 0]]
+        if len(texts) > MAX_TEXTS:
+            raise ValueError(f"{len(texts)} texts in one call; send at most {MAX_TEXTS}")
+        if not texts:
+            return pd.DataFrame({"label": [], "confidence": []})
+        found = self.classifier.predict(texts)
+        labels = found.argmax(1)
+        table = pd.DataFrame(
+            {
+                "label": [self.classifier.classes[i] for i in labels],
+                "confidence": found.max(1).astype(float),
+            }
+        )
+        if (params or {}).get("explain"):
+            saliency = self.classifier.saliency(texts, labels.tolist())
+            table["words"] = [text.split()[: len(row)] for text, row in zip(texts, saliency, strict=True)]
+            table["saliency"] = [row.astype(float).tolist() for row in saliency]
+        return table
+
+
+set_model(PctModel())

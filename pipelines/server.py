@@ -1,0 +1,130 @@
+"""Where the tracking lies, whether it answers, and how long to wait for it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+# MLflow reports its use to its makers unless told not to; a run makes no request but to its tracking server.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+SECONDS_TO_ANSWER = 5
+PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+class TrackingError(Exception):
+    """The tracking server cannot be used; the message says why and what to do."""
+
+
+def tracking_uri(remembered: str = "") -> str:
+    """MLFLOW_TRACKING_URI, else the one that is remembered, else MLflow's default (a SQLite file in this folder)."""
+    import mlflow
+
+    if os.environ.get("MLFLOW_TRACKING_URI") or not remembered:
+        return str(mlflow.get_tracking_uri())
+    return remembered
+
+
+def connect(uri: str) -> Any:
+    """An `MlflowClient` whose server has answered within seconds. Raises `TrackingError`."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    _probe(uri)
+    mlflow.set_tracking_uri(uri)
+    client = mlflow.MlflowClient(uri)
+    try:
+        with short_patience():
+            client.search_experiments(max_results=1)
+    except MlflowException as problem:
+        raise TrackingError(_explained(uri, problem)) from problem
+    except Exception as problem:  # a database's driver raises its own types
+        raise TrackingError(_unusable(uri, _first_line(problem))) from problem
+    return client
+
+
+@contextmanager
+def short_patience() -> Iterator[None]:
+    """MLflow's requests fail within seconds; by its defaults one that finds no server takes minutes."""
+    wanted = {
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(SECONDS_TO_ANSWER),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def without_password(uri: str) -> str:
+    """A URI that may be printed and kept: its user and password are left out."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def how_to_look(uri: str, experiment_id: str = "", run_id: str = "") -> str:
+    """The line that opens the MLflow UI on this tracking."""
+    if urlsplit(uri).scheme in ("http", "https"):
+        page = f"/#/experiments/{experiment_id}/runs/{run_id}" if run_id else ""
+        return f"open {without_password(uri).rstrip('/')}{page}"
+    return f"mlflow ui --backend-store-uri {without_password(uri)} --host 127.0.0.1 --port 5000"
+
+
+def _probe(uri: str) -> None:
+    """Fails fast where MLflow's own retries would take minutes: no such folder, nothing at a database's port."""
+    parts = urlsplit(uri)
+    kind = parts.scheme.split("+")[0]
+    if kind == "sqlite":
+        path = Path(unquote(uri.split("///", 1)[-1]).split("?")[0])
+        if not path.parent.is_dir():
+            raise TrackingError(_unusable(uri, f"there is no folder {path.parent}"))
+    elif kind in PORTS and parts.hostname:
+        try:
+            socket.create_connection((parts.hostname, parts.port or PORTS[kind]), SECONDS_TO_ANSWER).close()
+        except OSError as problem:
+            raise TrackingError(_unusable(uri, str(problem))) from problem
+
+
+def _explained(uri: str, problem: Exception) -> str:
+    text = str(problem)
+    status = getattr(problem, "get_http_status_code", lambda: 0)()
+    if status in (401, 403) or " 401" in text or " 403" in text:
+        return (
+            f"the tracking server {without_password(uri)} refused the credentials; "
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)"
+        )
+    for sign, said in (
+        ("Connection refused", "connection refused"),
+        ("timed out", f"no answer in {SECONDS_TO_ANSWER} seconds"),
+        ("resolve", "its host name is unknown"),
+        ("Name or service", "its host name is unknown"),
+    ):
+        if sign in text:
+            return _unusable(uri, said)
+    return _unusable(uri, _first_line(problem))
+
+
+def _unusable(uri: str, why: str) -> str:
+    return (
+        f"the tracking server {without_password(uri)} cannot be used: {why}. Start it, or set MLFLOW_TRACKING_URI to "
+        "one that runs, or unset it to track in the file mlflow.db"
+    )
+
+
+def _first_line(problem: Exception) -> str:
+    lines = str(problem).strip().splitlines()
+    return f"{type(problem).__name__}: {lines[0][:200]}" if lines else type(problem).__name__

@@ -1,0 +1,37 @@
+"""Uploads a finished run that is not in MLflow yet: python -m pipelines.track RUN_DIR."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines.registry import MARGIN
+from pipelines.server import TrackingError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the upload; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.track",
+        description="Uploads a finished run to MLflow; what is there already is not logged again.",
+        epilog="example: python -m pipelines.track runs/planted-textcnn-pct-1a2b3c4d",
+    )
+    parser.add_argument("run_dir", type=Path, help="the run's folder")
+    parser.add_argument("--experiment", default="", help="the MLflow experiment of a new run (default: MLflow's own)")
+    parser.add_argument("--champion-margin", "--champion_margin", type=float, default=MARGIN)
+    options = parser.parse_args(argv)
+    try:
+        from pipelines import tracking
+        from pipelines.main import outcome
+
+        print(outcome(tracking.track(options.run_dir, options.champion_margin, options.experiment), options.run_dir))
+    except (TrackingError, ValueError, OSError, ImportError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
