@@ -20,11 +20,12 @@ from pct.words import SubWords, Vocabulary, Words
 
 FAMILIES = ("textcnn", "lstm", "transformer")
 # some are one sub-word of MiniLM's tokenizer, some several
-LEXICON = (
+_SENTENCES = (
     "the film is a work of astonishing delicacy and force full memorable performances from top to bottom "
     "unfathomable ridiculousness leigh's demented premise but it sustains an enjoyable level goofy script tired "
     "moments joy rising above stale material ethereal"
-).split()
+)
+LEXICON = _SENTENCES.split()
 
 
 @functools.cache
@@ -80,10 +81,14 @@ def small_model(family: str, classes: int = 3, seed: int = 0, dropout: float = 0
 
 
 def small_classifier(family: str, classes: int = 3, seed: int = 0, **settings: Any) -> Classifier:
-    """A classifier that was never trained."""
+    """A classifier that was never trained, but leans to no class: small changes of a text change its mind."""
     chosen = Settings(model="bert" if family == "transformer" else family, **settings)
     names = ["negative", "positive", "neither", "both"][:classes]
-    return Classifier(small_model(family, classes, seed), small_words(family), names, chosen)
+    classifier = Classifier(small_model(family, classes, seed), small_words(family), names, chosen)
+    with torch.no_grad():
+        lean = torch.from_numpy(np.log(classifier.predict(small_texts(40)))).mean(0)
+        classifier.model.dense.bias.sub_(lean - lean.mean())
+    return classifier
 
 
 def small_texts(count: int, seed: int = 0, longest: int = 11) -> list[str]:

@@ -13,8 +13,8 @@ from pct.saliency import class_score, saliency, word_saliency
 from tests.pct import twins
 from tests.pct.small import FAMILIES, small_classifier, small_model, small_words
 
-TEXT = "leigh's film is full of memorable unfathomable joy".split()
-SHORT = "a goofy script".split()
+TEXT = ["leigh's", "film", "is", "full", "of", "memorable", "unfathomable", "joy"]
+SHORT = ["a", "goofy", "script"]
 OFS = ("log_odds", "probability", "logit")
 
 

@@ -87,10 +87,7 @@ def metrics(
         (True, p_important, "comp", "ir", "i_var"),
         (False, p_unimportant, "suff", "ur", "u_var"),
     ):
-        if recomputed:
-            order = recomputed_order(asked, words, label, important)
-        else:
-            order = removal_order(saliency, important)
+        order = recomputed_order(asked, words, label, important) if recomputed else removal_order(saliency, important)
 
         def drop_after(t: int, order: list[int] = order) -> float:
             return whole[label] - asked.probabilities(without(words, order[:t]))[label]
