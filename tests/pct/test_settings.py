@@ -1,0 +1,143 @@
+"""Settings: checked where they are made, the same after a trip through JSON or a command line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pct.settings import CORPORA, METHODS, ORDERS, PRECISIONS, SALIENCIES, SALIENCY_OF, Settings, paper_settings
+
+SHARE = st.floats(0, 1, exclude_min=True)
+POSITIVE = st.floats(1e-9, 1e9)
+COUNT = st.integers(0, 10**9)
+NAME = st.text(max_size=12)
+VALUES = {
+    "corpus": st.sampled_from([c for c in CORPORA if c != "files"]), "model": st.text(min_size=1, max_size=12),
+    "method": st.sampled_from(METHODS), "seed": COUNT, "limit": COUNT, "train_file": NAME, "validation_file": NAME,
+    "test_file": NAME, "text_column": NAME, "label_column": NAME, "corpus_seed": COUNT,
+    "max_length": st.integers(3, 512), "vocabulary_size": st.integers(1, 10**6), "glove": NAME,
+    "epochs": st.integers(1, 99), "batch_size": st.integers(1, 999), "lr": POSITIVE | st.none(),
+    "weight_decay": st.just(0.0) | POSITIVE, "gradient_clip": st.just(0.0) | POSITIVE,
+    "dropout": st.floats(0, 1, exclude_max=True), "patience": COUNT, "restore_best": st.booleans(),
+    "alpha": st.just(0.0) | POSITIVE | st.none(), "temperature": POSITIVE | st.none(), "entropy_weight": POSITIVE,
+    "p_important": SHARE, "p_unimportant": SHARE, "saliency": st.sampled_from(SALIENCIES),
+    "saliency_of": st.sampled_from(SALIENCY_OF), "integrated_steps": st.integers(1, 99),
+    "order": st.sampled_from(ORDERS), "evaluate_epochs": st.booleans(), "evaluate_limit": COUNT,
+    "device": st.sampled_from(["auto", "cpu"]), "precision": st.sampled_from(PRECISIONS), "compile": st.booleans(),
+    "threads": st.integers(0, 64),
+}  # fmt: skip
+DRAWN = {f.name: VALUES[f.name] for f in fields(Settings) if f.name in VALUES}
+
+
+def test_every_setting_is_drawn_here():
+    assert {f.name for f in fields(Settings)} == set(VALUES)
+
+
+@given(st.fixed_dictionaries({}, optional=DRAWN))
+def test_settings_are_the_same_after_a_trip_through_a_dictionary_and_json(values):
+    settings = Settings(**values)
+    assert Settings.from_dict(settings.to_dict()) == settings
+    assert Settings.from_dict(json.loads(settings.to_json())) == settings
+    assert set(settings.to_dict()) == {f.name for f in fields(Settings)}
+
+
+@given(st.fixed_dictionaries({}, optional=DRAWN))
+def test_settings_are_read_from_strings_as_a_command_line_gives_them(values):
+    settings = Settings(**values)
+    assert Settings.from_dict({k: str(v) for k, v in settings.to_dict().items()}) == settings
+
+
+@pytest.mark.parametrize(("model", "expected"), [
+    ("textcnn", (5e-4, 0.1, 0.7)), ("lstm", (5e-4, 0.1, 0.7)), ("bert", (3e-5, 1.2, 0.7)),
+    ("bert-base-uncased", (3e-5, 1.2, 0.7)), ("distilbert", (3e-5, 0.15, 0.15)),
+    ("distilbert-base-uncased", (3e-5, 0.15, 0.15)), ("some/folder", (3e-5, 1.2, 0.7)),
+])  # fmt: skip
+def test_the_paper_s_settings_are_taken_where_none_are_given(model, expected):
+    assert paper_settings(model) == expected
+    settings = Settings(model=model)
+    assert (settings.lr, settings.alpha, settings.temperature) == expected
+    assert (settings.max_length, settings.batch_size, settings.entropy_weight) == (64, 64, 1e-3)
+    assert (settings.p_important, settings.p_unimportant) == (0.1, 0.1)
+
+
+def test_what_is_given_stands_above_the_paper():
+    settings = Settings(lr=1.0, alpha=0.0)
+    assert (settings.lr, settings.alpha, settings.temperature) == (1.0, 0.0, 0.7)
+
+
+INVALID = [
+    ("alpha", -0.1, ">= 0"), ("alpha", float("nan"), ">= 0"), ("temperature", 0.0, "> 0"), ("temperature", -1.0, "> 0"),
+    ("p_important", 0.0, r"in \(0, 1\]"), ("p_important", 1.01, r"in \(0, 1\]"), ("p_unimportant", 0.0, r"in \(0, 1\]"),
+    ("p_unimportant", -0.1, r"in \(0, 1\]"), ("p_unimportant", float("nan"), r"in \(0, 1\]"), ("lr", 0.0, "> 0"),
+    ("lr", float("inf"), "finite"), ("epochs", 0, "> 0"), ("batch_size", 0, "> 0"), ("integrated_steps", 0, "> 0"),
+    ("vocabulary_size", 0, "> 0"), ("entropy_weight", -1.0, ">= 0"), ("limit", -1, ">= 0"), ("patience", -1, ">= 0"),
+    ("threads", -1, ">= 0"), ("seed", -1, ">= 0"), ("corpus_seed", -1, ">= 0"), ("weight_decay", -1.0, ">= 0"),
+    ("gradient_clip", -1.0, ">= 0"), ("evaluate_limit", -1, ">= 0"), ("dropout", 1.0, r"in \[0, 1\)"),
+    ("dropout", -0.1, r"in \[0, 1\)"), ("max_length", 2, "at least 3"), ("corpus", "sst", "one of planted, mr"),
+    ("method", "simclr", "one of normal, entropy, pct"), ("saliency", "l3", "one of l2, l1"),
+    ("saliency_of", "odds", "one of log_odds"), ("order", "random", "one of static, recomputed"),
+    ("precision", "fp16", "one of float32, bf16"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value", "allowed"), INVALID)
+def test_a_value_out_of_its_range_is_refused_with_what_is_allowed(name, value, allowed):
+    with pytest.raises(ValueError, match=rf"{name} must be .*{allowed}.*, got {value!r}"):
+        Settings(**{name: value})
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        Settings.from_dict({name: str(value)})
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        Settings().replace(**{name: value})
+
+
+def test_an_empty_model_is_refused():
+    with pytest.raises(ValueError, match="model must be textcnn, lstm, or"):
+        Settings(model="")
+
+
+@pytest.mark.parametrize("given_files", [{}, {"train_file": "a.csv"}, {"test_file": "a.csv"}])
+def test_the_corpus_files_needs_both_files(given_files):
+    with pytest.raises(ValueError, match="needs train_file and test_file"):
+        Settings(corpus="files", **given_files)
+
+
+@pytest.mark.parametrize(("name", "value", "kind"), [
+    ("epochs", "three", "int"), ("epochs", 1.5, "int"), ("epochs", None, "int"), ("lr", "fast", "float"),
+    ("model", None, "str"), ("dropout", [0.5], "float"), ("limit", float("nan"), "int"),
+])  # fmt: skip
+def test_a_value_of_another_type_is_refused(name, value, kind):
+    with pytest.raises(ValueError, match=rf"{name} must be of type {kind}"):
+        Settings.from_dict({name: value})
+
+
+def test_a_switch_takes_true_and_false_alone():
+    assert [Settings.from_dict({"compile": v}).compile for v in ("true", "False", "1", "no", True)] == [
+        True, False, True, False, True,
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="compile must be true or false, got 'maybe'"):
+        Settings.from_dict({"compile": "maybe"})
+
+
+def test_an_unknown_setting_is_named_with_the_known_ones():
+    with pytest.raises(ValueError, match="unknown setting aplha, epoch; known: corpus, model"):
+        Settings.from_dict({"epoch": 3, "aplha": 1.0})
+
+
+def test_settings_do_not_change():
+    settings = Settings()
+    with pytest.raises(FrozenInstanceError):
+        settings.epochs = 3
+    assert settings.replace(epochs=3).epochs == 3
+    assert settings.epochs == Settings().epochs
+
+
+@pytest.mark.parametrize(("model", "name"), [
+    ("textcnn", "textcnn"), ("bert-base-uncased", "bert-base-uncased"), ("org/encoder", "encoder"),
+    ("/some/folder/encoder/", "encoder"),
+])  # fmt: skip
+def test_a_model_s_short_name_is_the_last_part(model, name):
+    assert Settings(model=model).model_name == name
