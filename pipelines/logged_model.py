@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,14 @@ from typing import Any
 import pct
 from pct.runs import Run
 from pct.trainer import MODEL
+from pipelines.server import as_default
 
 NAME = "model"
 ALWAYS = ("mlflow", "numpy", "pandas", "safetensors", "torch", "tqdm")
 ENCODERS = ("tokenizers", "transformers")
 
 
-def log_model(client: Any, run: Run, run_id: str, experiment_id: str) -> str:
+def log_model(client: Any, uri: str, run: Run, run_id: str, experiment_id: str) -> str:
     """Logs the run's model once and returns its MLflow model id; a model that is there whole is found again."""
     import mlflow.pyfunc
     from mlflow.models import Model
@@ -27,10 +27,7 @@ def log_model(client: Any, run: Run, run_id: str, experiment_id: str) -> str:
     made = client.create_logged_model(
         experiment_id, NAME, run_id, tags={"weights": run.about["weights"]}, model_type="text-classifier"
     )
-    quiet = logging.getLogger("mlflow.models.model")
-    before = quiet.level
-    quiet.setLevel(logging.ERROR)
-    try:
+    with as_default(uri):
         Model.log(
             artifact_path=None,
             name=NAME,
@@ -45,8 +42,6 @@ def log_model(client: Any, run: Run, run_id: str, experiment_id: str) -> str:
             input_example=run.test.columns["text"][:2].tolist(),
             metadata={"settings": run.settings.to_dict(), "classes": run.about["corpus"]["classes"]},
         )
-    finally:
-        quiet.setLevel(before)
     return str(made.model_id)
 
 

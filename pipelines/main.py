@@ -1,6 +1,6 @@
 """The main job: train, measure, track and register by one command.
 
-    python -m pipelines.main --method pct --corpus planted
+python -m pipelines.main --method pct --corpus planted
 """
 
 from __future__ import annotations
@@ -37,22 +37,24 @@ def _run(options: argparse.Namespace) -> int:
     settings = read_settings(options)
     folder = Path(options.run_dir) if options.run_dir else runs.default_folder(settings)
     # mlflow takes seconds to import: a wrong setting is told before that
+    from pipelines import place as places
     from pipelines import tracking
 
     finished, epochs = runs.is_finished(folder), len(runs.read_history(folder))
-    place = tracking.take_up(folder, settings, options.experiment)
+    place = places.take_up(folder, options.experiment)
     if finished:
         print(f"{folder} holds this run, finished: it is not trained again")
     elif epochs:
         print(f"{folder} holds {epochs} of {settings.epochs} epochs of this run: it goes on from there")
+    tracking.log_settings(place, settings)
     live = tracking.Live(place, say=lambda text: print(text, file=sys.stderr))
     try:
         run = runs.run(settings, folder, live, progress=not options.quiet)
     except KeyboardInterrupt:
-        tracking.end(place, "KILLED")
+        places.end(place, "KILLED")
         raise
     except Exception:
-        tracking.end(place, "FAILED")
+        places.end(place, "FAILED")
         raise
     print(table(run.test, f"{settings.method} on {settings.corpus}, test split"))
     try:

@@ -147,7 +147,9 @@ def _reason(candidates: list[Candidate], version: int, before: int | None, now: 
             return "it was the champion and stays it"
         if not alone or before is None:
             return "there was none to compare it with"
-        return f"comp - suff {mine.gap:.4f} is the largest within {margin:g} of the best accuracy; it was version {before}"
+        return (
+            f"comp - suff {mine.gap:.4f} is the largest within {margin:g} of the best accuracy; it was version {before}"
+        )
     if mine.limited and not first.limited:
         return f"a part of the corpus (limit) does not compete with version {now}, which had it whole"
     if mine.measure != first.measure:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
@@ -23,7 +23,8 @@ class PctModel(PythonModel):  # type: ignore[misc]
         """Reads the classifier that lies among the artifacts."""
         self.classifier = Classifier.load(context.artifacts["classifier"])
 
-    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
+    # MLflow reads the type hints of this method as a signature; it has a better one
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         """model_input: texts in the first column. Raises ValueError for an empty text, as `Classifier.predict`."""
         texts = [str(text) for text in model_input.iloc[:, 0]]
         if len(texts) > MAX_TEXTS:

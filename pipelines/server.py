@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 # MLflow reports its use to its makers unless told not to; a run makes no request but to its tracking server.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
 SECONDS_TO_ANSWER = 5
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -25,9 +27,25 @@ def tracking_uri(remembered: str = "") -> str:
     """MLFLOW_TRACKING_URI, else the one that is remembered, else MLflow's default (a SQLite file in this folder)."""
     import mlflow
 
-    if os.environ.get("MLFLOW_TRACKING_URI") or not remembered:
+    if mlflow.is_tracking_uri_set() or not remembered:
         return str(mlflow.get_tracking_uri())
     return remembered
+
+
+@contextmanager
+def as_default(uri: str) -> Iterator[None]:
+    """MLflow's functions that take no URI use this one; afterwards the old one, environment included."""
+    import mlflow
+
+    if str(mlflow.get_tracking_uri()) == uri:
+        yield
+        return
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
 
 
 def connect(uri: str) -> Any:
@@ -36,7 +54,6 @@ def connect(uri: str) -> Any:
     from mlflow.exceptions import MlflowException
 
     _probe(uri)
-    mlflow.set_tracking_uri(uri)
     client = mlflow.MlflowClient(uri)
     try:
         with short_patience():

@@ -1,0 +1,131 @@
+"""Measures a model on a corpus or a file, in an MLflow run: python -m pipelines.evaluate --model MODEL."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pct.classifier import Classifier, load
+from pct.corpora import SPLITS, Split, load_splits, read_file, with_limit
+from pct.metrics import Report, evaluate
+from pct.runs import PER_TEXT, REPORT
+from pct.settings import CORPORA
+from pct.trainer import MODEL
+from pipelines.main import table
+from pipelines.server import TrackingError, how_to_look, without_password
+
+NOT_LOGGED = 3
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the job; returns the exit code: 0, 1 for an error, 3 when it was measured and could not be logged."""
+    options = _parser().parse_args(argv)
+    try:
+        return _run(options)
+    except (TrackingError, ValueError, OSError, ImportError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+
+
+def load_model(name: str, device: str = "auto") -> Classifier:
+    """A classifier from a run's folder, its own folder, or an MLflow URI. Raises as `pct.load`."""
+    return load(Path(name) / MODEL if (Path(name) / MODEL).is_dir() else name, device)
+
+
+def choose_texts(classifier: Classifier, corpus: str, data: str, split: str, limit: int) -> tuple[Split, str]:
+    """The texts that a model is measured on, and where they are from: a file, or a split of a corpus, by default of
+    the one that the model was trained on. Raises ValueError where the corpus' classes are not the model's."""
+    settings = classifier.settings
+    if data:
+        texts = read_file(data, settings.text_column, settings.label_column, classifier.classes)
+        return with_limit(texts, limit, settings.corpus_seed), str(data)
+    found = load_splits(settings.replace(corpus=corpus or settings.corpus, limit=0))
+    if found.classes != classifier.classes:
+        raise ValueError(
+            f"corpus {found.name} has the classes {', '.join(found.classes)}, the model {', '.join(classifier.classes)}"
+            "; give a corpus or a file of the model's classes"
+        )
+    return with_limit(found.splits[split], limit, settings.corpus_seed), f"{found.name}, {split} split"
+
+
+def _run(options: argparse.Namespace) -> int:
+    from pipelines import place as places
+
+    place = places.start(f"evaluate {options.model}", options.experiment, {"model": options.model})
+    try:
+        classifier = load_model(options.model, options.device)
+        texts, source = choose_texts(classifier, options.corpus, options.data, options.split, options.limit)
+        s = classifier.settings
+        bar = sys.stderr.isatty() and not options.quiet
+        report = evaluate(classifier, texts, s.p_important, s.p_unimportant, s.order, progress=bar)
+    except BaseException:
+        places.end(place, "FAILED")
+        raise
+    print(table(report, f"{options.model} on {source}, {len(texts)} texts"))
+    try:
+        _log(place, options, classifier, texts, source, report)
+    except Exception as problem:  # a server or its driver raises many types
+        first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+        print(f"error: not logged to {without_password(place.uri)}: {first[:200]}", file=sys.stderr)
+        return NOT_LOGGED
+    print(f"look at it  {how_to_look(place.uri, place.experiment_id, place.run_id)}")
+    return 0
+
+
+def _log(
+    place: "places.Place",  # type: ignore[name-defined]  # noqa: F821, UP037
+    options: argparse.Namespace,
+    classifier: Classifier,
+    texts: Split,
+    source: str,
+    report: Report,
+) -> None:
+    from mlflow.entities import Param
+
+    from pipelines.tracking import as_metrics, log_missing, report_values
+
+    s = classifier.settings
+    values = {
+        "model": options.model,
+        "data": source,
+        "texts": len(texts),
+        **{f"model.{name}": value for name, value in s.to_dict().items()},
+    }
+    there = place.client.get_run(place.run_id).data.params
+    params = [Param(k, str(v)) for k, v in values.items() if k not in there]
+    place.client.log_batch(place.run_id, params=params[:100])
+    split = "data" if options.data else options.split
+    log_missing(place, as_metrics(report_values(split, report), 0))
+    with tempfile.TemporaryDirectory() as folder:
+        columns = {"index": report.columns["index"], "text": np.array(texts.texts, dtype=object)}
+        replace(report, columns=columns | report.columns).to_parquet(Path(folder) / PER_TEXT)
+        (Path(folder) / REPORT).write_text(report.to_json(), encoding="utf-8")
+        place.client.log_artifacts(place.run_id, folder)
+    place.client.set_terminated(place.run_id, "FINISHED")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.evaluate",
+        description="Measures a model's accuracy and explanations on a corpus or a file, and logs them to MLflow.",
+        epilog="example: python -m pipelines.evaluate --model models:/pct-planted-textcnn@champion --limit 200",
+    )
+    parser.add_argument("--model", required=True, help="a run's folder, runs:/<id>/model or models:/<name>@champion")
+    parser.add_argument("--corpus", default="", choices=("", *CORPORA), help="default: the model's own")
+    parser.add_argument("--data", default="", help="a CSV or JSONL file (.gz too) instead of a corpus")
+    parser.add_argument("--split", default="test", choices=SPLITS, help="of the corpus (default: test)")
+    parser.add_argument("--limit", type=int, default=0, help="at most so many texts; 0 takes all")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
