@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pct.predictor import Predictor, Texts, check_classes, explain_tokens, predict_rows
-from pct.reduction import reduce_rows, removal_ranks, steps_of
+from pct.predictor import Predictor, Texts, check_classes, explain_tokens, predict_ids
+from pct.reduction import reduce_ids, reduce_tokens, removal_ranks
 from pct.words import Ints, Tokens, split_all
 
 Doubles = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+TEXTS_A_BLOCK = 256
+# The search for the first flip goes up to 1/6 of a text's words, then 2/6, ..: more rounds run fewer steps too many.
+ROUNDS = 6
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Removal:
     """What happens to many texts as they lose their words in one order.
 
     ranks: (texts, words) the step at which a word goes, from 1. confidence: (texts, steps + 1) of the explained class,
-    column 0 the original, NaN beyond a text's steps. predicted: (texts, steps + 1), -1 beyond.
+    column 0 the original; NaN beyond a text's steps and at steps that were not run. predicted: likewise, -1 there.
     next_saliency: (texts, words), the saliency when the first word has gone (zeros where there is none).
     """
 
@@ -29,6 +33,10 @@ class Removal:
     confidence: Doubles
     predicted: Ints
     next_saliency: Doubles
+
+    def rows(self, index: slice) -> Removal:
+        """Some of the texts."""
+        return Removal(self.ranks[index], self.confidence[index], self.predicted[index], self.next_saliency[index])
 
     def flips(self) -> Ints:
         """(texts,) the first step whose prediction differs from the original's; 0 where none does."""
@@ -48,18 +56,33 @@ class Study:
     unimportant: Removal
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which steps of each side must be run, for those who do not need them all.
+
+    important, unimportant: (texts, steps + 1) bool, column t the text without t words. until_flip: run the others too,
+    but none behind the first that changes the prediction. next_saliency: the saliency behind the first step.
+    """
+
+    important: Bools
+    unimportant: Bools
+    until_flip: bool = True
+    next_saliency: bool = True
+
+
 def study(
     predictor: Predictor,
     tokens: Tokens,
     max_steps: int | None = None,
     labels: Ints | None = None,
     order: str = "static",
+    wanted: Wanted | None = None,
 ) -> Study:
     """Everything that the curves and the eight metrics need, with each forward pass run once.
 
     max_steps: words removed at most, on each side; None for all but one. labels: (texts,) the class explained, None for
     the predicted one. order: `static` ranks once, on the original; `recomputed` ranks anew after each removal
-    (Feng et al. 2018, beam 1).
+    (Feng et al. 2018, beam 1). wanted: the steps to run, all where None.
     """
     if order not in ("static", "recomputed"):
         raise ValueError(f"order must be static or recomputed, got {order!r}")
@@ -69,83 +92,102 @@ def study(
     steps = np.maximum(tokens.counts - 1, 0)
     if max_steps is not None:
         steps = np.minimum(steps, max_steps)
-    remove = _remove_static if order == "static" else _remove_recomputed
-    sides = [remove(predictor, tokens, probabilities, saliency, labels, steps, side) for side in (True, False)]
-    return Study(tokens.counts, probabilities.astype(np.float64), labels, saliency.astype(np.float64), *sides)
+    # Both sides run as one: the texts twice, the second time to lose their unimportant words.
+    sides = _Sides(predictor, tokens, probabilities, saliency, labels, steps, wanted)
+    removal = sides.remove_static() if order == "static" else sides.remove_recomputed()
+    return Study(
+        tokens.counts, probabilities.astype(np.float64), labels, saliency.astype(np.float64),
+        removal.rows(slice(None, len(tokens))), removal.rows(slice(len(tokens), None)),
+    )  # fmt: skip
 
 
-def _remove_static(
-    predictor: Predictor, tokens: Tokens, probabilities: Any, saliency: Any, labels: Ints, steps: Ints, important: bool
-) -> Removal:
-    ids, words = tokens.rows(np.arange(len(tokens)))
-    ranks = removal_ranks(saliency, tokens.counts, important)
-    removal = _start(probabilities, saliency, labels, steps, ranks)
-    text, step = steps_of(steps)
-    if len(text) == 0:
-        return removal
-    # The first step runs backward too, for the rank metrics: its forward pass is not run a second time.
-    first = step == 1
-    once = reduce_rows(ids, words, ranks, text[first], step[first], tokens.padding)
-    reached, after = _explain_padded(predictor, *once, labels[text[first]], tokens.padding)
-    _store(removal, text[first], step[first], reached, labels)
-    removal.next_saliency[text[first], : after.shape[1]] = after
-    if first.all():
-        return removal
-    later = ~first
-    rows = reduce_rows(ids, words, ranks, text[later], step[later], tokens.padding)
-    _store(removal, text[later], step[later], predict_rows(predictor, *rows), labels)
-    return removal
+class _Sides:
+    """Texts that lose their words: rows 0..n - 1 the important first, rows n..2n - 1 the unimportant."""
 
+    def __init__(
+        self, predictor: Predictor, tokens: Tokens, probabilities: Any, saliency: Any, labels: Ints, steps: Ints,
+        wanted: Wanted | None,
+    ) -> None:  # fmt: skip
+        self.predictor, self.padding, self.saliency, self.counts = predictor, tokens.padding, saliency, tokens.counts
+        self.ids, self.words = (np.concatenate([part] * 2) for part in tokens.rows(np.arange(len(tokens))))
+        self.labels, self.steps = np.concatenate([labels] * 2), np.concatenate([steps] * 2)
+        self.t = np.arange(int(steps.max(initial=0)) + 1)
+        self.inside = (self.t >= 1) & (self.t <= self.steps[:, None])
+        self.until_flip = self.next_saliency = True
+        self.wanted = self.inside
+        if wanted is not None:
+            self.until_flip, self.next_saliency = wanted.until_flip, wanted.next_saliency
+            chosen = np.concatenate([side[:, : len(self.t)] for side in (wanted.important, wanted.unimportant)])
+            self.wanted = self.inside & (chosen | ((self.t == 1) & wanted.next_saliency))
+        both = (2 * len(tokens), saliency.shape[1])
+        confidence, predicted = np.full(self.inside.shape, np.nan), np.full(self.inside.shape, -1, np.int64)
+        confidence[:, 0] = np.tile(probabilities[np.arange(len(labels)), labels], 2)
+        predicted[:, 0] = np.tile(probabilities.argmax(1), 2)
+        self.removal = Removal(np.zeros(both, np.int64), confidence, predicted, np.zeros(both))
 
-def _remove_recomputed(
-    predictor: Predictor, tokens: Tokens, probabilities: Any, saliency: Any, labels: Ints, steps: Ints, important: bool
-) -> Removal:
-    ids, words = tokens.rows(np.arange(len(tokens)))
-    ranks = np.full(saliency.shape, np.iinfo(np.int32).max, np.int64)
-    removal = _start(probabilities, saliency, labels, steps, ranks)
-    alive = np.arange(saliency.shape[1]) < tokens.counts[:, None]
-    current = np.array(saliency)
-    for t in range(1, int(steps.max(initial=0)) + 1):
-        text = np.flatnonzero(steps >= t)
-        keys = np.where(alive[text], -current[text] if important else current[text], np.inf)
-        gone = keys.argmin(1)  # the earlier word first
-        ranks[text, gone] = t
-        alive[text, gone] = False
-        rows = reduce_rows(ids, words, ranks, text, np.full(len(text), t), tokens.padding)
-        reached, after = _explain_padded(predictor, *rows, labels[text], tokens.padding)
-        _store(removal, text, np.full(len(text), t), reached, labels)
+    def remove_static(self) -> Removal:
+        """Ranked once."""
+        ranks = self.removal.ranks
+        ranks[:] = np.concatenate([removal_ranks(self.saliency, self.counts, side) for side in (True, False)])
+        done = np.zeros_like(self.inside)
+        if self.next_saliency:
+            # the rank metrics want a backward pass behind the first step: its forward pass serves the curves too
+            self._explain(np.flatnonzero(self.steps), 1)
+            done[:, 1:2] = True
+        share = 0
+        while (left := self._open() & ~done).any():
+            # what is wanted goes at once, the search for the flip in rounds: full batches, few steps too many
+            share += 1
+            near = self.wanted | (self.t <= np.ceil(self.steps * share / ROUNDS)[:, None])
+            row, step = np.nonzero(left & near)
+            done |= near
+            if len(row):
+                ids, lengths = reduce_ids(self.ids, self.words, ranks, row, step)
+                self._store(row, step, predict_ids(self.predictor, ids, lengths, self.padding))
+        return self.removal
+
+    def remove_recomputed(self) -> Removal:
+        """Ranked anew after each removal, as long as a text has steps to run."""
+        ranks = self.removal.ranks
+        ranks[:] = np.iinfo(np.int32).max
+        current = np.concatenate([-self.saliency, self.saliency])  # the lowest goes
+        sign = np.repeat([-1.0, 1.0], len(self.counts))
+        alive = np.arange(current.shape[1]) < np.tile(self.counts, 2)[:, None]
+        for t in self.t[1:]:
+            row = np.flatnonzero(self._open()[:, t:].any(1))
+            gone = np.where(alive[row], current[row], np.inf).argmin(1)  # the earlier word first
+            ranks[row, gone] = t
+            alive[row, gone] = False
+            after = self._explain(row, t)
+            # the reduced text's words, in order, are the ones alive
+            which, word = np.nonzero(alive[row])
+            place = np.cumsum(alive[row], axis=1)[which, word] - 1
+            current[row[which], word] = sign[row[which]] * after[which, place]
+        # words never removed keep their order at the end
+        ranks[:] = np.argsort(np.argsort(ranks, axis=1, kind="stable"), axis=1, kind="stable") + 1
+        return self.removal
+
+    def _open(self) -> Bools:
+        """(rows, steps + 1) the steps that are wanted, and those that may yet be the first to change the prediction."""
+        if not self.until_flip:
+            return self.wanted
+        flips = self.removal.flips()[:, None]
+        search: Bools = self.inside & ((flips == 0) | (self.t < flips))
+        return self.wanted | search
+
+    def _explain(self, row: Ints, t: int) -> Any:
+        """The t-th step of some rows, with its saliency (rows, words)."""
+        step = np.full(len(row), t)
+        reduced = reduce_tokens(self.ids, self.words, self.removal.ranks, row, step, self.padding)
+        probabilities, after = explain_tokens(self.predictor, reduced, self.labels[row])
+        self._store(row, step, probabilities)
         if t == 1:
-            removal.next_saliency[text, : after.shape[1]] = after
-        # the reduced text's words, in order, are the ones alive
-        row, word = np.nonzero(alive[text])
-        place = np.cumsum(alive[text], axis=1)[row, word] - 1
-        current[text[row], word] = after[row, place]
-    # words never removed keep their order at the end
-    rest = np.argsort(np.argsort(ranks, axis=1, kind="stable"), axis=1, kind="stable") + 1
-    ranks[:] = rest
-    return removal
+            self.removal.next_saliency[row, : after.shape[1]] = after
+        return after
 
-
-def _start(probabilities: Any, saliency: Any, labels: Ints, steps: Ints, ranks: Ints) -> Removal:
-    shape = (len(labels), int(steps.max(initial=0)) + 1)
-    confidence = np.full(shape, np.nan)
-    predicted = np.full(shape, -1, np.int64)
-    confidence[:, 0] = probabilities[np.arange(len(labels)), labels]
-    predicted[:, 0] = probabilities.argmax(1)
-    return Removal(ranks, confidence, predicted, np.zeros(saliency.shape))
-
-
-def _store(removal: Removal, text: Ints, step: Ints, probabilities: Any, labels: Ints) -> None:
-    removal.confidence[text, step] = probabilities[np.arange(len(text)), labels[text]]
-    removal.predicted[text, step] = probabilities.argmax(1)
-
-
-def _explain_padded(predictor: Predictor, ids: Ints, words: Ints, labels: Ints, padding: int) -> Any:
-    inside = words > -2
-    lengths = inside.sum(1)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    flat = Tokens(ids[inside], words[inside], starts, words.max(1) + 1, padding)
-    return explain_tokens(predictor, flat, labels)
+    def _store(self, row: Ints, step: Ints, probabilities: Any) -> None:
+        self.removal.confidence[row, step] = probabilities[np.arange(len(row)), self.labels[row]]
+        self.removal.predicted[row, step] = probabilities.argmax(1)
 
 
 @dataclass(frozen=True)
@@ -195,11 +237,18 @@ def explain(
     if max_steps < 0:
         raise ValueError(f"max_steps must be >= 0, got {max_steps}")
     split = split_all(texts)
-    if not split:
-        return []
     labels = None if classes is None else check_classes(classes, len(split), len(predictor.classes))
-    tokens = predictor.tokens(split)
-    seen = study(predictor, tokens, max_steps, labels, order)
+    out: list[Explanation] = []
+    for start in range(0, len(split), TEXTS_A_BLOCK):
+        block = slice(start, start + TEXTS_A_BLOCK)
+        out += _explain_block(predictor, split[block], max_steps, None if labels is None else labels[block], order)
+    return out
+
+
+def _explain_block(
+    predictor: Predictor, split: list[list[str]], max_steps: int, labels: Ints | None, order: str
+) -> list[Explanation]:
+    seen = study(predictor, predictor.tokens(split), max_steps, labels, order)
     important, unimportant = (_curves(side) for side in (seen.important, seen.unimportant))
     return [
         Explanation(

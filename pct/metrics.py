@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pct.explanation import Removal, Study, study
+from pct.explanation import TEXTS_A_BLOCK, Removal, Study, Wanted, study
 from pct.predictor import Predictor, check_classes
 from pct.rationale import rationale_columns
 from pct.reduction import removal_ranks, words_to_remove
-from pct.words import split_all
+from pct.words import split, split_each
 
 EIGHT = ("acc", "f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")
 COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc")
 AOPC_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # DeYoung et al. 2020 (ERASER)
-TEXTS_A_BLOCK = 128
 
 Column = npt.NDArray[Any]
 
@@ -48,9 +47,10 @@ class Report:
 
     @property
     def gaps(self) -> dict[str, float]:
-        """The pathology: comp - suff, ur - ir, i_var - u_var. Larger is healthier."""
+        """The pathology: comp - suff, ur - ir, i_var - u_var, of those that were measured. Larger is healthier."""
         m = self.metrics
-        return {"comp-suff": m["comp"] - m["suff"], "ur-ir": m["ur"] - m["ir"], "i_var-u_var": m["i_var"] - m["u_var"]}
+        pairs = (("comp", "suff"), ("ur", "ir"), ("i_var", "u_var"))
+        return {f"{a}-{b}": m[a] - m[b] for a, b in pairs if a in m and b in m}
 
     def table(self) -> str:
         """The metrics as a table for a terminal."""
@@ -85,13 +85,18 @@ def evaluate(
     order: str = "static",
     limit: int = 0,
     progress: bool = False,
+    metrics: Sequence[str] = (),
 ) -> Report:
     """The eight metrics, the aligned and AOPC companions, and, where the dataset knows it, the rationale's.
 
     dataset: texts and labels as columns (a `datasets.Dataset`, a dict, a `Split`) or a pair (texts, labels). The texts
-    are studied in blocks, so memory does not grow with their number. Raises ValueError for an empty dataset, a label
-    outside the classes, or a share outside (0, 1].
+    are studied in blocks, so memory does not grow with their number. metrics: the names of those wanted, all where
+    none is named; only the reduced texts that these need are run. Raises ValueError for an empty dataset, a label
+    outside the classes, a share outside (0, 1], or an unknown metric.
     """
+    unknown = sorted(set(metrics) - {*EIGHT, *COMPANIONS})
+    if unknown:
+        raise ValueError(f"unknown metric {', '.join(unknown)}; known: {', '.join((*EIGHT, *COMPANIONS))}")
     texts, labels, rationale, shortcut = _columns(dataset)
     if limit:
         texts, labels = texts[:limit], labels[:limit]
@@ -100,11 +105,12 @@ def evaluate(
         raise ValueError("the dataset has no texts to evaluate")
     words_to_remove(np.array([2]), p_important), words_to_remove(np.array([2]), p_unimportant)
     gold = check_classes(labels, len(texts), len(predictor.classes))
-    split = split_all(texts)
     parts: list[dict[str, Column]] = []
-    for index in _blocks(split, progress):
-        seen = study(predictor, predictor.tokens([split[i] for i in index]), None, None, order)
-        columns = block_columns(seen, gold[index], p_important, p_unimportant)
+    for index in _blocks(texts, progress):
+        tokens = predictor.tokens([split(texts[i]) for i in index])
+        wanted = wanted_steps(tokens.counts, p_important, p_unimportant, metrics)
+        seen = study(predictor, tokens, None, None, order, wanted)
+        columns = block_columns(seen, gold[index], p_important, p_unimportant, metrics)
         if rationale:
             marks = [shortcut[i] for i in index] if shortcut else None
             columns |= rationale_columns(seen.saliency, seen.counts, [rationale[i] for i in index], marks)
@@ -113,12 +119,30 @@ def evaluate(
     place = np.argsort(joined["index"], kind="stable")
     columns = {name: column[place] for name, column in joined.items()}
     skip = ("index", "n", "label", "predicted")
-    metrics = {k: _mean(v) for k, v in columns.items() if k not in skip}
+    means = {k: _mean(v) for k, v in columns.items() if k not in skip}
     errors = {k: _standard_error(v) for k, v in columns.items() if k not in skip}
-    return Report(metrics, errors, columns, list(predictor.classes))
+    return Report(means, errors, columns, list(predictor.classes))
 
 
-def block_columns(seen: Study, gold: Column, p_important: float, p_unimportant: float) -> dict[str, Column]:
+def wanted_steps(counts: Column, p_important: float, p_unimportant: float, metrics: Sequence[str] = ()) -> Wanted:
+    """The removals that the metrics named need (all where none is), for texts of N = counts words."""
+    names = set(metrics) or {*EIGHT, *COMPANIONS}
+    t = np.arange(int(counts.max(initial=1)))
+    sides = []
+    for mean, aopc, share in (("comp", "comp_aopc", p_important), ("suff", "suff_aopc", p_unimportant)):
+        steps = np.zeros((len(counts), len(t)), bool)
+        if mean in names:
+            steps |= t <= words_to_remove(counts, share)[:, None]
+        if aopc in names:
+            steps |= (t == _aopc_steps(counts)[..., None]).any(1)
+        sides.append(steps)
+    ranks = names & {"i_var", "u_var", "i_var_aligned", "u_var_aligned"}
+    return Wanted(sides[0], sides[1], until_flip=bool(names & {"ir", "ur"}), next_saliency=bool(ranks))
+
+
+def block_columns(
+    seen: Study, gold: Column, p_important: float, p_unimportant: float, metrics: Sequence[str] = ()
+) -> dict[str, Column]:
     """The metrics of each text of a block, (texts,) each; NaN where a text of one word has none."""
     n = seen.counts
     predicted = seen.probabilities.argmax(1)
@@ -143,7 +167,8 @@ def block_columns(seen: Study, gold: Column, p_important: float, p_unimportant: 
         columns[name], columns[f"{name}_aligned"] = where_many(literal), where_many(aligned)
     for name, (side, _, _) in zip(("comp_aopc", "suff_aopc"), sides, strict=True):
         columns[name] = where_many(_aopc(side, n))
-    return {k: columns[k] for k in ("n", "label", "predicted", *EIGHT, *COMPANIONS)}
+    chosen = [k for k in (*EIGHT, *COMPANIONS) if not metrics or k in metrics]
+    return {k: columns[k] for k in ("n", "label", "predicted", *chosen)}
 
 
 def rank_variance(ranks: Column, side: Removal, counts: Column) -> tuple[Column, Column]:
@@ -176,10 +201,13 @@ def _mean_drop(side: Removal, steps: Column) -> Column:
 
 
 def _aopc(side: Removal, counts: Column) -> Column:
-    steps = np.stack([words_to_remove(counts, share) for share in AOPC_SHARES], 1)
-    reached = np.take_along_axis(side.confidence, np.minimum(steps, side.confidence.shape[1] - 1), 1)
+    reached = np.take_along_axis(side.confidence, _aopc_steps(counts), 1)
     mean: Column = (side.confidence[:, :1] - reached).mean(1)
     return mean
+
+
+def _aopc_steps(counts: Column) -> Column:
+    return np.stack([words_to_remove(counts, share) for share in AOPC_SHARES], 1)
 
 
 def _columns(dataset: Any) -> tuple[list[Any], Any, Any, Any]:
@@ -198,8 +226,9 @@ def _columns(dataset: Any) -> tuple[list[Any], Any, Any, Any]:
         ) from None
 
 
-def _blocks(split: Sequence[Sequence[str]], progress: bool) -> Iterator[Column]:
-    order = np.argsort([len(words) for words in split], kind="stable")
+def _blocks(texts: Sequence[Any], progress: bool) -> Iterator[Column]:
+    # the word lists of all texts would be larger than the texts: each block makes its own again
+    order = np.argsort([len(words) for words in split_each(texts)], kind="stable")
     starts = range(0, len(order), TEXTS_A_BLOCK)
     if progress:
         from tqdm import tqdm

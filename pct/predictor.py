@@ -15,6 +15,8 @@ Texts = Sequence[str] | Sequence[Sequence[str]]
 
 # Real tokens in a batch: large enough to fill the cores, small enough to stay in their caches.
 TOKENS_A_BATCH = 4096
+# What a call costs beside its tokens, in tokens: rows of unlike lengths are padded to one batch where that is cheaper.
+CALL_IN_TOKENS = 256
 
 
 @runtime_checkable
@@ -40,17 +42,23 @@ class Predictor(Protocol):
 
 
 def batches(lengths: Ints, budget: int = TOKENS_A_BATCH) -> list[Ints]:
-    """Rows sorted by length and cut into batches of about `budget` tokens; every row is in exactly one."""
+    """Rows sorted by length and cut into batches of at most `budget` tokens; every row is in exactly one.
+
+    Lengths are not mixed, for padding costs as much as text, but where so few rows share one that a call of their own
+    would cost more.
+    """
     order = np.argsort(lengths, kind="stable")
+    sizes, counts = np.unique(lengths, return_counts=True)
     out: list[Ints] = []
-    start = 0
-    sizes = lengths[order]
-    while start < len(order):
-        # the longest row of a batch sets its width: widths grow, so the count that fits only shrinks
-        fits = np.arange(1, len(order) - start + 1) * np.maximum(sizes[start:], 1) <= budget
-        stop = start + max(int(fits.sum()), 1)
-        out.append(order[start:stop])
-        start = stop
+    start = stop = padded = 0
+    for place, (size, count) in enumerate(zip(sizes.tolist(), counts.tolist(), strict=True)):
+        stop += count
+        last = place == len(sizes) - 1
+        padded += 0 if last else (stop - start) * (int(sizes[place + 1]) - size)
+        if last or padded > CALL_IN_TOKENS:
+            pieces = min(-(-(stop - start) * size // budget), stop - start)
+            out += np.array_split(order[start:stop], max(pieces, 1))
+            start, padded = stop, 0
     return out
 
 
@@ -75,18 +83,44 @@ def explain_tokens(predictor: Predictor, tokens: Tokens, classes: Ints | None = 
     return probabilities, saliency
 
 
-def predict_rows(predictor: Predictor, ids: Ints, words: Ints) -> Floats:
-    """Probabilities of padded rows; rows that are equal run once."""
-    lengths = (words > -2).sum(1)
-    # padding is part of the row, so two rows are equal only when their tokens and lengths are
-    key = np.ascontiguousarray(np.concatenate([np.where(words > -2, ids, -1), lengths[:, None]], 1, dtype=np.int32))
-    _, first, inverse = np.unique(key.view(np.dtype((np.void, key.strides[0]))), return_index=True, return_inverse=True)
+def predict_ids(predictor: Predictor, ids: Ints, lengths: Ints, padding: int) -> Floats:
+    """Probabilities (rows, classes) of rows that lie one after another in `ids`; rows that are equal run once.
+
+    ids: (total,). lengths: (rows,), at least 1 each.
+    """
+    starts = np.cumsum(lengths) - lengths
+    first, inverse = distinct_rows(ids, lengths)
+    lengths, starts = lengths[first], starts[first]
+    parts = batches(lengths)
+    padded = []
+    for part in parts:
+        columns = np.arange(lengths[part].max())
+        mask = columns < lengths[part, None]
+        place = starts[part, None] + columns
+        padded.append((np.where(mask, ids[np.where(mask, place, 0)], padding), mask))
     out = np.zeros((len(first), len(predictor.classes)), np.float32)
-    for part in batches(lengths[first]):
-        rows = first[part]
-        width = int(lengths[rows].max())
-        out[part] = predictor.forward(ids[rows, :width], words[rows, :width] > -2)
-    return out[inverse.reshape(-1)]
+    for part, (rows, mask) in zip(parts, padded, strict=True):
+        out[part] = predictor.forward(rows, mask)
+    return out[inverse]
+
+
+def distinct_rows(ids: Ints, lengths: Ints) -> tuple[Ints, Ints]:
+    """Where each distinct row first stands, and which of them every row is. Arguments as in `predict_ids`."""
+    starts = np.cumsum(lengths) - lengths
+    place = np.arange(len(ids)) - np.repeat(starts, lengths)
+    # a random number a place: equal sums (mod 2^64) of unequal rows are next to impossible, and found out below
+    factors = np.random.default_rng(0).integers(1, 2**63, int(lengths.max(initial=0)), np.uint64)
+    sums = np.add.reduceat((ids.astype(np.uint64) + 1) * factors[place], starts) if len(lengths) else starts
+    _, first, inverse = np.unique(sums, return_index=True, return_inverse=True)
+    twin = first[inverse]
+    again = np.flatnonzero(twin != np.arange(len(lengths)))
+    if (lengths[again] != lengths[twin[again]]).any():
+        return np.arange(len(lengths)), np.arange(len(lengths))
+    row = np.repeat(again, lengths[again])
+    offset = np.arange(len(row)) - np.repeat(np.cumsum(lengths[again]) - lengths[again], lengths[again])
+    if (ids[starts[row] + offset] != ids[starts[twin[row]] + offset]).any():
+        return np.arange(len(lengths)), np.arange(len(lengths))
+    return first, inverse
 
 
 class TextInterface:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from pct.words import Tokens
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating]
 
@@ -40,30 +42,39 @@ def removal_ranks(saliency: Floats, counts: Ints, important: bool) -> Ints:
     return ranks
 
 
-def reduce_rows(ids: Ints, words: Ints, ranks: Ints, text: Ints, step: Ints, padding: int) -> tuple[Ints, Ints]:
-    """Reduced texts as padded rows: row r is text `text[r]` without its words of rank `step[r]` or less.
+def reduce_tokens(ids: Ints, words: Ints, ranks: Ints, text: Ints, step: Ints, padding: int) -> Tokens:
+    """Reduced texts: row r is text `text[r]` without its words of rank `step[r]` or less.
 
     ids, words: (texts, length), as `Tokens.rows` gives them. ranks: (texts, words). text, step: (rows,).
-    Returns ids and word maps (rows, length), moved to the left and the words counted anew; -2 marks padding.
+    The words that are left are counted anew.
     """
+    keep = _kept(words, ranks, text, step)
+    gone = np.cumsum(ranks[text] <= step[:, None], axis=1)
+    row, column = np.nonzero(keep)
+    word = words[text[row], column]
+    fresh = np.where(word >= 0, word - gone[row, np.maximum(word, 0)], word)
+    counts = words.max(1)[text] + 1 - gone[:, -1]
+    starts = np.concatenate([[0], np.cumsum(keep.sum(1))])
+    return Tokens(ids[text[row], column], fresh, starts, counts, padding)
+
+
+def reduce_ids(ids: Ints, words: Ints, ranks: Ints, text: Ints, step: Ints) -> tuple[Ints, Ints]:
+    """`reduce_tokens` without the words: token ids (total,) and how many each row has (rows,)."""
+    keep = _kept(words, ranks, text, step)
+    return ids[text][keep], keep.sum(1)
+
+
+def reduce_rows(ids: Ints, words: Ints, ranks: Ints, text: Ints, step: Ints, padding: int) -> tuple[Ints, Ints]:
+    """`reduce_tokens` as padded rows: ids and word maps, both (rows, longest); -2 marks padding."""
+    return reduce_tokens(ids, words, ranks, text, step, padding).rows(np.arange(len(text)))
+
+
+def _kept(words: Ints, ranks: Ints, text: Ints, step: Ints) -> npt.NDArray[np.bool_]:
+    # a special token outlives every step, padding none
     of_token = np.where(words >= 0, np.take_along_axis(ranks, np.maximum(words, 0), 1), np.iinfo(np.int64).max)
     of_token[words == -2] = 0
-    keep = of_token[text] > step[:, None]
-    source = words[text]
-    gone = np.cumsum(_word_is_gone(ranks, text, step), axis=1)
-    fresh = np.where(source >= 0, source - np.take_along_axis(gone, np.maximum(source, 0), 1), source)
-    rows, columns = np.nonzero(keep)
-    place = np.cumsum(keep, axis=1)[rows, columns] - 1
-    out_ids = np.full(keep.shape, padding, np.int64)
-    out_words = np.full(keep.shape, -2, np.int64)
-    out_ids[rows, place] = ids[text][rows, columns]
-    out_words[rows, place] = fresh[rows, columns]
-    return out_ids, out_words
-
-
-def _word_is_gone(ranks: Ints, text: Ints, step: Ints) -> npt.NDArray[np.bool_]:
-    gone: npt.NDArray[np.bool_] = ranks[text] <= step[:, None]
-    return gone
+    keep: npt.NDArray[np.bool_] = of_token[text] > step[:, None]
+    return keep
 
 
 def steps_of(counts: Ints) -> tuple[Ints, Ints]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -90,17 +90,21 @@ def split(text: str | Sequence[str]) -> list[str]:
     return words
 
 
-def split_all(texts: Iterable[str | Sequence[str]]) -> list[list[str]]:
-    """Texts as word lists. Raises, naming the text's place, when one is empty or not a text."""
+def split_each(texts: Iterable[str | Sequence[str]]) -> Iterator[list[str]]:
+    """Texts as word lists, one at a time. Raises, naming the text's place, when one is empty or not a text."""
     if isinstance(texts, str):
         raise TypeError("texts must be a list of texts, got one string: write [text]")
-    out = []
     for place, text in enumerate(texts):
         try:
-            out.append(split(text))
+            words = split(text)
         except (ValueError, TypeError) as problem:
             raise type(problem)(f"text {place}: {problem}") from None
-    return out
+        yield words
+
+
+def split_all(texts: Iterable[str | Sequence[str]]) -> list[list[str]]:
+    """`split_each` as a list."""
+    return list(split_each(texts))
 
 
 class Vocabulary:
