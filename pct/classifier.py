@@ -128,13 +128,18 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
     if text.startswith(("runs:/", "models:/")):
         try:
             from mlflow.artifacts import download_artifacts
+            from mlflow.exceptions import MlflowException
         except ImportError:
             raise ImportError(f"{text} lies in MLflow: pip install 'pct-explain[tracking]'") from None
-        root = Path(download_artifacts(artifact_uri=text))
-        found = sorted(root.rglob(CONFIG))
-        if not found:
-            raise FileNotFoundError(f"{text} holds no classifier: {CONFIG} is missing in what MLflow gave")
-        return Classifier.load(found[0].parent, device)
+        with tempfile.TemporaryDirectory(prefix="pct-") as folder:
+            try:
+                root = Path(download_artifacts(artifact_uri=text, dst_path=folder))
+            except MlflowException as problem:
+                raise FileNotFoundError(f"{text} could not be had from MLflow: {problem}") from problem
+            found = sorted(root.rglob(CONFIG))
+            if not found:
+                raise FileNotFoundError(f"{text} holds no classifier: {CONFIG} is missing in what MLflow gave")
+            return Classifier.load(found[0].parent, device)
     return Classifier.load(path, device)
 
 

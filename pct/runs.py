@@ -9,6 +9,7 @@ import platform
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,9 +26,10 @@ from pct.classifier import WEIGHTS, Classifier
 from pct.corpora import Corpus, load_splits
 from pct.metrics import Report, evaluate
 from pct.settings import Settings
-from pct.trainer import HISTORY, MODEL, SETTINGS, Record, train
+from pct.trainer import CHECKPOINT, HISTORY, MODEL, SETTINGS, Record, train
 
 REPORT, PER_TEXT, ABOUT, LOCK = "report.json", "per_text.parquet", "about.json", ".lock"
+_held: set[tuple[Path, int]] = set()
 PACKAGES = ("torch", "numpy", "safetensors", "transformers", "tokenizers", "datasets", "mlflow")
 
 
@@ -83,7 +85,6 @@ def run(
         raise ImportError("a run writes per_text.parquet with pyarrow: pip install 'pct-explain[data]'") from None
     folder = Path(run_dir) if run_dir else default_folder(settings)
     corpus = corpus or load_splits(settings)
-    folder.mkdir(parents=True, exist_ok=True)
     with alone_in(folder):
         if is_finished(folder):
             _check_same(folder, settings, corpus)
@@ -103,6 +104,8 @@ def run(
         _write_json(folder / ABOUT, about)
         # the last file: where it is, the run is finished
         _write_json(folder / REPORT, {**json.loads(test.to_json()), "validation": json.loads(validation.to_json())})
+        # it serves to resume, and is the largest file of a run
+        (folder / CHECKPOINT).unlink(missing_ok=True)
         return replace(load_run(folder), trained=True)
 
 
@@ -143,7 +146,13 @@ def read_history(folder: str | Path) -> list[Record]:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keeps other processes out of a run folder. The lock goes with its process, however that ends."""
+    """Keeps other processes and threads out of a run folder, which is made. The lock goes with its process, however
+    that ends. The thread that holds it may enter again. Raises ValueError when the folder is in use."""
+    folder.mkdir(parents=True, exist_ok=True)
+    key = (folder.resolve(), threading.get_ident())
+    if key in _held:
+        yield
+        return
     try:
         import fcntl
     except ImportError:  # Windows: two processes in one folder are the user's to avoid
@@ -154,7 +163,11 @@ def alone_in(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ValueError(f"{folder} is in use by another process; wait for it, or give another folder") from None
-        yield
+        _held.add(key)
+        try:
+            yield
+        finally:
+            _held.discard(key)
 
 
 def code_version() -> dict[str, Any]:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from pct.settings import CORPORA
 from pct.trainer import MODEL
 from pipelines.main import table
 from pipelines.server import TrackingError, how_to_look, without_password
+
+if TYPE_CHECKING:
+    from pipelines.place import Place
 
 NOT_LOGGED = 3
 
@@ -57,7 +61,7 @@ def choose_texts(classifier: Classifier, corpus: str, data: str, split: str, lim
 def _run(options: argparse.Namespace) -> int:
     from pipelines import place as places
 
-    place = places.start(f"evaluate {options.model}", options.experiment, {"model": options.model})
+    place = places.start(f"evaluate {options.model}", options.experiment)
     try:
         classifier = load_model(options.model, options.device)
         texts, source = choose_texts(classifier, options.corpus, options.data, options.split, options.limit)
@@ -79,16 +83,14 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _log(
-    place: "places.Place",  # type: ignore[name-defined]  # noqa: F821, UP037
+    place: Place,
     options: argparse.Namespace,
     classifier: Classifier,
     texts: Split,
     source: str,
     report: Report,
 ) -> None:
-    from mlflow.entities import Param
-
-    from pipelines.tracking import as_metrics, log_missing, report_values
+    from pipelines.tracking import as_metrics, log_missing, log_params, report_values
 
     s = classifier.settings
     values = {
@@ -97,9 +99,7 @@ def _log(
         "texts": len(texts),
         **{f"model.{name}": value for name, value in s.to_dict().items()},
     }
-    there = place.client.get_run(place.run_id).data.params
-    params = [Param(k, str(v)) for k, v in values.items() if k not in there]
-    place.client.log_batch(place.run_id, params=params[:100])
+    log_params(place, values)
     split = "data" if options.data else options.split
     log_missing(place, as_metrics(report_values(split, report), 0))
     with tempfile.TemporaryDirectory() as folder:

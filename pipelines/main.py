@@ -6,15 +6,23 @@ python -m pipelines.main --method pct --corpus planted
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pct import runs
 from pct.metrics import COMPANIONS, EIGHT, Report
+from pct.settings import Settings
 from pipelines.options import add_settings, read_settings
-from pipelines.registry import MARGIN
+from pipelines.registry import MARGIN, check_margin
 from pipelines.server import TrackingError, how_to_look
+
+if TYPE_CHECKING:
+    from pipelines.tracking import Tracked
 
 OK, ERROR, NOT_UPLOADED, INTERRUPTED = 0, 1, 3, 130
 
@@ -23,11 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns the exit code: 0, 1 for an error, 3 when the results wait on disk, 130 when stopped."""
     options = _parser().parse_args(argv)
     try:
-        return _run(options)
-    except TrackingError as problem:
-        return _fail(str(problem))
-    except (ValueError, OSError, ImportError, FloatingPointError) as problem:
-        return _fail(str(problem))
+        with _stopped_by_terminate():
+            return _run(options)
+    except (TrackingError, ValueError, OSError, ImportError, FloatingPointError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return ERROR
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last epoch", file=sys.stderr)
         return INTERRUPTED
@@ -37,6 +45,15 @@ def _run(options: argparse.Namespace) -> int:
     settings = read_settings(options)
     folder = Path(options.run_dir) if options.run_dir else runs.default_folder(settings)
     # mlflow takes seconds to import: a wrong setting is told before that
+    from pipelines import place as places
+
+    check_margin(options.champion_margin)
+    places.check(folder)
+    with runs.alone_in(folder):
+        return _run_alone(options, settings, folder)
+
+
+def _run_alone(options: argparse.Namespace, settings: Settings, folder: Path) -> int:
     from pipelines import place as places
     from pipelines import tracking
 
@@ -77,14 +94,17 @@ def table(report: Report, title: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def outcome(tracked: "tracking.Tracked", folder: Path) -> str:  # type: ignore[name-defined]  # noqa: F821, UP037
+def outcome(tracked: Tracked, folder: Path) -> str:
     """Where the run went: its model, whether it is the champion, and how to look at it."""
     registered, place = tracked.registered, tracked.place
-    state = "is @champion" if registered.champion else "is not @champion"
+    model = tracked.model_uri
+    if registered:
+        state = "is @champion" if registered.champion else "is not @champion"
+        model = f"{registered.uri} {state}: {registered.reason}"
     return "\n".join(
         [
             f"results     {folder}",
-            f"model       {registered.uri} {state}: {registered.reason}",
+            f"model       {model}",
             f"look at it  {how_to_look(place.uri, place.experiment_id, place.run_id)}",
         ]
     )
@@ -107,9 +127,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _fail(text: str) -> int:
-    print(f"error: {text}", file=sys.stderr)
-    return ERROR
+@contextmanager
+def _stopped_by_terminate() -> Iterator[None]:
+    """A terminate signal ends the job as an interrupt does, so that MLflow hears of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pct.runs import code_version
-from pipelines.server import connect, short_patience, tracking_uri, without_password
+from pipelines.server import as_error, connect, patience, tracking_uri, without_password
 
 TRACKING = "mlflow.json"
 
@@ -24,32 +24,45 @@ class Place:
     experiment_id: str
 
 
-def take_up(folder: Path, experiment: str = "", tags: dict[str, str] | None = None) -> Place:
+def check(folder: Path | None = None) -> str:
+    """The URI where a run will be tracked, when it can be. Raises `TrackingError` within seconds when it cannot."""
+    uri = tracking_uri(_kept(folder).get("tracking_uri", "") if folder else "")
+    connect(uri)
+    return uri
+
+
+def take_up(folder: Path, experiment: str = "", parent: Place | None = None) -> Place:
     """The MLflow run of a run folder: that of `mlflow run` (MLFLOW_RUN_ID), else the folder's own, else a new one.
 
-    Its id is kept in the folder. Raises `TrackingError` when the server cannot be used.
+    Its id is kept in the folder. parent: a new run is nested in this one, and MLFLOW_RUN_ID is not looked at: it is the
+    parent's. Raises `TrackingError` when the server cannot be used.
     """
     kept = _kept(folder)
-    uri = tracking_uri(kept.get("tracking_uri", ""))
-    client = connect(uri)
-    with short_patience():
-        place = _find(client, uri, kept) or _new(client, uri, folder.name, experiment, tags or {})
+    uri = parent.uri if parent else tracking_uri(kept.get("tracking_uri", ""))
+    given = "" if parent else os.environ.get("MLFLOW_RUN_ID", "")
+    place = _open(uri, kept, given, folder.name, experiment, parent)
     keep(folder, place)
     return place
 
 
-def start(name: str, experiment: str = "", tags: dict[str, str] | None = None) -> Place:
+def start(name: str, experiment: str = "") -> Place:
     """The MLflow run of a job without a folder: that of `mlflow run`, else a new one. Raises `TrackingError`."""
-    uri = tracking_uri()
+    return _open(tracking_uri(), {}, os.environ.get("MLFLOW_RUN_ID", ""), name, experiment, None)
+
+
+def _open(uri: str, kept: dict[str, str], given: str, name: str, experiment: str, parent: Place | None) -> Place:
     client = connect(uri)
-    with short_patience():
-        return _find(client, uri, {}) or _new(client, uri, name, experiment, tags or {})
+    try:
+        with patience():
+            return _find(client, uri, kept, given) or _new(client, uri, name, experiment, parent)
+    except Exception as problem:  # a server or its driver raises many types
+        raise as_error(uri, problem) from problem
 
 
 def end(place: Place, status: str) -> None:
     """Marks an MLflow run that did not finish (FAILED, KILLED), if the server answers."""
     try:
-        with short_patience():
+        with patience():
             place.client.set_terminated(place.run_id, status)
     except Exception:  # it is the end of a run that has its own error to tell
         return
@@ -69,11 +82,10 @@ def keep(folder: Path, place: Place, uploaded: bool = False) -> None:
     os.replace(unfinished, folder / TRACKING)
 
 
-def _find(client: Any, uri: str, kept: dict[str, str]) -> Place | None:
+def _find(client: Any, uri: str, kept: dict[str, str], given: str) -> Place | None:
     """The run of `mlflow run`, or the folder's own if this server still has it."""
     from mlflow.exceptions import MlflowException
 
-    given = os.environ.get("MLFLOW_RUN_ID", "")
     if given:
         info = client.get_run(given).info
         if kept.get("run_id") not in (None, given) and kept.get("tracking_uri") == without_password(uri):
@@ -87,7 +99,11 @@ def _find(client: Any, uri: str, kept: dict[str, str]) -> Place | None:
         if problem.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
-    return Place(client, uri, info.run_id, info.experiment_id) if info.lifecycle_stage == "active" else None
+    if info.lifecycle_stage != "active":
+        return None
+    if info.status in ("FAILED", "KILLED"):
+        client.update_run(info.run_id, "RUNNING")
+    return Place(client, uri, info.run_id, info.experiment_id)
 
 
 def _close_stale(client: Any, run_id: str, successor: str) -> None:
@@ -102,12 +118,14 @@ def _close_stale(client: Any, run_id: str, successor: str) -> None:
         return
 
 
-def _new(client: Any, uri: str, name: str, experiment: str, tags: dict[str, str]) -> Place:
-    experiment_id = _experiment(client, experiment)
-    about = {"mlflow.source.name": "pct", "mlflow.source.type": "LOCAL"}
+def _new(client: Any, uri: str, name: str, experiment: str, parent: Place | None) -> Place:
+    experiment_id = parent.experiment_id if parent else _experiment(client, experiment)
+    tags = {"mlflow.source.name": "pct", "mlflow.source.type": "LOCAL"}
     if commit := code_version()["commit"]:
-        about["mlflow.source.git.commit"] = commit
-    made = client.create_run(experiment_id, tags=about | tags, run_name=name)
+        tags["mlflow.source.git.commit"] = commit
+    if parent:
+        tags["mlflow.parentRunId"] = parent.run_id
+    made = client.create_run(experiment_id, tags=tags, run_name=name)
     return Place(client, uri, made.info.run_id, experiment_id)
 
 

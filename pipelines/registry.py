@@ -44,6 +44,12 @@ def choose(candidates: list[Candidate], margin: float = MARGIN, champion: int | 
     return max(close, key=lambda c: (c.gap, c.version == champion, -c.version))
 
 
+def check_margin(margin: float) -> None:
+    """Raises ValueError for a margin outside [0, 1]."""
+    if not 0 <= margin <= 1:
+        raise ValueError(f"champion_margin must be in [0, 1] (0.01 is one point of accuracy), got {margin}")
+
+
 def rule(margin: float) -> str:
     """The rule in words, as it stands on each version."""
     return (
@@ -103,12 +109,13 @@ class Registered:
 def register(client: Any, run: Run, source: str, model_id: str, run_id: str, margin: float = MARGIN) -> Registered:
     """The run's version of its registered model, made if there is none, and the champion by the rule.
 
-    Called again for the same weights it finds the version that is there.
+    Called again for the same run it finds the version that is there.
     """
     name = model_name(run)
     _make_model(client, name, run)
     tags = version_tags(run, margin)
-    found = [v for v in _versions(client, name) if v.tags.get("weights") == tags["weights"]]
+    same = ("weights", "settings_hash")
+    found = [v for v in _versions(client, name) if all(v.tags.get(k) == tags[k] for k in same)]
     if found:
         version = min(int(v.version) for v in found)
         for key, value in tags.items():

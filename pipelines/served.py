@@ -23,8 +23,8 @@ class PctModel(PythonModel):  # type: ignore[misc]
         """Reads the classifier that lies among the artifacts."""
         self.classifier = Classifier.load(context.artifacts["classifier"])
 
-    # MLflow reads the type hints of this method as a signature; it has a better one
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+    # the hint is one that MLflow knows and makes no signature of: the model has a better one
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """model_input: texts in the first column. Raises ValueError for an empty text, as `Classifier.predict`."""
         texts = [str(text) for text in model_input.iloc[:, 0]]
         if len(texts) > MAX_TEXTS:

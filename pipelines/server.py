@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -51,27 +52,24 @@ def as_default(uri: str) -> Iterator[None]:
 def connect(uri: str) -> Any:
     """An `MlflowClient` whose server has answered within seconds. Raises `TrackingError`."""
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     _probe(uri)
     client = mlflow.MlflowClient(uri)
     try:
-        with short_patience():
+        with patience():
             client.search_experiments(max_results=1)
-    except MlflowException as problem:
-        raise TrackingError(_explained(uri, problem)) from problem
     except Exception as problem:  # a database's driver raises its own types
-        raise TrackingError(_unusable(uri, _first_line(problem))) from problem
+        raise as_error(uri, problem) from problem
     return client
 
 
 @contextmanager
-def short_patience() -> Iterator[None]:
-    """MLflow's requests fail within seconds; by its defaults one that finds no server takes minutes."""
+def patience(seconds: int = SECONDS_TO_ANSWER, retries: int = 1) -> Iterator[None]:
+    """How long MLflow's requests wait, and how often they try; by its defaults finding no server takes minutes."""
     wanted = {
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(SECONDS_TO_ANSWER),
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(retries),
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": str(retries - 1),
     }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
@@ -98,7 +96,12 @@ def how_to_look(uri: str, experiment_id: str = "", run_id: str = "") -> str:
     if urlsplit(uri).scheme in ("http", "https"):
         page = f"/#/experiments/{experiment_id}/runs/{run_id}" if run_id else ""
         return f"open {without_password(uri).rstrip('/')}{page}"
-    return f"mlflow ui --backend-store-uri {without_password(uri)} --host 127.0.0.1 --port 5000"
+    return f"mlflow ui --backend-store-uri {quote(without_password(uri))} --host 127.0.0.1 --port 5000"
+
+
+def as_error(uri: str, problem: Exception) -> TrackingError:
+    """What a request to the server raised, as an error that says what to do."""
+    return problem if isinstance(problem, TrackingError) else TrackingError(_explained(uri, problem))
 
 
 def _probe(uri: str) -> None:
@@ -138,7 +141,7 @@ def _explained(uri: str, problem: Exception) -> str:
 def _unusable(uri: str, why: str) -> str:
     return (
         f"the tracking server {without_password(uri)} cannot be used: {why}. Start it, or set MLFLOW_TRACKING_URI to "
-        "one that runs, or unset it to track in the file mlflow.db"
+        "one that runs; sqlite:///mlflow.db is a file in this folder and needs no server"
     )
 
 

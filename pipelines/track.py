@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.registry import MARGIN
+from pipelines.registry import MARGIN, check_margin
 from pipelines.server import TrackingError
 
 
@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--champion-margin", "--champion_margin", type=float, default=MARGIN)
     options = parser.parse_args(argv)
     try:
+        check_margin(options.champion_margin)
         from pipelines import tracking
         from pipelines.main import outcome
 

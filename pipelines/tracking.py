@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable
@@ -17,26 +18,38 @@ from pipelines.figures import FIGURES, draw_figures
 from pipelines.logged_model import NAME, log_model
 from pipelines.place import Place, keep, take_up
 from pipelines.registry import MARGIN, Registered, register
-from pipelines.server import TrackingError, short_patience, without_password
+from pipelines.server import TrackingError, as_error, connect, patience, without_password
 
 METRICS_A_CALL, PARAMS_A_CALL = 500, 100
+# The last upload carries whole files, and no training waits for it.
+UPLOAD_SECONDS, UPLOAD_RETRIES = 120, 3
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """A run that is in MLflow whole. model_uri: the model of this run, runs:/<id>/model."""
+    """A run that is in MLflow whole. model_uri: the model of this run, runs:/<id>/model. registered: None where the
+    model was not to be registered."""
 
     place: Place
-    registered: Registered
+    registered: Registered | None
     model_uri: str
 
 
 def log_settings(place: Place, settings: Settings) -> None:
-    """All settings as params; what is there already (`mlflow run` writes its own) stays."""
-    there = place.client.get_run(place.run_id).data.params
+    """All settings as params. Raises `TrackingError` when the server cannot be used."""
+    try:
+        with patience():
+            log_params(place, settings.to_dict())
+    except Exception as problem:  # a server or its driver raises many types
+        raise as_error(place.uri, problem) from problem
+
+
+def log_params(place: Place, values: dict[str, Any]) -> None:
+    """Params of the run; one that is there already stays, as MLflow lets none change: `mlflow run` writes its own."""
     from mlflow.entities import Param
 
-    missing = [Param(k, str(v)) for k, v in settings.to_dict().items() if k not in there]
+    there = place.client.get_run(place.run_id).data.params
+    missing = [Param(k, str(v)) for k, v in values.items() if k not in there]
     for start in range(0, len(missing), PARAMS_A_CALL):
         place.client.log_batch(place.run_id, params=missing[start : start + PARAMS_A_CALL])
 
@@ -52,17 +65,24 @@ class Live:
         if self.failed:
             return
         try:
-            with short_patience():
+            with patience():
                 self.place.client.log_batch(self.place.run_id, metrics=_metrics(record))
         except Exception as problem:  # whatever a server or its driver raises: the run goes on
             self.failed = type(problem).__name__
             self.say("the tracking server does not answer; training goes on, all is uploaded at the end")
 
 
-def track(run_dir: str | Path, margin: float = MARGIN, experiment: str = "", place: Place | None = None) -> Tracked:
+def track(
+    run_dir: str | Path,
+    margin: float = MARGIN,
+    experiment: str = "",
+    place: Place | None = None,
+    registers: bool = True,
+) -> Tracked:
     """Uploads a finished run whole: settings, metrics, per-text values, figures, model, version, champion.
 
-    Twice is as good as once: what is there is found, not logged again. Raises FileNotFoundError for a folder without a
+    Twice is as good as once: what is there is found, not logged again. place: where to, the folder's own where None.
+    registers: whether the model gets a version in the registry. Raises FileNotFoundError for a folder without a
     finished run, `TrackingError` when the server cannot be used.
     """
     folder = Path(run_dir)
@@ -70,10 +90,10 @@ def track(run_dir: str | Path, margin: float = MARGIN, experiment: str = "", pla
     with alone_in(folder):
         draw_figures(run)
         place = place or take_up(folder, experiment)
+        connect(place.uri)  # a server that is gone is told within seconds
         try:
-            return _upload(run, place, margin)
-        except TrackingError:
-            raise
+            with patience(UPLOAD_SECONDS, UPLOAD_RETRIES):
+                return _upload(run, place, margin if registers else None)
         except Exception as problem:  # a server or its driver raises many types
             first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
             raise TrackingError(
@@ -81,9 +101,10 @@ def track(run_dir: str | Path, margin: float = MARGIN, experiment: str = "", pla
             ) from problem
 
 
-def _upload(run: Run, place: Place, margin: float) -> Tracked:
+def _upload(run: Run, place: Place, margin: float | None) -> Tracked:
     client, run_id = place.client, place.run_id
-    log_settings(place, run.settings)
+    log_params(place, run.settings.to_dict())
+    _log_corpus(place, run)
     log_missing(place, [m for record in run.history for m in _metrics(record)] + _final_metrics(run))
     for key, value in _tags(run).items():
         client.set_tag(run_id, key, value)
@@ -91,11 +112,25 @@ def _upload(run: Run, place: Place, margin: float) -> Tracked:
         client.log_artifact(run_id, str(run.folder / name))
     client.log_artifacts(run_id, str(run.folder / FIGURES), FIGURES)
     model_id = log_model(client, place.uri, run, run_id, place.experiment_id)
-    registered = register(client, run, f"models:/{model_id}", model_id, run_id, margin)
-    client.set_tag(run_id, "pct.registered", registered.uri)
+    registered = None
+    if margin is not None:
+        registered = register(client, run, f"models:/{model_id}", model_id, run_id, margin)
+        client.set_tag(run_id, "pct.registered", registered.uri)
     client.set_terminated(run_id, "FINISHED")
     keep(run.folder, place, uploaded=True)
     return Tracked(place, registered, f"runs:/{run_id}/{NAME}")
+
+
+def _log_corpus(place: Place, run: Run) -> None:
+    """The corpus as MLflow's data set, known by its fingerprint."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    about = run.about["corpus"]
+    data = Dataset(
+        about["name"], about["fingerprint"], "pct", json.dumps({"source": about["source"]}),
+        profile=json.dumps({"sizes": about["sizes"], "classes": about["classes"]}),
+    )  # fmt: skip
+    place.client.log_inputs(place.run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
 
 
 def log_missing(place: Place, wanted: list[Any]) -> None:
