@@ -117,9 +117,8 @@ def small_corpus(train: int = 160, rest: int = 48) -> Corpus:
 
 def small_settings(**changes: Any) -> Settings:
     """Settings of a run that ends in a second or two, on one thread, so that its numbers can be compared bit by bit."""
-    return Settings(
-        **{"epochs": 3, "batch_size": 32, "threads": 1, "device": "cpu", "evaluate_epochs": False} | changes
-    )
+    quick = {"epochs": 3, "batch_size": 32, "max_length": 12, "threads": 1, "device": "cpu", "evaluate_epochs": False}
+    return Settings(**(quick | changes))
 
 
 def same_weights(a: torch.nn.Module | Path, b: torch.nn.Module | Path) -> bool:
