@@ -62,11 +62,11 @@ class Entropy:
 
     def __call__(self, model: TextModel, batch: Batch) -> Step:
         """See `Objective`."""
-        logits, _, scores = shared_pass(model, batch, self.settings)
-        supervised = F.cross_entropy(logits, batch.labels)
-        removed = _removed(batch.counts, self.settings.p_unimportant)
-        ids, mask, _ = reduce_batch(batch.ids, batch.words, scores, batch.counts, removed, False, batch.padding)
-        entropy = mean_entropy(model(ids, mask).logits) if len(ids) else supervised.new_zeros(())
+        shared = shared_pass(model, batch, self.settings)
+        supervised = F.cross_entropy(shared.logits, batch.labels)
+        source, mask, _ = reduce_batch(batch.words, shared.saliency, *_order(batch, self.settings, important=False))
+        reduced = model.recombine(shared.projected, source, mask).pooled
+        entropy = mean_entropy(model.dense(model.dropout(reduced))) if len(source) else supervised.new_zeros(())
         loss = supervised - self.settings.entropy_weight * entropy
         return Step(loss, {"cross_entropy": supervised.detach(), "entropy": entropy.detach()})
 
@@ -83,25 +83,22 @@ class PCT:
 
     def __call__(self, model: TextModel, batch: Batch) -> Step:
         """See `Objective`."""
-        logits, original, scores = shared_pass(model, batch, self.settings)
-        supervised = F.cross_entropy(logits, batch.labels)
-        near_ids, near_mask, near = reduce_batch(
-            batch.ids, batch.words, scores, batch.counts,
-            _removed(batch.counts, self.settings.p_unimportant), False, batch.padding,
-        )  # fmt: skip
-        far_ids, far_mask, far = reduce_batch(
-            batch.ids, batch.words, scores, batch.counts,
-            _removed(batch.counts, self.settings.p_important), True, batch.padding,
-        )  # fmt: skip
-        if len(near_ids) == 0:  # texts of one word all: nothing to contrast
+        shared = shared_pass(model, batch, self.settings)
+        supervised = F.cross_entropy(shared.logits, batch.labels)
+        sides = (
+            reduce_batch(batch.words, shared.saliency, *_order(batch, self.settings, important))
+            for important in (False, True)
+        )
+        (near_source, near_mask, near), (far_source, far_mask, far) = sides
+        if len(near) == 0:  # texts of one word all: nothing to contrast
             return Step(supervised, {"cross_entropy": supervised.detach(), "contrastive": supervised.new_zeros(())})
-        ids, mask = torch.cat([near_ids, far_ids]), torch.cat([near_mask, far_mask])
+        source, mask = torch.cat([near_source, far_source]), torch.cat([near_mask, far_mask])
         width = int(mask.sum(1).max())
-        reduced = model.features(model.embed(ids[:, :width]), mask[:, :width]).representation
+        reduced = model.recombine(shared.projected, source[:, :width], mask[:, :width]).representation
         texts = torch.arange(len(batch.ids), device=batch.ids.device)
         # set i holds text i and its kin without unimportant words, set K + i its kin without important ones
         sets = torch.cat([texts, near, far + len(texts)])
-        contrastive = contrastive_loss(torch.cat([original, reduced]), sets, self.temperature)
+        contrastive = contrastive_loss(torch.cat([shared.representation, reduced]), sets, self.temperature)
         loss = supervised + self.alpha * contrastive
         return Step(loss, {"cross_entropy": supervised.detach(), "contrastive": contrastive.detach()})
 
@@ -114,36 +111,45 @@ def make_objective(settings: Settings) -> Objective:
     return OBJECTIVES[settings.method](settings)
 
 
-def shared_pass(model: TextModel, batch: Batch, settings: Settings) -> tuple[Tensor, Tensor, Tensor]:
-    """One forward pass through the model's body that serves the supervised loss and the saliency.
+class Shared(NamedTuple):
+    """What one pass through the model's body gives to the supervised loss, the saliency and the reduced texts.
+
+    logits: (batch, classes), with dropout. representation: (batch, width). projected: see `TextModel.project`.
+    These three are in the graph; saliency: (batch, words), of the true label, is not.
+    """
+
+    logits: Tensor
+    representation: Tensor
+    projected: Tensor
+    saliency: Tensor
+
+
+def shared_pass(model: TextModel, batch: Batch, settings: Settings) -> Shared:
+    """One forward pass through the model's body for everything that needs the original texts.
 
     The body runs without dropout, as saliency wants it; the last layer runs twice, with dropout for the loss and
-    without for the saliency. Returns logits (batch, classes) and representations (batch, width), both in the graph,
-    and the saliency of the true label (batch, words), outside it.
+    without for the saliency.
     """
     mask = batch.words > -2
     embeddings = model.embed(batch.ids)
+    projected = model.project(embeddings)
     with without_dropout(model):
-        features = model.features(embeddings, mask)
-        plain = model.dense(features.pooled)
-    logits = model.dense(model.dropout(features.pooled))
+        places = torch.arange(mask.numel(), device=mask.device).view_as(mask)
+        pooled, representation = model.recombine(projected, places, mask)
+        plain = model.dense(pooled)
+    logits = model.dense(model.dropout(pooled))
     if settings.saliency == "integrated_gradients":
-        _, scores = saliency(
-            model,
-            batch.ids,
-            batch.words,
-            batch.labels,
-            settings.saliency,
-            settings.saliency_of,
-            settings.integrated_steps,
-        )
-        return logits, features.representation, scores
-    score = class_score(plain.float(), batch.labels, settings.saliency_of).sum()
-    (gradient,) = torch.autograd.grad(score, embeddings, retain_graph=True)
-    scores = word_saliency(gradient.float(), embeddings.detach().float(), batch.words, settings.saliency)
-    return logits, features.representation, scores
+        kind, of, steps = settings.saliency, settings.saliency_of, settings.integrated_steps
+        _, scores = saliency(model, batch.ids, batch.words, batch.labels, kind, of, steps)
+    else:
+        score = class_score(plain.float(), batch.labels, settings.saliency_of).sum()
+        (gradient,) = torch.autograd.grad(score, embeddings, retain_graph=True)
+        scores = word_saliency(gradient.float(), embeddings.detach().float(), batch.words, settings.saliency)
+    return Shared(logits, representation, projected, scores)
 
 
-def _removed(counts: Tensor, share: float) -> Tensor:
-    # N is known on the CPU; its numpy definition is the only one
-    return torch.from_numpy(words_to_remove(counts.cpu().numpy().astype(np.int64), share)).to(counts.device)
+def _order(batch: Batch, settings: Settings, important: bool) -> tuple[Tensor, Tensor, bool]:
+    """N and m of each text of a batch, and the side. N is known on the CPU; its numpy definition is the only one."""
+    share = settings.p_important if important else settings.p_unimportant
+    removed = words_to_remove(batch.counts.cpu().numpy().astype(np.int64), share)
+    return batch.counts, torch.from_numpy(removed).to(batch.counts.device), important

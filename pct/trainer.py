@@ -80,8 +80,11 @@ def _open_run(folder: Path, settings: Settings, corpus: Corpus) -> Path:
     path = folder / SETTINGS
     about = {"settings": settings.to_dict(), "fingerprint": corpus.fingerprint, "source": corpus.source}
     if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        old = {"fingerprint": before["fingerprint"], **before["settings"]}
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+            old = {"fingerprint": before["fingerprint"], **before["settings"]}
+        except (ValueError, KeyError, TypeError) as problem:
+            raise ValueError(f"{path} is damaged ({problem}); remove {folder} to train anew") from problem
         new = {"fingerprint": corpus.fingerprint, **settings.to_dict()}
         changed = [f"{k}: {old.get(k)!r} -> {v!r}" for k, v in new.items() if old.get(k) != v]
         if changed:
@@ -217,16 +220,19 @@ class _Run:
                 for key in saved.keys():  # noqa: SIM118  not a dict
                     kind, name = key.split(".", 1)
                     parts[kind][name] = saved.get_tensor(key)
-        except (SafetensorError, KeyError, TypeError, ValueError) as problem:
-            raise ValueError(f"{path} is damaged ({problem}); remove it to train anew") from problem
-        self.model.load_state_dict(parts["model"])
-        self.best = parts["best"]
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in parts["optimizer"].items():
-            number, slot = name.split(".", 1)
-            # Adam's step counter stays where the optimizer wants it; load_state_dict moves the rest
-            slots.setdefault(int(number), {})[slot] = tensor
-        self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
+            self.model.load_state_dict(parts["model"])
+            self.best = parts["best"]
+            slots: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in parts["optimizer"].items():
+                number, slot = name.split(".", 1)
+                slots.setdefault(int(number), {})[slot] = tensor
+            if any(set(slot) != {"step", "exp_avg", "exp_avg_sq"} for slot in slots.values()):
+                raise ValueError("the optimizer's state is not whole")
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as problem:
+            what = " ".join(str(problem).split())
+            raise ValueError(f"{path} is damaged ({what}); remove it to train anew") from problem
 
 
 def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]:

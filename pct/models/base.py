@@ -45,6 +45,21 @@ class TextModel(nn.Module, ABC):
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """Embeddings (batch, length, width) and mask (batch, length), true at real tokens -> `Features`."""
 
+    def project(self, embeddings: Tensor) -> Tensor:
+        """What the model computes for a word alone, whatever its neighbours: (.., width) -> (words, any), flat.
+
+        Here nothing: the embeddings themselves.
+        """
+        return embeddings.reshape(-1, embeddings.shape[-1])
+
+    def recombine(self, projected: Tensor, source: Tensor, mask: Tensor) -> Features:
+        """`features` of texts that are made of some words, as reduced texts are made of a batch's.
+
+        projected: from `project`, once, however many of the texts hold a word. source: (rows, length), the place of
+        each word among them; any valid place at padding. mask: (rows, length), true at real tokens.
+        """
+        return self.features(nn.functional.embedding(source, projected), mask)
+
     @abstractmethod
     def config(self) -> dict[str, Any]:
         """What `build_model` needs, beside the weights, to make this model again (JSON types)."""

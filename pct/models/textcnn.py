@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pct.models.base import Features, TextModel
+from pct.models.base import Encoding, Features, TextModel
 
 
 class TextCNN(TextModel):
@@ -17,6 +17,10 @@ class TextCNN(TextModel):
 
     A window may reach over the text's edge into zeros, so a text of one word has windows too. Padding beyond the edge
     never wins the maximum: the logits do not depend on how far a batch is padded.
+
+    A filter's answer to a window is a sum over the window's words, and a word's share in it is the same wherever the
+    word stands. So the shares are computed once a word (one matrix product) and windows only add them up: texts that
+    are made of the same words, as reduced texts are, cost no further product.
     """
 
     def __init__(
@@ -37,7 +41,8 @@ class TextCNN(TextModel):
         nn.init.uniform_(self.embedding.weight, -0.25, 0.25)
         with torch.no_grad():
             self.embedding.weight[0].zero_()
-        self.convolutions = nn.ModuleList(nn.Conv1d(width, filters, k, padding=k - 1) for k in windows)
+        self.windows, self.filters = list(windows), filters
+        self.convolutions = nn.ModuleList(nn.Conv1d(width, filters, k) for k in windows)
         self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(filters * len(windows), classes)
 
@@ -48,21 +53,49 @@ class TextCNN(TextModel):
 
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """See `TextModel.features`. r(X): the mean over words of the convolutions' features, windows side by side."""
-        length = mask.shape[1]
-        inside = mask.to(embeddings.dtype)
-        lengths = inside.sum(1, keepdim=True)
-        x = (embeddings * inside[..., None]).transpose(1, 2)
-        pooled, averaged = [], []
-        for convolution in self.convolutions:
-            features = F.relu(convolution(x))  # (batch, filters, length + k - 1): position t ends at word t
-            reach = features.shape[2] - length
-            # windows that touch at least one word; the others see only padding and would add their bias
-            touching = torch.arange(features.shape[2], device=mask.device)[None] < lengths + reach
-            # features are >= 0, so zero is the neutral element of the maximum and of the sum alike
-            features = features * touching.to(features.dtype)[:, None]
-            pooled.append(features.amax(2))
-            averaged.append(features.sum(2) / (lengths + reach).to(features.dtype))
+        source = torch.arange(mask.numel(), device=mask.device).view_as(mask)
+        return self.recombine(self.project(embeddings), source, mask)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Encoding:
+        """See `TextModel.forward`. A word that stands in several places of the batch is projected once."""
+        distinct, source = torch.unique(ids, return_inverse=True)
+        pooled, representation = self.recombine(self.project(self.embed(distinct)), source, mask)
+        return Encoding(self.dense(self.dropout(pooled)), representation)
+
+    def project(self, embeddings: Tensor) -> Tensor:
+        """See `TextModel.project`: a word's shares, (words + 1, sum of k, filters), k shares for a window of k words.
+
+        The last row is zero: what lies beyond the edges of a text.
+        """
+        words = F.pad(embeddings.reshape(-1, embeddings.shape[-1]), (0, 0, 0, 1))
+        kernels = [c.weight.permute(1, 2, 0).flatten(1) for c in self._layers]  # (width, k * filters)
+        return (words @ torch.cat(kernels, 1)).view(len(words), -1, self.filters)
+
+    def recombine(self, projected: Tensor, source: Tensor, mask: Tensor) -> Features:
+        """See `TextModel.recombine`."""
+        beyond, kinds = len(projected) - 1, projected.shape[1]
+        shares = projected.flatten(0, 1).to(self.dense.weight.dtype)  # no sums in half precision
+        places = torch.where(mask, source, beyond)
+        lengths = mask.sum(1, keepdim=True)
+        pooled, averaged, kind = [], [], 0
+        for layer, k in zip(self._layers, self.windows, strict=True):
+            windows = F.pad(places, (k - 1, k - 1), value=beyond).unfold(1, k, 1)  # window t ends at word t
+            of_word = windows * kinds + torch.arange(kind, kind + k, device=places.device)
+            of_word = torch.where(windows == beyond, beyond * kinds, of_word).flatten(0, 1)
+            sums = F.embedding_bag(of_word, shares, mode="sum", padding_idx=beyond * kinds)
+            assert layer.bias is not None
+            features = F.relu(sums + layer.bias).view(*windows.shape[:2], self.filters)
+            # windows that see only padding would add their bias; features are >= 0, so zero is neutral to max and sum
+            touching = torch.arange(windows.shape[1], device=places.device) < lengths + k - 1
+            features = features * touching[..., None]
+            pooled.append(features.amax(1))
+            averaged.append(features.sum(1) / (lengths + k - 1))
+            kind += k
         return Features(torch.cat(pooled, 1), torch.cat(averaged, 1))
+
+    @property
+    def _layers(self) -> list[nn.Conv1d]:
+        return [layer for layer in self.convolutions if isinstance(layer, nn.Conv1d)]
 
     def config(self) -> dict[str, Any]:
         """See `TextModel.config`."""

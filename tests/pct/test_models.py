@@ -94,9 +94,14 @@ def test_lstm_represents_a_text_by_the_mean_of_its_states():
     model = small_model("lstm").double().eval()
     texts = [LEXICON[:3], LEXICON[4:9]]
     found = model(*batch("lstm", texts))
+    twin = torch.nn.LSTM(
+        model.forwards.input_size, model.forwards.hidden_size, batch_first=True, bidirectional=True
+    ).double()
+    one_way, other_way = model.forwards.state_dict(), model.backwards.state_dict()
+    twin.load_state_dict({**one_way, **{f"{k}_reverse": v for k, v in other_way.items()}})
     for row, text in enumerate(texts):
         ids, _ = batch("lstm", [text])
-        states, _ = model.lstm(model.embed(ids))
+        states, _ = twin(model.embed(ids))
         mean = sum(states[0, t] for t in range(len(text))) / len(text)
         np.testing.assert_allclose(found.representation[row].detach(), mean.detach(), atol=1e-9)
         np.testing.assert_allclose(found.logits[row].detach(), model.dense(mean).detach(), atol=1e-9)
@@ -115,7 +120,7 @@ def test_the_paper_s_sizes_are_the_defaults():
     cnn, lstm = TextCNN(50, 2), LSTM(50, 2)
     assert cnn.embedding.weight.shape == lstm.embedding.weight.shape == (50, 300)
     assert [(c.kernel_size[0], c.out_channels) for c in cnn.convolutions] == [(3, 150), (4, 150), (5, 150)]
-    assert (lstm.lstm.hidden_size, lstm.lstm.bidirectional, lstm.dense.in_features) == (150, True, 300)
+    assert (lstm.forwards.hidden_size, lstm.backwards.hidden_size, lstm.dense.in_features) == (150, 150, 300)
     assert not cnn.embedding.weight[0].any()
 
 
