@@ -114,9 +114,21 @@ class Classifier(TextInterface):
             words = Vocabulary.load(path) if about["words"] == "vocabulary" else SubWords.load(path)
             model = build_model(about["model"])
             model.load_state_dict(load_file(path / WEIGHTS))
+            _check_parts(about, words, model)
         except (SafetensorError, KeyError, TypeError, OSError, RuntimeError, ValueError) as problem:
             raise ValueError(f"{path} is damaged and cannot be loaded ({problem}); save the model again") from problem
         return cls(model.to(pick_device(device)), words, about["classes"], settings)
+
+
+def _check_parts(about: dict[str, Any], words: Words, model: TextModel) -> None:
+    """Raises ValueError where the parts of a folder do not belong together: each may be whole, and of another model."""
+    classes, outputs = about["classes"], model.dense.out_features
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise ValueError(f"classes must be a list of names, got {classes!r}")
+    if len(classes) != outputs:
+        raise ValueError(f"{len(classes)} classes are named, the model has {outputs}")
+    if isinstance(words, Vocabulary) and len(words) != about["model"]["vocabulary"]:
+        raise ValueError(f"the vocabulary has {len(words)} entries, the model {about['model']['vocabulary']}")
 
 
 def load(path: str | Path, device: str = "auto") -> Classifier:

@@ -63,12 +63,26 @@ class Split:
 
 @dataclass(frozen=True)
 class Corpus:
-    """splits: train, validation, test. classes: their names. source: where the rows came from."""
+    """splits: train, validation, test. classes: their names. source: where the rows came from.
+
+    Raises ValueError for a label that is no index of a class, or another number of labels than of texts.
+    """
 
     name: str
     splits: dict[str, Split]
     classes: list[str]
     source: str
+
+    def __post_init__(self) -> None:
+        for name, split in self.splits.items():
+            if len(split.texts) != len(split.labels):
+                raise ValueError(f"{self.name} {name}: {len(split.texts)} texts, but {len(split.labels)} labels")
+            outside = np.flatnonzero((split.labels < 0) | (split.labels >= len(self.classes)))
+            if len(outside):
+                raise ValueError(
+                    f"{self.name} {name}, row {outside[0] + 1}: label {split.labels[outside[0]]} is outside the "
+                    f"classes 0..{len(self.classes) - 1}"
+                )
 
     @property
     def fingerprint(self) -> str:

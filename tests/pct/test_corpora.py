@@ -9,7 +9,7 @@ import json
 import numpy as np
 import pytest
 
-from pct.corpora import CLASSES, HUB, load_corpus, load_splits, read_file, with_limit
+from pct.corpora import CLASSES, HUB, Corpus, Split, load_corpus, load_splits, read_file, with_limit
 from pct.settings import Settings
 
 ROWS = [("a fine film", 1), ("a dull film", 0), ("what a joy", 1), ("no joy at all", 0), ("so good", 1), ("so bad", 0)]
@@ -355,3 +355,10 @@ def test_a_split_keeps_its_columns_together():
         [split.rationale[7], split.rationale[2]],
         [split.shortcut[7], split.shortcut[2]],
     )
+
+
+def test_a_corpus_with_another_number_of_labels_than_texts_is_refused():
+    corpus = load_splits(Settings(limit=20))
+    short = dict(corpus.splits) | {"test": Split(corpus.splits["test"].texts, np.zeros(3, np.int64))}
+    with pytest.raises(ValueError, match="planted test: 20 texts, but 3 labels"):
+        Corpus("planted", short, corpus.classes, corpus.source)

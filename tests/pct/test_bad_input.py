@@ -1,0 +1,151 @@
+"""What people really send: empty, tiny, huge, in any script, broken. Each has a defined result or a clear error."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import pct
+from pct.corpora import Split
+from pct.settings import Settings
+from tests.pct.small import FAMILIES, small_classifier, small_corpus, small_settings
+
+ODD = {
+    "one word": "film",
+    "one letter": "a",
+    "ten thousand words": "film joy " * 5_000,
+    "one word of ten thousand letters": "a" * 10_000,
+    "emoji": "🙂 🎬🍿 film 👩‍👩‍👧 ❤️ 🇫🇷",
+    "right to left": "هذا فيلم رائع جدا וגם בעברית",
+    "both ways": "the film \u202eevol\u202c هو joy",
+    "no spaces between words": "この映画は素晴らしい 电影很好看",
+    "combining marks": "e\u0301 \u0301 Z\u0351\u0343\u034falgo",
+    "NUL and controls": "a\x00b \x00 \x07bell \x1b[31mred film",
+    "invisible words": "\u200b \ufeff film \u2060",
+    "lone surrogates": "\ud800 film \udfff a\udc00b",
+    "a surrogate pair in halves": "\ud83d\ude42 film",
+    "private and unassigned": "\ue000 \uffff \U0010ffff film",
+    "special tokens": "[CLS] film [SEP] [PAD] [MASK] <s> </s>",
+    "odd spaces": "\u00a0film\u2003is\u3000a\u2028joy\x85\x1c",
+    "markup": "<script>alert('film')</script> <br /><br />",
+    "format strings": "{0} {film} %s %n $(joy)",
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("what", ODD)
+def test_an_odd_text_has_a_defined_result(family, what):
+    classifier = small_classifier(family)
+    text = ODD[what]
+    found = classifier.predict([text, "film"])
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
+    (saliency,) = classifier.saliency([text])
+    assert 1 <= len(saliency) <= min(len(text.split()), 64)
+    assert np.isfinite(saliency).all()
+    (explained,) = pct.explain(classifier, [text])
+    assert len(explained.words) + explained.truncated == len(text.split())
+    assert len(explained.important.removed) == min(15, len(explained.words) - 1)
+    json.dumps(explained.to_dict(), ensure_ascii=False).encode("utf-8")
+    report = pct.evaluate(classifier, ([text, "a film of joy"], [0, 1]))
+    assert np.isfinite(list(report.metrics.values())).all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_all_odd_texts_in_one_call_have_the_results_that_each_has_alone(family):
+    classifier = small_classifier(family)
+    texts = list(ODD.values())
+    together = classifier.predict(texts)
+    for row, text in zip(together, texts, strict=True):
+        np.testing.assert_allclose(row, classifier.predict([text])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("call", ["predict", "saliency", "explain", "evaluate"])
+@pytest.mark.parametrize("text", ["", " ", "\n\t", "\u3000", [], [""]])
+def test_an_empty_text_is_refused_with_its_place(call, text):
+    classifier = small_classifier("textcnn")
+    calls = {
+        "predict": lambda: classifier.predict(["film", text]),
+        "saliency": lambda: classifier.saliency(["film", text]),
+        "explain": lambda: pct.explain(classifier, ["film", text]),
+        "evaluate": lambda: pct.evaluate(classifier, (["film", text], [0, 1])),
+    }
+    with pytest.raises(ValueError, match="text 1: a text needs at least one word"):
+        calls[call]()
+
+
+@pytest.mark.parametrize("texts", ["film", b"film", [b"film"], [None], [["film", 3]], [3.0]], ids=repr)
+def test_what_is_no_list_of_texts_is_refused(texts):
+    with pytest.raises(TypeError, match="text"):
+        small_classifier("textcnn").predict(texts)
+
+
+@pytest.mark.parametrize(("classes", "message"), [
+    ([3], r"label 3 is outside the model's classes 0\.\.2"), ([-1], "label -1 is outside"), ([], "1 texts need 1"),
+    ([0, 1], "1 texts need 1"), ([[0]], "1 texts need 1"),
+])  # fmt: skip
+def test_a_class_that_the_model_lacks_is_refused(classes, message):
+    with pytest.raises(ValueError, match=message):
+        small_classifier("textcnn").saliency(["film joy"], classes)
+
+
+def with_training(**changes):
+    corpus = small_corpus(32, 8)
+    train = dataclasses.replace(corpus.splits["train"], **changes)
+    return dataclasses.replace(corpus, splits=dict(corpus.splits) | {"train": train})
+
+
+def test_odd_texts_can_be_trained_on_and_saved(tmp_path):
+    texts = list(ODD.values())
+    split = Split(texts, np.arange(len(texts)) % 2)
+    corpus = dataclasses.replace(small_corpus(32, 8), splits=dict.fromkeys(("train", "validation", "test"), split))
+    trained = pct.train(small_settings(epochs=1, evaluate_epochs=True), corpus, tmp_path, progress=False)
+    loaded = pct.load(tmp_path / "model")
+    assert (loaded.predict(texts) == trained.predict(texts)).all()
+
+
+@pytest.mark.parametrize("model", ["textcnn", "lstm"])
+@pytest.mark.parametrize("method", ["normal", "entropy", "pct"])
+def test_texts_of_one_word_can_be_trained_on(model, method):
+    texts = [("good", "bad")[i % 2] for i in range(32)]
+    corpus = with_training(texts=texts, labels=np.arange(32) % 2, rationale=None, shortcut=None)
+    trained = pct.train(small_settings(model=model, method=method, epochs=1), corpus, progress=False)
+    assert np.isfinite(trained.predict(["good", "bad"])).all()
+
+
+def test_an_empty_training_text_is_refused_with_its_place():
+    corpus = small_corpus(32, 8)
+    texts = [*corpus.splits["train"].texts[:-1], " "]
+    with pytest.raises(ValueError, match="text 31: a text needs at least one word"):
+        pct.train(small_settings(epochs=1), with_training(texts=texts), progress=False)
+
+
+@pytest.mark.parametrize("value", [2, -1])
+def test_a_training_label_outside_the_classes_is_refused(value):
+    labels = small_corpus(32, 8).splits["train"].labels.copy()
+    labels[5] = value
+    with pytest.raises(ValueError, match=rf"label {value} is outside"):
+        pct.train(small_settings(epochs=1), with_training(labels=labels), progress=False)
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("alpha", -0.1), ("temperature", 0.0), ("p_important", 0.0), ("p_important", 1.5), ("p_unimportant", 0.0),
+    ("p_unimportant", 1.5),
+])  # fmt: skip
+def test_a_number_of_the_method_out_of_its_range_is_refused_before_anything_is_loaded(name, value):
+    with pytest.raises(ValueError, match=rf"{name} must be .*, got {value}"):
+        Settings(**{name: value})
+
+
+def test_lone_surrogates_in_a_jsonl_file_are_trained_on(tmp_path):
+    """JSON can carry them as escapes, UTF-8 cannot: they must not stop a run at the moment when it is saved."""
+    path = tmp_path / "rows.jsonl"
+    rows = [{"text": f"fine \ud800 film {i}", "label": i % 2} for i in range(20)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="ascii")
+    files = {f"{k}_file": str(path) for k in ("train", "validation", "test")}
+    settings = small_settings(corpus="files", epochs=1, **files)
+    trained = pct.train(settings, run_dir=tmp_path / "run", progress=False)
+    assert pct.load(tmp_path / "run" / "model").classes == trained.classes == ["0", "1"]
