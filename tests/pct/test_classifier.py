@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -268,3 +269,11 @@ def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):
     assert pick_device("auto").type == "cuda"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert pick_device("auto").type == "cpu"
+
+
+@pytest.mark.parametrize("uri", ["runs:/0123/model", "models:/pct-planted-textcnn@champion"])
+def test_an_mlflow_uri_without_mlflow_says_how_to_get_it(monkeypatch, uri):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.setitem(sys.modules, "mlflow.artifacts", None)
+    with pytest.raises(ImportError, match=r"lies in MLflow: pip install 'pct-explain\[tracking\]'"):
+        pct.load(uri)

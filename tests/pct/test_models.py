@@ -15,6 +15,7 @@ from pct.models import build_model
 from pct.models.build import load_encoder, load_glove, make_model
 from pct.models.lstm import LSTM
 from pct.models.textcnn import TextCNN
+from pct.models.transformer import Transformer
 from pct.settings import Settings
 from pct.words import Vocabulary
 from tests.pct.small import FAMILIES, LEXICON, small_encoder, small_model, small_words, tokenizer
@@ -231,3 +232,34 @@ def test_an_encoder_folder_with_pickled_weights_alone_is_refused_unread(tmp_path
 def test_a_model_s_configuration_names_all_its_arguments(family):
     arguments = set(inspect.signature(family).parameters)
     assert set(family(9, 2).config()) == arguments | {"family"}
+
+
+KINDS = {
+    "distilbert": {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 24},
+    "roberta": {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24},
+    "electra": {
+        "embedding_size": 8, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "intermediate_size": 24,
+    },
+    "albert": {
+        "embedding_size": 8, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "intermediate_size": 24,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_encoders_of_other_kinds_give_from_embeddings_what_they_give_from_ids(kind):
+    """The encoder is entered at its word embeddings, so that they can be differentiated: nothing may be lost there."""
+    from transformers import AutoConfig, AutoModel
+
+    torch.manual_seed(0)
+    encoder = AutoModel.from_config(AutoConfig.for_model(kind, vocab_size=len(tokenizer()), **KINDS[kind]))
+    model = Transformer(encoder, 3).double().eval()
+    ids, mask = batch("transformer", [LEXICON[:3], LEXICON[4:12]])
+    states = encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state[:, 0]
+    found = model(ids, mask)
+    np.testing.assert_allclose(found.representation.detach(), states.detach(), atol=1e-9)
+    again = build_model(json.loads(json.dumps(model.config()))).double().eval()
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again(ids, mask).logits, found.logits)
