@@ -1,0 +1,73 @@
+"""The peak memory of `pct.evaluate` on a number of texts, and on ten times as many: each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pct
+from benchmarks.common import Row, classifier, corpus
+from pct.corpora import SPLITS
+
+# (texts, ten times as many); MR and the embedded corpus hold 10,662 in all. The encoder is slow: fewer.
+SIZES = {"textcnn": (1066, 10660), "lstm": (1066, 10660), "minilm": (64, 640)}
+
+
+def main() -> Row:
+    """A row a model: what evaluation adds, at its peak, to the process that holds the model and the texts."""
+    rows = []
+    for family, (few, many) in SIZES.items():
+        low, high = (in_own_process(family, n) for n in (few, many))
+        rows.append({
+            "model": family, "texts": few, "peak MB": low["peak"], "added MB": low["peak"] - low["before"],
+            "texts x 10": many, "peak x 10 MB": high["peak"], "added x 10 MB": high["peak"] - high["before"],
+            "growth of the peak": high["peak"] / low["peak"],
+        })  # fmt: skip
+    return {"tables": {f"Peak memory (RSS) of evaluating {corpus().name} texts, and ten times as many": rows}}
+
+
+def in_own_process(family: str, texts: int) -> dict[str, float]:
+    """before, peak: MB of resident memory, with model and texts loaded, and at the peak of the evaluation."""
+    command = [sys.executable, "-m", "benchmarks.memory", family, str(texts)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"measuring {family} on {texts} texts failed:\n{done.stderr[-2000:]}")
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def measure(family: str, texts: int) -> dict[str, float]:
+    """See `in_own_process`."""
+    model = classifier(family)
+    pool = [corpus().splits[name] for name in ("test", *(s for s in SPLITS if s != "test"))]
+    rows = [row for split in pool for row in zip(split.texts, split.labels.tolist(), strict=True)][:texts]
+    data = [text for text, _ in rows], [label for _, label in rows]
+    pct.evaluate(model, (data[0][:8], data[1][:8]))  # what torch loads at first use is not the texts' doing
+    forget_peak()
+    before = resident("VmRSS")
+    pct.evaluate(model, data)
+    return {"before": before, "peak": resident("VmHWM")}
+
+
+def forget_peak() -> None:
+    """Sets Linux's record of the peak back to the present; elsewhere the peak since the process began stands."""
+    reset = Path("/proc/self/clear_refs")
+    if reset.exists():
+        reset.write_text("5")
+
+
+def resident(which: str) -> float:
+    """VmRSS, now, or VmHWM, the peak, in MB; without /proc the peak either way."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = (x for x in status.read_text().splitlines() if x.startswith(which))
+        return int(line.split()[1]) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]))))
