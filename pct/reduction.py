@@ -23,7 +23,7 @@ def words_to_remove(counts: Ints, share: float) -> Ints:
     """
     if not 0 < share <= 1:
         raise ValueError(f"the share of words to remove must be in (0, 1], got {share}")
-    # 0.1 * 70 is 7.000000000000001: the margin keeps rounding from removing an eighth word
+    # 0.28 * 25 is 7.000000000000001: the margin keeps rounding from removing an eighth word
     wanted = np.ceil(share * counts - 1e-9).astype(np.int64)
     removed: Ints = np.minimum(np.maximum(wanted, 1), np.maximum(counts - 1, 0))
     return removed
