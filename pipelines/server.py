@@ -54,8 +54,8 @@ def connect(uri: str) -> Any:
     import mlflow
 
     _probe(uri)
-    client = mlflow.MlflowClient(uri)
     try:
+        client = mlflow.MlflowClient(uri)
         with patience():
             client.search_experiments(max_results=1)
     except Exception as problem:  # a database's driver raises its own types

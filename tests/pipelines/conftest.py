@@ -1,0 +1,98 @@
+"""One tiny finished run, and a tracking of its own for each test."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pct.runs import run
+from pct.settings import Settings
+
+pytest.importorskip("mlflow")
+
+REPOSITORY = Path(__file__).parents[2]
+TINY = Settings(limit=48, epochs=2, evaluate_limit=16)
+TINY_OPTIONS = ["--limit", "48", "--epochs", "2", "--evaluate_limit", "16", "--quiet"]
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run; copy it before you change it."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    run(TINY, folder, progress=False)
+    return folder
+
+
+@pytest.fixture
+def run_dir(finished: Path, tmp_path: Path) -> Path:
+    """A finished run that the test may change."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without runs: making its tables takes seconds, copying it none."""
+    import mlflow
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture(autouse=True)
+def uri(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The test's own tracking, named by MLFLOW_TRACKING_URI; the test runs in its own folder."""
+    import mlflow
+
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    mlflow.set_tracking_uri(None)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    yield f"sqlite:///{tmp_path}/mlflow.db"
+    mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture
+def client(uri: str) -> Any:
+    """A client of the test's tracking."""
+    import mlflow
+
+    return mlflow.MlflowClient(uri)
+
+
+@contextmanager
+def in_use(folder: Path) -> Iterator[None]:
+    """Another process works in the folder, and is killed in the end."""
+    code = (
+        "import sys; from pathlib import Path; from pct.runs import alone_in\n"
+        "with alone_in(Path(sys.argv[1])):\n    print('in', flush=True); input()"
+    )
+    command = [sys.executable, "-c", code, str(folder.absolute())]
+    other = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "in\n"
+        yield
+    finally:
+        other.kill()
+        other.wait()
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A loopback port where nothing listens."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])

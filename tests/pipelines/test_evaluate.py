@@ -1,0 +1,86 @@
+"""The evaluate job: any model on any texts of its classes, in a run of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pct import runs
+from pipelines import evaluate as job
+from pipelines.evaluate import main
+from pipelines.tracking import track
+
+
+def test_a_run_folder_measured_again_gives_its_own_report(
+    run_dir: Path, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--model", str(run_dir), "--limit", "48", "--quiet"]) == 0
+    assert "on planted, test split, 48 texts" in capsys.readouterr().out
+    (run,) = client.search_runs(["0"])
+    wanted = runs.load_run(run_dir).test
+    assert run.data.metrics["test_comp"] == pytest.approx(wanted.comp, abs=1e-5)
+    assert run.data.metrics["test_acc_se"] == pytest.approx(wanted.errors["acc"], abs=1e-5)
+    assert run.data.params["model.method"] == "pct"
+    assert run.data.params["texts"] == "48"
+    assert run.info.status == "FINISHED"
+    assert {f.path for f in client.list_artifacts(run.info.run_id)} == {"report.json", "per_text.parquet"}
+
+
+def test_a_registered_model_is_measured_on_a_file(
+    run_dir: Path, tmp_path: Path, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    track(run_dir)
+    rows = [{"text": "a brilliant film", "label": "positive"}, {"text": "dull and stale", "label": 0}]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert main(["--model", "models:/pct-planted-textcnn@champion", "--data", "rows.jsonl", "--quiet"]) == 0
+    assert "on rows.jsonl, 2 texts" in capsys.readouterr().out
+    run = client.search_runs(["0"], order_by=["start_time DESC"])[0]
+    assert "data_comp" in run.data.metrics
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--model", "nowhere"], "holds no classifier"),
+        (["--model", "models:/none@champion"], "could not be had from MLflow"),
+        (["--model", "{run}", "--data", "none.csv"], "none.csv does not exist"),
+    ],
+)
+def test_what_cannot_be_measured_is_an_error_and_a_failed_run(
+    argv: list[str], said: str, run_dir: Path, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([a.replace("{run}", str(run_dir)) for a in argv]) == 1
+    assert said in capsys.readouterr().err
+    assert [r.info.status for r in client.search_runs(["0"])] == ["FAILED"]
+
+
+def test_a_corpus_of_other_classes_is_refused(
+    run_dir: Path, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--model", str(run_dir), "--corpus", "ag_news"]) == 1
+    assert "corpus ag_news has the classes World" in capsys.readouterr().err
+
+
+def test_a_server_that_is_down_fails_before_the_model_is_read(
+    closed_port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(job, "load_model", lambda *a: pytest.fail("the model was read"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed_port}")
+    assert main(["--model", "x"]) == 1
+    assert "connection refused" in capsys.readouterr().err
+
+
+def test_what_was_measured_is_shown_also_when_it_cannot_be_logged(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def gone(*_: Any) -> None:
+        raise ConnectionError("gone")
+
+    monkeypatch.setattr(job, "_log", gone)
+    assert main(["--model", str(run_dir), "--limit", "10", "--quiet"]) == 3
+    told = capsys.readouterr()
+    assert "comp" in told.out
+    assert "not logged to" in told.err

@@ -1,0 +1,122 @@
+"""The model in MLflow: it answers, explains, holds no pickle, and loads where this project is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pct
+from pct import runs
+from pipelines import tracking
+
+TEXTS = ["a brilliant and moving film .", "dull"]
+
+
+@pytest.fixture
+def tracked(run_dir: Path) -> tracking.Tracked:
+    return tracking.track(run_dir)
+
+
+def files_of(client: Any, tracked: tracking.Tracked) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    return Path(download_artifacts(artifact_uri=tracked.model_uri))
+
+
+def test_it_answers_for_a_list_and_for_a_frame_of_any_column(tracked: tracking.Tracked, run_dir: Path) -> None:
+    import mlflow.pyfunc
+    import pandas as pd
+
+    model = mlflow.pyfunc.load_model("models:/pct-planted-textcnn@champion")
+    probabilities = runs.load_run(run_dir).classifier().predict(TEXTS)
+    for asked in (TEXTS, pd.DataFrame({"text": TEXTS}), pd.DataFrame({"review": TEXTS})):
+        answer = model.predict(asked)
+        assert answer["label"].tolist() == [["negative", "positive"][i] for i in probabilities.argmax(1)]
+        np.testing.assert_allclose(answer["confidence"], probabilities.max(1), atol=1e-6)
+        assert list(answer) == ["label", "confidence"]
+
+
+def test_it_explains_when_asked(tracked: tracking.Tracked, run_dir: Path) -> None:
+    import mlflow.pyfunc
+
+    answer = mlflow.pyfunc.load_model(tracked.model_uri).predict(TEXTS, params={"explain": True})
+    assert answer["words"].tolist() == [text.split() for text in TEXTS]
+    wanted = runs.load_run(run_dir).classifier().saliency(TEXTS)
+    for found, saliency in zip(answer["saliency"], wanted, strict=True):
+        np.testing.assert_allclose(found, saliency, rtol=1e-4)
+
+
+def test_an_empty_text_is_refused(tracked: tracking.Tracked) -> None:
+    import mlflow.pyfunc
+
+    with pytest.raises(Exception, match="at least one word"):
+        mlflow.pyfunc.load_model(tracked.model_uri).predict(["  "])
+
+
+def test_pct_load_takes_both_kinds_of_uri(tracked: tracking.Tracked, run_dir: Path) -> None:
+    wanted = runs.load_run(run_dir).classifier().predict(TEXTS)
+    for uri in (tracked.model_uri, "models:/pct-planted-textcnn@champion", "models:/pct-planted-textcnn/1"):
+        np.testing.assert_array_equal(pct.load(uri).predict(TEXTS), wanted)
+
+
+@pytest.mark.parametrize("uri", ["models:/pct-none@champion", "models:/pct-planted-textcnn/9", "runs:/0123/model"])
+def test_a_uri_that_leads_nowhere_is_named(tracked: tracking.Tracked, uri: str) -> None:
+    with pytest.raises(FileNotFoundError, match="could not be had from MLflow"):
+        pct.load(uri)
+
+
+def test_nothing_in_it_is_pickled(tracked: tracking.Tracked, client: Any) -> None:
+    import zipfile
+
+    root = files_of(client, tracked)
+    for path in root.rglob("*"):
+        if path.is_file():
+            assert path.suffix not in (".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib"), path
+            assert not zipfile.is_zipfile(path), path
+            assert path.read_bytes()[:2] not in (b"\x80\x04", b"\x80\x05"), path
+
+
+def test_it_has_signature_example_settings_and_exact_requirements(
+    tracked: tracking.Tracked, client: Any, run_dir: Path
+) -> None:
+    import mlflow.models
+
+    root = files_of(client, tracked)
+    info = mlflow.models.get_model_info(str(root))
+    assert [c.type.name for c in info.signature.inputs] == ["string"]
+    assert info.signature.outputs.input_names() == ["label", "confidence", "words", "saliency"]
+    assert info.metadata["settings"] == runs.load_run(run_dir).settings.to_dict()
+    example = json.loads((root / "input_example.json").read_text())
+    assert "data" in example or isinstance(example, list)
+    lines = (root / "requirements.txt").read_text().split()
+    assert {line.split("==")[0] for line in lines} == {"mlflow", "numpy", "pandas", "safetensors", "torch", "tqdm"}
+    assert not any("+" in line or "==" not in line for line in lines)
+
+
+def test_it_loads_and_answers_where_this_project_is_not_installed(
+    tracked: tracking.Tracked, client: Any, tmp_path: Path
+) -> None:
+    root = files_of(client, tracked)
+    code = (
+        "import importlib.util, sys, mlflow.pyfunc\n"
+        "assert importlib.util.find_spec('pct') is None and importlib.util.find_spec('pipelines') is None\n"
+        "answer = mlflow.pyfunc.load_model(sys.argv[1]).predict(['a brilliant film'], params={'explain': True})\n"
+        "import pct; print(pct.__file__); print(answer.to_json())\n"
+    )
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(root)], capture_output=True, text=True, cwd=elsewhere, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    where, answer = done.stdout.splitlines()[-2:]
+    assert where.startswith(str(root))
+    assert json.loads(answer)["words"]["0"] == ["a", "brilliant", "film"]

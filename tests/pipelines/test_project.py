@@ -1,0 +1,102 @@
+"""MLproject says what the code takes, and `mlflow run` works as it is written."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pct.settings import Settings
+from pipelines.main import _parser
+from pipelines.registry import MARGIN
+from tests.pipelines.conftest import REPOSITORY
+
+
+@pytest.fixture
+def project() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((REPOSITORY / "MLproject").read_text())
+    return found
+
+
+def test_the_parameters_of_main_are_settings_with_their_defaults(project: dict[str, Any]) -> None:
+    defaults = {f.name: f.default for f in fields(Settings)} | {"champion_margin": MARGIN}
+    parameters = project["entry_points"]["main"]["parameters"]
+    assert {name: p["default"] for name, p in parameters.items()} == {name: defaults[name] for name in parameters}
+
+
+def test_the_commands_use_each_of_their_parameters_and_parse(project: dict[str, Any]) -> None:
+    for entry in project["entry_points"].values():
+        assert set(re.findall(r"{(\w+)}", entry["command"])) == set(entry["parameters"])
+    main = project["entry_points"]["main"]
+    command = main["command"].format(**{k: p["default"] for k, p in main["parameters"].items()})
+    _parser().parse_args(command.split()[3:])
+
+
+def test_the_environment_is_the_lock() -> None:
+    environment = yaml.safe_load((REPOSITORY / "python_env.yaml").read_text())
+    assert environment == {"dependencies": ["-r requirements.lock"]}
+    assert (REPOSITORY / "requirements.lock").is_file()
+
+
+def clone(folder: Path) -> Path:
+    """The repository as it stands, without what git ignores."""
+    files = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    for name in files.stdout.splitlines():
+        if (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, folder / name)
+    return folder
+
+
+@pytest.mark.slow
+def test_mlflow_run_with_the_local_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    place = clone(tmp_path / "clone")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path}
+
+    def mlflow_run(*options: str) -> str:
+        command = [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local", *options]
+        done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    said = mlflow_run("-P", "method=pct", "-P", "limit=200", "-P", "epochs=1", "-P", "p_important=0.2")
+    assert "models:/pct-planted-textcnn/1 is @champion" in said
+    assert f"mlflow ui --backend-store-uri sqlite:///{place}/mlflow.db" in said
+    said = mlflow_run("-e", "evaluate", "-P", "model=models:/pct-planted-textcnn@champion", "-P", "limit=50")
+    assert "50 texts" in said
+    import mlflow
+
+    found = mlflow.MlflowClient(f"sqlite:///{place}/mlflow.db").search_runs(["0"])
+    assert [r.info.status for r in found] == ["FINISHED", "FINISHED"]
+    assert {r.data.params.get("p_important") for r in found} == {"0.2", None}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pyenv") is None, reason="mlflow run makes its environments with pyenv")
+def test_mlflow_run_as_it_is_written_with_only_mlflow_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    place = clone(tmp_path / "clone")
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "bare")], check=True)
+    bare = tmp_path / "bare" / "bin"
+    version = next(line for line in (place / "requirements.lock").read_text().split() if line.startswith("mlflow=="))
+    subprocess.run([str(bare / "pip"), "install", "--quiet", version], check=True)
+    command = [str(bare / "mlflow"), "run", ".", "-P", "method=pct", "-P", "limit=200", "-P", "epochs=1"]
+    environment = {**os.environ, "MLFLOW_ENV_ROOT": str(tmp_path / "environments")}
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert "models:/pct-planted-textcnn/1 is @champion" in done.stdout

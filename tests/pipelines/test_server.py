@@ -1,0 +1,121 @@
+"""A server that cannot be used is told within seconds, with the remedy and without secrets."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines import server
+from pipelines.server import TrackingError, connect, how_to_look, patience, tracking_uri, without_password
+
+
+def test_nothing_at_the_port_is_told_with_the_remedy(closed_port: int) -> None:
+    with pytest.raises(
+        TrackingError, match=r"127\.0\.0\.1:\d+ cannot be used: connection refused.*MLFLOW_TRACKING_URI"
+    ):
+        connect(f"http://127.0.0.1:{closed_port}")
+
+
+def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "patience", lambda: patience(1, 1))
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with pytest.raises(TrackingError, match="no answer in"):
+            connect(f"http://127.0.0.1:{silent.getsockname()[1]}")
+
+
+def test_a_database_that_is_down_is_told_at_once(closed_port: int) -> None:
+    with pytest.raises(TrackingError, match="refused") as told:
+        connect(f"postgresql://user:secret@127.0.0.1:{closed_port}/mlflow")
+    assert "secret" not in str(told.value)
+
+
+def test_a_sqlite_file_in_no_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TrackingError, match="there is no folder"):
+        connect(f"sqlite:///{tmp_path}/none/mlflow.db")
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "notes.db").write_text("these are notes, not a database " * 100)
+    with pytest.raises(TrackingError, match="cannot be used"):
+        connect(f"sqlite:///{tmp_path}/notes.db")
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """A server that wants credentials."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(401)
+            self.end_headers()
+
+        do_GET = do_POST
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{made.server_port}"
+    made.shutdown()
+    made.server_close()
+
+
+def test_refused_credentials_are_told_as_such(refusing: str) -> None:
+    with pytest.raises(TrackingError, match="refused the credentials; set MLFLOW_TRACKING_USERNAME"):
+        connect(refusing)
+
+
+def test_patience_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    with patience(3, 2):
+        assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "3"
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+
+
+def test_as_default_gives_the_old_uri_and_environment_back(uri: str, tmp_path: Path) -> None:
+    import mlflow
+
+    other = f"sqlite:///{tmp_path}/other.db"
+    with server.as_default(other):
+        assert mlflow.get_tracking_uri() == other
+    assert mlflow.get_tracking_uri() == uri
+    assert os.environ["MLFLOW_TRACKING_URI"] == uri
+
+
+def test_the_environment_goes_before_what_a_folder_remembers(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tracking_uri("http://remembered") == uri
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert tracking_uri("http://remembered") == "http://remembered"
+    assert tracking_uri().startswith("sqlite:///")
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://user:secret@host:5000/x", "http://host:5000/x"),
+        ("postgresql://u:p@host/db", "postgresql://host/db"),
+        ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
+        ("http://host:5000", "http://host:5000"),
+    ],
+)
+def test_user_and_password_are_never_shown(uri: str, shown: str) -> None:
+    assert without_password(uri) == shown
+    assert "secret" not in how_to_look(uri, "1", "2")
+
+
+def test_the_ui_is_opened_on_loopback_or_at_the_server() -> None:
+    assert how_to_look("sqlite:////a b/mlflow.db") == (
+        "mlflow ui --backend-store-uri 'sqlite:////a b/mlflow.db' --host 127.0.0.1 --port 5000"
+    )
+    assert how_to_look("https://host/", "3", "abc") == "open https://host/#/experiments/3/runs/abc"
