@@ -1,0 +1,146 @@
+"""A PCT step against its floor and against a normal step.
+
+The floor is a step to which the saliency ranks and the reduced texts are given: forward and backward over all
+(2m + 1) K texts, one backward to the embeddings of the K originals, the optimizer. What a PCT step takes beyond it is
+ranking, reduction and the contrastive loss. `plain` runs the reduced texts through the model as any texts, TextCNN as
+the library's Conv1d; `shared` projects every word once, as `TextModel.project` allows: for TextCNN the two differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.common import FAMILIES, THREADS, alternate, classifier, corpus, ratio, settings_of
+from pct.models import TextModel
+from pct.models.base import Features
+from pct.models.textcnn import TextCNN
+from pct.objectives import Batch, make_objective, shared_pass
+from pct.reduced_batch import reduce_batch
+from pct.reduction import words_to_remove
+from pct.settings import Settings
+from pct.trainer import batch_indices, make_batch, train_step
+from pct.words import split_all
+
+BATCHES = {"textcnn": 12, "lstm": 8, "minilm": 1}
+ROUNDS = {"textcnn": 9, "lstm": 9, "minilm": 5}
+
+
+class Given(NamedTuple):
+    """A batch and, for nothing, its reduced texts. words: real words in all the texts."""
+
+    batch: Batch
+    source: Tensor
+    ids: Tensor
+    mask: Tensor
+    words: int
+
+
+def main() -> dict[str, Any]:
+    """One row a model family: the ratios of step times, and real words a second."""
+    torch.set_num_threads(THREADS)
+    steps, speed, raw = [], [], {}
+    for family in FAMILIES:
+        row, words, raw[family] = measure(family)
+        steps.append(row)
+        speed.append(words)
+    titles = ("A PCT step, K = 64, m = ceil(0.1 N): times its floor, and a normal step",
+              "Real words a second in training (reduced texts counted)")  # fmt: skip
+    return {"tables": dict(zip(titles, (steps, speed), strict=True)), "timings": raw}
+
+
+def measure(family: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The two rows of a family, and the timings behind them."""
+    model, words = classifier(family).model.train(), classifier(family).words
+    settings = settings_of(family, method="pct")
+    split = corpus().splits["train"]
+    tokens = words.encode(split_all(split.texts), settings.max_length)
+    index = batch_indices(tokens.lengths, settings.batch_size, 0, 1)[: BATCHES[family]]
+    batches = [make_batch(tokens, split.labels, rows, model.device) for rows in index]
+    given = [reduced_for_free(model, batch, settings) for batch in batches]
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-6, fused=True)
+    calls: dict[str, Callable[[], object]] = {
+        "normal": lambda: run(model, batches, optimizer, settings.replace(method="normal")),
+        "plain floor": lambda: floor(model, given, optimizer, settings, plain=True),
+        "pct": lambda: run(model, batches, optimizer, settings),
+    }
+    if isinstance(model, TextCNN):
+        calls["shared floor"] = lambda: floor(model, given, optimizer, settings, plain=False)
+    times = alternate(calls, ROUNDS[family])
+    originals = int(sum(b.counts.sum() for b in batches))
+    every = sum(g.words for g in given)
+    removed = float(np.mean([words_to_remove(b.counts.cpu().numpy(), settings.p_important).mean() for b in batches]))
+    to_normal = ratio(times["pct"], times["normal"])
+    shared = times.get("shared floor")
+    row = {
+        "model": family, "ms a step": 1e3 * times["pct"].median / len(batches),
+        "/ plain floor": ratio(times["pct"], times["plain floor"])["median"],
+        "/ shared floor": ratio(times["pct"], shared)["median"] if shared else None,
+        "/ normal step": to_normal["median"], "(6m + 4) / 3": (6 * removed + 4) / 3,
+    }  # fmt: skip
+    normal, contrastive = originals / times["normal"].median, every / times["pct"].median
+    speed = {"model": family, "normal": normal, "pct": contrastive, "pct / normal": contrastive / normal}
+    return row, speed, {name: timing.to_dict() for name, timing in times.items()}
+
+
+def run(model: TextModel, batches: Sequence[Batch], optimizer: Any, settings: Settings) -> None:
+    """The trainer's own steps."""
+    objective = make_objective(settings)
+    for batch in batches:
+        train_step(model, objective, optimizer, batch, settings)
+
+
+def reduced_for_free(model: TextModel, batch: Batch, settings: Settings) -> Given:
+    """The reduced texts that a PCT step finds."""
+    scores = shared_pass(model, batch, settings).saliency
+    sides = []
+    for share, important in ((settings.p_unimportant, False), (settings.p_important, True)):
+        removed = torch.from_numpy(words_to_remove(batch.counts.cpu().numpy(), share)).to(scores.device)
+        sides.append(reduce_batch(batch.words, scores, batch.counts, removed, important)[:2])
+    source, mask = (torch.cat(pair) for pair in zip(*sides, strict=True))
+    width = int(mask.sum(1).max())
+    source, mask = source[:, :width].contiguous(), mask[:, :width].contiguous()
+    ids = torch.where(mask, batch.ids.flatten()[source], batch.padding)
+    special = int((batch.words == -1).sum(1)[0])
+    words = int(batch.counts.sum()) + int(mask.sum()) - special * len(mask)
+    return Given(batch, source, ids, mask, words)
+
+
+def floor(model: TextModel, given: Sequence[Given], optimizer: Any, settings: Settings, plain: bool) -> None:
+    """Steps to which the reduced texts are given; a sum stands for the contrastive loss."""
+    features = conv1d_features if plain and isinstance(model, TextCNN) else type(model).features
+    for batch, source, ids, mask, _ in given:
+        optimizer.zero_grad(set_to_none=True)
+        embeddings = model.embed(batch.ids)
+        if plain:
+            original = features(model, embeddings, batch.words > -2)
+        else:
+            projected = model.project(embeddings)
+            places = torch.arange(batch.ids.numel()).view_as(batch.ids)
+            original = model.recombine(projected, places, batch.words > -2)
+        logits = model.dense(model.dropout(original.pooled))
+        torch.autograd.grad(logits.sum(), embeddings, retain_graph=True)
+        reduced = features(model, model.embed(ids), mask) if plain else model.recombine(projected, source, mask)
+        loss = F.cross_entropy(logits, batch.labels) + reduced.representation.mean() + original.representation.mean()
+        loss.backward()
+        optimizer.step()
+
+
+def conv1d_features(model: TextCNN, embeddings: Tensor, mask: Tensor) -> Features:
+    """TextCNN's features by the library's convolution, every text for itself."""
+    inside = mask.to(embeddings.dtype)
+    lengths = inside.sum(1, keepdim=True)
+    x = (embeddings * inside[..., None]).transpose(1, 2)
+    pooled, averaged = [], []
+    for layer, k in zip(model.convolutions, model.windows, strict=True):
+        features = F.relu(F.conv1d(x, layer.weight, layer.bias, padding=k - 1))
+        touching = torch.arange(features.shape[2]) < lengths + k - 1
+        features = features * touching[:, None]
+        pooled.append(features.amax(2))
+        averaged.append(features.sum(2) / (lengths + k - 1))
+    return Features(torch.cat(pooled, 1), torch.cat(averaged, 1))
