@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch._functorch.config as functorch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pct.classifier import Classifier, pick_device
+from pct.classifier import MODEL, Classifier, pick_device
 from pct.corpora import Corpus, Split, load_splits, with_limit
 from pct.metrics import evaluate
 from pct.models import TextModel
@@ -26,7 +27,7 @@ from pct.predictor import predict_tokens
 from pct.settings import Settings
 from pct.words import Ints, Tokens, split_all
 
-CHECKPOINT, HISTORY, SETTINGS, MODEL = "checkpoint.safetensors", "history.jsonl", "settings.json", "model"
+CHECKPOINT, HISTORY, SETTINGS = "checkpoint.safetensors", "history.jsonl", "settings.json"
 # Batches are cut from runs of this many batches' texts sorted by length: little padding, yet a shuffle.
 BATCHES_A_BUCKET = 32
 
@@ -117,6 +118,8 @@ class _Run:
         self.state = _State()
         self.best: dict[str, Tensor] = {}
         if settings.compile:
+            # saliency and loss both go back through the body: its buffers must outlive the first backward pass
+            functorch.donated_buffer = False
             # the body is what costs; batches differ in length, so shapes are dynamic
             self.model.features = torch.compile(self.model.features, dynamic=True)  # type: ignore[method-assign]
 

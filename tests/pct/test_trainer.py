@@ -401,3 +401,16 @@ def test_the_gradient_s_norm_is_clipped_where_it_is_wanted():
 
     assert moved(0.01) == pytest.approx(0.01, rel=1e-2)
     assert moved(0.0) > 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("model", ["textcnn", "lstm", "transformer"])
+def test_a_compiled_model_trains_to_the_same_losses(encoder, model, method):
+    settings = small_settings(model=encoder if model == "transformer" else model, method=method, epochs=1)
+    settings = settings.replace(dropout=0.0)
+    eager, compiled = [], []
+    run(settings, on_epoch=eager.append)
+    trained = run(settings.replace(compile=True), on_epoch=compiled.append)
+    assert compiled[0]["train_cross_entropy"] == pytest.approx(eager[0]["train_cross_entropy"], rel=0.02)
+    assert np.isfinite(trained.predict(corpus().splits["test"].texts[:3])).all()
