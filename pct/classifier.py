@@ -24,6 +24,7 @@ from pct.words import Ints, SubWords, Tokens, Vocabulary, Words
 
 FORMAT = 1
 WEIGHTS, CONFIG = "model.safetensors", "classifier.json"
+MODEL = "model"  # where a run folder keeps its classifier
 
 
 class Classifier(TextInterface):
@@ -132,7 +133,7 @@ def _check_parts(about: dict[str, Any], words: Words, model: TextModel) -> None:
 
 
 def load(path: str | Path, device: str = "auto") -> Classifier:
-    """A saved classifier: a folder, or with MLflow installed a "runs:/..." or "models:/..." URI.
+    """A saved classifier: its folder, a run's folder, or with MLflow installed a "runs:/..." or "models:/..." URI.
 
     Raises FileNotFoundError or ValueError as `Classifier.load`, ImportError for a URI without MLflow.
     """
@@ -152,7 +153,8 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
             if not found:
                 raise FileNotFoundError(f"{text} holds no classifier: {CONFIG} is missing in what MLflow gave")
             return Classifier.load(found[0].parent, device)
-    return Classifier.load(path, device)
+    inside = Path(path) / MODEL
+    return Classifier.load(inside if inside.is_dir() else path, device)
 
 
 def pick_device(name: str) -> torch.device:

@@ -149,6 +149,26 @@ def read_file(path: str | Path, text_column: str, label_column: str, classes: Se
     return _indexed(list(_rows(Path(path))), text_column, label_column, list(classes), Path(path))
 
 
+def choose_texts(
+    settings: Settings, classes: Sequence[str], corpus: str = "", data: str = "", split: str = "test", limit: int = 0
+) -> tuple[Split, str]:
+    """The texts that a model of these settings and classes is measured on, and where they are from.
+
+    data: a file; else a split of a corpus, by default of the one that the model was trained on. limit: at most so many,
+    drawn. Raises as `load_splits`, and ValueError where the corpus' classes are not the model's.
+    """
+    if data:
+        rows = read_file(data, settings.text_column, settings.label_column, classes)
+        return with_limit(rows, limit, settings.corpus_seed), str(data)
+    found = load_splits(settings.replace(corpus=corpus or settings.corpus, limit=0))
+    if found.classes != list(classes):
+        raise ValueError(
+            f"corpus {found.name} has the classes {', '.join(found.classes)}, the model {', '.join(classes)}"
+            "; give a corpus or a file of the model's classes"
+        )
+    return with_limit(found.splits[split], limit, settings.corpus_seed), f"{found.name}, {split} split"
+
+
 def _local(name: str) -> Path | None:
     root = os.environ.get("PCT_DATA_DIR", "")
     if not root:

@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from pct.classifier import WEIGHTS, Classifier
+from pct.classifier import MODEL, WEIGHTS, Classifier
 from pct.corpora import Corpus, load_splits
 from pct.metrics import Report, evaluate
 from pct.settings import Settings
-from pct.trainer import CHECKPOINT, HISTORY, MODEL, SETTINGS, Record, train
+from pct.trainer import CHECKPOINT, HISTORY, SETTINGS, Record, train
 
 REPORT, PER_TEXT, ABOUT, LOCK = "report.json", "per_text.parquet", "about.json", ".lock"
 _held: set[tuple[Path, int]] = set()

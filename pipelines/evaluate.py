@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pct.classifier import Classifier, load
-from pct.corpora import SPLITS, Split, load_splits, read_file, with_limit
+from pct.corpora import SPLITS, Split, choose_texts
 from pct.metrics import Report, evaluate
 from pct.runs import PER_TEXT, REPORT
 from pct.settings import CORPORA
-from pct.trainer import MODEL
 from pipelines.main import table
 from pipelines.server import TrackingError, how_to_look, without_password
 
@@ -37,35 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def load_model(name: str, device: str = "auto") -> Classifier:
-    """A classifier from a run's folder, its own folder, or an MLflow URI. Raises as `pct.load`."""
-    return load(Path(name) / MODEL if (Path(name) / MODEL).is_dir() else name, device)
-
-
-def choose_texts(classifier: Classifier, corpus: str, data: str, split: str, limit: int) -> tuple[Split, str]:
-    """The texts that a model is measured on, and where they are from: a file, or a split of a corpus, by default of
-    the one that the model was trained on. Raises ValueError where the corpus' classes are not the model's."""
-    settings = classifier.settings
-    if data:
-        texts = read_file(data, settings.text_column, settings.label_column, classifier.classes)
-        return with_limit(texts, limit, settings.corpus_seed), str(data)
-    found = load_splits(settings.replace(corpus=corpus or settings.corpus, limit=0))
-    if found.classes != classifier.classes:
-        raise ValueError(
-            f"corpus {found.name} has the classes {', '.join(found.classes)}, the model {', '.join(classifier.classes)}"
-            "; give a corpus or a file of the model's classes"
-        )
-    return with_limit(found.splits[split], limit, settings.corpus_seed), f"{found.name}, {split} split"
-
-
 def _run(options: argparse.Namespace) -> int:
     from pipelines import place as places
 
     place = places.start(f"evaluate {options.model}", options.experiment)
     try:
-        classifier = load_model(options.model, options.device)
-        texts, source = choose_texts(classifier, options.corpus, options.data, options.split, options.limit)
+        classifier = load(options.model, options.device)
         s = classifier.settings
+        texts, source = choose_texts(s, classifier.classes, options.corpus, options.data, options.split, options.limit)
         bar = sys.stderr.isatty() and not options.quiet
         report = evaluate(classifier, texts, s.p_important, s.p_unimportant, s.order, progress=bar)
     except BaseException:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pct
+from pct.classifier import MODEL
 from pct.runs import Run
-from pct.trainer import MODEL
 from pipelines.server import as_default
 
 NAME = "model"

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from pct import runs
 from pct.metrics import COMPANIONS, EIGHT, Report
+from pct.options import add_settings, read_settings
 from pct.settings import Settings
-from pipelines.options import add_settings, read_settings
 from pipelines.registry import MARGIN, check_margin
 from pipelines.server import TrackingError, how_to_look
 

@@ -15,7 +15,7 @@ class Transformer(TextModel):
     def __init__(self, encoder: nn.Module, classes: int, dropout: float = 0.1, name: str = "") -> None:
         super().__init__()
         if getattr(encoder, "pooler", None) is not None:
-            encoder.pooler = None  # nothing reads it: it would be computed in vain and never learn
+            encoder.register_module("pooler", None)  # nothing reads it: it would be computed in vain and never learn
         self.encoder = encoder
         self.classes, self.rate, self.name = classes, dropout, name
         config: Any = encoder.config

@@ -67,7 +67,7 @@ def test_a_corpus_of_other_classes_is_refused(
 def test_a_server_that_is_down_fails_before_the_model_is_read(
     closed_port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(job, "load_model", lambda *a: pytest.fail("the model was read"))
+    monkeypatch.setattr(job, "load", lambda *a: pytest.fail("the model was read"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed_port}")
     assert main(["--model", "x"]) == 1
     assert "connection refused" in capsys.readouterr().err

@@ -7,8 +7,8 @@ from dataclasses import fields
 
 import pytest
 
+from pct.options import add_settings, read_settings
 from pct.settings import Settings
-from pipelines.options import add_settings, read_settings
 
 
 def parse(*argv: str) -> Settings:

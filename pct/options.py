@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from dataclasses import fields
 
 from pct.settings import Settings
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """An option for every field of `Settings`; `--batch-size` and `--batch_size` are one."""
+def add_settings(parser: argparse.ArgumentParser, leave_out: Collection[str] = ()) -> None:
+    """An option for every field of `Settings` but those left out; `--batch-size` and `--batch_size` are one."""
     group = parser.add_argument_group("settings")
     for f in fields(Settings):
+        if f.name in leave_out:
+            continue
         switch = {"nargs": "?", "const": "true"} if f.type == "bool" else {}
         default = "" if f.default in (None, "") else f" (default: {str(f.default).lower() if switch else f.default})"
         group.add_argument(
@@ -26,4 +29,4 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def read_settings(options: argparse.Namespace) -> Settings:
     """The settings that were given; an empty value counts as not given. Raises ValueError as `Settings.from_dict`."""
     names = [f.name for f in fields(Settings)]
-    return Settings.from_dict({k: v for k in names if (v := getattr(options, k)) not in (None, "")})
+    return Settings.from_dict({k: v for k in names if (v := getattr(options, k, None)) not in (None, "")})

@@ -1,0 +1,60 @@
+"""The command line: pct COMMAND. A command is a module with `main(arguments) -> exit code`, loaded when called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import pct
+
+# What stands above the library registers here by name: importing pct.cli imports none of it.
+COMMANDS = {
+    "train": ("pct.commands.train", "train a classifier and measure it, into a run folder"),
+    "evaluate": ("pct.commands.evaluate", "accuracy and the pathology metrics of a model on a corpus or a file"),
+    "explain": ("pct.commands.explain", "a text's words shaded by saliency, and its two reduction curves"),
+    "compare": ("pct.commands.compare", "training methods side by side, over seeds, beside the paper's numbers"),
+    "run": ("pipelines.main", "train, measure, track in MLflow and register the model"),
+    "track": ("pipelines.track", "upload a finished run folder to MLflow"),
+}
+EXAMPLES = """examples:
+  pct train --corpus planted --method pct --epochs 4
+  pct evaluate runs/planted-textcnn-pct-1a2b3c4d --data reviews.csv --json
+  pct explain models:/pct-planted-textcnn@champion "despite its slow start , the film is brilliant"
+  pct compare --corpus mr --models textcnn lstm --seeds 0 1 2
+
+pct COMMAND --help tells a command's options."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns its exit code: 0, 1 an error, told in a line, 2 a wrong command line, 130 stopped."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if given else 2
+    if given[0] == "--version":
+        print(f"pct {pct.__version__}")
+        return 0
+    if given[0] not in COMMANDS:
+        print(f"error: no command {given[0]!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        code: int = import_module(COMMANDS[given[0]][0]).main(given[1:])
+    except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return code
+
+
+def usage() -> str:
+    """The list of commands, with examples."""
+    lines = [f"  {name:<10}{what}" for name, (_, what) in COMMANDS.items()]
+    head = ["usage: pct COMMAND [options]", "", "Text classifiers whose explanations can be trusted.", "", "commands:"]
+    return "\n".join([*head, *lines, "", EXAMPLES])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""pct evaluate: the metrics of a saved model on a corpus or a file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from pct.settings import CORPORA, ORDERS
+
+SPLITS = ("train", "validation", "test")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures and prints; --json for machines, --per-text for the values of each text."""
+    parser = argparse.ArgumentParser(
+        prog="pct evaluate",
+        description="Accuracy and the pathology metrics of a model, with standard errors over the texts.",
+        epilog="example: pct evaluate runs/mr-lstm-pct-1a2b3c4d --data reviews.csv --json",
+    )
+    parser.add_argument("model", help="a run's or a model's folder, runs:/<id>/model or models:/<name>@champion")
+    parser.add_argument("--data", default="", help="a CSV or JSONL file (.gz too) with texts and labels")
+    parser.add_argument("--text-column", default="", help="of the file (default: the model's own setting)")
+    parser.add_argument("--label-column", default="", help="of the file (default: the model's own setting)")
+    parser.add_argument("--corpus", default="", choices=("", *CORPORA), help="default: the one it was trained on")
+    parser.add_argument("--split", default="test", choices=SPLITS, help="of the corpus (default: test)")
+    parser.add_argument("--limit", type=int, default=0, help="at most so many texts; 0 takes all")
+    parser.add_argument("--p-important", type=float, help="the share of words removed as important")
+    parser.add_argument("--p-unimportant", type=float, help="the share of words removed as unimportant")
+    parser.add_argument("--order", choices=ORDERS, help="rank once, or again after each removal")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--per-text", default="", metavar="FILE", help="write the values of each text (Parquet)")
+    options = parser.parse_args(arguments)
+
+    from pct.classifier import load
+    from pct.corpora import choose_texts
+    from pct.metrics import evaluate
+
+    classifier = load(options.model, options.device)
+    s = classifier.settings
+    columns = {k: v for k in ("text_column", "label_column") if (v := getattr(options, k))}
+    texts, source = choose_texts(
+        s.replace(**columns), classifier.classes, options.corpus, options.data, options.split, options.limit
+    )
+    report = evaluate(
+        classifier, texts, options.p_important or s.p_important, options.p_unimportant or s.p_unimportant,
+        options.order or s.order, progress=sys.stderr.isatty() and not options.json,
+    )  # fmt: skip
+    if options.per_text:
+        report.to_parquet(options.per_text)
+    print(report.to_json() if options.json else f"{options.model} on {source}, {len(texts)} texts\n{report.table()}")
+    return 0

@@ -1,0 +1,37 @@
+"""pct train: a classifier, trained and measured, in a run folder. No tracking: `pct track` uploads it later."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from pct.options import add_settings, read_settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Trains, or goes on with a run that was stopped; prints the metrics on the test split."""
+    parser = argparse.ArgumentParser(
+        prog="pct train",
+        description="Trains a classifier and measures it on the test split. A run that was stopped goes on from its "
+        "last epoch when the same command is given again.",
+        epilog="example: pct train --corpus mr --model lstm --method pct --epochs 4",
+    )
+    parser.add_argument("--run-dir", default="", help="the run's folder (default: runs/<its settings>)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    add_settings(parser)
+    options = parser.parse_args(arguments)
+    settings = read_settings(options)
+    # torch takes seconds to import: a wrong setting is told before that
+    from pct.runs import default_folder, run
+
+    folder = options.run_dir or default_folder(settings)
+    try:
+        done = run(settings, folder, progress=not options.quiet)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last epoch", file=sys.stderr)
+        return 130
+    if not done.trained:
+        print(f"{folder} holds this run, finished: it is not trained again")
+    print(f"{settings.method} on {settings.corpus}, test split\n{done.test.table()}\nresults  {folder}")
+    return 0

@@ -1,0 +1,180 @@
+"""The command line, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from pct import cli
+from pct.commands.explain import render, shade
+from pct.explanation import Curve, Explanation
+from pct.settings import Settings
+
+SMALL = ("--corpus", "planted", "--limit", "120", "--epochs", "1", "--quiet", "--evaluate-epochs", "false")
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    assert cli.main(["train", *SMALL, "--run-dir", str(folder)]) == 0
+    return folder
+
+
+def test_help_lists_every_command_and_examples(capsys):
+    assert cli.main(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in cli.COMMANDS)
+    assert "examples:" in said
+
+
+@pytest.mark.parametrize("name", sorted(cli.COMMANDS))
+def test_every_command_tells_its_options_with_an_example(name, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([name, "--help"])
+    assert "example:" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_named_with_those_there_are(capsys):
+    assert cli.main(["tarin"]) == 2
+    assert "no command 'tarin'; there are train, evaluate" in capsys.readouterr().err
+
+
+def test_no_command_is_a_usage_error(capsys):
+    assert cli.main([]) == 2
+    assert "commands:" in capsys.readouterr().out
+
+
+def test_a_wrong_setting_is_one_line_and_exit_code_1(capsys, tmp_path):
+    assert cli.main(["train", "--alpha=-1", "--run-dir", str(tmp_path / "r")]) == 1
+    assert capsys.readouterr().err == "error: alpha must be >= 0 and finite, got -1.0\n"
+    assert not (tmp_path / "r").exists()
+
+
+def test_asking_for_help_loads_neither_torch_nor_mlflow():
+    code = "import sys, pct.cli; pct.cli.main(['--help']); print({'torch', 'mlflow', 'ray'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("set()\n")
+
+
+def test_a_finished_run_is_not_trained_again(run_folder, capsys):
+    before = (run_folder / "model" / "model.safetensors").stat().st_mtime_ns
+    assert cli.main(["train", *SMALL, "--run-dir", str(run_folder)]) == 0
+    assert "not trained again" in capsys.readouterr().out
+    assert (run_folder / "model" / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_evaluate_prints_json_for_a_file_and_writes_the_values_of_each_text(run_folder, tmp_path, capsys):
+    data = tmp_path / "reviews.csv"
+    data.write_text("text,label\nthe film is brilliant .,positive\nthe film is dull .,negative\n", encoding="utf-8")
+    arguments = ["evaluate", str(run_folder), "--data", str(data), "--json", "--per-text", str(tmp_path / "t.parquet")]
+    assert cli.main(arguments) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["texts"] == 2
+    assert 0 <= said["metrics"]["acc"] <= 1
+    assert set(said["gaps"]) == {"comp-suff", "ur-ir", "i_var-u_var"}
+    assert (tmp_path / "t.parquet").is_file()
+
+
+def test_evaluate_says_which_column_a_file_lacks(run_folder, tmp_path, capsys):
+    data = tmp_path / "reviews.csv"
+    data.write_text("review,label\nfine film,positive\n", encoding="utf-8")
+    assert cli.main(["evaluate", str(run_folder), "--data", str(data)]) == 1
+    assert "has no column 'text', it has review, label" in capsys.readouterr().err
+    assert cli.main(["evaluate", str(run_folder), "--data", str(data), "--text-column", "review"]) == 0
+
+
+def test_evaluate_takes_a_corpus_split_and_another_order(run_folder, capsys):
+    arguments = ["evaluate", str(run_folder), "--split", "validation", "--limit", "20", "--order", "recomputed"]
+    assert cli.main(arguments) == 0
+    assert "planted, validation split, 20 texts" in capsys.readouterr().out
+
+
+def test_explain_prints_the_words_and_both_curves(run_folder, capsys):
+    assert cli.main(["explain", str(run_folder), "despite its slow start , the film is brilliant"]) == 0
+    said = capsys.readouterr().out
+    assert "most salient first" in said
+    assert "least salient first" in said
+    assert "\x1b" not in said  # not a terminal
+
+
+def test_explain_reads_lines_and_explains_the_class_that_is_asked_for(run_folder, capsys, monkeypatch):
+    import io
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a dull film\n\na brilliant film\n"))
+    assert cli.main(["explain", str(run_folder), "--target", "negative", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [(e["words"], e["label_name"]) for e in said] == [
+        (["a", "dull", "film"], "negative"),
+        (["a", "brilliant", "film"], "negative"),
+    ]
+    assert all(len(e["important"]["confidences"]) == 3 for e in said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--target", "neutral", "x"], "target 'neutral' is not one of negative, positive"),
+        (["--max-steps", "-1", "x"], "max_steps must be >= 0, got -1"),
+        (["   "], "a text needs at least one word"),
+    ],
+)
+def test_explain_names_what_is_wrong(run_folder, capsys, arguments, message):
+    assert cli.main(["explain", str(run_folder), *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_without_a_model_is_an_error_with_the_remedy(tmp_path, capsys):
+    assert cli.main(["explain", str(tmp_path), "a film"]) == 1
+    assert "holds no classifier" in capsys.readouterr().err
+
+
+def test_shades_follow_the_size_of_the_saliency_and_colour_is_only_for_terminals():
+    import numpy as np
+
+    curve = Curve([1], [0.9, 0.4], 1)
+    explanation = Explanation(["so", "good"], np.array([0.1, -1.0], np.float32), 1, "positive", 0.9, curve, curve)
+    assert shade(explanation) == [0, 4]
+    assert "\x1b[48;5;203m\x1b[30mgood\x1b[0m" in render(explanation, colour=True)
+    plain = render(explanation, colour=False)
+    assert "so good****" in plain
+    assert "0.400" in plain
+    assert plain.count("the prediction changes") == 2
+
+
+def test_compare_prints_a_row_a_method_and_goes_on_where_it_stopped(tmp_path, capsys):
+    arguments = ["compare", "--methods", "normal", "pct", "--seeds", "0", "1", "--runs", str(tmp_path / "runs"),
+                 "--json", str(tmp_path / "rows.json"), *SMALL]  # fmt: skip
+    assert cli.main(arguments) == 0
+    said = capsys.readouterr()
+    assert [line.split("|")[2].strip() for line in said.out.splitlines()[2:]] == ["normal (2)", "pct (2)"]
+    rows = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))
+    assert [row["runs"] for row in rows] == [2, 2]
+    assert rows[0]["metrics"]["acc"]["deviation"] is not None
+    made = {p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("model.safetensors")}
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().out == said.out
+    assert {p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("model.safetensors")} == made
+
+
+def test_compare_puts_the_paper_s_row_beside_a_measured_one():
+    from pct.compare import GAPS, Row, table
+    from pct.metrics import EIGHT
+
+    rows = [Row("textcnn", "pct", 3, dict.fromkeys((*EIGHT, *GAPS), (0.5, 0.01)))]
+    lines = table(rows, "mr").splitlines()
+    assert lines[-1].startswith("| textcnn | pct, paper | .797 | .920 | .120 | .080 | 9.2 ")
+    assert len(table(rows, "planted").splitlines()) == 3
+
+
+def test_compare_keeps_an_alpha_that_was_given_and_takes_the_paper_s_where_none_was(monkeypatch):
+    from pct import compare as module
+
+    seen = []
+    monkeypatch.setattr(module, "load_splits", lambda base: None)
+    monkeypatch.setattr(module, "run", lambda settings, *rest, **more: seen.append(settings))
+    monkeypatch.setattr(module, "summary", lambda runs: None)
+    module.compare(Settings(alpha=0.9), ["lstm", "bert"], ["pct"], [0], progress=False)
+    assert [(s.model, s.alpha, s.lr) for s in seen] == [("lstm", 0.9, 5e-4), ("bert", 0.9, 3e-5)]
