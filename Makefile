@@ -4,15 +4,15 @@ ENV := .venv
 BIN := $(ENV)/bin
 # uv does not read pip's setting of where local wheels lie
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
-export PYTHONPATH := $(CURDIR)
 
 .PHONY: run test lint format bench lock clean
 .DEFAULT_GOAL := run
 
-$(ENV)/.stamp: requirements.lock
-	$(PYTHON) -m venv $(ENV)
+$(ENV)/.stamp: requirements.lock pyproject.toml
+	$(PYTHON) -m venv --clear $(ENV)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(ENV)/.bench-stamp: $(ENV)/.stamp requirements-bench.lock

@@ -30,6 +30,7 @@ from pct.words import Ints, Tokens, split_all
 CHECKPOINT, HISTORY, SETTINGS = "checkpoint.safetensors", "history.jsonl", "settings.json"
 # Batches are cut from runs of this many batches' texts sorted by length: little padding, yet a shuffle.
 BATCHES_A_BUCKET = 32
+BODY = ("features", "recombine")  # the model's methods that setting compile compiles
 
 Record = dict[str, Any]
 
@@ -121,7 +122,8 @@ class _Run:
             # saliency and loss both go back through the body: its buffers must outlive the first backward pass
             functorch.donated_buffer = False
             # the body is what costs; batches differ in length, so shapes are dynamic
-            self.model.features = torch.compile(self.model.features, dynamic=True)  # type: ignore[method-assign]
+            for name in BODY:
+                setattr(self.model, name, torch.compile(getattr(self.model, name), dynamic=True))
 
     def epochs(self, progress: bool) -> Iterator[Record]:
         """Runs the epochs that are left."""
@@ -143,7 +145,8 @@ class _Run:
         if self.best:
             self.model.load_state_dict(self.best)
         if self.settings.compile:
-            del self.model.features  # the eager method again
+            for name in BODY:
+                delattr(self.model, name)  # the eager method again
         self.model.eval()
         if self.folder is not None:
             self.classifier.save(self.folder / MODEL)

@@ -76,10 +76,10 @@ def render(explanation: Explanation, colour: bool) -> str:
 
 
 def shade(explanation: Explanation) -> list[int]:
-    """0..4 for each word: its saliency's size as a share of the largest in the text."""
-    sizes = abs(explanation.saliency)
-    top = float(sizes.max()) or 1.0
-    return [min(int(5 * float(x) / top), 4) for x in sizes]
+    """0..4 for each word: where its saliency's size lies between the text's smallest and largest."""
+    sizes = [abs(float(x)) for x in explanation.saliency]
+    least, most = min(sizes), max(sizes)
+    return [min(int(5 * (x - least) / (most - least)), 4) if most > least else 0 for x in sizes]
 
 
 def _coloured(explanation: Explanation, shades: list[int]) -> list[tuple[str, int | None]]:
@@ -87,7 +87,7 @@ def _coloured(explanation: Explanation, shades: list[int]) -> list[tuple[str, in
 
 
 def _curve(explanation: Explanation, curve: Curve) -> list[str]:
-    removed = ["", *(explanation.words[i] for i in curve.removed)]
+    removed = ["(none)", *(explanation.words[i] for i in curve.removed)]
     width = min(max(len(w) for w in removed), 24)
     lines = []
     for step, (word, confidence) in enumerate(zip(removed, curve.confidences, strict=True)):
