@@ -202,6 +202,12 @@ def test_patience_ends_a_run_that_gets_no_better(tmp_path, patience):
     assert len(accuracies) == best + patience < 30
 
 
+def test_an_epoch_that_is_only_as_good_as_the_best_is_no_better(tmp_path):
+    """The step is too small to change a weight: every epoch is the first again, and patience runs out."""
+    run(small_settings(epochs=9, lr=1e-30, patience=2), tmp_path)
+    assert len(history(tmp_path)) == 3
+
+
 def test_patience_is_kept_across_a_break(tmp_path):
     settings = small_settings(epochs=30, lr=3e-3, patience=3)
     run(settings, tmp_path / "whole", contrary(corpus()))

@@ -170,6 +170,7 @@ def test_a_byte_level_tokenizer_gives_a_word_the_same_tokens_wherever_it_stands(
     ids, owner = unpacked(words.encode([text], 64))
     first, third = ([t for t, w in zip(ids, owner, strict=True) if w == place] for place in (0, 2))
     assert first == third
+    assert ids == made.encode(" " + " ".join(text)).ids  # as in running text, which is what encoders are trained on
     rest, _ = unpacked(words.encode([text[1:]], 64))
     assert rest == [t for t, w in zip(ids, owner, strict=True) if w != 0]
 
