@@ -127,6 +127,15 @@ def test_explanations_do_not_depend_on_who_shares_the_call(family):
             np.testing.assert_allclose(one.confidences, other.confidences, atol=1e-5)
 
 
+def test_more_texts_than_a_block_holds_keep_their_order_and_their_classes():
+    words = ["superb", "good", "fine", "the", "slow", "bad", "dreadful"]
+    texts = [" ".join(words[(i + k) % 7] for k in range(1 + i % 5)) for i in range(400)]
+    classes = [i % 2 for i in range(400)]
+    found = pct.explain(Scale(), texts, classes=classes)
+    assert [" ".join(e.words) for e in found] == texts
+    assert [e.label for e in found] == classes
+
+
 def test_an_explanation_is_json():
     (found,) = pct.explain(small_classifier("lstm"), [" ".join(LEXICON[:5])])
     again = json.loads(json.dumps(found.to_dict()))

@@ -190,6 +190,33 @@ def test_a_dataset_may_be_columns_a_pair_or_a_split():
         assert pct.evaluate(Scale(), dataset).metrics == expected
 
 
+@pytest.mark.parametrize("order", ["static", "recomputed"])
+@pytest.mark.parametrize("names", [*([name] for name in METRICS), ["comp", "ur"], ["suff_aopc", "i_var"]], ids=str)
+def test_metrics_that_are_asked_for_alone_are_the_same(names, order):
+    classifier, texts = small_classifier("textcnn", seed=1), [*small_texts(15, seed=21), "film"]
+    whole = pct.evaluate(classifier, (texts, labels_for(texts)), order=order)
+    some = pct.evaluate(classifier, (texts, labels_for(texts)), order=order, metrics=names)
+    for name in names:
+        np.testing.assert_allclose(some.columns[name], whole.columns[name], atol=1e-5)
+        assert some.metrics[name] == pytest.approx(whole.metrics[name], abs=1e-5)
+
+
+def test_what_no_metric_asks_for_is_not_run():
+    texts = (["good the bad superb fine slow", "slow fine dreadful the good"], [1, 0])
+    rows = []
+    for names in (["acc"], ["comp"], ["comp", "suff"], METRICS):
+        scale = Scale()
+        pct.evaluate(scale, texts, metrics=names)
+        rows.append(scale.rows_seen)
+    assert rows[0] == 2
+    assert rows == sorted(set(rows))
+
+
+def test_an_unknown_metric_is_named_with_the_known_ones():
+    with pytest.raises(ValueError, match="unknown metric compp; known: acc, f_x"):
+        pct.evaluate(Scale(), (["good bad"], [1]), metrics=["comp", "compp"])
+
+
 def test_the_limit_takes_the_first_texts():
     texts, labels = ["good the bad superb", "slow dreadful", "fine"], [1, 0, 1]
     limited = pct.evaluate(Scale(), (texts, labels), limit=2)
