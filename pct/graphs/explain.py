@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import onnx
 
@@ -15,25 +17,31 @@ from pct.models.lstm import LSTM
 from pct.models.textcnn import TextCNN
 from pct.models.transformer import Transformer
 
-GRADIENT, FORWARD = "model.onnx", "forward.onnx"
 KINDS = ("l2", "l1", "grad_x_input")
 
 
-def build_graphs(model: TextModel, of: str = "log_odds", longest: int = 64) -> dict[str, onnx.ModelProto]:
-    """The two graphs of a model, with shared weights.
+class Graphs(NamedTuple):
+    """The two graphs of a model; weights of one name are one weight."""
 
-    `model.onnx`: ids, words (batch, length) int64, the word map -1 at special tokens and -2 at padding; classes
+    gradient: onnx.ModelProto
+    forward: onnx.ModelProto
+
+
+def build_graphs(model: TextModel, of: str = "log_odds", longest: int = 64) -> Graphs:
+    """A model as graphs, with and without the way back.
+
+    gradient: ids, words (batch, length) int64, the word map -1 at special tokens and -2 at padding; classes
     (batch,) int64, the class explained, -1 for the predicted one; scale () float32, a factor at the embeddings, 1 if
     left out. Gives logits (batch, classes), representation (batch, r's width) and saliency_l2, saliency_l1,
     saliency_grad_x_input (batch, length), a number a word, 0 beyond a text's last word.
-    `forward.onnx`: ids, and mask (batch, length) bool. Gives logits and representation, without the cost of a gradient.
+    forward: ids, and mask (batch, length) bool. Gives logits and representation, without the cost of a gradient.
 
     of: what is differentiated, as in `pct.saliency.class_score`. longest: tokens of a text at most. Raises ValueError
     for a model that has no graph.
     """
     family = _family(model, longest)
     classes, width = model.dense.out_features, model.dense.in_features
-    return {GRADIENT: _with_gradient(family, classes, width, of), FORWARD: _forward_only(family, classes, width)}
+    return Graphs(_with_gradient(family, classes, width, of), _forward_only(family, classes, width))
 
 
 def _family(model: TextModel, longest: int) -> Family:
