@@ -82,7 +82,8 @@ class TextCNN(TextModel):
             windows = F.pad(places, (k - 1, k - 1), value=beyond).unfold(1, k, 1)  # window t ends at word t
             of_word = windows * kinds + torch.arange(kind, kind + k, device=places.device)
             of_word = torch.where(windows == beyond, beyond * kinds, of_word).flatten(0, 1)
-            sums = F.embedding_bag(of_word, shares, mode="sum", padding_idx=beyond * kinds)
+            # the row for what lies beyond is zero: named as padding_idx, it would keep torch off its fast kernel
+            sums = F.embedding_bag(of_word, shares, mode="sum")
             assert layer.bias is not None
             features = F.relu(sums + layer.bias).view(*windows.shape[:2], self.filters)
             # windows that see only padding would add their bias; features are >= 0, so zero is neutral to max and sum
