@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from pct.models import TextModel, build_model
-from pct.predictor import Floats, TextInterface
+from pct.predictor import Floats, Forward, TextInterface
 from pct.saliency import saliency
 from pct.settings import Settings
 from pct.words import Ints, SubWords, Tokens, Vocabulary, Words
@@ -46,6 +46,22 @@ class Classifier(TextInterface):
         with torch.inference_mode(), self._precision():
             logits = self.model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)).logits
             return np.asarray(logits.float().softmax(-1).cpu().numpy())
+
+    def forward_over(self, vocabulary: Ints) -> Forward:
+        """See `pct.predictor.forward_over`."""
+        model = self.model
+        with torch.inference_mode(), self._precision():
+            projected = model.project(model.embed(torch.from_numpy(vocabulary).to(model.device)))
+        place = np.zeros(int(vocabulary[-1]) + 1, np.int64)
+        place[vocabulary] = np.arange(len(vocabulary))
+
+        def forward(ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
+            source = torch.from_numpy(place[ids]).to(model.device)
+            with torch.inference_mode(), self._precision():
+                logits = model.dense(model.recombine(projected, source, torch.from_numpy(mask).to(model.device)).pooled)
+                return np.asarray(logits.float().softmax(-1).cpu().numpy())
+
+        return forward
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
         """See `Predictor.explain_rows`."""

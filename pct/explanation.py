@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pct.predictor import Predictor, Texts, check_classes, explain_tokens, predict_ids
+from pct.predictor import Predictor, Texts, check_classes, explain_tokens, forward_over, predict_ids
 from pct.reduction import reduce_ids, reduce_tokens, removal_ranks
 from pct.words import Ints, Tokens, split_all
 
@@ -108,7 +108,7 @@ class _Sides:
         self, predictor: Predictor, tokens: Tokens, probabilities: Any, saliency: Any, labels: Ints, steps: Ints,
         wanted: Wanted | None,
     ) -> None:  # fmt: skip
-        self.predictor, self.padding, self.saliency, self.counts = predictor, tokens.padding, saliency, tokens.counts
+        self.predictor, self.tokens, self.saliency, self.counts = predictor, tokens, saliency, tokens.counts
         self.ids, self.words = (np.concatenate([part] * 2) for part in tokens.rows(np.arange(len(tokens))))
         self.labels, self.steps = np.concatenate([labels] * 2), np.concatenate([steps] * 2)
         self.t = np.arange(int(steps.max(initial=0)) + 1)
@@ -134,7 +134,7 @@ class _Sides:
             # the rank metrics want a backward pass behind the first step: its forward pass serves the curves too
             self._explain(np.flatnonzero(self.steps), 1)
             done[:, 1:2] = True
-        share = 0
+        forward, share = forward_over(self.predictor, self.tokens), 0
         while (left := self._open() & ~done).any():
             # what is wanted goes at once, the search for the flip in rounds: full batches, few steps too many
             share += 1
@@ -143,7 +143,7 @@ class _Sides:
             done |= near
             if len(row):
                 ids, lengths = reduce_ids(self.ids, self.words, ranks, row, step)
-                self._store(row, step, predict_ids(self.predictor, ids, lengths, self.padding))
+                self._store(row, step, predict_ids(forward, ids, lengths, self.tokens.padding))
         return self.removal
 
     def remove_recomputed(self) -> Removal:
@@ -178,7 +178,7 @@ class _Sides:
     def _explain(self, row: Ints, t: int) -> Any:
         """The t-th step of some rows, with its saliency (rows, words)."""
         step = np.full(len(row), t)
-        reduced = reduce_tokens(self.ids, self.words, self.removal.ranks, row, step, self.padding)
+        reduced = reduce_tokens(self.ids, self.words, self.removal.ranks, row, step, self.tokens.padding)
         probabilities, after = explain_tokens(self.predictor, reduced, self.labels[row])
         self._store(row, step, probabilities)
         if t == 1:

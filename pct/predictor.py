@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pct.words import Ints, Tokens, split_all
 
 Floats = npt.NDArray[np.float32]
+Forward = Callable[[Ints, npt.NDArray[np.bool_]], Floats]
 Texts = Sequence[str] | Sequence[Sequence[str]]
 
 # Real tokens in a batch: large enough to fill the cores, small enough to stay in their caches.
@@ -83,24 +84,33 @@ def explain_tokens(predictor: Predictor, tokens: Tokens, classes: Ints | None = 
     return probabilities, saliency
 
 
-def predict_ids(predictor: Predictor, ids: Ints, lengths: Ints, padding: int) -> Floats:
+def forward_over(predictor: Predictor, tokens: Tokens) -> Forward:
+    """`predictor.forward`, for rows that are made of the tokens of some texts, as their reduced texts are.
+
+    A predictor may have a method `forward_over(vocabulary)`, the sorted ids that can occur, in which it computes once
+    what it computes for a token by itself.
+    """
+    prepare: Callable[[Ints], Forward] | None = getattr(predictor, "forward_over", None)
+    return predictor.forward if prepare is None else prepare(np.unique(np.append(tokens.ids, tokens.padding)))
+
+
+def predict_ids(forward: Forward, ids: Ints, lengths: Ints, padding: int) -> Floats:
     """Probabilities (rows, classes) of rows that lie one after another in `ids`; rows that are equal run once.
 
-    ids: (total,). lengths: (rows,), at least 1 each.
+    ids: (total,), at least one row. lengths: (rows,), at least 1 each.
     """
     starts = np.cumsum(lengths) - lengths
     first, inverse = distinct_rows(ids, lengths)
     lengths, starts = lengths[first], starts[first]
     parts = batches(lengths)
-    padded = []
+    found = []
     for part in parts:
         columns = np.arange(lengths[part].max())
         mask = columns < lengths[part, None]
-        place = starts[part, None] + columns
-        padded.append((np.where(mask, ids[np.where(mask, place, 0)], padding), mask))
-    out = np.zeros((len(first), len(predictor.classes)), np.float32)
-    for part, (rows, mask) in zip(parts, padded, strict=True):
-        out[part] = predictor.forward(rows, mask)
+        place = np.where(mask, starts[part, None] + columns, 0)
+        found.append(forward(np.where(mask, ids[place], padding), mask))
+    out = np.empty((len(first), found[0].shape[1]), np.float32)
+    out[np.concatenate(parts)] = np.concatenate(found)
     return out[inverse]
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pct
-from pct.predictor import TOKENS_A_BATCH, batches, check_classes, predict_ids
+from pct.predictor import TOKENS_A_BATCH, batches, check_classes, distinct_rows, forward_over, predict_ids
+from tests.pct.small import FAMILIES, small_classifier, small_texts
 from tests.pct.test_metrics import sigmoid
 from tests.pct.toy import WEIGHTS, Scale
 
@@ -65,7 +66,7 @@ ROWS = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=4), min_size=1,
 def test_equal_rows_are_run_once_and_unequal_ones_are_not_confused(rows):
     watched = Watched()
     flat = np.array([token for row in rows for token in row], np.int64)
-    found = predict_ids(watched, flat, np.array([len(row) for row in rows]), padding=0)
+    found = predict_ids(watched.forward, flat, np.array([len(row) for row in rows]), padding=0)
     expected = [sigmoid(sum(watched.weights[token] for token in row)) for row in rows]
     np.testing.assert_allclose(found[:, 1], expected, atol=1e-6)
     assert sum(count for count, _ in watched.shapes) == len({tuple(row) for row in rows})
@@ -91,3 +92,28 @@ def test_class_indices_are_checked(classes, message):
 def test_a_class_of_one_s_own_is_a_predictor_and_half_a_one_is_not():
     assert isinstance(Scale(), pct.Predictor)
     assert not isinstance(object(), pct.Predictor)
+
+
+def test_rows_whose_hashes_meet_are_not_taken_for_one(monkeypatch):
+    class SameFactors:
+        def integers(self, low, high, size, kind):
+            return np.ones(size, kind)
+
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: SameFactors())
+    first, inverse = distinct_rows(np.array([2, 5, 5, 2, 2, 5]), np.array([2, 2, 2]))
+    assert inverse.tolist() == [0, 1, 2]
+    assert first.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_computed_once_for_a_block_s_tokens_changes_no_probability(family):
+    classifier = small_classifier(family)
+    tokens = classifier.tokens([text.split() for text in small_texts(12, seed=3)])
+    ids, words = tokens.rows(np.arange(len(tokens)))
+    found = forward_over(classifier, tokens)(ids, words > -2)
+    np.testing.assert_allclose(found, classifier.forward(ids, words > -2), atol=1e-6)
+
+
+def test_a_predictor_that_shares_nothing_is_asked_as_ever():
+    scale = Scale()
+    assert forward_over(scale, scale.tokens([["good"]])) == scale.forward
