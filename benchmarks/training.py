@@ -2,8 +2,8 @@
 
 The floor is a step to which the saliency ranks and the reduced texts are given: forward and backward over all
 (2m + 1) K texts, one backward to the embeddings of the K originals, the optimizer. What a PCT step takes beyond it is
-ranking, reduction and the contrastive loss. `plain` runs the reduced texts through the model as any texts, TextCNN as
-the library's Conv1d; `shared` projects every word once, as `TextModel.project` allows: for TextCNN the two differ.
+ranking, reduction and the contrastive loss. `plain` runs the reduced texts through the model as any texts, TextCNN by
+torch's Conv1d and the LSTM by torch's LSTM; `shared` projects every word once, as `TextModel.project` does.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 from benchmarks.common import FAMILIES, THREADS, alternate, classifier, corpus, ratio, settings_of
 from pct.models import TextModel
 from pct.models.base import Features
+from pct.models.lstm import LSTM
 from pct.models.textcnn import TextCNN
 from pct.objectives import Batch, make_objective, shared_pass
 from pct.reduced_batch import reduce_batch
@@ -69,7 +70,7 @@ def measure(family: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]
         "plain floor": lambda: floor(model, given, optimizer, settings, plain=True),
         "pct": lambda: run(model, batches, optimizer, settings),
     }
-    if isinstance(model, TextCNN):
+    if isinstance(model, (TextCNN, LSTM)):
         calls["shared floor"] = lambda: floor(model, given, optimizer, settings, plain=False)
     times = alternate(calls, ROUNDS[family])
     originals = int(sum(b.counts.sum() for b in batches))
@@ -113,7 +114,7 @@ def reduced_for_free(model: TextModel, batch: Batch, settings: Settings) -> Give
 
 def floor(model: TextModel, given: Sequence[Given], optimizer: Any, settings: Settings, plain: bool) -> None:
     """Steps to which the reduced texts are given; a sum stands for the contrastive loss."""
-    features = conv1d_features if plain and isinstance(model, TextCNN) else type(model).features
+    features = LIBRARY.get(type(model), type(model).features)
     for batch, source, ids, mask, _ in given:
         optimizer.zero_grad(set_to_none=True)
         embeddings = model.embed(batch.ids)
@@ -144,3 +145,16 @@ def conv1d_features(model: TextCNN, embeddings: Tensor, mask: Tensor) -> Feature
         pooled.append(features.amax(2))
         averaged.append(features.sum(2) / (lengths + k - 1))
     return Features(torch.cat(pooled, 1), torch.cat(averaged, 1))
+
+
+def lstm_features(model: LSTM, embeddings: Tensor, mask: Tensor) -> Features:
+    """The LSTM's features by the library's fused layers, every text for itself."""
+    lengths = mask.sum(1, keepdim=True)
+    places = torch.arange(mask.shape[1])
+    mirrored = torch.where(mask, lengths - 1 - places, places)[..., None].expand_as(embeddings)
+    sides = ((model.forwards, embeddings), (model.backwards, embeddings.gather(1, mirrored)))
+    mean = torch.cat([(layer(x)[0] * mask[..., None]).sum(1) for layer, x in sides], 1) / lengths
+    return Features(mean, mean)
+
+
+LIBRARY: dict[type[TextModel], Callable[..., Features]] = {TextCNN: conv1d_features, LSTM: lstm_features}

@@ -70,8 +70,10 @@ class TextModel(nn.Module, ABC):
         return Encoding(self.dense(self.dropout(pooled)), representation)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Encoding:
-        """Token ids and mask, both (batch, length) -> `Encoding`."""
-        return self.encode(self.embed(ids), mask)
+        """Token ids and mask, both (batch, length) -> `Encoding`. A token in many places is embedded once."""
+        distinct, source = torch.unique(ids, return_inverse=True)
+        pooled, representation = self.recombine(self.project(self.embed(distinct)), source, mask)
+        return Encoding(self.dense(self.dropout(pooled)), representation)
 
     @property
     def device(self) -> torch.device:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pct.models.base import Features, TextModel
+from pct.models.recurrence import recur
 
 
 class LSTM(TextModel):
@@ -16,7 +17,8 @@ class LSTM(TextModel):
     The dense layer reads the same mean that is r(X): what the loss spreads apart is what decides.
 
     Each direction is a layer of its own, and the backward one reads the words in reverse. So padding lies behind the
-    last word for both, where no word's state can feel it, and the fused kernels run that packed sequences rule out.
+    last word for both, where no word's state can feel it. What a word contributes to the gates does not depend on its
+    neighbours: it is computed once for all texts that hold the word, and only the recurrence runs for each.
     """
 
     def __init__(self, vocabulary: int, classes: int, width: int = 300, units: int = 150, dropout: float = 0.5) -> None:
@@ -40,15 +42,30 @@ class LSTM(TextModel):
 
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """See `TextModel.features`."""
+        source = torch.arange(mask.numel(), device=mask.device).view_as(mask)
+        return self.recombine(self.project(embeddings), source, mask)
+
+    def project(self, embeddings: Tensor) -> Tensor:
+        """See `TextModel.project`: what a word adds to the gates, (words, 2 directions, 4 units), biases included."""
+        bias = torch.cat(self._both("bias_ih_l0")) + torch.cat(self._both("bias_hh_l0"))
+        gates = nn.functional.linear(embeddings.flatten(0, -2), torch.cat(self._both("weight_ih_l0")), bias)
+        return gates.view(len(gates), 2, -1)
+
+    def recombine(self, projected: Tensor, source: Tensor, mask: Tensor) -> Features:
+        """See `TextModel.recombine`."""
         lengths = mask.sum(1, keepdim=True)
         places = torch.arange(mask.shape[1], device=mask.device)
-        mirrored = torch.where(mask, lengths - 1 - places, places)
-        reverse = embeddings.gather(1, mirrored[..., None].expand_as(embeddings))
-        inside = mask[..., None]
+        mirrored = source.gather(1, torch.where(mask, lengths - 1 - places, places))
+        both = torch.stack([2 * source, 2 * mirrored + 1]).permute(2, 0, 1)  # (length, 2, rows)
+        drive = nn.functional.embedding(both, projected.flatten(0, 1))
+        states = recur(drive, torch.stack(self._both("weight_hh_l0")).transpose(1, 2))
         # a mean does not ask for the order of the words: the backward states need not be turned round again
-        sums = [(layer(x)[0] * inside).sum(1) for layer, x in ((self.forwards, embeddings), (self.backwards, reverse))]
-        representation = torch.cat(sums, 1) / lengths
+        sums = (states * mask.T[:, None, :, None]).sum(0)
+        representation = sums.transpose(0, 1).flatten(1) / lengths
         return Features(representation, representation)
+
+    def _both(self, name: str) -> list[Tensor]:
+        return [getattr(layer, name) for layer in (self.forwards, self.backwards)]
 
     def config(self) -> dict[str, Any]:
         """See `TextModel.config`."""

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pct.models.base import Encoding, Features, TextModel
+from pct.models.base import Features, TextModel
 
 
 class TextCNN(TextModel):
@@ -55,12 +55,6 @@ class TextCNN(TextModel):
         """See `TextModel.features`. r(X): the mean over words of the convolutions' features, windows side by side."""
         source = torch.arange(mask.numel(), device=mask.device).view_as(mask)
         return self.recombine(self.project(embeddings), source, mask)
-
-    def forward(self, ids: Tensor, mask: Tensor) -> Encoding:
-        """See `TextModel.forward`. A word that stands in several places of the batch is projected once."""
-        distinct, source = torch.unique(ids, return_inverse=True)
-        pooled, representation = self.recombine(self.project(self.embed(distinct)), source, mask)
-        return Encoding(self.dense(self.dropout(pooled)), representation)
 
     def project(self, embeddings: Tensor) -> Tensor:
         """See `TextModel.project`: a word's shares, (words + 1, sum of k, filters), k shares for a window of k words.

@@ -14,6 +14,7 @@ import torch
 from pct.models import build_model
 from pct.models.build import load_encoder, load_glove, make_model
 from pct.models.lstm import LSTM
+from pct.models.recurrence import recur
 from pct.models.textcnn import TextCNN
 from pct.models.transformer import Transformer
 from pct.settings import Settings
@@ -263,3 +264,10 @@ def test_encoders_of_other_kinds_give_from_embeddings_what_they_give_from_ids(ki
     again = build_model(json.loads(json.dumps(model.config()))).double().eval()
     again.load_state_dict(model.state_dict())
     assert torch.equal(again(ids, mask).logits, found.logits)
+
+
+def test_the_recurrence_s_backward_is_its_gradient():
+    torch.manual_seed(0)
+    drive = torch.randn(4, 2, 3, 8, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(2, 2, 8, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(recur, (drive, weight))
