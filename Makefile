@@ -1,11 +1,11 @@
-# make run | test | lint | bench | lock. The environment is made from requirements.lock where it is missing.
+# make run | test | test-slow | lint | format | bench | lock | clean. The environment is made from requirements.lock where it is missing.
 PYTHON ?= python3.11
 ENV := .venv
 BIN := $(ENV)/bin
 # uv does not read pip's setting of where local wheels lie
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: run test lint format bench lock clean
+.PHONY: run test test-slow lint format bench lock clean
 .DEFAULT_GOAL := run
 
 $(ENV)/.stamp: requirements.lock pyproject.toml
@@ -23,7 +23,10 @@ run: $(ENV)/.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local -P method=pct
 
 test: $(ENV)/.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(ENV)/.stamp
+	$(BIN)/python -m pytest -m slow
 
 lint: $(ENV)/.stamp
 	$(BIN)/ruff check .
