@@ -17,7 +17,7 @@ Texts = Sequence[str] | Sequence[Sequence[str]]
 # Real tokens in a batch: large enough to fill the cores, small enough to stay in their caches.
 TOKENS_A_BATCH = 4096
 # What a call costs beside its tokens, in tokens: rows of unlike lengths are padded to one batch where that is cheaper.
-CALL_IN_TOKENS = 256
+CALL_IN_TOKENS = 64
 
 
 @runtime_checkable
