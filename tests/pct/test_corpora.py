@@ -346,6 +346,12 @@ def test_the_planted_corpus_as_a_dataset_has_its_rationales():
     assert list(made["test"]["shortcut"]) == expected.shortcut
 
 
+def test_lone_surrogates_reach_no_dataset(tmp_path):
+    """JSON carries them as escapes; Arrow's UTF-8 cannot hold them."""
+    made = load_corpus(files(tmp_path, rows=[("a \ud800 film", 1), ("dull", 0)]))
+    assert list(made["train"]["text"]) == ["a \ufffd film", "dull"]
+
+
 def test_a_split_keeps_its_columns_together():
     split = load_splits(Settings(limit=30)).splits["train"]
     taken = split.take(np.array([7, 2]))
