@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": ("pct.commands.evaluate", "accuracy and the pathology metrics of a model on a corpus or a file"),
     "explain": ("pct.commands.explain", "a text's words shaded by saliency, and its two reduction curves"),
     "compare": ("pct.commands.compare", "training methods side by side, over seeds, beside the paper's numbers"),
+    "export": ("pct.commands.export", "a model as ONNX graphs with the gradient inside, for use without torch"),
     "run": ("pipelines.main", "train, measure, track in MLflow and register the model"),
     "track": ("pipelines.track", "upload a finished run folder to MLflow"),
 }

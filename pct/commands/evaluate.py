@@ -18,7 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Accuracy and the pathology metrics of a model, with standard errors over the texts.",
         epilog="example: pct evaluate runs/mr-lstm-pct-1a2b3c4d --data reviews.csv --json",
     )
-    parser.add_argument("model", help="a run's or a model's folder, runs:/<id>/model or models:/<name>@champion")
+    parser.add_argument(
+        "model", help="a run's, a model's or an exported folder, runs:/<id>/model or models:/<name>@champion"
+    )
     parser.add_argument("--data", default="", help="a CSV or JSONL file (.gz too) with texts and labels")
     parser.add_argument("--text-column", default="", help="of the file (default: the model's own setting)")
     parser.add_argument("--label-column", default="", help="of the file (default: the model's own setting)")
@@ -33,11 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--per-text", default="", metavar="FILE", help="write the values of each text (Parquet)")
     options = parser.parse_args(arguments)
 
-    from pct.classifier import load
+    from pct.commands.models import open_model
     from pct.corpora import choose_texts
     from pct.metrics import evaluate
 
-    classifier = load(options.model, options.device)
+    classifier = open_model(options.model, options.device)
     s = classifier.settings
     columns = {k: v for k in ("text_column", "label_column") if (v := getattr(options, k))}
     texts, source = choose_texts(

@@ -27,7 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "salient ones are removed. Trust the saliency where the first curve falls and the second does not.",
         epilog='example: pct explain runs/mr-lstm-pct-1a2b3c4d "a moving and often funny film"',
     )
-    parser.add_argument("model", help="a run's or a model's folder, runs:/<id>/model or models:/<name>@champion")
+    parser.add_argument(
+        "model", help="a run's, a model's or an exported folder, runs:/<id>/model or models:/<name>@champion"
+    )
     parser.add_argument("text", nargs="*", help="texts; read from standard input, one a line, where none is given")
     parser.add_argument("--max-steps", type=int, default=15, help="words removed at most, on each side (default: 15)")
     parser.add_argument("--target", default="", help="the class to explain, by name (default: the predicted one)")
@@ -39,10 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not texts:
         raise ValueError("no text to explain: give it as an argument or on standard input")
 
-    from pct.classifier import load
+    from pct.commands.models import open_model
     from pct.explanation import explain
 
-    classifier = load(options.model, options.device)
+    classifier = open_model(options.model, options.device)
     classes = None
     if options.target:
         if options.target not in classifier.classes:

@@ -178,3 +178,21 @@ def test_compare_keeps_an_alpha_that_was_given_and_takes_the_paper_s_where_none_
     monkeypatch.setattr(module, "summary", lambda runs: None)
     module.compare(Settings(alpha=0.9), ["lstm", "bert"], ["pct"], [0], progress=False)
     assert [(s.model, s.alpha, s.lr) for s in seen] == [("lstm", 0.9, 5e-4), ("bert", 0.9, 3e-5)]
+
+
+def test_an_exported_model_is_explained_as_the_model_it_came_from(run_folder, tmp_path, capsys):
+    assert cli.main(["export", str(run_folder), str(tmp_path / "exported")]) == 0
+    assert "saliency_l2" in capsys.readouterr().out
+    said = []
+    for model in (run_folder, tmp_path / "exported"):
+        assert cli.main(["explain", str(model), "the film is brilliant .", "--json"]) == 0
+        said.append(json.loads(capsys.readouterr().out)[0])
+    assert said[0]["words"] == said[1]["words"]
+    assert said[1]["saliency"] == pytest.approx(said[0]["saliency"], abs=1e-4)
+    assert said[1]["important"]["confidences"] == pytest.approx(said[0]["important"]["confidences"], abs=1e-4)
+
+
+def test_an_export_never_overwrites_what_is_no_exported_model(run_folder, capsys):
+    assert cli.main(["export", str(run_folder), str(run_folder)]) == 1
+    assert capsys.readouterr().err.startswith("error: ")
+    assert (run_folder / "report.json").is_file()
