@@ -190,13 +190,14 @@ def example_figure(seen: list[Explanation], gold: list[str], gaps: list[float], 
         ax = figure.add_subplot(grid[row, 0])
         ax.axis("off")
         name = names[row] if len(seen) == len(names) else f"text {row + 1}"
-        head = f"{name}: comp − suff {gap:.3f}".replace("-", "−")
+        value = "none (one word)" if np.isnan(gap) else f"{gap:.3f}".replace("-", "−")
+        head = f"{name}: comp − suff {value}"
         ax.set_title(head, loc="left", fontsize=11, fontweight="bold", color=INK)
         right = "right" if one.label_name == label else f"wrong, it is {label}"
         below = f"predicted {one.label_name} ({one.confidence:.2f}), {right}"
         _words(figure, ax, one, below)
         _curves(figure.add_subplot(grid[row, 1]), one, row == len(seen) - 1, row == 0)
-    _title(figure, "Three texts, shaded by saliency, and what removing words does", title)
+    _title(figure, "Example texts, shaded by saliency, and what removing their words does", title)
     return figure
 
 

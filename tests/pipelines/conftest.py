@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from pct.runs import run
 from pct.settings import Settings
 
 pytest.importorskip("mlflow")
+# more threads than one only wait for each other at this size
+torch.set_num_threads(1)
 
 REPOSITORY = Path(__file__).parents[2]
 TINY = Settings(limit=48, epochs=2, evaluate_limit=16)
