@@ -45,7 +45,7 @@ def load_encoder(name: str, classes: int) -> tuple[TextModel, Words]:
 
     where = ALIASES.get(name, name)
     try:
-        encoder = AutoModel.from_pretrained(where, use_safetensors=True, torch_dtype=torch.float32)
+        encoder = AutoModel.from_pretrained(where, use_safetensors=True, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(where, use_fast=True)
     except OSError as problem:
         raise OSError(
