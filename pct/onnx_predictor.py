@@ -63,6 +63,8 @@ class OnnxPredictor(TextInterface):
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        # threads that wait in a loop take the cores from whatever else the machine does: here, the web server
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             about = json.loads((path / CONFIG).read_text(encoding="utf-8"))
             if about["format"] != FORMAT:

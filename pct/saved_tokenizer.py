@@ -38,19 +38,18 @@ class SavedTokenizer:
         for name in ("tokenizer.json", "tokenizer_config.json"):
             if not (folder / name).is_file():
                 raise FileNotFoundError(f"{folder} holds no tokenizer: {name} is missing; save the model again")
-        config: dict[str, Any] = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
         try:
-            self.backend_tokenizer: Tokenizer = Tokenizer.from_str(
-                (folder / "tokenizer.json").read_text(encoding="utf-8")
-            )
+            config: dict[str, Any] = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+            text = (folder / "tokenizer.json").read_text(encoding="utf-8")
+            self.backend_tokenizer: Tokenizer = Tokenizer.from_str(text)
         except Exception as problem:  # the library raises a bare Exception
-            raise ValueError(f"{folder / 'tokenizer.json'} is damaged ({problem}); save the model again") from problem
+            raise ValueError(f"{folder} is damaged and cannot be loaded ({problem}); save the model again") from problem
         # the file keeps how its last text was cut and padded: neither is ours
         self.backend_tokenizer.no_truncation()
         self.backend_tokenizer.no_padding()
         self.unk_token, self.mask_token, pad = (_token(config, x) for x in ("unk_token", "mask_token", "pad_token"))
         self.pad_token_id = None if pad is None else self.backend_tokenizer.token_to_id(pad)
-        self.direction = config.get("truncation_side", "right")
+        self.truncation_side = "right"
         self._cutting: dict[int, Tokenizer] = {}
 
     def __len__(self) -> int:
@@ -75,7 +74,7 @@ class SavedTokenizer:
     def _cut_to(self, max_length: int) -> Tokenizer:
         if max_length not in self._cutting:
             made = type(self.backend_tokenizer).from_str(self.backend_tokenizer.to_str())
-            made.enable_truncation(max_length, stride=0, strategy="longest_first", direction=self.direction)
+            made.enable_truncation(max_length, stride=0, strategy="longest_first", direction=self.truncation_side)
             self._cutting[max_length] = made
         return self._cutting[max_length]
 

@@ -160,6 +160,7 @@ class SubWords:
                 f"{type(tokenizer).__name__} has no word map; use an encoder whose tokenizer has a fast version"
             )
         self.tokenizer = tokenizer
+        tokenizer.truncation_side = "right"  # N counts words from the first one on, whatever the encoder was used to
         # Byte-level tokenizers take words apart from a leading space only when told so.
         backend = tokenizer.backend_tokenizer.pre_tokenizer
         if backend is not None and hasattr(backend, "add_prefix_space"):
