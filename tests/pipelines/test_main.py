@@ -59,7 +59,7 @@ def test_a_server_that_is_down_fails_before_the_corpus_is_read(
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--alpha", "-1"], "alpha must be >= 0, got -1"),
+        (["--alpha", "-1"], "alpha must be >= 0 and finite, got -1"),
         (["--champion-margin", "2"], "champion_margin must be in [0, 1]"),
         (["--corpus", "files", "--train_file", "none.csv", "--test_file", "none.csv"], "none.csv does not exist"),
         (["--model", "./no-such-encoder", "--limit", "20"], "no-such-encoder"),
@@ -132,7 +132,7 @@ def mlflow_server(tmp_path: Path, uri: str) -> Iterator[Server]:
         log = (tmp_path / "server.log").open("ab")
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         started.append(process)
-        for _ in range(600):
+        for _ in range(1800):
             try:
                 urllib.request.urlopen(f"{address}/health", timeout=2).close()
                 return process

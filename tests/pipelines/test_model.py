@@ -105,7 +105,11 @@ def test_it_loads_and_answers_where_this_project_is_not_installed(
 ) -> None:
     root = files_of(client, tracked)
     code = (
-        "import importlib.util, sys, mlflow.pyfunc\n"
+        "import importlib.util, sys\n"
+        # an editable install of the project is taken off the path again
+        "sys.path[:] = [p for p in sys.path if p != sys.argv[2] and '__editable__' not in p]\n"
+        "sys.meta_path[:] = [f for f in sys.meta_path if '__editable__' not in getattr(f, '__module__', '')]\n"
+        "import mlflow.pyfunc\n"
         "assert importlib.util.find_spec('pct') is None and importlib.util.find_spec('pipelines') is None\n"
         "answer = mlflow.pyfunc.load_model(sys.argv[1]).predict(['a brilliant film'], params={'explain': True})\n"
         "import pct; print(pct.__file__); print(answer.to_json())\n"
@@ -114,7 +118,11 @@ def test_it_loads_and_answers_where_this_project_is_not_installed(
     elsewhere.mkdir()
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-c", code, str(root)], capture_output=True, text=True, cwd=elsewhere, env=environment
+        [sys.executable, "-c", code, str(root), str(Path(__file__).parents[2])],
+        capture_output=True,
+        text=True,
+        cwd=elsewhere,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
     where, answer = done.stdout.splitlines()[-2:]

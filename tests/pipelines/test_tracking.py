@@ -93,6 +93,7 @@ def test_an_upload_that_broke_off_goes_on_where_it_broke(
 def test_a_half_logged_model_is_not_taken_for_a_whole_one(
     run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import mlflow
     from mlflow.models import Model
 
     def full(*_: Any, **__: Any) -> None:
@@ -104,8 +105,8 @@ def test_a_half_logged_model_is_not_taken_for_a_whole_one(
             tracking.track(run_dir)
     tracked = tracking.track(run_dir)
     assert tracked.registered is not None
-    version = client.get_model_version("pct-planted-textcnn", "1")
-    assert str(client.get_logged_model(version.model_id).status) == "READY"
+    assert [str(m.status) for m in client.search_logged_models(["0"]) if str(m.status) == "READY"] == ["READY"]
+    assert mlflow.pyfunc.load_model(tracked.registered.uri).predict(["a brilliant film"]) is not None
 
 
 def test_epochs_logged_live_are_not_logged_again(run_dir: Path, client: Any) -> None:
