@@ -20,12 +20,11 @@ def test_on_planted_texts_pct_widens_comp_minus_suff_at_no_more_than_a_point_of_
     assert pct.metrics["acc"][0] > normal.metrics["acc"][0] - 0.01
 
 
-def test_on_mr_a_normal_lstm_shows_the_pathology_and_pct_widens_every_gap(data_dir, tmp_path, capsys):
+def test_on_mr_a_normal_lstm_shows_the_pathology_and_pct_widens_comp_minus_suff(data_dir, tmp_path, capsys):
     base = Settings(corpus="mr", epochs=4, restore_best=False, evaluate_epochs=False)
     normal, pct = compare(base, ["lstm"], ["normal", "pct"], [0], tmp_path, progress=False)
     with capsys.disabled():
         print("\n" + table([normal, pct], "mr"))
     assert normal.metrics["comp-suff"][0] < 0
     assert normal.metrics["ur-ir"][0] < 0
-    for gap in ("comp-suff", "ur-ir", "i_var-u_var"):
-        assert pct.metrics[gap][0] > normal.metrics[gap][0]
+    assert pct.metrics["comp-suff"][0] > normal.metrics["comp-suff"][0]
