@@ -16,6 +16,8 @@ from pct.words import Ints, Tokens, split_all
 Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 TEXTS_A_BLOCK = 256
+# Reduced texts that are held at once, in tokens, padding included.
+TOKENS_AT_ONCE = 2**18
 # The search for the first flip goes up to 1/6 of a text's words, then 2/6, ..: more rounds run fewer steps too many.
 ROUNDS = 6
 
@@ -141,9 +143,11 @@ class _Sides:
             near = self.wanted | (self.t <= np.ceil(self.steps * share / ROUNDS)[:, None])
             row, step = np.nonzero(left & near)
             done |= near
-            if len(row):
-                ids, lengths = reduce_ids(self.ids, self.words, ranks, row, step)
-                self._store(row, step, predict_ids(forward, ids, lengths, self.tokens.padding))
+            # long texts have many reduced forms, and those are long: some at a time
+            pieces = -(-len(row) * self.ids.shape[1] // TOKENS_AT_ONCE)
+            for some in np.array_split(np.arange(len(row)), pieces) if pieces else []:
+                ids, lengths = reduce_ids(self.ids, self.words, ranks, row[some], step[some])
+                self._store(row[some], step[some], predict_ids(forward, ids, lengths, self.tokens.padding))
         return self.removal
 
     def remove_recomputed(self) -> Removal:

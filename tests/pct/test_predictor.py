@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pct
+from pct.explanation import TEXTS_A_BLOCK
 from pct.predictor import TOKENS_A_BATCH, batches, check_classes, distinct_rows, forward_over, predict_ids
 from tests.pct.small import FAMILIES, small_classifier, small_texts
 from tests.pct.test_metrics import sigmoid
@@ -117,3 +118,25 @@ def test_what_is_computed_once_for_a_block_s_tokens_changes_no_probability(famil
 def test_a_predictor_that_shares_nothing_is_asked_as_ever():
     scale = Scale()
     assert forward_over(scale, scale.tokens([["good"]])) == scale.forward
+
+
+def test_texts_are_studied_a_block_at_a_time():
+    class Counting(Scale):
+        most = 0
+
+        def tokens(self, texts):
+            self.most = max(self.most, len(texts))
+            return super().tokens(texts)
+
+    counting = Counting()
+    pct.evaluate(counting, (["good the bad"] * (2 * TEXTS_A_BLOCK + 1), [1] * (2 * TEXTS_A_BLOCK + 1)))
+    assert counting.most == TEXTS_A_BLOCK
+
+
+def test_no_text_is_reduced_further_than_a_metric_needs():
+    """40 words whose most important one decides: behind that flip, the important side runs the steps of the means."""
+    scale = Scale()
+    report = pct.evaluate(scale, (["superb good dreadful " + "the " * 37], [1]))
+    assert (report.ir, report.ur) == (1.0, 38.0)
+    original, first_steps, means, to_the_flip = 1, 2, len({2, 3, 4, 8, 20}), len(range(2, 40))
+    assert scale.rows_seen == original + first_steps + means + to_the_flip
