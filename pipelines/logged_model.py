@@ -9,15 +9,17 @@ from typing import Any
 import pct
 from pct.classifier import MODEL
 from pct.runs import Run
-from pipelines.server import as_default
 
 NAME = "model"
 ALWAYS = ("mlflow", "numpy", "pandas", "safetensors", "torch", "tqdm")
 ENCODERS = ("tokenizers", "transformers")
 
 
-def log_model(client: Any, uri: str, run: Run, run_id: str, experiment_id: str) -> str:
-    """Logs the run's model once and returns its MLflow model id; a model that is there whole is found again."""
+def log_model(client: Any, run: Run, run_id: str, experiment_id: str) -> str:
+    """Logs the run's model once and returns its MLflow model id; a model that is there whole is found again.
+
+    The client's tracking must be MLflow's default one (`as_default`): MLflow logs models nowhere else.
+    """
     import mlflow.pyfunc
     from mlflow.models import Model
 
@@ -27,21 +29,20 @@ def log_model(client: Any, uri: str, run: Run, run_id: str, experiment_id: str) 
     made = client.create_logged_model(
         experiment_id, NAME, run_id, tags={"weights": run.about["weights"]}, model_type="text-classifier"
     )
-    with as_default(uri):
-        Model.log(
-            artifact_path=None,
-            name=NAME,
-            flavor=mlflow.pyfunc,
-            run_id=run_id,
-            model_id=made.model_id,
-            python_model=str(Path(__file__).with_name("served.py")),
-            artifacts={"classifier": str(run.folder / MODEL)},
-            code_paths=[str(Path(pct.__file__).parent)],
-            pip_requirements=requirements(run),
-            signature=signature(),
-            input_example=run.test.columns["text"][:2].tolist(),
-            metadata={"settings": run.settings.to_dict(), "classes": run.about["corpus"]["classes"]},
-        )
+    Model.log(
+        artifact_path=None,
+        name=NAME,
+        flavor=mlflow.pyfunc,
+        run_id=run_id,
+        model_id=made.model_id,
+        python_model=str(Path(__file__).with_name("served.py")),
+        artifacts={"classifier": str(run.folder / MODEL)},
+        code_paths=[str(Path(pct.__file__).parent)],
+        pip_requirements=requirements(run),
+        signature=signature(),
+        input_example=run.test.columns["text"][:2].tolist(),
+        metadata={"settings": run.settings.to_dict(), "classes": run.about["corpus"]["classes"]},
+    )
     return str(made.model_id)
 
 

@@ -106,7 +106,9 @@ class Registered:
         return f"models:/{self.name}/{self.version}"
 
 
-def register(client: Any, run: Run, source: str, model_id: str, run_id: str, margin: float = MARGIN) -> Registered:
+def register(
+    client: Any, run: Run, source: str, model_id: str | None, run_id: str | None, margin: float = MARGIN
+) -> Registered:
     """The run's version of its registered model, made if there is none, and the champion by the rule.
 
     Called again for the same run it finds the version that is there.
@@ -123,6 +125,10 @@ def register(client: Any, run: Run, source: str, model_id: str, run_id: str, mar
     else:
         made = client.create_model_version(name, source, run_id, tags=tags, model_id=model_id, await_creation_for=60)
         version = int(made.version)
+        if model_id:
+            # as MLflow's own registration does it: the model's page names its version
+            there = json.dumps([{"name": name, "version": version}])
+            client.set_logged_model_tags(model_id, {"mlflow.modelVersions": there})
     champion, reason = crown(client, name, version, margin)
     return Registered(name, version, champion, reason)
 

@@ -18,7 +18,7 @@ from pipelines.figures import FIGURES, draw_figures
 from pipelines.logged_model import NAME, log_model
 from pipelines.place import Place, keep, take_up
 from pipelines.registry import MARGIN, Registered, register
-from pipelines.server import TrackingError, as_error, connect, patience, without_password
+from pipelines.server import TrackingError, as_default, as_error, connect, patience, without_password
 
 METRICS_A_CALL, PARAMS_A_CALL = 500, 100
 # The last upload carries whole files, and no training waits for it.
@@ -92,7 +92,7 @@ def track(
         place = place or take_up(folder, experiment)
         connect(place.uri)  # a server that is gone is told within seconds
         try:
-            with patience(UPLOAD_SECONDS, UPLOAD_RETRIES):
+            with as_default(place.uri), patience(UPLOAD_SECONDS, UPLOAD_RETRIES):
                 return _upload(run, place, margin if registers else None)
         except Exception as problem:  # a server or its driver raises many types
             first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
@@ -111,7 +111,7 @@ def _upload(run: Run, place: Place, margin: float | None) -> Tracked:
     for name in (REPORT, ABOUT, SETTINGS, HISTORY, PER_TEXT):
         client.log_artifact(run_id, str(run.folder / name))
     client.log_artifacts(run_id, str(run.folder / FIGURES), FIGURES)
-    model_id = log_model(client, place.uri, run, run_id, place.experiment_id)
+    model_id = log_model(client, run, run_id, place.experiment_id)
     registered = None
     if margin is not None:
         registered = register(client, run, f"models:/{model_id}", model_id, run_id, margin)

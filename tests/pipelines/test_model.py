@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,12 +19,25 @@ from pipelines import tracking
 TEXTS = ["a brilliant and moving film .", "dull"]
 
 
+@pytest.fixture(scope="module")
+def once(finished: Path, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tracking.Tracked:
+    """The finished run, tracked once for all tests of this file, which only read it."""
+    folder = tmp_path_factory.mktemp("tracked")
+    shutil.copytree(finished, folder / "run")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as m:
+        m.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        return tracking.track(folder / "run")
+
+
 @pytest.fixture
-def tracked(run_dir: Path) -> tracking.Tracked:
-    return tracking.track(run_dir)
+def tracked(once: tracking.Tracked, uri: str, monkeypatch: pytest.MonkeyPatch) -> tracking.Tracked:
+    """The run, in the tracking that the test sees."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", once.place.uri)
+    return once
 
 
-def files_of(client: Any, tracked: tracking.Tracked) -> Path:
+def files_of(tracked: tracking.Tracked) -> Path:
     from mlflow.artifacts import download_artifacts
 
     return Path(download_artifacts(artifact_uri=tracked.model_uri))
@@ -72,10 +85,10 @@ def test_a_uri_that_leads_nowhere_is_named(tracked: tracking.Tracked, uri: str) 
         pct.load(uri)
 
 
-def test_nothing_in_it_is_pickled(tracked: tracking.Tracked, client: Any) -> None:
+def test_nothing_in_it_is_pickled(tracked: tracking.Tracked) -> None:
     import zipfile
 
-    root = files_of(client, tracked)
+    root = files_of(tracked)
     for path in root.rglob("*"):
         if path.is_file():
             assert path.suffix not in (".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib"), path
@@ -83,12 +96,10 @@ def test_nothing_in_it_is_pickled(tracked: tracking.Tracked, client: Any) -> Non
             assert path.read_bytes()[:2] not in (b"\x80\x04", b"\x80\x05"), path
 
 
-def test_it_has_signature_example_settings_and_exact_requirements(
-    tracked: tracking.Tracked, client: Any, run_dir: Path
-) -> None:
+def test_it_has_signature_example_settings_and_exact_requirements(tracked: tracking.Tracked, run_dir: Path) -> None:
     import mlflow.models
 
-    root = files_of(client, tracked)
+    root = files_of(tracked)
     info = mlflow.models.get_model_info(str(root))
     assert [c.type.name for c in info.signature.inputs] == ["string"]
     assert info.signature.outputs.input_names() == ["label", "confidence", "words", "saliency"]
@@ -100,10 +111,8 @@ def test_it_has_signature_example_settings_and_exact_requirements(
     assert not any("+" in line or "==" not in line for line in lines)
 
 
-def test_it_loads_and_answers_where_this_project_is_not_installed(
-    tracked: tracking.Tracked, client: Any, tmp_path: Path
-) -> None:
-    root = files_of(client, tracked)
+def test_it_loads_and_answers_where_this_project_is_not_installed(tracked: tracking.Tracked, tmp_path: Path) -> None:
+    root = files_of(tracked)
     code = (
         "import importlib.util, sys\n"
         # an editable install of the project is taken off the path again

@@ -105,7 +105,7 @@ def run(finished: Path) -> Run:
 
 
 def put(client: Any, run: Run, margin: float = 0.01) -> tuple[int, bool, str]:
-    found = register(client, run, str(run.folder / "model"), None, None, margin)  # type: ignore[arg-type]
+    found = register(client, run, str(run.folder / "model"), None, None, margin)
     return found.version, found.champion, found.reason
 
 

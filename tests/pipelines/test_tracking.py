@@ -105,7 +105,9 @@ def test_a_half_logged_model_is_not_taken_for_a_whole_one(
             tracking.track(run_dir)
     tracked = tracking.track(run_dir)
     assert tracked.registered is not None
-    assert [str(m.status) for m in client.search_logged_models(["0"]) if str(m.status) == "READY"] == ["READY"]
+    (ready,) = (m for m in client.search_logged_models(["0"]) if str(m.status) == "READY")
+    assert ready.tags["mlflow.modelVersions"] == '[{"name": "pct-planted-textcnn", "version": 1}]'
+    assert client.get_model_version_download_uri("pct-planted-textcnn", "1") == ready.artifact_location
     assert mlflow.pyfunc.load_model(tracked.registered.uri).predict(["a brilliant film"]) is not None
 
 
@@ -212,11 +214,18 @@ def test_a_folder_goes_to_another_tracking_as_a_new_run(
     assert second.registered.version == 1
 
 
-def test_a_folder_remembers_its_tracking(run_dir: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    tracking.track(run_dir)
+def test_a_folder_remembers_its_tracking(
+    run_dir: Path, uri: str, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_up(run_dir)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    monkeypatch.chdir("/")
+    monkeypatch.chdir(tmp_path / "run" / "model")
     assert check(run_dir) == uri
+    tracked = tracking.track(run_dir)
+    assert tracked.place.uri == uri
+    assert tracked.registered is not None
+    assert client.get_model_version("pct-planted-textcnn", "1").run_id == tracked.place.run_id
+    assert not Path("mlflow.db").exists()
 
 
 def test_a_nested_run_lies_under_its_parent_and_may_stay_unregistered(
