@@ -23,7 +23,8 @@ from pct.words import Ints, Tokens, Vocabulary, split_all
 TEXTS = 256
 TOLERANCE = 1e-4  # of the largest value of an output, where that is above 1
 TOKENS_A_BATCH = 1024
-ROUNDING, NUDGES = 1e-6, 16  # relative, a few units in the last place of float32; how often it is tried
+ROUNDING = 1e-6  # relative, a few units in the last place of float32
+NUDGES, RARE = 16, 0.05  # how often a text is nudged; the share of texts that may need it
 
 Array = npt.NDArray[Any]
 
@@ -46,20 +47,18 @@ def differences(classifier: Classifier, predictor: OnnxPredictor, texts: Sequenc
     torchs = [_by_torch(model, rows, of) for rows in batch]
     largest = {name: max(float(np.abs(x[name]).max()) for x in torchs) for name in torchs[0]}
     allowed = {name: TOLERANCE * max(1.0, value) for name, value in largest.items()}
-    found, nudged = dict.fromkeys(largest, 0.0), 0
-    for rows, mine, theirs in zip(batch, ours, torchs, strict=True):
-        off = _apart(mine, theirs)
-        for row in np.flatnonzero(_beyond(off, allowed)).tolist():
-            one, alone = rows.take(row), {name: value[row : row + 1] for name, value in mine.items()}
-            for seed in range(NUDGES):
-                again = _apart(alone, _by_torch(_Nudged(model, seed), one, of))
-                if not _beyond(again, allowed).any():
-                    nudged += 1
-                    for name in off:
-                        off[name][row] = again[name][0]
-                    break
-        for name, value in off.items():
-            found[name] = float(np.maximum(found[name], value.max()))  # not max(): a NaN stays one
+    apart = [_apart(mine, theirs) for mine, theirs in zip(ours, torchs, strict=True)]
+    beyond = [np.flatnonzero(_beyond(off, allowed)).tolist() for off in apart]
+    nudged = 0
+    if sum(map(len, beyond)) <= RARE * len(texts):  # more are no accident: the graph is wrong
+        for rows, mine, off, places in zip(batch, ours, apart, beyond, strict=True):
+            for row in places:
+                alone = {name: value[row : row + 1] for name, value in mine.items()}
+                nudged += _agrees_nudged(
+                    model, rows.take(row), alone, of, allowed, {k: v[row:] for k, v in off.items()}
+                )
+    # np.max, not max: a NaN stays one
+    found = {name: float(np.max([off[name].max() for off in apart])) for name in largest}
     for name, difference in found.items():
         if not difference <= allowed[name]:
             raise ValueError(
@@ -123,6 +122,19 @@ def on_cpu(model: TextModel) -> TextModel:
     import copy
 
     return copy.deepcopy(model).to("cpu", torch.float32)
+
+
+def _agrees_nudged(
+    model: TextModel, row: _Rows, ours: dict[str, Array], of: str, allowed: dict[str, float], off: dict[str, Array]
+) -> bool:
+    """Whether one text agrees with torch for embeddings moved by a rounding error; its place in `off` then says so."""
+    for seed in range(NUDGES):
+        again = _apart(ours, _by_torch(_Nudged(model, seed), row, of))
+        if not _beyond(again, allowed).any():
+            for name, value in again.items():
+                off[name][0] = value[0]
+            return True
+    return False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pct.graphs.graph import Graph
+from pct.graphs.graph import FLOAT, Graph
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,10 @@ def numbers(tensor: torch.Tensor) -> npt.NDArray[np.float32]:
 
 def token_counts(graph: Graph, mask: str) -> str:
     """(batch, length) bool -> the number of tokens of each text, (batch, 1) float32."""
-    made: str = graph("ReduceSum", graph("Cast", mask, to=1), graph.constant([1]), keepdims=1)
-    return made
+    return graph("ReduceSum", graph("Cast", mask, to=FLOAT), graph.constant([1]), keepdims=1)
 
 
 def span(graph: Graph, source: str, start: int | str, stop: int | str, axis: int) -> str:
     """A slice along one axis; its ends may be numbers or the names of (1,) int64 results."""
     ends = [graph.constant([x]) if isinstance(x, int) else x for x in (start, stop)]
-    made: str = graph("Slice", source, *ends, graph.constant([axis]))
-    return made
+    return graph("Slice", source, *ends, graph.constant([axis]))

@@ -97,7 +97,7 @@ def _score_gradient(g: Graph, logits: str, explained: str, classes: int, of: str
         made = g("Mul", its_own, g("Sub", one, all_of_them))
     else:
         raise ValueError(f"saliency_of must be log_odds, probability or logit, got {of!r}")
-    return str(made)
+    return made
 
 
 def _token_saliency(g: Graph, gradient: str, embeddings: str, kind: str) -> str:
@@ -108,7 +108,7 @@ def _token_saliency(g: Graph, gradient: str, embeddings: str, kind: str) -> str:
         made = g("ReduceL1", gradient, last, keepdims=0)
     else:
         made = g("ReduceSum", g("Mul", gradient, embeddings), last, keepdims=0)
-    return str(made)
+    return made
 
 
 def _word_saliency(g: Graph, tokens: str, words: str, kind: str) -> str:
@@ -117,4 +117,4 @@ def _word_saliency(g: Graph, tokens: str, words: str, kind: str) -> str:
     nothing = g("Expand", zero, g("Shape", words))
     place = g("Max", words, g.constant(0))
     made = g("ScatterElements", nothing, place, own, axis=1, reduction="add")
-    return str(g("Sqrt", made) if kind == "l2" else made)
+    return g("Sqrt", made) if kind == "l2" else made

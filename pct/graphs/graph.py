@@ -38,11 +38,15 @@ class Graph:
         self.defaults: set[str] = set() if outer is None else outer.defaults
         self.names: set[str] = set() if outer is None else outer.names
 
-    def __call__(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
-        """Adds a node; returns its result's name, or a tuple of names where it has several."""
-        made = [self._fresh(kind.lower()) for _ in range(outputs)]
+    def __call__(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """Adds a node; returns the name of its one result."""
+        return self.several(1, kind, *inputs, **attributes)[0]
+
+    def several(self, results: int, kind: str, *inputs: str, **attributes: Any) -> list[str]:
+        """Adds a node with a number of results; returns their names."""
+        made = [self._fresh(kind.lower()) for _ in range(results)]
         self.nodes.append(helper.make_node(kind, inputs, made, name=made[0], **attributes))
-        return made[0] if outputs == 1 else tuple(made)
+        return made
 
     def weight(self, name: str, value: Array) -> str:
         """A constant with a name of its own, the same in every graph that shares it."""
@@ -78,9 +82,7 @@ class Graph:
         """Gives `source` a reserved name."""
         self.nodes.append(helper.make_node("Identity", [source], [name], name=name))
 
-    def scan(
-        self, body: Graph, states: Sequence[str], sequences: Sequence[str], backwards: bool = False
-    ) -> tuple[str, ...]:
+    def scan(self, body: Graph, states: Sequence[str], sequences: Sequence[str], backwards: bool = False) -> list[str]:
         """Runs `body` along the first axis of `sequences`; its inputs and outputs are the states, then the slices.
 
         backwards: from the last slice to the first; results lie at the place of the slice that gave them.
@@ -90,9 +92,9 @@ class Graph:
         if results:
             way["scan_output_directions"] = [int(backwards)] * results
         graph = helper.make_graph(body.nodes, self._fresh("body"), body.inputs, body.outputs)
-        many = len(body.outputs)
-        made = self("Scan", *states, *sequences, outputs=many, body=graph, num_scan_inputs=len(sequences), **way)
-        return made if isinstance(made, tuple) else (made,)
+        return self.several(
+            len(body.outputs), "Scan", *states, *sequences, body=graph, num_scan_inputs=len(sequences), **way
+        )
 
     def absorb(self, model: onnx.ModelProto, inputs: dict[str, str]) -> dict[str, str]:
         """Takes over another model's nodes and weights; inputs: its names -> names here. Returns the same for all."""

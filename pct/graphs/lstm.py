@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pct.graphs.base import Forward, numbers, token_counts
-from pct.graphs.graph import Graph
+from pct.graphs.graph import FLOAT, Graph
 from pct.models.lstm import LSTM
 
 Array = npt.NDArray[np.float32]
@@ -29,13 +29,13 @@ class LSTMGraph:
         model, g = self.model, graph
         table = g.weight("embedding", numbers(model.embedding.weight))
         time_first = g("Transpose", ids, perm=[1, 0])
-        words, _, inverse, _ = g("Unique", time_first, outputs=4)
+        words, _, inverse, _ = g.several(4, "Unique", time_first)
         source = g("Reshape", inverse, g("Shape", time_first))  # (length, batch)
         rows = g("Gather", table, words)
         embeddings = g("Gather", rows, g("Transpose", source, perm=[1, 0]))
         if scale is not None:
             rows = g("Mul", rows, scale)
-        inside = g("Unsqueeze", g("Transpose", g("Cast", mask, to=1), perm=[1, 0]), g.constant([2]))
+        inside = g("Unsqueeze", g("Transpose", g("Cast", mask, to=FLOAT), perm=[1, 0]), g.constant([2]))
         tokens = token_counts(g, mask)
         units = g.constant([self.units])
         zeros = g("Expand", g.constant(0, np.float32), g("Concat", g("Shape", ids, end=1), units, axis=0))
@@ -49,10 +49,9 @@ class LSTMGraph:
         def backward(at_logits: str) -> str:
             # the mean gives the same gradient to the state at every word
             at_state = g("Div", g("MatMul", at_logits, dense), tokens)
-            parts = g("Split", at_state, outputs=2, axis=1, num_outputs=2)
+            parts = g.several(2, "Split", at_state, axis=1, num_outputs=2)
             back = [d.back(x, inside, zeros) for d, x in zip(directions, parts, strict=True)]
-            made: str = g("Transpose", g("Add", *back), perm=[1, 0, 2])
-            return made
+            return g("Transpose", g("Add", *back), perm=[1, 0, 2])
 
         return Forward(embeddings, logits, representation, backward)
 
@@ -65,7 +64,7 @@ class _Direction:
         self.of_input = _gates(numbers(layer.weight_ih_l0))
         self.of_state = _gates(numbers(layer.weight_hh_l0))
         self.bias = _gates(numbers(layer.bias_ih_l0) + numbers(layer.bias_hh_l0))
-        self.kept: tuple[str, ...] = ()
+        self.kept: list[str] = []
 
     def through(self, rows: str, source: str, inside: str, zeros: str, keep: bool) -> str:
         """The sum of the states, (batch, units); keep: what the way back needs is kept.
@@ -81,9 +80,9 @@ class _Direction:
             body.input(f"{name}.{x}") for x in ("state", "cell", "total", "gates", "inside")
         )
         gates = body("Add", gates, body("MatMul", state, of_state))
-        switches, candidate = body("Split", gates, g.constant([3 * units, units]), outputs=2, axis=1)
+        switches, candidate = body.several(2, "Split", gates, g.constant([3 * units, units]), axis=1)
         switches, candidate = body("Sigmoid", switches), body("Tanh", candidate)
-        enter, leave, stay = body("Split", switches, outputs=3, axis=1, num_outputs=3)
+        enter, leave, stay = body.several(3, "Split", switches, axis=1, num_outputs=3)
         fresh = body("Mul", body("Add", body("Mul", stay, cell), body("Mul", enter, candidate)), here)
         squashed = body("Tanh", fresh)
         after = body("Mul", body("Mul", leave, squashed), here)
@@ -101,7 +100,7 @@ class _Direction:
         g, name = self.graph, self.name
         switches, candidate, cell, squashed = self.kept
         one = g.constant(1, np.float32)
-        enter, leave, stay = g("Split", switches, outputs=3, axis=2, num_outputs=3)
+        enter, leave, stay = g.several(3, "Split", switches, axis=2, num_outputs=3)
         # all that does not wait for a later step's gradient is taken for all steps at once
         at_cell = g("Mul", leave, _slope(g, squashed))
         slopes = g("Mul", switches, g("Sub", one, switches))
@@ -118,13 +117,11 @@ class _Direction:
         body.output(body("Mul", change, keeps), f"{name}.back.next_carry")
         body.output(gates, f"{name}.back.gates")
         found = g.scan(body, [zeros, zeros], [inside, at_cell, stay, slopes], not self.backwards)[2]
-        made: str = g("MatMul", found, g.weight(f"{name}.of_input.back", self.of_input))
-        return made
+        return g("MatMul", found, g.weight(f"{name}.of_input.back", self.of_input))
 
 
 def _slope(graph: Graph, tanh: str) -> str:
-    made: str = graph("Sub", graph.constant(1, np.float32), graph("Mul", tanh, tanh))
-    return made
+    return graph("Sub", graph.constant(1, np.float32), graph("Mul", tanh, tanh))
 
 
 def _gates(weight: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pct.graphs.base import Forward, numbers, span, token_counts
-from pct.graphs.graph import Graph
+from pct.graphs.graph import FLOAT, Graph
 from pct.models.textcnn import TextCNN
 
 
@@ -28,7 +28,7 @@ class TextCNNGraph:
     def __call__(self, graph: Graph, ids: str, mask: str, scale: str | None) -> Forward:
         """See `Family`."""
         g, model = graph, self.model
-        words, _, inverse, _ = g("Unique", ids, outputs=4)
+        words, _, inverse, _ = g.several(4, "Unique", ids)
         source = g("Reshape", inverse, g("Shape", ids))
         rows = g("Gather", g.weight("embedding", numbers(model.embedding.weight)), words)
         embeddings = g("Gather", rows, source)
@@ -40,7 +40,7 @@ class TextCNNGraph:
         kernel = g.weight("kernel", np.concatenate(flat, 1))
         # a zero row behind those of the words: what lies beyond the edges of a text
         shares = g("MatMul", g("Pad", rows, g.constant([0, 0, 1, 0])), kernel)
-        taps = g("Split", shares, outputs=sum(self.windows), axis=1, num_outputs=sum(self.windows))
+        taps = g.several(sum(self.windows), "Split", shares, axis=1, num_outputs=sum(self.windows))
         beyond, reach = g("Shape", words), max(self.windows) - 1
         places = g("Where", mask, source, beyond)
         places = g("Pad", places, g.constant([0, reach, 0, reach]), g("Squeeze", beyond))
@@ -58,14 +58,14 @@ class TextCNNGraph:
             # windows that see only padding would add their bias; features are >= 0, so zero is neutral to both uses
             touching = g("Add", tokens, g.constant(k - 1, np.float32))
             steps = g("Range", g.constant(0), g("Squeeze", size), g.constant(1))
-            inside = g("Cast", g("Less", g("Cast", steps, to=1), touching), to=1)
+            inside = g("Cast", g("Less", g("Cast", steps, to=FLOAT), touching), to=FLOAT)
             found = g("Mul", found, g("Unsqueeze", inside, g.constant([2])))
             features.append(found)
             pooled.append(g("ReduceMax", found, g.constant([1]), keepdims=0))
             averaged.append(g("Div", g("ReduceSum", found, g.constant([1]), keepdims=0), touching))
         dense = g.weight("dense", numbers(model.dense.weight))
         bias = g.weight("dense_bias", numbers(model.dense.bias))
-        logits = g("Gemm", _beside(g, pooled, 1), dense, bias, transB=1)
+        logits = g("Gemm", g("Concat", *pooled, axis=1), dense, bias, transB=1)
 
         def backward(at_logits: str) -> str:
             at_pooled = g("MatMul", at_logits, dense)
@@ -75,10 +75,9 @@ class TextCNNGraph:
                 at_window = _through_maximum(g, found, best, at_best)
                 for i in range(k):
                     shares.append(span(g, at_window, k - 1 - i, g("Add", length, g.constant([k - 1 - i])), 1))
-            made: str = g("MatMul", _beside(g, shares, 2), g("Transpose", kernel, perm=[1, 0]))
-            return made
+            return g("MatMul", g("Concat", *shares, axis=2), g("Transpose", kernel, perm=[1, 0]))
 
-        return Forward(embeddings, logits, _beside(g, averaged, 1), backward)
+        return Forward(embeddings, logits, g("Concat", *averaged, axis=1), backward)
 
 
 def _through_maximum(g: Graph, found: str, best: str, at_best: str) -> str:
@@ -88,12 +87,6 @@ def _through_maximum(g: Graph, found: str, best: str, at_best: str) -> str:
     """
     best = g("Unsqueeze", best, g.constant([1]))
     hit = g("And", g("Equal", found, best), g("Greater", best, g.constant(0, np.float32)))
-    hit = g("Cast", hit, to=1)
+    hit = g("Cast", hit, to=FLOAT)
     count = g("Max", g("ReduceSum", hit, g.constant([1]), keepdims=1), g.constant(1, np.float32))
-    made: str = g("Mul", hit, g("Div", g("Unsqueeze", at_best, g.constant([1])), count))
-    return made
-
-
-def _beside(g: Graph, parts: list[str], axis: int) -> str:
-    made: str = g("Concat", *parts, axis=axis)
-    return made
+    return g("Mul", hit, g("Div", g("Unsqueeze", at_best, g.constant([1])), count))
