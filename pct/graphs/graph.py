@@ -106,6 +106,7 @@ class Graph:
                 raise ValueError(f"a {node.op_type} node with a graph inside cannot be taken over")
             made = onnx.NodeProto()
             made.CopyFrom(node)
+            made.ClearField("metadata_props")  # the exporter's notes: stack traces, with paths of this machine
             for place, old in enumerate(node.output):
                 if old:
                     renamed[old] = made.output[place] = self._fresh(f"traced.{old}")

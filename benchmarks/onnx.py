@@ -1,0 +1,176 @@
+"""An exported model against eager torch: a forward pass, one with the gradient, an explanation, start and memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pct
+from benchmarks.common import FAMILIES, THREADS, Row, alternate, classifier, corpus, ratio
+from pct.classifier import Classifier
+from pct.corpora import with_limit
+from pct.onnx_export import export
+from pct.onnx_predictor import OnnxPredictor
+from pct.reduction import removal_ranks
+from pct.words import Ints, split_all
+
+# (texts, words): one request, a batch of requests, a batch of evaluation, the longest texts
+SHAPES = ((1, 20), (8, 20), (64, 24), (64, 40))
+INT8_TEXTS = 400
+
+Calls = dict[str, Callable[[], object]]
+
+START = """
+import sys, time
+begun = time.perf_counter()
+kind, folder, text = sys.argv[1:]
+if kind == "torch":
+    from pct.classifier import Classifier
+    model = Classifier.load(folder, "cpu")
+else:
+    from pct.onnx_predictor import OnnxPredictor
+    model = OnnxPredictor.load(folder)
+model.saliency([text])
+import json, resource
+print(json.dumps([time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+
+
+def main() -> Row:
+    """Four tables: passes, explanations, start and memory, int8."""
+    passes, explanations, starts, rounded = [], [], [], []
+    with tempfile.TemporaryDirectory(prefix="pct-bench-") as room:
+        for family in FAMILIES:
+            by_torch = classifier(family, trained=True)
+            folder = Path(room) / family
+            begun = time.perf_counter()
+            made = export(by_torch, folder)
+            seconds = time.perf_counter() - begun
+            by_onnx = OnnxPredictor.load(folder, threads=THREADS)
+            passes += [one_shape(family, by_torch, by_onnx, shape) for shape in SHAPES]
+            passes.append(reduced_texts(family, by_torch, by_onnx))
+            explanations += [explained(family, by_torch, by_onnx, count) for count in (1, 8)]
+            by_torch.save(Path(room) / "torch")
+            starts += start(family, Path(room) / "torch", made.folder, seconds)
+            rounded.append(int8(family, by_torch, by_onnx, Path(room) / f"{family}8"))
+    return {
+        "tables": {
+            "A batch: forward, and forward with gradient, ms": passes,
+            "An explanation with both curves, ms (static order, 15 steps at most)": explanations,
+            "From start to the first saliency, in a fresh process": starts,
+            "int8 beside float32": rounded,
+        }
+    }
+
+
+def one_shape(family: str, by_torch: Classifier, by_onnx: OnnxPredictor, shape: tuple[int, int]) -> Row:
+    """Texts of the corpus whose token counts are nearest to a shape's."""
+    count, words = shape
+    tokens = by_torch.tokens(split_all(corpus().splits["train"].texts))
+    nearest = np.argsort(np.abs(tokens.lengths - words), kind="stable")[:count]
+    ids, places = tokens.rows(nearest)
+    return {"model": family, "batch": f"{count} x {ids.shape[1]}", **_passes(by_torch, by_onnx, ids, places)}
+
+
+def reduced_texts(family: str, by_torch: Classifier, by_onnx: OnnxPredictor) -> Row:
+    """One text of 20 words and its reduced texts on both sides: what a request with curves asks for."""
+    words = text_of(20).split()
+    scores = by_torch.saliency([words])[0][None]
+    lists = []
+    for side in (True, False):
+        ranks = removal_ranks(scores, np.array([20]), side)[0]
+        lists += [[w for w, rank in zip(words, ranks, strict=True) if rank > step] for step in range(16)]
+    ids, places = by_torch.tokens(lists).rows(np.arange(len(lists)))
+    return {"model": family, "batch": f"{len(ids)} reduced", **_passes(by_torch, by_onnx, ids, places)}
+
+
+def _passes(by_torch: Classifier, by_onnx: OnnxPredictor, ids: Ints, words: Ints) -> Row:
+    calls: Calls = {
+        f"{name} {what}": call
+        for name, model in (("torch", by_torch), ("onnx", by_onnx))
+        for what, call in (
+            ("forward", partial(model.forward, ids, words > -2)),
+            ("gradient", partial(model.explain_rows, ids, words, None)),
+        )
+    }
+    times = alternate(calls, rounds=15, warmup=3)
+    out: Row = {}
+    for what in ("forward", "gradient"):
+        slow, fast = times[f"torch {what}"], times[f"onnx {what}"]
+        out |= {f"torch {what}": slow.median * 1e3, f"onnx {what}": fast.median * 1e3}
+        out[f"{what} ratio"] = ratio(slow, fast)["median"]
+    out["onnx gradient / forward"] = ratio(times["onnx gradient"], times["onnx forward"])["median"]
+    return out
+
+
+def explained(family: str, by_torch: Classifier, by_onnx: OnnxPredictor, count: int) -> Row:
+    """`pct.explain` on texts of 20 words."""
+    texts = [text_of(20, place) for place in range(count)]
+    calls: Calls = {"torch": partial(pct.explain, by_torch, texts), "onnx": partial(pct.explain, by_onnx, texts)}
+    times = alternate(calls, rounds=7, warmup=2)
+    found = ratio(times["torch"], times["onnx"])
+    return {
+        "model": family, "texts": count, "torch": times["torch"].median * 1e3, "onnx": times["onnx"].median * 1e3,
+        "ratio": found["median"], "low": found["low"], "high": found["high"],
+    }  # fmt: skip
+
+
+def start(family: str, torch_folder: Path, onnx_folder: Path, seconds: float) -> list[Row]:
+    """A fresh interpreter loads a model and explains a text; the better of three."""
+    rows = []
+    for kind, folder in (("torch", torch_folder), ("onnx", onnx_folder)):
+        command = [sys.executable, "-c", START, kind, str(folder), text_of(20)]
+        runs = [json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in "abc"]
+        best: list[Any] = min(runs)
+        size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 2**20
+        rows.append(
+            {
+                "model": family,
+                "by": kind,
+                "seconds": best[0],
+                "peak MiB": best[1],
+                "folder MiB": size,
+                "export s": seconds if kind == "onnx" else None,
+            }
+        )
+    return rows
+
+
+def int8(family: str, by_torch: Classifier, by_onnx: OnnxPredictor, folder: Path) -> Row:
+    """What rounding the weights saves and costs, on test texts."""
+    data = with_limit(corpus().splits["test"], INT8_TEXTS, 0)
+    made = export(by_torch, folder, quantize=True, data=data)
+    assert made.int8 is not None
+    rounded = OnnxPredictor.load(folder, threads=THREADS)
+    tokens = by_torch.tokens(split_all(data.texts[:64]))
+    ids, words = tokens.rows(np.arange(64))
+    calls: Calls = {
+        f"{name} {what}": call
+        for name, model in (("float", by_onnx), ("int8", rounded))
+        for what, call in (
+            ("forward", partial(model.forward, ids, words > -2)),
+            ("gradient", partial(model.explain_rows, ids, words, None)),
+        )
+    }
+    times = alternate(calls, rounds=9, warmup=2)
+    cost = made.int8
+    return {
+        "model": family, "MiB": made.bytes / 2**20, "accuracy": cost["accuracy_float32"], "int8": cost["accuracy_int8"],
+        "same class": cost["same_class"], **{f"ranks {k}": v for k, v in cost["rank_agreement"].items()},
+        "forward ratio": ratio(times["float forward"], times["int8 forward"])["median"],
+        "gradient ratio": ratio(times["float gradient"], times["int8 gradient"])["median"],
+    }  # fmt: skip
+
+
+def text_of(words: int, place: int = 0) -> str:
+    """A test text of so many words, the `place`-th of them."""
+    return [t for t in corpus().splits["test"].texts if len(t.split()) == words][place]
