@@ -129,6 +129,7 @@ def mlflow_server(tmp_path: Path, uri: str) -> Iterator[Server]:
             "--port", str(port), "--workers", "1", "--artifacts-destination", str(tmp_path / "served"),
         ]  # fmt: skip
         environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+        environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # its job workers are many and slow to start
         log = (tmp_path / "server.log").open("ab")
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         started.append(process)
