@@ -252,7 +252,9 @@ def explain(
 def _explain_block(
     predictor: Predictor, split: list[list[str]], max_steps: int, labels: Ints | None, order: str
 ) -> list[Explanation]:
-    seen = study(predictor, predictor.tokens(split), max_steps, labels, order)
+    tokens = predictor.tokens(split)
+    every = np.ones((len(split), int(tokens.counts.max(initial=1))), bool)
+    seen = study(predictor, tokens, max_steps, labels, order, Wanted(every, every, next_saliency=False))
     important, unimportant = (_curves(side) for side in (seen.important, seen.unimportant))
     return [
         Explanation(
