@@ -235,6 +235,15 @@ def test_both_graphs_are_valid_and_share_one_file_of_weights(pair):
     assert (place / "weights.bin").stat().st_size < 1.6 * parameters + 60 * 4096
 
 
+def test_exporting_leaves_the_classifier_as_it_was(pair):
+    by_torch, _ = pair
+    exported(by_torch.settings.model)
+    assert not by_torch.model.training
+    assert all(p.requires_grad and p.grad is None for p in by_torch.model.parameters())
+    if hasattr(by_torch.model, "encoder"):
+        assert by_torch.model.encoder.config._attn_implementation == "sdpa"
+
+
 def test_exporting_again_gives_the_same_bytes(tmp_path):
     again = export(classifier("lstm"), tmp_path / "again").folder
     for name in ("model.onnx", "forward.onnx", "weights.bin"):
