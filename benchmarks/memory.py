@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
-from pathlib import Path
 
 import pct
 from benchmarks.common import Row, classifier, corpus
 from pct.corpora import SPLITS
+from pct.memory import forget_peak, peak_mb, resident_mb
 
 # (texts, ten times as many); MR and the embedded corpus hold 10,662 in all. The encoder is slow: fewer.
 SIZES = {"textcnn": (1066, 10660), "lstm": (1066, 10660), "minilm": (64, 640)}
@@ -50,26 +49,9 @@ def measure(family: str, texts: int) -> dict[str, float]:
     data = [text for text, _ in rows], [label for _, label in rows]
     pct.evaluate(model, (data[0][:8], data[1][:8]))  # what torch loads at first use is not the texts' doing
     forget_peak()
-    before = resident("VmRSS")
+    before = resident_mb()
     pct.evaluate(model, data)
-    return {"before": before, "peak": resident("VmHWM")}
-
-
-def forget_peak() -> None:
-    """Sets Linux's record of the peak back to the present; elsewhere the peak since the process began stands."""
-    reset = Path("/proc/self/clear_refs")
-    if reset.exists():
-        reset.write_text("5")
-
-
-def resident(which: str) -> float:
-    """VmRSS, now, or VmHWM, the peak, in MB; without /proc the peak either way."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        (line,) = (x for x in status.read_text().splitlines() if x.startswith(which))
-        return int(line.split()[1]) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return {"before": before, "peak": peak_mb()}
 
 
 if __name__ == "__main__":

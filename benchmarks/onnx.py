@@ -40,8 +40,10 @@ else:
     from pct.onnx_predictor import OnnxPredictor
     model = OnnxPredictor.load(folder)
 model.saliency([text])
-import json, resource
-print(json.dumps([time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+seconds = time.perf_counter() - begun
+import json
+from pct.memory import peak_mb
+print(json.dumps([seconds, peak_mb()]))
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 import re
@@ -24,6 +25,7 @@ import torch
 
 from pct.classifier import MODEL, WEIGHTS, Classifier
 from pct.corpora import Corpus, load_splits
+from pct.memory import peak_mb
 from pct.metrics import Report, evaluate
 from pct.settings import Settings
 from pct.trainer import CHECKPOINT, HISTORY, SETTINGS, Record, train
@@ -242,15 +244,10 @@ def _versions() -> dict[str, str]:
 
 
 def _peak_memory_mb(device: torch.device) -> dict[str, float]:
-    peak: dict[str, float] = {}
+    peak = {"process": peak_mb()}
     if device.type == "cuda":
         peak["device"] = torch.cuda.max_memory_allocated(device) / 2**20
-    try:
-        import resource
-    except ImportError:  # Windows has no such count
-        return peak
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak | {"process": size / (2**20 if sys.platform == "darwin" else 2**10)}
+    return {where: size for where, size in peak.items() if math.isfinite(size)}
 
 
 def _digest(path: Path) -> str:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from pct.classifier import MODEL, Classifier, pick_device
 from pct.corpora import Corpus, Split, load_splits, with_limit
+from pct.memory import peak_mb
 from pct.metrics import evaluate
 from pct.models import TextModel
 from pct.models.build import make_model
@@ -287,8 +288,4 @@ def _bar(index: list[Ints], title: str, progress: bool) -> Any:
 def _memory_mb(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    import resource
-    import sys
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return peak_mb()
