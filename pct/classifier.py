@@ -165,7 +165,8 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
                 root = Path(download_artifacts(artifact_uri=text, dst_path=folder))
             except MlflowException as problem:
                 raise FileNotFoundError(f"{text} could not be had from MLflow: {problem}") from problem
-            found = sorted(root.rglob(CONFIG))
+            # an exported model, which may lie beside, has no safetensors
+            found = sorted(f for f in root.rglob(CONFIG) if (f.parent / WEIGHTS).is_file())
             if not found:
                 raise FileNotFoundError(f"{text} holds no classifier: {CONFIG} is missing in what MLflow gave")
             return Classifier.load(found[0].parent, device)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import metadata
+import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pct
 from pct.classifier import MODEL
+from pct.onnx_predictor import CONFIG
 from pct.runs import Run
 
 NAME = "model"
@@ -15,9 +17,10 @@ ALWAYS = ("mlflow", "numpy", "pandas", "safetensors", "torch", "tqdm")
 ENCODERS = ("tokenizers", "transformers")
 
 
-def log_model(client: Any, run: Run, run_id: str, experiment_id: str) -> str:
+def log_model(client: Any, run: Run, run_id: str, experiment_id: str, exported: Path | None = None) -> str:
     """Logs the run's model once and returns its MLflow model id; a model that is there whole is found again.
 
+    exported: its ONNX graphs, which go with it, and how closely they agree with torch into its metadata.
     The client's tracking must be MLflow's default one (`as_default`): MLflow logs models nowhere else.
     """
     import mlflow.pyfunc
@@ -26,6 +29,11 @@ def log_model(client: Any, run: Run, run_id: str, experiment_id: str) -> str:
     found = _logged(client, run_id, experiment_id, run.about["weights"])
     if found:
         return found
+    artifacts = {"classifier": str(run.folder / MODEL)}
+    metadata = {"settings": run.settings.to_dict(), "classes": run.about["corpus"]["classes"]}
+    if exported is not None:
+        artifacts["exported"] = str(exported)
+        metadata["onnx"] = json.loads((exported / CONFIG).read_text(encoding="utf-8"))["agreement"]
     made = client.create_logged_model(
         experiment_id, NAME, run_id, tags={"weights": run.about["weights"]}, model_type="text-classifier"
     )
@@ -36,12 +44,12 @@ def log_model(client: Any, run: Run, run_id: str, experiment_id: str) -> str:
         run_id=run_id,
         model_id=made.model_id,
         python_model=str(Path(__file__).with_name("served.py")),
-        artifacts={"classifier": str(run.folder / MODEL)},
+        artifacts=artifacts,
         code_paths=[str(Path(pct.__file__).parent)],
         pip_requirements=requirements(run),
         signature=signature(),
         input_example=run.test.columns["text"][:2].tolist(),
-        metadata={"settings": run.settings.to_dict(), "classes": run.about["corpus"]["classes"]},
+        metadata=metadata,
     )
     return str(made.model_id)
 
@@ -50,7 +58,7 @@ def requirements(run: Run) -> list[str]:
     """What loading the model needs, in the versions that this process has."""
     names = ALWAYS if run.settings.model in ("textcnn", "lstm") else ALWAYS + ENCODERS
     # a build's local label (torch's +cpu) is on no index
-    return [f"{name}=={metadata.version(name).partition('+')[0]}" for name in sorted(names)]
+    return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(names)]
 
 
 def signature() -> Any:

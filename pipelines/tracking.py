@@ -14,6 +14,7 @@ from pct.metrics import Report
 from pct.runs import ABOUT, PER_TEXT, REPORT, Run, alone_in, load_run
 from pct.settings import Settings
 from pct.trainer import HISTORY, SETTINGS, Record
+from pipelines.exported import export_run
 from pipelines.figures import FIGURES, draw_figures
 from pipelines.logged_model import NAME, log_model
 from pipelines.place import Place, keep, take_up
@@ -78,22 +79,25 @@ def track(
     experiment: str = "",
     place: Place | None = None,
     registers: bool = True,
+    say: Callable[[str], None] = print,
 ) -> Tracked:
     """Uploads a finished run whole: settings, metrics, per-text values, figures, model, version, champion.
 
     Twice is as good as once: what is there is found, not logged again. place: where to, the folder's own where None.
-    registers: whether the model gets a version in the registry. Raises FileNotFoundError for a folder without a
+    registers: whether the model gets a version in the registry, and its ONNX graphs, which are what is served, go with
+    it. Raises FileNotFoundError for a folder without a
     finished run, `TrackingError` when the server cannot be used.
     """
     folder = Path(run_dir)
     run = load_run(folder)
     with alone_in(folder):
         draw_figures(run)
+        exported = export_run(run, say) if registers else None
         place = place or take_up(folder, experiment)
         connect(place.uri)  # a server that is gone is told within seconds
         try:
             with as_default(place.uri), patience(UPLOAD_SECONDS, UPLOAD_RETRIES):
-                return _upload(run, place, margin if registers else None)
+                return _upload(run, place, margin if registers else None, exported)
         except Exception as problem:  # a server or its driver raises many types
             first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
             raise TrackingError(
@@ -101,7 +105,7 @@ def track(
             ) from problem
 
 
-def _upload(run: Run, place: Place, margin: float | None) -> Tracked:
+def _upload(run: Run, place: Place, margin: float | None, exported: Path | None) -> Tracked:
     client, run_id = place.client, place.run_id
     log_params(place, run.settings.to_dict())
     _log_corpus(place, run)
@@ -111,7 +115,7 @@ def _upload(run: Run, place: Place, margin: float | None) -> Tracked:
     for name in (REPORT, ABOUT, SETTINGS, HISTORY, PER_TEXT):
         client.log_artifact(run_id, str(run.folder / name))
     client.log_artifacts(run_id, str(run.folder / FIGURES), FIGURES)
-    model_id = log_model(client, run, run_id, place.experiment_id)
+    model_id = log_model(client, run, run_id, place.experiment_id, exported)
     registered = None
     if margin is not None:
         registered = register(client, run, f"models:/{model_id}", model_id, run_id, margin)

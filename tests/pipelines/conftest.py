@@ -16,6 +16,7 @@ import torch
 
 from pct.runs import run
 from pct.settings import Settings
+from pipelines.exported import export_run
 
 pytest.importorskip("mlflow")
 # more threads than one only wait for each other at this size
@@ -30,7 +31,8 @@ TINY_OPTIONS = ["--limit", "48", "--epochs", "2", "--evaluate_limit", "16", "--q
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run; copy it before you change it."""
     folder = tmp_path_factory.mktemp("finished") / "run"
-    run(TINY, folder, progress=False)
+    made = run(TINY, folder, progress=False)
+    assert export_run(made, print)  # once, not in each test that tracks it
     return folder
 
 

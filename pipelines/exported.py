@@ -1,0 +1,31 @@
+"""A run's classifier as ONNX graphs, to lie beside it in MLflow: the form in which the registry's models are served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pct.classifier import MODEL, Classifier
+from pct.onnx_predictor import GRADIENT
+from pct.runs import Run
+
+EXPORTED = "exported"
+
+
+def export_run(run: Run, say: Callable[[str], None]) -> Path | None:
+    """The folder of the exported model within the run's, made if it is missing.
+
+    None, and a word on why, where the packages for it are missing or the graphs disagree with torch: a run is tracked
+    all the same.
+    """
+    folder = run.folder / EXPORTED
+    if (folder / GRADIENT).is_file():
+        return folder
+    try:
+        from pct.onnx_export import export
+
+        export(Classifier.load(run.folder / MODEL, "cpu"), folder)
+    except (ImportError, ValueError) as problem:
+        say(f"the model is logged without its ONNX graphs: {problem}")
+        return None
+    return folder

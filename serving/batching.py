@@ -1,0 +1,112 @@
+"""Adaptive batching: requests that arrive while the model is busy go together in its next call.
+
+A request that finds the model idle runs at once, so nobody waits for company; the busier the model, the larger its
+batches. BentoML's own batching delays by an estimate of what a call takes, and batches methods of one argument only:
+an explanation has several, and which requests may go together depends on them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+Run = Callable[[Any, list[Any], float], list[Any]]
+
+
+@dataclass
+class _Waiting:
+    key: Hashable
+    items: Sequence[Any]
+    deadline: float
+    result: asyncio.Future[list[Any]]
+
+
+class Batcher:
+    """Calls `run(key, items, deadline) -> results`, one a item, in a thread, for the items of all who wait with an
+    equal key; at most `size` items a call, but never a part of a request. Belongs to one event loop.
+
+    deadline: by `time.monotonic()`, the latest one of those that wait. calls, items: how many there have been.
+    """
+
+    def __init__(self, run: Run, size: int) -> None:
+        self._run, self._size = run, size
+        self._waiting: deque[_Waiting] = deque()
+        self._thread = ThreadPoolExecutor(1, "model")
+        self._task: asyncio.Task[None] | None = None
+        self.calls = self.items = 0
+
+    async def submit(self, key: Hashable, items: Sequence[Any], seconds: float) -> list[Any]:
+        """The results of the items. Raises TimeoutError after so many seconds, or what `run` raises."""
+        result: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(key, items, time.monotonic() + seconds, result))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work())
+        async with asyncio.timeout(seconds):
+            return await result
+
+    def close(self) -> None:
+        """Lets the call at work end and takes no other."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    async def _work(self) -> None:
+        while self._waiting:
+            together = self._next()
+            if not together:
+                continue
+            try:
+                results = await self._call(together)
+            except Exception as problem:
+                if len(together) == 1:
+                    _fail(together[0], problem)
+                    continue
+                # one bad request must not spoil its neighbours': each by itself
+                for one in together:
+                    try:
+                        _settle(one, await self._call([one]))
+                    except Exception as own:
+                        _fail(one, own)
+                continue
+            start = 0
+            for one in together:
+                _settle(one, results[start : start + len(one.items)])
+                start += len(one.items)
+
+    def _next(self) -> list[_Waiting]:
+        """The one that has waited longest, and others with its key. Who has given up is left out."""
+        first: _Waiting | None = None
+        together: list[_Waiting] = []
+        rest: deque[_Waiting] = deque()
+        room = self._size
+        for one in self._waiting:
+            if one.result.done():
+                continue
+            if first is None or (one.key == first.key and len(one.items) <= room):
+                first = first or one
+                together.append(one)
+                room -= len(one.items)
+            else:
+                rest.append(one)
+        self._waiting = rest
+        return together
+
+    async def _call(self, together: list[_Waiting]) -> list[Any]:
+        items = [item for one in together for item in one.items]
+        deadline = max(one.deadline for one in together)
+        self.calls, self.items = self.calls + 1, self.items + len(items)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._run, together[0].key, items, deadline)
+
+
+def _settle(one: _Waiting, results: list[Any]) -> None:
+    if not one.result.done():
+        one.result.set_result(results)
+
+
+def _fail(one: _Waiting, problem: Exception) -> None:
+    if not one.result.done():
+        one.result.set_exception(problem)

@@ -1,0 +1,44 @@
+"""What a request may ask for, as settings from the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+PREFIX = "PCT_SERVE_"
+# how `pct serve` tells the service's processes what they serve, with which token, in how many processes and threads
+LIST, TOKEN, WORKERS, THREADS = "PCT_SERVE_LIST", "PCT_TOKEN", "PCT_SERVE_WORKERS", "PCT_SERVE_THREADS"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on size and time. Each is read from PCT_SERVE_<NAME>, PCT_SERVE_TEXTS say."""
+
+    texts: int = 64  # texts a request
+    characters: int = 10_000  # characters a text
+    body_bytes: int = 2**20  # bytes of a request's body
+    seconds: float = 30.0  # from a request's first byte to its answer
+    max_steps: int = 200  # removals a curve
+    queue: int = 64  # requests at work or waiting in a worker; the next one gets 503
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value <= 0:
+                raise ValueError(f"{PREFIX}{field.name.upper()} must be > 0, got {value}")
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """The defaults, but for what the environment sets. Raises ValueError for what is not a positive number."""
+        found: dict[str, Any] = {}
+        for field in fields(cls):
+            name = f"{PREFIX}{field.name.upper()}"
+            if (given := os.environ.get(name)) is None:
+                continue
+            kind = float if field.name == "seconds" else int
+            try:
+                found[field.name] = kind(given)
+            except ValueError:
+                raise ValueError(f"{name} must be a number ({kind.__name__}), got {given!r}") from None
+        return cls(**found)

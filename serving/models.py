@@ -1,0 +1,153 @@
+"""The models that a worker serves: loaded from exported folders, swapped when the list of them changes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from pct.onnx_predictor import CONFIG, OnnxPredictor
+
+Stamp = tuple[int, int]
+
+logger = logging.getLogger("pct.serving")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model to serve. id: what a request calls it. folder: an exported model. source: where it came from; name,
+    version and alias where that is a registry, and the metrics that stand there."""
+
+    id: str
+    folder: str
+    source: str
+    name: str | None = None
+    version: str | None = None
+    alias: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """A model at work."""
+
+    entry: Entry
+    predictor: OnnxPredictor
+    stamp: Stamp
+
+    def identity(self) -> dict[str, Any]:
+        """What an answer says of the model that gave it."""
+        e = self.entry
+        return {"id": e.id, "name": e.name, "version": e.version, "alias": e.alias}
+
+    def about(self) -> dict[str, Any]:
+        """What GET /model says of it."""
+        settings = self.predictor.settings
+        return {
+            **self.identity(), "source": self.entry.source, "method": settings.method,
+            "architecture": self.predictor.about["model"], "corpus": settings.corpus,
+            "weights": self.predictor.about["weights"], "labels": self.predictor.classes,
+            "saliency": settings.saliency, "max_length": settings.max_length, "metrics": self.entry.metrics,
+        }  # fmt: skip
+
+
+def write_entries(path: Path, entries: Iterable[Entry]) -> None:
+    """The list of models as a file, in one stroke."""
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.write_text(json.dumps({"models": [asdict(e) for e in entries]}, indent=2), encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """What `write_entries` wrote, or the one model that the path, an exported folder, holds.
+
+    Raises ValueError for anything else, FileNotFoundError for nothing.
+    """
+    if path.is_dir():
+        return [Entry("model", str(path), str(path))]
+    try:
+        found = [Entry(**one) for one in json.loads(path.read_text(encoding="utf-8"))["models"]]
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ValueError(f"{path} is not a list of models ({problem}); `pct serve` writes one") from problem
+    if not found or len({e.id for e in found}) < len(found):
+        raise ValueError(f"{path} must list one model or more, each with an id of its own")
+    return found
+
+
+class Shelf:
+    """The models of a list (a file of `write_entries`, or an exported folder), by id, the first one the default."""
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        self._path, self._threads = path, threads
+        self._models: dict[str, Served] = {}
+        self._seen: list[Stamp] = []
+        self._refreshing = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path, threads: int = 0) -> Self:
+        """With its models loaded. Raises what loading them raises."""
+        made = cls(path, threads)
+        made._models = made._load()
+        made._seen = made._look()
+        return made
+
+    @property
+    def models(self) -> list[Served]:
+        """All of them; the list may be another one at the next call."""
+        return list(self._models.values())
+
+    def find(self, id: str | None) -> Served:
+        """The model of that id, the default one for None. Raises ValueError, naming those that there are."""
+        models = self._models
+        if id is None:
+            return next(iter(models.values()))
+        if id not in models:
+            raise ValueError(f"no model is called {id!r:.80}; there are {', '.join(models)}")
+        return models[id]
+
+    def refresh(self) -> bool:
+        """Whether another list of models is served from now on. A list that cannot be loaded is told in the log, and
+        the models stay. Requests at work end with the model that they began with."""
+        with self._refreshing:
+            now = self._look()
+            if now == self._seen:
+                return False
+            self._seen = now  # a list that is broken is told once
+            try:
+                self._models = self._load()
+                self._seen = self._look()
+            except (OSError, ValueError, ImportError) as problem:
+                logger.error("the models stay as they are: %s", problem)
+                return False
+            logger.info("now serving %s", ", ".join(f"{s.entry.id} from {s.entry.source}" for s in self.models))
+            return True
+
+    def _look(self) -> list[Stamp]:
+        """What changes when the list does, or a folder on it."""
+        return [_stamp(self._path), *(_stamp(Path(s.entry.folder) / CONFIG) for s in self.models)]
+
+    def _load(self) -> dict[str, Served]:
+        known = {(s.entry.folder, s.stamp): s.predictor for s in self._models.values()}
+        loaded = {}
+        for entry in read_entries(self._path):
+            stamp = _stamp(Path(entry.folder) / CONFIG)
+            predictor = known.get((entry.folder, stamp))
+            if predictor is None:
+                predictor = OnnxPredictor.load(entry.folder, self._threads)
+                predictor.saliency([["warm"] * 8])  # ONNX Runtime plans its memory in a first call
+            loaded[entry.id] = Served(entry, predictor, stamp)
+        return loaded
+
+
+def _stamp(path: Path) -> Stamp:
+    """Another one when the file is replaced; that of no file where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_ino

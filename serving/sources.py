@@ -1,0 +1,164 @@
+"""From what a user calls a model to an exported folder: one that is there, one of the registry, or one made now."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pct.onnx_predictor import CONFIG, GRADIENT
+from pct.settings import Settings
+from serving.models import Entry
+
+EXPORTED = "exported"
+REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[^/@]+))")
+# metrics of the registry that a reader of GET /model wants, without the prefix of the split that they were measured on
+SPLIT = "test_"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a registered model. model_id: of MLflow's logged model; empty for one that was made otherwise."""
+
+    name: str
+    version: str
+    alias: str | None
+    model_id: str
+    run_id: str | None
+
+
+def default_cache() -> Path:
+    """PCT_CACHE_DIR, else pct/ in the user's cache folder."""
+    named = os.environ.get("PCT_CACHE_DIR")
+    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pct"
+
+
+def resolve(source: str, cache: Path) -> Entry:
+    """The model of a source as an exported folder; its id is that of its settings.
+
+    source: an exported folder, a run's or a model's folder, models:/<name>@<alias>, models:/<name>/<version> or
+    runs:/<id>/model. Raises FileNotFoundError, ValueError or ImportError, each with the remedy.
+    """
+    if (Path(source) / GRADIENT).is_file():
+        entry = Entry("", str(Path(source).absolute()), source)
+    elif match := REGISTERED.fullmatch(source):
+        client = registry()
+        entry = of_version(client, find_version(client, match["name"], match["alias"], match["version"]), source, cache)
+    elif source.startswith(("runs:/", "models:/")):
+        entry = Entry("", str(_export(source, cache / "exported" / _key(source))), source)
+    elif Path(source).is_dir():
+        entry = Entry("", str(_export(source, cache / "exported" / _key(_weights_of(Path(source))))), source)
+    else:
+        raise FileNotFoundError(f"there is no model {source}: give a folder, or models:/<name>@champion")
+    return replace(entry, id=default_id(entry))
+
+
+def default_id(entry: Entry) -> str:
+    """<corpus>-<model>-<method>, what a request calls a model that was given no id."""
+    about = json.loads((Path(entry.folder) / CONFIG).read_text(encoding="utf-8"))
+    settings = Settings.from_dict(about["settings"])
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{settings.corpus}-{settings.model_name}-{settings.method}")
+
+
+def registry() -> Any:
+    """MLflow's client, by MLFLOW_TRACKING_URI. Raises ImportError without MLflow, OSError where it does not answer."""
+    try:
+        import mlflow  # noqa: F401
+
+        from pipelines.server import TrackingError, connect, tracking_uri
+    except ImportError:
+        raise ImportError(
+            "a registered model is found by MLflow: pip install 'pct-explain[tracking]', or serve an exported folder"
+        ) from None
+    try:
+        return connect(tracking_uri())
+    except TrackingError as problem:
+        raise ConnectionError(str(problem)) from problem
+
+
+def find_version(client: Any, name: str, alias: str | None, version: str | None) -> Version:
+    """What the registry says of a version. Raises FileNotFoundError for one that there is not."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
+    except MlflowException as problem:
+        what = f"@{alias}" if alias else f"/{version}"
+        raise FileNotFoundError(f"models:/{name}{what} is not in the registry: {problem}") from problem
+    return Version(name, str(found.version), alias, found.model_id or "", found.run_id)
+
+
+def of_version(client: Any, found: Version, source: str, cache: Path) -> Entry:
+    """A registered version, with the figures of its run: its ONNX graphs as they were logged, or made now."""
+    uri = f"models:/{found.name}/{found.version}"
+    folder = cache / "registry" / _key(f"{client.tracking_uri} {uri} {found.model_id}")
+    if not (folder / GRADIENT).is_file() and not _download(uri, folder):
+        _export(uri, folder)
+    return Entry("", str(folder), source, found.name, found.version, found.alias, _metrics(client, found.run_id))
+
+
+def _metrics(client: Any, run_id: str | None) -> dict[str, float]:
+    if not run_id:
+        return {}
+    found = client.get_run(run_id).data.metrics
+    return {k.removeprefix(SPLIT): v for k, v in found.items() if k.startswith(SPLIT) and not k.endswith("_se")}
+
+
+def _download(uri: str, folder: Path) -> bool:
+    """The graphs that were logged with a version, into a folder; False where it has none."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=folder.parent) as room:
+        try:
+            found = Path(download_artifacts(artifact_uri=f"{uri}/artifacts/{EXPORTED}", dst_path=room))
+        except (MlflowException, OSError):
+            return False
+        if not (found / GRADIENT).is_file():
+            return False
+        _put(found, folder)
+    return True
+
+
+def _put(made: Path, folder: Path) -> None:
+    """Moves a folder to its place in the cache; another process may have been there first."""
+    try:
+        os.replace(made, folder)
+    except OSError:
+        if not (folder / GRADIENT).is_file():
+            raise
+
+
+def _export(source: str, folder: Path) -> Path:
+    """Exports a model in a process of its own: torch's memory goes when it is done."""
+    if (folder / GRADIENT).is_file():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    print(f"{source} has no ONNX graphs yet: exporting it", file=sys.stderr)
+    command = [sys.executable, "-m", "pct.cli", "export", source, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["no word of why"])[-1].removeprefix("error: ")
+        raise ValueError(f"{source} could not be exported: {said}")
+    return folder
+
+
+def _weights_of(folder: Path) -> str:
+    """Another name when a folder holds other weights."""
+    found = sorted(folder.rglob("model.safetensors"))
+    if not found:
+        raise FileNotFoundError(f"{folder} holds no model: give a folder that pct train or pct export made")
+    state = found[0].stat()
+    return f"{found[0].absolute()} {state.st_mtime_ns} {state.st_size}"
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
