@@ -54,7 +54,8 @@ def resolve(source: str, cache: Path) -> Entry:
     elif source.startswith(("runs:/", "models:/")):
         entry = Entry("", str(_export(source, cache / "exported" / _key(source))), source)
     elif Path(source).is_dir():
-        entry = Entry("", str(_export(source, cache / "exported" / _key(_weights_of(Path(source))))), source)
+        folder = _export(source, cache / "exported" / _key(_weights_of(Path(source))))
+        entry = Entry("", str(folder), source, metrics=_reported(Path(source)))
     else:
         raise FileNotFoundError(f"there is no model {source}: give a folder, or models:/<name>@champion")
     return replace(entry, id=default_id(entry))
@@ -109,6 +110,14 @@ def _metrics(client: Any, run_id: str | None) -> dict[str, float]:
         return {}
     found = client.get_run(run_id).data.metrics
     return {k.removeprefix(SPLIT): v for k, v in found.items() if k.startswith(SPLIT) and not k.endswith("_se")}
+
+
+def _reported(folder: Path) -> dict[str, float]:
+    """The test metrics of a run's folder; none for another."""
+    if not (folder / "report.json").is_file():
+        return {}
+    found = json.loads((folder / "report.json").read_text(encoding="utf-8"))["metrics"]
+    return {k: v for k, v in found.items() if v is not None}
 
 
 def _download(uri: str, folder: Path) -> bool:

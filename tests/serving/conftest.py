@@ -1,0 +1,126 @@
+"""Two small models, exported, and a real service of them on loopback."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from pct.settings import Settings
+
+pytest.importorskip("bentoml")
+pytest.importorskip("onnxruntime")
+
+REPOSITORY = Path(__file__).parents[2]
+SECONDS_TO_START = 90
+
+
+@dataclass
+class Running:
+    """A service. url: where it answers. log: what it has said so far."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log_file: Path
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    def ask(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        """Status and parsed JSON; a body that is bytes goes as it is."""
+        place = urlsplit(self.url)
+        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
+        raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        sent = {**({} if raw is None else {"Content-Type": "application/json"}), **self.headers, **(headers or {})}
+        try:
+            connection.request("GET" if raw is None else "POST", path, raw, sent)
+            answer = connection.getresponse()
+            text = answer.read()
+            kind = answer.headers.get_content_type()
+            return answer.status, json.loads(text) if kind == "application/json" else text.decode()
+        finally:
+            connection.close()
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, **environment: str) -> Iterator[Running]:
+    """`pct serve` with these arguments, ready to answer; stopped at the end, with all its processes."""
+    port = free_port()
+    log = folder / f"serve-{port}.log"
+    command = [sys.executable, "-m", "pct.cli", "serve", *arguments, "--port", str(port), "--threads", "1"]
+    settings = {
+        **os.environ, "PYTHONPATH": str(REPOSITORY), "PCT_CACHE_DIR": str(folder / "cache"),
+        "BENTOML_HOME": str(folder / "bentoml"), "OMP_NUM_THREADS": "1", **environment,
+    }  # fmt: skip
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, env=settings, cwd=folder, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    running = Running(f"http://127.0.0.1:{port}", process, log)
+    try:
+        _wait(running)
+        yield running
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait(running: Running) -> None:
+    until = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < until:
+        if running.process.poll() is not None:
+            raise RuntimeError(f"the service stopped at its start:\n{running.log}")
+        try:
+            if running.ask("/readyz")[0] == 200:
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise RuntimeError(f"the service did not become ready:\n{running.log}")
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Exported models of the embedded corpus: "normal" and "pct"."""
+    from pct.onnx_export import export
+    from pct.trainer import train
+
+    folder = tmp_path_factory.mktemp("exported")
+    found = {}
+    for method in ("normal", "pct"):
+        settings = Settings(method=method, limit=600, epochs=3, evaluate_limit=16, threads=1)
+        found[method] = export(train(settings, progress=False), folder / method).folder
+    return found
+
+
+@pytest.fixture(scope="session")
+def served(exported: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service of both models, "normal" (the default one) and "pct", for all tests that leave it as it is."""
+    folder = tmp_path_factory.mktemp("served")
+    with serving(folder, f"normal={exported['normal']}", f"pct={exported['pct']}") as running:
+        yield running

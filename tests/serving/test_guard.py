@@ -1,0 +1,213 @@
+"""What the guard refuses, with which status and sentence, and that it lets everything else through unchanged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from serving.guard import Guard
+from serving.limits import Limits
+from serving.schema import ExplainRequest, PredictRequest
+
+GOOD = b'{"texts": ["a moving film"]}'
+LIMITS = Limits(body_bytes=200, seconds=0.2, queue=2)
+
+
+class Inner:
+    """The application behind; answers with the body that it got, when it is let go."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.go = asyncio.Event()
+        self.go.set()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.bodies.append((await receive()).get("body", b""))
+        await self.go.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+
+def guarded(inner: Inner, token: str = "", limits: Limits = LIMITS) -> Guard:
+    requests = {"/predict": PredictRequest, "/explain": ExplainRequest}
+    return Guard(inner, requests, frozenset({"/model"}), limits, token)
+
+
+async def ask(
+    guard: Guard, body: bytes | list[bytes] = GOOD, path: str = "/predict", method: str = "POST", pause: float = 0,
+    **headers: str,
+) -> tuple[int, Any, dict[bytes, bytes]]:  # fmt: skip
+    """Status, error and headers of an answer. pause: seconds before each part of the body."""
+    given = {"content-type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
+    parts = body if isinstance(body, list) else [body]
+    sent: list[Any] = []
+
+    async def pieces() -> AsyncIterator[Any]:
+        for number, part in enumerate(parts):
+            await asyncio.sleep(pause)
+            yield {"type": "http.request", "body": part, "more_body": number < len(parts) - 1}
+        yield {"type": "http.disconnect"}
+
+    source = pieces()
+
+    async def receive() -> Any:
+        return await anext(source)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": method, "path": path,
+        "headers": [(k.encode(), v.encode("latin-1")) for k, v in given.items()],
+    }  # fmt: skip
+    await guard(scope, receive, send)
+    return sent[0]["status"], json.loads(sent[1]["body"]).get("error", ""), dict(sent[0]["headers"])
+
+
+def once(*arguments: Any, token: str = "", **named: Any) -> tuple[int, Any, dict[bytes, bytes], list[bytes]]:
+    async def run() -> Any:
+        inner = Inner()
+        return (*await ask(guarded(inner, token), *arguments, **named), inner.bodies)
+
+    return asyncio.run(run())
+
+
+def test_a_good_request_arrives_as_it_was_sent() -> None:
+    status, _, _, bodies = once(GOOD, content_type="application/json; charset=utf-8")
+    assert (status, bodies) == (200, [GOOD])
+    assert once([GOOD[:9], GOOD[9:]])[3] == [GOOD]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "invalid JSON"),
+        (b"not json", "invalid JSON"),
+        (b'{"texts": ["a"]', "invalid JSON"),
+        (b"[]", "input should be an object"),
+        (b"{}", "texts: field required"),
+        (b'{"texts": "a"}', "texts: input should be a valid array"),
+        (b'{"texts": []}', "at least 1 item"),
+        (b'{"texts": [1]}', "texts.0: input should be a valid string"),
+        (b'{"texts": [null]}', "texts.0: input should be a valid string"),
+        (b'{"texts": ["a", ""]}', "texts.1: string should have at least 1 character"),
+        (b'{"texts": ["a"], "txts": 1}', "txts: extra inputs are not permitted"),
+        (b'{"texts": ["\\ud800"]}', "invalid JSON"),
+        (b'{"texts": ["\xff"]}', "invalid"),
+        (b'{"texts": ' + b"[" * 90 + b"]" * 90 + b"}", "texts"),
+    ],
+)
+def test_a_bad_body_is_refused_in_words_and_goes_no_further(body: bytes, said: str) -> None:
+    status, error, _, bodies = once(body)
+    assert (status, bodies) == (400, [])
+    assert said in error
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("max_steps", "-1"), ("max_steps", '"3"'), ("max_steps", "1.5"), ("max_steps", "true"), ("order", '"x"'),
+     ("saliency", '"x"'), ("target", "0"), ("model", "1")],
+)  # fmt: skip
+def test_a_bad_choice_is_refused_by_its_name(field: str, value: str) -> None:
+    status, error, _, bodies = once(b'{"texts": ["a"], "%s": %s}' % (field.encode(), value.encode()), "/explain")
+    assert (status, bodies) == (400, [])
+    assert error.startswith(f"{field}: ")
+
+
+def test_many_mistakes_are_told_in_brief() -> None:
+    error = once(b'{"texts": [%s]}' % b",".join([b"1"] * 20))[1]
+    assert error.count("valid string") == 3
+    assert error.endswith("and 17 more")
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "", "multipart/form-data; boundary=x", "application/vnd.bentoml+pickle"]
+)
+def test_only_json_is_taken(kind: str) -> None:
+    status, error, _, bodies = once(GOOD, content_type=kind)
+    assert (status, bodies) == (415, [])
+    assert "application/json" in error
+
+
+def test_a_body_beyond_the_limit_is_refused_by_what_it_announces_and_by_what_it_is() -> None:
+    status, error, headers, bodies = once(GOOD, content_length="1000000")
+    assert (status, bodies) == (413, [])
+    assert "200 bytes" in error
+    assert headers[b"connection"] == b"close"
+    assert once([b" " * 150] * 3)[0] == 413
+    assert once([b" " * 150] * 3, content_length="10")[0] == 413
+
+
+def test_a_body_that_does_not_arrive_is_given_up() -> None:
+    status, error, _, bodies = once([GOOD[:5], GOOD[5:]], pause=0.15)
+    assert (status, bodies) == (408, [])
+    assert "0.2 seconds" in error
+
+
+def test_requests_beyond_the_queue_are_refused_and_the_others_finish() -> None:
+    async def run() -> None:
+        inner = Inner()
+        inner.go.clear()
+        guard = guarded(inner)
+        tasks = [asyncio.create_task(ask(guard)) for _ in range(2)]
+        while len(inner.bodies) < 2:
+            await asyncio.sleep(0)
+        status, error, headers = await ask(guard)
+        assert status == 503
+        assert "try again" in error
+        assert headers[b"retry-after"] == b"1"
+        inner.go.set()
+        assert [s for s, _, _ in await asyncio.gather(*tasks)] == [200, 200]
+        assert (await ask(guard))[0] == 200
+
+    asyncio.run(run())
+
+
+def test_a_refused_or_failed_request_leaves_its_place_in_the_queue() -> None:
+    async def run() -> None:
+        async def failing(scope: Any, receive: Any, send: Any) -> None:
+            raise ZeroDivisionError
+
+        guard = guarded(Inner())
+        for _ in range(5):
+            assert (await ask(guard, b"{"))[0] == 400
+        guard.app = failing
+        for _ in range(5):
+            with pytest.raises(ZeroDivisionError):
+                await ask(guard)
+        assert guard.at_work == 0
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "given", ["", "Bearer", "Bearer wrong", "Basic secret", "secret", "Bearer secretx", "Bearer s\xff"]
+)
+def test_a_wrong_token_is_refused_before_the_body_is_read(given: str) -> None:
+    for path, method in (("/predict", "POST"), ("/explain", "POST"), ("/model", "GET")):
+        status, error, headers, bodies = once(GOOD, path, method, token="secret", authorization=given)
+        assert (status, bodies) == (401, [])
+        assert headers[b"www-authenticate"] == b"Bearer"
+        assert "secret" not in error
+
+
+def test_the_right_token_is_let_through_and_the_page_and_health_need_none() -> None:
+    assert once(GOOD, token="secret", authorization="Bearer secret")[0] == 200
+    assert once(GOOD, token="secret", authorization="bearer secret")[0] == 200
+    for path in ("/", "/readyz", "/metrics", "/page.js"):
+        assert once(b"", path, "GET", token="secret")[0] == 200
+
+
+def test_limits_come_from_the_environment_and_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PCT_SERVE_TEXTS", "3")
+    monkeypatch.setenv("PCT_SERVE_SECONDS", "0.5")
+    assert Limits.from_environment() == Limits(texts=3, seconds=0.5)
+    monkeypatch.setenv("PCT_SERVE_QUEUE", "many")
+    with pytest.raises(ValueError, match="PCT_SERVE_QUEUE must be a number"):
+        Limits.from_environment()
+    with pytest.raises(ValueError, match="PCT_SERVE_TEXTS must be > 0, got 0"):
+        Limits(texts=0)
