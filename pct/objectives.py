@@ -90,7 +90,7 @@ class PCT:
             for important in (False, True)
         )
         (near_source, near_mask, near), (far_source, far_mask, far) = sides
-        if len(near) == 0:  # texts of one word all: nothing to contrast
+        if len(near) + len(far) == 0:  # texts of one word all: nothing to contrast
             return Step(supervised, {"cross_entropy": supervised.detach(), "contrastive": supervised.new_zeros(())})
         source, mask = torch.cat([near_source, far_source]), torch.cat([near_mask, far_mask])
         width = int(mask.sum(1).max())
@@ -149,7 +149,11 @@ def shared_pass(model: TextModel, batch: Batch, settings: Settings) -> Shared:
 
 
 def _order(batch: Batch, settings: Settings, important: bool) -> tuple[Tensor, Tensor, bool]:
-    """N and m of each text of a batch, and the side. N is known on the CPU; its numpy definition is the only one."""
+    """N and m of each text of a batch, and the side. N is known on the CPU; its numpy definition is the only one.
+
+    A share of 0 leaves the side out (the one-sided rows of the paper's Table 4): m is 0.
+    """
     share = settings.p_important if important else settings.p_unimportant
-    removed = words_to_remove(batch.counts.cpu().numpy().astype(np.int64), share)
+    counts = batch.counts.cpu().numpy().astype(np.int64)
+    removed = words_to_remove(counts, share) if share else np.zeros_like(counts)
     return batch.counts, torch.from_numpy(removed).to(batch.counts.device), important

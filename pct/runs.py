@@ -27,6 +27,7 @@ from pct.classifier import MODEL, WEIGHTS, Classifier
 from pct.corpora import Corpus, load_splits
 from pct.memory import peak_mb
 from pct.metrics import Report, evaluate
+from pct.prepared import Prepared
 from pct.settings import Settings
 from pct.trainer import CHECKPOINT, HISTORY, SETTINGS, Record, train
 
@@ -73,7 +74,7 @@ def run(
     run_dir: str | Path | None = None,
     on_epoch: Callable[[Record], None] | None = None,
     progress: bool = True,
-    corpus: Corpus | None = None,
+    corpus: Corpus | Prepared | None = None,
 ) -> Run:
     """Trains, evaluates on validation and test, and writes report.json, per_text.parquet and about.json.
 
@@ -86,15 +87,16 @@ def run(
     except ImportError:
         raise ImportError("a run writes per_text.parquet with pyarrow: pip install 'pct-explain[data]'") from None
     folder = Path(run_dir) if run_dir else default_folder(settings)
-    corpus = corpus or load_splits(settings)
+    given = corpus or load_splits(settings)
+    corpus = given.corpus if isinstance(given, Prepared) else given
     with alone_in(folder):
         if is_finished(folder):
             _check_same(folder, settings, corpus)
             return load_run(folder)
         started, clock = datetime.now(UTC), perf_counter()
-        classifier = train(settings, corpus, folder, on_epoch, progress)
+        classifier = train(settings, given, folder, on_epoch, progress)
         trained_in, clock = perf_counter() - clock, perf_counter()
-        share = (settings.p_important, settings.p_unimportant, settings.order)
+        share = (*settings.measured_shares, settings.order)
         bar = progress and sys.stderr.isatty()
         validation = evaluate(classifier, corpus.splits["validation"], *share, progress=bar)
         test = evaluate(classifier, corpus.splits["test"], *share, progress=bar)

@@ -73,14 +73,18 @@ class Settings:
     )
     temperature: float | None = _setting(None, "pct: tau of the contrastive loss; the paper's where not given")
     entropy_weight: float = _setting(1e-3, "entropy: lambda, the entropy term's weight")
-    p_important: float = _setting(0.1, "the share of words removed as important, in (0, 1]")
-    p_unimportant: float = _setting(0.1, "the share of words removed as unimportant, in (0, 1]")
+    p_important: float = _setting(0.1, "the share of words removed as important, in (0, 1]; 0 trains without that side")
+    p_unimportant: float = _setting(
+        0.1, "the share of words removed as unimportant, in (0, 1]; 0 trains without that side"
+    )
     # explanation
     saliency: str = _setting("l2", f"a word's number from its gradient: {', '.join(SALIENCIES)}")
     saliency_of: str = _setting("log_odds", f"what is differentiated: {', '.join(SALIENCY_OF)}")
     integrated_steps: int = _setting(16, "steps of integrated gradients")
     order: str = _setting("static", f"words are ranked once, or again after each removal: {', '.join(ORDERS)}")
     # measuring
+    measure_important: float = _setting(0.0, "the share removed when measured; 0 takes p_important")
+    measure_unimportant: float = _setting(0.0, "the share removed when measured; 0 takes p_unimportant")
     evaluate_epochs: bool = _setting(True, "the pathology metrics on the validation split after each epoch")
     evaluate_limit: int = _setting(512, "texts of the validation split that those metrics use; 0 takes all")
     # the machine
@@ -115,9 +119,13 @@ class Settings:
             raise ValueError("corpus files needs train_file and test_file (CSV or JSONL), one of them is empty")
 
     def _check_ranges(self) -> None:
-        for name in ("p_important", "p_unimportant"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)}")
+        for name in ("important", "unimportant"):
+            share, measured = getattr(self, f"p_{name}"), getattr(self, f"measure_{name}")
+            if not 0 <= measured <= 1:
+                raise ValueError(f"measure_{name} must be in [0, 1], got {measured}")
+            if not 0 < share <= 1 and not (share == 0 and measured):
+                hint = f"; 0 needs measure_{name} to be given" if share == 0 else ""
+                raise ValueError(f"p_{name} must be in (0, 1], got {share}{hint}")
         positive = ("lr", "temperature", "epochs", "batch_size", "integrated_steps", "vocabulary_size")
         for name in positive:
             if not 0 < getattr(self, name) < math.inf:
@@ -145,6 +153,11 @@ class Settings:
     def model_name(self) -> str:
         """A short name of the model, fit for a registry: the last part of a hub name or path."""
         return Path(self.model).name or self.model
+
+    @property
+    def measured_shares(self) -> tuple[float, float]:
+        """The shares of words removed when a model is measured: important, unimportant."""
+        return self.measure_important or self.p_important, self.measure_unimportant or self.p_unimportant
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some settings changed, checked anew."""

@@ -22,11 +22,12 @@ from pct.corpora import Corpus, Split, load_splits, with_limit
 from pct.memory import peak_mb
 from pct.metrics import evaluate
 from pct.models import TextModel
-from pct.models.build import make_model
+from pct.models.build import model_for
 from pct.objectives import Batch, Objective, make_objective
 from pct.predictor import predict_tokens
+from pct.prepared import Prepared, prepare
 from pct.settings import Settings
-from pct.words import Ints, Tokens, split_all
+from pct.words import Ints, Tokens
 
 CHECKPOINT, HISTORY, SETTINGS = "checkpoint.safetensors", "history.jsonl", "settings.json"
 # Batches are cut from runs of this many batches' texts sorted by length: little padding, yet a shuffle.
@@ -48,28 +49,31 @@ class _State:
 
 def train(
     settings: Settings,
-    corpus: Corpus | None = None,
+    corpus: Corpus | Prepared | None = None,
     run_dir: str | Path | None = None,
     on_epoch: Callable[[Record], None] | None = None,
     progress: bool = True,
 ) -> Classifier:
     """Trains a classifier.
 
-    corpus: loaded by the settings where None. run_dir: where settings.json, history.jsonl, a checkpoint after each
-    epoch and the model are kept; a run that was stopped there goes on from its last epoch, to the same weights bit by
-    bit on a CPU. None keeps nothing. on_epoch: called with each epoch's record (loss parts, times, validation metrics).
+    corpus: loaded by the settings where None; a prepared one is not tokenised again. run_dir: where settings.json,
+    history.jsonl, a checkpoint after each epoch and the model are kept; a run that was stopped there goes on from its
+    last epoch, to the same weights bit by bit on a CPU. None keeps nothing. on_epoch: called with each epoch's
+    record (loss parts, times, validation metrics).
 
-    Raises ValueError when run_dir holds a run with other settings, FloatingPointError when the loss is not finite.
+    Raises ValueError when run_dir holds a run with other settings or the corpus was prepared for others,
+    FloatingPointError when the loss is not finite.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    corpus = corpus or load_splits(settings)
-    folder = None if run_dir is None else _open_run(Path(run_dir), settings, corpus)
+    whole = corpus.corpus if isinstance(corpus, Prepared) else corpus or load_splits(settings)
+    folder = None if run_dir is None else _open_run(Path(run_dir), settings, whole)
+    data = corpus if isinstance(corpus, Prepared) else prepare(settings, whole)
+    data.check(settings)
     torch.manual_seed(settings.seed)
-    texts = split_all(corpus.splits["train"].texts)
-    model, words = make_model(settings, texts, len(corpus.classes))
-    classifier = Classifier(model.to(pick_device(settings.device)), words, corpus.classes, settings)
-    run = _Run(settings, classifier, words.encode(texts, settings.max_length), corpus, folder)
+    model = model_for(settings, data.words, len(whole.classes))
+    classifier = Classifier(model.to(pick_device(settings.device)), data.words, whole.classes, settings)
+    run = _Run(settings, classifier, data, folder)
     run.resume()
     for record in run.epochs(progress):
         if on_epoch is not None:
@@ -105,13 +109,12 @@ def _write(path: Path, text: str) -> None:
 class _Run:
     """One training run in progress."""
 
-    def __init__(
-        self, settings: Settings, classifier: Classifier, tokens: Tokens, corpus: Corpus, folder: Path | None
-    ) -> None:
-        self.settings, self.classifier, self.tokens, self.folder = settings, classifier, tokens, folder
+    def __init__(self, settings: Settings, classifier: Classifier, data: Prepared, folder: Path | None) -> None:
+        self.settings, self.classifier, self.tokens, self.folder = settings, classifier, data.train, folder
         self.model: TextModel = classifier.model
-        self.labels = corpus.splits["train"].labels
-        self.validation: Split = corpus.splits["validation"]
+        self.labels = data.corpus.splits["train"].labels
+        self.validation: Split = data.corpus.splits["validation"]
+        self.validation_tokens = data.validation
         self.objective: Objective = make_objective(settings)
         assert settings.lr is not None  # Settings fills it
         self.optimizer = torch.optim.Adam(
@@ -188,11 +191,11 @@ class _Run:
         s, split = self.settings, self.validation
         self.model.eval()
         start = time.perf_counter()
-        found = predict_tokens(self.classifier, self.classifier.tokens(split_all(split.texts)))
+        found = predict_tokens(self.classifier, self.validation_tokens)
         record = {"validation_acc": float((found.argmax(1) == split.labels).mean())}
         if s.evaluate_epochs:
             some = with_limit(split, s.evaluate_limit, s.seed)
-            report = evaluate(self.classifier, some, s.p_important, s.p_unimportant, s.order)
+            report = evaluate(self.classifier, some, *s.measured_shares, s.order)
             record |= {f"validation_{k}": v for k, v in report.metrics.items() if k != "acc"}
         record["validation_seconds"] = time.perf_counter() - start
         return record

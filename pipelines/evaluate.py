@@ -45,7 +45,7 @@ def _run(options: argparse.Namespace) -> int:
         s = classifier.settings
         texts, source = choose_texts(s, classifier.classes, options.corpus, options.data, options.split, options.limit)
         bar = sys.stderr.isatty() and not options.quiet
-        report = evaluate(classifier, texts, s.p_important, s.p_unimportant, s.order, progress=bar)
+        report = evaluate(classifier, texts, *s.measured_shares, s.order, progress=bar)
     except BaseException:
         places.end(place, "FAILED")
         raise

@@ -85,7 +85,7 @@ def version_tags(run: Run, margin: float) -> dict[str, str]:
 def measure(run: Run) -> str:
     """Eight characters that are equal where two runs' validation metrics may be compared."""
     s = run.settings
-    how = [run.about["corpus"]["fingerprint"], s.saliency, s.saliency_of, s.order, s.p_important, s.p_unimportant]
+    how = [run.about["corpus"]["fingerprint"], s.saliency, s.saliency_of, s.order, *s.measured_shares]
     if s.saliency == "integrated_gradients":
         how.append(s.integrated_steps)
     return hashlib.sha256(json.dumps([*how, s.max_length]).encode()).hexdigest()[:8]

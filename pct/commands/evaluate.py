@@ -45,8 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     texts, source = choose_texts(
         s.replace(**columns), classifier.classes, options.corpus, options.data, options.split, options.limit
     )
+    important, unimportant = s.measured_shares
     report = evaluate(
-        classifier, texts, options.p_important or s.p_important, options.p_unimportant or s.p_unimportant,
+        classifier, texts, options.p_important or important, options.p_unimportant or unimportant,
         options.order or s.order, progress=sys.stderr.isatty() and not options.json,
     )  # fmt: skip
     if options.per_text:

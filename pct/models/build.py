@@ -23,36 +23,62 @@ def make_model(settings: Settings, texts: Sequence[Sequence[str]], classes: int)
 
     Raises OSError, with the remedy, when an encoder can be found neither on the disk nor on the hub.
     """
+    vocabulary = make_vocabulary(settings, texts)
+    if vocabulary is not None:
+        return model_for(settings, vocabulary, classes), vocabulary
+    return load_encoder(settings.model, classes)
+
+
+def make_vocabulary(settings: Settings, texts: Sequence[Sequence[str]]) -> Vocabulary | None:
+    """The vocabulary of the training texts; None for an encoder, which brings its own words."""
     if settings.model in ("textcnn", "lstm"):
-        vocabulary = Vocabulary.build(texts, settings.vocabulary_size)
-        family = TextCNN if settings.model == "textcnn" else LSTM
-        model = family(len(vocabulary), classes, width=EMBEDDING_WIDTH, dropout=settings.dropout)
-        if settings.glove:
-            load_glove(Path(settings.glove), vocabulary, model.embedding.weight)
-        return model, vocabulary
+        return Vocabulary.build(texts, settings.vocabulary_size)
     if settings.glove:
         raise ValueError(f"glove is for textcnn and lstm; {settings.model} brings its own embeddings: leave it empty")
-    return load_encoder(settings.model, classes)
+    return None
+
+
+def model_for(settings: Settings, words: Words, classes: int) -> TextModel:
+    """A fresh model for words that were made before. Raises as `make_model`."""
+    if not isinstance(words, Vocabulary):
+        return load_body(settings.model, classes)
+    family = TextCNN if settings.model == "textcnn" else LSTM
+    model = family(len(words), classes, width=EMBEDDING_WIDTH, dropout=settings.dropout)
+    if settings.glove:
+        load_glove(Path(settings.glove), words, model.embedding.weight)
+    return model
 
 
 def load_encoder(name: str, classes: int) -> tuple[TextModel, Words]:
     """A pretrained encoder with a fresh dense layer, and its tokenizer, from a folder or the hub."""
-    try:
-        from transformers import AutoModel, AutoTokenizer
-    except ImportError:
-        raise ImportError(f"model {name!r} needs transformers: pip install 'pct-explain[transformers]'") from None
+    return load_body(name, classes), load_tokenizer(name)
+
+
+def load_body(name: str, classes: int) -> TextModel:
+    """The encoder of `load_encoder` alone."""
+    encoder = _pretrained("AutoModel", name, use_safetensors=True, dtype=torch.float32)
     from pct.models.transformer import Transformer
 
-    where = ALIASES.get(name, name)
+    return Transformer(encoder, classes, name=ALIASES.get(name, name))
+
+
+def load_tokenizer(name: str) -> SubWords:
+    """The tokenizer of `load_encoder` alone."""
+    return SubWords(_pretrained("AutoTokenizer", name, use_fast=True))
+
+
+def _pretrained(kind: str, name: str, **options: Any) -> Any:
     try:
-        encoder = AutoModel.from_pretrained(where, use_safetensors=True, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(where, use_fast=True)
+        import transformers
+    except ImportError:
+        raise ImportError(f"model {name!r} needs transformers: pip install 'pct-explain[transformers]'") from None
+    try:
+        return getattr(transformers, kind).from_pretrained(ALIASES.get(name, name), **options)
     except OSError as problem:
         raise OSError(
             f"model {name!r} is neither textcnn, lstm, a folder with config.json and model.safetensors, "
             f"nor an encoder that the Hugging Face hub gave: {str(problem).splitlines()[0]}"
         ) from problem
-    return Transformer(encoder, classes, name=where), SubWords(tokenizer)
 
 
 def build_model(config: dict[str, Any]) -> TextModel:

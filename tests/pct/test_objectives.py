@@ -51,6 +51,8 @@ def kin(model, family, text, label, settings, important):
     if len(text) == 1:
         return []
     share = settings.p_important if important else settings.p_unimportant
+    if not share:
+        return []
     order = order_of(model, family, text, label, settings, important)
     return twins.reduced(text, order, twins.how_many(len(text), share))
 
@@ -131,6 +133,7 @@ def test_loss_and_gradient_are_those_of_one_text_at_a_time(family, name, method)
     {"p_important": 0.5, "p_unimportant": 0.3}, {"p_important": 1.0, "p_unimportant": 1.0},
     {"saliency": "grad_x_input"}, {"saliency": "l1", "saliency_of": "probability"}, {"saliency_of": "logit"},
     {"saliency": "integrated_gradients", "integrated_steps": 3},
+    {"p_important": 0.0, "measure_important": 0.1}, {"p_unimportant": 0.0, "measure_unimportant": 0.1},
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize("method", ["entropy", "pct"])
 def test_the_settings_of_the_choice_are_used(method, changes):

@@ -24,7 +24,8 @@ VALUES = {
     "weight_decay": st.just(0.0) | POSITIVE, "gradient_clip": st.just(0.0) | POSITIVE,
     "dropout": st.floats(0, 1, exclude_max=True), "patience": COUNT, "restore_best": st.booleans(),
     "alpha": st.just(0.0) | POSITIVE | st.none(), "temperature": POSITIVE | st.none(), "entropy_weight": POSITIVE,
-    "p_important": SHARE, "p_unimportant": SHARE, "saliency": st.sampled_from(SALIENCIES),
+    "p_important": SHARE, "p_unimportant": SHARE, "measure_important": st.just(0.0) | SHARE,
+    "measure_unimportant": st.just(0.0) | SHARE, "saliency": st.sampled_from(SALIENCIES),
     "saliency_of": st.sampled_from(SALIENCY_OF), "integrated_steps": st.integers(1, 99),
     "order": st.sampled_from(ORDERS), "evaluate_epochs": st.booleans(), "evaluate_limit": COUNT,
     "device": st.sampled_from(["auto", "cpu"]), "precision": st.sampled_from(PRECISIONS), "compile": st.booleans(),
@@ -141,3 +142,14 @@ def test_settings_do_not_change():
 ])  # fmt: skip
 def test_a_model_s_short_name_is_the_last_part(model, name):
     assert Settings(model=model).model_name == name
+
+
+def test_the_shares_that_are_measured_are_those_of_training_unless_given():
+    assert Settings(p_important=0.3).measured_shares == (0.3, 0.1)
+    assert Settings(p_important=0.3, measure_important=0.1).measured_shares == (0.1, 0.1)
+    one_sided = Settings(p_important=0.0, measure_important=0.1, p_unimportant=0.2)
+    assert one_sided.measured_shares == (0.1, 0.2)
+    with pytest.raises(ValueError, match=r"p_important must be in \(0, 1\], got 0.0; 0 needs measure_important"):
+        one_sided.replace(measure_important=0.0)
+    with pytest.raises(ValueError, match=r"measure_important must be in \[0, 1\], got 1.5"):
+        Settings(measure_important=1.5)

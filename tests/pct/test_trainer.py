@@ -22,8 +22,10 @@ from safetensors.torch import load_file, save_file
 import pct
 from pct.corpora import Corpus
 from pct.objectives import make_objective
+from pct.prepared import prepare
 from pct.settings import METHODS, Settings
 from pct.trainer import batch_indices, make_batch, train_step
+from pct.words import Vocabulary
 from tests.pct.small import (
     LEXICON,
     same_weights,
@@ -420,3 +422,13 @@ def test_a_compiled_model_trains_to_the_same_losses(encoder, model, method):
     trained = run(settings.replace(compile=True), on_epoch=compiled.append)
     assert compiled[0]["train_cross_entropy"] == pytest.approx(eager[0]["train_cross_entropy"], rel=0.02)
     assert np.isfinite(trained.predict(corpus().splits["test"].texts[:3])).all()
+
+
+def test_a_prepared_corpus_trains_to_the_same_weights_and_is_not_tokenised_again(monkeypatch):
+    settings = small_settings(epochs=1)
+    data = prepare(settings, corpus())
+    plain = run(settings)
+    monkeypatch.setattr(Vocabulary, "build", lambda *_: pytest.fail("the vocabulary was built again"))
+    assert same_weights(pct.train(settings, data, progress=False).model, plain.model)
+    with pytest.raises(ValueError, match="prepared for other settings \\(max_length: 12 -> 20\\)"):
+        pct.train(settings.replace(max_length=20), data, progress=False)
