@@ -123,13 +123,17 @@ class Client:
     def explain(
         self,
         texts: Sequence[str],
-        max_steps: int = 15,
+        max_steps: int | None = None,
         order: str = "static",
         target: str | None = None,
         saliency: str | None = None,
         model: str | None = None,
     ) -> list[Explanation]:
-        """An explanation a text. target: the label explained, the predicted one where None. Raises `ServiceError`."""
+        """An explanation a text.
+
+        max_steps: words removed at most on each side, 15 where None. target: the label explained, the predicted one
+        where None. Raises `ServiceError`.
+        """
         asked = {
             "texts": list(texts), "max_steps": max_steps, "order": order, "target": target, "saliency": saliency,
             "model": model,

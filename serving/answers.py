@@ -21,6 +21,7 @@ from serving.models import Served
 from serving.schema import ExplainRequest
 
 WORD = re.compile(r"\S+")
+STEPS = 15
 METRICS = ("comp", "suff", "comp_aopc", "suff_aopc", "ir", "ur")
 
 Json = dict[str, Any]
@@ -83,13 +84,14 @@ class ExplainJob:
     def of(cls, request: ExplainRequest, served: Served, limits: Limits) -> ExplainJob:
         """What a request asks for. Raises ValueError for a label that the model has not, or too many steps."""
         classes = served.predictor.classes
-        if request.max_steps > limits.max_steps:
-            raise ValueError(f"max_steps must be at most {limits.max_steps}, got {request.max_steps}")
+        steps = min(STEPS, limits.max_steps) if request.max_steps is None else request.max_steps
+        if steps > limits.max_steps:
+            raise ValueError(f"max_steps must be at most {limits.max_steps}, got {steps}")
         if request.target is not None and request.target not in classes:
             raise ValueError(f"target {request.target[:80]!r} is not one of the labels {', '.join(classes)}")
         target = None if request.target is None else classes.index(request.target)
         saliency = request.saliency or served.predictor.settings.saliency
-        return cls(served, request.max_steps, request.order, saliency, target)
+        return cls(served, steps, request.order, saliency, target)
 
     def run(self, texts: Sequence[Text], deadline: float) -> list[Json]:
         """An `Explanation` of `serving.schema` a text."""

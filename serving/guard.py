@@ -19,6 +19,11 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+# Bytes of a body that is too large which are read and thrown away: most clients hear an answer only when they have sent
+# it all. Beyond them the connection is closed upon the sender.
+DRAINED = 2**25
+
+
 class Guard:
     """ASGI middleware. What it lets through has a body that its request model accepts.
 
@@ -94,8 +99,8 @@ class Guard:
 
     async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
         """The body; None where it is larger than allowed."""
-        announced = headers.get(b"content-length", b"0")
-        if announced.isdigit() and int(announced) > self.limits.body_bytes:
+        announced = int(given) if (given := headers.get(b"content-length", b"0")).isdigit() else 0
+        if announced > DRAINED or (announced > self.limits.body_bytes and b"expect" in headers):
             return None
         parts: list[bytes] = []
         size, more = 0, True
@@ -103,12 +108,13 @@ class Guard:
             message = await receive()
             if message["type"] == "http.disconnect":
                 break
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
+            size += len(message.get("body", b""))
             more = message.get("more_body", False)
-            if size > self.limits.body_bytes:
-                return None
-        return b"".join(parts)
+            if size <= self.limits.body_bytes:
+                parts.append(message.get("body", b""))
+            elif size > DRAINED:
+                break
+        return b"".join(parts) if size <= self.limits.body_bytes else None
 
 
 def invalid(model: type[BaseModel], body: bytes) -> str:

@@ -36,7 +36,10 @@ class ExplainRequest(Strict):
     """Texts to explain, and how."""
 
     texts: Texts
-    max_steps: Annotated[int, Field(ge=0, description="Words removed at most on each side; one always stays.")] = 15
+    max_steps: Annotated[
+        Annotated[int, Field(ge=0)] | None,
+        Field(description="Words removed at most on each side; one always stays. 15, or the limit, where null."),
+    ] = None
     order: Annotated[
         Order, Field(description="static: ranked once, on the whole text. recomputed: again after each removal.")
     ] = "static"

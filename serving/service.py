@@ -75,7 +75,7 @@ class Explainer:
     async def predict(self, **asked: Any) -> Response:
         """Labels and probabilities of texts."""
         try:
-            request = PredictRequest(**asked)
+            request = PredictRequest.model_construct(**asked)
             served = self.shelf.find(request.model)
             texts = read_texts(request.texts, limits)
             found = await self._run(PredictJob(served), texts)
@@ -88,7 +88,7 @@ class Explainer:
         """Saliency and reduction curves of texts."""
         begun = time.perf_counter()
         try:
-            request = ExplainRequest(**asked)
+            request = ExplainRequest.model_construct(**asked)
             served = self.shelf.find(request.model)
             texts = read_texts(request.texts, limits)
             job = ExplainJob.of(request, served, limits)

@@ -134,12 +134,14 @@ def test_only_json_is_taken(kind: str) -> None:
 
 
 def test_a_body_beyond_the_limit_is_refused_by_what_it_announces_and_by_what_it_is() -> None:
-    status, error, headers, bodies = once(GOOD, content_length="1000000")
-    assert (status, bodies) == (413, [])
-    assert "200 bytes" in error
-    assert headers[b"connection"] == b"close"
+    for announced in ({"content_length": str(2**30)}, {"content_length": "1000", "expect": "100-continue"}):
+        status, error, headers, bodies = once([GOOD, GOOD], pause=9, **announced)
+        assert (status, bodies) == (413, [])
+        assert "200 bytes" in error
+        assert headers[b"connection"] == b"close"
     assert once([b" " * 150] * 3)[0] == 413
     assert once([b" " * 150] * 3, content_length="10")[0] == 413
+    assert once([b" " * 2**20] * 40, content_length="1000")[0] == 413
 
 
 def test_a_body_that_does_not_arrive_is_given_up() -> None:

@@ -1,0 +1,207 @@
+"""Answers say what the library says of the same model and texts, and what the formulas say by hand."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pct
+from pct.onnx_predictor import OnnxPredictor
+from serving.answers import ExplainJob, PredictJob, Text, pathology, read_texts
+from serving.limits import Limits
+from serving.models import Entry, Served
+from serving.schema import ExplainAnswer, ExplainRequest, Explanation, Prediction
+
+TEXTS = [
+    "despite its slow start , the film is brilliant",
+    "a dull and lifeless piece of work , though the cast is fine and the score is lovely",
+    "a moving film",
+    "dreadful",
+]
+LIMITS = Limits()
+
+
+@pytest.fixture(scope="module")
+def served(exported: dict[str, Path]) -> Served:
+    return Served(Entry("pct", str(exported["pct"]), "somewhere"), OnnxPredictor.load(exported["pct"], 1), (0, 0))
+
+
+def explained(served: Served, texts: list[str], **asked: Any) -> list[dict[str, Any]]:
+    job = ExplainJob.of(ExplainRequest(texts=texts, **asked), served, LIMITS)
+    return job.run(read_texts(texts, LIMITS), math.inf)
+
+
+@pytest.mark.parametrize("order", ["static", "recomputed"])
+@pytest.mark.parametrize("max_steps", [0, 3, 15])
+def test_an_explanation_is_that_of_the_library(served: Served, order: str, max_steps: int) -> None:
+    theirs = pct.explain(served.predictor, TEXTS, max_steps, order=order)
+    for mine, e in zip(explained(served, TEXTS, max_steps=max_steps, order=order), theirs, strict=True):
+        assert [w["word"] for w in mine["words"]] == e.words
+        np.testing.assert_allclose([w["saliency"] for w in mine["words"]], e.saliency, atol=1e-6)
+        assert mine["label"] == mine["target"] == e.label_name
+        assert mine["confidence"] == pytest.approx(e.confidence, abs=1e-6)
+        for side in ("important", "unimportant"):
+            curve = getattr(e, side)
+            assert [s["removed"] for s in mine[side]["steps"]] == curve.removed
+            assert [s["word"] for s in mine[side]["steps"]] == [e.words[i] for i in curve.removed]
+            np.testing.assert_allclose([s["confidence"] for s in mine[side]["steps"]], curve.confidences[1:], atol=1e-6)
+
+
+@pytest.mark.parametrize("order", ["static", "recomputed"])
+def test_the_metrics_of_a_text_are_those_that_evaluation_gives_it(served: Served, order: str) -> None:
+    s = served.predictor.settings
+    report = pct.evaluate(served.predictor, (TEXTS, [0] * len(TEXTS)), *s.measured_shares, order)
+    for row, mine in enumerate(explained(served, TEXTS, order=order, max_steps=1)):
+        for name, value in mine["metrics"].items():
+            expected = report.columns[name][row]
+            assert value is None if np.isnan(expected) else value == pytest.approx(expected, abs=1e-6), name
+
+
+def test_a_steps_label_and_the_flip_are_those_of_the_text_that_is_left(served: Served) -> None:
+    for mine in explained(served, TEXTS, max_steps=200):
+        for side in ("important", "unimportant"):
+            left = dict(enumerate(w["word"] for w in mine["words"]))
+            flips = None
+            for number, step in enumerate(mine[side]["steps"], 1):
+                del left[step["removed"]]
+                found = served.predictor.predict([list(left.values())])[0]
+                assert step["label"] == served.predictor.classes[found.argmax()]
+                target = served.predictor.classes.index(mine["target"])
+                assert step["confidence"] == pytest.approx(found[target], abs=1e-5)
+                if flips is None and step["label"] != mine["label"]:
+                    flips = number
+            assert mine[side]["flips_at"] == flips
+
+
+def test_a_target_is_explained_in_place_of_the_prediction(served: Served) -> None:
+    for target in served.predictor.classes:
+        for mine in explained(served, TEXTS, target=target):
+            assert mine["target"] == target
+            assert mine["target_confidence"] == mine["probabilities"][target]
+            assert mine["label"] == max(mine["probabilities"], key=mine["probabilities"].__getitem__)
+            assert mine["confidence"] == max(mine["probabilities"].values())
+
+
+@pytest.mark.parametrize("kind", ["l1", "grad_x_input", "integrated_gradients"])
+def test_the_saliency_asked_for_is_given(served: Served, kind: str) -> None:
+    theirs = served.predictor.with_saliency(kind).saliency(TEXTS)
+    for mine, scores in zip(explained(served, TEXTS, saliency=kind), theirs, strict=True):
+        np.testing.assert_allclose([w["saliency"] for w in mine["words"]], scores, atol=1e-6)
+    assert served.predictor.saliency_kind == served.predictor.settings.saliency
+
+
+def test_texts_that_go_together_are_answered_as_alone(served: Served) -> None:
+    def numbers(value: Any) -> Any:
+        if isinstance(value, dict):
+            return [numbers(v) for v in value.values()]
+        return [numbers(v) for v in value] if isinstance(value, list) else value
+
+    together = explained(served, TEXTS)
+    alone = [explained(served, [text])[0] for text in TEXTS]
+    for one, other in zip(together, alone, strict=True):
+        flat = [list(_flat(numbers(x))) for x in (one, other)]
+        assert len(flat[0]) == len(flat[1])
+        assert all(a == (pytest.approx(b, abs=1e-5) if isinstance(b, float) else b) for a, b in zip(*flat, strict=True))
+
+
+def _flat(value: Any) -> Any:
+    if isinstance(value, list):
+        for v in value:
+            yield from _flat(v)
+    else:
+        yield value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "  a\tmoving\n\nfilm ",
+        "naïve 🎬🎬 film 👍🏽",
+        "فيلم رائع جدا",
+        "a\u00a0b\u2003c\u3000d",
+        "x\x00y z",
+        "e\u0301 \ufffd f",
+    ],
+)
+def test_offsets_point_at_the_words_in_the_text(served: Served, text: str) -> None:
+    (mine,) = explained(served, [text])
+    assert [mine["text"][w["start"] : w["end"]] for w in mine["words"]] == [w["word"] for w in mine["words"]]
+    assert [w["word"] for w in mine["words"]] == mine["text"].split()
+    mine["text"].encode()
+
+
+def test_a_text_beyond_the_models_length_says_how_many_words_it_never_saw(served: Served) -> None:
+    length = served.predictor.settings.max_length
+    (mine,) = explained(served, ["word " * (length + 7)])
+    assert len(mine["words"]) == length
+    assert mine["truncated"] == 7
+    (predicted,) = PredictJob(served).run(read_texts(["word " * (length + 7)], LIMITS), math.inf)
+    assert predicted["truncated"] == 7
+
+
+def test_a_text_of_one_word_has_no_curves_no_metrics_and_no_pathology(served: Served) -> None:
+    (mine,) = explained(served, ["dreadful"])
+    assert mine["important"] == mine["unimportant"] == {"steps": [], "flips_at": None}
+    assert set(mine["metrics"].values()) == {None}
+    assert mine["pathology"] == {"found": False, "reasons": []}
+
+
+def test_answers_are_what_the_schema_says(served: Served) -> None:
+    for mine in explained(served, TEXTS):
+        Explanation.model_validate(mine, strict=True, extra="forbid")
+    for found in PredictJob(served).run(read_texts(TEXTS, LIMITS), math.inf):
+        Prediction.model_validate(found, strict=True, extra="forbid")
+    assert set(ExplainAnswer.model_fields) == {"model", "order", "saliency", "max_steps", "explanations"}
+
+
+@pytest.mark.parametrize(
+    ("comp", "suff", "ir", "ur", "reasons"),
+    [
+        (0.4, 0.1, 2.0, 7.0, []),
+        (0.1, 0.4, 2.0, 7.0, ["comp <= suff"]),
+        (0.1, 0.1, 2.0, 7.0, ["comp <= suff"]),
+        (0.4, 0.1, 7.0, 2.0, ["ir >= ur"]),
+        (0.1, 0.4, 9.0, 9.0, ["comp <= suff", "neither order"]),
+    ],
+)
+def test_a_pathology_is_named_with_its_reason(
+    comp: float, suff: float, ir: float, ur: float, reasons: list[str]
+) -> None:
+    found = pathology({"comp": comp, "suff": suff, "ir": ir, "ur": ur}, words=10)
+    assert found["found"] == bool(reasons)
+    assert len(found["reasons"]) == len(reasons)
+    for said, expected in zip(found["reasons"], reasons, strict=True):
+        assert expected in said
+
+
+def test_work_stops_at_the_deadline(served: Served) -> None:
+    job = ExplainJob.of(ExplainRequest(texts=TEXTS, order="recomputed"), served, LIMITS)
+    with pytest.raises(TimeoutError):
+        job.run(read_texts(TEXTS, LIMITS), time.monotonic() - 1)
+    with pytest.raises(TimeoutError):
+        PredictJob(served).run(read_texts(TEXTS, LIMITS), time.monotonic() - 1)
+
+
+def test_what_is_beyond_the_limits_is_named(served: Served) -> None:
+    limits = Limits(texts=2, characters=5, max_steps=9)
+    with pytest.raises(ValueError, match="3 texts in one request; send at most 2"):
+        read_texts(["a", "b", "c"], limits)
+    with pytest.raises(ValueError, match="text 1 has 6 characters; send at most 5"):
+        read_texts(["a", "bbbbbb"], limits)
+    with pytest.raises(ValueError, match="text 1 has no words"):
+        read_texts(["a", " \t\n"], limits)
+    with pytest.raises(ValueError, match="max_steps must be at most 9, got 10"):
+        ExplainJob.of(ExplainRequest(texts=["a"], max_steps=10), served, limits)
+    with pytest.raises(ValueError, match="target 'good' is not one of the labels negative, positive"):
+        ExplainJob.of(ExplainRequest(texts=["a"], target="good"), served, limits)
+
+
+def test_words_are_read_as_the_library_splits_them() -> None:
+    odd = "a\x1cb\u2028c\u0085d\u200be\ufefff"
+    (found,) = read_texts([odd], LIMITS)
+    assert found == Text(odd, odd.split(), found.places)

@@ -1,0 +1,283 @@
+"""The HTTP surface, over a real service on loopback."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+import pct
+from pct.client import Client, ServiceError
+from pct.onnx_predictor import OnnxPredictor
+from serving.schema import ExplainAnswer, ModelAnswer, PredictAnswer
+from tests.serving.conftest import REPOSITORY, Running, serving
+
+TEXT = "despite its slow start , the film is brilliant"
+TEXTS = [TEXT, "a dull and lifeless piece of work", "dreadful"]
+
+
+def test_predictions_are_the_models_own(served: Running, exported: dict[str, Path]) -> None:
+    status, answer = served.ask("/predict", {"texts": TEXTS})
+    assert status == 200
+    PredictAnswer.model_validate(answer, strict=True)
+    expected = OnnxPredictor.load(exported["normal"], 1).predict(TEXTS)
+    for found, row in zip(answer["predictions"], expected, strict=True):
+        np.testing.assert_allclose(list(found["probabilities"].values()), row, atol=1e-5)
+    assert answer["model"] == {"id": "normal", "name": None, "version": None, "alias": None}
+
+
+def test_explanations_are_the_librarys_own(served: Running, exported: dict[str, Path]) -> None:
+    asked = {"texts": TEXTS, "max_steps": 4, "order": "recomputed", "saliency": "grad_x_input", "model": "pct"}
+    status, answer = served.ask("/explain", asked)
+    assert status == 200
+    ExplainAnswer.model_validate(answer, strict=True)
+    assert (answer["model"]["id"], answer["order"], answer["saliency"]) == ("pct", "recomputed", "grad_x_input")
+    predictor = OnnxPredictor.load(exported["pct"], 1).with_saliency("grad_x_input")
+    for found, e in zip(answer["explanations"], pct.explain(predictor, TEXTS, 4, order="recomputed"), strict=True):
+        np.testing.assert_allclose([w["saliency"] for w in found["words"]], e.saliency, atol=1e-5)
+        for side in ("important", "unimportant"):
+            assert [s["removed"] for s in found[side]["steps"]] == getattr(e, side).removed
+
+
+def test_the_models_and_the_limits_are_told(served: Running) -> None:
+    status, answer = served.ask("/model")
+    assert status == 200
+    ModelAnswer.model_validate(answer, strict=True)
+    assert [m["id"] for m in answer["models"]] == ["normal", "pct"]
+    assert answer["limits"]["texts"] == 64
+
+
+LONG = json.dumps({"texts": ["film " * 3000]}).encode()
+
+
+@pytest.mark.parametrize("path", ["/predict", "/explain"])
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"null", 400),
+        (b'{"texts": []}', 400),
+        (b'{"texts": [""]}', 400),
+        (b'{"texts": ["\\u2003\\n"]}', 400),
+        (b'{"texts": [["a"]]}', 400),
+        (b'{"texts": {"0": "a"}}', 400),
+        (b'{"texts": ["a"], "model": "none"}', 400),
+        (b'{"texts": ["\\udc00"]}', 400),
+        (b'{"texts": ["\xc3\x28"]}', 400),
+        (json.dumps({"texts": ["a"] * 65}).encode(), 400),
+        (LONG, 400),
+        (b" " * 10_000_000, 413),
+        (b'{"texts": ["a\\u0000b \\u0000"]}', 200),
+        (b'{"texts": ["\\ud83c\\udfac \\u202e\\u0641\\u064a\\u0644\\u0645"]}', 200),
+        (json.dumps({"texts": ["x" * 10_000]}).encode(), 200),
+        (json.dumps({"texts": ["a"] * 64}).encode(), 200),
+    ],
+)
+def test_no_body_is_answered_with_a_server_error(served: Running, path: str, body: bytes, status: int) -> None:
+    found, answer = served.ask(path, body)
+    assert found == status
+    if status != 200:
+        assert isinstance(answer["error"], str)
+        assert answer["error"]
+    assert served.ask("/predict", {"texts": ["a film"]})[0] == 200
+
+
+def test_other_methods_and_paths_are_refused(served: Running) -> None:
+    assert served.ask("/predict")[0] == 405
+    assert served.ask("/model", {"texts": ["a"]})[0] == 405
+    assert served.ask("/../secret")[0] == 404
+    assert served.ask("/none")[0] == 404
+
+
+def test_cross_origin_requests_are_not_allowed(served: Running) -> None:
+    place = urlsplit(served.url)
+    with socket.create_connection((place.hostname, place.port), 10) as s:
+        s.sendall(
+            b"OPTIONS /explain HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.example\r\n"
+            b"Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n"
+            b"Connection: close\r\n\r\n"
+        )
+        answer = b"".join(iter(lambda: s.recv(4096), b"")).lower()
+    assert b"access-control-allow" not in answer
+    assert answer.startswith(b"http/1.1 405")
+
+
+def test_it_listens_on_loopback_alone(served: Running) -> None:
+    import psutil
+
+    processes = [psutil.Process(served.process.pid), *psutil.Process(served.process.pid).children(recursive=True)]
+    heard = {c.laddr.ip for p in processes for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+    assert heard == {"127.0.0.1"}
+
+
+def test_the_openapi_document_describes_what_is_answered(served: Running) -> None:
+    status, document = served.ask("/openapi.json")
+    assert status == 200
+    assert set(document["paths"]) == {"/predict", "/explain", "/model"}
+    for path in ("/predict", "/explain"):
+        content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        assert served.ask(path, content["example"])[0] == 200
+    text = json.dumps(document)
+    for reference in {part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]}:
+        assert reference in document["components"]["schemas"]
+
+
+def test_health_and_prometheus_metrics(served: Running) -> None:
+    assert served.ask("/livez")[0] == served.ask("/readyz")[0] == 200
+    served.ask("/explain", {"texts": [TEXT]})
+    status, text = served.ask("/metrics")
+    assert status == 200
+    (count,) = (
+        line for line in text.splitlines() if line.startswith('pct_explain_seconds_count{order="static",words="9-16"')
+    )
+    assert float(count.split()[-1]) >= 1
+    assert 'bentoml_service_request_total{endpoint="/explain"' in text
+
+
+def test_many_clients_get_their_own_answers(served: Running, exported: dict[str, Path]) -> None:
+    texts = [f"the film number {n} is {'brilliant' if n % 3 else 'dreadful'} and long" for n in range(48)]
+    expected = OnnxPredictor.load(exported["normal"], 1).predict(texts)
+
+    def ask(n: int) -> list[float]:
+        path = "/explain" if n % 2 else "/predict"
+        status, answer = served.ask(path, {"texts": [texts[n]]})
+        assert status == 200, answer
+        return list((answer.get("predictions") or answer["explanations"])[0]["probabilities"].values())
+
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(ask, range(48)))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_the_client_gives_typed_results(served: Running) -> None:
+    with Client(served.url) as client:
+        (predicted,) = client.predict([TEXT], model="pct")
+        assert predicted.model.id == "pct"
+        assert predicted.confidence == max(predicted.probabilities.values())
+        first, second = client.explain([TEXT, "dreadful"], max_steps=3, target="negative")
+        assert len(first.saliency) == len(first.words) == 9
+        assert [len(first.important.steps), len(second.important.steps)] == [3, 0]
+        assert first.target == "negative"
+        assert TEXT[first.words[2].start : first.words[2].end] == first.words[2].word == "slow"
+        assert client.model()["models"][1]["id"] == "pct"
+        with pytest.raises(ServiceError, match="target 'x' is not one of") as refused:
+            client.explain([TEXT], target="x")
+        assert refused.value.status == 400
+    with pytest.raises(ValueError, match="http://127"):
+        Client("localhost")
+
+
+def test_the_client_says_when_nothing_answers() -> None:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{s.getsockname()[1]}"
+    with pytest.raises(ServiceError, match="does not answer") as refused:
+        Client(url).predict(["a"])
+    assert refused.value.status == 0
+
+
+def test_a_token_is_asked_for(exported: dict[str, Path], tmp_path: Path) -> None:
+    with serving(tmp_path, str(exported["normal"]), PCT_TOKEN="open sesame") as running:
+        for path, body in (("/predict", {"texts": ["a"]}), ("/explain", {"texts": ["a"]}), ("/model", None)):
+            assert running.ask(path, body)[0] == 401
+            assert running.ask(path, body, {"Authorization": "Bearer open"})[0] == 401
+            assert running.ask(path, body, {"Authorization": "Bearer open sesame"})[0] == 200
+        assert Client(running.url, token="open sesame").predict(["a film"])
+        with pytest.raises(ServiceError, match="needs a token"):
+            Client(running.url, token="").predict(["a film"])
+        assert "sesame" not in running.log
+        # the id is made of the model's own settings where none was given
+        assert running.ask("/model", headers={"Authorization": "Bearer open sesame"})[1]["models"][0]["id"] == (
+            "planted-textcnn-normal"
+        )
+
+
+def test_overload_is_refused_at_once_and_slow_requests_are_given_up(exported: dict[str, Path], tmp_path: Path) -> None:
+    heavy = {"texts": ["a dull and lifeless film " * 12] * 64, "order": "recomputed", "max_steps": 60}
+    limits = ("--max-queue", "3", "--max-seconds", "1.5")
+    with serving(tmp_path, str(exported["normal"]), *limits) as running:
+
+        def ask(_: int) -> tuple[int, float]:
+            begun = time.monotonic()
+            return running.ask("/explain", heavy)[0], time.monotonic() - begun
+
+        with ThreadPoolExecutor(12) as pool:
+            answers = list(pool.map(ask, range(12)))
+        statuses = [status for status, _ in answers]
+        assert statuses.count(503) >= 6
+        assert set(statuses) <= {200, 408, 503}
+        assert statuses.count(200) + statuses.count(408) >= 3
+        # what was given up does not go on in secret: a small request is answered in its time
+        assert running.ask("/explain", {"texts": [TEXT]})[0] == 200
+        assert "Traceback" not in running.log
+
+
+def test_a_killed_worker_comes_back(exported: dict[str, Path], tmp_path: Path) -> None:
+    import psutil
+
+    with serving(tmp_path, str(exported["normal"])) as running:
+        workers = [p for p in psutil.Process(running.process.pid).children(recursive=True) if _is_worker(p)]
+        assert len(workers) == 1
+        workers[0].kill()
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            try:
+                if running.ask("/predict", {"texts": [TEXT]})[0] == 200:
+                    break
+            except OSError:
+                pass
+            time.sleep(0.2)
+        assert running.ask("/predict", {"texts": [TEXT]})[0] == 200
+
+
+def _is_worker(process: Any) -> bool:
+    return any("service" in part and "worker" in part for part in process.cmdline())
+
+
+def test_what_cannot_be_served_is_named_at_the_start(tmp_path: Path) -> None:
+    def refused(*arguments: str) -> str:
+        command = [sys.executable, "-m", "pct.cli", "serve", *arguments]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    assert "there is no model none" in refused("none")
+    (tmp_path / "empty").mkdir()
+    assert "holds no model" in refused(str(tmp_path / "empty"))
+    assert "PCT_SERVE_TEXTS must be > 0, got 0" in refused("none", "--max-texts", "0")
+
+
+def test_the_service_needs_neither_torch_nor_transformers_nor_mlflow(exported: dict[str, Path]) -> None:
+    code = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers", "mlflow", "datasets", "pandas"):
+            raise ImportError(f"{name} is not here")
+sys.meta_path.insert(0, Refuse())
+import serving.service, serving.serve, pct.client
+from pathlib import Path
+from serving.answers import ExplainJob, read_texts
+from serving.limits import Limits
+from serving.models import Shelf
+from serving.schema import ExplainRequest
+shelf = Shelf.open(Path(sys.argv[1]), 1)
+job = ExplainJob.of(ExplainRequest(texts=["a"]), shelf.find(None), Limits())
+print(job.run(read_texts(["a moving film"], Limits()), float("inf"))[0]["label"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(exported["pct"])], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in ("positive", "negative")
