@@ -1,0 +1,451 @@
+// The page: what is asked, what is shown, and where in its removal the text stands.
+
+import { Problem, ask, useToken } from "./api.js";
+import { examples, hint } from "./examples.js";
+import { entries } from "./glossary.js";
+import * as link from "./link.js";
+import { Panel, head, titled } from "./panel.js";
+import { showTips } from "./tips.js";
+import { count, gone, left, steps } from "./view.js";
+
+const $ = (id) => document.getElementById(id);
+const SHOWN_AT_FIRST = 2;
+const WHOLE = { side: "important", k: 0 };
+
+const page = {
+  models: [],
+  limits: null,
+  panels: [],
+  asked: null, // the text and the settings that the panels answer
+  view: WHOLE,
+  looked: null, // the view under the pointer, which goes before the other
+  hands: new Map(), // predictions without the words removed by hand: panel -> (text left -> prediction)
+  question: null, // aborts what is under way
+  retry: null, // what "Try again" and a token do
+};
+
+// --- telling
+
+function tell(sentence, { wrong = false, busy = false } = {}) {
+  $("status").textContent = sentence;
+  $("status").classList.toggle("wrong", wrong);
+  $("status").classList.toggle("busy", busy);
+  $("again").hidden = true;
+  $("copied").hidden = true;
+}
+
+/** Tells a failure, and offers what helps against it: a token, or another try. */
+function fail(problem, retry) {
+  const known = problem instanceof Problem;
+  tell(known ? problem.message : `The page failed: ${problem}. Load it again.`, { wrong: true });
+  page.retry = retry;
+  $("entry").hidden = problem.kind !== "token";
+  if (problem.kind === "token") $("token").focus();
+  $("again").hidden = !["gone", "busy", "slow", "broken"].includes(problem.kind);
+  if (!known) console.error(problem);
+}
+
+async function copy(text, what) {
+  try {
+    await navigator.clipboard.writeText(text);
+    tell(`${what} copied.`);
+  } catch {
+    // no clipboard over plain HTTP, or it was denied: shown, selected, to be copied by hand
+    tell(`${what}:`);
+    $("copied").hidden = false;
+    const field = $("copied").querySelector("textarea");
+    field.value = text;
+    field.focus();
+    field.select();
+  }
+}
+
+// --- models
+
+/** Asks which models are served, and lays the page out for them. */
+async function meet() {
+  const known = await ask("model");
+  page.models = known.models;
+  page.limits = known.limits;
+  const corpora = known.models.map((model) => model.corpus);
+  $("hint").firstChild.textContent = `${hint(corpora)} `;
+  $("steps").max = known.limits.max_steps;
+  $("steps").value = Math.min(Number($("steps").value) || 15, known.limits.max_steps);
+  $("examples").replaceChildren(
+    ...examples(corpora).map((text) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = text;
+      button.addEventListener("click", () => {
+        $("text").value = text;
+        measure();
+        explain();
+      });
+      return button;
+    }),
+  );
+  chooseModels(known.models);
+  chooseTargets();
+  $("cards").replaceChildren(
+    ...known.models.map((model) => {
+      const card = document.createElement("article");
+      card.className = "card";
+      card.append(...head(model, true));
+      return card;
+    }),
+  );
+  $("served").hidden = page.panels.length > 0;
+  measure();
+}
+
+function chooseModels(models) {
+  const boxes = models.map((model, place) => {
+    const label = document.createElement("label");
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    box.name = "model";
+    box.value = model.id;
+    box.checked = place < SHOWN_AT_FIRST;
+    label.append(box, titled(model));
+    return label;
+  });
+  $("models").replaceChildren($("models").querySelector("legend"), ...boxes);
+  $("models").hidden = models.length < 2;
+}
+
+const chosen = () => {
+  const ids = [...document.querySelectorAll("[name=model]:checked")].map((box) => box.value);
+  return page.models.filter((model) => ids.includes(model.id));
+};
+
+/** Offers the labels that all chosen models have. */
+function chooseTargets() {
+  const [first, ...others] = chosen();
+  const labels = (first?.labels ?? []).filter((label) => others.every((model) => model.labels.includes(label)));
+  const before = $("target").value;
+  const options = labels.map((label) => new Option(label, label));
+  $("target").replaceChildren(new Option("the predicted one", ""), ...options);
+  $("target").value = labels.includes(before) ? before : "";
+}
+
+// --- asking
+
+const typed = () => $("text").value.toWellFormed?.() ?? $("text").value;
+const characters = (text) => Array.from(text).length;
+
+/** Counts the text, beside its limit. */
+function measure() {
+  const text = typed();
+  const words = text.split(/\s+/).filter(Boolean).length;
+  const limit = page.limits ? ` of ${page.limits.characters.toLocaleString("en")}` : "";
+  $("count").textContent = text ? `${count(words, "word")}, ${characters(text).toLocaleString("en")}${limit} characters` : "";
+  $("count").classList.toggle("wrong", Boolean(page.limits) && characters(text) > page.limits.characters);
+}
+
+/** What the form asks for. Throws a Problem for what no server need be asked. */
+function question() {
+  const text = typed();
+  if (!text.trim()) throw new Problem("refused", "There is no text to explain. Type one, or take an example.");
+  const { characters: most, max_steps: most_steps } = page.limits;
+  const length = characters(text);
+  if (length > most) {
+    throw new Problem(
+      "refused",
+      `The text has ${length.toLocaleString("en")} characters, and this server takes ${most.toLocaleString("en")}. Shorten it.`,
+    );
+  }
+  const max_steps = Number($("steps").value);
+  if (!Number.isInteger(max_steps) || max_steps < 1 || max_steps > most_steps) {
+    throw new Problem("refused", `Removals at most: a whole number from 1 to ${most_steps}, not “${$("steps").value}”.`);
+  }
+  if (chosen().length === 0) throw new Problem("refused", "No model is chosen. Choose one at least.");
+  return {
+    text,
+    max_steps,
+    order: $("order").value,
+    target: $("target").value || null,
+    saliency: $("saliency").value || null,
+    models: chosen().map((model) => model.id),
+  };
+}
+
+const body = ({ text, models, ...settings }, model) => ({ texts: [text], ...settings, model });
+
+/** Asks every chosen model for its explanation, and shows them. */
+async function explain(view = WHOLE) {
+  page.question?.abort();
+  const { signal } = (page.question = new AbortController());
+  const retry = () => explain(view);
+  try {
+    waiting(true);
+    if (!page.limits) await meet();
+    const asked = question();
+    tell("Explaining …", { busy: true });
+    const options = { signal, seconds: page.limits.seconds + 5, told: (sentence) => tell(sentence, { busy: true }) };
+    const answers = await Promise.allSettled(asked.models.map((id) => ask("explain", body(asked, id), options)));
+    if (signal.aborted) return;
+    const failed = answers.filter((answer) => answer.status === "rejected").map((answer) => answer.reason);
+    // what stops them all is told once; what stops one is told in its panel
+    if (failed.length === answers.length) throw failed[0];
+    await refresh(answers);
+    if (signal.aborted) return;
+    show(asked, answers, view);
+    $("entry").hidden = true;
+    tell(page.panels.map((panel) => panel.summary()).join(". ") + ".");
+    reveal();
+  } catch (problem) {
+    if (!signal.aborted) fail(problem, retry);
+  } finally {
+    if (page.question?.signal === signal) waiting(false);
+  }
+}
+
+/** A champion that moved while the page stood open is named as what it is now. */
+async function refresh(answers) {
+  const versions = new Map(page.models.map((model) => [model.id, model.version]));
+  const moved = answers.some(({ value }) => value && versions.get(value.model.id) !== value.model.version);
+  if (!moved) return;
+  const known = await ask("model");
+  page.models = known.models;
+}
+
+function show(asked, answers, view) {
+  page.asked = asked;
+  page.hands.clear();
+  page.looked = null;
+  page.panels = asked.models.map((id, place) => {
+    const panel = new Panel(page.models.find((model) => model.id === id), { toggle, look, choose, curl });
+    $("panels")[place === 0 ? "replaceChildren" : "append"](panel.element);
+    return panel;
+  });
+  $("results").hidden = false;
+  $("served").hidden = true;
+  page.panels.forEach((panel, place) => {
+    const { value, reason } = answers[place];
+    if (value) panel.show(value);
+    else panel.fail(reason.message);
+  });
+  const longest = Math.max(...answered().map((panel) => steps(panel.explanation)));
+  $("slider").max = longest;
+  choose(view.hand ? view : { side: view.side, k: Math.min(view.k, longest) });
+}
+
+/** Scrolls to the answer where little of it can be seen. */
+function reveal() {
+  if ($("results").getBoundingClientRect().top > 0.6 * innerHeight) $("results").scrollIntoView();
+}
+
+const answered = () => page.panels.filter((panel) => panel.explanation);
+
+function waiting(busy) {
+  $("results").setAttribute("aria-busy", String(busy));
+  $("explain").setAttribute("aria-disabled", String(busy));
+  $("explain").textContent = busy ? "Explaining …" : "Explain";
+}
+
+// --- removing
+
+/** Where the text stands now; the controls and the address follow. */
+function choose(view) {
+  page.view = view;
+  page.looked = null;
+  render();
+  if (view.hand) predictHand();
+  remember();
+}
+
+function look(view) {
+  page.looked = view;
+  render();
+}
+
+/** A word of a panel was clicked: it goes, or comes back, in all of them. */
+function toggle(panel, place) {
+  const hand = gone(panel.explanation, page.view);
+  const word = panel.explanation.words[place].word;
+  const back = hand.delete(place);
+  if (!back) hand.add(place);
+  if (hand.size === panel.explanation.words.length) {
+    tell(`“${word}” is the last word; one always remains. Restore another first.`, { wrong: true });
+    return;
+  }
+  page.word = `“${word}” ${back ? "restored" : "removed"}`;
+  choose({ hand });
+}
+
+/** Asks for the predictions that a removal by hand needs. */
+async function predictHand() {
+  const { view, question } = page;
+  const said = page.word;
+  try {
+    await Promise.all(
+      answered().map(async (panel) => {
+        const text = left(panel.explanation, gone(panel.explanation, view));
+        if (hand(panel, text) || !text) return;
+        const options = { signal: question.signal, seconds: page.limits.seconds + 5 };
+        const found = await ask("predict", { texts: [text], model: panel.about.id }, options);
+        remembered(panel).set(text, found.predictions[0]);
+      }),
+    );
+  } catch (problem) {
+    if (!question.signal.aborted && page.view === view) fail(problem, predictHand);
+    return;
+  }
+  if (page.view !== view || question.signal.aborted) return;
+  $("entry").hidden = true;
+  render();
+  const now = answered().map((panel) => panel.say(view, shownHand(panel, view)));
+  tell([said, ...now].filter(Boolean).join(". ") + ".");
+}
+
+function remembered(panel) {
+  if (!page.hands.has(panel)) page.hands.set(panel, new Map());
+  return page.hands.get(panel);
+}
+
+/** The prediction without the words removed by hand, as a step: the explained class's confidence, and the label. */
+function hand(panel, text) {
+  const found = remembered(panel).get(text);
+  return found && { label: found.label, confidence: found.probabilities[panel.explanation.target] };
+}
+
+const shownHand = (panel, view) => hand(panel, left(panel.explanation, gone(panel.explanation, view)));
+
+function render() {
+  const view = page.looked ?? page.view;
+  for (const panel of answered()) panel.render(view, view.hand ? shownHand(panel, view) : null);
+  const stands = page.view;
+  if (!stands.hand) document.querySelector(`[name=side][value=${stands.side}]`).checked = true;
+  $("slider").value = stands.hand ? 0 : stands.k;
+  const removed = stands.hand ? `${stands.hand.size} by hand` : `${stands.k} of ${$("slider").max}`;
+  $("removed").textContent = removed;
+  const said = stands.hand ? `${count(stands.hand.size, "word")} removed by hand` : answered().map((p) => p.say(stands)).join(". ");
+  $("slider").setAttribute("aria-valuetext", said);
+  $("whole").disabled = stands.hand ? stands.hand.size === 0 : stands.k === 0;
+}
+
+const side = () => document.querySelector("[name=side]:checked").value;
+
+// --- links
+
+// Browsers allow an address to be changed some hundred times in half a minute; a dragged slider does it more often.
+let later = 0;
+function remember() {
+  clearTimeout(later);
+  later = setTimeout(write, 150);
+}
+
+function write() {
+  clearTimeout(later);
+  const { asked, view } = page;
+  if (!asked) return;
+  link.write({
+    text: asked.text,
+    saliency: asked.saliency ?? "",
+    order: asked.order,
+    target: asked.target ?? "",
+    steps: asked.max_steps,
+    models: asked.models.join(" "),
+    side: view.side ?? "",
+    k: view.k ?? "",
+    out: view.hand ? [...view.hand].join(".") : "",
+  });
+}
+
+/** Shows what the address says. */
+function follow() {
+  const said = link.read();
+  if (!said.text) return;
+  $("text").value = said.text;
+  if (said.saliency) $("saliency").value = said.saliency;
+  if (said.order) $("order").value = said.order;
+  if (said.steps) $("steps").value = said.steps;
+  if (said.models) {
+    const ids = said.models.split(" ");
+    for (const box of document.querySelectorAll("[name=model]")) box.checked = ids.includes(box.value);
+  }
+  chooseTargets();
+  if (said.target) $("target").value = said.target;
+  // an address can say anything: what the form cannot take falls back to its first choice
+  for (const id of ["saliency", "order", "target"]) if ($(id).selectedIndex < 0) $(id).selectedIndex = 0;
+  measure();
+  const out = said.out.split(".").filter((place) => /^\d+$/.test(place)).map(Number);
+  const k = /^\d+$/.test(said.k) ? Number(said.k) : 0;
+  explain(said.out ? { hand: new Set(out) } : { side: said.side === "unimportant" ? "unimportant" : "important", k });
+}
+
+/** The request of a panel as a command. The token is named, not shown. */
+function curl(panel) {
+  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const parts = ["curl", `${location.origin}/explain`, "-H 'Content-Type: application/json'"];
+  if (page.private) parts.push('-H "Authorization: Bearer $PCT_TOKEN"');
+  parts.push("-d", quoted(JSON.stringify(body(page.asked, panel.about.id))));
+  copy(parts.join(" "), "The command");
+}
+
+// --- the controls
+
+$("ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  explain();
+});
+$("text").addEventListener("input", measure);
+$("text").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
+});
+for (const id of ["saliency", "order", "target", "steps", "models"]) {
+  $(id).addEventListener("change", () => {
+    if (id === "models") chooseTargets();
+    // the same text, asked otherwise, stays where it was in its removal
+    if (page.asked?.text === typed()) explain(page.view.hand ? WHOLE : page.view);
+  });
+}
+$("slider").addEventListener("input", () => choose({ side: side(), k: Number($("slider").value) }));
+for (const radio of document.querySelectorAll("[name=side]")) {
+  radio.addEventListener("change", () => choose({ side: side(), k: page.view.k ?? 0 }));
+}
+$("whole").addEventListener("click", () => {
+  choose({ side: side(), k: 0 });
+  $("slider").focus(); // the button is disabled now, and a disabled button loses the focus to nowhere
+});
+$("link").addEventListener("click", () => {
+  if (!page.asked) return tell("There is nothing to link to yet. Explain a text first.", { wrong: true });
+  write();
+  copy(location.href, "The link");
+});
+$("again").addEventListener("click", () => page.retry?.());
+$("entry").addEventListener("submit", (event) => {
+  event.preventDefault();
+  try {
+    useToken($("token").value.trim());
+  } catch (problem) {
+    fail(problem, page.retry);
+    return;
+  }
+  page.private = true;
+  $("token").value = "";
+  $("entry").hidden = true;
+  page.retry?.();
+});
+addEventListener("hashchange", follow);
+
+for (const [name, meaning] of entries()) {
+  const [key, text] = [document.createElement("dt"), document.createElement("dd")];
+  key.textContent = name;
+  text.textContent = meaning;
+  $("glossary").append(key, text);
+}
+
+async function begin() {
+  try {
+    await meet();
+    if ($("status").classList.contains("wrong")) tell("");
+  } catch (problem) {
+    fail(problem, begin);
+    return;
+  }
+  follow();
+}
+
+showTips();
+begin();

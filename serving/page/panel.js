@@ -1,0 +1,219 @@
+// One model's answer: its prediction, its words, its curves, its verdict, its figures.
+
+import { Curves, spoken, table } from "./curves.js";
+import { FIGURES, MEASURED, term } from "./glossary.js";
+import { SIDES, change, count, gone, left, number, stepAt } from "./view.js";
+import { Words, score, signed } from "./words.js";
+
+export class Panel {
+  /** actions: toggle(panel, place), look(view or null), choose(view), curl(panel). */
+  constructor(about, actions) {
+    this.about = about;
+    this.explanation = null;
+    this.element = document.getElementById("panel").content.firstElementChild.cloneNode(true);
+    this.part = (name) => this.element.querySelector(`.${name}`);
+    this.element.setAttribute("aria-label", titled(about));
+    this.part("model").replaceChildren(...head(about));
+    this.words = new Words(this.part("words"), (place) => actions.toggle(this, place));
+    this.curves = new Curves(this.part("chart"), actions.look, actions.choose);
+    this.part("curl").addEventListener("click", () => actions.curl(this));
+    this.part("table").addEventListener("toggle", () => this.#table());
+  }
+
+  /** An answer of /explain for one text, with the version that gave it. */
+  show(answer) {
+    const explanation = (this.explanation = answer.explanations[0]);
+    this.#visible(true);
+    this.part("words").setAttribute(
+      "aria-label",
+      `Words shaded by ${answer.saliency} saliency; the arrow keys go from word to word, Enter removes or restores one`,
+    );
+    this.part("text").classList.toggle("signed", signed(answer.saliency));
+    this.words.draw(explanation, answer.saliency);
+    this.#scale(explanation, answer.saliency);
+    const { truncated } = explanation;
+    this.part("cut").hidden = truncated === 0;
+    this.part("cut").textContent =
+      `Cut: the model reads ${this.about.max_length} tokens at most; the last ${count(truncated, "word")} it never saw.`;
+    this.curves.draw(explanation);
+    this.#verdict(explanation);
+    this.#figures(explanation);
+    this.#table();
+  }
+
+  /** This model alone has no answer. */
+  fail(sentence) {
+    this.explanation = null;
+    this.#visible(false);
+    this.part("problem").textContent = sentence;
+  }
+
+  /** Shows the text as a view leaves it. hand: the prediction without the words removed by hand, where it has come. */
+  render(view, hand) {
+    const { explanation } = this;
+    if (!explanation) return;
+    const removed = gone(explanation, view);
+    const whole = removed.size === 0;
+    const now = whole ? stepAt(explanation, "important", 0) : view.hand ? hand : stepAt(explanation, view.side, view.k);
+    this.words.mark(removed);
+    this.curves.mark(view, view.hand && now ? [removed.size, now.confidence] : null);
+    this.part("hand").hidden = !view.hand || whole;
+    this.part("answer").setAttribute("aria-busy", String(!now));
+    this.#answer(now, whole);
+    this.#step(view, removed, now);
+  }
+
+  #visible(answered) {
+    for (const name of ["answer", "text", "curves", "step", "verdict"]) this.part(name).hidden = !answered;
+    this.element.querySelector("footer").hidden = !answered;
+    this.part("problem").hidden = answered;
+  }
+
+  #answer(now, whole) {
+    const { target, target_confidence: before, label } = this.explanation;
+    this.part("label").textContent = now?.label ?? "…";
+    this.part("label").classList.toggle("changed", Boolean(now) && now.label !== label);
+    this.part("confidence").textContent = now ? number(now.confidence) : "";
+    const side = now && now.label !== target ? ` in ${target}` : "";
+    this.part("confidence").append(side);
+    this.part("fill").style.setProperty("--share", (now?.confidence ?? 0).toFixed(4));
+    this.part("tick").style.setProperty("--share", before.toFixed(4));
+    const flipped = now && now.label !== label ? `The prediction changed from ${label}. ` : "";
+    this.part("moved").textContent = !now
+      ? "asking the model …"
+      : whole
+        ? `confidence in ${target}` + (target === label ? "" : `, the class explained; ${label} is predicted`)
+        : `${flipped}Confidence in ${target}: ${number(before)} before, ${change(now.confidence - before)}`;
+  }
+
+  #step(view, removed, now) {
+    const { explanation } = this;
+    const by = view.hand ? "by hand" : SIDES[view.side];
+    this.part("step-title").textContent =
+      removed.size === 0
+        ? "The text, whole"
+        : `The text without ${count(removed.size, "word")}, ${by}` + (now ? `: ${now.label}, ${number(now.confidence)}` : "");
+    this.part("step-text").textContent = left(explanation, removed);
+  }
+
+  #scale(explanation, kind) {
+    const scores = explanation.words.map((word) => word.saliency);
+    const [low, high] = [Math.min(...scores), Math.max(...scores)];
+    const { target } = explanation;
+    const most = Math.max(...scores.map(Math.abs));
+    this.part("low").textContent = signed(kind) ? `against ${target} −${score(most)}` : `${kind}  ${score(low)}`;
+    this.part("high").textContent = signed(kind) ? `+${score(most)} for ${target}` : score(high);
+  }
+
+  #verdict({ metrics, pathology, words }) {
+    const verdict = this.part("verdict");
+    const known = metrics.comp !== null && metrics.suff !== null;
+    verdict.classList.toggle("found", pathology.found);
+    verdict.classList.toggle("none", !pathology.found && known);
+    const title = pathology.found ? "Pathological here" : known ? "Healthy here" : "No verdict";
+    const mark = pathology.found ? "⚠ " : known ? "✓ " : "";
+    this.part("verdict-title").textContent = mark + title;
+    const reasons = pathology.found
+      ? pathology.reasons
+      : known
+        ? [
+            `removing the most salient words lowers the confidence by ${number(metrics.comp)}, removing the least ` +
+              `salient by ${number(metrics.suff)} (comp > suff, ir < ur)`,
+          ]
+        : [`a text of ${count(words.length, "word")} has nothing to remove`];
+    this.part("reasons").replaceChildren(
+      ...reasons.map((reason) => {
+        const line = document.createElement("li");
+        line.textContent = reason;
+        return line;
+      }),
+    );
+  }
+
+  #figures({ metrics, important, unimportant }) {
+    const flips = { ir: important.flips_at, ur: unimportant.flips_at };
+    this.part("measures").replaceChildren(
+      ...Object.entries(FIGURES).flatMap(([name, meaning]) => {
+        const value = metrics[name];
+        if (value === null || value === undefined) return pair(term(name, meaning), "–");
+        if (!(name in flips)) return pair(term(name, meaning), number(value));
+        return pair(term(name, meaning), flips[name] === null ? `${value}, never` : String(value));
+      }),
+    );
+  }
+
+  // a table of 200 rows is made when it is looked at
+  #table() {
+    const details = this.part("table");
+    const host = details.querySelector(".scroll");
+    host.replaceChildren(...(details.open && this.explanation ? [table(this.explanation)] : []));
+  }
+
+  /** What a screen reader is told once the answer has come. */
+  summary() {
+    const { explanation: e } = this;
+    if (!e) return `${this.about.method}: ${this.part("problem").textContent}`;
+    return `${this.about.method}: ${e.label} ${number(e.confidence)}, ${this.part("verdict-title").textContent.replace(/^\W+/, "").toLowerCase()}`;
+  }
+
+  /** A view in words. */
+  say(view, hand) {
+    const { explanation: e } = this;
+    if (!e) return "";
+    if (!view.hand) return `${this.about.method}: ${spoken(e, view.side, Math.min(view.k, e[view.side].steps.length))}`;
+    if (!hand) return "";
+    const fall = change(hand.confidence - e.target_confidence);
+    return `${this.about.method}: ${hand.label}, confidence in ${e.target} ${number(hand.confidence)} (${fall})`;
+  }
+}
+
+/** A model's name as the registry has it, or the folder's. */
+export function called(about) {
+  if (!about.name) return about.id;
+  return about.name + (about.version ? `, version ${about.version}` : "") + (about.alias ? ` (@${about.alias})` : "");
+}
+
+/** The method, and which model it is where that says more. */
+export const titled = (about) => (called(about) === about.method ? about.method : `${about.method}: ${called(about)}`);
+
+/** A model in a few lines: method, name, what it is, what it measured. */
+export function head(about, open = false) {
+  const title = document.createElement("h2");
+  const method = document.createElement("span");
+  method.className = "method";
+  method.textContent = about.method;
+  const name = document.createElement("span");
+  name.className = "name";
+  name.textContent = called(about);
+  title.append(method);
+  if (name.textContent !== about.method) title.append(" ", name);
+  const line = document.createElement("p");
+  line.className = "quiet";
+  line.textContent = `${about.architecture} on ${about.corpus}, ${about.weights}, ${about.saliency} saliency`;
+  line.title = about.source;
+  const parts = [title, line];
+  const measured = Object.entries(about.metrics ?? {}).filter(([, value]) => typeof value === "number");
+  if (measured.length > 0) {
+    const details = document.createElement("details");
+    details.open = open;
+    const summary = document.createElement("summary");
+    const { acc, comp, suff } = about.metrics;
+    const gap = typeof comp === "number" && typeof suff === "number" ? `, comp − suff ${change(comp - suff)}` : "";
+    summary.textContent = "On its test split" + (typeof acc === "number" ? `: accuracy ${number(acc)}${gap}` : "");
+    const list = document.createElement("dl");
+    list.className = "figures";
+    list.append(...measured.flatMap(([key, value]) => pair(term(key, MEASURED[key]), number(value))));
+    details.append(summary, list);
+    parts.push(details);
+  }
+  return parts;
+}
+
+function pair(name, value) {
+  const box = document.createElement("div");
+  const [key, text] = [document.createElement("dt"), document.createElement("dd")];
+  key.append(name);
+  text.textContent = value;
+  box.append(key, text);
+  return [box];
+}
