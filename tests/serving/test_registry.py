@@ -1,0 +1,138 @@
+"""Models of the registry: found, downloaded or exported, and followed when the champion moves, under load."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pct.settings import Settings
+from serving.models import Entry
+from serving.serve import Watch
+from serving.sources import resolve
+from tests.serving.conftest import serving
+
+pytest.importorskip("mlflow")
+
+NAME = "pct-planted-textcnn"
+CHAMPION = f"models:/{NAME}@champion"
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A tracking with three versions of a model: 1 normal, 2 pct, 3 entropy, the last one without ONNX graphs."""
+    import mlflow
+
+    from pct.runs import run
+    from pipelines import tracking
+
+    folder = tmp_path_factory.mktemp("registry")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    with pytest.MonkeyPatch.context() as m:
+        m.setenv("MLFLOW_TRACKING_URI", uri)
+        m.setenv("PCT_CACHE_DIR", str(folder / "cache"))
+        m.chdir(folder)
+        mlflow.set_tracking_uri(None)
+        for method in ("normal", "pct", "entropy"):
+            if method == "entropy":
+                m.setattr(tracking, "export_run", lambda run, say: None)
+            settings = Settings(method=method, limit=64, epochs=1, evaluate_limit=16, threads=1)
+            run(settings, folder / method, progress=False)
+            tracking.track(folder / method)
+        client(uri).set_registered_model_alias(NAME, "champion", "1")
+        yield uri
+        mlflow.set_tracking_uri(None)
+
+
+def client(uri: str) -> Any:
+    import mlflow
+
+    return mlflow.MlflowClient(uri)
+
+
+def test_a_version_comes_with_its_graphs_and_its_figures(registered: str, tmp_path: Path) -> None:
+    client(registered).set_registered_model_alias(NAME, "champion", "2")
+    found = resolve(CHAMPION, tmp_path)
+    assert (found.id, found.name, found.version, found.alias) == ("planted-textcnn-pct", NAME, "2", "champion")
+    assert {"acc", "comp", "suff", "ir", "ur", "comp_minus_suff"} <= set(found.metrics)
+    again = resolve(f"models:/{NAME}/2", tmp_path)
+    assert (again.folder, again.alias) == (found.folder, None)
+    assert resolve(f"models:/{NAME}/1", tmp_path).folder != found.folder
+
+
+def test_a_version_without_graphs_is_exported(
+    registered: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = resolve(f"models:/{NAME}/3", tmp_path)
+    assert "exporting it" in capfd.readouterr().err
+    assert found.id == "planted-textcnn-entropy"
+    assert resolve(f"models:/{NAME}/3", tmp_path).folder == found.folder
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("source", ["models:/none@champion", f"models:/{NAME}@none", f"models:/{NAME}/99"])
+def test_a_model_that_is_not_there_is_named(source: str, registered: str, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="is not in the registry"):
+        resolve(source, tmp_path)
+
+
+def test_the_metadata_of_the_logged_model_holds_the_agreement_with_torch(registered: str) -> None:
+    import mlflow
+
+    about = mlflow.models.get_model_info(f"models:/{NAME}/2").metadata
+    assert 0 <= about["onnx"]["logits"]["difference"] < 1e-4
+
+
+def test_a_registry_that_is_away_or_a_bad_version_leaves_what_is_served(
+    registered: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client(registered).set_registered_model_alias(NAME, "champion", "1")
+    models = [resolve(CHAMPION, tmp_path), Entry("own", "folder", "folder")]
+    watch = Watch(models, tmp_path / "models.json", tmp_path)
+    assert watch.needed
+    assert not watch.look()
+    with monkeypatch.context() as m:
+        m.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/nowhere/mlflow.db")
+        assert not watch.look()
+        assert not watch.look()
+    assert capsys.readouterr().err.count("the models stay as they are") == 1
+    client(registered).set_registered_model_alias(NAME, "champion", "2")
+    assert watch.look()
+    assert [m.version for m in watch.models] == ["2", None]
+    assert [m.id for m in watch.models] == [m.id for m in models]
+    assert not watch.look()
+
+
+def test_the_champion_moves_under_load_and_no_request_fails(registered: str, tmp_path: Path) -> None:
+    client(registered).set_registered_model_alias(NAME, "champion", "1")
+    with serving(tmp_path, CHAMPION, "--poll", "0.2", MLFLOW_TRACKING_URI=registered) as running:
+        statuses: list[int] = []
+        versions: list[str] = []
+        stop = threading.Event()
+
+        def load(path: str) -> None:
+            while not stop.is_set():
+                status, answer = running.ask(path, {"texts": ["a brilliant and moving film"]})
+                statuses.append(status)
+                versions.append(answer["model"]["version"])
+
+        threads = [threading.Thread(target=load, args=(path,)) for path in ("/predict", "/explain", "/explain")]
+        for thread in threads:
+            thread.start()
+        for version in ("2", "3", "1"):
+            client(registered).set_registered_model_alias(NAME, "champion", version)
+            until = time.monotonic() + 60
+            while time.monotonic() < until and (not versions or versions[-1] != version):
+                time.sleep(0.05)
+            assert versions[-1] == version, running.log
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert set(statuses) == {200}
+        assert running.ask("/model")[1]["models"][0]["version"] == "1"
+        swaps = [x for x in running.ask("/metrics")[1].splitlines() if x.startswith("pct_model_swaps_total ")]
+        assert float(swaps[0].split()[-1]) == 3
