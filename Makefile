@@ -1,11 +1,11 @@
-# make run | test | test-slow | lint | format | bench | lock | clean. The environment is made from requirements.lock where it is missing.
+# make run | serve | test | test-slow | lint | format | bench | lock | clean. The environment is made from requirements.lock where it is missing.
 PYTHON ?= python3.11
 ENV := .venv
 BIN := $(ENV)/bin
 # uv does not read pip's setting of where local wheels lie
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: run test test-slow lint format bench lock clean
+.PHONY: run serve test test-slow lint format bench lock clean
 .DEFAULT_GOAL := run
 
 $(ENV)/.stamp: requirements.lock pyproject.toml
@@ -21,6 +21,13 @@ $(ENV)/.bench-stamp: $(ENV)/.stamp requirements-bench.lock
 
 run: $(ENV)/.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local -P method=pct
+
+# MODEL=...: any model that `pct serve --help` names; without it the champion of the embedded corpus, trained if missing
+MODEL ?= models:/pct-planted-textcnn@champion
+
+serve: $(ENV)/.stamp
+	@test "$(MODEL)" != models:/pct-planted-textcnn@champion -o -n "$$MLFLOW_TRACKING_URI" -o -f mlflow.db || $(MAKE) run
+	$(BIN)/pct serve $(MODEL)
 
 test: $(ENV)/.stamp
 	$(BIN)/python -m pytest -m "not slow"
@@ -48,6 +55,9 @@ lock: $(ENV)/.stamp
 	$(BIN)/uv pip compile --quiet --no-header --no-annotate requirements.in pyproject.toml --extra bench \
 		--python-version 3.11 -c requirements.lock | sed 's/^\(torch==[^+ ]*\)+cpu/\1/' > requirements-bench.lock.part
 	mv requirements-bench.lock.part requirements-bench.lock
+	$(BIN)/uv pip compile --quiet --no-header --no-annotate requirements-serve.in \
+		--python-version 3.11 -c requirements.lock > requirements-serve.lock.part
+	mv requirements-serve.lock.part requirements-serve.lock
 
 clean:
 	rm -rf $(ENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

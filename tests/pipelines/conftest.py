@@ -17,12 +17,12 @@ import torch
 from pct.runs import run
 from pct.settings import Settings
 from pipelines.exported import export_run
+from tests.project import REPOSITORY
 
 pytest.importorskip("mlflow")
 # more threads than one only wait for each other at this size
 torch.set_num_threads(1)
 
-REPOSITORY = Path(__file__).parents[2]
 TINY = Settings(limit=48, epochs=2, evaluate_limit=16)
 TINY_OPTIONS = ["--limit", "48", "--epochs", "2", "--evaluate_limit", "16", "--quiet"]
 
@@ -83,9 +83,7 @@ def in_use(folder: Path) -> Iterator[None]:
         "with alone_in(Path(sys.argv[1])):\n    print('in', flush=True); input()"
     )
     command = [sys.executable, "-c", code, str(folder.absolute())]
-    other = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
-    )
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
     try:
         assert other.stdout is not None
         assert other.stdout.readline() == "in\n"

@@ -17,7 +17,7 @@ import yaml
 from pct.settings import Settings
 from pipelines.main import _parser
 from pipelines.registry import MARGIN
-from tests.pipelines.conftest import REPOSITORY
+from tests.project import REPOSITORY, clone
 
 
 @pytest.fixture
@@ -44,18 +44,6 @@ def test_the_environment_is_the_lock() -> None:
     environment = yaml.safe_load((REPOSITORY / "python_env.yaml").read_text())
     assert environment == {"dependencies": ["-r requirements.lock"]}
     assert (REPOSITORY / "requirements.lock").is_file()
-
-
-def clone(folder: Path) -> Path:
-    """The repository as it stands, without what git ignores."""
-    files = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    )
-    for name in files.stdout.splitlines():
-        if (REPOSITORY / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPOSITORY / name, folder / name)
-    return folder
 
 
 @pytest.mark.slow

@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from pct.settings import Settings
+from tests.project import REPOSITORY
 
 pytest.importorskip("bentoml")
 pytest.importorskip("onnxruntime")
 
-REPOSITORY = Path(__file__).parents[2]
 SECONDS_TO_START = 90
 
 
@@ -64,11 +64,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, **environment: str) -> Iterator[Running]:
+def serving(
+    folder: Path, *arguments: str, python: Path = Path(sys.executable), **environment: str
+) -> Iterator[Running]:
     """`pct serve` with these arguments, ready to answer; stopped at the end, with all its processes."""
     port = free_port()
     log = folder / f"serve-{port}.log"
-    command = [sys.executable, "-m", "pct.cli", "serve", *arguments, "--port", str(port), "--threads", "1"]
+    command = [str(python), "-m", "pct.cli", "serve", *arguments, "--port", str(port), "--threads", "1"]
     settings = {
         **os.environ, "PYTHONPATH": str(REPOSITORY), "PCT_CACHE_DIR": str(folder / "cache"),
         "BENTOML_HOME": str(folder / "bentoml"), "OMP_NUM_THREADS": "1", **environment,
