@@ -57,7 +57,7 @@ def draw_figures(run: Run, anew: bool = False) -> list[Path]:
     }
     for name, draw in drawn.items():
         if anew or not (folder / name).is_file():
-            _save(draw(), folder / name)
+            save(draw(), folder / name)
     return [folder / name for name in drawn]
 
 
@@ -88,7 +88,7 @@ def ridge_figure(important: Doubles, unimportant: Doubles, title: str) -> Any:
     from matplotlib import colormaps
     from matplotlib.colors import Normalize
 
-    figure = _figure(11, 7.2)
+    figure = new_figure(11, 7.2)
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     grid = np.linspace(0, 1, 401)
     shades, norm = colormaps["viridis"], Normalize(0, STEPS)
@@ -122,17 +122,17 @@ def ridge_figure(important: Doubles, unimportant: Doubles, title: str) -> Any:
         ax.set_yticks([STEPS - t for t in rows], [str(t) for t in rows])
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="x", color="#e6e9ec", zorder=0)
-        _bare(ax, "left")
+        bare(ax, "left")
     axes[0].set_ylabel("words removed")
     counted = int((~np.isnan(important[:, 0])).sum())
-    _title(figure, "Confidence as words are removed", f"{title}; {counted} test texts; a dot marks the mean")
+    put_titles(figure, "Confidence as words are removed", f"{title}; {counted} test texts; a dot marks the mean")
     return figure
 
 
 def gap_figure(gap: Doubles, title: str) -> Any:
     """The histogram of comp - suff over the texts; below zero the least salient words matter more than the most."""
     values = gap[~np.isnan(gap)]
-    figure = _figure(8, 4.6)
+    figure = new_figure(8, 4.6)
     ax = figure.subplots()
     reach = max(float(np.abs(values).max(initial=0.0)), 0.01)
     low = min(float(values.min(initial=0.0)), -0.05 * reach)
@@ -156,9 +156,9 @@ def gap_figure(gap: Doubles, title: str) -> Any:
     ax.set_ylabel("texts")
     ax.grid(axis="y", color="#e6e9ec")
     ax.set_axisbelow(True)
-    _bare(ax)
+    bare(ax)
     below = float((values < 0).mean()) if len(values) else 0.0
-    _title(
+    put_titles(
         figure,
         f"{below:.0%} of the texts are pathological (comp < suff)",
         f"{title}; {len(values)} test texts; red: the least salient words matter more than the most salient",
@@ -180,7 +180,7 @@ def example_rows(gap: Doubles, counts: Any) -> npt.NDArray[np.int64]:
 def example_figure(seen: list[Explanation], gold: list[str], gaps: list[float], title: str) -> Any:
     """Texts with their words shaded by saliency, each over its two reduction curves."""
     names = ("healthiest", "median", "most pathological")
-    figure = _figure(11, 1.7 + 2.35 * len(seen), constrained=False)
+    figure = new_figure(11, 1.7 + 2.35 * len(seen), constrained=False)
     top = 1 - 1.2 / figure.get_figheight()
     grid = figure.add_gridspec(
         len(seen), 2, left=0.04, right=0.98, top=top, bottom=0.55 / figure.get_figheight(), width_ratios=(1.25, 1),
@@ -197,7 +197,7 @@ def example_figure(seen: list[Explanation], gold: list[str], gaps: list[float], 
         below = f"predicted {one.label_name} ({one.confidence:.2f}), {right}"
         _words(figure, ax, one, below)
         _curves(figure.add_subplot(grid[row, 1]), one, row == len(seen) - 1, row == 0)
-    _title(figure, "Example texts, shaded by saliency, and what removing their words does", title)
+    put_titles(figure, "Example texts, shaded by saliency, and what removing their words does", title)
     return figure
 
 
@@ -241,14 +241,15 @@ def _curves(ax: Any, one: Explanation, last: bool, first: bool) -> None:
     ax.set_ylabel("confidence")
     ax.grid(color="#e6e9ec")
     ax.set_axisbelow(True)
-    _bare(ax)
+    bare(ax)
     if last:
         ax.set_xlabel("words removed (cross: the prediction changes)")
     if first:
         ax.legend(loc="lower left", frameon=False, fontsize=9.5, ncols=2, bbox_to_anchor=(-0.01, 1.0))
 
 
-def _figure(width: float, height: float, constrained: bool = True) -> Any:
+def new_figure(width: float, height: float, constrained: bool = True) -> Any:
+    """An empty figure, in inches, with room for `put_titles` at its top. constrained: axes lay themselves out."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -259,13 +260,15 @@ def _figure(width: float, height: float, constrained: bool = True) -> Any:
     return figure
 
 
-def _title(figure: Any, head: str, under: str) -> None:
+def put_titles(figure: Any, head: str, under: str) -> None:
+    """The figure's title, and a line below it."""
     inch = 1 / figure.get_figheight()
     figure.text(0.04, 1 - 0.3 * inch, head, fontsize=14, fontweight="bold", color=INK, va="center", parse_math=False)
     figure.text(0.04, 1 - 0.58 * inch, under, fontsize=10, color="#5b6570", va="center", parse_math=False)
 
 
-def _bare(ax: Any, *also: str) -> None:
+def bare(ax: Any, *also: str) -> None:
+    """Takes the top and right spine away, and those named; the rest is faint."""
     for side in ("top", "right", *also):
         ax.spines[side].set_visible(False)
     for spine in ax.spines.values():
@@ -282,7 +285,8 @@ def _rgb(colour: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _save(figure: Any, path: Path) -> None:
+def save(figure: Any, path: Path) -> None:
+    """Writes a PNG, whole or not at all."""
     unfinished = path.with_name(f".{path.name}.part")
     figure.savefig(unfinished, format="png", facecolor="white")
     os.replace(unfinished, path)

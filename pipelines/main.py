@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns the exit code: 0, 1 for an error, 3 when the results wait on disk, 130 when stopped."""
     options = _parser().parse_args(argv)
     try:
-        with _stopped_by_terminate():
+        with stopped_by_terminate():
             return _run(options)
     except (TrackingError, ValueError, OSError, ImportError, FloatingPointError) as problem:
         print(f"error: {problem}", file=sys.stderr)
@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def _stopped_by_terminate() -> Iterator[None]:
+def stopped_by_terminate() -> Iterator[None]:
     """A terminate signal ends the job as an interrupt does, so that MLflow hears of it."""
     if threading.current_thread() is not threading.main_thread():
         yield

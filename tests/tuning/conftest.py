@@ -1,0 +1,51 @@
+"""Ledgers made by hand, and a tracking of its own for each test."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ray")
+pytest.importorskip("optuna")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pct.settings import Settings
+from tests.pipelines.conftest import client, empty_store, uri  # noqa: F401  the same tracking
+from tuning.ledger import FINISHED, Ledger
+from tuning.plan import Plan
+
+TINY = ["--limit", "64", "--epochs", "2", "--evaluate_limit", "16", "--quiet", "--device", "cpu"]
+
+
+def tiny_plan(**changes: Any) -> Plan:
+    """A plan of two ranges over tiny trainings."""
+    base = Settings(limit=64, epochs=2, evaluate_limit=16, threads=1, measure_important=0.1, measure_unimportant=0.1)
+    ranges = {"alpha": "loguniform(0.02, 1.0)", "batch_size": "choice(16, 32, 64)"}
+    return Plan(**{"base": base, "ranges": ranges, "trials": 4, **changes})
+
+
+def record(epoch: int, accuracy: float = 0.7, gap: float = 0.1) -> dict[str, Any]:
+    """An epoch's record as the trainer gives it, in brief."""
+    return {
+        "epoch": epoch,
+        "train_loss": 0.5,
+        "validation_acc": accuracy,
+        "validation_comp": gap,
+        "validation_suff": 0.0,
+    }
+
+
+def ended(ledger: Ledger, number: int, accuracy: float, gap: float, config: dict[str, Any] | None = None) -> None:
+    """Puts a finished trial into a ledger."""
+    ledger.start(number, config or {"alpha": 0.1, "batch_size": 32})
+    ledger.epoch(number, record(1, accuracy, gap))
+    ledger.end(number, FINISHED, {"acc": accuracy, "f_x": 0.8, "comp": gap, "suff": 0.0, "comp_minus_suff": gap})
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """An empty ledger."""
+    return Ledger(tmp_path / "sweep")

@@ -1,0 +1,56 @@
+"""The paper's ablations by one command each: pct ablation alpha --corpus mr (python -m tuning.ablate)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pct.options import add_settings, read_settings
+from pipelines.main import ERROR
+from tuning import sweep
+from tuning.paper_tables import TABLES
+from tuning.plan import PLAN, Means, Plan
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs an ablation; returns the exit code, as `tuning.sweep.main`."""
+    made = argparse.ArgumentParser(
+        prog="pct ablation",
+        description="Runs one of the paper's ablations (Tables 3, 4 and 5) as a sweep over fixed points, some seeds a "
+        "cell, measured on the test split, and prints it beside the paper's numbers.",
+        epilog="example: pct ablation alpha --corpus mr --model textcnn --epochs 4 --seeds 0 1 2",
+    )
+    made.add_argument("table", choices=TABLES, help="; ".join(f"{name}: {t.title}" for name, t in TABLES.items()))
+    made.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of each cell (default: 0 1 2)")
+    made.add_argument("--cells", nargs="+", default=[], metavar="LABEL", help="only these rows (default: all)")
+    sweep.add_means(made)
+    add_settings(made, leave_out=("seed", *sweep.SWEPT_ELSEWHERE))
+    options = made.parse_args(argv)
+    try:
+        plan, folder = read(options)
+        means = sweep.read_means(options, Means())
+    except (ValueError, OSError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return ERROR
+    return sweep.run(plan, means, folder, options)
+
+
+def read(options: argparse.Namespace) -> tuple[Plan, Path]:
+    """The plan and its folder. The same command finds its own again, so --resume only names another one."""
+    if options.resume and options.resume != sweep.LATEST:
+        plan, _ = Plan.load(Path(options.resume))
+        return plan, Path(options.resume)
+    from tuning.ablations import make_plan
+
+    base = sweep.comparable(read_settings(options), options.cpus_per_trial or 1)
+    plan = make_plan(options.table, base, options.seeds, options.cells)
+    folder = Path(options.folder) if options.folder else plan.default_folder(options.runs)
+    if (folder / PLAN).is_file() and Plan.load(folder)[0] != plan:
+        raise ValueError(f"{folder} holds another ablation; give another --folder")
+    return plan, folder
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Ray: started on this machine where none is named, else joined. Loopback only, no dashboard, no usage reports."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS", "0")
+
+from tuning.plan import Means
+
+STORE = 256 * 2**20  # bytes of object store beside what the corpus takes
+
+
+class ClusterError(Exception):
+    """Ray cannot be had; the message says why and what to do."""
+
+
+@contextmanager
+def connected(means: Means, corpus_bytes: int = 0) -> Iterator[None]:
+    """Ray, for as long as the block runs. Raises ClusterError."""
+    import ray
+
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    try:
+        if means.address == "local":
+            cores = max(os.cpu_count() or 1, math.ceil(means.workers * means.cpus))
+            ray.init(
+                address="local", num_cpus=cores, include_dashboard=False, object_store_memory=STORE + 2 * corpus_bytes,
+                _node_ip_address="127.0.0.1", **quiet,
+            )  # fmt: skip
+        else:
+            ray.init(address=means.address, runtime_env=_code(), **quiet)
+    except (ConnectionError, RuntimeError, TimeoutError, ValueError, OSError) as problem:
+        raise ClusterError(
+            f"no Ray at {means.address}: {str(problem).splitlines()[0][:300]}; start one with ray start --head (or "
+            "ray up cluster/ray.yaml), or unset RAY_ADDRESS to run on this machine alone"
+        ) from problem
+    try:
+        _check_size(means)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _code() -> dict[str, Any]:
+    """This code goes to the nodes with the job: whatever version is installed there, driver and workers agree."""
+    import pct
+    import pipelines
+    import tuning
+
+    return {"py_modules": [pct, pipelines, tuning]}
+
+
+def slots(means: Means) -> int:
+    """How many trials the cluster holds at a time, by what it has now; at least one."""
+    import ray
+
+    there = ray.cluster_resources()
+    fits = [there.get("CPU", 0.0) / means.cpus]
+    if means.gpus:
+        fits.append(there.get("GPU", 0.0) / means.gpus)
+    return max(1, int(min(fits) + 1e-9))
+
+
+def _check_size(means: Means) -> None:
+    import ray
+
+    nodes = [n["Resources"] for n in ray.nodes() if n["Alive"]]
+    fits = [n for n in nodes if n.get("CPU", 0) >= means.cpus and n.get("GPU", 0) >= means.gpus]
+    if not fits and means.address == "local":
+        best = max(nodes, key=lambda n: (n.get("GPU", 0), n.get("CPU", 0)))
+        raise ClusterError(
+            f"a trial takes {means.cpus:g} CPUs and {means.gpus:g} GPUs, this machine has {best.get('CPU', 0):g} and "
+            f"{best.get('GPU', 0):g}; ask for less with --cpus-per-trial and --gpus-per-trial"
+        )

@@ -1,0 +1,135 @@
+"""The end of a sweep: its choice restored and evaluated once on test, the front, the figures, the registered model."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pct import runs
+from pct.prepared import Prepared
+from pct.settings import Settings
+from pipelines import tracking
+from pipelines.place import Place
+from pipelines.registry import MARGIN
+from pipelines.server import as_error, patience
+from tuning import figures
+from tuning.front import finished, pareto_front
+from tuning.ledger import Ledger, Trial
+from tuning.mirror import Mirror
+from tuning.objective import ACCURACY, GAP, of_trial
+from tuning.plan import Means, Plan
+from tuning.trial import KEPT
+
+CHOSEN, RESULTS, TABLE = "chosen", "results.json", "front.csv"
+
+
+def restore(trial: Trial, plan: Plan, means: Means, storage: str, folder: Path, data: Any) -> runs.Run:
+    """The chosen trial as a finished run in folder/chosen: from its checkpoint, where that is still there, else trained
+    anew; measured on validation, and once on test. It runs on a worker, with a trial's share of CPUs and GPUs.
+
+    data: the prepared corpus, in Ray's object store.
+    """
+    import ray
+
+    target = folder / CHOSEN / trial.name
+    if not runs.is_finished(target):
+        task = ray.remote(num_cpus=means.cpus, num_gpus=means.gpus, max_retries=means.retries)(_finish)
+        left = f"{storage}/{trial.checkpoint}" if trial.checkpoint else ""
+        files: dict[str, bytes] = ray.get(task.remote(plan.settings(trial.config).to_dict(), left, data))
+        made = Path(tempfile.mkdtemp(prefix=".chosen-", dir=folder))
+        for name, content in files.items():
+            (made / name).parent.mkdir(parents=True, exist_ok=True)
+            (made / name).write_bytes(content)
+        made.chmod(0o755)
+        target.parent.mkdir(exist_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(made, target)
+    return runs.load_run(target)
+
+
+def _finish(settings: dict[str, Any], left: str, data: Prepared) -> dict[str, bytes]:
+    """On the worker: the files of the finished run."""
+    from ray.tune import Checkpoint
+
+    with tempfile.TemporaryDirectory(prefix="pct-chosen-") as scratch:
+        folder = Path(scratch) / "run"
+        folder.mkdir()
+        if left:
+            with Checkpoint(left).as_directory() as held:
+                for name in KEPT:
+                    shutil.copy(Path(held) / name, folder / name)
+        runs.run(Settings.from_dict(settings), folder, progress=False, corpus=data)
+        found = [p for p in folder.rglob("*") if p.is_file() and p.name != runs.LOCK]
+        return {str(p.relative_to(folder)): p.read_bytes() for p in found}
+
+
+def summary(plan: Plan, ledger: Ledger, chosen: Trial, why: str) -> dict[str, Any]:
+    """The sweep's result as plain JSON types: the front, the choice and why, the baseline, and what failed."""
+    front = pareto_front(finished(ledger))
+    states = [t.state for t in ledger.searched()]
+    base = ledger.baseline
+    return {
+        "trials": {state: states.count(state) for state in sorted(set(states))},
+        "restarts": sum(t.retries for t in ledger),
+        "chosen": {**row(chosen), "why": why},
+        "baseline": row(base) if base else None,
+        "front": [row(t) for t in front],
+        "failed": {t.name: t.error for t in ledger if t.state == "failed"},
+    }
+
+
+def row(trial: Trial) -> dict[str, Any]:
+    """A trial as a line of a table: its own settings, its accuracy and gap on validation."""
+    accuracy, gap = of_trial(trial)
+    return {"trial": trial.name, "state": trial.state, **trial.config, ACCURACY: accuracy, GAP: gap}
+
+
+def write_results(folder: Path, result: dict[str, Any], plan: Plan, ledger: Ledger) -> list[Path]:
+    """results.json, a table of all trials with a mark for the front, and the figures. Returns their paths."""
+    paths = [folder / RESULTS, folder / TABLE]
+    paths[0].write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    on_front = {r["trial"] for r in result["front"]}
+    rows = [{**row(t), "on_front": t.name in on_front} for t in ledger]
+    names = list(dict.fromkeys(name for r in rows for name in r))
+    with paths[1].open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    return paths + figures.draw_sweep(folder, plan, ledger, result["chosen"]["trial"])
+
+
+def upload(
+    place: Place, mirror: Mirror, folder: Path, run: runs.Run, chosen: Trial, result: dict[str, Any],
+    paths: list[Path], margin: float = MARGIN, say: Callable[[str], None] = print,
+) -> tracking.Tracked:  # fmt: skip
+    """The choice into its trial's MLflow run and into the registry; table and figures into the sweep's run.
+
+    Twice is as good as once. Raises `TrackingError` when the server cannot be used.
+    """
+    tracked = tracking.track(run.folder, margin, place=mirror.run_of(chosen.number))
+    values = {f"best_validation_{k}": result["chosen"][k] for k in (ACCURACY, GAP)}
+    values |= {f"best_{k}": v for k, v in tracking.report_values("test", run.test).items()}
+    values |= {f"trials_{k}": float(v) for k, v in result["trials"].items()}
+    tags = {"pct.best": chosen.name, "pct.best_run": mirror.runs[chosen.number], "pct.why": result["chosen"]["why"]}
+    log_end(place, values, tags, folder, paths)
+    return tracked
+
+
+def log_end(place: Place, values: dict[str, float], tags: dict[str, str], folder: Path, paths: list[Path]) -> None:
+    """The last of a sweep's or an ablation's own run: metrics, tags, files, and that it is finished."""
+    try:
+        with patience(tracking.UPLOAD_SECONDS, tracking.UPLOAD_RETRIES):
+            tracking.log_missing(place, tracking.as_metrics(values, 0))
+            for path in paths:
+                place.client.log_artifact(place.run_id, str(path), "" if path.parent == folder else path.parent.name)
+            for key, value in tags.items():
+                place.client.set_tag(place.run_id, key, value)
+            place.client.set_terminated(place.run_id, "FINISHED")
+    except Exception as problem:  # a server or its driver raises many types
+        raise as_error(place.uri, problem) from problem

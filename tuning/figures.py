@@ -1,0 +1,186 @@
+"""The figures of a sweep: the Pareto front, parallel coordinates, and what each setting matters."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines.figures import FAINT, FIGURES, IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles, save
+from tuning.front import finished, pareto_front
+from tuning.ledger import FINISHED, Ledger, Trial
+from tuning.objective import accuracy_floor, of_trial
+from tuning.plan import Plan
+from tuning.progress import SHORT
+from tuning.proposals import make_study
+from tuning.space import Range
+
+FEW = 4  # trials without which importances are noise
+
+
+def draw_sweep(folder: Path, plan: Plan, ledger: Ledger, chosen: str) -> list[Path]:
+    """Draws the sweep's figures into folder/figures; those for which there are too few trials are left out."""
+    target = folder / FIGURES
+    target.mkdir(exist_ok=True)
+    trials = finished(ledger)
+    drawn = {"pareto.png": pareto_figure(plan, trials, ledger.baseline, chosen)}
+    if len(trials) > 1:
+        drawn["parallel.png"] = parallel_figure(plan, trials, chosen)
+    found = importances(plan, ledger) if len(trials) >= FEW else {}
+    if found:
+        drawn["importance.png"] = importance_figure(plan, found, len(trials))
+    for name, figure in drawn.items():
+        save(figure, target / name)
+    return [target / name for name in drawn]
+
+
+def pareto_figure(plan: Plan, trials: Sequence[Trial], baseline: Trial | None, chosen: str) -> Any:
+    """Every trial by its accuracy and gap on validation; the front a line, the choice and the baseline marked."""
+    figure = new_figure(8, 5.6)
+    ax = figure.subplots()
+    front = pareto_front(trials)
+    names = {t.name for t in front}
+    rest = np.array([of_trial(t) for t in trials if t.name not in names]).reshape(-1, 2)
+    line = np.array([of_trial(t) for t in front])
+    ax.scatter(rest[:, 0], rest[:, 1], s=34, color=FAINT, alpha=0.8, label="trials", zorder=2)
+    ax.plot(
+        line[:, 0],
+        line[:, 1],
+        color=UNIMPORTANT,
+        linewidth=1.4,
+        marker="o",
+        markersize=6,
+        label="Pareto front",
+        zorder=3,
+    )
+    for trial in front:
+        ax.annotate(
+            str(trial.number),
+            of_trial(trial),
+            textcoords="offset points",
+            xytext=(6, 4),
+            fontsize=8.5,
+            color=UNIMPORTANT,
+        )
+    best = next((t for t in trials if t.name == chosen), None)
+    if best is not None:
+        ax.scatter(
+            *of_trial(best), s=190, marker="*", color=IMPORTANT, edgecolor="white", label=f"chosen: {chosen}", zorder=5
+        )
+    if baseline is not None and baseline.state == FINISHED:
+        ax.scatter(*of_trial(baseline), s=60, marker="D", color=INK, label="normal baseline", zorder=4)
+    ax.set_xlabel("accuracy")
+    ax.set_ylabel("comp − suff")
+    ax.grid(color="#e6e9ec")
+    ax.set_axisbelow(True)
+    ax.legend(frameon=False, fontsize=9.5)
+    bare(ax)
+    put_titles(
+        figure,
+        "Accuracy and the gap of the explanations",
+        f"{_title(plan)}; {len(trials)} trials, validation split; larger is better in both",
+    )
+    return figure
+
+
+def parallel_figure(plan: Plan, trials: Sequence[Trial], chosen: str) -> Any:
+    """Each trial a line through its settings to its accuracy and gap; shaded by the gap, the choice on top."""
+    from matplotlib import colormaps
+    from matplotlib.colors import Normalize
+
+    ranges = plan.read_ranges()
+    columns = [(SHORT.get(n, n), *_scale(r, [t.config[n] for t in trials])) for n, r in ranges.items()]
+    for place, name in enumerate(("accuracy", "comp − suff")):
+        values = np.array([of_trial(t)[place] for t in trials])
+        low, high = float(values.min()), float(values.max())
+        columns.append((name, (values - low) / max(high - low, 1e-12), [f"{low:.3f}", f"{high:.3f}"]))
+    figure = new_figure(1.5 * len(columns) + 2, 5)
+    ax = figure.subplots()
+    gaps = np.array([of_trial(t)[1] for t in trials])
+    shades, norm = colormaps["viridis"], Normalize(float(gaps.min()), float(max(gaps.max(), gaps.min() + 1e-12)))
+    for row in np.argsort(gaps):
+        heights = [heights[row] for _, heights, _ in columns]
+        best = trials[row].name == chosen
+        ax.plot(
+            range(len(columns)),
+            heights,
+            color=IMPORTANT if best else shades(norm(gaps[row])),
+            linewidth=2.6 if best else 1.2,
+            alpha=1 if best else 0.7,
+            zorder=5 if best else 2,
+        )
+    for place, (_, _, ends) in enumerate(columns):
+        ax.axvline(place, color=FAINT, linewidth=0.8, zorder=1)
+        for height, text in zip(np.linspace(0, 1, len(ends)), ends, strict=True):
+            ax.annotate(text, (place, height), textcoords="offset points", xytext=(4, 3), fontsize=8, color=INK)
+    ax.set_xticks(range(len(columns)), [name for name, _, _ in columns])
+    ax.set_xlim(-0.15, len(columns) - 0.55)
+    ax.set_yticks([])
+    bare(ax, "left", "bottom")
+    put_titles(
+        figure,
+        "Settings and what came of them",
+        f"{_title(plan)}; a line a trial, lighter: a larger gap; red: the choice",
+    )
+    return figure
+
+
+def importances(plan: Plan, ledger: Ledger) -> dict[str, dict[str, float]]:
+    """For accuracy, gap (or the score): the share of its variance that each setting explains (fANOVA, Hutter et al.
+    2014). Empty where it cannot be told: all trials alike."""
+    import optuna
+
+    ranges = plan.read_ranges()
+    study = make_study(plan, ranges, ledger.searched(), accuracy_floor(ledger, plan.margin))
+    targets = {"score": 0} if plan.mode == "single" else {"accuracy": 0, "comp − suff": 1}
+    out = {}
+    for name, place in targets.items():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                evaluator = optuna.importance.FanovaImportanceEvaluator(seed=plan.seed)
+                out[name] = optuna.importance.get_param_importances(
+                    study, evaluator=evaluator, target=lambda t, p=place: t.values[p]
+                )
+        except (RuntimeError, ValueError):
+            continue
+    return out
+
+
+def importance_figure(plan: Plan, found: dict[str, dict[str, float]], trials: int) -> Any:
+    """Bars: a group a setting, a bar an objective."""
+    figure = new_figure(8, 0.55 * len(plan.ranges) + 2.2)
+    ax = figure.subplots()
+    first = next(iter(found.values()))
+    names = sorted(plan.ranges, key=lambda n: first.get(n, 0.0))
+    width = 0.8 / len(found)
+    for place, (objective, shares) in enumerate(found.items()):
+        at = np.arange(len(names)) + 0.4 - (place + 0.5) * width
+        ax.barh(at, [shares.get(n, 0.0) for n in names], width, color=(UNIMPORTANT, IMPORTANT)[place], label=objective)
+    ax.set_yticks(range(len(names)), [SHORT.get(n, n) for n in names])
+    ax.set_xlabel("share of the variance explained")
+    ax.grid(axis="x", color="#e6e9ec")
+    ax.set_axisbelow(True)
+    ax.legend(frameon=False, fontsize=9.5, loc="lower right")
+    bare(ax)
+    put_titles(figure, "What each setting matters", f"{_title(plan)}; fANOVA over {trials} trials")
+    return figure
+
+
+def _scale(found: Range, values: list[Any]) -> tuple[Any, list[str]]:
+    """Heights in [0, 1], and the labels of the axis from its foot to its top, evenly spaced."""
+    if found.kind == "choice":
+        last = max(len(found.values) - 1, 1)
+        return np.array([found.values.index(v) / last for v in values]), [str(v) for v in found.values]
+    low, high = (float(v) for v in found.values)
+    numbers = np.array(values, dtype=float)
+    if found.kind == "loguniform":
+        return np.log(numbers / low) / np.log(high / low), [f"{low:.3g}", f"{np.sqrt(low * high):.3g}", f"{high:.3g}"]
+    return (numbers - low) / (high - low), [f"{low:.3g}", f"{(low + high) / 2:.3g}", f"{high:.3g}"]
+
+
+def _title(plan: Plan) -> str:
+    return f"{plan.base.method}, {plan.base.model_name} on {plan.base.corpus}"

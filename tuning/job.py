@@ -1,0 +1,161 @@
+"""A sweep or an ablation from start to end: MLflow's run, the corpus, Ray, the trials, the conclusion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pct import runs
+from pct.corpora import load_splits
+from pct.prepared import Prepared, prepare
+from pipelines import place as places
+from pipelines.place import Place
+from pipelines.server import TrackingError, as_error, patience
+from pipelines.tracking import Tracked, log_params
+from tuning import ablations, conclude
+from tuning.cluster import connected
+from tuning.front import choice
+from tuning.ledger import RUNNING, Ledger
+from tuning.mirror import Mirror
+from tuning.objective import ACCURACY, GAP
+from tuning.plan import Means, Plan
+from tuning.progress import Progress, table
+from tuning.search import search, storage_of
+from tuning.trial import run_trial
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a sweep came to. text: to be printed. not_uploaded: why MLflow has not all of it, if so."""
+
+    place: Place
+    text: str
+    tracked: Tracked | None = None
+    not_uploaded: str = ""
+
+
+def run(plan: Plan, means: Means, folder: Path, experiment: str, champion_margin: float, quiet: bool) -> Outcome:
+    """Runs what is left of a plan in its folder, and concludes.
+
+    Raises `TrackingError` when MLflow does not answer at the start, `ClusterError`, `SweepStopped`, and ValueError when
+    another process works in the folder, or as `load_splits`.
+    """
+    places.check(folder)
+    with runs.alone_in(folder):
+        plan.save(folder, means)
+        ledger = Ledger(folder)
+        known = ledger.sessions > 0
+        place = places.take_up(folder, experiment)
+        _log_plan(place, plan, means)
+        corpus = load_splits(plan.base)
+        data = prepare(plan.base, corpus)
+        progress = Progress(plan, ledger, live=False if quiet else None)
+        mirror = Mirror(place, plan, ledger, progress.say)
+        try:
+            _start(mirror, place, known)
+            return _run(plan, means, folder, ledger, data, mirror, progress, champion_margin)
+        except BaseException as problem:
+            mirror.stop()
+            places.end(place, "KILLED" if isinstance(problem, KeyboardInterrupt) else "FAILED")
+            raise
+
+
+def _run(
+    plan: Plan, means: Means, folder: Path, ledger: Ledger, data: Prepared, mirror: Mirror, progress: Progress,
+    champion_margin: float,
+) -> Outcome:  # fmt: skip
+    import ray
+    from ray import tune
+
+    size = sum(t.ids.nbytes + t.words.nbytes for t in (data.train, data.validation))
+    size += sum(len(text) for split in data.corpus.splits.values() for text in split.texts)
+    with connected(means, size):
+        shared = ray.put(data)  # once, whatever the number of trials
+        if not _is_done(plan, ledger):
+            if ledger.trials:
+                ended = sum(t.state != RUNNING for t in ledger.searched())
+                progress.say(f"{folder} holds {ended} of {plan.trials} trials: it goes on from there")
+            trainable = tune.with_parameters(
+                _with_data, shared=[shared], split=plan.split, all_metrics=plan.kind == "ablation"
+            )
+            search(plan, means, folder, ledger, trainable, [mirror.news, progress])
+            progress.finish()
+        if plan.kind == "ablation":
+            return _conclude_ablation(plan, folder, ledger, mirror)
+        chosen, why = choice(plan, ledger)
+        run = conclude.restore(chosen, plan, means, storage_of(means, folder), folder, shared)
+    result = conclude.summary(plan, ledger, chosen, why)
+    result["test"] = {**run.test.metrics, **run.test.gaps}
+    paths = conclude.write_results(folder, result, plan, ledger)
+    text = "\n".join([*([] if progress.live else table(plan, ledger, 24)), "", _found(result)])
+    sent = mirror.stop()
+    try:
+        if not sent:
+            raise TrackingError("the tracking server does not answer")
+        tracked = conclude.upload(mirror.place, mirror, folder, run, chosen, result, paths, champion_margin)
+    except TrackingError as problem:
+        return Outcome(mirror.place, text, not_uploaded=str(problem))
+    return Outcome(mirror.place, text, tracked)
+
+
+def _with_data(config: dict[str, Any], shared: list[Any], split: str, all_metrics: bool) -> None:
+    """The trial with the corpus from the object store: a reference in a list is not fetched before it is needed."""
+    import ray
+
+    run_trial(config, ray.get(shared[0]), split, all_metrics)
+
+
+def _conclude_ablation(plan: Plan, folder: Path, ledger: Ledger, mirror: Mirror) -> Outcome:
+    result = ablations.result(plan, ledger)
+    paths = ablations.write(folder, result)
+    sent = mirror.stop()
+    try:
+        if not sent:
+            raise TrackingError("the tracking server does not answer")
+        conclude.log_end(mirror.place, {}, {"pct.ablation": plan.name}, folder, paths)
+    except TrackingError as problem:
+        return Outcome(mirror.place, result["text"], not_uploaded=str(problem))
+    return Outcome(mirror.place, result["text"])
+
+
+def _is_done(plan: Plan, ledger: Ledger) -> bool:
+    wanted = plan.trials + (plan.baseline and plan.kind == "sweep")
+    return len(ledger.trials) >= wanted and all(t.state != RUNNING for t in ledger)
+
+
+def _found(result: dict[str, Any]) -> str:
+    chosen, base, test = result["chosen"], result["baseline"], result["test"]
+    own = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in chosen.items()
+                    if k not in ("trial", "state", "why", ACCURACY, GAP))  # fmt: skip
+    lines = [
+        f"chosen      {chosen['trial']}: {own}",
+        f"why         {chosen['why']}",
+        f"validation  acc {chosen[ACCURACY]:.4f}, comp - suff {chosen[GAP]:.4f}",
+        f"test        acc {test['acc']:.4f}, comp - suff {test['comp-suff']:.4f}",
+    ]
+    if base and base["state"] == "finished":
+        lines.append(f"baseline    acc {base[ACCURACY]:.4f}, comp - suff {base[GAP]:.4f} (normal, validation)")
+    return "\n".join(lines)
+
+
+def _log_plan(place: Place, plan: Plan, means: Means) -> None:
+    """The plan as params of the sweep's own run."""
+    about = {
+        "trials": plan.trials, "mode": plan.mode, "margin": plan.margin, "sweep_seed": plan.seed, "kind": plan.kind,
+        "stop_early": plan.stop_early, "cpus_per_trial": means.cpus, "gpus_per_trial": means.gpus,
+    }  # fmt: skip
+    values = about | {f"space.{n}": text for n, text in plan.ranges.items()}
+    try:
+        with patience():
+            log_params(place, values | {n: v for n, v in plan.base.to_dict().items() if n not in plan.ranges})
+            place.client.set_tag(place.run_id, "pct.kind", plan.kind)
+    except Exception as problem:  # a server or its driver raises many types
+        raise as_error(place.uri, problem) from problem
+
+
+def _start(mirror: Mirror, place: Place, known: bool) -> None:
+    try:
+        mirror.start(known)
+    except Exception as problem:  # as above
+        raise as_error(place.uri, problem) from problem

@@ -1,0 +1,152 @@
+"""The sweep's own record: a JSON line for each thing that happened. It is the truth; MLflow and the table follow it.
+
+A line is written before anything acts on it, so a sweep whose driver was killed is read back as it stood.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pct.trainer import Record
+
+LEDGER = "trials.jsonl"
+BASELINE = 0  # the number of the normal baseline; trials count from 1
+RUNNING, FINISHED, STOPPED, FAILED = "running", "finished", "stopped", "failed"
+
+
+@dataclass
+class Trial:
+    """One trial as the ledger tells it. values: what it was measured at, at its end. checkpoint: its last one, relative
+    to the storage."""
+
+    number: int
+    config: dict[str, Any]
+    started: float
+    state: str = RUNNING
+    records: list[Record] = field(default_factory=list)
+    values: dict[str, float] = field(default_factory=dict)
+    checkpoint: str = ""
+    error: str = ""
+    retries: int = 0
+    ended: float = 0.0
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch that it reported."""
+        return int(self.records[-1]["epoch"]) if self.records else 0
+
+    @property
+    def name(self) -> str:
+        """trial-007; the normal baseline is called baseline."""
+        return "baseline" if self.number == BASELINE else f"trial-{self.number:03d}"
+
+
+class Ledger:
+    """All trials of a sweep. Raises OSError, with the remedy, when a line cannot be written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / LEDGER
+        self.trials: dict[int, Trial] = {}
+        self.sessions = 0
+        self._lock = threading.RLock()
+        folder.mkdir(parents=True, exist_ok=True)
+        for event in self._read():
+            self._apply(event)
+
+    def __iter__(self) -> Iterator[Trial]:
+        with self._lock:
+            return iter([self.trials[n] for n in sorted(self.trials)])
+
+    def searched(self) -> list[Trial]:
+        """The trials without the baseline."""
+        return [t for t in self if t.number != BASELINE]
+
+    @property
+    def baseline(self) -> Trial | None:
+        """The normal baseline, once it has begun."""
+        return self.trials.get(BASELINE)
+
+    def open_session(self) -> int:
+        """A driver begins; returns which one it is, from 1: its checkpoints lie apart from its predecessors'."""
+        self._add({"event": "session"})
+        return self.sessions
+
+    def start(self, number: int, config: dict[str, Any]) -> Trial:
+        """A trial is handed out."""
+        self._add({"event": "start", "number": number, "config": config})
+        return self.trials[number]
+
+    def epoch(self, number: int, record: Record) -> None:
+        """A trial finished an epoch; one that is known already (a restart repeated it) is not counted twice."""
+        if int(record["epoch"]) > self.trials[number].epoch:
+            self._add({"event": "epoch", "number": number, "record": record})
+
+    def checkpoint(self, number: int, path: str) -> None:
+        """A trial's checkpoint lies in the storage whole; an empty path: it was removed."""
+        self._add({"event": "checkpoint", "number": number, "path": path})
+
+    def retry(self, number: int, why: str) -> None:
+        """A trial's worker died; it starts again."""
+        self._add({"event": "retry", "number": number, "error": why})
+
+    def end(self, number: int, state: str, values: dict[str, float] | None = None, error: str = "") -> None:
+        """A trial ended; an end that is known already stays."""
+        if self.trials[number].state == RUNNING:
+            self._add({"event": "end", "number": number, "state": state, "values": values or {}, "error": error})
+
+    def _add(self, event: dict[str, Any]) -> None:
+        event = {"time": round(time.time(), 3), **event}
+        with self._lock:
+            try:
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(event) + "\n")
+            except OSError as problem:
+                raise OSError(
+                    f"the sweep's record {self.path} could not be written ({problem}); free disk and go on with "
+                    f"pct sweep --resume {self.path.parent}"
+                ) from problem
+            self._apply(event)
+
+    def _apply(self, event: dict[str, Any]) -> None:
+        kind, number = event["event"], event.get("number")
+        if kind == "session":
+            self.sessions += 1
+            return
+        if kind == "start":
+            self.trials[event["number"]] = Trial(event["number"], event["config"], event["time"])
+            return
+        trial = self.trials[int(str(number))]
+        if kind == "epoch":
+            trial.records.append({**event["record"], "time": event["time"]})
+        elif kind == "checkpoint":
+            trial.checkpoint = event["path"]
+        elif kind == "retry":
+            trial.retries, trial.error = trial.retries + 1, event["error"]
+        elif kind == "end":
+            trial.state, trial.values = event["state"], event["values"]
+            trial.error, trial.ended = event["error"], event["time"]
+
+    def _read(self) -> list[dict[str, Any]]:
+        """The events; a last line that a kill cut short is cut off. Raises ValueError for any other damaged line."""
+        if not self.path.is_file():
+            return []
+        raw = self.path.read_bytes()
+        whole = raw[: raw.rfind(b"\n") + 1]
+        if len(whole) < len(raw):
+            with self.path.open("r+b") as file:
+                file.truncate(len(whole))
+        events = []
+        for number, line in enumerate(whole.decode("utf-8").splitlines(), 1):
+            try:
+                events.append(json.loads(line))
+            except ValueError as problem:
+                raise ValueError(
+                    f"{self.path}, line {number}, is damaged ({problem}); restore the file or start another sweep"
+                ) from problem
+        return events

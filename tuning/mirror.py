@@ -1,0 +1,181 @@
+"""The sweep in MLflow: a thread that brings the tracking server to where the ledger is, and never holds up a trial.
+
+Every trial is a run nested in the sweep's. An epoch costs one call at most: what has gathered of a trial since the last
+call goes in one. A server that is gone is asked again later; nothing is sent twice, for what was sent is read back from
+the server when a sweep goes on, and every value has the time that the ledger has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from pct.runs import code_version
+from pct.trainer import Record
+from pipelines.place import Place
+from pipelines.server import patience
+from pipelines.tracking import METRICS_A_CALL
+from tuning.ledger import FAILED, RUNNING, Ledger, Trial
+from tuning.objective import GAP, of_epoch
+from tuning.plan import Plan
+
+NUMBER, STATE, EPOCH = "pct.trial", "pct.state", "epoch"
+SECONDS_BETWEEN, SECONDS_WITHOUT_SERVER = 1.0, 5.0
+STATUS = {FAILED: "FAILED"}  # the others end as FINISHED; the tag tells who was stopped early
+
+
+class Mirror:
+    """Follows a ledger into MLflow. `calls` counts the requests, by kind."""
+
+    def __init__(self, place: Place, plan: Plan, ledger: Ledger, say: Callable[[str], None] = print) -> None:
+        self.place, self.plan, self.ledger, self.say = place, plan, ledger, say
+        self.runs: dict[int, str] = {}
+        self.sent: dict[int, int] = {}  # number -> the last epoch that the server has
+        self.closed: set[int] = set()
+        self.calls = {"create": 0, "log": 0, "close": 0}
+        self.down = False
+        self._commit: str | None = None
+        self._stop, self._news = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="mlflow", daemon=True)
+
+    def start(self, known: bool) -> None:
+        """Begins to follow. known: the sweep went on, so its trials may be there already. Raises what MLflow raises."""
+        self._commit = code_version()["commit"]
+        if known:
+            with patience():
+                self._read_back()
+        self._thread.start()
+
+    def news(self, number: int) -> None:
+        """A listener of the search: there is something to send."""
+        self._news.set()
+
+    def stop(self) -> bool:
+        """Sends what is left and ends. Returns whether the server has everything."""
+        self._stop.set()
+        self._news.set()
+        self._thread.join()
+        return self._try_sync()
+
+    def run_of(self, number: int) -> Place:
+        """The MLflow run of a trial."""
+        return Place(self.place.client, self.place.uri, self.runs[number], self.place.experiment_id)
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            self._news.wait(SECONDS_BETWEEN)
+            self._news.clear()
+            self._try_sync()
+            # what gathers in this time goes in one call
+            self._stop.wait(SECONDS_WITHOUT_SERVER if self.down else SECONDS_BETWEEN)
+
+    def _try_sync(self) -> bool:
+        try:
+            with patience():
+                self.sync()
+        except Exception as problem:  # a server or its driver raises many types, and no trial may suffer from them
+            if not self.down:
+                self.say(f"MLflow does not answer ({type(problem).__name__}); the trials go on, it is sent later")
+            self.down = True
+            return False
+        if self.down:
+            self.say("MLflow answers again")
+        self.down = False
+        return True
+
+    def sync(self) -> None:
+        """Brings the server to where the ledger is."""
+        for trial in self.ledger:
+            if trial.number in self.closed:
+                continue
+            if trial.number not in self.runs:
+                self._create(trial)
+            records = list(trial.records)  # the driver may add one meanwhile
+            ended = trial.state != RUNNING
+            new = [r for r in records if int(r["epoch"]) > self.sent.get(trial.number, 0)]
+            if new or ended or trial.number not in self.sent:
+                self._log(trial, new, ended)
+                self.sent[trial.number] = int(records[-1]["epoch"]) if records else 0
+            if ended:
+                self._close(trial)
+
+    def _create(self, trial: Trial) -> None:
+        tags = {
+            "mlflow.parentRunId": self.place.run_id, "mlflow.source.name": "pct", "mlflow.source.type": "LOCAL",
+            NUMBER: str(trial.number), STATE: RUNNING,
+        }  # fmt: skip
+        if self._commit:
+            tags["mlflow.source.git.commit"] = self._commit
+        self.calls["create"] += 1
+        made = self.place.client.create_run(
+            self.place.experiment_id, start_time=int(trial.started * 1000), tags=tags, run_name=trial.name
+        )
+        self.runs[trial.number] = made.info.run_id
+
+    def _log(self, trial: Trial, new: list[Record], ended: bool) -> None:
+        """One call: the params with the first, the epochs that are new, and with the last the final values."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        metrics = [Metric(k, v, int(r["time"] * 1000), int(r["epoch"])) for r in new for k, v in _values(r).items()]
+        params = []
+        if trial.number not in self.sent:
+            params = [Param(k, str(v)) for k, v in self.plan.settings(trial.config).to_dict().items()]
+        tags = [RunTag(STATE, trial.state), RunTag("pct.retries", str(trial.retries))] if ended else []
+        if ended:
+            prefix = "test" if self.plan.split == "test" else "final_validation"
+            final = {f"{prefix}_{k}": v for k, v in trial.values.items() if v == v}
+            metrics += [Metric(k, v, int(trial.ended * 1000), 0) for k, v in final.items()]
+            if trial.error:
+                tags.append(RunTag("pct.error", trial.error))
+        for start in range(0, max(len(metrics), 1), METRICS_A_CALL):
+            self.calls["log"] += 1
+            first = start == 0
+            self.place.client.log_batch(
+                self.runs[trial.number],
+                metrics=metrics[start : start + METRICS_A_CALL],
+                params=params if first else [],
+                tags=tags if first else [],
+            )
+
+    def _close(self, trial: Trial) -> None:
+        self.calls["close"] += 1
+        status = STATUS.get(trial.state, "FINISHED")
+        self.place.client.set_terminated(self.runs[trial.number], status, int(trial.ended * 1000))
+        self.closed.add(trial.number)
+
+    def _read_back(self) -> None:
+        """Which trials the server has, and how far. A trial that was made twice (the driver was killed between two
+        lines) keeps its first run."""
+        token = None
+        found: list[Any] = []
+        while True:
+            page = self.place.client.search_runs(
+                [self.place.experiment_id], f"tags.`mlflow.parentRunId` = '{self.place.run_id}'", max_results=1000,
+                page_token=token, order_by=["attributes.start_time ASC"],
+            )  # fmt: skip
+            found += page
+            token = page.token
+            if not token:
+                break
+        for run in found:
+            with contextlib.suppress(KeyError, ValueError):
+                number = int(run.data.tags[NUMBER])
+                if number in self.runs:
+                    continue
+                self.runs[number] = run.info.run_id
+                if run.data.params:
+                    self.sent[number] = int(run.data.metrics.get(EPOCH, 0))
+                trial = self.ledger.trials.get(number)
+                if trial and trial.state != RUNNING and run.info.status in ("FINISHED", "FAILED"):
+                    self.closed.add(number)
+                elif run.info.status != "RUNNING":
+                    self.place.client.update_run(run.info.run_id, "RUNNING")
+
+
+def _values(record: Record) -> dict[str, float]:
+    """The finite numbers of an epoch's record, its gap among them."""
+    _, gap = of_epoch(record)
+    numbers = {k: v for k, v in record.items() if k != "time"} | {f"validation_{GAP}": gap}
+    return {k: float(v) for k, v in numbers.items() if isinstance(v, int | float) and v == v and abs(v) != float("inf")}

@@ -1,0 +1,119 @@
+"""A sweep as it was asked for: what is searched, and by which means. Kept as JSON in its folder, so that it goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from pct.settings import Settings
+from tuning.space import Range, read_range
+
+PLAN = "sweep.json"
+MODES = ("pareto", "single")
+KINDS = ("sweep", "ablation")
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a sweep runs on. address: "local", "auto" or a head node's host:port. workers: trials at a time, 0 as many
+    as the cluster holds. storage: where checkpoints go, a folder that all nodes see or an s3:// or gs:// URI; the
+    sweep's own folder where empty. retries: how often a trial whose worker died starts again from its checkpoint."""
+
+    address: str = "local"
+    workers: int = 0
+    cpus: float = 1
+    gpus: float = 0
+    storage: str = ""
+    retries: int = 3
+
+    def __post_init__(self) -> None:
+        if self.address.startswith("ray://"):
+            raise ValueError(
+                f"address {self.address} is Ray's client, which a sweep cannot use; start it on a node of the cluster "
+                "with RAY_ADDRESS=auto (ray job submit does), or give the head's host:port"
+            )
+        if not self.cpus > 0:
+            raise ValueError(f"cpus must be > 0, got {self.cpus}")
+        for name in ("workers", "gpus", "retries"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is searched.
+
+    base: the settings that all trials share. ranges: those of the others, as they are written. trials: how many.
+    mode: "pareto" (accuracy and gap at once) or "single" (the gap, with accuracy kept within `margin` of the normal
+    baseline). points: an ablation's trials, as changes of base; a sweep has none. split: what trials are measured on.
+    """
+
+    base: Settings
+    ranges: dict[str, str] = field(default_factory=dict)
+    trials: int = 40
+    mode: str = "pareto"
+    margin: float = 0.01
+    seed: int = 0
+    baseline: bool = True
+    stop_early: bool = False
+    kind: str = "sweep"
+    split: str = "validation"
+    points: tuple[dict[str, Any], ...] = ()
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("mode", MODES), ("kind", KINDS), ("split", ("validation", "test"))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        if self.trials < 1:
+            raise ValueError(f"trials must be >= 1, got {self.trials}")
+        if not 0 <= self.margin <= 1:
+            raise ValueError(f"margin must be in [0, 1] (0.01 is one point of accuracy), got {self.margin}")
+        if self.kind == "sweep" and self.split == "test":
+            raise ValueError("a sweep chooses a model, so it must not look at the test split; take split validation")
+        if self.mode == "single" and not (self.baseline and self.base.evaluate_epochs):
+            raise ValueError(
+                "mode single needs the normal baseline and evaluate_epochs true: trials are judged by both"
+            )
+
+    def read_ranges(self) -> dict[str, Range]:
+        """The ranges, parsed."""
+        return {name: read_range(name, text, self.base) for name, text in self.ranges.items()}
+
+    def settings(self, config: dict[str, Any]) -> Settings:
+        """The settings of a trial: base with its own values."""
+        return Settings.from_dict({**self.base.to_dict(), **config})
+
+    def default_folder(self, root: str | Path = "runs") -> Path:
+        """runs/<kind>-<corpus>-<model>-<method>-<hash>; the number of trials is not in it: a sweep can be extended."""
+        label = self.name or f"{self.base.method}-{self.mode}"
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.kind}-{self.base.corpus}-{self.base.model_name}-{label}")
+        about = json.dumps(asdict(replace(self, trials=1)), sort_keys=True)
+        return Path(root) / f"{name}-{hashlib.sha256(about.encode()).hexdigest()[:8]}"
+
+    def save(self, folder: Path, means: Means) -> None:
+        """Writes sweep.json."""
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / f"{PLAN}.part"
+        text = json.dumps({"plan": asdict(self), "means": asdict(means)}, indent=2)
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, folder / PLAN)
+
+    @classmethod
+    def load(cls, folder: Path) -> tuple[Self, Means]:
+        """Reads sweep.json. Raises FileNotFoundError for a folder without one, ValueError for a damaged one."""
+        path = folder / PLAN
+        if not path.is_file():
+            raise FileNotFoundError(f"{folder} holds no sweep: {PLAN} is missing; give the folder that pct sweep named")
+        try:
+            about = json.loads(path.read_text(encoding="utf-8"))
+            values = dict(about["plan"])
+            values["base"], values["points"] = Settings.from_dict(values["base"]), tuple(values["points"])
+            return cls(**values), Means(**about["means"])
+        except (ValueError, KeyError, TypeError) as problem:
+            raise ValueError(f"{path} is damaged ({problem}); start the sweep in another folder") from problem

@@ -1,0 +1,180 @@
+"""The search by one command: pct sweep --corpus mr --model textcnn --trials 40 (python -m tuning.sweep)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pct.options import add_settings, read_settings
+from pct.settings import Settings
+from pipelines.main import ERROR, INTERRUPTED, NOT_UPLOADED, OK, stopped_by_terminate
+from pipelines.registry import MARGIN, check_margin
+from pipelines.server import TrackingError, how_to_look
+from tuning.plan import MODES, PLAN, Means, Plan
+from tuning.space import FORMS, make_space, read_sets
+
+if TYPE_CHECKING:
+    from tuning.job import Outcome
+
+SWEPT_ELSEWHERE = ("measure_important", "measure_unimportant")
+LATEST = "latest"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the sweep; returns the exit code: 0, 1 for an error, 3 when results wait on disk for MLflow, 130 stopped."""
+    options = parser().parse_args(argv)
+    try:
+        plan, means, folder = read(options)
+    except (ValueError, OSError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return ERROR
+    return run(plan, means, folder, options)
+
+
+def run(plan: Plan, means: Means, folder: Path, options: argparse.Namespace) -> int:
+    """Runs a plan, and prints what came out or why it did not."""
+    try:
+        check_margin(options.champion_margin)
+        # ray and mlflow take seconds to import: a wrong option is told before that
+        from tuning import job
+        from tuning.cluster import ClusterError
+        from tuning.search import SweepStopped
+    except (ValueError, ImportError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return ERROR
+    try:
+        with stopped_by_terminate():
+            done = job.run(plan, means, folder, options.experiment, options.champion_margin, options.quiet)
+    except (TrackingError, ClusterError, SweepStopped, ValueError, OSError, ImportError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return ERROR
+    except KeyboardInterrupt:
+        print(f"stopped; go on with: pct sweep --resume {folder}", file=sys.stderr)
+        return INTERRUPTED
+    print(said(done, folder))
+    if done.not_uploaded:
+        print(f"error: {done.not_uploaded}\nsend it later with: pct sweep --resume {folder}", file=sys.stderr)
+        return NOT_UPLOADED
+    return OK
+
+
+def said(done: Outcome, folder: Path) -> str:
+    """The end of a sweep in words."""
+    lines = [done.text, f"results     {folder}"]
+    if done.tracked is not None and done.tracked.registered is not None:
+        registered = done.tracked.registered
+        state = "is @champion" if registered.champion else "is not @champion"
+        lines.append(f"model       {registered.uri} {state}: {registered.reason}")
+    lines.append(f"look at it  {how_to_look(done.place.uri, done.place.experiment_id, done.place.run_id)}")
+    return "\n".join(lines)
+
+
+def read(options: argparse.Namespace) -> tuple[Plan, Means, Path]:
+    """The plan, the means and the folder: of the options, or of the sweep that is resumed.
+
+    Raises ValueError or FileNotFoundError, naming the option and the remedy.
+    """
+    if options.resume:
+        folder = latest(Path(options.runs)) if options.resume == LATEST else Path(options.resume)
+        plan, means = Plan.load(folder)
+        trials = max(options.trials or 0, plan.trials) if plan.kind == "sweep" else plan.trials
+        return replace(plan, trials=trials), read_means(options, means), folder
+    plan, means = make_plan(options), read_means(options, Means())
+    folder = Path(options.folder) if options.folder else plan.default_folder(options.runs)
+    if (folder / PLAN).is_file():
+        before, _ = Plan.load(folder)
+        if replace(before, trials=plan.trials) != plan:
+            raise ValueError(f"{folder} holds another sweep; give another --folder, or go on with --resume {folder}")
+        plan = replace(plan, trials=max(before.trials, plan.trials))
+    return plan, means, folder
+
+
+def make_plan(options: argparse.Namespace) -> Plan:
+    """The plan that the options ask for."""
+    base = comparable(read_settings(options), options.cpus_per_trial or 1)
+    given = [f.name for f in fields(Settings) if getattr(options, f.name, None) not in (None, "")]
+    base, ranges = make_space(base, given, read_sets(options.set))
+    texts = {name: str(found) for name, found in ranges.items()}
+    return Plan(
+        base, texts, options.trials or 40, options.mode, options.margin, options.sweep_seed, not options.no_baseline,
+        options.mode == "single" and not options.no_early_stopping,
+    )  # fmt: skip
+
+
+def comparable(base: Settings, cpus: float) -> Settings:
+    """The base with all trials measured alike: with its own shares, whatever a trial is trained with; and with as many
+    threads as a trial has CPUs, so that a result does not depend on the machine's."""
+    important, unimportant = base.measured_shares
+    threads = base.threads or max(1, int(cpus))
+    return base.replace(measure_important=important, measure_unimportant=unimportant, threads=threads)
+
+
+def read_means(options: argparse.Namespace, before: Means) -> Means:
+    """The means: what is given, else what they were before, else RAY_ADDRESS or this machine."""
+    address = options.ray or os.environ.get("RAY_ADDRESS") or before.address
+    given = {"workers": options.workers, "cpus": options.cpus_per_trial, "gpus": options.gpus_per_trial,
+             "storage": options.storage, "retries": options.retries}  # fmt: skip
+    return replace(before, address=address, **{k: v for k, v in given.items() if v is not None})
+
+
+def latest(root: Path) -> Path:
+    """The sweep's folder that was worked on last. Raises FileNotFoundError where there is none."""
+    found = sorted(root.glob(f"*/{PLAN}"), key=lambda p: max(q.stat().st_mtime for q in p.parent.iterdir()))
+    if not found:
+        raise FileNotFoundError(f"{root} holds no sweep to go on with; name its folder: pct sweep --resume FOLDER")
+    return found[-1].parent
+
+
+def add_means(made: argparse.ArgumentParser) -> None:
+    """The options that a sweep and an ablation share."""
+    made.add_argument("--resume", nargs="?", const=LATEST, default="", metavar="FOLDER",
+                      help="go on with a sweep that was stopped (default: the latest); its plan is kept")  # fmt: skip
+    made.add_argument("--folder", default="", help="where the sweep is kept (default: runs/<its plan>)")
+    made.add_argument("--runs", default="runs", help="where sweeps' folders are made (default: runs)")
+    made.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
+    made.add_argument("--champion-margin", "--champion_margin", type=float, default=MARGIN,
+                      help=f"accuracy that a registered champion may lack (default: {MARGIN})")  # fmt: skip
+    made.add_argument("--quiet", action="store_true", help="no live table")
+    group = made.add_argument_group("where it runs")
+    group.add_argument("--ray", default="", metavar="ADDRESS",
+                       help="local, auto, or a head node's host:port (default: RAY_ADDRESS, else local)")  # fmt: skip
+    group.add_argument("--workers", type=int, help="trials at a time (default: as many as the cluster holds)")
+    group.add_argument(
+        "--cpus-per-trial", "--cpus_per_trial", type=float, help="CPUs, and threads, a trial (default: 1)"
+    )
+    group.add_argument("--gpus-per-trial", "--gpus_per_trial", type=float, help="GPUs a trial, 0.25 say (default: 0)")
+    group.add_argument("--storage", metavar="PLACE",
+                       help="of checkpoints: a folder that all nodes see, s3://.. (default: its folder)")  # fmt: skip
+    group.add_argument("--retries", type=int, help="restarts of a trial whose worker dies (default: 3)")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="pct sweep",
+        description="Searches settings by Ray Tune and Optuna: accuracy and comp - suff on the validation split, at "
+        "once or as one objective. Every trial is a nested MLflow run; the choice is evaluated on test and registered.",
+        epilog="example: pct sweep --corpus mr --model textcnn --trials 40 --set 'alpha=loguniform(0.05,1.5)'",
+    )
+    made.add_argument("--trials", type=int, help="how many (default: 40); a larger number extends a sweep")
+    made.add_argument("--mode", default="pareto", choices=MODES,
+                      help="pareto: accuracy and gap at once; single: the gap, at the baseline's accuracy")  # fmt: skip
+    made.add_argument("--margin", type=float, default=MARGIN,
+                      help=f"accuracy that the choice may lack (default: {MARGIN})")  # fmt: skip
+    made.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                      help=f"a setting's range: {FORMS}; tau, p_i, p_u and lambda are understood")  # fmt: skip
+    made.add_argument("--sweep-seed", "--sweep_seed", type=int, default=0, help="of the search (default: 0)")
+    made.add_argument("--no-baseline", "--no_baseline", action="store_true", help="train no normal baseline (pareto)")
+    made.add_argument("--no-early-stopping", "--no_early_stopping", action="store_true", help="no ASHA (single)")
+    add_means(made)
+    add_settings(made, leave_out=SWEPT_ELSEWHERE)
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())

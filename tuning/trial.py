@@ -1,0 +1,78 @@
+"""One trial, as it runs on a worker: trained from its last checkpoint, measured, reported epoch by epoch."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pct.prepared import Prepared
+from pct.settings import Settings
+from pct.trainer import CHECKPOINT, HISTORY, SETTINGS, Record, train
+from tuning.objective import measure
+
+KEPT = (CHECKPOINT, HISTORY, SETTINGS)
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+def run_trial(config: dict[str, Any], data: Prepared, split: str = "validation", all_metrics: bool = False) -> None:
+    """Trains and measures one trial inside Ray Tune.
+
+    config: number, settings, and checkpoint, where an earlier driver left one. What goes wrong in here is reported,
+    not raised: Ray would start the trial again, and it would go wrong again. Only a worker that dies is worth that.
+    """
+    from ray import tune
+
+    number = config["number"]
+    try:
+        with tempfile.TemporaryDirectory(prefix=f"pct-trial-{number}-") as scratch:
+            folder = Path(scratch) / "run"
+            take_up(folder, config["checkpoint"])
+            settings = Settings.from_dict(config["settings"])
+
+            def report(record: Record) -> None:
+                with tempfile.TemporaryDirectory(prefix="checkpoint-", dir=scratch) as copy:
+                    for name in KEPT:
+                        os.link(folder / name, Path(copy) / name)
+                    tune.report({"number": number, "record": record}, checkpoint=tune.Checkpoint.from_directory(copy))
+
+            classifier = train(settings, data, folder, report, progress=False)
+            values = measure(classifier, data.corpus, settings, split, all_metrics)
+            tune.report({"number": number, "values": values})
+    except Exception as problem:
+        tune.report({"number": number, "error": explained(problem), "no_space": no_space(problem)})
+
+
+def take_up(folder: Path, left: str) -> None:
+    """Puts the trial's last checkpoint into its folder: Ray's own after a restart, else one that was left."""
+    from ray import tune
+
+    found = tune.get_checkpoint() or (tune.Checkpoint(left) if left else None)
+    if found is None:
+        return
+    with found.as_directory() as held:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in KEPT:
+            shutil.copy(Path(held) / name, folder / name)
+
+
+def explained(problem: BaseException) -> str:
+    """An error in one line, with the machine where it happened."""
+    lines = str(problem).strip().splitlines()
+    what = lines[0][:500] if lines else "no message"
+    if no_space(problem):
+        what = f"no space left for a checkpoint: {what}"
+    return f"{type(problem).__name__}: {what} (on {platform.node()})"
+
+
+def no_space(problem: BaseException | None) -> bool:
+    """Whether a full disk is the cause of an error, or of its cause. Libraries that are not Python say it in words."""
+    while problem is not None:
+        if getattr(problem, "errno", None) in NO_SPACE or "No space left on device" in str(problem):
+            return True
+        problem = problem.__cause__ or problem.__context__
+    return False
