@@ -139,7 +139,10 @@ export class Curves {
   }
 
   #listen(svg) {
-    svg.addEventListener("pointermove", (event) => event.pointerType === "mouse" && this.look(this.#under(event)));
+    svg.addEventListener("pointermove", (event) => {
+      if (event.pointerType === "mouse") this.look(this.#under(event));
+      else this.choose(this.#under(event)); // a finger that is drawn along the curves
+    });
     svg.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && this.look(null));
     svg.addEventListener("click", (event) => this.choose(this.#under(event)));
     svg.addEventListener("keydown", (event) => {

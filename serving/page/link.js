@@ -1,15 +1,17 @@
 // The page's address tells what it shows: the text and the settings stand behind the #, which no server is sent.
 
-const NAMES = ["text", "saliency", "order", "target", "steps", "models", "side", "k", "out"];
+const NAMES = ["text", "saliency", "order", "target", "steps", "side", "k", "out"];
 
-/** What the address says, as strings; empty where there is no text. */
+/** What the address says, as strings (models: a list of ids); empty where there is no text. */
 export function read() {
   const found = new URLSearchParams(location.hash.slice(1));
-  return found.get("text") ? Object.fromEntries(NAMES.map((name) => [name, found.get(name) ?? ""])) : {};
+  if (!found.get("text")) return {};
+  const values = Object.fromEntries(NAMES.map((name) => [name, found.get(name) ?? ""]));
+  return { ...values, models: found.getAll("model") };
 }
 
-/** Writes it. Empty values are left out. */
+/** Writes it. Empty values are left out; a list is written as one value each. */
 export function write(values) {
-  const parts = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== ""));
-  history.replaceState(null, "", `#${parts}`);
+  const pairs = Object.entries(values).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
+  history.replaceState(null, "", `#${new URLSearchParams(pairs.filter(([, value]) => value !== ""))}`);
 }

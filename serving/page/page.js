@@ -213,11 +213,15 @@ function show(asked, answers, view) {
   page.asked = asked;
   page.hands.clear();
   page.looked = null;
-  page.panels = asked.models.map((id, place) => {
-    const panel = new Panel(page.models.find((model) => model.id === id), { toggle, look, choose, curl });
-    $("panels")[place === 0 ? "replaceChildren" : "append"](panel.element);
-    return panel;
+  const before = page.panels;
+  page.panels = asked.models.map((id) => {
+    const about = page.models.find((model) => model.id === id);
+    return before.find((panel) => panel.about === about) ?? new Panel(about, { toggle, look, choose, curl });
   });
+  // the same panels stay where they are, and keep what is open in them
+  if (page.panels.some((panel, place) => panel !== before[place]) || page.panels.length !== before.length) {
+    $("panels").replaceChildren(...page.panels.map((panel) => panel.element));
+  }
   $("results").hidden = false;
   $("served").hidden = true;
   page.panels.forEach((panel, place) => {
@@ -227,7 +231,10 @@ function show(asked, answers, view) {
   });
   const longest = Math.max(...answered().map((panel) => steps(panel.explanation)));
   $("slider").max = longest;
-  choose(view.hand ? view : { side: view.side, k: Math.min(view.k, longest) });
+  const most = Math.max(...answered().map((panel) => panel.explanation.words.length));
+  const hand = view.hand && new Set([...view.hand].filter((place) => place < most));
+  if (!hand) choose({ side: view.side, k: Math.min(view.k, longest) });
+  else choose(hand.size > 0 && hand.size < most ? { hand } : WHOLE);
 }
 
 /** Scrolls to the answer where little of it can be seen. */
@@ -345,7 +352,7 @@ function write() {
     order: asked.order,
     target: asked.target ?? "",
     steps: asked.max_steps,
-    models: asked.models.join(" "),
+    model: asked.models,
     side: view.side ?? "",
     k: view.k ?? "",
     out: view.hand ? [...view.hand].join(".") : "",
@@ -359,14 +366,14 @@ function follow() {
   $("text").value = said.text;
   if (said.saliency) $("saliency").value = said.saliency;
   if (said.order) $("order").value = said.order;
-  if (said.steps) $("steps").value = said.steps;
-  if (said.models) {
-    const ids = said.models.split(" ");
-    for (const box of document.querySelectorAll("[name=model]")) box.checked = ids.includes(box.value);
+  // an address can say anything: what the form cannot take stays as it is
+  if (/^\d+$/.test(said.steps)) $("steps").value = said.steps;
+  const boxes = [...document.querySelectorAll("[name=model]")];
+  if (boxes.some((box) => said.models.includes(box.value))) {
+    for (const box of boxes) box.checked = said.models.includes(box.value);
   }
   chooseTargets();
   if (said.target) $("target").value = said.target;
-  // an address can say anything: what the form cannot take falls back to its first choice
   for (const id of ["saliency", "order", "target"]) if ($(id).selectedIndex < 0) $(id).selectedIndex = 0;
   measure();
   const out = said.out.split(".").filter((place) => /^\d+$/.test(place)).map(Number);
@@ -426,6 +433,10 @@ $("entry").addEventListener("submit", (event) => {
   $("token").value = "";
   $("entry").hidden = true;
   page.retry?.();
+});
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address says what is shown, and nothing else
+  $($("results").hidden ? "text" : "results").focus();
 });
 addEventListener("hashchange", follow);
 

@@ -54,12 +54,13 @@ export class Panel {
     if (!explanation) return;
     const removed = gone(explanation, view);
     const whole = removed.size === 0;
+    const nothing = removed.size === explanation.words.length; // of a text that this model sees less of than another
     const now = whole ? stepAt(explanation, "important", 0) : view.hand ? hand : stepAt(explanation, view.side, view.k);
     this.words.mark(removed);
     this.curves.mark(view, view.hand && now ? [removed.size, now.confidence] : null);
     this.part("hand").hidden = !view.hand || whole;
     this.part("answer").setAttribute("aria-busy", String(!now));
-    this.#answer(now, whole);
+    this.#answer(now, whole, nothing);
     this.#step(view, removed, now);
   }
 
@@ -69,18 +70,18 @@ export class Panel {
     this.part("problem").hidden = answered;
   }
 
-  #answer(now, whole) {
+  #answer(now, whole, nothing) {
     const { target, target_confidence: before, label } = this.explanation;
     this.part("label").textContent = now?.label ?? "…";
     this.part("label").classList.toggle("changed", Boolean(now) && now.label !== label);
     this.part("confidence").textContent = now ? number(now.confidence) : "";
-    const side = now && now.label !== target ? ` in ${target}` : "";
+    const side = now && now.label !== target ? ` for ${target}` : "";
     this.part("confidence").append(side);
     this.part("fill").style.setProperty("--share", (now?.confidence ?? 0).toFixed(4));
     this.part("tick").style.setProperty("--share", before.toFixed(4));
     const flipped = now && now.label !== label ? `The prediction changed from ${label}. ` : "";
     this.part("moved").textContent = !now
-      ? "asking the model …"
+      ? nothing ? "Nothing is left of what this model sees." : "The model has not answered yet."
       : whole
         ? `confidence in ${target}` + (target === label ? "" : `, the class explained; ${label} is predicted`)
         : `${flipped}Confidence in ${target}: ${number(before)} before, ${change(now.confidence - before)}`;

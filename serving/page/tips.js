@@ -5,11 +5,20 @@ tip.className = "tip";
 tip.hidden = true;
 tip.setAttribute("aria-hidden", "true"); // the term's own label says the same
 
+let term = null;
+
+const termOf = (event) => event.target.closest?.("[data-tip]") ?? null;
+
 function show(event) {
-  const term = event.target.closest?.("[data-tip]");
-  if (!term) return hide();
+  if (!termOf(event)) return;
+  term = termOf(event);
   tip.textContent = term.dataset.tip;
   tip.hidden = false;
+  place();
+}
+
+function place() {
+  if (!term) return;
   const [at, size] = [term.getBoundingClientRect(), tip.getBoundingClientRect()];
   const left = Math.min(Math.max(at.left, 8), document.documentElement.clientWidth - size.width - 8);
   const top = at.top > size.height + 8 ? at.top - size.height - 6 : at.bottom + 6;
@@ -17,7 +26,9 @@ function show(event) {
   tip.style.top = `${top}px`;
 }
 
-function hide() {
+function hide(event) {
+  if (event && termOf(event) !== term) return; // the pointer moves elsewhere while the focus is on the term
+  term = null;
   tip.hidden = true;
 }
 
@@ -25,6 +36,7 @@ function hide() {
 export function showTips() {
   document.body.append(tip);
   for (const name of ["pointerover", "focusin", "click"]) document.addEventListener(name, show);
-  for (const name of ["focusout", "scroll"]) document.addEventListener(name, hide, true);
+  for (const name of ["pointerout", "focusout"]) document.addEventListener(name, hide);
+  document.addEventListener("scroll", place, { capture: true, passive: true });
   document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
 }

@@ -49,7 +49,6 @@ export class Words {
       mark.style.setProperty("--shade", Math.abs(strength[place]).toFixed(3));
       mark.textContent = letters.slice(word.start, word.end).join("");
       mark.title = `saliency ${score(word.saliency)}, rank ${rank[place]} of ${scores.length}`;
-      mark.setAttribute("aria-label", `${word.word}, ${mark.title}`);
       return mark;
     });
     const parts = [];
@@ -70,6 +69,7 @@ export class Words {
     this.marks.forEach((mark, place) => {
       mark.classList.toggle("gone", removed.has(place));
       mark.setAttribute("aria-pressed", String(removed.has(place)));
+      mark.setAttribute("aria-label", `${mark.textContent}, ${removed.has(place) ? "removed, " : ""}${mark.title}`);
     });
   }
 
