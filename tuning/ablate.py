@@ -16,6 +16,18 @@ from tuning.plan import PLAN, Means, Plan
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs an ablation; returns the exit code, as `tuning.sweep.main`."""
+    options = parser().parse_args(argv)
+    try:
+        plan, folder = read(options)
+        means = sweep.read_means(options, Means())
+    except (ValueError, OSError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return ERROR
+    return sweep.run(plan, means, folder, options)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
     made = argparse.ArgumentParser(
         prog="pct ablation",
         description="Runs one of the paper's ablations (Tables 3, 4 and 5) as a sweep over fixed points, some seeds a "
@@ -27,14 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--cells", nargs="+", default=[], metavar="LABEL", help="only these rows (default: all)")
     sweep.add_means(made)
     add_settings(made, leave_out=("seed", *sweep.SWEPT_ELSEWHERE))
-    options = made.parse_args(argv)
-    try:
-        plan, folder = read(options)
-        means = sweep.read_means(options, Means())
-    except (ValueError, OSError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return ERROR
-    return sweep.run(plan, means, folder, options)
+    return made
 
 
 def read(options: argparse.Namespace) -> tuple[Plan, Path]:

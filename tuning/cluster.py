@@ -26,26 +26,36 @@ def connected(means: Means, corpus_bytes: int = 0) -> Iterator[None]:
     """Ray, for as long as the block runs. Raises ClusterError."""
     import ray
 
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
+        _join(means, corpus_bytes)
+    except Exception as problem:  # Ray raises many types, a bare Exception among them
+        ray.shutdown()
+        why = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:300]
         if means.address == "local":
-            cores = max(os.cpu_count() or 1, math.ceil(means.workers * means.cpus))
-            ray.init(
-                address="local", num_cpus=cores, include_dashboard=False, object_store_memory=STORE + 2 * corpus_bytes,
-                _node_ip_address="127.0.0.1", **quiet,
-            )  # fmt: skip
-        else:
-            ray.init(address=means.address, runtime_env=_code(), **quiet)
-    except (ConnectionError, RuntimeError, TimeoutError, ValueError, OSError) as problem:
+            raise ClusterError(f"Ray did not start on this machine: {why} Try again when it is less busy") from problem
         raise ClusterError(
-            f"no Ray at {means.address}: {str(problem).splitlines()[0][:300]}; start one with ray start --head (or "
-            "ray up cluster/ray.yaml), or unset RAY_ADDRESS to run on this machine alone"
+            f"no Ray at {means.address}: {why}; start one with ray start --head (or ray up cluster/ray.yaml), or unset "
+            "RAY_ADDRESS to run on this machine alone"
         ) from problem
     try:
         _check_size(means)
         yield
     finally:
         ray.shutdown()
+
+
+def _join(means: Means, corpus_bytes: int) -> None:
+    import ray
+
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if means.address == "local":
+        cores = max(os.cpu_count() or 1, math.ceil(means.workers * means.cpus))
+        ray.init(
+            address="local", num_cpus=cores, include_dashboard=False, object_store_memory=STORE + 2 * corpus_bytes,
+            _node_ip_address="127.0.0.1", **quiet,
+        )  # fmt: skip
+    else:
+        ray.init(address=means.address, runtime_env=_code(), **quiet)
 
 
 def _code() -> dict[str, Any]:

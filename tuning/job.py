@@ -77,7 +77,7 @@ def _run(
                 ended = sum(t.state != RUNNING for t in ledger.searched())
                 progress.say(f"{folder} holds {ended} of {plan.trials} trials: it goes on from there")
             trainable = tune.with_parameters(
-                _with_data, shared=[shared], split=plan.split, all_metrics=plan.kind == "ablation"
+                with_data, shared=[shared], split=plan.split, all_metrics=plan.kind == "ablation"
             )
             search(plan, means, folder, ledger, trainable, [mirror.news, progress])
             progress.finish()
@@ -99,7 +99,7 @@ def _run(
     return Outcome(mirror.place, text, tracked)
 
 
-def _with_data(config: dict[str, Any], shared: list[Any], split: str, all_metrics: bool) -> None:
+def with_data(config: dict[str, Any], shared: list[Any], split: str, all_metrics: bool) -> None:
     """The trial with the corpus from the object store: a reference in a list is not fetched before it is needed."""
     import ray
 

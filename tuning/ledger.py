@@ -23,7 +23,7 @@ RUNNING, FINISHED, STOPPED, FAILED = "running", "finished", "stopped", "failed"
 @dataclass
 class Trial:
     """One trial as the ledger tells it. values: what it was measured at, at its end. checkpoint: its last one, relative
-    to the storage."""
+    to the storage. retries: how often its worker died. resumed: the epoch from which it was taken up last."""
 
     number: int
     config: dict[str, Any]
@@ -34,6 +34,7 @@ class Trial:
     checkpoint: str = ""
     error: str = ""
     retries: int = 0
+    resumed: int = 0
     ended: float = 0.0
 
     @property
@@ -82,10 +83,13 @@ class Ledger:
         self._add({"event": "start", "number": number, "config": config})
         return self.trials[number]
 
-    def epoch(self, number: int, record: Record) -> None:
-        """A trial finished an epoch; one that is known already (a restart repeated it) is not counted twice."""
+    def epoch(self, number: int, record: Record, resumed: int = 0) -> None:
+        """A trial finished an epoch; one that is known already (a restart repeated it) is not counted twice.
+
+        resumed: the epoch of the checkpoint from which it was taken up last.
+        """
         if int(record["epoch"]) > self.trials[number].epoch:
-            self._add({"event": "epoch", "number": number, "record": record})
+            self._add({"event": "epoch", "number": number, "record": record, "resumed": resumed})
 
     def checkpoint(self, number: int, path: str) -> None:
         """A trial's checkpoint lies in the storage whole; an empty path: it was removed."""
@@ -124,6 +128,7 @@ class Ledger:
         trial = self.trials[int(str(number))]
         if kind == "epoch":
             trial.records.append({**event["record"], "time": event["time"]})
+            trial.resumed = event["resumed"]
         elif kind == "checkpoint":
             trial.checkpoint = event["path"]
         elif kind == "retry":

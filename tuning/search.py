@@ -223,7 +223,7 @@ class Follow(Unkept, tune.Callback):  # type: ignore[misc]
         elif "values" in result:
             ledger.end(number, FINISHED, values=result["values"])
         elif "record" in result:
-            ledger.epoch(number, result["record"])
+            ledger.epoch(number, result["record"], result["resumed"])
         self._tell(trial)
 
     def on_checkpoint(self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any) -> None:

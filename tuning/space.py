@@ -141,13 +141,14 @@ def _value(name: str, part: str, text: str, base: Settings) -> Any:
 
 
 def read_sets(given: Sequence[str]) -> dict[str, str]:
-    """NAME=VALUE of each --set, by the setting's name; the last one counts. Raises ValueError for a malformed one."""
+    """NAME=VALUE of each --set, or of several in one with semicolons between, by the setting's name; the last one
+    counts. Raises ValueError for a malformed one."""
     found = {}
-    for one in given:
+    for one in (part for text in given for part in text.split(";")):
         name, equals, text = one.partition("=")
         if not equals or not name.strip():
             raise ValueError(f"--set takes NAME=VALUE, got {one!r}; VALUE is {FORMS}")
-        found[setting_name(name)] = text
+        found[setting_name(name)] = text.strip()
     return found
 
 

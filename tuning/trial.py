@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pct.prepared import Prepared
+from pct.runs import read_history
 from pct.settings import Settings
 from pct.trainer import CHECKPOINT, HISTORY, SETTINGS, Record, train
 from tuning.objective import measure
@@ -31,14 +32,15 @@ def run_trial(config: dict[str, Any], data: Prepared, split: str = "validation",
     try:
         with tempfile.TemporaryDirectory(prefix=f"pct-trial-{number}-") as scratch:
             folder = Path(scratch) / "run"
-            take_up(folder, config["checkpoint"])
+            resumed = take_up(folder, config["checkpoint"])
             settings = Settings.from_dict(config["settings"])
 
             def report(record: Record) -> None:
                 with tempfile.TemporaryDirectory(prefix="checkpoint-", dir=scratch) as copy:
                     for name in KEPT:
                         os.link(folder / name, Path(copy) / name)
-                    tune.report({"number": number, "record": record}, checkpoint=tune.Checkpoint.from_directory(copy))
+                    found = {"number": number, "record": record, "resumed": resumed}
+                    tune.report(found, checkpoint=tune.Checkpoint.from_directory(copy))
 
             classifier = train(settings, data, folder, report, progress=False)
             values = measure(classifier, data.corpus, settings, split, all_metrics)
@@ -47,17 +49,21 @@ def run_trial(config: dict[str, Any], data: Prepared, split: str = "validation",
         tune.report({"number": number, "error": explained(problem), "no_space": no_space(problem)})
 
 
-def take_up(folder: Path, left: str) -> None:
-    """Puts the trial's last checkpoint into its folder: Ray's own after a restart, else one that was left."""
+def take_up(folder: Path, left: str) -> int:
+    """Puts the trial's last checkpoint into its folder: Ray's own after a restart, else one that was left.
+
+    Returns the epoch that it is of, 0 where there is none.
+    """
     from ray import tune
 
     found = tune.get_checkpoint() or (tune.Checkpoint(left) if left else None)
     if found is None:
-        return
+        return 0
     with found.as_directory() as held:
         folder.mkdir(parents=True, exist_ok=True)
         for name in KEPT:
             shutil.copy(Path(held) / name, folder / name)
+    return len(read_history(folder))
 
 
 def explained(problem: BaseException) -> str:

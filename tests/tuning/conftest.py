@@ -13,11 +13,16 @@ pytest.importorskip("optuna")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pct.settings import Settings
-from tests.pipelines.conftest import client, empty_store, uri  # noqa: F401  the same tracking
+from tests.pipelines.conftest import client, closed_port, empty_store, uri  # noqa: F401  the same tracking
+from tests.pipelines.test_main import mlflow_server  # noqa: F401  a real tracking server
 from tuning.ledger import FINISHED, Ledger
 from tuning.plan import Plan
 
 TINY = ["--limit", "64", "--epochs", "2", "--evaluate_limit", "16", "--quiet", "--device", "cpu"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "faults: breaks a sweep with Ray processes for real; minutes in all")
 
 
 def tiny_plan(**changes: Any) -> Plan:

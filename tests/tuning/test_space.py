@@ -56,6 +56,7 @@ def test_sets_are_read_by_the_paper_s_names_and_the_last_one_counts() -> None:
     assert read_sets(given) == {
         "temperature": "0.2", "p_important": "uniform(0.1, 0.2)", "entropy_weight": "0.5", "lr": "1e-3",
     }  # fmt: skip
+    assert read_sets(["alpha=uniform(0.1, 1); tau=0.5"]) == {"alpha": "uniform(0.1, 1)", "temperature": "0.5"}
     with pytest.raises(ValueError, match="--set takes NAME=VALUE, got 'alpha'"):
         read_sets(["alpha"])
     with pytest.raises(ValueError, match="unknown setting 'aplha'; a sweep varies alpha, temperature"):

@@ -1,0 +1,246 @@
+"""What breaks in a sweep, broken for real: workers, drivers, the tracking server, trials, the disk.
+
+A cluster here is a head and two workers, each a raylet of its own, on loopback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pipelines.test_main import Server, stop
+from tests.tuning.conftest import tiny_plan
+from tuning import sweep
+from tuning.ledger import FAILED, FINISHED, RUNNING, Ledger
+from tuning.plan import Means
+
+pytestmark = pytest.mark.faults
+
+# epochs enough that a trial is still at work when it is killed
+LONG = [
+    "--limit",
+    "300",
+    "--epochs",
+    "8",
+    "--evaluate_limit",
+    "64",
+    "--quiet",
+    "--set",
+    "batch_size=16",
+    "--device",
+    "cpu",
+]
+ROOT = Path(__file__).parents[2]
+
+
+def start(*options: str, **environment: str) -> subprocess.Popen[bytes]:
+    """A driver, in a process group of its own."""
+    log = Path("driver.log").open("ab")  # noqa: SIM115  the driver holds it
+    return subprocess.Popen(
+        [sys.executable, "-m", "tuning.sweep", *options], stdout=log, stderr=log, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
+    )  # fmt: skip
+
+
+def wait(process: subprocess.Popen[bytes], holds: Callable[[Ledger], bool], folder: str = "sweep") -> Ledger:
+    """The ledger once something holds of it; the driver must be alive until then."""
+    for _ in range(6000):
+        with contextlib.suppress(ValueError, OSError):
+            known = peek(Path(folder))
+            if known is not None and holds(known):
+                return known
+        assert process.poll() is None, Path("driver.log").read_text()
+        time.sleep(0.05)
+    raise AssertionError(Path("driver.log").read_text())
+
+
+def peek(folder: Path) -> Ledger | None:
+    """A copy of a ledger that another process writes: reading would cut a half-written line off."""
+    if not (folder / "trials.jsonl").is_file():
+        return None
+    copy = Path("peek")
+    copy.mkdir(exist_ok=True)
+    raw = (folder / "trials.jsonl").read_bytes()
+    (copy / "trials.jsonl").write_bytes(raw[: raw.rfind(b"\n") + 1])
+    return Ledger(copy)
+
+
+def in_mid_trial(ledger: Ledger) -> bool:
+    """Two trials are at work, each past an epoch whose checkpoint is stored."""
+    busy = [t for t in ledger if t.state == RUNNING and t.checkpoint and 1 <= t.epoch <= 4]
+    return len(busy) >= 2
+
+
+def assert_each_trial_once(client: Any, ledger: Ledger, epochs: int) -> None:
+    """MLflow has each trial as one run, with each epoch once."""
+    found = [r for r in client.search_runs(["0"]) if "mlflow.parentRunId" in r.data.tags]
+    assert sorted(int(r.data.tags["pct.trial"]) for r in found) == [t.number for t in ledger]
+    for run in found:
+        assert run.info.status == "FINISHED"
+        steps = [m.step for m in client.get_metric_history(run.info.run_id, "validation_acc")]
+        assert steps == list(range(1, epochs + 1)), run.info.run_name
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A head without CPUs and two workers with one each."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    made.workers = [made.add_node(num_cpus=1) for _ in range(2)]
+    yield made
+    made.shutdown()
+
+
+def test_a_worker_that_dies_in_mid_sweep_costs_no_trial_and_no_epoch(cluster: Any, client: Any) -> None:
+    driver = start(*LONG, "--trials", "3", "--folder", "sweep", RAY_ADDRESS=cluster.address)
+    wait(driver, in_mid_trial)
+    cluster.remove_node(cluster.workers[0], allow_graceful=False)
+    assert driver.wait(400) == 0, Path("driver.log").read_text()
+    ledger = Ledger(Path("sweep"))
+    assert [t.state for t in ledger] == [FINISHED] * 4
+    struck = [t for t in ledger if t.retries]
+    assert struck
+    assert all(t.resumed >= 1 for t in struck)  # from its checkpoint, not from the start
+    assert "its worker died, it starts again from epoch" in Path("driver.log").read_text()
+    assert_each_trial_once(client, ledger, 8)
+
+
+def test_a_driver_killed_at_once_goes_on_as_if_it_had_not_been(client: Any) -> None:
+    """On one worker the whole sweep is the same, trial by trial and bit by bit, as one that was left alone."""
+    options = [*LONG, "--trials", "3", "--workers", "1", "--no-baseline"]
+    driver = start(*options, "--folder", "sweep")
+    wait(driver, lambda known: known.trials.get(2) is not None and 2 <= known.trials[2].epoch <= 6)
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    left = peek(Path("sweep"))
+    assert left is not None
+    assert left.trials[2].state == RUNNING
+    assert start("--resume", "sweep", "--quiet").wait(400) == 0, Path("driver.log").read_text()
+    resumed = Ledger(Path("sweep"))
+    assert resumed.trials[2].resumed >= left.trials[2].epoch - 1 > 0
+    assert_each_trial_once(client, resumed, 8)
+
+    assert sweep.main([*options, "--folder", "alone"]) == 0
+    alone = Ledger(Path("alone"))
+    assert [(t.number, t.config, t.values) for t in resumed] == [(t.number, t.config, t.values) for t in alone]
+
+
+def test_trials_go_on_without_the_tracking_server_and_are_sent_later(
+    mlflow_server: Server,
+    client: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address, start_server = mlflow_server
+    server = start_server()
+    options = [*LONG, "--trials", "2", "--workers", "1", "--folder", "sweep"]
+    driver = start(*options, MLFLOW_TRACKING_URI=address)
+    wait(driver, lambda known: known.trials[0].epoch >= 2)
+    stop(server)
+    assert driver.wait(400) == 3, Path("driver.log").read_text()
+    said = Path("driver.log").read_text()
+    assert "MLflow does not answer" in said
+    assert "send it later with: pct sweep --resume sweep" in said
+    assert "Traceback" not in said
+    ledger = Ledger(Path("sweep"))
+    assert [t.state for t in ledger] == [FINISHED] * 3
+
+    start_server()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    assert sweep.main(["--resume", "sweep", "--quiet"]) == 0
+    assert Ledger(Path("sweep")).sessions == 1  # no trial was run again
+    assert_each_trial_once(client, ledger, 8)
+    assert len(client.search_model_versions("name = 'pct-planted-textcnn'")) == 1
+
+
+def run_stand_in(folder: Path, trainable: Callable[[dict[str, Any]], None], trials: int) -> Ledger:
+    """A sweep of a stand-in for training, on this machine's own Ray."""
+    from tuning.cluster import connected
+    from tuning.search import search
+
+    plan, means = tiny_plan(trials=trials, baseline=False), Means(workers=2, retries=1)
+    ledger = Ledger(folder)
+    with connected(means):
+        search(plan, means, folder, ledger, trainable)
+    return ledger
+
+
+def test_a_trial_that_raises_is_failed_with_its_error_and_the_others_go_on(client: Any) -> None:
+    """A learning rate at which the loss is not finite any more."""
+    options = ["--limit", "64", "--epochs", "2", "--evaluate_limit", "16", "--quiet", "--trials", "5", "--workers", "1"]
+    assert sweep.main([*options, "--folder", "sweep", "--set", "lr=choice(0.0005, 1e30)"]) == 0
+    ledger = Ledger(Path("sweep"))
+    states = {(t.config["lr"], t.state) for t in ledger.searched()}
+    assert states == {(0.0005, FINISHED), (1e30, FAILED)}
+    failed = [t for t in ledger if t.state == FAILED]
+    assert all(t.error.startswith("FloatingPointError: the loss is nan in epoch") for t in failed)
+    assert all(t.retries == 0 for t in failed)  # it would go wrong again
+    by_name = {r.info.run_name: r for r in client.search_runs(["0"]) if "mlflow.parentRunId" in r.data.tags}
+    for t in failed:
+        assert by_name[t.name].info.status == "FAILED"
+        assert by_name[t.name].data.tags["pct.error"] == t.error
+    assert json.loads(Path("sweep/results.json").read_text())["failed"] == {t.name: t.error for t in failed}
+
+
+def out_of_memory(config: dict[str, Any]) -> None:
+    """Stands in for training: trial 2 asks for more memory than there is, trial 3 is killed as the kernel does it."""
+    from ray import tune
+
+    from tuning.trial import explained
+
+    try:
+        if config["number"] == 2:
+            bytearray(2**60)
+        if config["number"] == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        tune.report({"number": config["number"], "values": {"acc": 0.7, "comp_minus_suff": 0.1}})
+    except MemoryError as problem:
+        tune.report({"number": config["number"], "error": explained(problem)})
+
+
+def test_a_trial_that_runs_out_of_memory_is_failed_and_the_others_go_on(tmp_path: Path) -> None:
+    ledger = run_stand_in(tmp_path / "sweep", out_of_memory, 5)
+    assert {t.number: t.state for t in ledger} == {1: FINISHED, 2: FAILED, 3: FAILED, 4: FINISHED, 5: FINISHED}
+    assert ledger.trials[2].error.startswith("MemoryError")
+    assert "died" in ledger.trials[3].error
+    assert ledger.trials[3].retries == 1  # a worker that dies is tried again, but not for ever
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 12 MB: one checkpoint of a small training, not two."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_at_a_checkpoint_stops_the_sweep_with_a_clear_error_and_it_goes_on_when_there_is_space(
+    small_disk: Path, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (small_disk / "ballast").write_bytes(b"x" * (11 * 2**20))
+    options = ["--limit", "64", "--epochs", "2", "--evaluate_limit", "16", "--quiet", "--trials", "1", "--workers", "1"]
+    assert sweep.main([*options, "--no-baseline", "--folder", "sweep", "--storage", str(small_disk)]) == 1
+    err = capsys.readouterr().err
+    assert "no space left for a checkpoint" in err
+    assert "go on with: pct sweep --resume sweep" in err
+    assert "Traceback" not in err
+    assert Ledger(Path("sweep")).trials[1].state == RUNNING  # not lost, not failed
+    (small_disk / "ballast").unlink()
+    assert sweep.main(["--resume", "sweep", "--quiet"]) == 0
+    assert [t.state for t in Ledger(Path("sweep"))] == [FINISHED]

@@ -1,0 +1,173 @@
+"""The ledger in MLflow: each trial one nested run, each epoch once, in few calls, through a server that goes away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipelines import place as places
+from tests.tuning.conftest import ended, record, tiny_plan
+from tuning.ledger import FAILED, STOPPED, Ledger
+from tuning.mirror import Mirror
+
+
+@pytest.fixture
+def made(ledger: Ledger) -> Callable[[], Mirror]:
+    """Mirrors of the same sweep: each is a driver's."""
+
+    def make() -> Mirror:
+        place = places.take_up(ledger.path.parent)
+        return Mirror(place, tiny_plan(), Ledger(ledger.path.parent), say=lambda _: None)
+
+    return make
+
+
+def children(client: Any, mirror: Mirror) -> dict[str, Any]:
+    """The nested runs by their names; two of one name fail."""
+    found = client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{mirror.place.run_id}'")
+    assert len({r.info.run_name for r in found}) == len(found)
+    return {r.info.run_name: r for r in found}
+
+
+def steps(client: Any, run: Any, name: str = "validation_acc") -> list[int]:
+    return [m.step for m in client.get_metric_history(run.info.run_id, name)]
+
+
+def fill(ledger: Ledger) -> None:
+    ended(ledger, 1, 0.8, 0.1)
+    ledger.start(2, {"alpha": 0.5, "batch_size": 16})
+    ledger.epoch(2, record(1))
+    ledger.end(2, STOPPED)
+    ledger.start(3, {"alpha": 0.7, "batch_size": 16})
+    ledger.end(3, FAILED, error="ValueError: no (on node)")
+
+
+def test_each_trial_is_a_nested_run_with_its_settings_metrics_and_end(
+    ledger: Ledger, made: Callable[[], Mirror], client: Any
+) -> None:
+    fill(ledger)
+    mirror = made()
+    mirror.start(known=False)
+    assert mirror.stop()
+    runs = children(client, mirror)
+    assert set(runs) == {"trial-001", "trial-002", "trial-003"}
+    assert {n: r.info.status for n, r in runs.items()} == {
+        "trial-001": "FINISHED", "trial-002": "FINISHED", "trial-003": "FAILED",
+    }  # fmt: skip
+    assert {n: r.data.tags["pct.state"] for n, r in runs.items()} == {
+        "trial-001": "finished", "trial-002": "stopped", "trial-003": "failed",
+    }  # fmt: skip
+    assert runs["trial-003"].data.tags["pct.error"] == "ValueError: no (on node)"
+    assert runs["trial-001"].data.params["alpha"] == "0.1"
+    assert runs["trial-001"].data.params["measure_important"] == "0.1"
+    assert runs["trial-001"].data.metrics["final_validation_comp_minus_suff"] == 0.1
+    assert not [name for name in runs["trial-001"].data.metrics if name.startswith("test")]
+    assert runs["trial-002"].info.end_time == int(ledger.trials[2].ended * 1000)
+
+
+def test_a_driver_that_goes_on_sends_nothing_twice(ledger: Ledger, made: Callable[[], Mirror], client: Any) -> None:
+    ledger.start(1, {"alpha": 0.1, "batch_size": 32})
+    ledger.epoch(1, record(1))
+    first = made()
+    first.start(known=False)
+    assert first.stop()
+    ledger.epoch(1, record(2))
+    fill_rest = Ledger(ledger.path.parent)
+    fill_rest.end(1, "finished", {"acc": 0.7, "comp_minus_suff": 0.1})
+    second = made()
+    second.start(known=True)
+    assert second.stop()
+    runs = children(client, second)
+    assert steps(client, runs["trial-001"]) == [1, 2]
+    assert runs["trial-001"].info.status == "FINISHED"
+    third = made()
+    third.start(known=True)
+    assert third.stop()
+    assert sum(third.calls.values()) == 0
+    assert steps(client, children(client, third)["trial-001"]) == [1, 2]
+
+
+def test_a_driver_killed_before_it_heard_of_the_server_s_answer_sends_it_again_without_harm(
+    ledger: Ledger, made: Callable[[], Mirror], client: Any
+) -> None:
+    fill(ledger)
+    first = made()
+    first.start(known=False)
+    assert first.stop()
+    again = made()
+    again.runs, again.sent = dict(first.runs), dict.fromkeys(first.runs, 0)
+    again.sync()
+    run = children(client, again)["trial-001"]
+    assert steps(client, run) == [1]
+    assert steps(client, run, "final_validation_acc") == [0]
+
+
+def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(
+    ledger: Ledger, made: Callable[[], Mirror], client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuning.mirror.SECONDS_BETWEEN", 0.02)
+    monkeypatch.setattr("tuning.mirror.SECONDS_WITHOUT_SERVER", 0.02)
+    said: list[str] = []
+    mirror = made()
+    mirror.ledger, mirror.say = ledger, said.append
+    log = type(mirror.place.client).log_batch
+    down = True
+
+    def log_or_fail(*given: Any, **named: Any) -> Any:
+        if down:
+            raise ConnectionError("connection refused")
+        return log(*given, **named)
+
+    monkeypatch.setattr(type(mirror.place.client), "log_batch", log_or_fail)
+    mirror.start(known=False)
+    ledger.start(1, {"alpha": 0.1, "batch_size": 32})
+    for epoch in (1, 2, 3):
+        ledger.epoch(1, record(epoch))
+        mirror.news(1)
+    until(lambda: mirror.down)
+    down = False
+    until(lambda: not mirror.down)
+    assert mirror.stop()
+    assert steps(client, children(client, mirror)["trial-001"]) == [1, 2, 3]
+    assert said == [
+        "MLflow does not answer (ConnectionError); the trials go on, it is sent later",
+        "MLflow answers again",
+    ]
+
+
+def test_a_server_that_stays_away_is_told_at_the_end(
+    ledger: Ledger, made: Callable[[], Mirror], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = made()
+    fill(ledger)
+    mirror.ledger = ledger
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(type(mirror.place.client), "create_run", fail)
+    mirror.start(known=False)
+    assert not mirror.stop()
+
+
+def test_the_epochs_that_gathered_go_in_one_call(ledger: Ledger, made: Callable[[], Mirror]) -> None:
+    mirror = made()
+    mirror.ledger = ledger
+    ledger.start(1, {"alpha": 0.1, "batch_size": 32})
+    for epoch in range(1, 9):
+        ledger.epoch(1, record(epoch))
+    ledger.end(1, "finished", {"acc": 0.7, "comp_minus_suff": 0.1})
+    mirror.sync()
+    mirror.sync()
+    assert mirror.calls == {"create": 1, "log": 1, "close": 1}
+
+
+def until(holds: Callable[[], bool]) -> None:
+    for _ in range(3000):
+        if holds():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not come about")

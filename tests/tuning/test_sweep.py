@@ -1,0 +1,169 @@
+"""pct sweep from its command line, with Ray for real on this machine."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pct.runs import load_run
+from tests.tuning.conftest import TINY
+from tuning import sweep
+from tuning.ledger import FINISHED, STOPPED, Ledger
+from tuning.objective import GAP
+from tuning.plan import Plan
+
+
+def children(client: Any) -> list[Any]:
+    return [r for r in client.search_runs(["0"]) if "mlflow.parentRunId" in r.data.tags]
+
+
+def test_a_sweep_trains_compares_chooses_tests_once_and_registers(
+    client: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    command = [*TINY, "--trials", "3", "--workers", "1", "--folder", "first", "--set", "tau=0.5"]
+    assert sweep.main(command) == 0
+    told = capsys.readouterr()
+    assert "trial-003 (3 of 3): acc" in told.err
+    assert "\x1b" not in told.out + told.err
+    assert "models:/pct-planted-textcnn/1 is @champion" in told.out
+    folder = Path("first")
+
+    ledger = Ledger(folder)
+    assert [(t.name, t.state, t.epoch) for t in ledger] == [
+        ("baseline", FINISHED, 2), ("trial-001", FINISHED, 2), ("trial-002", FINISHED, 2), ("trial-003", FINISHED, 2),
+    ]  # fmt: skip
+    assert ledger.trials[0].config == {"method": "normal"}
+    assert {t.config["batch_size"] for t in ledger.searched()} <= {16, 32, 64, 96, 128}
+
+    # MLflow: every trial a nested run, the choice's with a model, and no other has seen the test split
+    result = json.loads((folder / "results.json").read_text())
+    runs = {r.info.run_name: r for r in children(client)}
+    assert set(runs) == {"baseline", "trial-001", "trial-002", "trial-003"}
+    assert all(r.info.status == "FINISHED" and r.data.params["temperature"] == "0.5" for r in runs.values())
+    tested = {name for name, r in runs.items() if any(k.startswith("test_") for k in r.data.metrics)}
+    assert tested == {result["chosen"]["trial"]}
+    (version,) = client.search_model_versions("name = 'pct-planted-textcnn'")
+    assert version.run_id == runs[result["chosen"]["trial"]].info.run_id
+    parent = next(r for r in client.search_runs(["0"]) if "mlflow.parentRunId" not in r.data.tags)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params["space.alpha"] == "loguniform(0.02, 1.0)"
+    assert parent.data.tags["pct.best"] == result["chosen"]["trial"]
+    files = {f.path for f in client.list_artifacts(parent.info.run_id)}
+    assert {"front.csv", "results.json", "figures"} <= files
+    drawn = {f.path for f in client.list_artifacts(parent.info.run_id, "figures")}
+    assert {"figures/pareto.png", "figures/parallel.png"} <= drawn
+
+    # the restored model is the trial's, measured again: bit by bit what the trial was chosen by
+    number = int(result["chosen"]["trial"].split("-")[1])
+    run = load_run(folder / "chosen" / result["chosen"]["trial"])
+    assert run.validation.metrics["acc"] == ledger.trials[number].values["acc"]
+    assert run.validation.gaps["comp-suff"] == ledger.trials[number].values[GAP]
+    rows = list(csv.DictReader((folder / "front.csv").open()))
+    assert {r["trial"] for r in rows if r["on_front"] == "True"} == {r["trial"] for r in result["front"]}
+
+    # no checkpoint is left of a trial that cannot be chosen
+    kept = {p.name for p in folder.glob("checkpoints/session-1/trial-*") if list(p.glob("checkpoint_*"))}
+    assert kept == {f"trial-{int(r['trial'].split('-')[1]):04d}" for r in result["front"]}
+
+    # again: nothing is trained, registered or logged anew
+    assert sweep.main(command) == 0
+    assert len(children(client)) == 4
+    assert len(client.search_model_versions("name = 'pct-planted-textcnn'")) == 1
+    assert Ledger(folder).sessions == 1
+
+    # the same seed on one worker: the same trials and results, in another folder
+    assert sweep.main([*command[:-4], "--folder", "second", "--set", "tau=0.5"]) == 0
+    again = Ledger(Path("second"))
+    assert [(t.config, t.values) for t in again] == [(t.config, t.values) for t in ledger]
+
+    # one more trial: the sweep is extended, not begun again
+    assert sweep.main([*command, "--trials", "4"]) == 0
+    longer = Ledger(folder)
+    assert [t.number for t in longer] == [0, 1, 2, 3, 4]
+    assert [longer.trials[n].values for n in range(4)] == [ledger.trials[n].values for n in range(4)]
+
+
+def test_one_objective_trains_the_baseline_first_and_stops_poor_trials_early(
+    client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rate that learns nothing never gets the accuracy of one that learns: ASHA must see it."""
+    command = [
+        "--mode", "single", "--limit", "400", "--epochs", "3", "--evaluate_limit", "32", "--quiet", "--trials", "6",
+        "--workers", "1", "--set", "lr=choice(0.002, 1e-9)", "--set", "alpha=0.1", "--set", "tau=0.7", "--set",
+        "p_i=0.1", "--set", "p_u=0.1", "--set", "batch_size=16", "--margin", "0.05", "--folder", "single",
+    ]  # fmt: skip
+    assert sweep.main(command) == 0
+    ledger = Ledger(Path("single"))
+    first = [json.loads(line) for line in ledger.path.read_text().splitlines() if '"start"' in line or '"end"' in line]
+    assert [(e["event"], e["number"]) for e in first[:2]] == [("start", 0), ("end", 0)]
+    states = {t.config["lr"]: set() for t in ledger.searched()}
+    for t in ledger.searched():
+        states[t.config["lr"]].add(t.state)
+    assert states[0.002] == {FINISHED}
+    assert STOPPED in states[1e-9]
+    assert all(t.epoch < 3 for t in ledger if t.state == STOPPED)
+    chosen = json.loads(Path("single/results.json").read_text())["chosen"]
+    assert chosen["lr"] == 0.002
+    stopped = [r for r in children(client) if r.data.tags["pct.state"] == STOPPED]
+    assert stopped
+    assert not any("final_validation_acc" in r.data.metrics for r in stopped)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--set", "alpha=loguniform(0.05"], "alpha='loguniform(0.05' is no range; write a value, uniform(low, high)"),
+        (["--set", "alpha"], "--set takes NAME=VALUE, got 'alpha'"),
+        (["--set", "colour=red"], "unknown setting 'colour'"),
+        (["--trials", "0"], "trials must be >= 1, got 0"),
+        (["--margin", "2"], "margin must be in [0, 1]"),
+        (["--cpus-per-trial", "0"], "cpus must be > 0"),
+        (["--ray", "ray://head:10001"], "is Ray's client, which a sweep cannot use"),
+        (["--mode", "single", "--no-baseline"], "mode single needs the normal baseline"),
+        (["--alpha", "-1"], "alpha must be >= 0"),
+        (["--champion-margin", "7"], "champion_margin must be in [0, 1]"),
+        (["--resume", "nowhere"], "nowhere holds no sweep"),
+        (["--resume"], "runs holds no sweep to go on with"),
+    ],
+)
+def test_a_wrong_option_is_an_error_in_a_line_before_anything_starts(
+    argv: list[str], said: str, capsys: pytest.CaptureFixture[str], client: Any
+) -> None:
+    assert sweep.main([*TINY, *argv]) == 1
+    err = capsys.readouterr().err
+    assert said in err
+    assert "Traceback" not in err
+    assert not client.search_runs(["0"])
+
+
+def test_a_cluster_that_is_not_there_or_too_small_is_told(
+    closed_port: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sweep.main([*TINY, "--gpus-per-trial", "64"]) == 1
+    assert "a trial takes 1 CPUs and 64 GPUs, this machine has" in capsys.readouterr().err
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed_port}")
+    monkeypatch.setenv("RAY_gcs_rpc_server_connect_timeout_s", "1")
+    assert sweep.main([*TINY, "--folder", "other"]) == 1
+    assert f"no Ray at 127.0.0.1:{closed_port}" in capsys.readouterr().err
+
+
+def test_trials_are_measured_alike_whatever_shares_they_are_trained_with() -> None:
+    options = sweep.parser().parse_args(["--set", "p_i=choice(0.1, 0.3)", "--cpus-per-trial", "2"])
+    plan, means, folder = sweep.read(options)
+    for share in (0.1, 0.3):
+        assert plan.settings({"p_important": share}).measured_shares == (0.1, 0.1)
+    assert (plan.base.threads, means.cpus) == (2, 2.0)
+    assert folder.parent == Path("runs")
+    plan.save(folder, means)
+    assert Plan.load(folder) == (plan, means)
+
+
+def test_a_folder_of_another_sweep_is_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
+    plan, means, _ = sweep.read(sweep.parser().parse_args([*TINY, "--folder", "mine"]))
+    plan.save(Path("mine"), means)
+    assert sweep.main([*TINY, "--folder", "mine", "--epochs", "5"]) == 1
+    assert "mine holds another sweep; give another --folder" in capsys.readouterr().err
