@@ -216,7 +216,7 @@ export function table(explanation) {
   const sheet = document.createElement("table");
   const head = sheet.createTHead();
   const over = head.insertRow();
-  cell(over, "th", "");
+  cell(over, "td", "");
   for (const name of Object.values(SIDES)) cell(over, "th", name, { colSpan: 3, scope: "colgroup" });
   const row = head.insertRow();
   cell(row, "th", "removed", { scope: "col" });

@@ -2,7 +2,7 @@
 
 import { Problem, ask, useToken } from "./api.js";
 import { examples, hint } from "./examples.js";
-import { entries } from "./glossary.js";
+import { explainTerms } from "./glossary.js";
 import * as link from "./link.js";
 import { Panel, head, titled } from "./panel.js";
 import { showTips } from "./tips.js";
@@ -171,11 +171,11 @@ function question() {
 
 const body = ({ text, models, ...settings }, model) => ({ texts: [text], ...settings, model });
 
-/** Asks every chosen model for its explanation, and shows them. */
-async function explain(view = WHOLE) {
+/** Asks every chosen model for its explanation, and shows them; stay: without scrolling to them. */
+async function explain(view = WHOLE, stay = false) {
   page.question?.abort();
   const { signal } = (page.question = new AbortController());
-  const retry = () => explain(view);
+  const retry = () => explain(view, stay);
   try {
     waiting(true);
     if (!page.limits) await meet();
@@ -192,7 +192,7 @@ async function explain(view = WHOLE) {
     show(asked, answers, view);
     $("entry").hidden = true;
     tell(page.panels.map((panel) => panel.summary()).join(". ") + ".");
-    reveal();
+    if (!stay) reveal();
   } catch (problem) {
     if (!signal.aborted) fail(problem, retry);
   } finally {
@@ -404,7 +404,7 @@ for (const id of ["saliency", "order", "target", "steps", "models"]) {
   $(id).addEventListener("change", () => {
     if (id === "models") chooseTargets();
     // the same text, asked otherwise, stays where it was in its removal
-    if (page.asked?.text === typed()) explain(page.view.hand ? WHOLE : page.view);
+    if (page.asked?.text === typed()) explain(page.view.hand ? WHOLE : page.view, true);
   });
 }
 $("slider").addEventListener("input", () => choose({ side: side(), k: Number($("slider").value) }));
@@ -440,13 +440,6 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 addEventListener("hashchange", follow);
 
-for (const [name, meaning] of entries()) {
-  const [key, text] = [document.createElement("dt"), document.createElement("dd")];
-  key.textContent = name;
-  text.textContent = meaning;
-  $("glossary").append(key, text);
-}
-
 async function begin() {
   try {
     await meet();
@@ -458,5 +451,6 @@ async function begin() {
   follow();
 }
 
+explainTerms($("glossary"));
 showTips();
 begin();

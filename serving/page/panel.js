@@ -1,7 +1,7 @@
 // One model's answer: its prediction, its words, its curves, its verdict, its figures.
 
 import { Curves, spoken, table } from "./curves.js";
-import { FIGURES, MEASURED, term } from "./glossary.js";
+import { FIGURES, term } from "./glossary.js";
 import { SIDES, change, count, gone, left, number, stepAt } from "./view.js";
 import { Words, score, signed } from "./words.js";
 
@@ -134,11 +134,11 @@ export class Panel {
   #figures({ metrics, important, unimportant }) {
     const flips = { ir: important.flips_at, ur: unimportant.flips_at };
     this.part("measures").replaceChildren(
-      ...Object.entries(FIGURES).flatMap(([name, meaning]) => {
+      ...Object.keys(FIGURES).flatMap((name) => {
         const value = metrics[name];
-        if (value === null || value === undefined) return pair(term(name, meaning), "–");
-        if (!(name in flips)) return pair(term(name, meaning), number(value));
-        return pair(term(name, meaning), flips[name] === null ? `${value}, never` : String(value));
+        if (value === null || value === undefined) return pair(term(name), "–");
+        if (!(name in flips)) return pair(term(name), number(value));
+        return pair(term(name), flips[name] === null ? `${value}, never` : String(value));
       }),
     );
   }
@@ -203,7 +203,7 @@ export function head(about, open = false) {
     summary.textContent = "On its test split" + (typeof acc === "number" ? `: accuracy ${number(acc)}${gap}` : "");
     const list = document.createElement("dl");
     list.className = "figures";
-    list.append(...measured.flatMap(([key, value]) => pair(term(key, MEASURED[key]), number(value))));
+    list.append(...measured.flatMap(([key, value]) => pair(term(key), number(value))));
     details.append(summary, list);
     parts.push(details);
   }

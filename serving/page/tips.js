@@ -3,7 +3,7 @@
 const tip = document.createElement("div");
 tip.className = "tip";
 tip.hidden = true;
-tip.setAttribute("aria-hidden", "true"); // the term's own label says the same
+tip.setAttribute("aria-hidden", "true"); // the term is described by the glossary, which says the same
 
 let term = null;
 

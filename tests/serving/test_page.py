@@ -108,20 +108,24 @@ class Page:
         assert not self.status("wrong")
 
     def panels(self) -> list[WebElement]:
-        return [p for p in self.all(".panel") if p.is_displayed()]
+        return self.all("#results:not([hidden]) .panel")
 
     def texts(self, css: str) -> list[str]:
-        """What stands at a place of each panel."""
-        return [p.find_element(By.CSS_SELECTOR, css).text for p in self.panels()]
+        """What stands at a place of each panel, as it is displayed."""
+        return self.js(  # type: ignore[no-any-return]
+            "return [...document.querySelectorAll('.panel')].map((p) => p.querySelector(arguments[0]).innerText)", css
+        )
 
     def struck(self, panel: int = 0) -> list[int]:
         """The places of the words that are removed."""
-        words = self.panels()[panel].find_elements(By.CSS_SELECTOR, ".word")
-        pressed = [i for i, word in enumerate(words) if word.get_attribute("aria-pressed") == "true"]
-        assert pressed == [
-            i for i, w in enumerate(words) if "line-through" in w.value_of_css_property("text-decoration")
-        ]
-        return pressed
+        pressed, struck = self.js(
+            "const words = [...document.querySelectorAll('.panel')[arguments[0]].querySelectorAll('.word')];"
+            "const where = (is) => words.flatMap((w, i) => (is(w) ? [i] : []));"
+            "return [where((w) => w.ariaPressed === 'true'),"
+            " where((w) => getComputedStyle(w).textDecorationLine === 'line-through')]", panel
+        )  # fmt: skip
+        assert pressed == struck
+        return pressed  # type: ignore[no-any-return]
 
     def emulate(self, command: str, **settings: Any) -> None:
         self.driver.execute_cdp_cmd(f"Emulation.{command}", settings)
