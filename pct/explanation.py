@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pct.predictor import Predictor, Texts, check_classes, explain_tokens, forward_over, predict_ids
+from pct.predictor import CALL_IN_TOKENS, Predictor, Texts, check_classes, explain_tokens, forward_over, predict_ids
 from pct.reduction import reduce_ids, reduce_tokens, removal_ranks
 from pct.words import Ints, Tokens, split_all
 
@@ -141,6 +141,8 @@ class _Sides:
             # what is wanted goes at once, the search for the flip in rounds: full batches, few steps too many
             share += 1
             near = self.wanted | (self.t <= np.ceil(self.steps * share / ROUNDS)[:, None])
+            if np.maximum(np.tile(self.counts, 2)[:, None] - self.t, 0)[left & ~near].sum() < CALL_IN_TOKENS:
+                near = self.inside  # the rest costs less than a round of its own
             row, step = np.nonzero(left & near)
             done |= near
             # long texts have many reduced forms, and those are long: some at a time

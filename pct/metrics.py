@@ -19,6 +19,7 @@ from pct.words import split, split_each
 
 EIGHT = ("acc", "f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")
 COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc")
+RANKED = frozenset({"i_var", "u_var", "i_var_aligned", "u_var_aligned"})
 AOPC_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # DeYoung et al. 2020 (ERASER)
 
 Column = npt.NDArray[Any]
@@ -136,8 +137,7 @@ def wanted_steps(counts: Column, p_important: float, p_unimportant: float, metri
         if aopc in names:
             steps |= (t == _aopc_steps(counts)[..., None]).any(1)
         sides.append(steps)
-    ranks = names & {"i_var", "u_var", "i_var_aligned", "u_var_aligned"}
-    return Wanted(sides[0], sides[1], until_flip=bool(names & {"ir", "ur"}), next_saliency=bool(ranks))
+    return Wanted(sides[0], sides[1], until_flip=bool(names & {"ir", "ur"}), next_saliency=bool(names & RANKED))
 
 
 def block_columns(
@@ -161,13 +161,15 @@ def block_columns(
     for name, (side, _, _) in zip(("ir", "ur"), sides, strict=True):
         flips = side.flips()
         columns[name] = where_many(np.where(flips > 0, flips, n - 1).astype(np.float64))
-    ranks = removal_ranks(seen.saliency, n, True)
-    for name, (side, _, _) in zip(("i_var", "u_var"), sides, strict=True):
-        literal, aligned = rank_variance(ranks, side, n)
-        columns[name], columns[f"{name}_aligned"] = where_many(literal), where_many(aligned)
-    for name, (side, _, _) in zip(("comp_aopc", "suff_aopc"), sides, strict=True):
-        columns[name] = where_many(_aopc(side, n))
     chosen = [k for k in (*EIGHT, *COMPANIONS) if not metrics or k in metrics]
+    if not RANKED.isdisjoint(chosen):
+        ranks = removal_ranks(seen.saliency, n, True)
+        for name, (side, _, _) in zip(("i_var", "u_var"), sides, strict=True):
+            literal, aligned = rank_variance(ranks, side, n)
+            columns[name], columns[f"{name}_aligned"] = where_many(literal), where_many(aligned)
+    steps = _aopc_steps(n)
+    for name, (side, _, _) in zip(("comp_aopc", "suff_aopc"), sides, strict=True):
+        columns[name] = where_many(_aopc(side, steps))
     return {k: columns[k] for k in ("n", "label", "predicted", *chosen)}
 
 
@@ -200,14 +202,14 @@ def _mean_drop(side: Removal, steps: Column) -> Column:
     return mean
 
 
-def _aopc(side: Removal, counts: Column) -> Column:
-    reached = np.take_along_axis(side.confidence, _aopc_steps(counts), 1)
+def _aopc(side: Removal, steps: Column) -> Column:
+    reached = np.take_along_axis(side.confidence, steps, 1)
     mean: Column = (side.confidence[:, :1] - reached).mean(1)
     return mean
 
 
 def _aopc_steps(counts: Column) -> Column:
-    return np.stack([words_to_remove(counts, share) for share in AOPC_SHARES], 1)
+    return words_to_remove(counts[:, None], np.array(AOPC_SHARES))
 
 
 def _columns(dataset: Any) -> tuple[list[Any], Any, Any, Any]:

@@ -16,12 +16,12 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating]
 
 
-def words_to_remove(counts: Ints, share: float) -> Ints:
+def words_to_remove(counts: Ints, share: float | Floats) -> Ints:
     """m = ceil(share * N), at least 1 and at most N - 1; so 0 for texts of one word. counts, result: (texts,).
 
-    Raises ValueError for a share outside (0, 1].
+    share: one, or an array that broadcasts with counts. Raises ValueError for a share outside (0, 1].
     """
-    if not 0 < share <= 1:
+    if not np.all((np.asarray(share) > 0) & (np.asarray(share) <= 1)):
         raise ValueError(f"the share of words to remove must be in (0, 1], got {share}")
     # 0.28 * 25 is 7.000000000000001: the margin keeps rounding from removing an eighth word
     wanted = np.ceil(share * counts - 1e-9).astype(np.int64)
