@@ -21,6 +21,7 @@ class Limits:
     seconds: float = 30.0  # from a request's first byte to its answer
     max_steps: int = 200  # removals a curve
     queue: int = 64  # requests at work or waiting in a worker; the next one gets 503
+    batch: int = 64  # texts of waiting requests that go together in a call of the model
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -171,6 +171,7 @@ class AboutLimits(BaseModel):
     seconds: float
     max_steps: int
     queue: int
+    batch: int
 
 
 class ModelAnswer(BaseModel):
@@ -186,8 +187,8 @@ class Refusal(BaseModel):
     error: str
 
 
-def openapi(version: str) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of the service."""
+def openapi(version: str, examples: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of the service. examples: an answer for each path, to the request that stands there."""
     posts: list[tuple[str, str, type[BaseModel], type[BaseModel]]] = [
         ("/predict", "Labels and probabilities of texts", PredictRequest, PredictAnswer),
         ("/explain", "Saliency and reduction curves of texts", ExplainRequest, ExplainAnswer),
@@ -208,7 +209,7 @@ def openapi(version: str) -> dict[str, Any]:
                     "content": {"application/json": {"schema": _ref(asked), "example": {"texts": [TEXT]}}},
                 },
                 "responses": {
-                    "200": _answer("The answer", given),
+                    "200": _answer("The answer", given, examples[path]),
                     **_refusals("400", "401", "408", "413", "415", "503"),
                 },
             }
@@ -219,7 +220,7 @@ def openapi(version: str) -> dict[str, Any]:
         "get": {
             "summary": "The served models and the limits",
             "operationId": "model",
-            "responses": {"200": _answer("The models", ModelAnswer), **_refusals("401", "503")},
+            "responses": {"200": _answer("The models", ModelAnswer, examples["/model"]), **_refusals("401")},
         }
     }
     return {
@@ -249,8 +250,9 @@ def _refusals(*codes: str) -> dict[str, Any]:
     return {code: _answer(REFUSALS[code], Refusal) for code in codes}
 
 
-def _answer(description: str, model: type[BaseModel]) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": _ref(model)}}}
+def _answer(description: str, model: type[BaseModel], example: Any = None) -> dict[str, Any]:
+    content = {"schema": _ref(model)} if example is None else {"schema": _ref(model), "example": example}
+    return {"description": description, "content": {"application/json": content}}
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:

@@ -165,4 +165,5 @@ HELP = {
     "seconds": "seconds a request",
     "max_steps": "removals a curve",
     "queue": "requests at work or waiting in a worker",
+    "batch": "texts of waiting requests that go together in a call of the model; 1: none do",
 }
