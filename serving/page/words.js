@@ -30,6 +30,7 @@ export class Words {
     this.marks = [];
     this.current = 0;
     host.addEventListener("click", (event) => this.#chosen(event));
+    host.addEventListener("focusin", (event) => this.#focusable(Number(event.target.dataset.place)));
     host.addEventListener("keydown", (event) => this.#key(event));
   }
 
