@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Awaitable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -75,41 +76,38 @@ class Explainer:
     @bentoml.api(input_spec=PredictRequest, output_spec=PredictAnswer)  # type: ignore[untyped-decorator]
     async def predict(self, **asked: Any) -> Response:
         """Labels and probabilities of texts."""
-        try:
-            request = PredictRequest.model_construct(**asked)
-            served = self.shelf.find(request.model)
-            texts = read_texts(request.texts, limits)
-            found = await self._run(PredictJob(served), texts)
-        except (ValueError, TimeoutError) as problem:
-            return _refusal(problem)
-        return _json({"model": served.identity(), "predictions": found})
+        return await _answered(self._predict(PredictRequest.model_construct(**asked)))
 
     @bentoml.api(input_spec=ExplainRequest, output_spec=ExplainAnswer)  # type: ignore[untyped-decorator]
     async def explain(self, **asked: Any) -> Response:
         """Saliency and reduction curves of texts."""
-        begun = time.perf_counter()
-        try:
-            request = ExplainRequest.model_construct(**asked)
-            served = self.shelf.find(request.model)
-            texts = read_texts(request.texts, limits)
-            job = ExplainJob.of(request, served, limits)
-            found = await self._run(job, texts)
-        except (ValueError, TimeoutError) as problem:
-            return _refusal(problem)
-        longest = max(len(t.words) for t in texts)
-        explain_seconds.labels(_words(longest), job.order).observe(time.perf_counter() - begun)
-        return _json(
-            {
-                "model": served.identity(), "order": job.order, "saliency": job.saliency,
-                "max_steps": job.max_steps, "explanations": found,
-            }
-        )  # fmt: skip
+        return await _answered(self._explain(ExplainRequest.model_construct(**asked)))
 
     async def examples(self) -> dict[str, Any]:
         """What the default model answers to the examples of the OpenAPI document."""
-        posts = {"/predict": (self.predict, PredictRequest), "/explain": (self.explain, ExplainRequest)}
-        answers = {path: await call(**dict(kind(texts=[TEXT]))) for path, (call, kind) in posts.items()}
-        return {path: json.loads(answer.body) for path, answer in answers.items()}
+        return {
+            "/predict": await self._predict(PredictRequest(texts=[TEXT])),
+            "/explain": await self._explain(ExplainRequest(texts=[TEXT])),
+        }
+
+    async def _predict(self, request: PredictRequest) -> dict[str, Any]:
+        served = self.shelf.find(request.model)
+        texts = read_texts(request.texts, limits)
+        found = await self._run(PredictJob(served), texts)
+        return {"model": served.identity(), "predictions": found}
+
+    async def _explain(self, request: ExplainRequest) -> dict[str, Any]:
+        begun = time.perf_counter()
+        served = self.shelf.find(request.model)
+        texts = read_texts(request.texts, limits)
+        job = ExplainJob.of(request, served, limits)
+        found = await self._run(job, texts)
+        longest = max(len(t.words) for t in texts)
+        explain_seconds.labels(_words(longest), job.order).observe(time.perf_counter() - begun)
+        return {
+            "model": served.identity(), "order": job.order, "saliency": job.saliency,
+            "max_steps": job.max_steps, "explanations": found,
+        }  # fmt: skip
 
     async def _run(self, job: PredictJob | ExplainJob, texts: list[Text]) -> list[Any]:
         return await self.batcher.submit(job, texts, limits.seconds)
@@ -131,6 +129,14 @@ Explainer.add_asgi_middleware(  # type: ignore[attr-defined]
     limits=limits,
     token=os.environ.get(TOKEN, ""),
 )
+
+
+async def _answered(work: Awaitable[dict[str, Any]]) -> Response:
+    try:
+        answer = await work
+    except (ValueError, TimeoutError) as problem:
+        return _refusal(problem)
+    return _json(answer)
 
 
 def _json(answer: dict[str, Any], status: int = 200) -> Response:

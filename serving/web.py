@@ -31,14 +31,16 @@ HEADERS = {
 def make_app(limits: Limits) -> Starlette:
     """The ASGI app that the service mounts at /."""
 
-    async def model(_: Request) -> Response:
+    def models() -> dict[str, Any]:
         shelf: Any = bentoml.get_current_service().shelf
-        return JSONResponse({"models": [s.about() for s in shelf.models], "limits": asdict(limits)})
+        return {"models": [s.about() for s in shelf.models], "limits": asdict(limits)}
 
-    document = openapi(pct.__version__)
+    async def model(_: Request) -> Response:
+        return JSONResponse(models())
 
     async def description(_: Request) -> Response:
-        return JSONResponse(document)
+        examples = {**await bentoml.get_current_service().examples(), "/model": models()}
+        return JSONResponse(openapi(pct.__version__, examples))
 
     routes = [Route("/model", model), Route("/openapi.json", description)]
     for file in sorted(PAGE.glob("*.*")):

@@ -127,7 +127,9 @@ def test_the_openapi_document_describes_what_is_answered(served: Running) -> Non
     assert set(document["paths"]) == {"/predict", "/explain", "/model"}
     for path in ("/predict", "/explain"):
         content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
-        assert served.ask(path, content["example"])[0] == 200
+        answer = document["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]["example"]
+        assert served.ask(path, content["example"]) == (200, answer)
+    assert document["paths"]["/model"]["get"]["responses"]["200"]["content"]["application/json"]["example"]["models"]
     text = json.dumps(document)
     for reference in {part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]}:
         assert reference in document["components"]["schemas"]
