@@ -72,6 +72,7 @@ def test_mlflow_run_with_the_local_environment(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # it installs everything anew
 @pytest.mark.skipif(shutil.which("pyenv") is None, reason="mlflow run makes its environments with pyenv")
 def test_mlflow_run_as_it_is_written_with_only_mlflow_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -287,6 +287,7 @@ print(job.run(read_texts(["a moving film"], Limits()), float("inf"))[0]["label"]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # it installs everything anew
 def test_the_lean_environment_serves(exported: dict[str, Path], tmp_path: Path) -> None:
     python = tmp_path / "lean" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "lean")], check=True)
