@@ -9,7 +9,10 @@ from pct.models.build import load_tokenizer, make_vocabulary
 from pct.settings import Settings
 from pct.words import Tokens, Words, split_all
 
-DECIDING = ("corpus", "model", "limit", "corpus_seed", "max_length", "vocabulary_size")
+DECIDING = (
+    "corpus", "train_file", "validation_file", "test_file", "text_column", "label_column", "limit", "corpus_seed",
+    "model", "max_length", "vocabulary_size",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
