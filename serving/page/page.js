@@ -1,15 +1,14 @@
 // The page: what is asked, what is shown, and where in its removal the text stands.
 
-import { Problem, ask, useToken } from "./api.js";
-import { examples, hint } from "./examples.js";
+import { Problem, ask, token, useToken } from "./api.js";
+import * as form from "./form.js";
 import { explainTerms } from "./glossary.js";
 import * as link from "./link.js";
-import { Panel, head, titled } from "./panel.js";
+import { Panel, head } from "./panel.js";
 import { showTips } from "./tips.js";
 import { count, gone, left, steps } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
-const SHOWN_AT_FIRST = 2;
 const WHOLE = { side: "important", k: 0 };
 
 const page = {
@@ -60,32 +59,14 @@ async function copy(text, what) {
   }
 }
 
-// --- models
+// --- asking
 
 /** Asks which models are served, and lays the page out for them. */
 async function meet() {
   const known = await ask("model");
   page.models = known.models;
   page.limits = known.limits;
-  const corpora = known.models.map((model) => model.corpus);
-  $("hint").firstChild.textContent = `${hint(corpora)} `;
-  $("steps").max = known.limits.max_steps;
-  $("steps").value = Math.min(Number($("steps").value) || 15, known.limits.max_steps);
-  $("examples").replaceChildren(
-    ...examples(corpora).map((text) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = text;
-      button.addEventListener("click", () => {
-        $("text").value = text;
-        measure();
-        explain();
-      });
-      return button;
-    }),
-  );
-  chooseModels(known.models);
-  chooseTargets();
+  form.layOut(known, () => explain());
   $("cards").replaceChildren(
     ...known.models.map((model) => {
       const card = document.createElement("article");
@@ -95,78 +76,6 @@ async function meet() {
     }),
   );
   $("served").hidden = page.panels.length > 0;
-  measure();
-}
-
-function chooseModels(models) {
-  const boxes = models.map((model, place) => {
-    const label = document.createElement("label");
-    const box = document.createElement("input");
-    box.type = "checkbox";
-    box.name = "model";
-    box.value = model.id;
-    box.checked = place < SHOWN_AT_FIRST;
-    label.append(box, titled(model));
-    return label;
-  });
-  $("models").replaceChildren($("models").querySelector("legend"), ...boxes);
-  $("models").hidden = models.length < 2;
-}
-
-const chosen = () => {
-  const ids = [...document.querySelectorAll("[name=model]:checked")].map((box) => box.value);
-  return page.models.filter((model) => ids.includes(model.id));
-};
-
-/** Offers the labels that all chosen models have. */
-function chooseTargets() {
-  const [first, ...others] = chosen();
-  const labels = (first?.labels ?? []).filter((label) => others.every((model) => model.labels.includes(label)));
-  const before = $("target").value;
-  const options = labels.map((label) => new Option(label, label));
-  $("target").replaceChildren(new Option("the predicted one", ""), ...options);
-  $("target").value = labels.includes(before) ? before : "";
-}
-
-// --- asking
-
-const typed = () => $("text").value.toWellFormed?.() ?? $("text").value;
-const characters = (text) => Array.from(text).length;
-
-/** Counts the text, beside its limit. */
-function measure() {
-  const text = typed();
-  const words = text.split(/\s+/).filter(Boolean).length;
-  const limit = page.limits ? ` of ${page.limits.characters.toLocaleString("en")}` : "";
-  $("count").textContent = text ? `${count(words, "word")}, ${characters(text).toLocaleString("en")}${limit} characters` : "";
-  $("count").classList.toggle("wrong", Boolean(page.limits) && characters(text) > page.limits.characters);
-}
-
-/** What the form asks for. Throws a Problem for what no server need be asked. */
-function question() {
-  const text = typed();
-  if (!text.trim()) throw new Problem("refused", "There is no text to explain. Type one, or take an example.");
-  const { characters: most, max_steps: most_steps } = page.limits;
-  const length = characters(text);
-  if (length > most) {
-    throw new Problem(
-      "refused",
-      `The text has ${length.toLocaleString("en")} characters, and this server takes ${most.toLocaleString("en")}. Shorten it.`,
-    );
-  }
-  const max_steps = Number($("steps").value);
-  if (!Number.isInteger(max_steps) || max_steps < 1 || max_steps > most_steps) {
-    throw new Problem("refused", `Removals at most: a whole number from 1 to ${most_steps}, not “${$("steps").value}”.`);
-  }
-  if (chosen().length === 0) throw new Problem("refused", "No model is chosen. Choose one at least.");
-  return {
-    text,
-    max_steps,
-    order: $("order").value,
-    target: $("target").value || null,
-    saliency: $("saliency").value || null,
-    models: chosen().map((model) => model.id),
-  };
 }
 
 const body = ({ text, models, ...settings }, model) => ({ texts: [text], ...settings, model });
@@ -179,7 +88,7 @@ async function explain(view = WHOLE, stay = false) {
   try {
     waiting(true);
     if (!page.limits) await meet();
-    const asked = question();
+    const asked = form.question();
     tell("Explaining …", { busy: true });
     const options = { signal, seconds: page.limits.seconds + 5, told: (sentence) => tell(sentence, { busy: true }) };
     const answers = await Promise.allSettled(asked.models.map((id) => ask("explain", body(asked, id), options)));
@@ -207,6 +116,7 @@ async function refresh(answers) {
   if (!moved) return;
   const known = await ask("model");
   page.models = known.models;
+  form.rename(known.models);
 }
 
 function show(asked, answers, view) {
@@ -253,11 +163,11 @@ function waiting(busy) {
 // --- removing
 
 /** Where the text stands now; the controls and the address follow. */
-function choose(view) {
+function choose(view, said = "") {
   page.view = view;
   page.looked = null;
   render();
-  if (view.hand) predictHand();
+  if (view.hand) predictHand(said);
   remember();
 }
 
@@ -276,14 +186,13 @@ function toggle(panel, place) {
     tell(`“${word}” is the last word; one always remains. Restore another first.`, { wrong: true });
     return;
   }
-  page.word = `“${word}” ${back ? "restored" : "removed"}`;
-  choose({ hand });
+  choose({ hand }, `“${word}” ${back ? "restored" : "removed"}`);
 }
 
-/** Asks for the predictions that a removal by hand needs. */
-async function predictHand() {
+/** Asks for the predictions that a removal by hand needs, and tells them after what is said of it. */
+async function predictHand(said) {
   const { view, question } = page;
-  const said = page.word;
+  let moved = false;
   try {
     await Promise.all(
       answered().map(async (panel) => {
@@ -292,17 +201,19 @@ async function predictHand() {
         const options = { signal: question.signal, seconds: page.limits.seconds + 5 };
         const found = await ask("predict", { texts: [text], model: panel.about.id }, options);
         remembered(panel).set(text, found.predictions[0]);
+        moved ||= found.model.version !== panel.about.version;
       }),
     );
   } catch (problem) {
-    if (!question.signal.aborted && page.view === view) fail(problem, predictHand);
+    if (!question.signal.aborted && page.view === view) fail(problem, () => predictHand(said));
     return;
   }
   if (page.view !== view || question.signal.aborted) return;
   $("entry").hidden = true;
   render();
   const now = answered().map((panel) => panel.say(view, shownHand(panel, view)));
-  tell([said, ...now].filter(Boolean).join(". ") + ".");
+  const stale = moved && "Another version of a model answered than the one its curves are of: explain the text again";
+  tell([said, ...now, stale].filter(Boolean).join(". ") + ".");
 }
 
 function remembered(panel) {
@@ -363,19 +274,7 @@ function write() {
 function follow() {
   const said = link.read();
   if (!said.text) return;
-  $("text").value = said.text;
-  if (said.saliency) $("saliency").value = said.saliency;
-  if (said.order) $("order").value = said.order;
-  // an address can say anything: what the form cannot take stays as it is
-  if (/^\d+$/.test(said.steps)) $("steps").value = said.steps;
-  const boxes = [...document.querySelectorAll("[name=model]")];
-  if (boxes.some((box) => said.models.includes(box.value))) {
-    for (const box of boxes) box.checked = said.models.includes(box.value);
-  }
-  chooseTargets();
-  if (said.target) $("target").value = said.target;
-  for (const id of ["saliency", "order", "target"]) if ($(id).selectedIndex < 0) $(id).selectedIndex = 0;
-  measure();
+  form.fill(said);
   const out = said.out.split(".").filter((place) => /^\d+$/.test(place)).map(Number);
   const k = /^\d+$/.test(said.k) ? Number(said.k) : 0;
   explain(said.out ? { hand: new Set(out) } : { side: said.side === "unimportant" ? "unimportant" : "important", k });
@@ -385,28 +284,20 @@ function follow() {
 function curl(panel) {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const parts = ["curl", `${location.origin}/explain`, "-H 'Content-Type: application/json'"];
-  if (page.private) parts.push('-H "Authorization: Bearer $PCT_TOKEN"');
+  if (token()) parts.push('-H "Authorization: Bearer $PCT_TOKEN"');
   parts.push("-d", quoted(JSON.stringify(body(page.asked, panel.about.id))));
   copy(parts.join(" "), "The command");
 }
 
 // --- the controls
 
-$("ask").addEventListener("submit", (event) => {
-  event.preventDefault();
-  explain();
-});
-$("text").addEventListener("input", measure);
-$("text").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
-});
-for (const id of ["saliency", "order", "target", "steps", "models"]) {
-  $(id).addEventListener("change", () => {
-    if (id === "models") chooseTargets();
+form.listen(
+  () => explain(),
+  () => {
     // the same text, asked otherwise, stays where it was in its removal
-    if (page.asked?.text === typed()) explain(page.view.hand ? WHOLE : page.view, true);
-  });
-}
+    if (page.asked?.text === form.typed()) explain(page.view.hand ? WHOLE : page.view, true);
+  },
+);
 $("slider").addEventListener("input", () => choose({ side: side(), k: Number($("slider").value) }));
 for (const radio of document.querySelectorAll("[name=side]")) {
   radio.addEventListener("change", () => choose({ side: side(), k: page.view.k ?? 0 }));
@@ -429,7 +320,6 @@ $("entry").addEventListener("submit", (event) => {
     fail(problem, page.retry);
     return;
   }
-  page.private = true;
   $("token").value = "";
   $("entry").hidden = true;
   page.retry?.();

@@ -1,0 +1,152 @@
+// The form: which text, asked how, of which models.
+
+import { Problem } from "./api.js";
+import { examples, hint } from "./examples.js";
+import { titled } from "./panel.js";
+import { count } from "./view.js";
+
+const $ = (id) => document.getElementById(id);
+const SHOWN_AT_FIRST = 2;
+const SETTINGS = ["saliency", "order", "target", "steps", "models"];
+
+let known = { models: [], limits: null };
+
+/** Lays the form out for what GET /model answered. explain(): an example was taken. */
+export function layOut(answer, explain) {
+  known = answer;
+  const corpora = known.models.map((model) => model.corpus);
+  $("hint").firstChild.textContent = `${hint(corpora)} `;
+  $("steps").max = known.limits.max_steps;
+  $("steps").value = Math.min(Number($("steps").value) || 15, known.limits.max_steps);
+  $("examples").replaceChildren(
+    ...examples(corpora).map((text) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = text;
+      button.addEventListener("click", () => {
+        $("text").value = text;
+        measure();
+        explain();
+      });
+      return button;
+    }),
+  );
+  chooseModels();
+  chooseTargets();
+  measure();
+}
+
+function chooseModels() {
+  const boxes = known.models.map((model, place) => {
+    const label = document.createElement("label");
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    box.name = "model";
+    box.value = model.id;
+    box.checked = place < SHOWN_AT_FIRST;
+    label.append(box, titled(model));
+    return label;
+  });
+  $("models").replaceChildren($("models").querySelector("legend"), ...boxes);
+  $("models").hidden = known.models.length < 2;
+}
+
+/** The same models, of other versions. */
+export function rename(models) {
+  known = { ...known, models };
+  for (const box of document.querySelectorAll("[name=model]")) {
+    box.nextSibling.textContent = titled(models.find((model) => model.id === box.value));
+  }
+}
+
+/** The models to be asked. */
+const chosen = () => {
+  const ids = [...document.querySelectorAll("[name=model]:checked")].map((box) => box.value);
+  return known.models.filter((model) => ids.includes(model.id));
+};
+
+/** Offers the labels that all chosen models have. */
+function chooseTargets() {
+  const [first, ...others] = chosen();
+  const labels = (first?.labels ?? []).filter((label) => others.every((model) => model.labels.includes(label)));
+  const before = $("target").value;
+  const options = labels.map((label) => new Option(label, label));
+  $("target").replaceChildren(new Option("the predicted one", ""), ...options);
+  $("target").value = labels.includes(before) ? before : "";
+}
+
+/** The text as it stands there; what is no character becomes the sign for that, as the service makes it. */
+export const typed = () => $("text").value.toWellFormed?.() ?? $("text").value;
+const characters = (text) => Array.from(text).length;
+
+/** Counts the text, beside its limit. */
+function measure() {
+  const text = typed();
+  const words = text.split(/\s+/).filter(Boolean).length;
+  const limit = known.limits ? ` of ${known.limits.characters.toLocaleString("en")}` : "";
+  $("count").textContent = text ? `${count(words, "word")}, ${characters(text).toLocaleString("en")}${limit} characters` : "";
+  $("count").classList.toggle("wrong", Boolean(known.limits) && characters(text) > known.limits.characters);
+}
+
+/** What the form asks for. Throws a Problem for what no server need be asked. */
+export function question() {
+  const text = typed();
+  if (!text.trim()) throw new Problem("refused", "There is no text to explain. Type one, or take an example.");
+  const { characters: most, max_steps: most_steps } = known.limits;
+  const length = characters(text);
+  if (length > most) {
+    throw new Problem(
+      "refused",
+      `The text has ${length.toLocaleString("en")} characters, and this server takes ${most.toLocaleString("en")}. Shorten it.`,
+    );
+  }
+  const max_steps = Number($("steps").value);
+  if (!Number.isInteger(max_steps) || max_steps < 1 || max_steps > most_steps) {
+    throw new Problem("refused", `Removals at most: a whole number from 1 to ${most_steps}, not “${$("steps").value}”.`);
+  }
+  if (chosen().length === 0) throw new Problem("refused", "No model is chosen. Choose one at least.");
+  return {
+    text,
+    max_steps,
+    order: $("order").value,
+    target: $("target").value || null,
+    saliency: $("saliency").value || null,
+    models: chosen().map((model) => model.id),
+  };
+}
+
+/** Puts what an address says into the form. An address can say anything: what the form cannot take stays as it is. */
+export function fill(said) {
+  $("text").value = said.text;
+  for (const id of ["saliency", "order"]) choose(id, said[id]);
+  if (/^\d+$/.test(said.steps)) $("steps").value = said.steps;
+  const boxes = [...document.querySelectorAll("[name=model]")];
+  if (boxes.some((box) => said.models.includes(box.value))) {
+    for (const box of boxes) box.checked = said.models.includes(box.value);
+  }
+  chooseTargets();
+  choose("target", said.target);
+  measure();
+}
+
+function choose(id, value) {
+  if ([...$(id).options].some((option) => option.value === value)) $(id).value = value;
+}
+
+/** explain(): the form is sent. again(): a setting changed. */
+export function listen(explain, again) {
+  $("ask").addEventListener("submit", (event) => {
+    event.preventDefault();
+    explain();
+  });
+  $("text").addEventListener("input", measure);
+  $("text").addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
+  });
+  for (const id of SETTINGS) {
+    $(id).addEventListener("change", () => {
+      if (id === "models") chooseTargets();
+      again();
+    });
+  }
+}
