@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -13,9 +14,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,16 @@ REPOSITORY = Path(__file__).parents[1]
 SECONDS_TO_START = 120
 WORKER = re.compile(r"worker[./]service")
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-POST = """wrk.method = "POST"
+POST = """bodies = {%s}
+n = 0
 wrk.headers["Content-Type"] = "application/json"
-wrk.body = [==[{body}]==]
+request = function()
+  n = n + 1
+  return wrk.format("POST", nil, nil, bodies[n %% #bodies + 1])
+end
 done = function(summary, latency)
   local e = summary.errors
-  io.write(string.format('{{"requests": %d, "seconds": %f, "p50": %f, "p99": %f, "errors": %d}}\\n',
+  io.write(string.format('{"requests": %%d, "seconds": %%f, "p50": %%f, "p99": %%f, "errors": %%d}\\n',
     summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e6, latency:percentile(99) / 1e6,
     e.connect + e.read + e.write + e.status + e.timeout))
 end
@@ -81,8 +87,8 @@ class Connection:
 
 @dataclass
 class Load:
-    """What came of many requests. begun: when each was sent, by `time.perf_counter()`; seconds: until its answer;
-    failed: when a request got none, or another status than 200, and why."""
+    """What came of many requests. begun: when each was sent; seconds: until its answer;
+    failed: when one got none, or another status than 200, and why. Times count from the first request's."""
 
     begun: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -100,43 +106,43 @@ class Load:
 
 
 def load(
-    port: int, path: str, body: bytes, clients: int, seconds: float, rate: float = 0.0, stop: Callable[[], bool] = bool
+    port: int,
+    path: str,
+    bodies: Sequence[bytes],
+    clients: int,
+    seconds: float = math.inf,
+    requests: int = 0,
+    rate: float = 0.0,
+    stop: Callable[[], bool] = bool,
 ) -> Load:
-    """So many clients, each of which asks again as soon as it is answered, or at `rate` requests a second in all.
+    """So many clients send the bodies in turn: each as soon as it is answered, or all together `rate` a second.
 
-    stop: ends it before its time. With a rate, the time counts from when a request was due: a service that falls
-    behind does not slow down those who measure it.
+    It ends after so many seconds or requests, or when `stop` says so. With a rate, the time counts from when a request
+    was due: a service that falls behind does not slow down those who measure it.
     """
-    out, lock = Load(), threading.Lock()
+    out, lock, numbers = Load(), threading.Lock(), count()
     begun = time.perf_counter()
-    until = begun + seconds
-    due = (begun + n / rate for n in range(int(seconds * rate))) if rate else None
 
     def run() -> None:
         connection = Connection(port)
         while not stop():
-            start = time.perf_counter()
-            if due is None:
-                if start >= until:
-                    break
-            else:
-                with lock:
-                    at = next(due, None)
-                if at is None:
-                    break
-                time.sleep(max(at - time.perf_counter(), 0))
-                start = at
+            with lock:
+                n = next(numbers)
+            start = begun + n / rate if rate else time.perf_counter()
+            if start >= begun + seconds or (requests and n >= requests):
+                break
+            time.sleep(max(start - time.perf_counter(), 0))
             try:
-                status, answer = connection.ask(path, body)
+                status, answer = connection.ask(path, bodies[n % len(bodies)])
                 problem = "" if status == 200 else f"{status} {answer[:200]!r}"
             except OSError as error:
                 problem = f"{type(error).__name__}: {error}"
             now = time.perf_counter()
             if problem:
-                out.failed.append((now, problem))
-                time.sleep(0.005)  # a service that is away refuses thousands of connections a second
+                out.failed.append((now - begun, problem))
+                time.sleep(0.005)  # a service that is away would refuse thousands of connections a second
             else:
-                out.begun.append(start)
+                out.begun.append(start - begun)
                 out.seconds.append(now - start)
         connection.close()
 
@@ -149,20 +155,21 @@ def load(
     return out
 
 
-def pressed(port: int, path: str, body: bytes, clients: int, seconds: float) -> dict[str, Any]:
+def pressed(port: int, path: str, bodies: Sequence[bytes], clients: int, seconds: float) -> dict[str, Any]:
     """Requests a second, p50 and p99 in seconds, and errors, by wrk; by `load` where wrk is not installed."""
     if not shutil.which("wrk"):
-        found = load(port, path, body, clients, seconds)
+        found = load(port, path, bodies, clients, seconds)
         p50, p99 = found.percentile(50), found.percentile(99)
         return {"by": "threads", "rate": found.rate, "p50": p50, "p99": p99, "errors": len(found.failed)}
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(POST.format(body=body.decode()))
+    with tempfile.NamedTemporaryFile("w", suffix=".lua", encoding="utf-8") as script:
+        # a JSON string without escapes beyond \\ and \" is a Lua string too
+        script.write(POST % ", ".join(json.dumps(b.decode("ascii")) for b in bodies))
         script.flush()
-        command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "-s", script.name, f"http://127.0.0.1:{port}{path}"]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = json.loads(said.splitlines()[-1])
-    rate = found["requests"] / found["seconds"]
-    return {"by": "wrk", "rate": rate, "p50": found["p50"], "p99": found["p99"], "errors": found["errors"]}
+        command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:.0f}s", "-s", script.name]
+        done = subprocess.run([*command, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout.splitlines()[-1])
+    rate = told["requests"] / told["seconds"]
+    return {"by": "wrk", "rate": rate, "p50": told["p50"], "p99": told["p99"], "errors": told["errors"]}
 
 
 @dataclass

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pct.explanation import Removal, Study, Wanted, study
 from pct.metrics import block_columns, wanted_steps
 from pct.onnx_predictor import OnnxPredictor
-from pct.predictor import Floats, predict_tokens
+from pct.predictor import Floats, Predictor, predict_tokens
 from pct.words import Ints, Tokens, sound
 from serving.limits import Limits
 from serving.models import Served
@@ -96,17 +96,23 @@ class ExplainJob:
     def run(self, texts: Sequence[Text], deadline: float) -> list[Json]:
         """An `Explanation` of `serving.schema` a text."""
         predictor = Bounded(self.served.predictor.with_saliency(self.saliency), deadline)
+        seen = self.study(predictor, texts)
+        # the gold label is not known: accuracy is not among the metrics asked for
+        columns = block_columns(seen, seen.labels, *self._shares, METRICS)
+        return [_explanation(self, text, seen, columns, row) for row, text in enumerate(texts)]
+
+    def study(self, predictor: Predictor, texts: Sequence[Text]) -> Study:
+        """The forward and backward passes of the explanations: the curves' steps, and those of the metrics."""
         tokens = predictor.tokens([t.words for t in texts])
         labels = None if self.target is None else np.full(len(texts), self.target)
-        settings = self.served.predictor.settings
-        shares = settings.measured_shares
-        wanted = wanted_steps(tokens.counts, *shares, METRICS)
+        wanted = wanted_steps(tokens.counts, *self._shares, METRICS)
         shown = np.arange(wanted.important.shape[1]) <= self.max_steps
         wanted = Wanted(wanted.important | shown, wanted.unimportant | shown, wanted.until_flip, wanted.next_saliency)
-        seen = study(predictor, tokens, None, labels, self.order, wanted)
-        # the gold label is not known: accuracy is not among the metrics asked for
-        columns = block_columns(seen, seen.labels, *shares, METRICS)
-        return [_explanation(self, text, seen, columns, row) for row, text in enumerate(texts)]
+        return study(predictor, tokens, None, labels, self.order, wanted)
+
+    @property
+    def _shares(self) -> tuple[float, float]:
+        return self.served.predictor.settings.measured_shares
 
 
 def _explanation(job: ExplainJob, text: Text, seen: Study, columns: dict[str, Any], row: int) -> Json:
