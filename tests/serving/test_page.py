@@ -25,6 +25,14 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+CONTROL = shutil.which("chromedriver") or ""
+# a mark, not a skip in the fixture: models are trained for these tests only where there is a browser
+pytestmark = pytest.mark.skipif(
+    not BROWSER or not CONTROL,
+    reason="chromium and chromedriver are not installed: apt-get install chromium chromium-driver",
+)
+
 TEXT = "despite its slow start , the film is a brilliant and moving comedy ."
 WORDS = TEXT.split()
 SECONDS = 60  # how long is waited for what must come; a crowded machine needs it
@@ -162,13 +170,9 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def driver() -> Iterator[webdriver.Chrome]:
     """One headless Chromium for all tests here."""
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    control = shutil.which("chromedriver")
-    if not browser or not control:
-        pytest.skip("chromium and chromedriver are not installed: apt-get install chromium chromium-driver")
     os.environ["SE_OFFLINE"] = "true"  # selenium fetches no driver of its own
     options = webdriver.ChromeOptions()
-    options.binary_location = browser
+    options.binary_location = BROWSER
     # without its sandbox, for containers allow none; it sees this project's page alone
     for argument in (
         "headless=new",
@@ -179,7 +183,7 @@ def driver() -> Iterator[webdriver.Chrome]:
     ):
         options.add_argument(f"--{argument}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options=options, service=Service(control))
+    started = webdriver.Chrome(options=options, service=Service(CONTROL))
     yield started
     started.quit()
 
