@@ -190,7 +190,7 @@ export function head(about, open = false) {
   if (name.textContent !== about.method) title.append(" ", name);
   const line = document.createElement("p");
   line.className = "quiet";
-  line.textContent = `${about.architecture} on ${about.corpus}, ${about.weights}, ${about.saliency} saliency`;
+  line.textContent = `${about.architecture} on ${about.corpus}, ${about.weights}, own saliency ${about.saliency}`;
   line.title = about.source;
   const parts = [title, line];
   const measured = Object.entries(about.metrics ?? {}).filter(([, value]) => typeof value === "number");
