@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ os.environ.setdefault("RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS", "0")
 
 from tuning.plan import Means
 
+SECONDS_TO_ANSWER = 5
 STORE = 256 * 2**20  # bytes of object store beside what the corpus takes
 
 
@@ -55,6 +57,9 @@ def _join(means: Means, corpus_bytes: int) -> None:
             _node_ip_address="127.0.0.1", **quiet,
         )  # fmt: skip
     else:
+        host, colon, port = means.address.rpartition(":")
+        if colon and port.isdecimal():  # Ray itself asks for minutes whether it has come yet
+            socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
         ray.init(address=means.address, runtime_env=_code(), **quiet)
 
 

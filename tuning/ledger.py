@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,8 +58,11 @@ class Ledger:
         self.sessions = 0
         self._lock = threading.RLock()
         folder.mkdir(parents=True, exist_ok=True)
+        self.id = ""  # by which MLflow's runs of this sweep are found, whoever their parent is
         for event in self._read():
             self._apply(event)
+        if not self.id:
+            self._add({"event": "sweep", "id": uuid.uuid4().hex})
 
     def __iter__(self) -> Iterator[Trial]:
         with self._lock:
@@ -119,6 +123,9 @@ class Ledger:
 
     def _apply(self, event: dict[str, Any]) -> None:
         kind, number = event["event"], event.get("number")
+        if kind == "sweep":
+            self.id = event["id"]
+            return
         if kind == "session":
             self.sessions += 1
             return

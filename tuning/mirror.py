@@ -7,9 +7,9 @@ the server when a sweep goes on, and every value has the time that the ledger ha
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pct.runs import code_version
@@ -21,7 +21,8 @@ from tuning.ledger import FAILED, RUNNING, Ledger, Trial
 from tuning.objective import GAP, of_epoch
 from tuning.plan import Plan
 
-NUMBER, STATE, EPOCH = "pct.trial", "pct.state", "epoch"
+SWEEP, NUMBER, STATE, EPOCH = "pct.sweep", "pct.trial", "pct.state", "epoch"
+PARENT = "mlflow.parentRunId"
 SECONDS_BETWEEN, SECONDS_WITHOUT_SERVER = 1.0, 5.0
 STATUS = {FAILED: "FAILED"}  # the others end as FINISHED; the tag tells who was stopped early
 
@@ -74,6 +75,8 @@ class Mirror:
     def _try_sync(self) -> bool:
         try:
             with patience():
+                if self.down:
+                    self._read_back()  # what was asked of it last may have been done, and its answer lost
                 self.sync()
         except Exception as problem:  # a server or its driver raises many types, and no trial may suffer from them
             if not self.down:
@@ -103,8 +106,8 @@ class Mirror:
 
     def _create(self, trial: Trial) -> None:
         tags = {
-            "mlflow.parentRunId": self.place.run_id, "mlflow.source.name": "pct", "mlflow.source.type": "LOCAL",
-            NUMBER: str(trial.number), STATE: RUNNING,
+            PARENT: self.place.run_id, SWEEP: self.ledger.id, NUMBER: str(trial.number), STATE: RUNNING,
+            "mlflow.source.name": "pct", "mlflow.source.type": "LOCAL",
         }  # fmt: skip
         if self._commit:
             tags["mlflow.source.git.commit"] = self._commit
@@ -146,32 +149,44 @@ class Mirror:
         self.closed.add(trial.number)
 
     def _read_back(self) -> None:
-        """Which trials the server has, and how far. A trial that was made twice (the driver was killed between two
-        lines) keeps its first run."""
+        """Which trials the server has, and how far.
+
+        Runs that were made under another parent (`mlflow run` makes one each time) come under this one. Of two runs of
+        one trial (a request was carried out, and its answer lost) the one without data goes.
+        """
+        twins: dict[int, list[Any]] = defaultdict(list)
+        for run in self._found():
+            twins[int(run.data.tags[NUMBER])].append(run)
+        client = self.place.client
+        for number, runs in twins.items():
+            known = self.runs.get(number)
+            kept = max(runs, key=lambda r: (r.info.run_id == known, bool(r.data.params)))
+            for twin in runs:
+                if twin is not kept:
+                    client.delete_run(twin.info.run_id)
+            self.runs[number] = kept.info.run_id
+            if kept.data.params:
+                self.sent[number] = int(kept.data.metrics.get(EPOCH, 0))
+            if kept.data.tags.get(PARENT) != self.place.run_id:
+                client.set_tag(kept.info.run_id, PARENT, self.place.run_id)
+            trial = self.ledger.trials.get(number)
+            if trial and trial.state != RUNNING and kept.info.status in ("FINISHED", "FAILED"):
+                self.closed.add(number)
+            elif kept.info.status != "RUNNING":
+                client.update_run(kept.info.run_id, "RUNNING")
+
+    def _found(self) -> Iterator[Any]:
+        """The server's runs of this sweep's trials."""
         token = None
-        found: list[Any] = []
         while True:
             page = self.place.client.search_runs(
-                [self.place.experiment_id], f"tags.`mlflow.parentRunId` = '{self.place.run_id}'", max_results=1000,
-                page_token=token, order_by=["attributes.start_time ASC"],
+                [self.place.experiment_id], f"tags.`{SWEEP}` = '{self.ledger.id}'", max_results=1000, page_token=token,
+                order_by=["attributes.start_time ASC"],
             )  # fmt: skip
-            found += page
+            yield from (run for run in page if run.data.tags.get(NUMBER, "").isdecimal())
             token = page.token
             if not token:
-                break
-        for run in found:
-            with contextlib.suppress(KeyError, ValueError):
-                number = int(run.data.tags[NUMBER])
-                if number in self.runs:
-                    continue
-                self.runs[number] = run.info.run_id
-                if run.data.params:
-                    self.sent[number] = int(run.data.metrics.get(EPOCH, 0))
-                trial = self.ledger.trials.get(number)
-                if trial and trial.state != RUNNING and run.info.status in ("FINISHED", "FAILED"):
-                    self.closed.add(number)
-                elif run.info.status != "RUNNING":
-                    self.place.client.update_run(run.info.run_id, "RUNNING")
+                return
 
 
 def _values(record: Record) -> dict[str, float]:

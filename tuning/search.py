@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -65,6 +66,9 @@ def search(
     storage = storage_of(means, folder)
     watch = Watch(ledger, storage)
     session = f"session-{ledger.open_session()}"
+    clear_sessions(storage, ledger)
+    for name in ("ray.tune", "ray.train"):  # what they say is in the ledger, in a line instead of a traceback
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     at_once = means.workers or slots(means)
     searcher = FromLedger(plan, watch, at_once)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
@@ -298,9 +302,25 @@ def _why(trial: Any) -> str:
 
 def remove(storage: str, relative: str) -> None:
     """Removes a checkpoint from the storage, if it is there."""
-    import pyarrow.fs
-
-    place = f"{storage}/{relative}"
-    system, path = pyarrow.fs.FileSystem.from_uri(place if "://" in place else Path(place).as_uri())
-    if system.get_file_info(path).type != pyarrow.fs.FileType.NotFound:
+    system, path = _file_system(f"{storage}/{relative}")
+    if system.get_file_info(path).type.name == "Directory":
         system.delete_dir(path)
+
+
+def clear_sessions(storage: str, ledger: Ledger) -> None:
+    """Removes what earlier drivers left in the storage, half-written checkpoints too, but for those still needed."""
+    from pyarrow.fs import FileSelector
+
+    needed = {t.checkpoint.split("/")[0] for t in ledger if t.checkpoint}
+    system, path = _file_system(storage)
+    for found in system.get_file_info(FileSelector(path, allow_not_found=True)):
+        if found.base_name.startswith("session-") and found.base_name not in needed:
+            with contextlib.suppress(OSError):
+                system.delete_dir(found.path)
+
+
+def _file_system(place: str) -> tuple[Any, str]:
+    from pyarrow.fs import FileSystem
+
+    system, path = FileSystem.from_uri(place if "://" in place else Path(place).absolute().as_uri())
+    return system, path

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SWEPT_ELSEWHERE = ("measure_important", "measure_unimportant")
 LATEST = "latest"
+DEFAULT_TRIALS = 40
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -100,8 +101,9 @@ def make_plan(options: argparse.Namespace) -> Plan:
     given = [f.name for f in fields(Settings) if getattr(options, f.name, None) not in (None, "")]
     base, ranges = make_space(base, given, read_sets(options.set))
     texts = {name: str(found) for name, found in ranges.items()}
+    trials = DEFAULT_TRIALS if options.trials is None else options.trials
     return Plan(
-        base, texts, options.trials or 40, options.mode, options.margin, options.sweep_seed, not options.no_baseline,
+        base, texts, trials, options.mode, options.margin, options.sweep_seed, not options.no_baseline,
         options.mode == "single" and not options.no_early_stopping,
     )  # fmt: skip
 
@@ -161,7 +163,9 @@ def parser() -> argparse.ArgumentParser:
         "once or as one objective. Every trial is a nested MLflow run; the choice is evaluated on test and registered.",
         epilog="example: pct sweep --corpus mr --model textcnn --trials 40 --set 'alpha=loguniform(0.05,1.5)'",
     )
-    made.add_argument("--trials", type=int, help="how many (default: 40); a larger number extends a sweep")
+    made.add_argument(
+        "--trials", type=int, help=f"how many (default: {DEFAULT_TRIALS}); a larger number extends a sweep"
+    )
     made.add_argument("--mode", default="pareto", choices=MODES,
                       help="pareto: accuracy and gap at once; single: the gap, at the baseline's accuracy")  # fmt: skip
     made.add_argument("--margin", type=float, default=MARGIN,

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("ray")
 pytest.importorskip("optuna")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("RAY_worker_niceness", "0")  # Ray yields to all else by default; a busy machine would starve it
 
 from pct.settings import Settings
 from tests.pipelines.conftest import client, closed_port, empty_store, uri  # noqa: F401  the same tracking
@@ -48,6 +49,12 @@ def ended(ledger: Ledger, number: int, accuracy: float, gap: float, config: dict
     ledger.start(number, config or {"alpha": 0.1, "batch_size": 32})
     ledger.epoch(number, record(1, accuracy, gap))
     ledger.end(number, FINISHED, {"acc": accuracy, "f_x": 0.8, "comp": gap, "suff": 0.0, "comp_minus_suff": gap})
+
+
+@pytest.fixture(autouse=True)
+def _on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test joins a cluster that it did not start."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
 
 @pytest.fixture

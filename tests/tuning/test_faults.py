@@ -40,6 +40,7 @@ LONG = [
     "--device",
     "cpu",
 ]
+LOOPBACK = {"node_ip_address": "127.0.0.1"}
 ROOT = Path(__file__).parents[2]
 
 
@@ -96,8 +97,8 @@ def cluster() -> Iterator[Any]:
     """A head without CPUs and two workers with one each."""
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    made.workers = [made.add_node(num_cpus=1) for _ in range(2)]
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **LOOPBACK})
+    made.workers = [made.add_node(num_cpus=1, **LOOPBACK) for _ in range(2)]
     yield made
     made.shutdown()
 
@@ -218,11 +219,11 @@ def test_a_trial_that_runs_out_of_memory_is_failed_and_the_others_go_on(tmp_path
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 12 MB: one checkpoint of a small training, not two."""
+    """A file system of 64 MB: a few checkpoints of a small training."""
     folder = tmp_path / "small"
     folder.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)], capture_output=True, text=True
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], capture_output=True, text=True
     )
     if done.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
@@ -233,7 +234,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_at_a_checkpoint_stops_the_sweep_with_a_clear_error_and_it_goes_on_when_there_is_space(
     small_disk: Path, client: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (small_disk / "ballast").write_bytes(b"x" * (11 * 2**20))
+    (small_disk / "ballast").write_bytes(b"x" * (61 * 2**20))
     options = ["--limit", "64", "--epochs", "2", "--evaluate_limit", "16", "--quiet", "--trials", "1", "--workers", "1"]
     assert sweep.main([*options, "--no-baseline", "--folder", "sweep", "--storage", str(small_disk)]) == 1
     err = capsys.readouterr().err

@@ -42,7 +42,7 @@ def test_a_kill_at_any_byte_leaves_a_ledger_that_goes_on(tmp_path: Path) -> None
         folder.mkdir()
         (folder / "trials.jsonl").write_bytes(raw[:length])
         known = Ledger(folder)
-        assert len(known.path.read_bytes().splitlines()) == raw[:length].count(b"\n")
+        assert len(known.path.read_bytes().splitlines()) == max(1, raw[:length].count(b"\n"))
         known.start(9, {"alpha": 1.0})
         assert 9 in Ledger(folder).trials
 
@@ -68,6 +68,7 @@ def test_an_epoch_or_an_end_that_comes_again_is_not_counted_twice(ledger: Ledger
 
 
 def test_a_record_that_cannot_be_written_says_how_to_go_on(ledger: Ledger) -> None:
+    ledger.path.unlink()
     ledger.path.mkdir()
     with pytest.raises(OSError, match=r"could not be written .*; free disk and go on with pct sweep --resume"):
         ledger.start(1, {})

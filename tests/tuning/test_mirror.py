@@ -90,6 +90,44 @@ def test_a_driver_that_goes_on_sends_nothing_twice(ledger: Ledger, made: Callabl
     assert steps(client, children(client, third)["trial-001"]) == [1, 2]
 
 
+def test_a_run_that_was_made_and_its_answer_lost_is_not_counted_twice(
+    ledger: Ledger, made: Callable[[], Mirror], client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = made()
+    fill(mirror.ledger)
+    create = type(mirror.place.client).create_run
+    lost = []
+
+    def lose_the_first_answer(*given: Any, **named: Any) -> Any:
+        run = create(*given, **named)
+        if not lost:
+            lost.append(run)
+            raise TimeoutError
+        return run
+
+    monkeypatch.setattr(type(mirror.place.client), "create_run", lose_the_first_answer)
+    assert not mirror._try_sync()
+    assert mirror._try_sync()
+    assert set(children(client, mirror)) == {"trial-001", "trial-002", "trial-003"}
+
+
+def test_trials_come_under_the_run_that_the_sweep_goes_on_in(
+    ledger: Ledger, made: Callable[[], Mirror], client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`mlflow run` makes a run of its own each time, and names it by MLFLOW_RUN_ID."""
+    first = made()
+    fill(first.ledger)
+    first.start(known=False)
+    assert first.stop()
+    monkeypatch.setenv("MLFLOW_RUN_ID", client.create_run("0").info.run_id)
+    second = made()
+    assert second.place.run_id != first.place.run_id
+    second.start(known=True)
+    assert second.stop()
+    assert set(children(client, second)) == {"trial-001", "trial-002", "trial-003"}
+    assert not children(client, first)
+
+
 def test_a_driver_killed_before_it_heard_of_the_server_s_answer_sends_it_again_without_harm(
     ledger: Ledger, made: Callable[[], Mirror], client: Any
 ) -> None:

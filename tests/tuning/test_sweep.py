@@ -57,11 +57,11 @@ def test_a_sweep_trains_compares_chooses_tests_once_and_registers(
     drawn = {f.path for f in client.list_artifacts(parent.info.run_id, "figures")}
     assert {"figures/pareto.png", "figures/parallel.png"} <= drawn
 
-    # the restored model is the trial's, measured again: bit by bit what the trial was chosen by
+    # the restored model is the trial's; all metrics at once make other batches, hence other last digits
     number = int(result["chosen"]["trial"].split("-")[1])
     run = load_run(folder / "chosen" / result["chosen"]["trial"])
     assert run.validation.metrics["acc"] == ledger.trials[number].values["acc"]
-    assert run.validation.gaps["comp-suff"] == ledger.trials[number].values[GAP]
+    assert run.validation.gaps["comp-suff"] == pytest.approx(ledger.trials[number].values[GAP], abs=1e-6)
     rows = list(csv.DictReader((folder / "front.csv").open()))
     assert {r["trial"] for r in rows if r["on_front"] == "True"} == {r["trial"] for r in result["front"]}
 
@@ -146,7 +146,6 @@ def test_a_cluster_that_is_not_there_or_too_small_is_told(
     assert sweep.main([*TINY, "--gpus-per-trial", "64"]) == 1
     assert "a trial takes 1 CPUs and 64 GPUs, this machine has" in capsys.readouterr().err
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed_port}")
-    monkeypatch.setenv("RAY_gcs_rpc_server_connect_timeout_s", "1")
     assert sweep.main([*TINY, "--folder", "other"]) == 1
     assert f"no Ray at 127.0.0.1:{closed_port}" in capsys.readouterr().err
 
