@@ -36,7 +36,7 @@ WORDS = 20
 TOGETHER = 8
 # how often a round goes through the texts: a round should take a second or so
 TURNS = {"textcnn": 8, "lstm": 3, "minilm": 1}
-ROUNDS = 5
+ROUNDS = {"textcnn": 7, "lstm": 5, "minilm": 3}
 
 START = """
 import sys, time
@@ -95,10 +95,12 @@ def models(family: str, folder: Path) -> tuple[Classifier, Path]:
     """A trained classifier, and the folder of its exported graphs."""
     torch.set_num_threads(THREADS)
     saved, exported = folder / f"{family}-torch", folder / family
-    if not (exported / GRADIENT).is_file():
-        export(classifier(family, trained=True), exported)
+    if not saved.is_dir():
         classifier(family, trained=True).save(saved)
-    return Classifier.load(saved, "cpu"), exported
+    by_torch = Classifier.load(saved, "cpu")
+    if not (exported / GRADIENT).is_file():
+        export(by_torch, exported)
+    return by_torch, exported
 
 
 def lean_python(folder: Path) -> str:
@@ -220,13 +222,13 @@ def explain(family: str, by_torch: Classifier, by_onnx: OnnxPredictor, running: 
         "shared 8": lambda: job.study(by_torch, read),
         "captum": lambda: each(lambda t: captum_curves(by_torch, t.words, job.max_steps)),
     }
-    times = alternate(calls, rounds=ROUNDS)
+    times = alternate(calls, rounds=ROUNDS[family])
     a_text = {
         name: Timing([s / n / (turns if name[:4] in ("http", "bare", "alon") else 1) for s in t.seconds])
         for name, t in times.items()
     }
-    alone = load(running.port, "/explain", bodies, 1, seconds=15)
-    crowd = load(running.port, "/explain", bodies, TOGETHER, seconds=15)
+    alone = load(running.port, "/explain", bodies, 1, seconds=10)
+    crowd = load(running.port, "/explain", bodies, TOGETHER, seconds=10)
     bare = ratio(a_text["http 1"], a_text["bare 1"])
     inside = ratio(a_text["alone 1"], a_text["bare 1"])
     one = {
@@ -266,7 +268,7 @@ def predict(family: str, by_onnx: OnnxPredictor, running: Service) -> Row:
             by_onnx._forward.run(["logits"], feed)
 
     found: dict[str, list[float]] = {}
-    for _ in range(ROUNDS):
+    for _ in range(3):
         for name, run in (("bare", bare), ("inside", lambda: [job.run([t], float("inf")) for t in read])):
             begun = time.perf_counter()
             for _ in range(3):
@@ -301,7 +303,7 @@ def batching(family: str, exported: Path, python: str) -> list[Row]:
             for turn in range(4):
                 order = [("on", together), ("off", singly)]
                 for name, running in order if turn % 2 else order[::-1]:
-                    told = pressed(running.port, path, bodies, 32, 3)
+                    told = pressed(running.port, path, bodies, 32, 2)
                     if turn:
                         found[name].append(told)
             rate, p50 = (

@@ -1,0 +1,135 @@
+"""Minutes of load at 90 % of what the service can take, its memory watched; and a worker killed under load.
+
+PCT_BENCH_SOAK: seconds of the soak, 300 by default. Models and environment as in `benchmarks.serving`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks._service import Load, Service, load, service
+from benchmarks.common import Row
+from benchmarks.serving import WORDS, bodies_of, lean_python, models, room, texts_of
+
+SECONDS = float(os.environ.get("PCT_BENCH_SOAK", "300"))
+CLIENTS = 8
+SHARE = 0.9
+KILLS = 3
+
+
+def main() -> Row:
+    """Two tables, of TextCNN's /explain: the soak, and the kills."""
+    with room() as folder:
+        python = lean_python(folder)
+        _, exported = models("textcnn", folder)
+        bodies = bodies_of(texts_of(WORDS, 32))
+        with service(str(exported), python=python) as running:
+            soaked = soak(running, bodies)
+        with service(str(exported), python=python) as running:
+            killed = [kill(running, bodies, number) for number in range(1, KILLS + 1)]
+    memory = soaked.pop("memory_mb")
+    return {
+        "clients": "on the same machine as the service: they share its cores",
+        "memory_mb": memory,
+        "tables": {
+            f"{SECONDS:.0f} seconds of /explain at {SHARE:.0%} of the measured capacity (TextCNN)": [soaked],
+            f"kill -9 of the only worker under load ({CLIENTS} clients, half the capacity)": killed,
+        },
+    }
+
+
+def capacity(running: Service, bodies: list[bytes], seconds: float = 5) -> float:
+    """Answers a second to clients that ask without a pause: the middle of three measurements."""
+    load(running.port, "/explain", bodies, CLIENTS, seconds=3)
+    return statistics.median(load(running.port, "/explain", bodies, CLIENTS, seconds=seconds).rate for _ in range(3))
+
+
+def soak(running: Service, bodies: list[bytes]) -> Row:
+    """Requests at a steady rate, each timed from when it was due; the worker's memory each second."""
+    most = capacity(running, bodies)
+    with watched(running) as memory:
+        found = load(running.port, "/explain", bodies, CLIENTS, seconds=SECONDS, rate=SHARE * most)
+    third = len(memory) // 3
+    early, late = statistics.median(memory[third : 2 * third]), statistics.median(memory[2 * third :])
+    return {
+        "capacity/s": most, "sent/s": SHARE * most, "requests": len(found.seconds) + len(found.failed),
+        "failed": len(found.failed), "first failure": found.failed[0][1] if found.failed else None,
+        "p50 ms": found.percentile(50) * 1e3, "p99 ms": found.percentile(99) * 1e3,
+        "worker MB at first": memory[0], "second third": early, "last third": late, "peak": max(memory),
+        "last / second third": late / early, "memory_mb": [round(m, 1) for m in memory[:: max(len(memory) // 60, 1)]],
+    }  # fmt: skip
+
+
+@contextmanager
+def watched(running: Service, seconds: float = 1.0) -> Iterator[list[float]]:
+    """The worker's resident memory, MB, taken now and then until the block ends."""
+    memory, ended = [running.memory()["worker"]], threading.Event()
+
+    def look() -> None:
+        while not ended.wait(seconds):
+            memory.append(running.memory()["worker"])
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield memory
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def kill(running: Service, bodies: list[bytes], number: int) -> Row:
+    """One worker, killed while clients ask; they go on until it has answered for some seconds again."""
+    rate = capacity(running, bodies, 2) / 2
+    stopped, at = threading.Event(), 0.0
+    found = Load()
+
+    def ask() -> None:
+        nonlocal found
+        found = load(running.port, "/explain", bodies, CLIENTS, rate=rate, stop=stopped.is_set)
+
+    clients = threading.Thread(target=ask)
+    begun = time.perf_counter()
+    clients.start()
+    time.sleep(3)
+    (worker,) = running.workers()
+    os.kill(worker, signal.SIGKILL)
+    at = time.perf_counter() - begun
+    until = time.monotonic() + 120
+    while time.monotonic() < until and running.workers() in ([], [worker]):
+        time.sleep(0.05)
+    _until_answered(running, bodies[0], until)
+    time.sleep(3)
+    stopped.set()
+    clients.join()
+    # a request that waited in the socket while no worker was there is late, not lost
+    answers = [b + s for b, s in zip(found.begun, found.seconds, strict=True) if b + s > at]
+    late = sum(s > 1 for s in found.seconds)
+    return {
+        "kill": number, "sent/s": rate, "requests": len(found.seconds) + len(found.failed), "lost": len(found.failed),
+        "refused": sum("Refused" in why for _, why in found.failed), "late (> 1 s)": late,
+        "longest s": max(found.seconds), "seconds to the next answer": _gap(answers, at),
+        "how lost": found.failed[0][1][:60] if found.failed else None,
+    }  # fmt: skip
+
+
+def _until_answered(running: Service, body: bytes, until: float) -> None:
+    while time.monotonic() < until:
+        if load(running.port, "/explain", [body], 1, requests=1).seconds:
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"the service did not come back:\n{Path(running.log).read_text(errors='replace')[-2000:]}")
+
+
+def _gap(answers: list[float], at: float) -> float:
+    """From a kill to the first answer behind the longest silence that follows it."""
+    times = sorted([at, *answers])
+    widest = max(range(1, len(times)), key=lambda i: times[i] - times[i - 1])
+    return times[widest] - at
