@@ -21,6 +21,7 @@ def children(client: Any) -> list[Any]:
     return [r for r in client.search_runs(["0"]) if "mlflow.parentRunId" in r.data.tags]
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_compares_chooses_tests_once_and_registers(
     client: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
