@@ -22,10 +22,6 @@ from tuning.plan import Plan
 TINY = ["--limit", "64", "--epochs", "2", "--evaluate_limit", "16", "--quiet", "--device", "cpu"]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "faults: breaks a sweep with Ray processes for real; minutes in all")
-
-
 def tiny_plan(**changes: Any) -> Plan:
     """A plan of two ranges over tiny trainings."""
     base = Settings(limit=64, epochs=2, evaluate_limit=16, threads=1, measure_important=0.1, measure_unimportant=0.1)

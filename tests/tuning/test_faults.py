@@ -180,9 +180,12 @@ def test_trials_go_on_without_the_tracking_server_and_are_sent_later(
 
 def run_stand_in(folder: Path, trainable: Callable[[dict[str, Any]], None], trials: int) -> Ledger:
     """A sweep of a stand-in for training, on this machine's own Ray."""
+    from ray import cloudpickle
+
     from tuning.cluster import connected
     from tuning.search import search
 
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the workers need not find the tests
     plan, means = tiny_plan(trials=trials, baseline=False), Means(workers=2, retries=1)
     ledger = Ledger(folder)
     with connected(means):
