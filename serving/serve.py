@@ -135,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Serves models over HTTP with their explanations: a page at /, POST /predict and /explain, GET "
         "/model. A registered alias is followed: when it moves, the service takes the other version up. With PCT_TOKEN "
         "set, requests need it as a bearer token.",
-        epilog="example: pct serve models:/pct-planted-textcnn@champion; two side by side: pct serve normal=RUN pct=RUN",
+        epilog="example: pct serve models:/pct-planted-textcnn@champion; or two side by side: pct serve a=RUN b=RUN",
     )
     parser.add_argument(
         "models", nargs="+", metavar="MODEL",
