@@ -1,9 +1,10 @@
-"""The peers that evaluation is held against, as their users run them: one text at a time."""
+"""The peers that evaluation and the service are held against: as their users run them, and eager torch."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 
 from pct.classifier import Classifier
 from pct.metrics import AOPC_SHARES
+from pct.predictor import TextInterface
 from pct.reduction import words_to_remove
 from pct.saliency import class_score
 from pct.words import SubWords
@@ -137,3 +139,21 @@ def tokenizer_of(classifier: Classifier) -> Any:
     """The transformers tokenizer of an encoder's classifier."""
     assert isinstance(classifier.words, SubWords)
     return classifier.words.tokenizer
+
+
+class Eager(TextInterface):
+    """A `Predictor` by eager torch, without what only `Classifier` shares between reduced texts."""
+
+    def __init__(self, inner: Classifier) -> None:
+        self.classes, self.settings, self.tokens = inner.classes, inner.settings, inner.tokens
+        self.forward, self.explain_rows = inner.forward, inner.explain_rows
+
+    @classmethod
+    def load(cls, folder: str | Path, threads: int = 0) -> Self:
+        """As `OnnxPredictor.load`, of a saved classifier."""
+        torch.set_num_threads(threads)
+        return cls(Classifier.load(folder, "cpu"))
+
+    def with_saliency(self, kind: str) -> Self:
+        """The same: its saliency is that of the settings."""
+        return self

@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from serving.limits import LIST, THREADS
+
 REPOSITORY = Path(__file__).parents[1]
 SECONDS_TO_START = 120
 WORKER = re.compile(r"worker[./]service")
@@ -165,7 +167,8 @@ def pressed(port: int, path: str, bodies: Sequence[bytes], clients: int, seconds
         # a JSON string without escapes beyond \\ and \" is a Lua string too
         script.write(POST % ", ".join(json.dumps(b.decode("ascii")) for b in bodies))
         script.flush()
-        command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:.0f}s", "-s", script.name]
+        # wrk counts what takes longer than its timeout as an error
+        command = ["wrk", "-t1", "--timeout", "60s", f"-c{clients}", f"-d{seconds:.0f}s", "-s", script.name]
         done = subprocess.run([*command, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=True)
     told = json.loads(done.stdout.splitlines()[-1])
     rate = told["requests"] / told["seconds"]
@@ -196,11 +199,12 @@ class Service:
 
 @contextmanager
 def service(
-    *arguments: str, python: str = sys.executable, body: bytes = b"", installed: bool = False
+    *arguments: str, python: str = sys.executable, body: bytes = b"", installed: bool = False, eager: bool = False
 ) -> Iterator[Service]:
     """`pct serve` with these arguments, once it answers: `body` at /explain, or else that it is ready.
 
     python: the interpreter of the environment that it runs in. installed: take the packages from there, not from here.
+    eager: by `benchmarks._eager`; the one argument is a saved classifier's folder.
     """
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -210,11 +214,15 @@ def service(
         inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "OMP_NUM_THREADS")}
         own = {} if installed else {"PYTHONPATH": str(REPOSITORY)}
         environment = {**inherited, **own, "BENTOML_HOME": room, "PCT_CACHE_DIR": room, "HOME": room}
+        command = [python, "-m", "pct.cli", "serve", *arguments]
+        if eager:
+            environment |= {LIST: arguments[0], THREADS: str(os.cpu_count() or 1)}
+            command = [python, "-m", "bentoml", "serve", "benchmarks._eager:Explainer"]
         begun = time.perf_counter()
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [python, "-m", "pct.cli", "serve", *arguments, "--port", str(port)],
-                env=environment, cwd=room, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+                [*command, "--port", str(port)], env=environment, cwd=room, stdout=out, stderr=subprocess.STDOUT,
+                start_new_session=True,
             )  # fmt: skip
         running = Service(process, port, log)
         try:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks._peers import Eager
 from benchmarks._service import REPOSITORY, Service, load, pressed, service
 from benchmarks.common import FAMILIES, THREADS, Row, Timing, alternate, classifier, corpus, ratio
 from pct.classifier import Classifier
@@ -62,8 +63,11 @@ def main() -> Row:
         python = lean_python(folder)
         for family in FAMILIES:
             by_torch, exported = models(family, folder)
-            with service(str(exported), python=python) as running:
-                one, more = explain(family, by_torch, OnnxPredictor.load(exported, THREADS), running)
+            with (
+                service(str(exported), python=python) as running,
+                service(str(folder / f"{family}-torch"), eager=True) as running_eager,
+            ):
+                one, more = explain(family, by_torch, OnnxPredictor.load(exported, THREADS), running, running_eager)
                 explained.append(one)
                 rates += more
                 predicted.append(predict(family, OnnxPredictor.load(exported, THREADS), running))
@@ -154,14 +158,6 @@ class Recorder:
                 ask()
 
 
-class Eager:
-    """Eager torch with the service's batching, and without what only torch's path shares between reduced texts."""
-
-    def __init__(self, inner: Classifier) -> None:
-        self.classes, self.tokens = inner.classes, inner.tokens
-        self.forward, self.explain_rows = inner.forward, inner.explain_rows
-
-
 def captum_curves(model: Classifier, words: list[str], steps: int) -> list[list[float]]:
     """One text as a loop would explain it: captum's gradient, then a forward pass for each reduced text of both sides.
 
@@ -193,7 +189,9 @@ def captum_curves(model: Classifier, words: list[str], steps: int) -> list[list[
     return sides
 
 
-def explain(family: str, by_torch: Classifier, by_onnx: OnnxPredictor, running: Service) -> tuple[Row, list[Row]]:
+def explain(
+    family: str, by_torch: Classifier, by_onnx: OnnxPredictor, running: Service, running_eager: Service
+) -> tuple[Row, list[Row]]:
     """A row of times, and two of throughput: one client, and eight."""
     texts = texts_of(WORDS, TOGETHER)
     bodies, read = bodies_of(texts), read_texts(texts, Limits())
@@ -208,15 +206,18 @@ def explain(family: str, by_torch: Classifier, by_onnx: OnnxPredictor, running: 
     def each(run: Callable[[Text], object]) -> list[object]:
         return [run(text) for text in read]
 
-    answered = load(running.port, "/explain", bodies, TOGETHER, requests=4 * n)  # warm
-    if answered.failed:
-        raise RuntimeError(f"/explain failed: {answered.failed[0][1]}")
+    for one_of_them in (running, running_eager):
+        answered = load(one_of_them.port, "/explain", bodies, TOGETHER, requests=4 * n)  # warm
+        if answered.failed:
+            raise RuntimeError(f"/explain failed: {answered.failed[0][1]}")
     calls: dict[str, Callable[[], object]] = {
         "http 1": partial(load, running.port, "/explain", bodies, 1, requests=turns * n),
         "bare 1": partial(singly.replay, turns),
         "alone 1": lambda: [each(lambda t: job.run([t], float("inf"))) for _ in range(turns)],
         "http 8": partial(load, running.port, "/explain", bodies, TOGETHER, requests=turns * n),
         "bare 8": partial(jointly.replay, turns),
+        "http eager 1": partial(load, running_eager.port, "/explain", bodies, 1, requests=turns * n),
+        "http eager 8": partial(load, running_eager.port, "/explain", bodies, TOGETHER, requests=turns * n),
         # slower ones once a round, their time times `turns` below
         "eager 1": lambda: each(lambda t: job.study(eager, [t])),
         "eager 8": lambda: job.study(eager, read),
@@ -244,6 +245,8 @@ def explain(family: str, by_torch: Classifier, by_onnx: OnnxPredictor, running: 
     rates = [
         {
             "model": family, "clients": k, "service": 1 / a_text[f"http {k}"].median,
+            "with eager torch": 1 / a_text[f"http eager {k}"].median,
+            "service / it": ratio(a_text[f"http eager {k}"], a_text[f"http {k}"])["median"],
             "bare session": 1 / a_text[f"bare {k}"].median, "eager torch": 1 / a_text[f"eager {k}"].median,
             "service / eager": ratio(a_text[f"eager {k}"], a_text[f"http {k}"])["median"],
             "torch, shared": 1 / a_text[f"shared {k}"].median,

@@ -1,13 +1,15 @@
 """The sweep in MLflow: a thread that brings the tracking server to where the ledger is, and never holds up a trial.
 
-Every trial is a run nested in the sweep's. An epoch costs one call at most: what has gathered of a trial since the last
-call goes in one. A server that is gone is asked again later; nothing is sent twice, for what was sent is read back from
-the server when a sweep goes on, and every value has the time that the ledger has.
+Every trial is a run nested in the sweep's. One call makes it and one closes it; between them goes what has gathered
+since the last call, every ten seconds at most, the settings with the first. A server that is gone is asked again
+later; nothing is sent twice, for what was sent is read back from the server when a sweep goes on, and every value has
+the time that the ledger has.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,6 +26,7 @@ from tuning.plan import Plan
 SWEEP, NUMBER, STATE, EPOCH = "pct.sweep", "pct.trial", "pct.state", "epoch"
 PARENT = "mlflow.parentRunId"
 SECONDS_BETWEEN, SECONDS_WITHOUT_SERVER = 1.0, 5.0
+SECONDS_A_TRIAL = 10.0  # between calls for one trial that runs
 STATUS = {FAILED: "FAILED"}  # the others end as FINISHED; the tag tells who was stopped early
 
 
@@ -35,6 +38,7 @@ class Mirror:
         self.runs: dict[int, str] = {}
         self.sent: dict[int, int] = {}  # number -> the last epoch that the server has
         self.closed: set[int] = set()
+        self._asked: dict[int, float] = {}  # number -> when, by the monotonic clock, of the last call for it
         self.calls = {"create": 0, "log": 0, "close": 0}
         self.down = False
         self._commit: str | None = None
@@ -77,7 +81,7 @@ class Mirror:
             with patience():
                 if self.down:
                     self._read_back()  # what was asked of it last may have been done, and its answer lost
-                self.sync()
+                self.sync(all_of_it=self._stop.is_set())
         except Exception as problem:  # a server or its driver raises many types, and no trial may suffer from them
             if not self.down:
                 self.say(f"MLflow does not answer ({type(problem).__name__}); the trials go on, it is sent later")
@@ -88,8 +92,8 @@ class Mirror:
         self.down = False
         return True
 
-    def sync(self) -> None:
-        """Brings the server to where the ledger is."""
+    def sync(self, all_of_it: bool = True) -> None:
+        """Brings the server to where the ledger is: of trials that run only where their turn has come, or all of it."""
         for trial in self.ledger:
             if trial.number in self.closed:
                 continue
@@ -98,7 +102,8 @@ class Mirror:
             records = list(trial.records)  # the driver may add one meanwhile
             ended = trial.state != RUNNING
             new = [r for r in records if int(r["epoch"]) > self.sent.get(trial.number, 0)]
-            if new or ended or trial.number not in self.sent:
+            waited = time.monotonic() - self._asked.get(trial.number, float("-inf"))
+            if ended or (new and (all_of_it or waited >= SECONDS_A_TRIAL)):
                 self._log(trial, new, ended)
                 self.sent[trial.number] = int(records[-1]["epoch"]) if records else 0
             if ended:
@@ -116,6 +121,7 @@ class Mirror:
             self.place.experiment_id, start_time=int(trial.started * 1000), tags=tags, run_name=trial.name
         )
         self.runs[trial.number] = made.info.run_id
+        self._asked[trial.number] = time.monotonic()
 
     def _log(self, trial: Trial, new: list[Record], ended: bool) -> None:
         """One call: the params with the first, the epochs that are new, and with the last the final values."""
@@ -141,6 +147,7 @@ class Mirror:
                 params=params if first else [],
                 tags=tags if first else [],
             )
+        self._asked[trial.number] = time.monotonic()
 
     def _close(self, trial: Trial) -> None:
         self.calls["close"] += 1

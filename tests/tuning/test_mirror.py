@@ -11,7 +11,7 @@ import pytest
 from pipelines import place as places
 from tests.tuning.conftest import ended, record, tiny_plan
 from tuning.ledger import FAILED, STOPPED, Ledger
-from tuning.mirror import Mirror
+from tuning.mirror import SECONDS_A_TRIAL, Mirror
 
 
 @pytest.fixture
@@ -201,6 +201,29 @@ def test_the_epochs_that_gathered_go_in_one_call(ledger: Ledger, made: Callable[
     mirror.sync()
     mirror.sync()
     assert mirror.calls == {"create": 1, "log": 1, "close": 1}
+
+
+def test_a_trial_that_runs_is_sent_when_its_turn_has_come(
+    ledger: Ledger, made: Callable[[], Mirror], client: Any
+) -> None:
+    """Epochs of a second do not cost a call each; nothing waits once the driver stops."""
+    mirror = made()
+    mirror.ledger = ledger
+    ledger.start(1, {"alpha": 0.1, "batch_size": 32})
+    for epoch in range(1, 4):
+        ledger.epoch(1, record(epoch))
+        mirror.sync(all_of_it=False)
+    assert mirror.calls == {"create": 1, "log": 0, "close": 0}
+    mirror._asked[1] -= SECONDS_A_TRIAL
+    mirror.sync(all_of_it=False)
+    assert mirror.calls == {"create": 1, "log": 1, "close": 0}
+    ledger.epoch(1, record(4))
+    mirror.start(known=False)
+    assert mirror.stop()
+    run = children(client, mirror)["trial-001"]
+    assert steps(client, run) == [1, 2, 3, 4]
+    assert run.data.params["alpha"] == "0.1"
+    assert mirror.calls == {"create": 1, "log": 2, "close": 0}
 
 
 def until(holds: Callable[[], bool]) -> None:

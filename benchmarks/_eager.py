@@ -1,0 +1,18 @@
+"""The service with eager torch in ONNX Runtime's place; all else, HTTP and batching included, is the service's own.
+
+BentoML imports it as `benchmarks._eager:Explainer`; `PCT_SERVE_LIST` names the folder of a saved classifier.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import serving.models
+from benchmarks._peers import Eager
+
+stand_in: Any = Eager
+serving.models.OnnxPredictor = stand_in
+
+from serving.service import Explainer  # noqa: E402
+
+__all__ = ["Explainer"]
