@@ -102,12 +102,17 @@ class Mirror:
             records = list(trial.records)  # the driver may add one meanwhile
             ended = trial.state != RUNNING
             new = [r for r in records if int(r["epoch"]) > self.sent.get(trial.number, 0)]
-            waited = time.monotonic() - self._asked.get(trial.number, float("-inf"))
-            if ended or (new and (all_of_it or waited >= SECONDS_A_TRIAL)):
+            if ended or (new and (all_of_it or self._due(trial, new))):
                 self._log(trial, new, ended)
                 self.sent[trial.number] = int(records[-1]["epoch"]) if records else 0
             if ended:
                 self._close(trial)
+
+    def _due(self, trial: Trial, new: list[Record]) -> bool:
+        """Whether a trial that runs has its turn. Its last epoch goes with its end, which is near."""
+        if int(new[-1]["epoch"]) >= self.plan.settings(trial.config).epochs:
+            return False
+        return time.monotonic() - self._asked.get(trial.number, float("-inf")) >= SECONDS_A_TRIAL
 
     def _create(self, trial: Trial) -> None:
         tags = {
@@ -124,7 +129,7 @@ class Mirror:
         self._asked[trial.number] = time.monotonic()
 
     def _log(self, trial: Trial, new: list[Record], ended: bool) -> None:
-        """One call: the params with the first, the epochs that are new, and with the last the final values."""
+        """One call: the params with the first, the epochs that are new, and with the end the final values."""
         from mlflow.entities import Metric, Param, RunTag
 
         metrics = [Metric(k, v, int(r["time"] * 1000), int(r["epoch"])) for r in new for k, v in _values(r).items()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,9 @@ def made(ledger: Ledger) -> Callable[[], Mirror]:
 
     def make() -> Mirror:
         place = places.take_up(ledger.path.parent)
-        return Mirror(place, tiny_plan(), Ledger(ledger.path.parent), say=lambda _: None)
+        plan = tiny_plan()
+        longer = replace(plan, base=plan.base.replace(epochs=9))
+        return Mirror(place, longer, Ledger(ledger.path.parent), say=lambda _: None)
 
     return make
 
@@ -217,11 +220,14 @@ def test_a_trial_that_runs_is_sent_when_its_turn_has_come(
     mirror._asked[1] -= SECONDS_A_TRIAL
     mirror.sync(all_of_it=False)
     assert mirror.calls == {"create": 1, "log": 1, "close": 0}
-    ledger.epoch(1, record(4))
+    mirror._asked[1] -= SECONDS_A_TRIAL
+    ledger.epoch(1, record(9))
+    mirror.sync(all_of_it=False)
+    assert mirror.calls["log"] == 1  # the last epoch: its end is near
     mirror.start(known=False)
     assert mirror.stop()
     run = children(client, mirror)["trial-001"]
-    assert steps(client, run) == [1, 2, 3, 4]
+    assert steps(client, run) == [1, 2, 3, 9]
     assert run.data.params["alpha"] == "0.1"
     assert mirror.calls == {"create": 1, "log": 2, "close": 0}
 
