@@ -157,10 +157,15 @@ def load(
     return out
 
 
-def pressed(port: int, path: str, bodies: Sequence[bytes], clients: int, seconds: float) -> dict[str, Any]:
-    """Requests a second, p50 and p99 in seconds, and errors, by wrk; by `load` where wrk is not installed."""
-    if not shutil.which("wrk"):
-        found = load(port, path, bodies, clients, seconds)
+def pressed(
+    port: int, path: str, bodies: Sequence[bytes], clients: int, seconds: float = math.inf, requests: int = 0
+) -> dict[str, Any]:
+    """Requests a second, p50 and p99 in seconds, and errors, by wrk for so many seconds.
+
+    By `load` for a number of requests, or where wrk is not installed.
+    """
+    if requests or not shutil.which("wrk"):
+        found = load(port, path, bodies, clients, seconds, requests)
         p50, p99 = found.percentile(50), found.percentile(99)
         return {"by": "threads", "rate": found.rate, "p50": p50, "p99": p99, "errors": len(found.failed)}
     with tempfile.NamedTemporaryFile("w", suffix=".lua", encoding="utf-8") as script:
@@ -199,12 +204,12 @@ class Service:
 
 @contextmanager
 def service(
-    *arguments: str, python: str = sys.executable, body: bytes = b"", installed: bool = False, eager: bool = False
+    *arguments: str, python: str = sys.executable, body: bytes = b"", installed: bool = False, eager: int = 0
 ) -> Iterator[Service]:
     """`pct serve` with these arguments, once it answers: `body` at /explain, or else that it is ready.
 
     python: the interpreter of the environment that it runs in. installed: take the packages from there, not from here.
-    eager: by `benchmarks._eager`; the one argument is a saved classifier's folder.
+    eager: by `benchmarks._eager`, with so many threads; the one argument is a saved classifier's folder.
     """
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -216,7 +221,7 @@ def service(
         environment = {**inherited, **own, "BENTOML_HOME": room, "PCT_CACHE_DIR": room, "HOME": room}
         command = [python, "-m", "pct.cli", "serve", *arguments]
         if eager:
-            environment |= {LIST: arguments[0], THREADS: str(os.cpu_count() or 1)}
+            environment |= {LIST: arguments[0], THREADS: str(eager)}
             command = [python, "-m", "bentoml", "serve", "benchmarks._eager:Explainer"]
         begun = time.perf_counter()
         with log.open("wb") as out:
