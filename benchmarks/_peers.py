@@ -149,8 +149,8 @@ class Eager(TextInterface):
         self.forward, self.explain_rows = inner.forward, inner.explain_rows
 
     @classmethod
-    def load(cls, folder: str | Path, threads: int = 0) -> Self:
-        """As `OnnxPredictor.load`, of a saved classifier."""
+    def load(cls, folder: str | Path, threads: int) -> Self:
+        """A saved classifier, on so many threads of this process."""
         torch.set_num_threads(threads)
         return cls(Classifier.load(folder, "cpu"))
 

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -202,27 +202,33 @@ class Service:
         }
 
 
-@contextmanager
 def service(
-    *arguments: str, python: str = sys.executable, body: bytes = b"", installed: bool = False, eager: int = 0
-) -> Iterator[Service]:
+    *arguments: str, python: str = sys.executable, body: bytes = b"", installed: bool = False
+) -> AbstractContextManager[Service]:
     """`pct serve` with these arguments, once it answers: `body` at /explain, or else that it is ready.
 
     python: the interpreter of the environment that it runs in. installed: take the packages from there, not from here.
-    eager: by `benchmarks._eager`, with so many threads; the one argument is a saved classifier's folder.
     """
+    own = {} if installed else {"PYTHONPATH": str(REPOSITORY)}
+    return _started([python, "-m", "pct.cli", "serve", *arguments], own, body)
+
+
+def eager_service(folder: Path, threads: int) -> AbstractContextManager[Service]:
+    """The service with eager torch in it (`benchmarks._eager`), of a saved classifier, once it is ready."""
+    own = {"PYTHONPATH": str(REPOSITORY), LIST: str(folder), THREADS: str(threads)}
+    return _started([sys.executable, "-m", "bentoml", "serve", "benchmarks._eager:Explainer"], own)
+
+
+@contextmanager
+def _started(command: list[str], own: dict[str, str], body: bytes = b"") -> Iterator[Service]:
+    """The service of a command, with an environment of its own, from its first answer to the end of the block."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="pct-bench-") as room:
         log = Path(room) / "serve.log"
         inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "OMP_NUM_THREADS")}
-        own = {} if installed else {"PYTHONPATH": str(REPOSITORY)}
         environment = {**inherited, **own, "BENTOML_HOME": room, "PCT_CACHE_DIR": room, "HOME": room}
-        command = [python, "-m", "pct.cli", "serve", *arguments]
-        if eager:
-            environment |= {LIST: arguments[0], THREADS: str(eager)}
-            command = [python, "-m", "bentoml", "serve", "benchmarks._eager:Explainer"]
         begun = time.perf_counter()
         with log.open("wb") as out:
             process = subprocess.Popen(

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from benchmarks._peers import Eager
-from benchmarks._service import REPOSITORY, Service, load, pressed, service
+from benchmarks._service import REPOSITORY, Service, eager_service, load, pressed, service
 from benchmarks.common import FAMILIES, THREADS, Row, Timing, alternate, classifier, corpus, ratio
 from pct.classifier import Classifier
 from pct.onnx_export import export
@@ -63,12 +63,11 @@ def main() -> Row:
         python = lean_python(folder)
         for family in FAMILIES:
             by_torch, exported = models(family, folder)
-            with (
-                service(str(exported), python=python) as running,
-                service(str(folder / f"{family}-torch"), eager=1) as narrow,
-                service(str(folder / f"{family}-torch"), eager=THREADS) as wide,
-            ):
-                one, more = explain(family, by_torch, OnnxPredictor.load(exported, THREADS), running, [narrow, wide])
+            saved = saved_in(folder, family)
+            with service(str(exported), python=python) as running:
+                with eager_service(saved, 1) as narrow, eager_service(saved, THREADS) as wide:
+                    eager = [narrow, wide]
+                    one, more = explain(family, by_torch, OnnxPredictor.load(exported, THREADS), running, eager)
                 explained.append(one)
                 rates += more
                 predicted.append(predict(family, OnnxPredictor.load(exported, THREADS), running))
@@ -98,10 +97,15 @@ def room() -> Iterator[Path]:
             yield Path(folder)
 
 
+def saved_in(folder: Path, family: str) -> Path:
+    """Where `models` keeps the trained classifier."""
+    return folder / f"{family}-torch"
+
+
 def models(family: str, folder: Path) -> tuple[Classifier, Path]:
     """A trained classifier, and the folder of its exported graphs."""
     torch.set_num_threads(THREADS)
-    saved, exported = folder / f"{family}-torch", folder / family
+    saved, exported = saved_in(folder, family), folder / family
     if not saved.is_dir():
         classifier(family, trained=True).save(saved)
     by_torch = Classifier.load(saved, "cpu")
@@ -247,14 +251,15 @@ def explain(
         "8 clients p50": crowd.percentile(50) * 1e3, "8 clients p99": crowd.percentile(99) * 1e3,
         "failed": len(alone.failed) + len(crowd.failed),
     }  # fmt: skip
-    for k in (1, TOGETHER):
-        found = [a_text[f"http eager {k} {i}"] for i in range(len(by_eager))]
-        a_text[f"http eager {k}"] = min(found, key=lambda t: t.median)
+    with_eager = {
+        k: min((a_text[f"http eager {k} {i}"] for i in range(len(by_eager))), key=lambda t: t.median)
+        for k in (1, TOGETHER)
+    }
     rates = [
         {
             "model": family, "clients": k, "service": 1 / a_text[f"http {k}"].median,
-            "with eager torch": 1 / a_text[f"http eager {k}"].median,
-            "service / it": ratio(a_text[f"http eager {k}"], a_text[f"http {k}"])["median"],
+            "with eager torch": 1 / with_eager[k].median,
+            "service / it": ratio(with_eager[k], a_text[f"http {k}"])["median"],
             "bare session": 1 / a_text[f"bare {k}"].median, "eager torch": 1 / a_text[f"eager {k}"].median,
             "service / eager": ratio(a_text[f"eager {k}"], a_text[f"http {k}"])["median"],
             "torch, shared": 1 / a_text[f"shared {k}"].median,
@@ -337,7 +342,7 @@ def start(by_torch: Classifier, exported: Path, python: str, folder: Path) -> li
     """The service in the lean environment and in this one, which has torch; and a process by torch beside one by ONNX
     Runtime. The best of three starts."""
     texts = texts_of(WORDS, TOGETHER)
-    bodies, saved, rows = bodies_of(texts), folder / "textcnn-torch", []
+    bodies, saved, rows = bodies_of(texts), saved_in(folder, "textcnn"), []
     for name, interpreter in (
         ("pct serve, lean environment", python),
         ("pct serve, with torch installed", sys.executable),

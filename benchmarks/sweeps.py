@@ -33,7 +33,7 @@ from tuning.search import search
 
 TRIALS = 16
 WORKERS = (1, 2, 4, 8, 16)
-TRIALS_A_WORKER, EPOCHS, SECONDS = 4, 4, 5.0  # of the trials that sleep; a TextCNN takes 10 s for an epoch of MR
+TRIALS_A_WORKER, EPOCHS, SECONDS = 4, 4, 5.0  # of the trials that sleep
 RANGES = {"alpha": "loguniform(0.02, 1.0)", "lr": "loguniform(0.0001, 0.003)"}
 
 

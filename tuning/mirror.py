@@ -110,7 +110,7 @@ class Mirror:
 
     def _due(self, trial: Trial, new: list[Record]) -> bool:
         """Whether a trial that runs has its turn. Its last epoch goes with its end, which is near."""
-        if int(new[-1]["epoch"]) >= self.plan.settings(trial.config).epochs:
+        if int(new[-1]["epoch"]) >= self.plan.base.epochs:
             return False
         return time.monotonic() - self._asked.get(trial.number, float("-inf")) >= SECONDS_A_TRIAL
 
