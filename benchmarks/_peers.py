@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from pct.classifier import Classifier
-from pct.metrics import AOPC_SHARES
-from pct.predictor import TextInterface
-from pct.reduction import words_to_remove
-from pct.saliency import class_score
-from pct.words import SubWords
+from pct.explaining.predictor import TextInterface
+from pct.explaining.reduction import words_to_remove
+from pct.explaining.saliency import class_score
+from pct.metrics.report import AOPC_SHARES
+from pct.text.words import SubWords
 
 Numbers = np.ndarray[Any, Any]
 

@@ -24,11 +24,11 @@ import numpy as np
 import torch
 
 from pct.classifier import Classifier, pick_device
-from pct.corpora import Corpus, load_splits
+from pct.corpora.loading import Corpus, load_splits
 from pct.models.build import make_model
 from pct.settings import Settings
-from pct.trainer import train
-from pct.words import split_all
+from pct.text.words import split_all
+from pct.training.trainer import train
 
 FAMILIES = ("textcnn", "lstm", "minilm")
 RESULTS = Path(__file__).parent / "results"

@@ -13,11 +13,11 @@ import pct
 from benchmarks._peers import captum_loop, ferret_loop, ferret_targets, plain_texts
 from benchmarks.common import FAMILIES, Row, alternate, classifier, corpus, ratio
 from pct.classifier import Classifier
-from pct.explanation import Wanted, study
+from pct.explaining.explanation import Wanted, study
+from pct.explaining.predictor import TOKENS_A_BACKWARD, TOKENS_A_BATCH, TextInterface
+from pct.explaining.saliency import class_score
 from pct.models.base import without_dropout
-from pct.predictor import TOKENS_A_BACKWARD, TOKENS_A_BATCH, TextInterface
-from pct.saliency import class_score
-from pct.words import Ints, Tokens, split_all
+from pct.text.words import Ints, Tokens, split_all
 
 # Texts of the test split: the encoder takes a hundred times longer than the TextCNN.
 TEXTS = {"textcnn": 1066, "lstm": 1066, "minilm": 128}

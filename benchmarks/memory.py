@@ -9,8 +9,8 @@ import sys
 
 import pct
 from benchmarks.common import Row, classifier, corpus
-from pct.corpora import SPLITS
-from pct.memory import forget_peak, peak_mb, resident_mb
+from pct.corpora.loading import SPLITS
+from pct.training.memory import forget_peak, peak_mb, resident_mb
 
 # (texts, ten times as many); MR and the embedded corpus hold 10,662 in all. The encoder is slow: fewer.
 SIZES = {"textcnn": (1066, 10660), "lstm": (1066, 10660), "minilm": (256, 2560)}

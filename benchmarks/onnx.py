@@ -17,11 +17,11 @@ import numpy as np
 import pct
 from benchmarks.common import FAMILIES, THREADS, Row, alternate, classifier, corpus, ratio
 from pct.classifier import Classifier
-from pct.corpora import with_limit
-from pct.onnx_export import export
-from pct.onnx_predictor import OnnxPredictor
-from pct.reduction import removal_ranks
-from pct.words import Ints, split_all
+from pct.corpora.loading import with_limit
+from pct.explaining.reduction import removal_ranks
+from pct.onnx.export import export
+from pct.onnx.predictor import OnnxPredictor
+from pct.text.words import Ints, split_all
 
 # (texts, words): one request, a batch of requests, a batch of evaluation, the longest texts
 SHAPES = ((1, 20), (8, 20), (64, 24), (64, 40))
@@ -37,12 +37,12 @@ if kind == "torch":
     from pct.classifier import Classifier
     model = Classifier.load(folder, "cpu")
 else:
-    from pct.onnx_predictor import OnnxPredictor
+    from pct.onnx.predictor import OnnxPredictor
     model = OnnxPredictor.load(folder)
 model.saliency([text])
 seconds = time.perf_counter() - begun
 import json
-from pct.memory import peak_mb
+from pct.training.memory import peak_mb
 print(json.dumps([seconds, peak_mb()]))
 """
 

@@ -25,9 +25,9 @@ from benchmarks._peers import Eager
 from benchmarks._service import REPOSITORY, Service, eager_service, load, pressed, service
 from benchmarks.common import FAMILIES, THREADS, Row, Timing, alternate, classifier, corpus, ratio
 from pct.classifier import Classifier
-from pct.onnx_export import export
-from pct.onnx_predictor import GRADIENT, OnnxPredictor
-from pct.saliency import class_score
+from pct.explaining.saliency import class_score
+from pct.onnx.export import export
+from pct.onnx.predictor import GRADIENT, OnnxPredictor
 from serving.answers import ExplainJob, PredictJob, Text, read_texts
 from serving.limits import Limits
 from serving.models import Entry, Served
@@ -48,7 +48,7 @@ kind, folder, text = sys.argv[1:]
 if kind == "torch":
     from pct.classifier import Classifier as Kind
 else:
-    from pct.onnx_predictor import OnnxPredictor as Kind
+    from pct.onnx.predictor import OnnxPredictor as Kind
 import pct
 model = Kind.load(folder)
 pct.explain(model, [text])

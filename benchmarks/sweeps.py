@@ -17,10 +17,10 @@ import torch
 
 from benchmarks._sleeping import sleep_through
 from benchmarks.common import Row, corpus, settings_of
-from pct.corpora import load_splits
-from pct.prepared import Prepared, prepare
+from pct.corpora.loading import load_splits
 from pct.settings import Settings
-from pct.trainer import train
+from pct.training.prepared import Prepared, prepare
+from pct.training.trainer import train
 from pipelines import place as places
 from tuning.cluster import connected
 from tuning.job import with_data

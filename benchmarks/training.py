@@ -17,16 +17,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.common import FAMILIES, THREADS, alternate, classifier, corpus, ratio, settings_of
+from pct.explaining.reduction import words_to_remove
+from pct.methods.objectives import Batch, make_objective, shared_pass
+from pct.methods.reduced_batch import reduce_batch
 from pct.models import TextModel
 from pct.models.base import Features
 from pct.models.lstm import LSTM
 from pct.models.textcnn import TextCNN
-from pct.objectives import Batch, make_objective, shared_pass
-from pct.reduced_batch import reduce_batch
-from pct.reduction import words_to_remove
 from pct.settings import Settings
-from pct.trainer import batch_indices, make_batch, train_step
-from pct.words import split_all
+from pct.text.words import split_all
+from pct.training.trainer import batch_indices, make_batch, train_step
 
 BATCHES = {"textcnn": 12, "lstm": 8, "minilm": 1}
 ROUNDS = {"textcnn": 9, "lstm": 9, "minilm": 5}

@@ -15,8 +15,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 import pct
-from pct.corpora import load_splits
-from pct.runs import load_run
+from pct.corpora.loading import load_splits
+from pct.training.runs import load_run
 
 STEPS = 15
 IMPORTANT, UNIMPORTANT = "#b2182b", "#2166ac"

@@ -1,6 +1,7 @@
 """Text classifiers whose explanations can be trusted: trained, measured and explained.
 
-The names are loaded when they are first used: reading `pct.metrics` or `pct.explanation` needs no torch.
+These names are what the project promises. They are loaded when they are first used: those that metrics and
+explanations need ask for no torch.
 """
 
 from __future__ import annotations
@@ -9,19 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pct.classifier import Classifier, load
-    from pct.corpora import load_corpus
-    from pct.explanation import Curve, Explanation, explain
-    from pct.metrics import Report, evaluate
-    from pct.predictor import Predictor
+    from pct.corpora.loading import load_corpus
+    from pct.explaining.explanation import Curve, Explanation, explain
+    from pct.explaining.predictor import Predictor
+    from pct.metrics.report import Report, evaluate
     from pct.settings import Settings
-    from pct.trainer import train
+    from pct.training.trainer import train
 
 __version__ = "0.1.0"
-_WHERE = {
-    "Classifier": "classifier", "load": "classifier", "load_corpus": "corpora", "Curve": "explanation",
-    "Explanation": "explanation", "explain": "explanation", "Report": "metrics", "evaluate": "metrics",
-    "Predictor": "predictor", "Settings": "settings", "train": "trainer",
-}  # fmt: skip
+_ROOMS = {
+    "classifier": ("Classifier", "load"),
+    "corpora.loading": ("load_corpus",),
+    "explaining.explanation": ("Curve", "Explanation", "explain"),
+    "explaining.predictor": ("Predictor",),
+    "metrics.report": ("Report", "evaluate"),
+    "settings": ("Settings",),
+    "training.trainer": ("train",),
+}
+_WHERE = {name: module for module, names in _ROOMS.items() for name in names}
 __all__ = [
     "Classifier", "Curve", "Explanation", "Predictor", "Report", "Settings", "evaluate", "explain", "load",
     "load_corpus", "train",

@@ -16,11 +16,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from pct.explaining.predictor import Floats, Forward, TextInterface
+from pct.explaining.saliency import saliency
 from pct.models import TextModel, build_model
-from pct.predictor import Floats, Forward, TextInterface
-from pct.saliency import saliency
 from pct.settings import Settings
-from pct.words import Ints, SubWords, Tokens, Vocabulary, Words
+from pct.text.words import Ints, SubWords, Tokens, Vocabulary, Words
 
 FORMAT = 1
 WEIGHTS, CONFIG = "model.safetensors", "classifier.json"
@@ -48,7 +48,7 @@ class Classifier(TextInterface):
             return np.asarray(logits.float().softmax(-1).cpu().numpy())
 
     def forward_over(self, vocabulary: Ints) -> Forward:
-        """See `pct.predictor.forward_over`."""
+        """See `pct.explaining.predictor.forward_over`."""
         model = self.model
         with torch.inference_mode(), self._precision():
             projected = model.project(model.embed(torch.from_numpy(vocabulary).to(model.device)))

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pct.classifier import Classifier, load
-from pct.corpora import SPLITS, Split, choose_texts
-from pct.metrics import Report, evaluate
-from pct.runs import PER_TEXT, REPORT
+from pct.corpora.loading import SPLITS, Split, choose_texts
+from pct.metrics.report import Report, evaluate
 from pct.settings import CORPORA
+from pct.training.runs import PER_TEXT, REPORT
 from pipelines.main import table
 from pipelines.server import TrackingError, how_to_look, without_password
 

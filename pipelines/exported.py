@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pct.classifier import MODEL, Classifier
-from pct.onnx_predictor import GRADIENT
-from pct.runs import Run
+from pct.onnx.predictor import GRADIENT
+from pct.training.runs import Run
 
 EXPORTED = "exported"
 
@@ -22,7 +22,7 @@ def export_run(run: Run, say: Callable[[str], None]) -> Path | None:
     if (folder / GRADIENT).is_file():
         return folder
     try:
-        from pct.onnx_export import export
+        from pct.onnx.export import export
 
         export(Classifier.load(run.folder / MODEL, "cpu"), folder)
     except (ImportError, ValueError) as problem:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pct.explanation import Explanation, explain
-from pct.predictor import Predictor
-from pct.runs import Run
+from pct.explaining.explanation import Explanation, explain
+from pct.explaining.predictor import Predictor
+from pct.training.runs import Run
 
 FIGURES = "figures"
 TEXTS, TEXTS_A_BLOCK, STEPS = 512, 128, 15

@@ -9,8 +9,8 @@ from typing import Any
 
 import pct
 from pct.classifier import MODEL
-from pct.onnx_predictor import CONFIG
-from pct.runs import Run
+from pct.onnx.predictor import CONFIG
+from pct.training.runs import Run
 
 NAME = "model"
 ALWAYS = ("mlflow", "numpy", "pandas", "safetensors", "torch", "tqdm")

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct import runs
-from pct.metrics import COMPANIONS, EIGHT, Report
-from pct.options import add_settings, read_settings
+from pct.commands.options import add_settings, read_settings
+from pct.metrics.report import COMPANIONS, EIGHT, Report
 from pct.settings import Settings
+from pct.training import runs
 from pipelines.registry import MARGIN, check_margin
 from pipelines.server import TrackingError, how_to_look
 

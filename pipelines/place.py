@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pct.runs import code_version
+from pct.training.runs import code_version
 from pipelines.server import as_error, connect, patience, tracking_uri, without_password
 
 TRACKING = "mlflow.json"

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from pct.runs import Run, settings_hash
+from pct.training.runs import Run, settings_hash
 
 CHAMPION = "champion"
 MARGIN = 0.01

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pct.metrics import Report
-from pct.runs import ABOUT, PER_TEXT, REPORT, Run, alone_in, load_run
+from pct.metrics.report import Report
 from pct.settings import Settings
-from pct.trainer import HISTORY, SETTINGS, Record
+from pct.training.runs import ABOUT, PER_TEXT, REPORT, Run, alone_in, load_run
+from pct.training.trainer import HISTORY, SETTINGS, Record
 from pipelines.exported import export_run
 from pipelines.figures import FIGURES, draw_figures
 from pipelines.logged_model import NAME, log_model

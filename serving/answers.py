@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pct.explanation import Removal, Study, Wanted, study
-from pct.metrics import block_columns, wanted_steps
-from pct.onnx_predictor import OnnxPredictor
-from pct.predictor import Floats, Predictor, predict_tokens
-from pct.words import Ints, Tokens, sound
+from pct.explaining.explanation import Removal, Study, Wanted, study
+from pct.explaining.predictor import Floats, Predictor, predict_tokens
+from pct.metrics.report import block_columns, wanted_steps
+from pct.onnx.predictor import OnnxPredictor
+from pct.text.words import Ints, Tokens, sound
 from serving.limits import Limits
 from serving.models import Served
 from serving.schema import ExplainRequest

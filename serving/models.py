@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from pct.onnx_predictor import CONFIG, OnnxPredictor
+from pct.onnx.predictor import CONFIG, OnnxPredictor
 
 Stamp = tuple[int, int]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pct.onnx_predictor import CONFIG, GRADIENT
+from pct.onnx.predictor import CONFIG, GRADIENT
 from pct.settings import Settings
 from serving.models import Entry
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pct.compare import compare, table
 from pct.settings import Settings
+from pct.training.compare import compare, table
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pct.options import add_settings, read_settings
+from pct.commands.options import add_settings, read_settings
 from pipelines.main import ERROR
 from tuning import sweep
 from tuning.paper_tables import TABLES

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pct import runs
-from pct.prepared import Prepared
 from pct.settings import Settings
+from pct.training import runs
+from pct.training.prepared import Prepared
 from pipelines import tracking
 from pipelines.place import Place
 from pipelines.registry import MARGIN

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pct import runs
-from pct.corpora import load_splits
-from pct.prepared import Prepared, prepare
+from pct.corpora.loading import load_splits
+from pct.training import runs
+from pct.training.prepared import Prepared, prepare
 from pipelines import place as places
 from pipelines.place import Place
 from pipelines.server import TrackingError, as_error, patience

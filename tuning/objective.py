@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from pct.classifier import Classifier
-from pct.corpora import Corpus
-from pct.metrics import evaluate
+from pct.corpora.loading import Corpus
+from pct.metrics.report import evaluate
 from pct.settings import Settings
 from tuning.ledger import FINISHED, Ledger, Trial
 

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pct.options import add_settings, read_settings
+from pct.commands.options import add_settings, read_settings
 from pct.settings import Settings
 from pipelines.main import ERROR, INTERRUPTED, NOT_UPLOADED, OK, stopped_by_terminate
 from pipelines.registry import MARGIN, check_margin

@@ -10,10 +10,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pct.prepared import Prepared
-from pct.runs import read_history
 from pct.settings import Settings
-from pct.trainer import CHECKPOINT, HISTORY, SETTINGS, Record, train
+from pct.training.prepared import Prepared
+from pct.training.runs import read_history
+from pct.training.trainer import CHECKPOINT, HISTORY, SETTINGS, Record, train
 from tuning.objective import measure
 
 KEPT = (CHECKPOINT, HISTORY, SETTINGS)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pct.options import add_settings, read_settings
+from pct.commands.options import add_settings, read_settings
 from pct.settings import METHODS
 
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     base = read_settings(options)
 
-    from pct.compare import compare, table, write
+    from pct.training.compare import compare, table, write
 
     def tell(run: object) -> None:
         print(f"done  {run.folder}", file=sys.stderr)  # type: ignore[attr-defined]

@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     from pct.commands.models import open_model
-    from pct.corpora import choose_texts
-    from pct.metrics import evaluate
+    from pct.corpora.loading import choose_texts
+    from pct.metrics.report import evaluate
 
     classifier = open_model(options.model, options.device)
     s = classifier.settings

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pct.settings import ORDERS
 
 if TYPE_CHECKING:
-    from pct.explanation import Curve, Explanation
+    from pct.explaining.explanation import Curve, Explanation
 
 # backgrounds of the 256-colour palette, from nothing to a full red; black letters stay readable on all of them
 SHADES = (None, 224, 217, 210, 203)
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ValueError("no text to explain: give it as an argument or on standard input")
 
     from pct.commands.models import open_model
-    from pct.explanation import explain
+    from pct.explaining.explanation import explain
 
     classifier = open_model(options.model, options.device)
     classes = None

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     from pct.classifier import load
-    from pct.onnx_export import export
+    from pct.onnx.export import export
 
     print(export(load(options.model, "cpu"), options.folder, options.int8).table())
     return 0

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pct.classifier import Classifier
-    from pct.onnx_predictor import OnnxPredictor
+    from pct.onnx.predictor import OnnxPredictor
 
 
 def open_model(name: str, device: str = "auto") -> Classifier | OnnxPredictor:
     """An exported folder by ONNX Runtime, which loads no torch; anything else as `pct.load` does."""
-    from pct.onnx_predictor import GRADIENT, OnnxPredictor
+    from pct.onnx.predictor import GRADIENT, OnnxPredictor
 
     if (Path(name) / GRADIENT).is_file():
         return OnnxPredictor.load(name)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pct.options import add_settings, read_settings
+from pct.commands.options import add_settings, read_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     settings = read_settings(options)
     # torch takes seconds to import: a wrong setting is told before that
-    from pct.runs import default_folder, run
+    from pct.training.runs import default_folder, run
 
     folder = options.run_dir or default_folder(settings)
     try:

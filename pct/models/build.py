@@ -12,7 +12,7 @@ from pct.models.base import TextModel
 from pct.models.lstm import LSTM
 from pct.models.textcnn import TextCNN
 from pct.settings import Settings
-from pct.words import SubWords, Vocabulary, Words
+from pct.text.words import SubWords, Vocabulary, Words
 
 ALIASES = {"bert": "bert-base-uncased", "distilbert": "distilbert-base-uncased"}
 EMBEDDING_WIDTH = 300
@@ -57,7 +57,7 @@ def load_encoder(name: str, classes: int) -> tuple[TextModel, Words]:
 def load_body(name: str, classes: int) -> TextModel:
     """The encoder of `load_encoder` alone."""
     encoder = _pretrained("AutoModel", name, use_safetensors=True, dtype=torch.float32)
-    from pct.models.transformer import Transformer
+    from pct.models.encoder import Transformer
 
     return Transformer(encoder, classes, name=ALIASES.get(name, name))
 
@@ -92,7 +92,7 @@ def build_model(config: dict[str, Any]) -> TextModel:
     if family == "transformer":
         from transformers import AutoConfig, AutoModel
 
-        from pct.models.transformer import Transformer
+        from pct.models.encoder import Transformer
 
         encoder = dict(arguments["encoder"])
         made = AutoModel.from_config(AutoConfig.for_model(encoder.pop("model_type"), **encoder))

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from pct.classifier import Classifier
-from pct.models.transformer import Transformer
-from pct.onnx_export import export
+from pct.models.encoder import Transformer
+from pct.onnx.export import export
 from pct.settings import Settings
 from tests.pct.small import small_classifier, small_words, tokenizer
 

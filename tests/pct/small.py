@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from pct.classifier import Classifier
-from pct.corpora import Corpus, Split
+from pct.corpora.loading import Corpus, Split
+from pct.corpora.planted import generate
 from pct.models import TextModel
 from pct.models.lstm import LSTM
 from pct.models.textcnn import TextCNN
-from pct.planted import generate
 from pct.settings import Settings
-from pct.words import SubWords, Vocabulary, Words
+from pct.text.words import SubWords, Vocabulary, Words
 
 FAMILIES = ("textcnn", "lstm", "transformer")
 # some are one sub-word of MiniLM's tokenizer, some several
@@ -64,7 +64,7 @@ def small_model(family: str, classes: int = 3, seed: int = 0, dropout: float = 0
     elif family == "lstm":
         model = LSTM(vocabulary, classes, width=8, units=6, dropout=dropout)
     else:
-        from pct.models.transformer import Transformer
+        from pct.models.encoder import Transformer
 
         encoder = small_encoder(seed)
         if not dropout:

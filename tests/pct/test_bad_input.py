@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pct
-from pct.corpora import Split
+from pct.corpora.loading import Split
 from pct.settings import Settings
 from tests.pct.small import FAMILIES, small_classifier, small_corpus, small_settings
 

@@ -10,7 +10,7 @@ import pytest
 
 from pct import cli
 from pct.commands.explain import render, shade
-from pct.explanation import Curve, Explanation
+from pct.explaining.explanation import Curve, Explanation
 from pct.settings import Settings
 
 SMALL = ("--corpus", "planted", "--limit", "120", "--epochs", "1", "--quiet", "--evaluate-epochs", "false")
@@ -160,8 +160,8 @@ def test_compare_prints_a_row_a_method_and_goes_on_where_it_stopped(tmp_path, ca
 
 
 def test_compare_puts_the_paper_s_row_beside_a_measured_one():
-    from pct.compare import GAPS, Row, table
-    from pct.metrics import EIGHT
+    from pct.metrics.report import EIGHT
+    from pct.training.compare import GAPS, Row, table
 
     rows = [Row("textcnn", "pct", 3, dict.fromkeys((*EIGHT, *GAPS), (0.5, 0.01)))]
     lines = table(rows, "mr").splitlines()
@@ -170,7 +170,7 @@ def test_compare_puts_the_paper_s_row_beside_a_measured_one():
 
 
 def test_compare_keeps_an_alpha_that_was_given_and_takes_the_paper_s_where_none_was(monkeypatch):
-    from pct import compare as module
+    from pct.training import compare as module
 
     seen = []
     monkeypatch.setattr(module, "load_splits", lambda base: None)

@@ -12,7 +12,15 @@ import pytest
 import pct
 
 ROOT = Path(__file__).parents[2]
-TORCH_FREE = ["pct", "pct.metrics", "pct.explanation", "pct.predictor", "pct.reduction", "pct.words", "pct.rationale"]
+TORCH_FREE = [
+    "pct",
+    "pct.metrics.report",
+    "pct.explaining.explanation",
+    "pct.explaining.predictor",
+    "pct.explaining.reduction",
+    "pct.text.words",
+    "pct.metrics.rationale",
+]
 FOREIGN = {"mlflow", "ray", "bentoml", "pipelines", "tuning", "serving", "optuna", "onnxruntime"}
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pct.predictor import TextInterface
-from pct.words import Tokens, Vocabulary
+from pct.explaining.predictor import TextInterface
+from pct.text.words import Tokens, Vocabulary
 
 WEIGHTS = {"superb": 4.0, "good": 2.0, "fine": 1.0, "the": 0.0, "slow": -1.0, "bad": -2.0, "dreadful": -4.0}
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from pct.runs import run
 from pct.settings import Settings
+from pct.training.runs import run
 from pipelines.exported import export_run
 from tests.project import REPOSITORY
 
@@ -79,7 +79,7 @@ def client(uri: str) -> Any:
 def in_use(folder: Path) -> Iterator[None]:
     """Another process works in the folder, and is killed in the end."""
     code = (
-        "import sys; from pathlib import Path; from pct.runs import alone_in\n"
+        "import sys; from pathlib import Path; from pct.training.runs import alone_in\n"
         "with alone_in(Path(sys.argv[1])):\n    print('in', flush=True); input()"
     )
     command = [sys.executable, "-c", code, str(folder.absolute())]

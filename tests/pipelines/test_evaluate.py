@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pct import runs
+from pct.training import runs
 from pipelines import evaluate as job
 from pipelines.evaluate import main
 from pipelines.tracking import track

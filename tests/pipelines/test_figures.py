@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pct.explanation import explain
-from pct.metrics import Report
-from pct.runs import load_run
+from pct.explaining.explanation import explain
+from pct.metrics.report import Report
+from pct.training.runs import load_run
 from pipelines.figures import (
     confidences,
     density,

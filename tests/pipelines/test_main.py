@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from pct import runs
-from pct.metrics import EIGHT
+from pct.metrics.report import EIGHT
+from pct.training import runs
 from pipelines import tracking
 from pipelines.main import main
 from pipelines.track import main as track

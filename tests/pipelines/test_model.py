@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import pct
-from pct import runs
-from pct.onnx_predictor import WEIGHTS
+from pct.onnx.predictor import WEIGHTS
+from pct.training import runs
 from pipelines import tracking
 from pipelines.exported import EXPORTED
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pct.metrics import Report
-from pct.runs import Run, load_run
+from pct.metrics.report import Report
+from pct.training.runs import Run, load_run
 from pipelines.registry import CHAMPION, Candidate, check_margin, choose, crown, model_name, register
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pct import runs
-from pct.corpora import load_splits
-from pct.metrics import evaluate
+from pct.corpora.loading import load_splits
+from pct.metrics.report import evaluate
 from pct.settings import Settings
+from pct.training import runs
 from tests.pipelines.conftest import REPOSITORY, TINY, in_use
 
 
@@ -148,12 +148,12 @@ def test_the_code_version_is_that_of_its_own_tree_or_none(tmp_path: Path) -> Non
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True, env=git)
     # a copy that lies, untracked, in some other project's tree
     package = tmp_path / "site" / "pct"
-    package.mkdir(parents=True)
-    for name in ("__init__.py", "runs.py"):
-        (package / name).write_text((Path(runs.__file__).parent / name).read_text())
+    (package / "training").mkdir(parents=True)
+    for name in ("training/__init__.py", "training/runs.py"):
+        (package / name).write_text((Path(runs.__file__).parents[1] / name).read_text())
     code = (
         "import sys, types, pathlib; sys.modules['pct'].__path__.insert(0, sys.argv[1]);"
-        "from pct.runs import code_version; print(code_version())"
+        "from pct.training.runs import code_version; print(code_version())"
     )
     done = subprocess.run(
         [sys.executable, "-c", "import pct;" + code, str(package)],

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pct import runs
-from pct.metrics import COMPANIONS, EIGHT
+from pct.metrics.report import COMPANIONS, EIGHT
+from pct.training import runs
 from pipelines import place as places
 from pipelines import tracking
 from pipelines.place import TRACKING, check, start, take_up

@@ -109,8 +109,8 @@ def _wait(running: Running) -> None:
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Exported models of the embedded corpus: "normal" and "pct"."""
-    from pct.onnx_export import export
-    from pct.trainer import train
+    from pct.onnx.export import export
+    from pct.training.trainer import train
 
     folder = tmp_path_factory.mktemp("exported")
     found = {}

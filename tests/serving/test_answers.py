@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import pct
-from pct.onnx_predictor import OnnxPredictor
+from pct.onnx.predictor import OnnxPredictor
 from serving.answers import ExplainJob, PredictJob, Text, pathology, read_texts
 from serving.limits import Limits
 from serving.models import Entry, Served

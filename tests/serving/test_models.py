@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pct.onnx_predictor import WEIGHTS
+from pct.onnx.predictor import WEIGHTS
 from serving.models import Entry, Shelf, read_entries, write_entries
 from serving.serve import named
 

@@ -27,7 +27,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A tracking with three versions of a model: 1 normal, 2 pct, 3 entropy, the last one without ONNX graphs."""
     import mlflow
 
-    from pct.runs import run
+    from pct.training.runs import run
     from pipelines import tracking
 
     folder = tmp_path_factory.mktemp("registry")

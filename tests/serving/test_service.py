@@ -17,7 +17,7 @@ import pytest
 
 import pct
 from pct.client import Client, ServiceError
-from pct.onnx_predictor import OnnxPredictor
+from pct.onnx.predictor import OnnxPredictor
 from serving.schema import ExplainAnswer, ModelAnswer, PredictAnswer
 from tests.project import REPOSITORY, clone
 from tests.serving.conftest import Running, serving

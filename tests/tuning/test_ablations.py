@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pct.paper import RESULTS
 from pct.settings import Settings
+from pct.training.paper import RESULTS
 from tests.pipelines.conftest import REPOSITORY
 from tuning import ablate, sweep
 from tuning.ablations import make_plan, result

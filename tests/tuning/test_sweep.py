@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pct.runs import load_run
+from pct.training.runs import load_run
 from tests.tuning.conftest import TINY
 from tuning import sweep
 from tuning.ledger import FINISHED, STOPPED, Ledger

@@ -1,0 +1,1 @@
+"""Texts with labels: the embedded corpus, named ones, files."""

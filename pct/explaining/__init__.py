@@ -1,0 +1,1 @@
+"""Saliency, reduced texts, curves: over any `Predictor`."""

@@ -1,0 +1,169 @@
+"""The hinge: what metrics, explanations and the service need of a model, be it torch or ONNX Runtime. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from pct.text.words import Ints, Tokens, split_all
+
+Floats = npt.NDArray[np.float32]
+Forward = Callable[[Ints, npt.NDArray[np.bool_]], Floats]
+Texts = Sequence[str] | Sequence[Sequence[str]]
+
+# Real tokens in a batch: large enough to fill the cores, small enough to stay in their caches.
+TOKENS_A_BATCH = 4096
+# A backward pass keeps what the forward pass made: half the tokens take half the memory, and no more time.
+TOKENS_A_BACKWARD = 2048
+# What a call costs beside its tokens, in tokens: rows of unlike lengths are padded to one batch where that is cheaper.
+CALL_IN_TOKENS = 64
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """A model as seen through arrays. Everything else (batching, reduction, curves, metrics) is built on these."""
+
+    classes: list[str]
+
+    def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
+        """Word lists as tokens."""
+        ...
+
+    def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
+        """ids, mask: (batch, length). Returns probabilities (batch, classes)."""
+        ...
+
+    def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
+        """ids, words: (batch, length), the map -1 at specials and -2 at padding. classes: (batch,), None: predicted.
+
+        Returns probabilities (batch, classes) and saliency (batch, most words).
+        """
+        ...
+
+
+def batches(lengths: Ints, budget: int = TOKENS_A_BATCH) -> list[Ints]:
+    """Rows sorted by length and cut into batches of at most `budget` tokens; every row is in exactly one.
+
+    Lengths are not mixed, for padding costs as much as text, but where so few rows share one that a call of their own
+    would cost more.
+    """
+    order = np.argsort(lengths, kind="stable")
+    sizes, counts = np.unique(lengths, return_counts=True)
+    out: list[Ints] = []
+    start = stop = padded = 0
+    for place, (size, count) in enumerate(zip(sizes.tolist(), counts.tolist(), strict=True)):
+        stop += count
+        last = place == len(sizes) - 1
+        padded += 0 if last else (stop - start) * (int(sizes[place + 1]) - size)
+        if last or padded > CALL_IN_TOKENS:
+            pieces = min(-(-(stop - start) * size // budget), stop - start)
+            out += np.array_split(order[start:stop], max(pieces, 1))
+            start, padded = stop, 0
+    return out
+
+
+def predict_tokens(predictor: Predictor, tokens: Tokens) -> Floats:
+    """Probabilities (texts, classes), in the texts' order."""
+    out = np.zeros((len(tokens), len(predictor.classes)), np.float32)
+    for index in batches(tokens.lengths):
+        ids, words = tokens.rows(index)
+        out[index] = predictor.forward(ids, words > -2)
+    return out
+
+
+def explain_tokens(predictor: Predictor, tokens: Tokens, classes: Ints | None = None) -> tuple[Floats, Floats]:
+    """Probabilities (texts, classes) and saliency (texts, most words), in the texts' order."""
+    probabilities = np.zeros((len(tokens), len(predictor.classes)), np.float32)
+    saliency = np.zeros((len(tokens), int(tokens.counts.max(initial=1))), np.float32)
+    for index in batches(tokens.lengths, TOKENS_A_BACKWARD):
+        ids, words = tokens.rows(index)
+        chosen = None if classes is None else classes[index]
+        probabilities[index], part = predictor.explain_rows(ids, words, chosen)
+        saliency[index, : part.shape[1]] = part
+    return probabilities, saliency
+
+
+def forward_over(predictor: Predictor, tokens: Tokens) -> Forward:
+    """`predictor.forward`, for rows that are made of the tokens of some texts, as their reduced texts are.
+
+    A predictor may have a method `forward_over(vocabulary)`, the sorted ids that can occur, in which it computes once
+    what it computes for a token by itself.
+    """
+    prepare: Callable[[Ints], Forward] | None = getattr(predictor, "forward_over", None)
+    return predictor.forward if prepare is None else prepare(np.unique(np.append(tokens.ids, tokens.padding)))
+
+
+def predict_ids(forward: Forward, ids: Ints, lengths: Ints, padding: int) -> Floats:
+    """Probabilities (rows, classes) of rows that lie one after another in `ids`; rows that are equal run once.
+
+    ids: (total,), at least one row. lengths: (rows,), at least 1 each.
+    """
+    starts = np.cumsum(lengths) - lengths
+    first, inverse = distinct_rows(ids, lengths)
+    lengths, starts = lengths[first], starts[first]
+    parts = batches(lengths)
+    found = []
+    for part in parts:
+        columns = np.arange(lengths[part].max())
+        mask = columns < lengths[part, None]
+        place = np.where(mask, starts[part, None] + columns, 0)
+        found.append(forward(np.where(mask, ids[place], padding), mask))
+    out = np.empty((len(first), found[0].shape[1]), np.float32)
+    out[np.concatenate(parts)] = np.concatenate(found)
+    return out[inverse]
+
+
+def distinct_rows(ids: Ints, lengths: Ints) -> tuple[Ints, Ints]:
+    """Where each distinct row first stands, and which of them every row is. Arguments as in `predict_ids`."""
+    starts = np.cumsum(lengths) - lengths
+    place = np.arange(len(ids)) - np.repeat(starts, lengths)
+    # a random number a place: equal sums (mod 2^64) of unequal rows are next to impossible, and found out below
+    factors = np.random.default_rng(0).integers(1, 2**63, int(lengths.max(initial=0)), np.uint64)
+    sums = np.add.reduceat((ids.astype(np.uint64) + 1) * factors[place], starts) if len(lengths) else starts
+    _, first, inverse = np.unique(sums, return_index=True, return_inverse=True)
+    twin = first[inverse]
+    again = np.flatnonzero(twin != np.arange(len(lengths)))
+    if (lengths[again] != lengths[twin[again]]).any():
+        return np.arange(len(lengths)), np.arange(len(lengths))
+    row = np.repeat(again, lengths[again])
+    offset = np.arange(len(row)) - np.repeat(np.cumsum(lengths[again]) - lengths[again], lengths[again])
+    if (ids[starts[row] + offset] != ids[starts[twin[row]] + offset]).any():
+        return np.arange(len(lengths)), np.arange(len(lengths))
+    return first, inverse
+
+
+class TextInterface:
+    """`predict` and `saliency` on texts, for any class that is a `Predictor`."""
+
+    def predict(self: Predictor, texts: Texts) -> Floats:
+        """Probabilities (n, classes) of strings or word lists, softmax(logits).
+
+        Raises ValueError for a text without words, TypeError for what is not a text.
+        """
+        return predict_tokens(self, self.tokens(split_all(texts)))
+
+    def saliency(self: Predictor, texts: Texts, classes: Sequence[int] | None = None) -> list[Floats]:
+        """One array a text, one number a word (N, the words that survive max_length).
+
+        classes: the class explained for each text; the predicted one where None. Raises ValueError for a class that
+        the model does not have, or for another number of classes than texts.
+        """
+        words = split_all(texts)
+        chosen = None if classes is None else check_classes(classes, len(words), len(self.classes))
+        tokens = self.tokens(words)
+        _, scores = explain_tokens(self, tokens, chosen)
+        return [row[:n] for row, n in zip(scores, tokens.counts, strict=True)]
+
+
+def check_classes(classes: Sequence[int] | Ints, texts: int, known: int) -> Ints:
+    """Class indices as an array. Raises ValueError for one outside 0..known - 1, or another count than of texts."""
+    chosen = np.asarray(classes, dtype=np.int64)
+    if chosen.shape != (texts,):
+        raise ValueError(f"{texts} texts need {texts} class indices, got an array of shape {chosen.shape}")
+    outside = chosen[(chosen < 0) | (chosen >= known)]
+    if len(outside):
+        raise ValueError(f"label {outside[0]} is outside the model's classes 0..{known - 1}")
+    return chosen

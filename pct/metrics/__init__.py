@@ -1,0 +1,1 @@
+"""Accuracy and the metrics of pathology."""

@@ -1,0 +1,98 @@
+"""A saved tokenizer, read by the `tokenizers` library alone: serving has sub-words without transformers or torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pct.text.words import SubWords
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+
+def load_subwords(folder: Path) -> SubWords:
+    """What `SubWords.save` wrote, giving the same `Tokens` as `SubWords.load`.
+
+    Raises FileNotFoundError or ValueError for a folder without a sound tokenizer, ImportError without `tokenizers`.
+    """
+    return SubWords(SavedTokenizer(folder / "tokenizer"))
+
+
+class SavedTokenizer:
+    """The part of a transformers tokenizer that `SubWords` asks for, over tokenizer.json and tokenizer_config.json.
+
+    Threads may share it: a tokenizer is set up for one length once, and not changed while it is in use.
+    """
+
+    is_fast = True
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from tokenizers import Tokenizer
+        except ImportError:
+            raise ImportError("sub-words need the tokenizers library: pip install 'pct-explain[serve]'") from None
+        self.name_or_path = str(folder)
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(f"{folder} holds no tokenizer: {name} is missing; save the model again")
+        try:
+            config: dict[str, Any] = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+            text = (folder / "tokenizer.json").read_text(encoding="utf-8")
+            self.backend_tokenizer: Tokenizer = Tokenizer.from_str(text)
+        except Exception as problem:  # the library raises a bare Exception
+            raise ValueError(f"{folder} is damaged and cannot be loaded ({problem}); save the model again") from problem
+        # the file keeps how its last text was cut and padded: neither is ours
+        self.backend_tokenizer.no_truncation()
+        self.backend_tokenizer.no_padding()
+        self.unk_token, self.mask_token, pad = (_token(config, x) for x in ("unk_token", "mask_token", "pad_token"))
+        self.pad_token_id = None if pad is None else self.backend_tokenizer.token_to_id(pad)
+        self.truncation_side = "right"
+        self._cutting: dict[int, Tokenizer] = {}
+
+    def __len__(self) -> int:
+        return self.backend_tokenizer.get_vocab_size(with_added_tokens=True)
+
+    def __call__(
+        self,
+        texts: Sequence[Sequence[str]],
+        is_split_into_words: bool = True,
+        truncation: bool = False,
+        max_length: int = 0,
+        add_special_tokens: bool = True,
+        return_attention_mask: bool = False,
+    ) -> SavedBatch:
+        """Word lists as tokens; the arguments mean what they mean to a transformers tokenizer."""
+        tokenizer = self._cut_to(max_length) if truncation else self.backend_tokenizer
+        encoded = tokenizer.encode_batch(
+            [list(t) for t in texts], is_pretokenized=is_split_into_words, add_special_tokens=add_special_tokens
+        )
+        return SavedBatch(encoded)
+
+    def _cut_to(self, max_length: int) -> Tokenizer:
+        if max_length not in self._cutting:
+            made = type(self.backend_tokenizer).from_str(self.backend_tokenizer.to_str())
+            made.enable_truncation(max_length, stride=0, strategy="longest_first", direction=self.truncation_side)
+            self._cutting[max_length] = made
+        return self._cutting[max_length]
+
+
+class SavedBatch:
+    """encodings: the library's own, one a text."""
+
+    def __init__(self, encodings: Sequence[Encoding]) -> None:
+        self.encodings = encodings
+
+    def __getitem__(self, key: str) -> list[list[int]]:
+        """ "input_ids": the token ids of each text."""
+        if key != "input_ids":
+            raise KeyError(key)
+        return [e.ids for e in self.encodings]
+
+
+def _token(config: dict[str, Any], name: str) -> str | None:
+    """A special token, which the file holds as a string or, from older libraries, as {"content": ...}."""
+    value = config.get(name)
+    return value["content"] if isinstance(value, dict) else value

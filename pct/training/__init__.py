@@ -1,0 +1,1 @@
+"""Runs: epochs, checkpoints, folders, comparisons."""

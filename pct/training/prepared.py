@@ -1,0 +1,47 @@
+"""A corpus made ready for training once, to be trained on many times: a sweep's trials share one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pct.corpora.loading import Corpus
+from pct.models.build import load_tokenizer, make_vocabulary
+from pct.settings import Settings
+from pct.text.words import Tokens, Words, split_all
+
+DECIDING = (
+    "corpus", "train_file", "validation_file", "test_file", "text_column", "label_column", "limit", "corpus_seed",
+    "model", "max_length", "vocabulary_size",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A corpus, its words, and its training and validation texts as tokens.
+
+    made_for: the settings that they depend on.
+    """
+
+    corpus: Corpus
+    words: Words
+    train: Tokens
+    validation: Tokens
+    made_for: dict[str, object]
+
+    def check(self, settings: Settings) -> None:
+        """Raises ValueError where a run of these settings needs other tokens."""
+        changed = [
+            f"{k}: {v!r} -> {getattr(settings, k)!r}" for k, v in self.made_for.items() if getattr(settings, k) != v
+        ]
+        if changed:
+            raise ValueError(f"the corpus was prepared for other settings ({'; '.join(changed)}); prepare it anew")
+
+
+def prepare(settings: Settings, corpus: Corpus) -> Prepared:
+    """The corpus' words and tokens for these settings. Raises as `pct.models.build.make_model`."""
+    texts = split_all(corpus.splits["train"].texts)
+    words: Words = make_vocabulary(settings, texts) or load_tokenizer(settings.model)
+    train, validation = (
+        words.encode(part, settings.max_length) for part in (texts, split_all(corpus.splits["validation"].texts))
+    )
+    return Prepared(corpus, words, train, validation, {k: getattr(settings, k) for k in DECIDING})

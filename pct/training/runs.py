@@ -1,0 +1,270 @@
+"""A run from start to end in one folder: trained, measured on the test split, and written down. No tracking here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from pct.classifier import MODEL, WEIGHTS, Classifier
+from pct.corpora.loading import Corpus, load_splits
+from pct.metrics.report import Report, evaluate
+from pct.settings import Settings
+from pct.training.memory import peak_mb
+from pct.training.prepared import Prepared
+from pct.training.trainer import CHECKPOINT, HISTORY, SETTINGS, Record, train
+
+REPORT, PER_TEXT, ABOUT, LOCK = "report.json", "per_text.parquet", "about.json", ".lock"
+_held: set[tuple[Path, int]] = set()
+PACKAGES = ("torch", "numpy", "safetensors", "transformers", "tokenizers", "datasets", "mlflow")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, as its folder tells it.
+
+    test, validation: the reports of the final model on the whole splits; `test` has the values per text as its columns
+    (text among them), `validation` the means alone. history: one record an epoch. about: what the run ran on.
+    trained: whether the call that gave this object trained, or found the run finished.
+    """
+
+    folder: Path
+    settings: Settings
+    test: Report
+    validation: Report
+    history: list[Record]
+    about: dict[str, Any]
+    trained: bool = False
+
+    def classifier(self, device: str = "auto") -> Classifier:
+        """The trained model."""
+        return Classifier.load(self.folder / MODEL, device)
+
+
+def default_folder(settings: Settings, root: str | Path = "runs") -> Path:
+    """runs/<corpus>-<model>-<method>-<hash of all settings>: the same settings find their run again."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{settings.corpus}-{settings.model_name}-{settings.method}")
+    return Path(root) / f"{name}-{settings_hash(settings)}"
+
+
+def settings_hash(settings: Settings) -> str:
+    """Eight characters that differ when any setting does."""
+    return hashlib.sha256(json.dumps(settings.to_dict(), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def run(
+    settings: Settings,
+    run_dir: str | Path | None = None,
+    on_epoch: Callable[[Record], None] | None = None,
+    progress: bool = True,
+    corpus: Corpus | Prepared | None = None,
+) -> Run:
+    """Trains, evaluates on validation and test, and writes report.json, per_text.parquet and about.json.
+
+    run_dir: `default_folder` where None. A run that was stopped there goes on; one that is finished is read back, not
+    trained again. Raises ValueError when the folder holds a run with other settings or another corpus, or is in use by
+    another process; FileNotFoundError, ImportError and FloatingPointError as `load_splits` and `train`.
+    """
+    try:
+        import pyarrow  # noqa: F401  before an hour of training, not after it
+    except ImportError:
+        raise ImportError("a run writes per_text.parquet with pyarrow: pip install 'pct-explain[data]'") from None
+    folder = Path(run_dir) if run_dir else default_folder(settings)
+    given = corpus or load_splits(settings)
+    corpus = given.corpus if isinstance(given, Prepared) else given
+    with alone_in(folder):
+        if is_finished(folder):
+            _check_same(folder, settings, corpus)
+            return load_run(folder)
+        started, clock = datetime.now(UTC), perf_counter()
+        classifier = train(settings, given, folder, on_epoch, progress)
+        trained_in, clock = perf_counter() - clock, perf_counter()
+        share = (*settings.measured_shares, settings.order)
+        bar = progress and sys.stderr.isatty()
+        validation = evaluate(classifier, corpus.splits["validation"], *share, progress=bar)
+        test = evaluate(classifier, corpus.splits["test"], *share, progress=bar)
+        seconds = {"training": trained_in, "evaluation": perf_counter() - clock}
+        about = _about(settings, corpus, classifier, folder, seconds, started)
+        text = np.array(corpus.splits["test"].texts, dtype=object)
+        columns = {"index": test.columns["index"], "text": text}
+        replace(test, columns=columns | test.columns).to_parquet(folder / PER_TEXT)
+        _write_json(folder / ABOUT, about)
+        # the last file: where it is, the run is finished
+        _write_json(folder / REPORT, {**json.loads(test.to_json()), "validation": json.loads(validation.to_json())})
+        # it serves to resume, and is the largest file of a run
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        return replace(load_run(folder), trained=True)
+
+
+def load_run(folder: str | Path) -> Run:
+    """Reads a finished run. Raises FileNotFoundError for a folder without one, ValueError for a damaged one."""
+    path = Path(folder)
+    if not is_finished(path):
+        what = "an unfinished run" if (path / SETTINGS).is_file() else "no run"
+        raise FileNotFoundError(f"{path} holds {what} ({REPORT} is missing): train into this folder to finish it")
+    try:
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise ImportError("a run is read with pyarrow: pip install 'pct-explain[data]'") from None
+    try:
+        report, about = (json.loads((path / name).read_text(encoding="utf-8")) for name in (REPORT, ABOUT))
+        settings = Settings.from_dict(json.loads((path / SETTINGS).read_text(encoding="utf-8"))["settings"])
+        table = pq.read_table(path / PER_TEXT)
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+        classes = about["corpus"]["classes"]
+        test, validation = _report(report, columns, classes), _report(report["validation"], {}, classes)
+        return Run(path, settings, test, validation, read_history(path), about)
+    except (OSError, KeyError, TypeError, ValueError) as problem:
+        raise ValueError(f"{path} holds a damaged run ({problem}); remove {REPORT} there and run it again") from problem
+
+
+def is_finished(folder: str | Path) -> bool:
+    """Whether the folder holds a run that was trained and measured to its end."""
+    return all((Path(folder) / name).is_file() for name in (REPORT, ABOUT, PER_TEXT, SETTINGS, f"{MODEL}/{WEIGHTS}"))
+
+
+def read_history(folder: str | Path) -> list[Record]:
+    """The records of the epochs so far; none for a folder without a run."""
+    path = Path(folder) / HISTORY
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keeps other processes and threads out of a run folder, which is made. The lock goes with its process, however
+    that ends. The thread that holds it may enter again. Raises ValueError when the folder is in use."""
+    folder.mkdir(parents=True, exist_ok=True)
+    key = (folder.resolve(), threading.get_ident())
+    if key in _held:
+        yield
+        return
+    try:
+        import fcntl
+    except ImportError:  # Windows: two processes in one folder are the user's to avoid
+        yield
+        return
+    with open(folder / LOCK, "a", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(f"{folder} is in use by another process; wait for it, or give another folder") from None
+        _held.add(key)
+        try:
+            yield
+        finally:
+            _held.discard(key)
+
+
+def code_version() -> dict[str, Any]:
+    """The git commit of this code and whether files differ from it; None for both outside of a git tree."""
+    here = Path(__file__).resolve()
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(here.parent), *arguments], capture_output=True, text=True, timeout=20, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        # a package installed into some other project's tree is not that project's commit
+        git("ls-files", "--error-unmatch", here.name)
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": None, "dirty": None}
+
+
+def _check_same(folder: Path, settings: Settings, corpus: Corpus) -> None:
+    before = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    old = {**before["settings"], "corpus fingerprint": before["fingerprint"]}
+    new = {**settings.to_dict(), "corpus fingerprint": corpus.fingerprint}
+    changed = [f"{k}: {old.get(k)!r} -> {v!r}" for k, v in new.items() if old.get(k) != v]
+    if changed:
+        raise ValueError(f"{folder} holds a finished run of other settings ({'; '.join(changed)}); give another folder")
+
+
+def _about(
+    settings: Settings, corpus: Corpus, classifier: Classifier, folder: Path, seconds: dict[str, float], start: datetime
+) -> dict[str, Any]:
+    history = read_history(folder)
+    device = classifier.model.device
+    best = max(history, key=lambda record: (record["validation_acc"], -record["epoch"]))
+    return {
+        "settings_hash": settings_hash(settings),
+        "corpus": {
+            "name": corpus.name,
+            "source": corpus.source,
+            "fingerprint": corpus.fingerprint,
+            "classes": corpus.classes,
+            "sizes": {name: len(split) for name, split in corpus.splits.items()},
+        },
+        "weights": _digest(folder / MODEL / WEIGHTS),
+        "epochs": len(history),
+        "epoch_kept": best["epoch"] if settings.restore_best else len(history),
+        "device": device.type,
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "peak_memory_mb": _peak_memory_mb(device),
+        "seconds": seconds,
+        "started": start.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code": code_version(),
+        "platform": platform.platform(),
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    from pct import __version__
+
+    found = {"pct": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _peak_memory_mb(device: torch.device) -> dict[str, float]:
+    peak = {"process": peak_mb()}
+    if device.type == "cuda":
+        peak["device"] = torch.cuda.max_memory_allocated(device) / 2**20
+    return {where: size for where, size in peak.items() if math.isfinite(size)}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _report(part: dict[str, Any], columns: dict[str, Any], classes: list[str]) -> Report:
+    def numbers(values: dict[str, float | None]) -> dict[str, float]:
+        return {k: float("nan") if v is None else v for k, v in values.items()}
+
+    return Report(numbers(part["metrics"]), numbers(part["standard_errors"]), columns, classes)
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_text(json.dumps(value, indent=2), encoding="utf-8")
+    os.replace(unfinished, path)

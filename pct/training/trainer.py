@@ -1,0 +1,294 @@
+"""Training: epochs, validation, early stopping, checkpoints from which a killed run goes on bit-equal."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch._functorch.config as functorch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from pct.classifier import MODEL, Classifier, pick_device
+from pct.corpora.loading import Corpus, Split, load_splits, with_limit
+from pct.explaining.predictor import predict_tokens
+from pct.methods.objectives import Batch, Objective, make_objective
+from pct.metrics.report import evaluate
+from pct.models import TextModel
+from pct.models.build import model_for
+from pct.settings import Settings
+from pct.text.words import Ints, Tokens
+from pct.training.memory import peak_mb
+from pct.training.prepared import Prepared, prepare
+
+CHECKPOINT, HISTORY, SETTINGS = "checkpoint.safetensors", "history.jsonl", "settings.json"
+# Batches are cut from runs of this many batches' texts sorted by length: little padding, yet a shuffle.
+BATCHES_A_BUCKET = 32
+BODY = ("features", "recombine")  # the model's methods that setting compile compiles
+
+Record = dict[str, Any]
+
+
+@dataclass
+class _State:
+    """All that a resumed run needs beside weights and optimizer: it is the checkpoint's JSON."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_acc: float = -1.0
+    history: list[Record] = field(default_factory=list)
+
+
+def train(
+    settings: Settings,
+    corpus: Corpus | Prepared | None = None,
+    run_dir: str | Path | None = None,
+    on_epoch: Callable[[Record], None] | None = None,
+    progress: bool = True,
+) -> Classifier:
+    """Trains a classifier.
+
+    corpus: loaded by the settings where None; a prepared one is not tokenised again. run_dir: where settings.json,
+    history.jsonl, a checkpoint after each epoch and the model are kept; a run that was stopped there goes on from its
+    last epoch, to the same weights bit by bit on a CPU. None keeps nothing. on_epoch: called with each epoch's
+    record (loss parts, times, validation metrics).
+
+    Raises ValueError when run_dir holds a run with other settings or the corpus was prepared for others,
+    FloatingPointError when the loss is not finite.
+    """
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    whole = corpus.corpus if isinstance(corpus, Prepared) else corpus or load_splits(settings)
+    folder = None if run_dir is None else _open_run(Path(run_dir), settings, whole)
+    data = corpus if isinstance(corpus, Prepared) else prepare(settings, whole)
+    data.check(settings)
+    torch.manual_seed(settings.seed)
+    model = model_for(settings, data.words, len(whole.classes))
+    classifier = Classifier(model.to(pick_device(settings.device)), data.words, whole.classes, settings)
+    run = _Run(settings, classifier, data, folder)
+    run.resume()
+    for record in run.epochs(progress):
+        if on_epoch is not None:
+            on_epoch(record)
+    run.finish()
+    return classifier
+
+
+def _open_run(folder: Path, settings: Settings, corpus: Corpus) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / SETTINGS
+    about = {"settings": settings.to_dict(), "fingerprint": corpus.fingerprint, "source": corpus.source}
+    if path.is_file():
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+            old = {"fingerprint": before["fingerprint"], **before["settings"]}
+        except (ValueError, KeyError, TypeError) as problem:
+            raise ValueError(f"{path} is damaged ({problem}); remove {folder} to train anew") from problem
+        new = {"fingerprint": corpus.fingerprint, **settings.to_dict()}
+        changed = [f"{k}: {old.get(k)!r} -> {v!r}" for k, v in new.items() if old.get(k) != v]
+        if changed:
+            raise ValueError(f"{folder} holds a run with other settings ({'; '.join(changed)}); give another folder")
+    _write(path, json.dumps(about, indent=2))
+    return folder
+
+
+def _write(path: Path, text: str) -> None:
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+class _Run:
+    """One training run in progress."""
+
+    def __init__(self, settings: Settings, classifier: Classifier, data: Prepared, folder: Path | None) -> None:
+        self.settings, self.classifier, self.tokens, self.folder = settings, classifier, data.train, folder
+        self.model: TextModel = classifier.model
+        self.labels = data.corpus.splits["train"].labels
+        self.validation: Split = data.corpus.splits["validation"]
+        self.validation_tokens = data.validation
+        self.objective: Objective = make_objective(settings)
+        assert settings.lr is not None  # Settings fills it
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
+        )
+        self.state = _State()
+        self.best: dict[str, Tensor] = {}
+        if settings.compile:
+            # saliency and loss both go back through the body: its buffers must outlive the first backward pass
+            functorch.donated_buffer = False
+            # the body is what costs; batches differ in length, so shapes are dynamic
+            for name in BODY:
+                setattr(self.model, name, torch.compile(getattr(self.model, name), dynamic=True))
+
+    def epochs(self, progress: bool) -> Iterator[Record]:
+        """Runs the epochs that are left."""
+        s = self.settings
+        while self.state.epoch < s.epochs and not self._patience_is_over():
+            epoch = self.state.epoch + 1
+            record: Record = {"epoch": epoch, **self._train_epoch(epoch, progress), **self._validate()}
+            self.state.epoch = epoch
+            self.state.history.append(record)
+            if record["validation_acc"] > self.state.best_acc:
+                self.state.best_acc, self.state.best_epoch = record["validation_acc"], epoch
+                if s.restore_best:
+                    self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+            self._save()
+            yield record
+
+    def finish(self) -> None:
+        """Restores the best epoch and writes the model."""
+        if self.best:
+            self.model.load_state_dict(self.best)
+        if self.settings.compile:
+            for name in BODY:
+                delattr(self.model, name)  # the eager method again
+        self.model.eval()
+        if self.folder is not None:
+            self.classifier.save(self.folder / MODEL)
+
+    def _patience_is_over(self) -> bool:
+        s = self.settings
+        return bool(s.patience) and self.state.epoch - self.state.best_epoch >= s.patience
+
+    def _train_epoch(self, epoch: int, progress: bool) -> Record:
+        s = self.settings
+        torch.manual_seed(s.seed * 1_000_003 + epoch)  # an epoch's dropout depends on nothing before it
+        index = batch_indices(self.tokens.lengths, s.batch_size, s.seed, epoch)
+        device = self.model.device
+        self.model.train()
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        sums: dict[str, Tensor] = {}
+        start = time.perf_counter()
+        bar = _bar(index, f"epoch {epoch}/{s.epochs}", progress)
+        for number, rows in enumerate(bar, 1):
+            batch = make_batch(self.tokens, self.labels, rows, device)
+            parts = train_step(self.model, self.objective, self.optimizer, batch, s)
+            sums = {k: sums[k] + v if sums else v.clone() for k, v in parts.items()}
+            if progress and (number % 10 == 0 or number == len(index)):
+                bar.set_postfix({k: f"{float(v) / number:.3f}" for k, v in sums.items()})
+        seconds = time.perf_counter() - start
+        means = {f"train_{k}": float(v) / len(index) for k, v in sums.items()}
+        if not np.isfinite(means["train_loss"]):
+            raise FloatingPointError(f"the loss is {means['train_loss']} in epoch {epoch}; lower lr ({s.lr}) or alpha")
+        return {
+            **means,
+            "step_seconds": seconds / len(index),
+            "words_per_second": float(self.tokens.counts.sum()) / seconds,
+            "memory_mb": _memory_mb(device),
+        }
+
+    def _validate(self) -> Record:
+        s, split = self.settings, self.validation
+        self.model.eval()
+        start = time.perf_counter()
+        found = predict_tokens(self.classifier, self.validation_tokens)
+        record = {"validation_acc": float((found.argmax(1) == split.labels).mean())}
+        if s.evaluate_epochs:
+            some = with_limit(split, s.evaluate_limit, s.seed)
+            report = evaluate(self.classifier, some, *s.measured_shares, s.order)
+            record |= {f"validation_{k}": v for k, v in report.metrics.items() if k != "acc"}
+        record["validation_seconds"] = time.perf_counter() - start
+        return record
+
+    def _save(self) -> None:
+        if self.folder is None:
+            return
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in self.best.items()}
+        for number, slots in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{k}": v for k, v in slots.items()}
+        target = self.folder / CHECKPOINT
+        unfinished = target.with_name(target.name + ".part")
+        clean = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+        try:
+            save_file(clean, unfinished, {"state": json.dumps(vars(self.state))})
+        except (OSError, SafetensorError) as problem:
+            raise OSError(
+                f"the checkpoint {target} could not be written ({problem}); free disk and start again"
+            ) from problem
+        os.replace(unfinished, target)
+        _write(self.folder / HISTORY, "".join(json.dumps(r) + "\n" for r in self.state.history))
+
+    def resume(self) -> None:
+        """Takes up the run's checkpoint, if there is one."""
+        if self.folder is None or not (path := self.folder / CHECKPOINT).is_file():
+            return
+        try:
+            with safe_open(path, "pt", device=str(self.model.device)) as saved:
+                self.state = _State(**json.loads(saved.metadata()["state"]))
+                parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+                for key in saved.keys():  # noqa: SIM118  not a dict
+                    kind, name = key.split(".", 1)
+                    parts[kind][name] = saved.get_tensor(key)
+            self.model.load_state_dict(parts["model"])
+            self.best = parts["best"]
+            slots: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in parts["optimizer"].items():
+                number, slot = name.split(".", 1)
+                slots.setdefault(int(number), {})[slot] = tensor
+            if any(set(slot) != {"step", "exp_avg", "exp_avg_sq"} for slot in slots.values()):
+                raise ValueError("the optimizer's state is not whole")
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as problem:
+            what = " ".join(str(problem).split())
+            raise ValueError(f"{path} is damaged ({what}); remove it to train anew") from problem
+
+
+def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]:
+    """An epoch's batches of text indices: shuffled under (seed, epoch), like lengths together, each text once."""
+    rng = np.random.default_rng([seed, epoch])
+    shuffled = rng.permutation(len(lengths))
+    bucket = size * BATCHES_A_BUCKET
+    out: list[Ints] = []
+    for start in range(0, len(shuffled), bucket):
+        part = shuffled[start : start + bucket]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        out += [part[i : i + size] for i in range(0, len(part), size)]
+    return [out[i] for i in rng.permutation(len(out))]
+
+
+def make_batch(tokens: Tokens, labels: Ints, rows: Ints, device: torch.device) -> Batch:
+    """Some texts as a padded batch on a device."""
+
+    def move(array: Ints) -> Tensor:
+        return torch.from_numpy(array).to(device, non_blocking=True)
+
+    ids, words = tokens.rows(rows)
+    return Batch(move(ids), move(words), move(labels[rows]), move(tokens.counts[rows]), tokens.padding)
+
+
+def train_step(
+    model: TextModel, objective: Objective, optimizer: torch.optim.Optimizer, batch: Batch, settings: Settings
+) -> dict[str, Tensor]:
+    """One step of the optimizer; returns the loss and its parts, detached."""
+    optimizer.zero_grad(set_to_none=True)
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+        step = objective(model, batch)
+    step.loss.backward()  # type: ignore[no-untyped-call]
+    if settings.gradient_clip:
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+    optimizer.step()
+    return {"loss": step.loss.detach(), **step.parts}
+
+
+def _bar(index: list[Ints], title: str, progress: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(index, desc=title, unit="step", leave=False, disable=None if progress else True)
+
+
+def _memory_mb(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return peak_mb()

@@ -1,0 +1,171 @@
+"""Explanations and their reduction curves; input reduction on the paper's own sentences."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+import pct
+from tests.pct import twins
+from tests.pct.small import FAMILIES, LEXICON, small_classifier, small_texts
+from tests.pct.metrics.test_metrics import sigmoid
+from tests.pct.toy import Scale
+
+# Tables 6 and 7, and 8 and 9, of the paper
+SENTENCES = [
+    "leigh's film is full of memorable performances from top to bottom",
+    "a work of astonishing delicacy and force",
+]
+ORDERS = ("static", "recomputed")
+
+
+def both(explanation):
+    return ((explanation.important, True), (explanation.unimportant, False))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_input_reduction_loses_one_word_a_step_and_stops_at_one_word(sentence, family, order):
+    classifier = small_classifier(family)
+    (found,) = pct.explain(classifier, [sentence], order=order)
+    words = sentence.split()
+    assert found.words == words
+    for curve, _ in both(found):
+        sequence = [words, *twins.reduced(words, curve.removed, len(curve.removed))]
+        assert [len(text) for text in sequence] == list(range(len(words), 0, -1))
+        for before, after in itertools.pairwise(sequence):
+            assert any(before[:i] + before[i + 1 :] == after for i in range(len(before)))
+        confidences = [classifier.predict([" ".join(text)])[0][found.label] for text in sequence]
+        np.testing.assert_allclose(curve.confidences, confidences, atol=1e-5)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_curves_of_many_texts_are_those_of_the_loop(family, order):
+    classifier = small_classifier(family, seed=2)
+    texts = small_texts(10, seed=6)
+    asked = twins.Asked(classifier)
+    for text, found in zip(texts, pct.explain(classifier, texts, max_steps=4, order=order), strict=True):
+        words = text.split()
+        label = asked.predicted(words)
+        assert (found.label, found.label_name) == (label, classifier.classes[label])
+        assert found.confidence == pytest.approx(asked.probabilities(words)[label], abs=1e-5)
+        saliency = asked.saliency(words, label)
+        np.testing.assert_allclose(found.saliency, saliency, rtol=1e-3, atol=1e-5)
+        steps = min(4, len(words) - 1)
+        for curve, important in both(found):
+            if order == "recomputed":
+                removed = twins.recomputed_order(asked, words, label, important)[:steps]
+            else:
+                removed = twins.removal_order(saliency, important)[:steps]
+            rest = twins.reduced(words, removed, steps)
+            flips = [t for t, r in enumerate(rest, 1) if asked.predicted(r) != label]
+            assert curve.removed == removed
+            assert curve.flips_at == (flips[0] if flips else None)
+            expected = [asked.probabilities(r)[label] for r in (words, *rest)]
+            np.testing.assert_allclose(curve.confidences, expected, atol=1e-5)
+
+
+def test_a_worked_example():
+    (found,) = pct.explain(Scale(), ["good the bad superb"])
+    assert found.words == ["good", "the", "bad", "superb"]
+    assert found.saliency.tolist() == [2.0, 0.0, 2.0, 4.0]
+    assert (found.label, found.label_name) == (1, "positive")
+    assert found.important.removed == [3, 0, 2]
+    assert found.important.confidences == pytest.approx([sigmoid(4), 0.5, sigmoid(-2), 0.5], abs=1e-6)
+    assert found.important.flips_at == 1
+    assert found.unimportant.removed == [1, 0, 2]
+    assert found.unimportant.confidences == pytest.approx([sigmoid(4), sigmoid(4), sigmoid(2), sigmoid(4)], abs=1e-6)
+    assert found.unimportant.flips_at is None
+    assert found.truncated == 0
+
+
+def test_the_class_that_is_asked_for_is_explained():
+    (found,) = pct.explain(Scale(), ["good fine superb"], classes=[0])
+    assert (found.label, found.label_name) == (0, "negative")
+    assert found.confidence == pytest.approx(sigmoid(-7), abs=1e-6)
+    assert found.important.confidences == pytest.approx([sigmoid(-7), sigmoid(-3), sigmoid(-1)], abs=1e-6)
+    # the prediction is positive from the start and stays so: it never differs from the original's
+    assert found.important.flips_at is None
+
+
+def test_a_text_of_one_word_has_nothing_to_remove():
+    (found,) = pct.explain(Scale(), ["superb"])
+    for curve, _ in both(found):
+        assert curve.removed == []
+        assert curve.confidences == [found.confidence]
+        assert curve.flips_at is None
+
+
+def test_no_step_gives_the_saliency_alone():
+    (found,) = pct.explain(Scale(), ["good the superb"], max_steps=0)
+    assert found.saliency.tolist() == [2.0, 0.0, 4.0]
+    assert (found.important.removed, len(found.important.confidences)) == ([], 1)
+
+
+def test_words_beyond_the_cut_are_counted_and_not_shown():
+    found = pct.explain(Scale(max_length=3), ["good the superb bad", "good"])
+    assert [e.truncated for e in found] == [1, 0]
+    assert found[0].words == ["good", "the", "superb"]
+    assert len(found[0].saliency) == 3
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_explanations_do_not_depend_on_who_shares_the_call(family):
+    classifier = small_classifier(family)
+    texts = small_texts(6, seed=8)
+    for together, text in zip(pct.explain(classifier, texts), texts, strict=True):
+        (alone,) = pct.explain(classifier, [text])
+        for one, other in zip(
+            (together.important, together.unimportant), (alone.important, alone.unimportant), strict=True
+        ):
+            assert (one.removed, one.flips_at) == (other.removed, other.flips_at)
+            np.testing.assert_allclose(one.confidences, other.confidences, atol=1e-5)
+
+
+def test_more_texts_than_a_block_holds_keep_their_order_and_their_classes():
+    words = ["superb", "good", "fine", "the", "slow", "bad", "dreadful"]
+    texts = [" ".join(words[(i + k) % 7] for k in range(1 + i % 5)) for i in range(400)]
+    classes = [i % 2 for i in range(400)]
+    found = pct.explain(Scale(), texts, classes=classes)
+    assert [" ".join(e.words) for e in found] == texts
+    assert [e.label for e in found] == classes
+
+
+def test_an_explanation_is_json():
+    (found,) = pct.explain(small_classifier("lstm"), [" ".join(LEXICON[:5])])
+    again = json.loads(json.dumps(found.to_dict()))
+    assert again["words"] == LEXICON[:5]
+    assert again["saliency"] == pytest.approx(found.saliency.tolist())
+    assert again["important"]["removed"] == found.important.removed
+    assert again["unimportant"]["confidences"] == found.unimportant.confidences
+    assert again["unimportant"]["flips_at"] == found.unimportant.flips_at
+
+
+def test_no_text_has_no_explanation():
+    assert pct.explain(Scale(), []) == []
+
+
+@pytest.mark.parametrize(("arguments", "kind", "message"), [
+    ({"max_steps": -1}, ValueError, "max_steps must be >= 0, got -1"),
+    ({"order": "random"}, ValueError, "order must be static or recomputed"),
+    ({"classes": [2, 0]}, ValueError, r"label 2 is outside the model's classes 0\.\.1"),
+    ({"classes": [0]}, ValueError, "2 texts need 2 class indices"),
+])  # fmt: skip
+def test_arguments_that_make_no_sense_are_refused(arguments, kind, message):
+    with pytest.raises(kind, match=message):
+        pct.explain(Scale(), ["good bad", "the"], **arguments)
+
+
+@pytest.mark.parametrize(("texts", "kind", "message"), [
+    (["good", ""], ValueError, "text 1: a text needs at least one word"),
+    (["good", 3], TypeError, "text 1: a text must be a string or a list of words"),
+    ("good", TypeError, "write \\[text\\]"),
+])  # fmt: skip
+def test_what_is_not_a_text_is_refused_with_its_place(texts, kind, message):
+    with pytest.raises(kind, match=message):
+        pct.explain(Scale(), texts)

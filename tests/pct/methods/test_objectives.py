@@ -1,0 +1,239 @@
+"""The training methods against twins that take one text at a time and reduce it as a list of words."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from pct.explaining.saliency import saliency
+from pct.methods.objectives import OBJECTIVES, make_objective
+from pct.settings import METHODS, Settings
+from pct.training.trainer import make_batch
+from tests.pct import twins
+from tests.pct.small import FAMILIES, LEXICON, small_model, small_texts, small_words
+
+ONE_WORD = [["film"], ["joy"], ["goofy"]]
+MIXED = [t.split() for t in small_texts(7, seed=3)] + [["film"], LEXICON[:14]]
+SAME_LENGTH = [LEXICON[i : i + 6] for i in (0, 5, 9, 14)]
+BATCHES = {"different lengths, one word among them": MIXED, "one length": SAME_LENGTH, "one text": [LEXICON[4:9]]}
+
+
+def labels_of(texts):
+    return np.arange(len(texts), dtype=np.int64) % 3
+
+
+def batch_of(family, texts):
+    tokens = small_words(family).encode(texts, 64)
+    return make_batch(tokens, labels_of(texts), np.arange(len(texts)), torch.device("cpu"))
+
+
+def encoded(model, family, text):
+    """Logits and representation of one text, in the graph."""
+    tokens = small_words(family).encode([text], 64)
+    ids = torch.from_numpy(tokens.ids[None])
+    return model(ids, torch.ones_like(ids, dtype=torch.bool))
+
+
+def order_of(model, family, text, label, settings, important):
+    tokens = small_words(family).encode([text], 64)
+    ids, words = (torch.from_numpy(x[None]) for x in (tokens.ids, tokens.words))
+    _, found = saliency(
+        model, ids, words, torch.tensor([label]), settings.saliency, settings.saliency_of, settings.integrated_steps
+    )
+    return twins.removal_order(found[0].tolist(), important)
+
+
+def kin(model, family, text, label, settings, important):
+    """The reduced texts of one side."""
+    if len(text) == 1:
+        return []
+    share = settings.p_important if important else settings.p_unimportant
+    if not share:
+        return []
+    order = order_of(model, family, text, label, settings, important)
+    return twins.reduced(text, order, twins.how_many(len(text), share))
+
+
+def twin_cross_entropy(model, family, texts):
+    losses = []
+    for text, label in zip(texts, labels_of(texts).tolist(), strict=True):
+        logits = encoded(model, family, text).logits[0]
+        losses.append(logits.exp().sum().log() - logits[label])
+    return sum(losses) / len(losses)
+
+
+def twin_contrastive(rows, sets, temperature):
+    """Eq. 6 as `twins.contrastive`, in the graph."""
+    unit = [row / row.norm() for row in rows]
+    losses = []
+    for p, mine in enumerate(sets):
+        near = [torch.exp(unit[p] @ unit[j] / temperature) for j, s in enumerate(sets) if s == mine and j != p]
+        far = [torch.exp(unit[p] @ unit[j] / temperature) for j, s in enumerate(sets) if s != mine]
+        if near and far:
+            losses.append(-torch.log(sum(near) / sum(far)))
+    return sum(losses) / len(losses) if losses else rows[0].sum() * 0
+
+
+def twin_loss(model, family, texts, settings):
+    """The loss of a method: its parts, one text at a time."""
+    supervised = twin_cross_entropy(model, family, texts)
+    labels = labels_of(texts).tolist()
+    if settings.method == "normal":
+        return supervised
+    if settings.method == "entropy":
+        entropies = []
+        for text, label in zip(texts, labels, strict=True):
+            for rest in kin(model, family, text, label, settings, False):
+                logp = encoded(model, family, rest).logits[0].log_softmax(-1)
+                entropies.append(-(logp.exp() * logp).sum())
+        return supervised - settings.entropy_weight * (sum(entropies) / len(entropies) if entropies else 0.0)
+    rows, sets = [], []
+    for place, (text, label) in enumerate(zip(texts, labels, strict=True)):
+        near = [text, *kin(model, family, text, label, settings, False)]
+        far = kin(model, family, text, label, settings, True)
+        rows += [encoded(model, family, t).representation[0] for t in (*near, *far)]
+        sets += [("near", place)] * len(near) + [("far", place)] * len(far)
+    return supervised + settings.alpha * twin_contrastive(rows, sets, settings.temperature)
+
+
+def settings_of(method, **changes):
+    return Settings(method=method, **({"alpha": 0.6, "temperature": 0.4, "entropy_weight": 0.5} | changes))
+
+
+def gradients(model, loss):
+    model.zero_grad()
+    loss.backward()
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def assert_equal_to_the_twin(family, texts, settings):
+    """Loss and the gradient at every weight. The twin's choice of words is a list: no gradient can pass it."""
+    model = small_model(family, dropout=0.0).double().train()
+    step = make_objective(settings)(model, batch_of(family, texts))
+    found = gradients(model, step.loss)
+    expected_loss = twin_loss(model, family, texts, settings)
+    assert float(step.loss.detach()) == pytest.approx(float(expected_loss.detach()), rel=1e-5)
+    expected = gradients(model, expected_loss)
+    assert max(float(g.abs().max()) for g in expected.values()) > 1e-3
+    for name, gradient in expected.items():
+        np.testing.assert_allclose(found[name], gradient, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", BATCHES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_loss_and_gradient_are_those_of_one_text_at_a_time(family, name, method):
+    assert_equal_to_the_twin(family, BATCHES[name], settings_of(method))
+
+
+@pytest.mark.parametrize("changes", [
+    {"p_important": 0.5, "p_unimportant": 0.3}, {"p_important": 1.0, "p_unimportant": 1.0},
+    {"saliency": "grad_x_input"}, {"saliency": "l1", "saliency_of": "probability"}, {"saliency_of": "logit"},
+    {"saliency": "integrated_gradients", "integrated_steps": 3},
+    {"p_important": 0.0, "measure_important": 0.1}, {"p_unimportant": 0.0, "measure_unimportant": 0.1},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("method", ["entropy", "pct"])
+def test_the_settings_of_the_choice_are_used(method, changes):
+    assert_equal_to_the_twin("lstm", MIXED[:6], settings_of(method, **changes))
+
+
+@pytest.mark.parametrize("method", ["entropy", "pct"])
+def test_texts_of_one_word_leave_the_supervised_loss_alone(method):
+    model = small_model("textcnn", dropout=0.0).train()
+    step = make_objective(settings_of(method))(model, batch_of("textcnn", ONE_WORD))
+    normal = make_objective(settings_of("normal"))(model, batch_of("textcnn", ONE_WORD))
+    assert float(step.loss.detach()) == pytest.approx(float(normal.loss.detach()))
+    assert np.isfinite(list(gradients(model, step.loss)["dense.weight"].flatten())).all()
+    assert {float(v) for k, v in step.parts.items() if k != "cross_entropy"} == {0.0}
+
+
+def test_short_texts_make_important_sets_of_one_and_the_loss_is_theirs():
+    """At p = 0.1 a text of up to ten words loses one word on each side: two originals with one kin each, and two lone
+    rows that are no anchors."""
+    texts = SAME_LENGTH[:2]
+    model = small_model("lstm", dropout=0.0).double().train()
+    step = make_objective(settings_of("pct"))(model, batch_of("lstm", texts))
+    settings = settings_of("pct")
+    rows, sets = [], []
+    for place, (text, label) in enumerate(zip(texts, [0, 1], strict=True)):
+        near, far = (kin(model, "lstm", text, label, settings, side) for side in (False, True))
+        assert (len(near), len(far)) == (1, 1)
+        rows += [encoded(model, "lstm", t).representation[0].tolist() for t in (text, *near, *far)]
+        sets += [place, place, 10 + place]
+    assert float(step.parts["contrastive"]) == pytest.approx(twins.contrastive(rows, sets, 0.4), rel=1e-5)
+
+
+@pytest.mark.parametrize("family", ["textcnn", "lstm"])
+def test_dropout_moves_neither_the_choice_of_words_nor_the_representations(family):
+    model = small_model(family, dropout=0.8).train()
+    objective, batch = make_objective(settings_of("pct")), batch_of(family, MIXED)
+    first, second = (objective(model, batch).parts for _ in range(2))
+    assert float(first["contrastive"]) == pytest.approx(float(second["contrastive"]), rel=1e-6)
+    assert float(first["cross_entropy"]) != float(second["cross_entropy"])
+    assert all(module.training for module in model.modules())
+
+
+@pytest.mark.parametrize(("method", "names"), [
+    ("normal", {"cross_entropy"}), ("entropy", {"cross_entropy", "entropy"}), ("pct", {"cross_entropy", "contrastive"}),
+])  # fmt: skip
+def test_the_parts_make_the_loss_and_carry_no_graph(method, names):
+    model = small_model("textcnn").train()
+    settings = settings_of(method)
+    step = make_objective(settings)(model, batch_of("textcnn", MIXED))
+    assert set(step.parts) == names
+    assert not any(part.requires_grad for part in step.parts.values())
+    weight = {"entropy": -settings.entropy_weight, "contrastive": settings.alpha, "cross_entropy": 1.0}
+    assert float(step.loss.detach()) == pytest.approx(sum(weight[k] * float(v) for k, v in step.parts.items()))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_step_in_bf16_has_a_finite_loss_in_float32_near_the_full_one(family, method):
+    model = small_model(family, dropout=0.0).train()
+    objective, batch = make_objective(settings_of(method)), batch_of(family, MIXED)
+    full = float(objective(model, batch).loss.detach())
+    with torch.autocast("cpu", torch.bfloat16):
+        step = objective(model, batch)
+    assert step.loss.dtype == torch.float32
+    assert float(step.loss.detach()) == pytest.approx(full, rel=0.1, abs=0.1)
+    assert all(torch.isfinite(g).all() for g in gradients(model, step.loss).values())
+
+
+def test_with_alpha_zero_the_gradient_is_the_normal_one():
+    model = small_model("lstm", dropout=0.0).double().train()
+    batch = batch_of("lstm", MIXED)
+    pct, normal = (
+        gradients(model, make_objective(s)(model, batch).loss)
+        for s in (settings_of("pct", alpha=0.0), settings_of("normal"))
+    )
+    for name, gradient in normal.items():
+        np.testing.assert_allclose(pct[name], gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_the_explained_class_in_training_is_the_true_one():
+    """Another label, another gradient, another choice of words: the contrastive part moves with the label alone."""
+    model = small_model("lstm", dropout=0.0).double().train()
+    tokens = small_words("lstm").encode([LEXICON[4:14], LEXICON[10:20]], 64)
+    objective = make_objective(settings_of("pct", saliency="grad_x_input"))
+    found = set()
+    for label in range(3):
+        labels = np.full(2, label, np.int64)
+        batch = make_batch(tokens, labels, np.arange(2), torch.device("cpu"))
+        found.add(round(float(objective(model, batch).parts["contrastive"]), 6))
+    assert len(found) > 1
+
+
+def test_every_method_of_the_settings_has_an_objective():
+    assert set(OBJECTIVES) == set(METHODS)
+    for method in METHODS:
+        assert isinstance(make_objective(settings_of(method)), OBJECTIVES[method])
+
+
+def test_the_twin_of_the_loss_agrees_with_the_one_in_plain_numbers():
+    rows = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    sets = [0, 0, 1, 2, 2]
+    expected = twins.contrastive(rows.tolist(), sets, 0.4)
+    assert math.isclose(float(twin_contrastive(list(rows), sets, 0.4)), expected, rel_tol=1e-12)

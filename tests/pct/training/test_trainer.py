@@ -1,0 +1,434 @@
+"""Training: the same under a seed, the same after a kill, stopped early, refused where the folder holds another run."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+import pct
+from pct.corpora.loading import Corpus
+from pct.methods.objectives import make_objective
+from pct.settings import METHODS, Settings
+from pct.text.words import Vocabulary
+from pct.training.prepared import prepare
+from pct.training.trainer import batch_indices, make_batch, train_step
+from tests.pct.small import (
+    LEXICON,
+    same_weights,
+    small_corpus,
+    small_encoder,
+    small_model,
+    small_settings,
+    small_words,
+    tokenizer,
+)
+
+ROOT = Path(__file__).parents[3]
+MEASURED = {"step_seconds", "words_per_second", "memory_mb", "validation_seconds"}
+
+
+class Stop(Exception):
+    """What a test throws into a run."""
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    """A folder with a tiny encoder, as the hub would give it."""
+    folder = tmp_path_factory.mktemp("encoder")
+    small_encoder().save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+def corpus():
+    return small_corpus(96, 32)
+
+
+def contrary(corpus: Corpus) -> Corpus:
+    """Validation labels turned around: what training learns makes validation worse."""
+    parts = dict(corpus.splits)
+    parts["validation"] = dataclasses.replace(parts["train"], labels=1 - parts["train"].labels)
+    return dataclasses.replace(corpus, splits=parts)
+
+
+def history(folder):
+    """The records of a run, without what a clock measured."""
+    records = [json.loads(line) for line in (Path(folder) / "history.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in record.items() if k not in MEASURED} for record in records]
+
+
+def interrupted_by(epoch):
+    """An `on_epoch` that breaks off after an epoch."""
+
+    def stop(record):
+        if record["epoch"] == epoch:
+            raise Stop
+
+    return stop
+
+
+def run(settings, folder=None, rows=None, on_epoch=None):
+    return pct.train(settings, rows or corpus(), folder, on_epoch, progress=False)
+
+
+def test_a_seed_determines_the_weights(tmp_path):
+    settings = small_settings(epochs=2)
+    first, again, other = run(settings, tmp_path / "a"), run(settings, tmp_path / "b"), run(settings.replace(seed=1))
+    assert same_weights(first.model, again.model)
+    assert history(tmp_path / "a") == history(tmp_path / "b")
+    assert not same_weights(first.model, other.model)
+
+
+def test_random_numbers_drawn_before_or_between_change_nothing():
+    def disturb(record):
+        torch.rand(3)
+        np.random.default_rng().random(3)
+
+    torch.rand(7)
+    first = run(small_settings(epochs=2))
+    assert same_weights(first.model, run(small_settings(epochs=2), on_epoch=disturb).model)
+
+
+@pytest.mark.parametrize(("model", "epoch"), [("textcnn", 1), ("textcnn", 2), ("lstm", 1), ("transformer", 2)])
+def test_a_run_that_broke_off_goes_on_to_the_same_weights(tmp_path, encoder, model, epoch):
+    settings = small_settings(model=encoder if model == "transformer" else model)
+    whole = run(settings, tmp_path / "whole")
+    with pytest.raises(Stop):
+        run(settings, tmp_path / "broken", on_epoch=interrupted_by(epoch))
+    assert len(history(tmp_path / "broken")) == epoch
+    assert not (tmp_path / "broken" / "model").exists()
+    seen = []
+    resumed = run(settings, tmp_path / "broken", on_epoch=seen.append)
+    assert [record["epoch"] for record in seen] == list(range(epoch + 1, 4))
+    assert same_weights(whole.model, resumed.model)
+    assert same_weights(tmp_path / "whole" / "model", tmp_path / "broken" / "model")
+    assert history(tmp_path / "whole") == history(tmp_path / "broken")
+
+
+KILLED = """
+import json, os, signal, sys
+import pct
+from tests.pct.small import small_corpus, small_settings
+
+folder, epoch, settings = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+
+def die(record):
+    if record["epoch"] == epoch:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+pct.train(small_settings(**settings), small_corpus(96, 32), folder, die, progress=False)
+"""
+
+
+def start(folder, epoch, settings):
+    """A run in a process of its own, which kills itself after `epoch`; 0 never does."""
+    command = [sys.executable, "-c", KILLED, str(folder), str(epoch), json.dumps(settings)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, env=environment, cwd=folder.parent)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is a signal of POSIX systems")
+def test_a_process_that_is_killed_after_an_epoch_goes_on_to_the_same_weights(tmp_path):
+    whole = run(small_settings(), tmp_path / "whole")
+    killed = start(tmp_path / "killed", 2, {})
+    assert killed.wait(timeout=300) == -signal.SIGKILL
+    resumed = run(small_settings(), tmp_path / "killed")
+    assert same_weights(whole.model, resumed.model)
+    assert history(tmp_path / "whole") == history(tmp_path / "killed")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is a signal of POSIX systems")
+def test_a_process_that_is_killed_at_any_moment_goes_on_to_the_same_weights(tmp_path):
+    """Killed from outside as soon as it has written something: within an epoch, or while it writes."""
+    settings = {"epochs": 10}
+    killed = start(tmp_path / "killed", 0, settings)
+    written = tmp_path / "killed" / "history.jsonl"
+    try:
+        while killed.poll() is None and not written.is_file():
+            time.sleep(0.005)
+    finally:
+        killed.kill()
+    assert killed.wait(timeout=60) == -signal.SIGKILL
+    done = len(history(tmp_path / "killed"))
+    assert 1 <= done < 10
+    settings = small_settings(epochs=10)
+    whole = run(settings, tmp_path / "whole")
+    resumed = run(settings, tmp_path / "killed")
+    assert same_weights(whole.model, resumed.model)
+    assert history(tmp_path / "whole") == history(tmp_path / "killed")
+
+
+def test_a_run_that_is_done_gives_its_model_again(tmp_path):
+    first = run(small_settings(epochs=2), tmp_path)
+    before = history(tmp_path)
+    again = run(small_settings(epochs=2), tmp_path, on_epoch=interrupted_by(1))  # no epoch is run
+    assert same_weights(first.model, again.model)
+    assert history(tmp_path) == before
+
+
+def test_the_best_epoch_is_restored_also_after_a_break(tmp_path):
+    rows, settings = contrary(corpus()), small_settings(epochs=4, lr=3e-3)
+    with pytest.raises(Stop):
+        run(settings, tmp_path / "best", rows, interrupted_by(3))
+    best = run(settings, tmp_path / "best", rows)
+    accuracies = [record["validation_acc"] for record in history(tmp_path / "best")]
+    epoch = accuracies.index(max(accuracies)) + 1
+    assert epoch < 4  # validation gets worse: else nothing is tested
+    only = run(settings.replace(epochs=epoch, restore_best=False), rows=rows)
+    assert same_weights(best.model, only.model)
+    last = run(settings.replace(restore_best=False), tmp_path / "last", rows)
+    assert not same_weights(best.model, last.model)
+    assert same_weights(last.model, pct.load(tmp_path / "last" / "model").model)
+
+
+@pytest.mark.parametrize("patience", [1, 2])
+def test_patience_ends_a_run_that_gets_no_better(tmp_path, patience):
+    settings = small_settings(epochs=30, lr=3e-3, patience=patience)
+    run(settings, tmp_path, contrary(corpus()))
+    accuracies = [record["validation_acc"] for record in history(tmp_path)]
+    best = accuracies.index(max(accuracies)) + 1
+    assert len(accuracies) == best + patience < 30
+
+
+def test_an_epoch_that_is_only_as_good_as_the_best_is_no_better(tmp_path):
+    """The step is too small to change a weight: every epoch is the first again, and patience runs out."""
+    run(small_settings(epochs=9, lr=1e-30, patience=2), tmp_path)
+    assert len(history(tmp_path)) == 3
+
+
+def test_patience_is_kept_across_a_break(tmp_path):
+    settings = small_settings(epochs=30, lr=3e-3, patience=3)
+    run(settings, tmp_path / "whole", contrary(corpus()))
+    epochs = len(history(tmp_path / "whole"))
+    with pytest.raises(Stop):
+        run(settings, tmp_path / "broken", contrary(corpus()), interrupted_by(epochs - 1))
+    run(settings, tmp_path / "broken", contrary(corpus()))
+    assert history(tmp_path / "broken") == history(tmp_path / "whole")
+
+
+def test_a_folder_with_a_run_of_other_settings_is_refused_with_the_difference(tmp_path):
+    run(small_settings(epochs=1), tmp_path)
+    with pytest.raises(ValueError, match=r"other settings \(lr: 0\.0005 -> 0\.001\); give another folder"):
+        run(small_settings(epochs=1, lr=1e-3), tmp_path)
+
+
+def test_a_folder_with_a_run_on_other_texts_is_refused(tmp_path):
+    run(small_settings(epochs=1), tmp_path)
+    with pytest.raises(ValueError, match=r"other settings .*fingerprint"):
+        run(small_settings(epochs=1), tmp_path, small_corpus(64, 32))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def garbage(path):
+    path.write_bytes(b"\x80\x04\x95not a checkpoint" * 50)
+
+
+def without_state(path):
+    save_file(load_file(path), path)
+
+
+def without_weights(path):
+    save_file({"model.dense.bias": torch.zeros(2)}, path, {"state": json.dumps({"epoch": 1})})
+
+
+@pytest.mark.parametrize("damage", [cut, empty, garbage, without_state, without_weights], ids=lambda d: d.__name__)
+def test_a_damaged_checkpoint_is_an_error_with_the_remedy(tmp_path, damage):
+    with pytest.raises(Stop):
+        run(small_settings(epochs=2), tmp_path, on_epoch=interrupted_by(1))
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    damage(checkpoint)
+    with pytest.raises(ValueError, match=r"(?s)checkpoint\.safetensors is damaged .*; remove it to train anew"):
+        run(small_settings(epochs=2), tmp_path)
+    checkpoint.unlink()
+    assert same_weights(run(small_settings(epochs=2), tmp_path).model, run(small_settings(epochs=2)).model)
+
+
+def test_settings_that_were_cut_short_are_an_error_that_names_the_file(tmp_path):
+    run(small_settings(epochs=1), tmp_path)
+    cut(tmp_path / "settings.json")
+    with pytest.raises(ValueError, match=r"settings\.json"):
+        run(small_settings(epochs=1), tmp_path)
+
+
+def test_a_checkpoint_half_written_at_the_kill_does_no_harm(tmp_path):
+    with pytest.raises(Stop):
+        run(small_settings(epochs=2), tmp_path, on_epoch=interrupted_by(1))
+    for name in ("checkpoint.safetensors", "history.jsonl", "settings.json"):
+        (tmp_path / f"{name}.part").write_bytes(b"half")
+    assert same_weights(run(small_settings(epochs=2), tmp_path).model, run(small_settings(epochs=2)).model)
+
+
+def test_a_checkpoint_that_cannot_be_written_says_so_and_leaves_the_last_one(tmp_path):
+    with pytest.raises(Stop):
+        run(small_settings(epochs=2), tmp_path, on_epoch=interrupted_by(1))
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    (tmp_path / "checkpoint.safetensors.part").mkdir()
+    with pytest.raises(OSError, match=r"could not be written .*; free disk and start again"):
+        run(small_settings(epochs=2), tmp_path)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+
+
+def test_a_run_folder_holds_its_settings_its_history_and_its_model(tmp_path):
+    records, settings = [], small_settings(epochs=2)
+    trained = run(settings, tmp_path, on_epoch=records.append)
+    assert [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()] == records
+    about = json.loads((tmp_path / "settings.json").read_text())
+    assert Settings.from_dict(about["settings"]) == settings
+    assert (about["fingerprint"], about["source"]) == (corpus().fingerprint, "generated")
+    loaded = pct.load(tmp_path / "model")
+    texts = corpus().splits["test"].texts[:5]
+    assert (loaded.predict(texts) == trained.predict(texts)).all()
+    assert loaded.settings == settings
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "checkpoint.safetensors", "history.jsonl", "model", "settings.json",
+    ]  # fmt: skip
+
+
+def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(small_settings(epochs=1))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_record_tells_the_loss_parts_the_times_and_the_metrics(method):
+    records = []
+    run(small_settings(method=method, epochs=1, evaluate_epochs=True, evaluate_limit=16), on_epoch=records.append)
+    (record,) = records
+    parts = {"normal": set(), "entropy": {"train_entropy"}, "pct": {"train_contrastive"}}[method]
+    metrics = {f"validation_{name}" for name in ("f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")}
+    assert set(record) >= {"epoch", "train_loss", "train_cross_entropy", "validation_acc"} | parts | metrics | MEASURED
+    assert all(np.isfinite(value) for value in record.values())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_learns(method):
+    records = []
+    settings = small_settings(method=method, epochs=8, lr=3e-3, restore_best=False)
+    trained = run(settings, on_epoch=records.append)
+    assert records[-1]["train_cross_entropy"] < 0.5 * records[0]["train_cross_entropy"]
+    split = corpus().splits["train"]
+    assert (trained.predict(split.texts).argmax(1) == split.labels).mean() > 0.9
+
+
+def test_a_model_in_mixed_precision_learns_too():
+    records = []
+    settings = small_settings(model="lstm", epochs=3, lr=3e-3, precision="bf16")
+    trained = run(settings, on_epoch=records.append)
+    assert records[-1]["train_cross_entropy"] < records[0]["train_cross_entropy"]
+    assert trained.model.dense.weight.dtype == torch.float32
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_the_remedy(tmp_path):
+    with pytest.raises(FloatingPointError, match=r"the loss is .* in epoch 1; lower lr"):
+        run(small_settings(lr=1e30), tmp_path)
+    assert not (tmp_path / "model").exists()
+
+
+def test_the_trained_model_is_ready_to_be_used():
+    trained = run(small_settings(epochs=1))
+    assert not any(module.training for module in trained.model.modules())
+    texts = corpus().splits["test"].texts[:4]
+    assert (trained.predict(texts) == trained.predict(texts)).all()
+
+
+def test_the_corpus_of_the_settings_is_loaded_where_none_is_given():
+    trained = pct.train(small_settings(epochs=1, limit=40), progress=False)
+    assert trained.classes == ["negative", "positive"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("wanted", "kind", "shown"), [
+    (True, Terminal, True), (False, Terminal, False), (True, io.StringIO, False),
+])  # fmt: skip
+def test_progress_is_shown_on_a_terminal_where_it_is_wanted(monkeypatch, wanted, kind, shown):
+    monkeypatch.setattr(sys, "stderr", kind())
+    pct.train(small_settings(epochs=1), corpus(), progress=wanted)
+    written = sys.stderr.getvalue()
+    assert ("epoch 1/1" in written) == shown
+    assert ("cross_entropy" in written) == shown
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=300), st.integers(1, 20), st.integers(0, 9), st.integers(1, 9))
+def test_an_epoch_has_each_text_once_in_batches_of_the_size(lengths, size, seed, epoch):
+    index = batch_indices(np.array(lengths), size, seed, epoch)
+    assert sorted(i for batch in index for i in batch) == list(range(len(lengths)))
+    assert all(1 <= len(batch) <= size for batch in index)
+    assert sum(len(batch) < size for batch in index) <= 1 + len(lengths) // (32 * size)
+    again = batch_indices(np.array(lengths), size, seed, epoch)
+    assert [batch.tolist() for batch in index] == [batch.tolist() for batch in again]
+
+
+def test_epochs_and_seeds_shuffle_differently():
+    lengths = np.full(64, 5)
+    orders = {
+        tuple(i for batch in batch_indices(lengths, 8, seed, epoch) for i in batch)
+        for seed in (0, 1)
+        for epoch in (1, 2, 3)
+    }
+    assert len(orders) == 6
+
+
+def test_the_gradient_s_norm_is_clipped_where_it_is_wanted():
+    def moved(clip):
+        model = small_model("textcnn", dropout=0.0)
+        before = [p.detach().clone() for p in model.parameters()]
+        tokens = small_words("textcnn").encode([LEXICON[:6], LEXICON[9:13]], 64)
+        batch = make_batch(tokens, np.array([0, 1]), np.arange(2), torch.device("cpu"))
+        settings = Settings(gradient_clip=clip, method="normal")
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+        parts = train_step(model, make_objective(settings), optimizer, batch, settings)
+        assert set(parts) == {"loss", "cross_entropy"}
+        steps = zip(before, model.parameters(), strict=True)
+        return float(torch.cat([(a - b.detach()).flatten() for a, b in steps]).norm())
+
+    assert moved(0.01) == pytest.approx(0.01, rel=1e-2)
+    assert moved(0.0) > 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("model", ["textcnn", "lstm", "transformer"])
+def test_a_compiled_model_trains_to_the_same_losses(encoder, model, method):
+    settings = small_settings(model=encoder if model == "transformer" else model, method=method, epochs=1)
+    settings = settings.replace(dropout=0.0)
+    eager, compiled = [], []
+    run(settings, on_epoch=eager.append)
+    trained = run(settings.replace(compile=True), on_epoch=compiled.append)
+    assert compiled[0]["train_cross_entropy"] == pytest.approx(eager[0]["train_cross_entropy"], rel=0.02)
+    assert np.isfinite(trained.predict(corpus().splits["test"].texts[:3])).all()
+
+
+def test_a_prepared_corpus_trains_to_the_same_weights_and_is_not_tokenised_again(monkeypatch):
+    settings = small_settings(epochs=1)
+    data = prepare(settings, corpus())
+    plain = run(settings)
+    monkeypatch.setattr(Vocabulary, "build", lambda *_: pytest.fail("the vocabulary was built again"))
+    assert same_weights(pct.train(settings, data, progress=False).model, plain.model)
+    with pytest.raises(ValueError, match="prepared for other settings \\(max_length: 12 -> 20\\)"):
+        pct.train(settings.replace(max_length=20), data, progress=False)
