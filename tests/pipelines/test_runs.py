@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -148,9 +149,7 @@ def test_the_code_version_is_that_of_its_own_tree_or_none(tmp_path: Path) -> Non
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True, env=git)
     # a copy that lies, untracked, in some other project's tree
     package = tmp_path / "site" / "pct"
-    (package / "training").mkdir(parents=True)
-    for name in ("training/__init__.py", "training/runs.py"):
-        (package / name).write_text((Path(runs.__file__).parents[1] / name).read_text())
+    shutil.copytree(Path(runs.__file__).parent, package / "training")
     code = (
         "import sys, types, pathlib; sys.modules['pct'].__path__.insert(0, sys.argv[1]);"
         "from pct.training.runs import code_version; print(code_version())"

@@ -10,8 +10,8 @@ import pytest
 
 import pct
 from tests.pct import twins
-from tests.pct.small import FAMILIES, LEXICON, small_classifier, small_texts
 from tests.pct.metrics.test_metrics import sigmoid
+from tests.pct.small import FAMILIES, LEXICON, small_classifier, small_texts
 from tests.pct.toy import Scale
 
 # Tables 6 and 7, and 8 and 9, of the paper
