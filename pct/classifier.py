@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from pct.explaining.predictor import Floats, Forward, TextInterface
 from pct.explaining.saliency import saliency
 from pct.models import TextModel, build_model
+from pct.registry import methods
 from pct.settings import Settings
 from pct.text.words import Ints, SubWords, Tokens, Vocabulary, Words
 
@@ -100,7 +101,7 @@ class Classifier(TextInterface):
             self.words.save(made)
             about = {
                 "format": FORMAT, "classes": self.classes, "words": self.words.kind, "model": self.model.config(),
-                "settings": self.settings.to_dict(),
+                "settings": self.settings.to_dict(), "method_from": methods.origin(self.settings.method),
             }  # fmt: skip
             (made / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")
             made.chmod(0o755)
@@ -115,7 +116,8 @@ class Classifier(TextInterface):
     def load(cls, folder: str | Path, device: str = "auto") -> Self:
         """Reads what `save` wrote; nothing is unpickled.
 
-        Raises FileNotFoundError for a folder without a classifier, ValueError for one that is damaged.
+        Raises FileNotFoundError for a folder without a classifier, ValueError for one that is damaged, ImportError for
+        one whose training method came from a package that is not installed.
         """
         path = Path(folder)
         for name in (CONFIG, WEIGHTS):
@@ -127,6 +129,7 @@ class Classifier(TextInterface):
             about = json.loads((path / CONFIG).read_text(encoding="utf-8"))
             if about["format"] != FORMAT:
                 raise ValueError(f"format {about['format']} is not the format {FORMAT} that this version reads")
+            methods.check(about["settings"]["method"], about.get("method_from", ""))
             settings = Settings.from_dict(about["settings"])
             words = Vocabulary.load(path) if about["words"] == "vocabulary" else SubWords.load(path)
             model = build_model(about["model"])

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
+from pct.registry import methods
+
 CORPORA = ("planted", "mr", "ag_news", "imdb", "files")
-METHODS = ("normal", "entropy", "pct")
+METHODS = tuple(methods.own)
 SALIENCIES = ("l2", "l1", "grad_x_input", "integrated_gradients")
 SALIENCY_OF = ("log_odds", "probability", "logit")
 ORDERS = ("static", "recomputed")
@@ -45,7 +47,7 @@ class Settings:
     # what is trained
     corpus: str = _setting("planted", f"the texts: {', '.join(CORPORA)}")
     model: str = _setting("textcnn", "textcnn, lstm, bert, distilbert, or an encoder by hub name or folder")
-    method: str = _setting("pct", f"the training method: {', '.join(METHODS)}")
+    method: str = _setting("pct", f"the training method: {', '.join(METHODS)}, or one of another package")
     seed: int = _setting(0, "of the weights, the dropout and the order of the texts")
     # data
     limit: int = _setting(0, "rows a split, for a quick look; 0 takes all")
@@ -104,7 +106,6 @@ class Settings:
     def _check_names(self) -> None:
         choices = {
             "corpus": CORPORA,
-            "method": METHODS,
             "saliency": SALIENCIES,
             "saliency_of": SALIENCY_OF,
             "order": ORDERS,
@@ -113,6 +114,7 @@ class Settings:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        methods.check(self.method)
         if not self.model:
             raise ValueError("model must be textcnn, lstm, or an encoder's hub name or folder, got ''")
         if self.corpus == "files" and not (self.train_file and self.test_file):

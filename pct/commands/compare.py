@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="example: pct compare --corpus mr --models textcnn lstm --seeds 0 1 2 --epochs 4 --restore-best false",
     )
     parser.add_argument("--models", nargs="+", default=["textcnn"], help="default: textcnn")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, help="default: all three")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), help=f"default: {' '.join(METHODS)}")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
     parser.add_argument("--runs", default="runs", help="where the run folders are made (default: runs)")
     parser.add_argument("--json", default="", metavar="FILE", help="write the rows as JSON too")

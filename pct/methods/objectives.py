@@ -1,4 +1,4 @@
-"""The training methods: a batch -> a loss and its named parts. A new one is a class here and a line in OBJECTIVES."""
+"""The training methods: a batch -> a loss and its named parts. A new one is a class that registers its name."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pct.explaining.saliency import class_score, saliency, word_saliency
 from pct.methods.losses import contrastive_loss, mean_entropy
 from pct.methods.reduced_batch import reduce_batch
 from pct.models.base import TextModel, without_dropout
+from pct.registry import methods
 from pct.settings import Settings
 
 
@@ -42,6 +43,7 @@ class Objective(Protocol):
         ...
 
 
+@methods.register("normal")
 class Normal:
     """Cross-entropy."""
 
@@ -54,6 +56,7 @@ class Normal:
         return Step(loss, {"cross_entropy": loss.detach()})
 
 
+@methods.register("entropy")
 class Entropy:
     """Cross-entropy - lambda * mean entropy of the predictions on texts without their unimportant words (Eq. 8)."""
 
@@ -71,6 +74,7 @@ class Entropy:
         return Step(loss, {"cross_entropy": supervised.detach(), "entropy": entropy.detach()})
 
 
+@methods.register("pct")
 class PCT:
     """Cross-entropy + alpha * L_con (Eq. 6, 7): a text is pulled towards itself without its unimportant words, and
     pushed from itself without its important ones."""
@@ -103,12 +107,9 @@ class PCT:
         return Step(loss, {"cross_entropy": supervised.detach(), "contrastive": contrastive.detach()})
 
 
-OBJECTIVES: dict[str, type[Normal] | type[Entropy] | type[PCT]] = {"normal": Normal, "entropy": Entropy, "pct": PCT}
-
-
 def make_objective(settings: Settings) -> Objective:
     """The objective that `settings.method` names."""
-    return OBJECTIVES[settings.method](settings)
+    return methods.get(settings.method)(settings)
 
 
 class Shared(NamedTuple):
