@@ -84,10 +84,8 @@ def _change(drop: float, what: str = "the confidence") -> str:
 def _flips_said(important: int | None, unimportant: int | None, words: int) -> str:
     if not important and not unimportant:
         return "no removal, in either order, changes the prediction"
-    sides = ((important, "most salient"), (unimportant, "least salient"))
-    said = [
-        f"after {flip} of the {name} words" if flip else f"never as the {name} words go, down to the last"
-        for flip, name in sides
-    ]
+    first = f"changes the prediction after {important}" if important else "never changes the prediction"
+    second = f"after {unimportant}" if unimportant else "never"
+    does = f"does {second}" if not important else f"{second}{'' if unimportant else ' does'}"
     tie = ": neither comes first" if (important or words - 1) == (unimportant or words - 1) else ""
-    return f"the prediction changes {said[0]}, and {said[1]}{tie}"
+    return f"removing the most salient words {first}, removing the least salient {does}{tie}"

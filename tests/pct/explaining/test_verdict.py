@@ -59,23 +59,25 @@ def test_a_confidence_that_rises_is_said_to_rise():
     assert "lowers the confidence by 0.200" in first
     assert "raises it by 0.013" in first
     assert "by -" not in first
-    assert second == (
-        "the prediction changes after 2 of the most salient words, and never as the least salient words go, "
-        "down to the last"
+    assert (
+        second
+        == "removing the most salient words changes the prediction after 2, removing the least salient never does"
     )
 
 
 def test_no_reason_denies_a_flip_that_was_seen():
     # the least salient word's removal flips it, at the last step of both orders
     reasons = judge(0.0, 0.0, None, 2, 3).reasons
-    assert "after 2 of the least salient words" in reasons[1]
-    assert "neither comes first" in reasons[1]
+    assert reasons[1] == (
+        "removing the most salient words never changes the prediction, removing the least salient does after 2: "
+        "neither comes first"
+    )
     assert judge(0.0, 0.0, None, None, 3).reasons[1] == "no removal, in either order, changes the prediction"
 
 
 def test_the_reasons_of_a_pathology_are_those_that_make_it_one():
     assert len(judge(0.5, 0.1, 7, 2, 9).reasons) == 1
-    assert "after 7 of the most salient words, and after 2 of the least" in judge(0.5, 0.1, 7, 2, 9).reasons[0]
+    assert "changes the prediction after 7, removing the least salient after 2" in judge(0.5, 0.1, 7, 2, 9).reasons[0]
     assert len(judge(0.1, 0.5, 7, 2, 9).reasons) == 2
     assert "differ by no more than 0.01" in judge(0.011, 0.012, 2, 5, 9).reasons[0]
 
