@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pct.explaining.explanation import Explanation, explain
+from pct.explaining.explanation import explain
 from pct.explaining.predictor import Predictor
+from pct.output.plots import STEPS, Doubles, example_figure, gap_figure, ridge_figure, save
 from pct.training.runs import Run
 
 FIGURES = "figures"
-TEXTS, TEXTS_A_BLOCK, STEPS = 512, 128, 15
-IMPORTANT, UNIMPORTANT, INK, FAINT = "#c8553d", "#2f6690", "#22262b", "#9aa3ad"
-BANDWIDTH = 0.03
-LONGEST_WORD = 28
-
-Doubles = npt.NDArray[np.float64]
+TEXTS, TEXTS_A_BLOCK = 512, 128
 
 
 def draw_figures(run: Run, anew: bool = False) -> list[Path]:
@@ -75,97 +70,6 @@ def confidences(predictor: Predictor, texts: list[str], order: str = "static") -
     return sides[0], sides[1]
 
 
-def density(values: Doubles, grid: Doubles, bandwidth: float = BANDWIDTH) -> Doubles:
-    """A Gaussian kernel density on [0, 1]; what leaks over an end is reflected, so its integral there is one."""
-    mirrored = np.concatenate([values, -values, 2 - values])
-    kernels = np.exp(-0.5 * ((grid[:, None] - mirrored) / bandwidth) ** 2)
-    height: Doubles = kernels.sum(1) / (len(values) * bandwidth * np.sqrt(2 * np.pi))
-    return height
-
-
-def ridge_figure(important: Doubles, unimportant: Doubles, title: str) -> Any:
-    """Figure 2 of the paper: the density of the confidence after each number of removed words, both sides."""
-    from matplotlib import colormaps
-    from matplotlib.colors import Normalize
-
-    figure = new_figure(11, 7.2)
-    axes = figure.subplots(1, 2, sharex=True, sharey=True)
-    grid = np.linspace(0, 1, 401)
-    shades, norm = colormaps["viridis"], Normalize(0, STEPS)
-    rows = range(important.shape[1])
-    heights = {
-        (side, t): density(known, grid)
-        for side, values in enumerate((important, unimportant))
-        for t in rows
-        if len(known := values[:, t][~np.isnan(values[:, t])]) > 1
-    }
-    tallest = max((h.max() for h in heights.values()), default=1.0)
-    sides = ((important, "important words removed, most salient first"),
-             (unimportant, "unimportant words removed, least salient first"))  # fmt: skip
-    for side, (ax, (values, name)) in enumerate(zip(axes, sides, strict=True)):
-        for t in rows:
-            if (side, t) not in heights:
-                continue
-            # a square root keeps low ridges visible beside the peak at 1
-            ridge = 2.6 * np.sqrt(heights[side, t] / tallest)
-            # the row of 0 removals lies at the top, each later one before it
-            base, depth = float(STEPS - t), 2 + 3 * t
-            ax.fill_between(grid, base, base + ridge, color=shades(norm(t)), alpha=0.88, zorder=depth, linewidth=0)
-            ax.plot(grid, base + ridge, color="white", linewidth=1.1, zorder=depth + 1)
-            mean = float(np.nanmean(values[:, t]))
-            ax.plot([mean], [base], marker="o", markersize=4.2, color=INK, markeredgecolor="white",
-                    markeredgewidth=0.8, zorder=100)  # fmt: skip
-        ax.set_title(name, fontsize=11, color=INK, pad=10)
-        ax.set_xlim(0, 1)
-        ax.set_ylim(-0.25, STEPS + 2.9)
-        ax.set_xlabel("confidence in the class predicted on the whole text")
-        ax.set_yticks([STEPS - t for t in rows], [str(t) for t in rows])
-        ax.tick_params(axis="y", length=0)
-        ax.grid(axis="x", color="#e6e9ec", zorder=0)
-        bare(ax, "left")
-    axes[0].set_ylabel("words removed")
-    counted = int((~np.isnan(important[:, 0])).sum())
-    put_titles(figure, "Confidence as words are removed", f"{title}; {counted} test texts; a dot marks the mean")
-    return figure
-
-
-def gap_figure(gap: Doubles, title: str) -> Any:
-    """The histogram of comp - suff over the texts; below zero the least salient words matter more than the most."""
-    values = gap[~np.isnan(gap)]
-    figure = new_figure(8, 4.6)
-    ax = figure.subplots()
-    reach = max(float(np.abs(values).max(initial=0.0)), 0.01)
-    low = min(float(values.min(initial=0.0)), -0.05 * reach)
-    high = max(float(values.max(initial=0.0)), 0.05 * reach)
-    width = (high - low) / 48
-    # an edge at zero, so that no bar is of both sides
-    edges = np.concatenate([np.arange(0, low - width, -width)[::-1], np.arange(width, high + width, width)])
-    counts, _, bars = ax.hist(values, edges, color=UNIMPORTANT, edgecolor="white", linewidth=0.4)
-    for left, bar in zip(edges, bars, strict=False):
-        if left < -width / 2:
-            bar.set_facecolor(IMPORTANT)
-    ax.axvline(0, color=INK, linewidth=1)
-    mean = float(values.mean()) if len(values) else float("nan")
-    ax.axvline(mean, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
-    top = float(counts.max(initial=1.0)) * 1.18
-    ax.set_ylim(0, top)
-    side = "left" if mean < (low + high) / 2 else "right"
-    ax.annotate(f"mean {mean:.3f}", (mean, top * 0.97), textcoords="offset points",
-                xytext=(6 if side == "left" else -6, 0), ha=side, va="top", color=INK)  # fmt: skip
-    ax.set_xlabel("comp − suff of a text")
-    ax.set_ylabel("texts")
-    ax.grid(axis="y", color="#e6e9ec")
-    ax.set_axisbelow(True)
-    bare(ax)
-    below = float((values < 0).mean()) if len(values) else 0.0
-    put_titles(
-        figure,
-        f"{below:.0%} of the texts are pathological (comp < suff)",
-        f"{title}; {len(values)} test texts; red: the least salient words matter more than the most salient",
-    )
-    return figure
-
-
 def example_rows(gap: Doubles, counts: Any) -> npt.NDArray[np.int64]:
     """Three texts: the healthiest, the median and the most pathological, of 8 to 28 words where there are such."""
     known = np.flatnonzero(~np.isnan(gap))
@@ -175,118 +79,3 @@ def example_rows(gap: Doubles, counts: Any) -> npt.NDArray[np.int64]:
         return np.arange(min(3, len(gap)))
     ranked = pool[np.argsort(gap[pool], kind="stable")]
     return np.array(list(dict.fromkeys([int(ranked[-1]), int(ranked[len(ranked) // 2]), int(ranked[0])])))
-
-
-def example_figure(seen: list[Explanation], gold: list[str], gaps: list[float], title: str) -> Any:
-    """Texts with their words shaded by saliency, each over its two reduction curves."""
-    names = ("healthiest", "median", "most pathological")
-    figure = new_figure(11, 1.7 + 2.35 * len(seen), constrained=False)
-    top = 1 - 1.2 / figure.get_figheight()
-    grid = figure.add_gridspec(
-        len(seen), 2, left=0.04, right=0.98, top=top, bottom=0.55 / figure.get_figheight(), width_ratios=(1.25, 1),
-        hspace=0.36, wspace=0.13,
-    )  # fmt: skip
-    for row, (one, label, gap) in enumerate(zip(seen, gold, gaps, strict=True)):
-        ax = figure.add_subplot(grid[row, 0])
-        ax.axis("off")
-        name = names[row] if len(seen) == len(names) else f"text {row + 1}"
-        value = "none (one word)" if np.isnan(gap) else f"{gap:.3f}".replace("-", "−")
-        head = f"{name}: comp − suff {value}"
-        ax.set_title(head, loc="left", fontsize=11, fontweight="bold", color=INK)
-        right = "right" if one.label_name == label else f"wrong, it is {label}"
-        below = f"predicted {one.label_name} ({one.confidence:.2f}), {right}"
-        _words(figure, ax, one, below)
-        _curves(figure.add_subplot(grid[row, 1]), one, row == len(seen) - 1, row == 0)
-    put_titles(figure, "Example texts, shaded by saliency, and what removing their words does", title)
-    return figure
-
-
-def _words(figure: Any, ax: Any, one: Explanation, below: str) -> None:
-    """Lays the words out in lines, each on a ground as dark as its saliency."""
-    renderer = figure.canvas.get_renderer()
-    box = ax.get_window_extent(renderer)
-    ax.set_xlim(0, box.width)
-    ax.set_ylim(box.height, 0)
-    strength = np.abs(np.asarray(one.saliency, dtype=np.float64))
-    strength = strength / max(float(strength.max(initial=0.0)), 1e-12)
-    size = 11.5 if len(one.words) <= 40 else 9
-    line, gap = size * figure.dpi / 72 * 1.9, size * figure.dpi / 72 * 0.55
-    x, y = 4.0, line * 0.7
-    for word, share in zip(one.words, strength, strict=True):
-        shown = word if len(word) <= LONGEST_WORD else word[: LONGEST_WORD - 1] + "…"
-        ground = {"boxstyle": "round,pad=0.18", "facecolor": (*_rgb(IMPORTANT), 0.75 * float(share)), "linewidth": 0}
-        # a text's dollar signs are no mathematics
-        text = ax.text(x, y, shown, fontsize=size, color=INK, va="center", bbox=ground, parse_math=False)
-        width = text.get_window_extent(renderer).width
-        if x > 4 and x + width > box.width - 4:
-            x, y = 4.0, y + line
-            text.set_position((x, y))
-        x += width + gap
-    more = f"; {one.truncated} words beyond the model's length" if one.truncated else ""
-    ax.text(0, y + line * 1.15, below + more, fontsize=9.5, color="#5b6570", va="center", parse_math=False)
-
-
-def _curves(ax: Any, one: Explanation, last: bool, first: bool) -> None:
-    """The confidence after each removal; a cross where the prediction first changes."""
-    sides = ((one.important, IMPORTANT, "important removed"), (one.unimportant, UNIMPORTANT, "unimportant removed"))
-    for curve, colour, name in sides:
-        steps = range(len(curve.confidences))
-        ax.plot(steps, curve.confidences, color=colour, linewidth=1.8, marker="o", markersize=3.2, label=name)
-        if curve.flips_at is not None:
-            ax.plot([curve.flips_at], [curve.confidences[curve.flips_at]], marker="X", markersize=10, color=colour,
-                    markeredgecolor="white", zorder=5)  # fmt: skip
-    ax.set_ylim(-0.03, 1.03)
-    ax.set_xlim(-0.3, STEPS + 0.3)
-    ax.set_xticks(range(0, STEPS + 1, 3))
-    ax.set_ylabel("confidence")
-    ax.grid(color="#e6e9ec")
-    ax.set_axisbelow(True)
-    bare(ax)
-    if last:
-        ax.set_xlabel("words removed (cross: the prediction changes)")
-    if first:
-        ax.legend(loc="lower left", frameon=False, fontsize=9.5, ncols=2, bbox_to_anchor=(-0.01, 1.0))
-
-
-def new_figure(width: float, height: float, constrained: bool = True) -> Any:
-    """An empty figure, in inches, with room for `put_titles` at its top. constrained: axes lay themselves out."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure: Any = Figure(figsize=(width, height), dpi=130, layout="constrained" if constrained else None)
-    FigureCanvasAgg(figure)
-    if constrained:
-        figure.get_layout_engine().set(rect=(0.01, 0.01, 0.98, 1 - 0.86 / height - 0.01), wspace=0.04)
-    return figure
-
-
-def put_titles(figure: Any, head: str, under: str) -> None:
-    """The figure's title, and a line below it."""
-    inch = 1 / figure.get_figheight()
-    figure.text(0.04, 1 - 0.3 * inch, head, fontsize=14, fontweight="bold", color=INK, va="center", parse_math=False)
-    figure.text(0.04, 1 - 0.58 * inch, under, fontsize=10, color="#5b6570", va="center", parse_math=False)
-
-
-def bare(ax: Any, *also: str) -> None:
-    """Takes the top and right spine away, and those named; the rest is faint."""
-    for side in ("top", "right", *also):
-        ax.spines[side].set_visible(False)
-    for spine in ax.spines.values():
-        spine.set_color(FAINT)
-    ax.tick_params(colors="#5b6570")
-    ax.xaxis.label.set_color(INK)
-    ax.yaxis.label.set_color(INK)
-
-
-def _rgb(colour: str) -> tuple[float, float, float]:
-    from matplotlib.colors import to_rgb
-
-    red, green, blue = to_rgb(colour)
-    return red, green, blue
-
-
-def save(figure: Any, path: Path) -> None:
-    """Writes a PNG, whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.part")
-    figure.savefig(unfinished, format="png", facecolor="white")
-    os.replace(unfinished, path)

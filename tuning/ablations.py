@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from pct.output.plots import IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles, save
 from pct.settings import Settings
-from pipelines.figures import FIGURES, IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles, save
+from pipelines.figures import FIGURES
 from tuning.ledger import FAILED, FINISHED, Ledger
 from tuning.objective import GAP
 from tuning.paper_tables import EIGHT, TABLES, Cell, Table

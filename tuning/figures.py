@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.figures import FAINT, FIGURES, IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles, save
+from pct.output.plots import FAINT, IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles, save
+from pipelines.figures import FIGURES
 from tuning.front import finished, pareto_front
 from tuning.ledger import FINISHED, Ledger, Trial
 from tuning.objective import accuracy_floor, of_trial

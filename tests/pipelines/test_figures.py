@@ -11,16 +11,9 @@ import pytest
 
 from pct.explaining.explanation import explain
 from pct.metrics.report import Report
+from pct.output.plots import density, example_figure, gap_figure, ridge_figure
 from pct.training.runs import load_run
-from pipelines.figures import (
-    confidences,
-    density,
-    draw_figures,
-    example_figure,
-    example_rows,
-    gap_figure,
-    ridge_figure,
-)
+from pipelines.figures import confidences, draw_figures, example_rows
 
 
 def size(path: Path) -> tuple[int, int]:
