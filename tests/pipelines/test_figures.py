@@ -82,9 +82,9 @@ def test_ridges_without_later_steps_are_drawn(tmp_path: Path) -> None:
     ridge_figure(values, values, "t").savefig(tmp_path / "ridge.png")
 
 
-def test_the_headline_counts_the_pathological_texts() -> None:
+def test_the_headline_counts_the_texts_whose_least_salient_words_matter_more() -> None:
     figure: Any = gap_figure(np.array([-0.1, 0.1, 0.2, 0.3]), "t")
-    assert "25% of the texts are pathological" in " ".join(t.get_text() for t in figure.texts)
+    assert "comp < suff, by more than 0.01, on 25% of the texts" in " ".join(t.get_text() for t in figure.texts)
 
 
 def test_a_run_of_one_word_texts_has_figures(run_dir: Path) -> None:
