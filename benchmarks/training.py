@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmarks.common import FAMILIES, THREADS, alternate, classifier, corpus, ratio, settings_of
 from pct.explaining.reduction import words_to_remove
-from pct.methods.objectives import Batch, make_objective, shared_pass
+from pct.methods.base import Batch, make_method, pass_originals
 from pct.methods.reduced_batch import reduce_batch
 from pct.models import TextModel
 from pct.models.base import Features
@@ -91,14 +91,14 @@ def measure(family: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]
 
 def run(model: TextModel, batches: Sequence[Batch], optimizer: Any, settings: Settings) -> None:
     """The trainer's own steps."""
-    objective = make_objective(settings)
+    method = make_method(settings)
     for batch in batches:
-        train_step(model, objective, optimizer, batch, settings)
+        train_step(model, method, optimizer, batch, settings)
 
 
 def reduced_for_free(model: TextModel, batch: Batch, settings: Settings) -> Given:
     """The reduced texts that a PCT step finds."""
-    scores = shared_pass(model, batch, settings).saliency
+    scores = pass_originals(model, batch, settings).saliency
     sides = []
     for share, important in ((settings.p_unimportant, False), (settings.p_important, True)):
         removed = torch.from_numpy(words_to_remove(batch.counts.cpu().numpy(), share)).to(scores.device)

@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from pct.methods.objectives import Objective
+    from pct.methods.base import Method
     from pct.settings import Settings
 
 T = TypeVar("T")
@@ -110,6 +110,6 @@ def _home(thing: object) -> str:
     return str(getattr(thing, "__module__", "unknown"))
 
 
-methods: Registry[Callable[[Settings], Objective]] = Registry(
-    "method", "pct.methods", dict.fromkeys(("normal", "entropy", "pct"), "pct.methods.objectives")
+methods: Registry[Callable[[Settings], Method]] = Registry(
+    "method", "pct.methods", {name: f"pct.methods.{name}" for name in ("normal", "entropy", "pct")}
 )

@@ -12,8 +12,8 @@ from typing import Any
 
 from pct.metrics.report import Report
 from pct.settings import Settings
+from pct.training.checkpoint import HISTORY, SETTINGS, Record
 from pct.training.runs import ABOUT, PER_TEXT, REPORT, Run, alone_in, load_run
-from pct.training.trainer import HISTORY, SETTINGS, Record
 from pipelines.exported import export_run
 from pipelines.figures import FIGURES, draw_figures
 from pipelines.logged_model import NAME, log_model

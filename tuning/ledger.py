@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pct.training.trainer import Record
+from pct.training.checkpoint import Record
 
 LEDGER = "trials.jsonl"
 BASELINE = 0  # the number of the normal baseline; trials count from 1

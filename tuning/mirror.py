@@ -14,8 +14,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pct.training.checkpoint import Record
 from pct.training.runs import code_version
-from pct.training.trainer import Record
 from pipelines.place import Place
 from pipelines.server import patience
 from pipelines.tracking import METRICS_A_CALL

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pct.settings import Settings
+from pct.training.checkpoint import CHECKPOINT, HISTORY, SETTINGS, Record
 from pct.training.prepared import Prepared
 from pct.training.runs import read_history
-from pct.training.trainer import CHECKPOINT, HISTORY, SETTINGS, Record, train
+from pct.training.trainer import train
 from tuning.objective import measure
 
 KEPT = (CHECKPOINT, HISTORY, SETTINGS)

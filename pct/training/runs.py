@@ -27,9 +27,10 @@ from pct.classifier import MODEL, WEIGHTS, Classifier
 from pct.corpora.loading import Corpus, load_splits
 from pct.metrics.report import Report, evaluate
 from pct.settings import Settings
+from pct.training.checkpoint import CHECKPOINT, HISTORY, SETTINGS, Record
 from pct.training.memory import peak_mb
 from pct.training.prepared import Prepared
-from pct.training.trainer import CHECKPOINT, HISTORY, SETTINGS, Record, train
+from pct.training.trainer import train
 
 REPORT, PER_TEXT, ABOUT, LOCK = "report.json", "per_text.parquet", "about.json", ".lock"
 _held: set[tuple[Path, int]] = set()

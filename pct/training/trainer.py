@@ -3,48 +3,41 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch._functorch.config as functorch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from pct.classifier import MODEL, Classifier, pick_device
 from pct.corpora.loading import Corpus, Split, load_splits, with_limit
 from pct.explaining.predictor import predict_tokens
-from pct.methods.objectives import Batch, Objective, make_objective
+from pct.methods.base import Batch, Method, make_method
 from pct.metrics.report import evaluate
 from pct.models import TextModel
 from pct.models.build import model_for
 from pct.settings import Settings
 from pct.text.words import Ints, Tokens
+from pct.training.checkpoint import (
+    CHECKPOINT,
+    HISTORY,
+    Record,
+    TrainingState,
+    load_checkpoint,
+    open_run,
+    save_checkpoint,
+    write_text,
+)
 from pct.training.memory import peak_mb
 from pct.training.prepared import Prepared, prepare
 
-CHECKPOINT, HISTORY, SETTINGS = "checkpoint.safetensors", "history.jsonl", "settings.json"
 # Batches are cut from runs of this many batches' texts sorted by length: little padding, yet a shuffle.
 BATCHES_A_BUCKET = 32
 BODY = ("features", "recombine")  # the model's methods that setting compile compiles
-
-Record = dict[str, Any]
-
-
-@dataclass
-class _State:
-    """All that a resumed run needs beside weights and optimizer: it is the checkpoint's JSON."""
-
-    epoch: int = 0
-    best_epoch: int = 0
-    best_acc: float = -1.0
-    history: list[Record] = field(default_factory=list)
 
 
 def train(
@@ -67,7 +60,7 @@ def train(
     if settings.threads:
         torch.set_num_threads(settings.threads)
     whole = corpus.corpus if isinstance(corpus, Prepared) else corpus or load_splits(settings)
-    folder = None if run_dir is None else _open_run(Path(run_dir), settings, whole)
+    folder = None if run_dir is None else open_run(Path(run_dir), settings, whole)
     data = corpus if isinstance(corpus, Prepared) else prepare(settings, whole)
     data.check(settings)
     torch.manual_seed(settings.seed)
@@ -82,30 +75,6 @@ def train(
     return classifier
 
 
-def _open_run(folder: Path, settings: Settings, corpus: Corpus) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / SETTINGS
-    about = {"settings": settings.to_dict(), "fingerprint": corpus.fingerprint, "source": corpus.source}
-    if path.is_file():
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-            old = {"fingerprint": before["fingerprint"], **before["settings"]}
-        except (ValueError, KeyError, TypeError) as problem:
-            raise ValueError(f"{path} is damaged ({problem}); remove {folder} to train anew") from problem
-        new = {"fingerprint": corpus.fingerprint, **settings.to_dict()}
-        changed = [f"{k}: {old.get(k)!r} -> {v!r}" for k, v in new.items() if old.get(k) != v]
-        if changed:
-            raise ValueError(f"{folder} holds a run with other settings ({'; '.join(changed)}); give another folder")
-    _write(path, json.dumps(about, indent=2))
-    return folder
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
-
-
 class _Run:
     """One training run in progress."""
 
@@ -115,12 +84,12 @@ class _Run:
         self.labels = data.corpus.splits["train"].labels
         self.validation: Split = data.corpus.splits["validation"]
         self.validation_tokens = data.validation
-        self.objective: Objective = make_objective(settings)
+        self.method: Method = make_method(settings)
         assert settings.lr is not None  # Settings fills it
         self.optimizer = torch.optim.Adam(
             self.model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
         )
-        self.state = _State()
+        self.state = TrainingState()
         self.best: dict[str, Tensor] = {}
         if settings.compile:
             # saliency and loss both go back through the body: its buffers must outlive the first backward pass
@@ -172,7 +141,7 @@ class _Run:
         bar = _bar(index, f"epoch {epoch}/{s.epochs}", progress)
         for number, rows in enumerate(bar, 1):
             batch = make_batch(self.tokens, self.labels, rows, device)
-            parts = train_step(self.model, self.objective, self.optimizer, batch, s)
+            parts = train_step(self.model, self.method, self.optimizer, batch, s)
             sums = {k: sums[k] + v if sums else v.clone() for k, v in parts.items()}
             if progress and (number % 10 == 0 or number == len(index)):
                 bar.set_postfix({k: f"{float(v) / number:.3f}" for k, v in sums.items()})
@@ -201,48 +170,14 @@ class _Run:
         return record
 
     def _save(self) -> None:
-        if self.folder is None:
-            return
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"best.{k}": v for k, v in self.best.items()}
-        for number, slots in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{k}": v for k, v in slots.items()}
-        target = self.folder / CHECKPOINT
-        unfinished = target.with_name(target.name + ".part")
-        clean = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-        try:
-            save_file(clean, unfinished, {"state": json.dumps(vars(self.state))})
-        except (OSError, SafetensorError) as problem:
-            raise OSError(
-                f"the checkpoint {target} could not be written ({problem}); free disk and start again"
-            ) from problem
-        os.replace(unfinished, target)
-        _write(self.folder / HISTORY, "".join(json.dumps(r) + "\n" for r in self.state.history))
+        if self.folder is not None:
+            save_checkpoint(self.folder / CHECKPOINT, self.state, self.model, self.best, self.optimizer)
+            write_text(self.folder / HISTORY, "".join(json.dumps(r) + "\n" for r in self.state.history))
 
     def resume(self) -> None:
         """Takes up the run's checkpoint, if there is one."""
-        if self.folder is None or not (path := self.folder / CHECKPOINT).is_file():
-            return
-        try:
-            with safe_open(path, "pt", device=str(self.model.device)) as saved:
-                self.state = _State(**json.loads(saved.metadata()["state"]))
-                parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
-                for key in saved.keys():  # noqa: SIM118  not a dict
-                    kind, name = key.split(".", 1)
-                    parts[kind][name] = saved.get_tensor(key)
-            self.model.load_state_dict(parts["model"])
-            self.best = parts["best"]
-            slots: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in parts["optimizer"].items():
-                number, slot = name.split(".", 1)
-                slots.setdefault(int(number), {})[slot] = tensor
-            if any(set(slot) != {"step", "exp_avg", "exp_avg_sq"} for slot in slots.values()):
-                raise ValueError("the optimizer's state is not whole")
-            groups = self.optimizer.state_dict()["param_groups"]
-            self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
-        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as problem:
-            what = " ".join(str(problem).split())
-            raise ValueError(f"{path} is damaged ({what}); remove it to train anew") from problem
+        if self.folder is not None and (path := self.folder / CHECKPOINT).is_file():
+            self.state, self.best = load_checkpoint(path, self.model, self.optimizer)
 
 
 def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]:
@@ -269,12 +204,12 @@ def make_batch(tokens: Tokens, labels: Ints, rows: Ints, device: torch.device) -
 
 
 def train_step(
-    model: TextModel, objective: Objective, optimizer: torch.optim.Optimizer, batch: Batch, settings: Settings
+    model: TextModel, method: Method, optimizer: torch.optim.Optimizer, batch: Batch, settings: Settings
 ) -> dict[str, Tensor]:
     """One step of the optimizer; returns the loss and its parts, detached."""
     optimizer.zero_grad(set_to_none=True)
     with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-        step = objective(model, batch)
+        step = method(model, batch)
     step.loss.backward()  # type: ignore[no-untyped-call]
     if settings.gradient_clip:
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 import pct
 from pct.corpora.loading import Corpus
-from pct.methods.objectives import make_objective
+from pct.methods.base import make_method
 from pct.settings import METHODS, Settings
 from pct.text.words import Vocabulary
 from pct.training.prepared import prepare
@@ -402,7 +402,7 @@ def test_the_gradient_s_norm_is_clipped_where_it_is_wanted():
         batch = make_batch(tokens, np.array([0, 1]), np.arange(2), torch.device("cpu"))
         settings = Settings(gradient_clip=clip, method="normal")
         optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-        parts = train_step(model, make_objective(settings), optimizer, batch, settings)
+        parts = train_step(model, make_method(settings), optimizer, batch, settings)
         assert set(parts) == {"loss", "cross_entropy"}
         steps = zip(before, model.parameters(), strict=True)
         return float(torch.cat([(a - b.detach()).flatten() for a, b in steps]).norm())

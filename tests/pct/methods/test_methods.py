@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pct.explaining.saliency import saliency
-from pct.methods.objectives import make_objective
+from pct.methods.base import make_method
 from pct.registry import methods
 from pct.settings import METHODS, Settings
 from pct.training.trainer import make_batch
@@ -113,7 +113,7 @@ def gradients(model, loss):
 def assert_equal_to_the_twin(family, texts, settings):
     """Loss and the gradient at every weight. The twin's choice of words is a list: no gradient can pass it."""
     model = small_model(family, dropout=0.0).double().train()
-    step = make_objective(settings)(model, batch_of(family, texts))
+    step = make_method(settings)(model, batch_of(family, texts))
     found = gradients(model, step.loss)
     expected_loss = twin_loss(model, family, texts, settings)
     assert float(step.loss.detach()) == pytest.approx(float(expected_loss.detach()), rel=1e-5)
@@ -144,8 +144,8 @@ def test_the_settings_of_the_choice_are_used(method, changes):
 @pytest.mark.parametrize("method", ["entropy", "pct"])
 def test_texts_of_one_word_leave_the_supervised_loss_alone(method):
     model = small_model("textcnn", dropout=0.0).train()
-    step = make_objective(settings_of(method))(model, batch_of("textcnn", ONE_WORD))
-    normal = make_objective(settings_of("normal"))(model, batch_of("textcnn", ONE_WORD))
+    step = make_method(settings_of(method))(model, batch_of("textcnn", ONE_WORD))
+    normal = make_method(settings_of("normal"))(model, batch_of("textcnn", ONE_WORD))
     assert float(step.loss.detach()) == pytest.approx(float(normal.loss.detach()))
     assert np.isfinite(list(gradients(model, step.loss)["dense.weight"].flatten())).all()
     assert {float(v) for k, v in step.parts.items() if k != "cross_entropy"} == {0.0}
@@ -156,7 +156,7 @@ def test_short_texts_make_important_sets_of_one_and_the_loss_is_theirs():
     rows that are no anchors."""
     texts = SAME_LENGTH[:2]
     model = small_model("lstm", dropout=0.0).double().train()
-    step = make_objective(settings_of("pct"))(model, batch_of("lstm", texts))
+    step = make_method(settings_of("pct"))(model, batch_of("lstm", texts))
     settings = settings_of("pct")
     rows, sets = [], []
     for place, (text, label) in enumerate(zip(texts, [0, 1], strict=True)):
@@ -170,8 +170,8 @@ def test_short_texts_make_important_sets_of_one_and_the_loss_is_theirs():
 @pytest.mark.parametrize("family", ["textcnn", "lstm"])
 def test_dropout_moves_neither_the_choice_of_words_nor_the_representations(family):
     model = small_model(family, dropout=0.8).train()
-    objective, batch = make_objective(settings_of("pct")), batch_of(family, MIXED)
-    first, second = (objective(model, batch).parts for _ in range(2))
+    method, batch = make_method(settings_of("pct")), batch_of(family, MIXED)
+    first, second = (method(model, batch).parts for _ in range(2))
     assert float(first["contrastive"]) == pytest.approx(float(second["contrastive"]), rel=1e-6)
     assert float(first["cross_entropy"]) != float(second["cross_entropy"])
     assert all(module.training for module in model.modules())
@@ -183,7 +183,7 @@ def test_dropout_moves_neither_the_choice_of_words_nor_the_representations(famil
 def test_the_parts_make_the_loss_and_carry_no_graph(method, names):
     model = small_model("textcnn").train()
     settings = settings_of(method)
-    step = make_objective(settings)(model, batch_of("textcnn", MIXED))
+    step = make_method(settings)(model, batch_of("textcnn", MIXED))
     assert set(step.parts) == names
     assert not any(part.requires_grad for part in step.parts.values())
     weight = {"entropy": -settings.entropy_weight, "contrastive": settings.alpha, "cross_entropy": 1.0}
@@ -194,10 +194,10 @@ def test_the_parts_make_the_loss_and_carry_no_graph(method, names):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_step_in_bf16_has_a_finite_loss_in_float32_near_the_full_one(family, method):
     model = small_model(family, dropout=0.0).train()
-    objective, batch = make_objective(settings_of(method)), batch_of(family, MIXED)
-    full = float(objective(model, batch).loss.detach())
+    method, batch = make_method(settings_of(method)), batch_of(family, MIXED)
+    full = float(method(model, batch).loss.detach())
     with torch.autocast("cpu", torch.bfloat16):
-        step = objective(model, batch)
+        step = method(model, batch)
     assert step.loss.dtype == torch.float32
     assert float(step.loss.detach()) == pytest.approx(full, rel=0.1, abs=0.1)
     assert all(torch.isfinite(g).all() for g in gradients(model, step.loss).values())
@@ -207,7 +207,7 @@ def test_with_alpha_zero_the_gradient_is_the_normal_one():
     model = small_model("lstm", dropout=0.0).double().train()
     batch = batch_of("lstm", MIXED)
     pct, normal = (
-        gradients(model, make_objective(s)(model, batch).loss)
+        gradients(model, make_method(s)(model, batch).loss)
         for s in (settings_of("pct", alpha=0.0), settings_of("normal"))
     )
     for name, gradient in normal.items():
@@ -218,19 +218,19 @@ def test_the_explained_class_in_training_is_the_true_one():
     """Another label, another gradient, another choice of words: the contrastive part moves with the label alone."""
     model = small_model("lstm", dropout=0.0).double().train()
     tokens = small_words("lstm").encode([LEXICON[4:14], LEXICON[10:20]], 64)
-    objective = make_objective(settings_of("pct", saliency="grad_x_input"))
+    method = make_method(settings_of("pct", saliency="grad_x_input"))
     found = set()
     for label in range(3):
         labels = np.full(2, label, np.int64)
         batch = make_batch(tokens, labels, np.arange(2), torch.device("cpu"))
-        found.add(round(float(objective(model, batch).parts["contrastive"]), 6))
+        found.add(round(float(method(model, batch).parts["contrastive"]), 6))
     assert len(found) > 1
 
 
-def test_every_method_of_the_settings_has_an_objective():
+def test_every_method_of_the_settings_is_made_by_its_name():
     assert set(METHODS) <= set(methods.names())
     for method in METHODS:
-        assert type(make_objective(settings_of(method))) is methods.get(method)
+        assert type(make_method(settings_of(method))) is methods.get(method)
 
 
 def test_the_twin_of_the_loss_agrees_with_the_one_in_plain_numbers():
