@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import serving.models
+import serving.model_store
 from benchmarks._peers import Eager
 
 stand_in: Any = Eager
-serving.models.OnnxPredictor = stand_in
+serving.model_store.OnnxPredictor = stand_in
 
 from serving.service import Explainer  # noqa: E402
 

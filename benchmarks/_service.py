@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.limits import LIST, THREADS
+from serving.limits import MODEL_LIST, THREADS
 
 REPOSITORY = Path(__file__).parents[1]
 SECONDS_TO_START = 120
@@ -215,7 +215,7 @@ def service(
 
 def eager_service(folder: Path, threads: int) -> AbstractContextManager[Service]:
     """The service with eager torch in it (`benchmarks._eager`), of a saved classifier, once it is ready."""
-    own = {"PYTHONPATH": str(REPOSITORY), LIST: str(folder), THREADS: str(threads)}
+    own = {"PYTHONPATH": str(REPOSITORY), MODEL_LIST: str(folder), THREADS: str(threads)}
     return _started([sys.executable, "-m", "bentoml", "serve", "benchmarks._eager:Explainer"], own)
 
 

@@ -30,7 +30,7 @@ from pct.onnx.export import export
 from pct.onnx.predictor import GRADIENT, OnnxPredictor
 from serving.answers import ExplainJob, PredictJob, Text, read_texts
 from serving.limits import Limits
-from serving.models import Entry, Served
+from serving.model_store import ModelEntry, ServedModel
 from serving.schema import ExplainRequest
 
 WORDS = 20
@@ -371,5 +371,5 @@ def start(by_torch: Classifier, exported: Path, python: str, folder: Path) -> li
     return rows
 
 
-def _served(predictor: OnnxPredictor) -> Served:
-    return Served(Entry("benchmark", "", ""), predictor, (0, 0))
+def _served(predictor: OnnxPredictor) -> ServedModel:
+    return ServedModel(ModelEntry("benchmark", "", ""), predictor, (0, 0))

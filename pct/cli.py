@@ -15,7 +15,7 @@ COMMANDS = {
     "explain": ("pct.commands.explain", "a text's words shaded by saliency, and its two reduction curves"),
     "compare": ("pct.commands.compare", "training methods side by side, over seeds, beside the paper's numbers"),
     "export": ("pct.commands.export", "a model as ONNX graphs with the gradient inside, for use without torch"),
-    "serve": ("serving.serve", "models behind HTTP: a page, predictions, explanations"),
+    "serve": ("serving.command", "models behind HTTP: a page, predictions, explanations"),
     "run": ("pipelines.main", "train, measure, track in MLflow and register the model"),
     "track": ("pipelines.track", "upload a finished run folder to MLflow"),
     "sweep": ("tuning.sweep", "search settings by Ray Tune, on this machine or a cluster, into MLflow"),

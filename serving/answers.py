@@ -17,7 +17,7 @@ from pct.metrics.report import block_columns, wanted_steps
 from pct.onnx.predictor import OnnxPredictor
 from pct.text.words import Ints, Tokens, sound
 from serving.limits import Limits
-from serving.models import Served
+from serving.model_store import ServedModel
 from serving.schema import ExplainRequest
 
 WORD = re.compile(r"\S+")
@@ -56,11 +56,11 @@ def read_texts(texts: Sequence[str], limits: Limits) -> list[Text]:
 class PredictJob:
     """Which model predicts; requests with equal jobs may go together."""
 
-    served: Served
+    served: ServedModel
 
     def run(self, texts: Sequence[Text], deadline: float) -> list[Json]:
         """A `Prediction` of `serving.schema` a text."""
-        predictor = Bounded(self.served.predictor, deadline)
+        predictor = PredictorUntil(self.served.predictor, deadline)
         tokens = predictor.tokens([t.words for t in texts])
         found = predict_tokens(predictor, tokens).astype(np.float64)
         cut = [len(t.words) for t in texts] - tokens.counts
@@ -74,14 +74,14 @@ class PredictJob:
 class ExplainJob:
     """How texts are explained; requests with equal jobs may go together."""
 
-    served: Served
+    served: ServedModel
     max_steps: int
     order: str
     saliency: str
     target: int | None
 
     @classmethod
-    def of(cls, request: ExplainRequest, served: Served, limits: Limits) -> ExplainJob:
+    def of(cls, request: ExplainRequest, served: ServedModel, limits: Limits) -> ExplainJob:
         """What a request asks for. Raises ValueError for a label that the model has not, or too many steps."""
         classes = served.predictor.classes
         steps = min(STEPS, limits.max_steps) if request.max_steps is None else request.max_steps
@@ -95,7 +95,7 @@ class ExplainJob:
 
     def run(self, texts: Sequence[Text], deadline: float) -> list[Json]:
         """An `Explanation` of `serving.schema` a text."""
-        predictor = Bounded(self.served.predictor.with_saliency(self.saliency), deadline)
+        predictor = PredictorUntil(self.served.predictor.with_saliency(self.saliency), deadline)
         seen = self.study(predictor, texts)
         # the gold label is not known: accuracy is not among the metrics asked for
         columns = block_columns(seen, seen.labels, *self._shares, METRICS)
@@ -179,7 +179,7 @@ def pathology(metrics: dict[str, float | None], words: int) -> Json:
     return {"found": bool(reasons), "reasons": reasons}
 
 
-class Bounded:
+class PredictorUntil:
     """A `Predictor` that stops at a deadline (of `time.monotonic()`): every call raises TimeoutError from then on."""
 
     def __init__(self, predictor: OnnxPredictor, deadline: float) -> None:

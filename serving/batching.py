@@ -19,7 +19,7 @@ Run = Callable[[Any, list[Any], float], list[Any]]
 
 
 @dataclass
-class _Waiting:
+class _Request:
     key: Hashable
     items: Sequence[Any]
     deadline: float
@@ -35,7 +35,7 @@ class Batcher:
 
     def __init__(self, run: Run, size: int) -> None:
         self._run, self._size = run, size
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_Request] = deque()
         self._thread = ThreadPoolExecutor(1, "model")
         self._task: asyncio.Task[None] | None = None
         self.calls = self.items = 0
@@ -43,7 +43,7 @@ class Batcher:
     async def submit(self, key: Hashable, items: Sequence[Any], seconds: float) -> list[Any]:
         """The results of the items. Raises TimeoutError after so many seconds, or what `run` raises."""
         result: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(key, items, time.monotonic() + seconds, result))
+        self._waiting.append(_Request(key, items, time.monotonic() + seconds, result))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
         async with asyncio.timeout(seconds):
@@ -76,11 +76,11 @@ class Batcher:
                 _settle(one, results[start : start + len(one.items)])
                 start += len(one.items)
 
-    def _next(self) -> list[_Waiting]:
+    def _next(self) -> list[_Request]:
         """The one that has waited longest, and others with its key. Who has given up is left out."""
-        first: _Waiting | None = None
-        together: list[_Waiting] = []
-        rest: deque[_Waiting] = deque()
+        first: _Request | None = None
+        together: list[_Request] = []
+        rest: deque[_Request] = deque()
         room = self._size
         for one in self._waiting:
             if one.result.done():
@@ -94,7 +94,7 @@ class Batcher:
         self._waiting = rest
         return together
 
-    async def _call(self, together: list[_Waiting]) -> list[Any]:
+    async def _call(self, together: list[_Request]) -> list[Any]:
         items = [item for one in together for item in one.items]
         deadline = max(one.deadline for one in together)
         self.calls, self.items = self.calls + 1, self.items + len(items)
@@ -102,11 +102,11 @@ class Batcher:
         return await loop.run_in_executor(self._thread, self._run, together[0].key, items, deadline)
 
 
-def _settle(one: _Waiting, results: list[Any]) -> None:
+def _settle(one: _Request, results: list[Any]) -> None:
     if not one.result.done():
         one.result.set_result(results)
 
 
-def _fail(one: _Waiting, problem: Exception) -> None:
+def _fail(one: _Request, problem: Exception) -> None:
     if not one.result.done():
         one.result.set_exception(problem)

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 PREFIX = "PCT_SERVE_"
 # how `pct serve` tells the service's processes what they serve, with which token, in how many processes and threads
-LIST, TOKEN, WORKERS, THREADS = "PCT_SERVE_LIST", "PCT_TOKEN", "PCT_SERVE_WORKERS", "PCT_SERVE_THREADS"
+MODEL_LIST, TOKEN, WORKERS, THREADS = "PCT_SERVE_LIST", "PCT_TOKEN", "PCT_SERVE_WORKERS", "PCT_SERVE_THREADS"
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from starlette.responses import Response
 from serving.answers import ExplainJob, PredictJob, Text, read_texts
 from serving.batching import Batcher
 from serving.guard import Guard
-from serving.limits import LIST, THREADS, TOKEN, WORKERS, Limits
-from serving.models import Shelf
+from serving.limits import MODEL_LIST, THREADS, TOKEN, WORKERS, Limits
+from serving.model_store import ModelStore
+from serving.routes import make_app
 from serving.schema import TEXT, ExplainAnswer, ExplainRequest, PredictAnswer, PredictRequest
-from serving.web import make_app
 
 SECONDS_TO_NOTICE = 1.0  # between looks at the list of models
 WORDS = (8, 16, 32, 64, 128, 256)
@@ -52,10 +52,12 @@ class Explainer:
     """Text classifiers with their explanations: which words decided, and what their removal does to the confidence."""
 
     def __init__(self) -> None:
-        path = os.environ.get(LIST, "")
+        path = os.environ.get(MODEL_LIST, "")
         if not path:
-            raise ValueError(f"{LIST} must name an exported model's folder or a list of models; use `pct serve MODEL`")
-        self.shelf = Shelf.open(Path(path), int(os.environ.get(THREADS, "0")))
+            raise ValueError(
+                f"{MODEL_LIST} must name an exported model's folder or a list of models; use `pct serve MODEL`"
+            )
+        self.store = ModelStore.open(Path(path), int(os.environ.get(THREADS, "0")))
         self.batcher = Batcher(lambda job, texts, deadline: job.run(texts, deadline), limits.batch)
         self._watching: asyncio.Task[None] | None = None
 
@@ -91,14 +93,14 @@ class Explainer:
         }
 
     async def _predict(self, request: PredictRequest) -> dict[str, Any]:
-        served = self.shelf.find(request.model)
+        served = self.store.find(request.model)
         texts = read_texts(request.texts, limits)
         found = await self._run(PredictJob(served), texts)
         return {"model": served.identity(), "predictions": found}
 
     async def _explain(self, request: ExplainRequest) -> dict[str, Any]:
         begun = time.perf_counter()
-        served = self.shelf.find(request.model)
+        served = self.store.find(request.model)
         texts = read_texts(request.texts, limits)
         job = ExplainJob.of(request, served, limits)
         found = await self._run(job, texts)
@@ -116,7 +118,7 @@ class Explainer:
         while True:
             await asyncio.sleep(SECONDS_TO_NOTICE)
             try:
-                if await asyncio.to_thread(self.shelf.refresh):
+                if await asyncio.to_thread(self.store.refresh):
                     swaps.inc()
             except Exception:  # the watch must outlive whatever a broken folder raises
                 logger.exception("looking for another list of models failed")

@@ -3,9 +3,9 @@
 import { Problem, ask, token, useToken } from "./api.js";
 import * as form from "./form.js";
 import { explainTerms } from "./glossary.js";
-import * as link from "./link.js";
+import * as address from "./address.js";
 import { Panel, head } from "./panel.js";
-import { showTips } from "./tips.js";
+import { showTooltips } from "./tooltips.js";
 import { count, gone, left, steps } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
@@ -257,7 +257,7 @@ function write() {
   clearTimeout(later);
   const { asked, view } = page;
   if (!asked) return;
-  link.write({
+  address.write({
     text: asked.text,
     saliency: asked.saliency ?? "",
     order: asked.order,
@@ -272,7 +272,7 @@ function write() {
 
 /** Shows what the address says. */
 function follow() {
-  const said = link.read();
+  const said = address.read();
   if (!said.text) return;
   form.fill(said);
   const out = said.out.split(".").filter((place) => /^\d+$/.test(place)).map(Number);
@@ -342,5 +342,5 @@ async function begin() {
 }
 
 explainTerms($("glossary"));
-showTips();
+showTooltips();
 begin();

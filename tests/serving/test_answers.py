@@ -14,7 +14,7 @@ import pct
 from pct.onnx.predictor import OnnxPredictor
 from serving.answers import ExplainJob, PredictJob, Text, pathology, read_texts
 from serving.limits import Limits
-from serving.models import Entry, Served
+from serving.model_store import ModelEntry, ServedModel
 from serving.schema import ExplainAnswer, ExplainRequest, Explanation, Prediction
 
 TEXTS = [
@@ -27,18 +27,20 @@ LIMITS = Limits()
 
 
 @pytest.fixture(scope="module")
-def served(exported: dict[str, Path]) -> Served:
-    return Served(Entry("pct", str(exported["pct"]), "somewhere"), OnnxPredictor.load(exported["pct"], 1), (0, 0))
+def served(exported: dict[str, Path]) -> ServedModel:
+    return ServedModel(
+        ModelEntry("pct", str(exported["pct"]), "somewhere"), OnnxPredictor.load(exported["pct"], 1), (0, 0)
+    )
 
 
-def explained(served: Served, texts: list[str], **asked: Any) -> list[dict[str, Any]]:
+def explained(served: ServedModel, texts: list[str], **asked: Any) -> list[dict[str, Any]]:
     job = ExplainJob.of(ExplainRequest(texts=texts, **asked), served, LIMITS)
     return job.run(read_texts(texts, LIMITS), math.inf)
 
 
 @pytest.mark.parametrize("order", ["static", "recomputed"])
 @pytest.mark.parametrize("max_steps", [0, 3, 15])
-def test_an_explanation_is_that_of_the_library(served: Served, order: str, max_steps: int) -> None:
+def test_an_explanation_is_that_of_the_library(served: ServedModel, order: str, max_steps: int) -> None:
     theirs = pct.explain(served.predictor, TEXTS, max_steps, order=order)
     for mine, e in zip(explained(served, TEXTS, max_steps=max_steps, order=order), theirs, strict=True):
         assert [w["word"] for w in mine["words"]] == e.words
@@ -53,7 +55,7 @@ def test_an_explanation_is_that_of_the_library(served: Served, order: str, max_s
 
 
 @pytest.mark.parametrize("order", ["static", "recomputed"])
-def test_the_metrics_of_a_text_are_those_that_evaluation_gives_it(served: Served, order: str) -> None:
+def test_the_metrics_of_a_text_are_those_that_evaluation_gives_it(served: ServedModel, order: str) -> None:
     s = served.predictor.settings
     report = pct.evaluate(served.predictor, (TEXTS, [0] * len(TEXTS)), *s.measured_shares, order)
     for row, mine in enumerate(explained(served, TEXTS, order=order, max_steps=1)):
@@ -62,7 +64,7 @@ def test_the_metrics_of_a_text_are_those_that_evaluation_gives_it(served: Served
             assert value is None if np.isnan(expected) else value == pytest.approx(expected, abs=1e-6), name
 
 
-def test_a_steps_label_and_the_flip_are_those_of_the_text_that_is_left(served: Served) -> None:
+def test_a_steps_label_and_the_flip_are_those_of_the_text_that_is_left(served: ServedModel) -> None:
     for mine in explained(served, TEXTS, max_steps=200):
         for side in ("important", "unimportant"):
             left = dict(enumerate(w["word"] for w in mine["words"]))
@@ -78,7 +80,7 @@ def test_a_steps_label_and_the_flip_are_those_of_the_text_that_is_left(served: S
             assert mine[side]["flips_at"] == flips
 
 
-def test_a_target_is_explained_in_place_of_the_prediction(served: Served) -> None:
+def test_a_target_is_explained_in_place_of_the_prediction(served: ServedModel) -> None:
     for target in served.predictor.classes:
         for mine in explained(served, TEXTS, target=target):
             assert mine["target"] == target
@@ -88,14 +90,14 @@ def test_a_target_is_explained_in_place_of_the_prediction(served: Served) -> Non
 
 
 @pytest.mark.parametrize("kind", ["l1", "grad_x_input", "integrated_gradients"])
-def test_the_saliency_asked_for_is_given(served: Served, kind: str) -> None:
+def test_the_saliency_asked_for_is_given(served: ServedModel, kind: str) -> None:
     theirs = served.predictor.with_saliency(kind).saliency(TEXTS)
     for mine, scores in zip(explained(served, TEXTS, saliency=kind), theirs, strict=True):
         np.testing.assert_allclose([w["saliency"] for w in mine["words"]], scores, atol=1e-6)
     assert served.predictor.saliency_kind == served.predictor.settings.saliency
 
 
-def test_texts_that_go_together_are_answered_as_alone(served: Served) -> None:
+def test_texts_that_go_together_are_answered_as_alone(served: ServedModel) -> None:
     def numbers(value: Any) -> Any:
         if isinstance(value, dict):
             return [numbers(v) for v in value.values()]
@@ -128,14 +130,14 @@ def _flat(value: Any) -> Any:
         "e\u0301 \ufffd f",
     ],
 )
-def test_offsets_point_at_the_words_in_the_text(served: Served, text: str) -> None:
+def test_offsets_point_at_the_words_in_the_text(served: ServedModel, text: str) -> None:
     (mine,) = explained(served, [text])
     assert [mine["text"][w["start"] : w["end"]] for w in mine["words"]] == [w["word"] for w in mine["words"]]
     assert [w["word"] for w in mine["words"]] == mine["text"].split()
     mine["text"].encode()
 
 
-def test_a_text_beyond_the_models_length_says_how_many_words_it_never_saw(served: Served) -> None:
+def test_a_text_beyond_the_models_length_says_how_many_words_it_never_saw(served: ServedModel) -> None:
     length = served.predictor.settings.max_length
     (mine,) = explained(served, ["word " * (length + 7)])
     assert len(mine["words"]) == length
@@ -144,14 +146,14 @@ def test_a_text_beyond_the_models_length_says_how_many_words_it_never_saw(served
     assert predicted["truncated"] == 7
 
 
-def test_a_text_of_one_word_has_no_curves_no_metrics_and_no_pathology(served: Served) -> None:
+def test_a_text_of_one_word_has_no_curves_no_metrics_and_no_pathology(served: ServedModel) -> None:
     (mine,) = explained(served, ["dreadful"])
     assert mine["important"] == mine["unimportant"] == {"steps": [], "flips_at": None}
     assert set(mine["metrics"].values()) == {None}
     assert mine["pathology"] == {"found": False, "reasons": []}
 
 
-def test_answers_are_what_the_schema_says(served: Served) -> None:
+def test_answers_are_what_the_schema_says(served: ServedModel) -> None:
     for mine in explained(served, TEXTS):
         Explanation.model_validate(mine, strict=True, extra="forbid")
     for found in PredictJob(served).run(read_texts(TEXTS, LIMITS), math.inf):
@@ -179,7 +181,7 @@ def test_a_pathology_is_named_with_its_reason(
         assert expected in said
 
 
-def test_work_stops_at_the_deadline(served: Served) -> None:
+def test_work_stops_at_the_deadline(served: ServedModel) -> None:
     job = ExplainJob.of(ExplainRequest(texts=TEXTS, order="recomputed"), served, LIMITS)
     with pytest.raises(TimeoutError):
         job.run(read_texts(TEXTS, LIMITS), time.monotonic() - 1)
@@ -187,7 +189,7 @@ def test_work_stops_at_the_deadline(served: Served) -> None:
         PredictJob(served).run(read_texts(TEXTS, LIMITS), time.monotonic() - 1)
 
 
-def test_what_is_beyond_the_limits_is_named(served: Served) -> None:
+def test_what_is_beyond_the_limits_is_named(served: ServedModel) -> None:
     limits = Limits(texts=2, characters=5, max_steps=9)
     with pytest.raises(ValueError, match="3 texts in one request; send at most 2"):
         read_texts(["a", "b", "c"], limits)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from pct.settings import Settings
-from serving.models import Entry
-from serving.serve import Watch
-from serving.sources import resolve
+from serving.model_sources import resolve
+from serving.model_store import ModelEntry
+from serving.registry_watch import RegistryWatch
 from tests.serving.conftest import serving
 
 pytest.importorskip("mlflow")
@@ -91,8 +91,8 @@ def test_a_registry_that_is_away_or_a_bad_version_leaves_what_is_served(
     registered: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client(registered).set_registered_model_alias(NAME, "champion", "1")
-    models = [resolve(CHAMPION, tmp_path), Entry("own", "folder", "folder")]
-    watch = Watch(models, tmp_path / "models.json", tmp_path)
+    models = [resolve(CHAMPION, tmp_path), ModelEntry("own", "folder", "folder")]
+    watch = RegistryWatch(models, tmp_path / "models.json", tmp_path)
     assert watch.needed
     assert not watch.look()
     with monkeypatch.context() as m:

@@ -269,14 +269,14 @@ class Refuse:
         if name.partition(".")[0] in ("torch", "transformers", "mlflow", "datasets", "pandas"):
             raise ImportError(f"{name} is not here")
 sys.meta_path.insert(0, Refuse())
-import serving.service, serving.serve, pct.client
+import serving.service, serving.command, pct.client
 from pathlib import Path
 from serving.answers import ExplainJob, read_texts
 from serving.limits import Limits
-from serving.models import Shelf
+from serving.model_store import ModelStore
 from serving.schema import ExplainRequest
-shelf = Shelf.open(Path(sys.argv[1]), 1)
-job = ExplainJob.of(ExplainRequest(texts=["a"]), shelf.find(None), Limits())
+store = ModelStore.open(Path(sys.argv[1]), 1)
+job = ExplainJob.of(ExplainRequest(texts=["a"]), store.find(None), Limits())
 print(job.run(read_texts(["a moving film"], Limits()), float("inf"))[0]["label"])
 """
     done = subprocess.run(

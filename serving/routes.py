@@ -32,8 +32,8 @@ def make_app(limits: Limits) -> Starlette:
     """The ASGI app that the service mounts at /."""
 
     def models() -> dict[str, Any]:
-        shelf: Any = bentoml.get_current_service().shelf
-        return {"models": [s.about() for s in shelf.models], "limits": asdict(limits)}
+        store: Any = bentoml.get_current_service().store
+        return {"models": [s.about() for s in store.models], "limits": asdict(limits)}
 
     async def model(_: Request) -> Response:
         return JSONResponse(models())

@@ -10,13 +10,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
-from serving.limits import LIST, PREFIX, THREADS, WORKERS, Limits
-from serving.models import Entry, write_entries
-from serving.sources import REGISTERED, default_cache, find_version, of_version, registry, resolve
+from serving.limits import MODEL_LIST, PREFIX, THREADS, WORKERS, Limits
+from serving.model_sources import default_cache, resolve
+from serving.model_store import ModelEntry, write_entries
+from serving.registry_watch import RegistryWatch
 
 SERVICE = "serving.service:Explainer"
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ValueError(f"--poll must be > 0 seconds, got {options.poll}")
     Limits(**{f.name: getattr(options, f.name) for f in fields(Limits)})
     cache = Path(options.cache) if options.cache else default_cache()
-    models = named([_named_source(given, cache) for given in options.models])
+    models = with_own_ids([_entry_of(given, cache) for given in options.models])
     with tempfile.TemporaryDirectory(prefix="pct-serve-") as room:
         listed = Path(room) / "models.json"
         write_entries(listed, models)
@@ -38,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options, models, listed, cache)
 
 
-def named(models: Sequence[Entry]) -> list[Entry]:
+def with_own_ids(models: Sequence[ModelEntry]) -> list[ModelEntry]:
     """With ids that differ: the second of two equal ones gets -2."""
-    out: list[Entry] = []
+    out: list[ModelEntry] = []
     for model in models:
         same = sum(
             m.id == model.id or (m.id.startswith(f"{model.id}-") and m.id[len(model.id) + 1 :].isdigit()) for m in out
@@ -49,7 +49,7 @@ def named(models: Sequence[Entry]) -> list[Entry]:
     return out
 
 
-def _named_source(given: str, cache: Path) -> Entry:
+def _entry_of(given: str, cache: Path) -> ModelEntry:
     """`id=source`, or a source alone."""
     id, equals, source = given.partition("=")
     if equals and id and "/" not in id and ":" not in id:
@@ -57,55 +57,10 @@ def _named_source(given: str, cache: Path) -> Entry:
     return resolve(given, cache)
 
 
-@dataclass
-class Watch:
-    """Looks whether the aliases in the registry still mean the versions that are served."""
-
-    models: list[Entry]
-    listed: Path
-    cache: Path
-    complained: str = ""
-
-    def look(self) -> bool:
-        """Whether the list changed. A registry that cannot be asked, or a version that cannot be served, is told once;
-        what is served stays."""
-        try:
-            client = registry()
-            now = [self._current(client, m) for m in self.models]
-        except Exception as problem:  # whatever a server or its driver raises: serving goes on
-            if str(problem) != self.complained:
-                self.complained = str(problem)
-                print(f"the models stay as they are: {problem}", file=sys.stderr, flush=True)
-            return False
-        self.complained = ""
-        if now == self.models:
-            return False
-        for before, after in zip(self.models, now, strict=True):
-            if before != after:
-                print(f"{after.id}: version {after.version} instead of {before.version}", flush=True)
-        write_entries(self.listed, now)
-        self.models = now
-        return True
-
-    @property
-    def needed(self) -> bool:
-        """Whether there is an alias to look after."""
-        return any(m.alias for m in self.models)
-
-    def _current(self, client: Any, model: Entry) -> Entry:
-        match = REGISTERED.fullmatch(model.source)
-        if match is None or not match["alias"]:
-            return model
-        found = find_version(client, match["name"], match["alias"], None)
-        if found.version == model.version:
-            return model
-        return replace(of_version(client, found, model.source, self.cache), id=model.id)
-
-
-def _run(options: argparse.Namespace, models: list[Entry], listed: Path, cache: Path) -> int:
+def _run(options: argparse.Namespace, models: list[ModelEntry], listed: Path, cache: Path) -> int:
     threads = options.threads or max((os.cpu_count() or 1) // options.workers, 1)
     environment = {
-        **os.environ, LIST: str(listed), WORKERS: str(options.workers), THREADS: str(threads),
+        **os.environ, MODEL_LIST: str(listed), WORKERS: str(options.workers), THREADS: str(threads),
         "BENTOML_DO_NOT_TRACK": "True",
         **{PREFIX + f.name.upper(): str(getattr(options, f.name)) for f in fields(Limits)},
     }  # fmt: skip
@@ -114,7 +69,7 @@ def _run(options: argparse.Namespace, models: list[Entry], listed: Path, cache: 
     service = subprocess.Popen(command, env=environment, cwd=root)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: service.terminate())
-    watch = Watch(models, listed, cache)
+    watch = RegistryWatch(models, listed, cache)
     look_at = time.monotonic() + options.poll
     while True:
         try:

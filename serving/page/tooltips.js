@@ -33,7 +33,7 @@ function hide(event) {
 }
 
 /** Begins to show tips on the whole page. */
-export function showTips() {
+export function showTooltips() {
   document.body.append(tip);
   for (const name of ["pointerover", "focusin", "click"]) document.addEventListener(name, show);
   for (const name of ["pointerout", "focusout"]) document.addEventListener(name, hide);

@@ -11,23 +11,23 @@ from pathlib import Path
 import pytest
 
 from pct.onnx.predictor import WEIGHTS
-from serving.models import Entry, Shelf, read_entries, write_entries
-from serving.serve import named
+from serving.command import with_own_ids
+from serving.model_store import ModelEntry, ModelStore, read_entries, write_entries
 
 
 @pytest.fixture
-def entries(exported: dict[str, Path]) -> list[Entry]:
-    return [Entry(id, str(folder), f"from {id}") for id, folder in exported.items()]
+def entries(exported: dict[str, Path]) -> list[ModelEntry]:
+    return [ModelEntry(id, str(folder), f"from {id}") for id, folder in exported.items()]
 
 
 @pytest.fixture
-def listed(entries: list[Entry], tmp_path: Path) -> Path:
+def listed(entries: list[ModelEntry], tmp_path: Path) -> Path:
     path = tmp_path / "models.json"
     write_entries(path, entries)
     return path
 
 
-def test_a_list_is_read_as_it_was_written(listed: Path, entries: list[Entry]) -> None:
+def test_a_list_is_read_as_it_was_written(listed: Path, entries: list[ModelEntry]) -> None:
     assert read_entries(listed) == entries
     assert [f.name for f in listed.parent.iterdir()] == ["models.json"]
 
@@ -40,75 +40,75 @@ def test_what_is_no_list_is_named(text: str, tmp_path: Path) -> None:
         read_entries(path)
 
 
-def test_ids_must_differ(listed: Path, entries: list[Entry]) -> None:
+def test_ids_must_differ(listed: Path, entries: list[ModelEntry]) -> None:
     write_entries(listed, [entries[0], entries[0]])
     with pytest.raises(ValueError, match="an id of its own"):
-        Shelf.open(listed, 1)
+        ModelStore.open(listed, 1)
     same = [replace(entries[0], id=x) for x in ("a", "b", "a", "a")]
-    assert [e.id for e in named(same)] == ["a", "b", "a-2", "a-3"]
+    assert [e.id for e in with_own_ids(same)] == ["a", "b", "a-2", "a-3"]
 
 
 def test_a_model_is_found_by_its_id_and_the_first_one_is_the_default(listed: Path) -> None:
-    shelf = Shelf.open(listed, 1)
-    assert shelf.find(None) is shelf.find("normal")
-    assert shelf.find("pct").predictor.settings.method == "pct"
+    store = ModelStore.open(listed, 1)
+    assert store.find(None) is store.find("normal")
+    assert store.find("pct").predictor.settings.method == "pct"
     with pytest.raises(ValueError, match="no model is called 'x'; there are normal, pct"):
-        shelf.find("x")
+        store.find("x")
 
 
 def test_an_exported_folder_alone_will_do(exported: dict[str, Path]) -> None:
-    shelf = Shelf.open(exported["pct"], 1)
-    assert shelf.find(None).predictor.settings.method == "pct"
+    store = ModelStore.open(exported["pct"], 1)
+    assert store.find(None).predictor.settings.method == "pct"
 
 
 def test_a_changed_list_is_taken_up_and_models_that_stay_are_not_loaded_again(
-    listed: Path, entries: list[Entry]
+    listed: Path, entries: list[ModelEntry]
 ) -> None:
-    shelf = Shelf.open(listed, 1)
-    before = shelf.find("pct")
-    assert not shelf.refresh()
+    store = ModelStore.open(listed, 1)
+    before = store.find("pct")
+    assert not store.refresh()
     write_entries(listed, [replace(entries[1], version="2")])
-    assert shelf.refresh()
-    assert not shelf.refresh()
-    after = shelf.find(None)
+    assert store.refresh()
+    assert not store.refresh()
+    after = store.find(None)
     assert (after.entry.version, after.predictor) == ("2", before.predictor)
     assert before.predictor.predict(["a film"]).shape == (1, 2)
 
 
 def test_a_folder_that_is_exported_again_is_loaded_again(exported: dict[str, Path], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(exported["normal"], tmp_path / "model"))
-    write_entries(tmp_path / "models.json", [Entry("a", str(folder), "here")])
-    shelf = Shelf.open(tmp_path / "models.json", 1)
+    write_entries(tmp_path / "models.json", [ModelEntry("a", str(folder), "here")])
+    store = ModelStore.open(tmp_path / "models.json", 1)
     shutil.rmtree(folder)
     shutil.copytree(exported["pct"], folder, copy_function=shutil.copy)
-    assert shelf.refresh()
-    assert shelf.find("a").predictor.settings.method == "pct"
+    assert store.refresh()
+    assert store.find("a").predictor.settings.method == "pct"
 
 
 def test_a_list_that_cannot_be_loaded_leaves_the_models_and_is_told_once(
-    listed: Path, entries: list[Entry], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    listed: Path, entries: list[ModelEntry], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shelf = Shelf.open(listed, 1)
-    before = shelf.models
+    store = ModelStore.open(listed, 1)
+    before = store.models
     broken = Path(shutil.copytree(entries[0].folder, tmp_path / "broken"))
     (broken / WEIGHTS).write_bytes(b"x")
     with caplog.at_level(logging.ERROR, "pct.serving"):
         for bad in ([replace(entries[0], folder=str(broken))], [replace(entries[0], folder=str(tmp_path / "none"))]):
             write_entries(listed, bad)
-            assert not shelf.refresh()
-            assert not shelf.refresh()
+            assert not store.refresh()
+            assert not store.refresh()
         listed.write_text("{")
-        assert not shelf.refresh()
+        assert not store.refresh()
         listed.unlink()
-        assert not shelf.refresh()
-    assert shelf.models == before
+        assert not store.refresh()
+    assert store.models == before
     assert len(caplog.records) == 4
     write_entries(listed, entries[1:])
-    assert shelf.refresh()
+    assert store.refresh()
 
 
 def test_what_is_told_of_a_model(listed: Path, exported: dict[str, Path]) -> None:
-    about = Shelf.open(listed, 1).find("pct").about()
+    about = ModelStore.open(listed, 1).find("pct").about()
     assert about["id"] == "pct"
     assert about["labels"] == ["negative", "positive"]
     assert (about["method"], about["architecture"], about["corpus"]) == ("pct", "textcnn", "planted")

@@ -13,13 +13,13 @@ from typing import Any, Self
 
 from pct.onnx.predictor import CONFIG, OnnxPredictor
 
-Stamp = tuple[int, int]
+FileStamp = tuple[int, int]
 
 logger = logging.getLogger("pct.serving")
 
 
 @dataclass(frozen=True)
-class Entry:
+class ModelEntry:
     """A model to serve. id: what a request calls it. folder: an exported model. source: where it came from; name,
     version and alias where that is a registry, and the metrics that stand there."""
 
@@ -33,12 +33,12 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False)
-class Served:
+class ServedModel:
     """A model at work."""
 
-    entry: Entry
+    entry: ModelEntry
     predictor: OnnxPredictor
-    stamp: Stamp
+    stamp: FileStamp
 
     def identity(self) -> dict[str, Any]:
         """What an answer says of the model that gave it."""
@@ -56,22 +56,22 @@ class Served:
         }  # fmt: skip
 
 
-def write_entries(path: Path, entries: Iterable[Entry]) -> None:
+def write_entries(path: Path, entries: Iterable[ModelEntry]) -> None:
     """The list of models as a file, in one stroke."""
     unfinished = path.with_name(f"{path.name}.part")
     unfinished.write_text(json.dumps({"models": [asdict(e) for e in entries]}, indent=2), encoding="utf-8")
     os.replace(unfinished, path)
 
 
-def read_entries(path: Path) -> list[Entry]:
+def read_entries(path: Path) -> list[ModelEntry]:
     """What `write_entries` wrote, or the one model that the path, an exported folder, holds.
 
     Raises ValueError for anything else, FileNotFoundError for nothing.
     """
     if path.is_dir():
-        return [Entry("model", str(path), str(path))]
+        return [ModelEntry("model", str(path), str(path))]
     try:
-        found = [Entry(**one) for one in json.loads(path.read_text(encoding="utf-8"))["models"]]
+        found = [ModelEntry(**one) for one in json.loads(path.read_text(encoding="utf-8"))["models"]]
     except (ValueError, KeyError, TypeError) as problem:
         raise ValueError(f"{path} is not a list of models ({problem}); `pct serve` writes one") from problem
     if not found or len({e.id for e in found}) < len(found):
@@ -79,13 +79,13 @@ def read_entries(path: Path) -> list[Entry]:
     return found
 
 
-class Shelf:
+class ModelStore:
     """The models of a list (a file of `write_entries`, or an exported folder), by id, the first one the default."""
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         self._path, self._threads = path, threads
-        self._models: dict[str, Served] = {}
-        self._seen: list[Stamp] = []
+        self._models: dict[str, ServedModel] = {}
+        self._seen: list[FileStamp] = []
         self._refreshing = threading.Lock()
 
     @classmethod
@@ -97,11 +97,11 @@ class Shelf:
         return made
 
     @property
-    def models(self) -> list[Served]:
+    def models(self) -> list[ServedModel]:
         """All of them; the list may be another one at the next call."""
         return list(self._models.values())
 
-    def find(self, id: str | None) -> Served:
+    def find(self, id: str | None) -> ServedModel:
         """The model of that id, the default one for None. Raises ValueError, naming those that there are."""
         models = self._models
         if id is None:
@@ -127,24 +127,24 @@ class Shelf:
             logger.info("now serving %s", ", ".join(f"{s.entry.id} from {s.entry.source}" for s in self.models))
             return True
 
-    def _look(self) -> list[Stamp]:
+    def _look(self) -> list[FileStamp]:
         """What changes when the list does, or a folder on it."""
-        return [_stamp(self._path), *(_stamp(Path(s.entry.folder) / CONFIG) for s in self.models)]
+        return [_file_stamp(self._path), *(_file_stamp(Path(s.entry.folder) / CONFIG) for s in self.models)]
 
-    def _load(self) -> dict[str, Served]:
+    def _load(self) -> dict[str, ServedModel]:
         known = {(s.entry.folder, s.stamp): s.predictor for s in self._models.values()}
         loaded = {}
         for entry in read_entries(self._path):
-            stamp = _stamp(Path(entry.folder) / CONFIG)
+            stamp = _file_stamp(Path(entry.folder) / CONFIG)
             predictor = known.get((entry.folder, stamp))
             if predictor is None:
                 predictor = OnnxPredictor.load(entry.folder, self._threads)
                 predictor.saliency([["warm"] * 8])  # ONNX Runtime plans its memory in a first call
-            loaded[entry.id] = Served(entry, predictor, stamp)
+            loaded[entry.id] = ServedModel(entry, predictor, stamp)
         return loaded
 
 
-def _stamp(path: Path) -> Stamp:
+def _file_stamp(path: Path) -> FileStamp:
     """Another one when the file is replaced; that of no file where there is none."""
     try:
         found = path.stat()

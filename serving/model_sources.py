@@ -15,7 +15,7 @@ from typing import Any
 
 from pct.onnx.predictor import CONFIG, GRADIENT
 from pct.settings import Settings
-from serving.models import Entry
+from serving.model_store import ModelEntry
 
 EXPORTED = "exported"
 REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[^/@]+))")
@@ -24,7 +24,7 @@ SPLIT = "test_"
 
 
 @dataclass(frozen=True)
-class Version:
+class RegisteredVersion:
     """A version of a registered model. model_id: of MLflow's logged model; empty for one that was made otherwise."""
 
     name: str
@@ -40,28 +40,30 @@ def default_cache() -> Path:
     return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pct"
 
 
-def resolve(source: str, cache: Path) -> Entry:
+def resolve(source: str, cache: Path) -> ModelEntry:
     """The model of a source as an exported folder; its id is that of its settings.
 
     source: an exported folder, a run's or a model's folder, models:/<name>@<alias>, models:/<name>/<version> or
     runs:/<id>/model. Raises FileNotFoundError, ValueError or ImportError, each with the remedy.
     """
     if (Path(source) / GRADIENT).is_file():
-        entry = Entry("", str(Path(source).absolute()), source)
+        entry = ModelEntry("", str(Path(source).absolute()), source)
     elif match := REGISTERED.fullmatch(source):
         client = registry()
-        entry = of_version(client, find_version(client, match["name"], match["alias"], match["version"]), source, cache)
+        entry = entry_of_version(
+            client, find_version(client, match["name"], match["alias"], match["version"]), source, cache
+        )
     elif source.startswith(("runs:/", "models:/")):
-        entry = Entry("", str(_export(source, cache / "exported" / _key(source))), source)
+        entry = ModelEntry("", str(_export(source, cache / "exported" / _cache_name(source))), source)
     elif Path(source).is_dir():
-        folder = _export(source, cache / "exported" / _key(_weights_of(Path(source))))
-        entry = Entry("", str(folder), source, metrics=_reported(Path(source)))
+        folder = _export(source, cache / "exported" / _cache_name(_weights_version(Path(source))))
+        entry = ModelEntry("", str(folder), source, metrics=_report_metrics(Path(source)))
     else:
         raise FileNotFoundError(f"there is no model {source}: give a folder, or models:/<name>@champion")
     return replace(entry, id=default_id(entry))
 
 
-def default_id(entry: Entry) -> str:
+def default_id(entry: ModelEntry) -> str:
     """<corpus>-<model>-<method>, what a request calls a model that was given no id."""
     about = json.loads((Path(entry.folder) / CONFIG).read_text(encoding="utf-8"))
     settings = Settings.from_dict(about["settings"])
@@ -84,7 +86,7 @@ def registry() -> Any:
         raise ConnectionError(str(problem)) from problem
 
 
-def find_version(client: Any, name: str, alias: str | None, version: str | None) -> Version:
+def find_version(client: Any, name: str, alias: str | None, version: str | None) -> RegisteredVersion:
     """What the registry says of a version. Raises FileNotFoundError for one that there is not."""
     from mlflow.exceptions import MlflowException
 
@@ -93,26 +95,28 @@ def find_version(client: Any, name: str, alias: str | None, version: str | None)
     except MlflowException as problem:
         what = f"@{alias}" if alias else f"/{version}"
         raise FileNotFoundError(f"models:/{name}{what} is not in the registry: {problem}") from problem
-    return Version(name, str(found.version), alias, found.model_id or "", found.run_id)
+    return RegisteredVersion(name, str(found.version), alias, found.model_id or "", found.run_id)
 
 
-def of_version(client: Any, found: Version, source: str, cache: Path) -> Entry:
+def entry_of_version(client: Any, found: RegisteredVersion, source: str, cache: Path) -> ModelEntry:
     """A registered version, with the figures of its run: its ONNX graphs as they were logged, or made now."""
     uri = f"models:/{found.name}/{found.version}"
-    folder = cache / "registry" / _key(f"{client.tracking_uri} {uri} {found.model_id}")
+    folder = cache / "registry" / _cache_name(f"{client.tracking_uri} {uri} {found.model_id}")
     if not (folder / GRADIENT).is_file() and not _download(uri, folder):
         _export(uri, folder)
-    return Entry("", str(folder), source, found.name, found.version, found.alias, _metrics(client, found.run_id))
+    return ModelEntry(
+        "", str(folder), source, found.name, found.version, found.alias, _registry_metrics(client, found.run_id)
+    )
 
 
-def _metrics(client: Any, run_id: str | None) -> dict[str, float]:
+def _registry_metrics(client: Any, run_id: str | None) -> dict[str, float]:
     if not run_id:
         return {}
     found = client.get_run(run_id).data.metrics
     return {k.removeprefix(SPLIT): v for k, v in found.items() if k.startswith(SPLIT) and not k.endswith("_se")}
 
 
-def _reported(folder: Path) -> dict[str, float]:
+def _report_metrics(folder: Path) -> dict[str, float]:
     """The test metrics of a run's folder; none for another."""
     if not (folder / "report.json").is_file():
         return {}
@@ -133,11 +137,11 @@ def _download(uri: str, folder: Path) -> bool:
             return False
         if not (found / GRADIENT).is_file():
             return False
-        _put(found, folder)
+        _move(found, folder)
     return True
 
 
-def _put(made: Path, folder: Path) -> None:
+def _move(made: Path, folder: Path) -> None:
     """Moves a folder to its place in the cache; another process may have been there first."""
     try:
         os.replace(made, folder)
@@ -160,7 +164,7 @@ def _export(source: str, folder: Path) -> Path:
     return folder
 
 
-def _weights_of(folder: Path) -> str:
+def _weights_version(folder: Path) -> str:
     """Another name when a folder holds other weights."""
     found = sorted(folder.rglob("model.safetensors"))
     if not found:
@@ -169,5 +173,5 @@ def _weights_of(folder: Path) -> str:
     return f"{found[0].absolute()} {state.st_mtime_ns} {state.st_size}"
 
 
-def _key(text: str) -> str:
+def _cache_name(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
