@@ -23,12 +23,12 @@ from pct.training.prepared import Prepared, prepare
 from pct.training.trainer import train
 from pipelines import place as places
 from tuning.cluster import connected
-from tuning.job import with_data
+from tuning.driver import with_data
 from tuning.ledger import FINISHED, Ledger
-from tuning.mirror import Mirror
+from tuning.mlflow_mirror import MlflowMirror
 from tuning.objective import measure
-from tuning.plan import Means, Plan
-from tuning.proposals import Sampled
+from tuning.plan import Plan, Resources
+from tuning.proposals import TpeProposer
 from tuning.search import search
 
 TRIALS = 16
@@ -59,7 +59,7 @@ def overhead_rows() -> tuple[list[float], list[Row], list[Row]]:
     plan = Plan(base, RANGES, trials=TRIALS, baseline=False)
     with tracked() as folder:
         ledger = Ledger(folder)
-        mirror = Mirror(places.take_up(folder), plan, ledger)
+        mirror = MlflowMirror(places.take_up(folder), plan, ledger)
         configs = [random_config(number) for number in range(TRIALS)]
         bare = [bare_seconds(plan, data, config) for config in configs[: TRIALS // 2]]
         start = time.perf_counter()
@@ -96,15 +96,15 @@ def bare_seconds(plan: Plan, data: Prepared, config: dict[str, Any]) -> float:
         return time.perf_counter() - start
 
 
-def sweep_seconds(plan: Plan, folder: Path, ledger: Ledger, data: Prepared, mirror: Mirror) -> float:
+def sweep_seconds(plan: Plan, folder: Path, ledger: Ledger, data: Prepared, mirror: MlflowMirror) -> float:
     """The sweep; returns the seconds from its first trial's start to its last one's end."""
     import ray
     from ray import tune
 
-    means = Means(workers=1)
-    with connected(means):
+    resources = Resources(workers=1)
+    with connected(resources):
         trainable = tune.with_parameters(with_data, shared=[ray.put(data)], split="validation", all_metrics=False)
-        search(plan, means, folder, ledger, trainable, [mirror.news])
+        search(plan, resources, folder, ledger, trainable, [mirror.news])
     return max(t.ended for t in ledger) - min(t.started for t in ledger)
 
 
@@ -116,11 +116,11 @@ def scaling_rows() -> list[Row]:
         trials = workers * TRIALS_A_WORKER
         plan = Plan(Settings(epochs=EPOCHS), RANGES, trials=trials, baseline=False)
         with tempfile.TemporaryDirectory() as name:
-            ledger, means = Ledger(Path(name)), Means(workers=workers)
-            with connected(means):
+            ledger, resources = Ledger(Path(name)), Resources(workers=workers)
+            with connected(resources):
                 before = resource.getrusage(resource.RUSAGE_SELF)
                 start = time.perf_counter()
-                search(plan, means, Path(name), ledger, partial(sleep_through, epochs=EPOCHS, seconds=SECONDS))
+                search(plan, resources, Path(name), ledger, partial(sleep_through, epochs=EPOCHS, seconds=SECONDS))
                 wall = time.perf_counter() - start
                 after = resource.getrusage(resource.RUSAGE_SELF)
             first = max(min(t.records[0]["time"] for t in ledger) - SECONDS, 0.0)
@@ -150,9 +150,9 @@ def epochs_a_second() -> float:
     """Trials that report as fast as they can, 50 epochs each."""
     plan = Plan(Settings(epochs=50), RANGES, trials=32, baseline=False)
     with tempfile.TemporaryDirectory() as name:
-        ledger, means = Ledger(Path(name)), Means(workers=8)
-        with connected(means):
-            search(plan, means, Path(name), ledger, partial(sleep_through, epochs=50, seconds=0.0))
+        ledger, resources = Ledger(Path(name)), Resources(workers=8)
+        with connected(resources):
+            search(plan, resources, Path(name), ledger, partial(sleep_through, epochs=50, seconds=0.0))
     times = sorted(r["time"] for t in ledger for r in t.records)
     steady = times[len(times) // 4 :]  # after the workers' start
     return (len(steady) - 1) / (steady[-1] - steady[0])
@@ -167,7 +167,7 @@ def proposal_seconds(known: int) -> float:
             values = {"acc": 0.7 + 0.1 * (number % 7) / 7, "comp_minus_suff": 0.1 * (number % 11) / 11}
             ledger.start(number, {**random_config(number % 16), "temperature": 0.1 + (number % 100) / 100})
             ledger.end(number, FINISHED, values)
-        sampled, times = Sampled(plan), []
+        sampled, times = TpeProposer(plan), []
         for number in range(known + 1, known + 6):
             start = time.perf_counter()
             sampled.propose(number, ledger)

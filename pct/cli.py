@@ -19,7 +19,7 @@ COMMANDS = {
     "run": ("pipelines.main", "train, measure, track in MLflow and register the model"),
     "track": ("pipelines.track", "upload a finished run folder to MLflow"),
     "sweep": ("tuning.sweep", "search settings by Ray Tune, on this machine or a cluster, into MLflow"),
-    "ablation": ("tuning.ablate", "the paper's Tables 3, 4 and 5, some seeds a cell, beside its numbers"),
+    "ablation": ("tuning.ablation", "the paper's Tables 3, 4 and 5, some seeds a cell, beside its numbers"),
 }
 EXAMPLES = """examples:
   pct train --corpus planted --method pct --epochs 4

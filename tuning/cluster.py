@@ -9,11 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-os.environ.setdefault("RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS", "0")
-
-from tuning.plan import Means
+from tuning.plan import Resources
 
 SECONDS_TO_ANSWER = 5
 STORE = 256 * 2**20  # bytes of object store beside what the corpus takes
@@ -24,43 +20,43 @@ class ClusterError(Exception):
 
 
 @contextmanager
-def connected(means: Means, corpus_bytes: int = 0) -> Iterator[None]:
+def connected(resources: Resources, corpus_bytes: int = 0) -> Iterator[None]:
     """Ray, for as long as the block runs. Raises ClusterError."""
     import ray
 
     try:
-        _join(means, corpus_bytes)
+        _join(resources, corpus_bytes)
     except Exception as problem:  # Ray raises many types, a bare Exception among them
         ray.shutdown()
         why = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:300]
-        if means.address == "local":
+        if resources.address == "local":
             raise ClusterError(f"Ray did not start on this machine: {why} Try again when it is less busy") from problem
         raise ClusterError(
-            f"no Ray at {means.address}: {why}; start one with ray start --head (or ray up cluster/ray.yaml), or unset "
-            "RAY_ADDRESS to run on this machine alone"
+            f"no Ray at {resources.address}: {why}; start one with ray start --head (or ray up cluster/ray.yaml), or "
+            "unset RAY_ADDRESS to run on this machine alone"
         ) from problem
     try:
-        _check_size(means)
+        _check_size(resources)
         yield
     finally:
         ray.shutdown()
 
 
-def _join(means: Means, corpus_bytes: int) -> None:
+def _join(resources: Resources, corpus_bytes: int) -> None:
     import ray
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if means.address == "local":
-        cores = max(os.cpu_count() or 1, math.ceil(means.workers * means.cpus))
+    if resources.address == "local":
+        cores = max(os.cpu_count() or 1, math.ceil(resources.workers * resources.cpus))
         ray.init(
             address="local", num_cpus=cores, include_dashboard=False, object_store_memory=STORE + 2 * corpus_bytes,
             _node_ip_address="127.0.0.1", **quiet,
         )  # fmt: skip
     else:
-        host, colon, port = means.address.rpartition(":")
+        host, colon, port = resources.address.rpartition(":")
         if colon and port.isdecimal():  # Ray itself asks for minutes whether it has come yet
             socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
-        ray.init(address=means.address, runtime_env=_code(), **quiet)
+        ray.init(address=resources.address, runtime_env=_code(), **quiet)
 
 
 def _code() -> dict[str, Any]:
@@ -72,25 +68,26 @@ def _code() -> dict[str, Any]:
     return {"py_modules": [pct, pipelines, tuning]}
 
 
-def slots(means: Means) -> int:
+def slots(resources: Resources) -> int:
     """How many trials the cluster holds at a time, by what it has now; at least one."""
     import ray
 
     there = ray.cluster_resources()
-    fits = [there.get("CPU", 0.0) / means.cpus]
-    if means.gpus:
-        fits.append(there.get("GPU", 0.0) / means.gpus)
+    fits = [there.get("CPU", 0.0) / resources.cpus]
+    if resources.gpus:
+        fits.append(there.get("GPU", 0.0) / resources.gpus)
     return max(1, int(min(fits) + 1e-9))
 
 
-def _check_size(means: Means) -> None:
+def _check_size(resources: Resources) -> None:
     import ray
 
     nodes = [n["Resources"] for n in ray.nodes() if n["Alive"]]
-    fits = [n for n in nodes if n.get("CPU", 0) >= means.cpus and n.get("GPU", 0) >= means.gpus]
-    if not fits and means.address == "local":
+    fits = [n for n in nodes if n.get("CPU", 0) >= resources.cpus and n.get("GPU", 0) >= resources.gpus]
+    if not fits and resources.address == "local":
         best = max(nodes, key=lambda n: (n.get("GPU", 0), n.get("CPU", 0)))
         raise ClusterError(
-            f"a trial takes {means.cpus:g} CPUs and {means.gpus:g} GPUs, this machine has {best.get('CPU', 0):g} and "
-            f"{best.get('GPU', 0):g}; ask for less with --cpus-per-trial and --gpus-per-trial"
+            f"a trial takes {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, this machine has "
+            f"{best.get('CPU', 0):g} and {best.get('GPU', 0):g}; ask for less with --cpus-per-trial and "
+            "--gpus-per-trial"
         )

@@ -11,9 +11,9 @@ import numpy as np
 
 from pct.output.plots import FAINT, IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles, save
 from pipelines.figures import FIGURES
-from tuning.front import finished, pareto_front
 from tuning.ledger import FINISHED, Ledger, Trial
-from tuning.objective import accuracy_floor, of_trial
+from tuning.objective import accuracy_floor, trial_objectives
+from tuning.pareto import finished, pareto_front
 from tuning.plan import Plan
 from tuning.progress import SHORT
 from tuning.proposals import make_study
@@ -44,8 +44,8 @@ def pareto_figure(plan: Plan, trials: Sequence[Trial], baseline: Trial | None, c
     ax = figure.subplots()
     front = pareto_front(trials)
     names = {t.name for t in front}
-    rest = np.array([of_trial(t) for t in trials if t.name not in names]).reshape(-1, 2)
-    line = np.array([of_trial(t) for t in front])
+    rest = np.array([trial_objectives(t) for t in trials if t.name not in names]).reshape(-1, 2)
+    line = np.array([trial_objectives(t) for t in front])
     ax.scatter(rest[:, 0], rest[:, 1], s=34, color=FAINT, alpha=0.8, label="trials", zorder=2)
     ax.plot(
         line[:, 0],
@@ -60,7 +60,7 @@ def pareto_figure(plan: Plan, trials: Sequence[Trial], baseline: Trial | None, c
     for trial in front:
         ax.annotate(
             str(trial.number),
-            of_trial(trial),
+            trial_objectives(trial),
             textcoords="offset points",
             xytext=(6, 4),
             fontsize=8.5,
@@ -69,10 +69,16 @@ def pareto_figure(plan: Plan, trials: Sequence[Trial], baseline: Trial | None, c
     best = next((t for t in trials if t.name == chosen), None)
     if best is not None:
         ax.scatter(
-            *of_trial(best), s=190, marker="*", color=IMPORTANT, edgecolor="white", label=f"chosen: {chosen}", zorder=5
+            *trial_objectives(best),
+            s=190,
+            marker="*",
+            color=IMPORTANT,
+            edgecolor="white",
+            label=f"chosen: {chosen}",
+            zorder=5,
         )
     if baseline is not None and baseline.state == FINISHED:
-        ax.scatter(*of_trial(baseline), s=60, marker="D", color=INK, label="normal baseline", zorder=4)
+        ax.scatter(*trial_objectives(baseline), s=60, marker="D", color=INK, label="normal baseline", zorder=4)
     ax.set_xlabel("accuracy")
     ax.set_ylabel("comp − suff")
     ax.grid(color="#e6e9ec")
@@ -95,12 +101,12 @@ def parallel_figure(plan: Plan, trials: Sequence[Trial], chosen: str) -> Any:
     ranges = plan.read_ranges()
     columns = [(SHORT.get(n, n), *_scale(r, [t.config[n] for t in trials])) for n, r in ranges.items()]
     for place, name in enumerate(("accuracy", "comp − suff")):
-        values = np.array([of_trial(t)[place] for t in trials])
+        values = np.array([trial_objectives(t)[place] for t in trials])
         low, high = float(values.min()), float(values.max())
         columns.append((name, (values - low) / max(high - low, 1e-12), [f"{low:.3f}", f"{high:.3f}"]))
     figure = new_figure(1.5 * len(columns) + 2, 5)
     ax = figure.subplots()
-    gaps = np.array([of_trial(t)[1] for t in trials])
+    gaps = np.array([trial_objectives(t)[1] for t in trials])
     shades, norm = colormaps["viridis"], Normalize(float(gaps.min()), float(max(gaps.max(), gaps.min() + 1e-12)))
     for row in np.argsort(gaps):
         heights = [heights[row] for _, heights, _ in columns]
@@ -162,7 +168,7 @@ def importance_figure(plan: Plan, found: dict[str, dict[str, float]], trials: in
         at = np.arange(len(names)) + 0.4 - (place + 0.5) * width
         ax.barh(at, [shares.get(n, 0.0) for n in names], width, color=(UNIMPORTANT, IMPORTANT)[place], label=objective)
     ax.set_yticks(range(len(names)), [SHORT.get(n, n) for n in names])
-    ax.set_xlabel("share of the variance explained")
+    ax.set_xlabel("share of the variance error_line")
     ax.grid(axis="x", color="#e6e9ec")
     ax.set_axisbelow(True)
     ax.legend(frameon=False, fontsize=9.5, loc="lower right")

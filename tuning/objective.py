@@ -24,17 +24,17 @@ def measure(
     return {**report.metrics, GAP: report.gaps["comp-suff"]}
 
 
-def of_epoch(record: dict[str, Any]) -> tuple[float, float]:
+def epoch_objectives(record: dict[str, Any]) -> tuple[float, float]:
     """Accuracy and gap of an epoch's record; NaN for what was not measured."""
     gap = record.get("validation_comp", math.nan) - record.get("validation_suff", math.nan)
     return float(record["validation_acc"]), float(gap)
 
 
-def of_trial(trial: Trial) -> tuple[float, float]:
+def trial_objectives(trial: Trial) -> tuple[float, float]:
     """Accuracy and gap of a trial: those of its end, else those of its last epoch."""
     if trial.values:
         return trial.values[ACCURACY], trial.values[GAP]
-    return of_epoch(trial.records[-1]) if trial.records else (math.nan, math.nan)
+    return epoch_objectives(trial.records[-1]) if trial.records else (math.nan, math.nan)
 
 
 def accuracy_floor(ledger: Ledger, margin: float) -> float:

@@ -1,4 +1,4 @@
-"""A sweep as it was asked for: what is searched, and by which means. Kept as JSON in its folder, so that it goes on."""
+"""A sweep as it was asked for: what is searched, and on what. Kept as JSON in its folder, so that it goes on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS = ("sweep", "ablation")
 
 
 @dataclass(frozen=True)
-class Means:
+class Resources:
     """What a sweep runs on. address: "local", "auto" or a head node's host:port. workers: trials at a time, 0 as many
     as the cluster holds. storage: where checkpoints go, a folder that all nodes see or an s3:// or gs:// URI; the
     sweep's own folder where empty. retries: how often a trial whose worker died starts again from its checkpoint."""
@@ -96,16 +96,16 @@ class Plan:
         about = json.dumps(asdict(replace(self, trials=1)), sort_keys=True)
         return Path(root) / f"{name}-{hashlib.sha256(about.encode()).hexdigest()[:8]}"
 
-    def save(self, folder: Path, means: Means) -> None:
+    def save(self, folder: Path, resources: Resources) -> None:
         """Writes sweep.json."""
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f"{PLAN}.part"
-        text = json.dumps({"plan": asdict(self), "means": asdict(means)}, indent=2)
+        text = json.dumps({"plan": asdict(self), "resources": asdict(resources)}, indent=2)
         unfinished.write_text(text, encoding="utf-8")
         os.replace(unfinished, folder / PLAN)
 
     @classmethod
-    def load(cls, folder: Path) -> tuple[Self, Means]:
+    def load(cls, folder: Path) -> tuple[Self, Resources]:
         """Reads sweep.json. Raises FileNotFoundError for a folder without one, ValueError for a damaged one."""
         path = folder / PLAN
         if not path.is_file():
@@ -114,6 +114,6 @@ class Plan:
             about = json.loads(path.read_text(encoding="utf-8"))
             values = dict(about["plan"])
             values["base"], values["points"] = Settings.from_dict(values["base"]), tuple(values["points"])
-            return cls(**values), Means(**about["means"])
+            return cls(**values), Resources(**about.get("resources", about.get("means")))  # "means" until 0.1.0
         except (ValueError, KeyError, TypeError) as problem:
             raise ValueError(f"{path} is damaged ({problem}); start the sweep in another folder") from problem

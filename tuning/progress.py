@@ -9,7 +9,7 @@ import time
 from typing import TextIO
 
 from tuning.ledger import BASELINE, FAILED, FINISHED, RUNNING, STOPPED, Ledger, Trial
-from tuning.objective import of_trial
+from tuning.objective import trial_objectives
 from tuning.plan import Plan
 
 SECONDS_BETWEEN = 0.5
@@ -87,7 +87,7 @@ def table(plan: Plan, ledger: Ledger, rows: int = 1000) -> list[str]:
     ended = sorted((t for t in trials if t.state != RUNNING), key=_rank, reverse=True)
     shown = (running + ended)[: max(rows - 3, 1)]
     for trial in shown:
-        accuracy, gap = of_trial(trial)
+        accuracy, gap = trial_objectives(trial)
         cells = "".join(f"{_cell(trial.config.get(n, getattr(plan.base, n))):>9}" for n in names)
         epoch = f"{trial.epoch}/{plan.base.epochs}"
         again = f" ({trial.retries} restarts)" if trial.retries else ""
@@ -100,7 +100,7 @@ def table(plan: Plan, ledger: Ledger, rows: int = 1000) -> list[str]:
 
 def line(plan: Plan, ledger: Ledger, trial: Trial) -> str:
     """One trial's end, for a log."""
-    accuracy, gap = of_trial(trial)
+    accuracy, gap = trial_objectives(trial)
     own = ", ".join(f"{SHORT.get(k, k)} {_cell(v)}" for k, v in trial.config.items())
     done = sum(t.state != RUNNING for t in ledger.searched())
     where = "" if trial.number == BASELINE else f" ({done} of {plan.trials})"
@@ -114,7 +114,7 @@ def _names(plan: Plan) -> list[str]:
 
 
 def _rank(trial: Trial) -> tuple[bool, float]:
-    _, gap = of_trial(trial)
+    _, gap = trial_objectives(trial)
     return trial.state == FINISHED, gap if gap == gap else -9.0
 
 

@@ -6,14 +6,14 @@ import hashlib
 from typing import Any, Protocol
 
 from tuning.ledger import FAILED, FINISHED, RUNNING, STOPPED, Ledger, Trial
-from tuning.objective import accuracy_floor, of_trial, score
+from tuning.objective import accuracy_floor, score, trial_objectives
 from tuning.plan import Plan
 from tuning.space import Range
 
 STARTUP = 10  # trials drawn at random before the sampler has something to learn from
 
 
-class Proposals(Protocol):
+class Proposer(Protocol):
     """From a trial's number and what is known to its own settings."""
 
     def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:
@@ -21,18 +21,18 @@ class Proposals(Protocol):
         ...
 
 
-class Points:
+class FixedPoints:
     """The trials of an ablation, in their order."""
 
     def __init__(self, plan: Plan) -> None:
         self.points = plan.points
 
     def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:
-        """See `Proposals`."""
+        """See `Proposer`."""
         return dict(self.points[number - 1])
 
 
-class Sampled:
+class TpeProposer:
     """Optuna's TPE, over accuracy and gap at once or over the single score.
 
     The first trial has the base's own values (the paper's) where the ranges hold them. A proposal depends on the plan's
@@ -43,7 +43,7 @@ class Sampled:
         self.plan, self.ranges = plan, plan.read_ranges()
 
     def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:
-        """See `Proposals`."""
+        """See `Proposer`."""
         if number == 1:
             own = {name: getattr(self.plan.base, name) for name in self.ranges}
             if all(self.ranges[name].holds(value) for name, value in own.items()):
@@ -76,11 +76,11 @@ def _frozen(plan: Plan, ranges: dict[str, Range], trial: Trial, floor: float) ->
     }[trial.state]  # fmt: skip
     seen, values = {}, None
     if plan.mode == "single":
-        from tuning.objective import of_epoch
+        from tuning.objective import epoch_objectives
 
-        seen = {int(r["epoch"]): score(*of_epoch(r), floor) for r in trial.records}
+        seen = {int(r["epoch"]): score(*epoch_objectives(r), floor) for r in trial.records}
     if trial.state == FINISHED:
-        found = of_trial(trial)
+        found = trial_objectives(trial)
         values = [score(*found, floor)] if plan.mode == "single" else list(found)
         if any(v != v for v in values):  # a corpus of one-word texts has no gap
             state, values = TrialState.FAIL, None

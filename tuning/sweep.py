@@ -15,11 +15,11 @@ from pct.settings import Settings
 from pipelines.main import ERROR, INTERRUPTED, NOT_UPLOADED, OK, stopped_by_terminate
 from pipelines.registry import MARGIN, check_margin
 from pipelines.server import TrackingError, how_to_look
-from tuning.plan import MODES, PLAN, Means, Plan
+from tuning.plan import MODES, PLAN, Plan, Resources
 from tuning.space import FORMS, make_space, read_sets
 
 if TYPE_CHECKING:
-    from tuning.job import Outcome
+    from tuning.driver import Outcome
 
 SWEPT_ELSEWHERE = ("measure_important", "measure_unimportant")
 LATEST = "latest"
@@ -30,19 +30,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the sweep; returns the exit code: 0, 1 for an error, 3 when results wait on disk for MLflow, 130 stopped."""
     options = parser().parse_args(argv)
     try:
-        plan, means, folder = read(options)
+        plan, resources, folder = read(options)
     except (ValueError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return ERROR
-    return run(plan, means, folder, options)
+    return run(plan, resources, folder, options)
 
 
-def run(plan: Plan, means: Means, folder: Path, options: argparse.Namespace) -> int:
+def run(plan: Plan, resources: Resources, folder: Path, options: argparse.Namespace) -> int:
     """Runs a plan, and prints what came out or why it did not."""
     try:
         check_margin(options.champion_margin)
         # ray and mlflow take seconds to import: a wrong option is told before that
-        from tuning import job
+        from tuning import driver
         from tuning.cluster import ClusterError
         from tuning.search import SweepStopped
     except (ValueError, ImportError) as problem:
@@ -50,21 +50,21 @@ def run(plan: Plan, means: Means, folder: Path, options: argparse.Namespace) -> 
         return ERROR
     try:
         with stopped_by_terminate():
-            done = job.run(plan, means, folder, options.experiment, options.champion_margin, options.quiet)
+            done = driver.run(plan, resources, folder, options.experiment, options.champion_margin, options.quiet)
     except (TrackingError, ClusterError, SweepStopped, ValueError, OSError, ImportError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return ERROR
     except KeyboardInterrupt:
         print(f"stopped; go on with: pct sweep --resume {folder}", file=sys.stderr)
         return INTERRUPTED
-    print(said(done, folder))
+    print(outcome_text(done, folder))
     if done.not_uploaded:
         print(f"error: {done.not_uploaded}\nsend it later with: pct sweep --resume {folder}", file=sys.stderr)
         return NOT_UPLOADED
     return OK
 
 
-def said(done: Outcome, folder: Path) -> str:
+def outcome_text(done: Outcome, folder: Path) -> str:
     """The end of a sweep in words."""
     lines = [done.text, f"results     {folder}"]
     if done.tracked is not None and done.tracked.registered is not None:
@@ -75,24 +75,24 @@ def said(done: Outcome, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def read(options: argparse.Namespace) -> tuple[Plan, Means, Path]:
-    """The plan, the means and the folder: of the options, or of the sweep that is resumed.
+def read(options: argparse.Namespace) -> tuple[Plan, Resources, Path]:
+    """The plan, the resources and the folder: of the options, or of the sweep that is resumed.
 
     Raises ValueError or FileNotFoundError, naming the option and the remedy.
     """
     if options.resume:
         folder = latest(Path(options.runs)) if options.resume == LATEST else Path(options.resume)
-        plan, means = Plan.load(folder)
+        plan, resources = Plan.load(folder)
         trials = max(options.trials or 0, plan.trials) if plan.kind == "sweep" else plan.trials
-        return replace(plan, trials=trials), read_means(options, means), folder
-    plan, means = make_plan(options), read_means(options, Means())
+        return replace(plan, trials=trials), read_resources(options, resources), folder
+    plan, resources = make_plan(options), read_resources(options, Resources())
     folder = Path(options.folder) if options.folder else plan.default_folder(options.runs)
     if (folder / PLAN).is_file():
         before, _ = Plan.load(folder)
         if replace(before, trials=plan.trials) != plan:
             raise ValueError(f"{folder} holds another sweep; give another --folder, or go on with --resume {folder}")
         plan = replace(plan, trials=max(before.trials, plan.trials))
-    return plan, means, folder
+    return plan, resources, folder
 
 
 def make_plan(options: argparse.Namespace) -> Plan:
@@ -116,8 +116,8 @@ def comparable(base: Settings, cpus: float) -> Settings:
     return base.replace(measure_important=important, measure_unimportant=unimportant, threads=threads)
 
 
-def read_means(options: argparse.Namespace, before: Means) -> Means:
-    """The means: what is given, else what they were before, else RAY_ADDRESS or this machine."""
+def read_resources(options: argparse.Namespace, before: Resources) -> Resources:
+    """The resources: those given, else RAY_ADDRESS, else those of the sweep before."""
     address = options.ray or os.environ.get("RAY_ADDRESS") or before.address
     given = {"workers": options.workers, "cpus": options.cpus_per_trial, "gpus": options.gpus_per_trial,
              "storage": options.storage, "retries": options.retries}  # fmt: skip
@@ -132,7 +132,7 @@ def latest(root: Path) -> Path:
     return found[-1].parent
 
 
-def add_means(made: argparse.ArgumentParser) -> None:
+def add_common_options(made: argparse.ArgumentParser) -> None:
     """The options that a sweep and an ablation share."""
     made.add_argument("--resume", nargs="?", const=LATEST, default="", metavar="FOLDER",
                       help="go on with a sweep that was stopped (default: the latest); its plan is kept")  # fmt: skip
@@ -175,7 +175,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--sweep-seed", "--sweep_seed", type=int, default=0, help="of the search (default: 0)")
     made.add_argument("--no-baseline", "--no_baseline", action="store_true", help="train no normal baseline (pareto)")
     made.add_argument("--no-early-stopping", "--no_early_stopping", action="store_true", help="no ASHA (single)")
-    add_means(made)
+    add_common_options(made)
     add_settings(made, leave_out=SWEPT_ELSEWHERE)
     return made
 

@@ -33,7 +33,7 @@ def run_trial(config: dict[str, Any], data: Prepared, split: str = "validation",
     try:
         with tempfile.TemporaryDirectory(prefix=f"pct-trial-{number}-") as scratch:
             folder = Path(scratch) / "run"
-            resumed = take_up(folder, config["checkpoint"])
+            resumed = restore_checkpoint(folder, config["checkpoint"])
             settings = Settings.from_dict(config["settings"])
 
             def report(record: Record) -> None:
@@ -47,10 +47,10 @@ def run_trial(config: dict[str, Any], data: Prepared, split: str = "validation",
             values = measure(classifier, data.corpus, settings, split, all_metrics)
             tune.report({"number": number, "values": values})
     except Exception as problem:
-        tune.report({"number": number, "error": explained(problem), "no_space": no_space(problem)})
+        tune.report({"number": number, "error": error_line(problem), "no_space": no_space(problem)})
 
 
-def take_up(folder: Path, left: str) -> int:
+def restore_checkpoint(folder: Path, left: str) -> int:
     """Puts the trial's last checkpoint into its folder: Ray's own after a restart, else one that was left.
 
     Returns the epoch that it is of, 0 where there is none.
@@ -67,7 +67,7 @@ def take_up(folder: Path, left: str) -> int:
     return len(read_history(folder))
 
 
-def explained(problem: BaseException) -> str:
+def error_line(problem: BaseException) -> str:
     """An error in one line, with the machine where it happened."""
     lines = str(problem).strip().splitlines()
     what = lines[0][:500] if lines else "no message"

@@ -12,8 +12,9 @@ import yaml
 from pct.settings import Settings
 from pct.training.paper import RESULTS
 from tests.pipelines.conftest import REPOSITORY
-from tuning import ablate, sweep
-from tuning.ablations import make_plan, result
+from tuning import ablation, sweep
+from tuning.ablation import make_plan
+from tuning.ablation_results import result
 from tuning.ledger import FAILED, FINISHED, Ledger
 from tuning.paper_tables import TABLES
 
@@ -69,7 +70,7 @@ def test_an_ablation_runs_by_one_command_and_stands_in_mlflow(client: Any, capsy
         "shares", "--cells", "normal", "p_u = 0.1", "p_i = 0.1", "--seeds", "0", "1", "--limit", "64", "--epochs", "1",
         "--evaluate_limit", "16", "--quiet", "--device", "cpu", "--folder", "table4",
     ]  # fmt: skip
-    assert ablate.main(command) == 0
+    assert ablation.main(command) == 0
     out = capsys.readouterr().out
     assert "Table 4: reduced percentage (textcnn on planted, test split, 1 epochs, at most 64 texts a split)" in out
     assert "| p_u = 0.1 | 2 |" in out
@@ -90,7 +91,7 @@ def test_an_ablation_runs_by_one_command_and_stands_in_mlflow(client: Any, capsy
 
 def test_the_entry_points_of_the_project_parse() -> None:
     project = yaml.safe_load((REPOSITORY / "MLproject").read_text())["entry_points"]
-    for name, parse in (("sweep", sweep.parser), ("ablation", ablate.parser)):
+    for name, parse in (("sweep", sweep.parser), ("ablation", ablation.parser)):
         entry = project[name]
         values = {k: p.get("default", "alpha") for k, p in entry["parameters"].items()}
         parse().parse_args(entry["command"].format(**values).split()[3:])

@@ -22,7 +22,7 @@ from tests.pipelines.test_main import Server, stop
 from tests.tuning.conftest import tiny_plan
 from tuning import sweep
 from tuning.ledger import FAILED, FINISHED, RUNNING, Ledger
-from tuning.plan import Means
+from tuning.plan import Resources
 
 pytestmark = pytest.mark.faults
 
@@ -186,10 +186,10 @@ def run_stand_in(folder: Path, trainable: Callable[[dict[str, Any]], None], tria
     from tuning.search import search
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the workers need not find the tests
-    plan, means = tiny_plan(trials=trials, baseline=False), Means(workers=2, retries=1)
+    plan, resources = tiny_plan(trials=trials, baseline=False), Resources(workers=2, retries=1)
     ledger = Ledger(folder)
-    with connected(means):
-        search(plan, means, folder, ledger, trainable)
+    with connected(resources):
+        search(plan, resources, folder, ledger, trainable)
     return ledger
 
 
@@ -214,7 +214,7 @@ def out_of_memory(config: dict[str, Any]) -> None:
     """Stands in for training: trial 2 asks for more memory than there is, trial 3 is killed as the kernel does it."""
     from ray import tune
 
-    from tuning.trial import explained
+    from tuning.trial import error_line
 
     try:
         if config["number"] == 2:
@@ -223,7 +223,7 @@ def out_of_memory(config: dict[str, Any]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         tune.report({"number": config["number"], "values": {"acc": 0.7, "comp_minus_suff": 0.1}})
     except MemoryError as problem:
-        tune.report({"number": config["number"], "error": explained(problem)})
+        tune.report({"number": config["number"], "error": error_line(problem)})
 
 
 def test_a_trial_that_runs_out_of_memory_is_failed_and_the_others_go_on(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tuning.conftest import ended, tiny_plan
-from tuning.front import choice, finished, pareto_front, worth_keeping
 from tuning.ledger import BASELINE, FAILED, STOPPED, Ledger, Trial
-from tuning.objective import accuracy_floor, of_trial, score
+from tuning.objective import accuracy_floor, score, trial_objectives
+from tuning.pareto import choose_trial, finished, pareto_front, worth_keeping
 
 VALUE = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.4])
 
@@ -35,19 +35,21 @@ def test_the_front_is_what_no_other_trial_dominates(points: list[tuple[float, fl
         p for p in points if not any(q != p and q[0] >= p[0] and q[1] >= p[1] for q in points)
     }  # a slow twin: q is better in one and as good in the other
     front = pareto_front(trials)
-    assert {of_trial(t) for t in front} == expected
+    assert {trial_objectives(t) for t in front} == expected
     assert len(front) == len(expected)
-    assert [t.number for t in front] == [min(t.number for t in trials if of_trial(t) == of_trial(f)) for f in front]
+    assert [t.number for t in front] == [
+        min(t.number for t in trials if trial_objectives(t) == trial_objectives(f)) for f in front
+    ]
 
 
 def test_the_choice_is_the_champion_rule_s(ledger: Ledger) -> None:
     ended(ledger, 1, 0.800, 0.10)
     ended(ledger, 2, 0.795, 0.15)
     ended(ledger, 3, 0.780, 0.90)
-    chosen, why = choice(tiny_plan(), ledger)
+    chosen, why = choose_trial(tiny_plan(), ledger)
     assert chosen.number == 2
     assert "within 0.01 of the best" in why
-    assert choice(tiny_plan(margin=0.03), ledger)[0].number == 3
+    assert choose_trial(tiny_plan(margin=0.03), ledger)[0].number == 3
 
 
 def test_in_mode_single_the_baseline_s_accuracy_is_what_must_be_kept(ledger: Ledger) -> None:
@@ -55,7 +57,7 @@ def test_in_mode_single_the_baseline_s_accuracy_is_what_must_be_kept(ledger: Led
     ended(ledger, 1, 0.800, 0.10)
     ended(ledger, 2, 0.755, 0.30)
     ended(ledger, 3, 0.700, 0.90)
-    chosen, why = choice(tiny_plan(mode="single"), ledger)
+    chosen, why = choose_trial(tiny_plan(mode="single"), ledger)
     assert chosen.number == 2
     assert "that keep 0.7500" in why
     assert accuracy_floor(ledger, 0.01) == pytest.approx(0.75)
@@ -65,21 +67,21 @@ def test_where_no_trial_keeps_the_baseline_s_accuracy_it_is_said(ledger: Ledger)
     ended(ledger, BASELINE, 0.90, 0.05, {"method": "normal"})
     ended(ledger, 1, 0.80, 0.10)
     ended(ledger, 2, 0.70, 0.30)
-    chosen, why = choice(tiny_plan(mode="single"), ledger)
+    chosen, why = choose_trial(tiny_plan(mode="single"), ledger)
     assert chosen.number == 1
     assert "none kept the baseline's accuracy less 0.01 (0.8900)" in why
 
 
 def test_trials_that_failed_or_were_stopped_are_not_chosen(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="no trial finished"):
-        choice(tiny_plan(), ledger)
+        choose_trial(tiny_plan(), ledger)
     for number, state in ((1, FAILED), (2, STOPPED)):
         ledger.start(number, {"alpha": 0.1, "batch_size": 16})
         ledger.end(number, state)
     ended(ledger, 3, 0.5, 0.1)
     ended(ledger, 4, 0.9, math.nan)
     assert [t.number for t in finished(ledger)] == [3]
-    assert choice(tiny_plan(), ledger)[0].number == 3
+    assert choose_trial(tiny_plan(), ledger)[0].number == 3
 
 
 @given(st.lists(st.tuples(VALUE, VALUE), min_size=1, max_size=10), st.sampled_from(["pareto", "single"]))
@@ -92,4 +94,4 @@ def test_no_checkpoint_is_removed_that_could_still_be_chosen(
     for number, point in enumerate(points, 1):
         ended(ledger, number, *point)
         kept = (kept | {number}) & worth_keeping(plan, ledger)
-    assert choice(plan, ledger)[0].number in kept
+    assert choose_trial(plan, ledger)[0].number in kept

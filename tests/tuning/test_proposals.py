@@ -9,7 +9,7 @@ import pytest
 from tests.tuning.conftest import ended, record, tiny_plan
 from tuning.ledger import BASELINE, FAILED, STOPPED, Ledger
 from tuning.plan import Plan
-from tuning.proposals import STARTUP, Sampled
+from tuning.proposals import STARTUP, TpeProposer
 
 
 def grown(folder: Path, plan: Plan, trials: int) -> Ledger:
@@ -17,7 +17,7 @@ def grown(folder: Path, plan: Plan, trials: int) -> Ledger:
     ledger = Ledger(folder)
     ended(ledger, BASELINE, 0.7, 0.1, {"method": "normal"})
     for number in range(1, trials + 1):
-        config = Sampled(plan).propose(number, ledger)
+        config = TpeProposer(plan).propose(number, ledger)
         ended(ledger, number, 0.6 + 0.2 * config["alpha"], 0.3 - 0.2 * config["alpha"], config)
     return ledger
 
@@ -29,7 +29,7 @@ def test_a_sweep_that_goes_on_from_its_record_proposes_what_it_would_have(tmp_pa
     grown(tmp_path / "cut", plan, STARTUP + 2)
     again = Ledger(tmp_path / "cut")
     for number in range(STARTUP + 3, STARTUP + 6):
-        config = Sampled(plan).propose(number, again)
+        config = TpeProposer(plan).propose(number, again)
         assert config == whole.trials[number].config
         ended(again, number, 0.6 + 0.2 * config["alpha"], 0.3 - 0.2 * config["alpha"], config)
 
@@ -41,9 +41,9 @@ def test_another_seed_searches_elsewhere(tmp_path: Path) -> None:
 
 
 def test_the_first_trial_has_the_base_s_own_values_where_the_ranges_hold_them(ledger: Ledger) -> None:
-    assert Sampled(tiny_plan()).propose(1, ledger) == {"alpha": 0.1, "batch_size": 64}
+    assert TpeProposer(tiny_plan()).propose(1, ledger) == {"alpha": 0.1, "batch_size": 64}
     outside = tiny_plan(ranges={"alpha": "uniform(0.5, 1.0)"})
-    assert 0.5 <= Sampled(outside).propose(1, ledger)["alpha"] <= 1.0
+    assert 0.5 <= TpeProposer(outside).propose(1, ledger)["alpha"] <= 1.0
 
 
 def test_the_single_objective_learns_from_the_score(tmp_path: Path) -> None:
@@ -65,4 +65,4 @@ def test_failed_stopped_and_running_trials_are_known_to_the_sampler(ledger: Ledg
     ledger.epoch(21, record(1))
     ledger.end(21, STOPPED)
     ledger.start(22, {"alpha": 0.7, "batch_size": 16})
-    assert set(Sampled(plan).propose(23, ledger)) == {"alpha", "batch_size"}
+    assert set(TpeProposer(plan).propose(23, ledger)) == {"alpha", "batch_size"}

@@ -153,17 +153,17 @@ def test_a_cluster_that_is_not_there_or_too_small_is_told(
 
 def test_trials_are_measured_alike_whatever_shares_they_are_trained_with() -> None:
     options = sweep.parser().parse_args(["--set", "p_i=choice(0.1, 0.3)", "--cpus-per-trial", "2"])
-    plan, means, folder = sweep.read(options)
+    plan, resources, folder = sweep.read(options)
     for share in (0.1, 0.3):
         assert plan.settings({"p_important": share}).measured_shares == (0.1, 0.1)
-    assert (plan.base.threads, means.cpus) == (2, 2.0)
+    assert (plan.base.threads, resources.cpus) == (2, 2.0)
     assert folder.parent == Path("runs")
-    plan.save(folder, means)
-    assert Plan.load(folder) == (plan, means)
+    plan.save(folder, resources)
+    assert Plan.load(folder) == (plan, resources)
 
 
 def test_a_folder_of_another_sweep_is_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
-    plan, means, _ = sweep.read(sweep.parser().parse_args([*TINY, "--folder", "mine"]))
-    plan.save(Path("mine"), means)
+    plan, resources, _ = sweep.read(sweep.parser().parse_args([*TINY, "--folder", "mine"]))
+    plan.save(Path("mine"), resources)
     assert sweep.main([*TINY, "--folder", "mine", "--epochs", "5"]) == 1
     assert "mine holds another sweep; give another --folder" in capsys.readouterr().err

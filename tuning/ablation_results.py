@@ -1,16 +1,14 @@
-"""The paper's ablations as sweeps over fixed points: a cell a row of its Tables 3, 4 and 5, some seeds a cell."""
+"""What an ablation found: means and deviations a cell, beside the paper's numbers, as a table and a plot."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pct.output.plots import IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles, save
-from pct.settings import Settings
 from pipelines.figures import FIGURES
 from tuning.ledger import FAILED, FINISHED, Ledger
 from tuning.objective import GAP
@@ -18,22 +16,6 @@ from tuning.paper_tables import EIGHT, TABLES, Cell, Table
 from tuning.plan import Plan
 
 RESULTS, TEXT = "ablation.json", "ablation.md"
-
-
-def make_plan(name: str, base: Settings, seeds: Sequence[int], values: Sequence[str] = ()) -> Plan:
-    """The plan of an ablation. values: the labels of the cells wanted, all where none is named.
-
-    Raises ValueError for an unknown table or label.
-    """
-    if name not in TABLES:
-        raise ValueError(f"no ablation is called {name!r}; there are {', '.join(TABLES)}")
-    cells = TABLES[name].cells
-    unknown = sorted(set(values) - {c.label for c in cells})
-    if unknown:
-        raise ValueError(f"{name} has no cell {', '.join(unknown)}; it has {', '.join(repr(c.label) for c in cells)}")
-    chosen = [c for c in cells if not values or c.label in values]
-    points = tuple({**cell.changes, "seed": seed} for cell in chosen for seed in seeds)
-    return Plan(base, trials=len(points), baseline=False, kind="ablation", split="test", points=points, name=name)
 
 
 def result(plan: Plan, ledger: Ledger) -> dict[str, Any]:

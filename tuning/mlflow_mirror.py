@@ -20,7 +20,7 @@ from pipelines.place import Place
 from pipelines.server import patience
 from pipelines.tracking import METRICS_A_CALL
 from tuning.ledger import FAILED, RUNNING, Ledger, Trial
-from tuning.objective import GAP, of_epoch
+from tuning.objective import GAP, epoch_objectives
 from tuning.plan import Plan
 
 SWEEP, NUMBER, STATE, EPOCH = "pct.sweep", "pct.trial", "pct.state", "epoch"
@@ -30,7 +30,7 @@ SECONDS_A_TRIAL = 10.0  # between calls for one trial that runs
 STATUS = {FAILED: "FAILED"}  # the others end as FINISHED; the tag tells who was stopped early
 
 
-class Mirror:
+class MlflowMirror:
     """Follows a ledger into MLflow. `calls` counts the requests, by kind."""
 
     def __init__(self, place: Place, plan: Plan, ledger: Ledger, say: Callable[[str], None] = print) -> None:
@@ -203,6 +203,6 @@ class Mirror:
 
 def _values(record: Record) -> dict[str, float]:
     """The finite numbers of an epoch's record, its gap among them."""
-    _, gap = of_epoch(record)
+    _, gap = epoch_objectives(record)
     numbers = {k: v for k, v in record.items() if k != "time"} | {f"validation_{GAP}": gap}
     return {k: float(v) for k, v in numbers.items() if isinstance(v, int | float) and v == v and abs(v) != float("inf")}

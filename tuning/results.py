@@ -19,17 +19,17 @@ from pipelines.place import Place
 from pipelines.registry import MARGIN
 from pipelines.server import as_error, patience
 from tuning import figures
-from tuning.front import finished, pareto_front
 from tuning.ledger import Ledger, Trial
-from tuning.mirror import Mirror
-from tuning.objective import ACCURACY, GAP, of_trial
-from tuning.plan import Means, Plan
+from tuning.mlflow_mirror import MlflowMirror
+from tuning.objective import ACCURACY, GAP, trial_objectives
+from tuning.pareto import finished, pareto_front
+from tuning.plan import Plan, Resources
 from tuning.trial import KEPT
 
 CHOSEN, RESULTS, TABLE = "chosen", "results.json", "front.csv"
 
 
-def restore(trial: Trial, plan: Plan, means: Means, storage: str, folder: Path, data: Any) -> runs.Run:
+def restore_chosen(trial: Trial, plan: Plan, resources: Resources, storage: str, folder: Path, data: Any) -> runs.Run:
     """The chosen trial as a finished run in folder/chosen: from its checkpoint, where that is still there, else trained
     anew; measured on validation, and once on test. It runs on a worker, with a trial's share of CPUs and GPUs.
 
@@ -39,7 +39,7 @@ def restore(trial: Trial, plan: Plan, means: Means, storage: str, folder: Path, 
 
     target = folder / CHOSEN / trial.name
     if not runs.is_finished(target):
-        task = ray.remote(num_cpus=means.cpus, num_gpus=means.gpus, max_retries=means.retries)(_finish)
+        task = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=resources.retries)(_finish)
         left = f"{storage}/{trial.checkpoint}" if trial.checkpoint else ""
         files: dict[str, bytes] = ray.get(task.remote(plan.settings(trial.config).to_dict(), left, data))
         made = Path(tempfile.mkdtemp(prefix=".chosen-", dir=folder))
@@ -86,7 +86,7 @@ def summary(plan: Plan, ledger: Ledger, chosen: Trial, why: str) -> dict[str, An
 
 def row(trial: Trial) -> dict[str, Any]:
     """A trial as a line of a table: its own settings, its accuracy and gap on validation."""
-    accuracy, gap = of_trial(trial)
+    accuracy, gap = trial_objectives(trial)
     return {"trial": trial.name, "state": trial.state, **trial.config, ACCURACY: accuracy, GAP: gap}
 
 
@@ -105,7 +105,7 @@ def write_results(folder: Path, result: dict[str, Any], plan: Plan, ledger: Ledg
 
 
 def upload(
-    place: Place, mirror: Mirror, folder: Path, run: runs.Run, chosen: Trial, result: dict[str, Any],
+    place: Place, mirror: MlflowMirror, folder: Path, run: runs.Run, chosen: Trial, result: dict[str, Any],
     paths: list[Path], margin: float = MARGIN, say: Callable[[str], None] = print,
 ) -> tracking.Tracked:  # fmt: skip
     """The choice into its trial's MLflow run and into the registry; table and figures into the sweep's run.

@@ -12,23 +12,23 @@ import pytest
 from pipelines import place as places
 from tests.tuning.conftest import ended, record, tiny_plan
 from tuning.ledger import FAILED, STOPPED, Ledger
-from tuning.mirror import SECONDS_A_TRIAL, Mirror
+from tuning.mlflow_mirror import SECONDS_A_TRIAL, MlflowMirror
 
 
 @pytest.fixture
-def made(ledger: Ledger) -> Callable[[], Mirror]:
+def made(ledger: Ledger) -> Callable[[], MlflowMirror]:
     """Mirrors of the same sweep: each is a driver's."""
 
-    def make() -> Mirror:
+    def make() -> MlflowMirror:
         place = places.take_up(ledger.path.parent)
         plan = tiny_plan()
         longer = replace(plan, base=plan.base.replace(epochs=9))
-        return Mirror(place, longer, Ledger(ledger.path.parent), say=lambda _: None)
+        return MlflowMirror(place, longer, Ledger(ledger.path.parent), say=lambda _: None)
 
     return make
 
 
-def children(client: Any, mirror: Mirror) -> dict[str, Any]:
+def children(client: Any, mirror: MlflowMirror) -> dict[str, Any]:
     """The nested runs by their names; two of one name fail."""
     found = client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{mirror.place.run_id}'")
     assert len({r.info.run_name for r in found}) == len(found)
@@ -49,7 +49,7 @@ def fill(ledger: Ledger) -> None:
 
 
 def test_each_trial_is_a_nested_run_with_its_settings_metrics_and_end(
-    ledger: Ledger, made: Callable[[], Mirror], client: Any
+    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any
 ) -> None:
     fill(ledger)
     mirror = made()
@@ -71,7 +71,9 @@ def test_each_trial_is_a_nested_run_with_its_settings_metrics_and_end(
     assert runs["trial-002"].info.end_time == int(ledger.trials[2].ended * 1000)
 
 
-def test_a_driver_that_goes_on_sends_nothing_twice(ledger: Ledger, made: Callable[[], Mirror], client: Any) -> None:
+def test_a_driver_that_goes_on_sends_nothing_twice(
+    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any
+) -> None:
     ledger.start(1, {"alpha": 0.1, "batch_size": 32})
     ledger.epoch(1, record(1))
     first = made()
@@ -94,7 +96,7 @@ def test_a_driver_that_goes_on_sends_nothing_twice(ledger: Ledger, made: Callabl
 
 
 def test_a_run_that_was_made_and_its_answer_lost_is_not_counted_twice(
-    ledger: Ledger, made: Callable[[], Mirror], client: Any, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror = made()
     fill(mirror.ledger)
@@ -115,7 +117,7 @@ def test_a_run_that_was_made_and_its_answer_lost_is_not_counted_twice(
 
 
 def test_trials_come_under_the_run_that_the_sweep_goes_on_in(
-    ledger: Ledger, made: Callable[[], Mirror], client: Any, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`mlflow run` makes a run of its own each time, and names it by MLFLOW_RUN_ID."""
     first = made()
@@ -132,7 +134,7 @@ def test_trials_come_under_the_run_that_the_sweep_goes_on_in(
 
 
 def test_a_driver_killed_before_it_heard_of_the_server_s_answer_sends_it_again_without_harm(
-    ledger: Ledger, made: Callable[[], Mirror], client: Any
+    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any
 ) -> None:
     fill(ledger)
     first = made()
@@ -147,10 +149,10 @@ def test_a_driver_killed_before_it_heard_of_the_server_s_answer_sends_it_again_w
 
 
 def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(
-    ledger: Ledger, made: Callable[[], Mirror], client: Any, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tuning.mirror.SECONDS_BETWEEN", 0.02)
-    monkeypatch.setattr("tuning.mirror.SECONDS_WITHOUT_SERVER", 0.02)
+    monkeypatch.setattr("tuning.mlflow_mirror.SECONDS_BETWEEN", 0.02)
+    monkeypatch.setattr("tuning.mlflow_mirror.SECONDS_WITHOUT_SERVER", 0.02)
     said: list[str] = []
     mirror = made()
     mirror.ledger, mirror.say = ledger, said.append
@@ -180,7 +182,7 @@ def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(
 
 
 def test_a_server_that_stays_away_is_told_at_the_end(
-    ledger: Ledger, made: Callable[[], Mirror], monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, made: Callable[[], MlflowMirror], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror = made()
     fill(ledger)
@@ -194,7 +196,7 @@ def test_a_server_that_stays_away_is_told_at_the_end(
     assert not mirror.stop()
 
 
-def test_the_epochs_that_gathered_go_in_one_call(ledger: Ledger, made: Callable[[], Mirror]) -> None:
+def test_the_epochs_that_gathered_go_in_one_call(ledger: Ledger, made: Callable[[], MlflowMirror]) -> None:
     mirror = made()
     mirror.ledger = ledger
     ledger.start(1, {"alpha": 0.1, "batch_size": 32})
@@ -207,7 +209,7 @@ def test_the_epochs_that_gathered_go_in_one_call(ledger: Ledger, made: Callable[
 
 
 def test_a_trial_that_runs_is_sent_when_its_turn_has_come(
-    ledger: Ledger, made: Callable[[], Mirror], client: Any
+    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any
 ) -> None:
     """Epochs of a second do not cost a call each; nothing waits once the driver stops."""
     mirror = made()

@@ -1,4 +1,4 @@
-"""The paper's ablations by one command each: pct ablation alpha --corpus mr (python -m tuning.ablate)."""
+"""The paper's ablations by one command each: pct ablation alpha --corpus mr (python -m tuning.ablation)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pct.commands.options import add_settings, read_settings
+from pct.settings import Settings
 from pipelines.main import ERROR
 from tuning import sweep
 from tuning.paper_tables import TABLES
-from tuning.plan import PLAN, Means, Plan
+from tuning.plan import PLAN, Plan, Resources
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,11 +20,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     try:
         plan, folder = read(options)
-        means = sweep.read_means(options, Means())
+        resources = sweep.read_resources(options, Resources())
     except (ValueError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return ERROR
-    return sweep.run(plan, means, folder, options)
+    return sweep.run(plan, resources, folder, options)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("table", choices=TABLES, help="; ".join(f"{name}: {t.title}" for name, t in TABLES.items()))
     made.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of each cell (default: 0 1 2)")
     made.add_argument("--cells", nargs="+", default=[], metavar="LABEL", help="only these rows (default: all)")
-    sweep.add_means(made)
+    sweep.add_common_options(made)
     add_settings(made, leave_out=("seed", *sweep.SWEPT_ELSEWHERE))
     return made
 
@@ -47,14 +48,28 @@ def read(options: argparse.Namespace) -> tuple[Plan, Path]:
     if options.resume and options.resume != sweep.LATEST:
         plan, _ = Plan.load(Path(options.resume))
         return plan, Path(options.resume)
-    from tuning.ablations import make_plan
-
     base = sweep.comparable(read_settings(options), options.cpus_per_trial or 1)
     plan = make_plan(options.table, base, options.seeds, options.cells)
     folder = Path(options.folder) if options.folder else plan.default_folder(options.runs)
     if (folder / PLAN).is_file() and Plan.load(folder)[0] != plan:
         raise ValueError(f"{folder} holds another ablation; give another --folder")
     return plan, folder
+
+
+def make_plan(name: str, base: Settings, seeds: Sequence[int], values: Sequence[str] = ()) -> Plan:
+    """The plan of an ablation. values: the labels of the cells wanted, all where none is named.
+
+    Raises ValueError for an unknown table or label.
+    """
+    if name not in TABLES:
+        raise ValueError(f"no ablation is called {name!r}; there are {', '.join(TABLES)}")
+    cells = TABLES[name].cells
+    unknown = sorted(set(values) - {c.label for c in cells})
+    if unknown:
+        raise ValueError(f"{name} has no cell {', '.join(unknown)}; it has {', '.join(repr(c.label) for c in cells)}")
+    chosen = [c for c in cells if not values or c.label in values]
+    points = tuple({**cell.changes, "seed": seed} for cell in chosen for seed in seeds)
+    return Plan(base, trials=len(points), baseline=False, kind="ablation", split="test", points=points, name=name)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from pipelines.registry import Candidate, choose
 from tuning.ledger import FINISHED, RUNNING, Ledger, Trial
-from tuning.objective import accuracy_floor, of_trial, score
+from tuning.objective import accuracy_floor, score, trial_objectives
 from tuning.plan import Plan
 
 
 def finished(ledger: Ledger) -> list[Trial]:
     """The trials that were trained and measured to their end; one without a gap (NaN) cannot be compared."""
-    return [t for t in ledger.searched() if t.state == FINISHED and all(v == v for v in of_trial(t))]
+    return [t for t in ledger.searched() if t.state == FINISHED and all(v == v for v in trial_objectives(t))]
 
 
 def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
@@ -21,13 +21,13 @@ def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
     Of trials that are equal in both, the oldest stands for all.
     """
     out: list[Trial] = []
-    for trial in sorted(trials, key=lambda t: (-of_trial(t)[0], -of_trial(t)[1], t.number)):
-        if not out or of_trial(trial)[1] > of_trial(out[-1])[1]:
+    for trial in sorted(trials, key=lambda t: (-trial_objectives(t)[0], -trial_objectives(t)[1], t.number)):
+        if not out or trial_objectives(trial)[1] > trial_objectives(out[-1])[1]:
             out.append(trial)
     return out
 
 
-def choice(plan: Plan, ledger: Ledger) -> tuple[Trial, str]:
+def choose_trial(plan: Plan, ledger: Ledger) -> tuple[Trial, str]:
     """The trial whose model is registered, and why, in words.
 
     By the registry's champion rule: the largest gap among the trials within the margin of the best accuracy. In mode
@@ -39,11 +39,11 @@ def choice(plan: Plan, ledger: Ledger) -> tuple[Trial, str]:
         raise ValueError("no trial finished, so there is no model to choose; the table tells why each failed")
     floor = accuracy_floor(ledger, plan.margin)
     if plan.mode == "single":
-        best = max(trials, key=lambda t: (score(*of_trial(t), floor), -t.number))
-        if of_trial(best)[0] >= floor - 1e-9:
+        best = max(trials, key=lambda t: (score(*trial_objectives(t), floor), -t.number))
+        if trial_objectives(best)[0] >= floor - 1e-9:
             kept = f"{floor:.4f}, the baseline's accuracy less {plan.margin:g}"
             return best, f"largest comp - suff among the trials that keep {kept}"
-    candidates = [Candidate(t.number, *of_trial(t), measure="") for t in trials]
+    candidates = [Candidate(t.number, *trial_objectives(t), measure="") for t in trials]
     chosen = choose(candidates, plan.margin)
     assert chosen is not None  # there are trials
     why = f"largest comp - suff among the trials whose accuracy is within {plan.margin:g} of the best"
@@ -58,4 +58,6 @@ def worth_keeping(plan: Plan, ledger: Ledger) -> set[int]:
     if plan.kind == "ablation":  # nothing is chosen
         return running
     ended = finished(ledger)
-    return running | {t.number for t in pareto_front(ended)} | ({choice(plan, ledger)[0].number} if ended else set())
+    return (
+        running | {t.number for t in pareto_front(ended)} | ({choose_trial(plan, ledger)[0].number} if ended else set())
+    )

@@ -13,15 +13,16 @@ from pipelines import place as places
 from pipelines.place import Place
 from pipelines.server import TrackingError, as_error, patience
 from pipelines.tracking import Tracked, log_params
-from tuning import ablations, conclude
+from tuning import ablation_results, results
 from tuning.cluster import connected
-from tuning.front import choice
 from tuning.ledger import RUNNING, Ledger
-from tuning.mirror import Mirror
+from tuning.mlflow_mirror import MlflowMirror
 from tuning.objective import ACCURACY, GAP
-from tuning.plan import Means, Plan
+from tuning.pareto import choose_trial
+from tuning.plan import Plan, Resources
 from tuning.progress import Progress, table
-from tuning.search import search, storage_of
+from tuning.search import search
+from tuning.storage import storage_of
 from tuning.trial import run_trial
 
 
@@ -35,7 +36,9 @@ class Outcome:
     not_uploaded: str = ""
 
 
-def run(plan: Plan, means: Means, folder: Path, experiment: str, champion_margin: float, quiet: bool) -> Outcome:
+def run(
+    plan: Plan, resources: Resources, folder: Path, experiment: str, champion_margin: float, quiet: bool
+) -> Outcome:
     """Runs what is left of a plan in its folder, and concludes.
 
     Raises `TrackingError` when MLflow does not answer at the start, `ClusterError`, `SweepStopped`, and ValueError when
@@ -43,18 +46,18 @@ def run(plan: Plan, means: Means, folder: Path, experiment: str, champion_margin
     """
     places.check(folder)
     with runs.alone_in(folder):
-        plan.save(folder, means)
+        plan.save(folder, resources)
         ledger = Ledger(folder)
         known = ledger.sessions > 0
         place = places.take_up(folder, experiment)
-        _log_plan(place, plan, means)
+        _log_plan(place, plan, resources)
         corpus = load_splits(plan.base)
         data = prepare(plan.base, corpus)
         progress = Progress(plan, ledger, live=False if quiet else None)
-        mirror = Mirror(place, plan, ledger, progress.say)
+        mirror = MlflowMirror(place, plan, ledger, progress.say)
         try:
             _start(mirror, place, known)
-            return _run(plan, means, folder, ledger, data, mirror, progress, champion_margin)
+            return _run(plan, resources, folder, ledger, data, mirror, progress, champion_margin)
         except BaseException as problem:
             mirror.stop()
             places.end(place, "KILLED" if isinstance(problem, KeyboardInterrupt) else "FAILED")
@@ -62,15 +65,15 @@ def run(plan: Plan, means: Means, folder: Path, experiment: str, champion_margin
 
 
 def _run(
-    plan: Plan, means: Means, folder: Path, ledger: Ledger, data: Prepared, mirror: Mirror, progress: Progress,
-    champion_margin: float,
+    plan: Plan, resources: Resources, folder: Path, ledger: Ledger, data: Prepared, mirror: MlflowMirror,
+    progress: Progress, champion_margin: float,
 ) -> Outcome:  # fmt: skip
     import ray
     from ray import tune
 
     size = sum(t.ids.nbytes + t.words.nbytes for t in (data.train, data.validation))
     size += sum(len(text) for split in data.corpus.splits.values() for text in split.texts)
-    with connected(means, size):
+    with connected(resources, size):
         shared = ray.put(data)  # once, whatever the number of trials
         if not _is_done(plan, ledger):
             if ledger.trials:
@@ -79,21 +82,21 @@ def _run(
             trainable = tune.with_parameters(
                 with_data, shared=[shared], split=plan.split, all_metrics=plan.kind == "ablation"
             )
-            search(plan, means, folder, ledger, trainable, [mirror.news, progress])
+            search(plan, resources, folder, ledger, trainable, [mirror.news, progress])
             progress.finish()
         if plan.kind == "ablation":
             return _conclude_ablation(plan, folder, ledger, mirror)
-        chosen, why = choice(plan, ledger)
-        run = conclude.restore(chosen, plan, means, storage_of(means, folder), folder, shared)
-    result = conclude.summary(plan, ledger, chosen, why)
+        chosen, why = choose_trial(plan, ledger)
+        run = results.restore_chosen(chosen, plan, resources, storage_of(resources, folder), folder, shared)
+    result = results.summary(plan, ledger, chosen, why)
     result["test"] = {**run.test.metrics, **run.test.gaps}
-    paths = conclude.write_results(folder, result, plan, ledger)
-    text = "\n".join([*([] if progress.live else table(plan, ledger, 24)), "", _found(result)])
+    paths = results.write_results(folder, result, plan, ledger)
+    text = "\n".join([*([] if progress.live else table(plan, ledger, 24)), "", _result_text(result)])
     sent = mirror.stop()
     try:
         if not sent:
             raise TrackingError("the tracking server does not answer")
-        tracked = conclude.upload(mirror.place, mirror, folder, run, chosen, result, paths, champion_margin)
+        tracked = results.upload(mirror.place, mirror, folder, run, chosen, result, paths, champion_margin)
     except TrackingError as problem:
         return Outcome(mirror.place, text, not_uploaded=str(problem))
     return Outcome(mirror.place, text, tracked)
@@ -106,14 +109,14 @@ def with_data(config: dict[str, Any], shared: list[Any], split: str, all_metrics
     run_trial(config, ray.get(shared[0]), split, all_metrics)
 
 
-def _conclude_ablation(plan: Plan, folder: Path, ledger: Ledger, mirror: Mirror) -> Outcome:
-    result = ablations.result(plan, ledger)
-    paths = ablations.write(folder, result)
+def _conclude_ablation(plan: Plan, folder: Path, ledger: Ledger, mirror: MlflowMirror) -> Outcome:
+    result = ablation_results.result(plan, ledger)
+    paths = ablation_results.write(folder, result)
     sent = mirror.stop()
     try:
         if not sent:
             raise TrackingError("the tracking server does not answer")
-        conclude.log_end(mirror.place, {}, {"pct.ablation": plan.name}, folder, paths)
+        results.log_end(mirror.place, {}, {"pct.ablation": plan.name}, folder, paths)
     except TrackingError as problem:
         return Outcome(mirror.place, result["text"], not_uploaded=str(problem))
     return Outcome(mirror.place, result["text"])
@@ -124,7 +127,7 @@ def _is_done(plan: Plan, ledger: Ledger) -> bool:
     return len(ledger.trials) >= wanted and all(t.state != RUNNING for t in ledger)
 
 
-def _found(result: dict[str, Any]) -> str:
+def _result_text(result: dict[str, Any]) -> str:
     chosen, base, test = result["chosen"], result["baseline"], result["test"]
     own = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in chosen.items()
                     if k not in ("trial", "state", "why", ACCURACY, GAP))  # fmt: skip
@@ -139,11 +142,11 @@ def _found(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _log_plan(place: Place, plan: Plan, means: Means) -> None:
+def _log_plan(place: Place, plan: Plan, resources: Resources) -> None:
     """The plan as params of the sweep's own run."""
     about = {
         "trials": plan.trials, "mode": plan.mode, "margin": plan.margin, "sweep_seed": plan.seed, "kind": plan.kind,
-        "stop_early": plan.stop_early, "cpus_per_trial": means.cpus, "gpus_per_trial": means.gpus,
+        "stop_early": plan.stop_early, "cpus_per_trial": resources.cpus, "gpus_per_trial": resources.gpus,
     }  # fmt: skip
     values = about | {f"space.{n}": text for n, text in plan.ranges.items()}
     try:
@@ -154,7 +157,7 @@ def _log_plan(place: Place, plan: Plan, means: Means) -> None:
         raise as_error(place.uri, problem) from problem
 
 
-def _start(mirror: Mirror, place: Place, known: bool) -> None:
+def _start(mirror: MlflowMirror, place: Place, known: bool) -> None:
     try:
         mirror.start(known)
     except Exception as problem:  # as above
