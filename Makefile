@@ -1,11 +1,12 @@
-# make run | serve | test | test-slow | lint | format | bench | lock | clean. The environment is made from requirements.lock where it is missing.
+# make run | serve | test | test-faults | test-page | test-slow | lint | format | docs | bench | lock | clean
+# The environment is made from requirements.lock where it is missing.
 PYTHON ?= python3.11
 ENV := .venv
 BIN := $(ENV)/bin
 # uv does not read pip's setting of where local wheels lie
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: run serve test test-slow lint format bench lock clean
+.PHONY: run serve test test-faults test-page test-slow lint format docs bench lock clean
 .DEFAULT_GOAL := run
 
 $(ENV)/.stamp: requirements.lock pyproject.toml
@@ -19,6 +20,10 @@ $(ENV)/.bench-stamp: $(ENV)/.stamp requirements-bench.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements-bench.lock
 	touch $@
 
+$(ENV)/.docs-stamp: $(ENV)/.stamp requirements-docs.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements-docs.lock
+	touch $@
+
 run: $(ENV)/.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local -P method=pct
 
@@ -29,8 +34,17 @@ serve: $(ENV)/.stamp
 	@test "$(MODEL)" != models:/pct-planted-textcnn@champion -o -n "$$MLFLOW_TRACKING_URI" -o -f mlflow.db || $(MAKE) run
 	$(BIN)/pct serve $(MODEL)
 
+# JOBS=...: in how many processes
+JOBS ?= 2
+
 test: $(ENV)/.stamp
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not faults and not page" -n $(JOBS) --dist loadgroup
+
+test-faults: $(ENV)/.stamp
+	$(BIN)/python -m pytest -m "faults and not slow"
+
+test-page: $(ENV)/.stamp
+	$(BIN)/python -m pytest -m "page and not slow"
 
 test-slow: $(ENV)/.stamp
 	$(BIN)/python -m pytest -m slow
@@ -43,6 +57,10 @@ lint: $(ENV)/.stamp
 format: $(ENV)/.stamp
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+# into build/site
+docs: $(ENV)/.docs-stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 bench: $(ENV)/.bench-stamp
 	$(BIN)/python -m benchmarks
@@ -58,6 +76,9 @@ lock: $(ENV)/.stamp
 	$(BIN)/uv pip compile --quiet --no-header --no-annotate requirements-serve.in \
 		--python-version 3.11 -c requirements.lock > requirements-serve.lock.part
 	mv requirements-serve.lock.part requirements-serve.lock
+	$(BIN)/uv pip compile --quiet --no-header --no-annotate requirements-docs.in \
+		--python-version 3.11 -c requirements.lock > requirements-docs.lock.part
+	mv requirements-docs.lock.part requirements-docs.lock
 
 clean:
 	rm -rf $(ENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -136,7 +136,7 @@ def scaling_rows() -> list[Row]:
 
 
 def driver_rows() -> list[Row]:
-    """Figures for docs/scale.md: each is one thing that grows with the number of GPUs or of trials."""
+    """Figures for docs/benchmarks/scale.md: each is one thing that grows with the number of GPUs or of trials."""
     rows = [{"what": "epochs a second that the driver takes from 8 workers", "figure": epochs_a_second()}]
     for known in (100, 1000, 3000):
         rows.append(

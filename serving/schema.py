@@ -104,7 +104,7 @@ class Curve(BaseModel):
 
 
 class TextMetrics(BaseModel):
-    """Of this text alone; null for a text of one word. Their formulas: docs/definitions.md."""
+    """Of this text alone; null for a text of one word. Their formulas: docs/concepts/metrics.md."""
 
     comp: float | None
     suff: float | None

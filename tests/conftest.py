@@ -1,8 +1,13 @@
-"""What all tests share: no network, the real corpora where they lie, a real encoder where it is installed."""
+"""What all tests share: no network, nothing left in the checkout, real corpora and a real encoder where there are some.
+
+`make test` runs them in several processes. Tests that ask for the same dear fixture run in one of them, so that it is
+made once (`SHARED`), and so do those that start Ray, of which one at a time is enough for a small machine.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +16,37 @@ from hypothesis import HealthCheck, settings
 # before any test imports a library of the hub: a test must not depend on what the network gives
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# more threads than one only wait for each other at the size of these models, and for the other tests
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# fixtures, or files by the start of their paths, whose tests run in one process; the first that fits counts
+SHARED = ("tests/tuning/", "registered", "served", "exported", "finished")
 
 # No time is asserted, and the same examples are drawn each run: a failure is a change of the code.
 settings.register_profile(
     "pct", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("pct")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Groups for `--dist loadgroup`; a mark of the test's own goes before."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        wanted = {*getattr(item, "fixturenames", ()), item.nodeid}
+        group = next((s for s in SHARED if s in wanted or ("/" in s and item.nodeid.startswith(s))), None)
+        if group and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _outside_the_checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a test writes to a relative path, or a library to its default place, goes to a temporary folder."""
+    before = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("elsewhere"))
+    yield
+    os.chdir(before)
 
 
 @pytest.fixture(scope="session")

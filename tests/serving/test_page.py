@@ -28,10 +28,13 @@ from selenium.webdriver.support.ui import WebDriverWait
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 CONTROL = shutil.which("chromedriver") or ""
 # a mark, not a skip in the fixture: models are trained for these tests only where there is a browser
-pytestmark = pytest.mark.skipif(
-    not BROWSER or not CONTROL,
-    reason="chromium and chromedriver are not installed: apt-get install chromium chromium-driver",
-)
+pytestmark = [
+    pytest.mark.page,
+    pytest.mark.skipif(
+        not BROWSER or not CONTROL,
+        reason="chromium and chromedriver are not installed: apt-get install chromium chromium-driver",
+    ),
+]
 
 TEXT = "despite its slow start , the film is a brilliant and moving comedy ."
 WORDS = TEXT.split()
