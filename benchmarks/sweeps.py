@@ -21,7 +21,7 @@ from pct.corpora.loading import load_splits
 from pct.settings import Settings
 from pct.training.prepared import Prepared, prepare
 from pct.training.trainer import train
-from pipelines import place as places
+from pipelines import mlflow_runs
 from tuning.cluster import connected
 from tuning.driver import with_data
 from tuning.ledger import FINISHED, Ledger
@@ -59,7 +59,7 @@ def overhead_rows() -> tuple[list[float], list[Row], list[Row]]:
     plan = Plan(base, RANGES, trials=TRIALS, baseline=False)
     with tracked() as folder:
         ledger = Ledger(folder)
-        mirror = MlflowMirror(places.take_up(folder), plan, ledger)
+        mirror = MlflowMirror(mlflow_runs.open_run(folder), plan, ledger)
         configs = [random_config(number) for number in range(TRIALS)]
         bare = [bare_seconds(plan, data, config) for config in configs[: TRIALS // 2]]
         start = time.perf_counter()
@@ -201,7 +201,7 @@ def mlflow_rows() -> list[Row]:
     from mlflow.entities import Metric
 
     with tracked() as folder:
-        place = places.take_up(folder)
+        place = mlflow_runs.open_run(folder)
         metrics = [Metric(f"m{n}", 0.5, 1, 1) for n in range(30)]
         start = time.perf_counter()
         for step in range(1, 101):

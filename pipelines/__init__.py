@@ -1,1 +1,1 @@
-"""The jobs that a user runs: main, evaluate and track, recorded in MLflow."""
+"""The jobs that a user runs, recorded in MLflow: train, measure, upload, choose the champion."""

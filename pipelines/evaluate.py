@@ -17,11 +17,11 @@ from pct.corpora.loading import SPLITS, Split, choose_texts
 from pct.metrics.report import Report, evaluate
 from pct.settings import CORPORA
 from pct.training.runs import PER_TEXT, REPORT
-from pipelines.main import table
-from pipelines.server import TrackingError, how_to_look, without_password
+from pipelines.connection import TrackingError, how_to_view, without_password
+from pipelines.main import report_table
 
 if TYPE_CHECKING:
-    from pipelines.place import Place
+    from pipelines.mlflow_runs import MlflowRun
 
 NOT_LOGGED = 3
 
@@ -37,9 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from pipelines import place as places
+    from pipelines import mlflow_runs
 
-    place = places.start(f"evaluate {options.model}", options.experiment)
+    mlflow_run = mlflow_runs.start_run(f"evaluate {options.model}", options.experiment)
     try:
         classifier = load(options.model, options.device)
         s = classifier.settings
@@ -47,28 +47,28 @@ def _run(options: argparse.Namespace) -> int:
         bar = sys.stderr.isatty() and not options.quiet
         report = evaluate(classifier, texts, *s.measured_shares, s.order, progress=bar)
     except BaseException:
-        places.end(place, "FAILED")
+        mlflow_runs.end_run(mlflow_run, "FAILED")
         raise
-    print(table(report, f"{options.model} on {source}, {len(texts)} texts"))
+    print(report_table(report, f"{options.model} on {source}, {len(texts)} texts"))
     try:
-        _log(place, options, classifier, texts, source, report)
+        _log(mlflow_run, options, classifier, texts, source, report)
     except Exception as problem:  # a server or its driver raises many types
         first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
-        print(f"error: not logged to {without_password(place.uri)}: {first[:200]}", file=sys.stderr)
+        print(f"error: not logged to {without_password(mlflow_run.uri)}: {first[:200]}", file=sys.stderr)
         return NOT_LOGGED
-    print(f"look at it  {how_to_look(place.uri, place.experiment_id, place.run_id)}")
+    print(f"look at it  {how_to_view(mlflow_run.uri, mlflow_run.experiment_id, mlflow_run.run_id)}")
     return 0
 
 
 def _log(
-    place: Place,
+    mlflow_run: MlflowRun,
     options: argparse.Namespace,
     classifier: Classifier,
     texts: Split,
     source: str,
     report: Report,
 ) -> None:
-    from pipelines.tracking import as_metrics, log_missing, log_params, report_values
+    from pipelines.upload import as_metrics, log_missing, log_params, report_values
 
     s = classifier.settings
     values = {
@@ -77,15 +77,15 @@ def _log(
         "texts": len(texts),
         **{f"model.{name}": value for name, value in s.to_dict().items()},
     }
-    log_params(place, values)
+    log_params(mlflow_run, values)
     split = "data" if options.data else options.split
-    log_missing(place, as_metrics(report_values(split, report), 0))
+    log_missing(mlflow_run, as_metrics(report_values(split, report), 0))
     with tempfile.TemporaryDirectory() as folder:
         columns = {"index": report.columns["index"], "text": np.array(texts.texts, dtype=object)}
         replace(report, columns=columns | report.columns).to_parquet(Path(folder) / PER_TEXT)
         (Path(folder) / REPORT).write_text(report.to_json(), encoding="utf-8")
-        place.client.log_artifacts(place.run_id, folder)
-    place.client.set_terminated(place.run_id, "FINISHED")
+        mlflow_run.client.log_artifacts(mlflow_run.run_id, folder)
+    mlflow_run.client.set_terminated(mlflow_run.run_id, "FINISHED")
 
 
 def _parser() -> argparse.ArgumentParser:

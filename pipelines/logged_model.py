@@ -21,7 +21,7 @@ def log_model(client: Any, run: Run, run_id: str, experiment_id: str, exported: 
     """Logs the run's model once and returns its MLflow model id; a model that is there whole is found again.
 
     exported: its ONNX graphs, which go with it, and how closely they agree with torch into its metadata.
-    The client's tracking must be MLflow's default one (`as_default`): MLflow logs models nowhere else.
+    The client's tracking must be MLflow's default one (`default_tracking`): MLflow logs models nowhere else.
     """
     import mlflow.pyfunc
     from mlflow.models import Model
@@ -43,7 +43,7 @@ def log_model(client: Any, run: Run, run_id: str, experiment_id: str, exported: 
         flavor=mlflow.pyfunc,
         run_id=run_id,
         model_id=made.model_id,
-        python_model=str(Path(__file__).with_name("served.py")),
+        python_model=str(Path(__file__).with_name("pyfunc_model.py")),
         artifacts=artifacts,
         code_paths=[str(Path(pct.__file__).parent)],
         pip_requirements=requirements(run),

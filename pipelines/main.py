@@ -18,11 +18,11 @@ from pct.commands.options import add_settings, read_settings
 from pct.metrics.report import COMPANIONS, EIGHT, Report
 from pct.settings import Settings
 from pct.training import runs
+from pipelines.connection import TrackingError, how_to_view
 from pipelines.registry import MARGIN, check_margin
-from pipelines.server import TrackingError, how_to_look
 
 if TYPE_CHECKING:
-    from pipelines.tracking import Tracked
+    from pipelines.upload import UploadedRun
 
 OK, ERROR, NOT_UPLOADED, INTERRUPTED = 0, 1, 3, 130
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns the exit code: 0, 1 for an error, 3 when the results wait on disk, 130 when stopped."""
     options = _parser().parse_args(argv)
     try:
-        with stopped_by_terminate():
+        with terminate_as_interrupt():
             return _run(options)
     except (TrackingError, ValueError, OSError, ImportError, FloatingPointError) as problem:
         print(f"error: {problem}", file=sys.stderr)
@@ -45,45 +45,44 @@ def _run(options: argparse.Namespace) -> int:
     settings = read_settings(options)
     folder = Path(options.run_dir) if options.run_dir else runs.default_folder(settings)
     # mlflow takes seconds to import: a wrong setting is told before that
-    from pipelines import place as places
+    from pipelines import mlflow_runs
 
     check_margin(options.champion_margin)
-    places.check(folder)
+    mlflow_runs.check_connection(folder)
     with runs.alone_in(folder):
         return _run_alone(options, settings, folder)
 
 
 def _run_alone(options: argparse.Namespace, settings: Settings, folder: Path) -> int:
-    from pipelines import place as places
-    from pipelines import tracking
+    from pipelines import mlflow_runs, upload
 
     finished, epochs = runs.is_finished(folder), len(runs.read_history(folder))
-    place = places.take_up(folder, options.experiment)
+    mlflow_run = mlflow_runs.open_run(folder, options.experiment)
     if finished:
         print(f"{folder} holds this run, finished: it is not trained again")
     elif epochs:
         print(f"{folder} holds {epochs} of {settings.epochs} epochs of this run: it goes on from there")
-    tracking.log_settings(place, settings)
-    live = tracking.Live(place, say=lambda text: print(text, file=sys.stderr))
+    upload.log_settings(mlflow_run, settings)
+    live = upload.EpochLogger(mlflow_run, say=lambda text: print(text, file=sys.stderr))
     try:
         run = runs.run(settings, folder, live, progress=not options.quiet)
     except KeyboardInterrupt:
-        places.end(place, "KILLED")
+        mlflow_runs.end_run(mlflow_run, "KILLED")
         raise
     except Exception:
-        places.end(place, "FAILED")
+        mlflow_runs.end_run(mlflow_run, "FAILED")
         raise
-    print(table(run.test, f"{settings.method} on {settings.corpus}, test split"))
+    print(report_table(run.test, f"{settings.method} on {settings.corpus}, test split"))
     try:
-        tracked = tracking.track(folder, options.champion_margin, place=place)
+        tracked = upload.upload_run(folder, options.champion_margin, mlflow_run=mlflow_run)
     except TrackingError as problem:
         print(f"error: {problem}\nupload them later with: pct track {folder}", file=sys.stderr)
         return NOT_UPLOADED
-    print(outcome(tracked, folder))
+    print(upload_summary(tracked, folder))
     return OK
 
 
-def table(report: Report, title: str) -> str:
+def report_table(report: Report, title: str) -> str:
     """The eight metrics with their standard errors, and the companions in brief."""
     lines = [title, f"{'metric':<12}{'mean':>10}{'± s.e.':>10}"]
     lines += [f"{name:<12}{report.metrics[name]:>10.4f}{report.errors[name]:>10.4f}" for name in EIGHT]
@@ -94,9 +93,9 @@ def table(report: Report, title: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def outcome(tracked: Tracked, folder: Path) -> str:
+def upload_summary(tracked: UploadedRun, folder: Path) -> str:
     """Where the run went: its model, whether it is the champion, and how to look at it."""
-    registered, place = tracked.registered, tracked.place
+    registered, mlflow_run = tracked.registered, tracked.mlflow_run
     model = tracked.model_uri
     if registered:
         state = "is @champion" if registered.champion else "is not @champion"
@@ -105,7 +104,7 @@ def outcome(tracked: Tracked, folder: Path) -> str:
         [
             f"results     {folder}",
             f"model       {model}",
-            f"look at it  {how_to_look(place.uri, place.experiment_id, place.run_id)}",
+            f"look at it  {how_to_view(mlflow_run.uri, mlflow_run.experiment_id, mlflow_run.run_id)}",
         ]
     )
 
@@ -128,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def stopped_by_terminate() -> Iterator[None]:
+def terminate_as_interrupt() -> Iterator[None]:
     """A terminate signal ends the job as an interrupt does, so that MLflow hears of it."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -26,7 +26,9 @@ class Candidate:
     limited: bool = False
 
 
-def choose(candidates: list[Candidate], margin: float = MARGIN, champion: int | None = None) -> Candidate | None:
+def choose_champion(
+    candidates: list[Candidate], margin: float = MARGIN, champion: int | None = None
+) -> Candidate | None:
     """The champion: the largest comp - suff among the versions whose accuracy is within `margin` of the best.
 
     Only versions that were measured alike are compared: alike with the present champion or, where there is none, with
@@ -50,7 +52,7 @@ def check_margin(margin: float) -> None:
         raise ValueError(f"champion_margin must be in [0, 1] (0.01 is one point of accuracy), got {margin}")
 
 
-def rule(margin: float) -> str:
+def champion_rule(margin: float) -> str:
     """The rule in words, as it stands on each version."""
     return (
         f"largest comp - suff among the versions whose accuracy is within {margin:g} of the best, "
@@ -72,17 +74,17 @@ def version_tags(run: Run, margin: float) -> dict[str, str]:
         "settings_hash": settings_hash(s),
         "weights": run.about["weights"],
         "limited": str(bool(s.limit)).lower(),
-        "measure": measure(run),
+        "measure": measured_on(run),
         "validation_acc": f"{run.validation.acc:.6f}",
         "validation_comp_minus_suff": f"{run.validation.gaps['comp-suff']:.6f}",
         "test_acc": f"{run.test.acc:.6f}",
         "test_comp_minus_suff": f"{run.test.gaps['comp-suff']:.6f}",
-        "champion_rule": rule(margin),
+        "champion_rule": champion_rule(margin),
         "champion_margin": f"{margin:g}",
     }
 
 
-def measure(run: Run) -> str:
+def measured_on(run: Run) -> str:
     """Eight characters that are equal where two runs' validation metrics may be compared."""
     s = run.settings
     how = [run.about["corpus"]["fingerprint"], s.saliency, s.saliency_of, s.order, *s.measured_shares]
@@ -92,7 +94,7 @@ def measure(run: Run) -> str:
 
 
 @dataclass(frozen=True)
-class Registered:
+class RegisteredVersion:
     """A registered version. champion: whether it is; reason: why it is or is not, in words."""
 
     name: str
@@ -108,7 +110,7 @@ class Registered:
 
 def register(
     client: Any, run: Run, source: str, model_id: str | None, run_id: str | None, margin: float = MARGIN
-) -> Registered:
+) -> RegisteredVersion:
     """The run's version of its registered model, made if there is none, and the champion by the rule.
 
     Called again for the same run it finds the version that is there.
@@ -129,11 +131,11 @@ def register(
             # as MLflow's own registration does it: the model's page names its version
             there = json.dumps([{"name": name, "version": version}])
             client.set_logged_model_tags(model_id, {"mlflow.modelVersions": there})
-    champion, reason = crown(client, name, version, margin)
-    return Registered(name, version, champion, reason)
+    champion, reason = update_champion(client, name, version, margin)
+    return RegisteredVersion(name, version, champion, reason)
 
 
-def crown(client: Any, name: str, version: int, margin: float) -> tuple[bool, str]:
+def update_champion(client: Any, name: str, version: int, margin: float) -> tuple[bool, str]:
     """Puts the alias where the rule wants it. Returns whether `version` is the champion, and why."""
     before = _champion(client, name)
     current = before
@@ -141,7 +143,7 @@ def crown(client: Any, name: str, version: int, margin: float) -> tuple[bool, st
     # until what it says and where the alias is agree.
     for _ in range(10):
         candidates = _candidates(client, name)
-        chosen = choose(candidates, margin, current)
+        chosen = choose_champion(candidates, margin, current)
         if chosen is None or chosen.version == current:
             break
         client.set_registered_model_alias(name, CHAMPION, str(chosen.version))
@@ -176,7 +178,9 @@ def _reason(candidates: list[Candidate], version: int, before: int | None, now: 
 def _make_model(client: Any, name: str, run: Run) -> None:
     from mlflow.exceptions import MlflowException
 
-    text = f"Text classifiers on {run.settings.corpus} ({run.settings.model_name}). @{CHAMPION}: {rule(MARGIN)}."
+    text = (
+        f"Text classifiers on {run.settings.corpus} ({run.settings.model_name}). @{CHAMPION}: {champion_rule(MARGIN)}."
+    )
     try:
         client.create_registered_model(name, description=text)
     except MlflowException as problem:

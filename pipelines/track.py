@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.connection import TrackingError
 from pipelines.registry import MARGIN, check_margin
-from pipelines.server import TrackingError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,10 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         check_margin(options.champion_margin)
-        from pipelines import tracking
-        from pipelines.main import outcome
+        from pipelines import upload
+        from pipelines.main import upload_summary
 
-        print(outcome(tracking.track(options.run_dir, options.champion_margin, options.experiment), options.run_dir))
+        print(
+            upload_summary(
+                upload.upload_run(options.run_dir, options.champion_margin, options.experiment), options.run_dir
+            )
+        )
     except (TrackingError, ValueError, OSError, ImportError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1

@@ -75,7 +75,7 @@ def registry() -> Any:
     try:
         import mlflow  # noqa: F401
 
-        from pipelines.server import TrackingError, connect, tracking_uri
+        from pipelines.connection import TrackingError, connect, tracking_uri
     except ImportError:
         raise ImportError(
             "a registered model is found by MLflow: pip install 'pct-explain[tracking]', or serve an exported folder"

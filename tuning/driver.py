@@ -9,10 +9,10 @@ from typing import Any
 from pct.corpora.loading import load_splits
 from pct.training import runs
 from pct.training.prepared import Prepared, prepare
-from pipelines import place as places
-from pipelines.place import Place
-from pipelines.server import TrackingError, as_error, patience
-from pipelines.tracking import Tracked, log_params
+from pipelines import mlflow_runs
+from pipelines.connection import TrackingError, request_timeout, tracking_error
+from pipelines.mlflow_runs import MlflowRun
+from pipelines.upload import UploadedRun, log_params
 from tuning import ablation_results, results
 from tuning.cluster import connected
 from tuning.ledger import RUNNING, Ledger
@@ -30,9 +30,9 @@ from tuning.trial import run_trial
 class Outcome:
     """What a sweep came to. text: to be printed. not_uploaded: why MLflow has not all of it, if so."""
 
-    place: Place
+    place: MlflowRun
     text: str
-    tracked: Tracked | None = None
+    tracked: UploadedRun | None = None
     not_uploaded: str = ""
 
 
@@ -44,12 +44,12 @@ def run(
     Raises `TrackingError` when MLflow does not answer at the start, `ClusterError`, `SweepStopped`, and ValueError when
     another process works in the folder, or as `load_splits`.
     """
-    places.check(folder)
+    mlflow_runs.check_connection(folder)
     with runs.alone_in(folder):
         plan.save(folder, resources)
         ledger = Ledger(folder)
         known = ledger.sessions > 0
-        place = places.take_up(folder, experiment)
+        place = mlflow_runs.open_run(folder, experiment)
         _log_plan(place, plan, resources)
         corpus = load_splits(plan.base)
         data = prepare(plan.base, corpus)
@@ -60,7 +60,7 @@ def run(
             return _run(plan, resources, folder, ledger, data, mirror, progress, champion_margin)
         except BaseException as problem:
             mirror.stop()
-            places.end(place, "KILLED" if isinstance(problem, KeyboardInterrupt) else "FAILED")
+            mlflow_runs.end_run(place, "KILLED" if isinstance(problem, KeyboardInterrupt) else "FAILED")
             raise
 
 
@@ -96,7 +96,7 @@ def _run(
     try:
         if not sent:
             raise TrackingError("the tracking server does not answer")
-        tracked = results.upload(mirror.place, mirror, folder, run, chosen, result, paths, champion_margin)
+        tracked = results.upload_choice(mirror.place, mirror, folder, run, chosen, result, paths, champion_margin)
     except TrackingError as problem:
         return Outcome(mirror.place, text, not_uploaded=str(problem))
     return Outcome(mirror.place, text, tracked)
@@ -142,7 +142,7 @@ def _result_text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _log_plan(place: Place, plan: Plan, resources: Resources) -> None:
+def _log_plan(place: MlflowRun, plan: Plan, resources: Resources) -> None:
     """The plan as params of the sweep's own run."""
     about = {
         "trials": plan.trials, "mode": plan.mode, "margin": plan.margin, "sweep_seed": plan.seed, "kind": plan.kind,
@@ -150,15 +150,15 @@ def _log_plan(place: Place, plan: Plan, resources: Resources) -> None:
     }  # fmt: skip
     values = about | {f"space.{n}": text for n, text in plan.ranges.items()}
     try:
-        with patience():
+        with request_timeout():
             log_params(place, values | {n: v for n, v in plan.base.to_dict().items() if n not in plan.ranges})
             place.client.set_tag(place.run_id, "pct.kind", plan.kind)
     except Exception as problem:  # a server or its driver raises many types
-        raise as_error(place.uri, problem) from problem
+        raise tracking_error(place.uri, problem) from problem
 
 
-def _start(mirror: MlflowMirror, place: Place, known: bool) -> None:
+def _start(mirror: MlflowMirror, place: MlflowRun, known: bool) -> None:
     try:
         mirror.start(known)
     except Exception as problem:  # as above
-        raise as_error(place.uri, problem) from problem
+        raise tracking_error(place.uri, problem) from problem

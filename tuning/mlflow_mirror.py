@@ -16,9 +16,9 @@ from typing import Any
 
 from pct.training.checkpoint import Record
 from pct.training.runs import code_version
-from pipelines.place import Place
-from pipelines.server import patience
-from pipelines.tracking import METRICS_A_CALL
+from pipelines.connection import request_timeout
+from pipelines.mlflow_runs import MlflowRun
+from pipelines.upload import METRICS_A_CALL
 from tuning.ledger import FAILED, RUNNING, Ledger, Trial
 from tuning.objective import GAP, epoch_objectives
 from tuning.plan import Plan
@@ -33,7 +33,7 @@ STATUS = {FAILED: "FAILED"}  # the others end as FINISHED; the tag tells who was
 class MlflowMirror:
     """Follows a ledger into MLflow. `calls` counts the requests, by kind."""
 
-    def __init__(self, place: Place, plan: Plan, ledger: Ledger, say: Callable[[str], None] = print) -> None:
+    def __init__(self, place: MlflowRun, plan: Plan, ledger: Ledger, say: Callable[[str], None] = print) -> None:
         self.place, self.plan, self.ledger, self.say = place, plan, ledger, say
         self.runs: dict[int, str] = {}
         self.sent: dict[int, int] = {}  # number -> the last epoch that the server has
@@ -49,7 +49,7 @@ class MlflowMirror:
         """Begins to follow. known: the sweep went on, so its trials may be there already. Raises what MLflow raises."""
         self._commit = code_version()["commit"]
         if known:
-            with patience():
+            with request_timeout():
                 self._read_back()
         self._thread.start()
 
@@ -64,9 +64,9 @@ class MlflowMirror:
         self._thread.join()
         return self._try_sync()
 
-    def run_of(self, number: int) -> Place:
+    def run_of(self, number: int) -> MlflowRun:
         """The MLflow run of a trial."""
-        return Place(self.place.client, self.place.uri, self.runs[number], self.place.experiment_id)
+        return MlflowRun(self.place.client, self.place.uri, self.runs[number], self.place.experiment_id)
 
     def _follow(self) -> None:
         while not self._stop.is_set():
@@ -78,7 +78,7 @@ class MlflowMirror:
 
     def _try_sync(self) -> bool:
         try:
-            with patience():
+            with request_timeout():
                 if self.down:
                     self._read_back()  # what was asked of it last may have been done, and its answer lost
                 self.sync(all_of_it=self._stop.is_set())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.registry import Candidate, choose
+from pipelines.registry import Candidate, choose_champion
 from tuning.ledger import FINISHED, RUNNING, Ledger, Trial
 from tuning.objective import accuracy_floor, score, trial_objectives
 from tuning.plan import Plan
@@ -44,7 +44,7 @@ def choose_trial(plan: Plan, ledger: Ledger) -> tuple[Trial, str]:
             kept = f"{floor:.4f}, the baseline's accuracy less {plan.margin:g}"
             return best, f"largest comp - suff among the trials that keep {kept}"
     candidates = [Candidate(t.number, *trial_objectives(t), measure="") for t in trials]
-    chosen = choose(candidates, plan.margin)
+    chosen = choose_champion(candidates, plan.margin)
     assert chosen is not None  # there are trials
     why = f"largest comp - suff among the trials whose accuracy is within {plan.margin:g} of the best"
     if plan.mode == "single":

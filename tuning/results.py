@@ -14,10 +14,10 @@ from typing import Any
 from pct.settings import Settings
 from pct.training import runs
 from pct.training.prepared import Prepared
-from pipelines import tracking
-from pipelines.place import Place
+from pipelines import upload
+from pipelines.connection import request_timeout, tracking_error
+from pipelines.mlflow_runs import MlflowRun
 from pipelines.registry import MARGIN
-from pipelines.server import as_error, patience
 from tuning import figures
 from tuning.ledger import Ledger, Trial
 from tuning.mlflow_mirror import MlflowMirror
@@ -104,32 +104,32 @@ def write_results(folder: Path, result: dict[str, Any], plan: Plan, ledger: Ledg
     return paths + figures.draw_sweep(folder, plan, ledger, result["chosen"]["trial"])
 
 
-def upload(
-    place: Place, mirror: MlflowMirror, folder: Path, run: runs.Run, chosen: Trial, result: dict[str, Any],
+def upload_choice(
+    place: MlflowRun, mirror: MlflowMirror, folder: Path, run: runs.Run, chosen: Trial, result: dict[str, Any],
     paths: list[Path], margin: float = MARGIN, say: Callable[[str], None] = print,
-) -> tracking.Tracked:  # fmt: skip
+) -> upload.UploadedRun:  # fmt: skip
     """The choice into its trial's MLflow run and into the registry; table and figures into the sweep's run.
 
     Twice is as good as once. Raises `TrackingError` when the server cannot be used.
     """
-    tracked = tracking.track(run.folder, margin, place=mirror.run_of(chosen.number))
+    tracked = upload.upload_run(run.folder, margin, mlflow_run=mirror.run_of(chosen.number))
     values = {f"best_validation_{k}": result["chosen"][k] for k in (ACCURACY, GAP)}
-    values |= {f"best_{k}": v for k, v in tracking.report_values("test", run.test).items()}
+    values |= {f"best_{k}": v for k, v in upload.report_values("test", run.test).items()}
     values |= {f"trials_{k}": float(v) for k, v in result["trials"].items()}
     tags = {"pct.best": chosen.name, "pct.best_run": mirror.runs[chosen.number], "pct.why": result["chosen"]["why"]}
     log_end(place, values, tags, folder, paths)
     return tracked
 
 
-def log_end(place: Place, values: dict[str, float], tags: dict[str, str], folder: Path, paths: list[Path]) -> None:
+def log_end(place: MlflowRun, values: dict[str, float], tags: dict[str, str], folder: Path, paths: list[Path]) -> None:
     """The last of a sweep's or an ablation's own run: metrics, tags, files, and that it is finished."""
     try:
-        with patience(tracking.UPLOAD_SECONDS, tracking.UPLOAD_RETRIES):
-            tracking.log_missing(place, tracking.as_metrics(values, 0))
+        with request_timeout(upload.UPLOAD_SECONDS, upload.UPLOAD_RETRIES):
+            upload.log_missing(place, upload.as_metrics(values, 0))
             for path in paths:
                 place.client.log_artifact(place.run_id, str(path), "" if path.parent == folder else path.parent.name)
             for key, value in tags.items():
                 place.client.set_tag(place.run_id, key, value)
             place.client.set_terminated(place.run_id, "FINISHED")
     except Exception as problem:  # a server or its driver raises many types
-        raise as_error(place.uri, problem) from problem
+        raise tracking_error(place.uri, problem) from problem

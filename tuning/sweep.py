@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from pct.commands.options import add_settings, read_settings
 from pct.settings import Settings
-from pipelines.main import ERROR, INTERRUPTED, NOT_UPLOADED, OK, stopped_by_terminate
+from pipelines.connection import TrackingError, how_to_view
+from pipelines.main import ERROR, INTERRUPTED, NOT_UPLOADED, OK, terminate_as_interrupt
 from pipelines.registry import MARGIN, check_margin
-from pipelines.server import TrackingError, how_to_look
 from tuning.plan import MODES, PLAN, Plan, Resources
 from tuning.space import FORMS, make_space, read_sets
 
@@ -49,7 +49,7 @@ def run(plan: Plan, resources: Resources, folder: Path, options: argparse.Namesp
         print(f"error: {problem}", file=sys.stderr)
         return ERROR
     try:
-        with stopped_by_terminate():
+        with terminate_as_interrupt():
             done = driver.run(plan, resources, folder, options.experiment, options.champion_margin, options.quiet)
     except (TrackingError, ClusterError, SweepStopped, ValueError, OSError, ImportError) as problem:
         print(f"error: {problem}", file=sys.stderr)
@@ -71,7 +71,7 @@ def outcome_text(done: Outcome, folder: Path) -> str:
         registered = done.tracked.registered
         state = "is @champion" if registered.champion else "is not @champion"
         lines.append(f"model       {registered.uri} {state}: {registered.reason}")
-    lines.append(f"look at it  {how_to_look(done.place.uri, done.place.experiment_id, done.place.run_id)}")
+    lines.append(f"look at it  {how_to_view(done.place.uri, done.place.experiment_id, done.place.run_id)}")
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ import torch
 
 from pct.settings import Settings
 from pct.training.runs import run
-from pipelines.exported import export_run
+from pipelines.onnx_graphs import export_run
 from tests.project import REPOSITORY
 
 pytest.importorskip("mlflow")

@@ -11,7 +11,7 @@ import pytest
 from pct.training import runs
 from pipelines import evaluate as job
 from pipelines.evaluate import main
-from pipelines.tracking import track
+from pipelines.upload import upload_run
 
 
 def test_a_run_folder_measured_again_gives_its_own_report(
@@ -32,7 +32,7 @@ def test_a_run_folder_measured_again_gives_its_own_report(
 def test_a_registered_model_is_measured_on_a_file(
     run_dir: Path, tmp_path: Path, client: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    track(run_dir)
+    upload_run(run_dir)
     rows = [{"text": "a brilliant film", "label": "positive"}, {"text": "dull and stale", "label": 0}]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert main(["--model", "models:/pct-planted-textcnn@champion", "--data", "rows.jsonl", "--quiet"]) == 0

@@ -17,7 +17,7 @@ import pytest
 
 from pct.metrics.report import EIGHT
 from pct.training import runs
-from pipelines import tracking
+from pipelines import upload
 from pipelines.main import main
 from pipelines.track import main as track
 from tests.pipelines.conftest import TINY, TINY_OPTIONS, in_use
@@ -84,14 +84,14 @@ def test_a_run_that_fails_is_failed_in_mlflow(client: Any, monkeypatch: pytest.M
 def test_a_terminated_run_is_killed_in_mlflow_and_goes_on(
     client: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log = tracking.Live.__call__
+    log = upload.EpochLogger.__call__
 
-    def terminate(self: tracking.Live, record: dict[str, Any]) -> None:
+    def terminate(self: upload.EpochLogger, record: dict[str, Any]) -> None:
         log(self, record)
         os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as m:
-        m.setattr(tracking.Live, "__call__", terminate)
+        m.setattr(upload.EpochLogger, "__call__", terminate)
         assert main(TINY_OPTIONS) == 130
     assert "the same command goes on" in capsys.readouterr().err
     assert [r.info.status for r in client.search_runs(["0"])] == ["KILLED"]
@@ -160,14 +160,14 @@ def test_a_server_that_dies_in_mid_run_loses_nothing(
     address, start = mlflow_server
     process = start()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    log = tracking.Live.__call__
+    log = upload.EpochLogger.__call__
 
-    def log_then_kill(self: tracking.Live, record: dict[str, Any]) -> None:
+    def log_then_kill(self: upload.EpochLogger, record: dict[str, Any]) -> None:
         log(self, record)
         stop(process)
 
     with monkeypatch.context() as m:
-        m.setattr(tracking.Live, "__call__", log_then_kill)
+        m.setattr(upload.EpochLogger, "__call__", log_then_kill)
         assert main(TINY_OPTIONS) == 3
     told = capsys.readouterr()
     folder = runs.default_folder(TINY)

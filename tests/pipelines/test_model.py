@@ -15,37 +15,37 @@ import pytest
 import pct
 from pct.onnx.predictor import WEIGHTS
 from pct.training import runs
-from pipelines import tracking
-from pipelines.exported import EXPORTED
+from pipelines import upload
+from pipelines.onnx_graphs import EXPORTED
 
 TEXTS = ["a brilliant and moving film .", "dull"]
 
 
 @pytest.fixture(scope="module")
-def once(finished: Path, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tracking.Tracked:
+def once(finished: Path, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> upload.UploadedRun:
     """The finished run, tracked once for all tests of this file, which only read it."""
     folder = tmp_path_factory.mktemp("tracked")
     shutil.copytree(finished, folder / "run")
     shutil.copy(empty_store, folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as m:
         m.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-        return tracking.track(folder / "run")
+        return upload.upload_run(folder / "run")
 
 
 @pytest.fixture
-def tracked(once: tracking.Tracked, uri: str, monkeypatch: pytest.MonkeyPatch) -> tracking.Tracked:
+def tracked(once: upload.UploadedRun, uri: str, monkeypatch: pytest.MonkeyPatch) -> upload.UploadedRun:
     """The run, in the tracking that the test sees."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", once.place.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", once.mlflow_run.uri)
     return once
 
 
-def files_of(tracked: tracking.Tracked) -> Path:
+def files_of(tracked: upload.UploadedRun) -> Path:
     from mlflow.artifacts import download_artifacts
 
     return Path(download_artifacts(artifact_uri=tracked.model_uri))
 
 
-def test_it_answers_for_a_list_and_for_a_frame_of_any_column(tracked: tracking.Tracked, run_dir: Path) -> None:
+def test_it_answers_for_a_list_and_for_a_frame_of_any_column(tracked: upload.UploadedRun, run_dir: Path) -> None:
     import mlflow.pyfunc
     import pandas as pd
 
@@ -58,7 +58,7 @@ def test_it_answers_for_a_list_and_for_a_frame_of_any_column(tracked: tracking.T
         assert list(answer) == ["label", "confidence"]
 
 
-def test_it_explains_when_asked(tracked: tracking.Tracked, run_dir: Path) -> None:
+def test_it_explains_when_asked(tracked: upload.UploadedRun, run_dir: Path) -> None:
     import mlflow.pyfunc
 
     answer = mlflow.pyfunc.load_model(tracked.model_uri).predict(TEXTS, params={"explain": True})
@@ -68,26 +68,26 @@ def test_it_explains_when_asked(tracked: tracking.Tracked, run_dir: Path) -> Non
         np.testing.assert_allclose(found, saliency, rtol=1e-4)
 
 
-def test_an_empty_text_is_refused(tracked: tracking.Tracked) -> None:
+def test_an_empty_text_is_refused(tracked: upload.UploadedRun) -> None:
     import mlflow.pyfunc
 
     with pytest.raises(Exception, match="at least one word"):
         mlflow.pyfunc.load_model(tracked.model_uri).predict(["  "])
 
 
-def test_pct_load_takes_both_kinds_of_uri(tracked: tracking.Tracked, run_dir: Path) -> None:
+def test_pct_load_takes_both_kinds_of_uri(tracked: upload.UploadedRun, run_dir: Path) -> None:
     wanted = runs.load_run(run_dir).classifier().predict(TEXTS)
     for uri in (tracked.model_uri, "models:/pct-planted-textcnn@champion", "models:/pct-planted-textcnn/1"):
         np.testing.assert_array_equal(pct.load(uri).predict(TEXTS), wanted)
 
 
 @pytest.mark.parametrize("uri", ["models:/pct-none@champion", "models:/pct-planted-textcnn/9", "runs:/0123/model"])
-def test_a_uri_that_leads_nowhere_is_named(tracked: tracking.Tracked, uri: str) -> None:
+def test_a_uri_that_leads_nowhere_is_named(tracked: upload.UploadedRun, uri: str) -> None:
     with pytest.raises(FileNotFoundError, match="could not be had from MLflow"):
         pct.load(uri)
 
 
-def test_nothing_in_it_is_pickled(tracked: tracking.Tracked) -> None:
+def test_nothing_in_it_is_pickled(tracked: upload.UploadedRun) -> None:
     import zipfile
 
     root = files_of(tracked)
@@ -100,7 +100,7 @@ def test_nothing_in_it_is_pickled(tracked: tracking.Tracked) -> None:
             assert path.read_bytes()[:2] not in (b"\x80\x04", b"\x80\x05"), path
 
 
-def test_it_has_signature_example_settings_and_exact_requirements(tracked: tracking.Tracked, run_dir: Path) -> None:
+def test_it_has_signature_example_settings_and_exact_requirements(tracked: upload.UploadedRun, run_dir: Path) -> None:
     import mlflow.models
 
     root = files_of(tracked)
@@ -115,7 +115,7 @@ def test_it_has_signature_example_settings_and_exact_requirements(tracked: track
     assert not any("+" in line or "==" not in line for line in lines)
 
 
-def test_it_loads_and_answers_where_this_project_is_not_installed(tracked: tracking.Tracked, tmp_path: Path) -> None:
+def test_it_loads_and_answers_where_this_project_is_not_installed(tracked: upload.UploadedRun, tmp_path: Path) -> None:
     root = files_of(tracked)
     code = (
         "import importlib.util, sys\n"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pct.metrics.report import Report
 from pct.training.runs import Run, load_run
-from pipelines.registry import CHAMPION, Candidate, check_margin, choose, crown, model_name, register
+from pipelines.registry import CHAMPION, Candidate, check_margin, choose_champion, model_name, register, update_champion
 
 
 def a(version: int, accuracy: float, gap: float, measure: str = "m", limited: bool = False) -> Candidate:
@@ -21,7 +21,7 @@ def a(version: int, accuracy: float, gap: float, measure: str = "m", limited: bo
 
 
 def chosen(*candidates: Candidate, margin: float = 0.01, champion: int | None = None) -> int | None:
-    found = choose(list(candidates), margin, champion)
+    found = choose_champion(list(candidates), margin, champion)
     return found.version if found else None
 
 
@@ -72,10 +72,10 @@ candidates = st.lists(
 
 @given(candidates, st.floats(0, 0.2))
 def test_the_choice_is_stable_and_keeps_the_rule(rows: list[Candidate], margin: float) -> None:
-    first = choose(rows, margin)
+    first = choose_champion(rows, margin)
     assert first is not None
-    assert choose(rows, margin, first.version) == first
-    assert choose(rows[::-1], margin) == first
+    assert choose_champion(rows, margin, first.version) == first
+    assert choose_champion(rows[::-1], margin) == first
     rivals = [c for c in rows if (c.measure, c.limited) == (first.measure, first.limited)]
     best = max(c.accuracy for c in rivals)
     assert first.accuracy >= best - margin - 1e-8
@@ -191,7 +191,7 @@ class TwoWriters:
 
 def test_two_runs_that_end_together_leave_the_better_one_as_champion() -> None:
     registry = TwoWriters()
-    is_champion, reason = crown(registry, "name", 1, 0.01)
+    is_champion, reason = update_champion(registry, "name", 1, 0.01)
     assert registry.alias == 2
     assert not is_champion
     assert "not larger than 0.5000 of version 2" in reason

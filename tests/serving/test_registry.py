@@ -28,7 +28,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     import mlflow
 
     from pct.training.runs import run
-    from pipelines import tracking
+    from pipelines import upload
 
     folder = tmp_path_factory.mktemp("registry")
     uri = f"sqlite:///{folder}/mlflow.db"
@@ -39,10 +39,10 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         mlflow.set_tracking_uri(None)
         for method in ("normal", "pct", "entropy"):
             if method == "entropy":
-                m.setattr(tracking, "export_run", lambda run, say: None)
+                m.setattr(upload, "export_run", lambda run, say: None)
             settings = Settings(method=method, limit=64, epochs=1, evaluate_limit=16, threads=1)
             run(settings, folder / method, progress=False)
-            tracking.track(folder / method)
+            upload.upload_run(folder / method)
         client(uri).set_registered_model_alias(NAME, "champion", "1")
         yield uri
         mlflow.set_tracking_uri(None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipelines import place as places
+from pipelines import mlflow_runs
 from tests.tuning.conftest import ended, record, tiny_plan
 from tuning.ledger import FAILED, STOPPED, Ledger
 from tuning.mlflow_mirror import SECONDS_A_TRIAL, MlflowMirror
@@ -20,7 +20,7 @@ def made(ledger: Ledger) -> Callable[[], MlflowMirror]:
     """Mirrors of the same sweep: each is a driver's."""
 
     def make() -> MlflowMirror:
-        place = places.take_up(ledger.path.parent)
+        place = mlflow_runs.open_run(ledger.path.parent)
         plan = tiny_plan()
         longer = replace(plan, base=plan.base.replace(epochs=9))
         return MlflowMirror(place, longer, Ledger(ledger.path.parent), say=lambda _: None)

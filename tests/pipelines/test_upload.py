@@ -11,10 +11,9 @@ import pytest
 
 from pct.metrics.report import COMPANIONS, EIGHT
 from pct.training import runs
-from pipelines import place as places
-from pipelines import tracking
-from pipelines.place import TRACKING, check, start, take_up
-from pipelines.server import TrackingError
+from pipelines import mlflow_runs, upload
+from pipelines.connection import TrackingError
+from pipelines.mlflow_runs import TRACKING, check_connection, open_run, start_run
 from pipelines.track import main
 from tests.pipelines.conftest import TINY
 
@@ -36,26 +35,26 @@ def everything(client: Any) -> dict[str, Any]:
 
 
 def test_a_tracked_run_has_its_settings_metrics_files_and_model(run_dir: Path, client: Any) -> None:
-    tracked = tracking.track(run_dir)
+    tracked = upload.upload_run(run_dir)
     run = runs.load_run(run_dir)
-    data = client.get_run(tracked.place.run_id).data
+    data = client.get_run(tracked.mlflow_run.run_id).data
     assert data.params == {k: str(v) for k, v in TINY.to_dict().items()}
     for name in (*EIGHT, *COMPANIONS):
         assert data.metrics[f"test_{name}"] == pytest.approx(run.test.metrics[name])
         assert data.metrics[f"test_{name}_se"] == pytest.approx(run.test.errors[name])
     assert data.metrics["test_comp_minus_suff"] == pytest.approx(run.test.gaps["comp-suff"])
-    losses = client.get_metric_history(tracked.place.run_id, "train_loss")
+    losses = client.get_metric_history(tracked.mlflow_run.run_id, "train_loss")
     assert [(m.step, m.value) for m in losses] == [(r["epoch"], pytest.approx(r["train_loss"])) for r in run.history]
     for name in ("train_contrastive", "step_seconds", "memory_mb", "validation_comp", "validation_u_var_aligned"):
-        assert len(client.get_metric_history(tracked.place.run_id, name)) == 2
+        assert len(client.get_metric_history(tracked.mlflow_run.run_id, name)) == 2
     assert data.tags["corpus.fingerprint"] == run.about["corpus"]["fingerprint"]
     assert data.tags.get("mlflow.source.git.commit") == run.about["code"]["commit"]
-    files = {f.path for f in client.list_artifacts(tracked.place.run_id)}
+    files = {f.path for f in client.list_artifacts(tracked.mlflow_run.run_id)}
     assert files == {"report.json", "about.json", "settings.json", "history.jsonl", "per_text.parquet", "figures"}
-    figures = {f.path for f in client.list_artifacts(tracked.place.run_id, "figures")}
+    figures = {f.path for f in client.list_artifacts(tracked.mlflow_run.run_id, "figures")}
     assert figures == {f"figures/{name}.png" for name in ("confidence", "comp_minus_suff", "examples")}
-    assert client.get_run(tracked.place.run_id).info.status == "FINISHED"
-    inputs = client.get_run(tracked.place.run_id).inputs.dataset_inputs
+    assert client.get_run(tracked.mlflow_run.run_id).info.status == "FINISHED"
+    inputs = client.get_run(tracked.mlflow_run.run_id).inputs.dataset_inputs
     assert [i.dataset.digest for i in inputs] == [run.about["corpus"]["fingerprint"]]
     assert tracked.registered is not None
     assert tracked.registered.uri == "models:/pct-planted-textcnn/1"
@@ -63,9 +62,9 @@ def test_a_tracked_run_has_its_settings_metrics_files_and_model(run_dir: Path, c
 
 
 def test_tracked_twice_is_tracked_once(run_dir: Path, client: Any) -> None:
-    tracking.track(run_dir)
+    upload.upload_run(run_dir)
     before = everything(client)
-    tracking.track(run_dir)
+    upload.upload_run(run_dir)
     assert everything(client) == before
     assert before["models"] == 1
     assert before["versions"] == [1]
@@ -78,11 +77,11 @@ def test_an_upload_that_broke_off_goes_on_where_it_broke(
         raise ConnectionError("the line is cut")
 
     with monkeypatch.context() as m:
-        m.setattr(tracking, "log_model", broken)
+        m.setattr(upload, "log_model", broken)
         with pytest.raises(TrackingError, match=r"did not end: the line is cut.*stay in"):
-            tracking.track(run_dir)
+            upload.upload_run(run_dir)
     assert not json.loads((run_dir / TRACKING).read_text())["uploaded"]
-    tracking.track(run_dir)
+    upload.upload_run(run_dir)
     assert json.loads((run_dir / TRACKING).read_text())["uploaded"]
     held = everything(client)
     assert len(held["runs"]) == 1
@@ -102,8 +101,8 @@ def test_a_half_logged_model_is_not_taken_for_a_whole_one(
     with monkeypatch.context() as m:
         m.setattr(Model, "log", full)
         with pytest.raises(TrackingError, match="no space left"):
-            tracking.track(run_dir)
-    tracked = tracking.track(run_dir)
+            upload.upload_run(run_dir)
+    tracked = upload.upload_run(run_dir)
     assert tracked.registered is not None
     (ready,) = (m for m in client.search_logged_models(["0"]) if str(m.status) == "READY")
     assert ready.tags["mlflow.modelVersions"] == '[{"name": "pct-planted-textcnn", "version": 1}]'
@@ -112,13 +111,13 @@ def test_a_half_logged_model_is_not_taken_for_a_whole_one(
 
 
 def test_epochs_logged_live_are_not_logged_again(run_dir: Path, client: Any) -> None:
-    place = take_up(run_dir)
-    live = tracking.Live(place)
+    mlflow_run = open_run(run_dir)
+    live = upload.EpochLogger(mlflow_run)
     for record in runs.read_history(run_dir):
         live(record)
     assert live.failed == ""
-    tracking.track(run_dir, place=place)
-    assert [m.step for m in client.get_metric_history(place.run_id, "train_loss")] == [1, 2]
+    upload.upload_run(run_dir, mlflow_run=mlflow_run)
+    assert [m.step for m in client.get_metric_history(mlflow_run.run_id, "train_loss")] == [1, 2]
 
 
 def test_one_epoch_is_one_call(run_dir: Path) -> None:
@@ -128,7 +127,7 @@ def test_one_epoch_is_one_call(run_dir: Path) -> None:
         def __getattr__(self, name: str) -> Any:
             return lambda *a, **k: calls.append(name)
 
-    live = tracking.Live(places.Place(Counting(), "http://x", "run", "0"))
+    live = upload.EpochLogger(mlflow_runs.MlflowRun(Counting(), "http://x", "run", "0"))
     live(runs.read_history(run_dir)[0])
     assert calls == ["log_batch"]
 
@@ -141,7 +140,7 @@ def test_a_server_that_goes_is_told_once_and_asked_no_more(run_dir: Path) -> Non
             calls.append(1)
             raise ConnectionError
 
-    live = tracking.Live(places.Place(Gone(), "http://x", "run", "0"), said.append)
+    live = upload.EpochLogger(mlflow_runs.MlflowRun(Gone(), "http://x", "run", "0"), said.append)
     for record in runs.read_history(run_dir):
         live(record)
     assert live.failed == "ConnectionError"
@@ -156,7 +155,7 @@ def test_the_run_of_mlflow_run_is_taken_and_its_params_stay(
     given = client.create_run("0").info.run_id
     client.log_batch(given, params=[Param("lr", "5e-4"), Param("champion_margin", "0.01")])
     monkeypatch.setenv("MLFLOW_RUN_ID", given)
-    assert tracking.track(run_dir).place.run_id == given
+    assert upload.upload_run(run_dir).mlflow_run.run_id == given
     params = client.get_run(given).data.params
     assert params["lr"] == "5e-4"
     assert params["batch_size"] == "64"
@@ -166,10 +165,10 @@ def test_the_run_of_mlflow_run_is_taken_and_its_params_stay(
 def test_a_second_mlflow_run_of_a_finished_folder_is_whole_but_no_second_version(
     run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tracking.track(run_dir)
+    upload.upload_run(run_dir)
     given = client.create_run("0").info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", given)
-    tracked = tracking.track(run_dir)
+    tracked = upload.upload_run(run_dir)
     assert "test_comp" in client.get_run(given).data.metrics
     assert tracked.registered is not None
     assert tracked.registered.version == 1
@@ -179,37 +178,37 @@ def test_a_second_mlflow_run_of_a_finished_folder_is_whole_but_no_second_version
 def test_a_killed_run_is_closed_by_the_one_that_goes_on(
     run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    killed = take_up(run_dir).run_id
+    killed = open_run(run_dir).run_id
     assert client.get_run(killed).info.status == "RUNNING"
     given = client.create_run("0").info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", given)
-    take_up(run_dir)
+    open_run(run_dir)
     assert client.get_run(killed).info.status == "KILLED"
     assert client.get_run(killed).data.tags["pct.continued_by"] == given
 
 
 def test_a_run_that_was_stopped_is_running_again_when_taken_up(run_dir: Path, client: Any) -> None:
-    place = take_up(run_dir)
-    places.end(place, "KILLED")
-    assert client.get_run(place.run_id).info.status == "KILLED"
-    assert take_up(run_dir).run_id == place.run_id
-    assert client.get_run(place.run_id).info.status == "RUNNING"
+    mlflow_run = open_run(run_dir)
+    mlflow_runs.end_run(mlflow_run, "KILLED")
+    assert client.get_run(mlflow_run.run_id).info.status == "KILLED"
+    assert open_run(run_dir).run_id == mlflow_run.run_id
+    assert client.get_run(mlflow_run.run_id).info.status == "RUNNING"
 
 
 def test_a_run_deleted_in_mlflow_is_made_anew(run_dir: Path, client: Any) -> None:
-    first = take_up(run_dir)
+    first = open_run(run_dir)
     client.delete_run(first.run_id)
-    assert take_up(run_dir).run_id != first.run_id
+    assert open_run(run_dir).run_id != first.run_id
 
 
 def test_a_folder_goes_to_another_tracking_as_a_new_run(
     run_dir: Path, empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = tracking.track(run_dir)
+    first = upload.upload_run(run_dir)
     shutil.copy(empty_store, tmp_path / "other.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db")
-    second = tracking.track(run_dir)
-    assert second.place.run_id != first.place.run_id
+    second = upload.upload_run(run_dir)
+    assert second.mlflow_run.run_id != first.mlflow_run.run_id
     assert second.registered is not None
     assert second.registered.version == 1
 
@@ -217,31 +216,31 @@ def test_a_folder_goes_to_another_tracking_as_a_new_run(
 def test_a_folder_remembers_its_tracking(
     run_dir: Path, uri: str, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take_up(run_dir)
+    open_run(run_dir)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.chdir(tmp_path / "run" / "model")
-    assert check(run_dir) == uri
-    tracked = tracking.track(run_dir)
-    assert tracked.place.uri == uri
+    assert check_connection(run_dir) == uri
+    tracked = upload.upload_run(run_dir)
+    assert tracked.mlflow_run.uri == uri
     assert tracked.registered is not None
-    assert client.get_model_version("pct-planted-textcnn", "1").run_id == tracked.place.run_id
+    assert client.get_model_version("pct-planted-textcnn", "1").run_id == tracked.mlflow_run.run_id
     assert not Path("mlflow.db").exists()
 
 
 def test_a_nested_run_lies_under_its_parent_and_may_stay_unregistered(
     run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent = start("a sweep")
+    parent = start_run("a sweep")
     monkeypatch.setenv("MLFLOW_RUN_ID", parent.run_id)
-    child = take_up(run_dir, parent=parent)
+    child = open_run(run_dir, parent=parent)
     assert client.get_run(child.run_id).data.tags["mlflow.parentRunId"] == parent.run_id
-    assert tracking.track(run_dir, place=child, registers=False).registered is None
+    assert upload.upload_run(run_dir, mlflow_run=child, registers=False).registered is None
     assert not client.search_model_versions("")
 
 
 def test_the_experiment_is_made_by_its_name(run_dir: Path, client: Any) -> None:
-    tracked = tracking.track(run_dir, experiment="new one")
-    assert client.get_experiment_by_name("new one").experiment_id == tracked.place.experiment_id
+    tracked = upload.upload_run(run_dir, experiment="new one")
+    assert client.get_experiment_by_name("new one").experiment_id == tracked.mlflow_run.experiment_id
     assert not client.search_runs(["0"])
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import server
-from pipelines.server import TrackingError, connect, how_to_look, patience, tracking_uri, without_password
+from pipelines import connection
+from pipelines.connection import TrackingError, connect, how_to_view, request_timeout, tracking_uri, without_password
 
 
 def test_nothing_at_the_port_is_told_with_the_remedy(closed_port: int) -> None:
@@ -23,7 +23,7 @@ def test_nothing_at_the_port_is_told_with_the_remedy(closed_port: int) -> None:
 
 
 def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "patience", lambda: patience(1, 1))
+    monkeypatch.setattr(connection, "request_timeout", lambda: request_timeout(1, 1))
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -77,7 +77,7 @@ def test_refused_credentials_are_told_as_such(refusing: str) -> None:
 def test_patience_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
-    with patience(3, 2):
+    with request_timeout(3, 2):
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "3"
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
@@ -87,7 +87,7 @@ def test_as_default_gives_the_old_uri_and_environment_back(uri: str, tmp_path: P
     import mlflow
 
     other = f"sqlite:///{tmp_path}/other.db"
-    with server.as_default(other):
+    with connection.default_tracking(other):
         assert mlflow.get_tracking_uri() == other
     assert mlflow.get_tracking_uri() == uri
     assert os.environ["MLFLOW_TRACKING_URI"] == uri
@@ -111,11 +111,11 @@ def test_the_environment_goes_before_what_a_folder_remembers(uri: str, monkeypat
 )
 def test_user_and_password_are_never_shown(uri: str, shown: str) -> None:
     assert without_password(uri) == shown
-    assert "secret" not in how_to_look(uri, "1", "2")
+    assert "secret" not in how_to_view(uri, "1", "2")
 
 
 def test_the_ui_is_opened_on_loopback_or_at_the_server() -> None:
-    assert how_to_look("sqlite:////a b/mlflow.db") == (
+    assert how_to_view("sqlite:////a b/mlflow.db") == (
         "mlflow ui --backend-store-uri 'sqlite:////a b/mlflow.db' --host 127.0.0.1 --port 5000"
     )
-    assert how_to_look("https://host/", "3", "abc") == "open https://host/#/experiments/3/runs/abc"
+    assert how_to_view("https://host/", "3", "abc") == "open https://host/#/experiments/3/runs/abc"

@@ -14,12 +14,19 @@ from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.checkpoint import HISTORY, SETTINGS, Record
 from pct.training.runs import ABOUT, PER_TEXT, REPORT, Run, alone_in, load_run
-from pipelines.exported import export_run
+from pipelines.connection import (
+    TrackingError,
+    connect,
+    default_tracking,
+    request_timeout,
+    tracking_error,
+    without_password,
+)
 from pipelines.figures import FIGURES, draw_figures
 from pipelines.logged_model import NAME, log_model
-from pipelines.place import Place, keep, take_up
-from pipelines.registry import MARGIN, Registered, register
-from pipelines.server import TrackingError, as_default, as_error, connect, patience, without_password
+from pipelines.mlflow_runs import MlflowRun, open_run, remember
+from pipelines.onnx_graphs import export_run
+from pipelines.registry import MARGIN, RegisteredVersion, register
 
 METRICS_A_CALL, PARAMS_A_CALL = 500, 100
 # The last upload carries whole files, and no training waits for it.
@@ -27,105 +34,106 @@ UPLOAD_SECONDS, UPLOAD_RETRIES = 120, 3
 
 
 @dataclass(frozen=True)
-class Tracked:
+class UploadedRun:
     """A run that is in MLflow whole. model_uri: the model of this run, runs:/<id>/model. registered: None where the
     model was not to be registered."""
 
-    place: Place
-    registered: Registered | None
+    mlflow_run: MlflowRun
+    registered: RegisteredVersion | None
     model_uri: str
 
 
-def log_settings(place: Place, settings: Settings) -> None:
+def log_settings(mlflow_run: MlflowRun, settings: Settings) -> None:
     """All settings as params. Raises `TrackingError` when the server cannot be used."""
     try:
-        with patience():
-            log_params(place, settings.to_dict())
+        with request_timeout():
+            log_params(mlflow_run, settings.to_dict())
     except Exception as problem:  # a server or its driver raises many types
-        raise as_error(place.uri, problem) from problem
+        raise tracking_error(mlflow_run.uri, problem) from problem
 
 
-def log_params(place: Place, values: dict[str, Any]) -> None:
+def log_params(mlflow_run: MlflowRun, values: dict[str, Any]) -> None:
     """Params of the run; one that is there already stays, as MLflow lets none change: `mlflow run` writes its own."""
     from mlflow.entities import Param
 
-    there = place.client.get_run(place.run_id).data.params
+    there = mlflow_run.client.get_run(mlflow_run.run_id).data.params
     missing = [Param(k, str(v)) for k, v in values.items() if k not in there]
     for start in range(0, len(missing), PARAMS_A_CALL):
-        place.client.log_batch(place.run_id, params=missing[start : start + PARAMS_A_CALL])
+        mlflow_run.client.log_batch(mlflow_run.run_id, params=missing[start : start + PARAMS_A_CALL])
 
 
-class Live:
+class EpochLogger:
     """Logs each epoch, one call an epoch, as long as the server answers: training never waits for it long or fails."""
 
-    def __init__(self, place: Place, say: Callable[[str], None] = print) -> None:
-        self.place, self.say = place, say
+    def __init__(self, mlflow_run: MlflowRun, say: Callable[[str], None] = print) -> None:
+        self.mlflow_run, self.say = mlflow_run, say
         self.failed = ""
 
     def __call__(self, record: Record) -> None:
         if self.failed:
             return
         try:
-            with patience():
-                self.place.client.log_batch(self.place.run_id, metrics=_metrics(record))
+            with request_timeout():
+                self.mlflow_run.client.log_batch(self.mlflow_run.run_id, metrics=_metrics(record))
         except Exception as problem:  # whatever a server or its driver raises: the run goes on
             self.failed = type(problem).__name__
             self.say("the tracking server does not answer; training goes on, all is uploaded at the end")
 
 
-def track(
+def upload_run(
     run_dir: str | Path,
     margin: float = MARGIN,
     experiment: str = "",
-    place: Place | None = None,
+    mlflow_run: MlflowRun | None = None,
     registers: bool = True,
     say: Callable[[str], None] = print,
-) -> Tracked:
+) -> UploadedRun:
     """Uploads a finished run whole: settings, metrics, per-text values, figures, model, version, champion.
 
-    Twice is as good as once: what is there is found, not logged again. place: where to, the folder's own where None.
-    registers: whether the model gets a version in the registry, and its ONNX graphs, which are what is served, go with
-    it. Raises FileNotFoundError for a folder without a
-    finished run, `TrackingError` when the server cannot be used.
+    Twice is as good as once: what is there is found, not logged again. mlflow_run: where to, the folder's own where
+    None. registers: whether the model gets a version in the registry, and its ONNX graphs, which are what is served,
+    go with it. Raises FileNotFoundError for a folder without a finished run, `TrackingError` when the server cannot be
+    used.
     """
     folder = Path(run_dir)
     run = load_run(folder)
     with alone_in(folder):
         draw_figures(run)
         exported = export_run(run, say) if registers else None
-        place = place or take_up(folder, experiment)
-        connect(place.uri)  # a server that is gone is told within seconds
+        mlflow_run = mlflow_run or open_run(folder, experiment)
+        connect(mlflow_run.uri)  # a server that is gone is told within seconds
         try:
-            with as_default(place.uri), patience(UPLOAD_SECONDS, UPLOAD_RETRIES):
-                return _upload(run, place, margin if registers else None, exported)
+            with default_tracking(mlflow_run.uri), request_timeout(UPLOAD_SECONDS, UPLOAD_RETRIES):
+                return _upload(run, mlflow_run, margin if registers else None, exported)
         except Exception as problem:  # a server or its driver raises many types
             first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+            where = without_password(mlflow_run.uri)
             raise TrackingError(
-                f"the upload to {without_password(place.uri)} did not end: {first[:200]}; the results stay in {folder}"
+                f"the upload to {where} did not end: {first[:200]}; the results stay in {folder}"
             ) from problem
 
 
-def _upload(run: Run, place: Place, margin: float | None, exported: Path | None) -> Tracked:
-    client, run_id = place.client, place.run_id
-    log_params(place, run.settings.to_dict())
-    _log_corpus(place, run)
-    log_missing(place, [m for record in run.history for m in _metrics(record)] + _final_metrics(run))
+def _upload(run: Run, mlflow_run: MlflowRun, margin: float | None, exported: Path | None) -> UploadedRun:
+    client, run_id = mlflow_run.client, mlflow_run.run_id
+    log_params(mlflow_run, run.settings.to_dict())
+    _log_corpus(mlflow_run, run)
+    log_missing(mlflow_run, [m for record in run.history for m in _metrics(record)] + _final_metrics(run))
     for key, value in _tags(run).items():
         client.set_tag(run_id, key, value)
     for name in (REPORT, ABOUT, SETTINGS, HISTORY, PER_TEXT):
         client.log_artifact(run_id, str(run.folder / name))
     client.log_artifacts(run_id, str(run.folder / FIGURES), FIGURES)
-    model_id = log_model(client, run, run_id, place.experiment_id, exported)
+    model_id = log_model(client, run, run_id, mlflow_run.experiment_id, exported)
     registered = None
     if margin is not None:
         registered = register(client, run, f"models:/{model_id}", model_id, run_id, margin)
         client.set_tag(run_id, "pct.registered", registered.uri)
     client.set_terminated(run_id, "FINISHED")
-    keep(run.folder, place, uploaded=True)
-    return Tracked(place, registered, f"runs:/{run_id}/{NAME}")
+    remember(run.folder, mlflow_run, uploaded=True)
+    return UploadedRun(mlflow_run, registered, f"runs:/{run_id}/{NAME}")
 
 
-def _log_corpus(place: Place, run: Run) -> None:
+def _log_corpus(mlflow_run: MlflowRun, run: Run) -> None:
     """The corpus as MLflow's data set, known by its fingerprint."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -134,18 +142,18 @@ def _log_corpus(place: Place, run: Run) -> None:
         about["name"], about["fingerprint"], "pct", json.dumps({"source": about["source"]}),
         profile=json.dumps({"sizes": about["sizes"], "classes": about["classes"]}),
     )  # fmt: skip
-    place.client.log_inputs(place.run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
+    mlflow_run.client.log_inputs(mlflow_run.run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
 
 
-def log_missing(place: Place, wanted: list[Any]) -> None:
+def log_missing(mlflow_run: MlflowRun, wanted: list[Any]) -> None:
     """Logs those metrics that the run in MLflow has not yet at their step."""
-    known = set(place.client.get_run(place.run_id).data.metrics)
+    known = set(mlflow_run.client.get_run(mlflow_run.run_id).data.metrics)
     there: set[tuple[str, int]] = set()
     for key in {m.key for m in wanted} & known:
-        there |= {(key, m.step) for m in place.client.get_metric_history(place.run_id, key)}
+        there |= {(key, m.step) for m in mlflow_run.client.get_metric_history(mlflow_run.run_id, key)}
     missing = [m for m in wanted if (m.key, m.step) not in there]
     for start in range(0, len(missing), METRICS_A_CALL):
-        place.client.log_batch(place.run_id, metrics=missing[start : start + METRICS_A_CALL])
+        mlflow_run.client.log_batch(mlflow_run.run_id, metrics=missing[start : start + METRICS_A_CALL])
 
 
 def _metrics(record: Record) -> list[Any]:

@@ -34,7 +34,7 @@ def tracking_uri(remembered: str = "") -> str:
 
 
 @contextmanager
-def as_default(uri: str) -> Iterator[None]:
+def default_tracking(uri: str) -> Iterator[None]:
     """MLflow's functions that take no URI use this one; afterwards the old one, environment included."""
     import mlflow
 
@@ -56,15 +56,15 @@ def connect(uri: str) -> Any:
     _probe(uri)
     try:
         client = mlflow.MlflowClient(uri)
-        with patience():
+        with request_timeout():
             client.search_experiments(max_results=1)
     except Exception as problem:  # a database's driver raises its own types
-        raise as_error(uri, problem) from problem
+        raise tracking_error(uri, problem) from problem
     return client
 
 
 @contextmanager
-def patience(seconds: int = SECONDS_TO_ANSWER, retries: int = 1) -> Iterator[None]:
+def request_timeout(seconds: int = SECONDS_TO_ANSWER, retries: int = 1) -> Iterator[None]:
     """How long MLflow's requests wait, and how often they try; by its defaults finding no server takes minutes."""
     wanted = {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds),
@@ -91,7 +91,7 @@ def without_password(uri: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def how_to_look(uri: str, experiment_id: str = "", run_id: str = "") -> str:
+def how_to_view(uri: str, experiment_id: str = "", run_id: str = "") -> str:
     """The line that opens the MLflow UI on this tracking."""
     if urlsplit(uri).scheme in ("http", "https"):
         page = f"/#/experiments/{experiment_id}/runs/{run_id}" if run_id else ""
@@ -99,7 +99,7 @@ def how_to_look(uri: str, experiment_id: str = "", run_id: str = "") -> str:
     return f"mlflow ui --backend-store-uri {quote(without_password(uri))} --host 127.0.0.1 --port 5000"
 
 
-def as_error(uri: str, problem: Exception) -> TrackingError:
+def tracking_error(uri: str, problem: Exception) -> TrackingError:
     """What a request to the server raised, as an error that says what to do."""
     return problem if isinstance(problem, TrackingError) else TrackingError(_explained(uri, problem))
 
