@@ -143,7 +143,7 @@ def classifier(family: str, trained: bool = False) -> Classifier:
         settings = settings_of(family, evaluate_epochs=False, **quick)
         return train(settings, load_splits(settings), progress=False)
     settings = settings_of(family)
-    model, words = make_model(settings, split_all(corpus().splits["train"].texts), len(corpus().classes))
+    model, words = make_model(settings, split_all(corpus().splits["train"].texts), corpus().classes)
     return Classifier(model.to(pick_device(settings.device)), words, corpus().classes, settings)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pct.classifier import Classifier, load
+    from pct.classifier import Classifier, load, wrap
     from pct.corpora.loading import load_corpus
     from pct.explaining.explanation import Curve, Explanation, explain
     from pct.explaining.predictor import Predictor
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 _ROOMS = {
-    "classifier": ("Classifier", "load"),
+    "classifier": ("Classifier", "load", "wrap"),
     "corpora.loading": ("load_corpus",),
     "explaining.explanation": ("Curve", "Explanation", "explain"),
     "explaining.predictor": ("Predictor",),
@@ -30,7 +30,7 @@ _ROOMS = {
 _WHERE = {name: module for module, names in _ROOMS.items() for name in names}
 __all__ = [
     "Classifier", "Curve", "Explanation", "Predictor", "Report", "Settings", "evaluate", "explain", "load",
-    "load_corpus", "train",
+    "load_corpus", "train", "wrap",
 ]  # fmt: skip
 
 

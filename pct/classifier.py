@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from pct.text.words import Ints, SubWords, Tokens, Vocabulary, Words
 FORMAT = 1
 WEIGHTS, CONFIG = "model.safetensors", "classifier.json"
 MODEL = "model"  # where a run folder keeps its classifier
+TRANSFORMERS = "config.json"  # what a folder of the transformers library has
 
 
 class Classifier(TextInterface):
@@ -152,29 +154,85 @@ def _check_parts(about: dict[str, Any], words: Words, model: TextModel) -> None:
 
 
 def load(path: str | Path, device: str = "auto") -> Classifier:
-    """A saved classifier: its folder, a run's folder, or with MLflow installed a "runs:/..." or "models:/..." URI.
+    """A classifier, by what names it: a saved one or a run by its folder, with MLflow installed by a "runs:/..." or
+    "models:/..." URI, and any `AutoModelForSequenceClassification` by its folder or hub name (see `wrap`).
 
-    Raises FileNotFoundError or ValueError as `Classifier.load`, ImportError for a URI without MLflow.
+    Raises FileNotFoundError or ValueError as `Classifier.load` and `wrap`, ImportError for a URI without MLflow.
     """
     text = str(path)
     if text.startswith(("runs:/", "models:/")):
+        return _from_mlflow(text, device)
+    folder = Path(path) / MODEL if (Path(path) / MODEL).is_dir() else Path(path)
+    if not (folder / CONFIG).is_file() and ((folder / TRANSFORMERS).is_file() or _may_be_on_the_hub(text)):
+        return _from_transformers(str(folder), text).to(device)
+    return Classifier.load(folder, device)
+
+
+def wrap(model: Any, tokenizer: Any = None, name: str = "", **settings: Any) -> Classifier:
+    """A classifier of the transformers library as it is: its head, pooling, class names, special tokens and positions.
+
+    Args:
+        model: an `AutoModelForSequenceClassification`, or a `text-classification` pipeline. It is put into evaluation
+            mode, and stays where it is.
+        tokenizer: its fast tokenizer; a pipeline has its own.
+        name: what the model is called; its own name where empty.
+        settings: of the explanation, as `saliency="l1"` (see `Settings`); `max_length` is the model's own limit
+            unless given.
+
+    Returns:
+        A classifier whose logits equal those that transformers gives the same strings.
+
+    Raises:
+        ValueError: what cannot be explained, in one line that says why: several labels at once, regression, a slow
+            tokenizer, padding that changes the result, a `max_length` beyond the model's positions.
+    """
+    from pct.models.checks import check_length
+    from pct.models.pretrained import class_names, longest_text, wrap_model
+
+    if tokenizer is None:
+        if not (hasattr(model, "model") and hasattr(model, "tokenizer")):
+            raise TypeError(f"a {type(model).__name__} alone has no tokenizer: give wrap(model, tokenizer) both")
+        model, tokenizer = model.model, model.tokenizer
+    called = name or str(model.config.name_or_path) or type(model).__name__
+    made = wrap_model(model, tokenizer, called)
+    own: dict[str, Any] = {"max_length": longest_text(model, tokenizer), "corpus": "", "method": "normal"}
+    chosen = Settings(model=called, **(own | settings))
+    check_length(chosen.max_length, model, called)
+    return Classifier(made, SubWords(tokenizer), class_names(model.config), chosen)
+
+
+def _from_transformers(source: str, name: str) -> Classifier:
+    from pct.models.pretrained import load_classifier, load_tokenizer
+
+    try:
+        return wrap(load_classifier(source), load_tokenizer(source).tokenizer, name)
+    except OSError as problem:
+        raise FileNotFoundError(
+            f"{name} holds no classifier: give a folder that pct train made, or a classifier of the transformers "
+            f"library by its folder or hub name ({problem})"
+        ) from problem
+
+
+def _may_be_on_the_hub(name: str) -> bool:
+    return not Path(name).exists() and re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) is not None
+
+
+def _from_mlflow(uri: str, device: str) -> Classifier:
+    try:
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+    except ImportError:
+        raise ImportError(f"{uri} lies in MLflow: pip install 'pct-explain[tracking]'") from None
+    with tempfile.TemporaryDirectory(prefix="pct-") as folder:
         try:
-            from mlflow.artifacts import download_artifacts
-            from mlflow.exceptions import MlflowException
-        except ImportError:
-            raise ImportError(f"{text} lies in MLflow: pip install 'pct-explain[tracking]'") from None
-        with tempfile.TemporaryDirectory(prefix="pct-") as folder:
-            try:
-                root = Path(download_artifacts(artifact_uri=text, dst_path=folder))
-            except MlflowException as problem:
-                raise FileNotFoundError(f"{text} could not be had from MLflow: {problem}") from problem
-            # an exported model, which may lie beside, has no safetensors
-            found = sorted(f for f in root.rglob(CONFIG) if (f.parent / WEIGHTS).is_file())
-            if not found:
-                raise FileNotFoundError(f"{text} holds no classifier: {CONFIG} is missing in what MLflow gave")
-            return Classifier.load(found[0].parent, device)
-    inside = Path(path) / MODEL
-    return Classifier.load(inside if inside.is_dir() else path, device)
+            root = Path(download_artifacts(artifact_uri=uri, dst_path=folder))
+        except MlflowException as problem:
+            raise FileNotFoundError(f"{uri} could not be had from MLflow: {problem}") from problem
+        # an exported model, which may lie beside, has no safetensors
+        found = sorted(f for f in root.rglob(CONFIG) if (f.parent / WEIGHTS).is_file())
+        if not found:
+            raise FileNotFoundError(f"{uri} holds no classifier: {CONFIG} is missing in what MLflow gave")
+        return Classifier.load(found[0].parent, device)
 
 
 def pick_device(name: str) -> torch.device:

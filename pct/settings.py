@@ -46,7 +46,7 @@ class Settings:
 
     # what is trained
     corpus: str = _setting("planted", f"the texts: {', '.join(CORPORA)}")
-    model: str = _setting("textcnn", "textcnn, lstm, bert, distilbert, or an encoder by hub name or folder")
+    model: str = _setting("textcnn", "textcnn, lstm, bert, distilbert, or a model by hub name or folder")
     method: str = _setting("pct", f"the training method: {', '.join(METHODS)}, or one of another package")
     seed: int = _setting(0, "of the weights, the dropout and the order of the texts")
     # data
@@ -67,6 +67,7 @@ class Settings:
     weight_decay: float = _setting(0.0, "Adam's weight decay")
     gradient_clip: float = _setting(0.0, "the gradient's largest norm; 0 is off")
     dropout: float = _setting(0.5, "before the last layer (textcnn, lstm)")
+    fresh_head: bool = _setting(False, "a fine-tuned classifier as model: train a new head in place of its own")
     patience: int = _setting(0, "epochs without a better validation accuracy before it stops; 0 never stops early")
     restore_best: bool = _setting(True, "keep the weights of the best validation epoch")
     # PCT and entropy
@@ -105,15 +106,15 @@ class Settings:
 
     def _check_names(self) -> None:
         choices = {
-            "corpus": CORPORA,
+            "corpus": (*CORPORA, ""),  # empty: not known, of a classifier that existed before
             "saliency": SALIENCIES,
             "saliency_of": SALIENCY_OF,
             "order": ORDERS,
             "precision": PRECISIONS,
         }
         for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+            if (value := getattr(self, name)) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(filter(None, allowed))}, got {value!r}")
         methods.check(self.method)
         if not self.model:
             raise ValueError("model must be textcnn, lstm, or an encoder's hub name or folder, got ''")

@@ -102,6 +102,8 @@ def load_splits(settings: Settings) -> Corpus:
     ValueError for a missing column, an empty text or an unknown label.
     """
     name = settings.corpus
+    if not name:
+        raise ValueError(f"no corpus is known for {settings.model}: name one, or give a file of texts and labels")
     if name == "planted":
         rows = generate(settings.corpus_seed)
         parts = {

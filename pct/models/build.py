@@ -14,19 +14,16 @@ from pct.models.textcnn import TextCNN
 from pct.settings import Settings
 from pct.text.words import SubWords, Vocabulary, Words
 
-ALIASES = {"bert": "bert-base-uncased", "distilbert": "distilbert-base-uncased"}
 EMBEDDING_WIDTH = 300
 
 
-def make_model(settings: Settings, texts: Sequence[Sequence[str]], classes: int) -> tuple[TextModel, Words]:
-    """A fresh model and its words for a run; `texts` are the training texts as word lists.
+def make_model(settings: Settings, texts: Sequence[Sequence[str]], classes: Sequence[str]) -> tuple[TextModel, Words]:
+    """A model to train and its words; `texts` are the training texts as word lists.
 
-    Raises OSError, with the remedy, when an encoder can be found neither on the disk nor on the hub.
+    Raises as `pct.models.pretrained.load_untrained` for a model of the transformers library.
     """
-    vocabulary = make_vocabulary(settings, texts)
-    if vocabulary is not None:
-        return model_for(settings, vocabulary, classes), vocabulary
-    return load_encoder(settings.model, classes)
+    words = make_vocabulary(settings, texts) or load_tokenizer(settings.model)
+    return model_for(settings, words, classes), words
 
 
 def make_vocabulary(settings: Settings, texts: Sequence[Sequence[str]]) -> Vocabulary | None:
@@ -38,47 +35,24 @@ def make_vocabulary(settings: Settings, texts: Sequence[Sequence[str]]) -> Vocab
     return None
 
 
-def model_for(settings: Settings, words: Words, classes: int) -> TextModel:
-    """A fresh model for words that were made before. Raises as `make_model`."""
+def model_for(settings: Settings, words: Words, classes: Sequence[str]) -> TextModel:
+    """A model to train, for words that were made before. Raises as `make_model`."""
     if not isinstance(words, Vocabulary):
-        return load_body(settings.model, classes)
+        from pct.models.pretrained import load_untrained
+
+        return load_untrained(settings.model, classes, settings.max_length, settings.fresh_head)
     family = TextCNN if settings.model == "textcnn" else LSTM
-    model = family(len(words), classes, width=EMBEDDING_WIDTH, dropout=settings.dropout)
+    model = family(len(words), len(classes), width=EMBEDDING_WIDTH, dropout=settings.dropout)
     if settings.glove:
         load_glove(Path(settings.glove), words, model.embedding.weight)
     return model
 
 
-def load_encoder(name: str, classes: int) -> tuple[TextModel, Words]:
-    """A pretrained encoder with a fresh dense layer, and its tokenizer, from a folder or the hub."""
-    return load_body(name, classes), load_tokenizer(name)
-
-
-def load_body(name: str, classes: int) -> TextModel:
-    """The encoder of `load_encoder` alone."""
-    encoder = _pretrained("AutoModel", name, use_safetensors=True, dtype=torch.float32)
-    from pct.models.encoder import Transformer
-
-    return Transformer(encoder, classes, name=ALIASES.get(name, name))
-
-
 def load_tokenizer(name: str) -> SubWords:
-    """The tokenizer of `load_encoder` alone."""
-    return SubWords(_pretrained("AutoTokenizer", name, use_fast=True))
+    """See `pct.models.pretrained.load_tokenizer`."""
+    from pct.models import pretrained
 
-
-def _pretrained(kind: str, name: str, **options: Any) -> Any:
-    try:
-        import transformers
-    except ImportError:
-        raise ImportError(f"model {name!r} needs transformers: pip install 'pct-explain[transformers]'") from None
-    try:
-        return getattr(transformers, kind).from_pretrained(ALIASES.get(name, name), **options)
-    except OSError as problem:
-        raise OSError(
-            f"model {name!r} is neither textcnn, lstm, a folder with config.json and model.safetensors, "
-            f"nor an encoder that the Hugging Face hub gave: {str(problem).splitlines()[0]}"
-        ) from problem
+    return pretrained.load_tokenizer(name)
 
 
 def build_model(config: dict[str, Any]) -> TextModel:
@@ -97,7 +71,15 @@ def build_model(config: dict[str, Any]) -> TextModel:
         encoder = dict(arguments["encoder"])
         made = AutoModel.from_config(AutoConfig.for_model(encoder.pop("model_type"), **encoder))
         return Transformer(made.float(), arguments["classes"], arguments["dropout"], arguments["name"])
-    raise ValueError(f"model family must be textcnn, lstm or transformer, got {family!r}")
+    if family == "wrapped":
+        from transformers import AutoConfig, AutoModelForSequenceClassification
+
+        from pct.models.wrapped import Wrapped
+
+        config = dict(arguments.pop("model"))
+        made = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(config.pop("model_type"), **config))
+        return Wrapped(made.float(), **arguments)
+    raise ValueError(f"model family must be textcnn, lstm, transformer or wrapped, got {family!r}")
 
 
 def load_glove(path: Path, vocabulary: Vocabulary, weight: torch.Tensor) -> int:

@@ -64,7 +64,7 @@ def train(
     data = corpus if isinstance(corpus, Prepared) else prepare(settings, whole)
     data.check(settings)
     torch.manual_seed(settings.seed)
-    model = model_for(settings, data.words, len(whole.classes))
+    model = model_for(settings, data.words, whole.classes)
     classifier = Classifier(model.to(pick_device(settings.device)), data.words, whole.classes, settings)
     run = _Run(settings, classifier, data, folder)
     run.resume()

@@ -23,6 +23,7 @@ VALUES = {
     "epochs": st.integers(1, 99), "batch_size": st.integers(1, 999), "lr": POSITIVE | st.none(),
     "weight_decay": st.just(0.0) | POSITIVE, "gradient_clip": st.just(0.0) | POSITIVE,
     "dropout": st.floats(0, 1, exclude_max=True), "patience": COUNT, "restore_best": st.booleans(),
+    "fresh_head": st.booleans(),
     "alpha": st.just(0.0) | POSITIVE | st.none(), "temperature": POSITIVE | st.none(), "entropy_weight": POSITIVE,
     "p_important": SHARE, "p_unimportant": SHARE, "measure_important": st.just(0.0) | SHARE,
     "measure_unimportant": st.just(0.0) | SHARE, "saliency": st.sampled_from(SALIENCIES),

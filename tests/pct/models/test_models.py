@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pct.models import build_model
-from pct.models.build import load_encoder, load_glove, make_model
+from pct.models.build import load_glove, make_model
 from pct.models.encoder import Transformer
 from pct.models.lstm import LSTM
 from pct.models.recurrence import recur
@@ -136,14 +136,14 @@ def test_a_model_is_made_again_from_its_configuration(family):
 
 
 def test_an_unknown_family_is_refused():
-    with pytest.raises(ValueError, match="family must be textcnn, lstm or transformer, got 'gru'"):
+    with pytest.raises(ValueError, match="family must be textcnn, lstm, transformer or wrapped, got 'gru'"):
         build_model({"family": "gru"})
 
 
 @pytest.mark.parametrize(("name", "family"), [("textcnn", TextCNN), ("lstm", LSTM)])
 def test_a_fresh_model_has_the_training_texts_words_and_the_settings_dropout(name, family):
     settings = Settings(model=name, vocabulary_size=3, dropout=0.25)
-    model, words = make_model(settings, [["A", "b", "b", "c", "d"]], 4)
+    model, words = make_model(settings, [["A", "b", "b", "c", "d"]], list("abcd"))
     assert isinstance(model, family)
     assert words.words == ["b", "a", "c"]
     assert (model.dense.out_features, model.dropout.p) == (4, 0.25)
@@ -181,14 +181,18 @@ def test_a_glove_file_that_does_not_exist_is_named(tmp_path):
 
 def test_glove_reaches_a_fresh_model(tmp_path):
     path = glove_file(tmp_path, [f"film {numbers(0.5, 300)}"])
-    model, words = make_model(Settings(model="lstm", glove=str(path)), [["film", "joy"]], 2)
+    model, words = make_model(Settings(model="lstm", glove=str(path)), [["film", "joy"]], ["a", "b"])
     assert (model.embedding.weight[words.index["film"]] == 0.5).all()
     assert not (model.embedding.weight[words.index["joy"]] == 0.5).any()
 
 
 def test_glove_with_an_encoder_is_refused():
     with pytest.raises(ValueError, match="glove is for textcnn and lstm"):
-        make_model(Settings(model="bert", glove="glove.txt"), [["film"]], 2)
+        make_model(Settings(model="bert", glove="glove.txt"), [["film"]], ["a", "b"])
+
+
+def load_encoder(name, classes):
+    return make_model(Settings(model=name, max_length=12), [], [str(i) for i in range(classes)])
 
 
 def test_a_real_encoder_is_loaded_from_its_folder(minilm):

@@ -1,0 +1,71 @@
+"""The paired bootstrap: how surely two models differ on the same texts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+DRAWS = 10_000
+_CELLS = 2**22  # drawn counts held at once: 32 MiB
+
+Floats = npt.NDArray[np.floating]
+
+
+class Interval(NamedTuple):
+    """A mean over texts, and the ends of its interval. NaN where there was nothing to measure."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the whole interval lies on one side of zero."""
+        return self.low > 0 or self.high < 0
+
+
+def paired_bootstrap(before: Floats, after: Floats, draws: int = DRAWS, level: float = 0.95, seed: int = 0) -> Interval:
+    """The mean of `after - before` over texts, with its percentile interval (Efron and Tibshirani 1993, chapter 13).
+
+    The texts are drawn with replacement, both values of a text together: what is hard in a text is hard for both
+    models and falls out of the difference.
+
+    Args:
+        before: (texts,) one value a text; NaN where a text has none. Such texts, in either, count for nothing.
+        after: (texts,) the same of the other model, in the same order.
+        draws: samples of the texts.
+        level: the share of the samples inside the interval.
+        seed: of the draws; calls with one seed and number of texts draw the same texts.
+
+    Raises:
+        ValueError: the two have other shapes, or the level is not in (0, 1).
+    """
+    if before.shape != after.shape or before.ndim != 1:
+        raise ValueError(f"the values of two models must be (texts,) each, got {before.shape} and {after.shape}")
+    if not 0 < level < 1:
+        raise ValueError(f"level must be in (0, 1), got {level}")
+    difference = np.asarray(after, np.float64) - np.asarray(before, np.float64)
+    found = np.isfinite(difference)
+    if not found.any():
+        return Interval(np.nan, np.nan, np.nan)
+    value = float(difference[found].mean())
+    means = _resampled(np.where(found, difference, 0.0), found, draws, seed)
+    low, high = np.nanquantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
+
+
+def _resampled(values: Floats, found: npt.NDArray[np.bool_], draws: int, seed: int) -> Floats:
+    """(draws,) means of samples of the texts; NaN for a sample of texts without a value."""
+    rng, texts = np.random.default_rng(seed), len(values)
+    rows = max(_CELLS // texts, 1)
+    out = np.empty(draws)
+    for start in range(0, draws, rows):
+        # how often each text was drawn
+        counts = rng.multinomial(texts, np.full(texts, 1 / texts), min(rows, draws - start))
+        measured = counts @ found
+        out[start : start + rows] = np.divide(
+            counts @ values, measured, out=np.full(len(counts), np.nan), where=measured > 0
+        )
+    return out

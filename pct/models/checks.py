@@ -1,0 +1,129 @@
+"""What is assumed of a model of the transformers library, checked when the settings meet it, before any training.
+
+Each check raises a ValueError that names the value and the remedy in one line.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from pct.models.base import TextModel, without_dropout
+
+ROUNDING = 1e-4  # of the largest value, where that is above 1: float32 sums in another order
+PROBES = ("a", "Despite its slow start, the film is brilliant: don't miss it!")
+PROBE = 6  # tokens of the longer of two texts that are padded together
+
+
+def positions(model: nn.Module) -> int | None:
+    """How many tokens a model has positions for, its special ones included; None where any number will do.
+
+    The table of learned positions tells, where there is one: RoBERTa and its kin begin to count behind their padding
+    index. Rotary positions end where the configuration says, relative ones never.
+    """
+    config: Any = model.config
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding) and name.rsplit(".", 1)[-1] in ("position_embeddings", "wpe"):
+            before = 0 if module.padding_idx is None else module.padding_idx + 1
+            return int(module.num_embeddings) - before
+    if getattr(config, "relative_attention", False) or getattr(config, "relative_attention_num_buckets", 0):
+        return None
+    found = getattr(config, "max_position_embeddings", None)
+    return int(found) if found and found > 0 else None
+
+
+def check_length(max_length: int, model: nn.Module, name: str) -> None:
+    """Raises where texts may become longer than the model has positions."""
+    limit = positions(model)
+    if limit is not None and max_length > limit:
+        raise ValueError(
+            f"max_length {max_length} is more than the {limit} positions of {name}: give --max-length {limit} or less"
+        )
+
+
+def check_vocabulary(tokenizer: Any, model: nn.Module, name: str) -> None:
+    """Raises where the tokenizer can give a token that the model has no embedding for, or knows no words at all."""
+    holder: Any = model
+    rows = int(holder.get_input_embeddings().num_embeddings)
+    special = set(tokenizer.all_special_ids)
+    largest = max(tokenizer.get_vocab().values(), default=-1)
+    if largest >= rows:
+        raise ValueError(
+            f"the tokenizer of {name} has token ids up to {largest}, the model {rows} embeddings: they do not belong "
+            "together; take the tokenizer that the model was trained with, or call model.resize_token_embeddings"
+        )
+    if len(tokenizer) <= len(special):
+        raise ValueError(
+            f"the tokenizer of {name} knows no words, only {len(tokenizer)} special tokens: its files are missing; put "
+            "tokenizer.json and tokenizer_config.json beside config.json"
+        )
+
+
+def check_finite(model: nn.Module, name: str) -> None:
+    """Raises where a weight is NaN or infinite."""
+    for part, weight in model.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise ValueError(f"the weights of {name} are not finite ({part}): take another copy of the model")
+
+
+def padding_changes(model: TextModel) -> bool:
+    """Whether a text gets another result when it is padded to the length of a longer one."""
+    ids = torch.arange(4, 4 + PROBE, device=model.device).repeat(2, 1)
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    mask[0, PROBE // 2 :] = False
+    with torch.no_grad(), without_dropout(model):
+        alone = model.encode(model.embed(ids[:1, : PROBE // 2]), mask[:1, : PROBE // 2]).logits
+        together = model.encode(model.embed(ids), mask).logits[:1]
+    return not close(alone, together)
+
+
+def looks_both_ways(encoder: nn.Module) -> bool:
+    """Whether the state of the first token depends on those behind it: a decoder's does not."""
+    holder: Any = encoder
+    ids = torch.arange(4, 4 + PROBE, device=next(encoder.parameters()).device)[None]
+    other = torch.cat([ids[:, :1], ids[:, 1:] + 1], 1)
+    with torch.no_grad(), without_dropout(encoder):
+        states = [holder(inputs_embeds=holder.get_input_embeddings()(x)).last_hidden_state[:, 0] for x in (ids, other)]
+    return not torch.equal(*states)
+
+
+def close(first: torch.Tensor, second: torch.Tensor) -> bool:
+    """Whether two results are equal but for rounding; a NaN never is."""
+    scale = max(1.0, float(first.abs().max()))
+    difference = float((first.float() - second.float()).abs().max())
+    return not math.isnan(difference) and difference <= ROUNDING * scale
+
+
+def check_classes(model: nn.Module, name: str) -> None:
+    """Raises for a model that does not choose one of at least two classes."""
+    config: Any = model.config
+    if config.problem_type == "multi_label_classification":
+        raise ValueError(
+            f"{name} gives every class a yes or no of its own (multi-label): only classifiers that choose one class of "
+            "several can be explained; ask for one label at a time"
+        )
+    if config.problem_type == "regression" or config.num_labels == 1:
+        raise ValueError(
+            f"{name} gives a number, no class (regression): only classifiers of two classes or more can be explained"
+        )
+
+
+def check_logits(model: TextModel, tokenizer: Any, name: str) -> None:
+    """Raises where a text alone has other logits than transformers gives it, or other ones in a batch."""
+    own: Any = model.model
+    limit = {"truncation": True, "max_length": n} if (n := positions(own)) else {}
+    given = [tokenizer(text, return_tensors="pt", **limit).to(model.device) for text in PROBES]
+    rows = [x["input_ids"][0] for x in given]
+    ids = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    mask = nn.utils.rnn.pad_sequence([torch.ones_like(x, dtype=torch.bool) for x in rows], batch_first=True)
+    with torch.no_grad(), without_dropout(own):
+        theirs = torch.cat([own(**x).logits for x in given])
+        ours = model(ids, mask).logits
+    if not close(theirs, ours):
+        raise ValueError(
+            f"{name} ({type(own).__name__}) has other logits from embeddings than from token ids, by "
+            f"{float((theirs - ours).abs().max()):.2g}: there is no gradient at its words; take another architecture"
+        )

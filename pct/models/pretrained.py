@@ -1,0 +1,181 @@
+"""Models of the transformers library, from a folder or the hub: encoders, and classifiers with a head of their own."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from pct.models.base import TextModel
+from pct.models.checks import (
+    check_classes,
+    check_finite,
+    check_length,
+    check_logits,
+    check_vocabulary,
+    looks_both_ways,
+    positions,
+)  # fmt: skip
+from pct.models.encoder import Transformer
+from pct.models.wrapped import Wrapped
+from pct.text.words import SubWords
+
+ALIASES = {"bert": "bert-base-uncased", "distilbert": "distilbert-base-uncased"}
+CLASSIFIER = "ForSequenceClassification"
+NO_LIMIT = 2**20  # tokens of a text, where neither the model nor its tokenizer knows a limit
+_log = logging.getLogger(__name__)
+
+
+def load_tokenizer(name: str) -> SubWords:
+    """The tokenizer of a folder or hub name. Raises OSError, ValueError or ImportError, with the remedy."""
+    return SubWords(pretrained("AutoTokenizer", name, use_fast=True))
+
+
+def load_classifier(name: str) -> Any:
+    """A classifier with the head that its folder or hub name has, as transformers gives it.
+
+    Raises:
+        ValueError: it has no head, or not all of its weights.
+        OSError: neither the disk nor the hub has it.
+    """
+    config = pretrained("AutoConfig", name)
+    if not has_head(config):
+        raise ValueError(
+            f"{name} has no classifier's head ({', '.join(config.architectures or ['no architecture'])}): train one by "
+            f"`pct train --model {name}`"
+        )
+    options = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
+    model, info = pretrained("AutoModel" + CLASSIFIER, name, **options)
+    if missing := sorted(info["missing_keys"]):
+        raise ValueError(f"{name} lacks weights of its own architecture ({', '.join(missing[:3])}): take a whole copy")
+    return model
+
+
+def wrap_model(model: Any, tokenizer: Any, name: str) -> Wrapped:
+    """A classifier of transformers as a `TextModel`, after all that is assumed of it was checked.
+
+    Raises ValueError in one line: several labels at once, regression, no fast tokenizer, token ids without embeddings,
+    weights that are not finite, padding that changes the result, or other logits than the model's own.
+    """
+    check_classes(model, name)
+    SubWords(tokenizer)
+    check_vocabulary(tokenizer, model, name)
+    check_finite(model, name)
+    made = Wrapped(model, name, last_type=_last_type(tokenizer))
+    check_logits(made, tokenizer, name)
+    return made
+
+
+def load_untrained(name: str, classes: Sequence[str], max_length: int, fresh_head: bool = False) -> TextModel:
+    """What a run starts from: a classifier with the head that it has, or a model with a fresh one.
+
+    A fresh head reads the state of the first token where that is a special one which the whole text reaches (BERT's
+    [CLS]); any other model gets the head that its architecture has for classifying.
+
+    Raises:
+        ValueError: what is assumed of the model does not hold (see `pct.models.checks`), or its head is for other
+            classes.
+        OSError: neither the disk nor the hub has it.
+    """
+    config, tokenizer = pretrained("AutoConfig", name), load_tokenizer(name).tokenizer
+    if has_head(config) and not fresh_head:
+        made = wrap_model(load_classifier(name), tokenizer, name)
+        order_head(made, classes)
+        check_length(max_length, made.model, name)
+        return made
+    encoder = _read_at_first(name, config, tokenizer)
+    model = _with_architectures_head(name, tokenizer, classes) if encoder is None else encoder
+    check_vocabulary(tokenizer, model, name)
+    check_length(max_length, model, name)
+    check_finite(model, name)
+    if encoder is None:
+        return wrap_model(model, tokenizer, name)
+    return Transformer(encoder, len(classes), name=ALIASES.get(name, name))
+
+
+def has_head(config: Any) -> bool:
+    """Whether a configuration is that of a classifier with a head of its own."""
+    return any(x.endswith(CLASSIFIER) for x in config.architectures or [])
+
+
+def class_names(config: Any) -> list[str]:
+    """The names of a classifier's classes, in the order of its logits."""
+    return [str(config.id2label[i]) for i in range(config.num_labels)]
+
+
+def longest_text(model: Any, tokenizer: Any) -> int:
+    """Tokens of the longest text that a model takes whole: what its positions and its tokenizer allow."""
+    limits = (positions(model), tokenizer.model_max_length, NO_LIMIT)
+    return int(min(x for x in limits if x is not None))
+
+
+def order_head(made: Wrapped, classes: Sequence[str]) -> None:
+    """Puts the outputs of a head into the order of these classes; names are compared without their case.
+
+    A head whose names say nothing (LABEL_0, ..) takes these. Raises ValueError where the classes are others.
+    """
+    config: Any = made.model.config
+    own = class_names(config)
+    if all(re.fullmatch(r"LABEL_\d+", x) for x in own) and len(own) == len(classes):
+        _log.warning("%s names its classes %s: they are taken for %s", made.name, ", ".join(own), ", ".join(classes))
+        order = list(range(len(own)))
+    else:
+        place = {x.casefold(): i for i, x in enumerate(own)}
+        if len(place) < len(own) or set(place) != {x.casefold() for x in classes} or len(own) != len(classes):
+            raise ValueError(
+                f"{made.name} has a head for the classes {', '.join(own)}, the corpus has {', '.join(classes)}: give "
+                "texts of the model's classes, or --fresh-head true to train a new head"
+            )
+        order = [place[x.casefold()] for x in classes]
+    with torch.no_grad():
+        for weight in made.dense.parameters():
+            weight.copy_(weight[order].clone())
+    config.id2label = dict(enumerate(classes))
+    config.label2id = {x: i for i, x in enumerate(classes)}
+
+
+def pretrained(kind: str, name: str, **options: Any) -> Any:
+    """`from_pretrained` of a class of transformers. Raises OSError or ImportError, in one line with the remedy."""
+    try:
+        import transformers
+    except ImportError:
+        raise ImportError(f"model {name!r} needs transformers: pip install 'pct-explain[transformers]'") from None
+    try:
+        return getattr(transformers, kind).from_pretrained(ALIASES.get(name, name), **options)
+    except (OSError, ValueError, KeyError) as problem:
+        raise OSError(
+            f"model {name!r} is neither textcnn, lstm, a folder with config.json, model.safetensors and a tokenizer, "
+            f"nor a model that the Hugging Face hub gave: {(str(problem).splitlines() or ['no word of why'])[0]}"
+        ) from problem
+
+
+def _read_at_first(name: str, config: Any, tokenizer: Any) -> Any:
+    """The encoder where its first token's state speaks for the whole text; None where it does not."""
+    if getattr(config, "is_encoder_decoder", False):
+        return None
+    first = tokenizer("a")["input_ids"][:1]
+    if not first or first[0] not in tokenizer.all_special_ids:
+        return None
+    encoder = pretrained("AutoModel", name, use_safetensors=True, dtype=torch.float32)
+    check_vocabulary(tokenizer, encoder, name)
+    return encoder if looks_both_ways(encoder) else None
+
+
+def _with_architectures_head(name: str, tokenizer: Any, classes: Sequence[str]) -> Any:
+    names = dict(enumerate(classes))
+    model = pretrained(
+        "AutoModel" + CLASSIFIER, name, use_safetensors=True, dtype=torch.float32, id2label=names,
+        label2id={x: i for i, x in names.items()},
+    )  # fmt: skip
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def _last_type(tokenizer: Any) -> int:
+    """The token type of a text's last token (XLNet gives it one of its own)."""
+    types = tokenizer("a").get("token_type_ids") or [0]
+    return int(types[-1])

@@ -1,0 +1,76 @@
+"""The paired bootstrap against loops, and against what theory says of its width."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pct.metrics.bootstrap import paired_bootstrap
+
+
+def by_loops(before, after, draws, seed):
+    """Draws whole samples, one text after another."""
+    rng = np.random.default_rng(seed)
+    means = []
+    for _ in range(draws):
+        kept = []
+        for _ in range(len(before)):
+            i = rng.integers(len(before))
+            if not np.isnan(before[i]) and not np.isnan(after[i]):
+                kept.append(after[i] - before[i])
+        means.append(np.mean(kept))
+    return np.quantile(means, [0.025, 0.975])
+
+
+def test_it_agrees_with_loops_up_to_the_chance_of_drawing():
+    rng = np.random.default_rng(1)
+    before, after = rng.normal(size=60), rng.normal(0.3, 1, size=60)
+    before[3], after[7] = np.nan, np.nan
+    found = paired_bootstrap(before, after)
+    both = np.isfinite(before) & np.isfinite(after)
+    assert found.value == pytest.approx((after - before)[both].mean())
+    np.testing.assert_allclose(found[1:], by_loops(before, after, 4000, 5), atol=0.02)
+
+
+def test_its_width_is_that_of_the_standard_error():
+    rng = np.random.default_rng(2)
+    difference = rng.normal(size=2000)
+    found = paired_bootstrap(np.zeros(2000), difference)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * difference.std() / np.sqrt(2000), rel=0.03)
+
+
+def test_what_is_hard_for_both_falls_out():
+    rng = np.random.default_rng(3)
+    hard = 100 * rng.normal(size=500)
+    found = paired_bootstrap(hard, hard + 0.1)
+    assert found == pytest.approx((0.1, 0.1, 0.1))
+    assert found.excludes_zero
+
+
+def test_no_difference_has_an_interval_around_zero():
+    same = np.random.default_rng(4).normal(size=50)
+    found = paired_bootstrap(same, same)
+    assert found == (0, 0, 0)
+    assert not found.excludes_zero
+
+
+def test_equal_seeds_draw_equal_texts_whatever_the_pieces(monkeypatch):
+    values = np.random.default_rng(5).normal(size=(2, 40))
+    whole = paired_bootstrap(*values, draws=300)
+    assert paired_bootstrap(*values, draws=300) == whole
+    monkeypatch.setattr("pct.metrics.bootstrap._CELLS", 400)
+    assert paired_bootstrap(*values, draws=300) == pytest.approx(whole)
+
+
+def test_nothing_to_measure_is_nan():
+    nothing = np.full(4, np.nan)
+    assert np.isnan(paired_bootstrap(nothing, np.ones(4))).all()
+    assert not paired_bootstrap(nothing, np.ones(4)).excludes_zero
+
+
+@pytest.mark.parametrize(("shapes", "level", "message"), [
+    (((3,), (4,)), 0.95, r"\(3,\) and \(4,\)"), (((3, 1), (3, 1)), 0.95, "texts"), (((3,), (3,)), 1.0, "level .* 1.0"),
+])  # fmt: skip
+def test_what_makes_no_pairs_is_refused(shapes, level, message):
+    with pytest.raises(ValueError, match=message):
+        paired_bootstrap(*(np.zeros(s) for s in shapes), level=level)

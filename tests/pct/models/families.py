@@ -1,0 +1,163 @@
+"""Small classifiers of the families that are out there, with random weights, each with its own kind of tokenizer."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+TEXTS = [
+    "Despite its slow start, the film is brilliant.",
+    "A work of astonishing delicacy and force: memorable performances, top to bottom!",
+    "Don't bother... it's 3.5 hours of tired, goofy, self-aware moments; nobody wins.",
+    "The U.S. cut isn't bad — café scenes & joy rising above stale material?",
+    "fine",
+    "unfathomable ridiculousness, leigh's demented premise; but it sustains an enjoyable level",
+]
+WIDTH = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+LOUD = {"initializer_range": 0.4}
+ROTARY = {"num_key_value_heads": 1, "head_dim": 8}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family: its configuration class, what it is given, and how its tokenizer cuts and frames a text.
+
+    frame: the special tokens around a text, $A. vocabulary: what the configuration calls its size.
+    """
+
+    config: str
+    cut: str
+    frame: str
+    given: dict[str, Any] = field(default_factory=dict)
+    specials: dict[str, str] = field(default_factory=dict)
+    padding_side: str = "right"
+    longest: int | None = 64
+
+
+_BERT = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+_ROBERTA = {
+    "bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>", "mask_token": "<mask>",
+    "cls_token": "<s>", "sep_token": "</s>",
+}  # fmt: skip
+_END = {"pad_token": "<|pad|>", "eos_token": "<|end|>", "bos_token": "<|end|>", "unk_token": "<|end|>"}
+_XLNET = {
+    "pad_token": "<pad>",
+    "unk_token": "<unk>",
+    "sep_token": "<sep>",
+    "cls_token": "<cls>",
+    "mask_token": "<mask>",
+}
+_SIZES = WIDTH | LOUD | {"max_position_embeddings": 64}
+
+FAMILIES = {
+    "BERT": Family("BertConfig", "wordpiece", "[CLS] $A [SEP]", _SIZES, _BERT),
+    "DistilBERT": Family(
+        "DistilBertConfig", "wordpiece", "[CLS] $A [SEP]",
+        {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24, "max_position_embeddings": 64} | LOUD, _BERT,
+    ),
+    "ELECTRA": Family("ElectraConfig", "wordpiece", "[CLS] $A [SEP]", _SIZES | {"embedding_size": 12}, _BERT),
+    "MPNet": Family("MPNetConfig", "wordpiece", "<s> $A </s>", _SIZES | {"max_position_embeddings": 66}, _ROBERTA),
+    "RoBERTa": Family("RobertaConfig", "bytes", "<s> $A </s>", _SIZES | {"max_position_embeddings": 66}, _ROBERTA),
+    "XLM-R": Family("XLMRobertaConfig", "unigram", "<s> $A </s>", _SIZES | {"max_position_embeddings": 66}, _ROBERTA),
+    "ALBERT": Family("AlbertConfig", "unigram", "[CLS] $A [SEP]", _SIZES | {"embedding_size": 12}, _BERT),
+    "DeBERTa-v2": Family(
+        "DebertaV2Config", "unigram", "[CLS] $A [SEP]",
+        _SIZES | {
+            "relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 8, "share_att_key": True,
+            "norm_rel_ebd": "layer_norm", "position_biased_input": False, "type_vocab_size": 0,
+            "pooler_hidden_size": 16,
+        },
+        _BERT, longest=None,
+    ),
+    "ModernBERT": Family(
+        "ModernBertConfig", "bytes in a sequence", "[CLS] $A [SEP]",
+        _SIZES | {"num_hidden_layers": 3, "local_attention": 8, "global_attn_every_n_layers": 3,
+                  "initializer_cutoff_factor": 3.0}, _BERT,
+    ),
+    "XLNet": Family(
+        "XLNetConfig", "unigram", "$A:0 <sep>:0 <cls>:2",
+        {"d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 24} | LOUD, _XLNET, "left", None,
+    ),
+    "GPT-2": Family(
+        "GPT2Config", "bytes", "$A", {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64} | LOUD, _END,
+    ),
+    "Llama": Family("LlamaConfig", "bytes in a sequence", "<|end|> $A", _SIZES | ROTARY, _END, "left"),
+    "Qwen3": Family("Qwen3Config", "bytes in a sequence", "$A", _SIZES | ROTARY, _END, "left"),
+    "T5": Family(
+        "T5Config", "unigram", "$A </s>",
+        {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "feed_forward_proj": "gated-gelu",
+         "initializer_factor": 8.0},
+        {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}, longest=None,
+    ),
+    "BART": Family(
+        "BartConfig", "bytes", "<s> $A </s>",
+        {"d_model": 16, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 2,
+         "decoder_attention_heads": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24, "max_position_embeddings": 64,
+         "init_std": 0.4, "scale_embedding": True}, _ROBERTA,
+    ),
+}  # fmt: skip
+
+
+@functools.cache
+def tokenizer(name: str) -> Any:
+    """The family's tokenizer, learnt from TEXTS."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    family = FAMILIES[name]
+    specials = list(dict.fromkeys(family.specials.values()))
+    unknown = family.specials.get("unk_token")
+    shared = {"special_tokens": specials, "show_progress": False}
+    bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if family.cut == "wordpiece":
+        made = Tokenizer(models.WordPiece(unk_token=unknown))
+        made.normalizer = normalizers.BertNormalizer()
+        made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer: Any = trainers.WordPieceTrainer(vocab_size=160, **shared)
+    elif family.cut == "unigram":
+        made = Tokenizer(models.Unigram())
+        made.normalizer = normalizers.NFKC()
+        made.pre_tokenizer = pre_tokenizers.Metaspace()
+        made.decoder = decoders.Metaspace()
+        trainer = trainers.UnigramTrainer(vocab_size=120, unk_token=unknown, **shared)
+    else:
+        made = Tokenizer(models.BPE())
+        split = pre_tokenizers.Split(_words(), "isolated")
+        made.pre_tokenizer = (
+            bytes_ if family.cut == "bytes"
+            else pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+        )  # fmt: skip
+        made.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(vocab_size=360, initial_alphabet=bytes_.alphabet(), **shared)
+    made.train_from_iterator(TEXTS, trainer)
+    ids = [(token, made.token_to_id(token)) for token in specials]
+    made.post_processor = processors.TemplateProcessing(single=family.frame, special_tokens=ids)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, padding_side=family.padding_side, model_max_length=family.longest or int(1e30),
+        model_input_names=["input_ids", "attention_mask", *(["token_type_ids"] if ":2" in family.frame else [])],
+        **family.specials,
+    )  # fmt: skip
+
+
+def _words() -> Any:
+    from tokenizers import Regex
+
+    return Regex(r"'s|'t| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+")
+
+
+def classifier(name: str, classes: int = 3, seed: int = 0, **changes: Any) -> Any:
+    """A classifier of the family, with random weights, out of training."""
+    import transformers
+
+    family, words = FAMILIES[name], tokenizer(name)
+    ids = {f"{k}_id": words.convert_tokens_to_ids(v) for k, v in family.specials.items()}
+    names = dict(enumerate(["negative", "positive", "neither", "both"][:classes]))
+    shape = getattr(transformers, family.config)(
+        vocab_size=len(words), decoder_start_token_id=ids["pad_token_id"], id2label=names,
+        label2id={v: k for k, v in names.items()}, **ids, **family.given, **changes,
+    )  # fmt: skip
+    torch.manual_seed(seed)
+    return transformers.AutoModelForSequenceClassification.from_config(shape).eval()
