@@ -14,7 +14,7 @@ from pct.classifier import Classifier
 from pct.explaining.predictor import TextInterface
 from pct.explaining.reduction import words_to_remove
 from pct.explaining.saliency import class_score
-from pct.metrics.report import AOPC_SHARES
+from pct.metrics.removal import AOPC_SHARES
 from pct.text.words import SubWords
 
 Numbers = np.ndarray[Any, Any]

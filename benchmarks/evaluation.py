@@ -13,8 +13,8 @@ import pct
 from benchmarks._peers import captum_loop, ferret_loop, ferret_targets, plain_texts
 from benchmarks.common import FAMILIES, Row, alternate, classifier, corpus, ratio
 from pct.classifier import Classifier
-from pct.explaining.explanation import Wanted, study
 from pct.explaining.predictor import TOKENS_A_BACKWARD, TOKENS_A_BATCH, TextInterface
+from pct.explaining.removal import RemovalPlan, remove_words
 from pct.explaining.saliency import class_score
 from pct.models.base import without_dropout
 from pct.text.words import Ints, Tokens, split_all
@@ -204,14 +204,12 @@ def against_ferret(rounds: int = 3) -> tuple[list[Row], Row]:
 
 
 def ferret_numbers(model: Classifier, texts: list[str]) -> np.ndarray[Any, Any]:
-    """ferret's AOPC pair by `study`, with its ten thresholds: (2, texts), comprehensiveness and sufficiency."""
+    """ferret's AOPC pair by `remove_words`, with its ten thresholds: (2, texts), comprehensiveness and sufficiency."""
     tokens = model.tokens(split_all(texts))
     n = tokens.counts
     steps, counted = ferret_targets(n)
-    t = np.arange(n.max())
-    important = (t == np.where(counted, steps, 0)[..., None]).any(1)
-    unimportant = (t == np.where(counted, n[:, None] - steps, 0)[..., None]).any(1)
-    seen = study(model, tokens, wanted=Wanted(important, unimportant, until_flip=False, next_saliency=False))
+    plan = RemovalPlan.at(n, np.where(counted, steps, 0), np.where(counted, n[:, None] - steps, 0))
+    seen = remove_words(model, tokens, plan)
     # at its last threshold nothing is left, or all
     empty = tokens_of_nothing(model)
     rows = np.arange(len(n))

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pct.corpora.loading import load_corpus
     from pct.explaining.explanation import Curve, Explanation, explain
     from pct.explaining.predictor import Predictor
-    from pct.metrics.report import Report, evaluate
+    from pct.metrics.evaluation import evaluate
+    from pct.metrics.report import Report
     from pct.settings import Settings
     from pct.training.trainer import train
 
@@ -23,7 +24,8 @@ _ROOMS = {
     "corpora.loading": ("load_corpus",),
     "explaining.explanation": ("Curve", "Explanation", "explain"),
     "explaining.predictor": ("Predictor",),
-    "metrics.report": ("Report", "evaluate"),
+    "metrics.evaluation": ("evaluate",),
+    "metrics.report": ("Report",),
     "settings": ("Settings",),
     "training.trainer": ("train",),
 }

@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from pct.methods.base import Method
+    from pct.metrics.base import Metric
     from pct.settings import Settings
 
+RATIONALE = (
+    "rationale_precision", "rationale_auprc", "rationale_precision_shortcut", "rationale_auprc_shortcut",
+    "shortcut_share",
+)  # fmt: skip
 T = TypeVar("T")
 S = TypeVar("S")
 
@@ -32,19 +37,20 @@ class Registry(Generic[T]):
         self.kind, self.group, self.own = kind, group, dict(own)
         self._loaded: dict[str, T] = {}
 
-    def register(self, name: str) -> Callable[[S], S]:
-        """A decorator that adds what it decorates under a name.
+    def register(self, *names: str) -> Callable[[S], S]:
+        """A decorator that adds what it decorates under one name or more.
 
         Raises:
             ValueError: something else has the name.
         """
 
         def add(thing: S) -> S:
-            # the same one again is a cell that is run twice, or a module that is loaded anew
-            before = self.own.get(name) or (_home(self._loaded[name]) if name in self._loaded else None)
-            if before not in (None, _home(thing)):
-                raise ValueError(f"the {self.kind} {name!r} is there already, from {before}; take another name")
-            self._loaded[name] = thing  # type: ignore[assignment]
+            for name in names:
+                # the same one again is a cell that is run twice, or a module that is loaded anew
+                before = self.own.get(name) or (_home(self._loaded[name]) if name in self._loaded else None)
+                if before not in (None, _home(thing)):
+                    raise ValueError(f"the {self.kind} {name!r} is there already, from {before}; take another name")
+                self._loaded[name] = thing  # type: ignore[assignment]
             return thing
 
         return add
@@ -112,4 +118,15 @@ def _home(thing: object) -> str:
 
 methods: Registry[Callable[[Settings], Method]] = Registry(
     "method", "pct.methods", {name: f"pct.methods.{name}" for name in ("normal", "entropy", "pct")}
+)
+metrics: Registry[type[Metric]] = Registry(
+    "metric",
+    "pct.metrics",
+    {
+        **dict.fromkeys(("acc", "f_x"), "pct.metrics.accuracy"),
+        **dict.fromkeys(("comp", "suff", "comp_aopc", "suff_aopc"), "pct.metrics.removal"),
+        **dict.fromkeys(("ir", "ur"), "pct.metrics.flips"),
+        **dict.fromkeys(("i_var", "u_var", "i_var_aligned", "u_var_aligned"), "pct.metrics.rank_variance"),
+        **dict.fromkeys(RATIONALE, "pct.metrics.rationale"),
+    },
 )

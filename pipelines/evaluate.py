@@ -14,7 +14,8 @@ import numpy as np
 
 from pct.classifier import Classifier, load
 from pct.corpora.loading import SPLITS, Split, choose_texts
-from pct.metrics.report import Report, evaluate
+from pct.metrics.evaluation import evaluate
+from pct.metrics.report import Report
 from pct.settings import CORPORA
 from pct.training.runs import PER_TEXT, REPORT
 from pipelines.connection import TrackingError, how_to_view, without_password

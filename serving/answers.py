@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pct.explaining.explanation import Removal, Study, Wanted, study
 from pct.explaining.predictor import Floats, Predictor, predict_tokens
-from pct.metrics.report import block_columns, wanted_steps
+from pct.explaining.removal import RemovalPlan, RemovalResult, Removals, remove_words
+from pct.metrics.base import MetricOptions, TextBlock
+from pct.metrics.evaluation import MetricSet
 from pct.onnx.predictor import OnnxPredictor
 from pct.text.words import Ints, Tokens, sound
 from serving.limits import Limits
@@ -98,24 +99,23 @@ class ExplainJob:
         predictor = PredictorUntil(self.served.predictor.with_saliency(self.saliency), deadline)
         seen = self.study(predictor, texts)
         # the gold label is not known: accuracy is not among the metrics asked for
-        columns = block_columns(seen, seen.labels, *self._shares, METRICS)
+        columns = self._metrics.columns(TextBlock(seen, seen.labels))
         return [_explanation(self, text, seen, columns, row) for row, text in enumerate(texts)]
 
-    def study(self, predictor: Predictor, texts: Sequence[Text]) -> Study:
+    def study(self, predictor: Predictor, texts: Sequence[Text]) -> Removals:
         """The forward and backward passes of the explanations: the curves' steps, and those of the metrics."""
         tokens = predictor.tokens([t.words for t in texts])
         labels = None if self.target is None else np.full(len(texts), self.target)
-        wanted = wanted_steps(tokens.counts, *self._shares, METRICS)
-        shown = np.arange(wanted.important.shape[1]) <= self.max_steps
-        wanted = Wanted(wanted.important | shown, wanted.unimportant | shown, wanted.until_flip, wanted.next_saliency)
-        return study(predictor, tokens, None, labels, self.order, wanted)
+        shown = np.full(len(texts), self.max_steps)
+        plan = self._metrics.plan(tokens.counts) | RemovalPlan.first(tokens.counts, shown, shown)
+        return remove_words(predictor, tokens, plan, labels, self.order)
 
     @property
-    def _shares(self) -> tuple[float, float]:
-        return self.served.predictor.settings.measured_shares
+    def _metrics(self) -> MetricSet:
+        return MetricSet(METRICS, MetricOptions(*self.served.predictor.settings.measured_shares))
 
 
-def _explanation(job: ExplainJob, text: Text, seen: Study, columns: dict[str, Any], row: int) -> Json:
+def _explanation(job: ExplainJob, text: Text, seen: Removals, columns: dict[str, Any], row: int) -> Json:
     classes = job.served.predictor.classes
     n, target = int(seen.counts[row]), int(seen.labels[row])
     probabilities = seen.probabilities[row].tolist()
@@ -142,7 +142,7 @@ def _prediction(probabilities: list[float], classes: list[str]) -> Json:
     return {"label": classes[best], "confidence": probabilities[best], "probabilities": named}
 
 
-def _curve(side: Removal, row: int, steps: int, words: list[str], classes: list[str]) -> Json:
+def _curve(side: RemovalResult, row: int, steps: int, words: list[str], classes: list[str]) -> Json:
     removed = np.argsort(side.ranks[row], kind="stable")[:steps].tolist()
     confidence, predicted = (x[row, 1 : steps + 1].tolist() for x in (side.confidence, side.predicted))
     flips = int(side.rows(slice(row, row + 1)).flips()[0])

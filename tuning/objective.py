@@ -7,7 +7,7 @@ from typing import Any
 
 from pct.classifier import Classifier
 from pct.corpora.loading import Corpus
-from pct.metrics.report import evaluate
+from pct.metrics.evaluation import evaluate
 from pct.settings import Settings
 from tuning.ledger import FINISHED, Ledger, Trial
 

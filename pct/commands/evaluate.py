@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from pct.commands.models import open_model
     from pct.corpora.loading import choose_texts
-    from pct.metrics.report import evaluate
+    from pct.metrics.evaluation import evaluate
 
     classifier = open_model(options.model, options.device)
     s = classifier.settings

@@ -21,12 +21,17 @@ def words_to_remove(counts: Ints, share: float | Floats) -> Ints:
 
     share: one, or an array that broadcasts with counts. Raises ValueError for a share outside (0, 1].
     """
-    if not np.all((np.asarray(share) > 0) & (np.asarray(share) <= 1)):
-        raise ValueError(f"the share of words to remove must be in (0, 1], got {share}")
+    check_share(share)
     # 0.28 * 25 is 7.000000000000001: the margin keeps rounding from removing an eighth word
     wanted = np.ceil(share * counts - 1e-9).astype(np.int64)
     removed: Ints = np.minimum(np.maximum(wanted, 1), np.maximum(counts - 1, 0))
     return removed
+
+
+def check_share(share: float | Floats) -> None:
+    """Raises ValueError for a share of words outside (0, 1]."""
+    if not np.all((np.asarray(share) > 0) & (np.asarray(share) <= 1)):
+        raise ValueError(f"the share of words to remove must be in (0, 1], got {share}")
 
 
 def removal_ranks(saliency: Floats, counts: Ints, important: bool) -> Ints:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pct.explaining.reduction import Ints, removal_ranks
+from pct.metrics.base import Column, Metric, TextBlock
+from pct.registry import RATIONALE, metrics
 
-Column = npt.NDArray[Any]
+
+@metrics.register(*RATIONALE)
+class Rationale(Metric):
+    """Precision@k and AUPRC of the known rationale, and the share of a shortcut among the most salient words."""
+
+    names = RATIONALE
+
+    def columns(self, block: TextBlock) -> dict[str, Column]:
+        """See `Metric.columns`. Raises ValueError where the data set knows no rationale."""
+        if block.rationale is None:
+            raise ValueError("the rationale metrics need a dataset with a column rationale: 0 or 1 a word")
+        return rationale_columns(block.seen.saliency, block.seen.counts, block.rationale, block.shortcut)
 
 
 def rationale_columns(

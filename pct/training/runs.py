@@ -25,7 +25,8 @@ import torch
 
 from pct.classifier import MODEL, WEIGHTS, Classifier
 from pct.corpora.loading import Corpus, load_splits
-from pct.metrics.report import Report, evaluate
+from pct.metrics.evaluation import evaluate
+from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.checkpoint import CHECKPOINT, HISTORY, SETTINGS, Record
 from pct.training.memory import peak_mb

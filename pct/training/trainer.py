@@ -17,7 +17,7 @@ from pct.classifier import MODEL, Classifier, pick_device
 from pct.corpora.loading import Corpus, Split, load_splits, with_limit
 from pct.explaining.predictor import predict_tokens
 from pct.methods.base import Batch, Method, make_method
-from pct.metrics.report import evaluate
+from pct.metrics.evaluation import evaluate
 from pct.models import TextModel
 from pct.models.build import model_for
 from pct.settings import Settings

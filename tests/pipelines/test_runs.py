@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pct.corpora.loading import load_splits
-from pct.metrics.report import evaluate
+from pct.metrics.evaluation import evaluate
 from pct.settings import Settings
 from pct.training import runs
 from tests.pipelines.conftest import REPOSITORY, TINY, in_use

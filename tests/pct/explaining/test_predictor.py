@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pct
-from pct.explaining.explanation import TEXTS_A_BLOCK
 from pct.explaining.predictor import TOKENS_A_BATCH, batches, check_classes, distinct_rows, forward_over, predict_ids
+from pct.explaining.removal import TEXTS_A_BLOCK
 from tests.pct.metrics.test_metrics import sigmoid
 from tests.pct.small import FAMILIES, small_classifier, small_texts
 from tests.pct.toy import WEIGHTS, Scale

@@ -1,0 +1,31 @@
+"""Accuracy, and F(X), the mean confidence: what needs the original texts alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pct.metrics.base import Column, Metric, TextBlock
+from pct.registry import metrics
+
+
+@metrics.register("acc")
+class Accuracy(Metric):
+    """The share of correct predictions."""
+
+    names = ("acc",)
+
+    def columns(self, block: TextBlock) -> dict[str, Column]:
+        """See `Metric.columns`."""
+        return {"acc": (block.predicted == block.gold).astype(np.float64)}
+
+
+@metrics.register("f_x")
+class Confidence(Metric):
+    """F(X): the confidence f_c(X) in the class that is explained."""
+
+    names = ("f_x",)
+
+    def columns(self, block: TextBlock) -> dict[str, Column]:
+        """See `Metric.columns`."""
+        seen = block.seen
+        return {"f_x": seen.probabilities[np.arange(len(seen.labels)), seen.labels]}

@@ -1,0 +1,128 @@
+"""Every metric of a split of texts, from one set of removals. numpy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import numpy as np
+
+from pct.explaining.predictor import Predictor, check_classes
+from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, remove_words
+from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
+from pct.metrics.report import COMPANIONS, EIGHT, Report
+from pct.registry import RATIONALE
+from pct.registry import metrics as registry
+from pct.text.words import split, split_each
+
+
+class MetricSet:
+    """Some metrics that are computed together: their removals united, each forward pass run once.
+
+    Args:
+        names: of the registry.
+        options: shared by all.
+
+    Raises:
+        ValueError: a name that there is not.
+    """
+
+    def __init__(self, names: Sequence[str], options: MetricOptions) -> None:
+        self.names = tuple(names)
+        self.metrics = [kind(options) for kind in dict.fromkeys(registry.get(name) for name in names)]
+
+    def plan(self, counts: Column) -> RemovalPlan:
+        """The removals that any of them needs, for texts of N = counts words."""
+        return reduce(or_, (metric.plan(counts) for metric in self.metrics), RemovalPlan())
+
+    def columns(self, block: TextBlock) -> dict[str, Column]:
+        """The metrics of each text of a block, by name, (texts,) each; `n`, `label` and `predicted` stand before."""
+        found = {name: values for metric in self.metrics for name, values in metric.columns(block).items()}
+        about = {"n": block.seen.counts, "label": block.gold, "predicted": block.predicted}
+        return about | {name: found[name] for name in self.names if name in found}
+
+    def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
+        """What the columns of a split come to, by name."""
+        found = {k: v for metric in self.metrics for k, v in metric.summary(columns, classes).items()}
+        return {name: found[name] for name in self.names if name in found}
+
+
+def evaluate(
+    predictor: Predictor,
+    dataset: Any,
+    p_important: float = 0.1,
+    p_unimportant: float = 0.1,
+    order: str = "static",
+    limit: int = 0,
+    progress: bool = False,
+    metrics: Sequence[str] = (),
+) -> Report:
+    """Accuracy and the metrics of pathology of a split of texts.
+
+    The texts are taken in blocks, so memory does not grow with their number.
+
+    Args:
+        predictor: the model.
+        dataset: texts and labels as columns (a `datasets.Dataset`, a dict, a `Split`) or a pair (texts, labels).
+        p_important: the share of words removed as important, in (0, 1].
+        p_unimportant: the share of words removed as unimportant, in (0, 1].
+        order: `static` ranks the words once, `recomputed` again after each removal.
+        limit: the first texts alone; 0 takes all.
+        progress: whether to show a bar.
+        metrics: the names of those wanted; only the reduced texts that they need are run. Where none is named: the
+            eight, their aligned and AOPC companions, and, where the dataset knows the rationale, its metrics.
+
+    Raises:
+        ValueError: an empty dataset, a label outside the classes, a share outside (0, 1], or an unknown metric.
+    """
+    texts, labels, rationale, shortcut = _columns(dataset)
+    if limit:
+        texts, labels = texts[:limit], labels[:limit]
+        rationale, shortcut = rationale and rationale[:limit], shortcut and shortcut[:limit]
+    if len(texts) == 0:
+        raise ValueError("the dataset has no texts to evaluate")
+    names = metrics or (*EIGHT, *COMPANIONS, *(RATIONALE if rationale else ()))
+    chosen = MetricSet(names, MetricOptions(p_important, p_unimportant))
+    gold = check_classes(labels, len(texts), len(predictor.classes))
+    parts: list[dict[str, Column]] = []
+    for index in _blocks(texts, progress):
+        tokens = predictor.tokens([split(texts[i]) for i in index])
+        seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order)
+        marks = (None if known is None else [known[i] for i in index] for known in (rationale, shortcut))
+        parts.append({"index": index, **chosen.columns(TextBlock(seen, gold[index], *marks))})
+    joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+    place = np.argsort(joined["index"], kind="stable")
+    columns = {name: column[place] for name, column in joined.items()}
+    found = chosen.summary(columns, predictor.classes)
+    means, errors = ({name: x[part] for name, x in found.items()} for part in (0, 1))
+    return Report(means, errors, columns, list(predictor.classes))
+
+
+def _columns(dataset: Any) -> tuple[list[Any], Any, Any, Any]:
+    if isinstance(dataset, tuple) and len(dataset) == 2:
+        texts, labels = dataset
+        return list(texts), labels, None, None
+    if hasattr(dataset, "texts"):
+        return list(dataset.texts), dataset.labels, dataset.rationale, dataset.shortcut
+    try:
+        names = dataset.column_names if hasattr(dataset, "column_names") else list(dataset)
+        rest = [list(dataset[k]) if k in names else None for k in ("rationale", "shortcut")]
+        return list(dataset["text"]), list(dataset["label"]), rest[0], rest[1]
+    except (KeyError, TypeError):
+        raise ValueError(
+            f"a dataset needs the columns text and label, or to be a pair (texts, labels); got {type(dataset).__name__}"
+        ) from None
+
+
+def _blocks(texts: Sequence[Any], progress: bool) -> Iterator[Column]:
+    # the word lists of all texts would be larger than the texts: each block makes its own again
+    order = np.argsort([len(words) for words in split_each(texts)], kind="stable")
+    starts = range(0, len(order), TEXTS_A_BLOCK)
+    if progress:
+        from tqdm import tqdm
+
+        starts = tqdm(starts, desc="evaluating", unit="block", leave=False)
+    for start in starts:
+        yield order[start : start + TEXTS_A_BLOCK]
