@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pct.explaining.predictor import Predictor
     from pct.metrics.evaluation import evaluate
     from pct.metrics.report import Report
+    from pct.output.tables import words_of
     from pct.settings import Settings
     from pct.training.trainer import train
 
@@ -26,13 +27,14 @@ _ROOMS = {
     "explaining.predictor": ("Predictor",),
     "metrics.evaluation": ("evaluate",),
     "metrics.report": ("Report",),
+    "output.tables": ("words_of",),
     "settings": ("Settings",),
     "training.trainer": ("train",),
 }
 _WHERE = {name: module for module, names in _ROOMS.items() for name in names}
 __all__ = [
     "Classifier", "Curve", "Explanation", "Predictor", "Report", "Settings", "evaluate", "explain", "load",
-    "load_corpus", "train", "wrap",
+    "load_corpus", "train", "words_of", "wrap",
 ]  # fmt: skip
 
 

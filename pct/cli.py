@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 import pct
 
@@ -32,6 +33,7 @@ pct COMMAND --help tells a command's options."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit code: 0, 1 an error, told in a line, 2 a wrong command line, 130 stopped."""
+    show_what_can_be_shown(sys.stdout, sys.stderr)
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
         print(usage())
@@ -51,6 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("stopped", file=sys.stderr)
         return 130
     return code
+
+
+def show_what_can_be_shown(*streams: object) -> None:
+    """Lets a terminal put a question mark for a character that it has not: work that is done is not lost over it."""
+    for stream in streams:
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def usage() -> str:

@@ -7,16 +7,9 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TextIO
 
 from pct.settings import ORDERS
-
-if TYPE_CHECKING:
-    from pct.explaining.explanation import Curve, Explanation
-
-# backgrounds of the 256-colour palette, from nothing to a full red; black letters stay readable on all of them
-SHADES = (None, 224, 217, 210, 203)
-BARS = 24
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from pct.commands.models import open_model
     from pct.explaining.explanation import explain
+    from pct.output.terminal import render
 
     classifier = open_model(options.model, options.device)
     classes = None
@@ -51,49 +45,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"target {options.target!r} is not one of {', '.join(classifier.classes)}")
         classes = [classifier.classes.index(options.target)] * len(texts)
     order = options.order or classifier.settings.order
-    found = explain(classifier, texts, options.max_steps, classes, order)
+    found = explain(classifier, texts, options.max_steps, classes, order, *classifier.settings.measured_shares)
     if options.json:
         print(json.dumps([e.to_dict() for e in found], indent=2))
         return 0
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    print("\n\n".join(render(e, colour) for e in found))
+    print("\n\n".join(render(e, colour, _has_blocks(sys.stdout)) for e in found))
     return 0
 
 
-def render(explanation: Explanation, colour: bool) -> str:
-    """An explanation for a terminal. Without colour, a word's shade is a row of marks below it."""
-    head = f"{explanation.label_name}  {explanation.confidence:.3f}"
-    if explanation.truncated:
-        head += f"  (cut: {explanation.truncated} words beyond the model's length)"
-    shades = shade(explanation)
-    if colour:
-        words = [w if s is None else f"\x1b[48;5;{s}m\x1b[30m{w}\x1b[0m" for w, s in _coloured(explanation, shades)]
-        body = [" ".join(words)]
-    else:
-        body = [" ".join(f"{w}{'*' * s}" for w, s in zip(explanation.words, shades, strict=True))]
-    sides = (("most salient first", explanation.important), ("least salient first", explanation.unimportant))
-    for title, curve in sides:
-        body += ["", f"words removed, {title}", *_curve(explanation, curve)]
-    return "\n".join([head, *body])
-
-
-def shade(explanation: Explanation) -> list[int]:
-    """0..4 for each word: where its saliency's size lies between the text's smallest and largest."""
-    sizes = [abs(float(x)) for x in explanation.saliency]
-    least, most = min(sizes), max(sizes)
-    return [min(int(5 * (x - least) / (most - least)), 4) if most > least else 0 for x in sizes]
-
-
-def _coloured(explanation: Explanation, shades: list[int]) -> list[tuple[str, int | None]]:
-    return [(w, SHADES[s]) for w, s in zip(explanation.words, shades, strict=True)]
-
-
-def _curve(explanation: Explanation, curve: Curve) -> list[str]:
-    removed = ["(none)", *(explanation.words[i] for i in curve.removed)]
-    width = min(max(len(w) for w in removed), 24)
-    lines = []
-    for step, (word, confidence) in enumerate(zip(removed, curve.confidences, strict=True)):
-        bar = "█" * round(BARS * confidence)
-        flip = "  the prediction changes" if step and step == curve.flips_at else ""
-        lines.append(f"{step:>3}  {word[:width]:<{width}}  {confidence:.3f} {bar}{flip}".rstrip())
-    return lines
+def _has_blocks(stream: TextIO) -> bool:
+    """Whether the stream's encoding has block characters: a terminal of code page 1252 has none."""
+    try:
+        "█".encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

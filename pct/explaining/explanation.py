@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pct.explaining.predictor import Predictor, Texts, check_classes
+from pct.explaining.reduction import check_share, words_to_remove
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, RemovalResult, remove_words
+from pct.explaining.verdict import Verdict, judge
 from pct.text.words import Ints, split_all
 
 
@@ -26,7 +29,22 @@ class Curve:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a classifier decided: one text's words, their saliency, and what their removal does to the confidence."""
+    """Why a classifier decided: one text's words, their saliency, and what their removal does to the confidence.
+
+    Attributes:
+        words: those that the model saw.
+        saliency: (words,) float.
+        label: the index of the class explained; label_name: its name.
+        confidence: in that class.
+        important: what happens as the most salient words go first.
+        unimportant: what happens as the least salient words go first.
+        truncated: words beyond max_length, which the model never saw.
+        comp: f_c(X) - f_c(X_t) as important words go, mean over the first m; NaN where none was removed.
+        suff: the same for unimportant words.
+        text: the text as it was given.
+        spans: where each word stands in it, (start, end) in characters, end exclusive.
+        known: whether the model's tokenizer knew each word.
+    """
 
     words: list[str]
     saliency: npt.NDArray[np.float32] = field(repr=False)
@@ -35,7 +53,48 @@ class Explanation:
     confidence: float
     important: Curve
     unimportant: Curve
-    truncated: int = 0  # words beyond max_length, which the model never saw
+    truncated: int = 0
+    comp: float = float("nan")
+    suff: float = float("nan")
+    text: str = ""
+    spans: list[tuple[int, int]] = field(default_factory=list, repr=False)
+    known: list[bool] = field(default_factory=list, repr=False)
+
+    @property
+    def ir(self) -> float:
+        """Important words removed until the prediction changes, N - 1 where it never does; NaN for N = 1."""
+        return _lasts(self.important, len(self.words))
+
+    @property
+    def ur(self) -> float:
+        """The same for unimportant words."""
+        return _lasts(self.unimportant, len(self.words))
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether saliency and confidence agree on this text, and why; see `pct.explaining.verdict`."""
+        flips = (self.important.flips_at, self.unimportant.flips_at)
+        return judge(self.comp, self.suff, *flips, len(self.words))
+
+    def to_html(self) -> str:
+        """An HTML fragment with its own style: the text with its words shaded, the verdict, both curves."""
+        from pct.output.html import explanations_html
+
+        return explanations_html([self])
+
+    _repr_html_ = to_html
+
+    def to_pandas(self) -> Any:
+        """A DataFrame with a row a word. Raises ImportError, with the remedy, without pandas."""
+        from pct.output.tables import words_frame
+
+        return words_frame(self)
+
+    def plot(self) -> Any:
+        """A matplotlib figure: the words' saliency, and both curves. Raises ImportError without matplotlib."""
+        from pct.output.plots import explanation_figure
+
+        return explanation_figure(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -43,6 +102,8 @@ class Explanation:
         return {
             "words": self.words, "saliency": [float(x) for x in self.saliency], "label": self.label,
             "label_name": self.label_name, "confidence": self.confidence, "truncated": self.truncated, **sides,
+            **{k: None if np.isnan(v) else v for k in ("comp", "suff", "ir", "ur") for v in (getattr(self, k),)},
+            "verdict": vars(self.verdict),
         }  # fmt: skip
 
 
@@ -52,32 +113,68 @@ def explain(
     max_steps: int = 15,
     classes: Sequence[int] | None = None,
     order: str = "static",
+    p_important: float = 0.1,
+    p_unimportant: float = 0.1,
 ) -> list[Explanation]:
-    """Saliency and reduction curves of texts, all in one go.
+    """Saliency, reduction curves and verdicts of texts, all in one go.
 
-    max_steps: words removed at most on each side; one word always remains. classes: the class explained, the predicted
-    one where None. Raises ValueError for a text without words or max_steps < 0.
+    Args:
+        predictor: the model.
+        texts: strings, or lists of words.
+        max_steps: words removed at most on each side of a curve; one word always remains. Where the prediction changes
+            is searched beyond it. 0 gives the saliency alone, without comp, suff and a verdict.
+        classes: the class explained for each text, the predicted one where None.
+        order: `static` ranks the words once, `recomputed` again after each removal.
+        p_important: the share of words removed for comp, in (0, 1].
+        p_unimportant: the share of words removed for suff, in (0, 1].
+
+    Returns:
+        An explanation a text.
+
+    Raises:
+        ValueError: a text without words, max_steps < 0, a class that the model has not, a share outside (0, 1].
     """
     if max_steps < 0:
         raise ValueError(f"max_steps must be >= 0, got {max_steps}")
+    for share in (p_important, p_unimportant):
+        check_share(share)
     split = split_all(texts)
     labels = None if classes is None else check_classes(classes, len(split), len(predictor.classes))
-    out: list[Explanation] = []
+    found: list[Explanation | None] = [None] * len(split)
+    by_length = np.argsort([len(words) for words in split], kind="stable")
     for start in range(0, len(split), TEXTS_A_BLOCK):
-        block = slice(start, start + TEXTS_A_BLOCK)
-        out += _explain_block(predictor, split[block], max_steps, None if labels is None else labels[block], order)
-    return out
+        block = by_length[start : start + TEXTS_A_BLOCK]
+        chosen = None if labels is None else labels[block]
+        plan = _Steps(max_steps, p_important, p_unimportant, order)
+        for place, one in zip(block, _explain_block(predictor, [split[i] for i in block], chosen, plan), strict=True):
+            found[place] = one
+    return [one for one in found if one is not None]
+
+
+class _Steps(NamedTuple):
+    """How far the words are removed, and in which order."""
+
+    shown: int
+    p_important: float
+    p_unimportant: float
+    order: str
 
 
 def _explain_block(
-    predictor: Predictor, split: list[list[str]], max_steps: int, labels: Ints | None, order: str
-) -> list[Explanation]:
+    predictor: Predictor, split: list[list[str]], labels: Ints | None, steps: _Steps
+) -> Iterator[Explanation]:
     tokens = predictor.tokens(split)
-    steps = np.minimum(tokens.counts - 1, max_steps)
-    seen = remove_words(predictor, tokens, RemovalPlan.first(tokens.counts, steps, steps), labels, order)
-    important, unimportant = (_curves(side) for side in (seen.important, seen.unimportant))
-    return [
-        Explanation(
+    shown = np.minimum(np.maximum(tokens.counts - 1, 0), steps.shown)
+    averaged = [words_to_remove(tokens.counts, share) for share in (steps.p_important, steps.p_unimportant)]
+    plan = RemovalPlan(until_flip=steps.shown > 0)
+    if steps.shown:
+        plan |= RemovalPlan.first(tokens.counts, *(np.maximum(shown, m) for m in averaged))
+    seen = remove_words(predictor, tokens, plan, labels, steps.order)
+    sides = (seen.important, seen.unimportant)
+    important, unimportant = (_curves(side, shown) for side in sides)
+    comp, suff = (np.where(shown > 0, side.mean_drop(m), np.nan) for side, m in zip(sides, averaged, strict=True))
+    for i, n in enumerate(seen.counts):
+        yield Explanation(
             words=list(split[i][:n]),
             saliency=seen.saliency[i, :n].astype(np.float32),
             label=int(seen.labels[i]),
@@ -86,16 +183,28 @@ def _explain_block(
             important=important[i],
             unimportant=unimportant[i],
             truncated=len(split[i]) - int(n),
+            comp=float(comp[i]),
+            suff=float(suff[i]),
+            text=" ".join(split[i]),
+            spans=_spans(split[i][:n]),
+            known=[True] * int(n),
         )
-        for i, n in enumerate(seen.counts)
-    ]
 
 
-def _curves(side: RemovalResult) -> list[Curve]:
+def _spans(words: Sequence[str]) -> list[tuple[int, int]]:
+    ends = list(accumulate(len(w) + 1 for w in words))
+    return [(end - len(w) - 1, end - 1) for w, end in zip(words, ends, strict=True)]
+
+
+def _curves(side: RemovalResult, steps: Ints) -> list[Curve]:
+    """The first steps of each text, and where its prediction changes, be it behind them."""
     order = np.argsort(side.ranks, axis=1, kind="stable")
     flips = side.flips()
-    taken = np.isfinite(side.confidence).sum(1)
     return [
-        Curve(order[i, : n - 1].tolist(), side.confidence[i, :n].tolist(), int(flips[i]) or None)
-        for i, n in enumerate(taken)
+        Curve(order[i, :n].tolist(), side.confidence[i, : n + 1].tolist(), int(flips[i]) or None)
+        for i, n in enumerate(steps)
     ]
+
+
+def _lasts(curve: Curve, words: int) -> float:
+    return float(curve.flips_at or words - 1) if words > 1 else float("nan")

@@ -93,6 +93,14 @@ class RemovalResult:
         changed = (self.predicted != self.predicted[:, :1]) & (self.predicted >= 0)
         return np.where(changed.any(1), changed.argmax(1), 0)
 
+    def mean_drop(self, steps: Ints) -> Doubles:
+        """f_c(X) - f_c(X_t), mean over t = 1..steps, nought where there is no step. steps, result: (texts,)."""
+        drop = self.confidence[:, :1] - self.confidence
+        t = np.arange(drop.shape[1])
+        taken = (t >= 1) & (t <= steps[:, None])
+        mean: Doubles = np.where(taken, drop, 0).sum(1) / np.maximum(steps, 1)
+        return mean
+
 
 @dataclass(frozen=True)
 class Removals:

@@ -56,6 +56,8 @@ def judge(comp: float, suff: float, important: int | None, unimportant: int | No
     kind = VERDICTS[int(score[0]) + 1]
     if words < FEWEST_WORDS:
         return Verdict(kind, (f"of {'two words' if words == 2 else 'one word'} no order can be judged",))
+    if np.isnan(comp) or np.isnan(suff):
+        return Verdict(kind, ("no word was removed: no order can be judged",))
     by_confidence, by_flips = _confidence_said(comp, suff), _flips_said(important, unimportant, words)
     if kind != PATHOLOGICAL:
         return Verdict(kind, (by_confidence, by_flips))

@@ -25,7 +25,7 @@ class Comprehensiveness(Metric):
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
         steps = words_to_remove(block.seen.counts, self.options.p_important)
-        return {"comp": block.of_several(mean_drop(block.seen.important, steps))}
+        return {"comp": block.of_several(block.seen.important.mean_drop(steps))}
 
 
 @metrics.register("suff")
@@ -41,7 +41,7 @@ class Sufficiency(Metric):
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
         steps = words_to_remove(block.seen.counts, self.options.p_unimportant)
-        return {"suff": block.of_several(mean_drop(block.seen.unimportant, steps))}
+        return {"suff": block.of_several(block.seen.unimportant.mean_drop(steps))}
 
 
 @metrics.register("comp_aopc")
@@ -72,15 +72,6 @@ class SufficiencyAopc(Metric):
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
         return {"suff_aopc": block.of_several(drop_at(block.seen.unimportant, aopc_steps(block.seen.counts)))}
-
-
-def mean_drop(side: RemovalResult, steps: Column) -> Column:
-    """f_c(X) - f_c(X_t), mean over t = 1..steps. steps, result: (texts,)."""
-    drop = side.confidence[:, :1] - side.confidence
-    t = np.arange(drop.shape[1])
-    taken = (t >= 1) & (t <= steps[:, None])
-    mean: Column = np.where(taken, drop, 0).sum(1) / np.maximum(steps, 1)
-    return mean
 
 
 def drop_at(side: RemovalResult, steps: Column) -> Column:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,35 @@ class Report:
         lines += [f"{name:<28}{value:>10.4f}{self.errors[name]:>10.4f}" for name, value in self.metrics.items()]
         lines += [f"{name:<28}{value:>10.4f}" for name, value in self.gaps.items()]
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """The table: the values of each text are in `columns`."""
+        return f"Report of {len(self.columns.get('n', ()))} texts\n{self.table()}"
+
+    def to_html(self) -> str:
+        """An HTML fragment with its own style: the metrics with their standard errors, and the gaps."""
+        from pct.output.html import report_html
+
+        return report_html(self)
+
+    _repr_html_ = to_html
+
+    def to_pandas(self) -> Any:
+        """A DataFrame with a row a text. Raises ImportError, with the remedy, without pandas."""
+        from pct.output.tables import pandas
+
+        return pandas().DataFrame(self.columns)
+
+    def plot(self) -> Any:
+        """A matplotlib figure: the histogram of comp - suff over the texts. Raises ImportError without matplotlib.
+
+        Raises ValueError for a report without the values of each text, or without comp and suff.
+        """
+        from pct.output.plots import gap_figure
+
+        if not {"comp", "suff"} <= set(self.columns):
+            raise ValueError("a plot needs comp and suff of each text; this report holds means alone, or other metrics")
+        return gap_figure(self.columns["comp"] - self.columns["suff"], "comp − suff")
 
     def to_json(self) -> str:
         """metrics, standard errors and gaps; NaN is written as null."""

@@ -76,6 +76,24 @@ def ridge_figure(important: Doubles, unimportant: Doubles, title: str) -> Any:
     return figure
 
 
+def explanation_figure(one: Explanation) -> Any:
+    """The saliency of each word, for the class and against it, beside both reduction curves."""
+    figure = new_figure(11, max(3.2, 1.4 + 0.24 * len(one.words)))
+    bars, curves = figure.subplots(1, 2, width_ratios=(1, 1.2))
+    values = np.asarray(one.saliency, np.float64)
+    places = np.arange(len(values))
+    bars.barh(places, values, color=[FOR if v >= 0 else AGAINST for v in values])
+    names = [w if known else f"{w} (unknown)" for w, known in zip(one.words, one.known, strict=True)]
+    bars.set_yticks(places, names, parse_math=False)
+    bars.invert_yaxis()
+    bars.axvline(0, color=FAINT, linewidth=0.8)
+    bars.set_xlabel("saliency")
+    bare(bars)
+    _curves(curves, one, last=True, first=True)
+    put_titles(figure, f"{one.label_name} ({one.confidence:.2f}), {one.verdict.kind}", one.verdict.reasons[0])
+    return figure
+
+
 def gap_figure(gap: Doubles, title: str) -> Any:
     """The histogram of comp - suff over the texts; below zero the least salient words matter more than the most."""
     values = gap[~np.isnan(gap)]

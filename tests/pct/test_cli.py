@@ -9,8 +9,6 @@ import sys
 import pytest
 
 from pct import cli
-from pct.commands.explain import render, shade
-from pct.explaining.explanation import Curve, Explanation
 from pct.settings import Settings
 
 SMALL = ("--corpus", "planted", "--limit", "120", "--epochs", "1", "--quiet", "--evaluate-epochs", "false")
@@ -129,19 +127,6 @@ def test_explain_names_what_is_wrong(run_folder, capsys, arguments, message):
 def test_a_folder_without_a_model_is_an_error_with_the_remedy(tmp_path, capsys):
     assert cli.main(["explain", str(tmp_path), "a film"]) == 1
     assert "holds no classifier" in capsys.readouterr().err
-
-
-def test_shades_follow_the_size_of_the_saliency_and_colour_is_only_for_terminals():
-    import numpy as np
-
-    curve = Curve([1], [0.9, 0.4], 1)
-    explanation = Explanation(["so", "good"], np.array([0.1, -1.0], np.float32), 1, "positive", 0.9, curve, curve)
-    assert shade(explanation) == [0, 4]
-    assert "\x1b[48;5;203m\x1b[30mgood\x1b[0m" in render(explanation, colour=True)
-    plain = render(explanation, colour=False)
-    assert "so good****" in plain
-    assert "0.400" in plain
-    assert plain.count("the prediction changes") == 2
 
 
 def test_compare_prints_a_row_a_method_and_goes_on_where_it_stopped(tmp_path, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 
 import numpy as np
 import pytest
@@ -59,15 +60,18 @@ def test_the_curves_of_many_texts_are_those_of_the_loop(family, order):
         steps = min(4, len(words) - 1)
         for curve, important in both(found):
             if order == "recomputed":
-                removed = twins.recomputed_order(asked, words, label, important)[:steps]
+                removed = twins.recomputed_order(asked, words, label, important)
             else:
-                removed = twins.removal_order(saliency, important)[:steps]
-            rest = twins.reduced(words, removed, steps)
+                removed = twins.removal_order(saliency, important)
+            rest = twins.reduced(words, removed, len(words) - 1)
             flips = [t for t, r in enumerate(rest, 1) if asked.predicted(r) != label]
-            assert curve.removed == removed
-            assert curve.flips_at == (flips[0] if flips else None)
+            assert curve.removed == removed[:steps]
+            assert curve.flips_at == (flips[0] if flips else None)  # looked for behind the steps that are shown too
             expected = [asked.probabilities(r)[label] for r in (words, *rest)]
-            np.testing.assert_allclose(curve.confidences, expected, atol=1e-5)
+            np.testing.assert_allclose(curve.confidences, expected[: steps + 1], atol=1e-5)
+            taken = max(1, math.ceil(0.1 * len(words)))
+            drop = np.mean([expected[0] - x for x in expected[1 : taken + 1]]) if len(words) > 1 else np.nan
+            np.testing.assert_allclose(found.comp if important else found.suff, drop, atol=1e-5)
 
 
 def test_a_worked_example():
@@ -82,6 +86,9 @@ def test_a_worked_example():
     assert found.unimportant.confidences == pytest.approx([sigmoid(4), sigmoid(4), sigmoid(2), sigmoid(4)], abs=1e-6)
     assert found.unimportant.flips_at is None
     assert found.truncated == 0
+    assert (found.ir, found.ur) == (1, 3)
+    assert (found.comp, found.suff) == (pytest.approx(sigmoid(4) - 0.5, abs=1e-6), pytest.approx(0, abs=1e-6))
+    assert found.verdict.kind == "healthy"
 
 
 def test_the_class_that_is_asked_for_is_explained():
@@ -105,6 +112,9 @@ def test_no_step_gives_the_saliency_alone():
     (found,) = pct.explain(Scale(), ["good the superb"], max_steps=0)
     assert found.saliency.tolist() == [2.0, 0.0, 4.0]
     assert (found.important.removed, len(found.important.confidences)) == ([], 1)
+    assert found.important.flips_at is None
+    assert np.isnan(found.comp)
+    assert found.verdict.reasons == ("no word was removed: no order can be judged",)
 
 
 def test_words_beyond_the_cut_are_counted_and_not_shown():

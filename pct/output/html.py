@@ -1,0 +1,113 @@
+"""Explanations and reports as HTML: words shaded in place, both curves, the verdict. No script, no file beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pct.output.shades import is_signed, shade_levels
+
+if TYPE_CHECKING:
+    from pct.explaining.explanation import Curve, Explanation
+    from pct.metrics.report import Report
+
+ASSETS = Path(__file__).parent / "assets"
+WIDTH, HEIGHT, LEFT, BOTTOM = 300, 118, 24, 16  # of the curves' picture
+
+
+def explanation_html(explanation: Explanation, gold: str | None = None) -> str:
+    """One explanation as an `article`: prediction, verdict, the text as it was given with its words shaded, curves.
+
+    Args:
+        explanation: what `pct.explain` gave.
+        gold: the true class by name, where it is known.
+    """
+    e, verdict = explanation, explanation.verdict
+    said = "" if gold is None else f" <small>{'right' if gold == e.label_name else f'it is {escape(gold)}'}</small>"
+    cut = f" <small>{e.truncated} words beyond the model's length</small>" if e.truncated else ""
+    reasons = "".join(f"<li>{escape(r)}</li>" for r in verdict.reasons)
+    return (
+        f'<article><header><span class="verdict {verdict.kind}">{verdict.kind}</span>'
+        f"<b>{escape(e.label_name)}</b> {e.confidence:.3f}{said}{cut}</header>"
+        f'<p class="words">{words_html(e)}</p>{curves_svg(e.important, e.unimportant)}<ul>{reasons}</ul></article>'
+    )
+
+
+def words_html(explanation: Explanation) -> str:
+    """The text as it was given; each word that the model saw shaded by its saliency, unknown ones underlined."""
+    e, out, end = explanation, [], 0
+    levels = shade_levels(e.saliency)
+    for (start, stop), level, value, known in zip(e.spans, levels, e.saliency, e.known, strict=False):
+        shade = f"{'f' if level > 0 else 'a'}{abs(level)}" if level else ""
+        names = " ".join(x for x in (shade, "" if known else "unknown") if x)
+        title = f"{value:.3g}" + ("" if known else ", unknown to the model")
+        out.append(escape(e.text[end:start]))
+        out.append(f'<mark class="{names}" title="{title}">{escape(e.text[start:stop])}</mark>')
+        end = stop
+    rest = escape(e.text[end:])
+    return "".join(out) + (f'<span class="beyond">{rest}</span>' if e.truncated else rest)
+
+
+def legend_html(explanations: Sequence[Explanation]) -> str:
+    """What the shades and marks mean, of those that occur."""
+    parts = ['<mark class="f3">shaded</mark> the more salient, the darker']
+    if any(is_signed(e.saliency) for e in explanations):
+        parts = ['<mark class="f3">for</mark> the class', '<mark class="a3">against</mark> it']
+    if any(not all(e.known) for e in explanations):
+        parts.append('<mark class="unknown">unknown</mark> to the model')
+    parts.append(
+        'curves: the confidence as the <b class="most">most</b> and the <b class="least">least</b> salient words go; '
+        "a cross where the prediction changes"
+    )
+    return f"<small>{' · '.join(parts)}</small>"
+
+
+def curves_svg(important: Curve, unimportant: Curve) -> str:
+    """Both reduction curves, confidence against words removed."""
+    steps = max(len(important.confidences), len(unimportant.confidences)) - 1
+    inner = (WIDTH - LEFT - 6) / max(steps, 1)
+
+    def place(step: int, confidence: float) -> str:
+        return f"{LEFT + step * inner:.1f},{(HEIGHT - BOTTOM) * (1 - confidence) + 4:.1f}"
+
+    parts = [
+        f'<path d="M{LEFT} {place(0, at).split(",")[1]}H{WIDTH - 6}" stroke="#e6e9ec"/>'
+        f'<text x="0" y="{float(place(0, at).split(",")[1]) + 3:.0f}">{at:g}</text>'
+        for at in (0.0, 0.5, 1.0)
+    ]
+    for curve, name in ((important, "most"), (unimportant, "least")):
+        points = [place(t, c) for t, c in enumerate(curve.confidences)]
+        parts.append(f'<polyline class="{name}" points="{" ".join(points)}"/>')
+        if curve.flips_at and curve.flips_at < len(points):
+            at = points[curve.flips_at].replace(",", " ")
+            parts.append(f'<path class="{name}" transform="translate({at})" d="M-4-4 4 4M-4 4 4-4"/>')
+    parts.append(f'<text x="{LEFT}" y="{HEIGHT + 2}">0</text><text x="{WIDTH - 16}" y="{HEIGHT + 2}">{steps}</text>')
+    label = f"confidence after 0 to {steps} words are removed"
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT + 4}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def explanations_html(explanations: Sequence[Explanation]) -> str:
+    """Some explanations as a fragment with its own style, for a notebook."""
+    articles = "".join(explanation_html(e) for e in explanations)
+    return f'<style>{asset("explanation.css")}</style><div class="pct">{legend_html(explanations)}{articles}</div>'
+
+
+def report_html(report: Report) -> str:
+    """A report's metrics with standard errors and gaps, as a fragment with its own style."""
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{value:.4f}</td><td>{report.errors.get(name, float('nan')):.4f}</td></tr>"
+        for name, value in report.metrics.items()
+    )
+    gaps = "".join(f"<tr><td>{escape(k)}</td><td>{v:.4f}</td><td></td></tr>" for k, v in report.gaps.items())
+    head = "<tr><th>metric</th><th>mean</th><th>± s.e.</th></tr>"
+    texts = f"<small>{len(report.columns.get('n', ()))} texts</small>"
+    return f'<style>{asset("explanation.css")}</style><div class="pct">{texts}<table>{head}{rows}{gaps}</table></div>'
+
+
+@cache
+def asset(name: str) -> str:
+    """The text of a style or a script that lies beside this file."""
+    return (ASSETS / name).read_text(encoding="utf-8")

@@ -1,0 +1,68 @@
+"""An explanation for a terminal: words shaded by saliency, the verdict, and what their removal does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pct.output.shades import is_signed, shade_levels
+
+if TYPE_CHECKING:
+    from pct.explaining.explanation import Curve, Explanation
+
+# backgrounds of the 256-colour palette, for the class and against it; black letters stay readable on all of them
+FOR = (None, 224, 217, 210, 203)
+AGAINST = (None, 189, 153, 117, 75)
+BARS = 24
+
+
+def render(explanation: Explanation, colour: bool, blocks: bool = True) -> str:
+    """An explanation as lines.
+
+    Args:
+        explanation: what `pct.explain` gave.
+        colour: shade by colours; else marks stand behind the words.
+        blocks: whether the terminal's encoding has block characters.
+    """
+    e, verdict = explanation, explanation.verdict
+    head = f"{e.label_name}  {e.confidence:.3f}  {verdict.kind}"
+    if e.truncated:
+        head += f"  (cut: {e.truncated} words beyond the model's length)"
+    lines = [head, *(f"  {reason}" for reason in verdict.reasons), "", _words(e, colour), *_legend(e, colour)]
+    for title, curve in (("most salient first", e.important), ("least salient first", e.unimportant)):
+        lines += ["", f"words removed, {title}", *_curve(e, curve, "█" if blocks else "#")]
+    return "\n".join(lines)
+
+
+def _words(e: Explanation, colour: bool) -> str:
+    shown = [w if known else f"{w}[?]" for w, known in zip(e.words, e.known, strict=False)]
+    levels = shade_levels(e.saliency)
+    if not colour:
+        return " ".join(f"{w}{('*' if n > 0 else '-') * abs(n)}" for w, n in zip(shown, levels, strict=True))
+    grounds = [(FOR if n > 0 else AGAINST)[abs(n)] for n in levels]
+    return " ".join(
+        w if g is None else f"\x1b[48;5;{g}m\x1b[30m{w}\x1b[0m" for w, g in zip(shown, grounds, strict=True)
+    )
+
+
+def _legend(e: Explanation, colour: bool) -> list[str]:
+    """What the marks mean, where there are others than those of a norm."""
+    parts = []
+    if is_signed(e.saliency):
+        sides = [f"\x1b[48;5;{g[3]}m\x1b[30m{w}\x1b[0m" for g, w in ((FOR, "for"), (AGAINST, "against"))]
+        parts.append(f"{sides[0]} {e.label_name}, {sides[1]}" if colour else f"* for {e.label_name}, - against")
+    if not all(e.known):
+        parts.append("[?] unknown to the model")
+    return ["", f"({'; '.join(parts)})"] if parts else []
+
+
+def _curve(e: Explanation, curve: Curve, block: str) -> list[str]:
+    removed = ["(none)", *(e.words[i] for i in curve.removed)]
+    width = min(max(len(w) for w in removed), 24)
+    lines = []
+    for step, (word, confidence) in enumerate(zip(removed, curve.confidences, strict=True)):
+        flip = "  the prediction changes" if step and step == curve.flips_at else ""
+        bar = block * round(BARS * confidence)
+        lines.append(f"{step:>3}  {word[:width]:<{width}}  {confidence:.3f} {bar}{flip}".rstrip())
+    if curve.flips_at and curve.flips_at >= len(curve.confidences):
+        lines.append(f"     the prediction changes after {curve.flips_at}")
+    return lines
