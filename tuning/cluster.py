@@ -12,6 +12,7 @@ from typing import Any
 from tuning.plan import Resources
 
 SECONDS_TO_ANSWER = 5
+STARTS = 3  # of a local Ray: it gives itself 30 seconds, which a busy machine may not keep
 STORE = 256 * 2**20  # bytes of object store beside what the corpus takes
 
 
@@ -21,13 +22,19 @@ class ClusterError(Exception):
 
 @contextmanager
 def connected(resources: Resources, corpus_bytes: int = 0) -> Iterator[None]:
-    """Ray, for as long as the block runs. Raises ClusterError."""
+    """Ray, for as long as the block runs; a local one that the process has already is used, and stays.
+
+    Raises ClusterError.
+    """
     import ray
 
+    already = ray.is_initialized()
     try:
-        _join(resources, corpus_bytes)
+        if not already or resources.address != "local":
+            _join(resources, corpus_bytes)
     except Exception as problem:  # Ray raises many types, a bare Exception among them
-        ray.shutdown()
+        if not already:
+            ray.shutdown()
         why = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:300]
         if resources.address == "local":
             raise ClusterError(f"Ray did not start on this machine: {why} Try again when it is less busy") from problem
@@ -39,7 +46,8 @@ def connected(resources: Resources, corpus_bytes: int = 0) -> Iterator[None]:
         _check_size(resources)
         yield
     finally:
-        ray.shutdown()
+        if not already:
+            ray.shutdown()
 
 
 def _join(resources: Resources, corpus_bytes: int) -> None:
@@ -47,16 +55,30 @@ def _join(resources: Resources, corpus_bytes: int) -> None:
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if resources.address == "local":
-        cores = max(os.cpu_count() or 1, math.ceil(resources.workers * resources.cpus))
-        ray.init(
-            address="local", num_cpus=cores, include_dashboard=False, object_store_memory=STORE + 2 * corpus_bytes,
-            _node_ip_address="127.0.0.1", **quiet,
-        )  # fmt: skip
+        _start(resources, STORE + 2 * corpus_bytes, **quiet)
     else:
         host, colon, port = resources.address.rpartition(":")
         if colon and port.isdecimal():  # Ray itself asks for minutes whether it has come yet
             socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
         ray.init(address=resources.address, runtime_env=_code(), **quiet)
+
+
+def _start(resources: Resources, store: int, **quiet: Any) -> None:
+    """A Ray of this machine's own; one that was too slow to start is started again."""
+    import ray
+
+    cores = max(os.cpu_count() or 1, math.ceil(resources.workers * resources.cpus))
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init(
+                address="local", num_cpus=cores, include_dashboard=False, object_store_memory=store,
+                _node_ip_address="127.0.0.1", **quiet,
+            )  # fmt: skip
+            return
+        except Exception as problem:
+            if not left or "timed out" not in str(problem):
+                raise
+            ray.shutdown()
 
 
 def _code() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ os.environ.setdefault("RAY_worker_niceness", "0")  # Ray yields to all else by d
 from pct.settings import Settings
 from tests.pipelines.conftest import client, closed_port, empty_store, uri  # noqa: F401  the same tracking
 from tests.pipelines.test_main import mlflow_server  # noqa: F401  a real tracking server
+from tuning.cluster import connected
 from tuning.ledger import FINISHED, Ledger
-from tuning.plan import Plan
+from tuning.plan import Plan, Resources
 
 TINY = ["--limit", "64", "--epochs", "2", "--evaluate_limit", "16", "--quiet", "--device", "cpu"]
 
@@ -51,6 +53,16 @@ def ended(ledger: Ledger, number: int, accuracy: float, gap: float, config: dict
 def _on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test joins a cluster that it did not start."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[None]:
+    """A Ray of two CPUs on this machine, for all tests that need one and leave it as it is: starting it is dear."""
+    import ray
+
+    with connected(Resources(workers=2)):
+        assert ray.is_initialized()
+        yield
 
 
 @pytest.fixture

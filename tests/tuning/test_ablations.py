@@ -65,6 +65,7 @@ def test_an_unknown_cell_is_named_with_those_there_are() -> None:
         make_plan("alpha", Settings(), (0,), ("0.2",))
 
 
+@pytest.mark.usefixtures("local_ray")
 def test_an_ablation_runs_by_one_command_and_stands_in_mlflow(client: Any, capsys: pytest.CaptureFixture[str]) -> None:
     command = [
         "shares", "--cells", "normal", "p_u = 0.1", "p_i = 0.1", "--seeds", "0", "1", "--limit", "64", "--epochs", "1",

@@ -22,6 +22,7 @@ def children(client: Any) -> list[Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("local_ray")
 def test_a_sweep_trains_compares_chooses_tests_once_and_registers(
     client: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -88,6 +89,7 @@ def test_a_sweep_trains_compares_chooses_tests_once_and_registers(
     assert [longer.trials[n].values for n in range(4)] == [ledger.trials[n].values for n in range(4)]
 
 
+@pytest.mark.usefixtures("local_ray")
 def test_one_objective_trains_the_baseline_first_and_stops_poor_trials_early(
     client: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
