@@ -90,6 +90,7 @@ def explanation_figure(one: Explanation) -> Any:
     bars.set_xlabel("saliency")
     bare(bars)
     _curves(curves, one, last=True, first=True)
+    curves.set_xlim(-0.3, max(len(one.important.confidences) - 1, 1) + 0.3)
     put_titles(figure, f"{one.label_name} ({one.confidence:.2f}), {one.verdict.kind}", one.verdict.reasons[0])
     return figure
 
