@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from pct.metrics.report import Report
 
 ASSETS = Path(__file__).parent / "assets"
+UNSIGNED = '<mark class="f3">shaded</mark> the more salient, the darker'
+SIGNED = '<mark class="f3">for</mark> the class, <mark class="a3">against</mark> it'
+UNKNOWN = '<mark class="unknown">unknown</mark> to the model'
+CURVES = (
+    'curves: the confidence as the <b class="most">most</b> and the <b class="least">least</b> salient words go; '
+    "a cross where the prediction changes"
+)
+MARKS = " · ".join([SIGNED, UNKNOWN, CURVES])  # all that can occur
+
 WIDTH, HEIGHT, LEFT, BOTTOM = 300, 118, 24, 16  # of the curves' picture
 
 
@@ -53,16 +62,10 @@ def words_html(explanation: Explanation) -> str:
 
 def legend_html(explanations: Sequence[Explanation]) -> str:
     """What the shades and marks mean, of those that occur."""
-    parts = ['<mark class="f3">shaded</mark> the more salient, the darker']
-    if any(is_signed(e.saliency) for e in explanations):
-        parts = ['<mark class="f3">for</mark> the class', '<mark class="a3">against</mark> it']
+    parts = [SIGNED if any(is_signed(e.saliency) for e in explanations) else UNSIGNED]
     if any(not all(e.known) for e in explanations):
-        parts.append('<mark class="unknown">unknown</mark> to the model')
-    parts.append(
-        'curves: the confidence as the <b class="most">most</b> and the <b class="least">least</b> salient words go; '
-        "a cross where the prediction changes"
-    )
-    return f"<small>{' · '.join(parts)}</small>"
+        parts.append(UNKNOWN)
+    return f"<small>{' · '.join([*parts, CURVES])}</small>"
 
 
 def curves_svg(important: Curve, unimportant: Curve) -> str:

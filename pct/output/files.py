@@ -1,0 +1,211 @@
+"""Predictions and explanations of whole files, piece by piece: what `pct predict` and `pct explain --data` run."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from pct.explaining.explanation import Explanation, explain
+from pct.explaining.predictor import Predictor
+from pct.output.bulk import Format, Html, JsonLines, Parquet, article_row, run_job
+from pct.output.html import MARKS, explanation_html
+from pct.output.tables import Row, explanation_row
+
+ROWS_A_PIECE = 2048
+EXPLANATION_KINDS, PREDICTION_KINDS = (".jsonl", ".parquet", ".html"), (".jsonl", ".parquet", ".csv")
+
+
+class Piece(Protocol):
+    """Some rows of a file.
+
+    Attributes:
+        texts: the texts.
+        gold: the true class of each by name, None where the file has no labels.
+        numbers: the place of each row in its file, from 1.
+    """
+
+    texts: Sequence[str]
+    gold: Sequence[str] | None
+    numbers: Sequence[int]
+
+    def __len__(self) -> int:
+        """How many rows."""
+        ...
+
+
+def write_predictions(
+    predictor: Predictor,
+    pieces: Iterable[Piece],
+    output: str | Path,
+    about: dict[str, Any],
+    after: Callable[[int, bool], None] = lambda texts, done_before: None,
+) -> int:
+    """A row a text: its number in the file, text, true class, label, confidence, probability of each class.
+
+    Args:
+        predictor: the model.
+        pieces: of the file.
+        output: .jsonl, .parquet or .csv.
+        about: what the result depends on; see `pct.output.bulk.run_job`.
+        after: called after each piece with its length, and whether an earlier run had done it.
+
+    Returns:
+        How many texts there were.
+
+    Raises:
+        ValueError: another kind of output; the unfinished parts beside it are another job's.
+    """
+    columns = ["row", "text", "gold", "label", "confidence", *(f"p_{name}" for name in predictor.classes)]
+    kind = _kind(output, PREDICTION_KINDS)
+    format_: Format = Csv(columns) if kind == ".csv" else JsonLines()
+    if kind == ".parquet":
+        format_ = _prediction_parquet(columns)
+    return run_job(pieces, partial(prediction_rows, predictor), output, format_, about, after)
+
+
+def write_explanations(
+    predictor: Predictor,
+    pieces: Iterable[Piece],
+    output: str | Path,
+    about: dict[str, Any],
+    after: Callable[[int, bool], None] = lambda texts, done_before: None,
+    title: str = "",
+    **options: Any,
+) -> int:
+    """A row, or an article, a text: words, saliency, curves, verdict.
+
+    Args:
+        predictor: the model.
+        pieces: of the file.
+        output: .jsonl, .parquet or .html.
+        about: what the result depends on; see `pct.output.bulk.run_job`.
+        after: called after each piece with its length, and whether an earlier run had done it.
+        title: of the page.
+        **options: of `pct.explain`.
+
+    Returns:
+        How many texts there were.
+
+    Raises:
+        ValueError: another kind of output; the unfinished parts beside it are another job's.
+    """
+    kind = _kind(output, EXPLANATION_KINDS)
+    format_: Format = Html(title or Path(output).stem, f"<small>{MARKS}</small>")
+    if kind != ".html":
+        format_ = JsonLines() if kind == ".jsonl" else _explanation_parquet()
+    row = _article if kind == ".html" else _explained
+
+    def work(piece: Piece) -> list[Row]:
+        found = explain(predictor, piece.texts, **options)
+        return [row(*one) for one in zip(found, _gold(piece), piece.numbers, strict=True)]
+
+    return run_job(pieces, work, output, format_, about, after)
+
+
+def prediction_rows(predictor: Any, piece: Piece) -> list[Row]:
+    """The rows of `write_predictions`."""
+    probabilities = predictor.predict(piece.texts).astype(float).tolist()
+    names = predictor.classes
+    return [
+        {"row": number, "text": text, "gold": true, "label": names[max(range(len(p)), key=p.__getitem__)],
+         "confidence": max(p), **{f"p_{name}": x for name, x in zip(names, p, strict=True)}}
+        for number, text, true, p in zip(piece.numbers, piece.texts, _gold(piece), probabilities, strict=True)
+    ]  # fmt: skip
+
+
+def model_digest(predictor: Any) -> str:
+    """Sixteen characters that differ when a model's weights do: a job goes on with the model that it began with."""
+    digest = hashlib.blake2b(digest_size=8)
+    if hasattr(predictor, "model"):
+        for name, tensor in predictor.model.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
+    for path in sorted(Path(getattr(predictor, "folder", "") or ".").glob("weights*")):
+        with path.open("rb") as weights:
+            digest.update(hashlib.file_digest(weights, "blake2b").digest())
+    return digest.hexdigest()
+
+
+class Csv:
+    """A line a row, below one line of column names.
+
+    Args:
+        columns: their names.
+    """
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.columns = columns
+
+    def write(self, rows: Sequence[Row], part: Path) -> None:
+        """See `Format.write`."""
+        with part.open("w", encoding="utf-8", newline="") as lines:
+            csv.DictWriter(lines, self.columns).writerows(rows)
+
+    def join(self, parts: Sequence[Path], output: Path) -> None:
+        """See `Format.join`."""
+        with output.open("w", encoding="utf-8", newline="") as whole:
+            csv.writer(whole).writerow(self.columns)
+            for part in parts:
+                with part.open(encoding="utf-8", newline="") as lines:
+                    shutil.copyfileobj(lines, whole)
+
+
+def _gold(piece: Piece) -> Sequence[str | None]:
+    return [None] * len(piece.texts) if piece.gold is None else piece.gold
+
+
+def _kind(output: str | Path, known: Sequence[str]) -> str:
+    kind = Path(output).suffix.lower()
+    if kind not in known:
+        raise ValueError(f"output {output} must end in {', '.join(known)}")
+    return kind
+
+
+def _explained(e: Explanation, gold: str | None, number: int) -> Row:
+    return {"row": number, "gold": gold, **explanation_row(e)}
+
+
+def _article(e: Explanation, gold: str | None, number: int) -> Row:
+    right = None if gold is None else gold == e.label_name
+    return article_row(
+        explanation_html(e, gold), number, e.verdict.kind, e.label_name, e.confidence, right, e.comp - e.suff
+    )
+
+
+def _prediction_parquet(columns: Sequence[str]) -> Parquet:
+    pa = _pyarrow()
+    kinds = {"row": pa.int64(), "text": pa.string(), "gold": pa.string(), "label": pa.string()}
+    return Parquet(pa.schema([(name, kinds.get(name, pa.float64())) for name in columns]))
+
+
+def _explanation_parquet() -> Parquet:
+    pa = _pyarrow()
+    string, number, whole = pa.string(), pa.float64(), pa.int32()
+    steps = {
+        f"{side}_{name}": kind
+        for side in ("important", "unimportant")
+        for name, kind in (("removed", pa.list_(whole)), ("confidences", pa.list_(number)), ("flips_at", whole))
+    }
+    return Parquet(
+        pa.schema(
+            {
+                "row": pa.int64(), "gold": string, "text": string, "label": string, "confidence": number,
+                "verdict": string, "comp": number, "suff": number, "ir": number, "ur": number,
+                "words": pa.list_(string), "starts": pa.list_(whole), "ends": pa.list_(whole),
+                "known": pa.list_(pa.bool_()), "saliency": pa.list_(number), **steps, "truncated": whole,
+            }
+        )
+    )  # fmt: skip
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+    except ImportError:
+        raise ImportError("Parquet needs pyarrow: pip install 'pct-explain[data]'") from None
+    return pyarrow
