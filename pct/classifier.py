@@ -236,10 +236,13 @@ def _from_mlflow(uri: str, device: str) -> Classifier:
 
 
 def pick_device(name: str) -> torch.device:
-    """The torch device for "auto", "cpu", "cuda", ... Raises ValueError for one that torch does not know."""
+    """The torch device for "auto", "cpu", "cuda", ... Raises ValueError for one that torch does not know or have."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.device(name)
+        device = torch.device(name)
     except RuntimeError:
         raise ValueError(f"device must be auto, cpu or cuda, got {name!r}") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {name}: torch finds no GPU on this machine; take --device auto or cpu")
+    return device

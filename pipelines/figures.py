@@ -32,7 +32,8 @@ def draw_figures(run: Run, anew: bool = False) -> list[Path]:
 
     def classifier() -> Predictor:
         if not loaded:
-            loaded.append(run.classifier(run.settings.device))
+            # the run may have been trained where there is a GPU, and be drawn where there is none
+            loaded.append(run.classifier("cpu" if run.settings.device == "cpu" else "auto"))
         return loaded[0]
 
     def ridges() -> Any:
@@ -54,6 +55,16 @@ def draw_figures(run: Run, anew: bool = False) -> list[Path]:
         if anew or not (folder / name).is_file():
             save(draw(), folder / name)
     return [folder / name for name in drawn]
+
+
+def try_to_draw(draw: Callable[[], list[Path]], say: Callable[[str], None]) -> list[Path]:
+    """The paths that draw gives; none, and a word on why, where it fails: no result may be lost to a picture."""
+    try:
+        return draw()
+    except Exception as problem:  # drawing libraries raise many types
+        first = (str(problem).strip().splitlines() or ["no message"])[0][:200]
+        say(f"figures are missing ({type(problem).__name__}: {first}); the results are not touched by that")
+        return []
 
 
 def confidences(predictor: Predictor, texts: list[str], order: str = "static") -> tuple[Doubles, Doubles]:

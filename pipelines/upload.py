@@ -22,7 +22,7 @@ from pipelines.connection import (
     tracking_error,
     without_password,
 )
-from pipelines.figures import FIGURES, draw_figures
+from pipelines.figures import FIGURES, draw_figures, try_to_draw
 from pipelines.logged_model import NAME, log_model
 from pipelines.mlflow_runs import MlflowRun, open_run, remember
 from pipelines.onnx_graphs import export_run
@@ -98,7 +98,7 @@ def upload_run(
     folder = Path(run_dir)
     run = load_run(folder)
     with alone_in(folder):
-        draw_figures(run)
+        try_to_draw(lambda: draw_figures(run), say)
         exported = export_run(run, say) if registers else None
         mlflow_run = mlflow_run or open_run(folder, experiment)
         connect(mlflow_run.uri)  # a server that is gone is told within seconds
@@ -122,7 +122,8 @@ def _upload(run: Run, mlflow_run: MlflowRun, margin: float | None, exported: Pat
         client.set_tag(run_id, key, value)
     for name in (REPORT, ABOUT, SETTINGS, HISTORY, PER_TEXT):
         client.log_artifact(run_id, str(run.folder / name))
-    client.log_artifacts(run_id, str(run.folder / FIGURES), FIGURES)
+    if (run.folder / FIGURES).is_dir():
+        client.log_artifacts(run_id, str(run.folder / FIGURES), FIGURES)
     model_id = log_model(client, run, run_id, mlflow_run.experiment_id, exported)
     registered = None
     if margin is not None:

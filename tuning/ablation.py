@@ -47,6 +47,7 @@ def read(options: argparse.Namespace) -> tuple[Plan, Path]:
     """The plan and its folder. The same command finds its own again, so --resume only names another one."""
     if options.resume and options.resume != sweep.LATEST:
         plan, _ = Plan.load(Path(options.resume))
+        sweep.check_unchanged(options, plan, Path(options.resume))
         return plan, Path(options.resume)
     base = sweep.comparable(read_settings(options), options.cpus_per_trial or 1)
     plan = make_plan(options.table, base, options.seeds, options.cells)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pct.output.plots import IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles, save
-from pipelines.figures import FIGURES
+from pipelines.figures import FIGURES, try_to_draw
 from tuning.ledger import FAILED, FINISHED, Ledger
 from tuning.objective import GAP
 from tuning.paper_tables import EIGHT, TABLES, Cell, Table
@@ -42,17 +43,20 @@ def _row(cell: Cell, ledger: Ledger) -> dict[str, Any]:
     return {"label": cell.label, "planned": len(trials), "seeds": len(ended), "metrics": metrics, "paper": cell.paper}
 
 
-def write(folder: Path, found: dict[str, Any]) -> list[Path]:
+def write(folder: Path, found: dict[str, Any], say: Callable[[str], None] = print) -> list[Path]:
     """ablation.json, ablation.md and the plot. Returns their paths."""
     paths = [folder / RESULTS, folder / TEXT]
     paths[0].write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     paths[1].write_text(found["text"] + "\n", encoding="utf-8")
     if not any(row["metrics"] for row in found["rows"]):
         return paths
-    target = folder / FIGURES
+    return paths + try_to_draw(lambda: _save_figure(folder / FIGURES, found), say)
+
+
+def _save_figure(target: Path, found: dict[str, Any]) -> list[Path]:
     target.mkdir(exist_ok=True)
     save(draw(found), target / f"{found['table']}.png")
-    return [*paths, target / f"{found['table']}.png"]
+    return [target / f"{found['table']}.png"]
 
 
 def draw(found: dict[str, Any]) -> Any:

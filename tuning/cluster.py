@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tuning.plan import Resources
@@ -32,16 +33,14 @@ def connected(resources: Resources, corpus_bytes: int = 0) -> Iterator[None]:
     try:
         if not already or resources.address != "local":
             _join(resources, corpus_bytes)
+    except ClusterError:
+        ray.shutdown()
+        raise
     except Exception as problem:  # Ray raises many types, a bare Exception among them
         if not already:
             ray.shutdown()
         why = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:300]
-        if resources.address == "local":
-            raise ClusterError(f"Ray did not start on this machine: {why} Try again when it is less busy") from problem
-        raise ClusterError(
-            f"no Ray at {resources.address}: {why}; start one with ray start --head (or ray up cluster/ray.yaml), or "
-            "unset RAY_ADDRESS to run on this machine alone"
-        ) from problem
+        raise ClusterError(_remedy(resources.address, why)) from problem
     try:
         _check_size(resources)
         yield
@@ -56,11 +55,17 @@ def _join(resources: Resources, corpus_bytes: int) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if resources.address == "local":
         _start(resources, STORE + 2 * corpus_bytes, **quiet)
-    else:
-        host, colon, port = resources.address.rpartition(":")
-        if colon and port.isdecimal():  # Ray itself asks for minutes whether it has come yet
-            socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
+        return
+    host, colon, port = resources.address.rpartition(":")
+    answers = bool(colon) and port.isdecimal()
+    if answers:  # Ray itself asks for minutes whether it has come yet
+        socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
+    try:
         ray.init(address=resources.address, runtime_env=_code(), **quiet)
+    except ConnectionError as problem:
+        if not answers:
+            raise
+        raise ClusterError(_locked_out(resources.address)) from problem
 
 
 def _start(resources: Resources, store: int, **quiet: Any) -> None:
@@ -81,6 +86,32 @@ def _start(resources: Resources, store: int, **quiet: Any) -> None:
             ray.shutdown()
 
 
+def _remedy(address: str, why: str) -> str:
+    if address == "local":
+        return f"Ray did not start on this machine: {why} Try again when it is less busy"
+    return (
+        f"no Ray at {address}: {why}; start one with ray start --head (or ray up cluster/ray.yaml), or unset "
+        "RAY_ADDRESS to run on this machine alone"
+    )
+
+
+def _locked_out(address: str) -> str:
+    """Something listens, and Ray's first request was turned down. Ray tells it on its own log alone that a token is
+    missing: `ray start` asks for one wherever a ~/.ray/auth_token lies, and the first local sweep leaves one there."""
+    here = Path.home() / ".ray" / "auth_token"
+    if os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
+        remedy = "the token of this process is not the cluster's: take the head's (ray get-auth-token there) and set "
+        remedy += "RAY_AUTH_TOKEN to it"
+    elif here.is_file() or "RAY_AUTH_TOKEN" in os.environ:
+        remedy = "set RAY_AUTH_MODE=token, and the token of this machine is sent"
+    else:
+        remedy = "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to the head's token (ray get-auth-token there)"
+    return (
+        f"{address} answers, but does not let this process in; where it is a Ray of another version, install that; "
+        f"where it asks for a token, {remedy}"
+    )
+
+
 def _code() -> dict[str, Any]:
     """This code goes to the nodes with the job: whatever version is installed there, driver and workers agree."""
     import pct
@@ -95,21 +126,24 @@ def slots(resources: Resources) -> int:
     import ray
 
     there = ray.cluster_resources()
-    fits = [there.get("CPU", 0.0) / resources.cpus]
-    if resources.gpus:
-        fits.append(there.get("GPU", 0.0) / resources.gpus)
-    return max(1, int(min(fits) + 1e-9))
+    return max(
+        1, int(min(there.get(name, 0.0) / amount for name, amount in resources.a_trial.items() if amount) + 1e-9)
+    )
 
 
 def _check_size(resources: Resources) -> None:
     import ray
 
+    wanted = resources.a_trial
     nodes = [n["Resources"] for n in ray.nodes() if n["Alive"]]
-    fits = [n for n in nodes if n.get("CPU", 0) >= resources.cpus and n.get("GPU", 0) >= resources.gpus]
-    if not fits and resources.address == "local":
-        best = max(nodes, key=lambda n: (n.get("GPU", 0), n.get("CPU", 0)))
-        raise ClusterError(
-            f"a trial takes {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, this machine has "
-            f"{best.get('CPU', 0):g} and {best.get('GPU', 0):g}; ask for less with --cpus-per-trial and "
-            "--gpus-per-trial"
-        )
+    if resources.address != "local" or any(all(n.get(k, 0) >= v for k, v in wanted.items()) for n in nodes):
+        return  # a cluster may grow when trials wait
+    here = {name: max(n.get(name, 0) for n in nodes) for name in wanted}
+    raise ClusterError(
+        f"a trial takes {_amounts(wanted)}, this machine has {_amounts(here)}; ask for less with --cpus-per-trial, "
+        "--gpus-per-trial and --custom-per-trial"
+    )
+
+
+def _amounts(resources: dict[str, float]) -> str:
+    return ", ".join(f"{amount:g} {name}" for name, amount in resources.items())

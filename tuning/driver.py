@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,28 +20,32 @@ from tuning.cluster import connected
 from tuning.ledger import RUNNING, Ledger
 from tuning.mlflow_mirror import MlflowMirror
 from tuning.objective import ACCURACY, GAP
-from tuning.pareto import choose_trial
+from tuning.pareto import choose_registered
 from tuning.plan import Plan, Resources
 from tuning.progress import Progress, table
+from tuning.proposals import next_arm
+from tuning.record_copy import RecordCopy
 from tuning.search import search
 from tuning.storage import storage_of
 from tuning.trial import run_trial
+from tuning.tune_hooks import Listener
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What a sweep came to. text: to be printed. not_uploaded: why MLflow has not all of it, if so."""
 
-    place: MlflowRun
+    mlflow_run: MlflowRun
     text: str
-    tracked: UploadedRun | None = None
+    uploaded: UploadedRun | None = None
     not_uploaded: str = ""
 
 
 def run(
-    plan: Plan, resources: Resources, folder: Path, experiment: str, champion_margin: float, quiet: bool
-) -> Outcome:
-    """Runs what is left of a plan in its folder, and concludes.
+    plan: Plan, resources: Resources, folder: Path, experiment: str, champion_margin: float, quiet: bool,
+    anyway: bool = False,
+) -> Outcome:  # fmt: skip
+    """Runs what is left of a plan in its folder, and concludes. anyway: see `choose_registered`.
 
     Raises `TrackingError` when MLflow does not answer at the start, `ClusterError`, `SweepStopped`, and ValueError when
     another process works in the folder, or as `load_splits`.
@@ -49,24 +55,23 @@ def run(
         plan.save(folder, resources)
         ledger = Ledger(folder)
         known = ledger.sessions > 0
-        place = mlflow_runs.open_run(folder, experiment)
-        _log_plan(place, plan, resources)
-        corpus = load_splits(plan.base)
-        data = prepare(plan.base, corpus)
+        mlflow_run = mlflow_runs.open_run(folder, experiment)
         progress = Progress(plan, ledger, live=False if quiet else None)
-        mirror = MlflowMirror(place, plan, ledger, progress.say)
+        mirror = MlflowMirror(mlflow_run, plan, ledger, progress.say)
         try:
-            _start(mirror, place, known)
-            return _run(plan, resources, folder, ledger, data, mirror, progress, champion_margin)
+            _log_plan(mlflow_run, plan, resources)
+            data = prepare(plan.base, load_splits(plan.base))
+            _start(mirror, mlflow_run, known)
+            return _run(plan, resources, folder, ledger, data, mirror, progress, champion_margin, anyway)
         except BaseException as problem:
-            mirror.stop()
-            mlflow_runs.end_run(place, "KILLED" if isinstance(problem, KeyboardInterrupt) else "FAILED")
+            mirror.stop_short()
+            mlflow_runs.end_run(mlflow_run, "KILLED" if isinstance(problem, KeyboardInterrupt) else "FAILED")
             raise
 
 
 def _run(
     plan: Plan, resources: Resources, folder: Path, ledger: Ledger, data: Prepared, mirror: MlflowMirror,
-    progress: Progress, champion_margin: float,
+    progress: Progress, champion_margin: float, anyway: bool,
 ) -> Outcome:  # fmt: skip
     import ray
     from ray import tune
@@ -82,24 +87,38 @@ def _run(
             trainable = tune.with_parameters(
                 with_data, shared=[shared], split=plan.split, all_metrics=plan.kind == "ablation"
             )
-            search(plan, resources, folder, ledger, trainable, [mirror.news, progress])
+            with _copied_record(resources, folder, progress) as copy:
+                search(plan, resources, folder, ledger, trainable, [mirror.news, *copy, progress])
             progress.finish()
         if plan.kind == "ablation":
             return _conclude_ablation(plan, folder, ledger, mirror)
-        chosen, why = choose_trial(plan, ledger)
+        chosen, why = choose_registered(plan, ledger, anyway)
         run = results.restore_chosen(chosen, plan, resources, storage_of(resources, folder), folder, shared)
     result = results.summary(plan, ledger, chosen, why)
     result["test"] = {**run.test.metrics, **run.test.gaps}
-    paths = results.write_results(folder, result, plan, ledger)
+    paths = results.write_results(folder, result, plan, ledger, progress.say)
     text = "\n".join([*([] if progress.live else table(plan, ledger, 24)), "", _result_text(result)])
     sent = mirror.stop()
     try:
         if not sent:
             raise TrackingError("the tracking server does not answer")
-        tracked = results.upload_choice(mirror.place, mirror, folder, run, chosen, result, paths, champion_margin)
+        uploaded = results.upload_choice(mirror.mlflow_run, mirror, folder, run, chosen, result, paths, champion_margin)
     except TrackingError as problem:
-        return Outcome(mirror.place, text, not_uploaded=str(problem))
-    return Outcome(mirror.place, text, tracked)
+        return Outcome(mirror.mlflow_run, text, not_uploaded=str(problem))
+    return Outcome(mirror.mlflow_run, text, uploaded)
+
+
+@contextmanager
+def _copied_record(resources: Resources, folder: Path, progress: Progress) -> Iterator[list[Listener]]:
+    """The listener that keeps a copy of the record in the storage; none where the storage is the sweep's own folder."""
+    if not resources.storage:
+        yield []
+        return
+    copy = RecordCopy(folder, storage_of(resources, folder), progress.say)
+    try:
+        yield [copy.news]
+    finally:
+        copy.stop()
 
 
 def with_data(config: dict[str, Any], shared: list[Any], split: str, all_metrics: bool) -> None:
@@ -116,15 +135,15 @@ def _conclude_ablation(plan: Plan, folder: Path, ledger: Ledger, mirror: MlflowM
     try:
         if not sent:
             raise TrackingError("the tracking server does not answer")
-        results.log_end(mirror.place, {}, {"pct.ablation": plan.name}, folder, paths)
+        results.log_end(mirror.mlflow_run, {}, {"pct.ablation": plan.name}, folder, paths)
     except TrackingError as problem:
-        return Outcome(mirror.place, result["text"], not_uploaded=str(problem))
-    return Outcome(mirror.place, result["text"])
+        return Outcome(mirror.mlflow_run, result["text"], not_uploaded=str(problem))
+    return Outcome(mirror.mlflow_run, result["text"])
 
 
 def _is_done(plan: Plan, ledger: Ledger) -> bool:
-    wanted = plan.trials + (plan.baseline and plan.kind == "sweep")
-    return len(ledger.trials) >= wanted and all(t.state != RUNNING for t in ledger)
+    begun = plan.kind == "ablation" or not plan.baseline or ledger.baseline is not None
+    return begun and next_arm(plan, ledger) is None and all(t.state != RUNNING for t in ledger)
 
 
 def _result_text(result: dict[str, Any]) -> str:
@@ -138,27 +157,29 @@ def _result_text(result: dict[str, Any]) -> str:
         f"test        acc {test['acc']:.4f}, comp - suff {test['comp-suff']:.4f}",
     ]
     if base and base["state"] == "finished":
-        lines.append(f"baseline    acc {base[ACCURACY]:.4f}, comp - suff {base[GAP]:.4f} (normal, validation)")
+        best = f", the best of {len(result['baselines'])}" if len(result["baselines"]) > 1 else ""
+        lines.append(f"baseline    acc {base[ACCURACY]:.4f}, comp - suff {base[GAP]:.4f} (normal, validation{best})")
     return "\n".join(lines)
 
 
-def _log_plan(place: MlflowRun, plan: Plan, resources: Resources) -> None:
+def _log_plan(mlflow_run: MlflowRun, plan: Plan, resources: Resources) -> None:
     """The plan as params of the sweep's own run."""
     about = {
         "trials": plan.trials, "mode": plan.mode, "margin": plan.margin, "sweep_seed": plan.seed, "kind": plan.kind,
-        "stop_early": plan.stop_early, "cpus_per_trial": resources.cpus, "gpus_per_trial": resources.gpus,
+        "stop_early": plan.stop_early, "sweep_baseline": plan.sweep_baseline,
+        "cpus_per_trial": resources.cpus, "gpus_per_trial": resources.gpus,
     }  # fmt: skip
     values = about | {f"space.{n}": text for n, text in plan.ranges.items()}
     try:
         with request_timeout():
-            log_params(place, values | {n: v for n, v in plan.base.to_dict().items() if n not in plan.ranges})
-            place.client.set_tag(place.run_id, "pct.kind", plan.kind)
+            log_params(mlflow_run, values | {n: v for n, v in plan.base.to_dict().items() if n not in plan.ranges})
+            mlflow_run.client.set_tag(mlflow_run.run_id, "pct.kind", plan.kind)
     except Exception as problem:  # a server or its driver raises many types
-        raise tracking_error(place.uri, problem) from problem
+        raise tracking_error(mlflow_run.uri, problem) from problem
 
 
-def _start(mirror: MlflowMirror, place: MlflowRun, known: bool) -> None:
+def _start(mirror: MlflowMirror, mlflow_run: MlflowRun, known: bool) -> None:
     try:
         mirror.start(known)
     except Exception as problem:  # as above
-        raise tracking_error(place.uri, problem) from problem
+        raise tracking_error(mlflow_run.uri, problem) from problem

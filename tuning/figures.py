@@ -11,9 +11,9 @@ import numpy as np
 
 from pct.output.plots import FAINT, IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles, save
 from pipelines.figures import FIGURES
-from tuning.ledger import FINISHED, Ledger, Trial
+from tuning.ledger import Ledger, Trial
 from tuning.objective import accuracy_floor, trial_objectives
-from tuning.pareto import finished, pareto_front
+from tuning.pareto import comparable, finished, pareto_front
 from tuning.plan import Plan
 from tuning.progress import SHORT
 from tuning.proposals import make_study
@@ -27,7 +27,7 @@ def draw_sweep(folder: Path, plan: Plan, ledger: Ledger, chosen: str) -> list[Pa
     target = folder / FIGURES
     target.mkdir(exist_ok=True)
     trials = finished(ledger)
-    drawn = {"pareto.png": pareto_figure(plan, trials, ledger.baseline, chosen)}
+    drawn = {"pareto.png": pareto_figure(plan, trials, comparable(ledger.baselines()), chosen)}
     if len(trials) > 1:
         drawn["parallel.png"] = parallel_figure(plan, trials, chosen)
     found = importances(plan, ledger) if len(trials) >= FEW else {}
@@ -38,8 +38,8 @@ def draw_sweep(folder: Path, plan: Plan, ledger: Ledger, chosen: str) -> list[Pa
     return [target / name for name in drawn]
 
 
-def pareto_figure(plan: Plan, trials: Sequence[Trial], baseline: Trial | None, chosen: str) -> Any:
-    """Every trial by its accuracy and gap on validation; the front a line, the choice and the baseline marked."""
+def pareto_figure(plan: Plan, trials: Sequence[Trial], baselines: Sequence[Trial], chosen: str) -> Any:
+    """Every trial by its accuracy and gap on validation; the front a line, the choice and the baselines marked."""
     figure = new_figure(8, 5.6)
     ax = figure.subplots()
     front = pareto_front(trials)
@@ -66,7 +66,7 @@ def pareto_figure(plan: Plan, trials: Sequence[Trial], baseline: Trial | None, c
             fontsize=8.5,
             color=UNIMPORTANT,
         )
-    best = next((t for t in trials if t.name == chosen), None)
+    best = next((t for t in (*trials, *baselines) if t.name == chosen), None)
     if best is not None:
         ax.scatter(
             *trial_objectives(best),
@@ -77,8 +77,9 @@ def pareto_figure(plan: Plan, trials: Sequence[Trial], baseline: Trial | None, c
             label=f"chosen: {chosen}",
             zorder=5,
         )
-    if baseline is not None and baseline.state == FINISHED:
-        ax.scatter(*trial_objectives(baseline), s=60, marker="D", color=INK, label="normal baseline", zorder=4)
+    if baselines:
+        points = np.array([trial_objectives(t) for t in baselines])
+        ax.scatter(*points.T, s=60, marker="D", color=INK, label="normal baseline", zorder=4)
     ax.set_xlabel("accuracy")
     ax.set_ylabel("comp − suff")
     ax.grid(color="#e6e9ec")

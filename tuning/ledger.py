@@ -17,18 +17,23 @@ from typing import Any
 from pct.training.checkpoint import Record
 
 LEDGER = "trials.jsonl"
-BASELINE = 0  # the number of the normal baseline; trials count from 1
+BASELINE = 0  # the number of the first normal baseline; trials count from 1
 RUNNING, FINISHED, STOPPED, FAILED = "running", "finished", "stopped", "failed"
+SEARCH, NORMAL = "search", "normal"  # the arms: what is searched, and the normal training that it is compared with
 
 
 @dataclass
 class Trial:
-    """One trial as the ledger tells it. values: what it was measured at, at its end. checkpoint: its last one, relative
-    to the storage. retries: how often its worker died. resumed: the epoch from which it was taken up last."""
+    """One trial as the ledger tells it.
+
+    arm: SEARCH, or NORMAL for a baseline. values: what it was measured at, at its end. checkpoint: its last one,
+    relative to the storage. retries: how often its worker died. resumed: the epoch from which it was taken up last.
+    """
 
     number: int
     config: dict[str, Any]
     started: float
+    arm: str = SEARCH
     state: str = RUNNING
     records: list[Record] = field(default_factory=list)
     values: dict[str, float] = field(default_factory=dict)
@@ -45,8 +50,10 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """trial-007; the normal baseline is called baseline."""
-        return "baseline" if self.number == BASELINE else f"trial-{self.number:03d}"
+        """trial-007; baseline is the first normal training, baseline-008 one of those that are swept as well."""
+        if self.number == BASELINE:
+            return "baseline"
+        return f"{'trial' if self.arm == SEARCH else 'baseline'}-{self.number:03d}"
 
 
 class Ledger:
@@ -69,12 +76,16 @@ class Ledger:
             return iter([self.trials[n] for n in sorted(self.trials)])
 
     def searched(self) -> list[Trial]:
-        """The trials without the baseline."""
-        return [t for t in self if t.number != BASELINE]
+        """The trials without the baselines."""
+        return [t for t in self if t.arm == SEARCH]
+
+    def baselines(self) -> list[Trial]:
+        """The normal trainings: the first one, and those of a baseline that is swept as well."""
+        return [t for t in self if t.arm == NORMAL]
 
     @property
     def baseline(self) -> Trial | None:
-        """The normal baseline, once it has begun."""
+        """The first normal baseline, once it has begun."""
         return self.trials.get(BASELINE)
 
     def open_session(self) -> int:
@@ -82,9 +93,9 @@ class Ledger:
         self._add({"event": "session"})
         return self.sessions
 
-    def start(self, number: int, config: dict[str, Any]) -> Trial:
+    def start(self, number: int, config: dict[str, Any], arm: str = SEARCH) -> Trial:
         """A trial is handed out."""
-        self._add({"event": "start", "number": number, "config": config})
+        self._add({"event": "start", "number": number, "config": config, "arm": arm})
         return self.trials[number]
 
     def epoch(self, number: int, record: Record, resumed: int = 0) -> None:
@@ -130,7 +141,9 @@ class Ledger:
             self.sessions += 1
             return
         if kind == "start":
-            self.trials[event["number"]] = Trial(event["number"], event["config"], event["time"])
+            number = event["number"]
+            arm = event.get("arm", NORMAL if number == BASELINE else SEARCH)  # unsaid until 0.1.0
+            self.trials[number] = Trial(number, event["config"], event["time"], arm)
             return
         trial = self.trials[int(str(number))]
         if kind == "epoch":

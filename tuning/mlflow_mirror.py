@@ -8,6 +8,7 @@ the time that the ledger has.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import defaultdict
@@ -33,8 +34,8 @@ STATUS = {FAILED: "FAILED"}  # the others end as FINISHED; the tag tells who was
 class MlflowMirror:
     """Follows a ledger into MLflow. `calls` counts the requests, by kind."""
 
-    def __init__(self, place: MlflowRun, plan: Plan, ledger: Ledger, say: Callable[[str], None] = print) -> None:
-        self.place, self.plan, self.ledger, self.say = place, plan, ledger, say
+    def __init__(self, mlflow_run: MlflowRun, plan: Plan, ledger: Ledger, say: Callable[[str], None] = print) -> None:
+        self.mlflow_run, self.plan, self.ledger, self.say = mlflow_run, plan, ledger, say
         self.runs: dict[int, str] = {}
         self.sent: dict[int, int] = {}  # number -> the last epoch that the server has
         self.closed: set[int] = set()
@@ -59,14 +60,25 @@ class MlflowMirror:
 
     def stop(self) -> bool:
         """Sends what is left and ends. Returns whether the server has everything."""
+        if self._thread.ident is None:  # it never began
+            return True
         self._stop.set()
         self._news.set()
         self._thread.join()
         return self._try_sync()
 
+    def stop_short(self) -> None:
+        """Ends in the middle of a sweep: the trials that were at work end as killed, until the sweep goes on."""
+        if not self.stop():
+            return
+        with contextlib.suppress(Exception), request_timeout():  # the sweep has its own error to tell
+            for trial in self.ledger:
+                if trial.state == RUNNING and trial.number in self.runs:
+                    self.mlflow_run.client.set_terminated(self.runs[trial.number], "KILLED")
+
     def run_of(self, number: int) -> MlflowRun:
         """The MLflow run of a trial."""
-        return MlflowRun(self.place.client, self.place.uri, self.runs[number], self.place.experiment_id)
+        return MlflowRun(self.mlflow_run.client, self.mlflow_run.uri, self.runs[number], self.mlflow_run.experiment_id)
 
     def _follow(self) -> None:
         while not self._stop.is_set():
@@ -116,14 +128,14 @@ class MlflowMirror:
 
     def _create(self, trial: Trial) -> None:
         tags = {
-            PARENT: self.place.run_id, SWEEP: self.ledger.id, NUMBER: str(trial.number), STATE: RUNNING,
+            PARENT: self.mlflow_run.run_id, SWEEP: self.ledger.id, NUMBER: str(trial.number), STATE: RUNNING,
             "mlflow.source.name": "pct", "mlflow.source.type": "LOCAL",
         }  # fmt: skip
         if self._commit:
             tags["mlflow.source.git.commit"] = self._commit
         self.calls["create"] += 1
-        made = self.place.client.create_run(
-            self.place.experiment_id, start_time=int(trial.started * 1000), tags=tags, run_name=trial.name
+        made = self.mlflow_run.client.create_run(
+            self.mlflow_run.experiment_id, start_time=int(trial.started * 1000), tags=tags, run_name=trial.name
         )
         self.runs[trial.number] = made.info.run_id
         self._asked[trial.number] = time.monotonic()
@@ -146,7 +158,7 @@ class MlflowMirror:
         for start in range(0, max(len(metrics), 1), METRICS_A_CALL):
             self.calls["log"] += 1
             first = start == 0
-            self.place.client.log_batch(
+            self.mlflow_run.client.log_batch(
                 self.runs[trial.number],
                 metrics=metrics[start : start + METRICS_A_CALL],
                 params=params if first else [],
@@ -157,7 +169,7 @@ class MlflowMirror:
     def _close(self, trial: Trial) -> None:
         self.calls["close"] += 1
         status = STATUS.get(trial.state, "FINISHED")
-        self.place.client.set_terminated(self.runs[trial.number], status, int(trial.ended * 1000))
+        self.mlflow_run.client.set_terminated(self.runs[trial.number], status, int(trial.ended * 1000))
         self.closed.add(trial.number)
 
     def _read_back(self) -> None:
@@ -169,7 +181,7 @@ class MlflowMirror:
         twins: dict[int, list[Any]] = defaultdict(list)
         for run in self._found():
             twins[int(run.data.tags[NUMBER])].append(run)
-        client = self.place.client
+        client = self.mlflow_run.client
         for number, runs in twins.items():
             known = self.runs.get(number)
             kept = max(runs, key=lambda r: (r.info.run_id == known, bool(r.data.params)))
@@ -179,8 +191,8 @@ class MlflowMirror:
             self.runs[number] = kept.info.run_id
             if kept.data.params:
                 self.sent[number] = int(kept.data.metrics.get(EPOCH, 0))
-            if kept.data.tags.get(PARENT) != self.place.run_id:
-                client.set_tag(kept.info.run_id, PARENT, self.place.run_id)
+            if kept.data.tags.get(PARENT) != self.mlflow_run.run_id:
+                client.set_tag(kept.info.run_id, PARENT, self.mlflow_run.run_id)
             trial = self.ledger.trials.get(number)
             if trial and trial.state != RUNNING and kept.info.status in ("FINISHED", "FAILED"):
                 self.closed.add(number)
@@ -191,9 +203,9 @@ class MlflowMirror:
         """The server's runs of this sweep's trials."""
         token = None
         while True:
-            page = self.place.client.search_runs(
-                [self.place.experiment_id], f"tags.`{SWEEP}` = '{self.ledger.id}'", max_results=1000, page_token=token,
-                order_by=["attributes.start_time ASC"],
+            page = self.mlflow_run.client.search_runs(
+                [self.mlflow_run.experiment_id], f"tags.`{SWEEP}` = '{self.ledger.id}'", max_results=1000,
+                page_token=token, order_by=["attributes.start_time ASC"],
             )  # fmt: skip
             yield from (run for run in page if run.data.tags.get(NUMBER, "").isdecimal())
             token = page.token

@@ -12,6 +12,7 @@ from pct.settings import Settings
 from tuning.ledger import FINISHED, Ledger, Trial
 
 ACCURACY, GAP = "acc", "comp_minus_suff"
+NOT_FINITE = -4.0  # the score of such a trial; no other is below -3
 METRICS = ("acc", "f_x", "comp", "suff")  # what a trial is chosen by; the chosen one gets all eight
 
 
@@ -45,6 +46,9 @@ def accuracy_floor(ledger: Ledger, margin: float) -> float:
 
 def score(accuracy: float, gap: float, floor: float) -> float:
     """The single objective. Where accuracy keeps the floor it is the gap, which is at least -2; below the floor it is
-    -2 less what is lacking: every trial that keeps the floor stands above every one that does not."""
+    -2 less what is lacking: every trial that keeps the floor stands above every one that does not, and below both
+    stands one whose numbers are not finite."""
+    if not (math.isfinite(accuracy) and math.isfinite(gap)):
+        return NOT_FINITE
     lacking = floor - accuracy
     return gap if not lacking > 1e-9 else -2.0 - lacking

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from pipelines.registry import Candidate, choose_champion
@@ -11,8 +12,13 @@ from tuning.plan import Plan
 
 
 def finished(ledger: Ledger) -> list[Trial]:
-    """The trials that were trained and measured to their end; one without a gap (NaN) cannot be compared."""
-    return [t for t in ledger.searched() if t.state == FINISHED and all(v == v for v in trial_objectives(t))]
+    """The trials of the search that can be compared."""
+    return comparable(ledger.searched())
+
+
+def comparable(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that were trained and measured to their end, with finite numbers: one without a gap (NaN) never wins."""
+    return [t for t in trials if t.state == FINISHED and all(map(math.isfinite, trial_objectives(t)))]
 
 
 def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
@@ -28,7 +34,7 @@ def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def choose_trial(plan: Plan, ledger: Ledger) -> tuple[Trial, str]:
-    """The trial whose model is registered, and why, in words.
+    """The choice of the search, and why, in words.
 
     By the registry's champion rule: the largest gap among the trials within the margin of the best accuracy. In mode
     single the accuracy that counts is the baseline's; where no trial keeps it, the rule decides as in mode pareto.
@@ -43,21 +49,55 @@ def choose_trial(plan: Plan, ledger: Ledger) -> tuple[Trial, str]:
         if trial_objectives(best)[0] >= floor - 1e-9:
             kept = f"{floor:.4f}, the baseline's accuracy less {plan.margin:g}"
             return best, f"largest comp - suff among the trials that keep {kept}"
-    candidates = [Candidate(t.number, *trial_objectives(t), measure="") for t in trials]
-    chosen = choose_champion(candidates, plan.margin)
-    assert chosen is not None  # there are trials
+    chosen = _by_champion_rule(trials, plan.margin)
     why = f"largest comp - suff among the trials whose accuracy is within {plan.margin:g} of the best"
     if plan.mode == "single":
         why += f"; none kept the baseline's accuracy less {plan.margin:g} ({floor:.4f})"
-    return ledger.trials[chosen.version], why
+    return chosen, why
+
+
+def best_baseline(plan: Plan, ledger: Ledger) -> Trial | None:
+    """The normal training that stands for all of them, by the same rule; None where none finished."""
+    trials = comparable(ledger.baselines())
+    return _by_champion_rule(trials, plan.margin) if trials else None
+
+
+def dominates(one: Trial, other: Trial) -> bool:
+    """Whether one is at least as good as the other in accuracy and gap, and better in one of them."""
+    a, b = trial_objectives(one), trial_objectives(other)
+    return a != b and all(x >= y for x, y in zip(a, b, strict=True))
+
+
+def choose_registered(plan: Plan, ledger: Ledger, anyway: bool = False) -> tuple[Trial, str]:
+    """The trial whose model goes into the registry, and why: the search's choice, unless the normal baseline dominates
+    it; then the baseline.
+
+    anyway: the search's choice even so. Raises ValueError as `choose_trial`.
+    """
+    chosen, why = choose_trial(plan, ledger)
+    base = best_baseline(plan, ledger)
+    if base is None or not dominates(base, chosen):
+        return chosen, why
+    values = "acc {:.4f} and comp - suff {:.4f} against {:.4f} and {:.4f}"
+    numbers = values.format(*trial_objectives(base), *trial_objectives(chosen))
+    beaten = f"{base.name} (normal) is as good as {chosen.name} in both or better: {numbers}"
+    if anyway:
+        return chosen, f"{why}; registered by --anyway, though {beaten}"
+    return base, f"{beaten}; --anyway registers {chosen.name} all the same"
+
+
+def _by_champion_rule(trials: Sequence[Trial], margin: float) -> Trial:
+    candidates = [Candidate(t.number, *trial_objectives(t), measure="") for t in trials]
+    chosen = choose_champion(candidates, margin)
+    assert chosen is not None  # there are trials
+    return next(t for t in trials if t.number == chosen.version)
 
 
 def worth_keeping(plan: Plan, ledger: Ledger) -> set[int]:
-    """The trials whose checkpoints may still be needed: those that run, and those that can still be chosen."""
+    """The trials whose checkpoints may still be needed: those that run, and those that can still be registered."""
     running = {t.number for t in ledger if t.state == RUNNING}
     if plan.kind == "ablation":  # nothing is chosen
         return running
     ended = finished(ledger)
-    return (
-        running | {t.number for t in pareto_front(ended)} | ({choose_trial(plan, ledger)[0].number} if ended else set())
-    )
+    chosen = {choose_registered(plan, ledger, anyway)[0].number for anyway in (False, True)} if ended else set()
+    return running | {t.number for t in pareto_front(ended)} | chosen

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pct.settings import Settings
-from tuning.space import Range, read_range
+from tuning.space import USED, Range, read_range
 
 PLAN = "sweep.json"
 MODES = ("pareto", "single")
@@ -22,7 +22,8 @@ KINDS = ("sweep", "ablation")
 class Resources:
     """What a sweep runs on. address: "local", "auto" or a head node's host:port. workers: trials at a time, 0 as many
     as the cluster holds. storage: where checkpoints go, a folder that all nodes see or an s3:// or gs:// URI; the
-    sweep's own folder where empty. retries: how often a trial whose worker died starts again from its checkpoint."""
+    sweep's own folder where empty. retries: how often a trial whose worker died starts again from its checkpoint.
+    custom: amounts a trial of Ray's custom resources."""
 
     address: str = "local"
     workers: int = 0
@@ -30,6 +31,12 @@ class Resources:
     gpus: float = 0
     storage: str = ""
     retries: int = 3
+    custom: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def a_trial(self) -> dict[str, float]:
+        """What Ray sets aside for a trial, by Ray's names."""
+        return {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
 
     def __post_init__(self) -> None:
         if self.address.startswith("ray://"):
@@ -40,8 +47,11 @@ class Resources:
         if not self.cpus > 0:
             raise ValueError(f"cpus must be > 0, got {self.cpus}")
         for name in ("workers", "gpus", "retries"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+        for name, amount in self.custom.items():
+            if not amount > 0:
+                raise ValueError(f"the custom resource {name} must be > 0, got {amount}")
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ class Plan:
     base: the settings that all trials share. ranges: those of the others, as they are written. trials: how many.
     mode: "pareto" (accuracy and gap at once) or "single" (the gap, with accuracy kept within `margin` of the normal
     baseline). points: an ablation's trials, as changes of base; a sweep has none. split: what trials are measured on.
+    sweep_baseline: normal training is searched as well, with as many trials, over its own settings in `ranges`.
     """
 
     base: Settings
@@ -65,6 +76,7 @@ class Plan:
     split: str = "validation"
     points: tuple[dict[str, Any], ...] = ()
     name: str = ""
+    sweep_baseline: bool = False
 
     def __post_init__(self) -> None:
         for name, allowed in (("mode", MODES), ("kind", KINDS), ("split", ("validation", "test"))):
@@ -76,6 +88,8 @@ class Plan:
             raise ValueError(f"margin must be in [0, 1] (0.01 is one point of accuracy), got {self.margin}")
         if self.kind == "sweep" and self.split == "test":
             raise ValueError("a sweep chooses a model, so it must not look at the test split; take split validation")
+        if self.sweep_baseline and not self.baseline_ranges():
+            raise ValueError("the baseline has nothing to be swept over: lr and batch_size are fixed; free one of them")
         if self.mode == "single" and not (self.baseline and self.base.evaluate_epochs):
             raise ValueError(
                 "mode single needs the normal baseline and evaluate_epochs true: trials are judged by both"
@@ -85,6 +99,10 @@ class Plan:
         """The ranges, parsed."""
         return {name: read_range(name, text, self.base) for name, text in self.ranges.items()}
 
+    def baseline_ranges(self) -> dict[str, Range]:
+        """The ranges of what normal training looks at."""
+        return {name: found for name, found in self.read_ranges().items() if name in USED["normal"]}
+
     def settings(self, config: dict[str, Any]) -> Settings:
         """The settings of a trial: base with its own values."""
         return Settings.from_dict({**self.base.to_dict(), **config})
@@ -93,8 +111,10 @@ class Plan:
         """runs/<kind>-<corpus>-<model>-<method>-<hash>; the number of trials is not in it: a sweep can be extended."""
         label = self.name or f"{self.base.method}-{self.mode}"
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.kind}-{self.base.corpus}-{self.base.model_name}-{label}")
-        about = json.dumps(asdict(replace(self, trials=1)), sort_keys=True)
-        return Path(root) / f"{name}-{hashlib.sha256(about.encode()).hexdigest()[:8]}"
+        about = asdict(replace(self, trials=1))
+        if not self.sweep_baseline:
+            del about["sweep_baseline"]  # folders of 0.1.0 are found again
+        return Path(root) / f"{name}-{hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]}"
 
     def save(self, folder: Path, resources: Resources) -> None:
         """Writes sweep.json."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Any, Protocol
 
-from tuning.ledger import FAILED, FINISHED, RUNNING, STOPPED, Ledger, Trial
+from tuning.ledger import BASELINE, FAILED, FINISHED, NORMAL, RUNNING, SEARCH, STOPPED, Ledger, Trial
 from tuning.objective import accuracy_floor, score, trial_objectives
 from tuning.plan import Plan
 from tuning.space import Range
@@ -33,28 +34,41 @@ class FixedPoints:
 
 
 class TpeProposer:
-    """Optuna's TPE, over accuracy and gap at once or over the single score.
+    """Optuna's TPE, over accuracy and gap at once or over the single score, for one arm of the sweep.
 
     The first trial has the base's own values (the paper's) where the ranges hold them. A proposal depends on the plan's
     seed, the trial's number and the ledger alone, so a sweep that was killed goes on as if it had not been.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.ranges = plan, plan.read_ranges()
+    def __init__(self, plan: Plan, arm: str = SEARCH) -> None:
+        self.plan, self.arm = plan, arm
+        self.ranges = plan.read_ranges() if arm == SEARCH else plan.baseline_ranges()
 
     def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:
         """See `Proposer`."""
-        if number == 1:
-            own = {name: getattr(self.plan.base, name) for name in self.ranges}
-            if all(self.ranges[name].holds(value) for name, value in own.items()):
-                return own
+        own = {name: getattr(self.plan.base, name) for name in self.ranges}
+        holds = all(self.ranges[name].holds(value) for name, value in own.items())
+        return own if number == 1 and holds else self._ask(number, ledger)
+
+    def _ask(self, number: int, ledger: Ledger) -> dict[str, Any]:
         from optuna.samplers import TPESampler
 
         draw = hashlib.sha256(f"{self.plan.seed} {number}".encode()).digest()
         sampler = TPESampler(seed=int.from_bytes(draw[:4], "big"), n_startup_trials=STARTUP)
-        study = make_study(self.plan, self.ranges, ledger.searched(), accuracy_floor(ledger, self.plan.margin), sampler)
+        known = ledger.searched() if self.arm == SEARCH else [t for t in ledger.baselines() if t.number != BASELINE]
+        study = make_study(self.plan, self.ranges, known, accuracy_floor(ledger, self.plan.margin), sampler)
         asked = study.ask({name: r.distribution() for name, r in self.ranges.items()})
         return dict(asked.params)
+
+
+def next_arm(plan: Plan, ledger: Ledger) -> str | None:
+    """What the next new trial is of; None where there are enough. A baseline that is swept has as many trials as the
+    search, in turn with it, so that both learn as fast and a sweep that is cut short has given both the same."""
+    searched = len(ledger.searched())
+    normal = sum(t.number != BASELINE for t in ledger.baselines())
+    if plan.sweep_baseline and normal < min(searched, plan.trials):
+        return NORMAL
+    return SEARCH if searched < plan.trials else None
 
 
 def make_study(plan: Plan, ranges: dict[str, Range], trials: list[Trial], floor: float, sampler: Any = None) -> Any:
@@ -82,7 +96,7 @@ def _frozen(plan: Plan, ranges: dict[str, Range], trial: Trial, floor: float) ->
     if trial.state == FINISHED:
         found = trial_objectives(trial)
         values = [score(*found, floor)] if plan.mode == "single" else list(found)
-        if any(v != v for v in values):  # a corpus of one-word texts has no gap
+        if not all(map(math.isfinite, values)):  # a corpus of one-word texts has no gap
             state, values = TrialState.FAIL, None
     distributions = {name: r.distribution() for name, r in ranges.items()}
     params = {name: trial.config[name] for name in ranges}

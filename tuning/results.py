@@ -16,13 +16,14 @@ from pct.training import runs
 from pct.training.prepared import Prepared
 from pipelines import upload
 from pipelines.connection import request_timeout, tracking_error
+from pipelines.figures import try_to_draw
 from pipelines.mlflow_runs import MlflowRun
 from pipelines.registry import MARGIN
 from tuning import figures
 from tuning.ledger import Ledger, Trial
 from tuning.mlflow_mirror import MlflowMirror
 from tuning.objective import ACCURACY, GAP, trial_objectives
-from tuning.pareto import finished, pareto_front
+from tuning.pareto import best_baseline, finished, pareto_front
 from tuning.plan import Plan, Resources
 from tuning.trial import KEPT
 
@@ -39,7 +40,9 @@ def restore_chosen(trial: Trial, plan: Plan, resources: Resources, storage: str,
 
     target = folder / CHOSEN / trial.name
     if not runs.is_finished(target):
-        task = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=resources.retries)(_finish)
+        task = ray.remote(
+            num_cpus=resources.cpus, num_gpus=resources.gpus, resources=resources.custom, max_retries=resources.retries
+        )(_finish)
         left = f"{storage}/{trial.checkpoint}" if trial.checkpoint else ""
         files: dict[str, bytes] = ray.get(task.remote(plan.settings(trial.config).to_dict(), left, data))
         made = Path(tempfile.mkdtemp(prefix=".chosen-", dir=folder))
@@ -73,12 +76,13 @@ def summary(plan: Plan, ledger: Ledger, chosen: Trial, why: str) -> dict[str, An
     """The sweep's result as plain JSON types: the front, the choice and why, the baseline, and what failed."""
     front = pareto_front(finished(ledger))
     states = [t.state for t in ledger.searched()]
-    base = ledger.baseline
+    base = best_baseline(plan, ledger) or ledger.baseline
     return {
         "trials": {state: states.count(state) for state in sorted(set(states))},
         "restarts": sum(t.retries for t in ledger),
         "chosen": {**row(chosen), "why": why},
         "baseline": row(base) if base else None,
+        "baselines": [row(t) for t in ledger.baselines()],
         "front": [row(t) for t in front],
         "failed": {t.name: t.error for t in ledger if t.state == "failed"},
     }
@@ -90,7 +94,9 @@ def row(trial: Trial) -> dict[str, Any]:
     return {"trial": trial.name, "state": trial.state, **trial.config, ACCURACY: accuracy, GAP: gap}
 
 
-def write_results(folder: Path, result: dict[str, Any], plan: Plan, ledger: Ledger) -> list[Path]:
+def write_results(
+    folder: Path, result: dict[str, Any], plan: Plan, ledger: Ledger, say: Callable[[str], None]
+) -> list[Path]:
     """results.json, a table of all trials with a mark for the front, and the figures. Returns their paths."""
     paths = [folder / RESULTS, folder / TABLE]
     paths[0].write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -101,35 +107,40 @@ def write_results(folder: Path, result: dict[str, Any], plan: Plan, ledger: Ledg
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-    return paths + figures.draw_sweep(folder, plan, ledger, result["chosen"]["trial"])
+    chosen = result["chosen"]["trial"]
+    return paths + try_to_draw(lambda: figures.draw_sweep(folder, plan, ledger, chosen), say)
 
 
 def upload_choice(
-    place: MlflowRun, mirror: MlflowMirror, folder: Path, run: runs.Run, chosen: Trial, result: dict[str, Any],
+    mlflow_run: MlflowRun, mirror: MlflowMirror, folder: Path, run: runs.Run, chosen: Trial, result: dict[str, Any],
     paths: list[Path], margin: float = MARGIN, say: Callable[[str], None] = print,
 ) -> upload.UploadedRun:  # fmt: skip
     """The choice into its trial's MLflow run and into the registry; table and figures into the sweep's run.
 
     Twice is as good as once. Raises `TrackingError` when the server cannot be used.
     """
-    tracked = upload.upload_run(run.folder, margin, mlflow_run=mirror.run_of(chosen.number))
+    uploaded = upload.upload_run(run.folder, margin, mlflow_run=mirror.run_of(chosen.number))
     values = {f"best_validation_{k}": result["chosen"][k] for k in (ACCURACY, GAP)}
     values |= {f"best_{k}": v for k, v in upload.report_values("test", run.test).items()}
     values |= {f"trials_{k}": float(v) for k, v in result["trials"].items()}
     tags = {"pct.best": chosen.name, "pct.best_run": mirror.runs[chosen.number], "pct.why": result["chosen"]["why"]}
-    log_end(place, values, tags, folder, paths)
-    return tracked
+    log_end(mlflow_run, values, tags, folder, paths)
+    return uploaded
 
 
-def log_end(place: MlflowRun, values: dict[str, float], tags: dict[str, str], folder: Path, paths: list[Path]) -> None:
+def log_end(
+    mlflow_run: MlflowRun, values: dict[str, float], tags: dict[str, str], folder: Path, paths: list[Path]
+) -> None:
     """The last of a sweep's or an ablation's own run: metrics, tags, files, and that it is finished."""
     try:
         with request_timeout(upload.UPLOAD_SECONDS, upload.UPLOAD_RETRIES):
-            upload.log_missing(place, upload.as_metrics(values, 0))
+            upload.log_missing(mlflow_run, upload.as_metrics(values, 0))
             for path in paths:
-                place.client.log_artifact(place.run_id, str(path), "" if path.parent == folder else path.parent.name)
+                mlflow_run.client.log_artifact(
+                    mlflow_run.run_id, str(path), "" if path.parent == folder else path.parent.name
+                )
             for key, value in tags.items():
-                place.client.set_tag(place.run_id, key, value)
-            place.client.set_terminated(place.run_id, "FINISHED")
+                mlflow_run.client.set_tag(mlflow_run.run_id, key, value)
+            mlflow_run.client.set_terminated(mlflow_run.run_id, "FINISHED")
     except Exception as problem:  # a server or its driver raises many types
-        raise tracking_error(place.uri, problem) from problem
+        raise tracking_error(mlflow_run.uri, problem) from problem

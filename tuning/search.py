@@ -45,7 +45,7 @@ def search(
     searcher = LedgerSearcher(plan, state, at_once)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
     tuner = tune.Tuner(
-        tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
+        tune.with_resources(trainable, resources.a_trial),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=AshaScheduler(plan, state) if plan.stop_early else None,

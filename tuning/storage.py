@@ -19,7 +19,7 @@ def storage_of(resources: Resources, folder: Path) -> str:
 
 def remove(storage: str, relative: str) -> None:
     """Removes a checkpoint from the storage, if it is there."""
-    system, path = _file_system(f"{storage}/{relative}")
+    system, path = file_system(f"{storage}/{relative}")
     if system.get_file_info(path).type.name == "Directory":
         system.delete_dir(path)
 
@@ -29,14 +29,15 @@ def clear_sessions(storage: str, ledger: Ledger) -> None:
     from pyarrow.fs import FileSelector
 
     needed = {t.checkpoint.split("/")[0] for t in ledger if t.checkpoint}
-    system, path = _file_system(storage)
+    system, path = file_system(storage)
     for found in system.get_file_info(FileSelector(path, allow_not_found=True)):
         if found.base_name.startswith("session-") and found.base_name not in needed:
             with contextlib.suppress(OSError):
                 system.delete_dir(found.path)
 
 
-def _file_system(place: str) -> tuple[Any, str]:
+def file_system(place: str) -> tuple[Any, str]:
+    """pyarrow's file system of a folder or URI, and the path in it."""
     from pyarrow.fs import FileSystem
 
     system, path = FileSystem.from_uri(place if "://" in place else Path(place).absolute().as_uri())

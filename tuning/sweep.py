@@ -16,7 +16,9 @@ from pipelines.connection import TrackingError, how_to_view
 from pipelines.main import ERROR, INTERRUPTED, NOT_UPLOADED, OK, terminate_as_interrupt
 from pipelines.registry import MARGIN, check_margin
 from tuning.plan import MODES, PLAN, Plan, Resources
-from tuning.space import FORMS, make_space, read_sets
+from tuning.record_copy import bring_back
+from tuning.space import FORMS, make_space, read_range, read_sets
+from tuning.storage import storage_of
 
 if TYPE_CHECKING:
     from tuning.driver import Outcome
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 SWEPT_ELSEWHERE = ("measure_important", "measure_unimportant")
 LATEST = "latest"
 DEFAULT_TRIALS = 40
+# options that are part of a plan, and their field in it; None or False: not given
+PLAN_OPTIONS = {"mode": "mode", "margin": "margin", "sweep_seed": "seed", "sweep_baseline": "sweep_baseline"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,7 +54,8 @@ def run(plan: Plan, resources: Resources, folder: Path, options: argparse.Namesp
         return ERROR
     try:
         with terminate_as_interrupt():
-            done = driver.run(plan, resources, folder, options.experiment, options.champion_margin, options.quiet)
+            done = driver.run(plan, resources, folder, options.experiment, options.champion_margin, options.quiet,
+                              getattr(options, "anyway", False))  # fmt: skip
     except (TrackingError, ClusterError, SweepStopped, ValueError, OSError, ImportError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return ERROR
@@ -67,11 +72,13 @@ def run(plan: Plan, resources: Resources, folder: Path, options: argparse.Namesp
 def outcome_text(done: Outcome, folder: Path) -> str:
     """The end of a sweep in words."""
     lines = [done.text, f"results     {folder}"]
-    if done.tracked is not None and done.tracked.registered is not None:
-        registered = done.tracked.registered
+    if done.uploaded is not None and done.uploaded.registered is not None:
+        registered = done.uploaded.registered
         state = "is @champion" if registered.champion else "is not @champion"
         lines.append(f"model       {registered.uri} {state}: {registered.reason}")
-    lines.append(f"look at it  {how_to_view(done.place.uri, done.place.experiment_id, done.place.run_id)}")
+    lines.append(
+        f"look at it  {how_to_view(done.mlflow_run.uri, done.mlflow_run.experiment_id, done.mlflow_run.run_id)}"
+    )
     return "\n".join(lines)
 
 
@@ -82,11 +89,16 @@ def read(options: argparse.Namespace) -> tuple[Plan, Resources, Path]:
     """
     if options.resume:
         folder = latest(Path(options.runs)) if options.resume == LATEST else Path(options.resume)
+        if options.storage:
+            bring_back(folder, storage_of(Resources(storage=options.storage), folder))
         plan, resources = Plan.load(folder)
+        check_unchanged(options, plan, folder)
         trials = max(options.trials or 0, plan.trials) if plan.kind == "sweep" else plan.trials
         return replace(plan, trials=trials), read_resources(options, resources), folder
     plan, resources = make_plan(options), read_resources(options, Resources())
     folder = Path(options.folder) if options.folder else plan.default_folder(options.runs)
+    if resources.storage and bring_back(folder, storage_of(resources, folder)):
+        print(f"{folder} is brought back from {storage_of(resources, folder)}", file=sys.stderr)
     if (folder / PLAN).is_file():
         before, _ = Plan.load(folder)
         if replace(before, trials=plan.trials) != plan:
@@ -95,17 +107,43 @@ def read(options: argparse.Namespace) -> tuple[Plan, Resources, Path]:
     return plan, resources, folder
 
 
+def check_unchanged(options: argparse.Namespace, plan: Plan, folder: Path) -> None:
+    """Raises ValueError where options are given that the sweep that is resumed has otherwise: its plan is kept."""
+    given = read_settings(options).to_dict()
+    base = plan.base.to_dict()
+    wanted = {name: given[name] for name in given_settings(options) if name not in plan.ranges}
+    has = {name: base[name] for name in wanted}
+    ranges = {n: str(read_range(n, text, plan.base)) for n, text in read_sets(getattr(options, "set", [])).items()}
+    wanted |= ranges
+    has |= {n: plan.ranges.get(n, str(base[n])) for n in ranges}
+    for option, field in PLAN_OPTIONS.items():
+        if getattr(options, option, None) not in (None, False):
+            wanted[option], has[option] = getattr(options, option), getattr(plan, field)
+    for name, value in wanted.items():
+        if value != has[name]:
+            raise ValueError(
+                f"{name} is {has[name]} in {folder}, and {value} was given: a sweep that is resumed keeps its plan; "
+                f"leave {name} out, or start another sweep without --resume"
+            )
+
+
 def make_plan(options: argparse.Namespace) -> Plan:
     """The plan that the options ask for."""
     base = comparable(read_settings(options), options.cpus_per_trial or 1)
-    given = [f.name for f in fields(Settings) if getattr(options, f.name, None) not in (None, "")]
-    base, ranges = make_space(base, given, read_sets(options.set))
+    base, ranges = make_space(base, given_settings(options), read_sets(options.set))
     texts = {name: str(found) for name, found in ranges.items()}
     trials = DEFAULT_TRIALS if options.trials is None else options.trials
+    mode = options.mode or MODES[0]
     return Plan(
-        base, texts, trials, options.mode, options.margin, options.sweep_seed, not options.no_baseline,
-        options.mode == "single" and not options.no_early_stopping,
+        base, texts, trials, mode, MARGIN if options.margin is None else options.margin, options.sweep_seed or 0,
+        baseline=not options.no_baseline, stop_early=mode == "single" and not options.no_early_stopping,
+        sweep_baseline=options.sweep_baseline,
     )  # fmt: skip
+
+
+def given_settings(options: argparse.Namespace) -> list[str]:
+    """The names of the settings that stand on the command line."""
+    return [f.name for f in fields(Settings) if getattr(options, f.name, None) not in (None, "")]
 
 
 def comparable(base: Settings, cpus: float) -> Settings:
@@ -119,9 +157,29 @@ def comparable(base: Settings, cpus: float) -> Settings:
 def read_resources(options: argparse.Namespace, before: Resources) -> Resources:
     """The resources: those given, else RAY_ADDRESS, else those of the sweep before."""
     address = options.ray or os.environ.get("RAY_ADDRESS") or before.address
-    given = {"workers": options.workers, "cpus": options.cpus_per_trial, "gpus": options.gpus_per_trial,
-             "storage": options.storage, "retries": options.retries}  # fmt: skip
+    given = {
+        "workers": options.workers,
+        "cpus": options.cpus_per_trial,
+        "gpus": options.gpus_per_trial,
+        "storage": options.storage,
+        "retries": options.retries,
+        "custom": read_custom(options.custom_per_trial),
+    }
     return replace(before, address=address, **{k: v for k, v in given.items() if v is not None})
+
+
+def read_custom(given: Sequence[str] | None) -> dict[str, float] | None:
+    """NAME=AMOUNT of each --custom-per-trial; None where none is given. Raises ValueError for a malformed one."""
+    if given is None:
+        return None
+    found = {}
+    for text in given:
+        name, _, amount = text.partition("=")
+        try:
+            found[name.strip()] = float(amount)
+        except ValueError:
+            raise ValueError(f"--custom-per-trial takes NAME=AMOUNT, got {text!r}") from None
+    return found
 
 
 def latest(root: Path) -> Path:
@@ -134,24 +192,47 @@ def latest(root: Path) -> Path:
 
 def add_common_options(made: argparse.ArgumentParser) -> None:
     """The options that a sweep and an ablation share."""
-    made.add_argument("--resume", nargs="?", const=LATEST, default="", metavar="FOLDER",
-                      help="go on with a sweep that was stopped (default: the latest); its plan is kept")  # fmt: skip
+    made.add_argument(
+        "--resume",
+        nargs="?",
+        const=LATEST,
+        default="",
+        metavar="FOLDER",
+        help="go on with a sweep that was stopped (default: the latest); its plan is kept",
+    )
     made.add_argument("--folder", default="", help="where the sweep is kept (default: runs/<its plan>)")
     made.add_argument("--runs", default="runs", help="where sweeps' folders are made (default: runs)")
     made.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
-    made.add_argument("--champion-margin", "--champion_margin", type=float, default=MARGIN,
-                      help=f"accuracy that a registered champion may lack (default: {MARGIN})")  # fmt: skip
+    made.add_argument(
+        "--champion-margin",
+        "--champion_margin",
+        type=float,
+        default=MARGIN,
+        help=f"accuracy that a registered champion may lack (default: {MARGIN})",
+    )
     made.add_argument("--quiet", action="store_true", help="no live table")
     group = made.add_argument_group("where it runs")
-    group.add_argument("--ray", default="", metavar="ADDRESS",
-                       help="local, auto, or a head node's host:port (default: RAY_ADDRESS, else local)")  # fmt: skip
+    group.add_argument(
+        "--ray",
+        default="",
+        metavar="ADDRESS",
+        help="local, auto, or a head node's host:port (default: RAY_ADDRESS, else local)",
+    )
     group.add_argument("--workers", type=int, help="trials at a time (default: as many as the cluster holds)")
     group.add_argument(
         "--cpus-per-trial", "--cpus_per_trial", type=float, help="CPUs, and threads, a trial (default: 1)"
     )
     group.add_argument("--gpus-per-trial", "--gpus_per_trial", type=float, help="GPUs a trial, 0.25 say (default: 0)")
-    group.add_argument("--storage", metavar="PLACE",
-                       help="of checkpoints: a folder that all nodes see, s3://.. (default: its folder)")  # fmt: skip
+    group.add_argument(
+        "--custom-per-trial",
+        "--custom_per_trial",
+        action="append",
+        metavar="NAME=AMOUNT",
+        help="of a custom resource of the cluster, as ray start --resources names it",
+    )
+    group.add_argument(
+        "--storage", metavar="PLACE", help="of checkpoints: a folder that all nodes see, s3://.. (default: its folder)"
+    )
     group.add_argument("--retries", type=int, help="restarts of a trial whose worker dies (default: 3)")
 
 
@@ -166,14 +247,30 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--trials", type=int, help=f"how many (default: {DEFAULT_TRIALS}); a larger number extends a sweep"
     )
-    made.add_argument("--mode", default="pareto", choices=MODES,
-                      help="pareto: accuracy and gap at once; single: the gap, at the baseline's accuracy")  # fmt: skip
-    made.add_argument("--margin", type=float, default=MARGIN,
-                      help=f"accuracy that the choice may lack (default: {MARGIN})")  # fmt: skip
-    made.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
-                      help=f"a setting's range: {FORMS}; tau, p_i, p_u and lambda are understood")  # fmt: skip
-    made.add_argument("--sweep-seed", "--sweep_seed", type=int, default=0, help="of the search (default: 0)")
+    made.add_argument(
+        "--mode",
+        choices=MODES,
+        help="pareto (default): accuracy and gap at once; single: the gap, at the baseline's accuracy",
+    )
+    made.add_argument("--margin", type=float, help=f"accuracy that the choice may lack (default: {MARGIN})")
+    made.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"a setting's range: {FORMS}; tau, p_i, p_u and lambda are understood",
+    )
+    made.add_argument("--sweep-seed", "--sweep_seed", type=int, help="of the search (default: 0)")
     made.add_argument("--no-baseline", "--no_baseline", action="store_true", help="train no normal baseline (pareto)")
+    made.add_argument(
+        "--sweep-baseline",
+        "--sweep_baseline",
+        action="store_true",
+        help="search the normal baseline as well, with as many trials (learning rate, batch size)",
+    )
+    made.add_argument(
+        "--anyway", action="store_true", help="register the search's choice even where the normal baseline is better"
+    )
     made.add_argument("--no-early-stopping", "--no_early_stopping", action="store_true", help="no ASHA (single)")
     add_common_options(made)
     add_settings(made, leave_out=SWEPT_ELSEWHERE)

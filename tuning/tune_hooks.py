@@ -14,11 +14,11 @@ from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search import Searcher
 
-from tuning.ledger import BASELINE, FAILED, FINISHED, RUNNING, STOPPED, Ledger
+from tuning.ledger import BASELINE, FAILED, FINISHED, NORMAL, RUNNING, STOPPED, Ledger
 from tuning.objective import accuracy_floor, epoch_objectives, score
 from tuning.pareto import worth_keeping
 from tuning.plan import Plan
-from tuning.proposals import FixedPoints, Proposer, TpeProposer
+from tuning.proposals import FixedPoints, Proposer, TpeProposer, next_arm
 from tuning.storage import remove
 
 GRACE, REDUCTION = 1, 3  # ASHA: the first rung's epoch, and of how many trials at a rung one goes on
@@ -53,6 +53,7 @@ class LedgerSearcher(NotPickled, Searcher):  # type: ignore[misc]
         super().__init__()
         self.plan, self.state, self.at_once = plan, state, at_once
         self.proposals: Proposer = FixedPoints(plan) if plan.points else TpeProposer(plan)
+        self.normal = TpeProposer(plan, NORMAL)
         self.numbers: dict[str, int] = {}  # Ray's trial id -> ours, of those that run
         self.left = [t.number for t in state.ledger if t.state == RUNNING]
 
@@ -66,18 +67,23 @@ class LedgerSearcher(NotPickled, Searcher):  # type: ignore[misc]
         if self.left:
             number = self.left.pop(0)
         elif plan.baseline and ledger.baseline is None:
-            number = ledger.start(BASELINE, {"method": "normal"}).number
+            number = ledger.start(BASELINE, {"method": "normal"}, NORMAL).number
         elif plan.mode == "single" and ledger.baseline is not None and ledger.baseline.state == RUNNING:
             return None  # the score of every other trial needs the baseline's accuracy
-        elif len(ledger.searched()) >= plan.trials:
+        elif (arm := next_arm(plan, ledger)) is None:
             return str(Searcher.FINISHED)
         else:
             number = max(ledger.trials, default=0) + 1
-            ledger.start(number, self.proposals.propose(number, ledger))
+            ledger.start(number, self._propose(number, arm), arm)
         self.numbers[trial_id] = number
         trial = ledger.trials[number]
         left = f"{self.state.storage}/{trial.checkpoint}" if trial.checkpoint else ""
         return {"number": number, "settings": plan.settings(trial.config).to_dict(), "checkpoint": left}
+
+    def _propose(self, number: int, arm: str) -> dict[str, Any]:
+        if arm == NORMAL:
+            return {"method": "normal", **self.normal.propose(number, self.state.ledger)}
+        return self.proposals.propose(number, self.state.ledger)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """A place is free."""
@@ -94,7 +100,7 @@ class LedgerSearcher(NotPickled, Searcher):  # type: ignore[misc]
 
 
 class AshaScheduler(NotPickled, AsyncHyperBandScheduler):  # type: ignore[misc]
-    """Ray Tune's ASHA over the single score. The baseline is not judged, and no trial that is trained to its end.
+    """Ray Tune's ASHA over the single score. The baselines are not judged, and no trial that is trained to its end.
 
     The rungs of an earlier driver are filled from the ledger.
     """
@@ -112,7 +118,7 @@ class AshaScheduler(NotPickled, AsyncHyperBandScheduler):  # type: ignore[misc]
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """CONTINUE or STOP."""
         number, epoch = result["number"], result.get("record/epoch")
-        if epoch is None or number == BASELINE:
+        if epoch is None or self.state.ledger.trials[number].arm == NORMAL:
             return str(self.CONTINUE)
         record = {k.removeprefix("record/"): v for k, v in result.items() if k.startswith("record/")}
         return self._judge(number, record)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from pct.explaining.explanation import explain
 from pct.metrics.report import Report
 from pct.output.plots import density, example_figure, gap_figure, ridge_figure
 from pct.training.runs import load_run
-from pipelines.figures import confidences, draw_figures, example_rows
+from pipelines.figures import confidences, draw_figures, example_rows, try_to_draw
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -93,4 +96,26 @@ def test_a_run_of_one_word_texts_has_figures(run_dir: Path) -> None:
     columns = {"text": np.array(["good"] * n, object), "n": np.ones(n, int), "label": np.ones(n, int)}
     columns |= {"comp": np.full(n, np.nan), "suff": np.full(n, np.nan)}
     object.__setattr__(run, "test", Report(run.test.metrics, run.test.errors, columns, run.test.classes))
+    assert len(draw_figures(run)) == 3
+
+
+def test_a_picture_that_cannot_be_drawn_costs_nothing_and_is_said() -> None:
+    said: list[str] = []
+
+    def fail() -> list[Path]:
+        raise RuntimeError("no GPU\nand more")
+
+    assert try_to_draw(fail, said.append) == []
+    assert said == ["figures are missing (RuntimeError: no GPU); the results are not touched by that"]
+
+
+def test_a_run_that_was_trained_on_a_gpu_is_drawn_where_there_is_none(run_dir: Path, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    copy = Path(shutil.copytree(run_dir, tmp_path / "copy", ignore=shutil.ignore_patterns("figures")))
+    for name in ("settings.json", "model/classifier.json"):
+        text = (copy / name).read_text()
+        (copy / name).write_text(re.sub(r'"device": "\w+"', '"device": "cuda"', text))
+    run = load_run(copy)
+    assert run.settings.device == "cuda"
     assert len(draw_figures(run)) == 3

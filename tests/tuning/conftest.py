@@ -18,7 +18,7 @@ from pct.settings import Settings
 from tests.pipelines.conftest import client, closed_port, empty_store, uri  # noqa: F401  the same tracking
 from tests.pipelines.test_main import mlflow_server  # noqa: F401  a real tracking server
 from tuning.cluster import connected
-from tuning.ledger import FINISHED, Ledger
+from tuning.ledger import FINISHED, NORMAL, SEARCH, Ledger
 from tuning.plan import Plan, Resources
 
 TINY = ["--limit", "64", "--epochs", "2", "--evaluate_limit", "16", "--quiet", "--device", "cpu"]
@@ -42,9 +42,11 @@ def record(epoch: int, accuracy: float = 0.7, gap: float = 0.1) -> dict[str, Any
     }
 
 
-def ended(ledger: Ledger, number: int, accuracy: float, gap: float, config: dict[str, Any] | None = None) -> None:
-    """Puts a finished trial into a ledger."""
-    ledger.start(number, config or {"alpha": 0.1, "batch_size": 32})
+def ended(
+    ledger: Ledger, number: int, accuracy: float, gap: float, config: dict[str, Any] | None = None, arm: str = ""
+) -> None:
+    """Puts a finished trial into a ledger; number 0 is the normal baseline."""
+    ledger.start(number, config or {"alpha": 0.1, "batch_size": 32}, arm or (SEARCH if number else NORMAL))
     ledger.epoch(number, record(1, accuracy, gap))
     ledger.end(number, FINISHED, {"acc": accuracy, "f_x": 0.8, "comp": gap, "suff": 0.0, "comp_minus_suff": gap})
 

@@ -1,13 +1,16 @@
-"""Ray on this machine: a start that was too slow, and a Ray that is there already."""
+"""Ray on this machine: a start that was too slow, a Ray that is there already, and one that cannot be joined."""
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
 
-from tuning.cluster import ClusterError, connected
+from tuning.cluster import ClusterError, connected, slots
 from tuning.plan import Resources
 
 TOO_SLOW = "The current node timed out during startup. This could happen because some of the raylets died."
@@ -55,3 +58,44 @@ def test_a_ray_that_the_process_has_joined_is_used_and_stays(monkeypatch: pytest
     with connected(Resources()):
         pass
     assert called == []
+
+
+@pytest.fixture
+def locked_head(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """An address that answers, at which Ray turns the driver down as a head with a token does."""
+
+    def turned_down(**given: object) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster at ..")
+
+    monkeypatch.setattr(ray, "init", turned_down)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+def said(address: str) -> str:
+    with pytest.raises(ClusterError) as caught, connected(Resources(address=address)):
+        pass
+    return str(caught.value)
+
+
+def test_a_head_that_asks_for_a_token_is_told_with_what_mends_it(
+    locked_head: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert "does not let this process in" in said(locked_head)
+    assert "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to the head's token" in said(locked_head)
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("0123")
+    assert "set RAY_AUTH_MODE=token, and the token of this machine is sent" in said(locked_head)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    assert "the token of this process is not the cluster's" in said(locked_head)
+
+
+def test_trials_at_a_time_are_counted_by_every_resource_that_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 8.0, "GPU": 1.0, "tpu": 3.0})
+    assert slots(Resources(cpus=2)) == 4
+    assert slots(Resources(cpus=2, gpus=0.5)) == 2
+    assert slots(Resources(custom={"tpu": 1.0})) == 3
+    assert slots(Resources(custom={"npu": 1.0})) == 1

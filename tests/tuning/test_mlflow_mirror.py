@@ -20,17 +20,17 @@ def made(ledger: Ledger) -> Callable[[], MlflowMirror]:
     """Mirrors of the same sweep: each is a driver's."""
 
     def make() -> MlflowMirror:
-        place = mlflow_runs.open_run(ledger.path.parent)
+        mlflow_run = mlflow_runs.open_run(ledger.path.parent)
         plan = tiny_plan()
         longer = replace(plan, base=plan.base.replace(epochs=9))
-        return MlflowMirror(place, longer, Ledger(ledger.path.parent), say=lambda _: None)
+        return MlflowMirror(mlflow_run, longer, Ledger(ledger.path.parent), say=lambda _: None)
 
     return make
 
 
 def children(client: Any, mirror: MlflowMirror) -> dict[str, Any]:
     """The nested runs by their names; two of one name fail."""
-    found = client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{mirror.place.run_id}'")
+    found = client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{mirror.mlflow_run.run_id}'")
     assert len({r.info.run_name for r in found}) == len(found)
     return {r.info.run_name: r for r in found}
 
@@ -100,7 +100,7 @@ def test_a_run_that_was_made_and_its_answer_lost_is_not_counted_twice(
 ) -> None:
     mirror = made()
     fill(mirror.ledger)
-    create = type(mirror.place.client).create_run
+    create = type(mirror.mlflow_run.client).create_run
     lost = []
 
     def lose_the_first_answer(*given: Any, **named: Any) -> Any:
@@ -110,7 +110,7 @@ def test_a_run_that_was_made_and_its_answer_lost_is_not_counted_twice(
             raise TimeoutError
         return run
 
-    monkeypatch.setattr(type(mirror.place.client), "create_run", lose_the_first_answer)
+    monkeypatch.setattr(type(mirror.mlflow_run.client), "create_run", lose_the_first_answer)
     assert not mirror._try_sync()
     assert mirror._try_sync()
     assert set(children(client, mirror)) == {"trial-001", "trial-002", "trial-003"}
@@ -126,7 +126,7 @@ def test_trials_come_under_the_run_that_the_sweep_goes_on_in(
     assert first.stop()
     monkeypatch.setenv("MLFLOW_RUN_ID", client.create_run("0").info.run_id)
     second = made()
-    assert second.place.run_id != first.place.run_id
+    assert second.mlflow_run.run_id != first.mlflow_run.run_id
     second.start(known=True)
     assert second.stop()
     assert set(children(client, second)) == {"trial-001", "trial-002", "trial-003"}
@@ -156,7 +156,7 @@ def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(
     said: list[str] = []
     mirror = made()
     mirror.ledger, mirror.say = ledger, said.append
-    log = type(mirror.place.client).log_batch
+    log = type(mirror.mlflow_run.client).log_batch
     down = True
 
     def log_or_fail(*given: Any, **named: Any) -> Any:
@@ -164,7 +164,7 @@ def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(
             raise ConnectionError("connection refused")
         return log(*given, **named)
 
-    monkeypatch.setattr(type(mirror.place.client), "log_batch", log_or_fail)
+    monkeypatch.setattr(type(mirror.mlflow_run.client), "log_batch", log_or_fail)
     mirror.start(known=False)
     ledger.start(1, {"alpha": 0.1, "batch_size": 32})
     for epoch in (1, 2, 3):
@@ -191,7 +191,7 @@ def test_a_server_that_stays_away_is_told_at_the_end(
     def fail(*_: Any, **__: Any) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr(type(mirror.place.client), "create_run", fail)
+    monkeypatch.setattr(type(mirror.mlflow_run.client), "create_run", fail)
     mirror.start(known=False)
     assert not mirror.stop()
 
@@ -240,3 +240,29 @@ def until(holds: Callable[[], bool]) -> None:
             return
         time.sleep(0.01)
     raise AssertionError("it did not come about")
+
+
+def test_trials_that_were_at_work_when_the_sweep_was_stopped_end_as_killed_until_it_goes_on(
+    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any
+) -> None:
+    mirror = made()
+    mirror.ledger = ledger
+    ledger.start(1, {"alpha": 0.1, "batch_size": 32})
+    ended(ledger, 2, 0.8, 0.1)
+    mirror.start(known=False)
+    mirror.stop_short()
+    assert {name: r.info.status for name, r in children(client, mirror).items()} == {
+        "trial-001": "KILLED",
+        "trial-002": "FINISHED",
+    }
+    again = made()
+    again.mlflow_run = mirror.mlflow_run
+    again.start(known=True)
+    assert children(client, mirror)["trial-001"].info.status == "RUNNING"
+    assert again.stop()
+
+
+def test_a_mirror_that_never_began_has_nothing_to_stop(made: Callable[[], MlflowMirror], client: Any) -> None:
+    mirror = made()
+    mirror.stop_short()
+    assert mirror.calls == {"create": 0, "log": 0, "close": 0}

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tuning.conftest import ended, tiny_plan
-from tuning.ledger import BASELINE, FAILED, STOPPED, Ledger, Trial
+from tuning.ledger import BASELINE, FAILED, NORMAL, SEARCH, STOPPED, Ledger, Trial
 from tuning.objective import accuracy_floor, score, trial_objectives
-from tuning.pareto import choose_trial, finished, pareto_front, worth_keeping
+from tuning.pareto import choose_registered, choose_trial, finished, pareto_front, worth_keeping
+from tuning.proposals import TpeProposer, next_arm
 
 VALUE = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.4])
 
@@ -95,3 +96,54 @@ def test_no_checkpoint_is_removed_that_could_still_be_chosen(
         ended(ledger, number, *point)
         kept = (kept | {number}) & worth_keeping(plan, ledger)
     assert choose_trial(plan, ledger)[0].number in kept
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_trial_whose_numbers_are_not_finite_never_wins(ledger: Ledger, number: float) -> None:
+    ended(ledger, 1, 0.6, 0.01)
+    ended(ledger, 2, 0.9, number)
+    ended(ledger, 3, number, 0.9)
+    assert choose_trial(tiny_plan(), ledger)[0].number == 1
+    assert [t.number for t in pareto_front(finished(ledger))] == [1]
+    assert score(0.9, number, 0.5) == score(number, 0.9, 0.5) == -4.0 < score(0.0, -1.0, 1.0)
+
+
+def test_a_baseline_that_dominates_the_choice_is_registered_in_its_place_and_said(ledger: Ledger) -> None:
+    ended(ledger, 0, 0.80, 0.20)
+    ended(ledger, 1, 0.79, 0.15)
+    ended(ledger, 2, 0.80, 0.10)
+    chosen, why = choose_registered(tiny_plan(), ledger)
+    assert chosen.number == 0
+    assert "acc 0.8000 and comp - suff 0.2000 against 0.7900 and 0.1500; --anyway registers trial-001" in why
+    assert 0 in worth_keeping(tiny_plan(), ledger)
+    chosen, why = choose_registered(tiny_plan(), ledger, anyway=True)
+    assert chosen.number == 1
+    assert "registered by --anyway, though baseline (normal) is as good" in why
+
+
+@pytest.mark.parametrize("base", [(0.85, 0.10), (0.70, 0.30), (0.80, 0.20), (math.nan, 0.9), (0.9, math.nan)])
+def test_a_baseline_that_is_worse_in_one_or_equal_or_not_finite_leaves_the_choice(
+    ledger: Ledger, base: tuple[float, float]
+) -> None:
+    ended(ledger, 0, *base)
+    ended(ledger, 1, 0.80, 0.20)
+    assert choose_registered(tiny_plan(), ledger)[0].number == 1
+
+
+def test_of_baselines_that_were_swept_the_best_is_compared(ledger: Ledger) -> None:
+    ended(ledger, 0, 0.70, 0.05)
+    ended(ledger, 1, 0.80, 0.20)
+    ended(ledger, 2, 0.82, 0.25, {"method": "normal", "lr": 0.001}, NORMAL)
+    assert choose_registered(tiny_plan(), ledger)[0].name == "baseline-002"
+    assert [t.number for t in finished(ledger)] == [1]
+
+
+def test_a_swept_baseline_takes_turns_with_the_search(ledger: Ledger) -> None:
+    plan = tiny_plan(trials=2, sweep_baseline=True)
+    ended(ledger, 0, 0.7, 0.1)
+    arms = []
+    while (arm := next_arm(plan, ledger)) is not None:
+        arms.append(arm)
+        ended(ledger, len(arms), 0.7, 0.1, arm=arm)
+    assert arms == [SEARCH, NORMAL, SEARCH, NORMAL]
+    assert set(TpeProposer(plan, NORMAL).propose(9, ledger)) == {"batch_size"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,88 @@ def test_trials_are_measured_alike_whatever_shares_they_are_trained_with() -> No
     assert folder.parent == Path("runs")
     plan.save(folder, resources)
     assert Plan.load(folder) == (plan, resources)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--epochs", "3"], "epochs is 2 in mine, and 3 was given"),
+        (["--set", "alpha=loguniform(0.01, 1.0)"], "alpha is loguniform(0.02, 1.0) in mine, and loguniform(0.01, 1.0)"),
+        (["--set", "alpha=0.3"], "alpha is loguniform(0.02, 1.0) in mine, and 0.3 was given"),
+        (["--mode", "single"], "mode is pareto in mine, and single was given"),
+        (["--sweep-baseline"], "sweep_baseline is False in mine, and True was given"),
+    ],
+)
+def test_a_sweep_that_is_resumed_with_another_plan_is_refused(
+    argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, resources, _ = sweep.read(sweep.parser().parse_args([*TINY, "--folder", "mine"]))
+    plan.save(Path("mine"), resources)
+    assert sweep.main(["--resume", "mine", *argv]) == 1
+    err = capsys.readouterr().err
+    assert said in err
+    assert "a sweep that is resumed keeps its plan" in err
+
+
+def test_a_sweep_is_resumed_with_the_options_that_it_has_and_with_more_trials() -> None:
+    plan, resources, _ = sweep.read(sweep.parser().parse_args([*TINY, "--folder", "mine", "--set", "tau=0.5"]))
+    plan.save(Path("mine"), resources)
+    given = ["--resume", "mine", *TINY, "--set", "tau=0.5", "--mode", "pareto", "--trials", "50", "--workers", "3"]
+    longer, elsewhere, _ = sweep.read(sweep.parser().parse_args(given))
+    assert longer == replace(plan, trials=50)
+    assert elsewhere.workers == 3
+
+
+def test_a_corpus_that_is_not_there_ends_the_sweep_s_run_as_failed(
+    client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [
+        "--corpus",
+        "files",
+        "--train_file",
+        "none.csv",
+        "--test_file",
+        "none.csv",
+        "--folder",
+        "mine",
+        "--quiet",
+    ]
+    assert sweep.main(command) == 1
+    assert "none.csv" in capsys.readouterr().err
+    (run,) = client.search_runs(["0"])
+    assert run.info.status == "FAILED"
+
+
+def test_a_folder_of_0_1_0_is_read_and_found_again() -> None:
+    plan, resources, folder = sweep.read(sweep.parser().parse_args(TINY))
+    plan.save(folder, resources)
+    about = json.loads((folder / "sweep.json").read_text())
+    about["means"] = {k: v for k, v in about.pop("resources").items() if k != "custom"}
+    del about["plan"]["sweep_baseline"]
+    (folder / "sweep.json").write_text(json.dumps(about))
+    assert Plan.load(folder) == (plan, resources)
+
+
+@pytest.mark.slow
+def test_a_baseline_that_is_swept_as_well_gets_as_many_trials_and_is_registered_where_it_is_better(
+    client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A weight of the contrastive loss that nothing can be learned under: the choice is beaten by normal training."""
+    command = [*TINY, "--limit", "400", "--trials", "2", "--workers", "1", "--folder", "swept", "--sweep-baseline"]
+    command += ["--set", "alpha=1000", "--set", "lr=choice(0.001, 0.003)", "--set", "batch_size=16"]
+    assert sweep.main(command) == 0
+    out = capsys.readouterr().out
+    ledger = Ledger(Path("swept"))
+    assert [t.name for t in ledger] == ["baseline", "trial-001", "baseline-002", "trial-003", "baseline-004"]
+    assert {t.config["method"] for t in ledger.baselines()} == {"normal"}
+    assert all(t.state == FINISHED for t in ledger)
+    assert "--anyway registers trial-00" in out
+    assert "the best of 3" in out
+    (version,) = client.search_model_versions("name = 'pct-planted-textcnn'")
+    assert version.tags["method"] == "normal"
+    assert sweep.main([*command, "--anyway"]) == 0
+    methods = [v.tags["method"] for v in client.search_model_versions("name = 'pct-planted-textcnn'")]
+    assert sorted(methods) == ["normal", "pct"]
 
 
 def test_a_folder_of_another_sweep_is_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:

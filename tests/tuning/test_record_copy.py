@@ -1,0 +1,62 @@
+"""The copy of a sweep's record in its storage: the loss of the driver's disk costs no trial."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.tuning.conftest import TINY, ended
+from tuning import sweep
+from tuning.ledger import Ledger
+from tuning.plan import Plan
+from tuning.record_copy import RecordCopy, bring_back
+from tuning.storage import clear_sessions, storage_of
+
+
+def test_the_record_of_a_lost_folder_is_brought_back_by_the_same_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = sweep.parser().parse_args([*TINY, "--storage", str(tmp_path / "remote"), "--trials", "7"])
+    plan, resources, folder = sweep.read(options)
+    plan.save(folder, resources)
+    ledger = Ledger(folder)
+    copy = RecordCopy(folder, storage_of(resources, folder))
+    ended(ledger, 1, 0.8, 0.1)
+    copy.news(1)
+    copy.stop()
+    (folder / "mlflow.json").write_text("{}")
+    copy.copy()
+    shutil.rmtree(folder)
+
+    assert sweep.read(options) == (plan, resources, folder)
+    assert f"{folder} is brought back from" in capsys.readouterr().err
+    again = Ledger(folder)
+    assert (again.id, again.trials) == (ledger.id, ledger.trials)
+    assert (folder / "mlflow.json").read_text() == "{}"
+    assert Plan.load(folder) == (plan, resources)
+
+    clear_sessions(storage_of(resources, folder), again)
+    shutil.rmtree(folder)
+    assert sweep.read(sweep.parser().parse_args(["--resume", str(folder), "--storage", resources.storage]))[0] == plan
+
+
+def test_a_record_that_is_there_is_not_overwritten_by_its_copy(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "sweep")
+    copy = RecordCopy(ledger.path.parent, str(tmp_path / "remote"))
+    copy.stop()
+    ended(ledger, 1, 0.8, 0.1)
+    assert not bring_back(ledger.path.parent, str(tmp_path / "remote"))
+    assert 1 in Ledger(ledger.path.parent).trials
+
+
+def test_a_storage_that_cannot_be_written_is_said_once_and_the_sweep_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ledger = Ledger(tmp_path / "sweep")
+    said: list[str] = []
+    copy = RecordCopy(ledger.path.parent, str(tmp_path / "file"), said.append)
+    copy.news(1)
+    copy.stop()
+    assert len(said) == 1
+    assert "the record cannot be copied to" in said[0]
