@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,12 @@ import numpy.typing as npt
 
 from pct.explaining.predictor import Floats, Predictor, predict_tokens
 from pct.explaining.removal import RemovalPlan, RemovalResult, Removals, remove_words
+from pct.explaining.verdict import PATHOLOGICAL, judge
 from pct.metrics.base import MetricOptions, TextBlock
 from pct.metrics.evaluation import MetricSet
 from pct.onnx.predictor import OnnxPredictor
 from pct.text.words import Ints, Tokens, sound
+from serving.lanes import LIGHT
 from serving.limits import Limits
 from serving.model_store import ServedModel
 from serving.schema import ExplainRequest
@@ -26,6 +28,11 @@ STEPS = 15
 METRICS = ("comp", "suff", "comp_aopc", "suff_aopc", "ir", "ur")
 
 Json = dict[str, Any]
+GiveWay = Callable[[], None]
+
+
+def _do_not_wait() -> None:
+    """What is alone has nobody to give way to."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +66,13 @@ class PredictJob:
 
     served: ServedModel
 
-    def run(self, texts: Sequence[Text], deadline: float) -> list[Json]:
+    def lane(self, texts: Sequence[Text]) -> str:
+        """Where these texts wait: see `serving.lanes`."""
+        return "predict"
+
+    def run(self, texts: Sequence[Text], deadline: float, give_way: GiveWay = _do_not_wait) -> list[Json]:
         """A `Prediction` of `serving.schema` a text."""
-        predictor = PredictorUntil(self.served.predictor, deadline)
+        predictor = PredictorUntil(self.served.predictor, deadline, give_way)
         tokens = predictor.tokens([t.words for t in texts])
         found = predict_tokens(predictor, tokens).astype(np.float64)
         cut = [len(t.words) for t in texts] - tokens.counts
@@ -94,9 +105,22 @@ class ExplainJob:
         saliency = request.saliency or served.predictor.settings.saliency
         return cls(served, steps, request.order, saliency, target)
 
-    def run(self, texts: Sequence[Text], deadline: float) -> list[Json]:
+    def lane(self, texts: Sequence[Text]) -> str:
+        """Where these texts wait: see `serving.lanes`."""
+        return "light" if self.cost(texts) <= LIGHT else "heavy"
+
+    def cost(self, texts: Sequence[Text]) -> int:
+        """How many times texts go through the model at most, a backward pass counting as two more."""
+        settings = self.served.predictor.settings
+        gradient = 3 * (settings.integrated_steps if self.saliency == "integrated_gradients" else 1)
+        words = sum(min(len(t.words), settings.max_length) for t in texts)
+        # every word but one may go on each side, until the prediction changes
+        removals = 2 * (words - len(texts))
+        return gradient * len(texts) + removals * (gradient if self.order == "recomputed" else 1)
+
+    def run(self, texts: Sequence[Text], deadline: float, give_way: GiveWay = _do_not_wait) -> list[Json]:
         """An `Explanation` of `serving.schema` a text."""
-        predictor = PredictorUntil(self.served.predictor.with_saliency(self.saliency), deadline)
+        predictor = PredictorUntil(self.served.predictor.with_saliency(self.saliency), deadline, give_way)
         seen = self.study(predictor, texts)
         # the gold label is not known: accuracy is not among the metrics asked for
         columns = self._metrics.columns(TextBlock(seen, seen.labels))
@@ -125,14 +149,18 @@ def _explanation(job: ExplainJob, text: Text, seen: Removals, columns: dict[str,
         for name, side in (("important", seen.important), ("unimportant", seen.unimportant))
     }
     metrics = {name: _number(columns[name][row]) for name in METRICS}
+    comp, suff = (float(columns[name][row]) for name in ("comp", "suff"))
+    verdict = judge(comp, suff, sides["important"]["flips_at"], sides["unimportant"]["flips_at"], n)
+    sick = verdict.kind == PATHOLOGICAL
     words = [
-        {"word": word, "start": start, "end": end, "saliency": score}
+        {"word": word, "start": start, "end": end, "saliency": score, "known": True}
         for word, (start, end), score in zip(text.words, text.places, seen.saliency[row, :n].tolist(), strict=False)
     ]
     return {
         "text": text.text, "words": words, "truncated": len(text.words) - n,
         **_prediction(probabilities, classes), "target": classes[target], "target_confidence": probabilities[target],
-        **sides, "metrics": metrics, "pathology": pathology(metrics, n),
+        **sides, "metrics": metrics, "verdict": {"kind": verdict.kind, "reasons": list(verdict.reasons)},
+        "pathology": {"found": sick, "reasons": list(verdict.reasons) if sick else []},
     }  # fmt: skip
 
 
@@ -159,32 +187,13 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def pathology(metrics: dict[str, float | None], words: int) -> Json:
-    """Whether saliency and confidence disagree on a text of so many words: comp <= suff, or ir >= ur."""
-    comp, suff, ir, ur = (metrics[k] for k in ("comp", "suff", "ir", "ur"))
-    if comp is None or suff is None or ir is None or ur is None:
-        return {"found": False, "reasons": []}
-    reasons = []
-    if comp <= suff:
-        reasons.append(
-            f"removing the most salient words lowers the confidence by {comp:.3f}, removing the least salient by "
-            f"{suff:.3f} (comp <= suff)"
-        )
-    if ir >= ur:
-        if ir == ur == words - 1:
-            said = "neither order of removal changes the prediction before the last word"
-        else:
-            said = f"the prediction lasts for {ir:.0f} removals of the most salient and {ur:.0f} of the least salient"
-        reasons.append(f"{said} (ir >= ur)")
-    return {"found": bool(reasons), "reasons": reasons}
-
-
 class PredictorUntil:
-    """A `Predictor` that stops at a deadline (of `time.monotonic()`): every call raises TimeoutError from then on."""
+    """A `Predictor` that gives way before each call, and stops at a deadline (of `time.monotonic()`): every call raises
+    TimeoutError from then on."""
 
-    def __init__(self, predictor: OnnxPredictor, deadline: float) -> None:
+    def __init__(self, predictor: OnnxPredictor, deadline: float, give_way: GiveWay) -> None:
         self.classes = predictor.classes
-        self._predictor, self._deadline = predictor, deadline
+        self._predictor, self._deadline, self._give_way = predictor, deadline, give_way
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
         """See `Predictor.tokens`."""
@@ -201,5 +210,6 @@ class PredictorUntil:
         return self._predictor.explain_rows(ids, words, classes)
 
     def _check(self) -> None:
+        self._give_way()
         if time.monotonic() > self._deadline:
             raise TimeoutError

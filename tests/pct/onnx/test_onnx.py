@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -494,3 +495,22 @@ def test_a_number_of_threads_below_zero_is_named(folder):
 def test_an_unknown_saliency_is_named(folder):
     with pytest.raises(ValueError, match=r"saliency must be one of l2, l1, .* got 'attention'"):
         OnnxPredictor.load(folder).with_saliency("attention")
+
+
+def test_onnx_runtimes_telemetry_is_off_before_it_is_imported() -> None:
+    code = """
+import os, sys
+class Seen:
+    def find_spec(self, name, path=None, target=None):
+        if name == "onnxruntime":
+            print(os.environ.get("ORT_DISABLE_TELEMETRY"))
+sys.meta_path.insert(0, Seen())
+import pct.onnx.predictor
+try:
+    pct.onnx.predictor.OnnxPredictor.load("nowhere")
+except FileNotFoundError:
+    pass
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.strip() == "1"
