@@ -40,7 +40,7 @@ def main(model: str) -> None:
             for text, prediction in zip(texts, client.predict(texts), strict=True):
                 print(f"{prediction.label} ({prediction.confidence:.3f}): {text}")
             (why,) = client.explain(texts[:1], max_steps=5)
-            print("saliency:", {word.word: round(score, 3) for word, score in zip(why.words, why.saliency, strict=True)})
+            print("saliency:", {word.word: round(word.saliency, 3) for word in why.words})
             print("the most salient words go:", [round(step.confidence, 3) for step in why.important.steps])
             print("the least salient words go:", [round(step.confidence, 3) for step in why.unimportant.steps])
             print("reasons not to trust it:", why.pathology or "none")

@@ -81,8 +81,8 @@ def _cell(text: str) -> str:
 
 
 PYTHON = (
-    "# Python\n\nThese names are what the project promises; they are `pct.<name>`, loaded when they are first used. Those "
-    "that metrics and explanations need ask for no torch."
+    "# Python\n\nThese names are what the project promises; they are `pct.<name>`, loaded when they are first used. "
+    "Those that metrics and explanations need ask for no torch."
 )
 EXIT_CODES = (
     "Exit codes: 0 done, 1 an error, told in one line, 2 a wrong command line, 3 done but not sent to MLflow, "

@@ -23,7 +23,7 @@ from pct.onnx.predictor import OnnxPredictor
 from serving.openapi import openapi
 from serving.schema import ExplainAnswer, ModelAnswer, PredictAnswer
 from tests.project import REPOSITORY, clone
-from tests.serving.conftest import Running, serving
+from tests.serving.conftest import PATIENCE, Running, serving
 
 TEXT = "despite its slow start , the film is brilliant"
 TEXTS = [TEXT, "a dull and lifeless piece of work", "dreadful"]
@@ -330,7 +330,7 @@ def test_a_killed_worker_comes_back(exported: dict[str, Path], tmp_path: Path) -
         workers = [p for p in psutil.Process(running.process.pid).children(recursive=True) if _is_worker(p)]
         assert len(workers) == 1
         workers[0].kill()
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             try:
                 if running.ask("/predict", {"texts": [TEXT]})[0] == 200:
@@ -376,7 +376,7 @@ def _is_worker(process: Any) -> bool:
 def test_what_cannot_be_served_is_named_at_the_start(tmp_path: Path) -> None:
     def refused(*arguments: str) -> str:
         command = [sys.executable, "-m", "pct.cli", "serve", *arguments]
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 1
         assert len(done.stderr.splitlines()) == 1
         assert "Traceback" not in done.stderr
