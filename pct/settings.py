@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pct.registry import methods
+from pct.text.words import SPACES, check_rule
 
 CORPORA = ("planted", "mr", "ag_news", "imdb", "files")
 METHODS = tuple(methods.own)
@@ -71,6 +72,7 @@ class Settings:
     text_column: str = _setting("text", "corpus=files: the column of the texts")
     label_column: str = _setting("label", "corpus=files: the column of the labels")
     corpus_seed: int = _setting(0, "of the planted corpus, of --limit, and of a validation split that is drawn")
+    words: str = _setting("natural", "what a word is: natural, spaces, or a function text -> spans as module:name")
     max_length: int = _setting(64, "tokens a text, special ones included; the rest is cut off")
     vocabulary_size: int = _setting(30000, "textcnn, lstm: the most frequent words that get an embedding")
     glove: str = _setting("", "textcnn, lstm: a GloVe text file with 300 numbers a word; random embeddings where empty")
@@ -158,6 +160,7 @@ class Settings:
             if (value := getattr(self, name)) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(filter(None, allowed))}, got {value!r}")
         methods.check(self.method)
+        check_rule(self.words)
         if "-" in self.best_by and not self.evaluate_epochs:
             raise ValueError(f"best_by {self.best_by} is measured after each epoch: it needs evaluate_epochs")
         if not self.model:
@@ -243,6 +246,11 @@ class Settings:
         if unknown:
             raise ValueError(f"unknown setting {', '.join(unknown)}; known: {', '.join(known)}")
         return cls(**{name: _read(name, str(known[name].type), value) for name, value in values.items()})
+
+    @classmethod
+    def from_saved(cls, values: dict[str, Any]) -> Self:
+        """Settings that any version saved: what an older one did not know is as it was then. Raises as `from_dict`."""
+        return cls.from_dict({"words": SPACES, **values})
 
 
 def _read(name: str, kind: str, value: Any) -> Any:

@@ -22,7 +22,8 @@ from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddle
 from starlette.responses import Response
 
 import serving.transport  # noqa: F401  puts bounded connections in the place of uvicorn's own
-from serving.answers import ExplainJob, PredictJob, Text, read_texts
+from pct.text.words import Document
+from serving.answers import ExplainJob, PredictJob, read_texts
 from serving.batching import BusyError
 from serving.door import Door
 from serving.guard import Guard
@@ -100,14 +101,14 @@ class Explainer:
 
     async def _predict(self, request: PredictRequest) -> dict[str, Any]:
         served = self.store.find(request.model)
-        texts = await _read(request.texts)
+        texts = await _read(request.texts, served)
         found = await self.lanes.submit(PredictJob(served), texts, limits.seconds)
         return {"model": served.identity(), "predictions": found}
 
     async def _explain(self, request: ExplainRequest) -> dict[str, Any]:
         begun = time.perf_counter()
         served = self.store.find(request.model)
-        texts = await _read(request.texts)
+        texts = await _read(request.texts, served)
         job = ExplainJob.of(request, served, limits)
         if (cost := job.cost(texts)) > limits.cost:
             raise ValueError(
@@ -115,7 +116,7 @@ class Explainer:
                 "texts, order static, or another saliency"
             )
         found = await self.lanes.submit(job, texts, limits.seconds)
-        longest = max(len(t.words) for t in texts)
+        longest = max(map(len, texts))
         explain_seconds.labels(words_range(longest), job.order).observe(time.perf_counter() - begun)
         _count_verdicts(served, found)
         return {
@@ -166,10 +167,11 @@ def _count_verdicts(served: ServedModel, explanations: list[dict[str, Any]]) -> 
         verdicts.labels(identity["id"], identity["version"] or "", kind).inc(count)
 
 
-async def _read(texts: list[str]) -> list[Text]:
+async def _read(texts: list[str], served: ServedModel) -> list[Document]:
+    rule = served.predictor.word_rule
     if sum(map(len, texts)) < LONG:
-        return read_texts(texts, limits)
-    return await asyncio.to_thread(read_texts, texts, limits)
+        return read_texts(texts, limits, rule)
+    return await asyncio.to_thread(read_texts, texts, limits, rule)
 
 
 async def _answered(work: Awaitable[dict[str, Any]]) -> Response:

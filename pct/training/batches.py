@@ -11,22 +11,23 @@ import torch
 from torch import Tensor
 
 from pct.settings import Settings
-from pct.text.words import UNKNOWN, Ints, Tokens, Vocabulary, Words
+from pct.text.tokens import Ints, Tokenizer, Tokens
+from pct.text.vocabulary import UNKNOWN, Vocabulary
 
 Bools = npt.NDArray[np.bool_]
 
 
-def mask_id(words: Words) -> int:
+def mask_id(tokenizer: Tokenizer) -> int:
     """The token that stands for a masked word: the tokenizer's mask, else what is unknown, as in a vocabulary."""
-    if isinstance(words, Vocabulary):
+    if isinstance(tokenizer, Vocabulary):
         return UNKNOWN
-    tokenizer: Any = words.tokenizer  # type: ignore[attr-defined]
-    known = (tokenizer.mask_token_id, tokenizer.unk_token_id, tokenizer.pad_token_id)
+    inner: Any = tokenizer.tokenizer  # type: ignore[attr-defined]
+    known = (inner.mask_token_id, inner.unk_token_id, inner.pad_token_id)
     return int(next(token for token in known if token is not None))
 
 
 def marked_words(rationale: Sequence[Sequence[int]], tokens: Tokens) -> Bools:
-    """The words that decide, (texts, most words), of a corpus that knows them: 0/1 a word of each text."""
+    """The words that decide, (texts, most words), of a corpus that knows them: 0/1 a counted word of each text."""
     marks = np.zeros((len(tokens), int(tokens.counts.max(initial=1))), bool)
     for row, count, known in zip(marks, tokens.counts, rationale, strict=True):
         row[:count] = known[:count]

@@ -127,7 +127,7 @@ def load_run(folder: str | Path) -> Run:
         raise ImportError("a run is read with pyarrow: pip install 'pct-explain[data]'") from None
     try:
         report, about = (json.loads((path / name).read_text(encoding="utf-8")) for name in (REPORT, ABOUT))
-        settings = Settings.from_dict(json.loads((path / SETTINGS).read_text(encoding="utf-8"))["settings"])
+        settings = Settings.from_saved(json.loads((path / SETTINGS).read_text(encoding="utf-8"))["settings"])
         table = pq.read_table(path / PER_TEXT)
         columns = {name: table[name].to_numpy() for name in table.column_names}
         classes = about["corpus"]["classes"]

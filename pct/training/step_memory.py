@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pct.models.base import TextModel
-from pct.text.words import Tokens
+from pct.text.tokens import Tokens
 
 # What the graphs of reduced texts may take: beside them stand the weights, the optimizer and the originals' graph, and
 # on a CPU the rest of the machine. Of the whole memory, not of what is free: a run's numbers must not depend on that.

@@ -19,10 +19,12 @@ from pct.explaining.predictor import predict_tokens
 from pct.methods.base import Batch, Method, make_method
 from pct.metrics.confusion import confusion_counts, macro_f1
 from pct.metrics.evaluation import evaluate
+from pct.metrics.rationale import marks_of_words
 from pct.models import TextModel
 from pct.models.build import model_for
 from pct.settings import Settings
-from pct.text.words import Ints, Tokens
+from pct.text.tokens import Ints, Tokens
+from pct.text.words import split_all
 from pct.training.batches import class_weights, marked_words, mask_id
 from pct.training.checkpoint import (
     CHECKPOINT,
@@ -68,8 +70,8 @@ def train(
     data = corpus if isinstance(corpus, Prepared) else prepare(settings, whole)
     data.check(settings)
     torch.manual_seed(settings.seed)
-    model = model_for(settings, data.words, whole.classes)
-    classifier = Classifier(model.to(pick_device(settings.device)), data.words, whole.classes, settings)
+    model = model_for(settings, data.tokenizer, whole.classes)
+    classifier = Classifier(model.to(pick_device(settings.device)), data.tokenizer, whole.classes, settings)
     run = _Run(settings, classifier, data, folder)
     run.resume()
     for record in run.epochs(progress):
@@ -89,8 +91,11 @@ class _Run:
         self.labels = train.labels
         self.validation: Split = data.corpus.splits["validation"]
         self.validation_tokens = data.validation
-        self.mask_id = mask_id(classifier.words)
-        self.rationale = None if train.rationale is None else marked_words(train.rationale, data.train)
+        self.mask_id = mask_id(classifier.tokenizer)
+        self.rationale = None
+        if train.rationale is not None:
+            marks = marks_of_words(train.rationale, split_all(train.texts, settings.words), data.train)
+            self.rationale = marked_words(marks, data.train)
         self.class_weights = class_weights(settings, train.labels, len(classifier.classes), self.model.device)
         tokens = settings.step_tokens or fitting_tokens(self.model, data.train)
         self.method: Method = make_method(settings.replace(step_tokens=tokens))

@@ -33,6 +33,7 @@ VALUES = {
     "corpus": st.sampled_from([c for c in CORPORA if c != "files"]), "model": st.text(min_size=1, max_size=12),
     "method": st.sampled_from(METHODS), "seed": COUNT, "limit": COUNT, "train_file": NAME, "validation_file": NAME,
     "test_file": NAME, "text_column": NAME, "label_column": NAME, "corpus_seed": COUNT,
+    "words": st.sampled_from(["natural", "spaces", "my.module:split"]),
     "max_length": st.integers(3, 512), "vocabulary_size": st.integers(1, 10**6), "glove": NAME,
     "epochs": st.integers(1, 99), "batch_size": st.integers(1, 999), "lr": POSITIVE | st.none(),
     "weight_decay": st.just(0.0) | POSITIVE | st.none(), "gradient_clip": st.just(0.0) | POSITIVE,

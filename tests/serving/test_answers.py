@@ -13,7 +13,8 @@ import pytest
 import pct
 from pct.explaining.verdict import PATHOLOGICAL, judge
 from pct.onnx.predictor import OnnxPredictor
-from serving.answers import ExplainJob, PredictJob, Text, read_texts
+from pct.text.words import split
+from serving.answers import ExplainJob, PredictJob, read_texts
 from serving.limits import Limits
 from serving.model_store import ModelEntry, ServedModel
 from serving.schema import ExplainAnswer, ExplainRequest, Explanation, Prediction
@@ -135,7 +136,7 @@ def _flat(value: Any) -> Any:
 def test_offsets_point_at_the_words_in_the_text(served: ServedModel, text: str) -> None:
     (mine,) = explained(served, [text])
     assert [mine["text"][w["start"] : w["end"]] for w in mine["words"]] == [w["word"] for w in mine["words"]]
-    assert [w["word"] for w in mine["words"]] == mine["text"].split()
+    assert [w["word"] for w in mine["words"]] == list(split(text))
     mine["text"].encode()
 
 
@@ -232,7 +233,11 @@ def test_what_is_beyond_the_limits_is_named(served: ServedModel) -> None:
         ExplainJob.of(ExplainRequest(texts=["a"], target="good"), served, limits)
 
 
-def test_words_are_read_as_the_library_splits_them() -> None:
-    odd = "a\x1cb\u2028c\u0085d\u200be\ufefff"
-    (found,) = read_texts([odd], LIMITS)
-    assert found == Text(odd, odd.split(), found.places)
+def test_words_are_read_by_the_rule_of_the_model() -> None:
+    assert read_texts(["Great film!"], LIMITS, "natural") == [("Great", "film", "!")]
+    assert read_texts(["Great film!"], LIMITS, "spaces") == [("Great", "film!")]
+
+
+def test_a_word_that_the_model_does_not_know_is_said_to_be_unknown(served: ServedModel) -> None:
+    (mine,) = explained(served, ["a xyzzyqwert film"])
+    assert [w["known"] for w in mine["words"]] == [True, False, True]

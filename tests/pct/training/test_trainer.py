@@ -23,7 +23,7 @@ import pct
 from pct.corpora.loading import Corpus, Split
 from pct.methods.base import make_method
 from pct.settings import METHODS, Settings
-from pct.text.words import Vocabulary
+from pct.text.vocabulary import Vocabulary
 from pct.training.batches import class_weights
 from pct.training.finite import not_finite
 from pct.training.optimizers import lr_factor, make_optimizer
