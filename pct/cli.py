@@ -19,6 +19,8 @@ COMMANDS = {
     "serve": ("serving.command", "models behind HTTP: a page, predictions, explanations"),
     "run": ("pipelines.main", "train, measure, track in MLflow and register the model"),
     "track": ("pipelines.track", "upload a finished run folder to MLflow"),
+    "models": ("pipelines.models", "the registered models: versions, metrics, which is champion and why"),
+    "promote": ("pipelines.promote", "make a version the champion, or let the rule choose again"),
     "sweep": ("tuning.sweep", "search settings by Ray Tune, on this machine or a cluster, into MLflow"),
     "ablation": ("tuning.ablation", "the paper's Tables 3, 4 and 5, some seeds a cell, beside its numbers"),
 }

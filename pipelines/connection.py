@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -15,6 +15,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+# its "View run" lines would stand in the midst of a live table; how to look at a run is said at the end
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 SECONDS_TO_ANSWER = 5
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -55,12 +57,37 @@ def connect(uri: str) -> Any:
 
     _probe(uri)
     try:
-        client = mlflow.MlflowClient(uri)
-        with request_timeout():
-            client.search_experiments(max_results=1)
+        with _one_sets_it_up(uri):
+            client = mlflow.MlflowClient(uri)
+            with request_timeout():
+                client.search_experiments(max_results=1)
     except Exception as problem:  # a database's driver raises its own types
         raise tracking_error(uri, problem) from problem
     return client
+
+
+@contextmanager
+def _one_sets_it_up(uri: str) -> Iterator[None]:
+    """MLflow makes the tables of a SQLite file when it is first opened; processes that begin together would undo each
+    other's, and leave a file that never works. So one sets it up, and the others wait."""
+    path = _sqlite_path(uri)
+    with ExitStack() as held:
+        # a folder that cannot be written, or Windows: two that begin together are the user's to avoid
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            if path is not None:
+                lock = held.enter_context(open(path.with_name(f".{path.name}.lock"), "a", encoding="utf-8"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _sqlite_path(uri: str) -> Path | None:
+    """The file of a SQLite database, None for any other tracking."""
+    if not uri.startswith("sqlite"):
+        return None
+    name = unquote(uri.split(":///", 1)[-1]).split("?")[0]
+    return Path(name) if name and name != ":memory:" else None
 
 
 @contextmanager
@@ -99,6 +126,17 @@ def how_to_view(uri: str, experiment_id: str = "", run_id: str = "") -> str:
     return f"mlflow ui --backend-store-uri {quote(without_password(uri))} --host 127.0.0.1 --port 5000"
 
 
+@contextmanager
+def tracking_errors(uri: str) -> Iterator[None]:
+    """What a request to the server raises in this block becomes a `TrackingError`; a ValueError stays one."""
+    try:
+        yield
+    except (ValueError, TrackingError):
+        raise
+    except Exception as problem:  # a server or its driver raises many types
+        raise tracking_error(uri, problem) from problem
+
+
 def tracking_error(uri: str, problem: Exception) -> TrackingError:
     """What a request to the server raised, as an error that says what to do."""
     return problem if isinstance(problem, TrackingError) else TrackingError(_explained(uri, problem))
@@ -108,8 +146,7 @@ def _probe(uri: str) -> None:
     """Fails fast where MLflow's own retries would take minutes: no such folder, nothing at a database's port."""
     parts = urlsplit(uri)
     kind = parts.scheme.split("+")[0]
-    if kind == "sqlite":
-        path = Path(unquote(uri.split("///", 1)[-1]).split("?")[0])
+    if (path := _sqlite_path(uri)) is not None:
         if not path.parent.is_dir():
             raise TrackingError(_unusable(uri, f"there is no folder {path.parent}"))
     elif kind in PORTS and parts.hostname:
@@ -139,6 +176,11 @@ def _explained(uri: str, problem: Exception) -> str:
 
 
 def _unusable(uri: str, why: str) -> str:
+    if _sqlite_path(uri) is not None:
+        return (
+            f"the tracking database {uri} cannot be used: {why}. Set MLFLOW_TRACKING_URI to another one; a file whose "
+            "set-up broke off can be moved away: a new one is made"
+        )
     return (
         f"the tracking server {without_password(uri)} cannot be used: {why}. Start it, or set MLFLOW_TRACKING_URI to "
         "one that runs; sqlite:///mlflow.db is a file in this folder and needs no server"

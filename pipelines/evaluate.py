@@ -41,18 +41,16 @@ def _run(options: argparse.Namespace) -> int:
     from pipelines import mlflow_runs
 
     mlflow_run = mlflow_runs.start_run(f"evaluate {options.model}", options.experiment)
-    try:
+    with mlflow_runs.ended_on_failure(mlflow_run):
         classifier = load(options.model, options.device)
         s = classifier.settings
         texts, source = choose_texts(s, classifier.classes, options.corpus, options.data, options.split, options.limit)
         bar = sys.stderr.isatty() and not options.quiet
         report = evaluate(classifier, texts, *s.measured_shares, s.order, progress=bar)
-    except BaseException:
-        mlflow_runs.end_run(mlflow_run, "FAILED")
-        raise
     print(report_table(report, f"{options.model} on {source}, {len(texts)} texts"))
     try:
-        _log(mlflow_run, options, classifier, texts, source, report)
+        with mlflow_runs.ended_on_failure(mlflow_run):
+            _log(mlflow_run, options, classifier, texts, source, report)
     except Exception as problem:  # a server or its driver raises many types
         first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
         print(f"error: not logged to {without_password(mlflow_run.uri)}: {first[:200]}", file=sys.stderr)
@@ -69,7 +67,9 @@ def _log(
     source: str,
     report: Report,
 ) -> None:
-    from pipelines.upload import as_metrics, log_missing, log_params, report_values
+    from pipelines.data_sets import as_input, measured_data_set
+    from pipelines.metric_names import as_metrics, report_metrics
+    from pipelines.upload import log_missing, log_params
 
     s = classifier.settings
     values = {
@@ -79,8 +79,11 @@ def _log(
         **{f"model.{name}": value for name, value in s.to_dict().items()},
     }
     log_params(mlflow_run, values)
+    data = measured_data_set(texts, classifier.classes, source)
+    mlflow_run.client.log_inputs(mlflow_run.run_id, [as_input(data, "evaluation")])
     split = "data" if options.data else options.split
-    log_missing(mlflow_run, as_metrics(report_values(split, report), 0))
+    of = {"dataset_name": data.name, "dataset_digest": data.digest}
+    log_missing(mlflow_run, as_metrics(report_metrics(split, report), 0, **of))
     with tempfile.TemporaryDirectory() as folder:
         columns = {"index": report.columns["index"], "text": np.array(texts.texts, dtype=object)}
         replace(report, columns=columns | report.columns).to_parquet(Path(folder) / PER_TEXT)

@@ -12,7 +12,7 @@ from pct.classifier import MODEL
 from pct.onnx.predictor import CONFIG
 from pct.training.runs import Run
 
-NAME = "model"
+NAME, TEXT = "model", "text"
 ALWAYS = ("mlflow", "numpy", "pandas", "safetensors", "torch", "tqdm")
 ENCODERS = ("tokenizers", "transformers")
 
@@ -24,6 +24,7 @@ def log_model(client: Any, run: Run, run_id: str, experiment_id: str, exported: 
     The client's tracking must be MLflow's default one (`default_tracking`): MLflow logs models nowhere else.
     """
     import mlflow.pyfunc
+    import pandas as pd  # type: ignore[import-untyped]
     from mlflow.models import Model
 
     found = _logged(client, run_id, experiment_id, run.about["weights"])
@@ -48,7 +49,7 @@ def log_model(client: Any, run: Run, run_id: str, experiment_id: str, exported: 
         code_paths=[str(Path(pct.__file__).parent)],
         pip_requirements=requirements(run),
         signature=signature(),
-        input_example=run.test.columns["text"][:2].tolist(),
+        input_example=pd.DataFrame({TEXT: run.test.columns["text"][:2]}),
         metadata=metadata,
     )
     return str(made.model_id)
@@ -62,13 +63,17 @@ def requirements(run: Run) -> list[str]:
 
 
 def signature() -> Any:
-    """Texts in one column of any name (a list will do) -> label and confidence; words and saliency when asked."""
+    """A table's column `text` -> label and confidence; words and saliency when asked. Other columns pass by.
+
+    The column is of any type because of strings MLflow's server makes words: it would turn a null into "None" before
+    the model sees it, which refuses what is no text.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-    from mlflow.types.schema import Array
+    from mlflow.types.schema import AnyType, Array
 
     return ModelSignature(
-        inputs=Schema([ColSpec(DataType.string)]),
+        inputs=Schema([ColSpec(AnyType(), TEXT)]),
         outputs=Schema(
             [
                 ColSpec(DataType.string, "label"),

@@ -18,8 +18,8 @@ from pct.commands.options import add_settings, read_settings
 from pct.metrics.report import COMPANIONS, EIGHT, Report
 from pct.settings import Settings
 from pct.training import runs
+from pipelines.champion import MARGIN, check_margin
 from pipelines.connection import TrackingError, how_to_view
-from pipelines.registry import MARGIN, check_margin
 
 if TYPE_CHECKING:
     from pipelines.upload import UploadedRun
@@ -62,19 +62,14 @@ def _run_alone(options: argparse.Namespace, settings: Settings, folder: Path) ->
         print(f"{folder} holds this run, finished: it is not trained again")
     elif epochs:
         print(f"{folder} holds {epochs} of {settings.epochs} epochs of this run: it goes on from there")
-    upload.log_settings(mlflow_run, settings)
-    live = upload.EpochLogger(mlflow_run, say=lambda text: print(text, file=sys.stderr))
-    try:
-        run = runs.run(settings, folder, live, progress=not options.quiet)
-    except KeyboardInterrupt:
-        mlflow_runs.end_run(mlflow_run, "KILLED")
-        raise
-    except Exception:
-        mlflow_runs.end_run(mlflow_run, "FAILED")
-        raise
+    with mlflow_runs.ended_on_failure(mlflow_run):
+        upload.log_settings(mlflow_run, settings)
+        live = upload.EpochLogger(mlflow_run, say=lambda text: print(text, file=sys.stderr))
+        with mlflow_runs.system_metrics(mlflow_run):
+            run = runs.run(settings, folder, live, progress=not options.quiet)
     print(report_table(run.test, f"{settings.method} on {settings.corpus}, test split"))
     try:
-        tracked = upload.upload_run(folder, options.champion_margin, mlflow_run=mlflow_run)
+        tracked = upload.upload_run(folder, options.champion_margin, mlflow_run=mlflow_run, name=options.name)
     except TrackingError as problem:
         print(f"error: {problem}\nupload them later with: pct track {folder}", file=sys.stderr)
         return NOT_UPLOADED
@@ -121,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
         "--champion-margin", "--champion_margin", type=float, default=MARGIN,
         help=f"accuracy that a champion may lack to the best version (default: {MARGIN})",
     )  # fmt: skip
+    parser.add_argument(
+        "--name", default="", help="the registered model that the version is one of (default: pct-<corpus>-<model>)"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     add_settings(parser)
     return parser
@@ -128,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
 
 @contextmanager
 def terminate_as_interrupt() -> Iterator[None]:
-    """A terminate signal ends the job as an interrupt does, so that MLflow hears of it."""
+    """A terminate signal, and a terminal that closes, end the job as an interrupt does, so that MLflow hears of it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -136,11 +134,16 @@ def terminate_as_interrupt() -> Iterator[None]:
     def stop(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {n: signal.getsignal(n) for n in numbers}
+    for n in numbers:
+        if before[n] is not signal.SIG_IGN:  # nohup
+            signal.signal(n, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for n in numbers:
+            signal.signal(n, before[n])
 
 
 if __name__ == "__main__":

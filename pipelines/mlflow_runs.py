@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,34 @@ def _open(
             return _find(client, uri, remembered, given) or _new(client, uri, name, experiment, parent)
     except Exception as problem:  # a server or its driver raises many types
         raise tracking_error(uri, problem) from problem
+
+
+@contextmanager
+def ended_on_failure(mlflow_run: MlflowRun) -> Iterator[None]:
+    """Whatever leaves this block early ends the MLflow run as FAILED, an interrupt as KILLED: none stays RUNNING."""
+    try:
+        yield
+    except BaseException as problem:
+        end_run(mlflow_run, "KILLED" if isinstance(problem, KeyboardInterrupt) else "FAILED")
+        raise
+
+
+@contextmanager
+def system_metrics(mlflow_run: MlflowRun) -> Iterator[None]:
+    """Logs CPU, memory, disk, network and GPU meanwhile, where MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING asks for it."""
+    from mlflow.environment_variables import MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING
+
+    if not MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING.get():
+        yield
+        return
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    monitor = SystemMetricsMonitor(mlflow_run.run_id, resume_logging=True, tracking_uri=mlflow_run.uri)
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
 
 
 def end_run(mlflow_run: MlflowRun, status: str) -> None:

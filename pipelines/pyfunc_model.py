@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
 from pct.classifier import Classifier
-from pct.explaining.explanation import explain
 
 MAX_TEXTS = 10_000
+LISTS = (list, tuple, np.ndarray)
 
 
 class PctModel(PythonModel):  # type: ignore[misc]
@@ -26,8 +27,14 @@ class PctModel(PythonModel):  # type: ignore[misc]
 
     # the hint is one that MLflow knows and makes no signature of: the model has a better one
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """model_input: texts in the first column. Raises ValueError for an empty text, as `Classifier.predict`."""
-        texts = [str(text) for text in model_input.iloc[:, 0]]
+        """model_input: texts in the column `text`; a row of a list holds several.
+
+        Raises ValueError for what is no text (a null, a number), and for an empty text as `Classifier.predict`.
+        """
+        texts = [text for cell in model_input["text"] for text in (cell if isinstance(cell, LISTS) else [cell])]
+        for row, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise ValueError(f"row {row} has no text but {text!r}; leave such rows out")
         if len(texts) > MAX_TEXTS:
             raise ValueError(f"{len(texts)} texts in one call; send at most {MAX_TEXTS}")
         if not texts:
@@ -41,9 +48,9 @@ class PctModel(PythonModel):  # type: ignore[misc]
             }
         )
         if (params or {}).get("explain"):
-            explained = explain(self.classifier, texts, 0, labels.tolist())
-            table["words"] = [e.words for e in explained]
-            table["saliency"] = [e.saliency.astype(float).tolist() for e in explained]
+            saliency = self.classifier.saliency(texts, labels.tolist())
+            table["words"] = [text.split()[: len(row)] for text, row in zip(texts, saliency, strict=True)]
+            table["saliency"] = [row.astype(float).tolist() for row in saliency]
         return table
 
 

@@ -1,96 +1,76 @@
-"""The model registry: a version a run, and the rule by which one of them is the champion."""
+"""The model registry: a version a run, what stands on it, and the alias of the champion."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import math
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from pct.settings import Settings
 from pct.training.runs import Run, settings_hash
+from pipelines.champion import (
+    MARGIN,
+    Candidate,
+    champion_rule,
+    choose_champion,
+    why_champion,
+    why_not_champion,
+)
 
 CHAMPION = "champion"
-MARGIN = 0.01
+PROMOTED = "pct.promoted"  # "<version> of <the newest then>": what was there already is passed over from then on
+# Settings that say how explanations are measured, and their values before they were settings.
+MEASURED_BY = {"words": "spaces", "removal": "delete"}
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A version as the rule sees it. accuracy and gap (comp - suff) are of the validation split: the test split judges
-    the champion, so it must not choose it. measure: what both were measured on and how; only equal ones are compared.
-    limited: trained or measured on a part of the corpus."""
+def model_name(settings: Settings) -> str:
+    """pct-<corpus>-<model>, the registered model of a run.
 
-    version: int
-    accuracy: float
-    gap: float
-    measure: str
-    limited: bool = False
-
-
-def choose_champion(
-    candidates: list[Candidate], margin: float = MARGIN, champion: int | None = None
-) -> Candidate | None:
-    """The champion: the largest comp - suff among the versions whose accuracy is within `margin` of the best.
-
-    Only versions that were measured alike are compared: alike with the present champion or, where there is none, with
-    the newest version. Quick looks at a part of the corpus (`limited`) count only while there is nothing else. Equal
-    gaps leave the present champion, then the older version. None where there is no candidate.
+    Folders and hub names that end alike are told apart by six characters of the whole name: `.../model` is no name.
     """
-    pool = [c for c in candidates if not c.limited] or list(candidates)
-    if not pool:
-        return None
-    reference = next((c for c in pool if c.version == champion), max(pool, key=lambda c: c.version))
-    alike = [c for c in pool if c.measure == reference.measure]
-    best = max(c.accuracy for c in alike)
-    # a margin of a point must hold for accuracies that are a point apart, whatever their last bit says
-    close = [c for c in alike if c.accuracy >= best - margin - 1e-9]
-    return max(close, key=lambda c: (c.gap, c.version == champion, -c.version))
-
-
-def check_margin(margin: float) -> None:
-    """Raises ValueError for a margin outside [0, 1]."""
-    if not 0 <= margin <= 1:
-        raise ValueError(f"champion_margin must be in [0, 1] (0.01 is one point of accuracy), got {margin}")
-
-
-def champion_rule(margin: float) -> str:
-    """The rule in words, as it stands on each version."""
-    return (
-        f"largest comp - suff among the versions whose accuracy is within {margin:g} of the best, "
-        "both on the validation split"
-    )
-
-
-def model_name(run: Run) -> str:
-    """pct-<corpus>-<model>, the registered model of a run."""
-    return f"pct-{run.settings.corpus}-{run.settings.model_name}"
+    short = settings.model_name
+    if short != settings.model:
+        whole = str(Path(settings.model).resolve()) if Path(settings.model).exists() else settings.model
+        short = f"{short}-{hashlib.sha256(whole.encode()).hexdigest()[:6]}"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"pct-{settings.corpus}-{short}")
 
 
 def version_tags(run: Run, margin: float) -> dict[str, str]:
     """What stands on a version: what the rule needs, and what a reader asks first."""
-    s = run.settings
-    return {
+    s, validation = run.settings, run.validation
+    tags = {
         "method": s.method,
         "seed": str(s.seed),
         "settings_hash": settings_hash(s),
         "weights": run.about["weights"],
         "limited": str(bool(s.limit)).lower(),
-        "measure": measured_on(run),
-        "validation_acc": f"{run.validation.acc:.6f}",
-        "validation_comp_minus_suff": f"{run.validation.gaps['comp-suff']:.6f}",
+        "measure": _measure(s, run.about["corpus"]["fingerprint"]),
+        "validation_acc": f"{validation.acc:.6f}",
+        "validation_comp_minus_suff": f"{validation.gaps['comp-suff']:.6f}",
+        "validation_comp_minus_suff_se": f"{math.hypot(validation.errors['comp'], validation.errors['suff']):.6f}",
         "test_acc": f"{run.test.acc:.6f}",
         "test_comp_minus_suff": f"{run.test.gaps['comp-suff']:.6f}",
         "champion_rule": champion_rule(margin),
         "champion_margin": f"{margin:g}",
     }
+    split = run.about["corpus"].get("splits", {}).get("validation")
+    if split:  # runs of version 0.1.0 tell nothing of their splits
+        tags["measured_on"] = _measure(s, split["fingerprint"])
+        tags["largest_class"] = f"{max(split['labels'].values()) / sum(split['labels'].values()):.6f}"
+    return tags
 
 
-def measured_on(run: Run) -> str:
+def _measure(s: Settings, fingerprint: str) -> str:
     """Eight characters that are equal where two runs' validation metrics may be compared."""
-    s = run.settings
-    how = [run.about["corpus"]["fingerprint"], s.saliency, s.saliency_of, s.order, *s.measured_shares]
+    how = [fingerprint, s.saliency, s.saliency_of, s.order, *s.measured_shares]
     if s.saliency == "integrated_gradients":
         how.append(s.integrated_steps)
-    return hashlib.sha256(json.dumps([*how, s.max_length]).encode()).hexdigest()[:8]
+    later = {k: v for k, before in MEASURED_BY.items() if (v := getattr(s, k, before)) != before}
+    return hashlib.sha256(json.dumps([*how, s.max_length, *later.items()]).encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -109,17 +89,17 @@ class RegisteredVersion:
 
 
 def register(
-    client: Any, run: Run, source: str, model_id: str | None, run_id: str | None, margin: float = MARGIN
+    client: Any, run: Run, source: str, model_id: str | None, run_id: str | None, margin: float = MARGIN, name: str = ""
 ) -> RegisteredVersion:
     """The run's version of its registered model, made if there is none, and the champion by the rule.
 
-    Called again for the same run it finds the version that is there.
+    Called again for the same run it finds the version that is there. name: `model_name` where empty.
     """
-    name = model_name(run)
+    name = name or model_name(run.settings)
     _make_model(client, name, run)
     tags = version_tags(run, margin)
     same = ("weights", "settings_hash")
-    found = [v for v in _versions(client, name) if all(v.tags.get(k) == tags[k] for k in same)]
+    found = [v for v in read_versions(client, name) if all(v.tags.get(k) == tags[k] for k in same)]
     if found:
         version = min(int(v.version) for v in found)
         for key, value in tags.items():
@@ -131,64 +111,99 @@ def register(
             # as MLflow's own registration does it: the model's page names its version
             there = json.dumps([{"name": name, "version": version}])
             client.set_logged_model_tags(model_id, {"mlflow.modelVersions": there})
-    champion, reason = update_champion(client, name, version, margin)
-    return RegisteredVersion(name, version, champion, reason)
+    champion = update_champion(client, name, margin)
+    return RegisteredVersion(name, version, champion == version, why(client, name, version, margin))
 
 
-def update_champion(client: Any, name: str, version: int, margin: float) -> tuple[bool, str]:
-    """Puts the alias where the rule wants it. Returns whether `version` is the champion, and why."""
-    before = _champion(client, name)
-    current = before
+def update_champion(client: Any, name: str, margin: float = MARGIN) -> int | None:
+    """Puts the alias where the rule wants it. Returns the champion's version, None where there is none.
+
+    A version whose numbers are not finite does not keep the alias, whoever gave it.
+    """
+    current = champion_of(client, name)
     # Two runs that end together each see the registry at their own moment: after a move the registry is read again,
     # until what it says and where the alias is agree.
     for _ in range(10):
-        candidates = _candidates(client, name)
+        candidates = read_candidates(client, name)
         chosen = choose_champion(candidates, margin, current)
-        if chosen is None or chosen.version == current:
+        if chosen is None:
+            if any(c.version == current for c in candidates):
+                client.delete_registered_model_alias(name, CHAMPION)
+                current = None
+            break
+        if chosen.version == current:
             break
         client.set_registered_model_alias(name, CHAMPION, str(chosen.version))
         current = chosen.version
-    return current == version, _reason(_candidates(client, name), version, before, current, margin)
+    return current
 
 
-def _reason(candidates: list[Candidate], version: int, before: int | None, now: int | None, margin: float) -> str:
-    by_version = {c.version: c for c in candidates}
-    mine, first = by_version.get(version), by_version.get(now or -1)
-    if mine is None or first is None:
+def promote(client: Any, name: str, version: int, below_floor: bool = False) -> None:
+    """Makes a version the champion whatever the rule says; from then on only newer versions may unseat it.
+
+    below_floor: also where it is no better than always the largest class. Raises ValueError for a version that does
+    not exist, has not the tags that the rule needs, or is unfit.
+    """
+    versions = read_versions(client, name)
+    known = {c.version: c for v in versions if (c := _candidate(v)) is not None}
+    if version not in known:
+        there = ", ".join(str(n) for n in sorted(known)) or "none"
+        raise ValueError(f"{name} has no version {version} that this project registered; there are: {there}")
+    mine = known[version]
+    if problem := (replace(mine, floor=-1.0) if below_floor else mine).unfit:
+        hint = "" if replace(mine, floor=-1.0).unfit else "; --anyway makes it the champion all the same"
+        raise ValueError(f"version {version} of {name} cannot be the champion: {problem}{hint}")
+    newest = max(int(v.version) for v in versions)
+    client.set_registered_model_tag(name, PROMOTED, f"{version} of {newest}")
+    client.set_registered_model_alias(name, CHAMPION, str(version))
+
+
+def choose_again(client: Any, name: str) -> int | None:
+    """Takes a promotion back: the rule chooses among all versions. Returns the champion's version."""
+    if _promotion(client, name):
+        client.delete_registered_model_tag(name, PROMOTED)
+    margin = margin_of(read_versions(client, name))
+    if chosen := choose_champion(read_candidates(client, name), margin):
+        client.set_registered_model_alias(name, CHAMPION, str(chosen.version))
+    return update_champion(client, name, margin)
+
+
+def delete_version(client: Any, name: str, version: int) -> None:
+    """Deletes a version; where it was the champion, the rule chooses among the others. Raises ValueError."""
+    versions = read_versions(client, name)
+    if all(int(v.version) != version for v in versions):
+        raise ValueError(f"{name} has no version {version}; pct models {name} lists what is there")
+    client.delete_model_version(name, str(version))
+    update_champion(client, name, margin_of(versions))
+
+
+def margin_of(versions: list[Any]) -> float:
+    """The margin that the newest of the versions was registered with."""
+    return next((float(v.tags["champion_margin"]) for v in versions if "champion_margin" in v.tags), MARGIN)
+
+
+def why(client: Any, name: str, version: int, margin: float = MARGIN) -> str:
+    """Why a version is the champion, or why not and what would make it one."""
+    candidates = {c.version: c for c in read_candidates(client, name)}
+    champion = champion_of(client, name)
+    promoted = _promotion(client, name)
+    if promoted and promoted[0] == version == champion:
+        return "it was promoted by hand"
+    if version not in candidates:
+        if promoted and version <= promoted[1]:
+            return f"version {promoted[0]} was promoted by hand when it was there already"
         return "the version has not the tags that the rule needs"
-    if now == version:
-        alone = [c for c in candidates if c.measure == mine.measure and c.version != version]
-        if before == version:
-            return "it was the champion and stays it"
-        if not alone or before is None:
-            return "there was none to compare it with"
-        return (
-            f"comp - suff {mine.gap:.4f} is the largest within {margin:g} of the best accuracy; it was version {before}"
-        )
-    if mine.limited and not first.limited:
-        return f"a part of the corpus (limit) does not compete with version {now}, which had it whole"
-    if mine.measure != first.measure:
-        return f"it was measured otherwise than version {now} (corpus or saliency), so they are not compared"
-    alike = [c.accuracy for c in candidates if c.measure == mine.measure and c.limited == mine.limited]
-    if mine.accuracy < max(alike) - margin - 1e-9:
-        return f"its accuracy {mine.accuracy:.4f} is more than {margin:g} below the best, {max(alike):.4f}"
-    return f"its comp - suff {mine.gap:.4f} is not larger than {first.gap:.4f} of version {now}"
+    mine, first = candidates[version], candidates.get(champion or -1)
+    if version == champion:
+        return why_champion(candidates.values(), mine, margin)
+    reason = why_not_champion(candidates.values(), mine, first, margin)
+    if first and not mine.unfit and not mine.alike(first) and mine.limited <= first.limited:
+        reason += f"; to make it the champion: pct promote {name} {version}; to keep them apart: --name"
+    return reason
 
 
-def _make_model(client: Any, name: str, run: Run) -> None:
-    from mlflow.exceptions import MlflowException
-
-    text = (
-        f"Text classifiers on {run.settings.corpus} ({run.settings.model_name}). @{CHAMPION}: {champion_rule(MARGIN)}."
-    )
-    try:
-        client.create_registered_model(name, description=text)
-    except MlflowException as problem:
-        if problem.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-
-
-def _versions(client: Any, name: str) -> list[Any]:
+def read_versions(client: Any, name: str) -> list[Any]:
+    """All versions of a registered model, newest first."""
     out: list[Any] = []
     token = None
     while True:
@@ -196,27 +211,55 @@ def _versions(client: Any, name: str) -> list[Any]:
         out += page
         token = page.token
         if not token:
-            return out
+            return sorted(out, key=lambda v: -int(v.version))
 
 
-def _candidates(client: Any, name: str) -> list[Candidate]:
-    out = []
-    for v in _versions(client, name):
-        try:
-            out.append(
-                Candidate(
-                    int(v.version),
-                    float(v.tags["validation_acc"]),
-                    float(v.tags["validation_comp_minus_suff"]),
-                    v.tags["measure"],
-                    v.tags["limited"] == "true",
-                )
-            )
-        except (KeyError, ValueError):
-            continue  # a version that other hands made
-    return out
+def read_candidates(client: Any, name: str) -> list[Candidate]:
+    """The versions among which the rule chooses, newest first: not those that a promotion passed over."""
+    found = [c for v in read_versions(client, name) if (c := _candidate(v)) is not None]
+    promoted = _promotion(client, name)
+    if promoted is None or all(c.version != promoted[0] for c in found):
+        return found
+    # what was promoted is fit by its user's word
+    by_hand = [replace(c, floor=-1.0) for c in found if c.version == promoted[0]]
+    return [c for c in found if c.version > promoted[1]] + by_hand
 
 
-def _champion(client: Any, name: str) -> int | None:
+def champion_of(client: Any, name: str) -> int | None:
+    """The version that has the alias."""
     version = client.get_registered_model(name).aliases.get(CHAMPION)
     return None if version is None else int(version)
+
+
+def _promotion(client: Any, name: str) -> tuple[int, int] | None:
+    """The version that was promoted by hand, and the newest one then."""
+    found = re.fullmatch(r"(\d+) of (\d+)", client.get_registered_model(name).tags.get(PROMOTED, ""))
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _candidate(version: Any) -> Candidate | None:
+    """None for a version that other hands made."""
+    tags = version.tags
+    try:
+        return Candidate(
+            int(version.version),
+            float(tags["validation_acc"]),
+            float(tags["validation_comp_minus_suff"]),
+            frozenset(tags[k] for k in ("measure", "measured_on") if k in tags),
+            tags["limited"] == "true",
+            float(tags.get("largest_class", -1)),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _make_model(client: Any, name: str, run: Run) -> None:
+    from mlflow.exceptions import MlflowException
+
+    s = run.settings
+    text = f"Text classifiers on {s.corpus} ({s.model_name}). @{CHAMPION}: {champion_rule(MARGIN)}."
+    try:
+        client.create_registered_model(name, description=text)
+    except MlflowException as problem:
+        if problem.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise

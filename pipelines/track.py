@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.champion import MARGIN, check_margin
 from pipelines.connection import TrackingError
-from pipelines.registry import MARGIN, check_margin
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,17 +21,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("run_dir", type=Path, help="the run's folder")
     parser.add_argument("--experiment", default="", help="the MLflow experiment of a new run (default: MLflow's own)")
     parser.add_argument("--champion-margin", "--champion_margin", type=float, default=MARGIN)
+    parser.add_argument("--name", default="", help="the registered model (default: pct-<corpus>-<model>)")
     options = parser.parse_args(argv)
     try:
         check_margin(options.champion_margin)
         from pipelines import upload
         from pipelines.main import upload_summary
 
-        print(
-            upload_summary(
-                upload.upload_run(options.run_dir, options.champion_margin, options.experiment), options.run_dir
-            )
-        )
+        done = upload.upload_run(options.run_dir, options.champion_margin, options.experiment, name=options.name)
+        print(upload_summary(done, options.run_dir))
     except (TrackingError, ValueError, OSError, ImportError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1

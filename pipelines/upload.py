@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.checkpoint import HISTORY, SETTINGS, Record
 from pct.training.runs import ABOUT, PER_TEXT, REPORT, Run, alone_in, load_run
+from pipelines.champion import MARGIN
 from pipelines.connection import (
     TrackingError,
     connect,
@@ -22,11 +19,14 @@ from pipelines.connection import (
     tracking_error,
     without_password,
 )
+from pipelines.data_sets import CONTEXTS, as_input, run_data_sets
+from pipelines.description import DESCRIPTION, describe
 from pipelines.figures import FIGURES, draw_figures, try_to_draw
 from pipelines.logged_model import NAME, log_model
-from pipelines.mlflow_runs import MlflowRun, open_run, remember
+from pipelines.metric_names import VALIDATION_FINAL, as_metrics, cost_metrics, epoch_metrics, report_metrics
+from pipelines.mlflow_runs import MlflowRun, ended_on_failure, open_run, remember
 from pipelines.onnx_graphs import export_run
-from pipelines.registry import MARGIN, RegisteredVersion, register
+from pipelines.registry import RegisteredVersion, register
 
 METRICS_A_CALL, PARAMS_A_CALL = 500, 100
 # The last upload carries whole files, and no training waits for it.
@@ -74,7 +74,8 @@ class EpochLogger:
             return
         try:
             with request_timeout():
-                self.mlflow_run.client.log_batch(self.mlflow_run.run_id, metrics=_metrics(record))
+                metrics = as_metrics(epoch_metrics(record), int(record["epoch"]))
+                self.mlflow_run.client.log_batch(self.mlflow_run.run_id, metrics=metrics)
         except Exception as problem:  # whatever a server or its driver raises: the run goes on
             self.failed = type(problem).__name__
             self.say("the tracking server does not answer; training goes on, all is uploaded at the end")
@@ -86,64 +87,56 @@ def upload_run(
     experiment: str = "",
     mlflow_run: MlflowRun | None = None,
     registers: bool = True,
+    name: str = "",
     say: Callable[[str], None] = print,
 ) -> UploadedRun:
     """Uploads a finished run whole: settings, metrics, per-text values, figures, model, version, champion.
 
     Twice is as good as once: what is there is found, not logged again. mlflow_run: where to, the folder's own where
     None. registers: whether the model gets a version in the registry, and its ONNX graphs, which are what is served,
-    go with it. Raises FileNotFoundError for a folder without a finished run, `TrackingError` when the server cannot be
-    used.
+    go with it. name: the registered model, `registry.model_name` where empty. Raises FileNotFoundError for a folder
+    without a finished run, `TrackingError` when the server cannot be used.
     """
     folder = Path(run_dir)
     run = load_run(folder)
     with alone_in(folder):
-        try_to_draw(lambda: draw_figures(run), say)
-        exported = export_run(run, say) if registers else None
         mlflow_run = mlflow_run or open_run(folder, experiment)
-        connect(mlflow_run.uri)  # a server that is gone is told within seconds
-        try:
-            with default_tracking(mlflow_run.uri), request_timeout(UPLOAD_SECONDS, UPLOAD_RETRIES):
-                return _upload(run, mlflow_run, margin if registers else None, exported)
-        except Exception as problem:  # a server or its driver raises many types
-            first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
-            where = without_password(mlflow_run.uri)
-            raise TrackingError(
-                f"the upload to {where} did not end: {first[:200]}; the results stay in {folder}"
-            ) from problem
+        with ended_on_failure(mlflow_run):
+            try_to_draw(lambda: draw_figures(run), say)
+            exported = export_run(run, say) if registers else None
+            connect(mlflow_run.uri)  # a server that is gone is told within seconds
+            try:
+                with default_tracking(mlflow_run.uri), request_timeout(UPLOAD_SECONDS, UPLOAD_RETRIES):
+                    return _upload(run, mlflow_run, margin if registers else None, exported, name)
+            except Exception as problem:  # a server or its driver raises many types
+                first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+                where = without_password(mlflow_run.uri)
+                raise TrackingError(
+                    f"the upload to {where} did not end: {first[:200]}; the results stay in {folder}"
+                ) from problem
 
 
-def _upload(run: Run, mlflow_run: MlflowRun, margin: float | None, exported: Path | None) -> UploadedRun:
+def _upload(run: Run, mlflow_run: MlflowRun, margin: float | None, exported: Path | None, name: str) -> UploadedRun:
     client, run_id = mlflow_run.client, mlflow_run.run_id
     log_params(mlflow_run, run.settings.to_dict())
-    _log_corpus(mlflow_run, run)
-    log_missing(mlflow_run, [m for record in run.history for m in _metrics(record)] + _final_metrics(run))
+    data = run_data_sets(run)
+    client.log_inputs(run_id, [as_input(found, CONTEXTS[split]) for split, found in data.items()])
     for key, value in _tags(run).items():
         client.set_tag(run_id, key, value)
-    for name in (REPORT, ABOUT, SETTINGS, HISTORY, PER_TEXT):
-        client.log_artifact(run_id, str(run.folder / name))
+    for file in (REPORT, ABOUT, SETTINGS, HISTORY, PER_TEXT):
+        client.log_artifact(run_id, str(run.folder / file))
     if (run.folder / FIGURES).is_dir():
         client.log_artifacts(run_id, str(run.folder / FIGURES), FIGURES)
     model_id = log_model(client, run, run_id, mlflow_run.experiment_id, exported)
+    log_missing(mlflow_run, _all_metrics(run, model_id, data["test"]))
     registered = None
     if margin is not None:
-        registered = register(client, run, f"models:/{model_id}", model_id, run_id, margin)
+        registered = register(client, run, f"models:/{model_id}", model_id, run_id, margin, name)
         client.set_tag(run_id, "pct.registered", registered.uri)
+    client.set_tag(run_id, DESCRIPTION, describe(client, run, registered.name if registered else name))
     client.set_terminated(run_id, "FINISHED")
     remember(run.folder, mlflow_run, uploaded=True)
     return UploadedRun(mlflow_run, registered, f"runs:/{run_id}/{NAME}")
-
-
-def _log_corpus(mlflow_run: MlflowRun, run: Run) -> None:
-    """The corpus as MLflow's data set, known by its fingerprint."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    about = run.about["corpus"]
-    data = Dataset(
-        about["name"], about["fingerprint"], "pct", json.dumps({"source": about["source"]}),
-        profile=json.dumps({"sizes": about["sizes"], "classes": about["classes"]}),
-    )  # fmt: skip
-    mlflow_run.client.log_inputs(mlflow_run.run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
 
 
 def log_missing(mlflow_run: MlflowRun, wanted: list[Any]) -> None:
@@ -157,35 +150,12 @@ def log_missing(mlflow_run: MlflowRun, wanted: list[Any]) -> None:
         mlflow_run.client.log_batch(mlflow_run.run_id, metrics=missing[start : start + METRICS_A_CALL])
 
 
-def _metrics(record: Record) -> list[Any]:
-    step = int(record["epoch"])
-    return as_metrics({k: v for k, v in record.items() if k != "epoch"}, step)
-
-
-def _final_metrics(run: Run) -> list[Any]:
-    found: dict[str, float] = {}
-    for name, report in (("test", run.test), ("final_validation", run.validation)):
-        found |= report_values(name, report)
-    found |= {f"seconds_{k}": v for k, v in run.about["seconds"].items()}
-    found |= {f"peak_memory_mb_{k}": v for k, v in run.about["peak_memory_mb"].items()}
-    return as_metrics(found, 0)
-
-
-def report_values(split: str, report: Report) -> dict[str, float]:
-    """A report under the names that it has in MLflow: test_comp, test_comp_se, test_comp_minus_suff."""
-    found = {f"{split}_{k}": v for k, v in report.metrics.items()}
-    found |= {f"{split}_{k}_se": v for k, v in report.errors.items()}
-    return found | {f"{split}_{k.replace('-', '_minus_')}": v for k, v in report.gaps.items()}
-
-
-def as_metrics(values: dict[str, Any], step: int) -> list[Any]:
-    """MLflow's metrics of the finite numbers among the values."""
-    from mlflow.entities import Metric
-
-    now = int(time.time() * 1000)
-    return [
-        Metric(key, float(v), now, step) for key, v in values.items() if isinstance(v, int | float) and math.isfinite(v)
-    ]
+def _all_metrics(run: Run, model_id: str, test: Any) -> list[Any]:
+    """The epochs' curves, and the test split's values, which MLflow shows with the model and the data set too."""
+    curves = [m for record in run.history for m in as_metrics(epoch_metrics(record), int(record["epoch"]))]
+    of = {"model_id": model_id, "dataset_name": test.name, "dataset_digest": test.digest}
+    final = report_metrics(VALIDATION_FINAL, run.validation) | cost_metrics(run.about)
+    return curves + as_metrics(report_metrics("test", run.test), 0, **of) + as_metrics(final, 0)
 
 
 def _tags(run: Run) -> dict[str, str]:

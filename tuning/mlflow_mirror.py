@@ -18,10 +18,10 @@ from typing import Any
 from pct.training.checkpoint import Record
 from pct.training.runs import code_version
 from pipelines.connection import request_timeout
+from pipelines.metric_names import VALIDATION_FINAL, epoch_metrics, in_group
 from pipelines.mlflow_runs import MlflowRun
 from pipelines.upload import METRICS_A_CALL
 from tuning.ledger import FAILED, RUNNING, Ledger, Trial
-from tuning.objective import GAP, epoch_objectives
 from tuning.plan import Plan
 
 SWEEP, NUMBER, STATE, EPOCH = "pct.sweep", "pct.trial", "pct.state", "epoch"
@@ -150,8 +150,8 @@ class MlflowMirror:
             params = [Param(k, str(v)) for k, v in self.plan.settings(trial.config).to_dict().items()]
         tags = [RunTag(STATE, trial.state), RunTag("pct.retries", str(trial.retries))] if ended else []
         if ended:
-            prefix = "test" if self.plan.split == "test" else "final_validation"
-            final = {f"{prefix}_{k}": v for k, v in trial.values.items() if v == v}
+            split = "test" if self.plan.split == "test" else VALIDATION_FINAL
+            final = {k: v for k, v in in_group(split, trial.values).items() if v == v}
             metrics += [Metric(k, v, int(trial.ended * 1000), 0) for k, v in final.items()]
             if trial.error:
                 tags.append(RunTag("pct.error", trial.error))
@@ -215,6 +215,5 @@ class MlflowMirror:
 
 def _values(record: Record) -> dict[str, float]:
     """The finite numbers of an epoch's record, its gap among them."""
-    _, gap = epoch_objectives(record)
-    numbers = {k: v for k, v in record.items() if k != "time"} | {f"validation_{GAP}": gap}
+    numbers = epoch_metrics({k: v for k, v in record.items() if k != "time"}) | {EPOCH: record["epoch"]}
     return {k: float(v) for k, v in numbers.items() if isinstance(v, int | float) and v == v and abs(v) != float("inf")}

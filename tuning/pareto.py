@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pipelines.registry import Candidate, choose_champion
+from pipelines.champion import Candidate, choose_champion
 from tuning.ledger import FINISHED, RUNNING, Ledger, Trial
 from tuning.objective import accuracy_floor, score, trial_objectives
 from tuning.plan import Plan
@@ -87,7 +87,7 @@ def choose_registered(plan: Plan, ledger: Ledger, anyway: bool = False) -> tuple
 
 
 def _by_champion_rule(trials: Sequence[Trial], margin: float) -> Trial:
-    candidates = [Candidate(t.number, *trial_objectives(t), measure="") for t in trials]
+    candidates = [Candidate(t.number, *trial_objectives(t)) for t in trials]
     chosen = choose_champion(candidates, margin)
     assert chosen is not None  # there are trials
     return next(t for t in trials if t.number == chosen.version)

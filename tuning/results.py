@@ -15,10 +15,11 @@ from pct.settings import Settings
 from pct.training import runs
 from pct.training.prepared import Prepared
 from pipelines import upload
+from pipelines.champion import MARGIN
 from pipelines.connection import request_timeout, tracking_error
 from pipelines.figures import try_to_draw
+from pipelines.metric_names import VALIDATION_FINAL, as_metrics, in_group, report_metrics
 from pipelines.mlflow_runs import MlflowRun
-from pipelines.registry import MARGIN
 from tuning import figures
 from tuning.ledger import Ledger, Trial
 from tuning.mlflow_mirror import MlflowMirror
@@ -67,7 +68,7 @@ def _finish(settings: dict[str, Any], left: str, data: Prepared) -> dict[str, by
             with Checkpoint(left).as_directory() as held:
                 for name in KEPT:
                     shutil.copy(Path(held) / name, folder / name)
-        runs.run(Settings.from_saved(settings), folder, progress=False, corpus=data)
+        runs.run(Settings.from_dict(settings), folder, progress=False, corpus=data)
         found = [p for p in folder.rglob("*") if p.is_file() and p.name != runs.LOCK]
         return {str(p.relative_to(folder)): p.read_bytes() for p in found}
 
@@ -120,9 +121,9 @@ def upload_choice(
     Twice is as good as once. Raises `TrackingError` when the server cannot be used.
     """
     uploaded = upload.upload_run(run.folder, margin, mlflow_run=mirror.run_of(chosen.number))
-    values = {f"best_validation_{k}": result["chosen"][k] for k in (ACCURACY, GAP)}
-    values |= {f"best_{k}": v for k, v in upload.report_values("test", run.test).items()}
-    values |= {f"trials_{k}": float(v) for k, v in result["trials"].items()}
+    values = in_group(VALIDATION_FINAL, {k: result["chosen"][k] for k in (ACCURACY, GAP)})
+    values |= report_metrics("test", run.test)
+    values |= {f"trials/{k}": float(v) for k, v in result["trials"].items()}
     tags = {"pct.best": chosen.name, "pct.best_run": mirror.runs[chosen.number], "pct.why": result["chosen"]["why"]}
     log_end(mlflow_run, values, tags, folder, paths)
     return uploaded
@@ -134,7 +135,7 @@ def log_end(
     """The last of a sweep's or an ablation's own run: metrics, tags, files, and that it is finished."""
     try:
         with request_timeout(upload.UPLOAD_SECONDS, upload.UPLOAD_RETRIES):
-            upload.log_missing(mlflow_run, upload.as_metrics(values, 0))
+            upload.log_missing(mlflow_run, as_metrics(values, 0))
             for path in paths:
                 mlflow_run.client.log_artifact(
                     mlflow_run.run_id, str(path), "" if path.parent == folder else path.parent.name

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from pct.commands.options import add_settings, read_settings
 from pct.settings import Settings
+from pipelines.champion import MARGIN, check_margin
 from pipelines.connection import TrackingError, how_to_view
 from pipelines.main import ERROR, INTERRUPTED, NOT_UPLOADED, OK, terminate_as_interrupt
-from pipelines.registry import MARGIN, check_margin
 from tuning.plan import MODES, PLAN, Plan, Resources
 from tuning.record_copy import bring_back
 from tuning.space import FORMS, make_space, read_range, read_sets

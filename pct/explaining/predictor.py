@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from pct.text.tokens import Ints, Tokens
-from pct.text.words import NATURAL, Document, split_all
+from pct.text.words import Ints, Tokens, split_all
 
 Floats = npt.NDArray[np.float32]
 Forward = Callable[[Ints, npt.NDArray[np.bool_]], Floats]
@@ -25,15 +24,12 @@ CALL_IN_TOKENS = 64
 
 @runtime_checkable
 class Predictor(Protocol):
-    """A model as seen through arrays. Everything else (batching, reduction, curves, metrics) is built on these.
-
-    It may have an attribute `word_rule`, by which texts are split for it, see `split_texts`.
-    """
+    """A model as seen through arrays. Everything else (batching, reduction, curves, metrics) is built on these."""
 
     classes: list[str]
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
-        """Documents as tokens; see `pct.text.words.Document`, a sequence of words."""
+        """Word lists as tokens."""
         ...
 
     def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
@@ -46,16 +42,6 @@ class Predictor(Protocol):
         Returns probabilities (batch, classes) and saliency (batch, most words).
         """
         ...
-
-
-def word_rule(predictor: Predictor) -> str:
-    """The rule by which a predictor's texts are split into words: its own, else the default."""
-    return getattr(predictor, "word_rule", NATURAL)
-
-
-def split_texts(predictor: Predictor, texts: Iterable[str | Sequence[str]]) -> list[Document]:
-    """Texts as documents, by the predictor's own word rule. Raises as `pct.text.words.split_each`."""
-    return split_all(texts, word_rule(predictor))
 
 
 def batches(lengths: Ints, budget: int = TOKENS_A_BATCH) -> list[Ints]:
@@ -157,7 +143,7 @@ class TextInterface:
 
         Raises ValueError for a text without words, TypeError for what is not a text.
         """
-        return predict_tokens(self, self.tokens(split_texts(self, texts)))
+        return predict_tokens(self, self.tokens(split_all(texts)))
 
     def saliency(self: Predictor, texts: Texts, classes: Sequence[int] | None = None) -> list[Floats]:
         """One array a text, one number a word (N, the words that survive max_length).
@@ -165,9 +151,9 @@ class TextInterface:
         classes: the class explained for each text; the predicted one where None. Raises ValueError for a class that
         the model does not have, or for another number of classes than texts.
         """
-        documents = split_texts(self, texts)
-        chosen = None if classes is None else check_classes(classes, len(documents), len(self.classes))
-        tokens = self.tokens(documents)
+        words = split_all(texts)
+        chosen = None if classes is None else check_classes(classes, len(words), len(self.classes))
+        tokens = self.tokens(words)
         _, scores = explain_tokens(self, tokens, chosen)
         return [row[:n] for row, n in zip(scores, tokens.counts, strict=True)]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pct.methods.base import Batch, Step, supervised_loss
+import torch.nn.functional as F
+
+from pct.methods.base import Batch, Step
 from pct.models.base import TextModel
 from pct.registry import methods
 from pct.settings import Settings
@@ -17,5 +19,5 @@ class Normal:
 
     def __call__(self, model: TextModel, batch: Batch) -> Step:
         """See `Method`."""
-        loss = supervised_loss(model(batch.ids, batch.words > -2).logits, batch)
+        loss = F.cross_entropy(model(batch.ids, batch.words > -2).logits, batch.labels)
         return Step(loss, {"cross_entropy": loss.detach()})

@@ -23,8 +23,8 @@ pytest.importorskip("mlflow")
 # more threads than one only wait for each other at this size
 torch.set_num_threads(1)
 
-TINY = Settings(limit=48, epochs=2, evaluate_limit=16)
-TINY_OPTIONS = ["--limit", "48", "--epochs", "2", "--evaluate_limit", "16", "--quiet"]
+TINY = Settings(limit=48, epochs=2, evaluate_limit=16, lr=2e-3)  # learns enough to be a champion
+TINY_OPTIONS = ["--limit", "48", "--epochs", "2", "--evaluate_limit", "16", "--lr", "2e-3", "--quiet"]
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +48,9 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import mlflow
 
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    with pytest.MonkeyPatch.context() as m:
+        m.chdir(path.parent)  # where MLflow will put what runs leave: not into the checkout
+        mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
 
 

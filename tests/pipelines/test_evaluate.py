@@ -21,8 +21,10 @@ def test_a_run_folder_measured_again_gives_its_own_report(
     assert "on planted, test split, 48 texts" in capsys.readouterr().out
     (run,) = client.search_runs(["0"])
     wanted = runs.load_run(run_dir).test
-    assert run.data.metrics["test_comp"] == pytest.approx(wanted.comp, abs=1e-5)
-    assert run.data.metrics["test_acc_se"] == pytest.approx(wanted.errors["acc"], abs=1e-5)
+    assert run.data.metrics["test/comp"] == pytest.approx(wanted.comp, abs=1e-5)
+    (data,) = run.inputs.dataset_inputs
+    assert [t.value for t in data.tags] == ["evaluation"]
+    assert json.loads(data.dataset.profile)["num_rows"] == len(wanted.columns["n"])
     assert run.data.params["model.method"] == "pct"
     assert run.data.params["texts"] == "48"
     assert run.info.status == "FINISHED"
@@ -38,7 +40,7 @@ def test_a_registered_model_is_measured_on_a_file(
     assert main(["--model", "models:/pct-planted-textcnn@champion", "--data", "rows.jsonl", "--quiet"]) == 0
     assert "on rows.jsonl, 2 texts" in capsys.readouterr().out
     run = client.search_runs(["0"], order_by=["start_time DESC"])[0]
-    assert "data_comp" in run.data.metrics
+    assert "data/comp" in run.data.metrics
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,13 +46,14 @@ def files_of(tracked: upload.UploadedRun) -> Path:
     return Path(download_artifacts(artifact_uri=tracked.model_uri))
 
 
-def test_it_answers_for_a_list_and_for_a_frame_of_any_column(tracked: upload.UploadedRun, run_dir: Path) -> None:
+def test_it_answers_for_the_column_text_and_other_columns_pass_by(tracked: upload.UploadedRun, run_dir: Path) -> None:
     import mlflow.pyfunc
     import pandas as pd
 
     model = mlflow.pyfunc.load_model("models:/pct-planted-textcnn@champion")
     probabilities = runs.load_run(run_dir).classifier().predict(TEXTS)
-    for asked in (TEXTS, pd.DataFrame({"text": TEXTS}), pd.DataFrame({"review": TEXTS})):
+    tables = (pd.DataFrame({"text": TEXTS}), pd.DataFrame({"id": [7, 8], "text": TEXTS}), [{"text": t} for t in TEXTS])
+    for asked in tables:
         answer = model.predict(asked)
         assert answer["label"].tolist() == [["negative", "positive"][i] for i in probabilities.argmax(1)]
         np.testing.assert_allclose(answer["confidence"], probabilities.max(1), atol=1e-6)
@@ -61,7 +63,7 @@ def test_it_answers_for_a_list_and_for_a_frame_of_any_column(tracked: upload.Upl
 def test_it_explains_when_asked(tracked: upload.UploadedRun, run_dir: Path) -> None:
     import mlflow.pyfunc
 
-    answer = mlflow.pyfunc.load_model(tracked.model_uri).predict(TEXTS, params={"explain": True})
+    answer = mlflow.pyfunc.load_model(tracked.model_uri).predict({"text": TEXTS}, params={"explain": True})
     assert answer["words"].tolist() == [text.split() for text in TEXTS]
     wanted = runs.load_run(run_dir).classifier().saliency(TEXTS)
     for found, saliency in zip(answer["saliency"], wanted, strict=True):
@@ -72,7 +74,50 @@ def test_an_empty_text_is_refused(tracked: upload.UploadedRun) -> None:
     import mlflow.pyfunc
 
     with pytest.raises(Exception, match="at least one word"):
-        mlflow.pyfunc.load_model(tracked.model_uri).predict(["  "])
+        mlflow.pyfunc.load_model(tracked.model_uri).predict({"text": ["  "]})
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan"), 3])
+def test_what_is_no_text_is_refused(tracked: upload.UploadedRun, nothing: Any) -> None:
+    import mlflow.pyfunc
+    import pandas as pd
+
+    model = mlflow.pyfunc.load_model(tracked.model_uri)
+    table = pd.DataFrame({"text": ["a film", nothing]}, dtype=object)
+    for asked in (table, {"text": ["a film", nothing]}, [{"text": "a film"}, {"text": nothing}]):
+        with pytest.raises(ValueError, match="row 1 has no text but"):
+            model.predict(asked)
+    for asked in ([nothing], ["a film"], pd.DataFrame({"review": ["a film"]})):
+        with pytest.raises(Exception, match="missing inputs \\['text'\\]"):
+            model.predict(asked)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"inputs": ["a film", None]},
+        {"inputs": {"text": ["a film", None]}},
+        {"instances": ["a film", None]},
+        {"dataframe_split": {"columns": ["id", "text"], "data": [[1, "a film"], [2, None]]}},
+        {"dataframe_records": [{"text": "a film"}, {"text": None}]},
+    ],
+)
+def test_a_null_sent_to_mlflow_s_server_is_refused_and_texts_are_answered(
+    tracked: upload.UploadedRun, body: dict[str, Any]
+) -> None:
+    """As `mlflow models serve` does it: its own application, asked in this process."""
+    import mlflow.pyfunc
+    from fastapi.testclient import TestClient
+    from mlflow.pyfunc.scoring_server import init
+
+    http = TestClient(init(mlflow.pyfunc.load_model(tracked.model_uri)), raise_server_exceptions=False)
+    refused = http.post("/invocations", json=body)
+    assert refused.status_code >= 400
+    assert "no text but" in refused.text
+    whole = json.loads(json.dumps(body).replace("null", '"dull"'))
+    answer = http.post("/invocations", json=whole)
+    assert answer.status_code == 200
+    assert len(answer.json()["predictions"]) == 2
 
 
 def test_pct_load_takes_both_kinds_of_uri(tracked: upload.UploadedRun, run_dir: Path) -> None:
@@ -105,7 +150,7 @@ def test_it_has_signature_example_settings_and_exact_requirements(tracked: uploa
 
     root = files_of(tracked)
     info = mlflow.models.get_model_info(str(root))
-    assert [c.type.name for c in info.signature.inputs] == ["string"]
+    assert info.signature.inputs.input_names() == ["text"]
     assert info.signature.outputs.input_names() == ["label", "confidence", "words", "saliency"]
     assert info.metadata["settings"] == runs.load_run(run_dir).settings.to_dict()
     example = json.loads((root / "input_example.json").read_text())
@@ -124,7 +169,8 @@ def test_it_loads_and_answers_where_this_project_is_not_installed(tracked: uploa
         "sys.meta_path[:] = [f for f in sys.meta_path if '__editable__' not in getattr(f, '__module__', '')]\n"
         "import mlflow.pyfunc\n"
         "assert importlib.util.find_spec('pct') is None and importlib.util.find_spec('pipelines') is None\n"
-        "answer = mlflow.pyfunc.load_model(sys.argv[1]).predict(['a brilliant film'], params={'explain': True})\n"
+        "asked = {'text': ['a brilliant film']}\n"
+        "answer = mlflow.pyfunc.load_model(sys.argv[1]).predict(asked, params={'explain': True})\n"
         "import pct; print(pct.__file__); print(answer.to_json())\n"
     )
     elsewhere = tmp_path / "elsewhere"

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from pct.settings import Settings
+from pipelines.champion import MARGIN
 from pipelines.main import _parser
-from pipelines.registry import MARGIN
 from tests.project import REPOSITORY, clone
 
 

@@ -1,4 +1,4 @@
-"""The champion's rule, and the registry that follows it."""
+"""The registry: a version a run, the alias that follows the rule, and the hands that may move it."""
 
 from __future__ import annotations
 
@@ -8,94 +8,24 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pct.metrics.report import Report
+from pct.settings import Settings
 from pct.training.runs import Run, load_run
-from pipelines.registry import CHAMPION, Candidate, check_margin, choose_champion, model_name, register, update_champion
+from pipelines import models, promote
+from pipelines.registry import CHAMPION, champion_of, model_name, register, update_champion, why
 
 
-def a(version: int, accuracy: float, gap: float, measure: str = "m", limited: bool = False) -> Candidate:
-    return Candidate(version, accuracy, gap, measure, limited)
-
-
-def chosen(*candidates: Candidate, margin: float = 0.01, champion: int | None = None) -> int | None:
-    found = choose_champion(list(candidates), margin, champion)
-    return found.version if found else None
-
-
-def test_the_larger_gap_wins_within_a_point_of_accuracy() -> None:
-    assert chosen(a(1, 0.90, 0.1), a(2, 0.893, 0.3)) == 2
-
-
-def test_a_gap_does_not_pay_for_more_than_a_point() -> None:
-    assert chosen(a(1, 0.90, 0.1), a(2, 0.88, 0.9)) == 1
-
-
-def test_exactly_the_margin_is_within_it() -> None:
-    assert chosen(a(1, 0.90, 0.1), a(2, 0.89, 0.3)) == 2
-    assert chosen(a(1, 0.7, 0.1), a(2, 0.6, 0.3), margin=0.1) == 2
-
-
-def test_the_margin_is_a_setting() -> None:
-    assert chosen(a(1, 0.90, 0.1), a(2, 0.86, 0.3), margin=0.05) == 2
-    assert chosen(a(1, 0.90, 0.1), a(2, 0.899, 0.3), margin=0.0) == 1
-
-
-def test_equal_gaps_leave_the_champion_then_the_older() -> None:
-    assert chosen(a(1, 0.9, 0.2), a(2, 0.9, 0.2), champion=2) == 2
-    assert chosen(a(1, 0.9, 0.2), a(2, 0.9, 0.2)) == 1
-
-
-def test_a_better_accuracy_may_unseat_a_champion_that_lacks_it() -> None:
-    assert chosen(a(1, 0.85, 0.5), a(2, 0.90, 0.1), champion=1) == 2
-
-
-def test_what_was_measured_otherwise_is_not_compared_with_the_champion() -> None:
-    assert chosen(a(1, 0.9, 0.1), a(2, 0.9, 0.4, "other saliency"), champion=1) == 1
-
-
-def test_a_quick_look_never_unseats_a_whole_run_and_a_whole_run_always_unseats_it() -> None:
-    assert chosen(a(1, 0.9, 0.1), a(2, 1.0, 0.9, "part", limited=True), champion=1) == 1
-    assert chosen(a(1, 1.0, 0.9, "part", limited=True), a(2, 0.8, 0.0), champion=1) == 2
-
-
-def test_without_versions_there_is_no_champion() -> None:
-    assert chosen() is None
-
-
-candidates = st.lists(
-    st.tuples(st.floats(0, 1), st.floats(-1, 1), st.sampled_from("ab"), st.booleans()), min_size=1, max_size=8
-).map(lambda rows: [Candidate(i + 1, *row) for i, row in enumerate(rows)])
-
-
-@given(candidates, st.floats(0, 0.2))
-def test_the_choice_is_stable_and_keeps_the_rule(rows: list[Candidate], margin: float) -> None:
-    first = choose_champion(rows, margin)
-    assert first is not None
-    assert choose_champion(rows, margin, first.version) == first
-    assert choose_champion(rows[::-1], margin) == first
-    rivals = [c for c in rows if (c.measure, c.limited) == (first.measure, first.limited)]
-    best = max(c.accuracy for c in rivals)
-    assert first.accuracy >= best - margin - 1e-8
-    assert all(c.gap <= first.gap for c in rivals if c.accuracy >= best - margin)
-
-
-@pytest.mark.parametrize("margin", [-0.01, 1.5, float("nan")])
-def test_a_margin_outside_of_a_share_is_refused(margin: float) -> None:
-    with pytest.raises(ValueError, match="champion_margin"):
-        check_margin(margin)
-
-
-def like(run: Run, accuracy: float, gap: float, weights: str, **settings: Any) -> Run:
-    """The run, with other results on validation."""
+def like(
+    run: Run, accuracy: float, gap: float, weights: str, corpus: dict[str, Any] | None = None, **settings: Any
+) -> Run:
+    """The run, with other results on validation. corpus: what about.json says of it otherwise."""
     metrics = {**run.validation.metrics, "acc": accuracy, "comp": gap, "suff": 0.0}
     return replace(
         run,
         settings=run.settings.replace(**settings),
         validation=Report(metrics, run.validation.errors, {}, run.validation.classes),
-        about={**run.about, "weights": weights},
+        about={**run.about, "weights": weights, "corpus": {**run.about["corpus"], **(corpus or {})}},
     )
 
 
@@ -110,7 +40,7 @@ def put(client: Any, run: Run, margin: float = 0.01) -> tuple[int, bool, str]:
 
 
 def champion(client: Any, run: Run) -> int:
-    return int(client.get_model_version_by_alias(model_name(run), CHAMPION).version)
+    return int(client.get_model_version_by_alias(model_name(run.settings), CHAMPION).version)
 
 
 def test_the_champion_moves_only_to_a_better_version(client: Any, run: Run) -> None:
@@ -128,8 +58,8 @@ def test_the_champion_moves_only_to_a_better_version(client: Any, run: Run) -> N
 
 def test_a_run_registered_twice_has_one_version(client: Any, run: Run) -> None:
     assert put(client, run)[0] == 1
-    assert put(client, run) == (1, True, "it was the champion and stays it")
-    assert len(client.search_model_versions(f"name = '{model_name(run)}'")) == 1
+    assert put(client, run)[:2] == put(client, run)[:2] == (1, True)
+    assert len(client.search_model_versions(f"name = '{model_name(run.settings)}'")) == 1
 
 
 def test_equal_weights_under_other_settings_are_another_version(client: Any, run: Run) -> None:
@@ -149,7 +79,7 @@ def test_a_whole_run_takes_the_place_of_a_quick_look(client: Any, run: Run) -> N
 
 def test_the_rule_and_what_it_needs_stand_on_the_version(client: Any, run: Run) -> None:
     put(client, like(run, 0.9, 0.25, "w"), margin=0.02)
-    tags = client.get_model_version(model_name(run), "1").tags
+    tags = client.get_model_version(model_name(run.settings), "1").tags
     assert tags["validation_comp_minus_suff"] == "0.250000"
     assert tags["method"] == "pct"
     assert "within 0.02 of the best" in tags["champion_rule"]
@@ -157,8 +87,8 @@ def test_the_rule_and_what_it_needs_stand_on_the_version(client: Any, run: Run) 
 
 
 def test_versions_that_other_hands_made_are_left_alone(client: Any, run: Run) -> None:
-    client.create_registered_model(model_name(run))
-    client.create_model_version(model_name(run), str(run.folder / "model"))
+    client.create_registered_model(model_name(run.settings))
+    client.create_model_version(model_name(run.settings), str(run.folder / "model"))
     assert put(client, run)[:2] == (2, True)
 
 
@@ -181,17 +111,145 @@ class TwoWriters:
         return Page(self.versions)
 
     def get_registered_model(self, name: str) -> Any:
-        return SimpleNamespace(aliases={} if self.alias is None else {CHAMPION: str(self.alias)})
+        return SimpleNamespace(aliases={} if self.alias is None else {CHAMPION: str(self.alias)}, tags={})
 
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
-        if len(self.versions) == 1:  # the other run registers a better version and crowns it just before this write
+        if len(self.versions) == 1:  # the other run registers a better version just before this write
             self.versions.append(self.version(2, 0.5))
         self.alias = int(version)
 
 
 def test_two_runs_that_end_together_leave_the_better_one_as_champion() -> None:
     registry = TwoWriters()
-    is_champion, reason = update_champion(registry, "name", 1, 0.01)
+    assert update_champion(registry, "name", 0.01) == 2
     assert registry.alias == 2
-    assert not is_champion
-    assert "not larger than 0.5000 of version 2" in reason
+    assert "not larger than 0.5000 of version 2" in why(registry, "name", 1)
+
+
+def splits(validation: str, **labels: int) -> dict[str, Any]:
+    return {"validation": {"fingerprint": validation, "labels": labels or {"negative": 24, "positive": 24}}}
+
+
+def test_more_training_rows_do_not_freeze_the_champion(client: Any, run: Run) -> None:
+    put(client, like(run, 0.90, 0.1, "w1", {"fingerprint": "of 100 rows", "splits": splits("v")}))
+    more = like(run, 0.91, 0.2, "w2", {"fingerprint": "of 200 rows", "splits": splits("v")})
+    assert put(client, more)[:2] == (2, True)
+
+
+def test_other_validation_texts_are_told_with_the_remedy_and_promoted_by_hand(
+    client: Any, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = model_name(run.settings)
+    put(client, like(run, 0.90, 0.1, "w1", {"fingerprint": "1", "splits": splits("v1")}))
+    other = like(run, 0.90, 0.3, "w2", {"fingerprint": "2", "splits": splits("v2")})
+    version, is_champion, reason = put(client, other)
+    assert (version, is_champion) == (2, False)
+    assert f"pct promote {name} 2" in reason
+    assert promote.main([name, "2"]) == 0
+    assert "is @champion: it was promoted by hand" in capsys.readouterr().out
+    assert champion(client, run) == 2
+    assert put(client, like(run, 0.90, 0.2, "w3", {"fingerprint": "2", "splits": splits("v2")}))[:2] == (3, False)
+    assert put(client, like(run, 0.90, 0.4, "w4", {"fingerprint": "2", "splits": splits("v2")}))[:2] == (4, True)
+
+
+def test_a_promoted_version_holds_against_what_was_there_and_the_rule_can_be_had_back(client: Any, run: Run) -> None:
+    name = model_name(run.settings)
+    for weights, gap in (("w1", 0.1), ("w2", 0.3)):
+        put(client, like(run, 0.90, gap, weights))
+    assert promote.main([name, "1"]) == 0
+    assert put(client, like(run, 0.90, 0.05, "w3"))[:2] == (3, False)
+    assert champion(client, run) == 1
+    assert "version 1 was promoted by hand when it was there already" in why(client, name, 2)
+    assert promote.main([name]) == 0
+    assert champion(client, run) == 2
+
+
+def test_what_is_not_finite_is_no_champion_not_even_by_hand(
+    client: Any, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = model_name(run.settings)
+    version, is_champion, reason = put(client, like(run, float("nan"), float("nan"), "w1"))
+    assert (version, is_champion) == (1, False)
+    assert "not finite" in reason
+    assert promote.main([name, "1", "--anyway"]) == 1
+    assert "not finite" in capsys.readouterr().err
+    client.set_registered_model_alias(name, CHAMPION, "1")
+    assert put(client, like(run, float("nan"), 0.2, "w2"))[:2] == (2, False)
+    assert champion_of(client, name) is None
+    assert put(client, like(run, 0.6, 0.0, "w3"))[:2] == (3, True)
+
+
+def test_no_better_than_the_largest_class_is_a_champion_by_hand_alone(
+    client: Any, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = model_name(run.settings)
+    lazy = like(run, 0.95, 0.3, "w1", {"splits": splits("v", negative=95, positive=5)})
+    assert put(client, lazy)[:2] == (1, False)
+    assert promote.main([name, "1"]) == 1
+    assert "--anyway" in capsys.readouterr().err
+    assert promote.main([name, "1", "--anyway"]) == 0
+    assert champion(client, run) == 1
+
+
+def test_a_champion_that_is_deleted_leaves_the_next_by_the_rule(client: Any, run: Run) -> None:
+    name = model_name(run.settings)
+    for weights, gap in (("w1", 0.1), ("w2", 0.3), ("w3", 0.2)):
+        put(client, like(run, 0.90, gap, weights))
+    assert models.main([name, "--delete", "2"]) == 0
+    assert champion(client, run) == 3
+    client.delete_model_version(name, "3")  # by other hands: MLflow takes the alias along
+    assert put(client, like(run, 0.90, 0.0, "w4"))[:2] == (4, False)
+    assert champion(client, run) == 1
+
+
+def test_the_models_are_listed_with_their_numbers_and_reasons(
+    client: Any, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert models.main([]) == 0
+    assert "no model is registered yet" in capsys.readouterr().out
+    for weights, gap in (("w1", 0.1), ("w2", 0.3)):
+        put(client, like(run, 0.90, gap, weights))
+    assert models.main([]) == 0
+    head, columns, *rows = capsys.readouterr().out.splitlines()
+    assert head == model_name(run.settings)
+    assert columns.split()[:5] == ["version", "method", "seed", "acc", "comp-suff"]
+    assert rows[0].split()[:6] == ["*", "2", "pct", "0", "0.9000", "0.3000"]
+    assert rows[1].split()[:5] == ["1", "pct", "0", "0.9000", "0.1000"]
+    assert rows[2].startswith("  2: of it and the other version measured alike, its comp - suff 0.3000 is the largest")
+    assert "0.1000 is not larger than 0.3000 of version 2" in rows[3]
+
+
+@pytest.mark.parametrize("command", [(models, ["none"]), (promote, ["none", "1"]), (promote, ["none"])])
+def test_a_model_that_is_not_there_is_an_error_in_a_line(
+    command: tuple[Any, list[str]], uri: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module, arguments = command
+    assert module.main(arguments) == 1
+    assert capsys.readouterr().err == "error: no model is registered as 'none'; pct models lists what is there\n"
+
+
+def test_a_version_that_is_not_there_is_named(client: Any, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    name = model_name(run.settings)
+    put(client, like(run, 0.9, 0.1, "w1"))
+    assert promote.main([name, "7"]) == 1
+    assert "has no version 7 that this project registered; there are: 1" in capsys.readouterr().err
+    assert models.main([name, "--delete", "7"]) == 1
+    assert "has no version 7" in capsys.readouterr().err
+
+
+def test_folders_and_hub_names_that_end_alike_have_names_of_their_own(tmp_path: Path) -> None:
+    folders = [str(tmp_path / one / "model") for one in ("a", "b")]
+    names = {model_name(Settings(model=m)) for m in (*folders, "one/model", "other/model", "model")}
+    assert len(names) == 5
+    assert all(name.startswith("pct-planted-model") for name in names)
+    assert model_name(Settings(model="lstm")) == "pct-planted-lstm"
+    assert model_name(Settings(model=folders[0])) == model_name(Settings(model=folders[0]))
+
+
+def test_a_version_of_0_1_0_is_compared_with_new_ones_of_the_same_corpus(client: Any, run: Run) -> None:
+    name = model_name(run.settings)
+    put(client, like(run, 0.90, 0.1, "w1"))
+    for later in ("measured_on", "largest_class", "validation_comp_minus_suff_se"):
+        client.delete_model_version_tag(name, "1", later)
+    assert put(client, like(run, 0.90, 0.2, "w2"))[:2] == (2, True)
+    assert put(client, like(run, 0.90, 0.15, "w3", {"fingerprint": "another"}))[:2] == (3, False)

@@ -17,6 +17,8 @@ from pipelines.mlflow_runs import TRACKING, check_connection, open_run, start_ru
 from pipelines.track import main
 from tests.pipelines.conftest import TINY
 
+GROUPS = {"train", "validation", "validation_final", "test", "gap", "system"}
+
 
 def everything(client: Any) -> dict[str, Any]:
     """All that MLflow holds, in numbers and values."""
@@ -40,12 +42,20 @@ def test_a_tracked_run_has_its_settings_metrics_files_and_model(run_dir: Path, c
     data = client.get_run(tracked.mlflow_run.run_id).data
     assert data.params == {k: str(v) for k, v in TINY.to_dict().items()}
     for name in (*EIGHT, *COMPANIONS):
-        assert data.metrics[f"test_{name}"] == pytest.approx(run.test.metrics[name])
-        assert data.metrics[f"test_{name}_se"] == pytest.approx(run.test.errors[name])
-    assert data.metrics["test_comp_minus_suff"] == pytest.approx(run.test.gaps["comp-suff"])
-    losses = client.get_metric_history(tracked.mlflow_run.run_id, "train_loss")
+        assert data.metrics[f"test/{name}"] == pytest.approx(run.test.metrics[name])
+        assert data.metrics[f"validation_final/{name}"] == pytest.approx(run.validation.metrics[name])
+    assert data.metrics["gap/test_comp_minus_suff"] == pytest.approx(run.test.gaps["comp-suff"])
+    assert {name.partition("/")[0] for name in data.metrics} == GROUPS
+    assert not any(name.endswith("_se") for name in data.metrics)
+    losses = client.get_metric_history(tracked.mlflow_run.run_id, "train/loss")
     assert [(m.step, m.value) for m in losses] == [(r["epoch"], pytest.approx(r["train_loss"])) for r in run.history]
-    for name in ("train_contrastive", "step_seconds", "memory_mb", "validation_comp", "validation_u_var_aligned"):
+    for name in (
+        "train/contrastive",
+        "system/step_seconds",
+        "system/memory_mb",
+        "validation/comp",
+        "gap/validation_ur_minus_ir",
+    ):
         assert len(client.get_metric_history(tracked.mlflow_run.run_id, name)) == 2
     assert data.tags["corpus.fingerprint"] == run.about["corpus"]["fingerprint"]
     assert data.tags.get("mlflow.source.git.commit") == run.about["code"]["commit"]
@@ -54,8 +64,6 @@ def test_a_tracked_run_has_its_settings_metrics_files_and_model(run_dir: Path, c
     figures = {f.path for f in client.list_artifacts(tracked.mlflow_run.run_id, "figures")}
     assert figures == {f"figures/{name}.png" for name in ("confidence", "comp_minus_suff", "examples")}
     assert client.get_run(tracked.mlflow_run.run_id).info.status == "FINISHED"
-    inputs = client.get_run(tracked.mlflow_run.run_id).inputs.dataset_inputs
-    assert [i.dataset.digest for i in inputs] == [run.about["corpus"]["fingerprint"]]
     assert tracked.registered is not None
     assert tracked.registered.uri == "models:/pct-planted-textcnn/1"
     assert tracked.registered.champion
@@ -107,7 +115,7 @@ def test_a_half_logged_model_is_not_taken_for_a_whole_one(
     (ready,) = (m for m in client.search_logged_models(["0"]) if str(m.status) == "READY")
     assert ready.tags["mlflow.modelVersions"] == '[{"name": "pct-planted-textcnn", "version": 1}]'
     assert client.get_model_version_download_uri("pct-planted-textcnn", "1") == ready.artifact_location
-    assert mlflow.pyfunc.load_model(tracked.registered.uri).predict(["a brilliant film"]) is not None
+    assert mlflow.pyfunc.load_model(tracked.registered.uri).predict({"text": ["a brilliant film"]}) is not None
 
 
 def test_epochs_logged_live_are_not_logged_again(run_dir: Path, client: Any) -> None:
@@ -117,7 +125,7 @@ def test_epochs_logged_live_are_not_logged_again(run_dir: Path, client: Any) -> 
         live(record)
     assert live.failed == ""
     upload.upload_run(run_dir, mlflow_run=mlflow_run)
-    assert [m.step for m in client.get_metric_history(mlflow_run.run_id, "train_loss")] == [1, 2]
+    assert [m.step for m in client.get_metric_history(mlflow_run.run_id, "train/loss")] == [1, 2]
 
 
 def test_one_epoch_is_one_call(run_dir: Path) -> None:
@@ -169,7 +177,7 @@ def test_a_second_mlflow_run_of_a_finished_folder_is_whole_but_no_second_version
     given = client.create_run("0").info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", given)
     tracked = upload.upload_run(run_dir)
-    assert "test_comp" in client.get_run(given).data.metrics
+    assert "test/comp" in client.get_run(given).data.metrics
     assert tracked.registered is not None
     assert tracked.registered.version == 1
     assert len(client.search_model_versions("")) == 1

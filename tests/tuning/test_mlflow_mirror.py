@@ -35,7 +35,7 @@ def children(client: Any, mirror: MlflowMirror) -> dict[str, Any]:
     return {r.info.run_name: r for r in found}
 
 
-def steps(client: Any, run: Any, name: str = "validation_acc") -> list[int]:
+def steps(client: Any, run: Any, name: str = "validation/acc") -> list[int]:
     return [m.step for m in client.get_metric_history(run.info.run_id, name)]
 
 
@@ -66,7 +66,7 @@ def test_each_trial_is_a_nested_run_with_its_settings_metrics_and_end(
     assert runs["trial-003"].data.tags["pct.error"] == "ValueError: no (on node)"
     assert runs["trial-001"].data.params["alpha"] == "0.1"
     assert runs["trial-001"].data.params["measure_important"] == "0.1"
-    assert runs["trial-001"].data.metrics["final_validation_comp_minus_suff"] == 0.1
+    assert runs["trial-001"].data.metrics["gap/validation_final_comp_minus_suff"] == 0.1
     assert not [name for name in runs["trial-001"].data.metrics if name.startswith("test")]
     assert runs["trial-002"].info.end_time == int(ledger.trials[2].ended * 1000)
 
@@ -145,7 +145,7 @@ def test_a_driver_killed_before_it_heard_of_the_server_s_answer_sends_it_again_w
     again.sync()
     run = children(client, again)["trial-001"]
     assert steps(client, run) == [1]
-    assert steps(client, run, "final_validation_acc") == [0]
+    assert steps(client, run, "validation_final/acc") == [0]
 
 
 def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(

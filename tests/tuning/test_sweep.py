@@ -114,7 +114,7 @@ def test_one_objective_trains_the_baseline_first_and_stops_poor_trials_early(
     assert chosen["lr"] == 0.002
     stopped = [r for r in children(client) if r.data.tags["pct.state"] == STOPPED]
     assert stopped
-    assert not any("final_validation_acc" in r.data.metrics for r in stopped)
+    assert not any("validation_final/acc" in r.data.metrics for r in stopped)
 
 
 @pytest.mark.parametrize(

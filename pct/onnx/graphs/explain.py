@@ -11,7 +11,6 @@ from pct.models import TextModel
 from pct.models.encoder import Transformer
 from pct.models.lstm import LSTM
 from pct.models.textcnn import TextCNN
-from pct.models.wrapped import Wrapped
 from pct.onnx.graphs.base import Family
 from pct.onnx.graphs.graph import BOOL, FLOAT, INT64, Graph
 from pct.onnx.graphs.lstm import LSTMGraph
@@ -50,7 +49,7 @@ def _family(model: TextModel, longest: int) -> Family:
         return TextCNNGraph(model)
     if isinstance(model, LSTM):
         return LSTMGraph(model)
-    if isinstance(model, Transformer | Wrapped):
+    if isinstance(model, Transformer):
         return TransformerGraph(model, longest)
     raise ValueError(f"there is no ONNX graph for a {type(model).__name__}; export textcnn, lstm or a transformer")
 

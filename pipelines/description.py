@@ -1,0 +1,76 @@
+"""A run in three sentences, as its page in MLflow shows them: what came out, whether it is healthy, and beside what."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pct.training.runs import Run
+from pipelines.registry import model_name, read_versions, version_tags
+
+DESCRIPTION = "mlflow.note.content"
+ERRORS = 2.0  # a difference counts beyond so many standard errors
+
+
+def describe(client: Any, run: Run, name: str = "") -> str:
+    """The three sentences. name: the registered model among whose versions normal training is looked for."""
+    return "\n\n".join([_result(run), _health(run), _beside_normal(client, run, name or model_name(run.settings))])
+
+
+def _result(run: Run) -> str:
+    s, about = run.settings, run.about
+    epochs = "one epoch" if about["epochs"] == 1 else f"{about['epochs']} epochs (kept: {about['epoch_kept']})"
+    texts = about["corpus"]["sizes"]
+    return (
+        f"{s.model_name} trained by {s.method} on {texts['train']:,} texts of {s.corpus}, {epochs}: "
+        f"accuracy {run.test.acc:.3f} on {texts['test']:,} test texts."
+    )
+
+
+def _health(run: Run) -> str:
+    comp, suff = run.test.metrics["comp"], run.test.metrics["suff"]
+    gap, error = comp - suff, math.hypot(run.test.errors["comp"], run.test.errors["suff"])
+    if not math.isfinite(gap):
+        return "Its explanations could not be measured: no test text has words to remove."
+    moves = f"Removing the most salient words {_moves(comp)}, the least salient {_moves(suff)}"
+    if abs(gap) <= ERRORS * error:
+        return f"{moves}: comp - suff {gap:+.3f} ± {error:.3f}, too close to tell healthy from pathological."
+    return f"{moves}: comp - suff {gap:+.3f} ± {error:.3f}, {'healthy' if gap > 0 else 'pathological'}."
+
+
+def _beside_normal(client: Any, run: Run, name: str) -> str:
+    """Against the normally trained version that was measured alike, of the same seed where there is one."""
+    if run.settings.method == "normal":
+        return "This is the normal training that other methods are compared with."
+    mine = version_tags(run, 0.0)
+    alike = [v.tags for v in _versions(client, name) if v.tags.get("method") == "normal" and _alike(v.tags, mine)]
+    if not alike:
+        return f"Whether it is healthier than normal training is not known: {name} has no such version measured alike."
+    normal = max(alike, key=lambda tags: tags["seed"] == mine["seed"])  # versions come newest first
+    gap, other = (float(tags["validation_comp_minus_suff"]) for tags in (mine, normal))
+    error = math.hypot(*(float(tags.get("validation_comp_minus_suff_se", "nan")) for tags in (mine, normal)))
+    seeds = "the same seed" if normal["seed"] == mine["seed"] else f"seed {normal['seed']}"
+    numbers = (
+        f"comp - suff {gap:.3f} against {other:.3f}, accuracy {float(mine['validation_acc']):.3f} against "
+        f"{float(normal['validation_acc']):.3f}, on the validation split, {seeds}"
+    )
+    if not abs(gap - other) > ERRORS * error:
+        return f"Not told apart from normal training ({numbers})."
+    return f"{'Healthier' if gap > other else 'Less healthy'} than normal training ({numbers})."
+
+
+def _alike(one: dict[str, str], other: dict[str, str]) -> bool:
+    return any(one.get(key) == other[key] for key in ("measure", "measured_on") if key in other)
+
+
+def _versions(client: Any, name: str) -> list[Any]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return read_versions(client, name)
+    except MlflowException:  # there is no such model yet
+        return []
+
+
+def _moves(drop: float) -> str:
+    return f"lowers the confidence by {drop:.3f}" if drop >= 0 else f"raises it by {-drop:.3f}"

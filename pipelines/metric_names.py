@@ -1,0 +1,61 @@
+"""The names that metrics have in MLflow: train/, validation/, test/, gap/ and system/, shown as groups by its pages.
+
+A metric that is added to the reports, or to the epochs' records, falls into its group without a line here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pct.metrics.report import Report
+from pct.training.checkpoint import Record
+
+VALIDATION_FINAL = "validation_final"  # of the kept weights on the whole split; validation/ holds the curves
+COSTS = re.compile(r"(^|_)(seconds|per_second|mb)$")  # what a step took is no curve of learning
+
+
+def epoch_metrics(record: Record) -> dict[str, float]:
+    """An epoch's record: train/loss, validation/comp, gap/validation_comp_minus_suff, system/step_seconds."""
+    validated = {k.removeprefix("validation_"): v for k, v in record.items() if k.startswith("validation_")}
+    gaps = Report(validated, {}, {}, []).gaps
+    return {_of_epoch(name): value for name, value in record.items() if name != "epoch"} | in_group("validation", gaps)
+
+
+def report_metrics(split: str, report: Report) -> dict[str, float]:
+    """A report: test/comp, gap/test_comp_minus_suff. Its standard errors are no metrics: they stand in the report."""
+    return in_group(split, {**report.metrics, **report.gaps})
+
+
+def in_group(split: str, values: Mapping[str, float]) -> dict[str, float]:
+    """Values of one split under its name; differences of two metrics stand together under gap/."""
+    plain = {name.replace("-", "_minus_"): value for name, value in values.items()}
+    return {f"gap/{split}_{k}" if "_minus_" in k else f"{split}/{k}": v for k, v in plain.items()}
+
+
+def cost_metrics(about: Mapping[str, Any]) -> dict[str, float]:
+    """What a run took: system/seconds_training, system/peak_memory_mb_process."""
+    return {f"system/{kind}_{k}": v for kind in ("seconds", "peak_memory_mb") for k, v in about[kind].items()}
+
+
+def as_metrics(values: Mapping[str, Any], step: int, **of: str) -> list[Any]:
+    """MLflow's metrics of the finite numbers among the values.
+
+    Args:
+        values: numbers by name; a character that MLflow takes in no name (a class may hold any) becomes "_".
+        step: the epoch, 0 for what was measured once.
+        of: what was measured: model_id, dataset_name, dataset_digest.
+    """
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    finite = {k: v for k, v in values.items() if isinstance(v, int | float) and math.isfinite(v)}
+    return [Metric(re.sub(r"[^\w\-. :/]", "_", k), float(v), now, step, **of) for k, v in finite.items()]
+
+
+def _of_epoch(name: str) -> str:
+    group, _, rest = name.partition("_")
+    return f"{group}/{rest}" if group in ("train", "validation") and not COSTS.search(rest) else f"system/{name}"

@@ -1,0 +1,109 @@
+"""The registered models, their versions and metrics, and which is the champion and why: pct models [NAME]."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from pipelines.connection import TrackingError, connect, tracking_errors, tracking_uri
+from pipelines.registry import champion_of, delete_version, margin_of, read_versions, why
+
+COLUMNS = {  # of the table, and the tag of a version that each shows
+    "method": "method",
+    "seed": "seed",
+    "acc": "validation_acc",
+    "comp-suff": "validation_comp_minus_suff",
+    "test acc": "test_acc",
+    "test comp-suff": "test_comp_minus_suff",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the table or JSON; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="pct models",
+        description="Lists the registered models: their versions with their metrics, which is champion and why.",
+        epilog="example: pct models pct-mr-lstm",
+    )
+    parser.add_argument("name", nargs="?", default="", help="a registered model (default: all of this project's)")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--delete", type=int, metavar="VERSION", help="delete a version; the rule then chooses anew")
+    options = parser.parse_args(argv)
+    if options.delete is not None and not options.name:
+        parser.error("--delete needs the registered model's name")
+    try:
+        client = connect(uri := tracking_uri())
+        with tracking_errors(uri):
+            names = _names(client, options.name)
+            if options.delete is not None:
+                delete_version(client, options.name, options.delete)
+            models = [describe(client, name) for name in names]
+    except (TrackingError, ValueError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    if not models and not options.json:
+        print("no model is registered yet; pct run trains one")
+    print(json.dumps(models, indent=2) if options.json else "\n\n".join(map(table, models)))
+    return 0
+
+
+def describe(client: Any, name: str) -> dict[str, Any]:
+    """A registered model: its versions, newest first, each with what stands on it and why it is champion or not."""
+    versions = read_versions(client, name)
+    margin = margin_of(versions)
+    rows = [
+        {
+            "version": int(v.version),
+            **{column: _number(v.tags.get(tag, "")) for column, tag in COLUMNS.items()},
+            "run_id": v.run_id,
+            "why": why(client, name, int(v.version), margin),
+        }
+        for v in versions
+    ]
+    return {"name": name, "champion": champion_of(client, name), "versions": rows}
+
+
+def table(model: dict[str, Any]) -> str:
+    """A model's versions as lines, the champion marked, with the reasons below."""
+    rows = model["versions"]
+    head = model["name"] + ("" if model["champion"] else "  (no champion: pct promote NAME lets the rule choose)")
+    widths = {column: max(len(column), 8) + 2 for column in COLUMNS}
+    lines = [head, "  version" + "".join(f"{column:>{width}}" for column, width in widths.items())]
+    for row in rows:
+        mark = "*" if row["version"] == model["champion"] else " "
+        cells = (f"{_shown(row[column]):>{width}}" for column, width in widths.items())
+        lines.append(f"{mark} {row['version']:>7}" + "".join(cells))
+    return "\n".join(lines + [f"  {row['version']}: {row['why']}" for row in rows])
+
+
+def _names(client: Any, name: str) -> list[str]:
+    if name:
+        if not client.search_registered_models(f"name = '{name}'"):
+            raise ValueError(f"no model is registered as {name!r}; pct models lists what is there")
+        return [name]
+    names: list[str] = []
+    token = None
+    while True:
+        page = client.search_registered_models(max_results=200, page_token=token)
+        names += [m.name for m in page if any("measure" in v.tags for v in read_versions(client, m.name))]
+        token = page.token
+        if not token:
+            return sorted(names)
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text) if "." in text or text == "nan" else int(text)
+    except ValueError:
+        return text
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Makes a version of a registered model the champion, or lets the rule choose again: pct promote NAME [VERSION]."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from pipelines.connection import TrackingError, connect, tracking_errors, tracking_uri
+from pipelines.registry import choose_again, margin_of, promote, read_versions, why
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Moves the alias and says why the champion is one; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="pct promote",
+        description="Makes a version the champion, whatever the rule says. From then on only newer versions that were "
+        "measured as it was may unseat it, by the rule. Without a version the rule chooses among all of them.",
+        epilog="example: pct promote pct-mr-lstm 3",
+    )
+    parser.add_argument("name", help="a registered model; pct models lists them")
+    parser.add_argument("version", nargs="?", type=int, help="which one (default: the rule chooses)")
+    parser.add_argument("--anyway", action="store_true", help="even one no better than always the largest class")
+    options = parser.parse_args(argv)
+    try:
+        client = connect(uri := tracking_uri())
+        with tracking_errors(uri):
+            print(_move(client, options))
+    except (TrackingError, ValueError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _move(client: Any, options: argparse.Namespace) -> str:
+    versions = read_versions(client, options.name)
+    if not versions:
+        raise ValueError(f"no model is registered as {options.name!r}; pct models lists what is there")
+    if options.version is not None:
+        promote(client, options.name, options.version, options.anyway)
+        champion = options.version
+    else:
+        champion = choose_again(client, options.name)
+    if champion is None:
+        return f"{options.name} has no version that is fit to be the champion; pct models tells why"
+    return f"models:/{options.name}/{champion} is @champion: {why(client, options.name, champion, margin_of(versions))}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
