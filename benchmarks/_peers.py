@@ -15,7 +15,7 @@ from pct.explaining.predictor import TextInterface
 from pct.explaining.reduction import words_to_remove
 from pct.explaining.saliency import class_score
 from pct.metrics.removal import AOPC_SHARES
-from pct.text.words import SubWords
+from pct.text.subwords import SubWords
 
 Numbers = np.ndarray[Any, Any]
 
@@ -137,8 +137,8 @@ def plain_texts(classifier: Classifier, texts: list[str]) -> list[str]:
 
 def tokenizer_of(classifier: Classifier) -> Any:
     """The transformers tokenizer of an encoder's classifier."""
-    assert isinstance(classifier.words, SubWords)
-    return classifier.words.tokenizer
+    assert isinstance(classifier.tokenizer, SubWords)
+    return classifier.tokenizer.tokenizer
 
 
 class Eager(TextInterface):

@@ -17,7 +17,8 @@ from pct.explaining.predictor import TOKENS_A_BACKWARD, TOKENS_A_BATCH, TextInte
 from pct.explaining.removal import RemovalPlan, remove_words
 from pct.explaining.saliency import class_score
 from pct.models.base import without_dropout
-from pct.text.words import Ints, Tokens, split_all
+from pct.text.tokens import Ints, Tokens
+from pct.text.words import split_all
 
 # Texts of the test split: the encoder takes a hundred times longer than the TextCNN.
 TEXTS = {"textcnn": 1066, "lstm": 1066, "minilm": 128}
@@ -177,7 +178,7 @@ def against_ferret(rounds: int = 3) -> tuple[list[Row], Row]:
     trained = classifier("minilm", trained=True)
     # ferret's gradient is the sum of its absolute values, of the class's logit
     settings = trained.settings.replace(saliency="l1", saliency_of="logit")
-    model = Classifier(trained.model, trained.words, trained.classes, settings)
+    model = Classifier(trained.model, trained.tokenizer, trained.classes, settings)
     texts, labels = sample(PEER_TEXTS["minilm"])
     rows = []
     calls: dict[str, Callable[[], Any]] = {

@@ -21,7 +21,8 @@ from pct.corpora.loading import with_limit
 from pct.explaining.reduction import removal_ranks
 from pct.onnx.export import export
 from pct.onnx.predictor import OnnxPredictor
-from pct.text.words import Ints, split_all
+from pct.text.tokens import Ints
+from pct.text.words import split_all
 
 # (texts, words): one request, a batch of requests, a batch of evaluation, the longest texts
 SHAPES = ((1, 20), (8, 20), (64, 24), (64, 40))

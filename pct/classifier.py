@@ -1,4 +1,4 @@
-"""A trained model with its words, classes and settings: save, load, predict, saliency."""
+"""A trained model with its tokenizer, classes and settings: save, load, predict, saliency."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from pct.explaining.saliency import saliency
 from pct.models import TextModel, build_model
 from pct.registry import methods
 from pct.settings import Settings
-from pct.text.words import Ints, SubWords, Tokens, Vocabulary, Words
+from pct.text.subwords import SubWords
+from pct.text.tokens import Ints, Tokenizer, Tokens
+from pct.text.vocabulary import Vocabulary
 
 FORMAT = 1
 WEIGHTS, CONFIG = "model.safetensors", "classifier.json"
@@ -33,15 +35,16 @@ TRANSFORMERS = "config.json"  # what a folder of the transformers library has
 class Classifier(TextInterface):
     """A text classifier that can say which words it looked at. A `Predictor`, by torch."""
 
-    def __init__(self, model: TextModel, words: Words, classes: Sequence[str], settings: Settings) -> None:
+    def __init__(self, model: TextModel, tokenizer: Tokenizer, classes: Sequence[str], settings: Settings) -> None:
         self.model = model.eval()
-        self.words = words
+        self.tokenizer = tokenizer
         self.classes = list(classes)
         self.settings = settings
+        self.word_rule = settings.words
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
         """See `Predictor.tokens`."""
-        return self.words.encode(texts, self.settings.max_length)
+        return self.tokenizer.encode(texts, self.settings.max_length)
 
     def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
         """See `Predictor.forward`."""
@@ -100,9 +103,9 @@ class Classifier(TextInterface):
         try:
             weights = {k: v.detach().cpu().contiguous().clone() for k, v in self.model.state_dict().items()}
             save_file(weights, made / WEIGHTS)
-            self.words.save(made)
+            self.tokenizer.save(made)
             about = {
-                "format": FORMAT, "classes": self.classes, "words": self.words.kind, "model": self.model.config(),
+                "format": FORMAT, "classes": self.classes, "words": self.tokenizer.kind, "model": self.model.config(),
                 "settings": self.settings.to_dict(), "method_from": methods.origin(self.settings.method),
             }  # fmt: skip
             (made / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")
@@ -132,25 +135,25 @@ class Classifier(TextInterface):
             if about["format"] != FORMAT:
                 raise ValueError(f"format {about['format']} is not the format {FORMAT} that this version reads")
             methods.check(about["settings"]["method"], about.get("method_from", ""))
-            settings = Settings.from_dict(about["settings"])
-            words = Vocabulary.load(path) if about["words"] == "vocabulary" else SubWords.load(path)
+            settings = Settings.from_saved(about["settings"])
+            tokenizer = Vocabulary.load(path) if about["words"] == "vocabulary" else SubWords.load(path)
             model = build_model(about["model"])
             model.load_state_dict(load_file(path / WEIGHTS))
-            _check_parts(about, words, model)
+            _check_parts(about, tokenizer, model)
         except (SafetensorError, KeyError, TypeError, OSError, RuntimeError, ValueError) as problem:
             raise ValueError(f"{path} is damaged and cannot be loaded ({problem}); save the model again") from problem
-        return cls(model.to(pick_device(device)), words, about["classes"], settings)
+        return cls(model.to(pick_device(device)), tokenizer, about["classes"], settings)
 
 
-def _check_parts(about: dict[str, Any], words: Words, model: TextModel) -> None:
+def _check_parts(about: dict[str, Any], tokenizer: Tokenizer, model: TextModel) -> None:
     """Raises ValueError where the parts of a folder do not belong together: each may be whole, and of another model."""
     classes, outputs = about["classes"], model.dense.out_features
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise ValueError(f"classes must be a list of names, got {classes!r}")
     if len(classes) != outputs:
         raise ValueError(f"{len(classes)} classes are named, the model has {outputs}")
-    if isinstance(words, Vocabulary) and len(words) != about["model"]["vocabulary"]:
-        raise ValueError(f"the vocabulary has {len(words)} entries, the model {about['model']['vocabulary']}")
+    if isinstance(tokenizer, Vocabulary) and len(tokenizer) != about["model"]["vocabulary"]:
+        raise ValueError(f"the vocabulary has {len(tokenizer)} entries, the model {about['model']['vocabulary']}")
 
 
 def load(path: str | Path, device: str = "auto") -> Classifier:

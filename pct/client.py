@@ -6,7 +6,7 @@ import http.client
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -43,12 +43,13 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Word:
-    """A word, where it stands in the text (end exclusive), and its saliency."""
+    """A word, where it stands in the text (end exclusive), its saliency, and whether the model knows it."""
 
     word: str
     start: int
     end: int
     saliency: float
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a text got its label. metrics: comp, suff, ir, ur and the like of this text. pathology: the reasons why its
-    saliency is not to be trusted; empty where there is none."""
+    """Why a text got its label. metrics: comp, suff, ir, ur and the like of this text. verdict: healthy, pathological
+    or undecided; reasons: what the curves show. pathology: the reasons of a pathological one; empty for others."""
 
     text: str
     words: list[Word]
@@ -87,6 +88,8 @@ class Explanation:
     metrics: dict[str, float | None]
     pathology: list[str]
     model: ModelIdentity
+    verdict: str = ""
+    reasons: list[str] = field(default_factory=list)
 
     @property
     def saliency(self) -> list[float]:
@@ -192,6 +195,8 @@ def _explanation(found: dict[str, Any], by: ModelIdentity) -> Explanation:
     }
     words = [_only(Word, w) for w in found["words"]]
     parts = {"words": words, **sides, "pathology": found["pathology"]["reasons"], "model": by}
+    if "verdict" in found:
+        parts |= {"verdict": found["verdict"]["kind"], "reasons": found["verdict"]["reasons"]}
     return Explanation(**{**_known(Explanation, found), **parts})
 
 

@@ -116,8 +116,9 @@ def _home(thing: object) -> str:
     return str(getattr(thing, "__module__", "unknown"))
 
 
+OWN_METHODS = ("normal", "entropy", "pct", "masked", "saliency_guided", "rationale")
 methods: Registry[Callable[[Settings], Method]] = Registry(
-    "method", "pct.methods", {name: f"pct.methods.{name}" for name in ("normal", "entropy", "pct")}
+    "method", "pct.methods", {name: f"pct.methods.{name}" for name in OWN_METHODS}
 )
 metrics: Registry[type[Metric]] = Registry(
     "metric",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pct.registry import methods
+from pct.text.words import SPACES, check_rule
 
 CORPORA = ("planted", "mr", "ag_news", "imdb", "files")
 METHODS = tuple(methods.own)
@@ -16,6 +17,11 @@ SALIENCIES = ("l2", "l1", "grad_x_input", "integrated_gradients")
 SALIENCY_OF = ("log_odds", "probability", "logit")
 ORDERS = ("static", "recomputed")
 PRECISIONS = ("float32", "bf16")
+OPTIMIZERS = ("adam", "adamw")
+SCHEDULES = ("constant", "linear", "cosine")
+CLASS_WEIGHTS = ("none", "balanced")
+BEST_BY = ("acc", "macro_f1", "comp-suff", "ur-ir", "i_var-u_var")
+CONTRAST_STEPS = ("all", "last")
 
 # The paper's (lr, alpha, temperature) for each of its models; an encoder not named here is treated as BERT.
 PAPER_SETTINGS = {
@@ -33,13 +39,22 @@ def paper_settings(model: str) -> tuple[float, float, float]:
     return PAPER_SETTINGS["distilbert" if "distilbert" in model.lower() else "bert"]
 
 
+def usual_optimizer(model: str) -> tuple[str, float, float, str]:
+    """Optimizer, weight decay, warm-up and schedule for a model's name: the paper's plain Adam for models that start
+    from random weights, and for encoders what they are fine-tuned by."""
+    return ("adam", 0.0, 0.0, "constant") if model in ("textcnn", "lstm") else ("adamw", 0.01, 0.1, "linear")
+
+
 def _setting(default: Any, help_text: str) -> Any:
     return field(default=default, metadata={"help": help_text})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of a training run. `lr`, `alpha` and `temperature` left at None take the paper's for the model.
+    """All settings of a training run.
+
+    `lr`, `alpha` and `temperature` left at None take the paper's for the model; `optimizer`, `weight_decay`, `warmup`
+    and `schedule` what is usual for its kind.
 
     Raises ValueError, naming the value and what is allowed, when a setting is out of its range.
     """
@@ -57,25 +72,43 @@ class Settings:
     text_column: str = _setting("text", "corpus=files: the column of the texts")
     label_column: str = _setting("label", "corpus=files: the column of the labels")
     corpus_seed: int = _setting(0, "of the planted corpus, of --limit, and of a validation split that is drawn")
+    words: str = _setting("natural", "what a word is: natural, spaces, or a function text -> spans as module:name")
     max_length: int = _setting(64, "tokens a text, special ones included; the rest is cut off")
     vocabulary_size: int = _setting(30000, "textcnn, lstm: the most frequent words that get an embedding")
     glove: str = _setting("", "textcnn, lstm: a GloVe text file with 300 numbers a word; random embeddings where empty")
     # optimisation
     epochs: int = _setting(6, "passes over the training texts")
     batch_size: int = _setting(64, "texts in a mini-batch")
-    lr: float | None = _setting(None, "Adam's learning rate; the paper's for the model where not given")
-    weight_decay: float = _setting(0.0, "Adam's weight decay")
+    optimizer: str | None = _setting(
+        None, f"{' or '.join(OPTIMIZERS)}; adam for textcnn and lstm, adamw for encoders where not given"
+    )
+    lr: float | None = _setting(None, "the learning rate; the paper's for the model where not given")
+    weight_decay: float | None = _setting(None, "of the optimizer; 0.01 for encoders, else 0 where not given")
+    warmup: float | None = _setting(
+        None, "the share of all steps in which the learning rate rises; 0.1 for encoders, else 0 where not given"
+    )
+    schedule: str | None = _setting(
+        None, f"of the learning rate: {', '.join(SCHEDULES)}; linear for encoders, else constant where not given"
+    )
     gradient_clip: float = _setting(0.0, "the gradient's largest norm; 0 is off")
     dropout: float = _setting(0.5, "before the last layer (textcnn, lstm)")
     fresh_head: bool = _setting(False, "a fine-tuned classifier as model: train a new head in place of its own")
-    patience: int = _setting(0, "epochs without a better validation accuracy before it stops; 0 never stops early")
+    class_weights: str = _setting("none", f"of the loss: {', '.join(CLASS_WEIGHTS)} (rare classes weigh more)")
+    best_by: str = _setting("acc", f"what makes an epoch the best on validation: {', '.join(BEST_BY)}")
+    patience: int = _setting(0, "epochs without a better one before it stops; 0 never stops early")
     restore_best: bool = _setting(True, "keep the weights of the best validation epoch")
-    # PCT and entropy
+    # the methods
     alpha: float | None = _setting(
         None, "pct: the contrastive loss's weight; the paper's for the model where not given"
     )
     temperature: float | None = _setting(None, "pct: tau of the contrastive loss; the paper's where not given")
+    contrast_steps: str = _setting(
+        "all", f"pct: which reduced texts of a side are contrasted: {', '.join(CONTRAST_STEPS)} (all words removed)"
+    )
+    contrast_every: int = _setting(1, "pct: the contrastive loss in every n-th mini-batch; the others are normal ones")
     entropy_weight: float = _setting(1e-3, "entropy: lambda, the entropy term's weight")
+    guided_weight: float = _setting(1.0, "saliency_guided: lambda, the divergence's weight")
+    rationale_weight: float = _setting(1.0, "rationale: lambda, the weight of gradients outside the rationale")
     p_important: float = _setting(0.1, "the share of words removed as important, in (0, 1]; 0 trains without that side")
     p_unimportant: float = _setting(
         0.1, "the share of words removed as unimportant, in (0, 1]; 0 trains without that side"
@@ -93,12 +126,18 @@ class Settings:
     # the machine
     device: str = _setting("auto", "auto, cpu, cuda; auto takes a GPU where there is one")
     precision: str = _setting("float32", f"of the model's arithmetic: {', '.join(PRECISIONS)}")
+    step_tokens: int = _setting(
+        0, "tokens of reduced texts that are kept in memory at once, padding included; 0 takes what the device holds"
+    )
     compile: bool = _setting(False, "torch.compile the model's body in training")
     threads: int = _setting(0, "CPU threads; 0 leaves torch's choice")
 
     def __post_init__(self) -> None:
-        lr, alpha, temperature = paper_settings(self.model)
-        for name, value in (("lr", lr), ("alpha", alpha), ("temperature", temperature)):
+        usual = {
+            **dict(zip(("lr", "alpha", "temperature"), paper_settings(self.model), strict=True)),
+            **dict(zip(("optimizer", "weight_decay", "warmup", "schedule"), usual_optimizer(self.model), strict=True)),
+        }
+        for name, value in usual.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         self._check_names()
@@ -111,11 +150,19 @@ class Settings:
             "saliency_of": SALIENCY_OF,
             "order": ORDERS,
             "precision": PRECISIONS,
+            "optimizer": OPTIMIZERS,
+            "schedule": SCHEDULES,
+            "class_weights": CLASS_WEIGHTS,
+            "best_by": BEST_BY,
+            "contrast_steps": CONTRAST_STEPS,
         }
         for name, allowed in choices.items():
             if (value := getattr(self, name)) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(filter(None, allowed))}, got {value!r}")
         methods.check(self.method)
+        check_rule(self.words)
+        if "-" in self.best_by and not self.evaluate_epochs:
+            raise ValueError(f"best_by {self.best_by} is measured after each epoch: it needs evaluate_epochs")
         if not self.model:
             raise ValueError("model must be textcnn, lstm, or an encoder's hub name or folder, got ''")
         if self.corpus == "files" and not (self.train_file and self.test_file):
@@ -129,7 +176,15 @@ class Settings:
             if not 0 < share <= 1 and not (share == 0 and measured):
                 hint = f"; 0 needs measure_{name} to be given" if share == 0 else ""
                 raise ValueError(f"p_{name} must be in (0, 1], got {share}{hint}")
-        positive = ("lr", "temperature", "epochs", "batch_size", "integrated_steps", "vocabulary_size")
+        positive = (
+            "lr",
+            "temperature",
+            "epochs",
+            "batch_size",
+            "integrated_steps",
+            "vocabulary_size",
+            "contrast_every",
+        )
         for name in positive:
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be > 0 and finite, got {getattr(self, name)}")
@@ -138,6 +193,9 @@ class Settings:
             "corpus_seed",
             "alpha",
             "entropy_weight",
+            "guided_weight",
+            "rationale_weight",
+            "step_tokens",
             "weight_decay",
             "gradient_clip",
             "limit",
@@ -147,6 +205,9 @@ class Settings:
         ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
+        assert self.warmup is not None  # filled above
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup must be in [0, 1), got {self.warmup}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if self.max_length < 3:
@@ -185,6 +246,11 @@ class Settings:
         if unknown:
             raise ValueError(f"unknown setting {', '.join(unknown)}; known: {', '.join(known)}")
         return cls(**{name: _read(name, str(known[name].type), value) for name, value in values.items()})
+
+    @classmethod
+    def from_saved(cls, values: dict[str, Any]) -> Self:
+        """Settings that any version saved: what an older one did not know is as it was then. Raises as `from_dict`."""
+        return cls.from_dict({"words": SPACES, **values})
 
 
 def _read(name: str, kind: str, value: Any) -> Any:

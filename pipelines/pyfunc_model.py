@@ -13,6 +13,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
 from pct.classifier import Classifier
+from pct.explaining.explanation import explain
 
 MAX_TEXTS = 10_000
 LISTS = (list, tuple, np.ndarray)
@@ -48,9 +49,9 @@ class PctModel(PythonModel):  # type: ignore[misc]
             }
         )
         if (params or {}).get("explain"):
-            saliency = self.classifier.saliency(texts, labels.tolist())
-            table["words"] = [text.split()[: len(row)] for text, row in zip(texts, saliency, strict=True)]
-            table["saliency"] = [row.astype(float).tolist() for row in saliency]
+            explained = explain(self.classifier, texts, 0, labels.tolist())
+            table["words"] = [e.words for e in explained]
+            table["saliency"] = [e.saliency.astype(float).tolist() for e in explained]
         return table
 
 

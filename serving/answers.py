@@ -2,54 +2,52 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pct.explaining.predictor import Floats, Predictor, predict_tokens
+from pct.explaining.predictor import Floats, Predictor, predict_tokens, word_rule
 from pct.explaining.removal import RemovalPlan, RemovalResult, Removals, remove_words
+from pct.explaining.verdict import PATHOLOGICAL, judge
 from pct.metrics.base import MetricOptions, TextBlock
 from pct.metrics.evaluation import MetricSet
 from pct.onnx.predictor import OnnxPredictor
-from pct.text.words import Ints, Tokens, sound
+from pct.text.tokens import Ints, Tokens
+from pct.text.words import NATURAL, Document, split
+from serving.lanes import LIGHT
 from serving.limits import Limits
 from serving.model_store import ServedModel
 from serving.schema import ExplainRequest
 
-WORD = re.compile(r"\S+")
 STEPS = 15
 METRICS = ("comp", "suff", "comp_aopc", "suff_aopc", "ir", "ur")
 
 Json = dict[str, Any]
+GiveWay = Callable[[], None]
 
 
-@dataclass(frozen=True)
-class Text:
-    """A text with its words and where they stand."""
-
-    text: str
-    words: list[str]
-    places: list[tuple[int, int]]
+def _do_not_wait() -> None:
+    """What is alone has nobody to give way to."""
 
 
-def read_texts(texts: Sequence[str], limits: Limits) -> list[Text]:
-    """The texts of a request as words. Raises ValueError for one without words, or beyond the limits."""
+def read_texts(texts: Sequence[str], limits: Limits, rule: str = NATURAL) -> list[Document]:
+    """The texts of a request as words, by the word rule of the model that is asked.
+
+    Raises ValueError for a text without words, or beyond the limits.
+    """
     if len(texts) > limits.texts:
         raise ValueError(f"{len(texts)} texts in one request; send at most {limits.texts}")
     found = []
     for number, given in enumerate(texts):
         if len(given) > limits.characters:
             raise ValueError(f"text {number} has {len(given)} characters; send at most {limits.characters}")
-        text = sound(given)
-        spans = [m.span() for m in WORD.finditer(text)]
-        if not spans:
+        if not given or given.isspace():
             raise ValueError(f"text {number} has no words: {given[:80]!r}")
-        found.append(Text(text, [text[a:b] for a, b in spans], spans))
+        found.append(split(given, rule))
     return found
 
 
@@ -59,15 +57,18 @@ class PredictJob:
 
     served: ServedModel
 
-    def run(self, texts: Sequence[Text], deadline: float) -> list[Json]:
+    def lane(self, texts: Sequence[Document]) -> str:
+        """Where these texts wait: see `serving.lanes`."""
+        return "predict"
+
+    def run(self, texts: Sequence[Document], deadline: float, give_way: GiveWay = _do_not_wait) -> list[Json]:
         """A `Prediction` of `serving.schema` a text."""
-        predictor = PredictorUntil(self.served.predictor, deadline)
-        tokens = predictor.tokens([t.words for t in texts])
+        predictor = PredictorUntil(self.served.predictor, deadline, give_way)
+        tokens = predictor.tokens(texts)
         found = predict_tokens(predictor, tokens).astype(np.float64)
-        cut = [len(t.words) for t in texts] - tokens.counts
         return [
             {**_prediction(row, predictor.classes), "truncated": n}
-            for row, n in zip(found.tolist(), cut.tolist(), strict=True)
+            for row, n in zip(found.tolist(), tokens.truncated.tolist(), strict=True)
         ]
 
 
@@ -94,19 +95,32 @@ class ExplainJob:
         saliency = request.saliency or served.predictor.settings.saliency
         return cls(served, steps, request.order, saliency, target)
 
-    def run(self, texts: Sequence[Text], deadline: float) -> list[Json]:
+    def lane(self, texts: Sequence[Document]) -> str:
+        """Where these texts wait: see `serving.lanes`."""
+        return "light" if self.cost(texts) <= LIGHT else "heavy"
+
+    def cost(self, texts: Sequence[Document]) -> int:
+        """How many times texts go through the model at most, a backward pass counting as two more."""
+        settings = self.served.predictor.settings
+        gradient = 3 * (settings.integrated_steps if self.saliency == "integrated_gradients" else 1)
+        words = sum(min(len(t), settings.max_length) for t in texts)
+        # every word but one may go on each side, until the prediction changes
+        removals = 2 * (words - len(texts))
+        return gradient * len(texts) + removals * (gradient if self.order == "recomputed" else 1)
+
+    def run(self, texts: Sequence[Document], deadline: float, give_way: GiveWay = _do_not_wait) -> list[Json]:
         """An `Explanation` of `serving.schema` a text."""
-        predictor = PredictorUntil(self.served.predictor.with_saliency(self.saliency), deadline)
-        seen = self.study(predictor, texts)
+        predictor = PredictorUntil(self.served.predictor.with_saliency(self.saliency), deadline, give_way)
+        tokens = predictor.tokens(texts)
+        seen = self.study(predictor, tokens)
         # the gold label is not known: accuracy is not among the metrics asked for
         columns = self._metrics.columns(TextBlock(seen, seen.labels))
-        return [_explanation(self, text, seen, columns, row) for row, text in enumerate(texts)]
+        return [_explanation(self, text, tokens, seen, columns, row) for row, text in enumerate(texts)]
 
-    def study(self, predictor: Predictor, texts: Sequence[Text]) -> Removals:
+    def study(self, predictor: Predictor, tokens: Tokens) -> Removals:
         """The forward and backward passes of the explanations: the curves' steps, and those of the metrics."""
-        tokens = predictor.tokens([t.words for t in texts])
-        labels = None if self.target is None else np.full(len(texts), self.target)
-        shown = np.full(len(texts), self.max_steps)
+        labels = None if self.target is None else np.full(len(tokens), self.target)
+        shown = np.full(len(tokens), self.max_steps)
         plan = self._metrics.plan(tokens.counts) | RemovalPlan.first(tokens.counts, shown, shown)
         return remove_words(predictor, tokens, plan, labels, self.order)
 
@@ -115,24 +129,32 @@ class ExplainJob:
         return MetricSet(METRICS, MetricOptions(*self.served.predictor.settings.measured_shares))
 
 
-def _explanation(job: ExplainJob, text: Text, seen: Removals, columns: dict[str, Any], row: int) -> Json:
+def _explanation(
+    job: ExplainJob, text: Document, tokens: Tokens, seen: Removals, columns: dict[str, Any], row: int
+) -> Json:
     classes = job.served.predictor.classes
     n, target = int(seen.counts[row]), int(seen.labels[row])
     probabilities = seen.probabilities[row].tolist()
     steps = min(job.max_steps, n - 1)
+    words = [
+        {"word": text[i], "start": text.spans[i][0], "end": text.spans[i][1], "saliency": score, "known": known}
+        for i, score, known in zip(
+            tokens.places(row).tolist(), seen.saliency[row, :n].tolist(), tokens.known(row).tolist(), strict=True
+        )
+    ]
     sides = {
-        name: _curve(side, row, steps, text.words, classes)
+        name: _curve(side, row, steps, words, classes)
         for name, side in (("important", seen.important), ("unimportant", seen.unimportant))
     }
     metrics = {name: _number(columns[name][row]) for name in METRICS}
-    words = [
-        {"word": word, "start": start, "end": end, "saliency": score}
-        for word, (start, end), score in zip(text.words, text.places, seen.saliency[row, :n].tolist(), strict=False)
-    ]
+    comp, suff = (float(columns[name][row]) for name in ("comp", "suff"))
+    verdict = judge(comp, suff, sides["important"]["flips_at"], sides["unimportant"]["flips_at"], n)
+    sick = verdict.kind == PATHOLOGICAL
     return {
-        "text": text.text, "words": words, "truncated": len(text.words) - n,
+        "text": text.text, "words": words, "truncated": int(tokens.truncated[row]),
         **_prediction(probabilities, classes), "target": classes[target], "target_confidence": probabilities[target],
-        **sides, "metrics": metrics, "pathology": pathology(metrics, n),
+        **sides, "metrics": metrics, "verdict": {"kind": verdict.kind, "reasons": list(verdict.reasons)},
+        "pathology": {"found": sick, "reasons": list(verdict.reasons) if sick else []},
     }  # fmt: skip
 
 
@@ -142,13 +164,13 @@ def _prediction(probabilities: list[float], classes: list[str]) -> Json:
     return {"label": classes[best], "confidence": probabilities[best], "probabilities": named}
 
 
-def _curve(side: RemovalResult, row: int, steps: int, words: list[str], classes: list[str]) -> Json:
+def _curve(side: RemovalResult, row: int, steps: int, words: list[Json], classes: list[str]) -> Json:
     removed = np.argsort(side.ranks[row], kind="stable")[:steps].tolist()
     confidence, predicted = (x[row, 1 : steps + 1].tolist() for x in (side.confidence, side.predicted))
     flips = int(side.rows(slice(row, row + 1)).flips()[0])
     return {
         "steps": [
-            {"removed": word, "word": words[word], "confidence": c, "label": classes[label]}
+            {"removed": word, "word": words[word]["word"], "confidence": c, "label": classes[label]}
             for word, c, label in zip(removed, confidence, predicted, strict=True)
         ],
         "flips_at": flips or None,
@@ -159,32 +181,13 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def pathology(metrics: dict[str, float | None], words: int) -> Json:
-    """Whether saliency and confidence disagree on a text of so many words: comp <= suff, or ir >= ur."""
-    comp, suff, ir, ur = (metrics[k] for k in ("comp", "suff", "ir", "ur"))
-    if comp is None or suff is None or ir is None or ur is None:
-        return {"found": False, "reasons": []}
-    reasons = []
-    if comp <= suff:
-        reasons.append(
-            f"removing the most salient words lowers the confidence by {comp:.3f}, removing the least salient by "
-            f"{suff:.3f} (comp <= suff)"
-        )
-    if ir >= ur:
-        if ir == ur == words - 1:
-            said = "neither order of removal changes the prediction before the last word"
-        else:
-            said = f"the prediction lasts for {ir:.0f} removals of the most salient and {ur:.0f} of the least salient"
-        reasons.append(f"{said} (ir >= ur)")
-    return {"found": bool(reasons), "reasons": reasons}
-
-
 class PredictorUntil:
-    """A `Predictor` that stops at a deadline (of `time.monotonic()`): every call raises TimeoutError from then on."""
+    """A `Predictor` that gives way before each call, and stops at a deadline (of `time.monotonic()`): every call raises
+    TimeoutError from then on."""
 
-    def __init__(self, predictor: OnnxPredictor, deadline: float) -> None:
-        self.classes = predictor.classes
-        self._predictor, self._deadline = predictor, deadline
+    def __init__(self, predictor: OnnxPredictor, deadline: float, give_way: GiveWay) -> None:
+        self.classes, self.word_rule = predictor.classes, word_rule(predictor)
+        self._predictor, self._deadline, self._give_way = predictor, deadline, give_way
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
         """See `Predictor.tokens`."""
@@ -201,5 +204,6 @@ class PredictorUntil:
         return self._predictor.explain_rows(ids, words, classes)
 
     def _check(self) -> None:
+        self._give_way()
         if time.monotonic() > self._deadline:
             raise TimeoutError

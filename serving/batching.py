@@ -15,7 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from serving.metrics import batch_texts, queue_requests, wait_seconds
+
 Run = Callable[[Any, list[Any], float], list[Any]]
+
+
+class BusyError(Exception):
+    """There is no place in the queue."""
 
 
 @dataclass
@@ -23,6 +29,7 @@ class _Request:
     key: Hashable
     items: Sequence[Any]
     deadline: float
+    arrived: float
     result: asyncio.Future[list[Any]]
 
 
@@ -30,28 +37,40 @@ class Batcher:
     """Calls `run(key, items, deadline) -> results`, one a item, in a thread, for the items of all who wait with an
     equal key; at most `size` items a call, but never a part of a request. Belongs to one event loop.
 
-    deadline: by `time.monotonic()`, the latest one of those that wait. calls, items: how many there have been.
+    deadline: by `time.monotonic()`, the latest one of those that wait. queue: requests at work or waiting, at most.
+    name: of the lane, in metrics. calls, items: how many there have been.
     """
 
-    def __init__(self, run: Run, size: int) -> None:
-        self._run, self._size = run, size
+    def __init__(self, run: Run, size: int, queue: int, name: str = "") -> None:
+        self._run, self._size, self._queue, self._name = run, size, queue, name
         self._waiting: deque[_Request] = deque()
         self._thread = ThreadPoolExecutor(1, "model")
         self._task: asyncio.Task[None] | None = None
-        self.calls = self.items = 0
+        self.calls = self.items = self.at_work = 0
 
     async def submit(self, key: Hashable, items: Sequence[Any], seconds: float) -> list[Any]:
-        """The results of the items. Raises TimeoutError after so many seconds, or what `run` raises."""
+        """The results of the items. Raises TimeoutError after so many seconds, BusyError, or what `run` raises."""
+        if self.at_work >= self._queue:
+            raise BusyError(f"the service is busy with {self.at_work} requests; try again in a second")
         result: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Request(key, items, time.monotonic() + seconds, result))
+        now = time.monotonic()
+        self._waiting.append(_Request(key, items, now + seconds, now, result))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
-        async with asyncio.timeout(seconds):
-            return await result
+        self._count(1)
+        try:
+            async with asyncio.timeout(seconds):
+                return await result
+        finally:
+            self._count(-1)
 
     def close(self) -> None:
         """Lets the call at work end and takes no other."""
         self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _count(self, n: int) -> None:
+        self.at_work += n
+        queue_requests.labels(self._name).inc(n)
 
     async def _work(self) -> None:
         while self._waiting:
@@ -92,12 +111,15 @@ class Batcher:
             else:
                 rest.append(one)
         self._waiting = rest
+        for one in together:
+            wait_seconds.labels(self._name).observe(time.monotonic() - one.arrived)
         return together
 
     async def _call(self, together: list[_Request]) -> list[Any]:
         items = [item for one in together for item in one.items]
         deadline = max(one.deadline for one in together)
         self.calls, self.items = self.calls + 1, self.items + len(items)
+        batch_texts.labels(self._name).observe(len(items))
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._run, together[0].key, items, deadline)
 

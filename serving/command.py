@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
-from serving.limits import MODEL_LIST, PREFIX, THREADS, WORKERS, Limits
+from serving.limits import FAILURE, HOSTS, LOG, MODEL_LIST, PREFIX, THREADS, WORKERS, Limits
 from serving.model_sources import default_cache, resolve
 from serving.model_store import ModelEntry, write_entries
 from serving.registry_watch import RegistryWatch
@@ -24,9 +28,8 @@ SERVICE = "serving.service:Explainer"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until it is stopped; returns the exit code of the service."""
     options = _parser().parse_args(arguments)
-    if options.poll <= 0:
-        raise ValueError(f"--poll must be > 0 seconds, got {options.poll}")
-    Limits(**{f.name: getattr(options, f.name) for f in fields(Limits)})
+    _check(options)
+    address = _address(options.host, options.port)
     cache = Path(options.cache) if options.cache else default_cache()
     models = with_own_ids([_entry_of(given, cache) for given in options.models])
     with tempfile.TemporaryDirectory(prefix="pct-serve-") as room:
@@ -34,8 +37,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_entries(listed, models)
         for model in models:
             print(f"{model.id}: {model.source}{f' (version {model.version})' if model.version else ''}")
-        print(f"http://{options.host}:{options.port} (stop with Ctrl+C)", flush=True)
-        return _run(options, models, listed, cache)
+        shown = f"[{options.host}]" if ":" in options.host else options.host
+        print(f"http://{shown}:{options.port} (stop with Ctrl+C)", flush=True)
+        return _run(options, address, RegistryWatch(models, listed, cache), Path(room))
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raises ValueError for an option out of its range."""
+    Limits(**{f.name: getattr(options, f.name) for f in fields(Limits)})
+    if options.poll <= 0:
+        raise ValueError(f"--poll must be > 0 seconds, got {options.poll}")
+    if options.workers < 1:
+        raise ValueError(f"--workers must be >= 1, got {options.workers}")
+    if options.threads < 0:
+        raise ValueError(f"--threads must be >= 0, got {options.threads}; 0 takes all cores, shared out")
+    if not 1 <= options.port <= 65535:
+        raise ValueError(f"--port must be from 1 to 65535, got {options.port}")
+
+
+def _address(host: str, port: int) -> str:
+    """The address of a host's name, at which something can listen. Raises OSError where it cannot."""
+    try:
+        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError):
+        raise ValueError(f"--host must be an address or a name of this machine, got {host!r}") from None
+    with socket.socket(family) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(place)
+            trial.listen()
+        except OSError as problem:
+            if problem.errno == errno.EADDRINUSE:
+                said = f"port {port} of {host} is in use; choose another with --port"
+            else:
+                said = (
+                    f"cannot listen at port {port} of {host}: {problem.strerror}; choose others with --host and --port"
+                )
+            raise OSError(said) from None
+    return str(place[0])
 
 
 def with_own_ids(models: Sequence[ModelEntry]) -> list[ModelEntry]:
@@ -57,27 +96,54 @@ def _entry_of(given: str, cache: Path) -> ModelEntry:
     return resolve(given, cache)
 
 
-def _run(options: argparse.Namespace, models: list[ModelEntry], listed: Path, cache: Path) -> int:
+def _run(options: argparse.Namespace, address: str, watch: RegistryWatch, room: Path) -> int:
+    """The service as a process below this one, until it ends. room: a folder of its own."""
+    _allow_many_connections()
+    failure = room / "failure.txt"
     threads = options.threads or max((os.cpu_count() or 1) // options.workers, 1)
     environment = {
-        **os.environ, MODEL_LIST: str(listed), WORKERS: str(options.workers), THREADS: str(threads),
-        "BENTOML_DO_NOT_TRACK": "True",
+        **os.environ, MODEL_LIST: str(watch.listed), WORKERS: str(options.workers), THREADS: str(threads),
+        HOSTS: ",".join([options.host, *options.allow_host]), LOG: options.log, FAILURE: str(failure),
+        # BentoML keeps the metrics of all services of a user in one folder, which each empties at its start
+        "BENTOML_HOME": str(room / "bentoml"), "BENTOML_DO_NOT_TRACK": "True",
         **{PREFIX + f.name.upper(): str(getattr(options, f.name)) for f in fields(Limits)},
     }  # fmt: skip
-    command = [sys.executable, "-m", "bentoml", "serve", SERVICE, "--host", options.host, "--port", str(options.port)]
+    command = [sys.executable, "-m", "bentoml", "serve", SERVICE, "--host", address, "--port", str(options.port)]
     root = str(Path(__file__).parents[1])
     service = subprocess.Popen(command, env=environment, cwd=root)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: service.terminate())
-    watch = RegistryWatch(models, listed, cache)
     look_at = time.monotonic() + options.poll
     while True:
         try:
             return _exit_code(service.wait(timeout=0.5))
         except subprocess.TimeoutExpired:
-            if watch.needed and time.monotonic() >= look_at:
-                watch.look()
-                look_at = time.monotonic() + options.poll
+            pass
+        if failure.exists() and not _is_ready(address, options.port):
+            service.terminate()
+            service.wait()
+            raise OSError(f"the service cannot start: {failure.read_text(encoding='utf-8')}")
+        if watch.needed and time.monotonic() >= look_at:
+            watch.look()
+            look_at = time.monotonic() + options.poll
+
+
+def _is_ready(address: str, port: int) -> bool:
+    """Whether any worker answers: one that could not start is no reason to end while others serve."""
+    with suppress(OSError, http.client.HTTPException):
+        connection = http.client.HTTPConnection(address, port, timeout=5)
+        connection.request("GET", "/readyz", headers={"Host": "localhost"})
+        return connection.getresponse().status == 200
+    return False
+
+
+def _allow_many_connections() -> None:
+    """As many open files as the system lets this user have: slow clients hold connections for a while."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _exit_code(code: int) -> int:
@@ -98,11 +164,18 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: 127.0.0.1, loopback)")
     parser.add_argument("--port", type=int, default=3000, help="(default: 3000)")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME",
+        help="a name that the service goes by, beside localhost and addresses; may be given again; '*' for any",
+    )  # fmt: skip
     parser.add_argument("--workers", type=int, default=1, help="processes that answer (default: 1)")
     parser.add_argument("--threads", type=int, default=0, help="cores a worker's model uses (default: all, shared out)")
     parser.add_argument("--poll", type=float, default=10, help="seconds between looks at the registry (default: 10)")
     parser.add_argument(
         "--cache", default="", help="where exported models are kept (default: PCT_CACHE_DIR or ~/.cache/pct)"
+    )
+    parser.add_argument(
+        "--log", choices=("text", "json"), default="text", help="json: a line an event and a request (default: text)"
     )
     group = parser.add_argument_group("limits")
     for f in fields(Limits):
@@ -117,8 +190,11 @@ HELP = {
     "texts": "texts a request",
     "characters": "characters a text",
     "body_bytes": "bytes of a request's body",
-    "seconds": "seconds a request",
+    "head_bytes": "bytes of a request's address and headers",
+    "head_seconds": "seconds until a request's headers are there",
+    "seconds": "seconds for a request's body to come, and then for its answer",
     "max_steps": "removals a curve",
-    "queue": "requests at work or waiting in a worker",
+    "cost": "passes of a text through the model a request, a backward pass counting as two",
+    "queue": "requests at work or waiting in a worker's lane",
     "batch": "texts of waiting requests that go together in a call of the model; 1: none do",
 }

@@ -1,23 +1,17 @@
-"""What stands before the service: token, size, time and number of requests, and that they are what they must be."""
+"""What stands before the service: token, size and time of a body, and that it is what it must be."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-import json
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
+from serving.door import App, Message, Receive, Scope, Send
 from serving.limits import Limits
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
+from serving.refusal import refuse
 
 # Bytes of a body that is too large which are read and thrown away: most clients hear an answer only when they have sent
 # it all. Beyond them the connection is closed upon the sender.
@@ -36,7 +30,7 @@ class Guard:
     ) -> None:
         self.app, self.requests, self.private, self.limits = app, requests, private, limits
         self.token = token.encode()
-        self.at_work = 0
+        self.arriving = Arriving(limits.queue * limits.body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI application's call."""
@@ -48,18 +42,10 @@ class Guard:
         headers = {name.lower(): value for name, value in scope["headers"]}
         if self.token and not self._allowed(headers.get(b"authorization", b"")):
             await refuse(send, 401, "the service needs a token: send the header Authorization: Bearer TOKEN")
-            return
-        if not posted:
-            await self.app(scope, receive, send)
-            return
-        if self.at_work >= self.limits.queue:
-            await refuse(send, 503, f"the service is busy with {self.at_work} requests; try again in a second")
-            return
-        self.at_work += 1
-        try:
+        elif posted:
             await self._pass(scope, headers, receive, send)
-        finally:
-            self.at_work -= 1
+        else:
+            await self.app(scope, receive, send)
 
     def _allowed(self, authorization: bytes) -> bool:
         kind, _, given = authorization.partition(b" ")
@@ -72,17 +58,21 @@ class Guard:
             await refuse(send, 415, f"the body must be application/json, and Content-Type says {said!r:.80}")
             return
         try:
-            async with asyncio.timeout(self.limits.seconds):
-                body = await self._read(headers, receive)
+            async with asyncio.timeout(self.limits.seconds) as patience:
+                body = await self._read(headers, receive, patience)
         except TimeoutError:
-            await refuse(send, 408, f"the body did not arrive within {self.limits.seconds:g} seconds")
+            await refuse(
+                send,
+                408,
+                f"the body did not arrive within {self.limits.seconds:g} seconds, or too many were sent at once",
+            )
             return
         if body is None:
             await refuse(
                 send, 413, f"the body is larger than {self.limits.body_bytes} bytes; send fewer or shorter texts"
             )
             return
-        problem = invalid(self.requests[scope["path"]], body)
+        problem = invalid(self.requests[scope["path"]], body, self.limits.texts)
         if problem:
             await refuse(send, 400, problem)
             return
@@ -97,37 +87,75 @@ class Guard:
 
         await self.app(scope, replay, send)
 
-    async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+    async def _read(self, headers: dict[bytes, bytes], receive: Receive, patience: asyncio.Timeout) -> bytes | None:
         """The body; None where it is larger than allowed."""
         announced = int(given) if (given := headers.get(b"content-length", b"0")).isdigit() else 0
         if announced > DRAINED or (announced > self.limits.body_bytes and b"expect" in headers):
             return None
         parts: list[bytes] = []
         size, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                break
-            size += len(message.get("body", b""))
-            more = message.get("more_body", False)
-            if size <= self.limits.body_bytes:
-                parts.append(message.get("body", b""))
-            elif size > DRAINED:
-                break
+        try:
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    break
+                part = message.get("body", b"")
+                size += len(part)
+                more = message.get("more_body", False)
+                if size <= self.limits.body_bytes:
+                    parts.append(part)
+                    if more:
+                        self.arriving.add(patience, len(part))
+                elif size > DRAINED:
+                    break
+        finally:
+            self.arriving.remove(patience)
         return b"".join(parts) if size <= self.limits.body_bytes else None
 
 
-def invalid(model: type[BaseModel], body: bytes) -> str:
-    """What is wrong with a body, in words; empty where nothing is."""
+class Arriving:
+    """Bodies of which a part has come. They are no more than so many bytes together: whichever began first gives way
+    to another, for those that have come slowest are the ones that fill the memory."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.bytes = most, 0
+        self._sizes: dict[asyncio.Timeout, int] = {}
+
+    def add(self, patience: asyncio.Timeout, size: int) -> None:
+        """A part of a body came; patience: what ends the wait for it."""
+        self._sizes[patience] = self._sizes.get(patience, 0) + size
+        self.bytes += size
+        while self.bytes > self.most:
+            oldest = next(iter(self._sizes))
+            self.remove(oldest)
+            oldest.reschedule(asyncio.get_running_loop().time())
+
+    def remove(self, patience: asyncio.Timeout) -> None:
+        """A body is there, or is given up."""
+        self.bytes -= self._sizes.pop(patience, 0)
+
+
+def invalid(model: type[BaseModel], body: bytes, most_texts: int) -> str:
+    """What is wrong first with a body, in words; empty where nothing is. Lengths come first: what is looked at one by
+    one is not long."""
     try:
-        model.model_validate_json(body)
-    except ValidationError as problem:
-        errors = problem.errors(include_url=False, include_context=False, include_input=False)
-        said = [_said(e["loc"], e["msg"]) for e in errors[:3]]
-        rest = len(errors) - len(said)
-        return "; ".join(said) + (f"; and {rest} more" if rest else "")
+        asked = from_json(body, allow_inf_nan=False)
+    except ValueError as problem:
+        return f"invalid JSON: {str(problem)[:200]}"
     except RecursionError:
         return "the body is nested too deeply"
+    if isinstance(asked, dict):
+        unknown = next((name for name in asked if name not in model.model_fields), None)
+        if unknown is not None:
+            return f"{unknown:.80}: extra inputs are not permitted"
+        texts: Any = asked.get("texts")
+        if isinstance(texts, list) and len(texts) > most_texts:
+            return f"{len(texts)} texts in one request; send at most {most_texts}"
+    try:
+        model.model_validate(asked)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
+        return _said(first["loc"], first["msg"])
     return ""
 
 
@@ -135,17 +163,3 @@ def _said(where: tuple[int | str, ...], what: str) -> str:
     place = ".".join(str(x) for x in where)
     text = what[:1].lower() + what[1:200]
     return f"{place[:80]}: {text}" if place else text
-
-
-async def refuse(send: Send, status: int, error: str) -> None:
-    """Answers with a status and {"error": ...}."""
-    body = json.dumps({"error": error}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    if status == 503:
-        headers.append((b"retry-after", b"1"))
-    if status in (408, 413):
-        headers.append((b"connection", b"close"))  # the rest of the body is not read
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

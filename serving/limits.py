@@ -7,8 +7,10 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 PREFIX = "PCT_SERVE_"
-# how `pct serve` tells the service's processes what they serve, with which token, in how many processes and threads
+# how `pct serve` tells the service's processes what they serve, with which token, in how many processes and threads,
+# under which names, how they write their log, and where a process says why it could not start
 MODEL_LIST, TOKEN, WORKERS, THREADS = "PCT_SERVE_LIST", "PCT_TOKEN", "PCT_SERVE_WORKERS", "PCT_SERVE_THREADS"
+HOSTS, LOG, FAILURE = "PCT_SERVE_HOSTS", "PCT_SERVE_LOG", "PCT_SERVE_FAILURE"
 
 
 @dataclass(frozen=True)
@@ -18,9 +20,12 @@ class Limits:
     texts: int = 64  # texts a request
     characters: int = 10_000  # characters a text
     body_bytes: int = 2**20  # bytes of a request's body
-    seconds: float = 30.0  # from a request's first byte to its answer
+    head_bytes: int = 2**15  # bytes of a request's address and headers
+    head_seconds: float = 10.0  # from a connection, or a request's first byte, to the end of its headers
+    seconds: float = 30.0  # for the body to come, and then to the answer
     max_steps: int = 200  # removals a curve
-    queue: int = 64  # requests at work or waiting in a worker; the next one gets 503
+    cost: int = 100_000  # passes of a text through the model a request
+    queue: int = 64  # requests at work or waiting in a lane of a worker; the next one gets 503
     batch: int = 64  # texts of waiting requests that go together in a call of the model
 
     def __post_init__(self) -> None:
@@ -37,7 +42,7 @@ class Limits:
             name = f"{PREFIX}{field.name.upper()}"
             if (given := os.environ.get(name)) is None:
                 continue
-            kind = float if field.name == "seconds" else int
+            kind = float if field.type == "float" else int
             try:
                 found[field.name] = kind(given)
             except ValueError:

@@ -66,7 +66,7 @@ def resolve(source: str, cache: Path) -> ModelEntry:
 def default_id(entry: ModelEntry) -> str:
     """<corpus>-<model>-<method>, what a request calls a model that was given no id."""
     about = json.loads((Path(entry.folder) / CONFIG).read_text(encoding="utf-8"))
-    settings = Settings.from_dict(about["settings"])
+    settings = Settings.from_saved(about["settings"])
     return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{settings.corpus}-{settings.model_name}-{settings.method}")
 
 

@@ -1,21 +1,25 @@
-"""What is read, not asked: the page with its assets, GET /model, and the OpenAPI document."""
+"""What is read, not asked: the page with its assets, GET /model, the OpenAPI document, its readable form, metrics."""
 
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import bentoml
+from bentoml._internal.container import BentoMLContainer
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 import pct
+from serving.api_page import api_page
 from serving.limits import Limits
-from serving.schema import openapi
+from serving.openapi import openapi
 
 PAGE = Path(__file__).parent / "page"
 KINDS = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
@@ -26,30 +30,44 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
+FILES = {"/" if file.name == "index.html" else f"/{file.name}": file for file in sorted(PAGE.glob("*.*"))}
+# those of this app, of BentoML's APIs, and BentoML's own of health and of its description for its clients
+PATHS = frozenset(
+    {*FILES, "/model", "/openapi.json", "/docs", "/metrics", "/predict", "/explain", "/livez", "/readyz", "/healthz",
+     "/schema.json"}
+)  # fmt: skip
 
 
 def make_app(limits: Limits) -> Starlette:
     """The ASGI app that the service mounts at /."""
-
-    def models() -> dict[str, Any]:
-        store: Any = bentoml.get_current_service().store
-        return {"models": [s.about() for s in store.models], "limits": asdict(limits)}
+    document = openapi(pct.__version__)
+    readable = api_page(document)
 
     async def model(_: Request) -> Response:
-        return JSONResponse(models())
+        store: Any = bentoml.get_current_service().store
+        return JSONResponse({"models": [s.about() for s in store.models], "limits": asdict(limits)})
 
     async def description(_: Request) -> Response:
-        examples = {**await bentoml.get_current_service().examples(), "/model": models()}
-        return JSONResponse(openapi(pct.__version__, examples))
+        return JSONResponse(document)
 
-    routes = [Route("/model", model), Route("/openapi.json", description)]
-    for file in sorted(PAGE.glob("*.*")):
-        paths = ["/"] if file.name == "index.html" else [f"/{file.name}"]
-        routes += [Route(path, _file(file)) for path in paths]
+    async def docs(_: Request) -> Response:
+        return HTMLResponse(readable, headers=HEADERS)
+
+    async def metrics(_: Request) -> Response:
+        client = BentoMLContainer.metrics_client.get()
+        return Response(await run_in_threadpool(client.generate_latest), media_type=client.CONTENT_TYPE_LATEST)
+
+    routes = [
+        Route("/model", model),
+        Route("/openapi.json", description),
+        Route("/docs", docs),
+        Route("/metrics", metrics),
+        *(Route(path, _file(file)) for path, file in FILES.items()),
+    ]
     return Starlette(routes=routes)
 
 
-def _file(path: Path) -> Any:
+def _file(path: Path) -> Callable[[Request], Awaitable[Response]]:
     kind = KINDS.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
 
     async def give(_: Request) -> Response:

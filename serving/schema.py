@@ -1,8 +1,8 @@
-"""Requests and answers as pydantic models: what is valid, and the OpenAPI document with its examples."""
+"""Requests and answers as pydantic models: what is valid, and what is promised."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -12,7 +12,10 @@ Order = Literal["static", "recomputed"]
 # the service's own limits are checked by `serving.answers`: they are settings, and these are what no setting allows
 Text = Annotated[str, StringConstraints(min_length=1)]
 Texts = Annotated[
-    list[Text], Field(min_length=1, description="The texts. Words are what white space separates.", examples=[[TEXT]])
+    list[Text],
+    Field(
+        min_length=1, fail_fast=True, description="The texts. Words are what white space separates.", examples=[[TEXT]]
+    ),
 ]
 ModelId = Annotated[
     str | None, Field(description="The id of a served model; the first one where null.", examples=[None])
@@ -78,12 +81,14 @@ class PredictAnswer(BaseModel):
 
 
 class Word(BaseModel):
-    """A word, where it stands in the text (in Unicode characters, end exclusive), and its saliency."""
+    """A word, where it stands in the text (in Unicode characters, end exclusive), its saliency, and whether the model
+    knows it: one that it does not know is to it like any other such word."""
 
     word: str
     start: int
     end: int
     saliency: float
+    known: bool
 
 
 class Step(BaseModel):
@@ -114,8 +119,15 @@ class TextMetrics(BaseModel):
     ur: float | None
 
 
+class Verdict(BaseModel):
+    """Whether saliency and confidence agree on this text, and what the two curves show: docs/definitions.md."""
+
+    kind: Literal["healthy", "pathological", "undecided"]
+    reasons: list[str]
+
+
 class Pathology(BaseModel):
-    """Whether the saliency of this text contradicts the confidence, and by which of its figures."""
+    """found: the verdict is pathological; reasons: the verdict's then, else none."""
 
     found: bool
     reasons: list[str]
@@ -135,6 +147,7 @@ class Explanation(BaseModel):
     important: Curve
     unimportant: Curve
     metrics: TextMetrics
+    verdict: Verdict
     pathology: Pathology
 
 
@@ -168,8 +181,11 @@ class AboutLimits(BaseModel):
     texts: int
     characters: int
     body_bytes: int
+    head_bytes: int
+    head_seconds: float
     seconds: float
     max_steps: int
+    cost: int
     queue: int
     batch: int
 
@@ -185,75 +201,3 @@ class Refusal(BaseModel):
     """What was wrong, and what to do."""
 
     error: str
-
-
-def openapi(version: str, examples: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of the service. examples: an answer for each path, to the request that stands there."""
-    posts: list[tuple[str, str, type[BaseModel], type[BaseModel]]] = [
-        ("/predict", "Labels and probabilities of texts", PredictRequest, PredictAnswer),
-        ("/explain", "Saliency and reduction curves of texts", ExplainRequest, ExplainAnswer),
-    ]
-    used: list[type[BaseModel]] = [ModelAnswer, Refusal, *(m for _, _, *pair in posts for m in pair)]
-    schemas: dict[str, Any] = {}
-    for model in used:
-        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas |= schema.pop("$defs", {})
-        schemas[model.__name__] = schema
-    paths: dict[str, Any] = {
-        path: {
-            "post": {
-                "summary": summary,
-                "operationId": path[1:],
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": _ref(asked), "example": {"texts": [TEXT]}}},
-                },
-                "responses": {
-                    "200": _answer("The answer", given, examples[path]),
-                    **_refusals("400", "401", "408", "413", "415", "503"),
-                },
-            }
-        }
-        for path, summary, asked, given in posts
-    }
-    paths["/model"] = {
-        "get": {
-            "summary": "The served models and the limits",
-            "operationId": "model",
-            "responses": {"200": _answer("The models", ModelAnswer, examples["/model"]), **_refusals("401")},
-        }
-    }
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Text classifiers with their explanations", "version": version},
-        "servers": [{"url": "."}],
-        "paths": paths,
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-        },
-        "security": [{}, {"token": []}],
-    }
-
-
-REFUSALS = {
-    "400": "Not JSON, a wrong type or name, or beyond a limit of the texts",
-    "401": "The service has a token and the request has not",
-    "408": "It took longer than the limit allows",
-    "413": "The body is larger than the limit allows",
-    "415": "The body is not application/json",
-    "503": "More requests than the queue holds: try again",
-}
-
-
-def _refusals(*codes: str) -> dict[str, Any]:
-    return {code: _answer(REFUSALS[code], Refusal) for code in codes}
-
-
-def _answer(description: str, model: type[BaseModel], example: Any = None) -> dict[str, Any]:
-    content = {"schema": _ref(model)} if example is None else {"schema": _ref(model), "example": example}
-    return {"description": description, "content": {"application/json": content}}
-
-
-def _ref(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{model.__name__}"}

@@ -9,33 +9,42 @@ import asyncio
 import json
 import logging
 import os
+import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import bentoml
+from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
 from starlette.responses import Response
 
-from serving.answers import ExplainJob, PredictJob, Text, read_texts
-from serving.batching import Batcher
+import serving.transport  # noqa: F401  puts bounded connections in the place of uvicorn's own
+from pct.text.words import Document
+from serving.answers import ExplainJob, PredictJob, read_texts
+from serving.batching import BusyError
+from serving.door import Door
 from serving.guard import Guard
-from serving.limits import MODEL_LIST, THREADS, TOKEN, WORKERS, Limits
-from serving.model_store import ModelStore
-from serving.routes import make_app
-from serving.schema import TEXT, ExplainAnswer, ExplainRequest, PredictAnswer, PredictRequest
+from serving.lanes import Lanes
+from serving.limits import FAILURE, HOSTS, LOG, MODEL_LIST, THREADS, TOKEN, WORKERS, Limits
+from serving.logs import RequestLog, log_as_json
+from serving.metrics import explain_seconds, refusals, swaps, tell_models, verdicts, words_range
+from serving.model_store import ModelStore, ServedModel
+from serving.routes import PATHS, make_app
+from serving.schema import ExplainAnswer, ExplainRequest, PredictAnswer, PredictRequest
 
 SECONDS_TO_NOTICE = 1.0  # between looks at the list of models
-WORDS = (8, 16, 32, 64, 128, 256)
+# characters, of texts or of an answer, that are worked on aside: others are answered meanwhile
+LONG = 20_000
 
 logger = logging.getLogger("pct.serving")
 limits = Limits.from_environment()
-explain_seconds = bentoml.metrics.Histogram(
-    "pct_explain_seconds", "Seconds from an /explain request to its answer, by the words of its longest text",
-    ["words", "order"], buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
-)  # fmt: skip
-swaps = bentoml.metrics.Counter("pct_model_swaps", "How often another list of models was taken up")
+# threads that compute must not keep the one that answers waiting for the interpreter
+sys.setswitchinterval(0.001)
+if os.environ.get(LOG) == "json":
+    log_as_json()
 
 
 @bentoml.service(
@@ -46,6 +55,8 @@ swaps = bentoml.metrics.Counter("pct_model_swaps", "How often another list of mo
     logging={"access": {"enabled": False}},
     # four spans a request, which nobody collects, took a third of the time of a small one
     tracing={"excluded_urls": ["/predict$", "/explain$"]},
+    # they are there, but behind the door: see below
+    metrics={"enabled": False},
 )
 @bentoml.asgi_app(make_app(limits), path="/")
 class Explainer:
@@ -54,11 +65,14 @@ class Explainer:
     def __init__(self) -> None:
         path = os.environ.get(MODEL_LIST, "")
         if not path:
-            raise ValueError(
-                f"{MODEL_LIST} must name an exported model's folder or a list of models; use `pct serve MODEL`"
-            )
-        self.store = ModelStore.open(Path(path), int(os.environ.get(THREADS, "0")))
-        self.batcher = Batcher(lambda job, texts, deadline: job.run(texts, deadline), limits.batch)
+            raise ValueError(f"{MODEL_LIST} must name an exported model's folder or a list of models; use `pct serve`")
+        try:
+            self.store = ModelStore.open(Path(path), int(os.environ.get(THREADS, "0")))
+        except (OSError, ValueError, ImportError) as problem:
+            _tell_failure(problem)
+            raise
+        tell_models([], [m.identity() for m in self.store.models])
+        self.lanes = Lanes(limits)
         self._watching: asyncio.Task[None] | None = None
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
@@ -73,7 +87,7 @@ class Explainer:
             self._watching.cancel()
             with suppress(asyncio.CancelledError):
                 await self._watching
-        await asyncio.to_thread(self.batcher.close)
+        await asyncio.to_thread(self.lanes.close)
 
     @bentoml.api(input_spec=PredictRequest, output_spec=PredictAnswer)  # type: ignore[untyped-decorator]
     async def predict(self, **asked: Any) -> Response:
@@ -85,45 +99,53 @@ class Explainer:
         """Saliency and reduction curves of texts."""
         return await _answered(self._explain(ExplainRequest.model_construct(**asked)))
 
-    async def examples(self) -> dict[str, Any]:
-        """What the default model answers to the examples of the OpenAPI document."""
-        return {
-            "/predict": await self._predict(PredictRequest(texts=[TEXT])),
-            "/explain": await self._explain(ExplainRequest(texts=[TEXT])),
-        }
-
     async def _predict(self, request: PredictRequest) -> dict[str, Any]:
         served = self.store.find(request.model)
-        texts = read_texts(request.texts, limits)
-        found = await self._run(PredictJob(served), texts)
+        texts = await _read(request.texts, served)
+        found = await self.lanes.submit(PredictJob(served), texts, limits.seconds)
         return {"model": served.identity(), "predictions": found}
 
     async def _explain(self, request: ExplainRequest) -> dict[str, Any]:
         begun = time.perf_counter()
         served = self.store.find(request.model)
-        texts = read_texts(request.texts, limits)
+        texts = await _read(request.texts, served)
         job = ExplainJob.of(request, served, limits)
-        found = await self._run(job, texts)
-        longest = max(len(t.words) for t in texts)
-        explain_seconds.labels(_words(longest), job.order).observe(time.perf_counter() - begun)
+        if (cost := job.cost(texts)) > limits.cost:
+            raise ValueError(
+                f"this takes up to {cost} passes of the model, and {limits.cost} are allowed; send fewer or shorter "
+                "texts, order static, or another saliency"
+            )
+        found = await self.lanes.submit(job, texts, limits.seconds)
+        longest = max(map(len, texts))
+        explain_seconds.labels(words_range(longest), job.order).observe(time.perf_counter() - begun)
+        _count_verdicts(served, found)
         return {
             "model": served.identity(), "order": job.order, "saliency": job.saliency,
             "max_steps": job.max_steps, "explanations": found,
         }  # fmt: skip
 
-    async def _run(self, job: PredictJob | ExplainJob, texts: list[Text]) -> list[Any]:
-        return await self.batcher.submit(job, texts, limits.seconds)
-
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(SECONDS_TO_NOTICE)
+            before = [m.identity() for m in self.store.models]
             try:
                 if await asyncio.to_thread(self.store.refresh):
                     swaps.inc()
+                    tell_models(before, [m.identity() for m in self.store.models])
             except Exception:  # the watch must outlive whatever a broken folder raises
                 logger.exception("looking for another list of models failed")
 
 
+# From the outside in: what may come in at all, BentoML's counts of requests (a label a path: the door lets no others
+# in), a line a request, and what a request must be.
+Explainer.add_asgi_middleware(  # type: ignore[attr-defined]
+    Door, paths=PATHS, hosts=os.environ.get(HOSTS, "").split(","), head_bytes=limits.head_bytes
+)
+Explainer.add_asgi_middleware(  # type: ignore[attr-defined]
+    RunnerTrafficMetricsMiddleware, namespace="bentoml_service"
+)
+if os.environ.get(LOG) == "json":
+    Explainer.add_asgi_middleware(RequestLog)  # type: ignore[attr-defined]
 Explainer.add_asgi_middleware(  # type: ignore[attr-defined]
     Guard,
     requests={"/predict": PredictRequest, "/explain": ExplainRequest},
@@ -133,30 +155,45 @@ Explainer.add_asgi_middleware(  # type: ignore[attr-defined]
 )
 
 
+def _tell_failure(problem: Exception) -> None:
+    """Writes why this process cannot serve where `pct serve` looks for it."""
+    if path := os.environ.get(FAILURE):
+        Path(path).write_text(str(problem), encoding="utf-8")
+
+
+def _count_verdicts(served: ServedModel, explanations: list[dict[str, Any]]) -> None:
+    identity = served.identity()
+    for kind, count in Counter(e["verdict"]["kind"] for e in explanations).items():
+        verdicts.labels(identity["id"], identity["version"] or "", kind).inc(count)
+
+
+async def _read(texts: list[str], served: ServedModel) -> list[Document]:
+    rule = served.predictor.word_rule
+    if sum(map(len, texts)) < LONG:
+        return read_texts(texts, limits, rule)
+    return await asyncio.to_thread(read_texts, texts, limits, rule)
+
+
 async def _answered(work: Awaitable[dict[str, Any]]) -> Response:
     try:
         answer = await work
-    except (ValueError, TimeoutError) as problem:
-        return _refusal(problem)
-    return _json(answer)
+    except BusyError as problem:
+        return _refusal(503, str(problem), {"Retry-After": "1"})
+    except ValueError as problem:
+        return _refusal(400, str(problem))
+    except TimeoutError:
+        return _refusal(408, f"it took longer than {limits.seconds:g} seconds: send fewer or shorter texts")
+    explanations = answer.get("explanations", ())
+    if sum(len(e["words"]) for e in explanations) * 100 < LONG:
+        return _json(answer)
+    return await asyncio.to_thread(_json, answer)
 
 
-def _json(answer: dict[str, Any], status: int = 200) -> Response:
+def _json(answer: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
     body = json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    return Response(body, status, media_type="application/json")
+    return Response(body, status, headers, media_type="application/json")
 
 
-def _refusal(problem: Exception) -> Response:
-    if isinstance(problem, TimeoutError):
-        return _json({"error": f"it took longer than {limits.seconds:g} seconds: send fewer or shorter texts"}, 408)
-    return _json({"error": str(problem)}, 400)
-
-
-def _words(count: int) -> str:
-    """The range of a number of words, as a metric's label."""
-    low = 1
-    for high in WORDS:
-        if count <= high:
-            return f"{low}-{high}"
-        low = high + 1
-    return f"{low}-"
+def _refusal(status: int, error: str, headers: dict[str, str] | None = None) -> Response:
+    refusals.labels(str(status)).inc()
+    return _json({"error": error}, status, headers)

@@ -133,7 +133,7 @@ class Plan:
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
             values = dict(about["plan"])
-            values["base"], values["points"] = Settings.from_dict(values["base"]), tuple(values["points"])
+            values["base"], values["points"] = Settings.from_saved(values["base"]), tuple(values["points"])
             return cls(**values), Resources(**about.get("resources", about.get("means")))  # "means" until 0.1.0
         except (ValueError, KeyError, TypeError) as problem:
             raise ValueError(f"{path} is damaged ({problem}); start the sweep in another folder") from problem

@@ -68,7 +68,7 @@ def _finish(settings: dict[str, Any], left: str, data: Prepared) -> dict[str, by
             with Checkpoint(left).as_directory() as held:
                 for name in KEPT:
                     shutil.copy(Path(held) / name, folder / name)
-        runs.run(Settings.from_dict(settings), folder, progress=False, corpus=data)
+        runs.run(Settings.from_saved(settings), folder, progress=False, corpus=data)
         found = [p for p in folder.rglob("*") if p.is_file() and p.name != runs.LOCK]
         return {str(p.relative_to(folder)): p.read_bytes() for p in found}
 

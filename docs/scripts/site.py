@@ -1,10 +1,12 @@
 """Pages that are made from the code while the site is built, so that they cannot be out of date.
 
-`reference/command-line.md` is the parsers' own help, `reference/settings.md` the fields of `pct.Settings`.
+`reference/python.md` has the names of `pct.__all__`, `reference/command-line.md` is the parsers' own help,
+`reference/settings.md` the fields of `pct.Settings`.
 """
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+import pct
 from pct import cli
 from pct.settings import Settings
 
@@ -26,6 +29,18 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, page in PAGES.items():
         files.append(File.generated(config, name, content=page()))
     return files
+
+
+def python() -> str:
+    """Every public name: what is called first, then what that gives."""
+    classes = [name for name in pct.__all__ if inspect.isclass(getattr(pct, name))]
+    calls = [name for name in pct.__all__ if name not in classes]
+    parts = ("## Functions", *map(_entry, calls), "## Classes", *map(_entry, classes))
+    return "\n\n".join([PYTHON, *parts, ""])
+
+
+def _entry(name: str) -> str:
+    return f"::: pct.{name}"
 
 
 def command_line() -> str:
@@ -65,6 +80,10 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
+PYTHON = (
+    "# Python\n\nThese names are what the project promises; they are `pct.<name>`, loaded when they are first used. "
+    "Those that metrics and explanations need ask for no torch."
+)
 EXIT_CODES = (
     "Exit codes: 0 done, 1 an error, told in one line, 2 a wrong command line, 3 done but not sent to MLflow, "
     "130 stopped."
@@ -75,6 +94,7 @@ SETTINGS = (
     "what is taken."
 )
 PAGES: dict[str, Callable[[], str]] = {
+    "reference/python.md": python,
     "reference/command-line.md": command_line,
     "reference/settings.md": settings,
 }

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from pct.commands.options import add_settings, read_settings
-from pct.settings import METHODS
+from pct.training.paper import METHODS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,7 +20,8 @@ import numpy as np
 
 from pct.corpora.planted import generate
 from pct.settings import Settings
-from pct.text.words import Ints, sound
+from pct.text.tokens import Ints
+from pct.text.words import replace_surrogates
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -265,7 +266,7 @@ def _indexed(rows: list[dict[str, Any]], text: str, label: str, classes: Sequenc
     # a column of the same name that holds something else, in a CSV say, is not these marks
     known = [k for k in ("rationale", "shortcut") if isinstance(rows[0].get(k), list)]
     marks = {k: [_marks(r, k, text, path) for r in rows] for k in known}
-    return Split([sound(r[text]) for r in rows], labels, marks.get("rationale"), marks.get("shortcut"))
+    return Split([replace_surrogates(r[text]) for r in rows], labels, marks.get("rationale"), marks.get("shortcut"))
 
 
 def _marks(row: dict[str, Any], column: str, text: str, path: Path) -> list[int]:

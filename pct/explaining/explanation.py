@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pct.explaining.predictor import Predictor, Texts, check_classes
+from pct.explaining.predictor import Predictor, Texts, check_classes, split_texts
 from pct.explaining.reduction import check_share, words_to_remove
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, RemovalResult, remove_words
 from pct.explaining.verdict import Verdict, judge
-from pct.text.words import Ints, split_all
+from pct.text.tokens import Ints
+from pct.text.words import Document
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Explanation:
         suff: the same for unimportant words.
         text: the text as it was given.
         spans: where each word stands in it, (start, end) in characters, end exclusive.
-        known: whether the model's tokenizer knew each word.
+        known: whether the model's tokenizer knew each word; one that it did not is to the model as any other such.
     """
 
     words: list[str]
@@ -102,6 +102,7 @@ class Explanation:
         return {
             "words": self.words, "saliency": [float(x) for x in self.saliency], "label": self.label,
             "label_name": self.label_name, "confidence": self.confidence, "truncated": self.truncated, **sides,
+            "text": self.text, "spans": [list(span) for span in self.spans], "known": self.known,
             **{k: None if np.isnan(v) else v for k in ("comp", "suff", "ir", "ur") for v in (getattr(self, k),)},
             "verdict": vars(self.verdict),
         }  # fmt: skip
@@ -138,15 +139,16 @@ def explain(
         raise ValueError(f"max_steps must be >= 0, got {max_steps}")
     for share in (p_important, p_unimportant):
         check_share(share)
-    split = split_all(texts)
-    labels = None if classes is None else check_classes(classes, len(split), len(predictor.classes))
-    found: list[Explanation | None] = [None] * len(split)
-    by_length = np.argsort([len(words) for words in split], kind="stable")
-    for start in range(0, len(split), TEXTS_A_BLOCK):
+    documents = split_texts(predictor, texts)
+    labels = None if classes is None else check_classes(classes, len(documents), len(predictor.classes))
+    found: list[Explanation | None] = [None] * len(documents)
+    by_length = np.argsort([len(words) for words in documents], kind="stable")
+    for start in range(0, len(documents), TEXTS_A_BLOCK):
         block = by_length[start : start + TEXTS_A_BLOCK]
         chosen = None if labels is None else labels[block]
         plan = _Steps(max_steps, p_important, p_unimportant, order)
-        for place, one in zip(block, _explain_block(predictor, [split[i] for i in block], chosen, plan), strict=True):
+        explained = _explain_block(predictor, [documents[i] for i in block], chosen, plan)
+        for place, one in zip(block, explained, strict=True):
             found[place] = one
     return [one for one in found if one is not None]
 
@@ -161,9 +163,9 @@ class _Steps(NamedTuple):
 
 
 def _explain_block(
-    predictor: Predictor, split: list[list[str]], labels: Ints | None, steps: _Steps
+    predictor: Predictor, documents: list[Document], labels: Ints | None, steps: _Steps
 ) -> Iterator[Explanation]:
-    tokens = predictor.tokens(split)
+    tokens = predictor.tokens(documents)
     shown = np.minimum(np.maximum(tokens.counts - 1, 0), steps.shown)
     averaged = [words_to_remove(tokens.counts, share) for share in (steps.p_important, steps.p_unimportant)]
     plan = RemovalPlan(until_flip=steps.shown > 0)
@@ -173,27 +175,23 @@ def _explain_block(
     sides = (seen.important, seen.unimportant)
     important, unimportant = (_curves(side, shown) for side in sides)
     comp, suff = (np.where(shown > 0, side.mean_drop(m), np.nan) for side, m in zip(sides, averaged, strict=True))
-    for i, n in enumerate(seen.counts):
+    for i, (document, n) in enumerate(zip(documents, seen.counts, strict=True)):
+        places = tokens.places(i).tolist()
         yield Explanation(
-            words=list(split[i][:n]),
+            words=[document[place] for place in places],
             saliency=seen.saliency[i, :n].astype(np.float32),
             label=int(seen.labels[i]),
             label_name=predictor.classes[seen.labels[i]],
             confidence=float(seen.probabilities[i, seen.labels[i]]),
             important=important[i],
             unimportant=unimportant[i],
-            truncated=len(split[i]) - int(n),
+            truncated=int(tokens.truncated[i]),
             comp=float(comp[i]),
             suff=float(suff[i]),
-            text=" ".join(split[i]),
-            spans=_spans(split[i][:n]),
-            known=[True] * int(n),
+            text=document.text,
+            spans=[document.spans[place] for place in places],
+            known=tokens.known(i).tolist(),
         )
-
-
-def _spans(words: Sequence[str]) -> list[tuple[int, int]]:
-    ends = list(accumulate(len(w) + 1 for w in words))
-    return [(end - len(w) - 1, end - 1) for w, end in zip(words, ends, strict=True)]
 
 
 def _curves(side: RemovalResult, steps: Ints) -> list[Curve]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from pct.text.words import Ints, Tokens, split_all
+from pct.text.tokens import Ints, Tokens
+from pct.text.words import NATURAL, Document, split_all
 
 Floats = npt.NDArray[np.float32]
 Forward = Callable[[Ints, npt.NDArray[np.bool_]], Floats]
@@ -24,12 +25,15 @@ CALL_IN_TOKENS = 64
 
 @runtime_checkable
 class Predictor(Protocol):
-    """A model as seen through arrays. Everything else (batching, reduction, curves, metrics) is built on these."""
+    """A model as seen through arrays. Everything else (batching, reduction, curves, metrics) is built on these.
+
+    It may have an attribute `word_rule`, by which texts are split for it, see `split_texts`.
+    """
 
     classes: list[str]
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
-        """Word lists as tokens."""
+        """Documents as tokens; see `pct.text.words.Document`, a sequence of words."""
         ...
 
     def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
@@ -42,6 +46,16 @@ class Predictor(Protocol):
         Returns probabilities (batch, classes) and saliency (batch, most words).
         """
         ...
+
+
+def word_rule(predictor: Predictor) -> str:
+    """The rule by which a predictor's texts are split into words: its own, else the default."""
+    return getattr(predictor, "word_rule", NATURAL)
+
+
+def split_texts(predictor: Predictor, texts: Iterable[str | Sequence[str]]) -> list[Document]:
+    """Texts as documents, by the predictor's own word rule. Raises as `pct.text.words.split_each`."""
+    return split_all(texts, word_rule(predictor))
 
 
 def batches(lengths: Ints, budget: int = TOKENS_A_BATCH) -> list[Ints]:
@@ -143,7 +157,7 @@ class TextInterface:
 
         Raises ValueError for a text without words, TypeError for what is not a text.
         """
-        return predict_tokens(self, self.tokens(split_all(texts)))
+        return predict_tokens(self, self.tokens(split_texts(self, texts)))
 
     def saliency(self: Predictor, texts: Texts, classes: Sequence[int] | None = None) -> list[Floats]:
         """One array a text, one number a word (N, the words that survive max_length).
@@ -151,9 +165,9 @@ class TextInterface:
         classes: the class explained for each text; the predicted one where None. Raises ValueError for a class that
         the model does not have, or for another number of classes than texts.
         """
-        words = split_all(texts)
-        chosen = None if classes is None else check_classes(classes, len(words), len(self.classes))
-        tokens = self.tokens(words)
+        documents = split_texts(self, texts)
+        chosen = None if classes is None else check_classes(classes, len(documents), len(self.classes))
+        tokens = self.tokens(documents)
         _, scores = explain_tokens(self, tokens, chosen)
         return [row[:n] for row, n in zip(scores, tokens.counts, strict=True)]
 

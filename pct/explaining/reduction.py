@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pct.text.words import Tokens
+from pct.text.tokens import Tokens
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating]

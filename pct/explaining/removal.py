@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pct.explaining.predictor import CALL_IN_TOKENS, Predictor, explain_tokens, forward_over, predict_ids
 from pct.explaining.reduction import reduce_ids, reduce_tokens, removal_ranks
-from pct.text.words import Ints, Tokens
+from pct.text.tokens import Ints, Tokens
 
 Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

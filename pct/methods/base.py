@@ -6,24 +6,42 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from pct.explaining.reduction import words_to_remove
 from pct.explaining.saliency import class_score, saliency, word_saliency
 from pct.methods.reduced_batch import reduce_batch
-from pct.models.base import TextModel, without_dropout
+from pct.models.base import Features, TextModel
 from pct.registry import methods
 from pct.settings import Settings
 
 
 class Batch(NamedTuple):
-    """ids, words: (batch, length), the word map -1 at specials and -2 at padding. labels, counts: (batch,)."""
+    """Some texts as padded rows.
+
+    Attributes:
+        ids: (batch, length) token ids.
+        words: (batch, length) the word of each token, -1 at specials and -2 at padding.
+        labels: (batch,) the true classes.
+        counts: (batch,) N, the words of each text.
+        padding: the id that fills short rows.
+        mask_id: the id that stands for a masked word.
+        number: the batch's place in its epoch, from 0.
+        class_weights: (classes,) of the cross-entropy; None weighs all alike.
+        rationale: (batch, words) bool, the words that decide; None where the corpus does not know them.
+    """
 
     ids: Tensor
     words: Tensor
     labels: Tensor
     counts: Tensor
     padding: int
+    mask_id: int = 0
+    number: int = 0
+    class_weights: Tensor | None = None
+    rationale: Tensor | None = None
 
 
 class Step(NamedTuple):
@@ -46,11 +64,20 @@ def make_method(settings: Settings) -> Method:
     return methods.get(settings.method)(settings)
 
 
-class Originals(NamedTuple):
-    """What one pass over a batch's texts gives to the supervised loss, the saliency and the reduced texts.
+def supervised_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Cross-entropy of (batch, classes) logits, each text weighing as its class does; the mean over the weights."""
+    weights = None if batch.class_weights is None else batch.class_weights.to(logits.dtype)
+    return F.cross_entropy(logits, batch.labels, weights)
 
-    logits: (batch, classes), with dropout. representation: (batch, width). projected: see `TextModel.project`.
-    These three are in the graph; saliency: (batch, words), of the true label, is not.
+
+class Originals(NamedTuple):
+    """What the texts of a batch give to the supervised loss, the saliency and the reduced texts.
+
+    Attributes:
+        logits: (batch, classes), with dropout, in the graph.
+        representation: (batch, width), in the graph.
+        projected: see `TextModel.project`, in the graph.
+        saliency: (batch, words), of the true class, without dropout; no gradient passes it.
     """
 
     logits: Tensor
@@ -60,33 +87,34 @@ class Originals(NamedTuple):
 
 
 def pass_originals(model: TextModel, batch: Batch, settings: Settings) -> Originals:
-    """One forward pass through the model's body for everything that needs the original texts.
+    """The texts of a batch through the model, with the dropout that normal training has, and their saliency without.
 
-    The body runs without dropout, as saliency wants it; the last layer runs twice, with dropout for the loss and
-    without for the saliency.
+    Where the body has no dropout, one forward pass serves both: only the last layer runs twice. Where it has some, as
+    encoders do, saliency takes a pass of its own, so that what the supervised loss sees is the same under every method.
     """
     mask = batch.words > -2
-    embeddings = model.embed(batch.ids)
-    projected = model.project(embeddings)
-    with without_dropout(model):
-        places = torch.arange(mask.numel(), device=mask.device).view_as(mask)
-        pooled, representation = model.recombine(projected, places, mask)
-        plain = model.dense(pooled)
-    logits = model.dense(model.dropout(pooled))
-    if settings.saliency == "integrated_gradients":
+    places = torch.arange(mask.numel(), device=mask.device).view_as(mask)
+    apart = model.dropout_in_body or settings.saliency == "integrated_gradients"
+    if apart:
         kind, of, steps = settings.saliency, settings.saliency_of, settings.integrated_steps
         _, scores = saliency(model, batch.ids, batch.words, batch.labels, kind, of, steps)
-    else:
-        score = class_score(plain.float(), batch.labels, settings.saliency_of).sum()
+    embeddings = model.embed(batch.ids)
+    projected = model.project(embeddings)
+    pooled, representation = model.recombine(projected, places, mask)
+    if not apart:
+        score = class_score(model.dense(pooled).float(), batch.labels, settings.saliency_of).sum()
         (gradient,) = torch.autograd.grad(score, embeddings, retain_graph=True)
         scores = word_saliency(gradient.float(), embeddings.detach().float(), batch.words, settings.saliency)
-    return Originals(logits, representation, projected, scores)
+    return Originals(model.dense(model.dropout(pooled)), representation, projected, scores)
 
 
 class Reduced(NamedTuple):
     """The reduced texts of one side of a batch.
 
-    source, mask: (rows, length), as `TextModel.recombine` takes them. text: (rows,), the text that each row was.
+    Attributes:
+        source: (rows, length), as `TextModel.recombine` takes it.
+        mask: (rows, length), true at real tokens.
+        text: (rows,) the text that each row was.
     """
 
     source: Tensor
@@ -95,12 +123,46 @@ class Reduced(NamedTuple):
 
 
 def reduced_texts(batch: Batch, saliency: Tensor, settings: Settings, important: bool) -> Reduced:
-    """A batch's texts without 1..m of their important, or unimportant, words.
+    """A batch's texts without 1..m of their important, or unimportant, words; without m alone by `contrast_steps`.
 
     A share of 0 leaves the side out (the one-sided rows of the paper's Table 4): m is 0.
     """
-    share = settings.p_important if important else settings.p_unimportant
+    removed = words_removed(batch, settings.p_important if important else settings.p_unimportant)
+    last = settings.contrast_steps == "last"
+    return Reduced(*reduce_batch(batch.words, saliency, batch.counts, removed, important, last))
+
+
+def words_removed(batch: Batch, share: float) -> Tensor:
+    """m of each text, (batch,); 0 for a share of 0."""
     counts = batch.counts.cpu().numpy().astype(np.int64)  # m's numpy definition is the only one
     removed = words_to_remove(counts, share) if share else np.zeros_like(counts)
-    steps = torch.from_numpy(removed).to(batch.counts.device)
-    return Reduced(*reduce_batch(batch.words, saliency, batch.counts, steps, important))
+    return torch.from_numpy(removed).to(batch.counts.device)
+
+
+def reduced_features(
+    model: TextModel, projected: Tensor, source: Tensor, mask: Tensor, step_tokens: int | None
+) -> Features:
+    """The features of reduced texts, in the graph, in as much memory as `step_tokens` tokens take.
+
+    Gradient caching (Gao et al. 2021, arXiv 2101.06983): more tokens than that go through the model in parts, first
+    without a graph; once the loss's gradient at the features is known, each part runs again with its graph, under the
+    random numbers that it had before.
+
+    Args:
+        model: the model.
+        projected: from `TextModel.project`.
+        source: (rows, length), as `TextModel.recombine` takes it.
+        mask: (rows, length), true at real tokens.
+        step_tokens: padding included; None for no bound.
+
+    Returns:
+        One row a reduced text.
+    """
+    width = int(mask.sum(1).max())
+    source, mask = source[:, :width], mask[:, :width]
+    rows = len(source) if step_tokens is None else max(step_tokens // width, 1)
+    parts = list(zip(torch.split(source, rows), torch.split(mask, rows), strict=True))
+    # the last part is the first that the backward pass needs: its graph is kept
+    features = [checkpoint(model.recombine, projected, *part, use_reentrant=False) for part in parts[:-1]]
+    features.append(model.recombine(projected, *parts[-1]))
+    return Features(*(torch.cat(column) for column in zip(*features, strict=True)))

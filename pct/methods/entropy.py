@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
-
-from pct.methods.base import Batch, Step, pass_originals, reduced_texts
+from pct.methods.base import Batch, Step, pass_originals, reduced_features, reduced_texts, supervised_loss
 from pct.methods.losses import mean_entropy
 from pct.models.base import TextModel
 from pct.registry import methods
@@ -20,10 +18,13 @@ class Entropy:
 
     def __call__(self, model: TextModel, batch: Batch) -> Step:
         """See `Method`."""
-        originals = pass_originals(model, batch, self.settings)
-        supervised = F.cross_entropy(originals.logits, batch.labels)
-        source, mask, _ = reduced_texts(batch, originals.saliency, self.settings, important=False)
-        reduced = model.recombine(originals.projected, source, mask).pooled
-        entropy = mean_entropy(model.dense(model.dropout(reduced))) if len(source) else supervised.new_zeros(())
-        loss = supervised - self.settings.entropy_weight * entropy
+        s = self.settings
+        originals = pass_originals(model, batch, s)
+        supervised = supervised_loss(originals.logits, batch)
+        source, mask, _ = reduced_texts(batch, originals.saliency, s, important=False)
+        if len(source) == 0:  # texts of one word all
+            return Step(supervised, {"cross_entropy": supervised.detach(), "entropy": supervised.new_zeros(())})
+        reduced = reduced_features(model, originals.projected, source, mask, s.step_tokens).pooled
+        entropy = mean_entropy(model.dense(model.dropout(reduced)))
+        loss = supervised - s.entropy_weight * entropy
         return Step(loss, {"cross_entropy": supervised.detach(), "entropy": entropy.detach()})

@@ -10,11 +10,20 @@ from torch import Tensor
 def contrastive_loss(representations: Tensor, sets: Tensor, temperature: float) -> Tensor:
     """Eq. 6: generalised NT-Xent over the 2K sets of a mini-batch.
 
-    representations: (n, d) float. sets: (n,) int, the set of each row. For a row p the loss is
-    -log(sum over its set's other rows of exp(sim / temperature) / the same sum over all other sets' rows), with cosine
-    similarity; the mean is over rows that have a partner in their set and an outsider. The denominator leaves the
-    partners out, so the loss can be negative.
-    Returns a scalar, in float32 or wider; zero where no row has a partner. Raises ValueError for temperature <= 0.
+    For a row p the loss is -log(sum over its set's other rows of exp(sim / temperature) / the same sum over all other
+    sets' rows), with cosine similarity; the mean is over rows that have a partner in their set and an outsider. The
+    denominator leaves the partners out, so the loss can be negative.
+
+    Args:
+        representations: (n, d) float, one row a text.
+        sets: (n,) int, the set of each row.
+        temperature: tau > 0.
+
+    Returns:
+        A scalar, in float32 or wider; zero where no row has a partner.
+
+    Raises:
+        ValueError: temperature <= 0.
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be > 0, got {temperature}")
@@ -34,7 +43,14 @@ def contrastive_loss(representations: Tensor, sets: Tensor, temperature: float) 
 
 
 def mean_entropy(logits: Tensor) -> Tensor:
-    """Eq. 8's H: the mean entropy of the predicted distributions, in nats. logits: (n, classes). Zero where n is 0."""
+    """Eq. 8's H: the mean entropy of the predicted distributions, in nats.
+
+    Args:
+        logits: (n, classes).
+
+    Returns:
+        A scalar; zero where n is 0.
+    """
     if len(logits) == 0:
         return logits.sum()
     log_probabilities = logits.float().log_softmax(-1) if logits.dtype != torch.float64 else logits.log_softmax(-1)

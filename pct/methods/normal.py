@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
-
-from pct.methods.base import Batch, Step
+from pct.methods.base import Batch, Step, supervised_loss
 from pct.models.base import TextModel
 from pct.registry import methods
 from pct.settings import Settings
@@ -19,5 +17,5 @@ class Normal:
 
     def __call__(self, model: TextModel, batch: Batch) -> Step:
         """See `Method`."""
-        loss = F.cross_entropy(model(batch.ids, batch.words > -2).logits, batch.labels)
+        loss = supervised_loss(model(batch.ids, batch.words > -2).logits, batch)
         return Step(loss, {"cross_entropy": loss.detach()})

@@ -6,26 +6,33 @@ import torch
 from torch import Tensor
 
 
+def ranks(saliency: Tensor, counts: Tensor, important: bool) -> Tensor:
+    """`removal_ranks` in torch: the step at which each word goes, from 1; N + 1.. beyond a text's words.
+
+    saliency: (batch, words). counts: (batch,), N. Returns (batch, words).
+    """
+    beyond = torch.arange(saliency.shape[1], device=saliency.device) >= counts[:, None]
+    keys = (-saliency if important else saliency).masked_fill(beyond, float("inf"))
+    order = keys.argsort(dim=1, stable=True)
+    steps = torch.arange(1, order.shape[1] + 1, device=saliency.device)
+    return torch.empty_like(order).scatter_(1, order, steps.expand_as(order))
+
+
 def reduce_batch(
-    words: Tensor, saliency: Tensor, counts: Tensor, removed: Tensor, important: bool
+    words: Tensor, saliency: Tensor, counts: Tensor, removed: Tensor, important: bool, last: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Steps 1..m of every text of a batch, on its device: `removal_ranks` and `reduce_rows` in torch.
 
-    words: (batch, length), the word map. saliency: (batch, words). counts, removed: (batch,), N and m.
-    Returns source (sum of m, length), the place in the flattened batch of each token that is left, and 0 at padding;
-    mask (sum of m, length); and the text of each row (sum of m,).
+    words: (batch, length), the word map. saliency: (batch, words). counts, removed: (batch,), N and m. last: of a text
+    step m alone. Returns source (rows, length), the place in the flattened batch of each token that is left, and 0 at
+    padding; mask (rows, length); and the text of each row (rows,).
     """
     device, length = words.device, words.shape[1]
-    beyond = torch.arange(saliency.shape[1], device=device) >= counts[:, None]
-    keys = (-saliency if important else saliency).masked_fill(beyond, float("inf"))
-    order = keys.argsort(dim=1, stable=True)
-    ranks = torch.empty_like(order).scatter_(
-        1, order, torch.arange(1, order.shape[1] + 1, device=device).expand_as(order)
-    )
-    of_token = ranks.gather(1, words.clamp(min=0))
+    of_token = ranks(saliency, counts, important).gather(1, words.clamp(min=0))
     of_token = torch.where(words >= 0, of_token, torch.iinfo(torch.int64).max).masked_fill(words == -2, 0)
-    text = torch.repeat_interleave(torch.arange(len(words), device=device), removed)
-    step = torch.arange(len(text), device=device) - (removed.cumsum(0) - removed)[text] + 1
+    rows = removed.clamp(max=1) if last else removed
+    text = torch.repeat_interleave(torch.arange(len(words), device=device), rows)
+    step = removed[text] if last else torch.arange(len(text), device=device) - (rows.cumsum(0) - rows)[text] + 1
     keep = of_token[text] > step[:, None]
     # a column to the right takes what is dropped, and is cut off
     place = torch.where(keep, keep.cumsum(1) - 1, length)

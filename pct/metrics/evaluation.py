@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from pct.explaining.predictor import Predictor, check_classes
+from pct.explaining.predictor import Predictor, check_classes, split_texts, word_rule
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, remove_words
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
+from pct.metrics.rationale import marks_of_words
 from pct.metrics.report import COMPANIONS, EIGHT, Report
 from pct.registry import RATIONALE
 from pct.registry import metrics as registry
-from pct.text.words import split, split_each
+from pct.text.words import split_each
 
 
 class MetricSet:
@@ -87,10 +88,14 @@ def evaluate(
     chosen = MetricSet(names, MetricOptions(p_important, p_unimportant))
     gold = check_classes(labels, len(texts), len(predictor.classes))
     parts: list[dict[str, Column]] = []
-    for index in _blocks(texts, progress):
-        tokens = predictor.tokens([split(texts[i]) for i in index])
+    for index in _blocks(texts, word_rule(predictor), progress):
+        documents = split_texts(predictor, [texts[i] for i in index])
+        tokens = predictor.tokens(documents)
         seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order)
-        marks = (None if known is None else [known[i] for i in index] for known in (rationale, shortcut))
+        marks = (
+            None if known is None else marks_of_words([known[i] for i in index], documents, tokens)
+            for known in (rationale, shortcut)
+        )  # fmt: skip
         parts.append({"index": index, **chosen.columns(TextBlock(seen, gold[index], *marks))})
     joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     place = np.argsort(joined["index"], kind="stable")
@@ -116,9 +121,9 @@ def _columns(dataset: Any) -> tuple[list[Any], Any, Any, Any]:
         ) from None
 
 
-def _blocks(texts: Sequence[Any], progress: bool) -> Iterator[Column]:
+def _blocks(texts: Sequence[Any], rule: str, progress: bool) -> Iterator[Column]:
     # the word lists of all texts would be larger than the texts: each block makes its own again
-    order = np.argsort([len(words) for words in split_each(texts)], kind="stable")
+    order = np.argsort([len(words) for words in split_each(texts, rule)], kind="stable")
     starts = range(0, len(order), TEXTS_A_BLOCK)
     if progress:
         from tqdm import tqdm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy.typing as npt
 from pct.explaining.reduction import Ints, removal_ranks
 from pct.metrics.base import Column, Metric, TextBlock
 from pct.registry import RATIONALE, metrics
+from pct.text.tokens import Tokens
+from pct.text.words import Document
 
 
 @metrics.register(*RATIONALE)
@@ -53,6 +56,22 @@ def rationale_columns(
         columns["rationale_auprc_shortcut"] = np.where(has, area, np.nan)
         columns["shortcut_share"] = np.where(has, lured, np.nan)
     return columns
+
+
+def marks_of_words(marks: Sequence[Sequence[int]], documents: Sequence[Document], tokens: Tokens) -> list[list[int]]:
+    """Marks of texts, one a word between spaces, as one a counted word: that of the run in which the word begins.
+
+    Marks that are one a word of their document already stay.
+    """
+    return [_marks_of(m, d, tokens.places(i)) for i, (m, d) in enumerate(zip(marks, documents, strict=True))]
+
+
+def _marks_of(marks: Sequence[int], document: Document, places: Ints) -> list[int]:
+    if len(marks) != len(document):
+        runs = [m.start() for m in re.finditer(r"\S+", document.text)]
+        begins = [start for start, _ in document.spans]
+        marks = np.asarray(marks)[np.searchsorted(runs, begins, side="right") - 1].tolist()
+    return [marks[place] for place in places]
 
 
 def _pad(marks: Sequence[Sequence[int]], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:

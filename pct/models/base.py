@@ -36,6 +36,8 @@ class TextModel(nn.Module, ABC):
 
     dropout: nn.Dropout
     dense: nn.Linear
+    # whether `features` drop units in training: a pass for the loss is then no pass for the saliency
+    dropout_in_body: bool = True
 
     @abstractmethod
     def embed(self, ids: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""From a name or a saved configuration to a model and its words."""
+"""From a name or a saved configuration to a model and its tokenizer."""
 
 from __future__ import annotations
 
@@ -12,22 +12,26 @@ from pct.models.base import TextModel
 from pct.models.lstm import LSTM
 from pct.models.textcnn import TextCNN
 from pct.settings import Settings
-from pct.text.words import SubWords, Vocabulary, Words
+from pct.text.subwords import SubWords
+from pct.text.tokens import Tokenizer
+from pct.text.vocabulary import Vocabulary
 
 EMBEDDING_WIDTH = 300
 
 
-def make_model(settings: Settings, texts: Sequence[Sequence[str]], classes: Sequence[str]) -> tuple[TextModel, Words]:
-    """A model to train and its words; `texts` are the training texts as word lists.
+def make_model(
+    settings: Settings, texts: Sequence[Sequence[str]], classes: Sequence[str]
+) -> tuple[TextModel, Tokenizer]:
+    """A model to train and its tokenizer; `texts` are the training texts as documents.
 
     Raises as `pct.models.pretrained.load_untrained` for a model of the transformers library.
     """
-    words = make_vocabulary(settings, texts) or load_tokenizer(settings.model)
-    return model_for(settings, words, classes), words
+    tokenizer = make_vocabulary(settings, texts) or load_tokenizer(settings.model)
+    return model_for(settings, tokenizer, classes), tokenizer
 
 
 def make_vocabulary(settings: Settings, texts: Sequence[Sequence[str]]) -> Vocabulary | None:
-    """The vocabulary of the training texts; None for an encoder, which brings its own words."""
+    """The vocabulary of the training texts; None for an encoder, which brings its own."""
     if settings.model in ("textcnn", "lstm"):
         return Vocabulary.build(texts, settings.vocabulary_size)
     if settings.glove:
@@ -35,16 +39,16 @@ def make_vocabulary(settings: Settings, texts: Sequence[Sequence[str]]) -> Vocab
     return None
 
 
-def model_for(settings: Settings, words: Words, classes: Sequence[str]) -> TextModel:
-    """A model to train, for words that were made before. Raises as `make_model`."""
-    if not isinstance(words, Vocabulary):
+def model_for(settings: Settings, tokenizer: Tokenizer, classes: Sequence[str]) -> TextModel:
+    """A model to train, for a tokenizer that was made before. Raises as `make_model`."""
+    if not isinstance(tokenizer, Vocabulary):
         from pct.models.pretrained import load_untrained
 
         return load_untrained(settings.model, classes, settings.max_length, settings.fresh_head)
     family = TextCNN if settings.model == "textcnn" else LSTM
-    model = family(len(words), len(classes), width=EMBEDDING_WIDTH, dropout=settings.dropout)
+    model = family(len(tokenizer), len(classes), width=EMBEDDING_WIDTH, dropout=settings.dropout)
     if settings.glove:
-        load_glove(Path(settings.glove), words, model.embedding.weight)
+        load_glove(Path(settings.glove), tokenizer, model.embedding.weight)
     return model
 
 

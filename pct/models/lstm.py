@@ -21,6 +21,8 @@ class LSTM(TextModel):
     neighbours: it is computed once for all texts that hold the word, and only the recurrence runs for each.
     """
 
+    dropout_in_body = False
+
     def __init__(self, vocabulary: int, classes: int, width: int = 300, units: int = 150, dropout: float = 0.5) -> None:
         super().__init__()
         self.arguments = {

@@ -21,7 +21,7 @@ from pct.models.checks import (
 )  # fmt: skip
 from pct.models.encoder import Transformer
 from pct.models.wrapped import Wrapped
-from pct.text.words import SubWords
+from pct.text.subwords import SubWords
 
 ALIASES = {"bert": "bert-base-uncased", "distilbert": "distilbert-base-uncased"}
 CLASSIFIER = "ForSequenceClassification"

@@ -23,6 +23,8 @@ class TextCNN(TextModel):
     are made of the same words, as reduced texts are, cost no further product.
     """
 
+    dropout_in_body = False
+
     def __init__(
         self,
         vocabulary: int,

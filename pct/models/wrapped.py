@@ -94,7 +94,7 @@ class Wrapped(TextModel):
     def _decode(self, embeddings: Tensor, mask: Tensor) -> Tensor:
         """The decoder's states, (batch, length, width): it reads the text itself, one place late."""
         model: Any = self.model
-        start = mask.new_full((len(mask), 1), model.config.decoder_start_token_id, dtype=torch.long)
+        start = mask.new_full((mask.shape[0], 1), model.config.decoder_start_token_id, dtype=torch.long)
         late = torch.cat([self.embed(start), embeddings[:, :-1]], 1)
         states: Tensor = model.base_model(
             inputs_embeds=embeddings, attention_mask=mask.long(), decoder_inputs_embeds=late, use_cache=False

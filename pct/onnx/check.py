@@ -13,12 +13,13 @@ from torch import Tensor
 
 from pct.classifier import Classifier
 from pct.corpora.loading import Split
-from pct.explaining.predictor import batches, explain_tokens, predict_tokens
+from pct.explaining.predictor import batches, explain_tokens, predict_tokens, split_texts
 from pct.explaining.saliency import saliency
 from pct.models import Encoding, Features, TextModel
 from pct.onnx.graphs import KINDS
 from pct.onnx.predictor import OnnxPredictor
-from pct.text.words import Ints, Tokens, Vocabulary, split_all
+from pct.text.tokens import Ints, Tokens
+from pct.text.vocabulary import Vocabulary
 
 TEXTS = 256
 TOLERANCE = 1e-4  # of the largest value of an output, where that is above 1
@@ -75,7 +76,7 @@ def cost_of_int8(exact: OnnxPredictor, rounded: OnnxPredictor, data: Split) -> d
     The saliency of both is that of the class that `exact` predicts. Agreement is Spearman's correlation, the mean over
     the texts that have a ranking (three words or more, not all of one saliency).
     """
-    texts = split_all(data.texts)
+    texts = split_texts(exact, data.texts)
     tokens = exact.tokens(texts)
     before, after = predict_tokens(exact, tokens), predict_tokens(rounded, tokens)
     classes = before.argmax(1).astype(np.int64)
@@ -106,8 +107,8 @@ def spearman(first: Array, second: Array) -> float:
 def sample_texts(classifier: Classifier, count: int = TEXTS) -> list[list[str]]:
     """Word lists made of what the model knows, the same each time: of 1 word up to more than max_length."""
     rng = np.random.default_rng(0)
-    words = classifier.words
-    known = words.words if isinstance(words, Vocabulary) else _plain_pieces(words)
+    tokenizer = classifier.tokenizer
+    known = tokenizer.words if isinstance(tokenizer, Vocabulary) else _plain_pieces(tokenizer)
     pool = np.array([*known, "\ue000"])  # the last is nobody's word
     lengths = rng.integers(1, classifier.settings.max_length + 9, count)
     lengths[:8] = np.minimum(lengths[:8], [1, 1, 1, 2, 2, 3, 4, 5])[: len(lengths)]
@@ -215,9 +216,9 @@ def _same_tokens(first: Tokens, second: Tokens) -> None:
             )
 
 
-def _plain_pieces(words: Any) -> list[str]:
+def _plain_pieces(tokenizer: Any) -> list[str]:
     # letters and digits only: what marks a piece's place in a word (##, Ġ, ▁) is left off
-    pieces = {"".join(c for c in piece if c.isascii() and c.isalnum()) for piece in words.tokenizer.get_vocab()}
+    pieces = {"".join(c for c in piece if c.isascii() and c.isalnum()) for piece in tokenizer.tokenizer.get_vocab()}
     return sorted(pieces - {""})
 
 

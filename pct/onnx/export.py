@@ -79,7 +79,7 @@ def export(classifier: Classifier, folder: str | Path, quantize: bool = False, d
         with _quiet():
             graphs = build_graphs(classifier.model, settings.saliency_of, settings.max_length)
         about: dict[str, Any] = {
-            "format": FORMAT, "classes": classifier.classes, "words": classifier.words.kind,
+            "format": FORMAT, "classes": classifier.classes, "words": classifier.tokenizer.kind,
             "model": classifier.model.config()["family"], "settings": settings.to_dict(), "weights": "float32",
         }  # fmt: skip
         final = made / "float32"
@@ -125,7 +125,7 @@ def _write(folder: Path, classifier: Classifier, about: dict[str, Any], models: 
 
     folder.mkdir()
     write(models, folder, WEIGHTS)
-    classifier.words.save(folder)
+    classifier.tokenizer.save(folder)
     (folder / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")
     return OnnxPredictor.load(folder)
 

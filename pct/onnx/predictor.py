@@ -14,7 +14,8 @@ import numpy.typing as npt
 from pct.explaining.predictor import Floats, TextInterface
 from pct.settings import SALIENCIES, Settings
 from pct.text.saved_tokenizer import load_subwords
-from pct.text.words import Ints, Tokens, Vocabulary, Words
+from pct.text.tokens import Ints, Tokenizer, Tokens
+from pct.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -32,11 +33,12 @@ class OnnxPredictor(TextInterface):
     """
 
     def __init__(
-        self, words: Words, forward: InferenceSession, gradient: InferenceSession, about: dict[str, Any]
+        self, tokenizer: Tokenizer, forward: InferenceSession, gradient: InferenceSession, about: dict[str, Any]
     ) -> None:
-        self.words, self.about = words, about
+        self.tokenizer, self.about = tokenizer, about
         self.classes: list[str] = list(about["classes"])
-        self.settings = Settings.from_dict(about["settings"])
+        self.settings = Settings.from_saved(about["settings"])
+        self.word_rule = self.settings.words
         self.saliency_kind = self.settings.saliency
         self._forward, self._gradient = forward, gradient
 
@@ -69,12 +71,12 @@ class OnnxPredictor(TextInterface):
             about = json.loads((path / CONFIG).read_text(encoding="utf-8"))
             if about["format"] != FORMAT:
                 raise ValueError(f"format {about['format']} is not the format {FORMAT} that this version reads")
-            words: Words = Vocabulary.load(path) if about["words"] == "vocabulary" else load_subwords(path)
+            tokenizer: Tokenizer = Vocabulary.load(path) if about["words"] == "vocabulary" else load_subwords(path)
             forward, gradient = (
                 onnxruntime.InferenceSession(path / name, options, providers=["CPUExecutionProvider"])
                 for name in (FORWARD, GRADIENT)
             )
-            return cls(words, forward, gradient, about)
+            return cls(tokenizer, forward, gradient, about)
         except ImportError:
             raise
         except Exception as problem:  # ONNX Runtime's own errors have no common base but Exception
@@ -90,7 +92,7 @@ class OnnxPredictor(TextInterface):
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
         """See `Predictor.tokens`."""
-        return self.words.encode(texts, self.settings.max_length)
+        return self.tokenizer.encode(texts, self.settings.max_length)
 
     def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
         """See `Predictor.forward`."""

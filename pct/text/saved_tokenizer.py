@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.text.words import SubWords
+from pct.text.subwords import SubWords
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -48,7 +49,9 @@ class SavedTokenizer:
         self.backend_tokenizer.no_truncation()
         self.backend_tokenizer.no_padding()
         self.unk_token, self.mask_token, pad = (_token(config, x) for x in ("unk_token", "mask_token", "pad_token"))
-        self.pad_token_id = None if pad is None else self.backend_tokenizer.token_to_id(pad)
+        self.pad_token_id, self.unk_token_id = (
+            None if x is None else self.backend_tokenizer.token_to_id(x) for x in (pad, self.unk_token)
+        )
         self.truncation_side = "right"
         self._cutting: dict[int, Tokenizer] = {}
 
@@ -56,20 +59,11 @@ class SavedTokenizer:
         return self.backend_tokenizer.get_vocab_size(with_added_tokens=True)
 
     def __call__(
-        self,
-        texts: Sequence[Sequence[str]],
-        is_split_into_words: bool = True,
-        truncation: bool = False,
-        max_length: int = 0,
-        add_special_tokens: bool = True,
-        return_attention_mask: bool = False,
+        self, texts: Sequence[str], truncation: bool = False, max_length: int = 0, return_attention_mask: bool = False
     ) -> SavedBatch:
-        """Word lists as tokens; the arguments mean what they mean to a transformers tokenizer."""
+        """Texts as tokens; the arguments mean what they mean to a transformers tokenizer."""
         tokenizer = self._cut_to(max_length) if truncation else self.backend_tokenizer
-        encoded = tokenizer.encode_batch(
-            [list(t) for t in texts], is_pretokenized=is_split_into_words, add_special_tokens=add_special_tokens
-        )
-        return SavedBatch(encoded)
+        return SavedBatch(tokenizer.encode_batch(list(texts)))
 
     def _cut_to(self, max_length: int) -> Tokenizer:
         if max_length not in self._cutting:
@@ -79,17 +73,11 @@ class SavedTokenizer:
         return self._cutting[max_length]
 
 
+@dataclass(frozen=True)
 class SavedBatch:
     """encodings: the library's own, one a text."""
 
-    def __init__(self, encodings: Sequence[Encoding]) -> None:
-        self.encodings = encodings
-
-    def __getitem__(self, key: str) -> list[list[int]]:
-        """ "input_ids": the token ids of each text."""
-        if key != "input_ids":
-            raise KeyError(key)
-        return [e.ids for e in self.encodings]
+    encodings: Sequence[Encoding]
 
 
 def _token(config: dict[str, Any], name: str) -> str | None:

@@ -1,224 +1,201 @@
-"""Texts as words, words as tokens: one type for a vocabulary of words and for a sub-word tokenizer.
+"""Texts as words with character offsets. A word is what saliency, ranks, reduced texts and N count, for every model.
 
-A word is a whitespace-separated token of the text. All that a user sees is per word; the models see tokens.
+The rule that makes words of a text is a setting, saved with the model: `natural`, `spaces`, or a function of the
+user's own, named module:function.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol, Self
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from importlib import import_module
+from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
-
-Ints = npt.NDArray[np.int64]
-PADDING, UNKNOWN = 0, 1
+Span = tuple[int, int]
+FindWords = Callable[[str], list[Span]]
+NATURAL, SPACES = "natural", "spaces"
 
 
-@dataclass(frozen=True)
-class Tokens:
-    """Many texts as one flat run of tokens, ready to be cut into batches without a loop over texts.
+class Document(tuple[str, ...]):
+    """A text as its words: an immutable sequence of them.
 
-    ids: (total tokens,) token ids, specials included. words: (total tokens,) the word each token belongs to,
-    counted from 0 within its text, -1 for specials. starts: (texts + 1,) where each text's tokens begin.
-    counts: (texts,) N, the words of each text that survive the cut to max_length.
-    padding: the id that fills short rows.
+    text: the string as it was given. spans: where each word stands in it, (start, end) in characters, end exclusive.
     """
 
-    ids: Ints
-    words: Ints
-    starts: Ints
-    counts: Ints
-    padding: int
+    text: str
+    spans: list[Span]
 
-    def __len__(self) -> int:
-        return len(self.counts)
+    def __new__(cls, text: str, spans: list[Span]) -> Self:
+        made = super().__new__(cls, [text[start:end] for start, end in spans])
+        made.text, made.spans = text, spans
+        return made
 
-    @property
-    def lengths(self) -> Ints:
-        """(texts,) tokens of each text, specials included."""
-        return np.diff(self.starts)
+    def __getnewargs__(self) -> tuple[str, list[Span]]:
+        return self.text, self.spans
 
-    def rows(self, index: Ints) -> tuple[Ints, Ints]:
-        """Some texts as padded rectangles: token ids and word map, both (len(index), longest); -2 maps padding."""
-        lengths = self.lengths[index]
-        width = int(lengths.max(initial=1))
-        columns = np.arange(width)
-        inside = columns < lengths[:, None]
-        place = np.where(inside, self.starts[index][:, None] + columns, 0)
-        return np.where(inside, self.ids[place], self.padding), np.where(inside, self.words[place], -2)
+    @classmethod
+    def of_words(cls, words: Sequence[str]) -> Self:
+        """Words that are known already; the text has a space between any two."""
+        spans, place = [], 0
+        for word in words:
+            spans.append((place, place + len(word)))
+            place += len(word) + 1
+        return cls(" ".join(words), spans)
 
 
-class Words(Protocol):
-    """What turns word lists into tokens: a vocabulary of words, or a sub-word tokenizer."""
-
-    kind: str
-
-    def encode(self, texts: Sequence[Sequence[str]], max_length: int) -> Tokens:
-        """Word lists as tokens, cut to max_length tokens a text."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Writes what `load` needs into the folder."""
-        ...
+def as_document(words: Sequence[str]) -> Document:
+    """A document as it is, any other sequence of words as a document of these words."""
+    return words if isinstance(words, Document) else Document.of_words(words)
 
 
-def sound(text: str) -> str:
+def split(text: str | Sequence[str], rule: str = NATURAL) -> Document:
+    """A text as its words, by the rule; a list of words, or a document, keeps its own.
+
+    Lone surrogates become U+FFFD, see `replace_surrogates`. Raises TypeError for what is no text, ValueError for a text
+    without words or a rule that there is not.
+    """
+    return _split(text, find_words(rule))
+
+
+def split_each(texts: Iterable[str | Sequence[str]], rule: str = NATURAL) -> Iterator[Document]:
+    """Texts as documents, one at a time. Raises, naming the text's place, when one is empty or not a text."""
+    if isinstance(texts, str):
+        raise TypeError("texts must be a list of texts, got one string: write [text]")
+    find = find_words(rule)
+    for place, text in enumerate(texts):
+        try:
+            document = _split(text, find)
+        except (ValueError, TypeError) as problem:
+            raise type(problem)(f"text {place}: {problem}") from None
+        yield document
+
+
+def split_all(texts: Iterable[str | Sequence[str]], rule: str = NATURAL) -> list[Document]:
+    """`split_each` as a list."""
+    return list(split_each(texts, rule))
+
+
+def _split(text: str | Sequence[str], find: FindWords) -> Document:
+    if isinstance(text, Document):
+        found = text
+    elif isinstance(text, str):
+        whole = replace_surrogates(text)
+        found = Document(whole, find(whole))
+    elif isinstance(text, (list, tuple)) and all(isinstance(w, str) for w in text):
+        found = Document.of_words([replace_surrogates(w) for w in text if w.strip()])
+    else:
+        raise TypeError(f"a text must be a string or a list of words, got {type(text).__name__}: {text!r:.80}")
+    if not found:
+        raise ValueError(f"a text needs at least one word, got {text!r:.80}")
+    return found
+
+
+def replace_surrogates(text: str) -> str:
     """The text, its lone surrogates made U+FFFD: JSON can bring them, tokenizers and UTF-8 files cannot take them."""
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def split(text: str | Sequence[str]) -> list[str]:
-    """A text as its words; a word list is returned as a list. A lone surrogate becomes U+FFFD, see `sound`.
+def check_rule(rule: str) -> None:
+    """Raises ValueError for what cannot name a rule; whether a function is there is found out when it is needed."""
+    if rule not in (NATURAL, SPACES) and not re.fullmatch(r"[\w.]+:[\w.]+", rule):
+        raise ValueError(f"words must be {NATURAL}, {SPACES}, or a function text -> spans as module:name, got {rule!r}")
 
-    Raises TypeError for anything else, ValueError for a text without words.
-    """
-    if isinstance(text, str):
-        words = sound(text).split()
-    elif isinstance(text, (list, tuple)) and all(isinstance(w, str) for w in text):
-        words = [sound(w) for w in text if w.strip()]
+
+@cache
+def find_words(rule: str) -> FindWords:
+    """The function text -> spans of a rule. Raises ValueError where it cannot be had."""
+    check_rule(rule)
+    if rule == NATURAL:
+        pattern = natural_words()
+    elif rule == SPACES:
+        pattern = re.compile(r"\S+")
     else:
-        raise TypeError(f"a text must be a string or a list of words, got {type(text).__name__}: {text!r:.80}")
-    if not words:
-        raise ValueError(f"a text needs at least one word, got {text!r:.80}")
-    return words
+        return _checked(rule, _imported(rule))
+    return lambda text: [m.span() for m in pattern.finditer(text)]
 
 
-def split_each(texts: Iterable[str | Sequence[str]]) -> Iterator[list[str]]:
-    """Texts as word lists, one at a time. Raises, naming the text's place, when one is empty or not a text."""
-    if isinstance(texts, str):
-        raise TypeError("texts must be a list of texts, got one string: write [text]")
-    for place, text in enumerate(texts):
-        try:
-            words = split(text)
-        except (ValueError, TypeError) as problem:
-            raise type(problem)(f"text {place}: {problem}") from None
-        yield words
+@cache
+def natural_words() -> re.Pattern[str]:
+    """What a reader would call words; every character that is no space lies in one.
+
+    A run of letters, digits and combining marks, with single apostrophes, hyphens and dots inside it; an abbreviation
+    of single letters with its last dot (U.S.); any other mark, a run of the same mark as one word, with the combining
+    marks behind it. Letters of scripts that are written without spaces stand alone.
+    """
+    # marks that are shown with the character before them, format characters and skin tones among them
+    joined = _class_of(lambda c: unicodedata.category(c) in ("Mn", "Mc", "Me", "Cf") or 0x1F3FB <= ord(c) <= 0x1F3FF)
+    alone = _class_of(str.isalpha, _ALONE) + _IDEOGRAPHS
+    letters = f"(?:[^\\W_{alone}]++|[{joined}]++)++"
+    mark = f"(?:[^\\s\\w]|_)[{joined}]*+"
+    # ASCII first: most words of most texts need none of the large classes
+    return re.compile(
+        rf"""(?:[A-Za-z]\.){{2,}}+(?!\w)
+        | [A-Za-z0-9]++(?:['.-][A-Za-z0-9]++)*+ (?!['.-]?[^\x00-\x7f])
+        | ([!-/:-@\[-`{{-~])\1*+ (?![^\x00-\x7f])
+        | (?:[^\W\d_{alone}]\.){{2,}}+ (?!\w)
+        | {letters} (?:['’.‐‑-]{letters})*+
+        | [{alone}][{joined}]*+
+        | [\U0001f1e6-\U0001f1ff]{{2}}
+        | ({mark} (?:(?<=\u200d){mark})*+) \2*+""",
+        re.VERBOSE,
+    )
 
 
-def split_all(texts: Iterable[str | Sequence[str]]) -> list[list[str]]:
-    """`split_each` as a list."""
-    return list(split_each(texts))
+# Thai and Lao; Myanmar and its extensions; Khmer; kana and their extensions, of full and half width
+_ALONE = (
+    (0x0E00, 0x0EFF), (0x1000, 0x109F), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F), (0x1780, 0x17FF), (0x3040, 0x30FF),
+    (0x31F0, 0x31FF), (0xFF66, 0xFF9F), (0x1AFF0, 0x1B16F),
+)  # fmt: skip
+_IDEOGRAPHS = (
+    "\u3005-\u3007\u3021-\u3029\u3038-\u303c\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00016fe2\U00016fe3\U00020000-\U000323af"
+)
+# where combining marks and format characters lie
+_SPACES_OF_MARKS = ((0x80, 0x1FFFF), (0xE0000, 0xE01FF))
 
 
-class Vocabulary:
-    """One entry a lower-cased word; 0 is padding, 1 unknown (TextCNN and LSTM)."""
-
-    kind = "vocabulary"
-
-    def __init__(self, words: Sequence[str]) -> None:
-        self.words = list(words)
-        self.index = {w: i + 2 for i, w in enumerate(self.words)}
-
-    @classmethod
-    def build(cls, texts: Iterable[Sequence[str]], size: int) -> Self:
-        """The `size` most frequent lower-cased words of the texts; equal counts are ordered by the word."""
-        counts = Counter(w.lower() for text in texts for w in text)
-        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        return cls([w for w, _ in ranked[:size]])
-
-    def __len__(self) -> int:
-        return len(self.words) + 2
-
-    def encode(self, texts: Sequence[Sequence[str]], max_length: int) -> Tokens:
-        """See `Words.encode`. A word is one token, so N = min(words, max_length)."""
-        index = self.index
-        kept = [text[:max_length] for text in texts]
-        counts = np.fromiter((len(t) for t in kept), np.int64, len(kept))
-        ids = np.fromiter((index.get(w.lower(), UNKNOWN) for t in kept for w in t), np.int64, int(counts.sum()))
-        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        words = np.arange(len(ids)) - np.repeat(starts[:-1], counts)
-        return Tokens(ids, words, starts, counts, PADDING)
-
-    def save(self, folder: Path) -> None:
-        """Writes vocabulary.json."""
-        (folder / "vocabulary.json").write_text(json.dumps(self.words, ensure_ascii=False), encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Reads vocabulary.json."""
-        words = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
-        if not isinstance(words, list):
-            raise ValueError(f"{folder / 'vocabulary.json'} must hold a list of words, got {type(words).__name__}")
-        return cls(words)
+def _class_of(belongs: Callable[[str], bool], within: Sequence[Span] = _SPACES_OF_MARKS) -> str:
+    """The characters of some ranges (both ends inclusive) for which it is true, as the inside of a regex class."""
+    runs: list[list[int]] = []
+    for code in (c for first, last in within for c in range(first, last + 1) if belongs(chr(c))):
+        if runs and code == runs[-1][1] + 1:
+            runs[-1][1] = code
+        else:
+            runs.append([code, code])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in runs)
 
 
-class SubWords:
-    """A transformers tokenizer: a word owns the sub-word tokens that it is cut into, specials belong to none."""
+def _imported(rule: str) -> Any:
+    module, _, name = rule.partition(":")
+    # a model's folder names the function: it must not reach for what runs commands or opens files
+    if module.split(".")[0] in sys.stdlib_module_names:
+        raise ValueError(f"words {rule}: a function of Python's own library splits no texts; name one of yours")
+    try:
+        found: Any = import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as problem:
+        raise ValueError(f"words {rule} cannot be had ({problem}); install or mend the module that has it") from problem
+    return found
 
-    kind = "subwords"
 
-    def __init__(self, tokenizer: Any) -> None:
-        if not getattr(tokenizer, "is_fast", False):
-            raise ValueError(
-                f"{type(tokenizer).__name__} has no word map; use an encoder whose tokenizer has a fast version"
-            )
-        self.tokenizer = tokenizer
-        tokenizer.truncation_side = "right"  # N counts words from the first one on, whatever the encoder was used to
-        # Byte-level tokenizers take words apart from a leading space only when told so.
-        backend = tokenizer.backend_tokenizer.pre_tokenizer
-        if backend is not None and hasattr(backend, "add_prefix_space"):
-            backend.add_prefix_space = True
+def _checked(rule: str, function: Callable[[str], Iterable[Sequence[int]]]) -> FindWords:
+    def find(text: str) -> list[Span]:
+        spans, last = [], 0
+        for span in function(text):
+            start, end = (int(x) for x in span)
+            if not last <= start < end <= len(text):
+                raise ValueError(
+                    f"words {rule}: spans must be (start, end) within the text, one behind the other, got "
+                    f"{(start, end)} behind {last} in {len(text)} characters"
+                )
+            spans.append((start, end))
+            last = end
+        return spans
 
-    def __len__(self) -> int:
-        return len(self.tokenizer)
-
-    def encode(self, texts: Sequence[Sequence[str]], max_length: int) -> Tokens:
-        """See `Words.encode`. A word that the tokenizer drops (control characters) becomes its unknown token.
-
-        So every word before the cut owns at least one token, and N counts words, not the tokenizer's moods.
-        """
-        if not texts:
-            empty = np.zeros(0, np.int64)
-            return Tokens(empty, empty, np.zeros(1, np.int64), empty, self._padding)
-        # A word has at least one token: words beyond max_length never survive the cut.
-        kept = [list(t[:max_length]) for t in texts]
-        batch = self.tokenizer(
-            kept, is_split_into_words=True, truncation=True, max_length=max_length, return_attention_mask=False
-        )
-        encodings = batch.encodings
-        lengths = np.fromiter((len(e) for e in encodings), np.int64, len(encodings))
-        ids = np.fromiter((i for e in encodings for i in e.ids), np.int64, int(lengths.sum()))
-        words = np.fromiter((-1 if w is None else w for e in encodings for w in e.word_ids), np.int64, len(ids))
-        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        text = np.repeat(np.arange(len(kept)), lengths)
-        owned = words >= 0
-        counts = np.zeros(len(kept), np.int64)
-        np.maximum.at(counts, text[owned], words[owned] + 1)
-        distinct = np.zeros(len(kept), np.int64)
-        first = owned & np.concatenate([[True], (words[1:] != words[:-1]) | (text[1:] != text[:-1])])
-        np.add.at(distinct, text[first], 1)
-        whole = np.fromiter((len(t) for t in kept), np.int64, len(kept))
-        # Only a text that was not cut may end short: its last words were dropped, not truncated.
-        short = (distinct < counts) | ((lengths < max_length) & (counts < whole))
-        if short.any():
-            repaired = [self._name_dropped(t) if s else t for t, s in zip(kept, short, strict=True)]
-            return self.encode(repaired, max_length)
-        return Tokens(ids, words, starts, counts, self._padding)
-
-    @property
-    def _padding(self) -> int:
-        pad = self.tokenizer.pad_token_id
-        return 0 if pad is None else int(pad)
-
-    def _name_dropped(self, words: list[str]) -> list[str]:
-        unknown = self.tokenizer.unk_token or self.tokenizer.mask_token
-        alone = self.tokenizer([[w] for w in words], is_split_into_words=True, add_special_tokens=False)["input_ids"]
-        return [w if tokens else unknown for w, tokens in zip(words, alone, strict=True)]
-
-    def save(self, folder: Path) -> None:
-        """Writes the tokenizer's own JSON files into tokenizer/."""
-        self.tokenizer.save_pretrained(str(folder / "tokenizer"))
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Reads tokenizer/, from the disk alone."""
-        from transformers import AutoTokenizer
-
-        return cls(AutoTokenizer.from_pretrained(str(folder / "tokenizer"), local_files_only=True))
+    return find

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,6 @@ from pct.settings import Settings
 CHECKPOINT, HISTORY, SETTINGS = "checkpoint.safetensors", "history.jsonl", "settings.json"
 
 Record = dict[str, Any]
-
-
-@dataclass
-class TrainingState:
-    """All that a resumed run needs beside weights and optimizer: it is the checkpoint's JSON."""
-
-    epoch: int = 0
-    best_epoch: int = 0
-    best_acc: float = -1.0
-    history: list[Record] = field(default_factory=list)
 
 
 def open_run(folder: Path, settings: Settings, corpus: Corpus) -> Path:
@@ -63,13 +52,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def save_checkpoint(
-    path: Path, state: TrainingState, model: TextModel, best: dict[str, Tensor], optimizer: torch.optim.Optimizer
+    path: Path, history: list[Record], model: TextModel, best: dict[str, Tensor], optimizer: torch.optim.Optimizer
 ) -> None:
     """Writes a checkpoint as safetensors, whole or not at all.
 
     Args:
         path: the file.
-        state: epochs and history so far.
+        history: one record an epoch so far.
         model: as it stands.
         best: the weights of the best epoch by name; empty where they are not kept.
         optimizer: one of the Adam kind.
@@ -84,7 +73,7 @@ def save_checkpoint(
     unfinished = path.with_name(path.name + ".part")
     clean = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     try:
-        save_file(clean, unfinished, {"state": json.dumps(vars(state))})
+        save_file(clean, unfinished, {"state": json.dumps({"history": history})})
     except (OSError, SafetensorError) as problem:
         raise OSError(f"the checkpoint {path} could not be written ({problem}); free disk and start again") from problem
     os.replace(unfinished, path)
@@ -92,15 +81,15 @@ def save_checkpoint(
 
 def load_checkpoint(
     path: Path, model: TextModel, optimizer: torch.optim.Optimizer
-) -> tuple[TrainingState, dict[str, Tensor]]:
-    """Puts what `save_checkpoint` wrote into model and optimizer; returns the state and the best epoch's weights.
+) -> tuple[list[Record], dict[str, Tensor]]:
+    """Puts what `save_checkpoint` wrote into model and optimizer; returns the history and the best epoch's weights.
 
     Raises:
         ValueError: the file is damaged.
     """
     try:
         with safe_open(path, "pt", device=str(model.device)) as saved:
-            state = TrainingState(**json.loads(saved.metadata()["state"]))
+            history = list(json.loads(saved.metadata()["state"])["history"])
             parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
             for key in saved.keys():  # noqa: SIM118  not a dict
                 kind, name = key.split(".", 1)
@@ -112,7 +101,7 @@ def load_checkpoint(
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as problem:
         what = " ".join(str(problem).split())
         raise ValueError(f"{path} is damaged ({what}); remove it to train anew") from problem
-    return state, parts["best"]
+    return history, parts["best"]
 
 
 def _slots(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:

@@ -17,6 +17,8 @@ from pct.settings import Settings
 from pct.training.paper import RESULTS
 from pct.training.runs import Run, default_folder, run
 
+# settings that are each model's own where none is given
+OWN = ("lr", "alpha", "temperature", "optimizer", "weight_decay", "warmup", "schedule")
 GAPS = ("comp-suff", "ur-ir", "i_var-u_var")
 
 
@@ -34,7 +36,7 @@ class Row:
         return {
             "model": self.model, "method": self.method, "runs": self.runs,
             "metrics": {
-                k: {"mean": mean, "deviation": None if np.isnan(deviation) else deviation}
+                k: {"mean": _known(mean), "deviation": _known(deviation)}
                 for k, (mean, deviation) in self.metrics.items()
             },
         }  # fmt: skip
@@ -51,12 +53,12 @@ def compare(
 ) -> list[Row]:
     """Trains and measures every model by every method under every seed, on the test split.
 
-    base: everything but model, method and seed; lr, alpha and temperature are the paper's for each model unless base
-    holds other values than the paper's for its own model. root: where the run folders are made: a run that is finished
+    base: everything but model, method and seed; the settings named in OWN are each model's own unless base holds other
+    values than its own model's. root: where the run folders are made: a run that is finished
     there is not run again, so a comparison that was stopped goes on. Raises as `pct.training.runs.run`.
     """
     own = Settings(model=base.model)
-    free = {n: None for n in ("lr", "alpha", "temperature") if getattr(base, n) == getattr(own, n)}
+    free = {n: None for n in OWN if getattr(base, n) == getattr(own, n)}
     corpus = load_splits(base)
     rows = []
     for model in models:
@@ -113,6 +115,12 @@ def _cell(mean: float, deviation: float) -> str:
     return _number(mean) if np.isnan(deviation) else f"{_number(mean)} ± {_number(deviation)}"
 
 
+def _known(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
 def _number(value: float) -> str:
+    if not np.isfinite(value):  # nothing to measure: texts of one word
+        return "-"
     text = f"{value:.3f}" if abs(value) < 1 else f"{value:.1f}"
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+METHODS = ("normal", "entropy", "pct")
 # corpus -> model -> method -> (acc, f_x, comp, suff, ir, ur, i_var, u_var), means of three runs
 RESULTS: dict[str, dict[str, dict[str, tuple[float, ...]]]] = {
     "ag_news": {

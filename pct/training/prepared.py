@@ -7,23 +7,24 @@ from dataclasses import dataclass
 from pct.corpora.loading import Corpus
 from pct.models.build import load_tokenizer, make_vocabulary
 from pct.settings import Settings
-from pct.text.words import Tokens, Words, split_all
+from pct.text.tokens import Tokenizer, Tokens
+from pct.text.words import split_all
 
 DECIDING = (
     "corpus", "train_file", "validation_file", "test_file", "text_column", "label_column", "limit", "corpus_seed",
-    "model", "max_length", "vocabulary_size",
+    "model", "words", "max_length", "vocabulary_size",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A corpus, its words, and its training and validation texts as tokens.
+    """A corpus, its tokenizer, and its training and validation texts as tokens.
 
     made_for: the settings that they depend on.
     """
 
     corpus: Corpus
-    words: Words
+    tokenizer: Tokenizer
     train: Tokens
     validation: Tokens
     made_for: dict[str, object]
@@ -38,10 +39,8 @@ class Prepared:
 
 
 def prepare(settings: Settings, corpus: Corpus) -> Prepared:
-    """The corpus' words and tokens for these settings. Raises as `pct.models.build.make_model`."""
-    texts = split_all(corpus.splits["train"].texts)
-    words: Words = make_vocabulary(settings, texts) or load_tokenizer(settings.model)
-    train, validation = (
-        words.encode(part, settings.max_length) for part in (texts, split_all(corpus.splits["validation"].texts))
-    )
-    return Prepared(corpus, words, train, validation, {k: getattr(settings, k) for k in DECIDING})
+    """The corpus' tokenizer and tokens for these settings. Raises as `pct.models.build.make_model`."""
+    train_texts, validation_texts = (split_all(corpus.splits[k].texts, settings.words) for k in ("train", "validation"))
+    tokenizer: Tokenizer = make_vocabulary(settings, train_texts) or load_tokenizer(settings.model)
+    train, validation = (tokenizer.encode(part, settings.max_length) for part in (train_texts, validation_texts))
+    return Prepared(corpus, tokenizer, train, validation, {k: getattr(settings, k) for k in DECIDING})

@@ -32,7 +32,7 @@ from pct.settings import Settings
 from pct.training.checkpoint import CHECKPOINT, HISTORY, SETTINGS, Record
 from pct.training.memory import peak_mb
 from pct.training.prepared import Prepared
-from pct.training.trainer import train
+from pct.training.trainer import best_epoch, train
 
 REPORT, PER_TEXT, ABOUT, LOCK = "report.json", "per_text.parquet", "about.json", ".lock"
 _held: set[tuple[Path, int]] = set()
@@ -128,7 +128,7 @@ def load_run(folder: str | Path) -> Run:
         raise ImportError("a run is read with pyarrow: pip install 'pct-explain[data]'") from None
     try:
         report, about = (json.loads((path / name).read_text(encoding="utf-8")) for name in (REPORT, ABOUT))
-        settings = Settings.from_dict(json.loads((path / SETTINGS).read_text(encoding="utf-8"))["settings"])
+        settings = Settings.from_saved(json.loads((path / SETTINGS).read_text(encoding="utf-8"))["settings"])
         table = pq.read_table(path / PER_TEXT)
         columns = {name: table[name].to_numpy() for name in table.column_names}
         classes = about["corpus"]["classes"]
@@ -209,7 +209,6 @@ def _about(
 ) -> dict[str, Any]:
     history = read_history(folder)
     device = classifier.model.device
-    best = max(history, key=lambda record: (record["validation_acc"], -record["epoch"]))
     return {
         "settings_hash": settings_hash(settings),
         "corpus": {
@@ -222,7 +221,7 @@ def _about(
         },
         "weights": _digest(folder / MODEL / WEIGHTS),
         "epochs": len(history),
-        "epoch_kept": best["epoch"] if settings.restore_best else len(history),
+        "epoch_kept": best_epoch(history, settings.best_by) if settings.restore_best else len(history),
         "device": device.type,
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
         "cores": os.cpu_count(),

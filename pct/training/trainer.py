@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +17,29 @@ from pct.classifier import MODEL, Classifier, pick_device
 from pct.corpora.loading import Corpus, Split, load_splits, with_limit
 from pct.explaining.predictor import predict_tokens
 from pct.methods.base import Batch, Method, make_method
+from pct.metrics.confusion import confusion_counts, macro_f1
 from pct.metrics.evaluation import evaluate
+from pct.metrics.rationale import marks_of_words
 from pct.models import TextModel
 from pct.models.build import model_for
 from pct.settings import Settings
-from pct.text.words import Ints, Tokens
+from pct.text.tokens import Ints, Tokens
+from pct.text.words import split_all
+from pct.training.batches import class_weights, marked_words, mask_id
 from pct.training.checkpoint import (
     CHECKPOINT,
     HISTORY,
     Record,
-    TrainingState,
     load_checkpoint,
     open_run,
     save_checkpoint,
     write_text,
 )
+from pct.training.finite import not_finite
 from pct.training.memory import peak_mb
+from pct.training.optimizers import make_optimizer, set_lr
 from pct.training.prepared import Prepared, prepare
+from pct.training.step_memory import fitting_tokens
 
 # Batches are cut from runs of this many batches' texts sorted by length: little padding, yet a shuffle.
 BATCHES_A_BUCKET = 32
@@ -55,7 +61,7 @@ def train(
     record (loss parts, times, validation metrics).
 
     Raises ValueError when run_dir holds a run with other settings or the corpus was prepared for others,
-    FloatingPointError when the loss is not finite.
+    FloatingPointError, naming the step, when a loss, a gradient, a weight or a probability is not finite.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -64,8 +70,8 @@ def train(
     data = corpus if isinstance(corpus, Prepared) else prepare(settings, whole)
     data.check(settings)
     torch.manual_seed(settings.seed)
-    model = model_for(settings, data.words, whole.classes)
-    classifier = Classifier(model.to(pick_device(settings.device)), data.words, whole.classes, settings)
+    model = model_for(settings, data.tokenizer, whole.classes)
+    classifier = Classifier(model.to(pick_device(settings.device)), data.tokenizer, whole.classes, settings)
     run = _Run(settings, classifier, data, folder)
     run.resume()
     for record in run.epochs(progress):
@@ -81,15 +87,20 @@ class _Run:
     def __init__(self, settings: Settings, classifier: Classifier, data: Prepared, folder: Path | None) -> None:
         self.settings, self.classifier, self.tokens, self.folder = settings, classifier, data.train, folder
         self.model: TextModel = classifier.model
-        self.labels = data.corpus.splits["train"].labels
+        train = data.corpus.splits["train"]
+        self.labels = train.labels
         self.validation: Split = data.corpus.splits["validation"]
         self.validation_tokens = data.validation
-        self.method: Method = make_method(settings)
-        assert settings.lr is not None  # Settings fills it
-        self.optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
-        )
-        self.state = TrainingState()
+        self.mask_id = mask_id(classifier.tokenizer)
+        self.rationale = None
+        if train.rationale is not None:
+            marks = marks_of_words(train.rationale, split_all(train.texts, settings.words), data.train)
+            self.rationale = marked_words(marks, data.train)
+        self.class_weights = class_weights(settings, train.labels, len(classifier.classes), self.model.device)
+        tokens = settings.step_tokens or fitting_tokens(self.model, data.train)
+        self.method: Method = make_method(settings.replace(step_tokens=tokens))
+        self.optimizer = make_optimizer(self.model, settings)
+        self.history: list[Record] = []
         self.best: dict[str, Tensor] = {}
         if settings.compile:
             # saliency and loss both go back through the body: its buffers must outlive the first backward pass
@@ -101,15 +112,12 @@ class _Run:
     def epochs(self, progress: bool) -> Iterator[Record]:
         """Runs the epochs that are left."""
         s = self.settings
-        while self.state.epoch < s.epochs and not self._patience_is_over():
-            epoch = self.state.epoch + 1
-            record: Record = {"epoch": epoch, **self._train_epoch(epoch, progress), **self._validate()}
-            self.state.epoch = epoch
-            self.state.history.append(record)
-            if record["validation_acc"] > self.state.best_acc:
-                self.state.best_acc, self.state.best_epoch = record["validation_acc"], epoch
-                if s.restore_best:
-                    self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        while len(self.history) < s.epochs and not self._patience_is_over():
+            epoch = len(self.history) + 1
+            record: Record = {"epoch": epoch, **self._train_epoch(epoch, progress), **self._validate(epoch)}
+            self.history.append(record)
+            if s.restore_best and best_epoch(self.history, s.best_by) == epoch:
+                self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
             self._save()
             yield record
 
@@ -126,7 +134,9 @@ class _Run:
 
     def _patience_is_over(self) -> bool:
         s = self.settings
-        return bool(s.patience) and self.state.epoch - self.state.best_epoch >= s.patience
+        return (
+            bool(s.patience and self.history) and len(self.history) - best_epoch(self.history, s.best_by) >= s.patience
+        )
 
     def _train_epoch(self, epoch: int, progress: bool) -> Record:
         s = self.settings
@@ -140,44 +150,88 @@ class _Run:
         start = time.perf_counter()
         bar = _bar(index, f"epoch {epoch}/{s.epochs}", progress)
         for number, rows in enumerate(bar, 1):
-            batch = make_batch(self.tokens, self.labels, rows, device)
+            batch = self._batch(rows, number - 1)
+            done = (epoch - 1) * len(index) + number - 1
+            set_lr(self.optimizer, s, done, s.epochs * len(index))
             parts = train_step(self.model, self.method, self.optimizer, batch, s)
-            sums = {k: sums[k] + v if sums else v.clone() for k, v in parts.items()}
+            if problem := not_finite(self.model, parts):
+                raise FloatingPointError(
+                    f"{problem} is not finite in step {number} of epoch {epoch}; lower lr ({s.lr}) or alpha, or set "
+                    "gradient_clip"
+                )
+            for name, value in parts.items():
+                sums[name] = sums[name] + value if name in sums else value.clone()
             if progress and (number % 10 == 0 or number == len(index)):
                 bar.set_postfix({k: f"{float(v) / number:.3f}" for k, v in sums.items()})
         seconds = time.perf_counter() - start
-        means = {f"train_{k}": float(v) / len(index) for k, v in sums.items()}
-        if not np.isfinite(means["train_loss"]):
-            raise FloatingPointError(f"the loss is {means['train_loss']} in epoch {epoch}; lower lr ({s.lr}) or alpha")
         return {
-            **means,
+            **{f"train_{k}": float(v) / len(index) for k, v in sums.items()},
             "step_seconds": seconds / len(index),
             "words_per_second": float(self.tokens.counts.sum()) / seconds,
             "memory_mb": _memory_mb(device),
         }
 
-    def _validate(self) -> Record:
+    def _batch(self, rows: Ints, number: int) -> Batch:
+        batch = make_batch(self.tokens, self.labels, rows, self.model.device, self.mask_id)
+        marks = None if self.rationale is None else torch.from_numpy(self.rationale[rows]).to(self.model.device)
+        return batch._replace(number=number, class_weights=self.class_weights, rationale=marks)
+
+    def _validate(self, epoch: int) -> Record:
         s, split = self.settings, self.validation
         self.model.eval()
         start = time.perf_counter()
         found = predict_tokens(self.classifier, self.validation_tokens)
-        record = {"validation_acc": float((found.argmax(1) == split.labels).mean())}
+        if not np.isfinite(found).all():
+            raise FloatingPointError(
+                f"the probabilities are not finite after epoch {epoch}; lower lr ({s.lr}) or alpha"
+            )
+        predicted = found.argmax(1)
+        record = {
+            "validation_acc": float((predicted == split.labels).mean()),
+            "validation_macro_f1": macro_f1(confusion_counts(split.labels, predicted, found.shape[1])),
+        }
         if s.evaluate_epochs:
             some = with_limit(split, s.evaluate_limit, s.seed)
             report = evaluate(self.classifier, some, *s.measured_shares, s.order)
-            record |= {f"validation_{k}": v for k, v in report.metrics.items() if k != "acc"}
+            record |= {f"validation_{k}": v for k, v in report.metrics.items() if k not in ("acc", "macro_f1")}
         record["validation_seconds"] = time.perf_counter() - start
         return record
 
     def _save(self) -> None:
         if self.folder is not None:
-            save_checkpoint(self.folder / CHECKPOINT, self.state, self.model, self.best, self.optimizer)
-            write_text(self.folder / HISTORY, "".join(json.dumps(r) + "\n" for r in self.state.history))
+            save_checkpoint(self.folder / CHECKPOINT, self.history, self.model, self.best, self.optimizer)
+            write_text(self.folder / HISTORY, "".join(json.dumps(r) + "\n" for r in self.history))
 
     def resume(self) -> None:
         """Takes up the run's checkpoint, if there is one."""
         if self.folder is not None and (path := self.folder / CHECKPOINT).is_file():
-            self.state, self.best = load_checkpoint(path, self.model, self.optimizer)
+            self.history, self.best = load_checkpoint(path, self.model, self.optimizer)
+
+
+def best_epoch(history: Sequence[Record], best_by: str) -> int:
+    """The first epoch that is the best on validation.
+
+    Args:
+        history: one record an epoch, at least one.
+        best_by: `Settings.best_by`: a metric, or a gap "a-b" of two.
+
+    Returns:
+        Its number, from 1.
+
+    Raises:
+        ValueError: an epoch has no such number, so that none can be the best.
+    """
+    values = [_measure(record, best_by) for record in history]
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"best_by {best_by} is {values} on validation: its texts have nothing that it measures; choose best_by acc"
+        )
+    return int(np.argmax(values)) + 1
+
+
+def _measure(record: Record, best_by: str) -> float:
+    parts = [float(record.get(f"validation_{name}", "nan")) for name in best_by.split("-")]
+    return parts[0] - sum(parts[1:])
 
 
 def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]:
@@ -193,14 +247,14 @@ def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]
     return [out[i] for i in rng.permutation(len(out))]
 
 
-def make_batch(tokens: Tokens, labels: Ints, rows: Ints, device: torch.device) -> Batch:
+def make_batch(tokens: Tokens, labels: Ints, rows: Ints, device: torch.device, mask_id: int = 0) -> Batch:
     """Some texts as a padded batch on a device."""
 
     def move(array: Ints) -> Tensor:
         return torch.from_numpy(array).to(device, non_blocking=True)
 
     ids, words = tokens.rows(rows)
-    return Batch(move(ids), move(words), move(labels[rows]), move(tokens.counts[rows]), tokens.padding)
+    return Batch(move(ids), move(words), move(labels[rows]), move(tokens.counts[rows]), tokens.padding, mask_id)
 
 
 def train_step(

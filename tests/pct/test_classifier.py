@@ -64,7 +64,7 @@ def test_a_save_that_fails_leaves_the_old_model_and_no_litter(saved, monkeypatch
     def full(folder):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(other.words, "save", full)
+    monkeypatch.setattr(other.tokenizer, "save", full)
     with pytest.raises(OSError, match="no space"):
         other.save(saved)
     assert np.array_equal(pct.load(saved).predict(TEXTS), expected)

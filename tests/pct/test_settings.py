@@ -9,7 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pct.settings import CORPORA, METHODS, ORDERS, PRECISIONS, SALIENCIES, SALIENCY_OF, Settings, paper_settings
+from pct.settings import (
+    BEST_BY,
+    CLASS_WEIGHTS,
+    CONTRAST_STEPS,
+    CORPORA,
+    METHODS,
+    OPTIMIZERS,
+    ORDERS,
+    PRECISIONS,
+    SALIENCIES,
+    SALIENCY_OF,
+    SCHEDULES,
+    Settings,
+    paper_settings,
+)
 
 SHARE = st.floats(0, 1, exclude_min=True)
 POSITIVE = st.floats(1e-9, 1e9)
@@ -19,9 +33,10 @@ VALUES = {
     "corpus": st.sampled_from([c for c in CORPORA if c != "files"]), "model": st.text(min_size=1, max_size=12),
     "method": st.sampled_from(METHODS), "seed": COUNT, "limit": COUNT, "train_file": NAME, "validation_file": NAME,
     "test_file": NAME, "text_column": NAME, "label_column": NAME, "corpus_seed": COUNT,
+    "words": st.sampled_from(["natural", "spaces", "my.module:split"]),
     "max_length": st.integers(3, 512), "vocabulary_size": st.integers(1, 10**6), "glove": NAME,
     "epochs": st.integers(1, 99), "batch_size": st.integers(1, 999), "lr": POSITIVE | st.none(),
-    "weight_decay": st.just(0.0) | POSITIVE, "gradient_clip": st.just(0.0) | POSITIVE,
+    "weight_decay": st.just(0.0) | POSITIVE | st.none(), "gradient_clip": st.just(0.0) | POSITIVE,
     "dropout": st.floats(0, 1, exclude_max=True), "patience": COUNT, "restore_best": st.booleans(),
     "fresh_head": st.booleans(),
     "alpha": st.just(0.0) | POSITIVE | st.none(), "temperature": POSITIVE | st.none(), "entropy_weight": POSITIVE,
@@ -30,7 +45,11 @@ VALUES = {
     "saliency_of": st.sampled_from(SALIENCY_OF), "integrated_steps": st.integers(1, 99),
     "order": st.sampled_from(ORDERS), "evaluate_epochs": st.booleans(), "evaluate_limit": COUNT,
     "device": st.sampled_from(["auto", "cpu"]), "precision": st.sampled_from(PRECISIONS), "compile": st.booleans(),
-    "threads": st.integers(0, 64),
+    "threads": st.integers(0, 64), "optimizer": st.sampled_from(OPTIMIZERS) | st.none(),
+    "schedule": st.sampled_from(SCHEDULES) | st.none(), "warmup": st.floats(0, 1, exclude_max=True) | st.none(),
+    "class_weights": st.sampled_from(CLASS_WEIGHTS), "best_by": st.sampled_from([b for b in BEST_BY if "-" not in b]),
+    "contrast_steps": st.sampled_from(CONTRAST_STEPS), "contrast_every": st.integers(1, 99), "guided_weight": POSITIVE,
+    "rationale_weight": POSITIVE, "step_tokens": COUNT,
 }  # fmt: skip
 DRAWN = {f.name: VALUES[f.name] for f in fields(Settings) if f.name in VALUES}
 
@@ -82,7 +101,12 @@ INVALID = [
     ("dropout", -0.1, r"in \[0, 1\)"), ("max_length", 2, "at least 3"), ("corpus", "sst", "one of planted, mr"),
     ("method", "simclr", "one of normal, entropy, pct"), ("saliency", "l3", "one of l2, l1"),
     ("saliency_of", "odds", "one of log_odds"), ("order", "random", "one of static, recomputed"),
-    ("precision", "fp16", "one of float32, bf16"),
+    ("precision", "fp16", "one of float32, bf16"), ("optimizer", "sgd", "one of adam, adamw"),
+    ("schedule", "step", "one of constant, linear, cosine"), ("warmup", 1.0, r"in \[0, 1\)"),
+    ("warmup", float("nan"), r"in \[0, 1\)"), ("class_weights", "sqrt", "one of none, balanced"),
+    ("best_by", "f1", "one of acc, macro_f1, comp-suff"), ("contrast_steps", "first", "one of all, last"),
+    ("contrast_every", 0, "> 0"), ("guided_weight", -1.0, ">= 0"), ("rationale_weight", float("inf"), "finite"),
+    ("step_tokens", -1, ">= 0"),
 ]  # fmt: skip
 
 
@@ -94,6 +118,11 @@ def test_a_value_out_of_its_range_is_refused_with_what_is_allowed(name, value, a
         Settings.from_dict({name: str(value)})
     with pytest.raises(ValueError, match=f"{name} must be"):
         Settings().replace(**{name: value})
+
+
+def test_a_gap_cannot_choose_the_best_epoch_where_none_is_measured():
+    with pytest.raises(ValueError, match="best_by ur-ir is measured after each epoch: it needs evaluate_epochs"):
+        Settings(best_by="ur-ir", evaluate_epochs=False)
 
 
 def test_an_empty_model_is_refused():

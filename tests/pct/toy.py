@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from pct.explaining.predictor import TextInterface
-from pct.text.words import Tokens, Vocabulary
+from pct.text.tokens import Tokens
+from pct.text.vocabulary import Vocabulary
 
 WEIGHTS = {"superb": 4.0, "good": 2.0, "fine": 1.0, "the": 0.0, "slow": -1.0, "bad": -2.0, "dreadful": -4.0}
 

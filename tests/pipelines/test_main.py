@@ -133,7 +133,7 @@ def mlflow_server(tmp_path: Path, uri: str) -> Iterator[Server]:
         log = (tmp_path / "server.log").open("ab")
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         started.append(process)
-        for _ in range(1800):
+        for _ in range(3000):
             try:
                 urllib.request.urlopen(f"{address}/health", timeout=2).close()
                 return process

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 import pct
+from pct.explaining.verdict import PATHOLOGICAL, judge
 from pct.onnx.predictor import OnnxPredictor
-from serving.answers import ExplainJob, PredictJob, Text, pathology, read_texts
+from pct.text.words import split
+from serving.answers import ExplainJob, PredictJob, read_texts
 from serving.limits import Limits
 from serving.model_store import ModelEntry, ServedModel
 from serving.schema import ExplainAnswer, ExplainRequest, Explanation, Prediction
@@ -23,6 +25,7 @@ TEXTS = [
     "a moving film",
     "dreadful",
 ]
+MANY = [*TEXTS, "bad film", "brilliant and dreadful and fine", "the film is lovely , lovely , lovely", "a a a a a"]
 LIMITS = Limits()
 
 
@@ -133,7 +136,7 @@ def _flat(value: Any) -> Any:
 def test_offsets_point_at_the_words_in_the_text(served: ServedModel, text: str) -> None:
     (mine,) = explained(served, [text])
     assert [mine["text"][w["start"] : w["end"]] for w in mine["words"]] == [w["word"] for w in mine["words"]]
-    assert [w["word"] for w in mine["words"]] == mine["text"].split()
+    assert [w["word"] for w in mine["words"]] == list(split(text))
     mine["text"].encode()
 
 
@@ -151,6 +154,7 @@ def test_a_text_of_one_word_has_no_curves_no_metrics_and_no_pathology(served: Se
     assert mine["important"] == mine["unimportant"] == {"steps": [], "flips_at": None}
     assert set(mine["metrics"].values()) == {None}
     assert mine["pathology"] == {"found": False, "reasons": []}
+    assert mine["verdict"]["kind"] == "undecided"
 
 
 def test_answers_are_what_the_schema_says(served: ServedModel) -> None:
@@ -161,24 +165,50 @@ def test_answers_are_what_the_schema_says(served: ServedModel) -> None:
     assert set(ExplainAnswer.model_fields) == {"model", "order", "saliency", "max_steps", "explanations"}
 
 
-@pytest.mark.parametrize(
-    ("comp", "suff", "ir", "ur", "reasons"),
-    [
-        (0.4, 0.1, 2.0, 7.0, []),
-        (0.1, 0.4, 2.0, 7.0, ["comp <= suff"]),
-        (0.1, 0.1, 2.0, 7.0, ["comp <= suff"]),
-        (0.4, 0.1, 7.0, 2.0, ["ir >= ur"]),
-        (0.1, 0.4, 9.0, 9.0, ["comp <= suff", "neither order"]),
-    ],
-)
-def test_a_pathology_is_named_with_its_reason(
-    comp: float, suff: float, ir: float, ur: float, reasons: list[str]
-) -> None:
-    found = pathology({"comp": comp, "suff": suff, "ir": ir, "ur": ur}, words=10)
-    assert found["found"] == bool(reasons)
-    assert len(found["reasons"]) == len(reasons)
-    for said, expected in zip(found["reasons"], reasons, strict=True):
-        assert expected in said
+def test_a_verdict_is_that_of_the_library_on_what_is_answered(served: ServedModel) -> None:
+    kinds = set()
+    for mine in explained(served, MANY):
+        comp, suff = mine["metrics"]["comp"], mine["metrics"]["suff"]
+        flips = [mine[side]["flips_at"] for side in ("important", "unimportant")]
+        expected = judge(
+            math.nan if comp is None else comp, math.nan if suff is None else suff, *flips, len(mine["words"])
+        )
+        assert mine["verdict"] == {"kind": expected.kind, "reasons": list(expected.reasons)}
+        sick = expected.kind == PATHOLOGICAL
+        assert mine["pathology"] == {"found": sick, "reasons": list(expected.reasons) if sick else []}
+        kinds.add(expected.kind)
+    assert len(kinds) > 1
+
+
+def test_the_cost_bounds_the_passes_of_the_model(served: ServedModel) -> None:
+    class Counting:
+        def __init__(self) -> None:
+            self.classes, self.tokens, self.passes = served.predictor.classes, served.predictor.tokens, 0
+
+        def with_saliency(self, kind: str) -> Counting:
+            return self
+
+        @property
+        def settings(self) -> Any:
+            return served.predictor.settings
+
+        def forward(self, ids: Any, mask: Any) -> Any:
+            self.passes += len(ids)
+            return served.predictor.forward(ids, mask)
+
+        def explain_rows(self, ids: Any, words: Any, classes: Any) -> Any:
+            self.passes += 3 * len(ids)
+            return served.predictor.explain_rows(ids, words, classes)
+
+    for order in ("static", "recomputed"):
+        counting = Counting()
+        counted = ServedModel(served.entry, counting, (0, 0))  # type: ignore[arg-type]
+        job = ExplainJob.of(ExplainRequest(texts=TEXTS, order=order, max_steps=200), counted, LIMITS)
+        texts = read_texts(TEXTS, LIMITS)
+        job.run(texts, math.inf)
+        assert job.cost(texts) / 3 < counting.passes <= job.cost(texts)
+        dear = ExplainJob.of(ExplainRequest(texts=TEXTS, order=order, saliency="integrated_gradients"), counted, LIMITS)
+        assert dear.cost(texts) > job.cost(texts)
 
 
 def test_work_stops_at_the_deadline(served: ServedModel) -> None:
@@ -203,7 +233,11 @@ def test_what_is_beyond_the_limits_is_named(served: ServedModel) -> None:
         ExplainJob.of(ExplainRequest(texts=["a"], target="good"), served, limits)
 
 
-def test_words_are_read_as_the_library_splits_them() -> None:
-    odd = "a\x1cb\u2028c\u0085d\u200be\ufefff"
-    (found,) = read_texts([odd], LIMITS)
-    assert found == Text(odd, odd.split(), found.places)
+def test_words_are_read_by_the_rule_of_the_model() -> None:
+    assert read_texts(["Great film!"], LIMITS, "natural") == [("Great", "film", "!")]
+    assert read_texts(["Great film!"], LIMITS, "spaces") == [("Great", "film!")]
+
+
+def test_a_word_that_the_model_does_not_know_is_said_to_be_unknown(served: ServedModel) -> None:
+    (mine,) = explained(served, ["a xyzzyqwert film"])
+    assert [w["known"] for w in mine["words"]] == [True, False, True]

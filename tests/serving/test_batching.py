@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from serving.batching import Batcher
+from serving.batching import Batcher, BusyError
 
 
 class Model:
@@ -29,11 +29,11 @@ class Model:
         return [2 * x for x in items]
 
 
-def play(scene: Callable[[Batcher, Model], Any], size: int = 8) -> Any:
+def play(scene: Callable[[Batcher, Model], Any], size: int = 8, queue: int = 64) -> Any:
     model = Model()
 
     async def run() -> Any:
-        batcher = Batcher(model, size)
+        batcher = Batcher(model, size, queue)
         try:
             return await asyncio.wait_for(scene(batcher, model), 20)
         finally:
@@ -117,7 +117,7 @@ def test_the_call_knows_the_latest_deadline_of_those_that_wait() -> None:
     seen: list[float] = []
 
     async def run() -> None:
-        batcher = Batcher(lambda key, items, deadline: (seen.append(deadline), items)[1], 8)
+        batcher = Batcher(lambda key, items, deadline: (seen.append(deadline), items)[1], 8, 64)
         await asyncio.gather(batcher.submit("a", [1], 5), batcher.submit("a", [2], 50))
         await asyncio.to_thread(batcher.close)
 
@@ -125,3 +125,22 @@ def test_the_call_knows_the_latest_deadline_of_those_that_wait() -> None:
     asyncio.run(run())
     assert len(seen) == 1
     assert 49 < seen[0] - now < 60
+
+
+def test_requests_beyond_the_queue_are_refused_at_once_and_the_others_finish() -> None:
+    async def scene(batcher: Batcher, model: Model) -> None:
+        model.go.clear()
+        tasks = [asyncio.create_task(batcher.submit("k", [n], 10)) for n in range(2)]
+        while not model.calls:
+            await asyncio.sleep(0.001)
+        with pytest.raises(BusyError, match="busy with 2 requests; try again"):
+            await batcher.submit("k", [9], 10)
+        with pytest.raises(TimeoutError):  # who gives up leaves a place
+            await asyncio.gather(*(asyncio.wait_for(t, 0.01) for t in tasks[1:]))
+        third = asyncio.create_task(batcher.submit("k", [3], 10))
+        await asyncio.sleep(0.01)
+        model.go.set()
+        assert await asyncio.gather(tasks[0], third) == [[0], [6]]
+        assert batcher.at_work == 0
+
+    play(scene, queue=2)

@@ -14,7 +14,7 @@ from pct.settings import Settings
 from serving.model_sources import resolve
 from serving.model_store import ModelEntry
 from serving.registry_watch import RegistryWatch
-from tests.serving.conftest import serving
+from tests.serving.conftest import PATIENCE, serving
 
 pytest.importorskip("mlflow")
 
@@ -125,7 +125,7 @@ def test_the_champion_moves_under_load_and_no_request_fails(registered: str, tmp
             thread.start()
         for version in ("2", "3", "1"):
             client(registered).set_registered_model_alias(NAME, "champion", version)
-            until = time.monotonic() + 60
+            until = time.monotonic() + PATIENCE
             while time.monotonic() < until and (not versions or versions[-1] != version):
                 time.sleep(0.05)
             assert versions[-1] == version, running.log

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,9 +20,10 @@ import pytest
 import pct
 from pct.client import Client, ServiceError
 from pct.onnx.predictor import OnnxPredictor
+from serving.openapi import openapi
 from serving.schema import ExplainAnswer, ModelAnswer, PredictAnswer
 from tests.project import REPOSITORY, clone
-from tests.serving.conftest import Running, serving
+from tests.serving.conftest import PATIENCE, Running, serving
 
 TEXT = "despite its slow start , the film is brilliant"
 TEXTS = [TEXT, "a dull and lifeless piece of work", "dreadful"]
@@ -104,7 +107,7 @@ def test_cross_origin_requests_are_not_allowed(served: Running) -> None:
     place = urlsplit(served.url)
     with socket.create_connection((place.hostname, place.port), 10) as s:
         s.sendall(
-            b"OPTIONS /explain HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.example\r\n"
+            b"OPTIONS /explain HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n"
             b"Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n"
             b"Connection: close\r\n\r\n"
         )
@@ -121,30 +124,117 @@ def test_it_listens_on_loopback_alone(served: Running) -> None:
     assert heard == {"127.0.0.1"}
 
 
-def test_the_openapi_document_describes_what_is_answered(served: Running) -> None:
+def test_the_openapi_document_describes_what_is_answered_and_says_nothing_of_the_models(served: Running) -> None:
     status, document = served.ask("/openapi.json")
     assert status == 200
+    assert document == openapi(pct.__version__)  # the same for every service
     assert set(document["paths"]) == {"/predict", "/explain", "/model"}
-    for path in ("/predict", "/explain"):
+    for path, kind in (("/predict", PredictAnswer), ("/explain", ExplainAnswer)):
         content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         answer = document["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]["example"]
-        assert served.ask(path, content["example"]) == (200, answer)
-    assert document["paths"]["/model"]["get"]["responses"]["200"]["content"]["application/json"]["example"]["models"]
+        kind.model_validate(answer, strict=True, extra="forbid")
+        status, found = served.ask(path, content["example"])
+        assert status == 200
+        assert shape(found) == shape(answer)
+    about = document["paths"]["/model"]["get"]["responses"]["200"]["content"]["application/json"]["example"]
+    ModelAnswer.model_validate(about, strict=True)
+    assert shape(served.ask("/model")[1]["limits"]) == shape(about["limits"])
     text = json.dumps(document)
     for reference in {part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]}:
         assert reference in document["components"]["schemas"]
 
 
+def shape(value: Any) -> Any:
+    """The names in an answer, and the names in what they name."""
+    if isinstance(value, dict):
+        return {k: shape(v) for k, v in value.items() if k not in ("probabilities", "metrics")}
+    return shape(value[0]) if isinstance(value, list) and value else None
+
+
+def test_the_document_can_be_read(served: Running) -> None:
+    status, page = served.ask("/docs")
+    assert status == 200
+    for part in ("POST /predict", "POST /explain", "GET /model", "max_steps", "421: The Host header", "flips_at"):
+        assert part in page
+    assert "<script" not in page
+    assert [a for a in re.findall(r"href='#(\w+)'", page) if f"id='{a}'" not in page] == []
+
+
 def test_health_and_prometheus_metrics(served: Running) -> None:
     assert served.ask("/livez")[0] == served.ask("/readyz")[0] == 200
     served.ask("/explain", {"texts": [TEXT]})
-    status, text = served.ask("/metrics")
-    assert status == 200
-    (count,) = (
-        line for line in text.splitlines() if line.startswith('pct_explain_seconds_count{order="static",words="9-16"')
-    )
-    assert float(count.split()[-1]) >= 1
+    served.ask("/predict", b"{")
+    text = served.ask("/metrics")[1]
+
+    def value(name: str) -> float:
+        (found,) = (line for line in text.splitlines() if line.startswith(name))
+        return float(found.split()[-1])
+
+    assert value('pct_explain_seconds_count{order="static",words="9-16"') >= 1
+    assert value('pct_batch_texts_count{lane="light"}') >= 1
+    assert value('pct_wait_seconds_count{lane="light"}') >= 1
+    assert value('pct_queue_requests{lane="light"}') == 0
+    assert value('pct_refusals_total{status="400"}') >= 1
+    assert value('pct_model_version{model="normal",name="",version=""}') == 1
+    assert any(line.startswith('pct_verdicts_total{model="normal",verdict="') for line in text.splitlines())
     assert 'bentoml_service_request_total{endpoint="/explain"' in text
+
+
+def test_unknown_paths_leave_nothing_behind(served: Running) -> None:
+    served.ask("/predict", {"texts": ["a film"]})
+    before = served.ask("/metrics")[1].count("\n")
+    for n in range(50):
+        assert served.ask(f"/unknown-{n}")[0] == 404
+    assert served.ask("/metrics")[1].count("\n") <= before + 3  # the status 404 among the refusals
+
+
+def test_a_rebound_name_is_refused(served: Running) -> None:
+    for path, body in (("/", None), ("/model", None), ("/predict", {"texts": ["a"]}), ("/metrics", None)):
+        status, answer = served.ask(path, body, {"Host": "attacker.example"})
+        assert (status, "attacker.example" in answer["error"]) == (421, True)
+        assert served.ask(path, body, {"Host": "localhost:3000"})[0] == 200
+
+
+def test_a_large_head_is_refused_and_half_a_head_is_closed(served: Running) -> None:
+    def sent(*parts: bytes, pause: float = 0) -> bytes:
+        place = urlsplit(served.url)
+        with socket.create_connection((place.hostname, place.port), 30) as s:
+            try:
+                for part in parts:
+                    s.sendall(part)
+                    time.sleep(pause)
+                return b"".join(iter(lambda: s.recv(4096), b""))
+            except ConnectionError:
+                return b"reset"
+
+    first = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+    assert b" 200 " in sent(first, b"X: y\r\nConnection: close\r\n\r\n")
+    assert b" 431 " in sent(first, b"X: %s\r\n\r\n" % (b"y" * 40_000))
+    begun = time.monotonic()
+    found = sent(first, *[b"X: %s" % (b"y" * 2**20)] * 60)
+    assert found == b"reset" or b" 431 " in found
+    assert sent(first) == b""  # after ten seconds
+    assert time.monotonic() - begun < 25
+    chunked = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    found = sent(chunked, *[b"T: %s\r\n" % (b"y" * 2**20)] * 60)  # trailers without an end
+    assert found == b"reset" or found.startswith(b"HTTP/1.1 4")
+    assert served.ask("/predict", {"texts": ["a film"]})[0] == 200
+
+
+def test_a_dear_explanation_keeps_no_prediction_waiting(served: Running) -> None:
+    words = [f"film {n} is brilliant and dreadful and moving and dull" for n in range(64)]
+    heavy = {"texts": [" ".join(words[n:] + words[:n])[:400] for n in range(64)], "order": "recomputed"}
+    with ThreadPoolExecutor(1) as pool:
+        dear = pool.submit(served.ask, "/explain", heavy)
+        answered = 0
+        while not dear.done():
+            assert served.ask("/predict", {"texts": [TEXT]})[0] == 200
+            answered += 1
+        assert dear.result()[0] in (200, 408)
+    assert answered > 10
+    status, answer = served.ask("/explain", {**heavy, "saliency": "integrated_gradients"})
+    assert status == 400
+    assert "passes of the model, and 100000 are allowed" in answer["error"]
 
 
 def test_many_clients_get_their_own_answers(served: Running, exported: dict[str, Path]) -> None:
@@ -171,6 +261,8 @@ def test_the_client_gives_typed_results(served: Running) -> None:
         assert len(first.saliency) == len(first.words) == 9
         assert [len(first.important.steps), len(second.important.steps)] == [3, 0]
         assert first.target == "negative"
+        assert (second.verdict, second.pathology) == ("undecided", [])
+        assert second.reasons == ["of one word no order can be judged"]
         assert TEXT[first.words[2].start : first.words[2].end] == first.words[2].word == "slow"
         assert client.model()["models"][1]["id"] == "pct"
         with pytest.raises(ServiceError, match="target 'x' is not one of") as refused:
@@ -199,6 +291,12 @@ def test_a_token_is_asked_for(exported: dict[str, Path], tmp_path: Path) -> None
         with pytest.raises(ServiceError, match="needs a token"):
             Client(running.url, token="").predict(["a film"])
         assert "sesame" not in running.log
+        # what is public says nothing of what is served
+        for path in ("/openapi.json", "/docs", "/schema.json", "/"):
+            status, text = running.ask(path)
+            assert status == 200
+            assert str(exported["normal"]) not in str(text)
+            assert "planted" not in str(text)
         # the id is made of the model's own settings where none was given
         assert running.ask("/model", headers={"Authorization": "Bearer open sesame"})[1]["models"][0]["id"] == (
             "planted-textcnn-normal"
@@ -232,7 +330,7 @@ def test_a_killed_worker_comes_back(exported: dict[str, Path], tmp_path: Path) -
         workers = [p for p in psutil.Process(running.process.pid).children(recursive=True) if _is_worker(p)]
         assert len(workers) == 1
         workers[0].kill()
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             try:
                 if running.ask("/predict", {"texts": [TEXT]})[0] == 200:
@@ -243,6 +341,34 @@ def test_a_killed_worker_comes_back(exported: dict[str, Path], tmp_path: Path) -
         assert running.ask("/predict", {"texts": [TEXT]})[0] == 200
 
 
+def test_a_worker_that_cannot_come_back_ends_the_service(exported: dict[str, Path], tmp_path: Path) -> None:
+    import psutil
+
+    model = Path(shutil.copytree(exported["normal"], tmp_path / "model"))
+    with serving(tmp_path, str(model)) as running:
+        shutil.rmtree(model)
+        (worker,) = [p for p in psutil.Process(running.process.pid).children(recursive=True) if _is_worker(p)]
+        worker.kill()
+        assert running.process.wait(90) == 1
+        assert running.log.splitlines()[-1].startswith("error: the service cannot start: ")
+        assert str(model) in running.log.splitlines()[-1]
+
+
+def test_two_services_have_metrics_of_their_own(served: Running, exported: dict[str, Path], tmp_path: Path) -> None:
+    served.ask("/explain", {"texts": [TEXT]})
+    before = re.findall(r"pct_explain_seconds_count.*", served.ask("/metrics")[1])
+    # the second one's home cannot be written to, either, and its log is JSON
+    with serving(tmp_path, str(exported["pct"]), "--log", "json", "--allow-host", "a.example", HOME="/proc") as running:
+        assert running.ask("/predict", {"texts": ["a secret film"]}, {"Host": "a.example"})[0] == 200
+        assert "pct_explain_seconds_count{" not in running.ask("/metrics")[1]
+        assert re.findall(r"pct_explain_seconds_count.*", served.ask("/metrics")[1]) == before
+        lines = [json.loads(line) for line in running.log.splitlines() if line.startswith("{")]
+        (asked,) = [line for line in lines if line.get("path") == "/predict"]
+        assert (asked["method"], asked["status"], asked["client"]) == ("POST", 200, "127.0.0.1")
+        assert "secret" not in running.log
+        assert "Traceback" not in running.log
+
+
 def _is_worker(process: Any) -> bool:
     return any("service" in part and "worker" in part for part in process.cmdline())
 
@@ -250,8 +376,9 @@ def _is_worker(process: Any) -> bool:
 def test_what_cannot_be_served_is_named_at_the_start(tmp_path: Path) -> None:
     def refused(*arguments: str) -> str:
         command = [sys.executable, "-m", "pct.cli", "serve", *arguments]
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1
         assert "Traceback" not in done.stderr
         return done.stderr
 
@@ -259,6 +386,17 @@ def test_what_cannot_be_served_is_named_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "holds no model" in refused(str(tmp_path / "empty"))
     assert "PCT_SERVE_TEXTS must be > 0, got 0" in refused("none", "--max-texts", "0")
+    assert "--port must be from 1 to 65535, got 99999" in refused("none", "--port", "99999")
+    assert "--workers must be >= 1, got 0" in refused("none", "--workers", "0")
+    assert "--threads must be >= 0, got -1" in refused("none", "--threads", "-1")
+    assert "--host must be an address or a name of this machine, got 'no.such.invalid'" in refused(
+        "none", "--host", "no.such.invalid"
+    )
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert f"port {port} of 127.0.0.1 is in use; choose another with --port" in refused("none", "--port", port)
 
 
 def test_the_service_needs_neither_torch_nor_transformers_nor_mlflow(exported: dict[str, Path]) -> None:

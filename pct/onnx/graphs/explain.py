@@ -11,6 +11,7 @@ from pct.models import TextModel
 from pct.models.encoder import Transformer
 from pct.models.lstm import LSTM
 from pct.models.textcnn import TextCNN
+from pct.models.wrapped import Wrapped
 from pct.onnx.graphs.base import Family
 from pct.onnx.graphs.graph import BOOL, FLOAT, INT64, Graph
 from pct.onnx.graphs.lstm import LSTMGraph
@@ -49,7 +50,7 @@ def _family(model: TextModel, longest: int) -> Family:
         return TextCNNGraph(model)
     if isinstance(model, LSTM):
         return LSTMGraph(model)
-    if isinstance(model, Transformer):
+    if isinstance(model, Transformer | Wrapped):
         return TransformerGraph(model, longest)
     raise ValueError(f"there is no ONNX graph for a {type(model).__name__}; export textcnn, lstm or a transformer")
 

@@ -1,9 +1,11 @@
-"""An encoder of the transformers library as a graph: traced, with its gradient, and written out by torch's exporter."""
+"""A model of the transformers library as a graph: traced, with its gradient, and written out by torch's exporter."""
 
 from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import onnx
@@ -11,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pct.models.encoder import Transformer
+from pct.models.wrapped import Wrapped
 from pct.onnx.graphs.base import Forward, numbers
 from pct.onnx.graphs.graph import OPSET, Graph
 
@@ -24,23 +27,25 @@ class TransformerGraph:
     Raises ValueError for an encoder whose embeddings are not a plain table, or that cannot be traced.
     """
 
-    def __init__(self, model: Transformer, longest: int) -> None:
+    def __init__(self, model: Transformer | Wrapped, longest: int) -> None:
         # a copy: the trace wants the plain attention, weights without gradients, and the CPU
         self.model = copy.deepcopy(model).to("cpu", torch.float32).eval().requires_grad_(False)
-        encoder: Any = self.model.encoder
-        self.table = encoder.get_input_embeddings()
+        inner: Any = self.model.model if isinstance(self.model, Wrapped) else self.model.encoder
+        kind = type(inner).__name__
+        self.table = inner.get_input_embeddings()
         if type(self.table) is not nn.Embedding:
             raise ValueError(
-                f"{type(encoder).__name__} has a {type(self.table).__name__} for its word embeddings; only encoders "
-                "with a plain table of them (torch.nn.Embedding) can be exported"
+                f"{kind} has a {type(self.table).__name__} for its word embeddings; only models with a plain table of "
+                "them (torch.nn.Embedding) can be exported"
             )
         try:
-            encoder.set_attn_implementation("eager")
-            self.traced = _export(self.model, self.table.embedding_dim, longest)
+            inner.set_attn_implementation("eager")
+            with _masks_without_looking():
+                self.traced = _export(self.model, self.table.embedding_dim, longest)
         except Exception as problem:  # the exporter raises many types
+            said = str(problem).strip().splitlines() or [""]
             raise ValueError(
-                f"{type(encoder).__name__} cannot be written as an ONNX graph with its gradient: "
-                f"{type(problem).__name__}: {str(problem).strip().splitlines()[0] if str(problem).strip() else ''}"
+                f"{kind} cannot be written as an ONNX graph with its gradient: {type(problem).__name__}: {said[0]}"
             ) from problem
 
     def __call__(self, graph: Graph, ids: str, mask: str, scale: str | None) -> Forward:
@@ -64,17 +69,44 @@ class TransformerGraph:
         return [i.name for i in self.traced.graph.input]
 
 
-def _export(model: Transformer, width: int, longest: int) -> onnx.ModelProto:
+@contextmanager
+def _masks_without_looking() -> Iterator[None]:
+    """Attention masks of plain arithmetic, whatever a model's layers see (all, what came before, a window): the
+    library's own look at the padding, to leave a mask out where there is none, and a trace cannot follow what it sees.
+    """
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+
+    ALL_MASK_ATTENTION_FUNCTIONS["eager"] = _mask
+    try:
+        yield
+    finally:
+        del ALL_MASK_ATTENTION_FUNCTIONS["eager"]  # the library's is behind it
+
+
+def _mask(
+    batch_size: int,
+    q_length: int,
+    kv_length: int,
+    mask_function: Callable[..., Tensor],
+    attention_mask: Tensor | None = None,
+    **_: Any,
+) -> Tensor:
+    """What is added to the attention scores, (batch, 1, q_length, kv_length); the arguments are the library's."""
+    batch, query, key = torch.arange(batch_size), torch.arange(q_length), torch.arange(kv_length)
+    seen = mask_function(batch[:, None, None, None], 0, query[None, None, :, None], key[None, None, None, :])
+    if attention_mask is not None:
+        seen = seen & attention_mask[:, None, None, :].bool()
+    return torch.where(seen, 0.0, FAR).expand(batch_size, 1, q_length, kv_length)
+
+
+def _export(model: Transformer | Wrapped, width: int, longest: int) -> onnx.ModelProto:
     from torch._decomp import core_aten_decompositions
     from torch.fx.experimental.proxy_tensor import make_fx
 
     def both_ways(embeddings: Tensor, mask: Tensor, at_logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         embeddings = embeddings.detach().requires_grad_(True)
-        # A 4-D additive mask is taken as it is; a 2-D one is looked at, and a trace cannot follow what it sees.
-        added = torch.where(mask, 0.0, FAR)[:, None, None, :].expand(-1, 1, mask.shape[1], -1)
-        encoder: Any = model.encoder
-        representation = encoder(inputs_embeds=embeddings, attention_mask=added).last_hidden_state[:, 0]
-        logits = model.dense(representation)
+        pooled, representation = model.features(embeddings, mask)
+        logits = model.dense(pooled)
         (gradient,) = torch.autograd.grad(logits, embeddings, at_logits)
         return logits.detach(), representation.detach(), gradient
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pct.explaining.reduction import reduce_rows, removal_ranks, steps_of, words_to_remove
 from pct.methods.reduced_batch import reduce_batch
-from pct.text.words import Vocabulary
+from pct.text.vocabulary import Vocabulary
 from tests.pct import twins
 from tests.pct.small import LEXICON, small_words
 

@@ -18,7 +18,7 @@ from pct.models.lstm import LSTM
 from pct.models.recurrence import recur
 from pct.models.textcnn import TextCNN
 from pct.settings import Settings
-from pct.text.words import Vocabulary
+from pct.text.vocabulary import Vocabulary
 from tests.pct.small import FAMILIES, LEXICON, small_encoder, small_model, small_words, tokenizer
 
 

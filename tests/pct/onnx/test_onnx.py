@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from pct.onnx.export import export
 from pct.onnx.graphs import build_graphs
 from pct.onnx.predictor import OnnxPredictor
 from pct.settings import Settings
-from pct.text.words import Vocabulary
+from pct.text.vocabulary import Vocabulary
 from tests.pct.exported import KINDS, MODELS, classifier, exported
 from tests.pct.small import LEXICON, small_classifier, small_texts
 
@@ -77,7 +78,7 @@ def test_integrated_gradients_come_from_the_same_graph(model):
     by_torch, by_onnx = classifier(model), OnnxPredictor.load(exported(model), threads=1)
     texts = small_texts(8, seed=3)
     other = Classifier(
-        by_torch.model, by_torch.words, by_torch.classes, by_torch.settings.replace(saliency="integrated_gradients")
+        by_torch.model, by_torch.tokenizer, by_torch.classes, by_torch.settings.replace(saliency="integrated_gradients")
     )
     for ours, theirs in zip(
         by_onnx.with_saliency("integrated_gradients").saliency(texts), other.saliency(texts), strict=True
@@ -371,7 +372,7 @@ def test_a_model_without_a_graph_is_named(tmp_path):
 
     small = classifier("textcnn")
     with pytest.raises(ValueError, match="no ONNX graph for a Mean; export textcnn, lstm or a transformer"):
-        export(Classifier(Mean(), small.words, small.classes, small.settings), tmp_path / "new")
+        export(Classifier(Mean(), small.tokenizer, small.classes, small.settings), tmp_path / "new")
     assert not list(tmp_path.iterdir())
 
 
@@ -494,3 +495,22 @@ def test_a_number_of_threads_below_zero_is_named(folder):
 def test_an_unknown_saliency_is_named(folder):
     with pytest.raises(ValueError, match=r"saliency must be one of l2, l1, .* got 'attention'"):
         OnnxPredictor.load(folder).with_saliency("attention")
+
+
+def test_onnx_runtimes_telemetry_is_off_before_it_is_imported() -> None:
+    code = """
+import os, sys
+class Seen:
+    def find_spec(self, name, path=None, target=None):
+        if name == "onnxruntime":
+            print(os.environ.get("ORT_DISABLE_TELEMETRY"))
+sys.meta_path.insert(0, Seen())
+import pct.onnx.predictor
+try:
+    pct.onnx.predictor.OnnxPredictor.load("nowhere")
+except FileNotFoundError:
+    pass
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.strip() == "1"

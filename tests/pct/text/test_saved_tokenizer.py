@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pct.text.saved_tokenizer import SavedTokenizer, load_subwords
-from pct.text.words import SubWords
+from pct.text.saved_tokenizer import load_subwords
+from pct.text.subwords import SubWords
+from pct.text.words import split
 from tests.pct.small import LEXICON, tokenizer
 
 ODD = [
@@ -22,7 +23,10 @@ ODD = [
 word = st.one_of(
     st.sampled_from(ODD + LEXICON), st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
 )
-texts = st.lists(st.lists(word, min_size=1, max_size=40), min_size=1, max_size=4)
+any_text = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(" \t\n'-."), min_size=1, max_size=60)
+texts = st.lists(
+    st.lists(word, min_size=1, max_size=40) | any_text.filter(str.strip).map(split), min_size=1, max_size=4
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +39,9 @@ def pair(tmp_path_factory):
 
 
 def same(first, second):
-    for name in ("ids", "words", "starts", "counts"):
+    for name in ("ids", "words", "starts", "counts", "cut", "kept"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name), err_msg=name)
-    assert first.padding == second.padding
+    assert (first.padding, first.unknown) == (second.padding, second.unknown)
 
 
 @given(texts, st.sampled_from([3, 8, 64]))
@@ -116,11 +120,3 @@ def test_a_missing_or_damaged_tokenizer_is_named(pair, tmp_path):
         (tmp_path / "tokenizer" / name).write_text((folder / "tokenizer" / name).read_text()[:50])
     with pytest.raises(ValueError, match="damaged"):
         load_subwords(tmp_path)
-
-
-def test_only_token_ids_are_handed_out_by_name(pair):
-    _, _, folder = pair
-    batch = SavedTokenizer(folder / "tokenizer")([["film"]])
-    assert len(batch["input_ids"][0]) == 3
-    with pytest.raises(KeyError, match="attention_mask"):
-        batch["attention_mask"]

@@ -1,193 +1,126 @@
-"""Words and tokens: vocabularies, the sub-word tokenizer's word maps for any Unicode text, the cut."""
+"""Words: what a reader would call so, with places in the text as it was given; spaces; a function of one's own."""
 
 from __future__ import annotations
 
-import json
+import pickle
+import sys
+import unicodedata
 
-import numpy as np
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from pct.text.words import SubWords, Vocabulary, split, split_all
-from tests.pct.small import LEXICON, small_texts, small_words, tokenizer
+from pct.text.words import Document, find_words, split, split_all
 
-# any code point, lone surrogates and controls too, with spaces often enough to make words
-ANY_TEXT = st.text(st.characters() | st.sampled_from(" \t\n\u3000aé'-"), min_size=1, max_size=40)
-
-
-def unpacked(tokens, place=0):
-    """Ids and word map of one text."""
-    cut = slice(tokens.starts[place], tokens.starts[place + 1])
-    return tokens.ids[cut].tolist(), tokens.words[cut].tolist()
-
-
-def alone(word):
-    """The tokens of a word by itself; the unknown token where there is none."""
-    (ids,) = tokenizer()([[word]], is_split_into_words=True, add_special_tokens=False)["input_ids"]
-    return ids or [tokenizer().unk_token_id]
-
-
-@given(ANY_TEXT)
-@example("[SEP] a[PAD]b [CLS] [UNK]")
-@example("\u200b \ufffd film \x01")
-def test_the_word_map_round_trips_for_any_text(text):
-    """Each word owns its own tokens, in a row and in order: those that it has by itself."""
-    assume(text.split())
-    words = split(text)
-    ids, owner = unpacked(small_words("transformer").encode([words], 200))
-    assert (owner[0], owner[-1]) == (-1, -1)
-    assert owner[1:-1] == sorted(owner[1:-1])
-    for place, word in enumerate(words):
-        assert [t for t, w in zip(ids, owner, strict=True) if w == place] == alone(word)
-    assert max(owner) == len(words) - 1
-
-
-@given(ANY_TEXT, st.data())
-def test_removing_a_word_from_the_map_is_tokenizing_the_text_without_it(text, data):
-    assume(len(text.split()) > 1)
-    words = split(text)
-    gone = data.draw(st.sets(st.integers(0, len(words) - 1), max_size=len(words) - 1))
-    ids, owner = unpacked(small_words("transformer").encode([words], 200))
-    rest = [w for i, w in enumerate(words) if i not in gone]
-    again, _ = unpacked(small_words("transformer").encode([rest], 200))
-    assert [t for t, w in zip(ids, owner, strict=True) if w not in gone] == again
-
-
-@given(ANY_TEXT)
-def test_a_word_owns_the_tokens_whose_offsets_lie_in_it(text):
-    """The tokenizer on the whole string, its own offsets: the same tokens for every word that it does not drop."""
-    assume(text.split())
-    words = split(text)
-    ids, owner = unpacked(small_words("transformer").encode([words], 200))
-    whole = tokenizer()(" ".join(words), return_offsets_mapping=True, add_special_tokens=False)
-    ends = np.cumsum([len(w) + 1 for w in words])
-    for place, word in enumerate(words):
-        inside = [
-            token
-            for token, (start, _) in zip(whole["input_ids"], whole["offset_mapping"], strict=True)
-            if int(np.searchsorted(ends, start, "right")) == place
-        ]
-        assert (inside or alone(word)) == [t for t, w in zip(ids, owner, strict=True) if w == place]
-
-
-@given(
-    st.lists(st.lists(st.sampled_from(LEXICON), min_size=1, max_size=12), min_size=1, max_size=4), st.integers(3, 20)
-)
-def test_n_counts_the_words_of_which_a_token_survives_the_cut(texts, max_length):
-    tokens = small_words("transformer").encode(texts, max_length)
-    for place, text in enumerate(texts):
-        full = [t for w in text for t in alone(w)]
-        of_word = [i for i, w in enumerate(text) for _ in alone(w)]
-        ids, owner = unpacked(tokens, place)
-        assert ids[1:-1] == full[: max_length - 2]
-        assert owner[1:-1] == of_word[: max_length - 2]
-        assert len(ids) <= max_length
-        assert tokens.counts[place] == owner[-2] + 1
-
-
-def test_a_vocabulary_has_one_token_a_lower_cased_word_and_knows_what_it_does_not_know():
-    tokens = Vocabulary(["a", "b"]).encode([["A", "x", "b"], ["b"]], 64)
-    assert unpacked(tokens, 0) == ([2, 1, 3], [0, 1, 2])
-    assert unpacked(tokens, 1) == ([3], [0])
-    assert tokens.counts.tolist() == [3, 1]
-
-
-@given(st.lists(st.lists(st.sampled_from(LEXICON), min_size=1, max_size=9), min_size=1, max_size=4), st.integers(3, 9))
-def test_a_vocabulary_cuts_words(texts, max_length):
-    tokens = small_words("textcnn").encode(texts, max_length)
-    for place, text in enumerate(texts):
-        ids, owner = unpacked(tokens, place)
-        assert [LEXICON[i - 2] for i in ids] == text[:max_length]
-        assert owner == list(range(min(len(text), max_length)))
-    assert tokens.counts.tolist() == [min(len(t), max_length) for t in texts]
-
-
-def test_a_vocabulary_takes_the_most_frequent_words_and_the_alphabet_decides_ties():
-    texts = [["b", "a", "C"], ["c", "a", "d"], ["c"]]
-    assert Vocabulary.build(texts, 3).words == ["c", "a", "b"]
-    assert len(Vocabulary.build(texts, 99)) == 4 + 2
-
-
-@pytest.mark.parametrize("family", ["textcnn", "transformer"])
-def test_rows_are_padded_to_the_longest_and_the_map_tells_padding_apart(family):
-    words = small_words(family)
-    tokens = words.encode([t.split() for t in small_texts(5, seed=1)], 64)
-    ids, owner = tokens.rows(np.array([3, 0, 3]))
-    lengths = tokens.lengths[[3, 0, 3]]
-    assert ids.shape == owner.shape == (3, lengths.max())
-    assert (ids[0] == ids[2]).all()
-    for row, place in enumerate((3, 0)):
-        assert (ids[row, : lengths[row]].tolist(), owner[row, : lengths[row]].tolist()) == unpacked(tokens, place)
-        assert (owner[row, lengths[row] :] == -2).all()
-        assert (ids[row, lengths[row] :] == tokens.padding).all()
-
-
-@pytest.mark.parametrize("family", ["textcnn", "transformer"])
-def test_no_texts_give_no_tokens(family):
-    tokens = small_words(family).encode([], 64)
-    assert (len(tokens), len(tokens.ids), tokens.starts.tolist()) == (0, 0, [0])
-
-
-@pytest.mark.parametrize("family", ["textcnn", "transformer"])
-def test_words_that_are_saved_tokenize_as_before(family, tmp_path):
-    words, texts = small_words(family), [t.split() for t in [*small_texts(5), "Ünïcödé 🙂 שלום film"]]
-    words.save(tmp_path)
-    again = type(words).load(tmp_path)
-    before, after = words.encode(texts, 20), again.encode(texts, 20)
-    assert before.ids.tolist() == after.ids.tolist()
-    assert before.words.tolist() == after.words.tolist()
-    assert len(again) == len(words)
-
-
-def test_a_vocabulary_file_that_holds_something_else_is_refused(tmp_path):
-    (tmp_path / "vocabulary.json").write_text(json.dumps({"a": 1}))
-    with pytest.raises(ValueError, match="must hold a list of words, got dict"):
-        Vocabulary.load(tmp_path)
-
-
-def test_a_tokenizer_without_a_word_map_is_refused():
-    class Slow:
-        is_fast = False
-
-    with pytest.raises(ValueError, match="Slow has no word map"):
-        SubWords(Slow())
-
-
-def test_a_byte_level_tokenizer_gives_a_word_the_same_tokens_wherever_it_stands():
-    """Such a tokenizer knows a word at the start of a text as another one than behind a space."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trainer = trainers.BpeTrainer(
-        vocab_size=300, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
-    )
-    made.train_from_iterator(["low lower lowest new newer newest wide"] * 20, trainer)
-    words = SubWords(PreTrainedTokenizerFast(tokenizer_object=made, pad_token="!", unk_token="!"))
-    text = ["low", "newest", "low", "é🙂", "lower"]
-    ids, owner = unpacked(words.encode([text], 64))
-    first, third = ([t for t, w in zip(ids, owner, strict=True) if w == place] for place in (0, 2))
-    assert first == third
-    assert ids == made.encode(" " + " ".join(text)).ids  # as in running text, which is what encoders are trained on
-    rest, _ = unpacked(words.encode([text[1:]], 64))
-    assert rest == [t for t, w in zip(ids, owner, strict=True) if w != 0]
+# any code point, lone surrogates and controls too, with spaces and marks often enough to make words
+ANY_TEXT = st.text(st.characters() | st.sampled_from(" \t\n\u3000aé'-.’_!ก漢\u0301\u200d🙂"), min_size=1, max_size=40)
 
 
 @pytest.mark.parametrize(("text", "expected"), [
-    (" a\tb\n c ", ["a", "b", "c"]), (["a b", " ", "c"], ["a b", "c"]), (("x",), ["x"]),
-    ("🙂 שלום مرحبا", ["🙂", "שלום", "مرحبا"]), ("a\u3000b\u00a0c", ["a", "b", "c"]), ("a\x00b", ["a\x00b"]),
+    ("Despite its slow start, the film is brilliant.",
+     ["Despite", "its", "slow", "start", ",", "the", "film", "is", "brilliant", "."]),
+    ("Great!", ["Great", "!"]),
+    ("Wait... what?! No!!", ["Wait", "...", "what", "?", "!", "No", "!!"]),
+    ("don't the film's self-aware 3.5 U.S.", ["don't", "the", "film's", "self-aware", "3.5", "U.S."]),
+    ("It cost 3.50. I left.", ["It", "cost", "3.50", ".", "I", "left", "."]),
+    ("in the U.S., e.g. at 9 p.m.", ["in", "the", "U.S.", ",", "e.g.", "at", "9", "p.m."]),
+    ("plan B.", ["plan", "B", "."]), ("a.b.c.def", ["a.b.c.def"]), ("x.y.z", ["x.y.z"]),
+    ("don’t rock‑solid co\u00adop", ["don’t", "rock‑solid", "co\u00adop"]),
+    ("'tis the dogs' -day-", ["'", "tis", "the", "dogs", "'", "-", "day", "-"]),
+    ("well--known rock-'n'-roll", ["well", "--", "known", "rock", "-", "'", "n", "'", "-", "roll"]),
+    ("3,000 50% $5 #tag a_b __x__", ["3", ",", "000", "50", "%", "$", "5", "#", "tag", "a", "_", "b", "__", "x", "__"]),
+    ("(“good”)<br />", ["(", "“", "good", "”", ")", "<", "br", "/", ">"]),
+    ("naïve cafe\u0301 Ünïcödé", ["naïve", "cafe\u0301", "Ünïcödé"]),
+    ("x² ½ Ⅻ ٠١", ["x²", "½", "Ⅻ", "٠١"]),
+    ("この映画は良い", list("この映画は良い")), ("电影ABC很好3.5分", ["电", "影", "ABC", "很", "好", "3.5", "分"]),
+    ("ดีมาก", ["ดี", "ม", "า", "ก"]), ("ກຂ ကခ", ["ກ", "ຂ", "က", "ခ"]), ("ខ្មែរ", ["ខ្", "មែ", "រ"]),
+    ("한국어 영화", ["한국어", "영화"]), ("هذا فيلم رائع", ["هذا", "فيلم", "رائع"]), ("יופי!", ["יופי", "!"]),
+    ("हिन्दी फ़िल्म", ["हिन्दी", "फ़िल्म"]),
+    ("🙂🙂 👩‍👩‍👧 ❤️❤️ 👍🏽 🇫🇷🇩🇪", ["🙂🙂", "👩‍👩‍👧", "❤️❤️", "👍🏽", "🇫🇷", "🇩🇪"]),
+    ("a\x00b \x07", ["a", "\x00", "b", "\x07"]), (" a\tb\n c ", ["a", "b", "c"]), ("a\u3000b\u00a0c", ["a", "b", "c"]),
 ])  # fmt: skip
-def test_a_word_is_what_stands_between_spaces(text, expected):
-    assert split(text) == expected
+def test_natural_words_are_what_a_reader_calls_so(text, expected):
+    assert list(split(text)) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    (" a\tb\n c ", ["a", "b", "c"]), ("film, it's", ["film,", "it's"]), ("a\x00b", ["a\x00b"]),
+    ("a\u3000b\u00a0c", ["a", "b", "c"]), ("这 电影", ["这", "电影"]),
+])  # fmt: skip
+def test_words_between_spaces(text, expected):
+    assert list(split(text, "spaces")) == expected == text.split()
+
+
+@given(ANY_TEXT, st.sampled_from(["natural", "spaces"]))
+def test_every_character_that_is_no_space_lies_in_one_word_and_no_space_does(text, rule):
+    if not text.split():
+        with pytest.raises(ValueError, match="at least one word"):
+            split(text, rule)
+        return
+    document = split(text, rule)
+    assert [document.text[a:b] for a, b in document.spans] == list(document)
+    inside = {i for a, b in document.spans for i in range(a, b)}
+    assert len(inside) == sum(map(len, document))
+    assert inside == {i for i, c in enumerate(document.text) if not c.isspace()}
+
+
+def twin(text):
+    """Natural words of ASCII text without abbreviations, a character at a time."""
+    words = []
+    for i, c in enumerate(text):
+        before = text[i - 1] if i else " "
+        after = text[i + 1] if i + 1 < len(text) else " "
+        joins = c in "'-." and before.isalnum() and after.isalnum()
+        joined = before in "'-." and i > 1 and text[i - 2].isalnum() and c.isalnum()
+        if c.isspace():
+            continue
+        if joins or (c.isalnum() and (before.isalnum() or joined)) or (not c.isalnum() and c == before):
+            words[-1] += c
+        else:
+            words.append(c)
+    return words
+
+
+@given(st.text("ab3 '-.,!_ ", max_size=25).filter(lambda t: "a." not in t and "b." not in t and t.strip()))
+def test_natural_words_of_ascii_are_those_of_a_loop_over_characters(text):
+    assert list(split(text)) == twin(text)
+
+
+@given(ANY_TEXT.filter(str.strip))
+def test_ascii_is_split_as_it_would_be_beside_other_scripts(text):
+    """The quick path of ASCII agrees with the general one."""
+    plain = text.encode("ascii", "ignore").decode()
+    if plain.strip():
+        assert list(split(plain)) == list(split(plain + " é"))[:-1]
+
+
+def test_a_combining_mark_never_begins_a_word_of_its_own_behind_a_letter():
+    for mark in ("\u0301", "\u20dd", "\u0903", "\ufe0f", "\U000e0100"):
+        assert unicodedata.category(mark) in ("Mn", "Me", "Mc")
+        assert list(split(f"a{mark}b !{mark} c")) == [f"a{mark}b", f"!{mark}", "c"]
 
 
 @pytest.mark.parametrize(("text", "expected"), [
     ("\ud800 b", ["\ufffd", "b"]), (["x\udfff"], ["x\ufffd"]), ("\ud83d\ude42", ["\U0001f642"]),
 ])  # fmt: skip
 def test_a_lone_surrogate_becomes_the_replacement_character(text, expected):
-    assert split(text) == expected
+    assert list(split(text)) == expected
+
+
+def test_words_that_are_given_stay_and_the_text_has_spaces_between_them():
+    document = split(["a b", " ", "Great!"])
+    assert list(document) == ["a b", "Great!"]
+    assert (document.text, document.spans) == ("a b Great!", [(0, 3), (4, 10)])
+    assert list(split(("x",))) == ["x"]
+    assert split(document, "spaces") is document
+
+
+def test_a_document_is_a_sequence_of_its_words_that_can_be_sent_to_another_process():
+    document = split("Great film!")
+    again = pickle.loads(pickle.dumps(document))  # noqa: S301  what a process pool does
+    assert (again, again.text, again.spans) == (document, document.text, document.spans)
+    assert document[:2] == ("Great", "film")
+    assert isinstance(document, Document)
 
 
 @pytest.mark.parametrize("text", ["", "  \n", [], [" "]])
@@ -207,3 +140,34 @@ def test_the_place_of_a_bad_text_is_named():
         split_all(["a", "b", ""])
     with pytest.raises(TypeError, match=r"write \[text\]"):
         split_all("a b")
+
+
+# --- a function of the user's own ---
+
+
+def halves(text):
+    return [(0, len(text) // 2), (len(text) // 2, len(text))]
+
+
+def backwards(text):
+    return [(1, 2), (0, 1)]
+
+
+def test_a_function_of_ones_own_gives_the_words():
+    assert list(split("abcd", f"{__name__}:halves")) == ["ab", "cd"]
+
+
+@pytest.mark.parametrize(("rule", "message"), [
+    ("letters", "words must be natural, spaces, or a function"), ("a b:c", "words must be natural"),
+    ("nowhere:f", "cannot be had"), (f"{__name__}:nothing", "cannot be had"),
+    ("subprocess:getoutput", "Python's own library"), ("os:system", "Python's own library"),
+])  # fmt: skip
+def test_a_rule_that_cannot_be_had_is_refused(rule, message):
+    with pytest.raises(ValueError, match=message):
+        find_words(rule)
+
+
+def test_spans_that_are_none_are_refused_with_the_rule():
+    with pytest.raises(ValueError, match=r"backwards: spans must be .* got \(0, 1\) behind 2 in 3 characters"):
+        split("abc", f"{__name__}:backwards")
+    assert __name__ in sys.modules

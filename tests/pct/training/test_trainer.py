@@ -20,12 +20,15 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import pct
-from pct.corpora.loading import Corpus
+from pct.corpora.loading import Corpus, Split
 from pct.methods.base import make_method
 from pct.settings import METHODS, Settings
-from pct.text.words import Vocabulary
+from pct.text.vocabulary import Vocabulary
+from pct.training.batches import class_weights
+from pct.training.finite import not_finite
+from pct.training.optimizers import lr_factor, make_optimizer
 from pct.training.prepared import prepare
-from pct.training.trainer import batch_indices, make_batch, train_step
+from pct.training.trainer import batch_indices, best_epoch, make_batch, train_step
 from tests.pct.small import (
     LEXICON,
     same_weights,
@@ -162,7 +165,7 @@ def test_a_process_that_is_killed_at_any_moment_goes_on_to_the_same_weights(tmp_
             time.sleep(0.005)
     finally:
         killed.kill()
-    assert killed.wait(timeout=60) == -signal.SIGKILL
+    assert killed.wait(timeout=300) == -signal.SIGKILL
     done = len(history(tmp_path / "killed"))
     assert 1 <= done < 10
     settings = small_settings(epochs=10)
@@ -316,7 +319,10 @@ def test_a_record_tells_the_loss_parts_the_times_and_the_metrics(method):
     records = []
     run(small_settings(method=method, epochs=1, evaluate_epochs=True, evaluate_limit=16), on_epoch=records.append)
     (record,) = records
-    parts = {"normal": set(), "entropy": {"train_entropy"}, "pct": {"train_contrastive"}}[method]
+    parts = {
+        "normal": set(), "entropy": {"train_entropy"}, "pct": {"train_contrastive"}, "masked": set(),
+        "saliency_guided": {"train_divergence"}, "rationale": {"train_outside_rationale"},
+    }[method]  # fmt: skip
     metrics = {f"validation_{name}" for name in ("f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")}
     assert set(record) >= {"epoch", "train_loss", "train_cross_entropy", "validation_acc"} | parts | metrics | MEASURED
     assert all(np.isfinite(value) for value in record.values())
@@ -340,10 +346,163 @@ def test_a_model_in_mixed_precision_learns_too():
     assert trained.model.dense.weight.dtype == torch.float32
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_with_the_remedy(tmp_path):
-    with pytest.raises(FloatingPointError, match=r"the loss is .* in epoch 1; lower lr"):
-        run(small_settings(lr=1e30), tmp_path)
+@pytest.mark.parametrize("model", ["textcnn", "lstm", "transformer"])
+def test_a_loss_that_is_not_finite_ends_the_run_at_its_step_with_the_remedy(tmp_path, encoder, model):
+    settings = small_settings(model=encoder if model == "transformer" else model, lr=1e30)
+    with pytest.raises(FloatingPointError, match=r"is not finite in step \d of epoch 1; lower lr \(1e\+30\) or alpha"):
+        run(settings, tmp_path)
     assert not (tmp_path / "model").exists()
+
+
+def test_weights_that_the_last_step_spoils_are_noticed_in_it(tmp_path):
+    """One batch: no further loss would tell."""
+    settings = small_settings(lr=1e38, epochs=1, batch_size=200, method="normal", gradient_clip=1.0)
+    with pytest.raises(FloatingPointError, match=r"the weight .* is not finite in step 1 of epoch 1; lower lr"):
+        run(settings.replace(lr=3e38, weight_decay=1.0), tmp_path)
+    with pytest.raises(FloatingPointError, match=r"not finite (in step|after epoch) 1"):
+        run(settings, tmp_path / "b")
+    assert not list(tmp_path.glob("**/model"))
+
+
+@pytest.mark.parametrize(("spoil", "named"), [
+    ("loss", "the loss"), ("part", "the loss's part contrastive"), ("gradient", "the gradient of 1.weight"),
+    ("weight", "the weight 0.bias"), ("", ""),
+])  # fmt: skip
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_not_finite_is_named(spoil, named, value):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    model(torch.ones(1, 2)).sum().backward()
+    parts = {"loss": torch.tensor(1.0), "contrastive": torch.tensor(2.0)}
+    places = {
+        "loss": parts["loss"], "part": parts["contrastive"], "gradient": model[1].weight.grad[0, 1],
+        "weight": model[0].bias.data[1],
+    }  # fmt: skip
+    if spoil:
+        places[spoil].fill_(value)
+    assert not_finite(model, parts) == named
+
+
+def record(**validation):
+    return {f"validation_{k}": v for k, v in validation.items()}
+
+
+def test_the_best_epoch_is_the_first_with_the_largest_value_of_what_is_asked_for():
+    history = [
+        record(acc=0.9, macro_f1=0.4, comp=0.1, suff=0.2),
+        record(acc=0.8, macro_f1=0.7, comp=0.5, suff=0.1),
+        record(acc=0.9, macro_f1=0.7, comp=0.6, suff=0.2),
+    ]
+    assert [best_epoch(history, by) for by in ("acc", "macro_f1", "comp-suff")] == [1, 2, 2]
+
+
+def test_nothing_that_is_not_a_number_is_the_best():
+    history = [record(acc=0.9, comp=float("nan"), suff=float("nan")), record(acc=0.8, comp=0.1, suff=0.0)]
+    with pytest.raises(ValueError, match=r"best_by comp-suff is \[nan, 0.1\] on validation.*choose best_by acc"):
+        best_epoch(history, "comp-suff")
+
+
+def test_the_best_epoch_s_measure_is_a_setting(tmp_path):
+    settings = small_settings(epochs=4, lr=3e-3, best_by="comp-suff", evaluate_epochs=True, evaluate_limit=16)
+    best = run(settings, tmp_path)
+    gaps = [r["validation_comp"] - r["validation_suff"] for r in history(tmp_path)]
+    epoch = int(np.argmax(gaps)) + 1
+    only = run(settings.replace(epochs=epoch, restore_best=False))
+    assert same_weights(best.model, only.model)
+
+
+def of_one_class(corpus: Corpus) -> Corpus:
+    """Training texts all of class 0; the other splits as they are."""
+    parts = dict(corpus.splits)
+    parts["train"] = parts["train"].take(np.flatnonzero(parts["train"].labels == 0))
+    return dataclasses.replace(corpus, splits=parts)
+
+
+def of_one_word(corpus: Corpus) -> Corpus:
+    parts = {k: Split([t.split()[0] for t in v.texts], v.labels) for k, v in corpus.splits.items()}
+    return dataclasses.replace(corpus, splits=parts)
+
+
+@pytest.mark.parametrize("method", ["normal", "entropy", "pct", "masked", "saliency_guided"])
+@pytest.mark.parametrize("change", [of_one_class, of_one_word], ids=lambda c: c.__name__)
+def test_what_can_be_learned_from_one_class_or_one_word_is(method, change):
+    records = []
+    settings = small_settings(method=method, epochs=1, evaluate_epochs=True, class_weights="balanced")
+    trained = run(settings, rows=change(corpus()), on_epoch=records.append)
+    (found,) = records
+    assert all(np.isfinite(found[k]) for k in ("train_loss", "validation_acc", "validation_macro_f1", "validation_f_x"))
+    assert np.isfinite(found["validation_comp"]) == (change is of_one_class)
+    assert np.isfinite(trained.predict(["film", "a film"])).all()
+
+
+def test_texts_of_one_word_have_no_gap_by_which_an_epoch_could_be_the_best():
+    with pytest.raises(ValueError, match=r"best_by ur-ir is .* on validation: its texts have nothing that it measures"):
+        run(small_settings(best_by="ur-ir", evaluate_epochs=True), rows=of_one_word(corpus()))
+
+
+def test_balanced_class_weights_make_classes_weigh_alike():
+    labels = np.array([0] * 6 + [1] * 3 + [3])
+    weights = class_weights(Settings(class_weights="balanced"), labels, 4, torch.device("cpu"))
+    counts = np.array([6, 3, 0, 1])
+    assert weights.tolist() == pytest.approx([10 / 18, 10 / 9, 0, 10 / 3])
+    assert float((weights.numpy() * counts).sum()) == pytest.approx(10)
+    assert class_weights(Settings(), labels, 4, torch.device("cpu")) is None
+
+
+def test_balanced_class_weights_find_a_rare_class():
+    """One text in twelve is positive: unweighted, a first epoch calls all of them negative."""
+    parts = dict(corpus().splits)
+    train = parts["train"]
+    rare = np.concatenate([np.flatnonzero(train.labels == 0), np.flatnonzero(train.labels == 1)[:4]])
+    parts["train"] = train.take(rare)
+    few = dataclasses.replace(corpus(), splits=parts)
+    recall = {}
+    for weights in ("none", "balanced"):
+        trained = run(small_settings(epochs=3, lr=1e-3, class_weights=weights, method="normal"), rows=few)
+        test = parts["test"]
+        predicted = trained.predict(test.texts).argmax(1)
+        recall[weights] = float((predicted[test.labels == 1] == 1).mean())
+    assert recall["balanced"] > recall["none"] + 0.2
+
+
+@pytest.mark.parametrize(("schedule", "warmup", "expected"), [
+    ("constant", 0.0, [1, 1, 1, 1, 1]),
+    ("constant", 0.4, [1 / 3, 2 / 3, 1, 1, 1]),
+    ("linear", 0.0, [1, 0.8, 0.6, 0.4, 0.2]),
+    ("linear", 0.4, [1 / 3, 2 / 3, 1, 2 / 3, 1 / 3]),
+    ("cosine", 0.2, [1 / 2, 1, (1 + 2**-0.5) / 2, 0.5, (1 - 2**-0.5) / 2]),
+])  # fmt: skip
+def test_the_learning_rate_of_each_step(schedule, warmup, expected):
+    assert [lr_factor(schedule, warmup, done, 5) for done in range(5)] == pytest.approx(expected)
+
+
+def test_a_schedule_goes_on_where_a_broken_run_left_it(tmp_path, encoder):
+    settings = small_settings(model=encoder, optimizer="adamw", schedule="cosine", warmup=0.3, weight_decay=0.1)
+    whole = run(settings, tmp_path / "whole")
+    with pytest.raises(Stop):
+        run(settings, tmp_path / "broken", on_epoch=interrupted_by(2))
+    assert same_weights(whole.model, run(settings, tmp_path / "broken").model)
+    constant = run(settings.replace(schedule="constant", warmup=0.0))
+    assert not same_weights(whole.model, constant.model)
+
+
+def test_adamw_decays_matrices_alone():
+    model = torch.nn.Linear(3, 3)
+    model.weight.grad, model.bias.grad = torch.zeros(3, 3), torch.zeros(3)
+    before = model.weight.detach().clone(), model.bias.detach().clone()
+    settings = Settings(optimizer="adamw", weight_decay=0.5, lr=0.1)
+    make_optimizer(model, settings).step()
+    assert torch.allclose(model.weight, before[0] * (1 - 0.1 * 0.5))
+    assert torch.equal(model.bias, before[1])
+
+
+def test_the_optimizer_of_a_model_is_what_is_usual_for_its_kind_unless_told():
+    kinds = {m: Settings(model=m) for m in ("textcnn", "lstm", "bert", "some/encoder")}
+    assert kinds["textcnn"].optimizer == "adam"
+    assert kinds["some/encoder"].optimizer == "adamw"
+    assert (kinds["lstm"].optimizer, kinds["lstm"].schedule, kinds["lstm"].warmup) == ("adam", "constant", 0.0)
+    assert (kinds["bert"].optimizer, kinds["bert"].schedule, kinds["bert"].warmup) == ("adamw", "linear", 0.1)
+    plain = Settings(model="bert", optimizer="adam", schedule="constant", warmup=0.0, weight_decay=0.0)
+    assert (plain.optimizer, plain.schedule, plain.warmup, plain.weight_decay) == ("adam", "constant", 0.0, 0.0)
 
 
 def test_the_trained_model_is_ready_to_be_used():

@@ -1,0 +1,56 @@
+"""Training on masked words (Madsen et al. 2024, arXiv 2310.07819): a text that lost words is no stranger any more."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pct.methods.base import Batch, Step, supervised_loss
+from pct.models.base import TextModel
+from pct.registry import methods
+from pct.settings import Settings
+
+
+@methods.register("masked")
+class Masked:
+    """Cross-entropy; half of a batch is as it is, of each other text a share ~ U(0, 1) of the words is masked."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def __call__(self, model: TextModel, batch: Batch) -> Step:
+        """See `Method`."""
+        ids = mask_words(batch, random_words(batch.counts))
+        loss = supervised_loss(model(ids, batch.words > -2).logits, batch)
+        return Step(loss, {"cross_entropy": loss.detach()})
+
+
+def mask_words(batch: Batch, chosen: Tensor) -> Tensor:
+    """The ids of a batch, the mask in the place of every token of the words chosen.
+
+    Args:
+        batch: the texts.
+        chosen: (batch, words) bool.
+
+    Returns:
+        (batch, length); special tokens and padding stay.
+    """
+    of_token = chosen.gather(1, batch.words.clamp(min=0)) & (batch.words >= 0)
+    return batch.ids.masked_fill(of_token, batch.mask_id)
+
+
+def random_words(counts: Tensor) -> Tensor:
+    """Which words to mask: none in half of the texts, round(u N) with u ~ U(0, 1) in the others.
+
+    Args:
+        counts: (batch,) N.
+
+    Returns:
+        (batch, words) bool.
+    """
+    texts, width, device = len(counts), int(counts.max()), counts.device
+    half = torch.randperm(texts, device=device) < texts // 2
+    wanted = (torch.rand(texts, device=device) * counts).round() * half
+    beyond = torch.arange(width, device=device) >= counts[:, None]
+    rank = torch.rand(texts, width, device=device).masked_fill(beyond, 2.0).argsort(1).argsort(1)
+    return rank < wanted[:, None]

@@ -1,0 +1,80 @@
+"""Right for the right reasons (Ross et al. 2017, arXiv 1703.03717): words outside the rationale have no gradient."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pct.methods.base import Batch, Step, supervised_loss
+from pct.models.base import TextModel, without_dropout
+from pct.registry import methods
+from pct.settings import Settings
+
+# how far the embeddings are moved for the difference, of their own length: far enough for float32, near enough for
+# the curvature to be that of the place
+REACH = 1e-3
+
+
+@methods.register("rationale")
+class Rationale:
+    """Cross-entropy + lambda * the squared gradient of sum_k log f_k(X) at the embeddings of words outside the
+    rationale, summed over a text, a mean over texts. For a corpus that knows its rationales: an upper mark."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def __call__(self, model: TextModel, batch: Batch) -> Step:
+        """See `Method`.
+
+        Raises:
+            ValueError: the corpus does not know which words decide.
+        """
+        if batch.rationale is None:
+            raise ValueError("method rationale needs a corpus that knows which words decide, as planted does")
+        mask = batch.words > -2
+        supervised = supervised_loss(model(batch.ids, mask).logits, batch)
+        inside = batch.rationale.gather(1, batch.words.clamp(min=0)) & (batch.words >= 0)
+        squared = squared_gradient(model, batch.ids, mask, mask & ~inside)
+        loss = supervised + self.settings.rationale_weight * squared
+        return Step(loss, {"cross_entropy": supervised.detach(), "outside_rationale": squared.detach()})
+
+
+def squared_gradient(model: TextModel, ids: Tensor, mask: Tensor, outside: Tensor) -> Tensor:
+    """The squared gradient of sum_k log f_k(X) at some tokens' embeddings, to be differentiated by the weights.
+
+    With g the gradient at the tokens chosen, held fixed as a direction v = g, the weights' gradient of |g|^2 is twice
+    that of the slope along v; the slope is a central difference, so no second derivative of the model is needed (the
+    fused kernels of attention and recurrence have none).
+
+    Args:
+        model: the model; dropout is off.
+        ids: (batch, length) token ids.
+        mask: (batch, length), true at real tokens.
+        outside: (batch, length), true at the tokens that count.
+
+    Returns:
+        A scalar: the sum over tokens and units, the mean over texts.
+    """
+    # in half precision a small difference is noise
+    with without_dropout(model), torch.autocast(ids.device.type, enabled=False):
+        point = model.embed(ids).detach().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(_log_probabilities(model, point, mask).sum(), point)
+        direction = gradient * outside[..., None]
+        reach = REACH * _norm(point.detach() * mask[..., None]) / _norm(direction).clamp(min=1e-12)
+        embeddings, move = model.embed(ids), direction * reach[:, None, None]
+        ahead, behind = (_log_probabilities(model, embeddings + sign * move, mask) for sign in (1, -1))
+    slope = ((ahead - behind) / reach).mean()
+    value = direction.square().sum((1, 2)).mean()
+    return value + slope - slope.detach()
+
+
+def _log_probabilities(model: TextModel, embeddings: Tensor, mask: Tensor) -> Tensor:
+    """sum_k log f_k of each text, (batch,)."""
+    logits = model.encode(embeddings, mask).logits
+    return (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1).sum(-1)
+
+
+def _norm(values: Tensor) -> Tensor:
+    """The length of each text's numbers together, (batch,); values: (batch, length, width)."""
+    norms: Tensor = torch.linalg.vector_norm(values, dim=(1, 2))
+    return norms

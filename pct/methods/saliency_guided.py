@@ -1,0 +1,50 @@
+"""Saliency-guided training (Ismail et al., NeurIPS 2021): what saliency calls unimportant must not matter."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pct.methods.base import Batch, Step, pass_originals, supervised_loss, words_removed
+from pct.methods.masked import mask_words
+from pct.methods.reduced_batch import ranks
+from pct.models.base import TextModel
+from pct.registry import methods
+from pct.settings import Settings
+
+
+@methods.register("saliency_guided")
+class SaliencyGuided:
+    """Cross-entropy + lambda KL(f(X) || f(X with its m_u least salient words masked)), a mean over texts."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def __call__(self, model: TextModel, batch: Batch) -> Step:
+        """See `Method`."""
+        s = self.settings
+        originals = pass_originals(model, batch, s)
+        supervised = supervised_loss(originals.logits, batch)
+        removed = words_removed(batch, s.p_unimportant)
+        least = ranks(originals.saliency, batch.counts, important=False) <= removed[:, None]
+        masked = model(mask_words(batch, least), batch.words > -2).logits
+        some = removed > 0  # a text of one word has nothing to mask
+        divergence = kl_divergence(originals.logits[some], masked[some])
+        loss = supervised + s.guided_weight * divergence
+        return Step(loss, {"cross_entropy": supervised.detach(), "divergence": divergence.detach()})
+
+
+def kl_divergence(logits: Tensor, others: Tensor) -> Tensor:
+    """KL(softmax(logits) || softmax(others)), the mean over rows, in nats; zero where there is none.
+
+    Args:
+        logits: (rows, classes).
+        others: (rows, classes).
+
+    Returns:
+        A scalar, in float32 or wider.
+    """
+    first, second = (x if x.dtype == torch.float64 else x.float() for x in (logits, others))
+    each = F.kl_div(second.log_softmax(-1), first.log_softmax(-1), reduction="none", log_target=True)
+    return each.sum() / max(len(logits), 1)

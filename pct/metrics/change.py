@@ -1,0 +1,137 @@
+"""Two models on the same texts: what changed from one to the other, and whether it may be called mended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pct.metrics.bootstrap import Interval, paired_bootstrap
+from pct.metrics.report import EIGHT, Report
+
+GAPS = (("comp", "suff"), ("ur", "ir"), ("i_var", "u_var"))
+DECIDING = ("comp-suff", "ur-ir")  # i_var - u_var grows with the number of words: it is told, and decides nothing
+LARGEST_LOSS = 0.01  # of accuracy
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of a model.
+
+    Attributes:
+        before: its report.
+        after: the other's, on the same texts.
+        differences: for each of the eight metrics and each gap, after - before with its 95 % interval (paired
+            bootstrap over the texts).
+        changed: texts that are predicted otherwise.
+        repaired: those of them that were wrong and are right.
+        broken: those that were right and are wrong.
+    """
+
+    before: Report
+    after: Report
+    differences: dict[str, Interval]
+    changed: int
+    repaired: int
+    broken: int
+
+    @property
+    def reasons_against(self) -> list[str]:
+        """Why the model may not be called mended; empty where it may.
+
+        Mended: a gap, comp - suff or ur - ir, is surely larger (its interval lies above zero), neither is surely
+        smaller, and accuracy has lost a point at most.
+        """
+        found = []
+        loss = -self.differences["acc"].value
+        if not loss <= LARGEST_LOSS + 1e-9:
+            found.append(f"accuracy lost {loss:.3f}, more than {LARGEST_LOSS}")
+        gaps = {name: self.differences[name] for name in DECIDING if name in self.differences}
+        found += [f"{name} became smaller by {-x.value:.3f}" for name, x in gaps.items() if x.high < 0]
+        if not any(x.low > 0 for x in gaps.values()):
+            found.append(f"neither {' nor '.join(gaps) or 'gap'} became surely larger")
+        return found
+
+    @property
+    def mended(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.reasons_against
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        against = self.reasons_against
+        return (
+            f"not mended: {'; '.join(against)}" if against else "mended: a gap is surely larger at no loss of accuracy"
+        )
+
+    def rows(self) -> list[tuple[str, float, float, Interval]]:
+        """(name, before, after, difference) of every metric and gap."""
+        values = [r.metrics | r.gaps for r in (self.before, self.after)]
+        return [(name, values[0][name], values[1][name], x) for name, x in self.differences.items()]
+
+    def table(self) -> str:
+        """The change for a terminal."""
+        lines = [f"{'metric':<14}{'before':>10}{'after':>10}{'change':>10}{'95 % interval':>22}"]
+        lines += [
+            f"{name:<14}{a:>10.4f}{b:>10.4f}{x.value:>+10.4f}{f'{x.low:+.4f} .. {x.high:+.4f}':>22}"
+            for name, a, b, x in self.rows()
+        ]
+        return "\n".join([*lines, self.predictions, self.verdict])
+
+    def markdown(self) -> str:
+        """The change for a model card."""
+        lines = ["| metric | before | after | change | 95 % interval |", "| --- | --- | --- | --- | --- |"]
+        lines += [
+            f"| {name} | {a:.4f} | {b:.4f} | {x.value:+.4f} | {x.low:+.4f} .. {x.high:+.4f} |"
+            for name, a, b, x in self.rows()
+        ]
+        return "\n".join([*lines, "", f"{self.predictions}. {self.verdict[0].upper()}{self.verdict[1:]}."])
+
+    @property
+    def predictions(self) -> str:
+        """How many predictions changed, and how."""
+        texts = len(self.before.columns["label"])
+        other = self.changed - self.repaired - self.broken
+        return (
+            f"{self.changed} of {texts} texts are predicted otherwise: {self.repaired} repaired, {self.broken} broken, "
+            f"{other} wrong both times"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; NaN is written as null."""
+
+        def plain(x: float) -> float | None:
+            return float(x) if np.isfinite(x) else None
+
+        rows = {
+            name: {"before": plain(a), "after": plain(b), **{k: plain(v) for k, v in x._asdict().items()}}
+            for name, a, b, x in self.rows()
+        }
+        about = {k: getattr(self, k) for k in ("changed", "repaired", "broken", "mended", "reasons_against")}
+        return {"texts": len(self.before.columns["label"]), **about, "metrics": rows}
+
+
+def compare_reports(before: Report, after: Report, seed: int = 0) -> Change:
+    """What changed between two reports of the same texts.
+
+    Args:
+        before: of the first model, with its columns.
+        after: of the second.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: the reports are not of the same texts.
+    """
+    first, second = before.columns, after.columns
+    if not np.array_equal(first["label"], second["label"]):
+        raise ValueError("the two reports are not of the same texts: measure both models on one split")
+    pairs = {name: (first[name], second[name]) for name in EIGHT if name in first and name in second}
+    pairs |= {f"{a}-{b}": (first[a] - first[b], second[a] - second[b]) for a, b in GAPS if a in pairs and b in pairs}
+    differences = {name: paired_bootstrap(*pair, seed=seed) for name, pair in pairs.items()}
+    was, became = (columns["predicted"] == columns["label"] for columns in (first, second))
+    changed = first["predicted"] != second["predicted"]
+    return Change(
+        before, after, differences, int(changed.sum()), int((~was & became).sum()), int((was & ~became).sum())
+    )

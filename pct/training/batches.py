@@ -1,0 +1,44 @@
+"""What a mini-batch carries beside its texts: the mask's id, the words that decide, the weights of the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pct.settings import Settings
+from pct.text.tokens import Ints, Tokenizer, Tokens
+from pct.text.vocabulary import UNKNOWN, Vocabulary
+
+Bools = npt.NDArray[np.bool_]
+
+
+def mask_id(tokenizer: Tokenizer) -> int:
+    """The token that stands for a masked word: the tokenizer's mask, else what is unknown, as in a vocabulary."""
+    if isinstance(tokenizer, Vocabulary):
+        return UNKNOWN
+    inner: Any = tokenizer.tokenizer  # type: ignore[attr-defined]
+    known = (inner.mask_token_id, inner.unk_token_id, inner.pad_token_id)
+    return int(next(token for token in known if token is not None))
+
+
+def marked_words(rationale: Sequence[Sequence[int]], tokens: Tokens) -> Bools:
+    """The words that decide, (texts, most words), of a corpus that knows them: 0/1 a counted word of each text."""
+    marks = np.zeros((len(tokens), int(tokens.counts.max(initial=1))), bool)
+    for row, count, known in zip(marks, tokens.counts, rationale, strict=True):
+        row[:count] = known[:count]
+    return marks
+
+
+def class_weights(settings: Settings, labels: Ints, classes: int, device: torch.device) -> Tensor | None:
+    """The weight of each class in the loss, (classes,): n / (classes n_c) by `balanced`, zero for a class without a
+    training text; None where all weigh alike."""
+    if settings.class_weights == "none":
+        return None
+    counts = np.bincount(labels, minlength=classes)
+    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1)) * (counts > 0)
+    return torch.tensor(weights, dtype=torch.float32, device=device)

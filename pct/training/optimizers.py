@@ -1,0 +1,54 @@
+"""Adam and its kin, and the learning rate of each step."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from pct.settings import Settings
+
+
+def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """Adam (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019), whose decay is not scaled by the gradients.
+
+    AdamW decays matrices alone: biases and the scales of layer norms stay, as encoders are fine-tuned.
+    """
+    assert settings.lr is not None  # Settings fills both
+    assert settings.weight_decay is not None
+    if settings.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    rest = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.lr, fused=True)
+
+
+def set_lr(optimizer: torch.optim.Optimizer, settings: Settings, done: int, total: int) -> None:
+    """Sets the learning rate of the step behind `done` of `total` steps; a resumed run finds it again from these."""
+    s = settings
+    assert s.lr is not None  # Settings fills all three
+    assert s.warmup is not None
+    assert s.schedule is not None
+    for group in optimizer.param_groups:
+        group["lr"] = s.lr * lr_factor(s.schedule, s.warmup, done, total)
+
+
+def lr_factor(schedule: str, warmup: float, done: int, total: int) -> float:
+    """The share of the full learning rate: a linear rise over the first steps, then as the schedule says.
+
+    Args:
+        schedule: constant, linear (to zero at the end) or cosine (likewise).
+        warmup: the share of all steps that the rise takes.
+        done: steps before this one.
+        total: steps of the whole run.
+
+    Returns:
+        A number in (0, 1].
+    """
+    rise = round(warmup * total)
+    if done < rise:
+        return (done + 1) / (rise + 1)
+    progress = (done - rise) / max(total - rise, 1)
+    return {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}[schedule]

@@ -1,0 +1,155 @@
+"""The OpenAPI document, the same for every service of a version, with examples that are made up."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import BaseModel
+
+from serving.limits import Limits
+from serving.schema import ExplainAnswer, ExplainRequest, ModelAnswer, PredictAnswer, PredictRequest, Refusal
+
+IDENTITY = {"id": "reviews", "name": None, "version": None, "alias": None}
+CHANCES = {"negative": 0.06, "positive": 0.94}
+# "a moving film", whose second word decides
+STEPS = {
+    "important": [(1, "moving", 0.58, "positive"), (2, "film", 0.41, "negative")],
+    "unimportant": [(0, "a", 0.95, "positive"), (2, "film", 0.93, "positive")],
+}
+EXAMPLES: dict[str, Any] = {
+    "/predict": {
+        "model": IDENTITY,
+        "predictions": [{"label": "positive", "confidence": 0.94, "probabilities": CHANCES, "truncated": 0}],
+    },
+    "/explain": {
+        "model": IDENTITY,
+        "order": "static",
+        "saliency": "l2",
+        "max_steps": 15,
+        "explanations": [
+            {
+                "text": "a moving film",
+                "words": [
+                    {"word": "a", "start": 0, "end": 1, "saliency": 0.02, "known": True},
+                    {"word": "moving", "start": 2, "end": 8, "saliency": 0.91, "known": True},
+                    {"word": "film", "start": 9, "end": 13, "saliency": 0.17, "known": True},
+                ],
+                "truncated": 0,
+                "label": "positive",
+                "confidence": 0.94,
+                "probabilities": CHANCES,
+                "target": "positive",
+                "target_confidence": 0.94,
+                **{
+                    side: {
+                        "steps": [
+                            dict(zip(("removed", "word", "confidence", "label"), s, strict=True)) for s in steps
+                        ],
+                        "flips_at": 2 if side == "important" else None,
+                    }
+                    for side, steps in STEPS.items()
+                },
+                "metrics": {"comp": 0.36, "suff": -0.01, "comp_aopc": 0.38, "suff_aopc": -0.01, "ir": 2, "ur": 2},
+                "pathology": {"found": False, "reasons": []},
+                "verdict": {
+                    "kind": "undecided",
+                    "reasons": [
+                        "removing the most salient words lowers the confidence by 0.360, removing the least salient "
+                        "raises it by 0.010 (comp 0.360, suff -0.010)",
+                        "removing the most salient words changes the prediction after 2, removing the least salient "
+                        "never does: neither comes first",
+                    ],
+                },
+            }
+        ],
+    },
+    "/model": {
+        "models": [
+            {
+                **IDENTITY, "source": "exported", "method": "pct", "architecture": "textcnn", "corpus": "reviews",
+                "weights": "float32", "labels": ["negative", "positive"], "saliency": "l2", "max_length": 64,
+                "metrics": {"acc": 0.84, "comp": 0.18, "suff": 0.01},
+            }
+        ],
+        "limits": asdict(Limits()),
+    },
+}  # fmt: skip
+
+
+def openapi(version: str) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of the service. It says what every service of this version says: nothing of the models
+    that are served, and its examples are made up."""
+    posts: list[tuple[str, str, type[BaseModel], type[BaseModel]]] = [
+        ("/predict", "Labels and probabilities of texts", PredictRequest, PredictAnswer),
+        ("/explain", "Saliency and reduction curves of texts", ExplainRequest, ExplainAnswer),
+    ]
+    used: list[type[BaseModel]] = [ModelAnswer, Refusal, *(m for _, _, *pair in posts for m in pair)]
+    schemas: dict[str, Any] = {}
+    for model in used:
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= schema.pop("$defs", {})
+        schemas[model.__name__] = schema
+    paths: dict[str, Any] = {
+        path: {
+            "post": {
+                "summary": summary,
+                "operationId": path[1:],
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": _ref(asked), "example": {"texts": ["a moving film"]}}},
+                },
+                "responses": {
+                    "200": _answer("The answer", given, EXAMPLES[path]),
+                    **_refusals("400", "401", "408", "413", "415", "421", "431", "503"),
+                },
+            }
+        }
+        for path, summary, asked, given in posts
+    }
+    paths["/model"] = {
+        "get": {
+            "summary": "The served models and the limits",
+            "operationId": "model",
+            "responses": {
+                "200": _answer("The models", ModelAnswer, EXAMPLES["/model"]),
+                **_refusals("401", "421", "431"),
+            },
+        }
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Text classifiers with their explanations", "version": version},
+        "servers": [{"url": "."}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
+    }
+
+
+REFUSALS = {
+    "400": "Not JSON, a wrong type or name, or beyond a limit of the texts or of the cost",
+    "401": "The service has a token and the request has not",
+    "408": "It took longer than the limit allows",
+    "413": "The body is larger than the limit allows",
+    "415": "The body is not application/json",
+    "421": "The Host header names another host",
+    "431": "The headers are larger than the limit allows",
+    "503": "More requests than the queue holds: try again",
+}
+
+
+def _refusals(*codes: str) -> dict[str, Any]:
+    return {code: _answer(REFUSALS[code], Refusal) for code in codes}
+
+
+def _answer(description: str, model: type[BaseModel], example: Any = None) -> dict[str, Any]:
+    content = {"schema": _ref(model)} if example is None else {"schema": _ref(model), "example": example}
+    return {"description": description, "content": {"application/json": content}}
+
+
+def _ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}

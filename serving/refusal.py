@@ -1,0 +1,24 @@
+"""A request that is refused gets a status and a sentence, and is counted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from serving.metrics import refusals
+
+
+async def refuse(send: Callable[[MutableMapping[str, Any]], Awaitable[None]], status: int, error: str) -> None:
+    """Answers by ASGI with a status and {"error": ...}."""
+    refusals.labels(str(status)).inc()
+    body = json.dumps({"error": error}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if status == 503:
+        headers.append((b"retry-after", b"1"))
+    if status in (408, 413, 431):
+        headers.append((b"connection", b"close"))  # the rest is not read
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

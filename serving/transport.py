@@ -1,0 +1,103 @@
+"""Connections whose requests are bounded in size and in time, whatever a client sends or leaves out.
+
+uvicorn reads headers of any length and waits for their end for ever, which no ASGI application can prevent: it is
+called when they are there. Importing this module (the service does, before BentoML's worker starts uvicorn) puts
+`BoundedProtocol` in the place of uvicorn's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import uvicorn.config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from serving.limits import Limits
+
+limits = Limits.from_environment()
+# Bytes of a whole request that are read at most: a body that is too large is read and thrown away up to here, for most
+# clients hear an answer only when they have sent it all.
+MOST_BYTES = 2**25
+# Requests that a client sends on one connection before it has heard the answer to the first.
+MOST_AHEAD = 16
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """A connection that is closed when a request's head or body is too large, or takes too long to come, or when its
+    answer is not read."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client connected."""
+        super().connection_made(transport)
+        self._timer: asyncio.TimerHandle | None = None
+        self._head_complete = self._message_complete = False
+        self._received = 0
+        self._close_after(limits.head_seconds)
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes came."""
+        super().data_received(data)
+        self._received += len(data)
+        if self._received > (MOST_BYTES if self._head_complete else limits.head_bytes):
+            if not self._head_complete and not self.transport.is_closing():
+                self.transport.write(TOO_LARGE)
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        self._head_complete = self._message_complete = False
+        self._received = 0
+        self._close_after(limits.head_seconds)
+
+    def on_headers_complete(self) -> None:
+        """The application is called from here."""
+        self._head_complete = True
+        if self.transport.is_closing():
+            return
+        super().on_headers_complete()
+        self._close_after(self._seconds_to_answer)
+        if len(self.pipeline) > MOST_AHEAD:
+            self.transport.abort()
+
+    def on_message_complete(self) -> None:
+        """The last byte of a request."""
+        self._message_complete = True
+        super().on_message_complete()
+        if self.cycle.response_complete:
+            self._close_after(None)
+
+    def on_response_complete(self) -> None:
+        """The last byte of an answer was handed over."""
+        more = bool(self.pipeline)
+        super().on_response_complete()
+        if more:
+            self._close_after(self._seconds_to_answer)
+        else:
+            self._close_after(None if self._message_complete else limits.head_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client, or this side, closed it."""
+        self._close_after(None)
+        super().connection_lost(exc)
+
+    @property
+    def _seconds_to_answer(self) -> float:
+        """For the body, for the answer, each of which has a limit that is told in words, and for its way."""
+        return 2 * limits.seconds + limits.head_seconds
+
+    def _close_after(self, seconds: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
+
+
+def install() -> None:
+    """Every server that uvicorn starts in this process from now on reads by `BoundedProtocol`."""
+    protocols: dict[Any, Any] = uvicorn.config.HTTP_PROTOCOLS
+    protocols["auto"] = f"{__name__}:{BoundedProtocol.__name__}"
+
+
+install()

@@ -1,0 +1,63 @@
+"""The scripts of examples/ run as they stand, and so do the pages that teach by code."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pipelines.conftest import empty_store, uri  # noqa: F401  a tracking of the test's own
+from tests.project import REPOSITORY
+from tests.serving.conftest import exported  # noqa: F401
+from tests.tuning.conftest import local_ray  # noqa: F401
+
+EXAMPLES = REPOSITORY / "examples"
+PAGES = ("how-to/metric.md", "how-to/method.md")
+
+
+def run_example(name: str, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+def test_quickstart(uri: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    run_example("quickstart.py", monkeypatch=monkeypatch)
+    said = capsys.readouterr().out
+    assert re.search(r"^(positive|negative), 0\.\d+$", said, re.M)
+    assert float(re.search(r"^acc +(\S+)", said, re.M)[1]) > 0.6  # type: ignore[index]
+    assert "comp-suff" in said
+
+
+def test_serve_and_ask(
+    exported: dict[str, Path],  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
+    monkeypatch.setenv("PCT_CACHE_DIR", str(tmp_path / "cache"))
+    run_example("serve_and_ask.py", str(exported["pct"]), monkeypatch=monkeypatch)
+    said = capsys.readouterr().out
+    assert re.search(r"^(positive|negative) \(0\.\d+\): A dull and lifeless comedy\.$", said, re.M)
+    assert "reasons not to trust it:" in said
+
+
+@pytest.mark.xdist_group("tests/tuning/")
+@pytest.mark.usefixtures("local_ray")
+def test_sweep(uri: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    run_example("sweep.py", monkeypatch=monkeypatch)
+    said = capsys.readouterr().out
+    assert "models:/pct-planted-textcnn/1 is @champion" in said
+    assert re.search(r"^chosen: trial-00\d, alpha 0\.\d+|1\.\d+, batch size (16|32)$", said, re.M)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_code_of_a_page_runs(page: str) -> None:
+    text = (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
+    names: dict[str, Any] = {"__name__": "a_package_of_yours"}
+    for block in re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S):
+        exec(compile(block, page, "exec"), names)
