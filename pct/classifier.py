@@ -25,6 +25,7 @@ from pct.settings import Settings
 from pct.text.subwords import SubWords
 from pct.text.tokens import Ints, Tokenizer, Tokens
 from pct.text.vocabulary import Vocabulary
+from pct.text.words import check_saved_rule
 
 FORMAT = 1
 WEIGHTS, CONFIG = "model.safetensors", "classifier.json"
@@ -142,6 +143,7 @@ class Classifier(TextInterface):
             _check_parts(about, tokenizer, model)
         except (SafetensorError, KeyError, TypeError, OSError, RuntimeError, ValueError) as problem:
             raise ValueError(f"{path} is damaged and cannot be loaded ({problem}); save the model again") from problem
+        check_saved_rule(settings.words)
         return cls(model.to(pick_device(device)), tokenizer, about["classes"], settings)
 
 

@@ -16,6 +16,7 @@ from pct.settings import SALIENCIES, Settings
 from pct.text.saved_tokenizer import load_subwords
 from pct.text.tokens import Ints, Tokenizer, Tokens
 from pct.text.vocabulary import Vocabulary
+from pct.text.words import check_saved_rule
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -76,11 +77,13 @@ class OnnxPredictor(TextInterface):
                 onnxruntime.InferenceSession(path / name, options, providers=["CPUExecutionProvider"])
                 for name in (FORWARD, GRADIENT)
             )
-            return cls(tokenizer, forward, gradient, about)
+            predictor = cls(tokenizer, forward, gradient, about)
         except ImportError:
             raise
         except Exception as problem:  # ONNX Runtime's own errors have no common base but Exception
             raise ValueError(f"{path} is damaged and cannot be loaded ({problem}); export the model again") from problem
+        check_saved_rule(predictor.word_rule)
+        return predictor
 
     def with_saliency(self, kind: str) -> Self:
         """The same model, its weights shared, with another saliency. Raises ValueError for one that there is not."""

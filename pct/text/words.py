@@ -6,17 +6,20 @@ user's own, named module:function.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Any, Self
 
 Span = tuple[int, int]
 FindWords = Callable[[str], list[Span]]
 NATURAL, SPACES = "natural", "spaces"
+_used: set[str] = set()  # functions that this program has named itself
 
 
 class Document(tuple[str, ...]):
@@ -115,7 +118,9 @@ def find_words(rule: str) -> FindWords:
     elif rule == SPACES:
         pattern = re.compile(r"\S+")
     else:
-        return _checked(rule, _imported(rule))
+        found = _checked(rule, _imported(rule))
+        _used.add(rule)
+        return found
     return lambda text: [m.span() for m in pattern.finditer(text)]
 
 
@@ -170,9 +175,24 @@ def _class_of(belongs: Callable[[str], bool], within: Sequence[Span] = _SPACES_O
     return "".join(f"{chr(first)}-{chr(last)}" for first, last in runs)
 
 
+def check_saved_rule(rule: str) -> None:
+    """Raises ValueError for a function that a saved model names and nobody else does.
+
+    A model's folder may be a stranger's: what it names is not run unless this program has used it, an installed package
+    declares it (an entry point of the group `pct.words`), or `PCT_WORDS` holds it.
+    """
+    check_rule(rule)
+    declared = (point.value for point in entry_points(group="pct.words"))
+    trusted = {NATURAL, SPACES, *_used, *os.environ.get("PCT_WORDS", "").split(","), *declared}
+    if rule not in trusted:
+        raise ValueError(
+            f"the model splits texts by the function {rule}, which is not run only because a model's folder names it; "
+            f"if you trust it, set PCT_WORDS={rule}"
+        )
+
+
 def _imported(rule: str) -> Any:
     module, _, name = rule.partition(":")
-    # a model's folder names the function: it must not reach for what runs commands or opens files
     if module.split(".")[0] in sys.stdlib_module_names:
         raise ValueError(f"words {rule}: a function of Python's own library splits no texts; name one of yours")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import sys
 import unicodedata
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pct
 from pct.text.words import Document, find_words, split, split_all
+from tests.pct.small import small_classifier
 
 # any code point, lone surrogates and controls too, with spaces and marks often enough to make words
 ANY_TEXT = st.text(st.characters() | st.sampled_from(" \t\n\u3000aé'-.’_!ก漢\u0301\u200d🙂"), min_size=1, max_size=40)
@@ -171,3 +174,18 @@ def test_spans_that_are_none_are_refused_with_the_rule():
     with pytest.raises(ValueError, match=r"backwards: spans must be .* got \(0, 1\) behind 2 in 3 characters"):
         split("abc", f"{__name__}:backwards")
     assert __name__ in sys.modules
+
+
+def test_a_function_that_only_a_model_s_folder_names_is_not_run(tmp_path, monkeypatch):
+    folder = small_classifier("textcnn").save(tmp_path / "model")
+    about = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+    about["settings"]["words"] = "stranger:run"
+    (folder / "classifier.json").write_text(json.dumps(about), encoding="utf-8")
+    (tmp_path / "stranger.py").write_text("raise RuntimeError('a stranger ran')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match=r"splits texts by the function stranger:run.*set PCT_WORDS=stranger:run"):
+        pct.load(folder)
+    monkeypatch.setenv("PCT_WORDS", "stranger:run")
+    classifier = pct.load(folder)
+    (tmp_path / "stranger.py").write_text("def run(text):\n    return [(0, len(text))]")
+    assert len(classifier.saliency(["the film is a work"])[0]) == 1
