@@ -1,4 +1,4 @@
-"""pct export: a model as ONNX graphs with the gradient inside."""
+"""pct export: a model as ONNX graphs with the gradient inside, or as a classifier of the transformers library."""
 
 from __future__ import annotations
 
@@ -12,16 +12,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="pct export",
         description="Writes a model as ONNX graphs that give logits, representation and saliency, with weights and "
         "tokens, in a folder that pct evaluate and pct explain read without torch. They are compared with torch first; "
-        "graphs that differ are not kept.",
+        "graphs that differ are not kept. --to transformers writes a wrapped classifier, or an encoder trained here, "
+        "as a folder that AutoModelForSequenceClassification loads, with equal logits.",
         epilog="example: pct export models:/pct-planted-textcnn@champion exported",
     )
     parser.add_argument("model", help="a run's or a model's folder, runs:/<id>/model or models:/<name>@champion")
     parser.add_argument("folder", help="where the exported model goes")
+    parser.add_argument("--to", default="onnx", choices=("onnx", "transformers"), help="the form (default: onnx)")
     parser.add_argument("--int8", action="store_true", help="int8 weights; what they cost is measured and written down")
     options = parser.parse_args(arguments)
 
     from pct.classifier import load
+
+    classifier = load(options.model, "cpu")
+    if options.to == "transformers":
+        if options.int8:
+            raise ValueError("int8 is for ONNX: leave --int8 or --to transformers away")
+        from pct.training.model_card import save_transformers
+
+        print(f"{save_transformers(classifier, options.folder)}: config.json, model.safetensors, tokenizer, README.md")
+        return 0
     from pct.onnx.export import export
 
-    print(export(load(options.model, "cpu"), options.folder, options.int8).table())
+    print(export(classifier, options.folder, options.int8).table())
     return 0

@@ -26,7 +26,11 @@ def add_settings(parser: argparse.ArgumentParser, leave_out: Collection[str] = (
         )
 
 
+def given_settings(options: argparse.Namespace) -> dict[str, str]:
+    """The settings that were given, as they were typed; an empty value counts as not given."""
+    return {f.name: v for f in fields(Settings) if (v := getattr(options, f.name, None)) not in (None, "")}
+
+
 def read_settings(options: argparse.Namespace) -> Settings:
-    """The settings that were given; an empty value counts as not given. Raises ValueError as `Settings.from_dict`."""
-    names = [f.name for f in fields(Settings)]
-    return Settings.from_dict({k: v for k in names if (v := getattr(options, k, None)) not in (None, "")})
+    """`given_settings` as settings. Raises ValueError as `Settings.from_dict`."""
+    return Settings.from_dict(given_settings(options))

@@ -38,9 +38,10 @@ class Prepared:
             raise ValueError(f"the corpus was prepared for other settings ({'; '.join(changed)}); prepare it anew")
 
 
-def prepare(settings: Settings, corpus: Corpus) -> Prepared:
-    """The corpus' tokenizer and tokens for these settings. Raises as `pct.models.build.make_model`."""
+def prepare(settings: Settings, corpus: Corpus, tokenizer: Tokenizer | None = None) -> Prepared:
+    """The corpus' tokenizer (made for these settings, unless given) and tokens. Raises as
+    `pct.models.build.make_model`."""
     train_texts, validation_texts = (split_all(corpus.splits[k].texts, settings.words) for k in ("train", "validation"))
-    tokenizer: Tokenizer = make_vocabulary(settings, train_texts) or load_tokenizer(settings.model)
+    tokenizer = tokenizer or make_vocabulary(settings, train_texts) or load_tokenizer(settings.model)
     train, validation = (tokenizer.encode(part, settings.max_length) for part in (train_texts, validation_texts))
     return Prepared(corpus, tokenizer, train, validation, {k: getattr(settings, k) for k in DECIDING})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -52,13 +53,15 @@ def train(
     run_dir: str | Path | None = None,
     on_epoch: Callable[[Record], None] | None = None,
     progress: bool = True,
+    start: Classifier | None = None,
 ) -> Classifier:
     """Trains a classifier.
 
     corpus: loaded by the settings where None; a prepared one is not tokenised again. run_dir: where settings.json,
     history.jsonl, a checkpoint after each epoch and the model are kept; a run that was stopped there goes on from its
     last epoch, to the same weights bit by bit on a CPU. None keeps nothing. on_epoch: called with each epoch's
-    record (loss parts, times, validation metrics).
+    record (loss parts, times, validation metrics). start: a classifier to go on from, which is left as it is; the
+    corpus has its classes, in its order.
 
     Raises ValueError when run_dir holds a run with other settings or the corpus was prepared for others,
     FloatingPointError, naming the step, when a loss, a gradient, a weight or a probability is not finite.
@@ -67,10 +70,10 @@ def train(
         torch.set_num_threads(settings.threads)
     whole = corpus.corpus if isinstance(corpus, Prepared) else corpus or load_splits(settings)
     folder = None if run_dir is None else open_run(Path(run_dir), settings, whole)
-    data = corpus if isinstance(corpus, Prepared) else prepare(settings, whole)
+    data = corpus if isinstance(corpus, Prepared) else prepare(settings, whole, start and start.tokenizer)
     data.check(settings)
     torch.manual_seed(settings.seed)
-    model = model_for(settings, data.tokenizer, whole.classes)
+    model = model_for(settings, data.tokenizer, whole.classes) if start is None else copy.deepcopy(start.model)
     classifier = Classifier(model.to(pick_device(settings.device)), data.tokenizer, whole.classes, settings)
     run = _Run(settings, classifier, data, folder)
     run.resume()

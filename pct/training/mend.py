@@ -1,0 +1,87 @@
+"""An existing classifier, trained further on its user's texts, and held against itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pct.classifier import Classifier
+from pct.corpora.loading import Corpus
+from pct.metrics.change import Change, compare_reports
+from pct.metrics.evaluation import evaluate
+from pct.settings import Settings
+from pct.training.trainer import train
+
+
+@dataclass(frozen=True)
+class Mended:
+    """classifier: after the training. change: from the one that was given, on the texts held out."""
+
+    classifier: Classifier
+    change: Change
+
+
+def mend(
+    classifier: Classifier,
+    data: Corpus,
+    run_dir: str | Path | None = None,
+    progress: bool = True,
+    **settings: Any,
+) -> Mended:
+    """Goes on training a classifier, its own head included, and measures both on the test split.
+
+    Args:
+        classifier: saved or wrapped; it is left as it is.
+        data: the user's texts; its classes are the classifier's, in any order.
+        run_dir: where settings, history and checkpoints are kept, as by `train`; None keeps nothing.
+        progress: whether to show a bar.
+        settings: of the training (see `Settings`): `method="pct"`, `epochs`, `lr`, .. The model and its words stay.
+
+    Returns:
+        The classifier trained further, and what changed; `change.mended` says whether it may be called better.
+
+    Raises:
+        ValueError: the texts have other classes, or a setting does not fit the model.
+    """
+    chosen = mend_settings(classifier, **settings)
+    start = Classifier(classifier.model, classifier.words, classifier.classes, chosen)
+    fitting = in_order_of(classifier.classes, data)
+    share = (*chosen.measured_shares, chosen.order)
+    test = fitting.splits["test"]
+    before = evaluate(start, test, *share, progress=progress)
+    after = train(chosen, fitting, run_dir, progress=progress, start=start)
+    return Mended(after, compare_reports(before, evaluate(after, test, *share, progress=progress), chosen.seed))
+
+
+def mend_settings(classifier: Classifier, **settings: Any) -> Settings:
+    """The settings of a training that goes on from a classifier: the given ones, and what is the model's own.
+
+    Raises ValueError as `Settings.from_dict`.
+    """
+    own = classifier.settings
+    kept = {k: getattr(own, k) for k in ("model", "saliency", "saliency_of", "integrated_steps", "order")}
+    # a file of texts is no corpus to come back to where none was given
+    corpus = "" if own.corpus == "files" else own.corpus
+    return Settings.from_dict(
+        {**kept, "corpus": corpus, "max_length": min(own.max_length, Settings.max_length), **settings}
+    )
+
+
+def in_order_of(classes: Sequence[str], corpus: Corpus) -> Corpus:
+    """The corpus with its labels as indices of these classes; names are compared without their case.
+
+    Raises ValueError where the corpus has other classes.
+    """
+    place = {name.casefold(): i for i, name in enumerate(classes)}
+    unknown = [name for name in corpus.classes if name.casefold() not in place]
+    if unknown:
+        raise ValueError(
+            f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}: name the labels as it does"
+        )
+    index = np.array([place[name.casefold()] for name in corpus.classes], np.int64)
+    splits = {name: replace(split, labels=index[split.labels]) for name, split in corpus.splits.items()}
+    return replace(corpus, splits=splits, classes=list(classes))

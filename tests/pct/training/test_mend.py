@@ -1,0 +1,163 @@
+"""An existing classifier trained further: from its own head, held against itself, handed back to transformers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import pct
+from pct.cli import main
+from pct.training.mend import in_order_of, mend
+from pct.training.model_card import push_to_hub, save_mended, save_transformers
+from tests.pct.models.families import TEXTS, classifier, tokenizer
+from tests.pct.small import same_weights, small_classifier, small_corpus
+
+QUICK = {"epochs": 1, "batch_size": 16, "max_length": 24, "threads": 1, "evaluate_epochs": False, "device": "cpu"}
+
+
+def wrapped(name="BERT"):
+    return pct.wrap(classifier(name, classes=2), tokenizer(name), name)
+
+
+@pytest.fixture(scope="module")
+def mended():
+    before = wrapped()
+    return before, mend(before, small_corpus(48, 24), progress=False, lr=1e-3, **QUICK)
+
+
+def test_it_goes_on_from_the_classifier_which_is_left_as_it_is(mended):
+    before, done = mended
+    assert same_weights(before.model, wrapped().model)
+    assert not same_weights(done.classifier.model, before.model)
+    assert done.classifier.settings.method == "pct"
+    assert done.classifier.classes == before.classes
+    assert (
+        done.change.before.acc
+        == pct.evaluate(dataclasses_replace_length(before, 24), small_corpus(48, 24).splits["test"]).acc
+    )
+
+
+def dataclasses_replace_length(made, length):
+    return pct.Classifier(made.model, made.words, made.classes, made.settings.replace(max_length=length))
+
+
+def test_no_step_leaves_the_model_as_it_was():
+    before = wrapped()
+    done = mend(before, small_corpus(48, 24), progress=False, method="normal", lr=1e-30, **QUICK)
+    assert done.change.changed == 0
+    assert done.change.reasons_against == ["neither comp-suff nor ur-ir became surely larger"]
+
+
+def test_labels_are_matched_to_the_model_s_classes_by_name():
+    corpus = small_corpus(48, 24)
+    turned = in_order_of(["Positive", "Negative"], corpus)
+    assert turned.classes == ["Positive", "Negative"]
+    np.testing.assert_array_equal(turned.splits["test"].labels, 1 - corpus.splits["test"].labels)
+    with pytest.raises(ValueError, match="the texts have the class 'joy', the model has negative, positive"):
+        in_order_of(["negative", "positive"], dataclasses.replace(corpus, classes=["negative", "joy"]))
+
+
+def test_the_result_is_a_folder_of_transformers_with_equal_logits_and_the_table(mended, tmp_path):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+    _, done = mended
+    folder = save_mended(done.classifier, tmp_path / "mended", done.change)
+    model, words = (x.from_pretrained(folder) for x in (AutoModelForSequenceClassification, AutoTokenizer))
+    ours = done.classifier.predict(TEXTS)
+    cut = {"truncation": True, "max_length": 24}
+    with torch.no_grad():
+        theirs = torch.cat([model(**words(t, return_tensors="pt", **cut)).logits for t in TEXTS]).softmax(-1)
+    np.testing.assert_allclose(theirs, ours, atol=1e-5)
+    said = pipeline("text-classification", str(folder), device="cpu")(TEXTS, **cut)
+    assert [x["label"] for x in said] == [done.classifier.classes[i] for i in ours.argmax(1)]
+    np.testing.assert_allclose([x["score"] for x in said], ours.max(1), atol=1e-5)
+    np.testing.assert_allclose(pct.load(folder, "cpu").predict(TEXTS[4:5]), ours[4:5], atol=1e-6)
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlibrary_name: transformers\n")
+    assert done.change.markdown() in card
+
+
+def test_a_textcnn_is_mended_too(tmp_path):
+    before = small_classifier("textcnn", classes=2)
+    done = mend(before, small_corpus(48, 24), progress=False, corpus="", **QUICK)
+    folder = save_mended(done.classifier, tmp_path / "mended", done.change)
+    np.testing.assert_array_equal(pct.load(folder, "cpu").predict(TEXTS), done.classifier.predict(TEXTS))
+    assert "comp-suff" in (folder / "README.md").read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="no model of the transformers library"):
+        save_transformers(done.classifier, tmp_path / "other")
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(FileExistsError, match="holds something else"):
+        save_transformers(wrapped(), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_it_is_pushed_by_two_calls_of_the_hub_s_client(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    calls = []
+
+    class Api:
+        def create_repo(self, *arguments, **options):
+            calls.append(("create", arguments, options))
+
+        def upload_folder(self, **options):
+            calls.append(("upload", (), options))
+            return "https://huggingface.co/someone/mended/commit/1"
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    assert push_to_hub(tmp_path, "someone/mended", private=True).endswith("commit/1")
+    assert calls[0] == ("create", ("someone/mended",), {"private": True, "exist_ok": True})
+    assert calls[1][2]["repo_id"] == "someone/mended"
+    assert calls[1][2]["folder_path"] == str(tmp_path)
+
+
+def test_a_hub_that_refuses_is_one_line(tmp_path):
+    with pytest.raises(OSError, match=r"not a name could not be pushed to the hub .*`hf auth login`"):
+        push_to_hub(tmp_path, "not a name")
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A folder of a classifier, and files of rows."""
+    folder = tmp_path / "classifier"
+    classifier("BERT", classes=2).save_pretrained(folder)
+    tokenizer("BERT").save_pretrained(folder)
+    paths = {}
+    for name, split in small_corpus(48, 24).splits.items():
+        paths[name] = tmp_path / f"{name}.jsonl"
+        rows = [
+            {"text": t, "label": ["negative", "positive"][x]} for t, x in zip(split.texts, split.labels, strict=True)
+        ]
+        paths[name].write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return folder, [x for k, v in paths.items() for x in (f"--{k}-file", str(v))]
+
+
+def test_the_command_prints_the_change_and_tells_by_its_exit_code(files, tmp_path, capsys):
+    folder, texts = files
+    options = [x for k, v in QUICK.items() for x in (f"--{k}", str(v).lower())]
+    out, read = tmp_path / "out", tmp_path / "change.json"
+    code = main(["mend", str(folder), *texts, *options, "--quiet", "--output", str(out), "--json", str(read)])
+    said = capsys.readouterr().out
+    found = json.loads(read.read_text(encoding="utf-8"))
+    assert code == (0 if found["mended"] else 3)
+    assert ("\nmended: " in said) == found["mended"]
+    assert "comp-suff" in said
+    assert (out / "model.safetensors").is_file()
+
+
+def test_a_trained_encoder_is_exported_to_transformers_by_the_command(tmp_path, capsys):
+    from transformers import AutoModelForSequenceClassification
+
+    small_classifier("transformer").save(tmp_path / "model")
+    assert main(["export", str(tmp_path / "model"), str(tmp_path / "out"), "--to", "transformers"]) == 0
+    made = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    assert list(made.config.id2label.values()) == ["negative", "positive", "neither"]
+    assert main(["export", str(tmp_path / "model"), str(tmp_path / "b"), "--to", "transformers", "--int8"]) == 1
+    assert "int8 is for ONNX" in capsys.readouterr().err
