@@ -48,7 +48,7 @@ def mend(
         ValueError: the texts have other classes, or a setting does not fit the model.
     """
     chosen = mend_settings(classifier, **settings)
-    start = Classifier(classifier.model, classifier.words, classifier.classes, chosen)
+    start = Classifier(classifier.model, classifier.tokenizer, classifier.classes, chosen)
     fitting = in_order_of(classifier.classes, data)
     share = (*chosen.measured_shares, chosen.order)
     test = fitting.splits["test"]
@@ -63,7 +63,7 @@ def mend_settings(classifier: Classifier, **settings: Any) -> Settings:
     Raises ValueError as `Settings.from_dict`.
     """
     own = classifier.settings
-    kept = {k: getattr(own, k) for k in ("model", "saliency", "saliency_of", "integrated_steps", "order")}
+    kept = {k: getattr(own, k) for k in ("model", "words", "saliency", "saliency_of", "integrated_steps", "order")}
     # a file of texts is no corpus to come back to where none was given
     corpus = "" if own.corpus == "files" else own.corpus
     return Settings.from_dict(

@@ -10,7 +10,7 @@ from pathlib import Path
 from pct.classifier import TRANSFORMERS, Classifier
 from pct.metrics.change import Change
 from pct.models.to_transformers import to_transformers
-from pct.text.words import SubWords
+from pct.text.subwords import SubWords
 
 CARD = "README.md"
 _HEAD = """---
@@ -55,12 +55,12 @@ def save_transformers(classifier: Classifier, folder: str | Path, change: Change
     if target.exists() and not (target / TRANSFORMERS).is_file() and (target.is_file() or any(target.iterdir())):
         raise FileExistsError(f"{target} holds something else than a transformers model; give a folder of its own")
     model = to_transformers(classifier.model, classifier.classes)
-    assert isinstance(classifier.words, SubWords)  # or it would have been refused
+    assert isinstance(classifier.tokenizer, SubWords)  # or it would have been refused
     target.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         model.save_pretrained(made)
-        classifier.words.tokenizer.save_pretrained(made)
+        classifier.tokenizer.tokenizer.save_pretrained(made)
         (made / CARD).write_text(model_card(classifier, target.name, change), encoding="utf-8")
         made.chmod(0o755)
         if target.exists():
@@ -73,7 +73,7 @@ def save_transformers(classifier: Classifier, folder: str | Path, change: Change
 
 def save_mended(classifier: Classifier, folder: str | Path, change: Change) -> Path:
     """`save_transformers`; a textcnn or lstm, which has no form there, as `Classifier.save`, with the same card."""
-    if isinstance(classifier.words, SubWords):
+    if isinstance(classifier.tokenizer, SubWords):
         return save_transformers(classifier, folder, change)
     target = classifier.save(folder)
     (target / CARD).write_text(model_card(classifier, target.name, change), encoding="utf-8")

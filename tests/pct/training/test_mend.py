@@ -35,7 +35,7 @@ def test_it_goes_on_from_the_classifier_which_is_left_as_it_is(mended):
     assert not same_weights(done.classifier.model, before.model)
     assert done.classifier.settings.method == "pct"
     assert done.classifier.classes == before.classes
-    cut = pct.Classifier(before.model, before.words, before.classes, before.settings.replace(max_length=24))
+    cut = pct.Classifier(before.model, before.tokenizer, before.classes, before.settings.replace(max_length=24))
     assert done.change.before.metrics == pct.evaluate(cut, small_corpus(48, 24).splits["test"]).metrics
 
 
