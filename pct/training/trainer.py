@@ -70,7 +70,9 @@ def train(
         torch.set_num_threads(settings.threads)
     whole = corpus.corpus if isinstance(corpus, Prepared) else corpus or load_splits(settings)
     folder = None if run_dir is None else open_run(Path(run_dir), settings, whole)
-    data = corpus if isinstance(corpus, Prepared) else prepare(settings, whole, start and start.tokenizer)
+    data = (
+        corpus if isinstance(corpus, Prepared) else prepare(settings, whole, None if start is None else start.tokenizer)
+    )
     data.check(settings)
     torch.manual_seed(settings.seed)
     model = model_for(settings, data.tokenizer, whole.classes) if start is None else copy.deepcopy(start.model)
