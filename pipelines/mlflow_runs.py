@@ -114,6 +114,12 @@ def remember(folder: Path, mlflow_run: MlflowRun, uploaded: bool = False) -> Non
     os.replace(unfinished, folder / TRACKING)
 
 
+def is_uploaded(folder: Path) -> bool:
+    """Whether a run's folder remembers that all of it is in MLflow."""
+    path = folder / TRACKING
+    return path.is_file() and bool(json.loads(path.read_text(encoding="utf-8")).get("uploaded"))
+
+
 def _find(client: Any, uri: str, remembered: dict[str, str], given: str) -> MlflowRun | None:
     """The run of `mlflow run`, or the folder's own if this server still has it."""
     from mlflow.exceptions import MlflowException

@@ -211,6 +211,11 @@ def add_common_options(made: argparse.ArgumentParser) -> None:
         help=f"accuracy that a registered champion may lack (default: {MARGIN})",
     )
     made.add_argument("--quiet", action="store_true", help="no live table")
+    add_resources(made)
+
+
+def add_resources(made: argparse.ArgumentParser) -> None:
+    """The options of `Resources`."""
     group = made.add_argument_group("where it runs")
     group.add_argument(
         "--ray",

@@ -14,11 +14,10 @@ import numpy as np
 from pct.corpora.loading import load_splits
 from pct.metrics.report import EIGHT
 from pct.settings import Settings
+from pct.training.grid import free_settings
 from pct.training.paper import RESULTS
 from pct.training.runs import Run, default_folder, run
 
-# settings that are each model's own where none is given
-OWN = ("lr", "alpha", "temperature", "optimizer", "weight_decay", "warmup", "schedule")
 GAPS = ("comp-suff", "ur-ir", "i_var-u_var")
 
 
@@ -53,12 +52,11 @@ def compare(
 ) -> list[Row]:
     """Trains and measures every model by every method under every seed, on the test split.
 
-    base: everything but model, method and seed; the settings named in OWN are each model's own unless base holds other
-    values than its own model's. root: where the run folders are made: a run that is finished
-    there is not run again, so a comparison that was stopped goes on. Raises as `pct.training.runs.run`.
+    base: everything but model, method and seed; the settings named in `grid.OWN` are each model's own unless base
+    holds other values than its own model's. root: where the run folders are made: a run that is finished there is not
+    run again, so a comparison that was stopped goes on. Raises as `pct.training.runs.run`.
     """
-    own = Settings(model=base.model)
-    free = {n: None for n in OWN if getattr(base, n) == getattr(own, n)}
+    free = free_settings(base)
     corpus = load_splits(base)
     rows = []
     for model in models:
