@@ -120,7 +120,7 @@ class TextMetrics(BaseModel):
 
 
 class Verdict(BaseModel):
-    """Whether saliency and confidence agree on this text, and what the two curves show: docs/definitions.md."""
+    """Whether saliency and confidence agree on this text, and what the two curves show: docs/concepts/controls.md."""
 
     kind: Literal["healthy", "pathological", "undecided"]
     reasons: list[str]

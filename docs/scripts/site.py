@@ -1,54 +1,47 @@
-"""Pages that are made from the code while the site is built, so that they cannot be out of date.
+"""What the site takes from the code while it is built, so that it cannot be out of date.
 
-`reference/python.md` has the names of `pct.__all__`, `reference/command-line.md` is the parsers' own help,
-`reference/settings.md` the fields of `pct.Settings`.
+A page says `<!-- from the code: NAME -->` where one of PARTS is to stand.
 """
 
 from __future__ import annotations
 
 import inspect
 import io
+import json
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
 from dataclasses import fields
 from typing import Any
 
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
-
 import pct
 from pct import cli
 from pct.settings import Settings
+from serving.limits import PREFIX, Limits
+from serving.openapi import openapi
 
 COLUMNS = "100"  # argparse breaks its lines at the terminal's width
+MARK = re.compile(r"<!-- from the code: (\w+) -->")
 
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the pages, before the navigation is made."""
-    for name, page in PAGES.items():
-        files.append(File.generated(config, name, content=page()))
-    return files
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Called by MkDocs with each page."""
+    return MARK.sub(lambda found: PARTS[found[1]](), markdown)
 
 
 def python() -> str:
     """Every public name: what is called first, then what that gives."""
     classes = [name for name in pct.__all__ if inspect.isclass(getattr(pct, name))]
     calls = [name for name in pct.__all__ if name not in classes]
-    parts = ("## Functions", *map(_entry, calls), "## Classes", *map(_entry, classes))
-    return "\n\n".join([PYTHON, *parts, ""])
+    entries = (["## Functions", *calls], ["## Classes", *classes])
+    return "\n\n".join(part for head, *names in entries for part in (head, *(f"::: pct.{name}" for name in names)))
 
 
-def _entry(name: str) -> str:
-    return f"::: pct.{name}"
-
-
-def command_line() -> str:
+def commands() -> str:
     """Every command with its help."""
-    summary = [f"| [`pct {name}`](#pct-{name}) | {what} |" for name, (_, what) in cli.COMMANDS.items()]
-    head = ["# Command line", "", "| command | what it does |", "| --- | --- |", *summary]
-    each = [f"## pct {name}\n\n```text\n{help_of(name)}\n```" for name in cli.COMMANDS]
-    return "\n".join([*head, "", EXIT_CODES, "", *each])
+    summary = table(["command", ""], ([f"[`pct {name}`](#pct-{name})", what] for name, (_, what) in COMMANDS))
+    return "\n\n".join([summary, *(f"## pct {name}\n\n```text\n{help_of(name)}\n```" for name, _ in COMMANDS)])
 
 
 def help_of(command: str) -> str:
@@ -66,35 +59,58 @@ def help_of(command: str) -> str:
     return said.getvalue().rstrip()
 
 
+def http() -> str:
+    """The paths, from the document that the service itself gives out."""
+    document = openapi(pct.__version__)
+    return "\n\n".join(
+        _operation(document["components"]["schemas"], f"{verb.upper()} {path}", what)
+        for path, verbs in document["paths"].items()
+        for verb, what in verbs.items()
+    )
+
+
+def _operation(schemas: dict[str, Any], title: str, what: dict[str, Any]) -> str:
+    parts = [f"## {title}", f"{what['summary']}."]
+    if "requestBody" in what:
+        content = what["requestBody"]["content"]["application/json"]
+        asked = schemas[content["schema"]["$ref"].rpartition("/")[2]]["properties"]
+        rows = ([f"`{name}`", _default(f), f.get("description", "")] for name, f in asked.items())
+        parts += [table(["field", "default", ""], rows), "Example:", _json(content["example"])]
+    answers = dict(what["responses"])
+    parts += ["Answer:", _json(answers.pop("200")["content"]["application/json"]["example"])]
+    return "\n\n".join([*parts, table(["status", "when"], ([s, a["description"]] for s, a in answers.items()))])
+
+
+def _default(field: dict[str, Any]) -> str:
+    return f"`{json.dumps(field['default'])}`" if "default" in field else "required"
+
+
+def _json(value: Any) -> str:
+    return f"```json\n{json.dumps(value, indent=2, ensure_ascii=False)}\n```"
+
+
+def limits() -> str:
+    """Every limit of the service with its default."""
+    return table(["variable", "default"], ([f"`{PREFIX}{f.name.upper()}`", f"`{f.default}`"] for f in fields(Limits)))
+
+
 def settings() -> str:
-    """Every setting with its default."""
-    rows = [f"| `{f.name}` | {_shown(f.default)} | {_cell(f.metadata.get('help', ''))} |" for f in fields(Settings)]
-    return "\n".join([SETTINGS, "", "| setting | default | |", "| --- | --- | --- |", *rows, ""])
+    """Every setting with its default and its help."""
+    rows = ([f"`{f.name}`", _shown(f.default), f.metadata.get("help", "")] for f in fields(Settings))
+    return table(["setting", "default", ""], rows)
 
 
 def _shown(default: Any) -> str:
     return "" if default in (None, "") else f"`{default}`"
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
+def table(head: list[str], rows: Iterable[list[str]]) -> str:
+    """A Markdown table."""
+    lines = ([cell.replace("|", "\\|").replace("<", "&lt;") for cell in row] for row in rows)
+    return "\n".join(f"| {' | '.join(line)} |" for line in ([*head], ["---"] * len(head), *lines))
 
 
-PYTHON = (
-    "# Python\n\nThese names are what the project promises; they are `pct.<name>`, loaded when they are first used. "
-    "Those that metrics and explanations need ask for no torch."
-)
-EXIT_CODES = (
-    "Exit codes: 0 done, 1 an error, told in one line, 2 a wrong command line, 3 done but not sent to MLflow, "
-    "130 stopped."
-)
-SETTINGS = (
-    "# Settings\n\nEach is a field of `pct.Settings`, an option of the commands that train (`--batch_size 32`), a "
-    "parameter of `mlflow run` (`-P batch_size=32`), and saved with the model. Where a default is empty, the help says "
-    "what is taken."
-)
-PAGES: dict[str, Callable[[], str]] = {
-    "reference/python.md": python,
-    "reference/command-line.md": command_line,
-    "reference/settings.md": settings,
-}
+COMMANDS = list(cli.COMMANDS.items())
+PARTS: dict[str, Callable[[], str]] = {
+    "python": python, "commands": commands, "http": http, "limits": limits, "settings": settings,
+}  # fmt: skip
