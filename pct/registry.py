@@ -125,6 +125,7 @@ metrics: Registry[type[Metric]] = Registry(
     "pct.metrics",
     {
         **dict.fromkeys(("acc", "f_x"), "pct.metrics.accuracy"),
+        "macro_f1": "pct.metrics.confusion",
         **dict.fromkeys(("comp", "suff", "comp_aopc", "suff_aopc"), "pct.metrics.removal"),
         **dict.fromkeys(("ir", "ur"), "pct.metrics.flips"),
         **dict.fromkeys(("i_var", "u_var", "i_var_aligned", "u_var_aligned"), "pct.metrics.rank_variance"),

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
+from pct.metrics.base import Column, Estimate, Metric, TextBlock
+from pct.registry import metrics
+
+RESAMPLES = 500  # of the texts, for the standard error of what is no mean over texts
 Counts = npt.NDArray[np.int64]
 
 
@@ -34,3 +40,22 @@ def macro_f1(confusion: Counts) -> float:
     sizes = confusion.sum(0) + confusion.sum(1)
     there = sizes > 0
     return float((2 * confusion.diagonal()[there] / sizes[there]).mean()) if there.any() else float("nan")
+
+
+@metrics.register("macro_f1")
+class MacroF1(Metric):
+    """Macro F1 of the predictions; its standard error by the bootstrap over texts."""
+
+    names = ("macro_f1",)
+
+    def columns(self, block: TextBlock) -> dict[str, Column]:
+        """See `Metric.columns`: none, it is no mean over texts."""
+        return {}
+
+    def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
+        """See `Metric.summary`."""
+        counts = confusion_counts(columns["label"], columns["predicted"], len(classes))
+        size = int(counts.sum())
+        drawn = np.random.default_rng(0).multinomial(size, counts.ravel() / size, RESAMPLES)
+        error = np.std([macro_f1(d.reshape(counts.shape)) for d in drawn], ddof=1) if size > 1 else np.nan
+        return {"macro_f1": Estimate(macro_f1(counts), float(error))}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pct.explaining.predictor import Predictor, check_classes, split_texts, word_rule
-from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, remove_words
+from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_words
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
 from pct.metrics.rationale import marks_of_words
 from pct.metrics.report import COMPANIONS, EIGHT, Report
@@ -73,10 +73,11 @@ def evaluate(
         limit: the first texts alone; 0 takes all.
         progress: whether to show a bar.
         metrics: the names of those wanted; only the reduced texts that they need are run. Where none is named: the
-            eight, their aligned and AOPC companions, and, where the dataset knows the rationale, its metrics.
+            eight, macro F1, their aligned and AOPC companions, and, where the dataset knows the rationale, its metrics.
 
     Raises:
         ValueError: an empty dataset, a label outside the classes, a share outside (0, 1], or an unknown metric.
+        FloatingPointError: the model's probabilities or its saliency are not finite.
     """
     texts, labels, rationale, shortcut = _columns(dataset)
     if limit:
@@ -84,7 +85,7 @@ def evaluate(
         rationale, shortcut = rationale and rationale[:limit], shortcut and shortcut[:limit]
     if len(texts) == 0:
         raise ValueError("the dataset has no texts to evaluate")
-    names = metrics or (*EIGHT, *COMPANIONS, *(RATIONALE if rationale else ()))
+    names = metrics or (*EIGHT, "macro_f1", *COMPANIONS, *(RATIONALE if rationale else ()))
     chosen = MetricSet(names, MetricOptions(p_important, p_unimportant))
     gold = check_classes(labels, len(texts), len(predictor.classes))
     parts: list[dict[str, Column]] = []
@@ -92,6 +93,7 @@ def evaluate(
         documents = split_texts(predictor, [texts[i] for i in index])
         tokens = predictor.tokens(documents)
         seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order)
+        _check_finite(seen, index)
         marks = (
             None if known is None else marks_of_words([known[i] for i in index], documents, tokens)
             for known in (rationale, shortcut)
@@ -103,6 +105,17 @@ def evaluate(
     found = chosen.summary(columns, predictor.classes)
     means, errors = ({name: x[part] for name, x in found.items()} for part in (0, 1))
     return Report(means, errors, columns, list(predictor.classes))
+
+
+def _check_finite(seen: Removals, index: Column) -> None:
+    """No number that is none may be averaged, ranked or compared."""
+    for what, values in (("probabilities", seen.probabilities), ("saliency", seen.saliency)):
+        broken = index[~np.isfinite(values).all(1)]
+        if len(broken):
+            raise FloatingPointError(
+                f"the model's {what} of text {broken[0]} are not finite, nor those of {len(broken) - 1} others of its "
+                "block; its weights or its text are broken: train it anew, with a lower lr"
+            )
 
 
 def _columns(dataset: Any) -> tuple[list[Any], Any, Any, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pct.metrics.base import Column
+from pct.metrics.confusion import confusion_counts, recalls
 
 EIGHT = ("acc", "f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")
 COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc")
@@ -43,11 +44,25 @@ class Report:
         pairs = (("comp", "suff"), ("ur", "ir"), ("i_var", "u_var"))
         return {f"{a}-{b}": m[a] - m[b] for a, b in pairs if a in m and b in m}
 
+    @property
+    def confusion(self) -> Column | None:
+        """How many texts of each class (rows) were taken for each class (columns); None without values per text."""
+        if not {"label", "predicted"} <= set(self.columns):
+            return None
+        return confusion_counts(self.columns["label"], self.columns["predicted"], len(self.classes))
+
+    @property
+    def recalls(self) -> dict[str, float]:
+        """The share of each class's texts that were found, by its name; NaN for a class without texts."""
+        counts = self.confusion
+        return {} if counts is None else dict(zip(self.classes, map(float, recalls(counts)), strict=True))
+
     def table(self) -> str:
         """The metrics as a table for a terminal."""
         lines = [f"{'metric':<28}{'mean':>10}{'± s.e.':>10}"]
         lines += [f"{name:<28}{value:>10.4f}{self.errors[name]:>10.4f}" for name, value in self.metrics.items()]
         lines += [f"{name:<28}{value:>10.4f}" for name, value in self.gaps.items()]
+        lines += [f"{f'recall of {name}':<28}{value:>10.4f}" for name, value in self.recalls.items()]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -80,10 +95,12 @@ class Report:
         return gap_figure(self.columns["comp"] - self.columns["suff"], "comp − suff")
 
     def to_json(self) -> str:
-        """metrics, standard errors and gaps; NaN is written as null."""
-        parts = {"metrics": self.metrics, "standard_errors": self.errors, "gaps": self.gaps}
+        """metrics, standard errors, gaps, recall a class and confusion counts; NaN is written as null."""
+        parts = {"metrics": self.metrics, "standard_errors": self.errors, "gaps": self.gaps, "recalls": self.recalls}
         clean = {k: {n: (float(x) if np.isfinite(x) else None) for n, x in v.items()} for k, v in parts.items()}
-        return json.dumps({"texts": len(self.columns["n"]), **clean}, indent=2)
+        counts = self.confusion
+        confusion = {} if counts is None else {"confusion": counts.tolist()}
+        return json.dumps({"texts": len(self.columns["n"]), **clean, **confusion}, indent=2)
 
     def to_parquet(self, path: str | Path) -> None:
         """The values per text. Raises ImportError, with the remedy, without pyarrow."""
