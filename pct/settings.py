@@ -32,6 +32,10 @@ PAPER_SETTINGS = {
 }
 
 
+# What settings that version 0.1.0 did not have were then.
+BEFORE = {"words": SPACES, "optimizer": "adam", "warmup": 0.0, "schedule": "constant"}
+
+
 def paper_settings(model: str) -> tuple[float, float, float]:
     """The paper's learning rate, alpha and temperature for a model's name."""
     if model in PAPER_SETTINGS:
@@ -250,7 +254,7 @@ class Settings:
     @classmethod
     def from_saved(cls, values: dict[str, Any]) -> Self:
         """Settings that any version saved: what an older one did not know is as it was then. Raises as `from_dict`."""
-        return cls.from_dict({"words": SPACES, **values})
+        return cls.from_dict(BEFORE | values)
 
 
 def _read(name: str, kind: str, value: Any) -> Any:

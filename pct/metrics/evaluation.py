@@ -98,7 +98,7 @@ def evaluate(
             None if known is None else marks_of_words([known[i] for i in index], documents, tokens)
             for known in (rationale, shortcut)
         )  # fmt: skip
-        parts.append({"index": index, **chosen.columns(TextBlock(seen, gold[index], *marks))})
+        parts.append({"index": index, "cut": tokens.truncated, **chosen.columns(TextBlock(seen, gold[index], *marks))})
     joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     place = np.argsort(joined["index"], kind="stable")
     columns = {name: column[place] for name, column in joined.items()}

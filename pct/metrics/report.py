@@ -57,12 +57,19 @@ class Report:
         counts = self.confusion
         return {} if counts is None else dict(zip(self.classes, map(float, recalls(counts)), strict=True))
 
+    @property
+    def cut_texts(self) -> int:
+        """How many texts were longer than max_length: the model did not see their ends."""
+        return int((self.columns["cut"] > 0).sum()) if "cut" in self.columns else 0
+
     def table(self) -> str:
         """The metrics as a table for a terminal."""
         lines = [f"{'metric':<28}{'mean':>10}{'± s.e.':>10}"]
         lines += [f"{name:<28}{value:>10.4f}{self.errors[name]:>10.4f}" for name, value in self.metrics.items()]
         lines += [f"{name:<28}{value:>10.4f}" for name, value in self.gaps.items()]
         lines += [f"{f'recall of {name}':<28}{value:>10.4f}" for name, value in self.recalls.items()]
+        if cut := self.cut_texts:
+            lines.append(f"{cut} of {len(self.columns['cut'])} texts were cut to max_length: measured on what is left")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -100,7 +107,9 @@ class Report:
         clean = {k: {n: (float(x) if np.isfinite(x) else None) for n, x in v.items()} for k, v in parts.items()}
         counts = self.confusion
         confusion = {} if counts is None else {"confusion": counts.tolist()}
-        return json.dumps({"texts": len(self.columns["n"]), **clean, **confusion}, indent=2)
+        return json.dumps(
+            {"texts": len(self.columns["n"]), "cut_texts": self.cut_texts, **clean, **confusion}, indent=2
+        )
 
     def to_parquet(self, path: str | Path) -> None:
         """The values per text. Raises ImportError, with the remedy, without pyarrow."""

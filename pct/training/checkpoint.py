@@ -33,7 +33,7 @@ def open_run(folder: Path, settings: Settings, corpus: Corpus) -> Path:
     if path.is_file():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
-            old = {"fingerprint": before["fingerprint"], **before["settings"]}
+            old = {"fingerprint": before["fingerprint"], **Settings.from_saved(before["settings"]).to_dict()}
         except (ValueError, KeyError, TypeError) as problem:
             raise ValueError(f"{path} is damaged ({problem}); remove {folder} to train anew") from problem
         new = {"fingerprint": corpus.fingerprint, **settings.to_dict()}

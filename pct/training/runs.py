@@ -197,7 +197,7 @@ def code_version() -> dict[str, Any]:
 
 def _check_same(folder: Path, settings: Settings, corpus: Corpus) -> None:
     before = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    old = {**before["settings"], "corpus fingerprint": before["fingerprint"]}
+    old = {**Settings.from_saved(before["settings"]).to_dict(), "corpus fingerprint": before["fingerprint"]}
     new = {**settings.to_dict(), "corpus fingerprint": corpus.fingerprint}
     changed = [f"{k}: {old.get(k)!r} -> {v!r}" for k, v in new.items() if old.get(k) != v]
     if changed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -79,6 +80,9 @@ def train(
     classifier = Classifier(model.to(pick_device(settings.device)), data.tokenizer, whole.classes, settings)
     run = _Run(settings, classifier, data, folder)
     run.resume()
+    if progress and (cut := int((data.train.truncated > 0).sum())):
+        what = f"{cut} of {len(data.train)} training texts are longer than max_length {settings.max_length}"
+        print(f"{what}: their ends are cut off", file=sys.stderr)
     for record in run.epochs(progress):
         if on_epoch is not None:
             on_epoch(record)

@@ -87,3 +87,12 @@ class Broken(Scale):
 def test_numbers_that_are_none_are_an_error_that_names_the_text(what):
     with pytest.raises(FloatingPointError, match=f"the model's {what} of text 1 are not finite"):
         pct.evaluate(Broken(what), (["good film", "slow film", "bad"], [1, 0, 0]))
+
+
+def test_texts_that_are_cut_are_counted():
+    report = pct.evaluate(Scale(max_length=2), (["good film", "slow slow slow", "the the the the"], [1, 0, 0]))
+    assert report.columns["cut"].tolist() == [0, 1, 2]
+    assert report.cut_texts == 2
+    assert "2 of 3 texts were cut to max_length" in report.table()
+    assert json.loads(report.to_json())["cut_texts"] == 2
+    assert "max_length" not in pct.evaluate(Scale(), (["good film"], [1])).table()

@@ -229,6 +229,28 @@ def test_a_folder_with_a_run_of_other_settings_is_refused_with_the_difference(tm
         run(small_settings(epochs=1, lr=1e-3), tmp_path)
 
 
+def test_a_run_that_version_0_1_0_began_goes_on(tmp_path):
+    """It knew neither words nor optimizer: natural words are another run, its own are not."""
+    settings = small_settings(epochs=2, words="spaces")
+    with pytest.raises(Stop):
+        run(settings, tmp_path, on_epoch=interrupted_by(1))
+    path = tmp_path / "settings.json"
+    about = json.loads(path.read_text())
+    new = {"words", "fresh_head", "optimizer", "warmup", "schedule", "class_weights", "best_by", "step_tokens"}
+    about["settings"] = {k: v for k, v in about["settings"].items() if k not in new}
+    path.write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=r"other settings \(words: 'spaces' -> 'natural'\)"):
+        run(settings.replace(words="natural"), tmp_path)
+    assert same_weights(run(settings, tmp_path).model, run(settings).model)
+
+
+def test_texts_that_are_cut_are_told(capsys):
+    pct.train(small_settings(epochs=1, max_length=4), corpus())
+    assert "of 96 training texts are longer than max_length 4: their ends are cut off" in capsys.readouterr().err
+    pct.train(small_settings(epochs=1, max_length=64), corpus())
+    assert "max_length" not in capsys.readouterr().err
+
+
 def test_a_folder_with_a_run_on_other_texts_is_refused(tmp_path):
     run(small_settings(epochs=1), tmp_path)
     with pytest.raises(ValueError, match=r"other settings .*fingerprint"):
