@@ -81,4 +81,4 @@ lock: $(ENV)/.stamp
 	mv requirements-docs.lock.part requirements-docs.lock
 
 clean:
-	rm -rf $(ENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(ENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

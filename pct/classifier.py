@@ -92,12 +92,26 @@ class Classifier(TextInterface):
         return torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")
 
     def to(self, device: str) -> Self:
-        """Moves the model; "auto" takes a GPU where there is one. Returns itself."""
+        """Moves the model.
+
+        Args:
+            device: "cpu", "cuda", ..; "auto" takes a GPU where there is one.
+
+        Returns:
+            Itself.
+        """
         self.model.to(pick_device(device))
         return self
 
     def save(self, folder: str | Path) -> Path:
-        """Writes safetensors, JSON and the tokenizer; the folder appears whole or not at all."""
+        """Writes safetensors, JSON and the tokenizer.
+
+        Args:
+            folder: appears whole or not at all; one that is there is replaced.
+
+        Returns:
+            The folder.
+        """
         target = Path(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -122,8 +136,14 @@ class Classifier(TextInterface):
     def load(cls, folder: str | Path, device: str = "auto") -> Self:
         """Reads what `save` wrote; nothing is unpickled.
 
-        Raises FileNotFoundError for a folder without a classifier, ValueError for one that is damaged, ImportError for
-        one whose training method came from a package that is not installed.
+        Args:
+            folder: the classifier's own.
+            device: see `to`.
+
+        Raises:
+            FileNotFoundError: the folder holds no classifier.
+            ValueError: it is damaged.
+            ImportError: its training method came from a package that is not installed.
         """
         path = Path(folder)
         for name in (CONFIG, WEIGHTS):
@@ -162,7 +182,14 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
     """A classifier, by what names it: a saved one or a run by its folder, with MLflow installed by a "runs:/..." or
     "models:/..." URI, and any `AutoModelForSequenceClassification` by its folder or hub name (see `wrap`).
 
-    Raises FileNotFoundError or ValueError as `Classifier.load` and `wrap`, ImportError for a URI without MLflow.
+    Args:
+        path: the name.
+        device: "cpu", "cuda", ..; "auto" takes a GPU where there is one.
+
+    Raises:
+        FileNotFoundError: nothing of that name holds a classifier.
+        ValueError: it is damaged, or cannot be explained (see `wrap`).
+        ImportError: a URI without MLflow, or a training method of a package that is not installed.
     """
     text = str(path)
     if text.startswith(("runs:/", "models:/")):

@@ -60,7 +60,8 @@ class Settings:
     `lr`, `alpha` and `temperature` left at None take the paper's for the model; `optimizer`, `weight_decay`, `warmup`
     and `schedule` what is usual for its kind.
 
-    Raises ValueError, naming the value and what is allowed, when a setting is out of its range.
+    Raises:
+        ValueError: a setting is out of its range; the message names the value and what is allowed.
     """
 
     # what is trained
@@ -228,7 +229,11 @@ class Settings:
         return self.measure_important or self.p_important, self.measure_unimportant or self.p_unimportant
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with some settings changed, checked anew."""
+        """A copy with some settings changed, checked anew.
+
+        Args:
+            **changes: by name.
+        """
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -241,9 +246,13 @@ class Settings:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Settings from names and values; strings are read as the setting's own type, as a command line gives them.
+        """Settings from names and values.
 
-        Raises ValueError for an unknown name or a value that is not of the type.
+        Args:
+            values: by name; strings are read as the setting's own type, as a command line gives them.
+
+        Raises:
+            ValueError: an unknown name, or a value that is not of the type or out of its range.
         """
         known = {f.name: f for f in fields(cls)}
         unknown = sorted(set(values) - set(known))
@@ -253,7 +262,14 @@ class Settings:
 
     @classmethod
     def from_saved(cls, values: dict[str, Any]) -> Self:
-        """Settings that any version saved: what an older one did not know is as it was then. Raises as `from_dict`."""
+        """Settings that any version saved: what an older one did not know is as it was then.
+
+        Args:
+            values: what `to_dict` gave.
+
+        Raises:
+            ValueError: as `from_dict`.
+        """
         return cls.from_dict(BEFORE | values)
 
 

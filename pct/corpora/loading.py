@@ -133,7 +133,19 @@ def load_splits(settings: Settings) -> Corpus:
 
 
 def load_corpus(settings: Settings) -> DatasetDict:
-    """`load_splits` as a `datasets.DatasetDict` with columns text, label and, where known, rationale and shortcut."""
+    """The corpus that the settings name, as a `datasets.DatasetDict`.
+
+    Args:
+        settings: `corpus`, and for `files` the names of the files and columns; `limit` cuts each split.
+
+    Returns:
+        The splits train, validation and test, with the columns text, label and, where known, rationale and shortcut.
+
+    Raises:
+        FileNotFoundError: the corpus cannot be had; the message says how to get it.
+        ImportError: datasets is not installed.
+        ValueError: a missing column, an empty text, an unknown label.
+    """
     try:
         from datasets import ClassLabel, Dataset, DatasetDict
     except ImportError:

@@ -19,8 +19,13 @@ from pct.text.words import Document
 
 @dataclass(frozen=True)
 class Curve:
-    """removed: word indices in the order in which they go. confidences: after 0, 1, .. removals, one more than
-    removed. flips_at: the number of removals at which the predicted class first differs, None if it never does."""
+    """What happens to one text as its words go, one after another.
+
+    Attributes:
+        removed: word indices in the order in which they go.
+        confidences: after 0, 1, .. removals, one more than removed.
+        flips_at: the number of removals at which the predicted class first differs, None if it never does.
+    """
 
     removed: list[int]
     confidences: list[float]
@@ -85,13 +90,21 @@ class Explanation:
     _repr_html_ = to_html
 
     def to_pandas(self) -> Any:
-        """A DataFrame with a row a word. Raises ImportError, with the remedy, without pandas."""
+        """A DataFrame with a row a word.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
         from pct.output.tables import words_frame
 
         return words_frame(self)
 
     def plot(self) -> Any:
-        """A matplotlib figure: the words' saliency, and both curves. Raises ImportError without matplotlib."""
+        """A matplotlib figure: the words' saliency, and both curves.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
         from pct.output.plots import explanation_figure
 
         return explanation_figure(self)

@@ -18,10 +18,15 @@ COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc")
 
 @dataclass(frozen=True)
 class Report:
-    """Metrics of a split: `metrics` the means over texts, `errors` their standard errors, `columns` a value a text.
+    """Metrics of a split. Every metric is an attribute too: `report.comp`.
 
     A text of one word has no reduced text: its values are NaN but for acc and f_x, and it counts for nothing else.
-    Every metric is an attribute too: `report.comp`.
+
+    Attributes:
+        metrics: the means over texts, by name.
+        errors: their standard errors.
+        columns: a value a text, (texts,) each, by name.
+        classes: the names of the classes.
     """
 
     metrics: dict[str, float]
@@ -85,15 +90,21 @@ class Report:
     _repr_html_ = to_html
 
     def to_pandas(self) -> Any:
-        """A DataFrame with a row a text. Raises ImportError, with the remedy, without pandas."""
+        """A DataFrame with a row a text.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
         from pct.output.tables import pandas
 
         return pandas().DataFrame(self.columns)
 
     def plot(self) -> Any:
-        """A matplotlib figure: the histogram of comp - suff over the texts. Raises ImportError without matplotlib.
+        """A matplotlib figure: the histogram of comp - suff over the texts.
 
-        Raises ValueError for a report without the values of each text, or without comp and suff.
+        Raises:
+            ImportError: matplotlib is not installed.
+            ValueError: the report has not the values of each text, or no comp and suff.
         """
         from pct.output.plots import gap_figure
 
@@ -112,7 +123,14 @@ class Report:
         )
 
     def to_parquet(self, path: str | Path) -> None:
-        """The values per text. Raises ImportError, with the remedy, without pyarrow."""
+        """Writes the value of each text.
+
+        Args:
+            path: the file; it appears whole or not at all.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+        """
         try:
             import pyarrow as pa
             import pyarrow.parquet as pq

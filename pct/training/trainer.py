@@ -58,14 +58,21 @@ def train(
 ) -> Classifier:
     """Trains a classifier.
 
-    corpus: loaded by the settings where None; a prepared one is not tokenised again. run_dir: where settings.json,
-    history.jsonl, a checkpoint after each epoch and the model are kept; a run that was stopped there goes on from its
-    last epoch, to the same weights bit by bit on a CPU. None keeps nothing. on_epoch: called with each epoch's
-    record (loss parts, times, validation metrics). start: a classifier to go on from, which is left as it is; the
-    corpus has its classes, in its order.
+    Args:
+        settings: everything that is chosen.
+        corpus: loaded by the settings where None; a prepared one is not tokenised again.
+        run_dir: where settings.json, history.jsonl, a checkpoint after each epoch and the model are kept; a run that
+            was stopped there goes on from its last epoch, to the same weights bit by bit on a CPU. None keeps nothing.
+        on_epoch: called with each epoch's record (loss parts, times, validation metrics).
+        progress: whether to show a bar.
+        start: a classifier to go on from, which is left as it is; the corpus has its classes, in its order.
 
-    Raises ValueError when run_dir holds a run with other settings or the corpus was prepared for others,
-    FloatingPointError, naming the step, when a loss, a gradient, a weight or a probability is not finite.
+    Returns:
+        The classifier; with `restore_best` that of the best validation epoch.
+
+    Raises:
+        ValueError: run_dir holds a run with other settings, or the corpus was prepared for others.
+        FloatingPointError: a loss, a gradient, a weight or a probability is not finite; the step is named.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
