@@ -1,0 +1,104 @@
+"""What a training step takes in memory and time, with all reduced texts at once and in parts (`step_tokens`).
+
+Each row is measured in a process of its own: the peak counts weights, optimizer, texts and libraries too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import torch
+
+from benchmarks.common import THREADS, Row, encoder_folder
+from pct.classifier import Classifier
+from pct.corpora.loading import load_splits
+from pct.methods.base import make_method
+from pct.models import TextModel
+from pct.models.build import load_tokenizer, make_model
+from pct.models.encoder import Transformer
+from pct.settings import Settings
+from pct.text.words import split_all
+from pct.training.memory import forget_peak, peak_mb
+from pct.training.optimizers import make_optimizer
+from pct.training.step_memory import bytes_per_token, fitting_tokens
+from pct.training.trainer import batch_indices, make_batch, train_step
+
+# model, corpus, method, step_tokens (-1: no bound, 0: chosen by the machine's memory), steps
+RUNS = (
+    ("textcnn", "mr", "normal", -1, 20), ("textcnn", "mr", "pct", -1, 20), ("textcnn", "mr", "pct", 4096, 20),
+    ("lstm", "mr", "normal", -1, 10), ("lstm", "mr", "pct", -1, 10), ("lstm", "mr", "pct", 4096, 10),
+    ("minilm", "mr", "normal", -1, 3), ("minilm", "mr", "pct", -1, 3), ("minilm", "mr", "pct", 0, 3),
+    ("minilm", "mr", "pct", 4096, 3), ("minilm", "mr", "pct", 2048, 3),
+    ("bert", "imdb", "normal", -1, 2), ("bert", "imdb", "pct", 2048, 10),
+)  # fmt: skip
+
+
+def main() -> Row:
+    """One row a run."""
+    rows = [in_own_process(*run) for run in RUNS]
+    return {"tables": {"A training step, K = 64: time, and the peak memory (RSS) of its process": rows}}
+
+
+def in_own_process(model: str, corpus: str, method: str, step_tokens: int, steps: int) -> Row:
+    """See `measure`."""
+    command = [sys.executable, "-m", "benchmarks.training_memory", model, corpus, method, str(step_tokens), str(steps)]
+    # glibc gives large freed blocks back at once only under a fixed threshold: else the peak shows its habits, not ours
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(2**20)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise RuntimeError(f"measuring {' '.join(command[3:])} failed:\n{done.stderr[-2000:]}")
+    found: Row = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def measure(model: str, corpus: str, method: str, step_tokens: int, steps: int) -> Row:
+    """Some steps of training; the first is not timed where there are several.
+
+    bert: BERT-base's shape with random weights, and the vocabulary of the small encoder's tokenizer, which is BERT's.
+    """
+    torch.set_num_threads(THREADS)
+    name = encoder_folder() if model in ("minilm", "bert") else model
+    settings = Settings(corpus=corpus, model=name, method=method, threads=THREADS, step_tokens=max(step_tokens, 0))
+    split = load_splits(settings).splits["train"]
+    some = split.take(np.random.default_rng(0).permutation(len(split))[: 64 * 32])
+    texts = split_all(some.texts, settings.words)
+    if model == "bert":
+        made: TextModel = bert_base()
+        tokenizer = load_tokenizer(name)
+    else:
+        made, tokenizer = make_model(settings, texts, ["negative", "positive"])
+    tokens = Classifier(made, tokenizer, ["negative", "positive"], settings).tokens(texts)
+    bound = fitting_tokens(made, tokens) if step_tokens == 0 else max(step_tokens, 0)
+    each = bytes_per_token(made, tokens)
+    step, optimizer = make_method(settings.replace(step_tokens=bound)), make_optimizer(made, settings)
+    index = batch_indices(tokens.lengths, settings.batch_size, 0, 1)
+    longest = sorted(index, key=lambda rows: -int(tokens.lengths[rows].sum()))  # the peak is that of the longest texts
+    made.train()
+    forget_peak()
+    times = []
+    for number in range(steps):
+        batch = make_batch(tokens, some.labels, longest[number % len(longest)], made.device)
+        start = time.perf_counter()
+        train_step(made, step, optimizer, batch, settings)
+        times.append(time.perf_counter() - start)
+    return {
+        "model": model, "corpus": corpus, "method": method, "step_tokens": bound or None, "steps": steps,
+        "s a step": float(np.median(times[1:] or times)), "peak MB": peak_mb(), "kB a token": each / 1000,
+    }  # fmt: skip
+
+
+def bert_base() -> TextModel:
+    """An encoder of BERT-base's shape."""
+    from transformers import BertConfig, BertModel
+
+    return Transformer(BertModel(BertConfig()), 2)
+
+
+if __name__ == "__main__":
+    first, second, third, *numbers = sys.argv[1:]
+    print(json.dumps(measure(first, second, third, *map(int, numbers))))
