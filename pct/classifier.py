@@ -22,6 +22,7 @@ from pct.explaining.saliency import saliency
 from pct.models import TextModel, build_model
 from pct.registry import methods
 from pct.settings import Settings
+from pct.text.stand_in import stand_in
 from pct.text.subwords import SubWords
 from pct.text.tokens import Ints, Tokenizer, Tokens
 from pct.text.vocabulary import Vocabulary
@@ -55,7 +56,7 @@ class Classifier(TextInterface):
             return np.asarray(logits.float().softmax(-1).cpu().numpy())
 
     def forward_over(self, vocabulary: Ints) -> Forward:
-        """See `pct.explaining.predictor.forward_over`."""
+        """See `FastForward.forward_over`."""
         model = self.model
         with torch.inference_mode(), self._precision():
             projected = model.project(model.embed(torch.from_numpy(vocabulary).to(model.device)))
@@ -69,6 +70,17 @@ class Classifier(TextInterface):
                 return np.asarray(logits.float().softmax(-1).cpu().numpy())
 
         return forward
+
+    def represent(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """See `Represents.represent`."""
+        device = self.model.device
+        with torch.inference_mode(), self._precision():
+            logits, found = self.model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
+            return logits.float().softmax(-1).cpu().numpy(), found.float().cpu().numpy()
+
+    def stand_in(self, removal: str) -> int:
+        """See `StandsIn.stand_in`."""
+        return stand_in(self.tokenizer, removal)
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
         """See `Predictor.explain_rows`."""

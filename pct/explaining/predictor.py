@@ -27,23 +27,101 @@ CALL_IN_TOKENS = 64
 class Predictor(Protocol):
     """A model as seen through arrays. Everything else (batching, reduction, curves, metrics) is built on these.
 
-    It may have an attribute `word_rule`, by which texts are split for it, see `split_texts`.
+    Whatever has these four can be measured and explained; `TextInterface`, inherited, adds `predict` and `saliency` on
+    texts. A model may have more, each used where it is there: `forward_over` (`FastForward`), `represent`
+    (`Represents`), `stand_in` (`StandsIn`).
+
+    It may also have an attribute `word_rule`, by which texts are split for it, see `split_texts`.
+
+    Attributes:
+        classes: the names of the classes, in the order of the probabilities.
     """
 
     classes: list[str]
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
-        """Documents as tokens; see `pct.text.words.Document`, a sequence of words."""
+        """Texts as tokens.
+
+        Args:
+            texts: documents, see `pct.text.words.Document`, or lists of words.
+
+        Returns:
+            Token ids with the word that each belongs to; N, the words that the model sees.
+        """
         ...
 
     def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
-        """ids, mask: (batch, length). Returns probabilities (batch, classes)."""
+        """Probabilities.
+
+        Args:
+            ids: (batch, length) token ids.
+            mask: (batch, length), false at padding.
+
+        Returns:
+            (batch, classes), rows that sum to one; they must not depend on how far the batch is padded.
+        """
         ...
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
-        """ids, words: (batch, length), the map -1 at specials and -2 at padding. classes: (batch,), None: predicted.
+        """Probabilities and saliency.
 
-        Returns probabilities (batch, classes) and saliency (batch, most words).
+        Args:
+            ids: (batch, length) token ids.
+            words: (batch, length) the word of each token, from 0 in each text, -1 at specials and -2 at padding.
+            classes: (batch,) the class explained; None for the predicted one.
+
+        Returns:
+            Probabilities (batch, classes), and saliency (batch, most words), one number a word; what stands beyond a
+            text's words means nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class FastForward(Predictor, Protocol):
+    """A `Predictor` that computes once what it computes for a token by itself, when many texts share their tokens."""
+
+    def forward_over(self, vocabulary: Ints) -> Forward:
+        """`forward`, for rows that are made of some tokens alone, as the reduced texts of a block are.
+
+        Args:
+            vocabulary: (ids,) sorted, every token id that can occur, the padding among them.
+
+        Returns:
+            What takes and gives what `forward` does.
+        """
+        ...
+
+
+@runtime_checkable
+class Represents(Predictor, Protocol):
+    """A `Predictor` that shows what it makes of a text before the last layer: the cosine metrics need it."""
+
+    def represent(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """Probabilities and representations.
+
+        Args:
+            ids: (batch, length) token ids.
+            mask: (batch, length), false at padding.
+
+        Returns:
+            Probabilities (batch, classes), and r(X) (batch, width).
+        """
+        ...
+
+
+@runtime_checkable
+class StandsIn(Predictor, Protocol):
+    """A `Predictor` with tokens that can stand in a removed word's place: removal by `mask` and `unknown` need it."""
+
+    def stand_in(self, removal: str) -> int:
+        """The token's id.
+
+        Args:
+            removal: `mask` or `unknown`.
+
+        Raises:
+            ValueError: the model has no such token.
         """
         ...
 
@@ -100,14 +178,12 @@ def explain_tokens(predictor: Predictor, tokens: Tokens, classes: Ints | None = 
     return probabilities, saliency
 
 
-def forward_over(predictor: Predictor, tokens: Tokens) -> Forward:
-    """`predictor.forward`, for rows that are made of the tokens of some texts, as their reduced texts are.
-
-    A predictor may have a method `forward_over(vocabulary)`, the sorted ids that can occur, in which it computes once
-    what it computes for a token by itself.
-    """
-    prepare: Callable[[Ints], Forward] | None = getattr(predictor, "forward_over", None)
-    return predictor.forward if prepare is None else prepare(np.unique(np.append(tokens.ids, tokens.padding)))
+def forward_over(predictor: Predictor, tokens: Tokens, more: Sequence[int] = ()) -> Forward:
+    """`predictor.forward`, for rows that are made of the tokens of some texts, as their reduced texts are, and of some
+    more; by `FastForward.forward_over` where the predictor has it."""
+    if not isinstance(predictor, FastForward):
+        return predictor.forward
+    return predictor.forward_over(np.unique(np.concatenate([tokens.ids, [tokens.padding, *more]]).astype(np.int64)))
 
 
 def predict_ids(forward: Forward, ids: Ints, lengths: Ints, padding: int) -> Floats:
@@ -147,6 +223,18 @@ def distinct_rows(ids: Ints, lengths: Ints) -> tuple[Ints, Ints]:
     if (ids[starts[row] + offset] != ids[starts[twin[row]] + offset]).any():
         return np.arange(len(lengths)), np.arange(len(lengths))
     return first, inverse
+
+
+def row_keys(ids: Ints, lengths: Ints) -> npt.NDArray[np.uint64]:
+    """(rows, 2) two numbers for each row, the same for equal rows; unlike rows share both by a chance of 2^-128.
+
+    Arguments as in `predict_ids`.
+    """
+    starts = np.cumsum(lengths) - lengths
+    place = np.arange(len(ids)) - np.repeat(starts, lengths)
+    factors = np.random.default_rng(0).integers(1, 2**63, (int(lengths.max(initial=0)), 2), np.uint64)
+    terms = (ids.astype(np.uint64)[:, None] + np.uint64(1)) * factors[place]
+    return np.add.reduceat(terms, starts, axis=0) if len(lengths) else np.zeros((0, 2), np.uint64)
 
 
 class TextInterface:

@@ -14,6 +14,7 @@ from pct.text.tokens import Tokens
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating]
+Bools = npt.NDArray[np.bool_]
 
 
 def words_to_remove(counts: Ints, share: float | Floats) -> Ints:
@@ -47,39 +48,54 @@ def removal_ranks(saliency: Floats, counts: Ints, important: bool) -> Ints:
     return ranks
 
 
-def reduce_tokens(ids: Ints, words: Ints, ranks: Ints, text: Ints, step: Ints, padding: int) -> Tokens:
-    """Reduced texts: row r is text `text[r]` without its words of rank `step[r]` or less.
+def reduce_tokens(
+    ids: Ints, words: Ints, gone: Bools, counts: Ints, padding: int, stand_in: int | None = None
+) -> Tokens:
+    """Texts without some of their words; the words that are left are counted anew.
 
-    ids, words: (texts, length), as `Tokens.rows` gives them. ranks: (texts, words). text, step: (rows,).
-    The words that are left are counted anew.
+    Args:
+        ids: (rows, length), as `Tokens.rows` gives them.
+        words: (rows, length), likewise.
+        gone: (rows, words), the words that go.
+        counts: (rows,) N of the whole texts.
+        padding: the id that fills short rows.
+        stand_in: what is put in the place of each token that goes, a word's no more; None closes the gap.
     """
-    keep = _kept(words, ranks, text, step)
-    gone = np.cumsum(ranks[text] <= step[:, None], axis=1)
-    row, column = np.nonzero(keep)
-    word = words[text[row], column]
-    fresh = np.where(word >= 0, word - gone[row, np.maximum(word, 0)], word)
-    counts = words.max(1)[text] + 1 - gone[:, -1]
-    starts = np.concatenate([[0], np.cumsum(keep.sum(1))])
-    return Tokens(ids[text[row], column], fresh, starts, counts, padding)
+    kept, real = _kept(words, gone)
+    shown = kept if stand_in is None else real
+    row, column = np.nonzero(shown)
+    word, before = words[row, column], np.cumsum(gone, axis=1)
+    fresh = np.where(word >= 0, word - before[row, np.maximum(word, 0)], word)
+    starts = np.concatenate([[0], np.cumsum(shown.sum(1))])
+    left = counts - before[np.arange(len(counts)), counts - 1]
+    if stand_in is None:
+        return Tokens(ids[shown], fresh, starts, left, padding)
+    return Tokens(np.where(kept, ids, stand_in)[shown], np.where(kept[shown], fresh, -1), starts, left, padding)
 
 
-def reduce_ids(ids: Ints, words: Ints, ranks: Ints, text: Ints, step: Ints) -> tuple[Ints, Ints]:
+def reduce_ids(ids: Ints, words: Ints, gone: Bools, stand_in: int | None = None) -> tuple[Ints, Ints]:
     """`reduce_tokens` without the words: token ids (total,) and how many each row has (rows,)."""
-    keep = _kept(words, ranks, text, step)
-    return ids[text][keep], keep.sum(1)
+    kept, real = _kept(words, gone)
+    if stand_in is None:
+        return ids[kept], kept.sum(1)
+    return np.where(kept, ids, stand_in)[real], real.sum(1)
 
 
 def reduce_rows(ids: Ints, words: Ints, ranks: Ints, text: Ints, step: Ints, padding: int) -> tuple[Ints, Ints]:
-    """`reduce_tokens` as padded rows: ids and word maps, both (rows, longest); -2 marks padding."""
-    return reduce_tokens(ids, words, ranks, text, step, padding).rows(np.arange(len(text)))
+    """Row r is text `text[r]` without its words of rank `step[r]` or less, padded.
+
+    ids, words: (texts, length). ranks: (texts, words). text, step: (rows,). Returns ids and word maps, both
+    (rows, longest); -2 marks padding.
+    """
+    gone, counts = ranks[text] <= step[:, None], words.max(1) + 1
+    return reduce_tokens(ids[text], words[text], gone, counts[text], padding).rows(np.arange(len(text)))
 
 
-def _kept(words: Ints, ranks: Ints, text: Ints, step: Ints) -> npt.NDArray[np.bool_]:
-    # a special token outlives every step, padding none
-    of_token = np.where(words >= 0, np.take_along_axis(ranks, np.maximum(words, 0), 1), np.iinfo(np.int64).max)
-    of_token[words == -2] = 0
-    keep: npt.NDArray[np.bool_] = of_token[text] > step[:, None]
-    return keep
+def _kept(words: Ints, gone: Bools) -> tuple[Bools, Bools]:
+    """(rows, length) each: the tokens that stay, specials among them, and those that are no padding."""
+    real = words != -2
+    kept: Bools = real & ~(np.take_along_axis(gone, np.maximum(words, 0), 1) & (words >= 0))
+    return kept, real
 
 
 def steps_of(counts: Ints) -> tuple[Ints, Ints]:

@@ -6,21 +6,23 @@ that want the same reduced texts share their forward passes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from pct.explaining.predictor import CALL_IN_TOKENS, Predictor, explain_tokens, forward_over, predict_ids
-from pct.explaining.reduction import reduce_ids, reduce_tokens, removal_ranks
+from pct.explaining.beam import beam_ranks
+from pct.explaining.predictor import CALL_IN_TOKENS, Floats, Predictor
+from pct.explaining.reduced_texts import ReducedTexts
+from pct.explaining.reduction import removal_ranks
+from pct.settings import ORDERS
 from pct.text.tokens import Ints, Tokens
 
 Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 TEXTS_A_BLOCK = 256
-# Reduced texts that are held at once, in tokens, padding included.
-TOKENS_AT_ONCE = 2**18
 # The search for the first flip goes up to 1/6 of a text's words, then 2/6, ..: more rounds run fewer steps too many.
 ROUNDS = 6
 
@@ -33,13 +35,16 @@ class RemovalPlan:
         important: (texts, most words) bool, column t the text without its t most salient words; None for no step.
         unimportant: the same for its t least salient words.
         until_flip: run the other steps too, but none behind the first that changes the prediction.
-        next_saliency: the saliency of what is left behind the first step.
+        next_saliency: the saliency of what is left when the most, and the least, salient word has gone.
+        cosines: how near the steps of `important` and `unimportant` come to the whole text in the model's
+            representation.
     """
 
     important: Bools | None = None
     unimportant: Bools | None = None
     until_flip: bool = False
     next_saliency: bool = False
+    cosines: bool = False
 
     @classmethod
     def first(cls, counts: Ints, important: Ints | None = None, unimportant: Ints | None = None) -> Self:
@@ -62,6 +67,7 @@ class RemovalPlan:
             _either(self.unimportant, other.unimportant),
             self.until_flip or other.until_flip,
             self.next_saliency or other.next_saliency,
+            self.cosines or other.cosines,
         )
 
 
@@ -74,19 +80,20 @@ class RemovalResult:
         confidence: (texts, most words) of the explained class, column t after t removals, column 0 the original; NaN
             beyond a text's steps and at steps that were not run.
         predicted: likewise, the class predicted; -1 there.
-        next_saliency: (texts, words), the saliency when the first word has gone (zeros where it was not wanted).
+        next_saliency: (texts, words), the saliency when the side's most extreme word has gone, each word's in its own
+            place; zeros where it was not wanted.
+        cosine: (texts, most words), of r(X) and r of the reduced text; NaN where it was not wanted.
     """
 
     ranks: Ints
     confidence: Doubles
     predicted: Ints
     next_saliency: Doubles
+    cosine: Doubles
 
     def rows(self, index: slice) -> RemovalResult:
         """Some of the texts."""
-        return RemovalResult(
-            self.ranks[index], self.confidence[index], self.predicted[index], self.next_saliency[index]
-        )
+        return RemovalResult(*(getattr(self, field.name)[index] for field in fields(self)))
 
     def flips(self) -> Ints:
         """(texts,) the first step whose prediction differs from the original's; 0 where none does."""
@@ -113,6 +120,7 @@ class Removals:
         saliency: (texts, most words).
         important: what happens when the most salient word goes first.
         unimportant: what happens when the least salient word goes first.
+        texts: for any other removal, see `drop`.
     """
 
     counts: Ints
@@ -121,10 +129,30 @@ class Removals:
     saliency: Doubles
     important: RemovalResult
     unimportant: RemovalResult
+    texts: ReducedTexts
+
+    def drop(self, text: Ints, gone: Bools) -> Doubles:
+        """f_c(X) - f_c(X without some words), of any words, in any number; what was run before is not run again.
+
+        Args:
+            text: (rows,) the place of each row's text in the block.
+            gone: (rows, most words), the words that the row lacks.
+
+        Returns:
+            (rows,).
+        """
+        label = self.labels[text]
+        whole: Doubles = self.probabilities[text, label]
+        return whole - self.texts.probabilities(text, gone)[np.arange(len(text)), label]
 
 
 def remove_words(
-    predictor: Predictor, tokens: Tokens, plan: RemovalPlan, labels: Ints | None = None, order: str = "static"
+    predictor: Predictor,
+    tokens: Tokens,
+    plan: RemovalPlan,
+    labels: Ints | None = None,
+    order: str = "static",
+    removal: str = "delete",
 ) -> Removals:
     """Runs what a plan wants, each forward pass once.
 
@@ -133,20 +161,23 @@ def remove_words(
         tokens: the texts, as `predictor.tokens` gives them.
         plan: the reduced texts to run.
         labels: (texts,) the class explained, None for the predicted one.
-        order: `static` ranks once, on the original; `recomputed` ranks anew after each removal (Feng et al. 2018,
-            beam 1).
+        order: `static` ranks once, on the original; `recomputed` ranks anew after each removal; `beam` does so for
+            five removals at once and takes the best (Feng et al. 2018).
+        removal: `delete`; `mask` or `unknown` put a token in the place of each one that goes.
 
     Raises:
-        ValueError: an order that there is not.
+        ValueError: an order or a removal that there is not.
     """
-    if order not in ("static", "recomputed"):
-        raise ValueError(f"order must be static or recomputed, got {order!r}")
-    probabilities, saliency = explain_tokens(predictor, tokens, labels)
+    if order not in ORDERS:
+        raise ValueError(f"order must be one of {', '.join(ORDERS)}, got {order!r}")
+    texts = ReducedTexts(predictor, tokens, removal)
+    probabilities, saliency = texts.explain_originals(labels)
     if labels is None:
         labels = probabilities.argmax(1).astype(np.int64)
     # Both sides run as one: the texts twice, the second time to lose their unimportant words.
-    remover = _Remover(predictor, tokens, probabilities, saliency, labels, plan)
-    result = remover.remove_static() if order == "static" else remover.remove_recomputed()
+    remover = _Remover(texts, probabilities, saliency, labels, plan)
+    run = {"static": remover.remove_static, "recomputed": remover.remove_recomputed, "beam": remover.remove_by_beam}
+    result = run[order]()
     return Removals(
         counts=tokens.counts,
         probabilities=probabilities.astype(np.float64),
@@ -154,6 +185,7 @@ def remove_words(
         saliency=saliency.astype(np.float64),
         important=result.rows(slice(None, len(tokens))),
         unimportant=result.rows(slice(len(tokens), None)),
+        texts=texts,
     )
 
 
@@ -165,89 +197,112 @@ def width_of(counts: Ints) -> int:
 class _Remover:
     """Texts that lose their words: rows 0..n - 1 the important first, rows n..2n - 1 the unimportant."""
 
-    def __init__(
-        self, predictor: Predictor, tokens: Tokens, probabilities: Any, saliency: Any, labels: Ints, plan: RemovalPlan
-    ) -> None:
-        self.predictor, self.tokens, self.saliency, self.counts = predictor, tokens, saliency, tokens.counts
-        self.ids, self.words = (np.concatenate([part] * 2) for part in tokens.rows(np.arange(len(tokens))))
-        self.labels, self.steps = np.tile(labels, 2), np.tile(np.maximum(tokens.counts - 1, 0), 2)
-        self.t = np.arange(width_of(tokens.counts))
+    def __init__(self, texts: ReducedTexts, probabilities: Any, saliency: Any, labels: Ints, plan: RemovalPlan) -> None:
+        self.texts, self.saliency, self.plan = texts, saliency, plan
+        number, counts = len(labels), texts.tokens.counts
+        self.text, self.counts = np.tile(np.arange(number), 2), np.tile(counts, 2)
+        self.labels, self.steps = np.tile(labels, 2), np.maximum(self.counts - 1, 0)
+        self.t = np.arange(width_of(counts))
         self.inside = (self.t >= 1) & (self.t <= self.steps[:, None])
-        self.until_flip, self.next_saliency = plan.until_flip, plan.next_saliency
-        none = np.zeros((len(tokens), len(self.t)), bool)
+        none = np.zeros((number, len(self.t)), bool)
         chosen = np.concatenate([none if side is None else side for side in (plan.important, plan.unimportant)])
-        self.wanted: Bools = self.inside & (chosen | ((self.t == 1) & plan.next_saliency))
-        both = (2 * len(tokens), saliency.shape[1])
+        self.wanted: Bools = self.inside & chosen
         confidence, predicted = np.full(self.inside.shape, np.nan), np.full(self.inside.shape, -1, np.int64)
-        confidence[:, 0] = np.tile(probabilities[np.arange(len(labels)), labels], 2)
+        confidence[:, 0] = np.tile(probabilities[np.arange(number), labels], 2)
         predicted[:, 0] = np.tile(probabilities.argmax(1), 2)
-        self.result = RemovalResult(np.zeros(both, np.int64), confidence, predicted, np.zeros(both))
+        ranks = np.concatenate([removal_ranks(saliency, counts, side) for side in (True, False)])
+        cosine = np.full(self.inside.shape, np.nan)
+        self.result = RemovalResult(ranks, confidence, predicted, np.zeros(ranks.shape), cosine)
 
     def remove_static(self) -> RemovalResult:
         """Ranked once."""
-        ranks = self.result.ranks
-        ranks[:] = np.concatenate([removal_ranks(self.saliency, self.counts, side) for side in (True, False)])
-        done = np.zeros_like(self.inside)
-        if self.next_saliency:
-            # the rank metrics want a backward pass behind the first step: its forward pass serves the curves too
-            self._explain(np.flatnonzero(self.steps), 1)
-            done[:, 1:2] = True
-        forward, share = forward_over(self.predictor, self.tokens), 0
-        while (left := self._open() & ~done).any():
-            # what is wanted goes at once, the search for the flip in rounds: full batches, few steps too many
-            share += 1
-            near = self.wanted | (self.t <= np.ceil(self.steps * share / ROUNDS)[:, None])
-            if np.maximum(np.tile(self.counts, 2)[:, None] - self.t, 0)[left & ~near].sum() < CALL_IN_TOKENS:
-                near = self.inside  # the rest costs less than a round of its own
-            row, step = np.nonzero(left & near)
-            done |= near
-            # long texts have many reduced forms, and those are long: some at a time
-            pieces = -(-len(row) * self.ids.shape[1] // TOKENS_AT_ONCE)
-            for some in np.array_split(np.arange(len(row)), pieces) if pieces else []:
-                ids, lengths = reduce_ids(self.ids, self.words, ranks, row[some], step[some])
-                self._store(row[some], step[some], predict_ids(forward, ids, lengths, self.tokens.padding))
-        return self.result
+        self._explain_first()
+        return self._run(self.texts.run)
+
+    def remove_by_beam(self) -> RemovalResult:
+        """Ranked by `beam_ranks`."""
+        self._explain_first()
+        number, labels = len(self.text) // 2, self.labels[: len(self.text) // 2]
+        sides = [beam_ranks(self.texts, labels, self.saliency, important) for important in (True, False)]
+        self.result.ranks[:] = np.concatenate(sides)
+        if number and len(self.t) > 1:  # the first step was another's
+            self.result.confidence[:, 1], self.result.predicted[:, 1] = np.nan, -1
+        return self._run(self.texts.probabilities)
 
     def remove_recomputed(self) -> RemovalResult:
         """Ranked anew after each removal, as long as a text has steps to run."""
         ranks = self.result.ranks
         ranks[:] = np.iinfo(np.int32).max
-        current = np.concatenate([-self.saliency, self.saliency])  # the lowest goes
-        sign = np.repeat([-1.0, 1.0], len(self.counts))
-        alive = np.arange(current.shape[1]) < np.tile(self.counts, 2)[:, None]
+        sign = np.repeat([-1.0, 1.0], len(self.text) // 2)[:, None]
+        current = sign * np.tile(self.saliency, (2, 1))  # the lowest goes
+        alive = np.arange(current.shape[1]) < self.counts[:, None]
         for t in self.t[1:]:
-            row = np.flatnonzero(self._open()[:, t:].any(1))
+            row = np.flatnonzero(self._open()[:, t:].any(1) | ((t == 1) & self.plan.next_saliency & (self.steps > 0)))
             if not len(row):
                 break
             gone = np.where(alive[row], current[row], np.inf).argmin(1)  # the earlier word first
             ranks[row, gone] = t
             alive[row, gone] = False
             after = self._explain(row, t)
-            # the reduced text's words, in order, are the ones alive
-            which, word = np.nonzero(alive[row])
-            place = np.cumsum(alive[row], axis=1)[which, word] - 1
-            current[row[which], word] = sign[row[which]] * after[which, place]
+            current[row] = sign[row] * after
         # words never removed keep their order at the end
         ranks[:] = np.argsort(np.argsort(ranks, axis=1, kind="stable"), axis=1, kind="stable") + 1
+        self._compare()
+        return self.result
+
+    def _run(self, run: Callable[[Ints, Bools], Floats]) -> RemovalResult:
+        """The steps that are wanted, and the search for the first that changes the prediction."""
+        self._compare()
+        share = 0
+        while (left := self._open() & (self.result.predicted < 0)).any():
+            # what is wanted goes at once, the search for the flip in rounds: full batches, few steps too many
+            share += 1
+            near = self.wanted | (self.t <= np.ceil(self.steps * share / ROUNDS)[:, None])
+            if np.maximum(self.counts[:, None] - self.t, 0)[left & ~near].sum() < CALL_IN_TOKENS:
+                near = self.inside  # the rest costs less than a round of its own
+            row, step = np.nonzero(left & near)
+            self._store(row, step, run(self.text[row], self._gone(row, step)))
         return self.result
 
     def _open(self) -> Bools:
         """(rows, steps + 1) the steps that are wanted, and those that may yet be the first to change the prediction."""
-        if not self.until_flip:
+        if not self.plan.until_flip:
             return self.wanted
         flips = self.result.flips()[:, None]
         search: Bools = self.inside & ((flips == 0) | (self.t < flips))
         return self.wanted | search
 
+    def _gone(self, row: Ints, step: Ints) -> Bools:
+        """(rows, words) what some rows lack at a step."""
+        gone: Bools = self.result.ranks[row] <= step[:, None]
+        return gone
+
+    def _explain_first(self) -> None:
+        """The backward pass behind the first step, if it is wanted: its forward pass serves the curves too."""
+        if self.plan.next_saliency:
+            self._explain(np.flatnonzero(self.steps), 1)
+
     def _explain(self, row: Ints, t: int) -> Any:
         """The t-th step of some rows, with its saliency (rows, words)."""
         step = np.full(len(row), t)
-        reduced = reduce_tokens(self.ids, self.words, self.result.ranks, row, step, self.tokens.padding)
-        probabilities, after = explain_tokens(self.predictor, reduced, self.labels[row])
+        probabilities, after = self.texts.explain(self.text[row], self._gone(row, step), self.labels[row])
         self._store(row, step, probabilities)
         if t == 1:
-            self.result.next_saliency[row, : after.shape[1]] = after
+            self.result.next_saliency[row] = after
         return after
+
+    def _compare(self) -> None:
+        """The representations of the steps that are wanted beside those of the whole texts."""
+        if not self.plan.cosines:
+            return
+        number = len(self.text) // 2
+        _, whole = self.texts.represent(self.text[:number], np.zeros((number, self.saliency.shape[1]), bool))
+        row, step = np.nonzero(self.wanted)
+        probabilities, reduced = self.texts.represent(self.text[row], self._gone(row, step))
+        self._store(row, step, probabilities)
+        pairs = (whole[self.text[row]].astype(np.float64), reduced.astype(np.float64))
+        size = np.sqrt(np.prod([(x**2).sum(1) for x in pairs], axis=0))
+        self.result.cosine[row, step] = (pairs[0] * pairs[1]).sum(1) / np.maximum(size, np.finfo(np.float64).tiny)
 
     def _store(self, row: Ints, step: Ints, probabilities: Any) -> None:
         self.result.confidence[row, step] = probabilities[np.arange(len(row)), self.labels[row]]

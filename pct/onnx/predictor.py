@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pct.explaining.predictor import Floats, TextInterface
 from pct.settings import SALIENCIES, Settings
 from pct.text.saved_tokenizer import load_subwords
+from pct.text.stand_in import stand_in
 from pct.text.tokens import Ints, Tokenizer, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import check_saved_rule
@@ -102,6 +103,15 @@ class OnnxPredictor(TextInterface):
         if len(ids) == 0:
             return np.zeros((0, len(self.classes)), np.float32)
         return softmax(self.run_forward(ids, mask, ["logits"])["logits"])
+
+    def represent(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """See `Represents.represent`."""
+        found = self.run_forward(ids, mask)
+        return softmax(found["logits"]), found["representation"]
+
+    def stand_in(self, removal: str) -> int:
+        """See `StandsIn.stand_in`."""
+        return stand_in(self.tokenizer, removal)
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
         """See `Predictor.explain_rows`."""

@@ -246,7 +246,7 @@ def test_a_share_outside_zero_to_one_is_refused(name, share):
 
 
 def test_an_unknown_order_is_refused():
-    with pytest.raises(ValueError, match="order must be static or recomputed, got 'random'"):
+    with pytest.raises(ValueError, match="order must be one of static, recomputed, beam, got 'random'"):
         pct.evaluate(Scale(), (["good bad"], [1]), order="random")
 
 

@@ -1,0 +1,136 @@
+"""The reduced texts of a block: named by the words that are gone, each run once however many ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from pct.explaining.predictor import (
+    Floats,
+    Predictor,
+    Represents,
+    StandsIn,
+    explain_tokens,
+    forward_over,
+    predict_ids,
+    row_keys,
+)
+from pct.explaining.reduction import reduce_ids, reduce_tokens
+from pct.text.tokens import Ints, Tokens
+
+Bools = npt.NDArray[np.bool_]
+# Reduced texts that are held at once, in tokens, padding included.
+TOKENS_AT_ONCE = 2**18
+
+
+class ReducedTexts:
+    """Some texts without some of their words, over any `Predictor`.
+
+    A reduced text is named by `text`, (rows,) the place of its original, and `gone`, (rows, most words) bool, the words
+    that it lacks.
+
+    Args:
+        predictor: the model.
+        tokens: the texts, as `predictor.tokens` gives them.
+        removal: `delete` closes the gap; `mask` and `unknown` put a token in the place of each token that goes.
+
+    Raises:
+        ValueError: the model has no such token.
+    """
+
+    def __init__(self, predictor: Predictor, tokens: Tokens, removal: str = "delete") -> None:
+        self.predictor, self.tokens = predictor, tokens
+        self.ids, self.words = tokens.rows(np.arange(len(tokens)))
+        self._stand_in = None if removal == "delete" else _stand_in(predictor, removal)
+        more = [] if self._stand_in is None else [self._stand_in]
+        self._forward = forward_over(predictor, tokens, more)
+        self._keys = np.zeros((0, 2), np.uint64)
+        self._found = np.zeros((0, len(predictor.classes)), np.float32)
+        self._new: list[tuple[Ints, Ints, Floats]] = []  # not among the keys yet: they are made when first looked up
+
+    def explain_originals(self, labels: Ints | None) -> tuple[Floats, Floats]:
+        """Probabilities (texts, classes) and saliency (texts, most words) of the whole texts; labels as in
+        `explain_tokens`."""
+        probabilities, saliency = explain_tokens(self.predictor, self.tokens, labels)
+        self._remember(self.tokens.ids, self.tokens.lengths, probabilities)
+        return probabilities, saliency
+
+    def run(self, text: Ints, gone: Bools) -> Floats:
+        """(rows, classes) of reduced texts that were not run before."""
+        out = np.empty((len(text), len(self.predictor.classes)), np.float32)
+        for some in self._pieces(len(text)):
+            ids, lengths = self._reduce(text[some], gone[some])
+            out[some] = predict_ids(self._forward, ids, lengths, self.tokens.padding)
+            self._remember(ids, lengths, out[some])
+        return out
+
+    def probabilities(self, text: Ints, gone: Bools) -> Floats:
+        """(rows, classes) of reduced texts; those that were run before are not run again."""
+        out = np.empty((len(text), len(self.predictor.classes)), np.float32)
+        for some in self._pieces(len(text)):
+            ids, lengths = self._reduce(text[some], gone[some])
+            found, known = self._look_up(ids, lengths)
+            if not known.all():
+                fresh, long = ids[np.repeat(~known, lengths)], lengths[~known]
+                found[~known] = predict_ids(self._forward, fresh, long, self.tokens.padding)
+                self._remember(fresh, long, found[~known])
+            out[some] = found
+        return out
+
+    def explain(self, text: Ints, gone: Bools, labels: Ints) -> tuple[Floats, Floats]:
+        """Probabilities (rows, classes) and saliency (rows, most words) of the words left, each in its own place.
+
+        labels: (rows,) the class explained.
+        """
+        reduced = reduce_tokens(
+            self.ids[text], self.words[text], gone, self.tokens.counts[text], self.tokens.padding, self._stand_in
+        )
+        probabilities, found = explain_tokens(self.predictor, reduced, labels)
+        self._remember(reduced.ids, reduced.lengths, probabilities)
+        saliency = np.zeros(gone.shape, np.float32)
+        left = ~gone & (np.arange(gone.shape[1]) < self.tokens.counts[text][:, None])
+        row, word = np.nonzero(left)
+        saliency[row, word] = found[row, (np.cumsum(left, axis=1) - 1)[row, word]]
+        return probabilities, saliency
+
+    def represent(self, text: Ints, gone: Bools) -> tuple[Floats, Floats]:
+        """Probabilities (rows, classes) and representations r (rows, width). Raises TypeError for a model without."""
+        model, classes = self.predictor, len(self.predictor.classes)
+        if not isinstance(model, Represents):
+            raise TypeError(f"{type(model).__name__} gives no representations: it needs a method represent(ids, mask)")
+        ids, lengths = self._reduce(text, gone)
+        found = predict_ids(
+            lambda ids, mask: np.concatenate(model.represent(ids, mask), 1), ids, lengths, self.tokens.padding
+        )
+        self._remember(ids, lengths, found[:, :classes])
+        return found[:, :classes], found[:, classes:]
+
+    def _pieces(self, rows: int) -> Iterator[Ints]:
+        # long texts have many reduced forms, and those are long: some at a time
+        pieces = -(-rows * self.ids.shape[1] // TOKENS_AT_ONCE)
+        return iter(np.array_split(np.arange(rows), pieces) if pieces else [])
+
+    def _reduce(self, text: Ints, gone: Bools) -> tuple[Ints, Ints]:
+        return reduce_ids(self.ids[text], self.words[text], gone, self._stand_in)
+
+    def _remember(self, ids: Ints, lengths: Ints, probabilities: Floats) -> None:
+        self._new.append((ids, lengths, probabilities))
+
+    def _look_up(self, ids: Ints, lengths: Ints) -> tuple[Floats, Bools]:
+        """(rows, classes) of the rows that were run before, and which these are."""
+        if self._new:
+            keys = np.concatenate([self._keys, *(row_keys(*rows) for *rows, _ in self._new)])
+            found = np.concatenate([self._found, *(probabilities for *_, probabilities in self._new)])
+            order = np.argsort(keys[:, 0], kind="stable")
+            self._keys, self._found, self._new = keys[order], found[order], []
+        keys = row_keys(ids, lengths)
+        place = np.minimum(np.searchsorted(self._keys[:, 0], keys[:, 0]), len(self._keys) - 1)
+        return self._found[place], (self._keys[place] == keys).all(1)
+
+
+def _stand_in(predictor: Predictor, removal: str) -> int:
+    if not isinstance(predictor, StandsIn):
+        raise ValueError(f"{type(predictor).__name__} has no token for removal {removal}; use delete")
+    return predictor.stand_in(removal)

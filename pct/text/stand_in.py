@@ -1,0 +1,31 @@
+"""What is put in the place of a word that is removed without closing the gap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pct.settings import REMOVALS
+from pct.text.vocabulary import UNKNOWN
+
+
+def stand_in(words: Any, removal: str) -> int:
+    """The token that stands for a removed word.
+
+    Args:
+        words: a vocabulary, or a sub-word tokenizer.
+        removal: `mask`, the tokenizer's mask token, or where it has none what is unknown, as in a vocabulary;
+            `unknown`, what stands for a word that it does not know.
+
+    Raises:
+        ValueError: another removal, or a tokenizer that has no such token.
+    """
+    if removal not in REMOVALS[1:]:
+        raise ValueError(f"removal must be one of {', '.join(REMOVALS)}, got {removal!r}")
+    tokenizer = getattr(words, "tokenizer", None)
+    if tokenizer is None:
+        return UNKNOWN
+    names = (tokenizer.mask_token, tokenizer.unk_token) if removal == "mask" else (tokenizer.unk_token,)
+    token = next((name for name in names if name is not None), None)
+    if token is None:
+        raise ValueError(f"the model's tokenizer has no token for removal {removal}; use delete")
+    return int(tokenizer.backend_tokenizer.token_to_id(token))
