@@ -127,8 +127,12 @@ metrics: Registry[type[Metric]] = Registry(
         **dict.fromkeys(("acc", "f_x"), "pct.metrics.accuracy"),
         "macro_f1": "pct.metrics.confusion",
         **dict.fromkeys(("comp", "suff", "comp_aopc", "suff_aopc"), "pct.metrics.removal"),
-        **dict.fromkeys(("ir", "ur"), "pct.metrics.flips"),
+        **dict.fromkeys(("ir", "ur", "ir_rate", "ur_rate"), "pct.metrics.flips"),
         **dict.fromkeys(("i_var", "u_var", "i_var_aligned", "u_var_aligned"), "pct.metrics.rank_variance"),
+        **dict.fromkeys(("comp_random", "margin", "suff_margin", "win"), "pct.metrics.chance"),
+        **dict.fromkeys(("naopc_comp", "naopc_suff"), "pct.metrics.normalised"),
+        **dict.fromkeys(("tau_loo",), "pct.metrics.leave_one_out"),
+        **dict.fromkeys(("cos_important", "cos_unimportant", "separation"), "pct.metrics.collapse"),
         **dict.fromkeys(RATIONALE, "pct.metrics.rationale"),
     },
 )

@@ -114,7 +114,7 @@ class ExplainJob:
         tokens = predictor.tokens(texts)
         seen = self.study(predictor, tokens)
         # the gold label is not known: accuracy is not among the metrics asked for
-        columns = self._metrics.columns(TextBlock(seen, seen.labels))
+        columns = self._metrics.columns(TextBlock(seen, seen.labels, np.zeros(len(texts), np.int64)))
         return [_explanation(self, text, tokens, seen, columns, row) for row, text in enumerate(texts)]
 
     def study(self, predictor: Predictor, tokens: Tokens) -> Removals:

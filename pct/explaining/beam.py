@@ -48,7 +48,7 @@ def beam_ranks(texts: ReducedTexts, labels: Ints, saliency: Any, important: bool
         child[np.arange(len(child)), best[parent, place]] = t
         owner = text[parent]
         confidence = texts.probabilities(owner, child <= t)[np.arange(len(owner)), labels[owner]]
-        kept, slot = best_of_each(owner, -sign * confidence, child <= t, width)
+        kept, slot = best_of_each(owner, sign * confidence, child <= t, width)
         held[row] = False
         held[owner[kept], slot] = True
         ranks[owner[kept], slot] = child[kept]

@@ -18,6 +18,7 @@ from pct.explaining.predictor import (
     row_keys,
 )
 from pct.explaining.reduction import reduce_ids, reduce_tokens
+from pct.settings import REMOVALS
 from pct.text.tokens import Ints, Tokens
 
 Bools = npt.NDArray[np.bool_]
@@ -131,6 +132,8 @@ class ReducedTexts:
 
 
 def _stand_in(predictor: Predictor, removal: str) -> int:
+    if removal not in REMOVALS:
+        raise ValueError(f"removal must be one of {', '.join(REMOVALS)}, got {removal!r}")
     if not isinstance(predictor, StandsIn):
         raise ValueError(f"{type(predictor).__name__} has no token for removal {removal}; use delete")
     return predictor.stand_in(removal)

@@ -13,18 +13,35 @@ from pct.explaining.reduction import check_share
 from pct.explaining.removal import RemovalPlan, Removals
 
 Column = npt.NDArray[Any]
+TIE = 1e-6  # of confidence: what lies no further apart than rounding puts it
 
 
 @dataclass(frozen=True)
 class MetricOptions:
-    """How much is removed: shares of a text's words. Raises ValueError for one outside (0, 1]."""
+    """How texts are measured.
+
+    Attributes:
+        p_important: the share of a text's words removed as important, in (0, 1].
+        p_unimportant: the share removed as unimportant, in (0, 1].
+        random_orders: how many random orders of removal stand beside the saliency's.
+        seed: of the random orders.
+
+    Raises:
+        ValueError: one of them is out of its range.
+    """
 
     p_important: float = 0.1
     p_unimportant: float = 0.1
+    random_orders: int = 5
+    seed: int = 0
 
     def __post_init__(self) -> None:
         check_share(self.p_important)
         check_share(self.p_unimportant)
+        if self.random_orders < 1:
+            raise ValueError(f"random_orders must be at least 1, got {self.random_orders}")
+        if self.seed < 0:
+            raise ValueError(f"the seed must be >= 0, got {self.seed}")
 
 
 @dataclass(frozen=True)
@@ -34,12 +51,14 @@ class TextBlock:
     Attributes:
         seen: what the removals told.
         gold: (texts,) the true label.
+        place: (texts,) where each text stands in the split.
         rationale: for each text 0 or 1 a word, 1 where it is known to decide; None where the data set does not know.
         shortcut: likewise, 1 where the word is a shortcut.
     """
 
     seen: Removals
     gold: Column
+    place: Column
     rationale: Sequence[Sequence[int]] | None = None
     shortcut: Sequence[Sequence[int]] | None = None
 
@@ -55,10 +74,11 @@ class TextBlock:
 
 
 class Estimate(NamedTuple):
-    """A metric over a split: its value, and its standard error where it has one."""
+    """A metric over a split: its value, and where it has them its standard error and its 95 % interval."""
 
     value: float
     error: float = float("nan")
+    interval: tuple[float, float] | None = None
 
 
 class Metric:
@@ -96,3 +116,15 @@ def mean_of(values: Column) -> Estimate:
     known = values[~np.isnan(values)]
     error = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.nan
     return Estimate(float(known.mean()) if len(known) else float("nan"), float(error))
+
+
+def share_of(values: Column) -> Estimate:
+    """The mean of values in 0..1 that are numbers, with its standard error and Wilson's 95 % interval (Wilson 1927)."""
+    mean = mean_of(values)
+    n = int((~np.isnan(values)).sum())
+    if not n:
+        return mean
+    z = 1.959963984540054  # leaves 2.5 % above
+    p, square = mean.value, z * z / n
+    middle, half = p + square / 2, z * np.sqrt(p * (1 - p) / n + square / (4 * n))
+    return Estimate(p, mean.error, (float((middle - half) / (1 + square)), float((middle + half) / (1 + square))))

@@ -59,6 +59,8 @@ def evaluate(
     limit: int = 0,
     progress: bool = False,
     metrics: Sequence[str] = (),
+    removal: str = "delete",
+    seed: int = 0,
 ) -> Report:
     """Accuracy and the metrics of pathology of a split of texts.
 
@@ -69,15 +71,21 @@ def evaluate(
         dataset: texts and labels as columns (a `datasets.Dataset`, a dict, a `Split`) or a pair (texts, labels).
         p_important: the share of words removed as important, in (0, 1].
         p_unimportant: the share of words removed as unimportant, in (0, 1].
-        order: `static` ranks the words once, `recomputed` again after each removal.
+        order: `static` ranks the words once, `recomputed` again after each removal, `beam` follows five removals at
+            once and takes the best (Feng et al. 2018).
         limit: the first texts alone; 0 takes all.
         progress: whether to show a bar.
         metrics: the names of those wanted; only the reduced texts that they need are run. Where none is named: the
-            eight, macro F1, their aligned and AOPC companions, and, where the dataset knows the rationale, its metrics.
+            eight, macro F1, their companions, and, where the dataset knows the rationale, its metrics. The dearer ones run when
+            they are named; `pct.registry.metrics.names()` lists all, `all` names every one that the dataset allows.
+        removal: `delete` closes the gap of a word that goes; `mask` and `unknown` put that token in its place.
+        seed: of the random orders of removal, the same for every model.
 
     Raises:
-        ValueError: an empty dataset, a label outside the classes, a share outside (0, 1], or an unknown metric.
+        ValueError: an empty dataset, a label outside the classes, a share outside (0, 1], or an unknown metric, order
+            or removal.
         FloatingPointError: the model's probabilities or its saliency are not finite.
+        TypeError: a metric that needs what the model does not give.
     """
     texts, labels, rationale, shortcut = _columns(dataset)
     if limit:
@@ -85,26 +93,40 @@ def evaluate(
         rationale, shortcut = rationale and rationale[:limit], shortcut and shortcut[:limit]
     if len(texts) == 0:
         raise ValueError("the dataset has no texts to evaluate")
-    names = metrics or (*EIGHT, "macro_f1", *COMPANIONS, *(RATIONALE if rationale else ()))
-    chosen = MetricSet(names, MetricOptions(p_important, p_unimportant))
+    chosen = MetricSet(_names(metrics, bool(rationale)), MetricOptions(p_important, p_unimportant, seed=seed))
     gold = check_classes(labels, len(texts), len(predictor.classes))
     parts: list[dict[str, Column]] = []
     for index in _blocks(texts, word_rule(predictor), progress):
         documents = split_texts(predictor, [texts[i] for i in index])
         tokens = predictor.tokens(documents)
-        seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order)
+        seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order, removal)
         _check_finite(seen, index)
         marks = (
             None if known is None else marks_of_words([known[i] for i in index], documents, tokens)
             for known in (rationale, shortcut)
         )  # fmt: skip
-        parts.append({"index": index, "cut": tokens.truncated, **chosen.columns(TextBlock(seen, gold[index], *marks))})
+        parts.append(
+            {"index": index, "cut": tokens.truncated, **chosen.columns(TextBlock(seen, gold[index], index, *marks))}
+        )
     joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     place = np.argsort(joined["index"], kind="stable")
     columns = {name: column[place] for name, column in joined.items()}
     found = chosen.summary(columns, predictor.classes)
-    means, errors = ({name: x[part] for name, x in found.items()} for part in (0, 1))
-    return Report(means, errors, columns, list(predictor.classes))
+    return Report(
+        {name: estimate.value for name, estimate in found.items()},
+        {name: estimate.error for name, estimate in found.items()},
+        columns,
+        list(predictor.classes),
+        {name: estimate.interval for name, estimate in found.items() if estimate.interval},
+    )
+
+
+def _names(asked: Sequence[str], rationale: bool) -> Sequence[str]:
+    """The metrics that are meant: those asked for, the usual ones where none is, every one by `all`."""
+    usual = (*EIGHT, "macro_f1", *COMPANIONS, *(RATIONALE if rationale else ()))
+    if "all" not in asked:
+        return asked or usual
+    return list(dict.fromkeys([*usual, *(name for name in registry.names() if rationale or name not in RATIONALE)]))
 
 
 def _check_finite(seen: Removals, index: Column) -> None:

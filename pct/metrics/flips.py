@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pct.explaining.removal import RemovalPlan, RemovalResult
-from pct.metrics.base import Column, Metric, TextBlock
+from pct.metrics.base import Column, Estimate, Metric, TextBlock, share_of
 from pct.registry import metrics
 
 
@@ -23,6 +25,26 @@ class Flips(Metric):
         """See `Metric.columns`."""
         sides = {"ir": block.seen.important, "ur": block.seen.unimportant}
         return {name: block.of_several(removed_until_flip(side, block.seen.counts)) for name, side in sides.items()}
+
+
+@metrics.register("ir_rate", "ur_rate")
+class FlipRates(Metric):
+    """Whether any reduced text, down to the last word, is predicted otherwise: most, and least, salient first."""
+
+    names = ("ir_rate", "ur_rate")
+
+    def plan(self, counts: Column) -> RemovalPlan:
+        """See `Metric.plan`."""
+        return RemovalPlan(until_flip=True)
+
+    def columns(self, block: TextBlock) -> dict[str, Column]:
+        """See `Metric.columns`."""
+        sides = {"ir_rate": block.seen.important, "ur_rate": block.seen.unimportant}
+        return {name: block.of_several((side.flips() > 0).astype(np.float64)) for name, side in sides.items()}
+
+    def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
+        """See `Metric.summary`. Shares, with Wilson's interval."""
+        return {name: share_of(columns[name]) for name in self.names if name in columns}
 
 
 def removed_until_flip(side: RemovalResult, counts: Column) -> Column:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from pct.metrics.base import Column
 from pct.metrics.confusion import confusion_counts, recalls
 
 EIGHT = ("acc", "f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")
-COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc")
+COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc", "ir_rate", "ur_rate")
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,14 @@ class Report:
         errors: their standard errors.
         columns: a value a text, (texts,) each, by name.
         classes: the names of the classes.
+        intervals: 95 % intervals, (low, high), of the metrics that have one.
     """
 
     metrics: dict[str, float]
     errors: dict[str, float]
     columns: dict[str, Column]
     classes: list[str]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> float:
         try:
@@ -70,7 +72,10 @@ class Report:
     def table(self) -> str:
         """The metrics as a table for a terminal."""
         lines = [f"{'metric':<28}{'mean':>10}{'± s.e.':>10}"]
-        lines += [f"{name:<28}{value:>10.4f}{self.errors[name]:>10.4f}" for name, value in self.metrics.items()]
+        for name, value in self.metrics.items():
+            low, high = self.intervals.get(name, (np.nan, np.nan))
+            interval = f"   {low:.4f} to {high:.4f}" if np.isfinite(low) else ""
+            lines.append(f"{name:<28}{value:>10.4f}{self.errors[name]:>10.4f}{interval}")
         lines += [f"{name:<28}{value:>10.4f}" for name, value in self.gaps.items()]
         lines += [f"{f'recall of {name}':<28}{value:>10.4f}" for name, value in self.recalls.items()]
         if cut := self.cut_texts:
@@ -113,14 +118,14 @@ class Report:
         return gap_figure(self.columns["comp"] - self.columns["suff"], "comp − suff")
 
     def to_json(self) -> str:
-        """metrics, standard errors, gaps, recall a class and confusion counts; NaN is written as null."""
+        """metrics, standard errors, gaps, recall a class, confusion counts, and intervals where there are any; NaN is written as null."""
         parts = {"metrics": self.metrics, "standard_errors": self.errors, "gaps": self.gaps, "recalls": self.recalls}
         clean = {k: {n: (float(x) if np.isfinite(x) else None) for n, x in v.items()} for k, v in parts.items()}
         counts = self.confusion
         confusion = {} if counts is None else {"confusion": counts.tolist()}
-        return json.dumps(
-            {"texts": len(self.columns["n"]), "cut_texts": self.cut_texts, **clean, **confusion}, indent=2
-        )
+        intervals = {"intervals": self.intervals} if self.intervals else {}
+        sizes = {"texts": len(self.columns["n"]), "cut_texts": self.cut_texts}
+        return json.dumps({**sizes, **clean, **intervals, **confusion}, indent=2)
 
     def to_parquet(self, path: str | Path) -> None:
         """Writes the value of each text.

@@ -264,7 +264,8 @@ def _report(part: dict[str, Any], columns: dict[str, Any], classes: list[str]) -
     def numbers(values: dict[str, float | None]) -> dict[str, float]:
         return {k: float("nan") if v is None else v for k, v in values.items()}
 
-    return Report(numbers(part["metrics"]), numbers(part["standard_errors"]), columns, classes)
+    intervals = {name: (low, high) for name, (low, high) in part.get("intervals", {}).items()}
+    return Report(numbers(part["metrics"]), numbers(part["standard_errors"]), columns, classes, intervals)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -79,7 +79,10 @@ def metrics(
     whole = asked.probabilities(words)
     label = whole.index(max(whole))
     found = {"n": n, "label": gold, "predicted": label, "acc": float(label == gold), "f_x": whole[label]}
-    rest = ("comp", "suff", "ir", "ur", "i_var", "u_var", "i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc")
+    rest = (
+        "comp", "suff", "ir", "ur", "i_var", "u_var", "i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc",
+        "ir_rate", "ur_rate",
+    )  # fmt: skip
     if n == 1:
         return found | dict.fromkeys(rest, math.nan)
     saliency = asked.saliency(words, label)
@@ -96,7 +99,7 @@ def metrics(
         found[drop] = sum(drops) / len(drops)
         found[f"{drop}_aopc"] = sum(drop_after(how_many(n, s)) for s in AOPC) / len(AOPC)
         flips = [t for t in range(1, n) if asked.predicted(without(words, order[:t])) != label]
-        found[flip] = flips[0] if flips else n - 1
+        found[flip], found[f"{flip}_rate"] = flips[0] if flips else n - 1, float(bool(flips))
         found[var], found[f"{var}_aligned"] = rank_variance(asked, words, saliency, order[0], label)
     return found
 

@@ -1,0 +1,82 @@
+"""What saliency knows beyond chance: comprehensiveness beside that of random orders of removal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pct.explaining.reduction import steps_of, words_to_remove
+from pct.explaining.removal import RemovalPlan
+from pct.metrics.base import TIE, Column, Estimate, Metric, TextBlock, mean_of, share_of
+from pct.metrics.removal import mean_drop
+from pct.registry import metrics
+
+
+@metrics.register("comp_random", "margin", "suff_margin", "win")
+class Chance(Metric):
+    """comp_random: comp with the words removed in a random order, the mean over some; margin: comp - comp_random;
+    suff_margin: comp_random - suff; win: whether comp > comp_random, a half where they tie."""
+
+    names = ("comp_random", "margin", "suff_margin", "win")
+
+    def plan(self, counts: Column) -> RemovalPlan:
+        """See `Metric.plan`. The random orders are asked for beside it."""
+        shares = (self.options.p_important, self.options.p_unimportant)
+        return RemovalPlan.first(counts, *(words_to_remove(counts, share) for share in shares))
+
+    def columns(self, block: TextBlock) -> dict[str, Column]:
+        """See `Metric.columns`."""
+        seen, counts = block.seen, block.seen.counts
+        steps = words_to_remove(counts, self.options.p_important)
+        ranks = random_ranks(block.place, counts, self.options.random_orders, self.options.seed)
+        text, step = steps_of(steps)
+        # (orders, rows, words) -> one row an order and step
+        gone = (ranks[text] <= step[:, None, None]).transpose(1, 0, 2).reshape(-1, ranks.shape[2])
+        drop = seen.drop(np.tile(text, ranks.shape[1]), gone)
+        each = np.bincount(np.tile(text, ranks.shape[1]), drop, len(counts))
+        chance = each / np.maximum(steps * ranks.shape[1], 1)
+        comp = mean_drop(seen.important, steps)
+        suff = mean_drop(seen.unimportant, words_to_remove(counts, self.options.p_unimportant))
+        margin = comp - chance
+        win = np.where(np.abs(margin) <= TIE, 0.5, margin > 0)
+        found = {"comp_random": chance, "margin": margin, "suff_margin": chance - suff, "win": win}
+        return {name: block.of_several(values) for name, values in found.items()}
+
+    def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
+        """See `Metric.summary`. `win` has Wilson's interval."""
+        means = {name: mean_of(columns[name]) for name in self.names if name in columns}
+        return means | ({"win": share_of(columns["win"])} if "win" in columns else {})
+
+
+def random_ranks(place: Column, counts: Column, orders: int, seed: int) -> Column:
+    """Random orders of removal, which depend on the seed, the text's place and the number of the order alone.
+
+    So every model loses the same words, and a text that one model cuts shorter loses its words in the same order.
+
+    Args:
+        place: (texts,) the place of each text in its split.
+        counts: (texts,) N.
+        orders: how many a text gets.
+        seed: of the draw.
+
+    Returns:
+        (texts, orders, most words) the step at which each word goes, from 1; words beyond N go last.
+    """
+    words = int(counts.max(initial=1))
+    parts = np.ix_(place, np.arange(orders), np.arange(words))
+    state = np.full((1, 1, 1), seed, np.uint64)
+    for part in parts:
+        state = _scrambled(state ^ part.astype(np.uint64))
+    keys = np.where(np.arange(words) < counts[:, None, None], state >> np.uint64(1), np.uint64(2**63))
+    ranks: Column = np.argsort(np.argsort(keys, axis=2, kind="stable"), axis=2, kind="stable") + 1
+    return ranks
+
+
+def _scrambled(numbers: Column) -> Column:
+    """splitmix64 (Steele et al. 2014): a hash of 64 bits, element by element."""
+    with np.errstate(over="ignore"):
+        x = numbers + np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return x ^ (x >> np.uint64(31))

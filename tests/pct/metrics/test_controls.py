@@ -1,0 +1,243 @@
+"""The metrics that keep the eight honest, against loops over one text at a time."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import pct
+from pct.metrics.base import share_of
+from pct.metrics.chance import random_ranks
+from pct.metrics.leave_one_out import kendall_tau_b
+from tests.pct import control_twins as twins
+from tests.pct.small import FAMILIES, small_classifier, small_texts
+from tests.pct.toy import Scale
+
+CHANCE = ["comp_random", "margin", "suff_margin", "win"]
+NAOPC = ["naopc_comp", "naopc_suff"]
+COSINES = ["cos_important", "cos_unimportant", "separation"]
+
+
+def measured(classifier, texts, names, **options):
+    return pct.evaluate(classifier, (texts, [0] * len(texts)), metrics=names, **options)
+
+
+def rows_of(report, names):
+    return [{name: float(report.columns[name][i]) for name in names} for i in range(len(report.columns["n"]))]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_chance_is_the_loop_s(family):
+    classifier, texts = small_classifier(family, seed=1), [*small_texts(10, seed=5), "film"]
+    report = measured(classifier, texts, CHANCE, p_important=0.3, p_unimportant=0.2, seed=7)
+    for place, (text, found) in enumerate(zip(texts, rows_of(report, CHANCE), strict=True)):
+        if len(text.split()) == 1:
+            assert all(math.isnan(value) for value in found.values())
+        else:
+            expected = twins.chance(twins.Text(classifier, text.split()), place, 0.3, 0.2, seed=7)
+            assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_random_orders_are_orders_and_depend_on_the_seed_the_place_and_the_word_alone():
+    counts = np.array([9, 4, 1])
+    ranks = random_ranks(np.array([3, 0, 8]), counts, 5, seed=1)
+    for text, n in enumerate(counts):
+        assert all(sorted(order[:n]) == list(range(1, n + 1)) for order in ranks[text].tolist())
+    alone = random_ranks(np.array([0]), np.array([4]), 5, seed=1)
+    assert (alone[0] == ranks[1, :, :4]).all()
+    # cut shorter, a text loses the words that it still has in the same order
+    cut = random_ranks(np.array([3]), np.array([5]), 5, seed=1)[0]
+    assert (cut.argsort(1) == np.array([[w for w in order if w < 5] for order in ranks[0].argsort(1)])).all()
+    assert (random_ranks(np.array([3]), np.array([9]), 5, seed=2)[0] != ranks[0]).any()
+    first = random_ranks(np.arange(4000), np.full(4000, 4), 1, seed=0)[:, 0].argmin(1)
+    assert np.bincount(first).tolist() == pytest.approx([1000] * 4, abs=120)
+
+
+def test_a_saliency_that_is_right_beats_chance_and_one_that_is_wrong_does_not():
+    texts = ["superb the the fine the", "dreadful the the slow the"]
+    right = measured(Scale(), texts, CHANCE)
+    assert right.margin > 0.05
+    assert right.win == 1.0
+    assert right.intervals["win"] == pytest.approx(twins.wilson(1.0, 2))
+
+
+def test_an_order_that_ties_with_chance_counts_a_half():
+    report = measured(Scale(), ["good good good", "the the"], CHANCE)
+    assert report.columns["win"].tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(("p", "n"), [(0.0, 5), (1.0, 12), (0.5, 2), (0.731, 1066)])
+def test_wilson_s_interval_is_where_the_share_lies_two_errors_away(p, n):
+    values = np.array([p] * n + [math.nan])
+    assert share_of(values).interval == pytest.approx(twins.wilson(p, n), abs=1e-9)
+
+
+@pytest.mark.parametrize("family", ["lstm", "transformer"])
+def test_bounds_are_those_of_a_search_of_all_orders(family):
+    classifier, texts = small_classifier(family, seed=2), [*small_texts(12, seed=3, longest=5), "film"]
+    report = measured(classifier, texts, NAOPC)
+    for text, found in zip(texts, rows_of(report, NAOPC), strict=True):
+        if len(text.split()) == 1:
+            assert math.isnan(found["naopc_comp"])
+        else:
+            seen = twins.Text(classifier, text.split())
+            assert found == pytest.approx(twins.naopc(seen, twins.bounds_of_all_orders(seen)), abs=1e-3)
+            assert -1e-6 <= found["naopc_suff"] <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("family", ["lstm", "transformer"])
+def test_bounds_of_longer_texts_are_those_of_a_beam_of_five(family):
+    classifier = small_classifier(family, seed=2)
+    texts = [text for text in small_texts(40, seed=4, longest=10) if len(text.split()) > 7][:4]
+    for text, found in zip(texts, rows_of(measured(classifier, texts, NAOPC), NAOPC), strict=True):
+        seen = twins.Text(classifier, text.split())
+        assert found == pytest.approx(twins.naopc(seen, twins.bounds_by_beam(seen)), abs=1e-3)
+
+
+def test_the_right_order_of_additive_words_is_the_best_there_is():
+    report = measured(Scale(), ["superb good fine the", "superb good fine the slow bad dreadful superb good"], NAOPC)
+    assert report.columns["naopc_comp"][0] == pytest.approx(1.0)
+    assert report.columns["naopc_suff"][0] == pytest.approx(0.0)
+
+
+def test_equal_bounds_give_zero():
+    report = measured(Scale(), ["the the the"], NAOPC)
+    assert (report.naopc_comp, report.naopc_suff) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tau_is_the_loop_s(family):
+    classifier, texts = small_classifier(family, seed=3), [*small_texts(12, seed=6), "film"]
+    report = measured(classifier, texts, ["tau_loo"])
+    expected = [twins.tau_loo(twins.Text(classifier, t.split())) if len(t.split()) > 1 else math.nan for t in texts]
+    assert report.columns["tau_loo"].tolist() == pytest.approx(expected, abs=1e-6, nan_ok=True)
+
+
+def test_tau_takes_no_notice_of_ties_and_of_what_stands_beyond_a_text():
+    first = np.array([[1.0, 1.0, 2.0, 9.0], [3.0, 2.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
+    second = np.array([[0.1, 0.1 + 1e-8, 0.3, -5.0], [0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.3, 0.4]])
+    found = kendall_tau_b(first, second, np.array([3, 4, 4]))
+    assert found.tolist() == pytest.approx([1.0, -1.0, math.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_cosines_are_the_loop_s(family):
+    classifier, texts = small_classifier(family, seed=1), [*small_texts(8, seed=8), "film"]
+    report = measured(classifier, texts, [*COSINES, "comp"], p_important=0.3)
+    for text, found in zip(texts, rows_of(report, COSINES), strict=True):
+        if len(text.split()) == 1:
+            assert math.isnan(found["separation"])
+        else:
+            seen = twins.Text(classifier, text.split())
+            assert found == pytest.approx(twins.cosines(seen, 0.3, 0.1), abs=1e-5)
+    plain = measured(classifier, texts, ["comp"], p_important=0.3)
+    np.testing.assert_allclose(report.columns["comp"], plain.columns["comp"], atol=1e-6)
+
+
+def test_cosines_of_a_model_that_shows_no_representation_are_refused():
+    with pytest.raises(TypeError, match="Scale gives no representations: it needs a method represent"):
+        measured(Scale(), ["good bad"], ["separation"])
+
+
+def test_no_text_is_run_twice_whatever_is_measured():
+    texts = ["good the superb bad", "fine the slow", "dreadful good the superb bad fine slow the good"]
+    scale = Seen()
+    measured(scale, texts, [*CHANCE, *NAOPC, "tau_loo", "ir", "ur"])
+    assert len(scale.rows) == len(set(scale.rows))
+    assert len(scale.rows) > 200
+
+
+class Seen(Scale):
+    """Writes down the rows that it is asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = []
+
+    def forward(self, ids, mask):
+        self.rows += [tuple(row[inside].tolist()) for row, inside in zip(ids, mask, strict=True)]
+        return super().forward(ids, mask)
+
+
+def test_every_metric_is_had_at_once_and_the_table_shows_intervals():
+    texts = small_texts(6, seed=2)
+    report = measured(small_classifier("lstm"), texts, ["all"])
+    assert {*CHANCE, *NAOPC, *COSINES, "tau_loo", "acc", "ir_rate"} <= set(report.metrics)
+    assert "rationale_precision" not in report.metrics
+    low, high = report.intervals["win"]
+    assert f"{low:.4f} to {high:.4f}" in report.table()
+    assert json.loads(report.to_json())["intervals"]["win"] == [low, high]
+
+
+ONE_TOKEN = ["film", "work", "force", "full", "joy", "moments", "rising", "material", "level", "tired"]
+
+
+@pytest.mark.parametrize(("family", "removal", "stand"), [
+    ("lstm", "unknown", "\ue000"), ("lstm", "mask", "\ue000"),
+    ("transformer", "mask", "[MASK]"), ("transformer", "unknown", "[UNK]"),
+])  # fmt: skip
+@pytest.mark.parametrize("order", ["static", "recomputed", "beam"])
+def test_words_that_are_replaced_leave_their_place_filled(family, removal, stand, order):
+    classifier = small_classifier(family, seed=1)
+    texts = [" ".join(np.random.default_rng(i).permutation(ONE_TOKEN)[: 4 + i % 4]) for i in range(6)]
+    report = measured(classifier, texts, ["comp", "suff", "ir", "ur", "i_var", "u_var"], removal=removal, order=order)
+    for i, text in enumerate(texts):
+        seen = twins.Text(classifier, text.split(), lambda word: [stand])
+        for important, names in ((True, ("comp", "ir", "i_var")), (False, ("suff", "ur", "u_var"))):
+            sequence = order_of(seen, order, important)
+            flip = seen.flips_at(sequence)
+            found = [float(report.columns[name][i]) for name in names]
+            assert found[0] == pytest.approx(twins.mean_drop(seen, sequence, 1), abs=1e-5)
+            assert found[1] == (flip or len(text.split()) - 1)
+            assert found[2] == pytest.approx(rank_variance(seen, important), abs=1e-9)
+
+
+def order_of(seen, order, important):
+    if order == "static":
+        return twins.removal_order(seen.saliency, important)
+    if order == "beam":
+        return twins.beam_order(seen, important)
+    gone = []
+    for _ in range(len(seen.words) - 1):
+        scores = seen.saliency_of_left(gone)
+        gone.append(min(scores, key=lambda w: (-scores[w] if important else scores[w], w)))
+    return gone
+
+
+def rank_variance(seen, important):
+    gone = twins.removal_order(seen.saliency, important)[0]
+    before, after = twins.removal_order(seen.saliency, True), seen.saliency_of_left([gone])
+    ranked = sorted(after, key=lambda w: (-after[w], w))
+    return twins.mean([(before.index(w) - ranked.index(w)) ** 2 for w in ranked])
+
+
+@pytest.mark.parametrize("family", ["lstm", "transformer"])
+def test_the_beam_s_order_is_the_loop_s(family):
+    classifier, texts = small_classifier(family, seed=4), small_texts(6, seed=9, longest=8)
+    for text, found in zip(texts, pct.explain(classifier, texts, order="beam"), strict=True):
+        seen = twins.Text(classifier, text.split())
+        for curve, important in ((found.important, True), (found.unimportant, False)):
+            order = twins.beam_order(seen, important)[: len(seen.words) - 1]
+            assert curve.removed == order
+            assert curve.confidences == pytest.approx(
+                [seen.confidence(order[:t]) for t in range(len(order) + 1)], abs=1e-5
+            )
+
+
+def test_a_beam_keeps_the_confidence_at_least_as_well_as_one_removal_does():
+    classifier, texts = small_classifier("transformer", seed=5), small_texts(12, seed=1, longest=9)
+    one, five = (measured(classifier, texts, ["suff_aopc"], order=order) for order in ("recomputed", "beam"))
+    assert five.suff_aopc <= one.suff_aopc
+
+
+@pytest.mark.parametrize(("options", "kind", "message"), [
+    ({"removal": "blank"}, ValueError, "removal must be one of delete, mask, unknown, got 'blank'"),
+    ({"removal": "mask"}, ValueError, "Scale has no token for removal mask; use delete"),
+    ({"seed": -1}, ValueError, "the seed must be >= 0, got -1"),
+])  # fmt: skip
+def test_what_cannot_be_measured_is_refused(options, kind, message):
+    with pytest.raises(kind, match=message):
+        measured(Scale(), ["good bad"], ["win"], **options)
