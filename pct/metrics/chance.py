@@ -9,7 +9,6 @@ import numpy as np
 from pct.explaining.reduction import steps_of, words_to_remove
 from pct.explaining.removal import RemovalPlan
 from pct.metrics.base import TIE, Column, Estimate, Metric, TextBlock, mean_of, share_of
-from pct.metrics.removal import mean_drop
 from pct.registry import metrics
 
 
@@ -36,8 +35,8 @@ class Chance(Metric):
         drop = seen.drop(np.tile(text, ranks.shape[1]), gone)
         each = np.bincount(np.tile(text, ranks.shape[1]), drop, len(counts))
         chance = each / np.maximum(steps * ranks.shape[1], 1)
-        comp = mean_drop(seen.important, steps)
-        suff = mean_drop(seen.unimportant, words_to_remove(counts, self.options.p_unimportant))
+        comp = seen.important.mean_drop(steps)
+        suff = seen.unimportant.mean_drop(words_to_remove(counts, self.options.p_unimportant))
         margin = comp - chance
         win = np.where(np.abs(margin) <= TIE, 0.5, margin > 0)
         found = {"comp_random": chance, "margin": margin, "suff_margin": chance - suff, "win": win}

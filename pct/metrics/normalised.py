@@ -7,7 +7,6 @@ import numpy as np
 from pct.explaining.beam import BEAM, best_of_each
 from pct.explaining.removal import RemovalPlan, Removals
 from pct.metrics.base import Column, Metric, TextBlock
-from pct.metrics.removal import mean_drop
 from pct.registry import metrics
 
 EXACT = 7  # words, up to which every subset is run: 126 of them
@@ -31,7 +30,7 @@ class NormalisedAopc(Metric):
         width = upper - lower
         found = {}
         for name, side in (("naopc_comp", seen.important), ("naopc_suff", seen.unimportant)):
-            above = mean_drop(side, seen.counts - 1) - lower
+            above = side.mean_drop(seen.counts - 1) - lower
             found[name] = block.of_several(np.divide(above, width, out=np.zeros(len(width)), where=width > 0))
         return found
 
