@@ -76,8 +76,9 @@ def evaluate(
         limit: the first texts alone; 0 takes all.
         progress: whether to show a bar.
         metrics: the names of those wanted; only the reduced texts that they need are run. Where none is named: the
-            eight, macro F1, their companions, and, where the dataset knows the rationale, its metrics. The dearer ones run when
-            they are named; `pct.registry.metrics.names()` lists all, `all` names every one that the dataset allows.
+            eight, macro F1, their companions, and, where the dataset knows the rationale, its metrics. The dearer ones
+            run when they are named; `pct.registry.metrics.names()` lists all, `all` is every one that the dataset
+            allows.
         removal: `delete` closes the gap of a word that goes; `mask` and `unknown` put that token in its place.
         seed: of the random orders of removal, the same for every model.
 

@@ -118,7 +118,7 @@ class Report:
         return gap_figure(self.columns["comp"] - self.columns["suff"], "comp − suff")
 
     def to_json(self) -> str:
-        """metrics, standard errors, gaps, recall a class, confusion counts, and intervals where there are any; NaN is written as null."""
+        """Metrics, standard errors, gaps, recalls, confusion counts, and intervals if any; NaN is written as null."""
         parts = {"metrics": self.metrics, "standard_errors": self.errors, "gaps": self.gaps, "recalls": self.recalls}
         clean = {k: {n: (float(x) if np.isfinite(x) else None) for n, x in v.items()} for k, v in parts.items()}
         counts = self.confusion
