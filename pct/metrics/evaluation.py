@@ -13,7 +13,7 @@ from pct.explaining.predictor import Predictor, check_classes, split_texts, word
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_words
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
 from pct.metrics.rationale import marks_of_words
-from pct.metrics.report import COMPANIONS, EIGHT, Report
+from pct.metrics.report import COMPANIONS, EIGHT, RATES, Report
 from pct.registry import RATIONALE
 from pct.registry import metrics as registry
 from pct.text.words import split_each
@@ -124,7 +124,7 @@ def evaluate(
 
 def _names(asked: Sequence[str], rationale: bool) -> Sequence[str]:
     """The metrics that are meant: those asked for, the usual ones where none is, every one by `all`."""
-    usual = (*EIGHT, "macro_f1", *COMPANIONS, *(RATIONALE if rationale else ()))
+    usual = (*EIGHT, "macro_f1", *COMPANIONS, *RATES, *(RATIONALE if rationale else ()))
     if "all" not in asked:
         return asked or usual
     return list(dict.fromkeys([*usual, *(name for name in registry.names() if rationale or name not in RATIONALE)]))

@@ -13,7 +13,8 @@ from pct.metrics.base import Column
 from pct.metrics.confusion import confusion_counts, recalls
 
 EIGHT = ("acc", "f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")
-COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc", "ir_rate", "ur_rate")
+COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc")
+RATES = ("ir_rate", "ur_rate")
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pct
-from pct.metrics.report import COMPANIONS, EIGHT
+from pct.metrics.report import COMPANIONS, EIGHT, RATES
 from tests.pct import twins
 from tests.pct.small import FAMILIES, LEXICON, small_classifier, small_texts
 from tests.pct.toy import Scale
 
-METRICS = (*EIGHT, *COMPANIONS)
+METRICS = (*EIGHT, *COMPANIONS, *RATES)
 
 
 def sigmoid(x):
