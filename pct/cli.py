@@ -22,6 +22,8 @@ COMMANDS = {
     "track": ("pipelines.track", "upload a finished run folder to MLflow"),
     "models": ("pipelines.models", "the registered models: versions, metrics, which is champion and why"),
     "promote": ("pipelines.promote", "make a version the champion, or let the rule choose again"),
+    "measure": ("pct.commands.measure", "controls of finished runs, and their metrics under other conditions"),
+    "report": ("pipelines.report", "tables, claims and figures over many runs, as one page and as files"),
     "reproduce": ("tuning.reproduce", "the paper's grid or a part of it, a run folder a cell"),
     "sweep": ("tuning.sweep", "search settings by Ray Tune, on this machine or a cluster, into MLflow"),
     "ablation": ("tuning.ablation", "the paper's Tables 3, 4 and 5, some seeds a cell, beside its numbers"),

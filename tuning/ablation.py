@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pct.commands.options import add_settings, read_settings
 from pct.settings import Settings
+from pct.training.paper_tables import TABLES
 from pipelines.main import ERROR
 from tuning import sweep
-from tuning.paper_tables import TABLES
 from tuning.plan import PLAN, Plan, Resources
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from pct.output.plots import IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles, save
+from pct.training.paper_tables import EIGHT, TABLES, Cell, Table
 from pipelines.figures import FIGURES, try_to_draw
 from tuning.ledger import FAILED, FINISHED, Ledger
 from tuning.objective import GAP
-from tuning.paper_tables import EIGHT, TABLES, Cell, Table
 from tuning.plan import Plan
 
 RESULTS, TEXT = "ablation.json", "ablation.md"

@@ -13,6 +13,7 @@ from pct.commands.options import add_settings, read_settings
 from pct.registry import methods
 from pct.settings import Settings
 from pct.training.grid import make_grid, run_cell, run_grid
+from pct.training.paper_tables import TABLES
 from pct.training.runs import Run, default_folder, is_finished, load_run
 from pipelines.connection import TrackingError
 from pipelines.main import ERROR, INTERRUPTED, NOT_UPLOADED, OK, terminate_as_interrupt
@@ -55,6 +56,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--methods", nargs="+", default=own, help=f"default: {' '.join(own)}")
     made.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
     made.add_argument(
+        "--table",
+        choices=TABLES,
+        help="the rows of this ablation in place of --methods (Tables 3 to 5; the paper: mr, textcnn)",
+    )
+    made.add_argument(
         "--runs", default="runs/reproduce", help="where the run folders are made (default: runs/reproduce)"
     )
     made.add_argument("--dry-run", "--dry_run", action="store_true", help="tell which cells are left, and train none")
@@ -68,7 +74,13 @@ def parser() -> argparse.ArgumentParser:
 
 def read_cells(options: argparse.Namespace) -> list[Settings]:
     """The settings of the cells that the options ask for. Raises ValueError as `Settings`."""
-    return make_grid(read_settings(options), options.corpora, options.models, options.methods, options.seeds)
+    base = read_settings(options)
+    if not options.table:
+        return make_grid(base, options.corpora, options.models, options.methods, options.seeds)
+    # all rows are measured with the same shares, whatever they are trained with
+    base = base.replace(measure_important=base.measured_shares[0], measure_unimportant=base.measured_shares[1])
+    rows = [cell.changes for cell in TABLES[options.table].cells]
+    return make_grid(base, options.corpora, options.models, ["pct"], options.seeds, rows)
 
 
 def _run(cells: list[Settings], resources: Resources, options: argparse.Namespace) -> int:

@@ -56,6 +56,42 @@ def paired_bootstrap(before: Floats, after: Floats, draws: int = DRAWS, level: f
     return Interval(value, float(low), float(high))
 
 
+def crossed_bootstrap(differences: Floats, draws: int = DRAWS, level: float = 0.95, seed: int = 0) -> Interval:
+    """The mean of differences over texts and seeds, with its percentile interval: seeds and texts are drawn with
+    replacement, each on its own, so that neither a lucky seed nor a few texts decide (Owen 2007, the pigeonhole
+    bootstrap). With one seed it is the bootstrap over texts.
+
+    Args:
+        differences: (seeds, texts) one model's value less the other's, trained under the same seed; NaN counts for
+            nothing.
+        draws: samples.
+        level: the share of the samples inside the interval.
+        seed: of the draws.
+
+    Raises:
+        ValueError: it is no table, or the level is not in (0, 1).
+    """
+    if differences.ndim != 2:
+        raise ValueError(f"differences must be (seeds, texts), got {differences.shape}")
+    if not 0 < level < 1:
+        raise ValueError(f"level must be in (0, 1), got {level}")
+    values = np.asarray(differences, np.float64)
+    found = np.isfinite(values)
+    if not found.any():
+        return Interval(np.nan, np.nan, np.nan)
+    rng, (seeds, texts) = np.random.default_rng(seed), values.shape
+    rows, means = max(_CELLS // texts, 1), []
+    for start in range(0, draws, rows):
+        size = min(rows, draws - start)
+        drawn_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size)
+        drawn_texts = rng.multinomial(texts, np.full(texts, 1 / texts), size)
+        total = ((drawn_seeds @ np.where(found, values, 0.0)) * drawn_texts).sum(1)
+        measured = ((drawn_seeds @ found.astype(np.float64)) * drawn_texts).sum(1)
+        means.append(np.divide(total, measured, out=np.full(size, np.nan), where=measured > 0))
+    low, high = np.nanquantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(values[found].mean()), float(low), float(high))
+
+
 def _resampled(values: Floats, found: npt.NDArray[np.bool_], draws: int, seed: int) -> Floats:
     """(draws,) means of samples of the texts; NaN for a sample of texts without a value."""
     rng, texts = np.random.default_rng(seed), len(values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from pct.corpora.loading import Corpus, load_splits
 from pct.settings import Settings
@@ -23,7 +24,12 @@ def free_settings(base: Settings) -> dict[str, None]:
 
 
 def make_grid(
-    base: Settings, corpora: Sequence[str], models: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
+    base: Settings,
+    corpora: Sequence[str],
+    models: Sequence[str],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    changes: Sequence[dict[str, Any]] = ({},),
 ) -> list[Settings]:
     """The settings of every cell, seed by seed: a grid that is cut short has as many seeds of one cell as of another.
 
@@ -33,21 +39,32 @@ def make_grid(
         models: their names, hub names or folders.
         methods: their names; those that need a rationale are left out where the corpus has none.
         seeds: of the weights, the dropout and the order of the texts.
+        changes: of the settings, one a variant: those of an ablation's rows.
 
     Raises:
         ValueError: as `Settings`.
     """
     free = free_settings(base)
-    return [
+    made = [
         base.replace(
-            corpus=corpus, model=model, method=method, seed=seed, glove=base.glove if model in EMBEDDED else "", **free
+            **{
+                **free,
+                "corpus": corpus,
+                "model": model,
+                "method": method,
+                "seed": seed,
+                "glove": base.glove if model in EMBEDDED else "",
+                **variant,
+            }
         )
         for seed in seeds
         for corpus in corpora
         for model in models
         for method in methods
+        for variant in changes
         if method != "rationale" or corpus in WITH_RATIONALE
     ]
+    return list(dict.fromkeys(made))
 
 
 def run_cell(settings: Settings, root: str | Path, corpus: Corpus | None = None, progress: bool = False) -> Run:

@@ -122,6 +122,11 @@ def load_run(folder: str | Path) -> Run:
     if not is_finished(path):
         what = "an unfinished run" if (path / SETTINGS).is_file() else "no run"
         raise FileNotFoundError(f"{path} holds {what} ({REPORT} is missing): train into this folder to finish it")
+    return read_run(path)
+
+
+def read_run(path: Path) -> Run:
+    """Reads a finished run, also one whose model is elsewhere. Raises ValueError for a damaged one."""
     try:
         import pyarrow.parquet as pq
     except ImportError:

@@ -11,12 +11,12 @@ import yaml
 
 from pct.settings import Settings
 from pct.training.paper import RESULTS
+from pct.training.paper_tables import TABLES
 from tests.pipelines.conftest import REPOSITORY
 from tuning import ablation, sweep
 from tuning.ablation import make_plan
 from tuning.ablation_results import result
 from tuning.ledger import FAILED, FINISHED, Ledger
-from tuning.paper_tables import TABLES
 
 
 @pytest.mark.parametrize("name", TABLES)

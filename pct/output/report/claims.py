@@ -1,0 +1,151 @@
+"""The paper's claims, each decided by paired differences over texts and seeds: held, not held or undecided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pct.metrics.bootstrap import Interval, crossed_bootstrap
+from pct.output.report.groups import AS_TRAINED, GAPS, Doubles, Group, differences
+from pct.output.report.tables import Table, format_number, spaced
+
+HELD, NOT_HELD, UNDECIDED, NOT_RUN = "held", "not held", "undecided", "not run"
+POINT = 0.01  # of accuracy
+CONDITIONS = {
+    AS_TRAINED: "delete, static, l2", "mask": "mask", "recomputed": "recomputed", "l1": "l1",
+    "grad_x_input": "grad × input", "integrated_gradients": "integrated gradients",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """kind: one of the four. interval: of what must lie above the bound."""
+
+    kind: str
+    interval: Interval | None = None
+
+    def __str__(self) -> str:
+        return self.kind if self.interval is None else f"{self.kind}: {format_interval(self.interval)}"
+
+
+def decide(values: Doubles | None, bound: float = 0.0) -> Verdict:
+    """Whether a mean lies above a bound: held where its whole 95 % interval does, not held where it lies below.
+
+    Args:
+        values: (seeds, texts) what is claimed to be above; None where it was not run.
+        bound: where the claim begins to be true.
+    """
+    if values is None or not np.isfinite(values).any():
+        return Verdict(NOT_RUN)
+    found = crossed_bootstrap(values)
+    return Verdict(HELD if found.low > bound else NOT_HELD if found.high < bound else UNDECIDED, found)
+
+
+def decide_within(values: Doubles | None, tolerance: float) -> Verdict:
+    """Whether a mean lies within a tolerance of zero: held where its whole interval does, not held where none of it."""
+    if values is None or not np.isfinite(values).any():
+        return Verdict(NOT_RUN)
+    found = crossed_bootstrap(values)
+    within, beyond = max(-found.low, found.high) < tolerance, found.low > tolerance or found.high < -tolerance
+    return Verdict(HELD if within else NOT_HELD if beyond else UNDECIDED, found)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the paper, or of a sceptical reader, about a corpus and model, and what must lie above a bound."""
+
+    text: str
+    values: Callable[[dict[str, Group], str], Doubles | None]
+    bound: float = 0.0
+    own_condition: bool = False  # measured in one way alone: other conditions say nothing about it
+
+
+def _difference(metric: str, one: str, other: str) -> Callable[[dict[str, Group], str], Doubles | None]:
+    def values(methods: dict[str, Group], condition: str) -> Doubles | None:
+        if one not in methods or other not in methods:
+            return None
+        return differences(methods[one], methods[other], metric, condition)
+
+    return values
+
+
+def _own(metric: str, method: str) -> Callable[[dict[str, Group], str], Doubles | None]:
+    def values(methods: dict[str, Group], condition: str) -> Doubles | None:
+        found = methods[method].values(metric, condition) if method in methods else {}
+        return np.array([found[seed] for seed in sorted(found)]) if found else None
+
+    return values
+
+
+CLAIMS = (
+    Claim("pct's accuracy is within a point of normal training's", _difference("acc", "pct", "normal"), -POINT),
+    *(Claim(f"pct widens {spaced(gap)} against normal", _difference(gap, "pct", "normal")) for gap in GAPS),
+    *(Claim(f"pct widens {spaced(gap)} more than entropy", _difference(gap, "pct", "entropy")) for gap in GAPS),
+    Claim("pct lowers u_var against normal", _difference("u_var", "normal", "pct")),
+    Claim("pct's confidence F(X) is above .83", _own("f_x", "pct"), 0.83),
+    Claim("beyond the paper: pct widens comp over a random order", _difference("margin", "pct", "normal"), 0.0, True),
+    Claim("beyond the paper: pct widens normalised comp − suff", _difference("naopc-gap", "pct", "normal"), 0.0, True),
+)  # fmt: skip
+
+
+def claims_table(groups: Sequence[Group]) -> Table:
+    """A row a claim, corpus and model; a column a way of measuring. Made of the runs, by the code, alone."""
+    rows = []
+    for (corpus, model), methods in by_model(groups).items():
+        for claim in CLAIMS:
+            cells = [
+                str(decide(claim.values(methods, condition), claim.bound))
+                if condition == AS_TRAINED or not claim.own_condition
+                else ""
+                for condition in CONDITIONS
+            ]
+            rows.append((corpus, model, claim.text, *cells))
+    return Table(
+        "claims", "The paper's claims", ("corpus", "model", "claim", *CONDITIONS.values()), tuple(rows),
+        "The mean difference (the first named less the second; turned round where a claim says lower) with its 95 % "
+        "interval, by a bootstrap over texts and seeds, both paired (over texts alone "
+        "where there is one seed). Held: the whole interval lies on the claim's "
+        "side; for accuracy, above a point less than normal's.",
+    )  # fmt: skip
+
+
+def methods_table(groups: Sequence[Group]) -> Table:
+    """Each method beside normal training under the same seeds, whichever it is: which to choose."""
+    metrics = ("acc", *GAPS, "margin", "naopc-gap")
+    rows = []
+    for (corpus, model), methods in by_model(groups).items():
+        for name, group in methods.items():
+            if name != "normal" and "normal" in methods:
+                cells = [_interval(differences(group, methods["normal"], metric)) for metric in metrics]
+                rows.append((corpus, model, name, *cells))
+    return Table(
+        "methods", "Each method less normal training",
+        ("corpus", "model", "method", *map(spaced, metrics)), tuple(rows),
+        "Mean difference with its 95 % interval over texts and seeds; an interval that excludes 0 is marked by *.",
+    )  # fmt: skip
+
+
+def by_model(groups: Sequence[Group]) -> dict[tuple[str, str], dict[str, Group]]:
+    """(corpus, model) -> method -> its group; of several of one method the one with the most runs, then the first."""
+    found: dict[tuple[str, str], dict[str, Group]] = {}
+    for group in groups:
+        s = group.settings
+        methods = found.setdefault((s.corpus, s.model_name), {})
+        if s.method not in methods or len(group.runs) > len(methods[s.method].runs):
+            methods[s.method] = group
+    return found
+
+
+def _interval(values: Doubles | None) -> str:
+    if values is None or not np.isfinite(values).any():
+        return "–"
+    found = crossed_bootstrap(values)
+    return f"{format_interval(found)}{'*' if found.excludes_zero else ''}"
+
+
+def format_interval(found: Interval) -> str:
+    """.012 [.003, .021], as a table has it."""
+    value, low, high = map(format_number, found)
+    return f"{value} [{low}, {high}]"

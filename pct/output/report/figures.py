@@ -1,0 +1,71 @@
+"""The report's figures: what a point of accuracy buys, and the gaps of each method side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pct.output.plots import INK, bare, new_figure, put_titles
+from pct.output.report.claims import by_model
+from pct.output.report.groups import GAPS, Group, labels
+from pct.output.report.tables import spaced
+
+COLOURS = {
+    "normal": "#22262b", "entropy": "#9aa3ad", "pct": "#c8553d", "masked": "#2f6690", "saliency_guided": "#5b8c5a",
+    "rationale": "#8e6c8a",
+}  # fmt: skip
+OTHER = "#b08900"
+
+
+def frontier_figure(groups: Sequence[Group], metric: str, title: str) -> Any | None:
+    """Accuracy against a gap: a panel a corpus and model, a point a group, bars a standard deviation over seeds.
+
+    None where nothing has the metric.
+    """
+    shown = [g for g in groups if np.isfinite(g.spread(metric)[0])]
+    places = list(dict.fromkeys((g.settings.corpus, g.settings.model_name) for g in shown))
+    if not places:
+        return None
+    figure = new_figure(5.2 * len(places), 4.8)
+    named = labels(groups)
+    for ax, place in zip(figure.subplots(1, len(places), squeeze=False)[0], places, strict=True):
+        for group in (g for g in shown if (g.settings.corpus, g.settings.model_name) == place):
+            (accuracy, across), (gap, up) = group.spread("acc"), group.spread(metric)
+            colour = COLOURS.get(group.settings.method, OTHER)
+            ax.errorbar(accuracy, gap, np.nan_to_num(up), np.nan_to_num(across), fmt="o", color=colour, capsize=3)
+            ax.annotate(named[id(group)], (accuracy, gap), textcoords="offset points", xytext=(6, 5), fontsize=9,
+                        color=colour)  # fmt: skip
+        ax.margins(0.2)
+        ax.set_title(" ".join(place), fontsize=11, color=INK)
+        ax.set_xlabel("accuracy")
+        ax.set_ylabel(spaced(metric))
+        ax.grid(color="#e6e9ec")
+        ax.set_axisbelow(True)
+        bare(ax)
+    put_titles(figure, title, "test split; up and right is better; bars: standard deviation over seeds")
+    return figure
+
+
+def gaps_figure(groups: Sequence[Group]) -> Any | None:
+    """The three gaps of each method, a row of panels a corpus and model; None without groups."""
+    cells = by_model(groups)
+    if not cells:
+        return None
+    figure = new_figure(10.5, 2.6 * len(cells) + 0.9)
+    axes = figure.subplots(len(cells), len(GAPS), squeeze=False)
+    for row, (place, methods) in zip(axes, cells.items(), strict=True):
+        for ax, gap in zip(row, GAPS, strict=True):
+            spreads = [group.spread(gap) for group in methods.values()]
+            ax.barh(
+                range(len(methods)), [m for m, _ in spreads], xerr=[np.nan_to_num(d) for _, d in spreads], capsize=3,
+                color=[COLOURS.get(name, OTHER) for name in methods], height=0.7,
+            )  # fmt: skip
+            ax.set_yticks(range(len(methods)), list(methods) if gap == next(iter(GAPS)) else [""] * len(methods))
+            ax.axvline(0, color=INK, linewidth=0.8)
+            ax.set_title(f"{' '.join(place)}: {spaced(gap)}", fontsize=10, color=INK)
+            ax.invert_yaxis()
+            bare(ax)
+    put_titles(figure, "The gaps of the explanations", "test split, mean over seeds; larger is healthier")
+    return figure

@@ -1,0 +1,113 @@
+"""Runs that differ in their seed alone, as one group: means, deviations, and paired differences to another group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pct.metrics.report import Report
+from pct.settings import Settings
+from pct.training.measured import is_measured, load_measured
+from pct.training.runs import Run
+
+Doubles = npt.NDArray[np.float64]
+AS_TRAINED = ""  # the run's own report, on test
+GAPS = {"comp-suff": ("comp", "suff"), "ur-ir": ("ur", "ir"), "i_var-u_var": ("i_var", "u_var")}
+GAPS_OF_CONTROLS = {"naopc-gap": ("naopc_comp", "naopc_suff")}
+# where a metric that is no part of a run's own report is kept
+KEPT_IN = {
+    **dict.fromkeys(("comp_random", "margin", "suff_margin", "win", "ir_rate", "ur_rate"), "controls"),
+    **dict.fromkeys(("cos_important", "cos_unimportant", "separation"), "collapse"),
+    **dict.fromkeys(("naopc_comp", "naopc_suff", "tau_loo", "naopc-gap"), "normalised"),
+}
+NOT_COMPARED = ("seed", "threads", "device", "glove")  # settings that make no group of their own
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of equal settings but for the seed, by seed."""
+
+    settings: Settings
+    runs: tuple[Run, ...]
+
+    @property
+    def seeds(self) -> list[int]:
+        """In order."""
+        return [run.settings.seed for run in self.runs]
+
+    def values(self, name: str, condition: str = AS_TRAINED) -> dict[int, Doubles]:
+        """Seed -> (texts,) a metric or gap of each text; a seed without it is left out."""
+        found = {}
+        for run in self.runs:
+            column = _column(run, name, condition)
+            if column is not None:
+                found[run.settings.seed] = column
+        return found
+
+    def spread(self, name: str, condition: str = AS_TRAINED) -> tuple[float, float]:
+        """Mean and standard deviation over the seeds of a metric or gap; NaN where there is none, or one."""
+        means = [
+            float(np.nanmean(column)) for column in self.values(name, condition).values() if np.isfinite(column).any()
+        ]
+        if not means:
+            return np.nan, np.nan
+        return float(np.mean(means)), float(np.std(means, ddof=1)) if len(means) > 1 else np.nan
+
+
+def group_runs(runs: Sequence[Run]) -> list[Group]:
+    """The groups, by corpus, model and method; the settings that they differ in decide the rest of the order."""
+    found: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        values = run.settings.to_dict()
+        found.setdefault(tuple((k, v) for k, v in values.items() if k not in NOT_COMPARED), []).append(run)
+    groups = [Group(rs[0].settings, tuple(sorted(rs, key=lambda r: r.settings.seed))) for rs in found.values()]
+    return sorted(groups, key=lambda g: (g.settings.corpus, g.settings.model_name, g.settings.method))
+
+
+def labels(groups: Sequence[Group]) -> dict[int, str]:
+    """id(group) -> its method, with the settings in which it differs from others of its corpus, model and method."""
+    out = {}
+    for group in groups:
+        s = group.settings
+        peers = [g.settings for g in groups if _cell(g.settings) == _cell(s)]
+        differing = [f.name for f in fields(Settings) if f.name not in NOT_COMPARED
+                     and len({getattr(p, f.name) for p in peers}) > 1]  # fmt: skip
+        own = ", ".join(f"{name} {getattr(s, name)}" for name in differing)
+        out[id(group)] = f"{s.method} ({own})" if own else s.method
+    return out
+
+
+def differences(one: Group, other: Group, name: str, condition: str = AS_TRAINED) -> Doubles | None:
+    """(seeds, texts) one's values less the other's, by the seeds that both have; None where they share none."""
+    a, b = one.values(name, condition), other.values(name, condition)
+    rows = [a[seed] - b[seed] for seed in sorted(set(a) & set(b)) if a[seed].shape == b[seed].shape]
+    return np.array(rows) if rows else None
+
+
+def _cell(settings: Settings) -> tuple[str, str, str]:
+    return settings.corpus, settings.model_name, settings.method
+
+
+def _column(run: Run, name: str, condition: str) -> Doubles | None:
+    place = condition or KEPT_IN.get(name, AS_TRAINED)
+    report = run.test if not place else _measured(run.folder, place)
+    if report is None:
+        return None
+    pair = (GAPS | GAPS_OF_CONTROLS).get(name)
+    if pair is None:
+        return np.asarray(report.columns[name], np.float64) if name in report.columns else None
+    if not set(pair) <= set(report.columns):
+        return None
+    return np.asarray(report.columns[pair[0]] - report.columns[pair[1]], np.float64)
+
+
+@cache
+def _measured(folder: Path, name: str) -> Report | None:
+    """Read once, though one claim after another asks for it."""
+    return load_measured(folder, name) if is_measured(folder, name) else None

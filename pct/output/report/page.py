@@ -1,0 +1,114 @@
+"""The report as files: one self-contained HTML page, and every table and figure on its own."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from pct.output.report.ablations import ablation_claims, ablation_figure, ablation_table
+from pct.output.report.claims import claims_table, methods_table
+from pct.output.report.figures import frontier_figure, gaps_figure
+from pct.output.report.groups import Group, group_runs
+from pct.output.report.tables import Table, controls_table, main_table
+from pct.training.paper_tables import TABLES
+from pct.training.runs import Run
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #22262b; max-width: 78rem; margin: 2rem auto; padding: 0 1.2rem }
+table { border-collapse: collapse; font-size: .86rem }
+th, td { padding: .2rem .55rem; border-bottom: 1px solid #e6e9ec }
+th { text-align: left; position: sticky; top: 0; background: #fff } td { white-space: nowrap }
+td:nth-child(n+4) { font-variant-numeric: tabular-nums } .wide { overflow-x: auto } .paper { color: #76808a }
+.held { background: #dff0e2 } .not-held { background: #fbe3d6 } .undecided, .not-run { color: #76808a }
+img { max-width: 100% } figure { margin: 1.5rem 0 } pre { background: #f4f6f7; padding: .8rem; overflow-x: auto }
+"""
+
+
+def make_tables(groups: Sequence[Group]) -> list[Table]:
+    """The report's tables, those that have rows."""
+    made = [claims_table(groups), methods_table(groups), main_table(groups), controls_table(groups)]
+    made += [ablation_claims(groups), *(ablation_table(groups, name) for name in TABLES)]
+    return [table for table in made if table is not None and table.rows]
+
+
+def make_figures(groups: Sequence[Group]) -> dict[str, Any]:
+    """The report's figures by name, those for which there are runs."""
+    made = {
+        "gaps": gaps_figure(groups),
+        "frontier-comp-suff": frontier_figure(groups, "comp-suff", "What a point of accuracy buys: comp − suff"),
+        "frontier-margin": frontier_figure(groups, "margin", "What a point of accuracy buys: comp over a random order"),
+        "frontier-naopc": frontier_figure(groups, "naopc-gap", "What a point of accuracy buys: normalised comp − suff"),
+    }
+    made |= {name.replace("_", "-"): ablation_figure(groups, name) for name in TABLES}
+    return {name: figure for name, figure in made.items() if figure is not None}
+
+
+def write_report(
+    runs: Sequence[Run], folder: str | Path, about: str = "", more: Mapping[str, Any] | None = None
+) -> Path:
+    """Writes report.html, and beside it each table as CSV, LaTeX and Markdown and each figure as PNG and SVG.
+
+    Args:
+        runs: finished ones.
+        folder: where to; made where missing.
+        about: how the runs were made, in words: it stands on the page.
+        more: further matplotlib figures by name.
+
+    Returns:
+        The path of report.html.
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    groups = group_runs(runs)
+    tables, figures = make_tables(groups), {**make_figures(groups), **(more or {})}
+    for table in tables:
+        for kind, text in (("csv", table.csv()), ("tex", table.latex()), ("md", table.markdown())):
+            _write(target / f"{table.name}.{kind}", text.encode())
+    pictures = {}
+    for name, figure in figures.items():
+        pictures[name] = _image(figure, "png")
+        _write(target / f"{name}.png", pictures[name])
+        _write(target / f"{name}.svg", _image(figure, "svg"))
+    _write(target / "report.html", page(runs, tables, pictures, about).encode())
+    return target / "report.html"
+
+
+def page(runs: Sequence[Run], tables: Sequence[Table], pictures: Mapping[str, bytes], about: str = "") -> str:
+    """The page as text; it needs no other file."""
+    images = "".join(
+        f'<figure id="{escape(name)}"><img alt="{escape(name)}" src="data:image/png;base64,'
+        f'{base64.b64encode(data).decode()}"></figure>'
+        for name, data in pictures.items()
+    )
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Faithful explanations: report</title>'
+        f"<style>{STYLE}</style><h1>What the runs found</h1>{_about(runs, about)}"
+        + "".join(t.html() for t in tables) + images + "</html>\n"
+    )  # fmt: skip
+
+
+def _about(runs: Sequence[Run], about: str) -> str:
+    corpora = {r.about["corpus"]["name"]: (r.about["corpus"]["source"], r.about["corpus"]["sizes"]) for r in runs}
+    lines = [f"{len(runs)} runs."]
+    for name, (source, sizes) in corpora.items():
+        lines.append(f"{name}: {', '.join(f'{k} {v}' for k, v in sizes.items())} texts ({source}).")
+    machines = {f"{r.about['device']}, {r.about['platform']}, torch {r.about['versions']['torch']}" for r in runs}
+    said = f"<pre>{escape(about)}</pre>" if about else ""
+    return f"<p>{escape(' '.join([*lines, *sorted(machines)]))}</p>{said}"
+
+
+def _image(figure: Any, kind: str) -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format=kind, facecolor="white")
+    return out.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)

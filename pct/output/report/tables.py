@@ -1,0 +1,135 @@
+"""A table that can be read as Markdown, HTML, CSV and LaTeX, and the report's tables of metrics and controls."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from pct.metrics.report import EIGHT
+from pct.output.report.groups import GAPS, Group, labels
+from pct.training.paper import RESULTS
+
+CONTROLS = ("margin", "suff_margin", "win", "naopc_comp", "naopc_suff", "naopc-gap", "tau_loo", "separation")
+LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "±": r"$\pm$", "α": r"$\alpha$", "τ": r"$\tau$", "−": "$-$"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """name: of its files. rows: cells as text, as many as columns. note: beneath it. marked: the rows that are the
+    paper's, which stand back."""
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    marked: frozenset[int] = frozenset()
+
+    def markdown(self) -> str:
+        """A Markdown table under its title."""
+        lines = [f"### {self.title}", "", *([self.note, ""] if self.note else [])]
+        lines += ["| " + " | ".join(self.columns) + " |", "| --- " * len(self.columns) + "|"]
+        return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in self.rows)]) + "\n"
+
+    def html(self) -> str:
+        """A section with the table; a verdict's cell has it as its class."""
+        head = "".join(f"<th>{escape(c)}" for c in self.columns)
+        body = "".join(
+            f"<tr{' class=paper' if i in self.marked else ''}>" + "".join(_html_cell(cell) for cell in row)
+            for i, row in enumerate(self.rows)
+        )
+        note = f"<p>{escape(self.note)}</p>" if self.note else ""
+        return (
+            f'<section id="{self.name}"><h2>{escape(self.title)}</h2>{note}<div class="wide"><table><thead><tr>{head}'
+            f"</thead><tbody>{body}</tbody></table></div></section>"
+        )
+
+    def csv(self) -> str:
+        """Comma-separated values with a header."""
+        out = io.StringIO()
+        writer = csv.writer(out)
+        writer.writerow(self.columns)
+        writer.writerows(self.rows)
+        return out.getvalue()
+
+    def latex(self) -> str:
+        """A tabular in a table environment, for a paper that loads booktabs."""
+        lines = [rf"\begin{{table}}\caption{{{_latex(self.title)}}}\label{{tab:{self.name}}}"]
+        lines += [rf"\begin{{tabular}}{{{'l' * min(2, len(self.columns))}{'r' * (len(self.columns) - 2)}}}\toprule"]
+        lines += [" & ".join(map(_latex, self.columns)) + r" \\\midrule"]
+        lines += [" & ".join(map(_latex, row)) + r" \\" for row in self.rows]
+        return "\n".join([*lines, r"\bottomrule\end{tabular}", rf"% {_latex(self.note)}", r"\end{table}", ""])
+
+
+def main_table(groups: Sequence[Group]) -> Table:
+    """Tables 1 and 2 of the paper: the eight metrics and the gaps over seeds, the paper's beneath."""
+    rows: list[tuple[str, ...]] = []
+    marked = set()
+    named = labels(groups)
+    for group in groups:
+        s = group.settings
+        cells = [format_spread(*group.spread(name)) for name in (*EIGHT, *GAPS)]
+        rows.append((s.corpus, s.model_name, named[id(group)], str(len(group.runs)), *cells))
+        paper = RESULTS.get(s.corpus, {}).get(s.model_name, {}).get(s.method)
+        if paper and named[id(group)] == s.method:
+            known = dict(zip(EIGHT, paper, strict=True))
+            gaps = [known[a] - known[b] for a, b in GAPS.values()]
+            marked.add(len(rows))
+            rows.append((s.corpus, s.model_name, f"{s.method}, the paper", "3", *map(format_number, (*paper, *gaps))))
+    return Table(
+        "metrics", "Accuracy and the metrics of pathology (Tables 1 and 2)",
+        ("corpus", "model", "method", "seeds", *EIGHT, *map(spaced, GAPS)), tuple(rows),
+        "Test split, mean ± standard deviation over seeds. Larger gaps are healthier.", frozenset(marked),
+    )  # fmt: skip
+
+
+def controls_table(groups: Sequence[Group]) -> Table | None:
+    """What saliency knows beyond chance; None where no run has controls."""
+    measured = [g for g in groups if any(np.isfinite(g.spread(name)[0]) for name in CONTROLS)]
+    if not measured:
+        return None
+    named = labels(groups)
+    rows = tuple(
+        (g.settings.corpus, g.settings.model_name, named[id(g)], str(len(g.runs)),
+         format_spread(*g.spread("comp")), *(format_spread(*g.spread(name)) for name in CONTROLS))
+        for g in measured
+    )  # fmt: skip
+    return Table(
+        "controls", "Controls: what is left beyond a random order of removal",
+        ("corpus", "model", "method", "seeds", "comp", *CONTROLS), rows,
+        "margin: comp less comp of random orders. naopc: AOPC scaled between the least and the most that any order "
+        "reaches in a text (300 texts), so that a softer model has no advantage. tau_loo: Kendall's tau of saliency "
+        "and leave-one-out. separation: cosine of representations after unimportant less after important removals.",
+    )  # fmt: skip
+
+
+def spaced(name: str) -> str:
+    """A gap's name as it is read: comp − suff."""
+    return name.replace("-", " − ")
+
+
+def format_spread(mean: float, deviation: float) -> str:
+    """0.123 ± 0.004; a dash where nothing was measured."""
+    if not np.isfinite(mean):
+        return "–"
+    return format_number(mean) + (f" ± {format_number(deviation)}" if np.isfinite(deviation) else "")
+
+
+def format_number(value: float) -> str:
+    """Three decimals below one, one above ten, else two; a true minus."""
+    digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def _html_cell(cell: str) -> str:
+    kind = next((k for k in ("not held", "held", "undecided", "not run") if cell.startswith(k)), "")
+    return f'<td class="{kind.replace(" ", "-")}">{escape(cell)}' if kind else f"<td>{escape(cell)}"
+
+
+def _latex(text: str) -> str:
+    return "".join(LATEX.get(c, c) for c in text)

@@ -1,0 +1,152 @@
+"""The report job: tables, claims and figures over many runs, from their folders or from MLflow, logged to MLflow.
+
+pct report runs/reproduce --out docs/results
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pct.output.plots import ridge_figure
+from pct.output.report.claims import by_model
+from pct.output.report.groups import group_runs
+from pct.output.report.page import write_report
+from pct.training.checkpoint import HISTORY, SETTINGS
+from pct.training.grid import find_runs
+from pct.training.runs import ABOUT, PER_TEXT, REPORT, Run, read_run
+from pipelines.connection import TrackingError, connect, how_to_view, request_timeout, tracking_error, tracking_uri
+from pipelines.figures import TEXTS, confidences
+from pipelines.main import ERROR, NOT_UPLOADED, OK
+
+FILES = (REPORT, ABOUT, SETTINGS, HISTORY, PER_TEXT)
+UPLOAD_SECONDS, UPLOAD_RETRIES = 120, 3
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes the report; returns the exit code: 0, 1 for an error, 3 when it could not be logged to MLflow."""
+    options = _parser().parse_args(argv)
+    try:
+        with _runs(options) as runs:
+            more = ridges(runs) if options.ridges else {}
+            path = write_report(runs, options.out, options.about, more)
+    except (ValueError, OSError, ImportError, TrackingError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return ERROR
+    print(f"report      {path}")
+    if not options.track:
+        return OK
+    try:
+        print(f"look at it  {log_report(path.parent, options.experiment)}")
+    except TrackingError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return NOT_UPLOADED
+    return OK
+
+
+def log_report(folder: Path, experiment: str = "") -> str:
+    """The report's files into an MLflow run of its own; returns how to look at it. Raises `TrackingError`."""
+    from pipelines.mlflow_runs import start_run
+
+    at = start_run("report", experiment)
+    try:
+        with request_timeout(UPLOAD_SECONDS, UPLOAD_RETRIES):
+            at.client.log_artifacts(at.run_id, str(folder))
+            at.client.set_tag(at.run_id, "pct.kind", "report")
+            at.client.set_terminated(at.run_id, "FINISHED")
+    except Exception as problem:  # a server or its driver raises many types
+        raise tracking_error(at.uri, problem) from problem
+    return how_to_view(at.uri, at.experiment_id, at.run_id)
+
+
+@contextmanager
+def mlflow_runs_of(experiment: str) -> Iterator[list[Run]]:
+    """The finished runs of an experiment, without their models, as long as the block runs.
+
+    Raises `TrackingError`, and FileNotFoundError where there are none.
+    """
+    uri = tracking_uri()
+    client = connect(uri)
+    with tempfile.TemporaryDirectory(prefix="pct-report-") as scratch:
+        try:
+            with request_timeout(UPLOAD_SECONDS, UPLOAD_RETRIES):
+                found = [_download(client, run.info.run_id, Path(scratch)) for run in _finished(client, experiment)]
+        except Exception as problem:  # a server or its driver raises many types
+            raise tracking_error(uri, problem) from problem
+        runs = [read_run(folder) for folder in found if folder is not None]
+        if not runs:
+            raise FileNotFoundError(f"the experiment {experiment} holds no finished run; make some with pct reproduce")
+        yield runs
+
+
+def ridges(runs: Sequence[Run]) -> dict[str, Any]:
+    """Figures 2 and 13 to 18: the confidence as words go, a figure a corpus, model and method, of the first seed.
+
+    The curves are those of at most 512 test texts, the same for every model.
+    """
+    import numpy as np
+
+    found = {}
+    for (corpus, model), methods in by_model(group_runs(runs)).items():
+        for method, group in methods.items():
+            run = group.runs[0]
+            texts = run.test.columns["text"]
+            chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:TEXTS])
+            curves = confidences(run.classifier(), texts[chosen].tolist(), run.settings.order)
+            found[f"ridges-{corpus}-{model}-{method}"] = ridge_figure(*curves, f"{method}, {model} on {corpus}")
+    return found
+
+
+@contextmanager
+def _runs(options: argparse.Namespace) -> Iterator[list[Run]]:
+    if options.from_mlflow:
+        with mlflow_runs_of(options.from_mlflow) as runs:
+            yield runs
+    else:
+        yield find_runs(options.runs)
+
+
+def _finished(client: Any, experiment: str) -> list[Any]:
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        return []
+    return list(client.search_runs([found.experiment_id], "attributes.status = 'FINISHED'", max_results=1000))
+
+
+def _download(client: Any, run_id: str, scratch: Path) -> Path | None:
+    """The files of a run; None for a run that has them not, a sweep's or a report's say."""
+    there = {file.path for file in client.list_artifacts(run_id)}
+    if not set(FILES) <= there:
+        return None
+    folder = scratch / run_id
+    folder.mkdir()
+    for name in FILES:
+        client.download_artifacts(run_id, name, str(folder))
+    return folder
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pct report",
+        description="One self-contained HTML page over many runs, with each table as CSV, LaTeX and Markdown and each "
+        "figure as PNG and SVG beside it: the paper's claims, held or not, by paired bootstrap; its Tables 1 to 5 "
+        "beside its numbers; controls; what a point of accuracy buys.",
+        epilog="example: pct report runs/reproduce --out docs/results",
+    )
+    parser.add_argument("runs", nargs="*", help="run folders, or folders of run folders")
+    parser.add_argument("--from-mlflow", "--from_mlflow", default="", metavar="EXPERIMENT", help="in place of folders")
+    parser.add_argument("--out", default="report", help="the folder of the report (default: report)")
+    parser.add_argument("--about", default="", help="how the runs were made, in words: it stands on the page")
+    parser.add_argument("--ridges", action="store_true", help="confidence as words go, of each model: a minute each")
+    parser.add_argument("--track", action="store_true", help="log the report to MLflow, in a run of its own")
+    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

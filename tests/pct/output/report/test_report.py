@@ -1,0 +1,196 @@
+"""The report: groups over seeds, claims by paired bootstrap, tables in four forms, one page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pct.metrics.bootstrap import crossed_bootstrap, paired_bootstrap
+from pct.metrics.report import EIGHT, Report
+from pct.output.report.ablations import ablation_claims, ablation_rows, ablation_table
+from pct.output.report.claims import CLAIMS, claims_table, decide, decide_within, methods_table
+from pct.output.report.groups import differences, group_runs, labels
+from pct.output.report.page import write_report
+from pct.output.report.tables import Table, format_number, main_table
+from pct.settings import Settings
+from pct.training.runs import Run
+
+TEXTS = 400
+HEALTHY = {"comp": 0.05, "ur": 2.0, "i_var": 1.0}  # what pct adds to normal training, in this made-up world
+ABOUT = {
+    "corpus": {"name": "mr", "source": "here", "sizes": {"test": TEXTS}}, "device": "cpu", "platform": "a machine",
+    "versions": {"torch": "2"},
+}  # fmt: skip
+
+
+def run(method: str, seed: int, gain: float = 1.0, **settings: Any) -> Run:
+    """A run that was never trained: its columns are noise about known means, the same noise under a seed."""
+    rng = np.random.default_rng(seed)
+    base = {"acc": 0.8, "f_x": 0.9, "comp": 0.1, "suff": 0.0, "ir": 10.0, "ur": 15.0, "i_var": 9.0, "u_var": 4.0}
+    columns = {name: base[name] + 0.1 * rng.normal(size=TEXTS) for name in EIGHT}
+    own = np.random.default_rng(100 + seed).normal(size=TEXTS) * 0.01
+    if method == "pct":
+        columns |= {name: columns[name] + gain * by + own for name, by in HEALTHY.items()}
+    means = {name: float(column.mean()) for name, column in columns.items()}
+    report = Report(means, {}, {"n": np.full(TEXTS, 20), **columns}, ["bad", "good"])
+    made = Settings(corpus="mr", method=method, seed=seed, **settings)
+    folder = Path("nowhere") / f"{method}-{seed}-{made.alpha}-{made.batch_size}"
+    return Run(folder, made, report, report, [], ABOUT)
+
+
+RUNS = [run(method, seed) for method in ("normal", "entropy", "pct") for seed in (0, 1, 2)]
+
+
+def twin_interval(differences: np.ndarray, draws: int, seed: int) -> tuple[float, float]:
+    """Seeds and texts drawn one by one, in float64."""
+    rng = np.random.default_rng(seed)
+    seeds, texts = differences.shape
+    means = []
+    for _ in range(draws):
+        rows = [int(rng.integers(seeds)) for _ in range(seeds)]
+        columns = [int(rng.integers(texts)) for _ in range(texts)]
+        means.append(sum(float(differences[r, c]) for r in rows for c in columns) / (seeds * texts))
+    means.sort()
+    return means[int(0.025 * draws)], means[int(0.975 * draws)]
+
+
+def test_the_bootstrap_over_seeds_and_texts_is_that_of_drawing_both_one_by_one() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.normal(0.3, 1.0, (3, 25)) + rng.normal(0, 0.4, (3, 1))
+    found = crossed_bootstrap(values, draws=4000)
+    low, high = twin_interval(values, 1500, 5)
+    assert found.value == pytest.approx(values.mean())
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.08)
+    texts_alone = paired_bootstrap(np.zeros(25), values.mean(0))
+    assert found.high - found.low > texts_alone.high - texts_alone.low  # the seeds add to it
+
+
+def test_one_seed_is_the_bootstrap_over_texts_and_texts_without_a_value_count_for_nothing() -> None:
+    values = np.random.default_rng(0).normal(0.2, 1.0, 200)
+    one, plain = crossed_bootstrap(values[None]), paired_bootstrap(np.zeros(200), values)
+    assert one == pytest.approx(plain, abs=0.02)
+    holes = np.concatenate([values, [np.nan] * 50])[None]
+    assert crossed_bootstrap(holes) == pytest.approx(one, abs=0.02)
+    assert np.isnan(crossed_bootstrap(np.full((2, 4), np.nan)).value)
+    with pytest.raises(ValueError, match=r"must be \(seeds, texts\)"):
+        crossed_bootstrap(values)
+
+
+def test_a_claim_is_held_not_held_or_undecided_by_where_its_whole_interval_lies() -> None:
+    noise = np.random.default_rng(1).normal(0, 0.1, (3, 300))
+    assert decide(noise + 0.1).kind == "held"
+    assert decide(noise - 0.1).kind == "not held"
+    assert decide(noise - noise.mean()).kind == "undecided"
+    assert decide(noise + 0.1, bound=0.2).kind == "not held"
+    assert decide(None).kind == decide(np.full((1, 3), np.nan)).kind == "not run"
+    assert decide_within(noise - noise.mean(), 0.1).kind == "held"
+    assert decide_within(noise + 0.3, 0.1).kind == decide_within(noise - 0.3, 0.1).kind == "not held"
+    assert decide_within(noise - noise.mean() + 0.1, 0.1).kind == "undecided"
+
+
+def test_the_claims_of_a_made_up_world_come_out_as_it_was_made() -> None:
+    table = claims_table(group_runs(RUNS))
+    found = {row[2]: row[3].split(":")[0] for row in table.rows}
+    assert found["pct's accuracy is within a point of normal training's"] == "held"
+    for gap in ("comp − suff", "ur − ir", "i_var − u_var"):
+        assert found[f"pct widens {gap} against normal"] == "held"
+        assert found[f"pct widens {gap} more than entropy"] == "held"
+    assert found["pct lowers u_var against normal"] == "undecided"  # equal, draw by draw
+    assert found["pct's confidence F(X) is above .83"] == "held"
+    assert found["beyond the paper: pct widens comp over a random order"] == "not run"
+    assert len(table.rows) == len(CLAIMS)
+    worse = claims_table(group_runs([run("normal", 0), run("pct", 0, gain=-1.0)]))
+    assert [row[3].split(":")[0] for row in worse.rows if "comp − suff against" in row[2]] == ["not held"]
+
+
+def test_differences_pair_the_seeds_that_both_have() -> None:
+    normal, pct = (group_runs([run(m, s) for s in seeds])[0] for m, seeds in (("normal", (0, 1)), ("pct", (1, 2))))
+    found = differences(pct, normal, "comp")
+    assert found is not None
+    assert found.shape == (1, TEXTS)
+    own = np.random.default_rng(101).normal(size=TEXTS) * 0.01
+    assert found[0] == pytest.approx(0.05 + own)
+
+
+def test_runs_that_differ_in_a_setting_are_groups_of_their_own_and_say_in_which() -> None:
+    groups = group_runs([*RUNS, run("pct", 0, alpha=0.3)])
+    assert sorted(labels(groups).values()) == ["entropy", "normal", "pct (alpha 0.1)", "pct (alpha 0.3)"]
+    means, deviations = zip(*(g.spread("comp-suff") for g in groups), strict=True)
+    by_hand = [np.mean(r.test.columns["comp"] - r.test.columns["suff"]) for r in RUNS if r.settings.method == "normal"]
+    place = [g.settings.method for g in groups].index("normal")
+    assert (means[place], deviations[place]) == pytest.approx((np.mean(by_hand), np.std(by_hand, ddof=1)))
+    assert np.isnan(groups[-1].spread("comp-suff")[1])  # one seed has no deviation
+
+
+def test_the_paper_s_numbers_stand_beneath_its_own_cells_alone() -> None:
+    table = main_table(group_runs([*RUNS, run("masked", 0)]))
+    methods = [row[2] for row in table.rows]
+    assert methods == [
+        "entropy",
+        "entropy, the paper",
+        "masked",
+        "normal",
+        "normal, the paper",
+        "pct",
+        "pct, the paper",
+    ]
+    paper = table.rows[methods.index("pct, the paper")]
+    assert paper[4:6] == ("0.797", "0.920")
+    assert paper[-3] == "0.040"  # .12 - .08
+    assert table.marked == {1, 4, 6}
+
+
+def test_an_ablation_has_its_cells_beside_the_paper_s_and_its_claim() -> None:
+    runs = [run("pct", s, gain=1 + a, alpha=a) for a in (0.05, 0.1, 1.2) for s in (0, 1)]
+    groups = group_runs(runs)
+    assert [cell.label for cell, _ in ablation_rows(groups, "alpha")] == ["0.05", "0.1", "1.2"]
+    table = ablation_table(groups, "alpha")
+    assert table is not None
+    assert [row[0] for row in table.rows] == [
+        "0.05",
+        "0.05, the paper",
+        "0.1",
+        "0.1, the paper",
+        "1.2",
+        "1.2, the paper",
+    ]
+    assert ablation_table(groups, "tau") is None  # one cell, and no table
+    claims = ablation_claims(groups)
+    assert claims is not None
+    assert [row[0] for row in claims.rows] == ["a large alpha (1.2) costs accuracy against 0.1"]
+    assert ablation_claims(group_runs(RUNS)) is None
+
+
+def test_a_table_reads_the_same_as_csv_markdown_html_and_latex() -> None:
+    table = Table("t", "Title & more", ("a", "b"), (("x < y", "held: 0.1"), ("50 %", "–")), "a note")
+    assert list(csv.reader(io.StringIO(table.csv()))) == [["a", "b"], ["x < y", "held: 0.1"], ["50 %", "–"]]
+    assert "| x < y | held: 0.1 |" in table.markdown()
+    assert '<td>x &lt; y<td class="held">held: 0.1' in table.html()
+    assert r"50 \% & – \\" in table.latex()
+    assert format_number(-0.0304) == "−0.030"
+    assert (format_number(9.876), format_number(12.34)) == ("9.88", "12.3")
+
+
+def test_the_page_needs_no_other_file_and_tables_and_figures_lie_beside_it(tmp_path: Path) -> None:
+    path = write_report(RUNS, tmp_path / "out", "made by <hand>")
+    page = path.read_text(encoding="utf-8")
+    assert not re.search(r'(?:src|href)="(?!data:|#)', page)
+    assert "made by &lt;hand&gt;" in page
+    assert page.count("<table>") == 3
+    files = {f.name for f in path.parent.iterdir()}
+    assert {"report.html", "claims.csv", "claims.tex", "metrics.md", "gaps.png", "gaps.svg"} <= files
+    assert "frontier-comp-suff.png" in files
+    assert not any(name.endswith(".part") or name.startswith("frontier-margin") for name in files)
+
+
+def test_each_method_stands_beside_normal_training() -> None:
+    rows = methods_table(group_runs(RUNS)).rows
+    assert [row[2] for row in rows] == ["entropy", "pct"]
+    assert rows[1][4].endswith("*")
+    assert rows[0][-1] == "–"
