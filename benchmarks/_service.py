@@ -48,19 +48,19 @@ end
 class Connection:
     """One client: a connection that is kept, and opened again when it broke."""
 
-    def __init__(self, port: int, timeout: float = 60) -> None:
-        self._port, self._timeout = port, timeout
+    def __init__(self, port: int, timeout: float = 60, host: str = "localhost") -> None:
+        self._port, self._timeout, self._host = port, timeout, host
         self._socket: socket.socket | None = None
 
     def ask(self, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Status and body of the answer. Raises OSError where there is none."""
         method = b"GET" if body is None else b"POST"
-        head = b"%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        head = b"%s %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
         try:
             if self._socket is None:
                 self._socket = socket.create_connection(("127.0.0.1", self._port), self._timeout)
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._socket.sendall(head % (method, path.encode(), len(body or b"")) + (body or b""))
+            self._socket.sendall(head % (method, path.encode(), self._host.encode(), len(body or b"")) + (body or b""))
             return self._read(self._socket)
         except OSError:
             self.close()

@@ -18,6 +18,7 @@ COMMANDS = {
     "compare": ("pct.commands.compare", "training methods side by side, over seeds, beside the paper's numbers"),
     "export": ("pct.commands.export", "a model as ONNX graphs with the gradient inside, for use without torch"),
     "serve": ("serving.command", "models behind HTTP: a page, predictions, explanations"),
+    "bento": ("serving.bento", "models and their service as a Bento, for bentoml serve and containers"),
     "run": ("pipelines.main", "train, measure, track in MLflow and register the model"),
     "track": ("pipelines.track", "upload a finished run folder to MLflow"),
     "models": ("pipelines.models", "the registered models: versions, metrics, which is champion and why"),

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from serving.limits import FAILURE, HOSTS, LOG, MODEL_LIST, PREFIX, THREADS, WORKERS, Limits
 from serving.model_sources import default_cache, resolve
-from serving.model_store import ModelEntry, write_entries
+from serving.model_store import LIST_FILE, ModelEntry, write_entries
 from serving.registry_watch import RegistryWatch
 
 SERVICE = "serving.service:Explainer"
@@ -31,9 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _check(options)
     address = _address(options.host, options.port)
     cache = Path(options.cache) if options.cache else default_cache()
-    models = with_own_ids([_entry_of(given, cache) for given in options.models])
+    models = read_models(options.models, cache)
     with tempfile.TemporaryDirectory(prefix="pct-serve-") as room:
-        listed = Path(room) / "models.json"
+        listed = Path(room) / LIST_FILE
         write_entries(listed, models)
         for model in models:
             print(f"{model.id}: {model.source}{f' (version {model.version})' if model.version else ''}")
@@ -75,6 +75,11 @@ def _address(host: str, port: int) -> str:
                 )
             raise OSError(said) from None
     return str(place[0])
+
+
+def read_models(given: Sequence[str], cache: Path) -> list[ModelEntry]:
+    """The models of a command line, each `id=source` or a source alone. Raises what `resolve` raises."""
+    return with_own_ids([_entry_of(one, cache) for one in given])
 
 
 def with_own_ids(models: Sequence[ModelEntry]) -> list[ModelEntry]:

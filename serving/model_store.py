@@ -7,11 +7,13 @@ import logging
 import os
 import threading
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from pct.onnx.predictor import CONFIG, OnnxPredictor
+
+LIST_FILE = "models.json"
 
 FileStamp = tuple[int, int]
 
@@ -64,16 +66,20 @@ def write_entries(path: Path, entries: Iterable[ModelEntry]) -> None:
 
 
 def read_entries(path: Path) -> list[ModelEntry]:
-    """What `write_entries` wrote, or the one model that the path, an exported folder, holds.
+    """What `write_entries` wrote, there or into a folder's models.json; or the one model of an exported folder.
 
     Raises ValueError for anything else, FileNotFoundError for nothing.
     """
-    if path.is_dir():
+    if path.is_dir() and not (path / LIST_FILE).is_file():
         return [ModelEntry("model", str(path), str(path))]
+    if path.is_dir():
+        path /= LIST_FILE
     try:
         found = [ModelEntry(**one) for one in json.loads(path.read_text(encoding="utf-8"))["models"]]
     except (ValueError, KeyError, TypeError) as problem:
         raise ValueError(f"{path} is not a list of models ({problem}); `pct serve` writes one") from problem
+    # a list may lie beside its models, and move with them
+    found = [replace(e, folder=str(path.parent / e.folder)) for e in found]
     if not found or len({e.id for e in found}) < len(found):
         raise ValueError(f"{path} must list one model or more, each with an id of its own")
     return found
@@ -129,7 +135,11 @@ class ModelStore:
 
     def _look(self) -> list[FileStamp]:
         """What changes when the list does, or a folder on it."""
-        return [_file_stamp(self._path), *(_file_stamp(Path(s.entry.folder) / CONFIG) for s in self.models)]
+        return [
+            _file_stamp(self._path),
+            _file_stamp(self._path / LIST_FILE),
+            *(_file_stamp(Path(s.entry.folder) / CONFIG) for s in self.models),
+        ]
 
     def _load(self) -> dict[str, ServedModel]:
         known = {(s.entry.folder, s.stamp): s.predictor for s in self._models.values()}
@@ -148,6 +158,6 @@ def _file_stamp(path: Path) -> FileStamp:
     """Another one when the file is replaced; that of no file where there is none."""
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0, 0
     return found.st_mtime_ns, found.st_ino

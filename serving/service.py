@@ -63,11 +63,8 @@ class Explainer:
     """Text classifiers with their explanations: which words decided, and what their removal does to the confidence."""
 
     def __init__(self) -> None:
-        path = os.environ.get(MODEL_LIST, "")
-        if not path:
-            raise ValueError(f"{MODEL_LIST} must name an exported model's folder or a list of models; use `pct serve`")
         try:
-            self.store = ModelStore.open(Path(path), int(os.environ.get(THREADS, "0")))
+            self.store = ModelStore.open(_models_path(), int(os.environ.get(THREADS, "0")))
         except (OSError, ValueError, ImportError) as problem:
             _tell_failure(problem)
             raise
@@ -153,6 +150,16 @@ Explainer.add_asgi_middleware(  # type: ignore[attr-defined]
     limits=limits,
     token=os.environ.get(TOKEN, ""),
 )
+
+
+def _models_path() -> Path:
+    """What the environment names, else the folder that `pct bento` and bentofile.yaml put beside the packages."""
+    if given := os.environ.get(MODEL_LIST):
+        return Path(given)
+    beside = Path(__file__).parents[1] / "served"
+    if not beside.is_dir():
+        raise ValueError(f"{MODEL_LIST} must name an exported model's folder or a list of models; use `pct serve`")
+    return beside
 
 
 def _tell_failure(problem: Exception) -> None:

@@ -10,8 +10,11 @@ export function read() {
   return { ...values, models: found.getAll("model") };
 }
 
-/** Writes it. Empty values are left out; a list is written as one value each. */
-export function write(values) {
+/** Writes it, as a place of its own to come back to, or over the present one. Empty values are left out; a list is
+ * written as one value each. */
+export function write(values, anew) {
   const pairs = Object.entries(values).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
-  history.replaceState(null, "", `#${new URLSearchParams(pairs.filter(([, value]) => value !== ""))}`);
+  const address = `#${new URLSearchParams(pairs.filter(([, value]) => value !== ""))}`;
+  if (address === location.hash) return;
+  history[anew ? "pushState" : "replaceState"](null, "", address);
 }

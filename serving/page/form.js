@@ -11,7 +11,7 @@ const SETTINGS = ["saliency", "order", "target", "steps", "models"];
 
 let known = { models: [], limits: null };
 
-/** Lays the form out for what GET /model answered. explain(): an example was taken. */
+/** Lays the form out for what GET /model answered; a text in it stays. explain(): an example was taken. */
 export function layOut(answer, explain) {
   known = answer;
   const corpora = known.models.map((model) => model.corpus);
@@ -49,6 +49,12 @@ function chooseModels() {
   });
   $("models").replaceChildren($("models").querySelector("legend"), ...boxes);
   $("models").hidden = known.models.length < 2;
+}
+
+/** Puts the first example into the form. */
+export function takeExample() {
+  $("text").value = $("examples").querySelector("button").textContent;
+  measure();
 }
 
 /** The same models, of other versions. */
@@ -126,6 +132,8 @@ export function fill(said) {
   }
   chooseTargets();
   choose("target", said.target);
+  const usual = { saliency: "", order: "static", target: "", steps: "15" };
+  $("settings").open ||= Object.entries(usual).some(([id, value]) => $(id).value !== value);
   measure();
 }
 
@@ -133,13 +141,16 @@ function choose(id, value) {
   if ([...$(id).options].some((option) => option.value === value)) $(id).value = value;
 }
 
-/** explain(): the form is sent. again(): a setting changed. */
-export function listen(explain, again) {
+/** explain(): the form is sent. again(): a setting changed. edited(): the text did. */
+export function listen(explain, again, edited) {
   $("ask").addEventListener("submit", (event) => {
     event.preventDefault();
     explain();
   });
-  $("text").addEventListener("input", measure);
+  $("text").addEventListener("input", () => {
+    measure();
+    edited();
+  });
   $("text").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
   });

@@ -31,10 +31,28 @@ const OTHERS = {
     "One number a word: the size of the gradient of the log-odds at the word's embedding (l2, l1), or the gradient " +
     "times the embedding, which is above zero for evidence for the class and below it for evidence against.",
   "static, recomputed": "The words are ranked once, on the whole text; or again after each removal.",
-  pathology: "comp ≤ suff, or ir ≥ ur: the words that the saliency points at matter no more than the others.",
+  healthy:
+    "Comp is above suff by more than .01, and fewer of the most salient words than of the least salient ones change " +
+    "the prediction.",
+  pathological:
+    "Suff is above comp by more than .01, or fewer of the least salient words than of the most salient ones change the " +
+    "prediction: what the saliency points at matters less than the rest.",
+  undecided: "Neither: flat curves, no change of the prediction on either side, or only one or two words.",
 };
 
-const ALL = { ...OTHERS, ...FIGURES, ...MEASURED };
+/** How a model was trained, a sentence each. */
+export const METHODS = {
+  normal: "Trained on the labels alone, as classifiers usually are.",
+  pct:
+    "Trained by pathological contrastive training: a text without its least salient words stays near the whole text, " +
+    "one without its most salient words moves away, so that saliency points at what matters.",
+  entropy: "Trained to be unsure of texts that have lost words.",
+  masked: "Trained on texts of which some words are masked, too.",
+  saliency_guided: "Trained to predict the same without its least salient words.",
+  rationale: "Trained with the words that should decide known, and gradients elsewhere kept small.",
+};
+
+const ALL = { ...OTHERS, ...METHODS, ...FIGURES, ...MEASURED };
 const id = (name) => `meaning-${name.replaceAll(/\W+/g, "-")}`;
 
 /** Writes every term with its sentence into a definition list. */

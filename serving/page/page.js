@@ -21,6 +21,7 @@ const page = {
   hands: new Map(), // predictions without the words removed by hand: panel -> (text left -> prediction)
   question: null, // aborts what is under way
   retry: null, // what "Try again" and a token do
+  example: false, // whether the worked example is shown, which the address does not tell
 };
 
 // --- telling
@@ -80,11 +81,13 @@ async function meet() {
 
 const body = ({ text, models, ...settings }, model) => ({ texts: [text], ...settings, model });
 
-/** Asks every chosen model for its explanation, and shows them; stay: without scrolling to them. */
-async function explain(view = WHOLE, stay = false) {
+/** Asks every chosen model for its explanation, and shows them.
+ *
+ * stay: without scrolling to them. anew: as a place in the browser's history. example: the worked one. */
+async function explain(view = WHOLE, { stay = false, anew = true, example = false } = {}) {
   page.question?.abort();
   const { signal } = (page.question = new AbortController());
-  const retry = () => explain(view, stay);
+  const retry = () => explain(view, { stay, anew, example });
   try {
     waiting(true);
     if (!page.limits) await meet();
@@ -98,7 +101,9 @@ async function explain(view = WHOLE, stay = false) {
     if (failed.length === answers.length) throw failed[0];
     await refresh(answers);
     if (signal.aborted) return;
+    page.example = example;
     show(asked, answers, view);
+    if (anew && !example) write(true);
     $("entry").hidden = true;
     tell(page.panels.map((panel) => panel.summary()).join(". ") + ".");
     if (!stay) reveal();
@@ -121,6 +126,8 @@ async function refresh(answers) {
 
 function show(asked, answers, view) {
   page.asked = asked;
+  edited();
+  $("worked").hidden = !page.example;
   page.hands.clear();
   page.looked = null;
   const before = page.panels;
@@ -145,6 +152,13 @@ function show(asked, answers, view) {
   const hand = view.hand && new Set([...view.hand].filter((place) => place < most));
   if (!hand) choose({ side: view.side, k: Math.min(view.k, longest) });
   else choose(hand.size > 0 && hand.size < most ? { hand } : WHOLE);
+}
+
+/** Marks what is shown as old where the text in the form is another one. */
+function edited() {
+  const old = Boolean(page.asked) && form.typed() !== page.asked.text;
+  $("old").hidden = !old;
+  $("results").classList.toggle("old", old);
 }
 
 /** Scrolls to the answer where little of it can be seen. */
@@ -253,10 +267,10 @@ function remember() {
   later = setTimeout(write, 150);
 }
 
-function write() {
+function write(anew = false) {
   clearTimeout(later);
   const { asked, view } = page;
-  if (!asked) return;
+  if (!asked || (page.example && !anew)) return;
   address.write({
     text: asked.text,
     saliency: asked.saliency ?? "",
@@ -267,17 +281,23 @@ function write() {
     side: view.side ?? "",
     k: view.k ?? "",
     out: view.hand ? [...view.hand].join(".") : "",
-  });
+  }, anew);
 }
 
-/** Shows what the address says. */
+/** Shows what the address says; the worked example where it says nothing. */
 function follow() {
+  clearTimeout(later);
   const said = address.read();
-  if (!said.text) return;
+  if (!said.text) {
+    form.takeExample();
+    explain(WHOLE, { stay: true, example: true });
+    return;
+  }
   form.fill(said);
   const out = said.out.split(".").filter((place) => /^\d+$/.test(place)).map(Number);
   const k = /^\d+$/.test(said.k) ? Number(said.k) : 0;
-  explain(said.out ? { hand: new Set(out) } : { side: said.side === "unimportant" ? "unimportant" : "important", k });
+  const side = said.side === "unimportant" ? "unimportant" : "important";
+  explain(said.out ? { hand: new Set(out) } : { side, k }, { anew: false });
 }
 
 /** The request of a panel as a command. The token is named, not shown. */
@@ -295,8 +315,9 @@ form.listen(
   () => explain(),
   () => {
     // the same text, asked otherwise, stays where it was in its removal
-    if (page.asked?.text === form.typed()) explain(page.view.hand ? WHOLE : page.view, true);
+    if (page.asked?.text === form.typed()) explain(page.view.hand ? WHOLE : page.view, { stay: true });
   },
+  edited,
 );
 $("slider").addEventListener("input", () => choose({ side: side(), k: Number($("slider").value) }));
 for (const radio of document.querySelectorAll("[name=side]")) {
@@ -308,7 +329,8 @@ $("whole").addEventListener("click", () => {
 });
 $("link").addEventListener("click", () => {
   if (!page.asked) return tell("There is nothing to link to yet. Explain a text first.", { wrong: true });
-  write();
+  write(page.example);
+  page.example = false;
   copy(location.href, "The link");
 });
 $("again").addEventListener("click", () => page.retry?.());
@@ -328,7 +350,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address says what is shown, and nothing else
   $($("results").hidden ? "text" : "results").focus();
 });
-addEventListener("hashchange", follow);
+addEventListener("popstate", follow);
 
 async function begin() {
   try {

@@ -1,9 +1,11 @@
 // One model's answer: its prediction, its words, its curves, its verdict, its figures.
 
 import { Curves, spoken, table } from "./curves.js";
-import { FIGURES, term } from "./glossary.js";
+import { FIGURES, METHODS, term } from "./glossary.js";
 import { SIDES, change, count, gone, left, number, stepAt } from "./view.js";
 import { Words, score, signed } from "./words.js";
+
+const VERDICTS = { pathological: "⚠ Pathological here", undecided: "Undecided here", healthy: "✓ Healthy here" };
 
 export class Panel {
   /** actions: toggle(panel, place), look(view or null), choose(view), curl(panel). */
@@ -35,6 +37,11 @@ export class Panel {
     this.part("cut").hidden = truncated === 0;
     this.part("cut").textContent =
       `Cut: the model reads ${this.about.max_length} tokens at most; the last ${count(truncated, "word")} it never saw.`;
+    const strange = explanation.words.filter((word) => !word.known).map((word) => `“${word.word}”`);
+    this.part("strange").hidden = strange.length === 0;
+    this.part("strange").textContent =
+      `Underlined with dots: unknown to the model, which takes ${strange.length === 1 ? "it" : "each of them"} for any ` +
+      `word that it has not seen: ${[...new Set(strange)].join(", ")}.`;
     this.curves.draw(explanation);
     this.#verdict(explanation);
     this.#figures(explanation);
@@ -106,22 +113,10 @@ export class Panel {
     this.part("high").textContent = signed(kind) ? `+${score(most)} for ${target}` : score(high);
   }
 
-  #verdict({ metrics, pathology, words }) {
+  #verdict({ verdict: { kind, reasons } }) {
     const verdict = this.part("verdict");
-    const known = metrics.comp !== null && metrics.suff !== null;
-    verdict.classList.toggle("found", pathology.found);
-    verdict.classList.toggle("none", !pathology.found && known);
-    const title = pathology.found ? "Pathological here" : known ? "Healthy here" : "No verdict";
-    const mark = pathology.found ? "⚠ " : known ? "✓ " : "";
-    this.part("verdict-title").textContent = mark + title;
-    const reasons = pathology.found
-      ? pathology.reasons
-      : known
-        ? [
-            `removing the most salient words lowers the confidence by ${number(metrics.comp)}, removing the least ` +
-              `salient by ${number(metrics.suff)} (comp > suff, ir < ur)`,
-          ]
-        : [`a text of ${count(words.length, "word")} has nothing to remove`];
+    for (const one of Object.keys(VERDICTS)) verdict.classList.toggle(one, one === kind);
+    this.part("verdict-title").textContent = VERDICTS[kind];
     this.part("reasons").replaceChildren(
       ...reasons.map((reason) => {
         const line = document.createElement("li");
@@ -188,11 +183,14 @@ export function head(about, open = false) {
   name.textContent = called(about);
   title.append(method);
   if (name.textContent !== about.method) title.append(" ", name);
+  const trained = document.createElement("p");
+  trained.className = "trained";
+  trained.textContent = METHODS[about.method] ?? "";
   const line = document.createElement("p");
   line.className = "quiet";
   line.textContent = `${about.architecture} on ${about.corpus}, ${about.weights}, own saliency ${about.saliency}`;
   line.title = about.source;
-  const parts = [title, line];
+  const parts = [title, trained, line];
   const measured = Object.entries(about.metrics ?? {}).filter(([, value]) => typeof value === "number");
   if (measured.length > 0) {
     const details = document.createElement("details");

@@ -21,9 +21,19 @@ export function stepAt(explanation, side, k) {
   return found ?? { confidence: explanation.target_confidence, label: explanation.label };
 }
 
-/** The words that are left, as the service is asked for them. */
+/** The text without some of the words that the model sees, as it was typed otherwise. What stood apart stays apart. */
 export function left(explanation, removed) {
-  return explanation.words.filter((_, place) => !removed.has(place)).map((word) => word.word).join(" ");
+  const letters = Array.from(explanation.text); // offsets count Unicode characters
+  if (removed.size === explanation.words.length) return "";
+  let [text, end] = ["", 0];
+  explanation.words.forEach((word, place) => {
+    text += letters.slice(end, word.start).join("");
+    end = word.end;
+    if (!removed.has(place)) text += letters.slice(word.start, word.end).join("");
+    else if (/\s$/.test(text) || text === "") end += letters[end]?.trim() === "" ? 1 : 0;
+    else if (letters[end]?.trim()) text += " ";
+  });
+  return text.trim();
 }
 
 /** Three digits are what a confidence is worth; a change that rounds to nothing has no sign. */

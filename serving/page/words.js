@@ -44,12 +44,15 @@ export class Words {
     this.marks = explanation.words.map((word, place) => {
       // a span, not a button: buttons are laid out as boxes, which puts the words of right-to-left text out of order
       const mark = document.createElement("span");
-      mark.className = strength[place] < 0 ? "word against" : "word";
+      mark.className = "word";
+      mark.classList.toggle("against", strength[place] < 0);
+      mark.classList.toggle("unknown", !word.known);
       mark.setAttribute("role", "button");
       mark.dataset.place = place;
       mark.style.setProperty("--shade", Math.abs(strength[place]).toFixed(3));
       mark.textContent = letters.slice(word.start, word.end).join("");
-      mark.title = `saliency ${score(word.saliency)}, rank ${rank[place]} of ${scores.length}`;
+      const strange = word.known ? "" : ", unknown to the model";
+      mark.title = `saliency ${score(word.saliency)}, rank ${rank[place]} of ${scores.length}${strange}`;
       return mark;
     });
     const parts = [];

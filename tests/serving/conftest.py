@@ -81,7 +81,7 @@ def serving(
         )
     running = Running(f"http://127.0.0.1:{port}", process, log)
     try:
-        _wait(running)
+        wait(running)
         yield running
     finally:
         process.terminate()
@@ -92,7 +92,8 @@ def serving(
             process.wait()
 
 
-def _wait(running: Running) -> None:
+def wait(running: Running) -> None:
+    """Until it is ready to answer."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if running.process.poll() is not None:

@@ -77,11 +77,21 @@ class Page:
         self.scheme("light")
 
     def open(self, fragment: str = "") -> Page:
-        """A fresh page, its models known."""
+        """A fresh page, with the worked example explained, or what its address says."""
         self.driver.get("about:blank")
         self.driver.get(f"{self.url}/{fragment}")
-        self.until(lambda: self.all("#examples button") or self.status("wrong"))
+        self.until(lambda: self.status("wrong") or (self.panels() and self.settled()))
         return self
+
+    def settled(self) -> bool:
+        return self.one("#results").get_attribute("aria-busy") == "false"
+
+    def choose(self, **settings: str) -> None:
+        """Settings of the form, which are folded at first."""
+        if not self.one("#settings").get_attribute("open"):
+            self.one("#settings summary").click()
+        for id, value in settings.items():
+            self.one(f"#{id} option[value={value}]").click()
 
     def one(self, css: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, css)
@@ -119,7 +129,7 @@ class Page:
                 "t.dispatchEvent(new Event('input', {bubbles: true}))", text)  # fmt: skip
 
     def answered(self) -> None:
-        self.until(lambda: self.one("#results").get_attribute("aria-busy") == "false" and self.panels())
+        self.until(lambda: self.settled() and self.panels())
         assert not self.status("wrong")
 
     def panels(self) -> list[WebElement]:
@@ -242,10 +252,58 @@ def test_a_typed_text_is_explained(page: Page, served: Running) -> None:
     )
     assert figures["comp"] == shown(why["metrics"]["comp"]).replace("-", "−")
     assert int(figures["ir"].partition(",")[0]) == why["metrics"]["ir"]
-    found = "Pathological" if why["pathology"]["found"] else "Healthy"
-    assert found in panel.find_element(By.CSS_SELECTOR, ".verdict-title").text
+    assert why["verdict"]["kind"] in panel.find_element(By.CSS_SELECTOR, ".verdict-title").text.lower()
+    reasons = [line.text for line in panel.find_elements(By.CSS_SELECTOR, ".reasons li")]
+    assert reasons == why["verdict"]["reasons"]
+    verdict, chart = (panel.find_element(By.CSS_SELECTOR, css) for css in (".verdict", ".chart"))
+    assert verdict.location["y"] < chart.location["y"]
     assert f"normal: {why['label']} {shown(why['confidence'])}" in page.status()
     page.picture("explained")
+
+
+def test_it_opens_with_a_worked_example(page: Page, served: Running) -> None:
+    text = page.one("#text").get_attribute("value") or ""
+    assert page.one("#worked").is_displayed()
+    assert "where those words do not matter" in page.one(".top p").text
+    why = answer(served, text=text)
+    assert page.texts(".said")[0].split() == [why["label"], shown(why["confidence"])]
+    normal, pct = page.texts(".trained")
+    assert normal.startswith("Trained on the labels alone")
+    assert pct.startswith("Trained by pathological contrastive training")
+    assert not page.one("#saliency").is_displayed()  # for those who look for it
+    assert page.js("return location.hash") == ""
+    page.explain()
+    assert not page.one("#worked").is_displayed()
+
+
+def test_back_and_forward_lead_through_the_questions(page: Page) -> None:
+    example = page.one("#text").get_attribute("value")
+    for text in ("a dull film", "a moving film"):
+        page.explain(text)
+    page.one("#slider").send_keys(Keys.ARROW_RIGHT)  # a step is no question of its own
+    page.until(lambda: "k=1" in page.js("return location.hash"))
+
+    def leads(move: Callable[[], None], text: str | None) -> None:
+        move()
+        page.until(lambda: page.one("#text").get_attribute("value") == text and page.settled())
+        assert " ".join(page.texts(".words")[0].split()) == text
+
+    leads(page.driver.back, "a dull film")
+    leads(page.driver.back, example)
+    assert page.one("#worked").is_displayed()
+    leads(page.driver.forward, "a dull film")
+    leads(page.driver.forward, "a moving film")
+    page.until(lambda: len(page.struck()) == 1)
+
+
+def test_an_edited_text_marks_the_explanation_as_old(page: Page) -> None:
+    page.explain()
+    assert not page.one("#old").is_displayed()
+    page.one("#text").send_keys(" indeed")
+    assert page.one("#old").is_displayed()
+    assert "the one before" in page.one("#old").text
+    page.one("#text").send_keys(*[Keys.BACKSPACE] * 7)
+    assert not page.one("#old").is_displayed()
 
 
 def test_an_example_is_explained_at_once(page: Page) -> None:
@@ -358,8 +416,8 @@ def test_everything_is_done_by_keyboard(page: Page, served: Running) -> None:
         raise AssertionError(f"the Tab key does not reach {name}")
 
     tab_to("text")
+    keys.key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).perform()  # over the worked example
     keys.send_keys(TEXT).key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(Keys.CONTROL).perform()
-    page.until(lambda: page.panels())
     page.answered()
     tab_to("slider")
     keys.send_keys(Keys.ARROW_RIGHT).perform()
@@ -396,7 +454,7 @@ def test_a_text_that_cannot_be_explained_is_refused_in_words(page: Page, text: s
     page.one("#explain").click()
     assert said in page.fails()
     assert page.one("#status").get_attribute("aria-live") == "polite"
-    assert not page.one("#results").is_displayed()
+    assert page.one("#old").is_displayed()
     # the browser notes each refused request in its console: here it was meant to be
     page.driver.get_log("browser")
 
@@ -418,7 +476,7 @@ def test_a_token_is_asked_for_and_a_stopped_server_is_told(
         page.one("#token").send_keys("wrong", Keys.ENTER)
         page.until(lambda: "refuses this token" in page.status("wrong"))
         page.one("#token").send_keys("right-one", Keys.ENTER)
-        page.until(lambda: page.all("#examples button"))
+        page.until(lambda: page.panels() and page.settled())
         assert not page.one("#entry").is_displayed()
         page.explain()
         assert page.texts(".method") == ["normal"]
@@ -576,7 +634,7 @@ def test_words_that_the_model_never_saw_are_told(page: Page) -> None:
 
 def test_a_text_of_one_word_has_no_verdict(page: Page) -> None:
     page.explain("dreadful")
-    assert page.texts(".verdict-title")[0] == "No verdict"
+    assert page.texts(".verdict-title")[0] == "Undecided here"
     assert page.one("#slider").get_attribute("max") == "0"
     page.one(".word").click()
     assert "one always remains" in page.fails()
@@ -585,8 +643,7 @@ def test_a_text_of_one_word_has_no_verdict(page: Page) -> None:
 def test_signed_saliency_has_two_hues_and_settings_reach_the_service(page: Page, served: Running) -> None:
     page.explain()
     settings = {"saliency": "grad_x_input", "order": "recomputed", "target": "negative"}
-    for id, value in settings.items():
-        page.one(f"#{id} option[value={value}]").click()
+    page.choose(**settings)
     page.until(lambda: "against negative" in page.texts(".low")[0])
     page.answered()
     why = answer(served, max_steps=15, **settings)
@@ -675,7 +732,7 @@ def test_text_stands_out_from_its_ground(page: Page, scheme: str) -> None:
     page.scheme(scheme)
     page.explain()
     page.one("#slider").send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
-    page.one("#saliency option[value=grad_x_input]").click()
+    page.choose(saliency="grad_x_input")
     page.until(lambda: "against" in page.texts(".low")[0])
     page.answered()
     everything = page.js(CONTRAST, WRITTEN)
