@@ -54,7 +54,8 @@ class ServedModel:
             **self.identity(), "source": self.entry.source, "method": settings.method,
             "architecture": self.predictor.about["model"], "corpus": settings.corpus,
             "weights": self.predictor.about["weights"], "labels": self.predictor.classes,
-            "saliency": settings.saliency, "max_length": settings.max_length, "metrics": self.entry.metrics,
+            "saliency": settings.saliency, "max_length": settings.max_length, "words": self.predictor.word_rule,
+            "metrics": self.entry.metrics,
         }  # fmt: skip
 
 

@@ -69,7 +69,7 @@ EXAMPLES: dict[str, Any] = {
             {
                 **IDENTITY, "source": "exported", "method": "pct", "architecture": "textcnn", "corpus": "reviews",
                 "weights": "float32", "labels": ["negative", "positive"], "saliency": "l2", "max_length": 64,
-                "metrics": {"acc": 0.84, "comp": 0.18, "suff": 0.01},
+                "words": "natural", "metrics": {"acc": 0.84, "comp": 0.18, "suff": 0.01},
             }
         ],
         "limits": asdict(Limits()),

@@ -14,7 +14,10 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 Texts = Annotated[
     list[Text],
     Field(
-        min_length=1, fail_fast=True, description="The texts. Words are what white space separates.", examples=[[TEXT]]
+        min_length=1,
+        fail_fast=True,
+        description="The texts. What is a word is the model's own rule.",
+        examples=[[TEXT]],
     ),
 ]
 ModelId = Annotated[
@@ -162,7 +165,8 @@ class ExplainAnswer(BaseModel):
 
 
 class AboutModel(Identity):
-    """A served model, with the figures that stand in the registry."""
+    """A served model, with the figures that stand in the registry. words: how texts become words: natural, spaces, or a
+    rule of the model's own."""
 
     source: str
     method: str
@@ -172,6 +176,7 @@ class AboutModel(Identity):
     labels: list[str]
     saliency: str
     max_length: int
+    words: str
     metrics: dict[str, float]
 
 

@@ -14,12 +14,11 @@ let known = { models: [], limits: null };
 /** Lays the form out for what GET /model answered; a text in it stays. explain(): an example was taken. */
 export function layOut(answer, explain) {
   known = answer;
-  const corpora = known.models.map((model) => model.corpus);
-  $("hint").firstChild.textContent = `${hint(corpora)} `;
+  $("hint").firstChild.textContent = `${hint(known.models)} `;
   $("steps").max = known.limits.max_steps;
   $("steps").value = Math.min(Number($("steps").value) || 15, known.limits.max_steps);
   $("examples").replaceChildren(
-    ...examples(corpora).map((text) => {
+    ...examples(known.models).map((text) => {
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = text;
