@@ -13,15 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from serving.command import SERVICE, read_models
-from serving.limits import HOSTS
 from serving.model_sources import default_cache
-from serving.model_store import LIST_FILE, write_entries
+from serving.model_store import LIST_FILE, SERVED, write_entries
 
 PACKAGES = ("pct", "serving")
 # what the service imports; see requirements-serve.in
 REQUIREMENTS = ("bentoml", "httptools", "numpy", "onnxruntime", "tokenizers", "uvloop")
-# where the service looks when it is told of no models
-SERVED = "served"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +51,6 @@ def lay_out(room: Path, models: Sequence[str], cache: Path) -> None:
 def _build(room: Path, options: argparse.Namespace) -> Any:
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     import bentoml
-    from bentoml._internal.bento.build_config import BentoEnvSchema
     from bentoml.exceptions import BentoMLException
 
     try:
@@ -65,8 +61,6 @@ def _build(room: Path, options: argparse.Namespace) -> Any:
             build_ctx=str(room),
             include=[f"{part}/**" for part in (*PACKAGES, SERVED)],
             python={"packages": [_pinned(name) for name in REQUIREMENTS if _pinned(name)], "lock_packages": False},
-            # a Bento stands behind a name that it cannot know
-            envs=[BentoEnvSchema(name=HOSTS, value="*")],
         )
     except BentoMLException as problem:
         raise ValueError(f"BentoML could not build it: {problem}") from problem

@@ -14,6 +14,7 @@ from typing import Any, Self
 from pct.onnx.predictor import CONFIG, OnnxPredictor
 
 LIST_FILE = "models.json"
+SERVED = "served"  # the folder of a Bento's models
 
 FileStamp = tuple[int, int]
 

@@ -25,19 +25,23 @@ import serving.transport  # noqa: F401  puts bounded connections in the place of
 from pct.text.words import Document
 from serving.answers import ExplainJob, PredictJob, read_texts
 from serving.batching import BusyError
-from serving.door import Door
+from serving.door import EVERY_HOST, Door
 from serving.guard import Guard
 from serving.lanes import Lanes
 from serving.limits import FAILURE, HOSTS, LOG, MODEL_LIST, THREADS, TOKEN, WORKERS, Limits
 from serving.logs import RequestLog, log_as_json
 from serving.metrics import explain_seconds, refusals, swaps, tell_models, verdicts, words_range
-from serving.model_store import ModelStore, ServedModel
+from serving.model_store import SERVED, ModelStore, ServedModel
 from serving.routes import PATHS, make_app
 from serving.schema import ExplainAnswer, ExplainRequest, PredictAnswer, PredictRequest
 
 SECONDS_TO_NOTICE = 1.0  # between looks at the list of models
 # characters, of texts or of an answer, that are worked on aside: others are answered meanwhile
 LONG = 20_000
+
+# where `pct bento` and bentofile.yaml put the models of a Bento: beside the packages
+BESIDE = Path(__file__).parents[1] / SERVED
+IN_BENTO = MODEL_LIST not in os.environ and BESIDE.is_dir()
 
 logger = logging.getLogger("pct.serving")
 limits = Limits.from_environment()
@@ -136,7 +140,11 @@ class Explainer:
 # From the outside in: what may come in at all, BentoML's counts of requests (a label a path: the door lets no others
 # in), a line a request, and what a request must be.
 Explainer.add_asgi_middleware(  # type: ignore[attr-defined]
-    Door, paths=PATHS, hosts=os.environ.get(HOSTS, "").split(","), head_bytes=limits.head_bytes
+    Door,
+    paths=PATHS,
+    # a Bento stands behind a name that nobody knew when it was built
+    hosts=os.environ.get(HOSTS, EVERY_HOST if IN_BENTO else "").split(","),
+    head_bytes=limits.head_bytes,
 )
 Explainer.add_asgi_middleware(  # type: ignore[attr-defined]
     RunnerTrafficMetricsMiddleware, namespace="bentoml_service"
@@ -153,13 +161,12 @@ Explainer.add_asgi_middleware(  # type: ignore[attr-defined]
 
 
 def _models_path() -> Path:
-    """What the environment names, else the folder that `pct bento` and bentofile.yaml put beside the packages."""
+    """What the environment names, else the folder of a Bento."""
     if given := os.environ.get(MODEL_LIST):
         return Path(given)
-    beside = Path(__file__).parents[1] / "served"
-    if not beside.is_dir():
+    if not IN_BENTO:
         raise ValueError(f"{MODEL_LIST} must name an exported model's folder or a list of models; use `pct serve`")
-    return beside
+    return BESIDE
 
 
 def _tell_failure(problem: Exception) -> None:

@@ -122,8 +122,10 @@ def _labelled(classifier: Classifier) -> Split:
 
 def _write(folder: Path, classifier: Classifier, about: dict[str, Any], models: Models) -> OnnxPredictor:
     from pct.onnx.graphs import write
+    from pct.onnx.metadata import describe
 
     folder.mkdir()
+    describe(models, about)
     write(models, folder, WEIGHTS)
     classifier.tokenizer.save(folder)
     (folder / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")

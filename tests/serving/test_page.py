@@ -13,28 +13,19 @@ from typing import Any
 
 import pytest
 
-from tests.serving.conftest import Running, serving
-
 pytest.importorskip("selenium", reason="selenium is not installed: pip install -e '.[dev]'")
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
-CONTROL = shutil.which("chromedriver") or ""
-# a mark, not a skip in the fixture: models are trained for these tests only where there is a browser
-pytestmark = [
-    pytest.mark.page,
-    pytest.mark.skipif(
-        not BROWSER or not CONTROL,
-        reason="chromium and chromedriver are not installed: apt-get install chromium chromium-driver",
-    ),
-]
+from tests.browser import browser, needs_browser
+from tests.serving.conftest import Running, serving
+
+pytestmark = [needs_browser, pytest.mark.page]
 
 TEXT = "despite its slow start , the film is a brilliant and moving comedy ."
 WORDS = TEXT.split()
@@ -183,22 +174,8 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def driver() -> Iterator[webdriver.Chrome]:
     """One headless Chromium for all tests here."""
-    os.environ["SE_OFFLINE"] = "true"  # selenium fetches no driver of its own
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    # without its sandbox, for containers allow none; it sees this project's page alone
-    for argument in (
-        "headless=new",
-        "no-sandbox",
-        "disable-dev-shm-usage",
-        "disable-gpu",
-        "disable-background-networking",
-    ):
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options=options, service=Service(CONTROL))
-    yield started
-    started.quit()
+    with browser() as started:
+        yield started
 
 
 @pytest.fixture
@@ -630,6 +607,26 @@ def test_words_that_the_model_never_saw_are_told(page: Page) -> None:
     page.answered()
     assert "the last 3 words it never saw" in page.texts(".cut")[0]
     assert page.texts(".unseen")[0].split() == ["five", "six", "seven"]
+
+
+def test_a_text_is_shown_as_it_was_typed_and_unknown_words_are_marked(page: Page) -> None:
+    text = "Brilliant!  The film's xyzzy,\nmoving."
+    page.put(text)
+    page.one("#explain").click()
+    page.answered()
+    panel = page.panels()[0]
+    assert page.js("return arguments[0].textContent", panel.find_element(By.CSS_SELECTOR, ".words")) == text
+    marks = panel.find_elements(By.CSS_SELECTOR, ".word")
+    assert [m.text for m in marks] == ["Brilliant", "!", "The", "film's", "xyzzy", ",", "moving", "."]
+    unknown = [m.text for m in panel.find_elements(By.CSS_SELECTOR, ".word.unknown")]
+    assert "xyzzy" in unknown
+    assert "Brilliant" not in unknown
+    assert "“xyzzy”" in page.texts(".strange")[0]
+    assert "unknown to the model" in (marks[4].get_attribute("title") or "")
+    for place in (4, 0):
+        marks[place].click()
+    page.until(lambda: "“Brilliant” removed" in page.status())
+    assert page.texts(".step-text")[0].split() == ["!", "The", "film's", ",", "moving."]
 
 
 def test_a_text_of_one_word_has_no_verdict(page: Page) -> None:

@@ -514,3 +514,17 @@ except FileNotFoundError:
     environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == "1"
+
+
+def test_a_graph_says_what_goes_in_and_what_comes_out(tmp_path: Path) -> None:
+    model = small_classifier("textcnn")
+    export(model, tmp_path / "exported")
+    for name in ("model.onnx", "forward.onnx"):
+        graph = onnx.load(tmp_path / "exported" / name, load_external_data=False)
+        said = {p.key: p.value for p in graph.metadata_props}
+        assert json.loads(said["classes"]) == model.classes
+        assert said["max_length"] == str(model.settings.max_length)
+        assert "text classifier" in graph.doc_string
+        for value in (*graph.graph.input, *graph.graph.output):
+            described = value.doc_string.partition(")")[0].strip("(").split(",")
+            assert len([x for x in described if x]) == len(value.type.tensor_type.shape.dim), value.name

@@ -1,0 +1,46 @@
+"""What a graph says of itself, so that it can be run where this package is not: see docs/reference/onnx.md."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import onnx
+
+GRAPHS = {
+    "forward.onnx": "A text classifier; softmax(logits) are its probabilities.",
+    "model.onnx": "A text classifier with the gradient of its decision at each word inside.",
+}
+VALUES = {
+    "ids": "(batch, length) int64: a token's place in the vocabulary, at padding any that there is.",
+    "mask": "(batch, length) bool: true at tokens, false at padding.",
+    "words": "(batch, length) int64: the word, from 0, that a token belongs to; -1 at special tokens, -2 at padding.",
+    "classes": "(batch,) int64: the class that is explained; -1 for the predicted one.",
+    "scale": "() float32: a factor at the embeddings, for integrated gradients; 1 where it is left out.",
+    "logits": "(batch, classes) float32, in the order of the metadata's classes.",
+    "representation": "(batch, width) float32: what the last layer reads.",
+    "saliency_l2": "(batch, length) float32: the 2-norm of the gradient at each word, 0 beyond a text's last word.",
+    "saliency_l1": "(batch, length) float32: the 1-norm of the gradient at each word, 0 beyond a text's last word.",
+    "saliency_grad_x_input": "(batch, length) float32: the gradient times the embedding at each word, above 0 for "
+    "evidence for the class, below 0 for evidence against it, 0 beyond a text's last word.",
+}
+
+
+def describe(models: dict[str, onnx.ModelProto], about: dict[str, Any]) -> None:
+    """Writes into graphs (file name -> model) what they compute, what goes in and comes out, and in which order.
+
+    about: all of classifier.json; its metadata are strings: classes and settings as JSON.
+    """
+    from onnx import helper
+
+    said = {
+        "format": str(about["format"]), "classes": json.dumps(about["classes"]), "tokenizer": about["words"],
+        "max_length": str(about["settings"]["max_length"]), "saliency": about["settings"]["saliency"],
+        "saliency_of": about["settings"]["saliency_of"],
+    }  # fmt: skip
+    for name, model in models.items():
+        model.doc_string = GRAPHS[name]
+        helper.set_model_props(model, said)
+        for value in (*model.graph.input, *model.graph.output):
+            value.doc_string = VALUES[value.name]
