@@ -22,6 +22,7 @@ from serving.limits import PREFIX, Limits
 from serving.openapi import openapi
 
 COLUMNS = "100"  # argparse breaks its lines at the terminal's width
+SETTINGS = re.compile(r"^(settings:\n)(?: .*\n|\n(?= ))+", re.M)
 MARK = re.compile(r"<!-- from the code: (\w+) -->")
 
 
@@ -45,7 +46,7 @@ def commands() -> str:
 
 
 def help_of(command: str) -> str:
-    """What `pct COMMAND --help` prints."""
+    """What `pct COMMAND --help` prints, the settings left out: they have a page."""
     before, said = os.environ.get("COLUMNS"), io.StringIO()
     os.environ["COLUMNS"] = COLUMNS
     try:
@@ -56,7 +57,7 @@ def help_of(command: str) -> str:
             raise
     finally:
         os.environ.pop("COLUMNS") if before is None else os.environ.update(COLUMNS=before)
-    return said.getvalue().rstrip()
+    return SETTINGS.sub("\\1  every setting is an option, --batch-size 32 say\n", said.getvalue()).rstrip()
 
 
 def http() -> str:
