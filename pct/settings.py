@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,9 @@ from pct.registry import methods
 from pct.text.words import SPACES, check_rule
 
 CORPORA = ("planted", "mr", "ag_news", "imdb", "files")
+HUB_PREFIX = "hub:"  # hub:OWNER/NAME is a corpus too
+ON_BAD_ROW = ("error", "skip")
+LABELS = ("names", "indices")
 METHODS = tuple(methods.own)
 SALIENCIES = ("l2", "l1", "grad_x_input", "integrated_gradients")
 SALIENCY_OF = ("log_odds", "probability", "logit")
@@ -66,17 +70,26 @@ class Settings:
     """
 
     # what is trained
-    corpus: str = _setting("planted", f"the texts: {', '.join(CORPORA)}")
+    corpus: str = _setting("planted", f"the texts: {', '.join(CORPORA)}, or hub:OWNER/NAME")
     model: str = _setting("textcnn", "textcnn, lstm, bert, distilbert, or a model by hub name or folder")
     method: str = _setting("pct", f"the training method: {', '.join(METHODS)}, or one of another package")
     seed: int = _setting(0, "of the weights, the dropout and the order of the texts")
     # data
     limit: int = _setting(0, "rows a split, for a quick look; 0 takes all")
-    train_file: str = _setting("", "corpus=files: the training rows, CSV or JSONL (.gz too)")
+    train_file: str = _setting(
+        "",
+        "corpus=files: the training rows: .csv .tsv .jsonl .json .parquet .arrow (.gz too), - is standard input",
+    )
     validation_file: str = _setting("", "corpus=files: the validation rows; a tenth of the training rows where empty")
-    test_file: str = _setting("", "corpus=files: the test rows")
-    text_column: str = _setting("text", "corpus=files: the column of the texts")
-    label_column: str = _setting("label", "corpus=files: the column of the labels")
+    test_file: str = _setting("", "corpus=files: the test rows; a tenth of the training rows where empty")
+    text_column: str = _setting("text", "files and hub: the column of the texts")
+    label_column: str = _setting("label", "files and hub: the column of the labels")
+    separator: str = _setting("", "of CSV files; found where empty")
+    on_bad_row: str = _setting("error", f"a row without a text or with a label of no class: {', '.join(ON_BAD_ROW)}")
+    labels: str = _setting("names", f"what labels are: {', '.join(LABELS)} of the classes")
+    train_split: str = _setting("train", "hub: the split of the training rows")
+    validation_split: str = _setting("validation", "hub: the validation split; held out where there is none")
+    test_split: str = _setting("test", "hub: the test split; held out where there is none")
     corpus_seed: int = _setting(0, "of the planted corpus, of --limit, and of a validation split that is drawn")
     words: str = _setting("natural", "what a word is: natural, spaces, or a function text -> spans as module:name")
     max_length: int = _setting(64, "tokens a text, special ones included; the rest is cut off")
@@ -151,7 +164,8 @@ class Settings:
 
     def _check_names(self) -> None:
         choices = {
-            "corpus": (*CORPORA, ""),  # empty: not known, of a classifier that existed before
+            "on_bad_row": ON_BAD_ROW,
+            "labels": LABELS,
             "saliency": SALIENCIES,
             "saliency_of": SALIENCY_OF,
             "order": ORDERS,
@@ -165,14 +179,19 @@ class Settings:
         for name, allowed in choices.items():
             if (value := getattr(self, name)) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(filter(None, allowed))}, got {value!r}")
+        # empty: not known, of a classifier that existed before
+        if self.corpus not in (*CORPORA, "") and not re.fullmatch(r"hub:[\w.-]+(/[\w.-]+)?(:[\w.-]+)?", self.corpus):
+            raise ValueError(f"corpus must be one of {', '.join(CORPORA)}, or hub:OWNER/NAME, got {self.corpus!r}")
         methods.check(self.method)
         check_rule(self.words)
         if "-" in self.best_by and not self.evaluate_epochs:
             raise ValueError(f"best_by {self.best_by} is measured after each epoch: it needs evaluate_epochs")
         if not self.model:
             raise ValueError("model must be textcnn, lstm, or an encoder's hub name or folder, got ''")
-        if self.corpus == "files" and not (self.train_file and self.test_file):
-            raise ValueError("corpus files needs train_file and test_file (CSV or JSONL), one of them is empty")
+        if self.corpus == "files" and not self.train_file:
+            raise ValueError("corpus files needs train_file: give a file with the training rows")
+        if len(self.separator.replace("\\t", "\t")) > 1:
+            raise ValueError(f"separator must be one character, or empty, got {self.separator!r}")
 
     def _check_ranges(self) -> None:
         for name in ("important", "unimportant"):

@@ -99,8 +99,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: python -m pipelines.evaluate --model models:/pct-planted-textcnn@champion --limit 200",
     )
     parser.add_argument("--model", required=True, help="a run's folder, runs:/<id>/model or models:/<name>@champion")
-    parser.add_argument("--corpus", default="", choices=("", *CORPORA), help="default: the model's own")
-    parser.add_argument("--data", default="", help="a CSV or JSONL file (.gz too) instead of a corpus")
+    parser.add_argument(
+        "--corpus", default="", help=f"{', '.join(CORPORA)} or hub:OWNER/NAME (default: the model's own)"
+    )
+    parser.add_argument("--data", default="", help="a file instead: .csv .tsv .jsonl .json .parquet .arrow (.gz too)")
     parser.add_argument("--split", default="test", choices=SPLITS, help="of the corpus (default: test)")
     parser.add_argument("--limit", type=int, default=0, help="at most so many texts; 0 takes all")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pct.settings import CORPORA, ORDERS
+from pct.settings import CORPORA, LABELS, ON_BAD_ROW, ORDERS
 
 SPLITS = ("train", "validation", "test")
 
@@ -21,10 +21,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "model", help="a run's, a model's or an exported folder, runs:/<id>/model or models:/<name>@champion"
     )
-    parser.add_argument("--data", default="", help="a CSV or JSONL file (.gz too) with texts and labels")
+    parser.add_argument("--data", default="", help="a file with texts and labels; - is standard input")
     parser.add_argument("--text-column", default="", help="of the file (default: the model's own setting)")
     parser.add_argument("--label-column", default="", help="of the file (default: the model's own setting)")
-    parser.add_argument("--corpus", default="", choices=("", *CORPORA), help="default: the one it was trained on")
+    parser.add_argument("--separator", default="", help="of a CSV file; found where not given")
+    parser.add_argument(
+        "--on-bad-row", default="error", choices=ON_BAD_ROW, help="what cannot be used (default: error)"
+    )
+    parser.add_argument(
+        "--labels", default="", choices=("", *LABELS), help="names or indices (default: the model's own)"
+    )
+    parser.add_argument("--corpus", default="", help=f"{', '.join(CORPORA)} or hub:OWNER/NAME (default: its own)")
     parser.add_argument("--split", default="test", choices=SPLITS, help="of the corpus (default: test)")
     parser.add_argument("--limit", type=int, default=0, help="at most so many texts; 0 takes all")
     parser.add_argument("--p-important", type=float, help="the share of words removed as important")
@@ -41,9 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     classifier = open_model(options.model, options.device)
     s = classifier.settings
-    columns = {k: v for k in ("text_column", "label_column") if (v := getattr(options, k))}
+    reading = {k: v for k in ("text_column", "label_column", "labels") if (v := getattr(options, k))}
+    reading |= {"separator": options.separator, "on_bad_row": options.on_bad_row}
     texts, source = choose_texts(
-        s.replace(**columns), classifier.classes, options.corpus, options.data, options.split, options.limit
+        s.replace(**reading), classifier.classes, options.corpus, options.data, options.split, options.limit
     )
     important, unimportant = s.measured_shares
     report = evaluate(

@@ -1,135 +1,85 @@
-"""The corpora: from a name to texts and labels in train, validation and test.
-
-A corpus is looked for in the folder that PCT_DATA_DIR names (<corpus>/<split>.jsonl.gz), then on the Hugging Face hub.
-"""
+"""From settings, or from data in memory, to a corpus: texts and labels in train, validation and test."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import hashlib
-import json
-import os
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pct.corpora.files import open_table
+from pct.corpora.hub import load_hub
+from pct.corpora.named import CLASSES, HUB, local_folder
 from pct.corpora.planted import generate
+from pct.corpora.rows import MARKS, ClassIndex, ReadOptions, Row, RowReader, Table, class_names
+from pct.corpora.splits import HELD_OUT, SPLITS, Corpus, Split, hold_out, with_limit
+from pct.corpora.tables import table_of
 from pct.settings import Settings
 from pct.text.tokens import Ints
-from pct.text.words import replace_surrogates
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-SPLITS = ("train", "validation", "test")
-CLASSES = {
-    "planted": ["negative", "positive"],
-    "mr": ["negative", "positive"],
-    "imdb": ["negative", "positive"],
-    "ag_news": ["World", "Sports", "Business", "Sci/Tech"],
-}
-HUB = {
-    "mr": "cornell-movie-review-data/rotten_tomatoes",
-    "imdb": "stanfordnlp/imdb",
-    "ag_news": "fancyzhang/ag_news",
-}
-VALIDATION_SHARE = 0.1
+__all__ = [
+    "CLASSES", "HUB", "SPLITS", "Corpus", "Split", "choose_texts", "corpus_of", "load_corpus", "load_splits",
+    "read_data", "read_file", "with_corpus", "with_limit",
+]  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Split:
-    """texts, and labels (texts,) as class indices. rationale, shortcut: 0/1 a word, where the corpus knows them."""
-
-    texts: list[str]
-    labels: Ints
-    rationale: list[list[int]] | None = None
-    shortcut: list[list[int]] | None = None
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def take(self, index: Ints) -> Split:
-        """Some rows, in the order of `index`."""
-
-        def rows(column: list[Any] | None) -> Any:
-            return None if column is None else [column[i] for i in index]
-
-        return Split(rows(self.texts), self.labels[index], rows(self.rationale), rows(self.shortcut))
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """splits: train, validation, test. classes: their names. source: where the rows came from.
-
-    Raises ValueError for a label that is no index of a class, or another number of labels than of texts.
-    """
-
-    name: str
-    splits: dict[str, Split]
-    classes: list[str]
-    source: str
-
-    def __post_init__(self) -> None:
-        for name, split in self.splits.items():
-            if len(split.texts) != len(split.labels):
-                raise ValueError(f"{self.name} {name}: {len(split.texts)} texts, but {len(split.labels)} labels")
-            outside = np.flatnonzero((split.labels < 0) | (split.labels >= len(self.classes)))
-            if len(outside):
-                raise ValueError(
-                    f"{self.name} {name}, row {outside[0] + 1}: label {split.labels[outside[0]]} is outside the "
-                    f"classes 0..{len(self.classes) - 1}"
-                )
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of every text and label, in order: two runs with the same fingerprint saw the same data."""
-        digest = hashlib.sha256()
-        for name in SPLITS:
-            split = self.splits[name]
-            digest.update(json.dumps([name, split.texts, split.labels.tolist()]).encode())
-        return digest.hexdigest()[:16]
+logger = logging.getLogger("pct.corpora")
 
 
 def load_splits(settings: Settings) -> Corpus:
     """The corpus that the settings name, cut to `limit` rows a split.
 
-    Where there is no validation split, a tenth of the training rows becomes it, drawn a class at a time under
-    `corpus_seed`. Raises FileNotFoundError or ImportError, with the remedy, where the corpus cannot be had, and
-    ValueError for a missing column, an empty text or an unknown label.
+    Where there is no validation or test split, a tenth of the training rows becomes it, drawn a class at a time under
+    `corpus_seed`. What was skipped, held out or taken for an index is said in the log and in the corpus' notes.
+
+    Raises:
+        FileNotFoundError, ImportError: the corpus cannot be had; the message has the remedy.
+        ValueError: a missing column, a row that cannot be used (unless `on_bad_row` is skip), a label of no class.
     """
-    name = settings.corpus
-    if not name:
-        raise ValueError(f"no corpus is known for {settings.model}: name one, or give a file of texts and labels")
+    name, options = settings.corpus, ReadOptions.of(settings)
     if name == "planted":
-        rows = generate(settings.corpus_seed)
-        parts = {
-            k: Split(
-                [r["text"] for r in v],
-                np.array([r["label"] for r in v], np.int64),
-                [r["rationale"] for r in v],
-                [r["shortcut"] for r in v],
-            )
-            for k, v in rows.items()
-        }
-        classes, source = CLASSES[name], "generated"
-    elif name == "files":
-        parts, classes, source = _from_files(settings)
-    elif (folder := _local(name)) is not None:
+        return _finished(name, _planted(settings.corpus_seed), CLASSES[name], "generated", settings, {})
+    if name == "files":
+        tables = {k: open_table(v, options) for k in SPLITS if (v := getattr(settings, f"{k}_file"))}
+        return _corpus(name, tables, None, "files", settings)
+    indices = settings.replace(labels="indices", text_column="text", label_column="label")
+    if name in CLASSES and (folder := local_folder(name)) is not None:
         found = {k: folder / f"{k}.jsonl.gz" for k in SPLITS}
-        classes, source = CLASSES[name], "local folder"
-        parts = {k: _indexed(list(_rows(p)), "text", "label", classes, p) for k, p in found.items() if p.is_file()}
-    else:
-        classes, source = CLASSES[name], f"hub: {HUB[name]}"
-        parts = _from_hub(name)
-    if "validation" not in parts:
-        parts["train"], parts["validation"] = _held_out(parts["train"], VALIDATION_SHARE, settings.corpus_seed)
-    parts = {k: with_limit(parts[k], settings.limit, settings.corpus_seed) for k in SPLITS}
-    return Corpus(name, parts, classes, source)
+        tables = {k: open_table(path, options) for k, path in found.items() if path.is_file()}
+        return _corpus(name, tables, CLASSES[name], "local folder", indices)
+    given, called = load_hub(name)
+    if name in CLASSES:
+        tables = {k: table_of(given[k], ReadOptions.of(indices)) for k in SPLITS if k in given}
+        return _corpus(name, {k: _plain(t) for k, t in tables.items()}, CLASSES[name], f"hub: {called}", indices)
+    return _corpus(name, _hub_tables(given, settings, options), None, f"hub: {called}", settings)
+
+
+def corpus_of(data: Any, settings: Settings) -> Corpus:
+    """A corpus of data in memory (see `pct.corpora.tables.table_of`), or of several splits of such by name.
+
+    Raises as `load_splits`.
+    """
+    options = ReadOptions.of(settings)
+    several = isinstance(data, Mapping) and "train" in data
+    parts = {k: data[k] for k in SPLITS if k in data} if several else {"train": data}
+    return _corpus("given", {k: table_of(v, options) for k, v in parts.items()}, None, "given data", settings)
+
+
+def with_corpus(settings: Settings, corpus: Any = None) -> tuple[Settings, Corpus]:
+    """A corpus as it is, data in memory as one, or the one that the settings name; and the settings that go with it.
+
+    Raises as `load_splits`.
+    """
+    if corpus is None:
+        return settings, load_splits(settings)
+    if isinstance(corpus, Corpus):
+        return settings, corpus
+    settings = settings.replace(corpus="")  # the data has no name by which it could be found again
+    return settings, corpus_of(corpus, settings)
 
 
 def load_corpus(settings: Settings) -> DatasetDict:
@@ -154,14 +104,26 @@ def load_corpus(settings: Settings) -> DatasetDict:
     made = DatasetDict()
     for name, split in corpus.splits.items():
         columns: dict[str, Any] = {"text": split.texts, "label": split.labels}
-        columns |= {k: v for k in ("rationale", "shortcut") if (v := getattr(split, k)) is not None}
+        columns |= {k: v for k in MARKS if (v := getattr(split, k)) is not None}
         made[name] = Dataset.from_dict(columns).cast_column("label", ClassLabel(names=corpus.classes))
     return made
 
 
+def read_data(data: Any, classes: Sequence[str], options: ReadOptions) -> tuple[Split, dict[str, Any]]:
+    """The rows of a file, or of data in memory, for classes that are known, and what was left out of them.
+
+    A table whose integers stand for class names must have the classes' names, in any order. Raises as `load_splits`.
+    """
+    if isinstance(data, Split):
+        return data, {}
+    table, reader = table_of(data, options), RowReader(options)
+    rows, labels = reader.read(table, classes)
+    return _split(rows, labels), reader.tell(table.name)
+
+
 def read_file(path: str | Path, text_column: str, label_column: str, classes: Sequence[str]) -> Split:
-    """The rows of a CSV or JSONL file (.gz too), for classes that are known. Errors as `load_splits`."""
-    return _indexed(list(_rows(Path(path))), text_column, label_column, list(classes), Path(path))
+    """`read_data` of a file by its columns alone."""
+    return read_data(Path(path), classes, ReadOptions(text_column, label_column))[0]
 
 
 def choose_texts(
@@ -173,8 +135,10 @@ def choose_texts(
     drawn. Raises as `load_splits`, and ValueError where the corpus' classes are not the model's.
     """
     if data:
-        rows = read_file(data, settings.text_column, settings.label_column, classes)
-        return with_limit(rows, limit, settings.corpus_seed), str(data)
+        rows, _ = read_data(Path(data) if data != "-" else data, classes, ReadOptions.of(settings))
+        return with_limit(rows, limit, settings.corpus_seed), data
+    if not (corpus or settings.corpus):
+        raise ValueError("it is not known what the model was trained on: give a file (data) or a corpus")
     found = load_splits(settings.replace(corpus=corpus or settings.corpus, limit=0))
     if found.classes != list(classes):
         raise ValueError(
@@ -184,126 +148,79 @@ def choose_texts(
     return with_limit(found.splits[split], limit, settings.corpus_seed), f"{found.name}, {split} split"
 
 
-def _local(name: str) -> Path | None:
-    root = os.environ.get("PCT_DATA_DIR", "")
-    if not root:
-        return None
-    folder = Path(root) / name
-    have = [k for k in ("train", "test") if (folder / f"{k}.jsonl.gz").is_file()]
-    if len(have) == 1:
-        missing = "test" if have == ["train"] else "train"
-        raise FileNotFoundError(f"PCT_DATA_DIR has {folder} without {missing}.jsonl.gz; add it, or unset PCT_DATA_DIR")
-    return folder if have else None
-
-
-def _from_hub(name: str) -> dict[str, Split]:
-    try:
-        from datasets import load_dataset
-    except ImportError:
-        raise ImportError(
-            f"corpus {name} comes from the hub: pip install 'pct-explain[data]', or set PCT_DATA_DIR to a folder that "
-            f"has {name}/train.jsonl.gz and {name}/test.jsonl.gz"
-        ) from None
-    try:
-        got = load_dataset(HUB[name])
-    except Exception as problem:  # the hub's client raises many types: offline, not found, timeout
-        raise FileNotFoundError(
-            f"corpus {name} could not be had from the hub ({HUB[name]}: {type(problem).__name__}); set PCT_DATA_DIR to "
-            f"a folder that has {name}/train.jsonl.gz and {name}/test.jsonl.gz, or take corpus=planted"
-        ) from problem
-    return {k: Split(list(got[k]["text"]), np.asarray(got[k]["label"], np.int64)) for k in SPLITS if k in got}
-
-
-def _from_files(settings: Settings) -> tuple[dict[str, Split], list[str], str]:
-    paths = {k: Path(v) for k in SPLITS if (v := getattr(settings, f"{k}_file"))}
-    rows = {k: list(_rows(path)) for k, path in paths.items()}
-    column = settings.label_column
-    seen = {str(r[column]) for r in rows["train"] if column in r}
-    # whole numbers are sorted as numbers: "10" comes after "9"
-    classes = sorted(seen, key=int) if all(x.isdecimal() for x in seen) else sorted(seen)
-    if len(classes) < 2 and seen:
-        raise ValueError(
-            f"{paths['train']}: {len(classes)} class in column {column!r}, a classifier needs at least two"
+def _planted(seed: int) -> dict[str, Split]:
+    return {
+        k: Split(
+            [r["text"] for r in rows],
+            np.array([r["label"] for r in rows], np.int64),
+            [r["rationale"] for r in rows],
+            [r["shortcut"] for r in rows],
         )
-    parts = {k: _indexed(v, settings.text_column, column, classes, paths[k]) for k, v in rows.items()}
-    return parts, classes, "files"
+        for k, rows in generate(seed).items()
+    }
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.is_file():
-        raise FileNotFoundError(f"data file {path} does not exist")
-    kind = path.name.removesuffix(".gz").rsplit(".", 1)[-1].lower()
-    if kind not in ("csv", "jsonl"):
-        raise ValueError(f"data file {path} must end in .csv or .jsonl (or either with .gz), got .{kind}")
-    opened = gzip.open if path.suffix == ".gz" else open
-    # utf-8-sig: spreadsheets write a byte order mark, which would become part of the first column's name
-    with opened(path, "rt", encoding="utf-8-sig", newline="" if kind == "csv" else None) as lines:
-        try:
-            yield from csv.DictReader(lines) if kind == "csv" else _objects(lines, path)
-        except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error, csv.Error) as problem:
-            raise ValueError(f"data file {path} cannot be read ({problem}); write it anew as UTF-8 .{kind}") from None
+def _hub_tables(given: Any, settings: Settings, options: ReadOptions) -> dict[str, Table]:
+    names = {k: getattr(settings, f"{k}_split") for k in SPLITS}
+    if names["train"] not in given:
+        raise ValueError(f"{settings.corpus} has the splits {', '.join(given)}, not {names['train']}: set train_split")
+    return {k: table_of(given[name], options) for k, name in names.items() if name in given}
 
 
-def _objects(lines: Iterable[str], path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as problem:
-            raise ValueError(f"{path}, line {number}: not JSON ({problem.msg})") from None
-        if not isinstance(row, dict):
-            raise ValueError(f"{path}, line {number}: a row must be an object, got {type(row).__name__}")
-        yield row
+def _plain(table: Table) -> Table:
+    """A table whose labels are indices, whatever names its library has for them."""
+    return Table(table.name, table.columns, table.rows, None, True, table.unit)
 
 
-def _indexed(rows: list[dict[str, Any]], text: str, label: str, classes: Sequence[str], path: Path) -> Split:
+def _corpus(
+    name: str, tables: dict[str, Table], classes: Sequence[str] | None, source: str, settings: Settings
+) -> Corpus:
+    """The classes are those given, those that the training table names, or those of the training rows."""
+    options = ReadOptions.of(settings)
+    parts, notes = {}, {}
+    for key in (k for k in SPLITS if k in tables):
+        reader, table = RowReader(options), tables[key]
+        if classes is None:
+            rows = list(reader.rows(table))
+            classes = _classes(table, rows, options)
+            by_name = ClassIndex(classes).by_name
+            labels = np.array([by_name[str(r.label)] for r in rows], np.int64)
+        else:
+            rows, labels = reader.read(table, classes)
+        parts[key], notes[key] = _split(rows, labels), reader.tell(f"{name}, {key} split")
+    assert classes is not None  # there is always a training table
+    return _finished(name, parts, list(classes), source, settings, notes)
+
+
+def _classes(table: Table, rows: list[Row], options: ReadOptions) -> list[str]:
+    found = list(table.classes) if table.classes else class_names(r.label for r in rows)
     if not rows:
-        raise ValueError(f"{path} has no rows")
-    for column, setting in ((text, "text_column"), (label, "label_column")):
-        if column not in rows[0]:
-            raise ValueError(f"{path} has no column {column!r}, it has {', '.join(map(str, rows[0]))}; set {setting}")
-    # a label is a class by name, or by its index where no name looks like one
-    index = {name: i for i, name in enumerate(classes)}
-    if not any(name.isdecimal() for name in classes):
-        index |= {str(i): i for i in range(len(classes))}
-    labels = np.zeros(len(rows), np.int64)
-    for number, row in enumerate(rows):
-        value, words = row.get(label), row.get(text)
-        if not isinstance(words, str) or not words.strip():
-            raise ValueError(f"{path}, row {number + 1}: column {text!r} must be a text with words, got {words!r}")
-        if str(value) not in index:
-            raise ValueError(f"{path}, row {number + 1}: label {value!r} is not one of {', '.join(classes)}")
-        labels[number] = index[str(value)]
-    # a column of the same name that holds something else, in a CSV say, is not these marks
-    known = [k for k in ("rationale", "shortcut") if isinstance(rows[0].get(k), list)]
-    marks = {k: [_marks(r, k, text, path) for r in rows] for k in known}
-    return Split([replace_surrogates(r[text]) for r in rows], labels, marks.get("rationale"), marks.get("shortcut"))
-
-
-def _marks(row: dict[str, Any], column: str, text: str, path: Path) -> list[int]:
-    marks, words = row.get(column), len(row[text].split())
-    if not isinstance(marks, list) or len(marks) != words or any(x not in (0, 1) for x in marks):
+        raise ValueError(f"{table.name} has no rows")
+    if len(found) < 2:
         raise ValueError(
-            f"{path}: column {column!r} must be a list of 0 and 1, one a word ({words}), got {marks!r:.80}"
+            f"{table.name}: {len(found)} class in column {options.label!r}, a classifier needs at least two"
         )
-    return marks
+    return found
 
 
-def _held_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    rng = np.random.default_rng(seed)
-    held = np.zeros(len(split), bool)
-    for label in np.unique(split.labels):
-        members = rng.permutation(np.flatnonzero(split.labels == label))
-        held[members[: max(1, round(share * len(members)))]] = True
-    if held.all():
-        raise ValueError(f"{len(split)} training rows are too few to hold a validation split out: give validation_file")
-    return split.take(np.flatnonzero(~held)), split.take(np.flatnonzero(held))
+def _split(rows: list[Row], labels: Ints) -> Split:
+    known = [k for k in MARKS if rows and k in rows[0].marks]
+    marks = {k: [r.marks[k] for r in rows] for k in known}
+    return Split([r.text for r in rows], labels, marks.get("rationale"), marks.get("shortcut"))
 
 
-def with_limit(split: Split, limit: int, seed: int = 0) -> Split:
-    """At most `limit` rows, drawn under the seed, in their order; all for 0."""
-    if not limit or limit >= len(split):
-        return split
-    # drawn, not cut off: some corpora are ordered by class
-    return split.take(np.sort(np.random.default_rng(seed).permutation(len(split))[:limit]))
+def _finished(
+    name: str, parts: dict[str, Split], classes: list[str], source: str, settings: Settings, notes: dict[str, Any]
+) -> Corpus:
+    """Holds out what is missing, and draws what the limit leaves."""
+    for key in ("test", "validation"):
+        if key not in parts:
+            parts["train"], parts[key] = hold_out(parts["train"], HELD_OUT, settings.corpus_seed)
+            logger.warning("%s has no %s split: %d training rows are held out", name, key, len(parts[key]))
+            notes[key] = {"held_out_of_train": len(parts[key])}
+    alone = [classes[i] for i in np.flatnonzero(np.bincount(parts["train"].labels, minlength=len(classes)) == 1)]
+    if alone:
+        logger.warning("%s: one training row alone for %s", name, ", ".join(alone))
+        notes.setdefault("train", {})["classes_of_one_row"] = alone
+    parts = {k: with_limit(parts[k], settings.limit, settings.corpus_seed) for k in SPLITS}
+    return Corpus(name, parts, classes, source, notes)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from pct.corpora.tables import texts_of
 from pct.text.tokens import Ints, Tokens
 from pct.text.words import NATURAL, Document, split_all
 
@@ -131,9 +132,13 @@ def word_rule(predictor: Predictor) -> str:
     return getattr(predictor, "word_rule", NATURAL)
 
 
-def split_texts(predictor: Predictor, texts: Iterable[str | Sequence[str]]) -> list[Document]:
-    """Texts as documents, by the predictor's own word rule. Raises as `pct.text.words.split_each`."""
-    return split_all(texts, word_rule(predictor))
+def split_texts(predictor: Predictor, texts: Any) -> list[Document]:
+    """Texts, or anything that has a column of them, as documents by the predictor's own word rule.
+
+    Raises as `pct.corpora.tables.texts_of` and `pct.text.words.split_each`.
+    """
+    column = getattr(getattr(predictor, "settings", None), "text_column", "text")
+    return split_all(texts_of(texts, column), word_rule(predictor))
 
 
 def batches(lengths: Ints, budget: int = TOKENS_A_BATCH) -> list[Ints]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from pct.corpora.loading import read_data, with_limit
+from pct.corpora.rows import ReadOptions
 from pct.explaining.predictor import Predictor, check_classes, split_texts, word_rule
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_words
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
@@ -60,6 +62,10 @@ def evaluate(
     progress: bool = False,
     metrics: Sequence[str] = (),
     removal: str = "delete",
+    text_column: str = "text",
+    label_column: str = "label",
+    labels: str = "names",
+    on_bad_row: str = "error",
     seed: int = 0,
 ) -> Report:
     """Accuracy and the metrics of pathology of a split of texts.
@@ -68,19 +74,25 @@ def evaluate(
 
     Args:
         predictor: the model.
-        dataset: texts and labels as columns (a `datasets.Dataset`, a dict, a `Split`) or a pair (texts, labels).
+        dataset: texts and labels: a `datasets.Dataset`, a DataFrame, columns, a pair (texts, labels), a list of rows, a
+            file's path, or a `Split`. Labels are matched by the names of the classes where these are known; integers
+            are indices where no class is called by a number.
         p_important: the share of words removed as important, in (0, 1].
         p_unimportant: the share of words removed as unimportant, in (0, 1].
         order: `static` ranks the words once, `recomputed` again after each removal, `beam` follows five removals at
             once and takes the best (Feng et al. 2018).
-        limit: the first texts alone; 0 takes all.
+        limit: at most so many texts, drawn under the seed; 0 takes all.
         progress: whether to show a bar.
         metrics: the names of those wanted; only the reduced texts that they need are run. Where none is named: the
             eight, macro F1, their companions, and, where the dataset knows the rationale, its metrics. The dearer ones
             run when they are named; `pct.registry.metrics.names()` lists all, `all` is every one that the dataset
             allows.
         removal: `delete` closes the gap of a word that goes; `mask` and `unknown` put that token in its place.
-        seed: of the random orders of removal, the same for every model.
+        text_column: of the dataset.
+        label_column: of the dataset.
+        labels: `names`, or `indices` where labels are places in the list of classes.
+        on_bad_row: `error`, or `skip`: rows without a text or a label of the model's classes are left out and counted.
+        seed: of the texts that `limit` leaves, and of the random orders of removal, the same for every model.
 
     Raises:
         ValueError: an empty dataset, a label outside the classes, a share outside (0, 1], or an unknown metric, order
@@ -88,14 +100,14 @@ def evaluate(
         FloatingPointError: the model's probabilities or its saliency are not finite.
         TypeError: a metric that needs what the model does not give.
     """
-    texts, labels, rationale, shortcut = _columns(dataset)
-    if limit:
-        texts, labels = texts[:limit], labels[:limit]
-        rationale, shortcut = rationale and rationale[:limit], shortcut and shortcut[:limit]
+    options = ReadOptions(text_column, label_column, on_bad_row=on_bad_row, labels=labels)
+    split, notes = read_data(dataset, predictor.classes, options)
+    split = with_limit(split, limit, seed)
+    texts, rationale, shortcut = split.texts, split.rationale, split.shortcut
     if len(texts) == 0:
         raise ValueError("the dataset has no texts to evaluate")
     chosen = MetricSet(_names(metrics, bool(rationale)), MetricOptions(p_important, p_unimportant, seed=seed))
-    gold = check_classes(labels, len(texts), len(predictor.classes))
+    gold = check_classes(split.labels, len(texts), len(predictor.classes))
     parts: list[dict[str, Column]] = []
     for index in _blocks(texts, word_rule(predictor), progress):
         documents = split_texts(predictor, [texts[i] for i in index])
@@ -119,6 +131,7 @@ def evaluate(
         columns,
         list(predictor.classes),
         {name: estimate.interval for name, estimate in found.items() if estimate.interval},
+        notes,
     )
 
 
@@ -139,22 +152,6 @@ def _check_finite(seen: Removals, index: Column) -> None:
                 f"the model's {what} of text {broken[0]} are not finite, nor those of {len(broken) - 1} others of its "
                 "block; its weights or its text are broken: train it anew, with a lower lr"
             )
-
-
-def _columns(dataset: Any) -> tuple[list[Any], Any, Any, Any]:
-    if isinstance(dataset, tuple) and len(dataset) == 2:
-        texts, labels = dataset
-        return list(texts), labels, None, None
-    if hasattr(dataset, "texts"):
-        return list(dataset.texts), dataset.labels, dataset.rationale, dataset.shortcut
-    try:
-        names = dataset.column_names if hasattr(dataset, "column_names") else list(dataset)
-        rest = [list(dataset[k]) if k in names else None for k in ("rationale", "shortcut")]
-        return list(dataset["text"]), list(dataset["label"]), rest[0], rest[1]
-    except (KeyError, TypeError):
-        raise ValueError(
-            f"a dataset needs the columns text and label, or to be a pair (texts, labels); got {type(dataset).__name__}"
-        ) from None
 
 
 def _blocks(texts: Sequence[Any], rule: str, progress: bool) -> Iterator[Column]:

@@ -29,6 +29,7 @@ class Report:
         columns: a value a text, (texts,) each, by name.
         classes: the names of the classes.
         intervals: 95 % intervals, (low, high), of the metrics that have one.
+        data: what was left out of the rows, or taken for an index, as they were read.
     """
 
     metrics: dict[str, float]
@@ -36,6 +37,7 @@ class Report:
     columns: dict[str, Column]
     classes: list[str]
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> float:
         try:
@@ -126,7 +128,8 @@ class Report:
         confusion = {} if counts is None else {"confusion": counts.tolist()}
         intervals = {"intervals": self.intervals} if self.intervals else {}
         sizes = {"texts": len(self.columns["n"]), "cut_texts": self.cut_texts}
-        return json.dumps({**sizes, **clean, **intervals, **confusion}, indent=2)
+        data = {"data": self.data} if self.data else {}
+        return json.dumps({**sizes, **clean, **intervals, **confusion, **data}, indent=2)
 
     def to_parquet(self, path: str | Path) -> None:
         """Writes the value of each text.

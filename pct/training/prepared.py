@@ -11,7 +11,8 @@ from pct.text.tokens import Tokenizer, Tokens
 from pct.text.words import split_all
 
 DECIDING = (
-    "corpus", "train_file", "validation_file", "test_file", "text_column", "label_column", "limit", "corpus_seed",
+    "corpus", "train_file", "validation_file", "test_file", "text_column", "label_column", "separator",
+    "on_bad_row", "labels", "train_split", "validation_split", "test_split", "limit", "corpus_seed",
     "model", "words", "max_length", "vocabulary_size",
 )  # fmt: skip
 
@@ -28,6 +29,11 @@ class Prepared:
     train: Tokens
     validation: Tokens
     made_for: dict[str, object]
+
+    @property
+    def cut_texts(self) -> int:
+        """Training texts that were cut to max_length."""
+        return int((self.train.truncated > 0).sum())
 
     def check(self, settings: Settings) -> None:
         """Raises ValueError where a run of these settings needs other tokens."""

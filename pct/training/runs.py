@@ -25,13 +25,13 @@ import torch
 
 from pct.classifier import MODEL, WEIGHTS, Classifier
 from pct.corpora.fingerprints import describe_splits
-from pct.corpora.loading import Corpus, load_splits
+from pct.corpora.loading import Corpus, with_corpus
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.checkpoint import CHECKPOINT, HISTORY, SETTINGS, Record
 from pct.training.memory import peak_mb
-from pct.training.prepared import Prepared
+from pct.training.prepared import Prepared, prepare
 from pct.training.trainer import best_epoch, train
 
 REPORT, PER_TEXT, ABOUT, LOCK = "report.json", "per_text.parquet", "about.json", ".lock"
@@ -77,7 +77,7 @@ def run(
     run_dir: str | Path | None = None,
     on_epoch: Callable[[Record], None] | None = None,
     progress: bool = True,
-    corpus: Corpus | Prepared | None = None,
+    corpus: Any = None,
 ) -> Run:
     """Trains, evaluates on validation and test, and writes report.json, per_text.parquet and about.json.
 
@@ -90,14 +90,17 @@ def run(
     except ImportError:
         raise ImportError("a run writes per_text.parquet with pyarrow: pip install 'pct-explain[data]'") from None
     folder = Path(run_dir) if run_dir else default_folder(settings)
-    given = corpus or load_splits(settings)
+    given = corpus
+    if not isinstance(given, Prepared):
+        settings, given = with_corpus(settings, corpus)
     corpus = given.corpus if isinstance(given, Prepared) else given
     with alone_in(folder):
         if is_finished(folder):
             _check_same(folder, settings, corpus)
             return load_run(folder)
         started, clock = datetime.now(UTC), perf_counter()
-        classifier = train(settings, given, folder, on_epoch, progress)
+        data = given if isinstance(given, Prepared) else prepare(settings, given)
+        classifier = train(settings, data, folder, on_epoch, progress)
         trained_in, clock = perf_counter() - clock, perf_counter()
         share = (*settings.measured_shares, settings.order)
         bar = progress and sys.stderr.isatty()
@@ -105,6 +108,8 @@ def run(
         test = evaluate(classifier, corpus.splits["test"], *share, progress=bar)
         seconds = {"training": trained_in, "evaluation": perf_counter() - clock}
         about = _about(settings, corpus, classifier, folder, seconds, started)
+        cut = {"train": data.cut_texts, "validation": validation.cut_texts, "test": test.cut_texts}
+        about["data"] = {k: {**corpus.notes.get(k, {}), "cut_texts": count} for k, count in cut.items()}
         text = np.array(corpus.splits["test"].texts, dtype=object)
         columns = {"index": test.columns["index"], "text": text}
         replace(test, columns=columns | test.columns).to_parquet(folder / PER_TEXT)
@@ -270,7 +275,9 @@ def _report(part: dict[str, Any], columns: dict[str, Any], classes: list[str]) -
         return {k: float("nan") if v is None else v for k, v in values.items()}
 
     intervals = {name: (low, high) for name, (low, high) in part.get("intervals", {}).items()}
-    return Report(numbers(part["metrics"]), numbers(part["standard_errors"]), columns, classes, intervals)
+    return Report(
+        numbers(part["metrics"]), numbers(part["standard_errors"]), columns, classes, intervals, part.get("data", {})
+    )
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ import torch._functorch.config as functorch
 from torch import Tensor
 
 from pct.classifier import MODEL, Classifier, pick_device
-from pct.corpora.loading import Corpus, Split, load_splits, with_limit
+from pct.corpora.loading import Corpus, Split, with_corpus, with_limit
 from pct.explaining.predictor import predict_tokens
 from pct.methods.base import Batch, Method, make_method
 from pct.metrics.confusion import confusion_counts, macro_f1
@@ -50,7 +50,7 @@ BODY = ("features", "recombine")  # the model's methods that setting compile com
 
 def train(
     settings: Settings,
-    corpus: Corpus | Prepared | None = None,
+    corpus: Any = None,
     run_dir: str | Path | None = None,
     on_epoch: Callable[[Record], None] | None = None,
     progress: bool = True,
@@ -60,7 +60,8 @@ def train(
 
     Args:
         settings: everything that is chosen.
-        corpus: loaded by the settings where None; a prepared one is not tokenised again.
+        corpus: loaded by the settings where None; a prepared one is not tokenised again; a `Corpus`, or data in memory
+            (a `datasets.Dataset` or DatasetDict, a DataFrame, (texts, labels), rows).
         run_dir: where settings.json, history.jsonl, a checkpoint after each epoch and the model are kept; a run that
             was stopped there goes on from its last epoch, to the same weights bit by bit on a CPU. None keeps nothing.
         on_epoch: called with each epoch's record (loss parts, times, validation metrics).
@@ -76,7 +77,9 @@ def train(
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    whole = corpus.corpus if isinstance(corpus, Prepared) else corpus or load_splits(settings)
+    if not isinstance(corpus, Prepared):
+        settings, corpus = with_corpus(settings, corpus)
+    whole: Corpus = corpus.corpus if isinstance(corpus, Prepared) else corpus
     folder = None if run_dir is None else open_run(Path(run_dir), settings, whole)
     data = (
         corpus if isinstance(corpus, Prepared) else prepare(settings, whole, None if start is None else start.tokenizer)

@@ -33,6 +33,8 @@ VALUES = {
     "corpus": st.sampled_from([c for c in CORPORA if c != "files"]), "model": st.text(min_size=1, max_size=12),
     "method": st.sampled_from(METHODS), "seed": COUNT, "limit": COUNT, "train_file": NAME, "validation_file": NAME,
     "test_file": NAME, "text_column": NAME, "label_column": NAME, "corpus_seed": COUNT,
+    "separator": st.sampled_from(["", ";", "\t", "\\t"]), "on_bad_row": st.sampled_from(["error", "skip"]),
+    "labels": st.sampled_from(["names", "indices"]), "train_split": NAME, "validation_split": NAME, "test_split": NAME,
     "words": st.sampled_from(["natural", "spaces", "my.module:split"]),
     "max_length": st.integers(3, 512), "vocabulary_size": st.integers(1, 10**6), "glove": NAME,
     "epochs": st.integers(1, 99), "batch_size": st.integers(1, 999), "lr": POSITIVE | st.none(),
@@ -130,10 +132,17 @@ def test_an_empty_model_is_refused():
         Settings(model="")
 
 
-@pytest.mark.parametrize("given_files", [{}, {"train_file": "a.csv"}, {"test_file": "a.csv"}])
-def test_the_corpus_files_needs_both_files(given_files):
-    with pytest.raises(ValueError, match="needs train_file and test_file"):
-        Settings(corpus="files", **given_files)
+def test_the_corpus_files_needs_training_rows_alone():
+    with pytest.raises(ValueError, match="corpus files needs train_file"):
+        Settings(corpus="files", test_file="a.csv")
+    assert Settings(corpus="files", train_file="a.csv").test_file == ""
+
+
+@pytest.mark.parametrize("corpus", ["hub:imdb", "hub:nyu-mll/glue:sst2", "hub:a.b-c/d_e"])
+def test_a_corpus_of_the_hub_is_named_by_owner_and_name(corpus):
+    assert Settings(corpus=corpus).corpus == corpus
+    with pytest.raises(ValueError, match="or hub:OWNER/NAME"):
+        Settings(corpus=corpus.replace("hub:", "hub:/"))
 
 
 @pytest.mark.parametrize(("name", "value", "kind"), [

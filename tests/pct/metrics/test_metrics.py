@@ -217,20 +217,14 @@ def test_an_unknown_metric_is_named_with_the_known_ones():
         pct.evaluate(Scale(), (["good bad"], [1]), metrics=["comp", "compp"])
 
 
-def test_the_limit_takes_the_first_texts():
-    texts, labels = ["good the bad superb", "slow dreadful", "fine"], [1, 0, 1]
-    limited = pct.evaluate(Scale(), (texts, labels), limit=2)
-    assert limited.metrics == pct.evaluate(Scale(), (texts[:2], labels[:2])).metrics
-
-
 @pytest.mark.parametrize(("dataset", "kind", "message"), [
-    (([], []), ValueError, "no texts"),
+    (([], []), ValueError, "has no rows"),
     ((["good bad"], [2]), ValueError, r"label 2 is outside .* 0\.\.1"),
     ((["good bad"], [-1]), ValueError, "label -1 is outside"),
-    ((["good bad"], [0, 1]), ValueError, "1 texts need 1 class"),
-    ((["good bad", " "], [0, 1]), ValueError, "text 1: a text needs at least one word"),
-    ((["good", None], [0, 1]), TypeError, "text 1: a text must be"),
-    ({"text": ["good bad"]}, ValueError, "columns text and label"),
+    ((["good bad"], [0, 1]), ValueError, "1 texts need 1 labels"),
+    ((["good bad", " "], [0, 1]), ValueError, "row 2: column 'text' must be a text"),
+    ((["good", None], [0, 1]), ValueError, "row 2: column 'text' must be a text with words, got None"),
+    ({"text": ["good bad"]}, ValueError, "no column 'label', it has text"),
     (3, ValueError, "columns text and label"),
 ])  # fmt: skip
 def test_a_dataset_that_cannot_be_measured_is_refused_with_the_reason(dataset, kind, message):

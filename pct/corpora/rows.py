@@ -1,0 +1,289 @@
+"""One reader for all rows: what a text, a label, a missing value and a broken row are, whatever the rows come from."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pct.settings import Settings
+from pct.text.tokens import Ints
+from pct.text.words import replace_surrogates
+
+logger = logging.getLogger("pct.corpora")
+PIECE = 1000
+MARKS = ("rationale", "shortcut")
+# how a missing number is written where it became text
+_MISSING = frozenset({"", "nan", "NaN", "<NA>", "NaT"})
+_NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d+)?")
+
+
+class BadRow(ValueError):
+    """A row that cannot be used. kind: its fault in a word or two, by which such rows are counted."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How rows are read: the columns, the separator of a CSV file (found where empty), what happens to a row that
+    cannot be used (error, skip), and whether labels are the classes' names or their indices."""
+
+    text: str = "text"
+    label: str = "label"
+    separator: str = ""
+    on_bad_row: str = "error"
+    labels: str = "names"
+
+    @classmethod
+    def of(cls, settings: Settings) -> ReadOptions:
+        """Those of a run."""
+        s = settings
+        return cls(s.text_column, s.label_column, s.separator, s.on_bad_row, s.labels)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that are not yet judged.
+
+    name: what errors call them. columns: their names. rows: each a number from 1 and its values by column, or what is
+    wrong with it. classes: the names that integer labels stand for, where the table knows them. in_memory: the labels
+    have the types that a program gave them: an integer is then an index where no class is called by a number. unit:
+    what the rows are counted in.
+    """
+
+    name: str
+    columns: Sequence[str]
+    rows: Iterator[tuple[int, dict[str, Any] | BadRow]]
+    classes: Sequence[str] | None = None
+    in_memory: bool = False
+    unit: str = "row"
+
+
+class Row(NamedTuple):
+    """A row that can be used. label: its class' canonical name, an index of an in-memory table, None without one."""
+
+    number: int
+    text: str
+    label: str | int | None
+    marks: dict[str, list[int]]
+
+
+class Piece(NamedTuple):
+    """Some rows. labels: (texts,) class indices, None where they are not known. numbers: of the rows, from 1."""
+
+    texts: list[str]
+    labels: Ints | None
+    numbers: list[int]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+class RowReader:
+    """Judges rows, and counts those that it leaves out.
+
+    skipped: how many rows were left out for which fault. indexed: how many labels were taken for indices.
+    """
+
+    def __init__(self, options: ReadOptions) -> None:
+        self.options = options
+        self.skipped: Counter[str] = Counter()
+        self.indexed = 0
+
+    def rows(self, table: Table, labelled: bool = True) -> Iterator[Row]:
+        """The rows of a table that can be used.
+
+        Raises ValueError for a missing column, and, unless such rows are to be skipped, for one that cannot be used.
+        """
+        self._check_columns(table, labelled)
+        known: list[str] | None = None
+        for number, values in table.rows:
+            try:
+                if isinstance(values, BadRow):
+                    raise values
+                if known is None:  # a column of that name that holds something else, in a CSV say, is not marks
+                    known = [k for k in MARKS if isinstance(values.get(k), list)]
+                yield self._row(table, number, values, labelled, known)
+            except BadRow as problem:
+                self.leave_out(table, number, problem)
+
+    def leave_out(self, table: Table, number: int, problem: BadRow) -> None:
+        """Counts a row that cannot be used; raises ValueError where rows are not to be skipped."""
+        if self.options.on_bad_row != "skip":
+            raise ValueError(
+                f"{table.name}, {table.unit} {number}: {problem}; mend it, or set on_bad_row to skip"
+            ) from None
+        self.skipped[problem.kind] += 1
+
+    def pieces(self, table: Table, classes: Sequence[str] | None = None, size: int = PIECE) -> Iterator[Piece]:
+        """The rows that can be used, some at a time, so that memory does not grow with their number.
+
+        classes: of the model; labels are None without them, or where the table has no label column.
+        """
+        labelled = classes is not None and self.options.label in table.columns
+        index = ClassIndex(classes or (), self.options.labels)
+        rows = self.rows(table, labelled)
+        while some := list(islice(rows, size)):
+            if labelled:
+                some, labels = self._indexed(table, some, index)
+            else:
+                labels = None
+            yield Piece([r.text for r in some], labels, [r.number for r in some])
+
+    def read(self, table: Table, classes: Sequence[str]) -> tuple[list[Row], Ints]:
+        """All rows that can be used, and their labels as class indices. Raises ValueError where there is none."""
+        found = list(self.rows(table))
+        rows, labels = self._indexed(table, found, ClassIndex(classes, self.options.labels))
+        if not rows:
+            raise ValueError(f"{table.name} has no rows" + (" that can be used" if self.skipped else ""))
+        return rows, labels
+
+    def tell(self, name: str) -> dict[str, Any]:
+        """What was left out or taken for an index, said in the log and returned for the run's report."""
+        if self.skipped:
+            faults = ", ".join(f"{count} with {kind}" for kind, count in self.skipped.items())
+            logger.warning("%s: %d rows skipped (%s)", name, self.skipped.total(), faults)
+        if self.indexed:
+            logger.warning("%s: %d labels taken as indices of the classes", name, self.indexed)
+        return {"rows_skipped": dict(self.skipped), "labels_as_indices": self.indexed}
+
+    def _indexed(self, table: Table, rows: list[Row], index: ClassIndex) -> tuple[list[Row], Ints]:
+        kept, labels = [], []
+        for row in rows:
+            try:
+                place, by_index = index.place(row.label)
+            except BadRow as problem:
+                self.leave_out(table, row.number, problem)
+                continue
+            self.indexed += by_index
+            kept.append(row)
+            labels.append(place)
+        return kept, np.array(labels, np.int64)
+
+    def _check_columns(self, table: Table, labelled: bool) -> None:
+        text, label = self.options.text, self.options.label
+        if labelled and text == label:
+            raise ValueError(f"text_column and label_column are both {text!r}: a text is not its own label")
+        for column, setting in ((text, "text_column"), (label, "label_column"))[: 2 if labelled else 1]:
+            if column not in table.columns:
+                has = ", ".join(map(str, table.columns)) or "none"
+                raise ValueError(f"{table.name} has no column {column!r}, it has {has}; set {setting}")
+            if list(table.columns).count(column) > 1:
+                raise ValueError(f"{table.name} has the column {column!r} more than once; name each column once")
+
+    def _row(self, table: Table, number: int, values: dict[str, Any], labelled: bool, known: list[str]) -> Row:
+        text = _text(values.get(self.options.text), self.options.text, table.in_memory)
+        label = None
+        if labelled:
+            value = values.get(self.options.label)
+            if table.classes is not None:
+                value = _named(value, table.classes)
+            label = plain_label(value, self.options.label, keep_index=table.in_memory)
+        return Row(number, text, label, {k: _marks(values.get(k), k, text) for k in known})
+
+
+class ClassIndex:
+    """Labels -> indices of the classes, by name; numbers that are equal are one name.
+
+    labels: `names`, or `indices`, where a label is a place in the list of classes.
+    """
+
+    def __init__(self, classes: Sequence[str], labels: str = "names") -> None:
+        self.classes, self.labels = list(classes), labels
+        self.by_name = {canonical(name): i for i, name in enumerate(classes)}
+        self.numbered = any(_NUMBER.fullmatch(name) for name in self.by_name)
+
+    def place(self, label: str | int | None) -> tuple[int, bool]:
+        """The index of a label's class, and whether the label was taken for an index. Raises BadRow for neither."""
+        by_index = self.labels == "indices" or (isinstance(label, int) and not self.numbered)
+        if by_index:
+            text = str(label)
+            if text.isdecimal() and int(text) < len(self.classes):
+                return int(text), True
+            raise BadRow(
+                "an unknown label", f"label {label!r} is outside the model's classes 0..{len(self.classes) - 1}"
+            )
+        found = self.by_name.get(str(label))
+        if found is None:
+            hint = "; --labels indices takes it for a place in that list" if str(label).isdecimal() else ""
+            raise BadRow("an unknown label", f"label {label!r} is not one of {', '.join(self.classes)}{hint}")
+        return found, False
+
+
+def plain_label(value: Any, column: str, keep_index: bool = False) -> str | int:
+    """A label as its class' canonical name; an integer as it is where that may be an index.
+
+    Raises BadRow for a missing one, and for what is no single value.
+    """
+    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:  # numpy's scalars
+        value = value.item()
+    if is_missing(value):
+        raise BadRow("no label", f"column {column!r} has no label, got {value!r}")
+    if isinstance(value, (bool, str)):
+        return canonical(str(value))
+    if isinstance(value, int):
+        return value if keep_index else str(value)
+    if isinstance(value, float):
+        whole = value.is_integer()
+        return int(value) if whole and keep_index else canonical(repr(value))
+    raise BadRow("no single label", f"column {column!r} must hold one label a text, got {value!r:.80}")
+
+
+def canonical(name: str) -> str:
+    """A class' name, written so that equal ones are equal: no spaces around it, 1.0 as 1, true as True."""
+    name = replace_surrogates(name.strip())
+    if _NUMBER.fullmatch(name):
+        number = float(name)
+        return str(int(name.partition(".")[0])) if number.is_integer() else repr(number)
+    return name.capitalize() if name.lower() in ("true", "false") else name
+
+
+def is_missing(value: Any) -> bool:
+    """None, NaN, pandas' NA and NaT, and text that says so or nothing."""
+    if isinstance(value, str):
+        return value.strip() in _MISSING
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float) and value != value
+
+
+def class_names(labels: Iterable[str | int | None]) -> list[str]:
+    """The classes of some labels, sorted: numbers as numbers, so that 10 comes behind 9."""
+    seen = {str(label) for label in labels}
+    if all(_NUMBER.fullmatch(x) for x in seen):
+        return sorted(seen, key=float)
+    return sorted(seen)
+
+
+def _text(text: Any, column: str, in_memory: bool) -> Any:
+    """A text; of what a program gives, a list of words too."""
+    if isinstance(text, str) and text.strip():
+        return replace_surrogates(text)
+    if in_memory and isinstance(text, (list, tuple)) and any(isinstance(w, str) and w.strip() for w in text):
+        return text
+    raise BadRow("no text", f"column {column!r} must be a text with words, got {text!r:.80}")
+
+
+def _named(value: Any, classes: Sequence[str]) -> Any:
+    """What an integer label of a table that names its classes stands for; -1 is how the hub marks unlabelled rows."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return classes[int(value)] if 0 <= value < len(classes) else None
+    return value
+
+
+def _marks(marks: Any, column: str, text: Any) -> list[int]:
+    words = len(text.split() if isinstance(text, str) else text)
+    if not isinstance(marks, list) or len(marks) != words or any(x not in (0, 1) for x in marks):
+        raise BadRow(
+            f"a bad {column}", f"column {column!r} must be a list of 0 and 1, one a word ({words}), got {marks!r:.80}"
+        )
+    return marks

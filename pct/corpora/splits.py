@@ -1,0 +1,97 @@
+"""A corpus as its splits, and how rows are held out or drawn."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pct.text.tokens import Ints
+
+SPLITS = ("train", "validation", "test")
+HELD_OUT = 0.1  # the share of the training rows that becomes a split where there is none
+
+
+@dataclass(frozen=True)
+class Split:
+    """texts, and labels (texts,) as class indices. rationale, shortcut: 0/1 a word between spaces, where the corpus
+    knows them."""
+
+    texts: list[str]
+    labels: Ints
+    rationale: list[list[int]] | None = None
+    shortcut: list[list[int]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, index: Ints) -> Split:
+        """Some rows, in the order of `index`."""
+
+        def rows(column: list[Any] | None) -> Any:
+            return None if column is None else [column[i] for i in index]
+
+        return Split(rows(self.texts), self.labels[index], rows(self.rationale), rows(self.shortcut))
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """splits: train, validation, test. classes: their names. source: where the rows came from. notes: by split, what
+    was skipped, held out or taken for an index when it was read.
+
+    Raises ValueError for a label that is no index of a class, or another number of labels than of texts.
+    """
+
+    name: str
+    splits: dict[str, Split]
+    classes: list[str]
+    source: str
+    notes: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, split in self.splits.items():
+            if len(split.texts) != len(split.labels):
+                raise ValueError(f"{self.name} {name}: {len(split.texts)} texts, but {len(split.labels)} labels")
+            outside = np.flatnonzero((split.labels < 0) | (split.labels >= len(self.classes)))
+            if len(outside):
+                raise ValueError(
+                    f"{self.name} {name}, row {outside[0] + 1}: label {split.labels[outside[0]]} is outside the "
+                    f"classes 0..{len(self.classes) - 1}"
+                )
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of every text and label, in order: two runs with the same fingerprint saw the same data."""
+        digest = hashlib.sha256()
+        for name in SPLITS:
+            split = self.splits[name]
+            digest.update(json.dumps([name, split.texts, split.labels.tolist()]).encode())
+        return digest.hexdigest()[:16]
+
+
+def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
+    """A share of the rows of each class, drawn under the seed, and the others before it.
+
+    A class of one row keeps it. Raises ValueError where nothing could be held out.
+    """
+    rng = np.random.default_rng(seed)
+    held = np.zeros(len(split), bool)
+    for label in np.unique(split.labels):
+        members = rng.permutation(np.flatnonzero(split.labels == label))
+        held[members[: min(max(1, round(share * len(members))), len(members) - 1)]] = True
+    if not held.any():
+        raise ValueError(
+            f"{len(split)} training rows are too few to hold a split out: give validation_file and test_file"
+        )
+    return split.take(np.flatnonzero(~held)), split.take(np.flatnonzero(held))
+
+
+def with_limit(split: Split, limit: int, seed: int = 0) -> Split:
+    """At most `limit` rows, drawn under the seed, in their order; all for 0."""
+    if not limit or limit >= len(split):
+        return split
+    # drawn, not cut off: some corpora are ordered by class
+    return split.take(np.sort(np.random.default_rng(seed).permutation(len(split))[:limit]))

@@ -1,0 +1,102 @@
+"""Rows in memory: a `datasets.Dataset`, a DataFrame, columns, a pair (texts, labels), a list of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pct.corpora.files import STDIN, open_table
+from pct.corpora.rows import MARKS, BadRow, ReadOptions, Table
+
+
+def table_of(data: Any, options: ReadOptions) -> Table:
+    """Any source of rows as a table: a file's path, or what is in memory.
+
+    Raises ValueError for what is none, and as `pct.corpora.files.open_table`.
+    """
+    if isinstance(data, Path) or (isinstance(data, str) and (data == STDIN or Path(data).suffix)):
+        return open_table(data, options)
+    name = f"the given {type(data).__name__}"
+    if isinstance(data, tuple) and len(data) == 2:
+        texts, labels = (list(x) for x in data)
+        if len(texts) != len(labels):
+            raise ValueError(f"{len(texts)} texts need {len(texts)} labels, got {len(labels)}")
+        columns = {options.text: texts, options.label: labels}
+        return Table(name, list(columns), _of_columns(columns), in_memory=True)
+    if isinstance(getattr(data, "column_names", None), dict):
+        raise ValueError(f"{name} has the splits {', '.join(data.column_names)}: give one of them")
+    if _is_dataset(data):
+        return _of_dataset(data, name, options)
+    if _is_frame(data):
+        names = [c for c in data.columns if c in (options.text, options.label, *MARKS)]
+        if len(set(names)) < len(names):  # the reader tells it
+            return Table(name, list(data.columns), iter(()), in_memory=True)
+        return Table(name, list(data.columns), _of_columns({c: data[c].tolist() for c in names}), in_memory=True)
+    if isinstance(data, Mapping):
+        columns = {k: list(data[k]) for k in (options.text, options.label, *MARKS) if k in data}
+        return Table(name, list(data), _of_columns(columns), in_memory=True)
+    if isinstance(data, Sequence) and not isinstance(data, str) and data and isinstance(data[0], Mapping):
+        return Table(name, list(dict.fromkeys(k for row in data for k in row)), _of_rows(data), in_memory=True)
+    raise ValueError(
+        f"data must be a file, a datasets.Dataset, a DataFrame, columns {options.text} and {options.label}, a pair "
+        f"(texts, labels) or a list of rows; got {type(data).__name__}"
+    )
+
+
+def texts_of(data: Any, column: str = "text") -> Iterable[Any]:
+    """The texts of anything that has rows; a list of texts is returned as it is.
+
+    Raises ValueError for a table without a column of that name, unless it has only one.
+    """
+    if _is_frame(data):
+        names = [str(c) for c in data.columns]
+    elif _is_dataset(data):
+        names = list(data.column_names)
+    elif isinstance(data, Mapping):
+        names = list(data)
+    elif isinstance(data, list) and data and isinstance(data[0], Mapping):
+        return [row.get(column) for row in data]
+    else:
+        return data  # type: ignore[no-any-return]
+    if column not in names and len(names) != 1:
+        raise ValueError(f"a table of texts needs the column {column!r}, it has {', '.join(names)}; give data[COLUMN]")
+    chosen = column if column in names else names[0]
+    return list(data[data.columns[names.index(chosen)]] if _is_frame(data) else data[chosen])
+
+
+def _is_dataset(data: Any) -> bool:
+    return hasattr(data, "column_names") and hasattr(data, "features")
+
+
+def _is_frame(data: Any) -> bool:
+    return hasattr(data, "iloc") and hasattr(data, "columns")
+
+
+def _of_dataset(data: Any, name: str, options: ReadOptions) -> Table:
+    names = getattr((data.features or {}).get(options.label), "names", None)
+
+    def rows() -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+        wanted = [c for c in data.column_names if c in (options.text, options.label, *MARKS)]
+        if not wanted:
+            return
+        number = 0
+        for batch in data.select_columns(wanted).with_format(None).iter(batch_size=1000):
+            for values in zip(*batch.values(), strict=True):
+                number += 1
+                yield number, dict(zip(batch, values, strict=True))
+
+    return Table(name, list(data.column_names), rows(), names, in_memory=True)
+
+
+def _of_columns(columns: Mapping[str, Sequence[Any]]) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+    for number, values in enumerate(zip(*columns.values(), strict=True), 1):
+        yield number, dict(zip(columns, values, strict=True))
+
+
+def _of_rows(rows: Sequence[Any]) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+    for number, row in enumerate(rows, 1):
+        if isinstance(row, Mapping):
+            yield number, dict(row)
+        else:
+            yield number, BadRow("no object", f"a row must be a mapping, got {type(row).__name__}")
