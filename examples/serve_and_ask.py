@@ -43,7 +43,7 @@ def main(model: str) -> None:
             print("saliency:", {word.word: round(word.saliency, 3) for word in why.words})
             print("the most salient words go:", [round(step.confidence, 3) for step in why.important.steps])
             print("the least salient words go:", [round(step.confidence, 3) for step in why.unimportant.steps])
-            print("reasons not to trust it:", why.pathology or "none")
+            print(f"{why.verdict}: {'; '.join(why.reasons)}")
     finally:
         service.terminate()
         service.wait()

@@ -72,8 +72,25 @@ class Curve:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a text got its label. metrics: comp, suff, ir, ur and the like of this text. verdict: healthy, pathological
-    or undecided; reasons: what the curves show. pathology: the reasons of a pathological one; empty for others."""
+    """Why a text got its label.
+
+    Attributes:
+        text: as it was sent.
+        words: with their places in the text and their saliency.
+        truncated: words beyond the model's length, which it never saw.
+        label: the predicted class.
+        confidence: its probability.
+        probabilities: of every class.
+        target: the class explained.
+        target_confidence: its probability.
+        important: what happens as the most salient words go.
+        unimportant: what happens as the least salient words go.
+        metrics: comp, suff, ir, ur and the like of this text.
+        pathology: the reasons of a pathological verdict; empty for others.
+        model: the one that answered.
+        verdict: healthy, pathological or undecided.
+        reasons: what the curves show.
+    """
 
     text: str
     words: list[Word]
@@ -100,8 +117,15 @@ class Explanation:
 class Client:
     """Asks a service that `pct serve` started. One connection, kept open; not for several threads at once.
 
-    token: PCT_TOKEN where None. timeout: seconds to wait for an answer. Raises ValueError for a url that is none.
+    Args:
+        url: where the service answers.
+        token: PCT_TOKEN where None.
+        timeout: seconds to wait for an answer.
 
+    Raises:
+        ValueError: the url is none.
+
+    Example:
         with Client("http://127.0.0.1:3000") as client:
             (found,) = client.explain(["a moving film"])
             print(found.label, found.saliency)
