@@ -10,6 +10,12 @@ from typing import Any
 
 from pct.settings import Settings
 
+# The weight of each method's own term, whatever the model.
+WEIGHTS = {
+    "entropy_weight": "loguniform(0.0001, 1.0)",  # 1e-3
+    "guided_weight": "loguniform(0.1, 10.0)",  # 1
+    "rationale_weight": "loguniform(0.01, 10.0)",  # 1
+}
 # The paper's settings lie inside each range; Tables 3 to 5 tell how far it is worth to go.
 SMALL = {
     "alpha": "loguniform(0.02, 1.0)",  # the paper's 0.1
@@ -18,7 +24,7 @@ SMALL = {
     "p_important": "uniform(0.05, 0.3)",  # 0.1
     "p_unimportant": "uniform(0.05, 0.3)",  # 0.1
     "lr": "loguniform(0.0001, 0.003)",  # 5e-4
-    "entropy_weight": "loguniform(0.0001, 1.0)",  # 1e-3
+    **WEIGHTS,
 }
 RANGES: dict[str, dict[str, str]] = {
     "textcnn": SMALL,
@@ -30,7 +36,7 @@ RANGES: dict[str, dict[str, str]] = {
         "p_important": "uniform(0.05, 0.3)",  # 0.1
         "p_unimportant": "uniform(0.05, 0.3)",  # 0.1
         "lr": "loguniform(0.00001, 0.0001)",  # 3e-5
-        "entropy_weight": "loguniform(0.0001, 1.0)",  # 1e-3
+        **WEIGHTS,
     },
     "distilbert": {
         "alpha": "loguniform(0.02, 1.5)",  # 0.15
@@ -39,7 +45,7 @@ RANGES: dict[str, dict[str, str]] = {
         "p_important": "uniform(0.05, 0.3)",  # 0.1
         "p_unimportant": "uniform(0.05, 0.3)",  # 0.1
         "lr": "loguniform(0.00001, 0.0001)",  # 3e-5
-        "entropy_weight": "loguniform(0.0001, 1.0)",  # 1e-3
+        **WEIGHTS,
     },
 }
 # What a method looks at; the other ranges would be noise.
@@ -47,13 +53,19 @@ USED = {
     "normal": ("batch_size", "lr"),
     "entropy": ("entropy_weight", "batch_size", "p_unimportant", "lr"),
     "pct": ("alpha", "temperature", "batch_size", "p_important", "p_unimportant", "lr"),
+    "masked": ("batch_size", "lr"),
+    "saliency_guided": ("guided_weight", "batch_size", "p_unimportant", "lr"),
+    "rationale": ("rationale_weight", "batch_size", "lr"),
 }
 ALIASES = {
     "tau": "temperature", "lambda": "entropy_weight", "p_i": "p_important", "p_u": "p_unimportant",
     "learning_rate": "lr",
 }  # fmt: skip
 # Only these may vary within a sweep: the others change what is measured, what is tokenised or how long a trial is.
-TUNABLE = (*USED["pct"], "entropy_weight", "method", "seed", "dropout", "weight_decay", "gradient_clip")
+TUNABLE = (
+    *USED["pct"], *WEIGHTS, "method", "seed", "dropout", "optimizer", "weight_decay", "warmup", "schedule",
+    "gradient_clip", "class_weights", "contrast_steps", "contrast_every",
+)  # fmt: skip
 FORMS = "a value, uniform(low, high), loguniform(low, high) or choice(a, b, ...)"
 
 
@@ -164,7 +176,8 @@ def make_space(base: Settings, fixed: Sequence[str], sets: dict[str, str]) -> tu
     model = base.model if base.model in RANGES else "distilbert" if "distilbert" in base.model.lower() else "bert"
     method = read.get("method")
     methods = method.values if isinstance(method, Range) else (base.method,)
-    used = [name for name in RANGES[model] if any(name in USED[m] for m in methods)]
+    # a method of another package: what every method looks at
+    used = [name for name in RANGES[model] if any(name in USED.get(m, USED["normal"]) for m in methods)]
     ranges = {n: read_range(n, RANGES[model][n], base) for n in used if n not in fixed and n not in values}
     ranges |= {name: value for name, value in read.items() if isinstance(value, Range)}
     if not ranges:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pct.settings import Settings, paper_settings
-from tuning.space import RANGES, Range, make_space, read_range, read_sets
+from pct.settings import METHODS, Settings, paper_settings
+from tuning.space import RANGES, USED, Range, make_space, read_range, read_sets
 
 BASE = Settings()
 
@@ -68,6 +68,10 @@ def test_a_method_searches_what_it_uses() -> None:
     assert set(make_space(Settings(method="entropy"), [], {})[1]) == {
         "entropy_weight", "batch_size", "p_unimportant", "lr",
     }  # fmt: skip
+    assert set(make_space(Settings(method="masked"), [], {})[1]) == {"batch_size", "lr"}
+    assert "guided_weight" in make_space(Settings(method="saliency_guided"), [], {})[1]
+    assert "rationale_weight" in make_space(Settings(method="rationale"), [], {})[1]
+    assert set(METHODS) == set(USED)
     both = make_space(Settings(), [], {"method": "choice(entropy, pct)"})[1]
     assert {"alpha", "entropy_weight", "method"} <= set(both)
 
