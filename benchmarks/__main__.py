@@ -13,8 +13,8 @@ from benchmarks.common import print_tables, write_result
 
 
 def names() -> list[str]:
-    """Every module of the package that measures: not `common`, not those that begin with an underscore."""
-    found = (m.name for m in iter_modules(benchmarks.__path__))
+    """Every module of the package that measures: not `common`, not those that begin with an underscore, no studies."""
+    found = (m.name for m in iter_modules(benchmarks.__path__) if not m.ispkg)
     return [n for n in found if n != "common" and not n.startswith("_")]
 
 

@@ -139,9 +139,7 @@ def words_removed(batch: Batch, share: float) -> Tensor:
     return torch.from_numpy(removed).to(batch.counts.device)
 
 
-def reduced_features(
-    model: TextModel, projected: Tensor, source: Tensor, mask: Tensor, step_tokens: int | None
-) -> Features:
+def reduced_features(model: TextModel, projected: Tensor, source: Tensor, mask: Tensor, step_tokens: int) -> Features:
     """The features of reduced texts, in the graph, in as much memory as `step_tokens` tokens take.
 
     Gradient caching (Gao et al. 2021, arXiv 2101.06983): more tokens than that go through the model in parts, first
@@ -153,14 +151,14 @@ def reduced_features(
         projected: from `TextModel.project`.
         source: (rows, length), as `TextModel.recombine` takes it.
         mask: (rows, length), true at real tokens.
-        step_tokens: padding included; None for no bound.
+        step_tokens: padding included; 0 for no bound.
 
     Returns:
         One row a reduced text.
     """
     width = int(mask.sum(1).max())
     source, mask = source[:, :width], mask[:, :width]
-    rows = len(source) if step_tokens is None else max(step_tokens // width, 1)
+    rows = max(step_tokens // width, 1) if step_tokens else len(source)
     parts = list(zip(torch.split(source, rows), torch.split(mask, rows), strict=True))
     # the last part is the first that the backward pass needs: its graph is kept
     features = [checkpoint(model.recombine, projected, *part, use_reentrant=False) for part in parts[:-1]]

@@ -6,6 +6,7 @@ import copy
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,7 @@ class _Run:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         sums: dict[str, Tensor] = {}
+        steps: Counter[str] = Counter()  # a part of the loss may be in some steps alone
         start = time.perf_counter()
         bar = _bar(index, f"epoch {epoch}/{s.epochs}", progress)
         for number, rows in enumerate(bar, 1):
@@ -180,11 +182,12 @@ class _Run:
                 )
             for name, value in parts.items():
                 sums[name] = sums[name] + value if name in sums else value.clone()
+                steps[name] += 1
             if progress and (number % 10 == 0 or number == len(index)):
-                bar.set_postfix({k: f"{float(v) / number:.3f}" for k, v in sums.items()})
+                bar.set_postfix({k: f"{float(v) / steps[k]:.3f}" for k, v in sums.items()})
         seconds = time.perf_counter() - start
         return {
-            **{f"train_{k}": float(v) / len(index) for k, v in sums.items()},
+            **{f"train_{k}": float(v) / steps[k] for k, v in sums.items()},
             "step_seconds": seconds / len(index),
             "words_per_second": float(self.tokens.counts.sum()) / seconds,
             "memory_mb": _memory_mb(device),

@@ -65,6 +65,9 @@ def test_no_more_tokens_than_the_bound_are_kept_at_once():
     originals = pass_originals(model, batch, settings)
     source, mask, _ = reduced_texts(batch, originals.saliency, settings, True)
     model.recombine = noted
+    reduced_features(model, originals.projected, source, mask, 0)
+    assert [size for size, _ in seen] == [source[:, : mask.sum(1).max()].numel()]  # without a bound, all at once
+    seen.clear()
     features = reduced_features(model, originals.projected, source, mask, 30)
     assert len(features.representation) == len(source)
     assert len(seen) > 2

@@ -1,0 +1,1 @@
+"""Comparisons of trainings that take hours, one file a question: `python -m benchmarks.studies.<name>`."""
