@@ -11,40 +11,48 @@ import pytest
 from pct.commands import measure
 from pct.corpora.loading import load_splits
 from pct.metrics.evaluation import evaluate
+from pct.settings import Settings
 from pct.training import measured
 from pct.training.grid import find_runs
 from pct.training.measured import Measurement, is_measured, load_measured, measure_run
+from pct.training.runs import run
 
-KEPT = Path(__file__).parents[2] / "fixtures" / "v0.1.0" / "run-textcnn"
+TINY = Settings(limit=48, epochs=1, evaluate_epochs=False, device="cpu", threads=1)
 OTHERS = {
     "l1": Measurement(("acc", "comp", "suff"), saliency="l1"),
     "few": Measurement(("comp", "ir"), order="recomputed", limit=10),
 }
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a few texts."""
+    return run(TINY, tmp_path_factory.mktemp("finished") / "one", progress=False).folder
+
+
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a finished run, and two measurements that there are."""
     monkeypatch.setattr(measured, "STANDARD", OTHERS)
-    shutil.copytree(KEPT, tmp_path / "runs" / "one")
+    shutil.copytree(finished, tmp_path / "runs" / "one")
     return tmp_path / "runs"
 
 
 def test_a_measurement_is_what_evaluate_gives_under_its_conditions_and_is_made_once(root: Path) -> None:
     assert measure.main([str(root)]) == 0
-    (run,) = find_runs([root])
-    found = load_measured(run.folder, "l1")
-    classifier = run.classifier("cpu")
+    (made,) = find_runs([root])
+    found = load_measured(made.folder, "l1")
+    classifier = made.classifier("cpu")
     classifier.settings = classifier.settings.replace(saliency="l1")
-    s, corpus = run.settings, load_splits(run.settings)
+    s, corpus = made.settings, load_splits(made.settings)
     expected = evaluate(classifier, corpus.splits["test"], *s.measured_shares, s.order, metrics=("acc", "comp", "suff"))
     assert found.metrics == pytest.approx(expected.metrics)
     assert np.array_equal(found.columns["comp"], expected.columns["comp"])
-    assert found.comp != run.test.comp  # another saliency, other words
-    assert len(load_measured(run.folder, "few").columns["n"]) == 10
-    times = [p.stat().st_mtime_ns for p in sorted(run.folder.glob("measured/*"))]
+    assert found.comp != made.test.comp  # another saliency, other words
+    assert len(load_measured(made.folder, "few").columns["n"]) == 10
+    times = [p.stat().st_mtime_ns for p in sorted(made.folder.glob("measured/*"))]
     assert measure.main([str(root)]) == 0
-    assert [p.stat().st_mtime_ns for p in sorted(run.folder.glob("measured/*"))] == times
+    assert [p.stat().st_mtime_ns for p in sorted(made.folder.glob("measured/*"))] == times
 
 
 def test_some_measurements_are_asked_for_by_name_and_an_unknown_one_is_told(root: Path) -> None:
@@ -58,6 +66,6 @@ def test_some_measurements_are_asked_for_by_name_and_an_unknown_one_is_told(root
 
 
 def test_a_run_is_not_measured_on_other_texts(root: Path) -> None:
-    (run,) = find_runs([root])
+    (made,) = find_runs([root])
     with pytest.raises(ValueError, match="was measured on other texts"):
-        measure_run(run, "l1", OTHERS["l1"], load_splits(run.settings.replace(corpus_seed=9)))
+        measure_run(made, "l1", OTHERS["l1"], load_splits(made.settings.replace(corpus_seed=9)))
