@@ -23,7 +23,7 @@ class Resources:
     """What a sweep runs on. address: "local", "auto" or a head node's host:port. workers: trials at a time, 0 as many
     as the cluster holds. storage: where checkpoints go, a folder that all nodes see or an s3:// or gs:// URI; the
     sweep's own folder where empty. retries: how often a trial whose worker died starts again from its checkpoint.
-    custom: amounts a trial of Ray's custom resources."""
+    custom: amounts a trial of Ray's custom resources. loggers: Ray's own, which write beside the checkpoints."""
 
     address: str = "local"
     workers: int = 0
@@ -32,6 +32,7 @@ class Resources:
     storage: str = ""
     retries: int = 3
     custom: dict[str, float] = field(default_factory=dict)
+    loggers: tuple[str, ...] = ()
 
     @property
     def a_trial(self) -> dict[str, float]:
@@ -49,6 +50,7 @@ class Resources:
         for name in ("workers", "gpus", "retries"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+        object.__setattr__(self, "loggers", tuple(self.loggers))  # JSON has lists
         for name, amount in self.custom.items():
             if not amount > 0:
                 raise ValueError(f"the custom resource {name} must be > 0, got {amount}")

@@ -60,7 +60,7 @@ def search(
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=resources.retries),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
-            callbacks=[LedgerCallback(plan, state, listeners)],
+            callbacks=[LedgerCallback(plan, state, listeners), *make_loggers(resources.loggers)],
             stop=StopWhenHalted(state),
         ),
     )
@@ -69,6 +69,14 @@ def search(
         tuner.fit()
     if state.halted:
         raise SweepStopped(f"{state.halted}; then go on with: pct sweep --resume {folder}")
+
+
+def make_loggers(names: Sequence[str]) -> list[Any]:
+    """Ray Tune's own loggers: each writes a file a trial into its folder in the storage."""
+    from ray.tune import logger
+
+    kinds = {"tensorboard": "TBXLoggerCallback", "csv": "CSVLoggerCallback", "json": "JsonLoggerCallback"}
+    return [getattr(logger, kinds[name])() for name in names]
 
 
 def _name(trial: Any) -> str:

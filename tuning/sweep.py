@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SWEPT_ELSEWHERE = ("measure_important", "measure_unimportant")
 LATEST = "latest"
 DEFAULT_TRIALS = 40
+LOGGERS = ("tensorboard", "csv", "json")
 # options that are part of a plan, and their field in it; None or False: not given
 PLAN_OPTIONS = {"mode": "mode", "margin": "margin", "sweep_seed": "seed", "sweep_baseline": "sweep_baseline"}
 
@@ -164,6 +165,7 @@ def read_resources(options: argparse.Namespace, before: Resources) -> Resources:
         "storage": options.storage,
         "retries": options.retries,
         "custom": read_custom(options.custom_per_trial),
+        "loggers": options.loggers,
     }
     return replace(before, address=address, **{k: v for k, v in given.items() if v is not None})
 
@@ -237,6 +239,12 @@ def add_resources(made: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--storage", metavar="PLACE", help="of checkpoints: a folder that all nodes see, s3://.. (default: its folder)"
+    )
+    group.add_argument(
+        "--loggers",
+        nargs="+",
+        choices=LOGGERS,
+        help="Ray Tune's own, which write beside the checkpoints (default: none)",
     )
     group.add_argument("--retries", type=int, help="restarts of a trial whose worker dies (default: 3)")
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.pipelines.test_main import Server, stop
-from tests.tuning.conftest import tiny_plan
+from tests.tuning.conftest import TINY, tiny_plan
 from tuning import sweep
 from tuning.ledger import FAILED, FINISHED, RUNNING, Ledger
 from tuning.plan import Resources
@@ -176,6 +177,104 @@ def test_trials_go_on_without_the_tracking_server_and_are_sent_later(
     assert Ledger(Path("sweep")).sessions == 1  # no trial was run again
     assert_each_trial_once(client, ledger, 8)
     assert len(client.search_model_versions("name = 'pct-planted-textcnn'")) == 1
+
+
+@pytest.fixture
+def cluster_with_devices() -> Iterator[Any]:
+    """A head that has no device, as that of a cloud cluster, and two workers with one each; a custom resource stands
+    for the GPU that this machine has not."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    for _ in range(2):
+        made.add_node(num_cpus=1, resources={"device": 1})
+    yield made
+    made.shutdown()
+
+
+def test_a_driver_on_a_head_without_the_device_chooses_draws_and_registers(
+    cluster_with_devices: Any, client: Any
+) -> None:
+    options = [
+        "--limit",
+        "64",
+        "--epochs",
+        "2",
+        "--evaluate_limit",
+        "16",
+        "--quiet",
+        "--trials",
+        "2",
+        "--device",
+        "cpu",
+    ]
+    driver = start(
+        *options, "--custom-per-trial", "device=1", "--folder", "sweep", RAY_ADDRESS=cluster_with_devices.address
+    )
+    assert driver.wait(400) == 0, Path("driver.log").read_text()
+    assert [t.state for t in Ledger(Path("sweep"))] == [FINISHED] * 3
+    assert (Path("sweep") / "figures" / "pareto.png").is_file()
+    assert len(client.search_model_versions("name = 'pct-planted-textcnn'")) == 1
+    assert "Traceback" not in Path("driver.log").read_text()
+
+
+def test_a_head_with_a_token_is_told_with_what_mends_it_and_joined_with_it(
+    tmp_path: Path, free_port: int, client: Any
+) -> None:
+    """`ray start` asks for a token wherever one lies in the home folder, as the first local Ray leaves it there."""
+    home = {"HOME": str(tmp_path / "home"), "RAY_USAGE_STATS_ENABLED": "0"}
+    (tmp_path / "home").mkdir()
+    ray = str(Path(sys.executable).parent / "ray")
+    environment = {**os.environ, **home}
+    subprocess.run([ray, "get-auth-token", "--generate"], env=environment, check=True, capture_output=True)
+    command = [ray, "start", "--head", "--block", f"--port={free_port}", "--num-cpus=2", "--include-dashboard=false"]
+    head = subprocess.Popen(
+        [*command, f"--temp-dir={tmp_path / 'r'}"], env=environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    DRIVERS.append(head)
+    address = f"127.0.0.1:{free_port}"
+    options = [
+        "--limit",
+        "64",
+        "--epochs",
+        "1",
+        "--evaluate_limit",
+        "16",
+        "--quiet",
+        "--trials",
+        "1",
+        "--device",
+        "cpu",
+    ]
+    options += ["--no-baseline", "--folder", "sweep"]
+    until(lambda: listens(free_port))
+    assert start(*options, RAY_ADDRESS=address, **home).wait(200) == 1
+    assert "set RAY_AUTH_MODE=token, and the token of this machine is sent" in Path("driver.log").read_text()
+    assert start(*options, RAY_ADDRESS=address, RAY_AUTH_MODE="token", **home).wait(300) == 0, Path(
+        "driver.log"
+    ).read_text()
+
+
+def listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def until(holds: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if holds():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not come")
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 def run_stand_in(folder: Path, trainable: Callable[[dict[str, Any]], None], trials: int) -> Ledger:

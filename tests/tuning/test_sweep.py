@@ -97,7 +97,7 @@ def test_one_objective_trains_the_baseline_first_and_stops_poor_trials_early(
     """A rate that learns nothing never gets the accuracy of one that learns: ASHA must see it."""
     command = [
         "--mode", "single", "--limit", "400", "--epochs", "3", "--evaluate_limit", "32", "--quiet", "--trials", "6",
-        "--workers", "1", "--set", "lr=choice(0.002, 1e-9)", "--set", "alpha=0.1", "--set", "tau=0.7", "--set",
+        "--loggers", "csv", "tensorboard", "--workers", "1", "--set", "lr=choice(0.002, 1e-9)", "--set", "alpha=0.1", "--set", "tau=0.7", "--set",
         "p_i=0.1", "--set", "p_u=0.1", "--set", "batch_size=16", "--margin", "0.05", "--folder", "single",
     ]  # fmt: skip
     assert sweep.main(command) == 0
@@ -112,6 +112,8 @@ def test_one_objective_trains_the_baseline_first_and_stops_poor_trials_early(
     assert all(t.epoch < 3 for t in ledger if t.state == STOPPED)
     chosen = json.loads(Path("single/results.json").read_text())["chosen"]
     assert chosen["lr"] == 0.002
+    assert len(list(Path("single").glob("checkpoints/session-1/trial-*/progress.csv"))) == 7
+    assert len(list(Path("single").glob("checkpoints/session-1/trial-*/events.out.tfevents.*"))) == 7
     stopped = [r for r in children(client) if r.data.tags["pct.state"] == STOPPED]
     assert stopped
     assert not any("validation_final/acc" in r.data.metrics for r in stopped)
