@@ -244,7 +244,7 @@ def add_resources(made: argparse.ArgumentParser) -> None:
         "--loggers",
         nargs="+",
         choices=LOGGERS,
-        help="Ray Tune's own, which write beside the checkpoints (default: none)",
+        help="Ray Tune's own, writing beside the checkpoints (default: none)",
     )
     group.add_argument("--retries", type=int, help="restarts of a trial whose worker dies (default: 3)")
 

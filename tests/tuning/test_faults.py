@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,13 +108,28 @@ def assert_each_trial_once(client: Any, ledger: Ledger, epochs: int) -> None:
         assert steps == list(range(1, epochs + 1)), run.info.run_name
 
 
+def head(num_cpus: int) -> Any:
+    from ray.cluster_utils import Cluster
+
+    return Cluster(initialize_head=True, head_node_args={"num_cpus": num_cpus, "include_dashboard": False})
+
+
+def started(start_node: Callable[[], Any]) -> Any:
+    """A node gives itself 30 seconds to start, which a busy machine may not keep: it is started again."""
+    for _ in range(2):
+        try:
+            return start_node()
+        except Exception as problem:  # Ray raises a bare one
+            if "timed out" not in str(problem):
+                raise
+    return start_node()
+
+
 @pytest.fixture
 def cluster() -> Iterator[Any]:
     """A head without CPUs and two workers with one each."""
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    made.workers = [made.add_node(num_cpus=1) for _ in range(2)]
+    made = started(lambda: head(num_cpus=0))
+    made.workers = [started(lambda: made.add_node(num_cpus=1)) for _ in range(2)]
     yield made
     made.shutdown()
 
@@ -183,11 +199,9 @@ def test_trials_go_on_without_the_tracking_server_and_are_sent_later(
 def cluster_with_devices() -> Iterator[Any]:
     """A head that has no device, as that of a cloud cluster, and two workers with one each; a custom resource stands
     for the GPU that this machine has not."""
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    made = started(lambda: head(num_cpus=1))
     for _ in range(2):
-        made.add_node(num_cpus=1, resources={"device": 1})
+        started(lambda: made.add_node(num_cpus=1, resources={"device": 1}))
     yield made
     made.shutdown()
 
@@ -195,19 +209,7 @@ def cluster_with_devices() -> Iterator[Any]:
 def test_a_driver_on_a_head_without_the_device_chooses_draws_and_registers(
     cluster_with_devices: Any, client: Any
 ) -> None:
-    options = [
-        "--limit",
-        "64",
-        "--epochs",
-        "2",
-        "--evaluate_limit",
-        "16",
-        "--quiet",
-        "--trials",
-        "2",
-        "--device",
-        "cpu",
-    ]
+    options = [*TINY, "--trials", "2"]
     driver = start(
         *options, "--custom-per-trial", "device=1", "--folder", "sweep", RAY_ADDRESS=cluster_with_devices.address
     )
@@ -219,7 +221,7 @@ def test_a_driver_on_a_head_without_the_device_chooses_draws_and_registers(
 
 
 def test_a_head_with_a_token_is_told_with_what_mends_it_and_joined_with_it(
-    tmp_path: Path, free_port: int, client: Any
+    tmp_path: Path, short_folder: str, free_port: int, client: Any
 ) -> None:
     """`ray start` asks for a token wherever one lies in the home folder, as the first local Ray leaves it there."""
     home = {"HOME": str(tmp_path / "home"), "RAY_USAGE_STATS_ENABLED": "0"}
@@ -229,25 +231,12 @@ def test_a_head_with_a_token_is_told_with_what_mends_it_and_joined_with_it(
     subprocess.run([ray, "get-auth-token", "--generate"], env=environment, check=True, capture_output=True)
     command = [ray, "start", "--head", "--block", f"--port={free_port}", "--num-cpus=2", "--include-dashboard=false"]
     head = subprocess.Popen(
-        [*command, f"--temp-dir={tmp_path / 'r'}"], env=environment, start_new_session=True,
+        [*command, f"--temp-dir={short_folder}"], env=environment, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     DRIVERS.append(head)
     address = f"127.0.0.1:{free_port}"
-    options = [
-        "--limit",
-        "64",
-        "--epochs",
-        "1",
-        "--evaluate_limit",
-        "16",
-        "--quiet",
-        "--trials",
-        "1",
-        "--device",
-        "cpu",
-    ]
-    options += ["--no-baseline", "--folder", "sweep"]
+    options = [*TINY, "--trials", "1", "--no-baseline", "--folder", "sweep"]
     until(lambda: listens(free_port))
     assert start(*options, RAY_ADDRESS=address, **home).wait(200) == 1
     assert "set RAY_AUTH_MODE=token, and the token of this machine is sent" in Path("driver.log").read_text()
@@ -268,6 +257,13 @@ def until(holds: Callable[[], bool]) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("it did not come")
+
+
+@pytest.fixture
+def short_folder() -> Iterator[str]:
+    """Ray's sockets lie there, and their paths may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield folder
 
 
 @pytest.fixture
