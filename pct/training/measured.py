@@ -22,11 +22,12 @@ MEASURED = "measured"
 class Measurement:
     """What is measured of a finished model, and how.
 
-    metrics: their names. order, saliency: as in the settings; empty: the run's own. limit: so many test texts,
+    metrics: their names. removal, order, saliency: as in the settings; empty: the run's own. limit: so many test texts,
     the same for every model; 0 takes all.
     """
 
     metrics: tuple[str, ...] = EIGHT
+    removal: str = "delete"
     order: str = ""
     saliency: str = ""
     limit: int = 0
@@ -37,6 +38,7 @@ STANDARD = {
     "controls": Measurement(("comp", "suff", "comp_random", "margin", "suff_margin", "win", "ir_rate", "ur_rate")),
     "collapse": Measurement(("cos_important", "cos_unimportant", "separation")),
     "normalised": Measurement(("naopc_comp", "naopc_suff", "tau_loo"), limit=300),
+    "mask": Measurement(removal="mask"),
     "recomputed": Measurement(order="recomputed", limit=300),
     "l1": Measurement(saliency="l1"),
     "grad_x_input": Measurement(saliency="grad_x_input"),
@@ -63,7 +65,9 @@ def measure_run(run: Run, name: str, what: Measurement, corpus: Corpus) -> Repor
     if what.saliency:
         classifier.settings = s.replace(saliency=what.saliency)
     split = with_limit(corpus.splits["test"], what.limit) if what.limit else corpus.splits["test"]
-    found = evaluate(classifier, split, *s.measured_shares, what.order or s.order, metrics=what.metrics)
+    found = evaluate(
+        classifier, split, *s.measured_shares, what.order or s.order, metrics=what.metrics, removal=what.removal
+    )
     folder = run.folder / MEASURED
     folder.mkdir(exist_ok=True)
     found.to_parquet(folder / f"{name}.parquet")
