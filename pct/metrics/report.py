@@ -78,9 +78,11 @@ class Report:
         for name, value in self.metrics.items():
             low, high = self.intervals.get(name, (np.nan, np.nan))
             interval = f"   {low:.4f} to {high:.4f}" if np.isfinite(low) else ""
-            lines.append(f"{name:<28}{value:>10.4f}{self.errors[name]:>10.4f}{interval}")
-        lines += [f"{name:<28}{value:>10.4f}" for name, value in self.gaps.items()]
-        lines += [f"{f'recall of {name}':<28}{value:>10.4f}" for name, value in self.recalls.items()]
+            lines.append(f"{name:<28}{_cell(value)}{_cell(self.errors[name])}{interval}")
+        lines += [f"{name:<28}{_cell(value)}" for name, value in self.gaps.items()]
+        lines += [f"{f'recall of {name}':<28}{_cell(value)}" for name, value in self.recalls.items()]
+        if short := int((self.columns.get("n", np.empty(0)) == 1).sum()):
+            lines.append(f"{short} of {len(self.columns['n'])} texts are of one word: they have nothing to remove")
         if cut := self.cut_texts:
             lines.append(f"{cut} of {len(self.columns['cut'])} texts were cut to max_length: measured on what is left")
         return "\n".join(lines)
@@ -148,3 +150,8 @@ class Report:
         unfinished = Path(f"{path}.part")
         pq.write_table(pa.table({k: pa.array(v) for k, v in self.columns.items()}), unfinished)
         unfinished.replace(path)
+
+
+def _cell(value: float) -> str:
+    """A number in a column of the table; a dash where nothing could be measured."""
+    return f"{value:>10.4f}" if np.isfinite(value) else f"{'-':>10}"

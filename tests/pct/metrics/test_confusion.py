@@ -96,3 +96,12 @@ def test_texts_that_are_cut_are_counted():
     assert "2 of 3 texts were cut to max_length" in report.table()
     assert json.loads(report.to_json())["cut_texts"] == 2
     assert "max_length" not in pct.evaluate(Scale(), (["good film"], [1])).table()
+
+
+def test_texts_of_one_word_are_told_and_what_they_lack_is_a_dash():
+    table = pct.evaluate(Scale(), (["good", "bad", "bad"], [1, 0, 0])).table()
+    assert "3 of 3 texts are of one word: they have nothing to remove" in table
+    assert f"{'comp':<28}{'-':>10}{'-':>10}" in table.splitlines()
+    assert "nan" not in table
+    assert "acc                             1.0000" in table
+    assert "of one word" not in pct.evaluate(Scale(), (["good film"], [1])).table()
