@@ -153,7 +153,7 @@ class RowReader:
             faults = ", ".join(f"{count} with {kind}" for kind, count in self.skipped.items())
             logger.warning("%s: %d rows skipped (%s)", name, self.skipped.total(), faults)
         if self.indexed:
-            logger.warning("%s: %d labels taken as indices of the classes", name, self.indexed)
+            logger.info("%s: %d labels taken as indices of the classes", name, self.indexed)
         return {"rows_skipped": dict(self.skipped), "labels_as_indices": self.indexed}
 
     def _indexed(self, table: Table, rows: list[Row], index: ClassIndex) -> tuple[list[Row], Ints]:

@@ -301,10 +301,12 @@ def test_a_limit_is_drawn_under_a_seed():
     )
 
 
-def test_a_report_says_how_many_texts_were_cut():
-    report = pct.evaluate(Scale(max_length=3), (["good fine bad the", "good"], [1, 1]))
-    assert report.data["texts_cut"] == 1
-    assert json.loads(report.to_json())["data"]["texts_cut"] == 1
+def test_a_report_says_what_was_left_out():
+    texts = (["good", "", "bad"], ["positive", "positive", "neither"])
+    report = pct.evaluate(Scale(), texts, on_bad_row="skip")
+    assert len(report.columns["n"]) == 1
+    skipped = {"no text": 1, "an unknown label": 1}
+    assert json.loads(report.to_json())["data"] == {"rows_skipped": skipped, "labels_as_indices": 0}
 
 
 def test_predicting_a_table_takes_its_text_column_or_refuses():
