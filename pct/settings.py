@@ -94,7 +94,7 @@ class Settings:
     words: str = _setting("natural", "what a word is: natural, spaces, or a function text -> spans as module:name")
     max_length: int = _setting(64, "tokens a text, special ones included; the rest is cut off")
     vocabulary_size: int = _setting(30000, "textcnn, lstm: the most frequent words that get an embedding")
-    glove: str = _setting("", "textcnn, lstm: a GloVe text file with 300 numbers a word; random embeddings where empty")
+    glove: str = _setting("", "textcnn, lstm: a GloVe, word2vec or fastText text file (.gz too); random where empty")
     # optimisation
     epochs: int = _setting(6, "passes over the training texts")
     batch_size: int = _setting(64, "texts in a mini-batch")

@@ -38,6 +38,8 @@ class TextModel(nn.Module, ABC):
     dense: nn.Linear
     # whether `features` drop units in training: a pass for the loss is then no pass for the saliency
     dropout_in_body: bool = True
+    # words of the vocabulary whose embedding came from a file of vectors, when the model was made
+    vectors_found: int = 0
 
     @abstractmethod
     def embed(self, ids: Tensor) -> Tensor:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from pct.models.base import TextModel
+from pct.models.glove import read_vectors
 from pct.models.lstm import LSTM
 from pct.models.textcnn import TextCNN
 from pct.settings import Settings
@@ -16,7 +17,8 @@ from pct.text.subwords import SubWords
 from pct.text.tokens import Tokenizer
 from pct.text.vocabulary import Vocabulary
 
-EMBEDDING_WIDTH = 300
+logger = logging.getLogger("pct.models")
+EMBEDDING_WIDTH = 300  # of random embeddings; those of a file have its own
 
 
 def make_model(
@@ -46,9 +48,16 @@ def model_for(settings: Settings, tokenizer: Tokenizer, classes: Sequence[str]) 
 
         return load_untrained(settings.model, classes, settings.max_length, settings.fresh_head)
     family = TextCNN if settings.model == "textcnn" else LSTM
-    model = family(len(tokenizer), len(classes), width=EMBEDDING_WIDTH, dropout=settings.dropout)
-    if settings.glove:
-        load_glove(Path(settings.glove), tokenizer, model.embedding.weight)
+    if not settings.glove:
+        return family(len(tokenizer), len(classes), width=EMBEDDING_WIDTH, dropout=settings.dropout)
+    vectors, known = read_vectors(settings.glove, tokenizer)
+    model = family(len(tokenizer), len(classes), width=vectors.shape[1], dropout=settings.dropout)
+    with torch.no_grad():
+        model.embedding.weight[torch.from_numpy(known)] = torch.from_numpy(vectors[known])
+    model.vectors_found = int(known.sum())
+    logger.warning(
+        "%s has vectors for %d of %d words, %d wide", settings.glove, known.sum(), len(known) - 2, vectors.shape[1]
+    )
     return model
 
 
@@ -84,38 +93,3 @@ def build_model(config: dict[str, Any]) -> TextModel:
         made = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(config.pop("model_type"), **config))
         return Wrapped(made.float(), **arguments)
     raise ValueError(f"model family must be textcnn, lstm, transformer or wrapped, got {family!r}")
-
-
-def load_glove(path: Path, vocabulary: Vocabulary, weight: torch.Tensor) -> int:
-    """Fills rows of `weight` (vocabulary, width) from a GloVe text file; returns how many words it knew.
-
-    Raises FileNotFoundError, and ValueError when a line has another width than the embeddings.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"glove file {path} does not exist; leave glove empty for random embeddings")
-    width, found = weight.shape[1], 0
-    with path.open(encoding="utf-8") as lines, torch.no_grad():
-        for number, line in enumerate(lines, 1):
-            parts = line.rstrip().split(" ")
-            if len(parts) == 2 and number == 1:  # the header that word2vec's text format has
-                continue
-            # some GloVe words contain spaces: the numbers are counted from the end
-            word, numbers = " ".join(parts[:-width]), parts[-width:]
-            if not word or (len(parts) > width + 1 and _is_number(parts[-width - 1])):
-                raise ValueError(
-                    f"glove file {path}, line {number}: {len(parts) - 1} numbers a word, the model's embeddings have "
-                    f"{width}; take the file with {width} dimensions"
-                )
-            row = vocabulary.index.get(word)
-            if row is not None:
-                weight[row] = torch.tensor([float(x) for x in numbers])
-                found += 1
-    return found
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

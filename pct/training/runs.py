@@ -109,6 +109,9 @@ def run(
         seconds = {"training": trained_in, "evaluation": perf_counter() - clock}
         about = _about(settings, corpus, classifier, folder, seconds, started)
         cut = {"train": data.cut_texts, "validation": validation.cut_texts, "test": test.cut_texts}
+        if settings.glove:
+            known = {"words_with_vector": classifier.model.vectors_found, "words": len(data.tokenizer) - 2}  # type: ignore[arg-type]
+            about["glove"] = known
         about["data"] = {k: {**corpus.notes.get(k, {}), "cut_texts": count} for k, count in cut.items()}
         text = np.array(corpus.splits["test"].texts, dtype=object)
         columns = {"index": test.columns["index"], "text": text}

@@ -12,13 +12,12 @@ import pytest
 import torch
 
 from pct.models import build_model
-from pct.models.build import load_glove, make_model
+from pct.models.build import make_model
 from pct.models.encoder import Transformer
 from pct.models.lstm import LSTM
 from pct.models.recurrence import recur
 from pct.models.textcnn import TextCNN
 from pct.settings import Settings
-from pct.text.vocabulary import Vocabulary
 from tests.pct.small import FAMILIES, LEXICON, small_encoder, small_model, small_words, tokenizer
 
 
@@ -147,43 +146,6 @@ def test_a_fresh_model_has_the_training_texts_words_and_the_settings_dropout(nam
     assert isinstance(model, family)
     assert words.words == ["b", "a", "c"]
     assert (model.dense.out_features, model.dropout.p) == (4, 0.25)
-
-
-def glove_file(tmp_path, lines):
-    path = tmp_path / "glove.txt"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-def numbers(value, width=4):
-    return " ".join([str(value)] * width)
-
-
-@pytest.mark.parametrize("header", [[], ["5 4"]])
-def test_glove_fills_the_rows_of_the_words_that_it_knows(tmp_path, header):
-    path = glove_file(tmp_path, [*header, f"film {numbers(0.5)}", f". . . {numbers(2)}", f"zebra {numbers(9)}"])
-    vocabulary, weight = Vocabulary(["joy", "film"]), torch.zeros(4, 4)
-    assert load_glove(path, vocabulary, weight) == 1
-    assert weight.tolist() == [[0.0] * 4, [0.0] * 4, [0.0] * 4, [0.5] * 4]
-
-
-@pytest.mark.parametrize("width", [3, 5])
-def test_glove_of_another_width_is_refused_with_both_widths(tmp_path, width):
-    path = glove_file(tmp_path, [f"film {numbers(0.5, width)}"])
-    with pytest.raises(ValueError, match=rf"line 1: {width} numbers a word, .* have 4; take the file with 4"):
-        load_glove(path, Vocabulary(["film"]), torch.zeros(3, 4))
-
-
-def test_a_glove_file_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="does not exist"):
-        load_glove(tmp_path / "nowhere.txt", Vocabulary([]), torch.zeros(2, 4))
-
-
-def test_glove_reaches_a_fresh_model(tmp_path):
-    path = glove_file(tmp_path, [f"film {numbers(0.5, 300)}"])
-    model, words = make_model(Settings(model="lstm", glove=str(path)), [["film", "joy"]], ["a", "b"])
-    assert (model.embedding.weight[words.index["film"]] == 0.5).all()
-    assert not (model.embedding.weight[words.index["joy"]] == 0.5).any()
 
 
 def test_glove_with_an_encoder_is_refused():
