@@ -67,7 +67,7 @@ def _source(s: Settings, source: str, split: str) -> tuple[str, dict[str, Any]]:
 def _location(where: str) -> tuple[str, dict[str, Any]]:
     """MLflow's kind of source, and its fields: a data set of the hub, a file, or what code made."""
     if where.startswith("hub:"):
-        return "hf", {"path": where.removeprefix("hub:").strip()}
+        return "hugging_face", {"path": where.removeprefix("hub:").strip()}
     if "/" in where or "." in where:
         return "local", {"uri": where}
     return "code", {"tags": {"mlflow.source.name": where, "mlflow.source.type": "LOCAL"}}

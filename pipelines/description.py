@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pct.explaining.verdict import TOLERANCE
 from pct.training.runs import Run
 from pipelines.registry import model_name, read_versions, version_tags
 
@@ -14,7 +15,7 @@ ERRORS = 2.0  # a difference counts beyond so many standard errors
 
 def describe(client: Any, run: Run, name: str = "") -> str:
     """The three sentences. name: the registered model among whose versions normal training is looked for."""
-    return "\n\n".join([_result(run), _health(run), _beside_normal(client, run, name or model_name(run.settings))])
+    return " ".join([_result(run), _health(run), _beside_normal(client, run, name or model_name(run.settings))])
 
 
 def _result(run: Run) -> str:
@@ -32,10 +33,13 @@ def _health(run: Run) -> str:
     gap, error = comp - suff, math.hypot(run.test.errors["comp"], run.test.errors["suff"])
     if not math.isfinite(gap):
         return "Its explanations could not be measured: no test text has words to remove."
-    moves = f"Removing the most salient words {_moves(comp)}, the least salient {_moves(suff)}"
-    if abs(gap) <= ERRORS * error:
-        return f"{moves}: comp - suff {gap:+.3f} ± {error:.3f}, too close to tell healthy from pathological."
-    return f"{moves}: comp - suff {gap:+.3f} ± {error:.3f}, {'healthy' if gap > 0 else 'pathological'}."
+    verdict = "healthy" if gap > 0 else "pathological"
+    if not abs(gap) > max(ERRORS * error, TOLERANCE):
+        verdict = "too little to call them healthy or pathological"
+    return (
+        f"Its explanations: removing the most salient words {_moves(comp)}, the least salient {_moves(suff)}; "
+        f"comp - suff {gap:+.3f} ± {error:.3f} is {verdict}."
+    )
 
 
 def _beside_normal(client: Any, run: Run, name: str) -> str:
@@ -73,4 +77,4 @@ def _versions(client: Any, name: str) -> list[Any]:
 
 
 def _moves(drop: float) -> str:
-    return f"lowers the confidence by {drop:.3f}" if drop >= 0 else f"raises it by {-drop:.3f}"
+    return f"lowers the confidence by {drop:.3f}" if drop >= 0 else f"raises the confidence by {-drop:.3f}"

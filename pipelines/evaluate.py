@@ -23,6 +23,7 @@ from pipelines.main import report_table
 
 if TYPE_CHECKING:
     from pipelines.mlflow_runs import MlflowRun
+    from pipelines.registry import RegisteredVersion
 
 NOT_LOGGED = 3
 
@@ -50,11 +51,14 @@ def _run(options: argparse.Namespace) -> int:
     print(report_table(report, f"{options.model} on {source}, {len(texts)} texts"))
     try:
         with mlflow_runs.ended_on_failure(mlflow_run):
-            _log(mlflow_run, options, classifier, texts, source, report)
+            registered = _log(mlflow_run, options, classifier, texts, source, report)
     except Exception as problem:  # a server or its driver raises many types
         first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
         print(f"error: not logged to {without_password(mlflow_run.uri)}: {first[:200]}", file=sys.stderr)
         return NOT_LOGGED
+    if registered is not None:
+        state = "is @champion" if registered.champion else "is not @champion"
+        print(f"model       {registered.uri} {state}: {registered.reason}")
     print(f"look at it  {how_to_view(mlflow_run.uri, mlflow_run.experiment_id, mlflow_run.run_id)}")
     return 0
 
@@ -66,8 +70,9 @@ def _log(
     texts: Split,
     source: str,
     report: Report,
-) -> None:
+) -> RegisteredVersion | None:
     from pipelines.data_sets import as_input, measured_data_set
+    from pipelines.logged_model import register_classifier
     from pipelines.metric_names import as_metrics, report_metrics
     from pipelines.upload import log_missing, log_params
 
@@ -89,7 +94,11 @@ def _log(
         replace(report, columns=columns | report.columns).to_parquet(Path(folder) / PER_TEXT)
         (Path(folder) / REPORT).write_text(report.to_json(), encoding="utf-8")
         mlflow_run.client.log_artifacts(mlflow_run.run_id, folder)
+    registered = (
+        register_classifier(mlflow_run, options.register, classifier, texts, report) if options.register else None
+    )
     mlflow_run.client.set_terminated(mlflow_run.run_id, "FINISHED")
+    return registered
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,13 +107,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Measures a model's accuracy and explanations on a corpus or a file, and logs them to MLflow.",
         epilog="example: python -m pipelines.evaluate --model models:/pct-planted-textcnn@champion --limit 200",
     )
-    parser.add_argument("--model", required=True, help="a run's folder, runs:/<id>/model or models:/<name>@champion")
+    parser.add_argument("--model", required=True, help="a run's folder, an MLflow URI, or a classifier of transformers")
     parser.add_argument(
         "--corpus", default="", help=f"{', '.join(CORPORA)} or hub:OWNER/NAME (default: the model's own)"
     )
     parser.add_argument("--data", default="", help="a file instead: .csv .tsv .jsonl .json .parquet .arrow (.gz too)")
     parser.add_argument("--split", default="test", choices=SPLITS, help="of the corpus (default: test)")
     parser.add_argument("--limit", type=int, default=0, help="at most so many texts; 0 takes all")
+    parser.add_argument("--register", default="", metavar="NAME", help="make it a version of this registered model")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")

@@ -2,23 +2,62 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tempfile
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pct
-from pct.classifier import MODEL
+from pct.classifier import MODEL, WEIGHTS, Classifier
+from pct.corpora.fingerprints import describe_split
+from pct.corpora.loading import Split
+from pct.metrics.report import Report
 from pct.onnx.predictor import CONFIG
+from pct.settings import Settings
 from pct.training.runs import Run
+from pipelines.champion import MARGIN
+from pipelines.connection import default_tracking
+from pipelines.mlflow_runs import MlflowRun
+from pipelines.onnx_graphs import EXPORTED, export_model
+from pipelines.registry import RegisteredVersion, measured_tags, register_version
 
 NAME, TEXT = "model", "text"
 ALWAYS = ("mlflow", "numpy", "pandas", "safetensors", "torch", "tqdm")
 ENCODERS = ("tokenizers", "transformers")
 
 
-def log_model(client: Any, run: Run, run_id: str, experiment_id: str, exported: Path | None = None) -> str:
-    """Logs the run's model once and returns its MLflow model id; a model that is there whole is found again.
+@dataclass(frozen=True)
+class SavedClassifier:
+    """A classifier that lies in a folder, and what MLflow is told of it. weights: their hash. examples: some texts."""
+
+    folder: Path
+    settings: Settings
+    classes: list[str]
+    weights: str
+    examples: list[str]
+
+    @classmethod
+    def of_run(cls, run: Run) -> Self:
+        """The classifier that a run trained."""
+        texts = run.test.columns["text"][:2].tolist()
+        return cls(run.folder / MODEL, run.settings, run.about["corpus"]["classes"], run.about["weights"], texts)
+
+    @classmethod
+    def save(cls, classifier: Classifier, folder: Path, examples: list[str]) -> Self:
+        """Writes a classifier that may come from anywhere into a new folder."""
+        classifier.save(folder)
+        with (folder / WEIGHTS).open("rb") as file:
+            weights = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return cls(folder, classifier.settings, classifier.classes, weights, examples)
+
+
+def log_model(
+    client: Any, saved: SavedClassifier, run_id: str, experiment_id: str, exported: Path | None = None
+) -> str:
+    """Logs a run's model once and returns its MLflow model id; a model that is there whole is found again.
 
     exported: its ONNX graphs, which go with it, and how closely they agree with torch into its metadata.
     The client's tracking must be MLflow's default one (`default_tracking`): MLflow logs models nowhere else.
@@ -27,16 +66,16 @@ def log_model(client: Any, run: Run, run_id: str, experiment_id: str, exported: 
     import pandas as pd  # type: ignore[import-untyped]
     from mlflow.models import Model
 
-    found = _logged(client, run_id, experiment_id, run.about["weights"])
+    found = _logged(client, run_id, experiment_id, saved.weights)
     if found:
         return found
-    artifacts = {"classifier": str(run.folder / MODEL)}
-    metadata = {"settings": run.settings.to_dict(), "classes": run.about["corpus"]["classes"]}
+    artifacts = {"classifier": str(saved.folder)}
+    metadata = {"settings": saved.settings.to_dict(), "classes": saved.classes}
     if exported is not None:
         artifacts["exported"] = str(exported)
         metadata["onnx"] = json.loads((exported / CONFIG).read_text(encoding="utf-8"))["agreement"]
     made = client.create_logged_model(
-        experiment_id, NAME, run_id, tags={"weights": run.about["weights"]}, model_type="text-classifier"
+        experiment_id, NAME, run_id, tags={"weights": saved.weights}, model_type="text-classifier"
     )
     Model.log(
         artifact_path=None,
@@ -47,17 +86,32 @@ def log_model(client: Any, run: Run, run_id: str, experiment_id: str, exported: 
         python_model=str(Path(__file__).with_name("pyfunc_model.py")),
         artifacts=artifacts,
         code_paths=[str(Path(pct.__file__).parent)],
-        pip_requirements=requirements(run),
+        pip_requirements=requirements(saved.settings),
         signature=signature(),
-        input_example=pd.DataFrame({TEXT: run.test.columns["text"][:2]}),
+        input_example=pd.DataFrame({TEXT: saved.examples}),
         metadata=metadata,
     )
     return str(made.model_id)
 
 
-def requirements(run: Run) -> list[str]:
+def register_classifier(
+    mlflow_run: MlflowRun, name: str, classifier: Classifier, texts: Split, report: Report
+) -> RegisteredVersion:
+    """A classifier of any origin as a version of a registered model, with its graphs and what it was measured at."""
+    with tempfile.TemporaryDirectory() as scratch, default_tracking(mlflow_run.uri):
+        saved = SavedClassifier.save(classifier, Path(scratch) / MODEL, list(texts.texts[:2]))
+        exported = export_model(saved.folder, Path(scratch) / EXPORTED, print)
+        model_id = log_model(mlflow_run.client, saved, mlflow_run.run_id, mlflow_run.experiment_id, exported)
+        split = describe_split(texts, classifier.classes)
+        tags = measured_tags(classifier.settings, saved.weights, report, split, MARGIN)
+        return register_version(
+            mlflow_run.client, name, classifier.settings, tags, f"models:/{model_id}", model_id, mlflow_run.run_id
+        )
+
+
+def requirements(settings: Settings) -> list[str]:
     """What loading the model needs, in the versions that this process has."""
-    names = ALWAYS if run.settings.model in ("textcnn", "lstm") else ALWAYS + ENCODERS
+    names = ALWAYS if settings.model in ("textcnn", "lstm") else ALWAYS + ENCODERS
     # a build's local label (torch's +cpu) is on no index
     return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(names)]
 
@@ -65,8 +119,8 @@ def requirements(run: Run) -> list[str]:
 def signature() -> Any:
     """A table's column `text` -> label and confidence; words and saliency when asked. Other columns pass by.
 
-    The column is of any type because of strings MLflow's server makes words: it would turn a null into "None" before
-    the model sees it, which refuses what is no text.
+    The column is of any type, for MLflow's server makes strings of what a string column is sent, a null the word
+    "None", before the model sees it; the model refuses what is no text.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema

@@ -1,6 +1,8 @@
-"""The names that metrics have in MLflow: train/, validation/, test/, gap/ and system/, shown as groups by its pages.
+"""The names that metrics have in MLflow. Its pages show what stands before the slash as groups, in alphabetical order.
 
-A metric that is added to the reports, or to the epochs' records, falls into its group without a line here.
+gap/ holds the three gaps over the epochs, on validation: a run's page opens on these curves. train/ and validation/ are
+curves too; test/ and validation_final/ are of the final model; workload/ is what it all took. A metric that is added
+to the reports, or to the epochs' records, falls into its group without a line here.
 """
 
 from __future__ import annotations
@@ -19,26 +21,28 @@ COSTS = re.compile(r"(^|_)(seconds|per_second|mb)$")  # what a step took is no c
 
 
 def epoch_metrics(record: Record) -> dict[str, float]:
-    """An epoch's record: train/loss, validation/comp, gap/validation_comp_minus_suff, system/step_seconds."""
+    """An epoch's record: gap/comp_minus_suff, train/loss, validation/comp, workload/step_seconds.
+
+    The gaps come first: MLflow's comparison of runs opens on the metric that was logged first.
+    """
     validated = {k.removeprefix("validation_"): v for k, v in record.items() if k.startswith("validation_")}
-    gaps = Report(validated, {}, {}, []).gaps
-    return {_of_epoch(name): value for name, value in record.items() if name != "epoch"} | in_group("validation", gaps)
+    gaps = in_group("gap", Report(validated, {}, {}, []).gaps)
+    return gaps | {_of_epoch(name): value for name, value in record.items() if name != "epoch"}
 
 
 def report_metrics(split: str, report: Report) -> dict[str, float]:
-    """A report: test/comp, gap/test_comp_minus_suff. Its standard errors are no metrics: they stand in the report."""
+    """A report: test/comp, test/comp_minus_suff. Its standard errors are no metrics: they stand in the report."""
     return in_group(split, {**report.metrics, **report.gaps})
 
 
-def in_group(split: str, values: Mapping[str, float]) -> dict[str, float]:
-    """Values of one split under its name; differences of two metrics stand together under gap/."""
-    plain = {name.replace("-", "_minus_"): value for name, value in values.items()}
-    return {f"gap/{split}_{k}" if "_minus_" in k else f"{split}/{k}": v for k, v in plain.items()}
+def in_group(group: str, values: Mapping[str, float]) -> dict[str, float]:
+    """Values under the name of their group; comp-suff becomes comp_minus_suff, as the registry's tags have it."""
+    return {f"{group}/{name.replace('-', '_minus_')}": value for name, value in values.items()}
 
 
 def cost_metrics(about: Mapping[str, Any]) -> dict[str, float]:
-    """What a run took: system/seconds_training, system/peak_memory_mb_process."""
-    return {f"system/{kind}_{k}": v for kind in ("seconds", "peak_memory_mb") for k, v in about[kind].items()}
+    """What a run took: workload/seconds_training, workload/peak_memory_mb_process."""
+    return {f"workload/{kind}_{k}": v for kind in ("seconds", "peak_memory_mb") for k, v in about[kind].items()}
 
 
 def as_metrics(values: Mapping[str, Any], step: int, **of: str) -> list[Any]:
@@ -58,4 +62,4 @@ def as_metrics(values: Mapping[str, Any], step: int, **of: str) -> list[Any]:
 
 def _of_epoch(name: str) -> str:
     group, _, rest = name.partition("_")
-    return f"{group}/{rest}" if group in ("train", "validation") and not COSTS.search(rest) else f"system/{name}"
+    return f"{group}/{rest}" if group in ("train", "validation") and not COSTS.search(rest) else f"workload/{name}"

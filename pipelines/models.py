@@ -88,7 +88,7 @@ def _names(client: Any, name: str) -> list[str]:
     token = None
     while True:
         page = client.search_registered_models(max_results=200, page_token=token)
-        names += [m.name for m in page if any("measure" in v.tags for v in read_versions(client, m.name))]
+        names += [m.name for m in page if any("champion_rule" in v.tags for v in read_versions(client, m.name))]
         token = page.token
         if not token:
             return sorted(names)

@@ -19,12 +19,15 @@ def export_run(run: Run, say: Callable[[str], None]) -> Path | None:
     all the same.
     """
     folder = run.folder / EXPORTED
-    if (folder / GRADIENT).is_file():
-        return folder
+    return folder if (folder / GRADIENT).is_file() else export_model(run.folder / MODEL, folder, say)
+
+
+def export_model(model: Path, folder: Path, say: Callable[[str], None]) -> Path | None:
+    """A saved classifier as ONNX graphs in a folder; None as `export_run`."""
     try:
         from pct.onnx.export import export
 
-        export(Classifier.load(run.folder / MODEL, "cpu"), folder)
+        export(Classifier.load(model, "cpu"), folder)
     except (ImportError, ValueError) as problem:
         say(f"the model is logged without its ONNX graphs: {problem}")
         return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.runs import Run, settings_hash
 from pipelines.champion import (
@@ -40,25 +41,37 @@ def model_name(settings: Settings) -> str:
 
 
 def version_tags(run: Run, margin: float) -> dict[str, str]:
-    """What stands on a version: what the rule needs, and what a reader asks first."""
-    s, validation = run.settings, run.validation
+    """What stands on a run's version: what the rule needs, and what a reader asks first."""
+    s, corpus = run.settings, run.about["corpus"]
+    tags = measured_tags(s, run.about["weights"], run.validation, corpus.get("splits", {}).get("validation"), margin)
+    return tags | {
+        "limited": str(bool(s.limit)).lower(),
+        "measure": _measure(s, corpus["fingerprint"]),
+        "test_acc": f"{run.test.acc:.6f}",
+        "test_comp_minus_suff": f"{run.test.gaps['comp-suff']:.6f}",
+    }
+
+
+def measured_tags(
+    s: Settings, weights: str, report: Report, split: dict[str, Any] | None, margin: float
+) -> dict[str, str]:
+    """What the rule needs of a model that was measured on some texts.
+
+    split: their fingerprint and label counts (`pct.corpora.fingerprints`); runs of version 0.1.0 have none.
+    """
     tags = {
         "method": s.method,
         "seed": str(s.seed),
         "settings_hash": settings_hash(s),
-        "weights": run.about["weights"],
-        "limited": str(bool(s.limit)).lower(),
-        "measure": _measure(s, run.about["corpus"]["fingerprint"]),
-        "validation_acc": f"{validation.acc:.6f}",
-        "validation_comp_minus_suff": f"{validation.gaps['comp-suff']:.6f}",
-        "validation_comp_minus_suff_se": f"{math.hypot(validation.errors['comp'], validation.errors['suff']):.6f}",
-        "test_acc": f"{run.test.acc:.6f}",
-        "test_comp_minus_suff": f"{run.test.gaps['comp-suff']:.6f}",
+        "weights": weights,
+        "limited": "false",
+        "validation_acc": f"{report.acc:.6f}",
+        "validation_comp_minus_suff": f"{report.gaps['comp-suff']:.6f}",
+        "validation_comp_minus_suff_se": f"{math.hypot(report.errors['comp'], report.errors['suff']):.6f}",
         "champion_rule": champion_rule(margin),
         "champion_margin": f"{margin:g}",
     }
-    split = run.about["corpus"].get("splits", {}).get("validation")
-    if split:  # runs of version 0.1.0 tell nothing of their splits
+    if split:
         tags["measured_on"] = _measure(s, split["fingerprint"])
         tags["largest_class"] = f"{max(split['labels'].values()) / sum(split['labels'].values()):.6f}"
     return tags
@@ -91,13 +104,20 @@ class RegisteredVersion:
 def register(
     client: Any, run: Run, source: str, model_id: str | None, run_id: str | None, margin: float = MARGIN, name: str = ""
 ) -> RegisteredVersion:
-    """The run's version of its registered model, made if there is none, and the champion by the rule.
-
-    Called again for the same run it finds the version that is there. name: `model_name` where empty.
-    """
+    """The run's version of its registered model, see `register_version`. name: `model_name` where empty."""
     name = name or model_name(run.settings)
-    _make_model(client, name, run)
-    tags = version_tags(run, margin)
+    return register_version(client, name, run.settings, version_tags(run, margin), source, model_id, run_id, margin)
+
+
+def register_version(
+    client: Any, name: str, settings: Settings, tags: dict[str, str], source: str, model_id: str | None,
+    run_id: str | None, margin: float = MARGIN,
+) -> RegisteredVersion:  # fmt: skip
+    """A version of a registered model, both made if they are missing, and the champion by the rule.
+
+    Called again for the same weights and settings it finds the version that is there.
+    """
+    _make_model(client, name, settings)
     same = ("weights", "settings_hash")
     found = [v for v in read_versions(client, name) if all(v.tags.get(k) == tags[k] for k in same)]
     if found:
@@ -253,11 +273,11 @@ def _candidate(version: Any) -> Candidate | None:
         return None
 
 
-def _make_model(client: Any, name: str, run: Run) -> None:
+def _make_model(client: Any, name: str, settings: Settings) -> None:
     from mlflow.exceptions import MlflowException
 
-    s = run.settings
-    text = f"Text classifiers on {s.corpus} ({s.model_name}). @{CHAMPION}: {champion_rule(MARGIN)}."
+    what = f"{settings.model_name} on {settings.corpus}" if settings.corpus else settings.model_name
+    text = f"Text classifiers ({what}). @{CHAMPION}: {champion_rule(MARGIN)}."
     try:
         client.create_registered_model(name, description=text)
     except MlflowException as problem:

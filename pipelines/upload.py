@@ -22,7 +22,7 @@ from pipelines.connection import (
 from pipelines.data_sets import CONTEXTS, as_input, run_data_sets
 from pipelines.description import DESCRIPTION, describe
 from pipelines.figures import FIGURES, draw_figures, try_to_draw
-from pipelines.logged_model import NAME, log_model
+from pipelines.logged_model import NAME, SavedClassifier, log_model
 from pipelines.metric_names import VALIDATION_FINAL, as_metrics, cost_metrics, epoch_metrics, report_metrics
 from pipelines.mlflow_runs import MlflowRun, ended_on_failure, open_run, remember
 from pipelines.onnx_graphs import export_run
@@ -127,7 +127,7 @@ def _upload(run: Run, mlflow_run: MlflowRun, margin: float | None, exported: Pat
         client.log_artifact(run_id, str(run.folder / file))
     if (run.folder / FIGURES).is_dir():
         client.log_artifacts(run_id, str(run.folder / FIGURES), FIGURES)
-    model_id = log_model(client, run, run_id, mlflow_run.experiment_id, exported)
+    model_id = log_model(client, SavedClassifier.of_run(run), run_id, mlflow_run.experiment_id, exported)
     log_missing(mlflow_run, _all_metrics(run, model_id, data["test"]))
     registered = None
     if margin is not None:

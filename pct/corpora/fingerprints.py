@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from pct.corpora.loading import Corpus, Split
+    from pct.corpora.loading import Split
 
 
 def split_fingerprint(split: Split, classes: Sequence[str]) -> str:
@@ -26,12 +26,6 @@ def label_counts(split: Split, classes: Sequence[str]) -> dict[str, int]:
     return dict(zip(classes, counts.tolist(), strict=True))
 
 
-def describe_splits(corpus: Corpus) -> dict[str, dict[str, Any]]:
-    """Fingerprint and label counts of every split, as a run's about.json has them."""
-    return {
-        name: {
-            "fingerprint": split_fingerprint(split, corpus.classes),
-            "labels": label_counts(split, corpus.classes),
-        }
-        for name, split in corpus.splits.items()
-    }
+def describe_split(split: Split, classes: Sequence[str]) -> dict[str, Any]:
+    """Fingerprint and label counts, as a run's about.json has them for each split of its corpus."""
+    return {"fingerprint": split_fingerprint(split, classes), "labels": label_counts(split, classes)}

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from pct.classifier import MODEL, WEIGHTS, Classifier
-from pct.corpora.fingerprints import describe_splits
+from pct.corpora.fingerprints import describe_split
 from pct.corpora.loading import Corpus, with_corpus
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
@@ -230,7 +230,7 @@ def _about(
             "fingerprint": corpus.fingerprint,
             "classes": corpus.classes,
             "sizes": {name: len(split) for name, split in corpus.splits.items()},
-            "splits": describe_splits(corpus),
+            "splits": {name: describe_split(split, corpus.classes) for name, split in corpus.splits.items()},
         },
         "weights": _digest(folder / MODEL / WEIGHTS),
         "epochs": len(history),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.server
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from pipelines import connection
 from pipelines.connection import TrackingError, connect, how_to_view, request_timeout, tracking_uri, without_password
+from tests.project import REPOSITORY
 
 
 def test_nothing_at_the_port_is_told_with_the_remedy(closed_port: int) -> None:
@@ -119,3 +122,20 @@ def test_the_ui_is_opened_on_loopback_or_at_the_server() -> None:
         "mlflow ui --backend-store-uri 'sqlite:////a b/mlflow.db' --host 127.0.0.1 --port 5000"
     )
     assert how_to_view("https://host/", "3", "abc") == "open https://host/#/experiments/3/runs/abc"
+
+
+def test_processes_that_begin_together_set_a_database_up_once(tmp_path: Path) -> None:
+    code = "import sys; from pipelines.connection import connect; connect(sys.argv[1])"
+    command = [sys.executable, "-c", code, f"sqlite:///{tmp_path}/fresh.db"]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    together = [subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) for _ in range(3)]
+    errors = [process.communicate()[1].decode() for process in together]
+    assert [process.returncode for process in together] == [0, 0, 0], errors
+    connect(f"sqlite:///{tmp_path}/fresh.db")
+
+
+def test_a_database_that_cannot_be_used_is_not_the_advice(tmp_path: Path) -> None:
+    (tmp_path / "broken.db").write_bytes(b"no database at all, but long enough to be taken for one" * 99)
+    with pytest.raises(TrackingError, match=r"database .*broken\.db cannot be used: .*another one") as told:
+        connect(f"sqlite:///{tmp_path}/broken.db")
+    assert "sqlite:///mlflow.db" not in str(told.value)

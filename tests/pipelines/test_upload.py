@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pipelines.mlflow_runs import TRACKING, check_connection, open_run, start_ru
 from pipelines.track import main
 from tests.pipelines.conftest import TINY
 
-GROUPS = {"train", "validation", "validation_final", "test", "gap", "system"}
+GROUPS = {"train", "validation", "validation_final", "test", "gap", "workload"}
 
 
 def everything(client: Any) -> dict[str, Any]:
@@ -44,17 +45,17 @@ def test_a_tracked_run_has_its_settings_metrics_files_and_model(run_dir: Path, c
     for name in (*EIGHT, *COMPANIONS):
         assert data.metrics[f"test/{name}"] == pytest.approx(run.test.metrics[name])
         assert data.metrics[f"validation_final/{name}"] == pytest.approx(run.validation.metrics[name])
-    assert data.metrics["gap/test_comp_minus_suff"] == pytest.approx(run.test.gaps["comp-suff"])
+    assert data.metrics["test/comp_minus_suff"] == pytest.approx(run.test.gaps["comp-suff"])
     assert {name.partition("/")[0] for name in data.metrics} == GROUPS
     assert not any(name.endswith("_se") for name in data.metrics)
     losses = client.get_metric_history(tracked.mlflow_run.run_id, "train/loss")
     assert [(m.step, m.value) for m in losses] == [(r["epoch"], pytest.approx(r["train_loss"])) for r in run.history]
     for name in (
         "train/contrastive",
-        "system/step_seconds",
-        "system/memory_mb",
+        "workload/step_seconds",
+        "workload/memory_mb",
         "validation/comp",
-        "gap/validation_ur_minus_ir",
+        "gap/ur_minus_ir",
     ):
         assert len(client.get_metric_history(tracked.mlflow_run.run_id, name)) == 2
     assert data.tags["corpus.fingerprint"] == run.about["corpus"]["fingerprint"]
@@ -193,6 +194,82 @@ def test_a_killed_run_is_closed_by_the_one_that_goes_on(
     open_run(run_dir)
     assert client.get_run(killed).info.status == "KILLED"
     assert client.get_run(killed).data.tags["pct.continued_by"] == given
+
+
+@pytest.mark.parametrize(
+    ("problem", "status"),
+    [
+        (KeyboardInterrupt(), "KILLED"),
+        (SystemExit(2), "FAILED"),
+        (MemoryError(), "FAILED"),
+        (OSError("full"), "FAILED"),
+    ],
+)
+def test_a_run_that_is_left_early_does_not_stay_running(
+    run_dir: Path, client: Any, problem: BaseException, status: str
+) -> None:
+    mlflow_run = open_run(run_dir)
+    with pytest.raises(type(problem)), mlflow_runs.ended_on_failure(mlflow_run):
+        raise problem
+    assert client.get_run(mlflow_run.run_id).info.status == status
+
+
+def test_an_upload_that_breaks_off_ends_its_run_as_failed(
+    run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(upload, "log_model", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        upload.upload_run(run_dir)
+    (run,) = client.search_runs(["0"])
+    assert run.info.status == "KILLED"
+
+
+def test_a_run_of_flat_metric_names_is_uploaded_again_without_harm(run_dir: Path, client: Any) -> None:
+    """What version 0.1.0 left in a store."""
+    mlflow_run = open_run(run_dir)
+    client.log_metric(mlflow_run.run_id, "final_validation_acc_se", 0.1)
+    upload.upload_run(run_dir)
+    metrics = client.get_run(mlflow_run.run_id).data.metrics
+    assert metrics["final_validation_acc_se"] == 0.1
+    assert "test/comp" in metrics
+
+
+def test_system_metrics_are_logged_where_mlflow_s_setting_asks(
+    run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow_run = open_run(run_dir)
+    with mlflow_runs.system_metrics(mlflow_run):
+        pass
+    assert not client.get_run(mlflow_run.run_id).data.metrics
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    with mlflow_runs.system_metrics(mlflow_run):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not client.get_run(mlflow_run.run_id).data.metrics:
+            time.sleep(0.1)
+    assert "system/cpu_utilization_percentage" in client.get_run(mlflow_run.run_id).data.metrics
+
+
+def test_a_run_s_page_has_its_description_and_its_test_metrics_stand_with_model_and_data(
+    run_dir: Path, client: Any
+) -> None:
+    uploaded = upload.upload_run(run_dir)
+    run = client.get_run(uploaded.mlflow_run.run_id)
+    assert run.data.tags["mlflow.note.content"].startswith("textcnn trained by pct on 48 texts of planted")
+    contexts = {t.value: i.dataset.digest for i in run.inputs.dataset_inputs for t in i.tags}
+    assert set(contexts) == {"training", "validation", "testing"}
+    (model,) = client.search_logged_models(["0"])
+    of_model = {m.key: m for m in client.get_logged_model(model.model_id).metrics}
+    assert of_model["test/comp"].dataset_digest == contexts["testing"]
+
+
+def test_the_name_of_the_registered_model_may_be_given(run_dir: Path, client: Any) -> None:
+    uploaded = upload.upload_run(run_dir, name="reviews")
+    assert uploaded.registered is not None
+    assert uploaded.registered.uri == "models:/reviews/1"
 
 
 def test_a_run_that_was_stopped_is_running_again_when_taken_up(run_dir: Path, client: Any) -> None:

@@ -66,7 +66,7 @@ def test_each_trial_is_a_nested_run_with_its_settings_metrics_and_end(
     assert runs["trial-003"].data.tags["pct.error"] == "ValueError: no (on node)"
     assert runs["trial-001"].data.params["alpha"] == "0.1"
     assert runs["trial-001"].data.params["measure_important"] == "0.1"
-    assert runs["trial-001"].data.metrics["gap/validation_final_comp_minus_suff"] == 0.1
+    assert runs["trial-001"].data.metrics["validation_final/comp_minus_suff"] == 0.1
     assert not [name for name in runs["trial-001"].data.metrics if name.startswith("test")]
     assert runs["trial-002"].info.end_time == int(ledger.trials[2].ended * 1000)
 

@@ -1,0 +1,128 @@
+"""mlflow.models.evaluate(model, data, targets="label", model_type="classifier", evaluators="pct").
+
+MLflow finds this evaluator by the entry point `mlflow.model_evaluator` of the installed package.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow import MlflowClient, MlflowException
+from mlflow.models import EvaluationResult
+from mlflow.models.evaluation import ModelEvaluator
+
+from pct.classifier import Classifier, wrap
+from pct.metrics.evaluation import evaluate
+from pct.metrics.report import Report
+from pct.training.runs import PER_TEXT, REPORT
+from pipelines.metric_names import as_metrics, report_metrics
+
+GROUP = "evaluation"  # of the metrics: evaluation/comp, evaluation/comp_minus_suff
+OPTIONS = ("text_column", "p_important", "p_unimportant", "order", "metrics", "limit")
+_log = logging.getLogger(__name__)
+
+
+class PctEvaluator(ModelEvaluator):  # type: ignore[misc]
+    """Measures accuracy and the pathology metrics of text classifiers that MLflow has logged."""
+
+    @classmethod
+    def can_evaluate(cls, *, model_type: str, evaluator_config: dict[str, Any], **kwargs: Any) -> bool:
+        """Text classifiers, which MLflow calls classifiers."""
+        return model_type in ("classifier", "text-classifier")
+
+    def evaluate(
+        self, *, model_type: str, dataset: Any, run_id: str, evaluator_config: dict[str, Any], model: Any = None,
+        model_id: str | None = None, **kwargs: Any,
+    ) -> EvaluationResult | None:  # fmt: skip
+        """Measures the model, and logs metrics, report.json and per_text.parquet into the run.
+
+        Args:
+            model_type: classifier or text-classifier.
+            dataset: MLflow's evaluation data set, with texts in one column and labels (names or indices) as targets.
+            run_id: the run that is logged to.
+            evaluator_config: text_column (default: `text`, or the only column), p_important, p_unimportant, order,
+                metrics (default: the standard ones) and limit, as `pct.evaluate` has them.
+            model: of the pyfunc or transformers flavour, see `classifier_of`.
+            model_id: MLflow's id of the logged model; its page then shows the metrics too.
+
+        Returns:
+            The metrics by the names that they have in MLflow. None, with a warning, for a model that is no text
+            classifier of these flavours: MLflow asks every evaluator when none is named.
+
+        Raises:
+            ValueError: no labels, no column of texts, or an option that there is not.
+        """
+        try:
+            classifier = classifier_of(model)
+        except ValueError as problem:
+            _log.warning("pct does not measure this model: %s", problem)
+            return None
+        report = measure(classifier, dataset, evaluator_config)
+        values = report_metrics(GROUP, report)
+        client = MlflowClient()
+        of = {"model_id": model_id} if model_id else {}
+        client.log_batch(run_id, metrics=as_metrics(values, 0, **of))
+        with tempfile.TemporaryDirectory() as folder:
+            report.to_parquet(Path(folder) / PER_TEXT)
+            (Path(folder) / REPORT).write_text(report.to_json(), encoding="utf-8")
+            client.log_artifacts(run_id, folder)
+        return EvaluationResult(values, {}, run_id)
+
+
+def classifier_of(model: Any) -> Classifier:
+    """The classifier in an MLflow model: one that this project registered, or a transformers text classifier.
+
+    Raises ValueError for any other.
+    """
+    metadata = getattr(model, "metadata", None)
+    flavors = metadata.flavors if metadata is not None else {}
+    if "transformers" in flavors:
+        return wrap(model.get_raw_model())
+    found = getattr(_python_model(model), "classifier", None)
+    if isinstance(found, Classifier):
+        return found
+    what = ", ".join(flavors) or type(model).__name__
+    raise ValueError(f"it is no transformers text classifier, and none that pct registered, but of {what}")
+
+
+def _python_model(model: Any) -> Any:
+    try:
+        return model.unwrap_python_model()
+    except (MlflowException, AttributeError):  # of another flavour, or no model of MLflow
+        return None
+
+
+def measure(classifier: Classifier, dataset: Any, config: dict[str, Any]) -> Report:
+    """The report on an MLflow evaluation data set. Raises ValueError as `PctEvaluator.evaluate`."""
+    if unknown := sorted(set(config) - set(OPTIONS)):
+        raise ValueError(f"evaluator_config of pct has no {', '.join(unknown)}; there are {', '.join(OPTIONS)}")
+    if dataset.labels_data is None:
+        raise ValueError("pct needs the true labels: give targets, the name of their column")
+    options = {k: v for k, v in config.items() if k != "text_column"}
+    texts = _texts(dataset.features_data, config.get("text_column", ""))
+    return evaluate(classifier, (texts, _indices(dataset.labels_data, classifier.classes)), **options)
+
+
+def _indices(labels: Any, classes: list[str]) -> list[int]:
+    """Labels as indices of classes; names are found among them."""
+    given = np.asarray(labels).tolist()
+    if unknown := sorted({label for label in given if isinstance(label, str)} - set(classes)):
+        raise ValueError(f"the targets have the label {unknown[0]!r}, the model's classes are {', '.join(classes)}")
+    return [classes.index(label) if isinstance(label, str) else label for label in given]
+
+
+def _texts(features: Any, column: str) -> list[str]:
+    if isinstance(features, np.ndarray):
+        if features.ndim == 2 and features.shape[1] != 1:
+            raise ValueError(f"pct needs one column of texts, the data have {features.shape[1]} without names")
+        return [str(text) for text in features.reshape(-1)]
+    names = list(features.columns)
+    chosen = column or ("text" if "text" in names else names[0] if len(names) == 1 else "")
+    if chosen not in names:
+        there = ", ".join(map(str, names))
+        raise ValueError(f"the data have no column {chosen or 'text'!r} but {there}; set text_column")
+    return list(features[chosen])

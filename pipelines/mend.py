@@ -1,0 +1,106 @@
+"""Mends a classifier in an MLflow run: python -m pipelines.mend --model MODEL --train_file reviews.csv."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pct.commands.mend import NOT_MENDED
+from pct.commands.options import add_settings, given_settings
+from pipelines.connection import TrackingError, how_to_view
+from pipelines.main import ERROR, INTERRUPTED, OK, terminate_as_interrupt
+
+if TYPE_CHECKING:
+    from pct.training.mend import Mended
+    from pipelines.mlflow_runs import MlflowRun
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the job; returns the exit code: 0, 1 for an error, 3 for a model that is not mended, 130 when stopped."""
+    options = _parser().parse_args(argv)
+    try:
+        with terminate_as_interrupt():
+            return _run(options)
+    except (TrackingError, ValueError, OSError, ImportError, FloatingPointError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return ERROR
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(options: argparse.Namespace) -> int:
+    from pct.classifier import load
+    from pct.corpora.loading import load_splits
+    from pct.training.mend import in_order_of, mend, mend_settings
+    from pct.training.model_card import save_mended
+    from pipelines import mlflow_runs
+    from pipelines.data_sets import as_input, measured_data_set
+    from pipelines.logged_model import register_classifier
+    from pipelines.upload import log_params
+
+    given = given_settings(options)
+    if "train_file" in given:
+        given.setdefault("corpus", "files")
+    mlflow_run = mlflow_runs.start_run(f"mend {options.model}", options.experiment)
+    with mlflow_runs.ended_on_failure(mlflow_run):
+        classifier = load(options.model, given.get("device", "auto"))
+        settings = mend_settings(classifier, **given)
+        log_params(mlflow_run, {**settings.to_dict(), "model": options.model})
+        corpus = in_order_of(classifier.classes, load_splits(settings))
+        data = measured_data_set(corpus.splits["test"], corpus.classes, f"{corpus.name}, test split")
+        mlflow_run.client.log_inputs(mlflow_run.run_id, [as_input(data, "evaluation")])
+        with mlflow_runs.system_metrics(mlflow_run):
+            done = mend(classifier, corpus, options.run_dir or None, not options.quiet, **given)
+        folder = save_mended(done.classifier, options.output, done.change)
+        _log(mlflow_run, done)
+        if options.register and done.change.mended:
+            test = corpus.splits["test"]
+            found = register_classifier(mlflow_run, options.register, done.classifier, test, done.change.after)
+            print(f"model       {found.uri}")
+        mlflow_run.client.set_terminated(mlflow_run.run_id, "FINISHED")
+    print(f"{options.model} before, {folder} after {settings.method}\n{done.change.table()}")
+    print(f"look at it  {how_to_view(mlflow_run.uri, mlflow_run.experiment_id, mlflow_run.run_id)}")
+    return OK if done.change.mended else NOT_MENDED
+
+
+def _log(mlflow_run: MlflowRun, done: Mended) -> None:
+    """The before-and-after table: its columns as metrics, the whole as a file and as the run's description."""
+    from pipelines.description import DESCRIPTION
+    from pipelines.metric_names import as_metrics, in_group, report_metrics
+    from pipelines.upload import log_missing
+
+    change = done.change
+    values: dict[str, Any] = report_metrics("before", change.before) | report_metrics("after", change.after)
+    values |= in_group("change", {name: interval.value for name, interval in change.differences.items()})
+    log_missing(mlflow_run, as_metrics(values, 0))
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "change.md").write_text(change.markdown() + "\n", encoding="utf-8")
+        (Path(folder) / "change.json").write_text(json.dumps(change.to_dict(), indent=2), encoding="utf-8")
+        mlflow_run.client.log_artifacts(mlflow_run.run_id, folder)
+    mlflow_run.client.set_tag(mlflow_run.run_id, DESCRIPTION, change.markdown())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.mend",
+        description="Goes on training a classifier that exists, as pct mend does, and logs what changed to MLflow.",
+        epilog="example: python -m pipelines.mend --model FOLDER --train_file reviews.csv --register reviews",
+    )
+    parser.add_argument("--model", required=True, help="a classifier: folder, hub name, run folder or MLflow URI")
+    parser.add_argument("--output", default="mended", help="the folder of the result (default: mended)")
+    parser.add_argument("--run-dir", "--run_dir", default="", help="keep checkpoints here, and go on from them")
+    parser.add_argument("--register", default="", metavar="NAME", help="if mended, make it a version of this model")
+    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    add_settings(parser, leave_out=("model", "fresh_head"))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

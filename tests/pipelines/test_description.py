@@ -1,0 +1,75 @@
+"""What a run's page says in three sentences, and only what is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pct.metrics.report import Report
+from pct.training.runs import Run, load_run
+from pipelines.description import describe
+from tests.pipelines.test_registry import like, put
+
+
+@pytest.fixture
+def run(finished: Path) -> Run:
+    return load_run(finished)
+
+
+def on_test(run: Run, comp: float, suff: float, error: float = 0.005) -> Run:
+    report = Report(
+        {**run.test.metrics, "acc": 0.75, "comp": comp, "suff": suff}, {"comp": error, "suff": error}, {}, []
+    )
+    return replace(run, test=report)
+
+
+@pytest.mark.parametrize(
+    ("comp", "suff", "said"),
+    [
+        (
+            0.2,
+            0.01,
+            "lowers the confidence by 0.200, the least salient lowers the confidence by 0.010; comp - suff +0.190",
+        ),
+        (0.2, 0.01, "± 0.007 is healthy."),
+        (0.01, 0.2, "is pathological."),
+        (0.019, 0.01, "is too little to call them healthy or pathological."),
+        (-0.02, 0.1, "removing the most salient words raises the confidence by 0.020"),
+        (float("nan"), float("nan"), "could not be measured"),
+    ],
+)
+def test_the_health_is_told_where_it_can_be_told(client: Any, run: Run, comp: float, suff: float, said: str) -> None:
+    text = describe(client, on_test(run, comp, suff))
+    assert said in text
+    assert text.startswith("textcnn trained by pct on 48 texts of planted, 2 epochs (kept: ")
+    assert "accuracy 0.750 on 48 test texts." in text
+
+
+def test_a_gap_within_its_error_is_no_verdict(client: Any, run: Run) -> None:
+    assert "too little to call them" in describe(client, on_test(run, 0.2, 0.1, error=0.04))
+
+
+def test_normal_training_is_not_compared_with_itself(client: Any, run: Run) -> None:
+    normal = replace(run, settings=run.settings.replace(method="normal"))
+    assert describe(client, normal).endswith("This is the normal training that other methods are compared with.")
+
+
+def test_without_a_normal_version_measured_alike_nothing_is_claimed(client: Any, run: Run) -> None:
+    assert "healthier than normal training is not known" in describe(client, run)
+    put(client, like(run, 0.9, 0.5, "w1", method="normal", saliency="l1"))
+    assert "healthier than normal training is not known" in describe(client, run)
+
+
+@pytest.mark.parametrize(("gap", "said"), [(0.9, "Healthier"), (-0.9, "Less healthy"), (0.1, "Not told apart from")])
+def test_it_is_compared_with_the_normal_version_of_its_seed(client: Any, run: Run, gap: float, said: str) -> None:
+    put(client, like(run, 0.9, 0.1, "w1", method="normal"))
+    put(client, like(run, 0.9, 0.4, "w2", method="normal", seed=5))
+    text = describe(client, like(run, 0.85, gap, "w3"))
+    assert said in text
+    assert (
+        f"comp - suff {gap:.3f} against 0.100, accuracy 0.850 against 0.900, on the validation split, the same seed"
+        in text
+    )

@@ -1,0 +1,42 @@
+"""A classifier mended in an MLflow run: the table of what changed stands there; only what is mended is registered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pct.training.runs import load_run
+from pipelines.mend import main
+
+
+def test_the_table_before_and_after_is_logged(run_dir: Path, client: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--limit", "48", "--epochs", "1", "--evaluate_limit", "16", "--register", "mended", "--quiet"]
+    code = main(["--model", str(run_dir), "--output", "out", *options])
+    (run,) = client.search_runs(["0"])
+    assert run.info.status == "FINISHED"
+    before = load_run(run_dir).test
+    assert run.data.metrics["before/acc"] == pytest.approx(before.acc)
+    assert run.data.metrics["before/comp_minus_suff"] == pytest.approx(before.gaps["comp-suff"], abs=1e-6)
+    for name in ("acc", "comp_minus_suff", "ur_minus_ir"):
+        difference = run.data.metrics[f"after/{name}"] - run.data.metrics[f"before/{name}"]
+        assert run.data.metrics[f"change/{name}"] == pytest.approx(difference, abs=1e-6)
+    assert "| comp-suff |" in run.data.tags["mlflow.note.content"]
+    assert {f.path for f in client.list_artifacts(run.info.run_id)} >= {"change.md", "change.json"}
+    mended = json.loads(Path(client.download_artifacts(run.info.run_id, "change.json")).read_text())["mended"]
+    assert code == (0 if mended else 3)
+    assert len(client.search_model_versions("name = 'mended'")) == int(mended)
+    assert "95 % interval" in capsys.readouterr().out
+
+
+def test_other_classes_end_the_run_as_failed(
+    run_dir: Path, tmp_path: Path, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"text": "a film", "label": label} for label in ("good", "bad")] * 8
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert main(["--model", str(run_dir), "--train_file", "rows.jsonl", "--test_file", "rows.jsonl", "--quiet"]) == 1
+    assert "the texts have the class 'bad', the model has negative, positive" in capsys.readouterr().err
+    (run,) = client.search_runs(["0"])
+    assert run.info.status == "FAILED"
