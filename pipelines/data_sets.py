@@ -24,7 +24,12 @@ def run_data_sets(run: Run) -> dict[str, Any]:
             f"{corpus['name']} {split}",
             known.get(split, {}).get("fingerprint", corpus["fingerprint"]),
             _source(run.settings, corpus["source"], split),
-            {"num_rows": size, "classes": corpus["classes"], "labels": known.get(split, {}).get("labels")},
+            {
+                "num_rows": size,
+                "classes": corpus["classes"],
+                "labels": known.get(split, {}).get("labels"),
+                **run.about.get("data", {}).get(split, {}),
+            },
         )
         for split, size in corpus["sizes"].items()
     }

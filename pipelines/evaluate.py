@@ -74,7 +74,7 @@ def _log(
     from pipelines.data_sets import as_input, measured_data_set
     from pipelines.logged_model import register_classifier
     from pipelines.metric_names import as_metrics, report_metrics
-    from pipelines.upload import log_missing, log_params
+    from pipelines.upload import log_missing, log_params, noted
 
     s = classifier.settings
     values = {
@@ -84,6 +84,8 @@ def _log(
         **{f"model.{name}": value for name, value in s.to_dict().items()},
     }
     log_params(mlflow_run, values)
+    for name, value in noted(report.data):
+        mlflow_run.client.set_tag(mlflow_run.run_id, f"data.{name}", value)
     data = measured_data_set(texts, classifier.classes, source)
     mlflow_run.client.log_inputs(mlflow_run.run_id, [as_input(data, "evaluation")])
     split = "data" if options.data else options.split

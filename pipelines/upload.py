@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +159,11 @@ def _all_metrics(run: Run, model_id: str, test: Any) -> list[Any]:
     return curves + as_metrics(report_metrics("test", run.test), 0, **of) + as_metrics(final, 0)
 
 
+def noted(notes: dict[str, Any]) -> list[tuple[str, str]]:
+    """What was skipped, cut, held out or taken for an index when texts were read: what there was of it, as text."""
+    return [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in notes.items() if value]
+
+
 def _tags(run: Run) -> dict[str, str]:
     corpus, code = run.about["corpus"], run.about["code"]
     sizes = ", ".join(f"{k} {v}" for k, v in corpus["sizes"].items())
@@ -169,6 +175,9 @@ def _tags(run: Run) -> dict[str, str]:
         "weights": run.about["weights"],
         "device": f"{run.about['device']} {run.about['device_name']}".strip(),
         "torch": run.about["versions"]["torch"],
+    }
+    tags |= {
+        f"data.{k}.{name}": value for k, notes in run.about.get("data", {}).items() for name, value in noted(notes)
     }
     if code["commit"]:
         tags |= {"mlflow.source.git.commit": code["commit"], "code.dirty": str(code["dirty"]).lower()}

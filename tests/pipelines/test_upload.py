@@ -266,6 +266,17 @@ def test_a_run_s_page_has_its_description_and_its_test_metrics_stand_with_model_
     assert of_model["test/comp"].dataset_digest == contexts["testing"]
 
 
+def test_what_was_skipped_or_cut_is_told_in_mlflow(run_dir: Path, client: Any) -> None:
+    about = json.loads((run_dir / "about.json").read_text())
+    about["data"] = {"train": {"cut_texts": 7, "rows_skipped": {"no label": 2}, "labels_as_indices": 0}, "test": {}}
+    (run_dir / "about.json").write_text(json.dumps(about))
+    run = client.get_run(upload.upload_run(run_dir).mlflow_run.run_id)
+    told = {name: value for name, value in run.data.tags.items() if name.startswith("data.")}
+    assert told == {"data.train.cut_texts": "7", "data.train.rows_skipped": '{"no label": 2}'}
+    (train,) = (i.dataset for i in run.inputs.dataset_inputs if i.dataset.name == "planted train")
+    assert json.loads(train.profile)["cut_texts"] == 7
+
+
 def test_the_name_of_the_registered_model_may_be_given(run_dir: Path, client: Any) -> None:
     uploaded = upload.upload_run(run_dir, name="reviews")
     assert uploaded.registered is not None
