@@ -32,16 +32,18 @@ class TransformerGraph:
         self.model = copy.deepcopy(model).to("cpu", torch.float32).eval().requires_grad_(False)
         inner: Any = self.model.model if isinstance(self.model, Wrapped) else self.model.encoder
         kind = type(inner).__name__
-        self.table = inner.get_input_embeddings()
-        if type(self.table) is not nn.Embedding:
+        table = inner.get_input_embeddings()
+        if not isinstance(table, nn.Embedding):
             raise ValueError(
-                f"{kind} has a {type(self.table).__name__} for its word embeddings; only models with a plain table of "
-                "them (torch.nn.Embedding) can be exported"
+                f"{kind} has a {type(table).__name__} for its word embeddings; only models with a table of them "
+                "(torch.nn.Embedding) can be exported"
             )
+        # what the model makes of each id: BART scales what lies in its table
+        self.table = numbers(self.model.embed(torch.arange(table.num_embeddings)))
         try:
             inner.set_attn_implementation("eager")
             with _masks_without_looking():
-                self.traced = _export(self.model, self.table.embedding_dim, longest)
+                self.traced = _export(self.model, self.table.shape[1], longest)
         except Exception as problem:  # the exporter raises many types
             said = str(problem).strip().splitlines() or [""]
             raise ValueError(
@@ -50,7 +52,7 @@ class TransformerGraph:
 
     def __call__(self, graph: Graph, ids: str, mask: str, scale: str | None) -> Forward:
         """See `Family`."""
-        embeddings = graph("Gather", graph.weight("embedding", numbers(self.table.weight)), ids)
+        embeddings = graph("Gather", graph.weight("embedding", self.table), ids)
         scaled = embeddings if scale is None else graph("Mul", embeddings, scale)
         # the traced nodes read the gradient at the logits before it is known: the name is reserved
         promised = graph.reserve("at_logits")
@@ -116,7 +118,7 @@ def _export(model: Transformer | Wrapped, width: int, longest: int) -> onnx.Mode
     inputs = (
         torch.randn(batch, length, width), torch.ones(batch, length, dtype=torch.bool), torch.randn(batch, classes),
     )  # fmt: skip
-    free = {0: torch.export.Dim("batch", min=1, max=2**20), 1: torch.export.Dim("length", min=2, max=longest)}
+    free = {0: torch.export.Dim.AUTO(min=1, max=2**20), 1: torch.export.Dim.AUTO(min=2, max=longest)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         graph = make_fx(

@@ -155,9 +155,8 @@ def classifier(name: str, classes: int = 3, seed: int = 0, **changes: Any) -> An
     family, words = FAMILIES[name], tokenizer(name)
     ids = {f"{k}_id": words.convert_tokens_to_ids(v) for k, v in family.specials.items()}
     names = dict(enumerate(["negative", "positive", "neither", "both"][:classes]))
-    shape = getattr(transformers, family.config)(
-        vocab_size=len(words), decoder_start_token_id=ids["pad_token_id"], id2label=names,
-        label2id={v: k for k, v in names.items()}, **ids, **family.given, **changes,
-    )  # fmt: skip
+    given = {"vocab_size": len(words), "decoder_start_token_id": ids["pad_token_id"], "id2label": names,
+             "label2id": {v: k for k, v in names.items()}, **ids, **family.given, **changes}  # fmt: skip
+    shape = getattr(transformers, family.config)(**given)
     torch.manual_seed(seed)
     return transformers.AutoModelForSequenceClassification.from_config(shape).eval()
