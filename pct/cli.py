@@ -56,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1
+    except RecursionError:
+        print("error: what was given is nested too deeply to be read", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130

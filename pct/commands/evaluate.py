@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     important, unimportant = s.measured_shares
     report = evaluate(
-        classifier, texts, options.p_important or important, options.p_unimportant or unimportant,
+        classifier, texts, important if options.p_important is None else options.p_important,
+        unimportant if options.p_unimportant is None else options.p_unimportant,
         options.order or s.order, progress=sys.stderr.isatty() and not options.json,
     )  # fmt: skip
     if options.per_text:

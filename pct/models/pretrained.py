@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from pct.models.base import TextModel
 from pct.models.checks import (
@@ -143,13 +144,19 @@ def pretrained(kind: str, name: str, **options: Any) -> Any:
         import transformers
     except ImportError:
         raise ImportError(f"model {name!r} needs transformers: pip install 'pct-explain[transformers]'") from None
+    bars = transformers.utils.logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
     try:
         return getattr(transformers, kind).from_pretrained(ALIASES.get(name, name), **options)
-    except (OSError, ValueError, KeyError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as problem:
         raise OSError(
             f"model {name!r} is neither textcnn, lstm, a folder with config.json, model.safetensors and a tokenizer, "
             f"nor a model that the Hugging Face hub gave: {(str(problem).splitlines() or ['no word of why'])[0]}"
         ) from problem
+    finally:
+        if shown:
+            bars.enable_progress_bar()
 
 
 def _read_at_first(name: str, config: Any, tokenizer: Any) -> Any:

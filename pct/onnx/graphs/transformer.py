@@ -101,6 +101,10 @@ def _mask(
     return torch.where(seen, 0.0, FAR).expand(batch_size, 1, q_length, kv_length)
 
 
+def _number_minus(tensor: Tensor, number: float, alpha: float = 1) -> Tensor:
+    return tensor * -alpha + number
+
+
 def _export(model: Transformer | Wrapped, width: int, longest: int) -> onnx.ModelProto:
     from torch._decomp import core_aten_decompositions
     from torch.fx.experimental.proxy_tensor import make_fx
@@ -123,7 +127,8 @@ def _export(model: Transformer | Wrapped, width: int, longest: int) -> onnx.Mode
         warnings.simplefilter("ignore")
         graph = make_fx(
             both_ways, tracing_mode="symbolic", _allow_non_fake_inputs=True,
-            decomposition_table=dict(core_aten_decompositions()),
+            # as it stands there, 1 - x becomes a difference of a number and a tensor, which has no ONNX translation
+            decomposition_table=dict(core_aten_decompositions()) | {torch.ops.aten.rsub.Scalar: _number_minus},
         )(*inputs)  # fmt: skip
         with torch.no_grad():
             shapes = (free, free, {0: free[0]})

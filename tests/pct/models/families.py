@@ -89,7 +89,7 @@ FAMILIES = {
     "T5": Family(
         "T5Config", "unigram", "$A </s>",
         {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "feed_forward_proj": "gated-gelu",
-         "initializer_factor": 8.0},
+         "initializer_factor": 3.0},
         {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}, longest=None,
     ),
     "BART": Family(

@@ -1,0 +1,164 @@
+"""Whatever is wrong with what a command is given, it ends with one line and no traceback."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+
+import pytest
+
+from pct import cli
+from tests.pct.models.families import classifier, tokenizer
+from tests.pct.small import small_classifier
+
+FILES = {
+    "empty.csv": b"",
+    "header.csv": b"text,label\n",
+    "columns.csv": b"id,words\n1,a\n",
+    "bytes.csv": bytes(range(256)) * 4,
+    "latin.csv": "text,label\ncaf\xe9,negative\n".encode("latin-1"),
+    "nul.csv": b"text,label\na\x00b,\x00\n",
+    "huge_field.csv": b"text,label\n" + b"a" * 200_000 + b",negative\n",
+    "open_quote.csv": b'text,label\n"a film,negative\n',
+    "label.csv": b"text,label\na film,joyful\n",
+    "no_text.csv": b"text,label\n,negative\n",
+    "empty.jsonl": b"",
+    "broken.jsonl": b'{"text": "a", "label": "negative"\n',
+    "list.jsonl": b"[1, 2]\n",
+    "number.jsonl": b"3\n",
+    "null.jsonl": b'{"text": null, "label": "negative"}\n',
+    "nested.jsonl": b'{"text": {"a": 1}, "label": {}}\n',
+    "deep.jsonl": b"[" * 100_000 + b"\n",
+    "large_label.jsonl": b'{"text": "a", "label": 1' + b"0" * 400 + b"}\n",
+    "nan.jsonl": b'{"text": "a", "label": NaN}\n',
+    "words.txt": b"a film\n",
+    "plain.csv.gz": b"text,label\na,negative\n",
+    "cut.csv.gz": gzip.compress(b"text,label\n" + b"a film,negative\n" * 99)[:-12],
+    "damaged.csv.gz": gzip.compress(b"text,label\n" * 99)[:20] + b"\xff" * 30,
+}
+SETTINGS = [
+    ["--epochs", "0"], ["--epochs", "1.5"], ["--epochs", "many"], ["--lr", "nan"], ["--lr", "inf"], ["--alpha", "-1"],
+    ["--batch-size", "0"], ["--max-length", "2"], ["--method", "magic"], ["--corpus", "nowhere"],
+    ["--p-important", "2"],
+    ["--saliency", "l3"], ["--device", "toaster"], ["--precision", "int3"], ["--model", "/no/such/folder"],
+    ["--model", "no/such-model"], ["--glove", "/no/such/file"], ["--threads", "-1"], ["--seed", "x"],
+    ["--vocabulary-size", "0"], ["--evaluate-epochs", "perhaps"], ["--words", "no_such_module:split"],
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with wrong files and folders, and sound models beside them."""
+    root = tmp_path_factory.mktemp("wrong")
+    for name, content in FILES.items():
+        (root / name).write_bytes(content)
+    small_classifier("textcnn", classes=2).save(root / "sound")
+    made = root / "classifier"
+    classifier("BERT", classes=2).save_pretrained(made)
+    tokenizer("BERT").save_pretrained(made)
+    for name in ("no_config", "no_weights", "bad_config", "bad_weights", "cut_weights", "other_json"):
+        for kind in ("sound", "classifier"):
+            folder = shutil.copytree(root / kind, root / f"{kind}_{name}")
+            config = folder / ("classifier.json" if kind == "sound" else "config.json")
+            weights = folder / "model.safetensors"
+            if name == "no_config":
+                config.unlink()
+            elif name == "no_weights":
+                weights.unlink()
+            elif name == "bad_config":
+                config.write_text("{", encoding="utf-8")
+            elif name == "other_json":
+                config.write_text("[1]", encoding="utf-8")
+            elif name == "bad_weights":
+                weights.write_bytes(b"\xff" * 64)
+            else:
+                weights.write_bytes(weights.read_bytes()[:-100])
+    shutil.copytree(made, root / "classifier_bad_tokenizer")
+    (root / "classifier_bad_tokenizer" / "tokenizer.json").write_text("{}", encoding="utf-8")
+    (root / "empty_folder").mkdir()
+    return root
+
+
+MODELS = [
+    "nowhere", "no/such-model", "empty_folder", "words.txt", "classifier_bad_tokenizer", "runs:/abc/model",
+    *(f"{kind}_{name}" for kind in ("sound", "classifier")
+      for name in ("no_config", "no_weights", "bad_config", "bad_weights", "cut_weights", "other_json")),
+]  # fmt: skip
+
+
+def ends_with_one_line(arguments, capsys):
+    """Runs a command that must refuse; any exception that comes through fails the test."""
+    try:
+        code = cli.main(arguments)
+    except SystemExit as stopped:  # argparse: usage, then a line
+        code = stopped.code
+    said = capsys.readouterr().err.strip().splitlines()
+    ours = [line for line in said if "error: " in line]
+    assert code in (1, 2), said
+    assert len(ours) == 1, said
+    assert len(ours[0]) > len("error: x")
+    assert said[-1] == ours[0]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("command", ["evaluate", "explain", "export", "mend"])
+def test_a_model_that_is_none(command, model, place, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
+    name = str(place / model) if (place / model).exists() else model
+    rest = {"evaluate": ["--data", str(place / "label.csv")], "explain": ["a film"], "export": [str(tmp_path / "out")],
+            "mend": ["--train-file", str(place / "label.csv"), "--test-file", str(place / "label.csv")]}  # fmt: skip
+    ends_with_one_line([command, name, *rest[command]], capsys)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", [*FILES, "nowhere.csv", "empty_folder"])
+@pytest.mark.parametrize("model", ["sound", "classifier"])
+def test_a_file_that_holds_no_texts_with_labels(name, model, place, capsys):
+    if name in ("huge_field.csv", "nul.csv"):
+        pytest.skip("may be read")
+    ends_with_one_line(["evaluate", str(place / model), "--data", str(place / name), "--device", "cpu"], capsys)
+
+
+@pytest.mark.parametrize("name", [*FILES, "nowhere.csv", "empty_folder"])
+def test_a_training_file_that_holds_no_texts_with_labels(name, place, capsys, tmp_path):
+    if name in ("huge_field.csv", "nul.csv"):
+        pytest.skip("may be read")
+    file = str(place / name)
+    rest = ["--corpus", "files", "--train-file", file, "--test-file", file, "--run-dir", str(tmp_path / "run")]
+    ends_with_one_line(["train", *rest, "--epochs", "1", "--quiet", "--device", "cpu"], capsys)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=" ".join)
+@pytest.mark.parametrize("command", ["train", "compare"])
+def test_a_setting_that_there_is_not(command, setting, capsys, tmp_path):
+    if command == "compare" and setting[0] in ("--model", "--method", "--seed"):
+        setting = [setting[0] + "s", setting[1]]
+    where = ["--run-dir", str(tmp_path / "run")] if command == "train" else ["--runs", str(tmp_path / "runs")]
+    ends_with_one_line([command, "--limit", "20", "--epochs", "1", "--quiet", *where, *setting], capsys)
+
+
+@pytest.mark.parametrize("rest", [
+    ["--p-important", "0.0"], ["--p-important", "7"], ["--p-unimportant", "-1"], ["--order", "random"],
+    ["--limit", "-3"],
+    ["--corpus", "ag_news"], ["--device", "toaster"], ["--per-text", "/no/such/folder/x.parquet"], ["--split", "dev"],
+], ids=" ".join)  # fmt: skip
+def test_options_of_an_evaluation_that_make_no_sense(rest, place, capsys):
+    ends_with_one_line(["evaluate", str(place / "sound"), "--limit", "8", *rest], capsys)
+
+
+@pytest.mark.parametrize("rest", [
+    [""], [" "], ["a film", "--target", "joyful"], ["a film", "--max-steps", "-1"], ["a film", "--order", "random"],
+    ["a film", "--device", "toaster"],
+], ids=" ".join)  # fmt: skip
+def test_texts_that_cannot_be_explained(rest, place, capsys):
+    ends_with_one_line(["explain", str(place / "sound"), *rest], capsys)
+
+
+def test_a_place_that_cannot_be_written(place, capsys):
+    ends_with_one_line(["export", str(place / "sound"), str(place / "words.txt")], capsys)
+    ends_with_one_line(["export", str(place / "classifier"), str(place / "sound"), "--to", "transformers"], capsys)
+    ends_with_one_line(["export", str(place / "sound"), str(place / "words.txt" / "below")], capsys)
+
+
+def test_a_classifier_without_a_corpus_asks_for_texts(place, capsys):
+    ends_with_one_line(["evaluate", str(place / "classifier")], capsys)
