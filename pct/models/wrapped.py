@@ -183,4 +183,5 @@ def _at_last(states: Tensor, mask: Tensor) -> Tensor:
 def _places_from_the_right(mask: Tensor) -> Tensor:
     """Where each place of a text that is padded on the left finds its token in one padded on the right."""
     length = mask.shape[1]
-    return (torch.arange(length, device=mask.device) + mask.sum(1, keepdim=True)) % length
+    place = torch.arange(length, device=mask.device) + mask.sum(1, keepdim=True)
+    return torch.where(place < length, place, place - length)

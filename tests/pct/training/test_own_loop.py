@@ -1,0 +1,103 @@
+"""The methods in a loop of one's own, and in `transformers.Trainer`: step by step what ours does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pct.classifier import Classifier, wrap
+from pct.methods.base import make_method
+from pct.training.own_loop import MethodLoss
+from pct.training.trainer import train_step
+from tests.pct.models.families import classifier, tokenizer
+from tests.pct.small import small_corpus
+
+STEPS = 3
+QUIET = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+SETTINGS = {"alpha": 0.3, "max_length": 24}
+
+
+def rows(count=12):
+    split = small_corpus(48, 24).splits["train"]
+    return [{"text": t, "label": int(x)} for t, x in zip(split.texts[:count], split.labels[:count], strict=True)]
+
+
+def ours(method):
+    """The weights after each of our own steps on one batch."""
+    made: Classifier = wrap(classifier("BERT", 2, **QUIET), tokenizer("BERT"), method=method, **SETTINGS)
+    batch = MethodLoss(classifier("BERT", 2), tokenizer("BERT"), **SETTINGS).collate(*texts_and_labels())
+    optimizer = torch.optim.SGD(made.model.parameters(), lr=0.1)
+    made.model.train()
+    found = []
+    for _ in range(STEPS):
+        train_step(made.model, make_method(made.settings), optimizer, batch, made.settings)
+        found.append(flat(made.model.model))
+    return found
+
+
+def texts_and_labels():
+    return [r["text"] for r in rows()], [r["label"] for r in rows()]
+
+
+def flat(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()]).clone()
+
+
+def same(found, wanted):
+    assert len(found) == len(wanted) == STEPS
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-4)
+    assert not torch.allclose(wanted[0], wanted[-1], atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["pct", "entropy", "normal"])
+def test_a_loop_of_one_s_own_takes_our_steps(method):
+    model = classifier("BERT", 2, **QUIET)
+    loss = MethodLoss(model, tokenizer("BERT"), method=method, **SETTINGS)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    found = []
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss(loss.collate(*texts_and_labels())).backward()
+        optimizer.step()
+        found.append(flat(model))
+    same(found, ours(method))
+
+
+@pytest.mark.parametrize("method", ["pct", "normal"])
+def test_the_library_s_trainer_takes_our_steps(method, tmp_path):
+    pytest.importorskip("accelerate")
+    from transformers import TrainerCallback, TrainingArguments
+
+    from pct.training.hf_trainer import MethodTrainer
+
+    found = []
+
+    class Watch(TrainerCallback):
+        def on_step_end(self, *_, model=None, **__):
+            found.append(flat(model))
+
+    model = classifier("BERT", 2, **QUIET)
+    args = TrainingArguments(
+        str(tmp_path), num_train_epochs=STEPS, per_device_train_batch_size=len(rows()), max_grad_norm=0, use_cpu=True,
+        save_strategy="no", report_to="none", disable_tqdm=True, logging_strategy="no",
+    )  # fmt: skip
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    constant = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+    trainer = MethodTrainer(
+        model, args, tokenizer("BERT"), {"method": method, **SETTINGS}, train_dataset=rows(), eval_dataset=rows(),
+        optimizers=(optimizer, constant), callbacks=[Watch()],
+    )  # fmt: skip
+    trainer.train()
+    same(found, ours(method))
+    assert np.isfinite(trainer.evaluate()["eval_loss"])
+
+
+def test_the_normal_method_s_loss_is_the_model_s_own():
+    model = classifier("BERT", 2, **QUIET)
+    loss = MethodLoss(model, tokenizer("BERT"), method="normal", **SETTINGS)
+    made = loss.collate_rows(rows())
+    del made["batch"]
+    ours = loss(loss.collate(*texts_and_labels())).detach()
+    assert float(ours) == pytest.approx(float(model(**made).loss.detach()), abs=1e-6)
