@@ -90,7 +90,9 @@ def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
 
 
 def with_limit(split: Split, limit: int, seed: int = 0) -> Split:
-    """At most `limit` rows, drawn under the seed, in their order; all for 0."""
+    """At most `limit` rows, drawn under the seed, in their order; all for 0. Raises ValueError for fewer."""
+    if limit < 0:
+        raise ValueError(f"limit must be >= 0, got {limit}")
     if not limit or limit >= len(split):
         return split
     # drawn, not cut off: some corpora are ordered by class
