@@ -13,7 +13,8 @@ import pct
 COMMANDS = {
     "train": ("pct.commands.train", "train a classifier and measure it, into a run folder"),
     "evaluate": ("pct.commands.evaluate", "accuracy and the pathology metrics of a model on a corpus or a file"),
-    "explain": ("pct.commands.explain", "a text's words shaded by saliency, and its two reduction curves"),
+    "predict": ("pct.commands.predict", "the classes of texts, or of a file of any length"),
+    "explain": ("pct.commands.explain", "words shaded by saliency, reduction curves and a verdict, of texts or a file"),
     "mend": ("pct.commands.mend", "train an existing classifier further, and hold it against itself"),
     "compare": ("pct.commands.compare", "training methods side by side, over seeds, beside the paper's numbers"),
     "export": ("pct.commands.export", "a model as ONNX graphs with the gradient inside, for use without torch"),

@@ -7,18 +7,26 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pct.settings import ORDERS
 
+if TYPE_CHECKING:
+    from pct.classifier import Classifier
+    from pct.onnx.predictor import OnnxPredictor
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Explains the texts given, or one a line from standard input."""
+    """Explains the texts given, one a line from standard input, or a file's into a file."""
+    from pct.commands.file_job import add_file_options, check_files
+
     parser = argparse.ArgumentParser(
         prog="pct explain",
         description="Which words decided: the words shaded by saliency, and the confidence as the most and the least "
         "salient ones are removed. Trust the saliency where the first curve falls and the second does not.",
-        epilog='example: pct explain runs/mr-lstm-pct-1a2b3c4d "a moving and often funny film"',
+        epilog='examples: pct explain runs/mr-lstm-pct-1a2b3c4d "a moving and often funny film"; '
+        "pct explain runs/mr-lstm-pct-1a2b3c4d --data reviews.csv --output explained.html",
     )
     parser.add_argument(
         "model", help="a run's, a model's or an exported folder, runs:/<id>/model or models:/<name>@champion"
@@ -29,7 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--order", choices=ORDERS, help="rank once, or again after each removal")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print JSON, a list of explanations")
+    add_file_options(parser, ".parquet, .jsonl or .html")
     options = parser.parse_intermixed_args(arguments)
+    if options.data or options.output:
+        check_files(options)
+        return _explain_file(options)
     texts = options.text or [line for line in sys.stdin.read().splitlines() if line.strip()]
     if not texts:
         raise ValueError("no text to explain: give it as an argument or on standard input")
@@ -39,19 +51,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pct.output.terminal import render
 
     classifier = open_model(options.model, options.device)
-    classes = None
-    if options.target:
-        if options.target not in classifier.classes:
-            raise ValueError(f"target {options.target!r} is not one of {', '.join(classifier.classes)}")
-        classes = [classifier.classes.index(options.target)] * len(texts)
-    order = options.order or classifier.settings.order
-    found = explain(classifier, texts, options.max_steps, classes, order, *classifier.settings.measured_shares)
+    target = _target(options.target, classifier.classes)
+    classes = None if target is None else [target] * len(texts)
+    found = explain(classifier, texts, classes=classes, **_how(options, classifier))
     if options.json:
         print(json.dumps([e.to_dict() for e in found], indent=2))
         return 0
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     print("\n\n".join(render(e, colour, _has_blocks(sys.stdout)) for e in found))
     return 0
+
+
+def _explain_file(options: argparse.Namespace) -> int:
+    from pct.commands.file_job import run_file_job
+    from pct.commands.models import open_model
+    from pct.output.files import write_explanations
+
+    if options.text:
+        raise ValueError("give texts, or a file by --data, not both")
+    classifier = open_model(options.model, options.device)
+    how = {**_how(options, classifier), "target": _target(options.target, classifier.classes)}
+    about = {"job": "explain", "saliency": classifier.settings.saliency, **how}
+    title = f"{Path(options.data).name}, explained by {Path(options.model).name}"
+    run_file_job(options, classifier, write_explanations, about, title=title, **how)
+    return 0
+
+
+def _how(options: argparse.Namespace, classifier: Classifier | OnnxPredictor) -> dict[str, Any]:
+    """The options of `pct.explain`."""
+    settings = classifier.settings
+    important, unimportant = settings.measured_shares
+    return {
+        "max_steps": options.max_steps, "order": options.order or settings.order,
+        "p_important": important, "p_unimportant": unimportant,
+    }  # fmt: skip
+
+
+def _target(name: str, classes: Sequence[str]) -> int | None:
+    if name and name not in classes:
+        raise ValueError(f"target {name!r} is not one of {', '.join(classes)}")
+    return list(classes).index(name) if name else None
 
 
 def _has_blocks(stream: TextIO) -> bool:

@@ -171,12 +171,11 @@ def _open_job(target: Path, about: dict[str, Any]) -> Path:
     if known.is_file():
         before = json.loads(known.read_text(encoding="utf-8"))
         changed = sorted(k for k in {*before, *about} if before.get(k) != about.get(k))
-        if changed:
+        if changed and any(folder.glob("*.part")):
             raise ValueError(
                 f"{folder} holds the parts of an unfinished job with another {', '.join(changed)}; finish that one, "
                 "remove the folder, or give another output"
             )
-        return folder
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = known.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(about), encoding="utf-8")

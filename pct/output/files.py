@@ -25,12 +25,12 @@ class Piece(Protocol):
 
     Attributes:
         texts: the texts.
-        gold: the true class of each by name, None where the file has no labels.
+        labels: (texts,) the true class of each as an index, None where the file has no labels.
         numbers: the place of each row in its file, from 1.
     """
 
     texts: Sequence[str]
-    gold: Sequence[str] | None
+    labels: Any
     numbers: Sequence[int]
 
     def __len__(self) -> int:
@@ -75,6 +75,7 @@ def write_explanations(
     about: dict[str, Any],
     after: Callable[[int, bool], None] = lambda texts, done_before: None,
     title: str = "",
+    target: int | None = None,
     **options: Any,
 ) -> int:
     """A row, or an article, a text: words, saliency, curves, verdict.
@@ -86,6 +87,7 @@ def write_explanations(
         about: what the result depends on; see `pct.output.bulk.run_job`.
         after: called after each piece with its length, and whether an earlier run had done it.
         title: of the page.
+        target: the class explained, the predicted one where None.
         **options: of `pct.explain`.
 
     Returns:
@@ -101,8 +103,9 @@ def write_explanations(
     row = _article if kind == ".html" else _explained
 
     def work(piece: Piece) -> list[Row]:
-        found = explain(predictor, piece.texts, **options)
-        return [row(*one) for one in zip(found, _gold(piece), piece.numbers, strict=True)]
+        classes = None if target is None else [target] * len(piece.texts)
+        found = explain(predictor, piece.texts, classes=classes, **options)
+        return [row(*one) for one in zip(found, _gold(predictor, piece), piece.numbers, strict=True)]
 
     return run_job(pieces, work, output, format_, about, after)
 
@@ -111,10 +114,11 @@ def prediction_rows(predictor: Any, piece: Piece) -> list[Row]:
     """The rows of `write_predictions`."""
     probabilities = predictor.predict(piece.texts).astype(float).tolist()
     names = predictor.classes
+    rows = zip(piece.numbers, piece.texts, _gold(predictor, piece), probabilities, strict=True)
     return [
         {"row": number, "text": text, "gold": true, "label": names[max(range(len(p)), key=p.__getitem__)],
          "confidence": max(p), **{f"p_{name}": x for name, x in zip(names, p, strict=True)}}
-        for number, text, true, p in zip(piece.numbers, piece.texts, _gold(piece), probabilities, strict=True)
+        for number, text, true, p in rows
     ]  # fmt: skip
 
 
@@ -155,8 +159,11 @@ class Csv:
                     shutil.copyfileobj(lines, whole)
 
 
-def _gold(piece: Piece) -> Sequence[str | None]:
-    return [None] * len(piece.texts) if piece.gold is None else piece.gold
+def _gold(predictor: Predictor, piece: Piece) -> list[str | None]:
+    """The true classes by name."""
+    if piece.labels is None:
+        return [None] * len(piece.texts)
+    return [predictor.classes[label] for label in piece.labels]
 
 
 def _kind(output: str | Path, known: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ GOLD = ["positive", "negative", "negative", "negative"]
 @dataclass
 class Rows:
     texts: list[str]
-    gold: list[str] | None
+    labels: list[int] | None
     numbers: list[int]
 
     def __len__(self):
@@ -29,9 +29,10 @@ class Rows:
 
 
 def pieces(gold=True):
+    labels = [["negative", "positive"].index(name) for name in GOLD]
     for start in (0, 2):
         part = slice(start, start + 2)
-        yield Rows(TEXTS[part], GOLD[part] if gold else None, list(range(start + 1, start + 3)))
+        yield Rows(TEXTS[part], labels[part] if gold else None, list(range(start + 1, start + 3)))
 
 
 def read(path):

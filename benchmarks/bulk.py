@@ -1,0 +1,82 @@
+"""Explaining a file of texts: texts a second beside `pct.evaluate`, and the peak memory as the file grows tenfold."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pct
+from benchmarks.common import Row, alternate, classifier, corpus
+from pct.corpora.rows import Piece
+from pct.output.files import ROWS_A_PIECE, write_explanations
+from pct.training.memory import forget_peak, peak_mb
+
+TEXTS, ROUNDS = 4264, 3
+SIZES = (10_000, 100_000)
+KINDS = (".jsonl", ".parquet", ".html")
+
+
+def main() -> Row:
+    """Two tables: speed by kind of output, and memory by number of texts."""
+    model, pool = classifier("textcnn"), corpus().splits["train"]
+    data = pool.texts[:TEXTS], pool.labels[:TEXTS]
+    with tempfile.TemporaryDirectory() as folder:
+        calls = {kind: lambda kind=kind: explain_file(model, TEXTS, Path(folder) / f"out{kind}") for kind in KINDS}
+        timings = alternate({"evaluate": lambda: pct.evaluate(model, data), **calls}, rounds=ROUNDS)
+    base = timings["evaluate"].median
+    speed = [
+        {"output": kind, "texts/s": TEXTS / timings[kind].median, "/ evaluate": base / timings[kind].median}
+        for kind in KINDS
+    ]
+    few, many = ([in_own_process(kind, n) for kind in KINDS] for n in SIZES)
+    memory = [
+        {"output": kind, f"peak MB, {SIZES[0]} texts": a, f"peak MB, {SIZES[1]} texts": b, "growth": b / a}
+        for kind, a, b in zip(KINDS, few, many, strict=True)
+    ]
+    return {
+        "tables": {
+            f"Explaining {TEXTS} {corpus().name} texts into a file, TextCNN, beside evaluate's "
+            f"{TEXTS / base:.0f} texts/s": speed,
+            "Peak memory (RSS) of explaining files": memory,
+        }
+    }
+
+
+def pieces(texts: int) -> Iterator[Piece]:
+    """So many rows, the corpus' own over and over, as a file's reader gives them."""
+    pool = corpus().splits["train"].texts
+    for start in range(0, texts, ROWS_A_PIECE):
+        rows = range(start, min(start + ROWS_A_PIECE, texts))
+        yield Piece([pool[i % len(pool)] for i in rows], None, [i + 1 for i in rows])
+
+
+def explain_file(model: pct.Classifier, texts: int, output: Path) -> None:
+    """`pct explain MODEL --data .. --output ..`, without the reading."""
+    write_explanations(model, pieces(texts), output, {})
+
+
+def in_own_process(kind: str, texts: int) -> float:
+    """The peak of resident memory, in MB."""
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(2**20)}
+    command = [sys.executable, "-m", "benchmarks.bulk", kind, str(texts)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return float(json.loads(done.stdout.splitlines()[-1]))
+
+
+def measure(kind: str, texts: int) -> float:
+    """See `in_own_process`."""
+    model = classifier("textcnn")
+    with tempfile.TemporaryDirectory() as folder:
+        explain_file(model, 64, Path(folder) / f"first{kind}")  # what is loaded at first use is not the texts' doing
+        forget_peak()
+        explain_file(model, texts, Path(folder) / f"out{kind}")
+    return peak_mb()
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]))))

@@ -1,0 +1,92 @@
+"""What `pct predict` and `pct explain --data` share: a file in, a file out, told as it goes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pct.settings import LABELS, ON_BAD_ROW
+
+
+def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
+    """--data, --output and how the file is read."""
+    group = parser.add_argument_group("a file of texts")
+    group.add_argument(
+        "--data", default="", metavar="FILE",
+        help="CSV, TSV, JSONL, JSON, Parquet or Arrow (.gz too), - for standard input; its labels are kept beside",
+    )  # fmt: skip
+    group.add_argument("--output", default="", metavar="FILE", help=f"where the result goes: {kinds}")
+    group.add_argument("--text-column", default="", help="of the file (default: the model's own setting)")
+    group.add_argument("--label-column", default="", help="of the file (default: the model's own setting)")
+    group.add_argument("--separator", default="", help="of a CSV file's columns (default: it is found)")
+    group.add_argument("--labels", choices=LABELS, help="whether labels are class names or indices (default: names)")
+    group.add_argument("--on-bad-row", choices=ON_BAD_ROW, help="a row that cannot be used ends the job, or is skipped")
+    group.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run_file_job(
+    options: argparse.Namespace, predictor: Any, write: Callable[..., int], about: dict[str, Any], **more: Any
+) -> None:
+    """Reads the file in pieces, has them written, and says what came out.
+
+    Args:
+        options: of the command line.
+        predictor: the model.
+        write: `pct.output.files.write_predictions` or `write_explanations`.
+        about: the settings that the result depends on, beside model and file.
+        **more: for `write`.
+
+    Raises:
+        ValueError: --data without --output, or an output that is the data.
+    """
+    from pct.corpora.files import open_table
+    from pct.corpora.rows import ReadOptions, RowReader
+    from pct.output.files import ROWS_A_PIECE, model_digest
+
+    check_files(options)
+    read = ("text_column", "label_column", "separator", "labels", "on_bad_row")
+    given = {name: value for name in read if (value := getattr(options, name))}
+    reader = RowReader(ReadOptions.of(predictor.settings.replace(**given)))
+    pieces = reader.pieces(open_table(options.data, reader.options), predictor.classes, ROWS_A_PIECE)
+    job = {**about, **asdict(reader.options), "model": model_digest(predictor), "data": _file_identity(options.data)}
+    with _progress(options.quiet) as after:
+        texts = write(predictor, pieces, options.output, job, after, **more)
+    reader.tell(options.data)
+    print(f"{texts} texts  {options.output}")
+
+
+def check_files(options: argparse.Namespace) -> None:
+    """Raises ValueError for --data without --output, the reverse, or an output that would overwrite the data."""
+    if not (options.data and options.output):
+        raise ValueError("--data and --output go together: where the texts are, and where the result goes")
+    if options.data != "-" and Path(options.data).resolve() == Path(options.output).resolve():
+        raise ValueError(f"output {options.output} is the data itself; give another name")
+
+
+def _file_identity(path: str) -> list[Any]:
+    """Differs when the file does. Nobody can tell whether standard input is the same: a job on it begins anew."""
+    if path == "-":
+        return [path, time.time_ns()]
+    state = Path(path).stat()
+    return [str(Path(path).resolve()), state.st_size, state.st_mtime_ns]
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[int, bool], None]]:
+    """A bar with texts a second on a terminal; those of an earlier run do not count for the rate."""
+    from tqdm import tqdm
+
+    with tqdm(unit=" texts", disable=quiet or not sys.stderr.isatty()) as bar:
+
+        def after(texts: int, done_before: bool) -> None:
+            if done_before and not bar.disable:
+                bar.initial += texts
+            bar.update(texts)
+
+        yield after

@@ -1,0 +1,39 @@
+"""pct predict: the classes of a file of texts, or of texts given."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Predicts the texts given, or a file's into a file."""
+    from pct.commands.file_job import add_file_options, run_file_job
+
+    parser = argparse.ArgumentParser(
+        prog="pct predict",
+        description="The predicted class and its confidence, of texts or of a file of any length. A job on a file that "
+        "was stopped goes on when the same command is given again.",
+        epilog="example: pct predict models:/pct-mr-lstm@champion --data reviews.csv --output predictions.parquet",
+    )
+    parser.add_argument(
+        "model", help="a run's, a model's or an exported folder, a transformers classifier, runs:/.. or models:/.."
+    )
+    parser.add_argument("text", nargs="*", help="texts, where no file is given")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_file_options(parser, ".csv, .jsonl or .parquet")
+    options = parser.parse_intermixed_args(arguments)
+    if bool(options.text) == bool(options.data):
+        raise ValueError("give texts, or a file by --data, one of the two")
+
+    from pct.commands.models import open_model
+    from pct.output.files import write_predictions
+
+    predictor = open_model(options.model, options.device)
+    if options.data:
+        run_file_job(options, predictor, write_predictions, {"job": "predict"})
+        return 0
+    for text, row in zip(options.text, predictor.predict(options.text), strict=True):
+        best = int(row.argmax())
+        print(f"{predictor.classes[best]}  {row[best]:.3f}  {text}")
+    return 0

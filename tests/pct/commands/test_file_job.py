@@ -1,0 +1,105 @@
+"""pct predict and pct explain on a file: what comes out, what is refused, and that a stopped job goes on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from pct import cli
+from pct.output import files
+
+MODEL = str(Path(__file__).parents[2] / "fixtures" / "v0.1.0" / "run-textcnn")
+ROWS = [("the film is brilliant .", "positive"), ('a "dull", tired film', "negative"), ("dull", "negative")]
+
+
+@pytest.fixture
+def data(tmp_path):
+    path = tmp_path / "reviews.csv"
+    with path.open("w", newline="", encoding="utf-8") as lines:
+        csv.writer(lines).writerows([("text", "label"), *ROWS])
+    return path
+
+
+def test_a_file_is_predicted_with_its_true_classes_beside(data, tmp_path, capsys):
+    output = tmp_path / "out.csv"
+    assert cli.main(["predict", MODEL, "--data", str(data), "--output", str(output)]) == 0
+    assert capsys.readouterr().out == f"3 texts  {output}\n"
+    with output.open(newline="", encoding="utf-8") as lines:
+        found = list(csv.DictReader(lines))
+    assert [(r["row"], r["text"], r["gold"]) for r in found] == [(str(i), *row) for i, row in enumerate(ROWS, 1)]
+    assert all(r["label"] in ("negative", "positive") for r in found)
+
+
+def test_texts_given_are_predicted_on_the_spot(capsys):
+    assert cli.main(["predict", MODEL, "the film is brilliant ."]) == 0
+    label, confidence, text = capsys.readouterr().out.strip().split("  ")
+    assert label in ("negative", "positive")
+    assert 0.5 <= float(confidence) <= 1
+    assert text == "the film is brilliant ."
+
+
+def test_a_file_without_labels_is_explained(tmp_path):
+    (tmp_path / "texts.jsonl").write_text('{"review": "the film is brilliant ."}\n{"review": "dull"}\n')
+    output = tmp_path / "out.jsonl"
+    arguments = ["--data", str(tmp_path / "texts.jsonl"), "--text-column", "review", "--output", str(output)]
+    assert cli.main(["explain", MODEL, *arguments, "--max-steps", "2", "--target", "negative"]) == 0
+    found = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [len(r["important_removed"]) for r in found] == [2, 0]
+    assert all((r["gold"], r["label"]) == (None, "negative") for r in found)
+
+
+def test_a_job_that_was_stopped_goes_on_by_the_same_command(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(files, "ROWS_A_PIECE", 1)
+    command = ["explain", MODEL, "--data", str(data), "--output", str(tmp_path / "out.jsonl")]
+    whole, explain, seen = files.explain, files.explain, []
+
+    def stopped(predictor, texts, **options):
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+        seen.append(texts)
+        return whole(predictor, texts, **options)
+
+    monkeypatch.setattr(files, "explain", stopped)
+    assert cli.main(command) == 130
+    assert not (tmp_path / "out.jsonl").exists()
+    monkeypatch.setattr(files, "explain", lambda p, texts, **o: seen.append(texts) or explain(p, texts, **o))
+    assert cli.main([*command, "--max-steps", "3"]) == 1
+    assert "another max_steps; finish that one, remove the folder" in capsys.readouterr().err
+    assert cli.main(command) == 0
+    assert seen == [[text] for text, _ in ROWS]
+    assert [json.loads(x)["row"] for x in (tmp_path / "out.jsonl").read_text().splitlines()] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", MODEL], "give texts, or a file by --data, one of the two"),
+        (["predict", MODEL, "--data", "{data}"], "--data and --output go together"),
+        (["explain", MODEL, "--output", "x.jsonl"], "--data and --output go together"),
+        (["explain", MODEL, "a film", "--data", "{data}", "--output", "x.jsonl"], "not both"),
+        (["explain", MODEL, "--data", "{data}", "--output", "{data}"], "is the data itself"),
+        (["explain", MODEL, "--data", "{data}", "--output", "x.xlsx"], "must end in .jsonl, .parquet, .html"),
+        (["predict", MODEL, "--data", "{data}", "--output", "x.csv", "--text-column", "body"], "has no column 'body'"),
+        (["predict", MODEL, "--data", "none.csv", "--output", "x.csv"], "data file none.csv does not exist"),
+        (["explain", MODEL, "--data", "{data}", "--output", "x.html", "--target", "neutral"], "target 'neutral'"),
+    ],
+)
+def test_what_is_wrong_is_named(arguments, message, data, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([x.replace("{data}", str(data)) for x in arguments]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert message in said
+    assert data.read_text(encoding="utf-8").startswith("text,label")
+
+
+def test_a_row_that_cannot_be_used_ends_the_job_or_is_left_out(data, tmp_path, capsys):
+    data.write_text(data.read_text(encoding="utf-8") + '"",positive\n', encoding="utf-8")
+    command = ["predict", MODEL, "--data", str(data), "--output", str(tmp_path / "out.jsonl")]
+    assert cli.main(command) == 1
+    assert "row 4" in capsys.readouterr().err
+    assert cli.main([*command, "--on-bad-row", "skip"]) == 0  # nothing was done before: there is nothing to mix
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
