@@ -186,7 +186,7 @@ def store_rows() -> list[Row]:
         before = ledger.path.stat().st_size
         ledger.epoch(1, {"epoch": 1, **{f"validation_{n}": 0.123456789 for n in range(20)}})
         line = ledger.path.stat().st_size - before
-    words = len(whole.words)  # type: ignore[arg-type]
+    words = len(whole.tokenizer)  # type: ignore[arg-type]
     # weights, best weights and Adam's two moments, four bytes each
     checkpoint = 4 * 4 * (300 * words + 3 * 4 * 300 * 150)
     return [

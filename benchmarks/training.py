@@ -9,6 +9,7 @@ torch's Conv1d and the LSTM by torch's LSTM; `shared` projects every word once, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,11 @@ from pct.text.words import split_all
 from pct.training.trainer import batch_indices, make_batch, train_step
 
 BATCHES = {"textcnn": 12, "lstm": 8, "minilm": 1}
+# further trainings, timed beside normal and pct
+OTHERS: dict[str, dict[str, Any]] = {
+    "entropy": {"method": "entropy"}, "masked": {"method": "masked"}, "saliency_guided": {"method": "saliency_guided"},
+    "pct, last step alone": {"contrast_steps": "last"}, "pct, in parts": {"step_tokens": 2048},
+}  # fmt: skip
 ROUNDS = {"textcnn": 9, "lstm": 9, "minilm": 5}
 
 
@@ -45,22 +51,23 @@ class Given(NamedTuple):
 def main() -> dict[str, Any]:
     """One row a model family: the ratios of step times, and real words a second."""
     torch.set_num_threads(THREADS)
-    steps, speed, raw = [], [], {}
-    for family in FAMILIES:
-        row, words, raw[family] = measure(family)
-        steps.append(row)
-        speed.append(words)
-    titles = ("A PCT step, K = 64, m = ceil(0.1 N): times its floor, and a normal step",
-              "Real words a second in training (reduced texts counted)")  # fmt: skip
-    return {"tables": dict(zip(titles, (steps, speed), strict=True)), "timings": raw}
+    found = [measure(family) for family in FAMILIES]
+    titles = (
+        "A PCT step, K = 64, m = ceil(0.1 N): times its floor, and a normal step",
+        "Real words a second in training (reduced texts counted)",
+        "A step of each method, times a normal step",
+    )
+    tables = ([rows[i] for rows, _ in found] for i in range(len(titles)))
+    timings = {family: times for family, (_, times) in zip(FAMILIES, found, strict=True)}
+    return {"tables": dict(zip(titles, tables, strict=True)), "timings": timings}
 
 
-def measure(family: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The two rows of a family, and the timings behind them."""
-    model, words = classifier(family).model.train(), classifier(family).words
+def measure(family: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The rows of a family, one a table, and the timings behind them."""
+    model, tokenizer = classifier(family).model.train(), classifier(family).tokenizer
     settings = settings_of(family, method="pct")
     split = corpus().splits["train"]
-    tokens = words.encode(split_all(split.texts), settings.max_length)
+    tokens = tokenizer.encode(split_all(split.texts, settings.words), settings.max_length)
     index = batch_indices(tokens.lengths, settings.batch_size, 0, 1)[: BATCHES[family]]
     batches = [make_batch(tokens, split.labels, rows, model.device) for rows in index]
     given = [reduced_for_free(model, batch, settings) for batch in batches]
@@ -70,6 +77,8 @@ def measure(family: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]
         "plain floor": lambda: floor(model, given, optimizer, settings, plain=True),
         "pct": lambda: run(model, batches, optimizer, settings),
     }
+    for name, changes in OTHERS.items():
+        calls[name] = partial(run, model, batches, optimizer, settings.replace(**changes))
     if isinstance(model, (TextCNN, LSTM)):
         calls["shared floor"] = lambda: floor(model, given, optimizer, settings, plain=False)
     times = alternate(calls, ROUNDS[family])
@@ -86,7 +95,9 @@ def measure(family: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]
     }  # fmt: skip
     normal, contrastive = originals / times["normal"].median, every / times["pct"].median
     speed = {"model": family, "normal": normal, "pct": contrastive, "pct / normal": contrastive / normal}
-    return row, speed, {name: timing.to_dict() for name, timing in times.items()}
+    names = ("pct", *OTHERS)
+    others = {"model": family} | {name: ratio(times[name], times["normal"])["median"] for name in names}
+    return [row, speed, others], {name: timing.to_dict() for name, timing in times.items()}
 
 
 def run(model: TextModel, batches: Sequence[Batch], optimizer: Any, settings: Settings) -> None:
