@@ -28,7 +28,8 @@ from pct.classifier import Classifier
 from pct.explaining.saliency import class_score
 from pct.onnx.export import export
 from pct.onnx.predictor import GRADIENT, OnnxPredictor
-from serving.answers import ExplainJob, PredictJob, Text, read_texts
+from pct.text.words import Document
+from serving.answers import ExplainJob, PredictJob, read_texts
 from serving.limits import Limits
 from serving.model_store import ModelEntry, ServedModel
 from serving.schema import ExplainRequest
@@ -200,16 +201,16 @@ def explain(
     """A row of times, and two of throughput: one client, and eight. by_eager: the service with torch in it, of one
     thread and of more; the faster counts, for torch's threads and the event loop share the cores."""
     texts = texts_of(WORDS, TOGETHER)
-    bodies, read = bodies_of(texts), read_texts(texts, Limits())
+    bodies, read = bodies_of(texts), read_texts(texts, Limits(), by_onnx.word_rule)
     job = ExplainJob.of(ExplainRequest(texts=texts), _served(by_onnx), Limits())
     singly, jointly = Recorder(by_onnx), Recorder(by_onnx)
     for text in read:
-        job.study(singly, [text])
-    job.study(jointly, read)
+        job.study(singly, singly.tokens([text]))
+    job.study(jointly, jointly.tokens(read))
     eager, turns = Eager(by_torch), TURNS[family]
     n = len(texts)
 
-    def each(run: Callable[[Text], object]) -> list[object]:
+    def each(run: Callable[[Document], object]) -> list[object]:
         return [run(text) for text in read]
 
     for one_of_them in (running, *by_eager):
@@ -228,11 +229,11 @@ def explain(
             for i, one in enumerate(by_eager)
         },
         # slower ones go through the texts once a round
-        "eager 1": lambda: each(lambda t: job.study(eager, [t])),
-        "eager 8": lambda: job.study(eager, read),
-        "shared 1": lambda: each(lambda t: job.study(by_torch, [t])),
-        "shared 8": lambda: job.study(by_torch, read),
-        "captum": lambda: each(lambda t: captum_curves(by_torch, t.words, job.max_steps)),
+        "eager 1": lambda: each(lambda t: job.study(eager, eager.tokens([t]))),
+        "eager 8": lambda: job.study(eager, eager.tokens(read)),
+        "shared 1": lambda: each(lambda t: job.study(by_torch, by_torch.tokens([t]))),
+        "shared 8": lambda: job.study(by_torch, by_torch.tokens(read)),
+        "captum": lambda: each(lambda t: captum_curves(by_torch, list(t), job.max_steps)),
     }
     times = alternate(calls, rounds=ROUNDS[family])
     a_text = {
@@ -279,7 +280,7 @@ def predict(family: str, by_onnx: OnnxPredictor, running: Service) -> Row:
     tokens = by_onnx.tokens([t.split() for t in texts])
     rows = [tokens.rows(np.array([i])) for i in range(len(texts))]
     feeds = [{"ids": ids, "mask": words > -2} for ids, words in rows]
-    job, read = PredictJob(_served(by_onnx)), read_texts(texts, Limits())
+    job, read = PredictJob(_served(by_onnx)), read_texts(texts, Limits(), by_onnx.word_rule)
 
     def bare() -> None:
         for feed in feeds:

@@ -10,12 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from serving.door import App, Message, Receive, Scope, Send
-from serving.limits import Limits
+from serving.limits import DRAINED, Limits
 from serving.refusal import refuse
-
-# Bytes of a body that is too large which are read and thrown away: most clients hear an answer only when they have sent
-# it all. Beyond them the connection is closed upon the sender.
-DRAINED = 2**25
 
 
 class Guard:

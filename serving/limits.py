@@ -11,6 +11,9 @@ PREFIX = "PCT_SERVE_"
 # under which names, how they write their log, and where a process says why it could not start
 MODEL_LIST, TOKEN, WORKERS, THREADS = "PCT_SERVE_LIST", "PCT_TOKEN", "PCT_SERVE_WORKERS", "PCT_SERVE_THREADS"
 HOSTS, LOG, FAILURE = "PCT_SERVE_HOSTS", "PCT_SERVE_LOG", "PCT_SERVE_FAILURE"
+# Bytes of a body that is too large which are read and thrown away: most clients hear an answer only when they have sent
+# it all. Beyond them the connection is closed upon the sender.
+DRAINED = 2**25
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def _download(uri: str, folder: Path) -> bool:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    _make_cache(folder.parent)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=folder.parent) as room:
         try:
             found = Path(download_artifacts(artifact_uri=f"{uri}/artifacts/{EXPORTED}", dst_path=room))
@@ -154,7 +154,7 @@ def _export(source: str, folder: Path) -> Path:
     """Exports a model in a process of its own: torch's memory goes when it is done."""
     if (folder / GRADIENT).is_file():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    _make_cache(folder.parent)
     print(f"{source} has no ONNX graphs yet: exporting it", file=sys.stderr)
     command = [sys.executable, "-m", "pct.cli", "export", source, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -171,6 +171,16 @@ def _weights_version(folder: Path) -> str:
         raise FileNotFoundError(f"{folder} holds no model: give a folder that pct train or pct export made")
     state = found[0].stat()
     return f"{found[0].absolute()} {state.st_mtime_ns} {state.st_size}"
+
+
+def _make_cache(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise OSError(
+            f"exported models cannot be kept in {folder} ({problem.strerror}); name another folder by --cache or "
+            "PCT_CACHE_DIR, or serve a folder of `pct export`"
+        ) from None
 
 
 def _cache_name(text: str) -> str:

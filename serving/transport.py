@@ -13,12 +13,9 @@ from typing import Any
 import uvicorn.config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.limits import Limits
+from serving.limits import DRAINED, Limits
 
 limits = Limits.from_environment()
-# Bytes of a whole request that are read at most: a body that is too large is read and thrown away up to here, for most
-# clients hear an answer only when they have sent it all.
-MOST_BYTES = 2**25
 # Requests that a client sends on one connection before it has heard the answer to the first.
 MOST_AHEAD = 16
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -40,7 +37,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Some bytes came."""
         super().data_received(data)
         self._received += len(data)
-        if self._received > (MOST_BYTES if self._head_complete else limits.head_bytes):
+        if self._received > (DRAINED if self._head_complete else limits.head_bytes):
             if not self._head_complete and not self.transport.is_closing():
                 self.transport.write(TOO_LARGE)
             self.transport.close()

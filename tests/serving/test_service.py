@@ -26,6 +26,7 @@ from tests.project import REPOSITORY, clone
 from tests.serving.conftest import PATIENCE, Running, serving
 
 TEXT = "despite its slow start , the film is brilliant"
+FIXTURES = REPOSITORY / "tests" / "fixtures" / "v0.1.0"
 TEXTS = [TEXT, "a dull and lifeless piece of work", "dreadful"]
 
 
@@ -218,6 +219,8 @@ def test_a_large_head_is_refused_and_half_a_head_is_closed(served: Running) -> N
     chunked = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
     found = sent(chunked, *[b"T: %s\r\n" % (b"y" * 2**20)] * 60)  # trailers without an end
     assert found == b"reset" or found.startswith(b"HTTP/1.1 4")
+    ahead = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20_000  # asked before the first answer is heard
+    assert sent(ahead).count(b"200 OK") < 1000
     assert served.ask("/predict", {"texts": ["a film"]})[0] == 200
 
 
@@ -385,6 +388,8 @@ def test_what_cannot_be_served_is_named_at_the_start(tmp_path: Path) -> None:
     assert "there is no model none" in refused("none")
     (tmp_path / "empty").mkdir()
     assert "holds no model" in refused(str(tmp_path / "empty"))
+    run = str(FIXTURES / "run-textcnn")
+    assert "name another folder by --cache or PCT_CACHE_DIR" in refused(run, "--cache", "/proc/none")
     assert "PCT_SERVE_TEXTS must be > 0, got 0" in refused("none", "--max-texts", "0")
     assert "--port must be from 1 to 65535, got 99999" in refused("none", "--port", "99999")
     assert "--workers must be >= 1, got 0" in refused("none", "--workers", "0")
