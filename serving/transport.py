@@ -16,6 +16,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from serving.limits import DRAINED, Limits
 
 limits = Limits.from_environment()
+# For a body to come and for its answer, each of which has a limit that is told in words, and for the way.
+SECONDS_TO_ANSWER = 2 * limits.seconds + limits.head_seconds
 # Requests that a client sends on one connection before it has heard the answer to the first.
 MOST_AHEAD = 16
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -29,12 +31,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """A client connected."""
         super().connection_made(transport)
         self._timer: asyncio.TimerHandle | None = None
-        self._head_complete = self._message_complete = False
-        self._received = 0
+        self._head_complete = False
+        self._received = self._coming = 0
         self._close_after(limits.head_seconds)
 
     def data_received(self, data: bytes) -> None:
         """Some bytes came."""
+        self._coming = len(data)
         super().data_received(data)
         self._received += len(data)
         if self._received > (DRAINED if self._head_complete else limits.head_bytes):
@@ -43,47 +46,32 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
+        """The first byte of a request. What came with it may be of the one before, and does not count."""
         super().on_message_begin()
-        self._head_complete = self._message_complete = False
-        self._received = 0
+        self._head_complete, self._received = False, -self._coming
         self._close_after(limits.head_seconds)
 
     def on_headers_complete(self) -> None:
-        """The application is called from here."""
+        """The application is called from here; `serving.door` measures the head that is complete."""
         self._head_complete = True
         if self.transport.is_closing():
             return
-        super().on_headers_complete()
-        self._close_after(self._seconds_to_answer)
         if len(self.pipeline) > MOST_AHEAD:
-            self.transport.abort()
-
-    def on_message_complete(self) -> None:
-        """The last byte of a request."""
-        self._message_complete = True
-        super().on_message_complete()
-        if self.cycle.response_complete:
-            self._close_after(None)
+            self.cycle.keep_alive = False  # the last one that is answered
+            return
+        super().on_headers_complete()
+        self._close_after(SECONDS_TO_ANSWER)
 
     def on_response_complete(self) -> None:
-        """The last byte of an answer was handed over."""
-        more = bool(self.pipeline)
+        """The last byte of an answer was handed over; the client may yet have to read it. Where no other request comes,
+        uvicorn hangs up before."""
         super().on_response_complete()
-        if more:
-            self._close_after(self._seconds_to_answer)
-        else:
-            self._close_after(None if self._message_complete else limits.head_seconds)
+        self._close_after(SECONDS_TO_ANSWER)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client, or this side, closed it."""
         self._close_after(None)
         super().connection_lost(exc)
-
-    @property
-    def _seconds_to_answer(self) -> float:
-        """For the body, for the answer, each of which has a limit that is told in words, and for its way."""
-        return 2 * limits.seconds + limits.head_seconds
 
     def _close_after(self, seconds: float | None) -> None:
         if self._timer is not None:
