@@ -35,7 +35,14 @@ TRANSFORMERS = "config.json"  # what a folder of the transformers library has
 
 
 class Classifier(TextInterface):
-    """A text classifier that can say which words it looked at. A `Predictor`, by torch."""
+    """A text classifier that can say which words it looked at. A `Predictor`, by torch.
+
+    Attributes:
+        model: the network, in evaluation mode.
+        tokenizer: what turns its texts into tokens.
+        classes: the names of the classes, in the order of the probabilities.
+        settings: of its training and its explanations.
+    """
 
     def __init__(self, model: TextModel, tokenizer: Tokenizer, classes: Sequence[str], settings: Settings) -> None:
         self.model = model.eval()

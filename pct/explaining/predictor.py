@@ -246,17 +246,32 @@ class TextInterface:
     """`predict` and `saliency` on texts, for any class that is a `Predictor`."""
 
     def predict(self: Predictor, texts: Texts) -> Floats:
-        """Probabilities (n, classes) of strings or word lists, softmax(logits).
+        """Probabilities, softmax(logits).
 
-        Raises ValueError for a text without words, TypeError for what is not a text.
+        Args:
+            texts: n strings, or lists of words.
+
+        Returns:
+            (n, classes).
+
+        Raises:
+            ValueError: a text without words.
+            TypeError: what is not a text.
         """
         return predict_tokens(self, self.tokens(split_texts(self, texts)))
 
     def saliency(self: Predictor, texts: Texts, classes: Sequence[int] | None = None) -> list[Floats]:
-        """One array a text, one number a word (N, the words that survive max_length).
+        """What each word weighs in the decision.
 
-        classes: the class explained for each text; the predicted one where None. Raises ValueError for a class that
-        the model does not have, or for another number of classes than texts.
+        Args:
+            texts: strings, or lists of words.
+            classes: the class explained for each text; the predicted one where None.
+
+        Returns:
+            One array a text, one number a word (N, the words that survive max_length).
+
+        Raises:
+            ValueError: a class that the model does not have, or another number of classes than texts.
         """
         documents = split_texts(self, texts)
         chosen = None if classes is None else check_classes(classes, len(documents), len(self.classes))
