@@ -98,11 +98,11 @@ class Attack:
 
 
 def slow_bodies(attack: Attack) -> None:
-    """64 bodies short of three bytes, and 200 of almost a megabyte that never end."""
+    """64 bodies short of three bytes, and 100 of almost a megabyte that never end."""
     large = HEAD + b"Content-Length: 1048576\r\n\r\n" + b" " * 1_000_000
     threads = [
         threading.Thread(target=attack.held, args=(64, HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY[:-3])),
-        threading.Thread(target=attack.held, args=(200, large)),
+        threading.Thread(target=attack.held, args=(100, large)),
     ]
     for t in threads:
         t.start()
