@@ -62,3 +62,10 @@ def gradients(model, loss):
     model.zero_grad()
     loss.backward()
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def assert_same_gradients(model, found, expected, rtol=1e-5):
+    found, expected = gradients(model, found), gradients(model, expected)
+    assert max(float(g.abs().max()) for g in expected.values()) > 1e-3
+    for name, gradient in expected.items():
+        np.testing.assert_allclose(found[name], gradient, rtol=rtol, atol=1e-7, err_msg=name)
