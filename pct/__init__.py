@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pct.classifier import Classifier, load, wrap
     from pct.corpora.loading import load_corpus
     from pct.explaining.explanation import Curve, Explanation, explain
+    from pct.explaining.function_predictor import predictor_from
     from pct.explaining.predictor import Predictor
     from pct.metrics.evaluation import evaluate
     from pct.metrics.report import Report
@@ -24,6 +25,7 @@ _ROOMS = {
     "classifier": ("Classifier", "load", "wrap"),
     "corpora.loading": ("load_corpus",),
     "explaining.explanation": ("Curve", "Explanation", "explain"),
+    "explaining.function_predictor": ("predictor_from",),
     "explaining.predictor": ("Predictor",),
     "metrics.evaluation": ("evaluate",),
     "metrics.report": ("Report",),
@@ -34,7 +36,7 @@ _ROOMS = {
 _WHERE = {name: module for module, names in _ROOMS.items() for name in names}
 __all__ = [
     "Classifier", "Curve", "Explanation", "Predictor", "Report", "Settings", "evaluate", "explain", "load",
-    "load_corpus", "train", "words_of", "wrap",
+    "load_corpus", "predictor_from", "train", "words_of", "wrap",
 ]  # fmt: skip
 
 

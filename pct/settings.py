@@ -136,10 +136,16 @@ class Settings:
     saliency: str = _setting("l2", f"a word's number from its gradient: {', '.join(SALIENCIES)}")
     saliency_of: str = _setting("log_odds", f"what is differentiated: {', '.join(SALIENCY_OF)}")
     integrated_steps: int = _setting(16, "steps of integrated gradients")
-    order: str = _setting("static", f"words are ranked once, or again after each removal: {', '.join(ORDERS)}")
+    order: str = _setting(
+        "static", f"words are ranked once, again after each removal, or by a beam of five: {', '.join(ORDERS)}"
+    )
+    removal: str = _setting(
+        "delete", f"of words when measured and explained: {', '.join(REMOVALS)} (that token takes their place)"
+    )
     # measuring
     measure_important: float = _setting(0.0, "the share removed when measured; 0 takes p_important")
     measure_unimportant: float = _setting(0.0, "the share removed when measured; 0 takes p_unimportant")
+    extra_metrics: str = _setting("", "metrics of a finished run beside the usual ones, by name: margin,win; or all")
     evaluate_epochs: bool = _setting(True, "the pathology metrics on the validation split after each epoch")
     evaluate_limit: int = _setting(512, "texts of the validation split that those metrics use; 0 takes all")
     # the machine
@@ -169,6 +175,7 @@ class Settings:
             "saliency": SALIENCIES,
             "saliency_of": SALIENCY_OF,
             "order": ORDERS,
+            "removal": REMOVALS,
             "precision": PRECISIONS,
             "optimizer": OPTIMIZERS,
             "schedule": SCHEDULES,
@@ -247,6 +254,14 @@ class Settings:
     def measured_shares(self) -> tuple[float, float]:
         """The shares of words removed when a model is measured: important, unimportant."""
         return self.measure_important or self.p_important, self.measure_unimportant or self.p_unimportant
+
+    @property
+    def how_measured(self) -> dict[str, Any]:
+        """What `pct.evaluate` and `pct.explain` take, as the settings have it: shares, order, removal."""
+        important, unimportant = self.measured_shares
+        return {
+            "p_important": important, "p_unimportant": unimportant, "order": self.order, "removal": self.removal,
+        }  # fmt: skip
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some settings changed, checked anew.

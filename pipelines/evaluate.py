@@ -47,7 +47,7 @@ def _run(options: argparse.Namespace) -> int:
         s = classifier.settings
         texts, source = choose_texts(s, classifier.classes, options.corpus, options.data, options.split, options.limit)
         bar = sys.stderr.isatty() and not options.quiet
-        report = evaluate(classifier, texts, *s.measured_shares, s.order, progress=bar)
+        report = evaluate(classifier, texts, **s.how_measured, progress=bar)
     print(report_table(report, f"{options.model} on {source}, {len(texts)} texts"))
     try:
         with mlflow_runs.ended_on_failure(mlflow_run):

@@ -79,7 +79,14 @@ def measured_tags(
 
 def _measure(s: Settings, fingerprint: str) -> str:
     """Eight characters that are equal where two runs' validation metrics may be compared."""
-    how = [fingerprint, s.saliency, s.saliency_of, s.order, *s.measured_shares]
+    how = [
+        fingerprint,
+        s.saliency,
+        s.saliency_of,
+        s.order,
+        *s.measured_shares,
+        *([] if s.removal == "delete" else [s.removal]),
+    ]
     if s.saliency == "integrated_gradients":
         how.append(s.integrated_steps)
     later = {k: v for k, before in MEASURED_BY.items() if (v := getattr(s, k, before)) != before}

@@ -16,7 +16,7 @@ from tests.serving.conftest import exported  # noqa: F401
 from tests.tuning.conftest import local_ray  # noqa: F401
 
 EXAMPLES = REPOSITORY / "examples"
-PAGES = ("how-to/metric.md", "how-to/method.md")
+PAGES = ("how-to/metric.md", "how-to/method.md", "how-to/any-model.md")
 
 
 def run_example(name: str, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ def measure(
 ) -> dict[str, float]:
     """A trained model's metrics on a whole split, with comp_minus_suff."""
     names = () if all_metrics else METRICS
-    report = evaluate(classifier, corpus.splits[split], *settings.measured_shares, settings.order, metrics=names)
+    report = evaluate(classifier, corpus.splits[split], **settings.how_measured, metrics=names)
     return {**report.metrics, GAP: report.gaps["comp-suff"]}
 
 

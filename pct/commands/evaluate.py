@@ -6,8 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pct.settings import CORPORA, LABELS, ON_BAD_ROW, ORDERS
+from pct.registry import metrics
+from pct.settings import CORPORA, LABELS, ON_BAD_ROW, ORDERS, REMOVALS
 
+OWN = tuple(metrics.own)
 SPLITS = ("train", "validation", "test")
 
 
@@ -36,7 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, default=0, help="at most so many texts; 0 takes all")
     parser.add_argument("--p-important", type=float, help="the share of words removed as important")
     parser.add_argument("--p-unimportant", type=float, help="the share of words removed as unimportant")
-    parser.add_argument("--order", choices=ORDERS, help="rank once, or again after each removal")
+    parser.add_argument("--order", choices=ORDERS, help="rank once, again after each removal, or by a beam of five")
+    parser.add_argument("--removal", choices=REMOVALS, help="close the gap of a word, or put that token in its place")
+    parser.add_argument(
+        "--metrics", nargs="+", default=[], metavar="NAME", help=f"these alone; all for every one: {', '.join(OWN)}"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--per-text", default="", metavar="FILE", help="write the values of each text (Parquet)")
@@ -53,12 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     texts, source = choose_texts(
         s.replace(**reading), classifier.classes, options.corpus, options.data, options.split, options.limit
     )
-    important, unimportant = s.measured_shares
-    report = evaluate(
-        classifier, texts, important if options.p_important is None else options.p_important,
-        unimportant if options.p_unimportant is None else options.p_unimportant,
-        options.order or s.order, progress=sys.stderr.isatty() and not options.json,
-    )  # fmt: skip
+    given = {name: value for name in s.how_measured if (value := getattr(options, name)) is not None}
+    bar = sys.stderr.isatty() and not options.json
+    report = evaluate(classifier, texts, **s.how_measured | given, progress=bar, metrics=options.metrics)
     if options.per_text:
         report.to_parquet(options.per_text)
     print(report.to_json() if options.json else f"{options.model} on {source}, {len(texts)} texts\n{report.table()}")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pct.settings import ORDERS
+from pct.settings import ORDERS, REMOVALS
 
 if TYPE_CHECKING:
     from pct.classifier import Classifier
@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("text", nargs="*", help="texts; read from standard input, one a line, where none is given")
     parser.add_argument("--max-steps", type=int, default=15, help="words removed at most, on each side (default: 15)")
     parser.add_argument("--target", default="", help="the class to explain, by name (default: the predicted one)")
-    parser.add_argument("--order", choices=ORDERS, help="rank once, or again after each removal")
+    parser.add_argument("--order", choices=ORDERS, help="rank once, again after each removal, or by a beam of five")
+    parser.add_argument("--removal", choices=REMOVALS, help="close the gap of a word, or put that token in its place")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print JSON, a list of explanations")
     add_file_options(parser, ".parquet, .jsonl or .html")
@@ -79,12 +80,8 @@ def _explain_file(options: argparse.Namespace) -> int:
 
 def _how(options: argparse.Namespace, classifier: Classifier | OnnxPredictor) -> dict[str, Any]:
     """The options of `pct.explain`."""
-    settings = classifier.settings
-    important, unimportant = settings.measured_shares
-    return {
-        "max_steps": options.max_steps, "order": options.order or settings.order,
-        "p_important": important, "p_unimportant": unimportant,
-    }  # fmt: skip
+    given = {name: value for name in ("order", "removal") if (value := getattr(options, name))}
+    return {"max_steps": options.max_steps, **classifier.settings.how_measured, **given}
 
 
 def _target(name: str, classes: Sequence[str]) -> int | None:

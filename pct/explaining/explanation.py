@@ -129,6 +129,7 @@ def explain(
     order: str = "static",
     p_important: float = 0.1,
     p_unimportant: float = 0.1,
+    removal: str = "delete",
 ) -> list[Explanation]:
     """Saliency, reduction curves and verdicts of texts, all in one go.
 
@@ -138,9 +139,11 @@ def explain(
         max_steps: words removed at most on each side of a curve; one word always remains. Where the prediction changes
             is searched beyond it. 0 gives the saliency alone, without comp, suff and a verdict.
         classes: the class explained for each text, the predicted one where None.
-        order: `static` ranks the words once, `recomputed` again after each removal.
+        order: `static` ranks the words once, `recomputed` again after each removal, `beam` follows five removals at
+            once and takes the best (Feng et al. 2018).
         p_important: the share of words removed for comp, in (0, 1].
         p_unimportant: the share of words removed for suff, in (0, 1].
+        removal: `delete` closes the gap of a word that goes; `mask` and `unknown` put that token in its place.
 
     Returns:
         An explanation a text.
@@ -159,7 +162,7 @@ def explain(
     for start in range(0, len(documents), TEXTS_A_BLOCK):
         block = by_length[start : start + TEXTS_A_BLOCK]
         chosen = None if labels is None else labels[block]
-        plan = _Steps(max_steps, p_important, p_unimportant, order)
+        plan = _Steps(max_steps, p_important, p_unimportant, order, removal)
         explained = _explain_block(predictor, [documents[i] for i in block], chosen, plan)
         for place, one in zip(block, explained, strict=True):
             found[place] = one
@@ -173,6 +176,7 @@ class _Steps(NamedTuple):
     p_important: float
     p_unimportant: float
     order: str
+    removal: str
 
 
 def _explain_block(
@@ -184,7 +188,7 @@ def _explain_block(
     plan = RemovalPlan(until_flip=steps.shown > 0)
     if steps.shown:
         plan |= RemovalPlan.first(tokens.counts, *(np.maximum(shown, m) for m in averaged))
-    seen = remove_words(predictor, tokens, plan, labels, steps.order)
+    seen = remove_words(predictor, tokens, plan, labels, steps.order, steps.removal)
     sides = (seen.important, seen.unimportant)
     important, unimportant = (_curves(side, shown) for side in sides)
     comp, suff = (np.where(shown > 0, side.mean_drop(m), np.nan) for side, m in zip(sides, averaged, strict=True))

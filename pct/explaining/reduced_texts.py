@@ -58,6 +58,11 @@ class ReducedTexts:
         self._remember(self.tokens.ids, self.tokens.lengths, probabilities)
         return probabilities, saliency
 
+    def run_originals(self) -> Floats:
+        """Probabilities (texts, classes) of the whole texts."""
+        texts = np.arange(len(self.tokens))
+        return self.run(texts, np.zeros((len(texts), int(self.tokens.counts.max(initial=1))), bool))
+
     def run(self, text: Ints, gone: Bools) -> Floats:
         """(rows, classes) of reduced texts that were not run before."""
         out = np.empty((len(text), len(self.predictor.classes)), np.float32)

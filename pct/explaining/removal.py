@@ -153,6 +153,7 @@ def remove_words(
     labels: Ints | None = None,
     order: str = "static",
     removal: str = "delete",
+    given: Doubles | None = None,
 ) -> Removals:
     """Runs what a plan wants, each forward pass once.
 
@@ -164,14 +165,21 @@ def remove_words(
         order: `static` ranks once, on the original; `recomputed` ranks anew after each removal; `beam` does so for
             five removals at once and takes the best (Feng et al. 2018).
         removal: `delete`; `mask` or `unknown` put a token in the place of each one that goes.
+        given: (texts, most words) another saliency than the model's own.
 
     Raises:
-        ValueError: an order or a removal that there is not.
+        ValueError: an order or a removal that there is not, or one that needs the saliency of reduced texts where it is
+            given.
     """
     if order not in ORDERS:
         raise ValueError(f"order must be one of {', '.join(ORDERS)}, got {order!r}")
+    if given is not None and (order != "static" or plan.next_saliency):
+        raise ValueError(
+            "a saliency that is given is that of whole texts: order must be static, and i_var and u_var, which compare "
+            "it with that of reduced texts, cannot be had"
+        )
     texts = ReducedTexts(predictor, tokens, removal)
-    probabilities, saliency = texts.explain_originals(labels)
+    probabilities, saliency = texts.explain_originals(labels) if given is None else (texts.run_originals(), given)
     if labels is None:
         labels = probabilities.argmax(1).astype(np.int64)
     # Both sides run as one: the texts twice, the second time to lose their unimportant words.

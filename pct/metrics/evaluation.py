@@ -15,10 +15,11 @@ from pct.explaining.predictor import Predictor, check_classes, split_texts, word
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_words
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
 from pct.metrics.rationale import marks_of_words
-from pct.metrics.report import COMPANIONS, EIGHT, RATES, Report
+from pct.metrics.report import COMPANIONS, EIGHT, RANKED, RATES, Report
 from pct.registry import RATIONALE
 from pct.registry import metrics as registry
-from pct.text.words import split_each
+from pct.text.tokens import Tokens
+from pct.text.words import Document, split_each
 
 
 class MetricSet:
@@ -67,6 +68,7 @@ def evaluate(
     labels: str = "names",
     on_bad_row: str = "error",
     seed: int = 0,
+    saliency: Sequence[Sequence[float]] | None = None,
 ) -> Report:
     """Accuracy and the metrics of pathology of a split of texts.
 
@@ -85,18 +87,19 @@ def evaluate(
         progress: whether to show a bar.
         metrics: the names of those wanted; only the reduced texts that they need are run. Where none is named: the
             eight, macro F1, their companions, and, where the dataset knows the rationale, its metrics. The dearer ones
-            run when they are named; `pct.registry.metrics.names()` lists all, `all` is every one that the dataset
-            allows.
+            run when they are named; `pct.registry.metrics.names()` lists all. `usual` and `all` stand for many.
         removal: `delete` closes the gap of a word that goes; `mask` and `unknown` put that token in its place.
         text_column: of the dataset.
         label_column: of the dataset.
         labels: `names`, or `indices` where labels are places in the list of classes.
         on_bad_row: `error`, or `skip`: rows without a text or a label of the model's classes are left out and counted.
         seed: of the texts that `limit` leaves, and of the random orders of removal, the same for every model.
+        saliency: anybody's, in the place of the model's own: for each text a number a word, of all its words or of
+            those that the model sees, higher for more important. The metrics that rank reduced texts are left out.
 
     Raises:
-        ValueError: an empty dataset, a label outside the classes, a share outside (0, 1], or an unknown metric, order
-            or removal.
+        ValueError: an empty dataset, a label outside the classes, a share outside (0, 1], an unknown metric, order or
+            removal, or a saliency that has not a finite number a word.
         FloatingPointError: the model's probabilities or its saliency are not finite.
         TypeError: a metric that needs what the model does not give.
     """
@@ -104,15 +107,20 @@ def evaluate(
     split, notes = read_data(dataset, predictor.classes, options)
     split = with_limit(split, limit, seed)
     texts, rationale, shortcut = split.texts, split.rationale, split.shortcut
+    if saliency is not None and (limit or len(saliency) != len(texts)):
+        drawn = "; limit draws some of the texts: draw before, and give theirs" if limit else ""
+        raise ValueError(f"{len(texts)} texts need a saliency each, got {len(saliency)}{drawn}")
     if len(texts) == 0:
         raise ValueError("the dataset has no texts to evaluate")
-    chosen = MetricSet(_names(metrics, bool(rationale)), MetricOptions(p_important, p_unimportant, seed=seed))
+    leave_out = (*(() if rationale else RATIONALE), *(() if saliency is None else RANKED))
+    chosen = MetricSet(_meant(metrics, leave_out), MetricOptions(p_important, p_unimportant, seed=seed))
     gold = check_classes(split.labels, len(texts), len(predictor.classes))
     parts: list[dict[str, Column]] = []
     for index in _blocks(texts, word_rule(predictor), progress):
         documents = split_texts(predictor, [texts[i] for i in index])
         tokens = predictor.tokens(documents)
-        seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order, removal)
+        given = None if saliency is None else _given_saliency(saliency, index, documents, tokens)
+        seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order, removal, given)
         _check_finite(seen, index)
         marks = (
             None if known is None else marks_of_words([known[i] for i in index], documents, tokens)
@@ -135,12 +143,48 @@ def evaluate(
     )
 
 
-def _names(asked: Sequence[str], rationale: bool) -> Sequence[str]:
-    """The metrics that are meant: those asked for, the usual ones where none is, every one by `all`."""
-    usual = (*EIGHT, "macro_f1", *COMPANIONS, *RATES, *(RATIONALE if rationale else ()))
-    if "all" not in asked:
-        return asked or usual
-    return list(dict.fromkeys([*usual, *(name for name in registry.names() if rationale or name not in RATIONALE)]))
+def metric_names(extra: str) -> tuple[str, ...]:
+    """What a run measures, as `evaluate` takes it: the usual metrics, as none is named, or these and some more.
+
+    Args:
+        extra: names, separated by commas or spaces; empty for none.
+
+    Raises:
+        ValueError: a name that there is not.
+    """
+    more = extra.replace(",", " ").split()
+    for name in more:
+        if name != "all":
+            registry.check(name)
+    return ("usual", *more) if more else ()
+
+
+def _meant(asked: Sequence[str], leave_out: Sequence[str]) -> list[str]:
+    """The metrics by name: `usual`, which is meant where none is asked for, and `all` stand for many, but for some."""
+    usual = (*EIGHT, "macro_f1", *COMPANIONS, *RATES, *RATIONALE)
+    groups = {
+        "usual": [name for name in usual if name not in leave_out],
+        "all": [name for name in (*usual, *registry.names()) if name not in leave_out],
+    }
+    return list(dict.fromkeys(name for word in asked or ["usual"] for name in groups.get(word, [word])))
+
+
+def _given_saliency(
+    saliency: Sequence[Sequence[float]], index: Column, documents: Sequence[Document], tokens: Tokens
+) -> Column:
+    """A block's part of a saliency that was given, (texts, most words)."""
+    out = np.zeros((len(index), int(tokens.counts.max(initial=1))))
+    for row, place in enumerate(index):
+        numbers, n = np.asarray(saliency[place], np.float64), int(tokens.counts[row])
+        if numbers.shape == (len(documents[row]),):
+            numbers = numbers[tokens.places(row)]
+        if numbers.shape != (n,) or not np.isfinite(numbers).all():
+            raise ValueError(
+                f"the saliency of text {place} must be {len(documents[row])} finite numbers, one a word, got "
+                f"{np.size(saliency[place])}{'' if numbers.shape != (n,) else ', some not finite'}"
+            )
+        out[row, :n] = numbers
+    return out
 
 
 def _check_finite(seen: Removals, index: Column) -> None:

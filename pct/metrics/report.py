@@ -15,6 +15,7 @@ from pct.metrics.confusion import confusion_counts, recalls
 EIGHT = ("acc", "f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")
 COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc")
 RATES = ("ir_rate", "ur_rate")
+RANKED = ("i_var", "u_var", "i_var_aligned", "u_var_aligned")  # these rank reduced texts too
 
 
 @dataclass(frozen=True)

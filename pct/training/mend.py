@@ -50,11 +50,11 @@ def mend(
     chosen = mend_settings(classifier, **settings)
     start = Classifier(classifier.model, classifier.tokenizer, classifier.classes, chosen)
     fitting = in_order_of(classifier.classes, data)
-    share = (*chosen.measured_shares, chosen.order)
+    how = chosen.how_measured
     test = fitting.splits["test"]
-    before = evaluate(start, test, *share, progress=progress)
+    before = evaluate(start, test, **how, progress=progress)
     after = train(chosen, fitting, run_dir, progress=progress, start=start)
-    return Mended(after, compare_reports(before, evaluate(after, test, *share, progress=progress), chosen.seed))
+    return Mended(after, compare_reports(before, evaluate(after, test, **how, progress=progress), chosen.seed))
 
 
 def mend_settings(classifier: Classifier, **settings: Any) -> Settings:

@@ -26,7 +26,7 @@ import torch
 from pct.classifier import MODEL, WEIGHTS, Classifier
 from pct.corpora.fingerprints import describe_split
 from pct.corpora.loading import Corpus, with_corpus
-from pct.metrics.evaluation import evaluate
+from pct.metrics.evaluation import evaluate, metric_names
 from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.checkpoint import CHECKPOINT, HISTORY, SETTINGS, Record
@@ -90,6 +90,7 @@ def run(
     except ImportError:
         raise ImportError("a run writes per_text.parquet with pyarrow: pip install 'pct-explain[data]'") from None
     folder = Path(run_dir) if run_dir else default_folder(settings)
+    named = metric_names(settings.extra_metrics)  # a wrong name too is told before that hour
     given = corpus
     if not isinstance(given, Prepared):
         settings, given = with_corpus(settings, corpus)
@@ -102,10 +103,10 @@ def run(
         data = given if isinstance(given, Prepared) else prepare(settings, given)
         classifier = train(settings, data, folder, on_epoch, progress)
         trained_in, clock = perf_counter() - clock, perf_counter()
-        share = (*settings.measured_shares, settings.order)
+        how = settings.how_measured | {"metrics": named}
         bar = progress and sys.stderr.isatty()
-        validation = evaluate(classifier, corpus.splits["validation"], *share, progress=bar)
-        test = evaluate(classifier, corpus.splits["test"], *share, progress=bar)
+        validation = evaluate(classifier, corpus.splits["validation"], **how, progress=bar)
+        test = evaluate(classifier, corpus.splits["test"], **how, progress=bar)
         seconds = {"training": trained_in, "evaluation": perf_counter() - clock}
         about = _about(settings, corpus, classifier, folder, seconds, started)
         cut = {"train": data.cut_texts, "validation": validation.cut_texts, "test": test.cut_texts}

@@ -214,7 +214,7 @@ class _Run:
         }
         if s.evaluate_epochs:
             some = with_limit(split, s.evaluate_limit, s.seed)
-            report = evaluate(self.classifier, some, *s.measured_shares, s.order)
+            report = evaluate(self.classifier, some, **s.how_measured)
             record |= {f"validation_{k}": v for k, v in report.metrics.items() if k not in ("acc", "macro_f1")}
         record["validation_seconds"] = time.perf_counter() - start
         return record

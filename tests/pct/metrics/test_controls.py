@@ -241,3 +241,40 @@ def test_a_beam_keeps_the_confidence_at_least_as_well_as_one_removal_does():
 def test_what_cannot_be_measured_is_refused(options, kind, message):
     with pytest.raises(kind, match=message):
         measured(Scale(), ["good bad"], ["win"], **options)
+
+
+def test_anybody_s_saliency_is_measured_in_the_place_of_the_model_s_own():
+    classifier, texts = small_classifier("lstm", seed=1), small_texts(12, seed=3)
+    dataset = (texts, [0] * len(texts))
+    own = pct.evaluate(classifier, dataset, metrics=["comp", "suff", "ir", "ur", "margin"])
+    same = pct.evaluate(classifier, dataset, saliency=classifier.saliency(texts), metrics=["usual", "margin"])
+    for name in own.metrics:
+        np.testing.assert_allclose(same.columns[name], own.columns[name], atol=1e-6)
+    assert "i_var" not in same.metrics
+    mirrored = pct.evaluate(classifier, dataset, saliency=[-s for s in classifier.saliency(texts)], metrics=["comp"])
+    without_ties = [len(set(s.tolist())) == len(s) for s in classifier.saliency(texts)]
+    assert all(without_ties)
+    np.testing.assert_allclose(mirrored.columns["comp"], own.columns["suff"], atol=1e-6)
+
+
+def test_a_given_saliency_of_a_text_that_is_cut_is_cut_with_it():
+    found = pct.evaluate(Scale(max_length=2), (["good the superb"], [1]), saliency=[[1.0, 2.0, 9.0]], metrics=["comp"])
+    assert found.comp == pytest.approx(0.0, abs=1e-6)  # `the` goes first
+
+
+@pytest.mark.parametrize(("saliency", "options", "message"), [
+    ([[1.0, 2.0]], {}, "2 texts need a saliency each, got 1"),
+    ([[1.0, 2.0], [1.0]], {}, "the saliency of text 1 must be 3 finite numbers, one a word, got 1"),
+    ([[1.0, math.nan], [1.0, 2.0, 3.0]], {}, "of text 0 must be 2 finite numbers, one a word, got 2, some not finite"),
+    ([[1.0, 2.0], [1.0, 2.0, 3.0]], {"order": "recomputed"}, "order must be static"),
+    ([[1.0, 2.0], [1.0, 2.0, 3.0]], {"metrics": ["u_var"]}, "i_var and u_var, which compare"),
+])  # fmt: skip
+def test_a_given_saliency_that_does_not_fit_is_refused(saliency, options, message):
+    with pytest.raises(ValueError, match=message):
+        pct.evaluate(Scale(), (["good bad", "fine the slow"], [1, 0]), saliency=saliency, **options)
+
+
+def test_the_usual_metrics_and_some_more():
+    texts = (["good the bad superb", "slow dreadful fine"], [1, 0])
+    report = pct.evaluate(Scale(), texts, metrics=["usual", "margin"])
+    assert set(report.metrics) == {*pct.evaluate(Scale(), texts).metrics, "margin"}

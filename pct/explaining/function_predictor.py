@@ -1,0 +1,119 @@
+"""A `Predictor` of nothing but a function from texts to probabilities: its saliency is occlusion. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pct.explaining.predictor import Floats, TextInterface
+from pct.text.tokens import Ints, Tokens
+from pct.text.words import NATURAL, as_document, check_rule
+
+PADDING = 0
+
+
+class _Piece(NamedTuple):
+    """A word with the spaces before it; close: whether it follows a letter or digit without one, as ideographs do."""
+
+    space: str
+    word: str
+    close: bool
+
+
+class FunctionPredictor(TextInterface):
+    """See `predictor_from`. A word is one token; ids are given to words as they come."""
+
+    def __init__(self, predict_proba: Callable[[list[str]], Any], classes: Sequence[str], words: str = NATURAL) -> None:
+        self.predict_proba, self.classes, self.word_rule = predict_proba, list(classes), words
+        self._pieces = [_Piece("", "", False)]
+        self._ids: dict[_Piece, int] = {self._pieces[0]: PADDING}
+
+    def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
+        """See `Predictor.tokens`. No text is cut."""
+        documents = [as_document(text) for text in texts]
+        counts = np.array([len(words) for words in documents], np.int64)
+        pieces = (piece for words in documents for piece in _pieces(words.text, words.spans))
+        ids = np.fromiter(map(self._id, pieces), np.int64, int(counts.sum()))
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Tokens(ids, np.arange(len(ids)) - np.repeat(starts[:-1], counts), starts, counts, PADDING)
+
+    def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
+        """See `Predictor.forward`. Raises ValueError where the function gives no probabilities."""
+        return self._ask([self._text(row[inside]) for row, inside in zip(ids, mask, strict=True)])
+
+    def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
+        """See `Predictor.explain_rows`. A word's saliency is f_c(X) - f_c(X without it); an only word's is 0."""
+        inside = words >= 0
+        probabilities = self.forward(ids, inside)
+        labels = probabilities.argmax(1) if classes is None else classes
+        row, place = np.nonzero(inside & (inside.sum(1) > 1)[:, None])
+        saliency = np.zeros(ids.shape, np.float32)
+        if len(row):
+            left = inside[row]
+            left[np.arange(len(row)), place] = False
+            found = self.forward(ids[row], left)
+            saliency[row, place] = probabilities[row, labels[row]] - found[np.arange(len(row)), labels[row]]
+        return probabilities, saliency
+
+    def _id(self, piece: _Piece) -> int:
+        found = self._ids.get(piece)
+        if found is None:
+            found = self._ids[piece] = len(self._pieces)
+            self._pieces.append(piece)
+        return found
+
+    def _text(self, ids: Ints) -> str:
+        """The words in a row. What stood apart does not grow together when the mark between them goes."""
+        text = ""
+        for piece in (self._pieces[i] for i in ids.tolist()):
+            apart = piece.space or piece.close or not (text[-1:].isalnum() and piece.word[:1].isalnum())
+            text += (piece.space if apart else " ") + piece.word
+        return text.lstrip()
+
+    def _ask(self, texts: list[str]) -> Floats:
+        found = np.asarray(self.predict_proba(texts), np.float64)
+        wanted = (len(texts), len(self.classes))
+        if found.shape != wanted:
+            raise ValueError(
+                f"predict_proba must give an array of shape {wanted}, texts and classes, got {found.shape}"
+            )
+        if not (np.isfinite(found).all() and np.allclose(found.sum(1), 1, atol=1e-3) and (found >= 0).all()):
+            raise ValueError("predict_proba must give probabilities: rows of numbers >= 0 that sum to 1")
+        return found.astype(np.float32)
+
+
+def predictor_from(
+    predict_proba: Callable[[list[str]], Any], classes: Sequence[str], words: str = NATURAL
+) -> FunctionPredictor:
+    """Makes a `Predictor` of a function from texts to probabilities, whatever stands behind it.
+
+    It can be measured and explained as any other: `pct.evaluate(predictor, data)`, `pct.explain(predictor, texts)`.
+    Since there is no gradient, a word's saliency is occlusion: the probability that is lost without it, f_c(X) - f_c(X
+    without it), which costs a call a word.
+
+    Args:
+        predict_proba: takes a list of strings, gives (texts, classes) probabilities; a scikit-learn pipeline's, say.
+        classes: the names of the classes, in the order of its columns.
+        words: how a text becomes words: `natural`, `spaces`, or `module:function`.
+
+    Returns:
+        The predictor.
+
+    Raises:
+        ValueError: under two classes, or a rule that there is not.
+    """
+    if len(classes) < 2 or isinstance(classes, str):
+        raise ValueError(f"classes must be two names or more, got {classes!r}")
+    check_rule(words)
+    return FunctionPredictor(predict_proba, [str(name) for name in classes], words)
+
+
+def _pieces(text: str, spans: Sequence[tuple[int, int]]) -> list[_Piece]:
+    ends = [0, *(end for _, end in spans[:-1])]
+    return [
+        _Piece(text[before:start], text[start:end], start == before > 0 and text[start - 1].isalnum())
+        for before, (start, end) in zip(ends, spans, strict=True)
+    ]

@@ -1,0 +1,84 @@
+"""Predictors of a function from texts to probabilities."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import pct
+from tests.pct.toy import WEIGHTS, Scale
+
+
+def scale(texts):
+    """The toy's numbers, from strings."""
+    odds = [sum(WEIGHTS.get(word.lower(), 0.0) for word in text.replace("!", " ! ").split()) for text in texts]
+    return [[1 / (1 + math.exp(x)), 1 / (1 + math.exp(-x))] for x in odds]
+
+
+def kept(texts, seen):
+    seen += texts
+    return scale(texts)
+
+
+TEXTS = ["good the bad superb", "slow dreadful", "fine", "superb good the slow fine bad"]
+
+
+def test_it_predicts_what_the_function_does():
+    assert np.allclose(pct.predictor_from(scale, ["negative", "positive"]).predict(TEXTS), scale(TEXTS), atol=1e-6)
+
+
+def test_its_saliency_is_what_the_class_loses_without_the_word():
+    predictor = pct.predictor_from(scale, ["negative", "positive"])
+    for text, label, found in zip(TEXTS, [1, 0, 1, 0], predictor.saliency(TEXTS, [1, 0, 1, 0]), strict=True):
+        words = text.split()
+        whole = scale([text])[0][label]
+        rests = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
+        expected = [whole - scale([rest])[0][label] for rest in rests] if len(words) > 1 else [0.0]
+        assert found.tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_it_is_measured_as_any_other():
+    """Occlusion orders additive words by their worth; so does the toy, where no word speaks against the class."""
+    texts, labels = ["superb good the", "dreadful slow the bad"], [1, 0]
+    found = pct.evaluate(pct.predictor_from(scale, ["negative", "positive"]), (texts, labels), metrics=["usual", "win"])
+    toy = pct.evaluate(Scale(), (texts, labels), metrics=["usual", "win"])
+    assert found.metrics == pytest.approx(toy.metrics, abs=1e-5)
+
+
+def test_a_whole_text_reaches_the_function_as_it_was_given_and_no_words_grow_together():
+    seen = []
+    predictor = pct.predictor_from(lambda texts: kept(texts, seen), ["negative", "positive"])
+    predictor.predict(["A good  film, bad/slow!", "很好"])
+    assert set(seen) == {"A good  film, bad/slow!", "很好"}
+    (found,) = pct.explain(predictor, ["bad/slow!"])
+    assert "bad slow!" in seen
+    assert found.words == ["bad", "/", "slow", "!"]
+    assert [found.text[a:b] for a, b in found.spans] == found.words
+
+
+def test_a_list_of_words_is_joined_by_spaces():
+    seen = []
+    pct.predictor_from(lambda texts: kept(texts, seen), ["negative", "positive"]).predict([["good", "film"]])
+    assert seen == ["good film"]
+
+
+@pytest.mark.parametrize(("function", "message"), [
+    (lambda texts: [[1.0]] * len(texts), r"must give an array of shape \(1, 2\), texts and classes, got \(1, 1\)"),
+    (lambda texts: [[0.9, 0.9]] * len(texts), "rows of numbers >= 0 that sum to 1"),
+    (lambda texts: [[math.nan, 1.0]] * len(texts), "rows of numbers >= 0 that sum to 1"),
+])  # fmt: skip
+def test_a_function_that_gives_no_probabilities_is_refused(function, message):
+    with pytest.raises(ValueError, match=message):
+        pct.predictor_from(function, ["negative", "positive"]).predict(["good"])
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ((["one"],), "classes must be two names or more"),
+    (("ab",), "classes must be two names or more"),
+    ((["a", "b"], "letters"), "letters"),
+])  # fmt: skip
+def test_arguments_that_make_no_sense_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        pct.predictor_from(scale, *arguments)
