@@ -104,15 +104,7 @@ def measure(classifier: Classifier, dataset: Any, config: dict[str, Any]) -> Rep
         raise ValueError("pct needs the true labels: give targets, the name of their column")
     options = {k: v for k, v in config.items() if k != "text_column"}
     texts = _texts(dataset.features_data, config.get("text_column", ""))
-    return evaluate(classifier, (texts, _indices(dataset.labels_data, classifier.classes)), **options)
-
-
-def _indices(labels: Any, classes: list[str]) -> list[int]:
-    """Labels as indices of classes; names are found among them."""
-    given = np.asarray(labels).tolist()
-    if unknown := sorted({label for label in given if isinstance(label, str)} - set(classes)):
-        raise ValueError(f"the targets have the label {unknown[0]!r}, the model's classes are {', '.join(classes)}")
-    return [classes.index(label) if isinstance(label, str) else label for label in given]
+    return evaluate(classifier, (texts, np.asarray(dataset.labels_data).tolist()), **options)
 
 
 def _texts(features: Any, column: str) -> list[str]:

@@ -35,7 +35,7 @@ def test_a_registered_model_is_measured_on_a_file(
     run_dir: Path, tmp_path: Path, client: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     upload_run(run_dir)
-    rows = [{"text": "a brilliant film", "label": "positive"}, {"text": "dull and stale", "label": 0}]
+    rows = [{"text": "a brilliant film", "label": "positive"}, {"text": "dull and stale", "label": "negative"}]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert main(["--model", "models:/pct-planted-textcnn@champion", "--data", "rows.jsonl", "--quiet"]) == 0
     assert "on rows.jsonl, 2 texts" in capsys.readouterr().out

@@ -66,13 +66,13 @@ def test_a_model_that_pct_registered_is_measured(run_dir: Path) -> None:
     uploaded = upload_run(run_dir)
     assert uploaded.registered is not None
     result = measured(uploaded.registered.uri, limit=4)
-    wanted = pct.evaluate(load_run(run_dir).classifier(), (ROWS["text"].tolist()[:4], [1, 0, 0, 0]))
+    wanted = pct.evaluate(load_run(run_dir).classifier(), (ROWS["text"].tolist(), [1, 0, 0, 0, 1, 0]), limit=4)
     assert result.metrics["evaluation/acc"] == wanted.acc
     assert result.metrics["evaluation/ir"] == wanted.ir
 
 
 def test_an_option_or_a_column_that_is_not_there_is_named(transformers_model: str) -> None:
-    with pytest.raises(ValueError, match="the label 'neutral', the model's classes are negative, positive"):
+    with pytest.raises(ValueError, match="neutral"):
         measured(transformers_model, ROWS.replace({"label": {"positive": "neutral"}}))
     with pytest.raises(ValueError, match="evaluator_config of pct has no colour; there are text_column"):
         measured(transformers_model, colour="red")
