@@ -18,12 +18,17 @@ PADDING, UNKNOWN = 0, 1
 
 
 class Vocabulary:
-    """One entry a word, looked up NFC-normalised and lower-cased; 0 is padding, 1 unknown (TextCNN and LSTM)."""
+    """One entry a word, looked up NFC-normalised and lower-cased; 0 is padding, 1 unknown (TextCNN and LSTM).
+
+    first_rare: from this entry on, a word was seen once when the vocabulary was made; in training such words stand
+    for unknown ones too. The number of entries where none was, or where it is not known.
+    """
 
     kind = "vocabulary"
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], rare: int = 0) -> None:
         self.words = list(words)
+        self.first_rare = len(self.words) + 2 - rare
         self.index = {w: i + 2 for i, w in enumerate(self.words)}
 
     @classmethod
@@ -31,7 +36,8 @@ class Vocabulary:
         """The `size` most frequent words of the texts; equal counts are ordered by the word."""
         counts = Counter(chain.from_iterable(map(looked_up, texts)))
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        return cls([w for w, _ in ranked[:size]])
+        kept = ranked[:size]
+        return cls([w for w, _ in kept], sum(count == 1 for _, count in kept))
 
     def __len__(self) -> int:
         return len(self.words) + 2

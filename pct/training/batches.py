@@ -15,6 +15,7 @@ from pct.text.tokens import Ints, Tokenizer, Tokens
 from pct.text.vocabulary import UNKNOWN, Vocabulary
 
 Bools = npt.NDArray[np.bool_]
+HIDDEN_SHARE = 0.5  # of the words that were seen once, in each pass over the texts
 
 
 def mask_id(tokenizer: Tokenizer) -> int:
@@ -24,6 +25,13 @@ def mask_id(tokenizer: Tokenizer) -> int:
     inner: Any = tokenizer.tokenizer  # type: ignore[attr-defined]
     known = (inner.mask_token_id, inner.unk_token_id, inner.pad_token_id)
     return int(next(token for token in known if token is not None))
+
+
+def with_unknown(ids: Tensor, vocabulary: Vocabulary) -> Tensor:
+    """Token ids in which words that were seen once are unknown half of the time, so that this entry is trained: it
+    stands for words that a model never saw, and they are like words that it saw once."""
+    rare = ids >= vocabulary.first_rare
+    return torch.where(rare & (torch.rand(ids.shape, device=ids.device) < HIDDEN_SHARE), UNKNOWN, ids)
 
 
 def marked_words(rationale: Sequence[Sequence[int]], tokens: Tokens) -> Bools:

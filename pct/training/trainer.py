@@ -27,8 +27,9 @@ from pct.models import TextModel
 from pct.models.build import model_for
 from pct.settings import Settings
 from pct.text.tokens import Ints, Tokens
+from pct.text.vocabulary import Vocabulary
 from pct.text.words import split_all
-from pct.training.batches import class_weights, marked_words, mask_id
+from pct.training.batches import class_weights, marked_words, mask_id, with_unknown
 from pct.training.checkpoint import (
     CHECKPOINT,
     HISTORY,
@@ -195,6 +196,8 @@ class _Run:
 
     def _batch(self, rows: Ints, number: int) -> Batch:
         batch = make_batch(self.tokens, self.labels, rows, self.model.device, self.mask_id)
+        if isinstance(self.classifier.tokenizer, Vocabulary):
+            batch = batch._replace(ids=with_unknown(batch.ids, self.classifier.tokenizer))
         marks = None if self.rationale is None else torch.from_numpy(self.rationale[rows]).to(self.model.device)
         return batch._replace(number=number, class_weights=self.class_weights, rationale=marks)
 

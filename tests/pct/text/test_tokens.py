@@ -229,3 +229,10 @@ def test_a_tokenizer_without_a_word_map_is_refused():
 
     with pytest.raises(ValueError, match="Slow has no word map"):
         SubWords(Slow())
+
+
+def test_a_vocabulary_knows_which_of_its_words_were_seen_once():
+    made = Vocabulary.build([["a", "b", "A", "c"], ["b", "d"]], 9)
+    assert made.words[made.first_rare - 2 :] == ["c", "d"]
+    assert Vocabulary.build([["a", "a"]], 9).first_rare == len(Vocabulary(["a"])) == 3
+    assert Vocabulary(["a", "b"]).first_rare == 4
