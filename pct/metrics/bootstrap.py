@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -79,17 +80,24 @@ def crossed_bootstrap(differences: Floats, draws: int = DRAWS, level: float = 0.
     found = np.isfinite(values)
     if not found.any():
         return Interval(np.nan, np.nan, np.nan)
-    rng, (seeds, texts) = np.random.default_rng(seed), values.shape
+    seeds, texts = values.shape
     rows, means = max(_CELLS // texts, 1), []
     for start in range(0, draws, rows):
         size = min(rows, draws - start)
-        drawn_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size)
-        drawn_texts = rng.multinomial(texts, np.full(texts, 1 / texts), size)
-        total = ((drawn_seeds @ np.where(found, values, 0.0)) * drawn_texts).sum(1)
-        measured = ((drawn_seeds @ found.astype(np.float64)) * drawn_texts).sum(1)
+        drawn_texts = _drawn(texts, size, (seed, start, 0))
+        drawn_seeds = _drawn(seeds, size, (seed, start, 1))
+        total = (drawn_seeds * (drawn_texts @ np.where(found, values, 0.0).T)).sum(1)
+        measured = (drawn_seeds * (drawn_texts @ found.T.astype(np.float64))).sum(1)
         means.append(np.divide(total, measured, out=np.full(size, np.nan), where=measured > 0))
     low, high = np.nanquantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(values[found].mean()), float(low), float(high))
+
+
+@lru_cache(maxsize=6)
+def _drawn(units: int, draws: int, seed: tuple[int, ...]) -> Floats:
+    """(draws, units) how often each was drawn; kept, since one comparison after another draws the same texts."""
+    counts = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), draws)
+    return counts.astype(np.float64)
 
 
 def _resampled(values: Floats, found: npt.NDArray[np.bool_], draws: int, seed: int) -> Floats:
