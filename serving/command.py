@@ -124,10 +124,14 @@ def _run(options: argparse.Namespace, address: str, watch: RegistryWatch, room: 
             return _exit_code(service.wait(timeout=0.5))
         except subprocess.TimeoutExpired:
             pass
-        if failure.exists() and not _is_ready(address, options.port):
-            service.terminate()
-            service.wait()
-            raise OSError(f"the service cannot start: {failure.read_text(encoding='utf-8')}")
+        if failure.exists():
+            said = failure.read_text(encoding="utf-8")
+            failure.unlink()
+            if not _is_ready(address, options.port):
+                service.terminate()
+                service.wait()
+                raise OSError(f"the service cannot start: {said}")
+            print(f"a worker could not start: {said}", file=sys.stderr, flush=True)
         if watch.needed and time.monotonic() >= look_at:
             watch.look()
             look_at = time.monotonic() + options.poll

@@ -172,7 +172,9 @@ def _models_path() -> Path:
 def _tell_failure(problem: Exception) -> None:
     """Writes why this process cannot serve where `pct serve` looks for it."""
     if path := os.environ.get(FAILURE):
-        Path(path).write_text(str(problem), encoding="utf-8")
+        unfinished = Path(f"{path}.{os.getpid()}")
+        unfinished.write_text(str(problem), encoding="utf-8")
+        os.replace(unfinished, path)
 
 
 def _count_verdicts(served: ServedModel, explanations: list[dict[str, Any]]) -> None:
