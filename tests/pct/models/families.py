@@ -25,7 +25,8 @@ ROTARY = {"num_key_value_heads": 1, "head_dim": 8}
 class Family:
     """A family: its configuration class, what it is given, and how its tokenizer cuts and frames a text.
 
-    frame: the special tokens around a text, $A. vocabulary: what the configuration calls its size.
+    frame: the special tokens around a text, $A. longest: tokens of a text at most, None for any number. no_graph: why
+    it has no ONNX graph; empty where it has one.
     """
 
     config: str
@@ -35,6 +36,7 @@ class Family:
     specials: dict[str, str] = field(default_factory=dict)
     padding_side: str = "right"
     longest: int | None = 64
+    no_graph: str = ""
 
 
 _BERT = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
@@ -91,6 +93,7 @@ FAMILIES = {
         {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "feed_forward_proj": "gated-gelu",
          "initializer_factor": 3.0},
         {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}, longest=None,
+        no_graph="no: its relative positions fall into buckets by a logarithm, whose edges are rounding",
     ),
     "BART": Family(
         "BartConfig", "bytes", "<s> $A </s>",
@@ -160,3 +163,16 @@ def classifier(name: str, classes: int = 3, seed: int = 0, **changes: Any) -> An
     shape = getattr(transformers, family.config)(**given)
     torch.manual_seed(seed)
     return transformers.AutoModelForSequenceClassification.from_config(shape).eval()
+
+
+def table() -> str:
+    """What can be done with each family, as docs/reference/families.md shows it."""
+    cuts = {"wordpiece": "WordPiece", "unigram": "unigram", "bytes": "byte-level BPE",
+            "bytes in a sequence": "byte-level BPE in a sequence"}  # fmt: skip
+    lines = ["| family | tokenizer in the tests | load | train | export |", "| --- | --- | --- | --- | --- |"]
+    lines += [f"| {name} | {cuts[f.cut]} | yes | yes | {f.no_graph or 'yes'} |" for name, f in FAMILIES.items()]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())
