@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="pct explain",
         description="Which words decided: the words shaded by saliency, and the confidence as the most and the least "
         "salient ones are removed. Trust the saliency where the first curve falls and the second does not.",
-        epilog='examples: pct explain runs/mr-lstm-pct-1a2b3c4d "a moving and often funny film"; '
+        epilog='example: pct explain runs/mr-lstm-pct-1a2b3c4d "a moving and often funny film"; '
         "pct explain runs/mr-lstm-pct-1a2b3c4d --data reviews.csv --output explained.html",
     )
     parser.add_argument(

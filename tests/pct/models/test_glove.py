@@ -46,7 +46,7 @@ def test_exact_spelling_goes_before_capitals_and_the_first_line_before_later_one
 @pytest.mark.parametrize(("content", "message"), [
     (b"film 1 2 3\njoy 1 2\n", "line 2: 3 finite numbers were expected"),
     (b"film 1 2 3\njoy 1 x 3\n", "line 2: 3 finite numbers"), (b"film 1 nan 3\n", "line 1: 3 finite numbers"),
-    (b"film\n", "line 1: no word and its numbers"), (b"zebra 1 2 3\n", "has none of the 6 words"),
+    (b"film\n", "line 1: a word and numbers were expected"), (b"zebra 1 2 3\n", "has none of the 6 words"),
     (b"", "has none of"), (b"\x80\x03cgensim\n\xff\xfe\x00", "cannot be read as text .*text form of the vectors"),
 ])  # fmt: skip
 def test_a_file_that_is_no_text_of_vectors_is_refused_in_a_line(tmp_path, content, message):

@@ -376,7 +376,7 @@ def test_a_model_without_a_graph_is_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_encoder_whose_embeddings_are_no_plain_table_is_named(tmp_path):
+def test_a_table_of_embeddings_that_scales_them_is_exported_as_it_answers(tmp_path):
     class Scaled(torch.nn.Embedding):
         def forward(self, ids):
             return 2 * super().forward(ids)
@@ -384,7 +384,24 @@ def test_an_encoder_whose_embeddings_are_no_plain_table_is_named(tmp_path):
     small = small_classifier("transformer", max_length=8)
     encoder = small.model.encoder
     encoder.set_input_embeddings(Scaled(*encoder.get_input_embeddings().weight.shape))
-    with pytest.raises(ValueError, match="BertModel has a Scaled for its word embeddings"):
+    exported = OnnxPredictor.load(export(small, tmp_path / "new").folder)
+    texts = small_texts(6)
+    np.testing.assert_allclose(exported.predict(texts), small.predict(texts), atol=1e-4)
+
+
+def test_an_encoder_whose_embeddings_are_no_table_is_named(tmp_path):
+    class Hashed(torch.nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.width = width
+
+        def forward(self, ids):
+            return torch.sin(ids[..., None] * torch.arange(1.0, self.width + 1))
+
+    small = small_classifier("transformer", max_length=8)
+    encoder = small.model.encoder
+    encoder.set_input_embeddings(Hashed(encoder.get_input_embeddings().weight.shape[1]))
+    with pytest.raises(ValueError, match="BertModel has a Hashed for its word embeddings"):
         export(small, tmp_path / "new")
 
 
