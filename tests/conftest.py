@@ -34,8 +34,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.pluginmanager.hasplugin("xdist"):
         return
     for item in items:
-        wanted = {*getattr(item, "fixturenames", ()), item.nodeid}
-        group = next((s for s in SHARED if s in wanted or ("/" in s and item.nodeid.startswith(s))), None)
+        wanted = getattr(item, "fixturenames", ())
+        group = next((s for s in SHARED if s in wanted or item.nodeid.startswith(s)), None)
         if group and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(group))
 

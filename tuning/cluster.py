@@ -81,7 +81,7 @@ def _start(resources: Resources, store: int, **quiet: Any) -> None:
             )  # fmt: skip
             return
         except Exception as problem:
-            if not left or "timed out" not in str(problem):
+            if not left or "timed out" not in str(problem).lower():
                 raise
             ray.shutdown()
 
