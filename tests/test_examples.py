@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.pct.small import small_encoder, tokenizer
 from tests.pipelines.conftest import empty_store, uri  # noqa: F401  a tracking of the test's own
 from tests.project import REPOSITORY
 from tests.serving.conftest import exported  # noqa: F401
@@ -53,6 +54,19 @@ def test_sweep(uri: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     said = capsys.readouterr().out
     assert "models:/pct-planted-textcnn/1 is @champion" in said
     assert re.search(r"^chosen: trial-00\d, alpha 0\.\d+|1\.\d+, batch size (16|32)$", said, re.M)
+
+
+@pytest.mark.parametrize("name", ["own_loop.py", "transformers_trainer.py"])
+def test_the_methods_in_other_loops(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "transformers_trainer.py":
+        pytest.importorskip("accelerate")
+    small_encoder().save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    run_example(name, str(tmp_path), monkeypatch=monkeypatch)
+    said = capsys.readouterr().out
+    assert ("'contrastive': " if name == "own_loop.py" else "'eval_loss': ") in said
 
 
 @pytest.mark.parametrize("page", PAGES)
