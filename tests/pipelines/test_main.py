@@ -47,7 +47,7 @@ def test_a_server_that_is_down_fails_before_the_corpus_is_read(
     def read(*_: Any) -> None:
         pytest.fail("the corpus was read")
 
-    monkeypatch.setattr(runs, "load_splits", read)
+    monkeypatch.setattr(runs, "with_corpus", read)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed_port}")
     assert main(TINY_OPTIONS) == 1
     err = capsys.readouterr().err
@@ -185,4 +185,4 @@ def test_a_server_that_dies_in_mid_run_loses_nothing(
     assert [m.step for m in client.get_metric_history(run.info.run_id, "train/loss")] == [1, 2]
     (run,) = client.search_runs(["0"])
     assert run.info.status == "FINISHED"
-    assert "test_comp" in run.data.metrics
+    assert "test/comp" in run.data.metrics
