@@ -19,8 +19,9 @@ from serving.model_store import ModelEntry
 
 EXPORTED = "exported"
 REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[^/@]+))")
-# metrics of the registry that a reader of GET /model wants, without the prefix of the split that they were measured on
-SPLIT = "test_"
+# metrics of the registry that a reader of GET /model wants, without the prefix of the split that they were measured on;
+# the second is that of runs of 0.1.0
+TEST_METRIC = re.compile(r"test/(?P<name>.+)|test_(?P<old>.+(?<!_se))")
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ def _registry_metrics(client: Any, run_id: str | None) -> dict[str, float]:
     if not run_id:
         return {}
     found = client.get_run(run_id).data.metrics
-    return {k.removeprefix(SPLIT): v for k, v in found.items() if k.startswith(SPLIT) and not k.endswith("_se")}
+    matched = ((TEST_METRIC.fullmatch(name), value) for name, value in found.items())
+    return {match["name"] or match["old"]: value for match, value in matched if match}
 
 
 def _report_metrics(folder: Path) -> dict[str, float]:

@@ -83,7 +83,7 @@ def test_an_ablation_runs_by_one_command_and_stands_in_mlflow(client: Any, capsy
     runs = client.search_runs(["0"])
     children = [r for r in runs if "mlflow.parentRunId" in r.data.tags]
     assert len(children) == 6
-    assert all("test_comp_minus_suff" in r.data.metrics for r in children)
+    assert all("test/comp_minus_suff" in r.data.metrics for r in children)
     (parent,) = (r for r in runs if r not in children and "mlflow.parentRunId" not in r.data.tags)
     files = {f.path for f in client.list_artifacts(parent.info.run_id)}
     assert files == {"ablation.json", "ablation.md", "figures"}
