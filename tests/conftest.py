@@ -20,7 +20,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # fixtures, or files by the start of their paths, whose tests run in one process; the first that fits counts
-SHARED = ("tests/tuning/", "registered", "served", "exported", "finished")
+SHARED = ("tests/tuning/", "tests/pct/onnx/", "registered", "served", "exported", "finished")
 
 # No time is asserted, and the same examples are drawn each run: a failure is a change of the code.
 settings.register_profile(
@@ -29,6 +29,7 @@ settings.register_profile(
 settings.load_profile("pct")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of its own
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Groups for `--dist loadgroup`; a mark of the test's own goes before."""
     if not config.pluginmanager.hasplugin("xdist"):
