@@ -47,7 +47,7 @@ def test_a_sweep_trains_compares_chooses_tests_once_and_registers(
     runs = {r.info.run_name: r for r in children(client)}
     assert set(runs) == {"baseline", "trial-001", "trial-002", "trial-003"}
     assert all(r.info.status == "FINISHED" and r.data.params["temperature"] == "0.5" for r in runs.values())
-    tested = {name for name, r in runs.items() if any(k.startswith("test_") for k in r.data.metrics)}
+    tested = {name for name, r in runs.items() if any(k.startswith("test/") for k in r.data.metrics)}
     assert tested == {result["chosen"]["trial"]}
     (version,) = client.search_model_versions("name = 'pct-planted-textcnn'")
     assert version.run_id == runs[result["chosen"]["trial"]].info.run_id
