@@ -38,7 +38,7 @@ serve: $(ENV)/.stamp
 JOBS ?= 2
 
 test: $(ENV)/.stamp
-	$(BIN)/python -m pytest -m "not slow and not faults and not page" -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -m "not slow and not faults and not page" -n $(JOBS) --dist loadfile
 
 test-faults: $(ENV)/.stamp
 	$(BIN)/python -m pytest -m "faults and not slow"

@@ -1,7 +1,6 @@
 """What all tests share: no network, nothing left in the checkout, real corpora and a real encoder where there are some.
 
-`make test` runs them in several processes. Tests that ask for the same dear fixture run in one of them, so that it is
-made once (`SHARED`), and so do those that start Ray, of which one at a time is enough for a small machine.
+`make test` runs them in several processes, a file in one of them, so that what its tests share is made once.
 """
 
 from __future__ import annotations
@@ -19,26 +18,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # more threads than one only wait for each other at the size of these models, and for the other tests
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# fixtures, or files by the start of their paths, whose tests run in one process; the first that fits counts
-SHARED = ("tests/tuning/", "tests/pct/onnx/", "registered", "served", "exported", "finished")
-
 # No time is asserted, and the same examples are drawn each run: a failure is a change of the code.
 settings.register_profile(
     "pct", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("pct")
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of its own
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Groups for `--dist loadgroup`; a mark of the test's own goes before."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        wanted = getattr(item, "fixturenames", ())
-        group = next((s for s in SHARED if s in wanted or item.nodeid.startswith(s)), None)
-        if group and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)

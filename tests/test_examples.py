@@ -47,7 +47,6 @@ def test_serve_and_ask(
     assert re.search(r"^(healthy|pathological|undecided): \S", said, re.M)
 
 
-@pytest.mark.xdist_group("tests/tuning/")
 @pytest.mark.usefixtures("local_ray")
 def test_sweep(uri: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     run_example("sweep.py", monkeypatch=monkeypatch)
