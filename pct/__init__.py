@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pct.metrics.report import Report
     from pct.output.tables import words_of
     from pct.settings import Settings
+    from pct.training.mend import Mended, mend
     from pct.training.trainer import train
 
 __version__ = "0.1.0"
@@ -31,12 +32,13 @@ _ROOMS = {
     "metrics.report": ("Report",),
     "output.tables": ("words_of",),
     "settings": ("Settings",),
+    "training.mend": ("Mended", "mend"),
     "training.trainer": ("train",),
 }
 _WHERE = {name: module for module, names in _ROOMS.items() for name in names}
 __all__ = [
-    "Classifier", "Curve", "Explanation", "Predictor", "Report", "Settings", "evaluate", "explain", "load",
-    "load_corpus", "predictor_from", "train", "words_of", "wrap",
+    "Classifier", "Curve", "Explanation", "Mended", "Predictor", "Report", "Settings", "evaluate", "explain", "load",
+    "load_corpus", "mend", "predictor_from", "train", "words_of", "wrap",
 ]  # fmt: skip
 
 

@@ -38,7 +38,6 @@ def _run(options: argparse.Namespace) -> int:
     from pct.classifier import load
     from pct.corpora.loading import load_splits
     from pct.training.mend import in_order_of, mend, mend_settings
-    from pct.training.model_card import save_mended
     from pipelines import mlflow_runs
     from pipelines.data_sets import as_input, measured_data_set
     from pipelines.logged_model import register_classifier
@@ -57,7 +56,7 @@ def _run(options: argparse.Namespace) -> int:
         mlflow_run.client.log_inputs(mlflow_run.run_id, [as_input(data, "evaluation")])
         with mlflow_runs.system_metrics(mlflow_run):
             done = mend(classifier, corpus, options.run_dir or None, not options.quiet, **given)
-        folder = save_mended(done.classifier, options.output, done.change)
+        folder = done.save(options.output)
         _log(mlflow_run, done)
         if options.register and done.change.mended:
             test = corpus.splits["test"]

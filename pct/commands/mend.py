@@ -38,13 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pct.classifier import load
     from pct.corpora.loading import load_splits
     from pct.training.mend import mend, mend_settings
-    from pct.training.model_card import push_to_hub, save_mended
+    from pct.training.model_card import push_to_hub
 
     classifier = load(options.model, given.get("device", "auto"))
     settings = mend_settings(classifier, **given)
     corpus = load_splits(settings)
     done = mend(classifier, corpus, options.run_dir or None, not options.quiet, **given)
-    folder = save_mended(done.classifier, options.output, done.change)
+    folder = done.save(options.output)
     if options.json:
         Path(options.json).write_text(json.dumps(done.change.to_dict(), indent=2), encoding="utf-8")
     print(f"{options.model} before, {folder} after {settings.method}\n{done.change.table()}")

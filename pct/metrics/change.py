@@ -11,7 +11,10 @@ from pct.metrics.bootstrap import Interval, paired_bootstrap
 from pct.metrics.report import EIGHT, Report
 
 GAPS = (("comp", "suff"), ("ur", "ir"), ("i_var", "u_var"))
-DECIDING = ("comp-suff", "ur-ir")  # i_var - u_var grows with the number of words: it is told, and decides nothing
+CONTROLS = ("margin", "win")
+CLAIM = "comp-suff"  # what a model that is called mended must have gained
+# what it must not have lost; i_var - u_var grows with the number of words: it is told, and decides nothing
+KEPT = {"ur-ir": "ur-ir", "margin": "the margin of comp over a random order"}
 LARGEST_LOSS = 0.01  # of accuracy
 
 
@@ -22,8 +25,8 @@ class Change:
     Attributes:
         before: its report.
         after: the other's, on the same texts.
-        differences: for each of the eight metrics and each gap, after - before with its 95 % interval (paired
-            bootstrap over the texts).
+        differences: for each of the eight metrics, each gap and each control that both reports have, after - before
+            with its 95 % interval (paired bootstrap over the texts).
         changed: texts that are predicted otherwise.
         repaired: those of them that were wrong and are right.
         broken: those that were right and are wrong.
@@ -40,17 +43,20 @@ class Change:
     def reasons_against(self) -> list[str]:
         """Why the model may not be called mended; empty where it may.
 
-        Mended: a gap, comp - suff or ur - ir, is surely larger (its interval lies above zero), neither is surely
-        smaller, and accuracy has lost a point at most.
+        Mended: comp - suff is surely larger (its interval lies above zero), neither ur - ir nor the margin of comp over
+        a random order is surely smaller, and accuracy has lost a point at most. Without the margin a model that merely
+        became more sensitive to any removal would pass.
         """
         found = []
-        loss = -self.differences["acc"].value
+        loss, gained = -self.differences["acc"].value, self.differences.get(CLAIM)
         if not loss <= LARGEST_LOSS + 1e-9:
             found.append(f"accuracy lost {loss:.3f}, more than {LARGEST_LOSS}")
-        gaps = {name: self.differences[name] for name in DECIDING if name in self.differences}
-        found += [f"{name} became smaller by {-x.value:.3f}" for name, x in gaps.items() if x.high < 0]
-        if not any(x.low > 0 for x in gaps.values()):
-            found.append(f"neither {' nor '.join(gaps) or 'gap'} became surely larger")
+        if gained is None or not gained.low > 0:
+            found.append(f"{CLAIM} did not become surely larger")
+        lost = {name: x for name in KEPT if (x := self.differences.get(name)) is not None and x.high < 0}
+        found += [f"{KEPT[name]} became smaller by {-x.value:.3f}" for name, x in lost.items()]
+        if "margin" not in self.differences:
+            found.append(f"{KEPT['margin']} was not measured")
         return found
 
     @property
@@ -61,13 +67,12 @@ class Change:
     @property
     def verdict(self) -> str:
         """One sentence."""
-        against = self.reasons_against
-        return (
-            f"not mended: {'; '.join(against)}" if against else "mended: a gap is surely larger at no loss of accuracy"
-        )
+        if against := self.reasons_against:
+            return f"not mended: {'; '.join(against)}"
+        return f"mended: {CLAIM} is surely larger, at no loss of margin over a random order nor of accuracy"
 
     def rows(self) -> list[tuple[str, float, float, Interval]]:
-        """(name, before, after, difference) of every metric and gap."""
+        """(name, before, after, difference) of every metric, gap and control."""
         values = [r.metrics | r.gaps for r in (self.before, self.after)]
         return [(name, values[0][name], values[1][name], x) for name, x in self.differences.items()]
 
@@ -79,6 +84,15 @@ class Change:
             for name, a, b, x in self.rows()
         ]
         return "\n".join([*lines, self.predictions, self.verdict])
+
+    def __repr__(self) -> str:
+        """The table: the values of each text are in the reports."""
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        from pct.output.html import change_html
+
+        return change_html(self)
 
     def markdown(self) -> str:
         """The change for a model card."""
@@ -127,9 +141,10 @@ def compare_reports(before: Report, after: Report, seed: int = 0) -> Change:
     first, second = before.columns, after.columns
     if not np.array_equal(first["label"], second["label"]):
         raise ValueError("the two reports are not of the same texts: measure both models on one split")
-    pairs = {name: (first[name], second[name]) for name in EIGHT if name in first and name in second}
-    pairs |= {f"{a}-{b}": (first[a] - first[b], second[a] - second[b]) for a, b in GAPS if a in pairs and b in pairs}
-    differences = {name: paired_bootstrap(*pair, seed=seed) for name, pair in pairs.items()}
+    pairs = {name: (first[name], second[name]) for name in (*EIGHT, *CONTROLS) if name in first and name in second}
+    gaps = {f"{a}-{b}": (first[a] - first[b], second[a] - second[b]) for a, b in GAPS if a in pairs and b in pairs}
+    controls = {name: pairs.pop(name) for name in CONTROLS if name in pairs}
+    differences = {name: paired_bootstrap(*pair, seed=seed) for name, pair in (pairs | gaps | controls).items()}
     was, became = (columns["predicted"] == columns["label"] for columns in (first, second))
     changed = first["predicted"] != second["predicted"]
     return Change(

@@ -12,6 +12,7 @@ from pct.output.shades import is_signed, shade_levels
 
 if TYPE_CHECKING:
     from pct.explaining.explanation import Curve, Explanation
+    from pct.metrics.change import Change
     from pct.metrics.report import Report
 
 ASSETS = Path(__file__).parent / "assets"
@@ -108,6 +109,18 @@ def report_html(report: Report) -> str:
     head = "<tr><th>metric</th><th>mean</th><th>± s.e.</th></tr>"
     texts = f"<small>{len(report.columns.get('n', ()))} texts</small>"
     return f'<style>{asset("explanation.css")}</style><div class="pct">{texts}<table>{head}{rows}{gaps}</table></div>'
+
+
+def change_html(change: Change) -> str:
+    """What became of a model, metric by metric with its interval, and the verdict, as a fragment with its own style."""
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{before:.4f}</td><td>{after:.4f}</td><td>{x.value:+.4f}</td>"
+        f"<td>{x.low:+.4f} .. {x.high:+.4f}</td></tr>"
+        for name, before, after, x in change.rows()
+    )
+    head = "<tr><th>metric</th><th>before</th><th>after</th><th>change</th><th>95 % interval</th></tr>"
+    said = f"<p>{escape(change.predictions)}. <b>{escape(change.verdict)}</b></p>"
+    return f'<style>{asset("explanation.css")}</style><div class="pct"><table>{head}{rows}</table>{said}</div>'
 
 
 @cache

@@ -10,24 +10,49 @@ from typing import Any
 import numpy as np
 
 from pct.classifier import Classifier
-from pct.corpora.loading import Corpus
+from pct.corpora.loading import Corpus, with_corpus
 from pct.metrics.change import Change, compare_reports
 from pct.metrics.evaluation import evaluate
+from pct.metrics.report import Report
 from pct.settings import Settings
+from pct.training.model_card import save_mended
 from pct.training.trainer import train
+
+METRICS = ("usual", "margin", "win")
 
 
 @dataclass(frozen=True)
 class Mended:
-    """classifier: after the training. change: from the one that was given, on the texts held out."""
+    """A classifier that was trained further.
+
+    Attributes:
+        classifier: after the training.
+        change: from the one that was given, on the texts held out; `change.mended` says whether it may be called
+            better, `change.reasons_against` why not.
+    """
 
     classifier: Classifier
     change: Change
 
+    def save(self, folder: str | Path) -> Path:
+        """Writes the classifier with a model card that holds the change: a folder that transformers loads.
+
+        Args:
+            folder: appears whole or not at all. A textcnn or lstm, which transformers does not know, is written as
+                `Classifier.save` does.
+
+        Returns:
+            The folder.
+
+        Raises:
+            FileExistsError: the folder holds something else.
+        """
+        return save_mended(self.classifier, folder, self.change)
+
 
 def mend(
     classifier: Classifier,
-    data: Corpus,
+    data: Any = None,
     run_dir: str | Path | None = None,
     progress: bool = True,
     **settings: Any,
@@ -36,7 +61,9 @@ def mend(
 
     Args:
         classifier: saved or wrapped; it is left as it is.
-        data: the user's texts; its classes are the classifier's, in any order.
+        data: the user's texts: what `train` takes, or its splits by name, as {"train": rows, "test": rows}; a tenth of
+            the training rows is held out for one that is missing. None takes what the settings name. The classes are
+            the classifier's, in any order.
         run_dir: where settings, history and checkpoints are kept, as by `train`; None keeps nothing.
         progress: whether to show a bar.
         settings: of the training (see `Settings`): `method="pct"`, `epochs`, `lr`, .. The model and its words stay.
@@ -47,14 +74,16 @@ def mend(
     Raises:
         ValueError: the texts have other classes, or a setting does not fit the model.
     """
-    chosen = mend_settings(classifier, **settings)
+    chosen, corpus = with_corpus(mend_settings(classifier, **settings), data)
     start = Classifier(classifier.model, classifier.tokenizer, classifier.classes, chosen)
-    fitting = in_order_of(classifier.classes, data)
-    how = chosen.how_measured
-    test = fitting.splits["test"]
-    before = evaluate(start, test, **how, progress=progress)
+    fitting = in_order_of(classifier.classes, corpus)
+
+    def measured(one: Classifier) -> Report:
+        return evaluate(one, fitting.splits["test"], **chosen.how_measured, progress=progress, metrics=METRICS)
+
+    before = measured(start)
     after = train(chosen, fitting, run_dir, progress=progress, start=start)
-    return Mended(after, compare_reports(before, evaluate(after, test, **how, progress=progress), chosen.seed))
+    return Mended(after, compare_reports(before, measured(after), chosen.seed))
 
 
 def mend_settings(classifier: Classifier, **settings: Any) -> Settings:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pct.metrics.bootstrap import paired_bootstrap
-from pct.metrics.change import compare_reports
+from pct.metrics.change import CONTROLS, compare_reports
 from pct.metrics.report import EIGHT, Report
 
 TEXTS = 200
@@ -17,18 +17,18 @@ TEXTS = 200
 def report(seed=0, texts=TEXTS, **shifts):
     """A report of made-up values; a shift moves a metric in every text."""
     rng = np.random.default_rng(seed)
-    columns = {name: rng.normal(size=texts) for name in EIGHT}
+    columns = {name: rng.normal(size=texts) for name in (*EIGHT, *CONTROLS)}
     columns["label"], columns["predicted"] = np.zeros(texts, np.int64), (np.arange(texts) % 5 == 0).astype(np.int64)
     columns["acc"] = (columns["predicted"] == 0).astype(float)
     for name, shift in shifts.items():
         columns[name] = columns[name] + shift
-    return Report({k: float(columns[k].mean()) for k in EIGHT}, {}, columns, ["a", "b"])
+    return Report({k: float(columns[k].mean()) for k in (*EIGHT, *CONTROLS)}, {}, columns, ["a", "b"])
 
 
 def test_a_change_is_after_minus_before_text_by_text():
     before, after = report(), report(seed=1)
     found = compare_reports(before, after)
-    assert list(found.differences) == [*EIGHT, "comp-suff", "ur-ir", "i_var-u_var"]
+    assert list(found.differences) == [*EIGHT, "comp-suff", "ur-ir", "i_var-u_var", "margin", "win"]
     gap = [r.columns["comp"] - r.columns["suff"] for r in (before, after)]
     assert found.differences["comp-suff"] == paired_bootstrap(*gap)
     name, a, b, x = found.rows()[2]
@@ -38,19 +38,45 @@ def test_a_change_is_after_minus_before_text_by_text():
 
 @pytest.mark.parametrize(("shifts", "reason"), [
     ({"comp": 0.1}, None),
-    ({"ir": -2.0}, None),
-    ({}, "neither comp-suff nor ur-ir became surely larger"),
-    ({"i_var": 9.0}, "neither comp-suff nor ur-ir became surely larger"),
+    ({"comp": 0.1, "margin": 0.1}, None),
+    ({"suff": -0.1}, None),
+    ({}, "comp-suff did not become surely larger"),
+    ({"ir": -2.0}, "comp-suff did not become surely larger"),
+    ({"margin": 9.0, "i_var": 9.0}, "comp-suff did not become surely larger"),
+    # more sensitive to any removal: the gap widens, what saliency knows beyond chance does not
+    ({"comp": 0.1, "margin": -0.02}, "the margin of comp over a random order became smaller by 0.020"),
     ({"comp": 0.1, "ur": -1.0}, "ur-ir became smaller by 1.000"),
     ({"comp": 0.1, "acc": -0.02}, "accuracy lost 0.020, more than 0.01"),
     ({"comp": 0.1, "acc": -0.01}, None),
-    ({"comp": np.nan, "ir": np.nan}, "neither comp-suff nor ur-ir became surely larger"),
+    ({"comp": np.nan, "ir": np.nan}, "comp-suff did not become surely larger"),
 ])  # fmt: skip
 def test_it_is_called_mended_only_where_it_is(shifts, reason):
     found = compare_reports(report(), report(**shifts))
     assert found.mended == (reason is None)
     assert found.reasons_against == ([] if reason is None else [reason])
     assert found.verdict.startswith("mended" if reason is None else f"not mended: {reason}")
+
+
+def test_all_that_speaks_against_it_is_told():
+    found = compare_reports(report(), report(acc=-0.02, comp=-0.1, margin=-0.1, ur=-1.0))
+    assert found.verdict == (
+        "not mended: accuracy lost 0.020, more than 0.01; comp-suff did not become surely larger; ur-ir became smaller "
+        "by 1.000; the margin of comp over a random order became smaller by 0.100"
+    )
+
+
+def test_a_loss_of_margin_that_may_be_chance_does_not_speak_against_it():
+    before, after = report(), report(comp=0.1)
+    after.columns["margin"] = before.columns["margin"] + np.random.default_rng(2).normal(-0.01, 1.0, TEXTS)
+    margin = compare_reports(before, after).differences["margin"]
+    assert margin.value < 0 < margin.high
+    assert compare_reports(before, after).mended
+
+
+def test_without_the_margin_nothing_is_called_mended():
+    before, after = report(), report(comp=0.1)
+    del after.columns["margin"]
+    assert compare_reports(before, after).reasons_against == ["the margin of comp over a random order was not measured"]
 
 
 def test_predictions_that_changed_are_counted_by_what_became_of_them():
@@ -61,10 +87,13 @@ def test_predictions_that_changed_are_counted_by_what_became_of_them():
     assert "6 of 200 texts are predicted otherwise: 1 repaired, 4 broken, 1 wrong both times" in found.table()
 
 
-def test_it_is_told_in_a_terminal_a_card_and_json():
+def test_it_is_told_in_a_terminal_a_notebook_a_card_and_json():
     found = compare_reports(report(), report(comp=0.1))
     assert "comp-suff" in found.table()
+    assert repr(found) == found.table()
     assert "| comp | " in found.markdown()
+    assert "<td>margin</td>" in found._repr_html_()
+    assert f"<b>{found.verdict}</b>" in found._repr_html_()
     read = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert read["mended"] is True
     assert read["metrics"]["comp"]["value"] == pytest.approx(0.1)
