@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pct.output.plots import ridge_figure
+from pct.output.plots import epochs_figure, ridge_figure
 from pct.output.report.claims import by_model
-from pct.output.report.groups import group_runs
+from pct.output.report.groups import NOT_COMPARED, group_runs
 from pct.output.report.page import write_report
+from pct.output.report.sentences import SENTENCES, SENTIMENT, Case, case_figure, reduction_html, study
 from pct.training.checkpoint import HISTORY, SETTINGS
 from pct.training.grid import find_runs
 from pct.training.runs import ABOUT, PER_TEXT, REPORT, Run, read_run
@@ -33,8 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         with _runs(options) as runs:
-            more = ridges(runs) if options.ridges else {}
-            path = write_report(runs, options.out, options.about, more)
+            more = {**ridges(runs), **ridges_by_epoch(runs)} if options.ridges else {}
+            cases = sentence_cases(runs, options.sentences) if options.sentences is not None else {}
+            more |= {
+                f"{place}-{i}": case_figure(pair) for place, pairs in cases.items() for i, pair in enumerate(pairs, 1)
+            }
+            section = "".join(reduction_html(place, pairs) for place, pairs in cases.items())
+            path = write_report(runs, options.out, options.about, more, section)
     except (ValueError, OSError, ImportError, TrackingError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return ERROR
@@ -85,20 +91,66 @@ def mlflow_runs_of(experiment: str) -> Iterator[list[Run]]:
 
 
 def ridges(runs: Sequence[Run]) -> dict[str, Any]:
-    """Figures 2 and 13 to 18: the confidence as words go, a figure a corpus, model and method, of the first seed.
+    """Figure 2: the confidence as words go, a figure a corpus, model and method, of the first seed."""
+    return {
+        f"ridges-{corpus}-{model}-{method}": ridge_figure(*_curves(group.runs[0]), f"{method}, {model} on {corpus}")
+        for (corpus, model), methods in by_model(group_runs(runs)).items()
+        for method, group in methods.items()
+    }
 
-    The curves are those of at most 512 test texts, the same for every model.
+
+def ridges_by_epoch(runs: Sequence[Run]) -> dict[str, Any]:
+    """Figures 13 to 18: the same of runs that differ in their epochs alone, a figure for each two or more of these.
+
+    At a constant learning rate a run of fewer epochs is the beginning of a longer one of the same seed.
     """
+    found: dict[tuple[Any, ...], dict[int, Run]] = {}
+    for group in group_runs(runs):
+        settings = group.settings
+        same = tuple((k, v) for k, v in settings.to_dict().items() if k not in (*NOT_COMPARED, "epochs"))
+        found.setdefault(same, {})[settings.epochs] = group.runs[0]
+    drawn = {}
+    for by_epoch in found.values():
+        if len(by_epoch) > 1:
+            s = next(iter(by_epoch.values())).settings
+            curves = {epochs: _curves(by_epoch[epochs]) for epochs in sorted(by_epoch)}
+            name = f"epochs-{s.corpus}-{s.model_name}-{s.method}"
+            drawn[name] = epochs_figure(curves, f"{s.method}, {s.model_name} on {s.corpus}")
+    return drawn
+
+
+def _curves(run: Run) -> tuple[Any, Any]:
+    """Of at most 512 test texts, the same for every model."""
     import numpy as np
 
+    texts = run.test.columns["text"]
+    chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:TEXTS])
+    return confidences(run.classifier(), texts[chosen].tolist(), run.settings.order)
+
+
+def sentence_cases(runs: Sequence[Run], path: str = "") -> dict[str, list[list[Case]]]:
+    """Single sentences under normal training and PCT, of the first seed: `<corpus>-<model>` -> sentence -> method.
+
+    Args:
+        runs: finished ones, with their models.
+        path: a file of sentences, one a line; the paper's own where empty, for models of film reviews alone.
+
+    Raises:
+        ValueError: there is nothing to show.
+    """
+    sentences = Path(path).read_text(encoding="utf-8").split("\n") if path else list(SENTENCES)
+    sentences = [line.strip() for line in sentences if line.strip()]
     found = {}
     for (corpus, model), methods in by_model(group_runs(runs)).items():
-        for method, group in methods.items():
-            run = group.runs[0]
-            texts = run.test.columns["text"]
-            chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:TEXTS])
-            curves = confidences(run.classifier(), texts[chosen].tolist(), run.settings.order)
-            found[f"ridges-{corpus}-{model}-{method}"] = ridge_figure(*curves, f"{method}, {model} on {corpus}")
+        shown = {name: methods[name].runs[0] for name in ("normal", "pct") if name in methods}
+        if sentences and len(shown) == 2 and (path or corpus in SENTIMENT):
+            cases = [study(run.classifier(), name, sentences, run.settings.order) for name, run in shown.items()]
+            found[f"{corpus}-{model}"] = [list(pair) for pair in zip(*cases, strict=True)]
+    if not found:
+        raise ValueError(
+            "--sentences shows a model by normal and by pct: make both runs"
+            + ("" if path else f" on {' or '.join(SENTIMENT)}, or name a file of your own sentences")
+        )
     return found
 
 
@@ -142,7 +194,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--from-mlflow", "--from_mlflow", default="", metavar="EXPERIMENT", help="in place of folders")
     parser.add_argument("--out", default="report", help="the folder of the report (default: report)")
     parser.add_argument("--about", default="", help="how the runs were made, in words: it stands on the page")
-    parser.add_argument("--ridges", action="store_true", help="confidence as words go, of each model: a minute each")
+    parser.add_argument(
+        "--ridges",
+        action="store_true",
+        help="confidence as words go, of each model, and by epoch where runs differ in that alone: a minute each",
+    )
+    parser.add_argument(
+        "--sentences", nargs="?", const="", metavar="FILE",
+        help="the paper's own sentences (or those of a file, one a line) as their words go, by normal and pct: t-SNE, "
+        "saliency, curves, and input reduction step by step",
+    )  # fmt: skip
     parser.add_argument("--track", action="store_true", help="log the report to MLflow, in a run of its own")
     parser.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
     return parser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pct.explaining.verdict import TOLERANCE
 from pct.output.shades import word_shades
 
 STEPS = 15
+SIDES = ("important words removed, most salient first", "unimportant words removed, least salient first")
 IMPORTANT, UNIMPORTANT, INK, FAINT = "#c8553d", "#2f6690", "#22262b", "#9aa3ad"
 FOR, AGAINST = IMPORTANT, UNIMPORTANT  # words for the class and against it
 BANDWIDTH = 0.03
@@ -32,24 +34,52 @@ def density(values: Doubles, grid: Doubles, bandwidth: float = BANDWIDTH) -> Dou
 
 def ridge_figure(important: Doubles, unimportant: Doubles, title: str) -> Any:
     """Figure 2 of the paper: the density of the confidence after each number of removed words, both sides."""
+    figure = new_figure(11, 7.2)
+    axes = figure.subplots(1, 2, sharex=True, sharey=True)
+    _draw_ridges(axes, [important, unimportant])
+    for ax, side in zip(axes, SIDES, strict=True):
+        ax.set_title(side, fontsize=11, color=INK, pad=10)
+        ax.set_xlabel("confidence in the class predicted on the whole text")
+    axes[0].set_ylabel("words removed")
+    counted = int((~np.isnan(important[:, 0])).sum())
+    put_titles(figure, "Confidence as words are removed", f"{title}; {counted} test texts; a dot marks the mean")
+    return figure
+
+
+def epochs_figure(curves: Mapping[int, tuple[Doubles, Doubles]], title: str) -> Any:
+    """Figures 13 to 18 of the paper: the ridges of both sides after some epochs of training, a column an epoch.
+
+    curves: epochs -> the confidences that `ridge_figure` takes.
+    """
+    figure = new_figure(3.4 * len(curves), 10.5)
+    axes = figure.subplots(2, len(curves), sharex=True, sharey=True, squeeze=False)
+    _draw_ridges([*axes[0], *axes[1]], [curves[e][side] for side in (0, 1) for e in curves])
+    for ax, epoch in zip(axes[0], curves, strict=True):
+        ax.set_title(f"epoch {epoch}", fontsize=11, color=INK, pad=10)
+    for row, side in zip(axes, SIDES, strict=True):
+        row[0].set_ylabel(side)
+    for ax in axes[1]:
+        ax.set_xlabel("confidence")
+    put_titles(figure, "Confidence as words are removed, by epoch", f"{title}; a dot marks the mean")
+    return figure
+
+
+def _draw_ridges(axes: Sequence[Any], sides: Sequence[Doubles]) -> None:
+    """A panel of ridges for each (texts, steps + 1) of confidences, all of one scale."""
     from matplotlib import colormaps
     from matplotlib.colors import Normalize
 
-    figure = new_figure(11, 7.2)
-    axes = figure.subplots(1, 2, sharex=True, sharey=True)
     grid = np.linspace(0, 1, 401)
     shades, norm = colormaps["viridis"], Normalize(0, STEPS)
-    rows = range(important.shape[1])
     heights = {
         (side, t): density(known, grid)
-        for side, values in enumerate((important, unimportant))
-        for t in rows
+        for side, values in enumerate(sides)
+        for t in range(values.shape[1])
         if len(known := values[:, t][~np.isnan(values[:, t])]) > 1
     }
     tallest = max((h.max() for h in heights.values()), default=1.0)
-    sides = ((important, "important words removed, most salient first"),
-             (unimportant, "unimportant words removed, least salient first"))  # fmt: skip
-    for side, (ax, (values, name)) in enumerate(zip(axes, sides, strict=True)):
+    for side, (ax, values) in enumerate(zip(axes, sides, strict=True)):
+        rows = range(values.shape[1])
         for t in rows:
             if (side, t) not in heights:
                 continue
@@ -62,18 +92,12 @@ def ridge_figure(important: Doubles, unimportant: Doubles, title: str) -> Any:
             mean = float(np.nanmean(values[:, t]))
             ax.plot([mean], [base], marker="o", markersize=4.2, color=INK, markeredgecolor="white",
                     markeredgewidth=0.8, zorder=100)  # fmt: skip
-        ax.set_title(name, fontsize=11, color=INK, pad=10)
         ax.set_xlim(0, 1)
         ax.set_ylim(-0.25, STEPS + 2.9)
-        ax.set_xlabel("confidence in the class predicted on the whole text")
         ax.set_yticks([STEPS - t for t in rows], [str(t) for t in rows])
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="x", color="#e6e9ec", zorder=0)
         bare(ax, "left")
-    axes[0].set_ylabel("words removed")
-    counted = int((~np.isnan(important[:, 0])).sum())
-    put_titles(figure, "Confidence as words are removed", f"{title}; {counted} test texts; a dot marks the mean")
-    return figure
 
 
 def explanation_figure(one: Explanation) -> Any:
@@ -89,7 +113,7 @@ def explanation_figure(one: Explanation) -> Any:
     bars.axvline(0, color=FAINT, linewidth=0.8)
     bars.set_xlabel("saliency")
     bare(bars)
-    _curves(curves, one, last=True, first=True)
+    draw_curves(curves, one, last=True, first=True)
     curves.set_xlim(-0.3, max(len(one.important.confidences) - 1, 1) + 0.3)
     put_titles(figure, f"{one.label_name} ({one.confidence:.2f}), {one.verdict.kind}", one.verdict.reasons[0])
     return figure
@@ -151,7 +175,7 @@ def example_figure(seen: list[Explanation], gold: list[str], gaps: list[float], 
         right = "right" if one.label_name == label else f"wrong, it is {label}"
         below = f"predicted {one.label_name} ({one.confidence:.2f}), {right}"
         _words(figure, ax, one, below)
-        _curves(figure.add_subplot(grid[row, 1]), one, row == len(seen) - 1, row == 0)
+        draw_curves(figure.add_subplot(grid[row, 1]), one, row == len(seen) - 1, row == 0)
     put_titles(figure, "Example texts, shaded by saliency, and what removing their words does", title)
     return figure
 
@@ -184,7 +208,7 @@ def _words(figure: Any, ax: Any, one: Explanation, below: str) -> None:
     ax.text(0, y + line * 1.15, below + more, fontsize=9.5, color="#5b6570", va="center", parse_math=False)
 
 
-def _curves(ax: Any, one: Explanation, last: bool, first: bool) -> None:
+def draw_curves(ax: Any, one: Explanation, last: bool, first: bool) -> None:
     """The confidence after each removal; a cross where the prediction first changes."""
     sides = ((one.important, IMPORTANT, "important removed"), (one.unimportant, UNIMPORTANT, "unimportant removed"))
     for curve, colour, name in sides:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +40,34 @@ def test_a_report_of_nothing_is_an_error_in_a_line(
     assert err.startswith("error: ")
     assert "no finished run" in err
     assert "Traceback" not in err
+
+
+def other_run(run_dir: Path, **changes: Any) -> dict[str, Any]:
+    """A copy of a run in the folder `other`, as if made by other settings; returns the run's own."""
+    path = Path(shutil.copytree(run_dir, "other")) / "settings.json"
+    own: dict[str, Any] = json.loads(path.read_text())
+    path.write_text(json.dumps(own | {"settings": own["settings"] | changes}))
+    return dict(own["settings"])
+
+
+def test_sentences_are_shown_by_normal_and_by_pct(
+    run_dir: Path, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("own.txt").write_text("The film is brilliant .\n\nA dull <script> .\n", encoding="utf-8")
+    assert report.main([str(run_dir), "--out", "out", "--sentences", "own.txt"]) == 1
+    assert "--sentences shows a model by normal and by pct: make both runs" in capsys.readouterr().err
+    assert other_run(run_dir, method="normal")["method"] == "pct"
+    assert report.main([str(run_dir), "other", "--out", "out", "--sentences"]) == 1  # no model of film reviews
+    assert "name a file of your own sentences" in capsys.readouterr().err
+    assert report.main([str(run_dir), "other", "--out", "out", "--sentences", "own.txt"]) == 0
+    assert {"planted-textcnn-1.png", "planted-textcnn-2.svg"} <= {f.name for f in Path("out").iterdir()}
+    assert "&lt;script" in Path("out/report.html").read_text()
+
+
+def test_runs_that_differ_in_their_epochs_alone_are_drawn_side_by_side(run_dir: Path, client: Any) -> None:
+    method = other_run(run_dir, epochs=7)["method"]
+    assert report.main([str(run_dir), "other", "--out", "out", "--ridges"]) == 0
+    names = {f.name for f in Path("out").glob("*.png")}
+    assert {f"ridges-planted-textcnn-{method}.png", f"epochs-planted-textcnn-{method}.png"} <= names
+    assert report.main([str(run_dir), "--out", "alone", "--ridges"]) == 0
+    assert not list(Path("alone").glob("epochs-*"))

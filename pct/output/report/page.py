@@ -49,7 +49,7 @@ def make_figures(groups: Sequence[Group]) -> dict[str, Any]:
 
 
 def write_report(
-    runs: Sequence[Run], folder: str | Path, about: str = "", more: Mapping[str, Any] | None = None
+    runs: Sequence[Run], folder: str | Path, about: str = "", more: Mapping[str, Any] | None = None, section: str = ""
 ) -> Path:
     """Writes report.html, and beside it each table as CSV, LaTeX and Markdown and each figure as PNG and SVG.
 
@@ -58,6 +58,7 @@ def write_report(
         folder: where to; made where missing.
         about: how the runs were made, in words: it stands on the page.
         more: further matplotlib figures by name.
+        section: further HTML, at the page's end.
 
     Returns:
         The path of report.html.
@@ -74,11 +75,13 @@ def write_report(
         pictures[name] = _image(figure, "png")
         _write(target / f"{name}.png", pictures[name])
         _write(target / f"{name}.svg", _image(figure, "svg"))
-    _write(target / "report.html", page(runs, tables, pictures, about).encode())
+    _write(target / "report.html", page(runs, tables, pictures, about, section).encode())
     return target / "report.html"
 
 
-def page(runs: Sequence[Run], tables: Sequence[Table], pictures: Mapping[str, bytes], about: str = "") -> str:
+def page(
+    runs: Sequence[Run], tables: Sequence[Table], pictures: Mapping[str, bytes], about: str = "", section: str = ""
+) -> str:
     """The page as text; it needs no other file."""
     images = "".join(
         f'<figure id="{escape(name)}"><img alt="{escape(name)}" src="data:image/png;base64,'
@@ -88,7 +91,7 @@ def page(runs: Sequence[Run], tables: Sequence[Table], pictures: Mapping[str, by
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Faithful explanations: report</title>'
         f"<style>{STYLE}</style><h1>What the runs found</h1>{_about(runs, about)}"
-        + "".join(t.html() for t in tables) + images + "</html>\n"
+        + "".join(t.html() for t in tables) + images + section + "</html>\n"
     )  # fmt: skip
 
 

@@ -1,0 +1,203 @@
+"""The paper's Figures 3 and 5 to 12 and Tables 6 to 9: single sentences as they lose their words, by two methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pct.explaining.explanation import Curve, Explanation, explain
+from pct.explaining.predictor import Predictor, split_texts
+from pct.explaining.reduced_texts import ReducedTexts
+from pct.output.plots import AGAINST, FOR, IMPORTANT, INK, STEPS, UNIMPORTANT, bare, draw_curves, new_figure, put_titles
+
+Doubles = npt.NDArray[np.float64]
+
+# the paper's own, of movie reviews: Tables 6 to 9, then Figures 5 to 12
+SENTENCES = (
+    "leigh's film is full of memorable performances from top to bottom",
+    "a work of astonishing delicacy and force",
+    "reign of fire never comes close to recovering from its demented premise , but it does sustain an enjoyable level "
+    "of ridiculousness .",
+    "the movie tries to be ethereal , but ends up seeming goofy .",
+    "the script is a tired one , with few moments of joy rising above the stale material .",
+    "it seems like i have been waiting my whole life for this movie and now i can't wait for the sequel .",
+    "supposedly authentic account of a historical event that's far too tragic to merit such superficial treatment .",
+    "not at all clear what it's trying to say and even if it were -- i doubt it would be all that interesting .",
+    "that the real antwone fisher was able to overcome his personal obstacles and become a good man is a wonderful "
+    "thing that he has been able to share his story so compellingly with us is a minor miracle .",
+    "entertaining despite its one-joke premise with the thesis that women from venus and men from mars can indeed get "
+    "together .",
+)
+SENTIMENT = ("mr", "imdb")  # the corpora whose models have something to say on them
+PERPLEXITY = 5.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """A sentence under one method.
+
+    Attributes:
+        method: the training method.
+        seen: the sentence explained.
+        important: (steps + 1, width) r(X) after 0, 1, .. of the most salient words are gone.
+        unimportant: the same for the least salient.
+    """
+
+    method: str
+    seen: Explanation
+    important: Doubles
+    unimportant: Doubles
+
+    def cosines(self) -> tuple[float, float]:
+        """The mean cosine of r(X) and r of the reduced texts, important and unimportant."""
+        return _mean_cosine(self.important), _mean_cosine(self.unimportant)
+
+
+def study(predictor: Predictor, method: str, sentences: Sequence[str], order: str = "static") -> list[Case]:
+    """Explains sentences and represents all their reduced forms, up to 15 removals a side.
+
+    Raises:
+        TypeError: the predictor gives no representations.
+    """
+    found = explain(predictor, sentences, STEPS, order=order)
+    texts = ReducedTexts(predictor, predictor.tokens(split_texts(predictor, sentences)))
+    width = int(texts.tokens.counts.max(initial=1))
+    cases = []
+    for place, one in enumerate(found):
+        sides = [_gone(curve, width) for curve in (one.important, one.unimportant)]
+        gone = np.concatenate(sides)
+        _, r = texts.represent(np.full(len(gone), place), gone)
+        cut = len(sides[0])
+        cases.append(Case(method, one, r[:cut].astype(np.float64), r[cut:].astype(np.float64)))
+    return cases
+
+
+def case_figure(cases: Sequence[Case]) -> Any:
+    """A row a method: t-SNE of the sentence and its reduced forms, the saliency of its words, both curves."""
+    words = len(cases[0].seen.words)
+    figure = new_figure(11, 1.0 + len(cases) * max(2.5, 0.8 + 0.12 * words))
+    for row, (case, axes) in enumerate(zip(cases, figure.subplots(len(cases), 3, squeeze=False), strict=True)):
+        near, far = case.cosines()
+        _scatter(axes[0], case)
+        axes[0].set_title(f"{case.method}: cosine {near:.2f} important, {far:.2f} unimportant", fontsize=9.5, color=INK)
+        _bars(axes[1], case.seen)
+        axes[1].set_title(f"{case.seen.label_name} ({case.seen.confidence:.2f}), {case.seen.verdict.kind}",
+                          fontsize=9.5, color=INK)  # fmt: skip
+        draw_curves(axes[2], case.seen, row == len(cases) - 1, row == 0)
+    text = cases[0].seen.text
+    put_titles(figure, "A sentence as its words go", text if len(text) < 130 else text[:127] + "…")
+    return figure
+
+
+def reduction_html(place: str, cases: Sequence[Sequence[Case]]) -> str:
+    """Tables 6 to 9: each sentence step by step until its prediction changes, the word that goes next bold, the number
+    in the colour of the prediction.
+
+    Args:
+        place: the corpus and model.
+        cases: of each sentence, a case a method.
+    """
+    parts = []
+    for methods in cases:
+        body = "".join(
+            f'<tr><td>{escape(case.method)}<td>{side}<td style="color:{step.colour}">{step.gone}<td>{step.html()}'
+            for case in methods for side, step in _all_steps(case.seen)
+        )  # fmt: skip
+        parts.append(
+            f"<h3>{escape(methods[0].seen.text)}</h3><table><thead><tr><th>method<th>order<th>gone<th>what is left"
+            f"</thead><tbody>{body}</tbody></table>"
+        )
+    title = f"Input reduction, step by step (Tables 6 to 9): {escape(place)}"
+    return (
+        f'<section id="sentences-{escape(place)}"><h2>{title}</h2><p>Until the prediction changes, or {STEPS} words '
+        "are gone. Bold: the word that goes next. The number is orange while the prediction is the first one, blue "
+        f"where it has changed.</p>{''.join(parts)}</section>"
+    )
+
+
+class Step(NamedTuple):
+    """What is left of a sentence: words, which of them goes next (none at the end), whether the prediction changed."""
+
+    gone: int
+    words: list[str]
+    next_word: int | None
+    changed: bool
+
+    @property
+    def colour(self) -> str:
+        """Of its number."""
+        return AGAINST if self.changed else FOR
+
+    def html(self) -> str:
+        """The words, the next one bold."""
+        return " ".join(f"<b>{escape(w)}</b>" if i == self.next_word else escape(w) for i, w in enumerate(self.words))
+
+
+def reduction_steps(words: Sequence[str], curve: Curve) -> list[Step]:
+    """The sentence after 0, 1, .. removals, up to the first that changes the prediction, or the curve's end."""
+    last = min(curve.flips_at or len(curve.removed), len(curve.removed))
+    steps = []
+    for t in range(last + 1):
+        left = [i for i in range(len(words)) if i not in curve.removed[:t]]
+        following = left.index(curve.removed[t]) if t < last else None
+        steps.append(Step(t, [words[i] for i in left], following, t == curve.flips_at))
+    return steps
+
+
+def _all_steps(seen: Explanation) -> list[tuple[str, Step]]:
+    return [("most salient first", step) for step in reduction_steps(seen.words, seen.important)] + [
+        ("least salient first", step) for step in reduction_steps(seen.words, seen.unimportant)
+    ]
+
+
+def _gone(curve: Curve, width: int) -> npt.NDArray[np.bool_]:
+    """(steps + 1, width) the words that are gone at each step of a curve."""
+    step = np.full(width, len(curve.removed) + 1)
+    step[curve.removed] = np.arange(1, len(curve.removed) + 1)
+    gone: npt.NDArray[np.bool_] = step <= np.arange(len(curve.removed) + 1)[:, None]
+    return gone
+
+
+def _mean_cosine(r: Doubles) -> float:
+    if len(r) < 2:
+        return float("nan")
+    return float((r[1:] @ r[0] / (np.linalg.norm(r[1:], axis=1) * np.linalg.norm(r[0]))).mean())
+
+
+def _scatter(ax: Any, case: Case) -> None:
+    """The sentence, and two trails from it, later steps fainter. t-SNE keeps neighbours, not distances."""
+    from sklearn.manifold import TSNE
+
+    points = np.concatenate([case.important, case.unimportant[1:]])
+    ax.set_xticks([])
+    ax.set_yticks([])
+    bare(ax)
+    if len(points) < 4:
+        ax.text(0.5, 0.5, "too few words", ha="center", transform=ax.transAxes, color=INK)
+        return
+    near = min(PERPLEXITY, (len(points) - 1) / 3)
+    flat = TSNE(perplexity=near, init="pca", random_state=0).fit_transform(points.astype(np.float32))
+    cut = len(case.important)
+    for trail, colour, name in (
+        (flat[1:cut], IMPORTANT, "important removed"), (flat[cut:], UNIMPORTANT, "unimportant removed"),
+    ):  # fmt: skip
+        fading = np.linspace(1.0, 0.25, max(len(trail), 1))[: len(trail)]
+        ax.scatter(trail[:, 0], trail[:, 1], color=colour, alpha=fading, s=26, label=name)
+        for t, (x, y) in enumerate(trail, 1):
+            ax.annotate(str(t), (x, y), textcoords="offset points", xytext=(4, 2), fontsize=6.5, color=colour)
+    ax.scatter(*flat[0], color=INK, marker="*", s=120, zorder=5, label="the sentence")
+    ax.margins(0.12)
+
+
+def _bars(ax: Any, seen: Explanation) -> None:
+    values, places = np.asarray(seen.saliency, np.float64), np.arange(len(seen.words))
+    ax.barh(places, values, color=[FOR if v >= 0 else AGAINST for v in values])
+    ax.set_yticks(places, seen.words, fontsize=6.5, parse_math=False)
+    ax.invert_yaxis()
+    ax.set_xlabel("saliency", fontsize=9)
+    bare(ax)
