@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,13 @@ def command(study: Study, about: str, arguments: Sequence[str] | None = None) ->
     for name in ("rows", "texts", "epochs"):
         parser.add_argument(f"--{name}", type=int, default=getattr(study, name))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--start", default="", metavar="FOLDER", help="a fine-tuned classifier, in place of the base")
     parser.add_argument("--out", type=Path, default=RESULTS / f"{study.name}.jsonl")
     options = parser.parse_args(arguments)
-    size = {name: getattr(options, name) for name in ("rows", "texts", "epochs")}
+    size: dict[str, Any] = {name: getattr(options, name) for name in ("rows", "texts", "epochs")}
+    if options.start:
+        study = replace(study, base={**study.base, "model": options.start})
+        size["start"] = Path(options.start).name
     done = {(r["variant"], r["seed"]) for r in read(options.out) if r["size"] == size}
     for seed in options.seeds:
         for name in options.names or study.variants:
@@ -82,7 +86,7 @@ def brief(found: Row) -> Row:
     return {"variant": found["variant"], "seed": found["seed"]} | {k: found["metrics"][k] for k in SHOWN}
 
 
-def measure(study: Study, name: str, seed: int, size: dict[str, int]) -> Row:
+def measure(study: Study, name: str, seed: int, size: dict[str, Any]) -> Row:
     """Trains a variant and measures it on the test texts. Times are of the processor, so that a busy machine does not
     change them."""
     changes = dict(study.variants[name])
@@ -108,7 +112,7 @@ def measure(study: Study, name: str, seed: int, size: dict[str, int]) -> Row:
     }
 
 
-def part_of(corpus: Corpus, size: dict[str, int]) -> Corpus:
+def part_of(corpus: Corpus, size: dict[str, Any]) -> Corpus:
     """Some rows of each split, drawn under a fixed seed."""
     sizes = {"train": size["rows"], "validation": 200, "test": size["texts"]}
     splits = {name: with_limit(corpus.splits[name], n, 0) for name, n in sizes.items()}

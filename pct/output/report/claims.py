@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from pct.metrics.bootstrap import Interval, crossed_bootstrap
-from pct.output.report.groups import AS_TRAINED, GAPS, Doubles, Group, differences
+from pct.output.report.groups import AS_TRAINED, GAPS, Doubles, Group, differences, has_values
 from pct.output.report.tables import Table, format_number, spaced
 
 HELD, NOT_HELD, UNDECIDED, NOT_RUN = "held", "not held", "undecided", "not run"
 POINT = 0.01  # of accuracy
+COMPARED = ("acc", *GAPS, "margin", "naopc-gap")  # in which methods are set beside normal training
 CONDITIONS = {
     AS_TRAINED: "delete, static, l2", "mask": "mask", "recomputed": "recomputed", "l1": "l1",
     "grad_x_input": "grad × input", "integrated_gradients": "integrated gradients",
@@ -37,7 +38,7 @@ def decide(values: Doubles | None, bound: float = 0.0) -> Verdict:
         values: (seeds, texts) what is claimed to be above; None where it was not run.
         bound: where the claim begins to be true.
     """
-    if values is None or not np.isfinite(values).any():
+    if not has_values(values):
         return Verdict(NOT_RUN)
     found = crossed_bootstrap(values)
     return Verdict(HELD if found.low > bound else NOT_HELD if found.high < bound else UNDECIDED, found)
@@ -45,7 +46,7 @@ def decide(values: Doubles | None, bound: float = 0.0) -> Verdict:
 
 def decide_within(values: Doubles | None, tolerance: float) -> Verdict:
     """Whether a mean lies within a tolerance of zero: held where its whole interval does, not held where none of it."""
-    if values is None or not np.isfinite(values).any():
+    if not has_values(values):
         return Verdict(NOT_RUN)
     found = crossed_bootstrap(values)
     within, beyond = max(-found.low, found.high) < tolerance, found.low > tolerance or found.high < -tolerance
@@ -114,16 +115,15 @@ def claims_table(groups: Sequence[Group]) -> Table:
 
 def methods_table(groups: Sequence[Group]) -> Table:
     """Each method beside normal training under the same seeds, whichever it is: which to choose."""
-    metrics = ("acc", *GAPS, "margin", "naopc-gap")
     rows = []
     for (corpus, model), methods in by_model(groups).items():
         for name, group in methods.items():
             if name != "normal" and "normal" in methods:
-                cells = [_interval(differences(group, methods["normal"], metric)) for metric in metrics]
+                cells = [_interval(differences(group, methods["normal"], metric)) for metric in COMPARED]
                 rows.append((corpus, model, name, *cells))
     return Table(
         "methods", "Each method less normal training",
-        ("corpus", "model", "method", *map(spaced, metrics)), tuple(rows),
+        ("corpus", "model", "method", *map(spaced, COMPARED)), tuple(rows),
         "Mean difference with its 95 % interval over texts and seeds; an interval that excludes 0 is marked by *.",
     )  # fmt: skip
 
@@ -140,7 +140,7 @@ def by_model(groups: Sequence[Group]) -> dict[tuple[str, str], dict[str, Group]]
 
 
 def _interval(values: Doubles | None) -> str:
-    if values is None or not np.isfinite(values).any():
+    if not has_values(values):
         return "–"
     found = crossed_bootstrap(values)
     return f"{format_interval(found)}{'*' if found.excludes_zero else ''}"

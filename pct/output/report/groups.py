@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -88,6 +88,11 @@ def differences(one: Group, other: Group, name: str, condition: str = AS_TRAINED
     a, b = one.values(name, condition), other.values(name, condition)
     rows = [a[seed] - b[seed] for seed in sorted(set(a) & set(b)) if a[seed].shape == b[seed].shape]
     return np.array(rows) if rows else None
+
+
+def has_values(values: Doubles | None) -> TypeGuard[Doubles]:
+    """Whether there is a number among them."""
+    return values is not None and bool(np.isfinite(values).any())
 
 
 def _cell(settings: Settings) -> tuple[str, str, str]:

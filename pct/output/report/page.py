@@ -12,7 +12,7 @@ from typing import Any
 
 from pct.output.report.ablations import ablation_claims, ablation_figure, ablation_table
 from pct.output.report.claims import claims_table, methods_table
-from pct.output.report.figures import frontier_figure, gaps_figure
+from pct.output.report.figures import effects_figure, frontier_figure, gaps_figure
 from pct.output.report.groups import Group, group_runs
 from pct.output.report.tables import Table, controls_table, main_table
 from pct.training.paper_tables import TABLES
@@ -39,6 +39,7 @@ def make_tables(groups: Sequence[Group]) -> list[Table]:
 def make_figures(groups: Sequence[Group]) -> dict[str, Any]:
     """The report's figures by name, those for which there are runs."""
     made = {
+        "effects": effects_figure(groups),
         "gaps": gaps_figure(groups),
         "frontier-comp-suff": frontier_figure(groups, "comp-suff", "What a point of accuracy buys: comp − suff"),
         "frontier-margin": frontier_figure(groups, "margin", "What a point of accuracy buys: comp over a random order"),

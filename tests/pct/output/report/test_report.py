@@ -15,6 +15,7 @@ from pct.metrics.bootstrap import crossed_bootstrap, paired_bootstrap
 from pct.metrics.report import EIGHT, Report
 from pct.output.report.ablations import ablation_claims, ablation_rows, ablation_table
 from pct.output.report.claims import CLAIMS, claims_table, decide, decide_within, methods_table
+from pct.output.report.figures import effects_figure
 from pct.output.report.groups import differences, group_runs, labels
 from pct.output.report.page import write_report
 from pct.output.report.tables import Table, format_number, main_table
@@ -185,7 +186,7 @@ def test_the_page_needs_no_other_file_and_tables_and_figures_lie_beside_it(tmp_p
     assert page.count("<table>") == 3
     files = {f.name for f in path.parent.iterdir()}
     assert {"report.html", "claims.csv", "claims.tex", "metrics.md", "gaps.png", "gaps.svg"} <= files
-    assert "frontier-comp-suff.png" in files
+    assert {"frontier-comp-suff.png", "effects.png"} <= files
     assert not any(name.endswith(".part") or name.startswith("frontier-margin") for name in files)
 
 
@@ -194,3 +195,16 @@ def test_each_method_stands_beside_normal_training() -> None:
     assert [row[2] for row in rows] == ["entropy", "pct"]
     assert rows[1][4].endswith("*")
     assert rows[0][-1] == "–"
+
+
+def test_the_figure_of_effects_has_a_panel_for_each_metric_that_was_measured() -> None:
+    figure = effects_figure(group_runs(RUNS))
+    assert [ax.get_title() for ax in figure.axes] == ["acc", "comp − suff", "ur − ir", "i_var − u_var"]
+    dots = {float(line.get_xdata()[0]) for line in figure.axes[1].lines if line.get_marker() == "o"}
+    by_method = {g.settings.method: g for g in group_runs(RUNS)}
+    expected = {
+        name: float(differences(by_method[name], by_method["normal"], "comp-suff").mean())
+        for name in ("pct", "entropy")
+    }
+    assert sorted(dots) == pytest.approx(sorted(expected.values()))
+    assert effects_figure(group_runs([run("pct", 0)])) is None  # nothing to set it beside
