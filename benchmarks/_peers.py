@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import nn
 
 from pct.classifier import Classifier
 from pct.explaining.predictor import TextInterface
 from pct.explaining.reduction import words_to_remove
 from pct.explaining.saliency import class_score
 from pct.metrics.removal import AOPC_SHARES
-from pct.text.subwords import SubWords
 
 Numbers = np.ndarray[Any, Any]
 
@@ -70,75 +67,24 @@ def captum_loop(model: Classifier, texts: list[list[str]], all_steps: bool = Fal
     return {key: np.array(values) for key, values in out.items()}
 
 
-class _Answers(nn.Module):
-    """A classifier as ferret wants a transformers model: called with ids or embeddings, answers with `.logits`."""
+def captum_saliency(model: Any, tokenizer: Any, texts: list[str], labels: list[int], together: int) -> list[Numbers]:
+    """The norm of the log-odds' gradient at each token, specials left out; some texts a call, padded.
 
-    def __init__(self, classifier: Classifier) -> None:
-        super().__init__()
-        self.inner = classifier.model
-        encoder: Any = classifier.model.encoder
-        self.config, self.get_input_embeddings = encoder.config, encoder.get_input_embeddings
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.inner.device
-
-    def forward(
-        self, input_ids: Any = None, inputs_embeds: Any = None, attention_mask: Any = None, **_: Any
-    ) -> SimpleNamespace:
-        """The logits, (batch, classes)."""
-        embeddings = self.inner.embed(input_ids) if inputs_embeds is None else inputs_embeds
-        return SimpleNamespace(logits=self.inner.encode(embeddings, attention_mask.bool()).logits)
-
-
-def ferret_loop(classifier: Classifier, texts: list[str]) -> Numbers:
-    """ferret's AOPC comprehensiveness and sufficiency of each text with its gradient explainer: (2, texts).
-
-    Raises ImportError where ferret is not installed.
+    model, tokenizer: of the transformers library.
     """
-    try:
-        from ferret import AOPC_Comprehensiveness_Evaluation, AOPC_Sufficiency_Evaluation, GradientExplainer
-    except Exception as problem:  # it imports much, and much may be missing or too new
-        raise ImportError(f"ferret cannot be imported ({type(problem).__name__}: {problem})") from problem
-    model, tokenizer = _Answers(classifier), tokenizer_of(classifier)
-    explain = GradientExplainer(model, tokenizer, multiply_by_inputs=False)
-    evaluators = [e(model, tokenizer) for e in (AOPC_Comprehensiveness_Evaluation, AOPC_Sufficiency_Evaluation)]
-    out = []
-    for text in texts:
-        _, logits = evaluators[0].helper._forward(text, output_hidden_states=False)
-        label = int(logits.argmax())
-        explanation = explain(text, label)
-        out.append([float(e.compute_evaluation(explanation, label).score) for e in evaluators])
-    return np.array(out).T
+    from captum.attr import Saliency
 
+    def log_odds(x: torch.Tensor, mask: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        return class_score(model(inputs_embeds=x, attention_mask=mask).logits, classes)
 
-def ferret_targets(counts: Numbers) -> tuple[Numbers, Numbers]:
-    """How many words go at each of ferret's thresholds, and whether it counts: (texts, 10) both.
-
-    It takes the whole part of the share, leaves out no word at all, and what the threshold before took already.
-    """
-    steps = (np.arange(0.1, 1.1, 0.1) * counts[:, None]).astype(np.int64)
-    before = np.concatenate([np.zeros((len(steps), 1), np.int64), steps[:, :-1]], 1)
-    return steps, (steps > before) & (steps > 0) & (steps <= counts[:, None])
-
-
-def plain_texts(classifier: Classifier, texts: list[str]) -> list[str]:
-    """Those in which every word is one token, also after `decode`: there ferret, which counts tokens, counts words."""
-    tokens = classifier.tokens([t.split() for t in texts])
-    tokenizer = tokenizer_of(classifier)
-    plain = []
-    for text, start, stop, n in zip(texts, tokens.starts[:-1], tokens.starts[1:], tokens.counts, strict=True):
-        ids = tokens.ids[start:stop].tolist()
-        if len(ids) == n + 2 and n == len(text.split()) and tokenizer(tokenizer.decode(ids[1:-1]))["input_ids"] == ids:
-            plain.append(text)
-    return plain
-
-
-def tokenizer_of(classifier: Classifier) -> Any:
-    """The transformers tokenizer of an encoder's classifier."""
-    assert isinstance(classifier.tokenizer, SubWords)
-    return classifier.tokenizer.tokenizer
+    gradient, out = Saliency(log_odds), []
+    for start in range(0, len(texts), together):
+        some = tokenizer(texts[start : start + together], return_tensors="pt", padding=True)
+        mask, classes = some["attention_mask"], torch.tensor(labels[start : start + together])
+        embedded = model.get_input_embeddings()(some["input_ids"]).detach().requires_grad_(True)
+        norms = gradient.attribute(embedded, abs=False, additional_forward_args=(mask, classes)).norm(dim=-1)
+        out += [row[inside.bool()][1:-1].numpy() for row, inside in zip(norms, mask, strict=True)]
+    return out
 
 
 class Eager(TextInterface):

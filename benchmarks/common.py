@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -39,9 +39,10 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one thing, a number a round."""
+    """Seconds of one thing, a number a round; `cpu`, those that this process had of the processors."""
 
     seconds: list[float]
+    cpu: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
@@ -63,23 +64,29 @@ def alternate(calls: dict[str, Callable[[], object]], rounds: int = 5, warmup: i
 
     A machine that slows down for a while slows all of them, so their ratio holds. `warmup` rounds are not counted.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    timings = {name: Timing([], []) for name in calls}
     for turn in range(warmup + rounds):
         names = list(calls) if turn % 2 == 0 else list(calls)[::-1]
         for name in names:
             synchronize()
-            start = time.perf_counter()
+            start, begun = time.perf_counter(), time.process_time()
             calls[name]()
             synchronize()
             if turn >= warmup:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: Timing(times) for name, times in seconds.items()}
+                timings[name].seconds.append(time.perf_counter() - start)
+                timings[name].cpu.append(time.process_time() - begun)
+    return timings
 
 
 def ratio(slow: Timing, fast: Timing) -> dict[str, float]:
     """How many times longer one takes than the other: the median of the rounds' ratios, the lowest and the highest."""
     each = [a / b for a, b in zip(slow.seconds, fast.seconds, strict=True)]
     return {"median": statistics.median(each), "low": min(each), "high": max(each)}
+
+
+def cpu_ratio(slow: Timing, fast: Timing) -> float:
+    """How many times the processors' time one takes of the other: it holds on a machine that has other work too."""
+    return statistics.median(a / b for a, b in zip(slow.cpu, fast.cpu, strict=True))
 
 
 def synchronize() -> None:
@@ -111,6 +118,13 @@ def machine() -> Row:
 def corpus() -> Corpus:
     """MR where PCT_DATA_DIR holds it, else the embedded corpus, which has MR's size."""
     return load_splits(Settings(corpus="mr" if os.environ.get("PCT_DATA_DIR") else "planted"))
+
+
+def sample(count: int) -> tuple[list[str], list[int]]:
+    """Texts and labels of the test split, drawn under a fixed seed, in their order."""
+    split = corpus().splits["test"]
+    index = np.sort(np.random.default_rng(0).permutation(len(split))[:count])
+    return [split.texts[i] for i in index], [int(split.labels[i]) for i in index]
 
 
 def encoder_folder() -> str:

@@ -156,6 +156,14 @@ def test_the_eight_metrics_equal_torchs(pair, order):
         assert ours.metrics[name] == pytest.approx(value, rel=1e-4, abs=1e-5, nan_ok=True), name
 
 
+def test_every_control_of_each_text_equals_torchs(pair):
+    data = (small_texts(10, seed=8, longest=9), [0] * 10)
+    ours, theirs = (pct.evaluate(x, data, 0.2, 0.2, metrics=["all"]) for x in pair)
+    assert {"margin", "win", "naopc_comp", "tau_loo", "separation"} <= set(theirs.columns)
+    for name, column in theirs.columns.items():
+        np.testing.assert_allclose(ours.columns[name], column, rtol=0, atol=1e-5, err_msg=name)
+
+
 def test_explanations_equal_torchs(pair):
     by_torch, by_onnx = pair
     texts = small_texts(6, seed=7)

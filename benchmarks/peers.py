@@ -1,0 +1,108 @@
+"""The same classifier and texts by this project, captum, interpreto and ferret: texts a second, and the same numbers
+where the definitions agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import pct
+from benchmarks._ferret import Ferret, aopc_by_removal
+from benchmarks._interpreto import Interpreto, curves_by_removal
+from benchmarks._peers import captum_loop, captum_saliency
+from benchmarks._wrapped import transformers_model, wrapped
+from benchmarks.common import Row, alternate, corpus, cpu_ratio, sample
+from pct.classifier import Classifier
+from pct.text.words import split_all
+
+TEXTS, SAME, ROUNDS = 32, 24, 3
+TOGETHER = 16  # texts a call, for the libraries that take more than one
+KIND = "bert"
+AOPC = ("comp_aopc", "suff_aopc")
+Numbers = Sequence[np.ndarray[Any, Any]]
+Call = Callable[[list[str], list[int]], Numbers]
+
+
+def main() -> Row:
+    """Two tables, saliency and removal: a row a library; what cannot be imported is said."""
+    model, tokenizer = transformers_model(KIND)
+    ours = wrapped(KIND)
+    as_theirs = Classifier(
+        ours.model, ours.tokenizer, ours.classes, ours.settings.replace(saliency="l1", saliency_of="logit")
+    )
+    result: Row = {"tables": {}}
+    pairs: list[tuple[str, str, str, Call, Call]] = [
+        ("saliency", "captum", "l2 of the log-odds' gradient",
+         lambda texts, labels: captum_saliency(model, tokenizer, texts, labels, TOGETHER),
+         lambda texts, _: ours.saliency(texts)),
+        ("removal", "captum, and a loop", "AOPC pair, shares 1, 5, 10, 20, 50 %",
+         lambda texts, _: list(captum_loop(ours, split_all(texts)).values()),
+         lambda texts, labels: [pct.evaluate(ours, (texts, labels), metrics=AOPC).columns[k] for k in AOPC]),
+    ]  # fmt: skip
+    try:
+        ferret = Ferret(model, tokenizer)
+        pairs += [
+            ("saliency", "ferret", "l1 of the logit's gradient", ferret.saliency,
+             lambda texts, _: as_theirs.saliency(texts)),
+            ("removal", "ferret", "AOPC pair, its ten thresholds", ferret.aopc,
+             lambda texts, _: aopc_by_removal(as_theirs, texts)),
+        ]  # fmt: skip
+    except ImportError as problem:
+        result["ferret"] = f"not measured: {problem}"
+    try:
+        interpreto = Interpreto(model, tokenizer, TOGETHER)
+        width = model.config.hidden_size
+        pairs += [
+            ("saliency", "interpreto", "l1 of the logit's gradient, a mean over its width", interpreto.saliency,
+             lambda texts, _: [found / width for found in as_theirs.saliency(texts)]),
+            ("removal", "interpreto", "deletion and insertion, mask", interpreto.curves,
+             lambda texts, _: curves_by_removal(as_theirs, texts)),
+        ]  # fmt: skip
+    except ImportError as problem:
+        result["interpreto"] = f"not measured: {problem}"
+    same = plain_texts(ours, tokenizer, corpus().splits["test"].texts)[:SAME]
+    for part, title in (
+        ("saliency", "Saliency of a BERT-type classifier: texts a second"),
+        ("removal", "What the removal of words does to its confidence: texts a second"),
+    ):
+        result["tables"][title] = [beside(ours, same, *pair[1:]) for pair in pairs if pair[0] == part]
+    return result
+
+
+def beside(model: Classifier, same: list[str], library: str, what: str, theirs: Call, mine: Call) -> Row:
+    """One library's call and this project's: their times on a sample, their numbers where every word is a token."""
+    texts, _ = sample(TEXTS)
+    labels = predicted(model, texts)
+    times = alternate({"theirs": lambda: theirs(texts, labels), "pct": lambda: mine(texts, labels)}, ROUNDS)
+    labels = predicted(model, same)
+    return {
+        "library": library, "what": what, "its texts/s": TEXTS / times["theirs"].median,
+        "pct texts/s": TEXTS / times["pct"].median, "its CPU time / pct's": cpu_ratio(times["theirs"], times["pct"]),
+        "texts compared": len(same), "largest difference": largest_difference(theirs(same, labels), mine(same, labels)),
+    }  # fmt: skip
+
+
+def predicted(model: Classifier, texts: list[str]) -> list[int]:
+    """The class that each text gets."""
+    labels: list[int] = model.predict(texts).argmax(1).tolist()
+    return labels
+
+
+def largest_difference(theirs: Numbers, mine: Numbers) -> float:
+    """Over all numbers, as a share of the largest one."""
+    one, other = np.concatenate(theirs), np.concatenate(mine)
+    return float(np.abs(one - other).max() / np.abs(other).max())
+
+
+def plain_texts(model: Classifier, tokenizer: Any, texts: list[str]) -> list[str]:
+    """Those in which every word is one token, also after `decode`: there libraries that count tokens count words."""
+    documents = split_all(texts)
+    tokens = model.tokens(documents)
+    plain = []
+    for text, document, start, stop in zip(texts, documents, tokens.starts[:-1], tokens.starts[1:], strict=True):
+        ids = tokens.ids[start:stop].tolist()
+        if len(ids) == len(document) + 2 and tokenizer(tokenizer.decode(ids[1:-1]))["input_ids"] == ids:
+            plain.append(text)
+    return plain
