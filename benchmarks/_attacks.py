@@ -125,6 +125,7 @@ def main() -> None:
     """Runs one, at the lowest priority: such clients would have machines of their own."""
     kind, port, seconds = sys.argv[1:]
     os.nice(19)
+    print("on", flush=True)
     attack = Attack(int(port), float(seconds))
     ATTACKS[kind](attack)
     print(json.dumps(attack.came))

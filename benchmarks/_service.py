@@ -102,6 +102,13 @@ class Load:
         """Answers a second."""
         return len(self.seconds) / self.wall
 
+    def add(self, other: Load) -> None:
+        """What came of more requests, as if they had been among these."""
+        self.begun += other.begun
+        self.seconds += other.seconds
+        self.failed += other.failed
+        self.wall += other.wall
+
     def percentile(self, share: float) -> float:
         """Seconds within which so many percent were answered."""
         return float(np.percentile(self.seconds, share))

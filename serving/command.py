@@ -201,6 +201,7 @@ HELP = {
     "body_bytes": "bytes of a request's body",
     "head_bytes": "bytes of a request's address and headers",
     "head_seconds": "seconds until a request's headers are there",
+    "connections": "connections a worker holds; the longest without a whole request gives way to the next one",
     "seconds": "seconds for a request's body to come, and then for its answer",
     "max_steps": "removals a curve",
     "cost": "passes of a text through the model a request, a backward pass counting as two",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
+from collections import Counter
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +14,9 @@ from pydantic_core import from_json
 from serving.door import App, Message, Receive, Scope, Send
 from serving.limits import DRAINED, Limits
 from serving.refusal import refuse
+
+# Values of a body, beside its texts, up to which it is read as JSON: mistakes are then told by their place.
+MOST_BESIDE = 2000
 
 
 class Guard:
@@ -132,14 +137,20 @@ class Arriving:
 
 
 def invalid(model: type[BaseModel], body: bytes, most_texts: int) -> str:
-    """What is wrong first with a body, in words; empty where nothing is. Lengths come first: what is looked at one by
-    one is not long."""
+    """What is wrong first with a body, in words; empty where nothing is. Lengths come first: what is made into objects,
+    and looked at one by one, is not long."""
+    most_values = most_texts + MOST_BESIDE
+    if holds_more_values(body, most_values):
+        return f"more than {most_values} values in one request; send at most {most_texts} texts"
     try:
         asked = from_json(body, allow_inf_nan=False)
+        twice = _name_that_stands_twice(body)
     except ValueError as problem:
         return f"invalid JSON: {str(problem)[:200]}"
     except RecursionError:
         return "the body is nested too deeply"
+    if twice is not None:
+        return f"{twice:.80}: it stands twice in one object; send it once"
     if isinstance(asked, dict):
         unknown = next((name for name in asked if name not in model.model_fields), None)
         if unknown is not None:
@@ -153,6 +164,27 @@ def invalid(model: type[BaseModel], body: bytes, most_texts: int) -> str:
         first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
         return _said(first["loc"], first["msg"])
     return ""
+
+
+def holds_more_values(body: bytes, most: int) -> bool:
+    """Whether a JSON text holds more values than so many, by its commas outside strings: no object is made of any."""
+    if body.count(b",") < most:
+        return False
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    # what stands between two commas has two strings at most, a name and a value
+    return body.count(b'"') > 4 * most or sum(part.count(b",") for part in body.split(b'"')[::2]) >= most
+
+
+def _name_that_stands_twice(body: bytes) -> str | None:
+    """The first name that an object of the body has twice: JSON leaves open which of the two is meant."""
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        found.extend(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+
+    json.loads(body, object_pairs_hook=look)
+    return found[0] if found else None
 
 
 def _said(where: tuple[int | str, ...], what: str) -> str:

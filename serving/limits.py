@@ -25,6 +25,7 @@ class Limits:
     body_bytes: int = 2**20  # bytes of a request's body
     head_bytes: int = 2**15  # bytes of a request's address and headers
     head_seconds: float = 10.0  # from a connection, or a request's first byte, to the end of its headers
+    connections: int = 4096  # that a worker holds; the longest without a whole request gives way to the next one
     seconds: float = 30.0  # for the body to come, and then to the answer
     max_steps: int = 200  # removals a curve
     cost: int = 100_000  # passes of a text through the model a request

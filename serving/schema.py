@@ -188,6 +188,7 @@ class AboutLimits(BaseModel):
     body_bytes: int
     head_bytes: int
     head_seconds: float
+    connections: int
     seconds: float
     max_steps: int
     cost: int

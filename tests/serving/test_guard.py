@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from serving.guard import Guard, invalid
+from serving.guard import Guard, holds_more_values, invalid
 from serving.limits import Limits
 from serving.schema import ExplainRequest, PredictRequest
 
@@ -123,9 +125,13 @@ def test_lengths_come_first_and_the_first_mistake_alone_is_told() -> None:
     limits = Limits(texts=64)
     one = b"[%s]" % b",".join([b"1"] * 64)
     assert invalid(PredictRequest, b'{"texts": %s}' % one, limits.texts) == "texts.0: input should be a valid string"
+    many = b'{"texts": [%s]}' % b",".join([b"1"] * 1000)
+    assert invalid(PredictRequest, many, limits.texts) == "1000 texts in one request; send at most 64"
     many = b'{"texts": [%s]}' % b",".join([b"1"] * 520_000)
-    assert invalid(PredictRequest, many, limits.texts) == "520000 texts in one request; send at most 64"
-    names = b'{"texts": ["a"], %s}' % b",".join(b'"k%d": 1' % n for n in range(50_000))
+    assert invalid(PredictRequest, many, limits.texts) == (
+        "more than 2064 values in one request; send at most 64 texts"
+    )
+    names = b'{"texts": ["a"], %s}' % b",".join(b'"k%d": 1' % n for n in range(500))
     assert invalid(PredictRequest, names, limits.texts) == "k0: extra inputs are not permitted"
 
 
@@ -134,6 +140,8 @@ def test_lengths_come_first_and_the_first_mistake_alone_is_told() -> None:
     [
         b'{"texts": [%s]}' % b",".join([b"1"] * 520_000),
         b'{"texts": [%s]}' % b",".join([b"[]"] * 300_000),
+        b'{"texts": [%s]}' % b",".join([b'""'] * 340_000),
+        b"{%s}" % b",".join([b'"texts": ["a"]'] * 60_000),
         b'{"texts": ["a"], %s}' % b",".join(b'"k%d": 1' % n for n in range(80_000)),
         b'{"texts": ["a"], "max_steps": %s}' % (b"9" * 1_000_000),
         b'{"texts": %s}' % (b"[" * 500_000),
@@ -144,9 +152,41 @@ def test_a_body_of_a_megabyte_is_refused_in_little_memory(body: bytes) -> None:
     tracemalloc.start()
     try:
         assert invalid(ExplainRequest, body, 64)
-        assert tracemalloc.get_traced_memory()[1] < 40 * 2**20
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
     finally:
         tracemalloc.stop()
+
+
+CHARACTERS = st.text(',"\\[{:é')
+
+
+def written(value: Any) -> list[bytes]:
+    return [json.dumps(value, ensure_ascii=ascii_alone).encode() for ascii_alone in (True, False)]
+
+
+@given(st.lists(CHARACTERS), st.integers(1, 20))
+def test_texts_are_counted_whatever_stands_in_them(texts: list[str], most: int) -> None:
+    for body in written({"texts": texts, "model": ",,,"}):
+        assert holds_more_values(body, most) == (max(len(texts), 1) >= most)
+
+
+NESTED = st.recursive(CHARACTERS | st.none(), lambda v: st.lists(v) | st.dictionaries(CHARACTERS, v), max_leaves=30)
+
+
+@given(NESTED, st.integers(1, 40))
+def test_no_value_goes_uncounted(value: Any, most: int) -> None:
+    def commas(value: Any) -> int:
+        inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+        return max(len(inner) - 1, 0) + sum(map(commas, inner))
+
+    for body in written(value):
+        assert holds_more_values(body, most) or commas(value) < most
+
+
+def test_a_name_that_stands_twice_is_refused() -> None:
+    assert once(b'{"texts": ["a"], "texts": ["b"]}')[:2] == (400, "texts: it stands twice in one object; send it once")
+    assert once(b'{"texts": ["a"], "\\u0074exts": ["b"]}')[0] == 400
+    assert once(b'{"texts": ["texts", "texts"]}')[0] == 200
 
 
 @pytest.mark.parametrize(

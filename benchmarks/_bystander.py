@@ -1,0 +1,49 @@
+"""A server that answers each request at once and does nothing: `python -m benchmarks._bystander`.
+
+What attacks take from a machine, be they aimed at whom they may, is seen beside it. It prints its port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from benchmarks._service import LENGTH
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+class Taking(asyncio.Protocol):
+    """A connection: head, body, answer."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Of the client."""
+        self._transport = transport
+        self._head, self._left = b"", 0
+
+    def data_received(self, data: bytes) -> None:
+        """No more is kept than the end of a head."""
+        if self._left:
+            self._left -= len(data)
+        else:
+            self._head = (self._head + data)[-(2**16) :]
+            end = self._head.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            length = LENGTH.search(self._head, 0, end)
+            self._left = (int(length[1]) if length else 0) - (len(self._head) - end - 4)
+        if self._left <= 0:
+            self._head, self._left = b"", 0
+            self._transport.write(ANSWER)  # type: ignore[attr-defined]
+
+
+async def main() -> None:
+    """Until it is stopped, at the attackers' priority."""
+    os.nice(19)
+    server = await asyncio.get_running_loop().create_server(Taking, "127.0.0.1", 0, backlog=2048)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
