@@ -90,6 +90,7 @@ class Explanation:
         model: the one that answered.
         verdict: healthy, pathological or undecided.
         reasons: what the curves show.
+        controls: comp_random, margin, win and the like of this text, where they were asked for.
     """
 
     text: str
@@ -107,6 +108,7 @@ class Explanation:
     model: ModelIdentity
     verdict: str = ""
     reasons: list[str] = field(default_factory=list)
+    controls: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def saliency(self) -> list[float]:
@@ -155,15 +157,16 @@ class Client:
         target: str | None = None,
         saliency: str | None = None,
         model: str | None = None,
+        controls: bool | Sequence[str] = False,
     ) -> list[Explanation]:
         """An explanation a text.
 
         max_steps: words removed at most on each side, 15 where None. target: the label explained, the predicted one
-        where None. Raises `ServiceError`.
+        where None. controls: metrics such as margin, by name, or True for all but the dearest. Raises `ServiceError`.
         """
         asked = {
             "texts": list(texts), "max_steps": max_steps, "order": order, "target": target, "saliency": saliency,
-            "model": model,
+            "model": model, **({"controls": _sent(controls)} if controls else {}),
         }  # fmt: skip
         answer = self._ask("/explain", asked)
         by = _only(ModelIdentity, answer["model"])
@@ -212,6 +215,10 @@ class Client:
         raise AssertionError("unreachable")
 
 
+def _sent(controls: bool | Sequence[str]) -> bool | list[str]:
+    return controls if isinstance(controls, bool) else list(controls)
+
+
 def _explanation(found: dict[str, Any], by: ModelIdentity) -> Explanation:
     sides = {
         side: Curve([_only(Step, s) for s in found[side]["steps"]], found[side]["flips_at"])
@@ -219,6 +226,7 @@ def _explanation(found: dict[str, Any], by: ModelIdentity) -> Explanation:
     }
     words = [_only(Word, w) for w in found["words"]]
     parts = {"words": words, **sides, "pathology": found["pathology"]["reasons"], "model": by}
+    parts["controls"] = found.get("controls") or {}
     if "verdict" in found:
         parts |= {"verdict": found["verdict"]["kind"], "reasons": found["verdict"]["reasons"]}
     return Explanation(**{**_known(Explanation, found), **parts})

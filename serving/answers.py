@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +21,12 @@ from pct.text.words import NATURAL, Document, split
 from serving.lanes import LIGHT
 from serving.limits import Limits
 from serving.model_store import ServedModel
-from serving.schema import ExplainRequest
+from serving.schema import Control, ExplainRequest
 
 STEPS = 15
 METRICS = ("comp", "suff", "comp_aopc", "suff_aopc", "ir", "ur")
+# what `controls: true` means: all but the dearest, which takes some 5 N^2 passes of the model
+CONTROLS: tuple[Control, ...] = tuple(name for name in get_args(Control) if not name.startswith("naopc"))
 
 Json = dict[str, Any]
 GiveWay = Callable[[], None]
@@ -81,6 +83,7 @@ class ExplainJob:
     order: str
     saliency: str
     target: int | None
+    controls: tuple[Control, ...] = ()
 
     @classmethod
     def of(cls, request: ExplainRequest, served: ServedModel, limits: Limits) -> ExplainJob:
@@ -93,7 +96,9 @@ class ExplainJob:
             raise ValueError(f"target {request.target[:80]!r} is not one of the labels {', '.join(classes)}")
         target = None if request.target is None else classes.index(request.target)
         saliency = request.saliency or served.predictor.settings.saliency
-        return cls(served, steps, request.order, saliency, target)
+        asked = request.controls
+        controls = tuple(dict.fromkeys(asked)) if isinstance(asked, list) else CONTROLS if asked else ()
+        return cls(served, steps, request.order, saliency, target, controls)
 
     def lane(self, texts: Sequence[Document]) -> str:
         """Where these texts wait: see `serving.lanes`."""
@@ -103,17 +108,19 @@ class ExplainJob:
         """How many times texts go through the model at most, a backward pass counting as two more."""
         settings = self.served.predictor.settings
         gradient = 3 * (settings.integrated_steps if self.saliency == "integrated_gradients" else 1)
-        words = sum(min(len(t), settings.max_length) for t in texts)
+        counts = np.array([min(len(t), settings.max_length) for t in texts])
         # every word but one may go on each side, until the prediction changes
-        removals = 2 * (words - len(texts))
-        return gradient * len(texts) + removals * (gradient if self.order == "recomputed" else 1)
+        removals = 2 * int((counts - 1).sum())
+        curves = gradient * len(texts) + removals * (gradient if self.order == "recomputed" else 1)
+        return curves + int(self._metrics.passes(counts).sum())
 
     def run(self, texts: Sequence[Document], deadline: float, give_way: GiveWay = _do_not_wait) -> list[Json]:
         """An `Explanation` of `serving.schema` a text."""
         predictor = PredictorUntil(self.served.predictor.with_saliency(self.saliency), deadline, give_way)
         tokens = predictor.tokens(texts)
         seen = self.study(predictor, tokens)
-        # the gold label is not known: accuracy is not among the metrics asked for
+        # the gold label is not known: accuracy is not among the metrics asked for. Each text is the first of its own
+        # split, so that its random orders are the same whoever is asked beside it
         columns = self._metrics.columns(TextBlock(seen, seen.labels, np.zeros(len(texts), np.int64)))
         return [_explanation(self, text, tokens, seen, columns, row) for row, text in enumerate(texts)]
 
@@ -126,7 +133,7 @@ class ExplainJob:
 
     @property
     def _metrics(self) -> MetricSet:
-        return MetricSet(METRICS, MetricOptions(*self.served.predictor.settings.measured_shares))
+        return MetricSet((*METRICS, *self.controls), MetricOptions(*self.served.predictor.settings.measured_shares))
 
 
 def _explanation(
@@ -147,13 +154,15 @@ def _explanation(
         for name, side in (("important", seen.important), ("unimportant", seen.unimportant))
     }
     metrics = {name: _number(columns[name][row]) for name in METRICS}
+    controls = {name: _number(columns[name][row]) for name in job.controls} if job.controls else None
     comp, suff = (float(columns[name][row]) for name in ("comp", "suff"))
     verdict = judge(comp, suff, sides["important"]["flips_at"], sides["unimportant"]["flips_at"], n)
     sick = verdict.kind == PATHOLOGICAL
     return {
         "text": text.text, "words": words, "truncated": int(tokens.truncated[row]),
         **_prediction(probabilities, classes), "target": classes[target], "target_confidence": probabilities[target],
-        **sides, "metrics": metrics, "verdict": {"kind": verdict.kind, "reasons": list(verdict.reasons)},
+        **sides, "metrics": metrics, "controls": controls,
+        "verdict": {"kind": verdict.kind, "reasons": list(verdict.reasons)},
         "pathology": {"found": sick, "reasons": list(verdict.reasons) if sick else []},
     }  # fmt: skip
 
@@ -197,6 +206,11 @@ class PredictorUntil:
         """See `Predictor.forward`."""
         self._check()
         return self._predictor.forward(ids, mask)
+
+    def represent(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """See `Represents.represent`."""
+        self._check()
+        return self._predictor.represent(ids, mask)
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
         """See `Predictor.explain_rows`."""

@@ -17,6 +17,8 @@ from serving.refusal import refuse
 
 # Values of a body, beside its texts, up to which it is read as JSON: mistakes are then told by their place.
 MOST_BESIDE = 2000
+# Bodies of the largest size that come in at once.
+MOST_ARRIVING = 16
 
 
 class Guard:
@@ -31,7 +33,7 @@ class Guard:
     ) -> None:
         self.app, self.requests, self.private, self.limits = app, requests, private, limits
         self.token = token.encode()
-        self.arriving = Arriving(limits.queue * limits.body_bytes)
+        self.arriving = Arriving(min(limits.queue, MOST_ARRIVING) * limits.body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI application's call."""
@@ -106,7 +108,7 @@ class Guard:
                 if size <= self.limits.body_bytes:
                     parts.append(part)
                     if more:
-                        self.arriving.add(patience, len(part))
+                        await self.arriving.add(patience, len(part))
                 elif size > DRAINED:
                     break
         finally:
@@ -115,24 +117,36 @@ class Guard:
 
 
 class Arriving:
-    """Bodies of which a part has come. They are no more than so many bytes together: whichever began first gives way
-    to another, for those that have come slowest are the ones that fill the memory."""
+    """Bodies of which a part has come. Beyond a number of bytes together they wait, unread, but for the one that began
+    first: it gives way when it has had its time, for those that come slowest are the ones that fill the memory.
 
-    def __init__(self, most: int) -> None:
-        self.most, self.bytes = most, 0
+    most: bytes; at twice as many nobody waits. fair: seconds of the first one while others wait.
+    """
+
+    def __init__(self, most: int, fair: float = 0.05) -> None:
+        self.most, self.fair, self.bytes = most, fair, 0
         self._sizes: dict[asyncio.Timeout, int] = {}
+        self._turn = 0.0  # when the first one became it
 
-    def add(self, patience: asyncio.Timeout, size: int) -> None:
-        """A part of a body came; patience: what ends the wait for it."""
+    async def add(self, patience: asyncio.Timeout, size: int) -> None:
+        """A part of a body came; returns when the next may. patience: what ends the wait for it."""
+        clock = asyncio.get_running_loop().time
+        if not self._sizes:
+            self._turn = clock()
         self._sizes[patience] = self._sizes.get(patience, 0) + size
         self.bytes += size
-        while self.bytes > self.most:
-            oldest = next(iter(self._sizes))
-            self.remove(oldest)
-            oldest.reschedule(asyncio.get_running_loop().time())
+        while self.bytes > self.most and (first := next(iter(self._sizes))) is not patience:
+            left = self._turn + self.fair - clock()
+            if left > 0 and self.bytes <= 2 * self.most:
+                await asyncio.sleep(left)
+            else:
+                self.remove(first)
+                first.reschedule(clock())
 
     def remove(self, patience: asyncio.Timeout) -> None:
         """A body is there, or is given up."""
+        if patience is next(iter(self._sizes), None):
+            self._turn = asyncio.get_running_loop().time()
         self.bytes -= self._sizes.pop(patience, 0)
 
 

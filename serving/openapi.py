@@ -51,6 +51,7 @@ EXAMPLES: dict[str, Any] = {
                     for side, steps in STEPS.items()
                 },
                 "metrics": {"comp": 0.36, "suff": -0.01, "comp_aopc": 0.38, "suff_aopc": -0.01, "ir": 2, "ur": 2},
+                "controls": None,
                 "pathology": {"found": False, "reasons": []},
                 "verdict": {
                     "kind": "undecided",

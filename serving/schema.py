@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 TEXT = "despite its slow start , the film is brilliant"
 Saliency = Literal["l2", "l1", "grad_x_input", "integrated_gradients"]
 Order = Literal["static", "recomputed"]
+Control = Literal[
+    "comp_random", "margin", "suff_margin", "win", "ir_rate", "ur_rate", "tau_loo", "cos_important", "cos_unimportant",
+    "separation", "naopc_comp", "naopc_suff",
+]  # fmt: skip
 # the service's own limits are checked by `serving.answers`: they are settings, and these are what no setting allows
 Text = Annotated[str, StringConstraints(min_length=1)]
 Texts = Annotated[
@@ -55,6 +59,13 @@ class ExplainRequest(Strict):
     saliency: Annotated[
         Saliency | None, Field(description="The kind of saliency; the model's own where null.", examples=[None])
     ] = None
+    controls: Annotated[
+        bool | Annotated[list[Control], Field(max_length=len(get_args(Control)), fail_fast=True)],
+        Field(
+            description="Controls of the metrics to compute, by name; true: all but naopc_comp and naopc_suff, which "
+            "take some 5 N^2 passes of the model for N words. They count against the limit of the cost."
+        ),
+    ] = False
     model: ModelId = None
 
 
@@ -122,6 +133,15 @@ class TextMetrics(BaseModel):
     ur: float | None
 
 
+Controls = Annotated[
+    dict[Control, float | None],
+    Field(
+        description="What saliency knows beyond a random order of removal, and the like, of this text alone: the names "
+        "that were asked for, each as `pct evaluate --metrics` gives it; null where the text has none."
+    ),
+]
+
+
 class Verdict(BaseModel):
     """Whether saliency and confidence agree on this text, and what the two curves show: docs/concepts/controls.md."""
 
@@ -150,6 +170,7 @@ class Explanation(BaseModel):
     important: Curve
     unimportant: Curve
     metrics: TextMetrics
+    controls: Controls | None
     verdict: Verdict
     pathology: Pathology
 

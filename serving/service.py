@@ -114,7 +114,7 @@ class Explainer:
         if (cost := job.cost(texts)) > limits.cost:
             raise ValueError(
                 f"this takes up to {cost} passes of the model, and {limits.cost} are allowed; send fewer or shorter "
-                "texts, order static, or another saliency"
+                "texts, order static, fewer controls, or another saliency"
             )
         found = await self.lanes.submit(job, texts, limits.seconds)
         longest = max(map(len, texts))

@@ -301,7 +301,7 @@ class _Remover:
 
     def _compare(self) -> None:
         """The representations of the steps that are wanted beside those of the whole texts."""
-        if not self.plan.cosines:
+        if not (self.plan.cosines and self.wanted.any()):
             return
         number = len(self.text) // 2
         _, whole = self.texts.represent(self.text[:number], np.zeros((number, self.saliency.shape[1]), bool))

@@ -97,6 +97,10 @@ class Metric:
         """The removals that it needs, of texts with N = counts words; none unless said otherwise."""
         return RemovalPlan()
 
+    def passes(self, counts: Column) -> Column:
+        """(texts,) how many reduced texts it runs at most beside its plan, by `Removals.drop`; none unless said."""
+        return np.zeros_like(counts)
+
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """Its names, each with a number for each text, (texts,) float; NaN where a text has none."""
         raise NotImplementedError(f"{type(self).__name__} must define columns(block)")

@@ -24,6 +24,10 @@ class Chance(Metric):
         shares = (self.options.p_important, self.options.p_unimportant)
         return RemovalPlan.first(counts, *(words_to_remove(counts, share) for share in shares))
 
+    def passes(self, counts: Column) -> Column:
+        """See `Metric.passes`."""
+        return words_to_remove(counts, self.options.p_important) * self.options.random_orders
+
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
         seen, counts = block.seen, block.seen.counts

@@ -21,6 +21,10 @@ class Collapse(Metric):
         steps = (words_to_remove(counts, share) for share in self._shares)
         return RemovalPlan.first(counts, *steps) | RemovalPlan(cosines=True)
 
+    def passes(self, counts: Column) -> Column:
+        """See `Metric.passes`: the representation of the whole text."""
+        return np.ones_like(counts)
+
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
         seen = block.seen

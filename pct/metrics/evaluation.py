@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
-from operator import or_
+from operator import add, or_
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,10 @@ class MetricSet:
     def plan(self, counts: Column) -> RemovalPlan:
         """The removals that any of them needs, for texts of N = counts words."""
         return reduce(or_, (metric.plan(counts) for metric in self.metrics), RemovalPlan())
+
+    def passes(self, counts: Column) -> Column:
+        """(texts,) how many reduced texts they run at most beside their plan."""
+        return reduce(add, (metric.passes(counts) for metric in self.metrics), np.zeros_like(counts))
 
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """The metrics of each text of a block, by name, (texts,) each; `n`, `label` and `predicted` stand before."""

@@ -16,6 +16,10 @@ class LeaveOneOut(Metric):
 
     names = ("tau_loo",)
 
+    def passes(self, counts: Column) -> Column:
+        """See `Metric.passes`."""
+        return np.where(counts > 1, counts, 0)
+
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
         seen, words = block.seen, np.arange(block.seen.saliency.shape[1])

@@ -23,6 +23,13 @@ class NormalisedAopc(Metric):
         """See `Metric.plan`. The bounds' reduced texts are asked for beside it."""
         return RemovalPlan.first(counts, counts - 1, counts - 1)
 
+    def passes(self, counts: Column) -> Column:
+        """See `Metric.passes`: all subsets of a short text; of a long one, two searches for the BEAM best at each step
+        t = 1..N - 1, each of which has lost t - 1 words and may lose any other."""
+        few = np.minimum(counts, EXACT)
+        searched = 2 * BEAM * ((counts + 2) * (counts - 1) // 2)
+        return np.where(counts > EXACT, searched, 2**few - 2)
+
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
         seen = block.seen

@@ -117,8 +117,16 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {}
     for method in ("normal", "pct"):
         settings = Settings(method=method, limit=600, epochs=3, evaluate_limit=16, threads=1)
-        found[method] = export(train(settings, progress=False), folder / method).folder
+        classifier = train(settings, progress=False)
+        classifier.save(folder / f"{method}-torch")
+        found[method] = export(classifier, folder / method).folder
     return found
+
+
+@pytest.fixture(scope="session")
+def trained(exported: dict[str, Path]) -> dict[str, Path]:
+    """The same models, as torch has them."""
+    return {method: folder.with_name(f"{folder.name}-torch") for method, folder in exported.items()}
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from pct.text.words import split
 from serving.answers import ExplainJob, PredictJob, read_texts
 from serving.limits import Limits
 from serving.model_store import ModelEntry, ServedModel
-from serving.schema import ExplainAnswer, ExplainRequest, Explanation, Prediction
+from serving.schema import Control, ExplainAnswer, ExplainRequest, Explanation, Prediction
 
 TEXTS = [
     "despite its slow start , the film is brilliant",
@@ -65,6 +65,28 @@ def test_the_metrics_of_a_text_are_those_that_evaluation_gives_it(served: Served
         for name, value in mine["metrics"].items():
             expected = report.columns[name][row]
             assert value is None if np.isnan(expected) else value == pytest.approx(expected, abs=1e-6), name
+
+
+def test_controls_are_those_that_evaluation_gives_each_text_by_itself(served: ServedModel) -> None:
+    names = get_args(Control)
+    found = explained(served, TEXTS, controls=list(names))
+    for text, mine in zip(TEXTS, found, strict=True):
+        report = pct.evaluate(
+            served.predictor, ([text], [0]), *served.predictor.settings.measured_shares, metrics=names
+        )
+        assert list(mine["controls"]) == list(names)
+        for name, value in mine["controls"].items():
+            expected = report.columns[name][0]
+            assert value is None if np.isnan(expected) else value == pytest.approx(expected, abs=1e-5), name
+    assert all(value is not None for value in found[0]["controls"].values())
+    assert set(found[3]["controls"].values()) == {None}  # of one word
+
+
+def test_controls_are_given_where_they_are_asked_for(served: ServedModel) -> None:
+    assert explained(served, TEXTS[:1])[0]["controls"] is None
+    assert list(explained(served, TEXTS[:1], controls=["win", "win"])[0]["controls"]) == ["win"]
+    given = explained(served, TEXTS[:1], controls=True)[0]["controls"]
+    assert set(get_args(Control)) - set(given) == {"naopc_comp", "naopc_suff"}
 
 
 def test_a_steps_label_and_the_flip_are_those_of_the_text_that_is_left(served: ServedModel) -> None:
@@ -158,7 +180,7 @@ def test_a_text_of_one_word_has_no_curves_no_metrics_and_no_pathology(served: Se
 
 
 def test_answers_are_what_the_schema_says(served: ServedModel) -> None:
-    for mine in explained(served, TEXTS):
+    for mine in [*explained(served, TEXTS), *explained(served, TEXTS, controls=True)]:
         Explanation.model_validate(mine, strict=True, extra="forbid")
     for found in PredictJob(served).run(read_texts(TEXTS, LIMITS), math.inf):
         Prediction.model_validate(found, strict=True, extra="forbid")
@@ -200,15 +222,21 @@ def test_the_cost_bounds_the_passes_of_the_model(served: ServedModel) -> None:
             self.passes += 3 * len(ids)
             return served.predictor.explain_rows(ids, words, classes)
 
-    for order in ("static", "recomputed"):
+        def represent(self, ids: Any, mask: Any) -> Any:
+            self.passes += len(ids)
+            return served.predictor.represent(ids, mask)
+
+    for order, controls in (("static", False), ("static", True), ("recomputed", False), ("static", ["naopc_comp"])):
         counting = Counting()
         counted = ServedModel(served.entry, counting, (0, 0))  # type: ignore[arg-type]
-        job = ExplainJob.of(ExplainRequest(texts=TEXTS, order=order, max_steps=200), counted, LIMITS)
+        asked = ExplainRequest(texts=TEXTS, order=order, max_steps=200, controls=controls)
+        job = ExplainJob.of(asked, counted, LIMITS)
         texts = read_texts(TEXTS, LIMITS)
         job.run(texts, math.inf)
         assert job.cost(texts) / 3 < counting.passes <= job.cost(texts)
         dear = ExplainJob.of(ExplainRequest(texts=TEXTS, order=order, saliency="integrated_gradients"), counted, LIMITS)
-        assert dear.cost(texts) > job.cost(texts)
+        plain = ExplainJob.of(ExplainRequest(texts=TEXTS, order=order), counted, LIMITS)
+        assert dear.cost(texts) > plain.cost(texts)
 
 
 def test_work_stops_at_the_deadline(served: ServedModel) -> None:

@@ -71,6 +71,20 @@ async def ask(
     return sent[0]["status"], json.loads(sent[1]["body"]).get("error", ""), dict(sent[0]["headers"])
 
 
+def stalled(size: int) -> tuple[Any, Any, Any]:
+    """A request of whose body a part comes at once, and no more."""
+    parts = [{"type": "http.request", "body": b" " * size, "more_body": True}]
+
+    async def receive() -> Any:
+        return parts.pop() if parts else await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        pass
+
+    headers = [(b"content-type", b"application/json")]
+    return {"type": "http", "method": "POST", "path": "/predict", "headers": headers}, receive, send
+
+
 def once(*arguments: Any, token: str = "", **named: Any) -> tuple[int, Any, dict[bytes, bytes], list[bytes]]:
     async def run() -> Any:
         inner = Inner()
@@ -233,6 +247,21 @@ def test_of_the_bodies_that_fill_the_memory_the_oldest_are_given_up() -> None:
         slow = [asyncio.create_task(ask(guard, [b" " * 150, b" " * 9 + GOOD], pause=0.1 + n / 50)) for n in range(4)]
         done = [status for status, _, _ in await asyncio.gather(*slow)]
         assert done == [408, 408, 200, 200]
+        assert guard.arriving.bytes == 0
+
+    asyncio.run(run())
+
+
+def test_a_body_that_comes_quickly_gets_in_among_many_that_do_not() -> None:
+    async def run() -> None:
+        guard = guarded(Inner(), limits=Limits(body_bytes=200, seconds=30, queue=2))
+        slow = [asyncio.create_task(guard(*stalled(150))) for _ in range(12)]
+        await asyncio.sleep(0.01)
+        assert (await ask(guard, [b" " * 150, GOOD]))[0] == 200
+        assert guard.arriving.bytes <= 2 * guard.arriving.most
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
         assert guard.arriving.bytes == 0
 
     asyncio.run(run())

@@ -11,7 +11,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -21,7 +21,7 @@ import pct
 from pct.client import Client, ServiceError
 from pct.onnx.predictor import OnnxPredictor
 from serving.openapi import openapi
-from serving.schema import ExplainAnswer, ModelAnswer, PredictAnswer
+from serving.schema import Control, ExplainAnswer, ModelAnswer, PredictAnswer
 from tests.project import REPOSITORY, clone
 from tests.serving.conftest import PATIENCE, Running, serving
 
@@ -51,6 +51,26 @@ def test_explanations_are_the_librarys_own(served: Running, exported: dict[str, 
         np.testing.assert_allclose([w["saliency"] for w in found["words"]], e.saliency, atol=1e-5)
         for side in ("important", "unimportant"):
             assert [s["removed"] for s in found[side]["steps"]] == getattr(e, side).removed
+
+
+def test_controls_are_those_of_the_command_line_for_the_same_text(
+    served: Running, exported: dict[str, Path], trained: dict[str, Path], tmp_path: Path
+) -> None:
+    data = tmp_path / "one.csv"
+    data.write_text(f'text,label\n"{TEXT}",positive\n', encoding="utf-8")
+    names = list(get_args(Control))
+    with Client(served.url) as client:
+        (found,) = client.explain([TEXT], model="pct", controls=names)
+    for folder in (exported["pct"], trained["pct"]):
+        command = [sys.executable, "-m", "pct.cli", "evaluate", str(folder), "--data", str(data), "--json"]
+        done = subprocess.run([*command, "--metrics", *names], cwd=REPOSITORY, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert found.controls == pytest.approx(json.loads(done.stdout)["metrics"], abs=1e-5)
+    status, refused = served.ask("/explain", {"texts": [TEXT], "controls": ["acc"]})
+    assert status == 400
+    assert "controls" in refused["error"]
+    dear = {"texts": ["film " * 64] * 64, "controls": ["naopc_comp"]}
+    assert "fewer controls" in served.ask("/explain", dear)[1]["error"]
 
 
 def test_the_models_and_the_limits_are_told(served: Running) -> None:
