@@ -3,7 +3,6 @@ are spaced for machines get the same predictions as the same texts as typed. PCT
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,25 +11,13 @@ import numpy as np
 
 from pct.corpora.loading import load_splits
 from pct.settings import Settings
+from pct.text.typed import as_typed
 from pct.text.vocabulary import Vocabulary, looked_up
 from pct.text.words import split_all
 from pct.training.trainer import train
 
 CORPORA = ("mr", "ag_news", "imdb")
 RULES = ("spaces", "natural")
-# what stands without a space before it, behind it, or on either side, in text as people type it
-_BEFORE = re.compile(r" ([,.!?;:%)\]}]|'(?:s|re|ve|ll|d|m)\b|n't\b)")
-_BEHIND = re.compile(r"([(\[{$#]) ")
-_QUOTED = re.compile(r'" ([^"]*?) "')
-_SENTENCE = re.compile(r"(?:^|(?<=[.!?] ))[a-z]")
-
-
-def as_typed(text: str) -> str:
-    """A text that is spaced for machines, as a person would have typed it: marks at their words, capitals, one I."""
-    text = _QUOTED.sub(r'"\1"', text)
-    text = _BEHIND.sub(r"\1", _BEFORE.sub(r"\1", text))
-    text = re.sub(r"\bi\b(?!\.)", "I", text)
-    return _SENTENCE.sub(lambda m: m[0].upper(), text)
 
 
 def main() -> dict[str, Any]:

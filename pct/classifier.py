@@ -31,6 +31,7 @@ from pct.text.words import check_saved_rule
 FORMAT = 1
 WEIGHTS, CONFIG = "model.safetensors", "classifier.json"
 MODEL = "model"  # where a run folder keeps its classifier
+CLASSIFYING = "text-classification"  # the task of a pipeline that can be wrapped
 TRANSFORMERS = "config.json"  # what a folder of the transformers library has
 
 
@@ -234,8 +235,10 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", **settings: Any) -> 
         A classifier whose logits equal those that transformers gives the same strings.
 
     Raises:
-        ValueError: what cannot be explained, in one line that says why: several labels at once, regression, a slow
-            tokenizer, padding that changes the result, a `max_length` beyond the model's positions.
+        ValueError: what cannot be explained, in one line that says why: a pipeline for another task, several labels at
+            once, regression, classes without names, a slow tokenizer or one of another model, weights of half
+            precision, padding that changes the result, a `max_length` beyond the model's positions.
+        TypeError: it is no model of transformers, or one without its tokenizer.
     """
     from pct.models.checks import check_length
     from pct.models.pretrained import class_names, longest_text, wrap_model
@@ -243,8 +246,10 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", **settings: Any) -> 
     if tokenizer is None:
         if not (hasattr(model, "model") and hasattr(model, "tokenizer")):
             raise TypeError(f"a {type(model).__name__} alone has no tokenizer: give wrap(model, tokenizer) both")
+        if (task := getattr(model, "task", CLASSIFYING)) != CLASSIFYING:
+            raise ValueError(f"a pipeline for {task} gives no text a class: give one for {CLASSIFYING}")
         model, tokenizer = model.model, model.tokenizer
-    called = name or str(model.config.name_or_path) or type(model).__name__
+    called = name or getattr(getattr(model, "config", None), "name_or_path", "") or type(model).__name__
     made = wrap_model(model, tokenizer, called)
     own: dict[str, Any] = {"max_length": longest_text(model, tokenizer), "corpus": "", "method": "normal"}
     chosen = Settings(model=called, **(own | settings))

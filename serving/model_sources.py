@@ -18,7 +18,10 @@ from pct.settings import Settings
 from serving.model_store import ModelEntry
 
 EXPORTED = "exported"
+NO_MODEL = "there is no model {}: give a folder, models:/<name>@champion, or a classifier's name on the hub"
 REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[^/@]+))")
+HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+OF_A_CLASSIFIER = ["*.json", "*.safetensors", "*.txt", "*.model"]  # what transformers reads of a repository
 # metrics of the registry that a reader of GET /model wants, without the prefix of the split that they were measured on;
 # the second is that of runs of 0.1.0
 TEST_METRIC = re.compile(r"test/(?P<name>.+)|test_(?P<old>.+(?<!_se))")
@@ -44,8 +47,9 @@ def default_cache() -> Path:
 def resolve(source: str, cache: Path) -> ModelEntry:
     """The model of a source as an exported folder; its id is that of its settings.
 
-    source: an exported folder, a run's or a model's folder, models:/<name>@<alias>, models:/<name>/<version> or
-    runs:/<id>/model. Raises FileNotFoundError, ValueError or ImportError, each with the remedy.
+    source: an exported folder, a run's or a model's folder, a transformers classifier by its folder or hub name,
+    models:/<name>@<alias>, models:/<name>/<version> or runs:/<id>/model. Raises FileNotFoundError, ValueError or
+    ImportError, each with the remedy.
     """
     if (Path(source) / GRADIENT).is_file():
         entry = ModelEntry("", str(Path(source).absolute()), source)
@@ -59,8 +63,11 @@ def resolve(source: str, cache: Path) -> ModelEntry:
     elif Path(source).is_dir():
         folder = _export(source, cache / "exported" / _cache_name(_weights_version(Path(source))))
         entry = ModelEntry("", str(folder), source, metrics=_report_metrics(Path(source)))
+    elif not Path(source).exists() and HUB_NAME.fullmatch(source):
+        folder = _export(source, cache / "exported" / _cache_name(_weights_version(_from_hub(source))))
+        entry = ModelEntry("", str(folder), source)
     else:
-        raise FileNotFoundError(f"there is no model {source}: give a folder, or models:/<name>@champion")
+        raise FileNotFoundError(NO_MODEL.format(source))
     return replace(entry, id=default_id(entry))
 
 
@@ -68,7 +75,8 @@ def default_id(entry: ModelEntry) -> str:
     """<corpus>-<model>-<method>, what a request calls a model that was given no id."""
     about = json.loads((Path(entry.folder) / CONFIG).read_text(encoding="utf-8"))
     settings = Settings.from_saved(about["settings"])
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{settings.corpus}-{settings.model_name}-{settings.method}")
+    parts = (settings.corpus, settings.model_name, settings.method)  # the corpus of a wrapped classifier is not known
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(filter(None, parts)))
 
 
 def registry() -> Any:
@@ -166,13 +174,26 @@ def _export(source: str, folder: Path) -> Path:
     return folder
 
 
+def _from_hub(name: str) -> Path:
+    """A repository's files in the cache of the hub's client: asked for, or as they were when there is no network."""
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise FileNotFoundError(f"{NO_MODEL.format(name)}; the hub needs pip install huggingface_hub") from None
+    try:
+        return Path(snapshot_download(name, allow_patterns=OF_A_CLASSIFIER))
+    except (OSError, ValueError) as problem:
+        said = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+        raise FileNotFoundError(f"{NO_MODEL.format(name)} ({said})") from problem
+
+
 def _weights_version(folder: Path) -> str:
-    """Another name when a folder holds other weights."""
-    found = sorted(folder.rglob("model.safetensors"))
+    """Another name when a folder holds other weights, be they in one file or in several."""
+    found = sorted(folder.rglob("model*.safetensors"))
     if not found:
         raise FileNotFoundError(f"{folder} holds no model: give a folder that pct train or pct export made")
-    state = found[0].stat()
-    return f"{found[0].absolute()} {state.st_mtime_ns} {state.st_size}"
+    states = ((path.absolute(), path.stat()) for path in found)
+    return " ".join(f"{path} {state.st_mtime_ns} {state.st_size}" for path, state in states)
 
 
 def _make_cache(folder: Path) -> None:

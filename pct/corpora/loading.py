@@ -162,8 +162,9 @@ def _planted(seed: int) -> dict[str, Split]:
 
 def _hub_tables(given: Any, settings: Settings, options: ReadOptions) -> dict[str, Table]:
     names = {k: getattr(settings, f"{k}_split") for k in SPLITS}
-    if names["train"] not in given:
-        raise ValueError(f"{settings.corpus} has the splits {', '.join(given)}, not {names['train']}: set train_split")
+    for k, name in names.items():  # a usual name may be missing, and is held out then; one that was chosen may not
+        if name not in given and (k == "train" or name != k):
+            raise ValueError(f"{settings.corpus} has the splits {', '.join(given)}, not {name}: set {k}_split")
     return {k: table_of(given[name], options) for k, name in names.items() if name in given}
 
 

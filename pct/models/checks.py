@@ -15,6 +15,7 @@ from pct.models.base import TextModel, without_dropout
 
 ROUNDING = 1e-4  # of the largest value, where that is above 1: float32 sums in another order
 PROBES = ("a", "Despite its slow start, the film is brilliant: don't miss it!")
+LEAST_KNOWN = 0.9  # of a model's embeddings have a token: some pad their tables to a round number
 PROBE = 6  # tokens of the longer of two texts that are padded together
 
 
@@ -50,16 +51,29 @@ def check_vocabulary(tokenizer: Any, model: nn.Module, name: str) -> None:
     rows = int(holder.get_input_embeddings().num_embeddings)
     special = set(tokenizer.all_special_ids)
     largest = max(tokenizer.get_vocab().values(), default=-1)
+    apart = (
+        f"the tokenizer of {name} has token ids up to {largest}, the model {rows} embeddings: they do not belong "
+        "together; take the tokenizer that the model was trained with, or call model.resize_token_embeddings"
+    )
     if largest >= rows:
-        raise ValueError(
-            f"the tokenizer of {name} has token ids up to {largest}, the model {rows} embeddings: they do not belong "
-            "together; take the tokenizer that the model was trained with, or call model.resize_token_embeddings"
-        )
+        raise ValueError(apart)
     if len(tokenizer) <= len(special):
         raise ValueError(
             f"the tokenizer of {name} knows no words, only {len(tokenizer)} special tokens: its files are missing; put "
             "tokenizer.json and tokenizer_config.json beside config.json"
         )
+    if len(tokenizer) < LEAST_KNOWN * rows:
+        raise ValueError(apart)
+
+
+def check_precision(model: nn.Module, name: str) -> None:
+    """Raises for weights of half precision: gradients round to zero in it, and ranks with them."""
+    for part, weight in model.named_parameters():
+        if weight.dtype in (torch.float16, torch.bfloat16):
+            raise ValueError(
+                f"the weights of {name} are in half precision ({part} is {weight.dtype}), too coarse to rank words by: "
+                "call model.float() first"
+            )
 
 
 def check_finite(model: nn.Module, name: str) -> None:
@@ -95,6 +109,33 @@ def close(first: torch.Tensor, second: torch.Tensor) -> bool:
     scale = max(1.0, float(first.abs().max()))
     difference = float((first.float() - second.float()).abs().max())
     return not math.isnan(difference) and difference <= ROUNDING * scale
+
+
+def check_kind(model: Any, name: str) -> None:
+    """Raises for what is no model of transformers, or one that does not name its classes."""
+    if not (isinstance(model, nn.Module) and hasattr(model, "config") and hasattr(model, "get_input_embeddings")):
+        raise TypeError(
+            f"a {type(model).__name__} is no model of the transformers library; pct.predictor_from takes any function "
+            "from texts to probabilities"
+        )
+    names = getattr(model.config, "id2label", None)
+    if not names or list(names) != list(range(len(names))) or len(set(names.values())) < len(names):
+        raise ValueError(
+            f"the configuration of {name} does not name its classes, each by a name of its own (id2label is {names}): "
+            'set model.config.id2label = {0: "negative", 1: "positive"}, say'
+        )
+
+
+def check_outputs(model: Any, tokenizer: Any, name: str) -> None:
+    """Raises for a model that does not give one number a class for a whole text."""
+    with torch.no_grad(), without_dropout(model):
+        given = model(**tokenizer(PROBES[0], return_tensors="pt").to(model.device))
+    shape = tuple(given.logits.shape) if hasattr(given, "logits") else None
+    if shape != (1, model.config.num_labels):
+        raise ValueError(
+            f"{name} ({type(model).__name__}) does not give a text one number for each of {model.config.num_labels} "
+            "classes: it is no sequence classifier; give a model of AutoModelForSequenceClassification"
+        )
 
 
 def check_classes(model: nn.Module, name: str) -> None:

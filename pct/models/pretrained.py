@@ -14,8 +14,11 @@ from pct.models.base import TextModel
 from pct.models.checks import (
     check_classes,
     check_finite,
+    check_kind,
     check_length,
     check_logits,
+    check_outputs,
+    check_precision,
     check_vocabulary,
     looks_both_ways,
     positions,
@@ -58,13 +61,17 @@ def load_classifier(name: str) -> Any:
 def wrap_model(model: Any, tokenizer: Any, name: str) -> Wrapped:
     """A classifier of transformers as a `TextModel`, after all that is assumed of it was checked.
 
-    Raises ValueError in one line: several labels at once, regression, no fast tokenizer, token ids without embeddings,
-    weights that are not finite, padding that changes the result, or other logits than the model's own.
+    Raises ValueError in one line: no classifier, classes without names, several labels at once, regression, no fast
+    tokenizer, token ids without embeddings, weights that are not finite or of half precision, padding that changes the
+    result, or other logits than the model's own; TypeError for what is no model.
     """
+    check_kind(model, name)
     check_classes(model, name)
     SubWords(tokenizer)
     check_vocabulary(tokenizer, model, name)
+    check_precision(model, name)
     check_finite(model, name)
+    check_outputs(model, tokenizer, name)
     made = Wrapped(model, name, last_type=_last_type(tokenizer))
     check_logits(made, tokenizer, name)
     return made

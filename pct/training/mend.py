@@ -11,14 +11,15 @@ import numpy as np
 
 from pct.classifier import Classifier
 from pct.corpora.loading import Corpus, with_corpus
-from pct.metrics.change import Change, compare_reports
+from pct.metrics.change import CONTROLS, Change, compare_reports
 from pct.metrics.evaluation import evaluate
-from pct.metrics.report import Report
+from pct.metrics.report import EIGHT, Report
 from pct.settings import Settings
 from pct.training.model_card import save_mended
 from pct.training.trainer import train
 
-METRICS = ("usual", "margin", "win")
+USUAL = {"evaluate_epochs": False}  # both models are measured whole, before and after
+METRICS = (*EIGHT, "macro_f1", *CONTROLS)
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def mend_settings(classifier: Classifier, **settings: Any) -> Settings:
     # a file of texts is no corpus to come back to where none was given
     corpus = "" if own.corpus == "files" else own.corpus
     return Settings.from_dict(
-        {**kept, "corpus": corpus, "max_length": min(own.max_length, Settings.max_length), **settings}
+        {**kept, "corpus": corpus, "max_length": min(own.max_length, Settings.max_length), **USUAL, **settings}
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 
 import pct
 from pct.onnx.predictor import OnnxPredictor
+from serving import model_sources
 from serving.answers import ExplainJob, PredictJob, read_texts
 from serving.limits import Limits
 from serving.model_sources import resolve
@@ -17,9 +21,86 @@ from serving.model_store import ServedModel
 from serving.schema import ExplainRequest
 
 pytest.importorskip("transformers")
+import huggingface_hub
+
 from tests.pct.models.families import classifier, tokenizer
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TEXTS = ["Despite its slow start, it's brilliant.", "dull"]
+
+
+@pytest.fixture
+def on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Puts a small classifier of a family into an empty cache of the hub's client, as if it had been fetched before."""
+    cache = tmp_path / "hub"
+    monkeypatch.setenv("HF_HUB_CACHE", str(cache))  # for a process below this one
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+
+    def put(name: str, family: str) -> None:
+        repository = cache / f"models--{name.replace('/', '--')}"
+        (repository / "refs").mkdir(parents=True)
+        (repository / "refs" / "main").write_text(COMMIT)
+        classifier(family).save_pretrained(repository / "snapshots" / COMMIT)
+        tokenizer(family).save_pretrained(repository / "snapshots" / COMMIT)
+
+    return put
+
+
+def test_a_name_of_the_hub_is_loaded_as_its_folder_is(on_the_hub: Callable[[str, str], None], tmp_path: Path) -> None:
+    on_the_hub("someone/reviews", "RoBERTa")
+    loaded = pct.load("someone/reviews", "cpu")
+    wanted = pct.wrap(classifier("RoBERTa"), tokenizer("RoBERTa"))
+    np.testing.assert_allclose(loaded.predict(TEXTS), wanted.predict(TEXTS), atol=1e-6)
+    assert loaded.settings.model == "someone/reviews"
+    with pytest.raises(FileNotFoundError, match="someone/other holds no classifier"):
+        pct.load("someone/other", "cpu")
+
+
+@pytest.fixture
+def exported_as(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was exported, in the place of an export: a folder with the settings that it would have."""
+    asked: list[str] = []
+
+    def export(source: str, folder: Path) -> Path:
+        if not folder.exists():
+            asked.append(source)
+            folder.mkdir(parents=True)
+            settings = pct.load(source, "cpu").settings.to_dict()
+            (folder / "classifier.json").write_text(json.dumps({"settings": settings}))
+        return folder
+
+    monkeypatch.setattr(model_sources, "_export", export)
+    return asked
+
+
+def test_a_name_of_the_hub_is_exported_once(
+    on_the_hub: Callable[[str, str], None], exported_as: list[str], tmp_path: Path
+) -> None:
+    on_the_hub("someone/reviews", "GPT-2")
+    entry = resolve("someone/reviews", tmp_path / "cache")
+    assert (entry.id, entry.source) == ("reviews-normal", "someone/reviews")
+    assert resolve("someone/reviews", tmp_path / "cache") == entry
+    assert exported_as == ["someone/reviews"]
+    with pytest.raises(FileNotFoundError, match=r"there is no model someone/other: give a folder, .* on the hub"):
+        resolve("someone/other", tmp_path / "cache")
+
+
+def test_weights_that_lie_in_several_files_are_found_and_told_apart(exported_as: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    classifier("BERT").save_pretrained(folder, max_shard_size="8KB")
+    tokenizer("BERT").save_pretrained(folder)
+    assert len(list(folder.glob("*.safetensors"))) > 1
+    first = resolve(str(folder), tmp_path / "cache")
+    os.utime(max(folder.glob("*.safetensors")), ns=(1, 1))
+    assert resolve(str(folder), tmp_path / "cache").folder != first.folder
+
+
+@pytest.mark.slow
+def test_a_name_of_the_hub_is_served(on_the_hub: Callable[[str, str], None], tmp_path: Path) -> None:
+    on_the_hub("someone/reviews", "GPT-2")
+    entry = resolve("someone/reviews", tmp_path / "cache")
+    wanted = pct.load("someone/reviews", "cpu").predict(TEXTS)
+    np.testing.assert_allclose(OnnxPredictor.load(entry.folder, 1).predict(TEXTS), wanted, atol=1e-4)
 
 
 def test_a_folder_of_transformers_is_exported_and_answers_as_it_does(tmp_path: Path) -> None:

@@ -126,6 +126,73 @@ def test_a_tokenizer_that_is_larger_than_the_embeddings_is_refused(tmp_path):
         pct.load(tmp_path)
 
 
+def test_a_tokenizer_that_is_much_smaller_than_the_embeddings_is_refused(tmp_path):
+    classifier("BERT", vocab_size=400).save_pretrained(tmp_path)
+    tokenizer("BERT").save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"token ids up to 159, the model 400 embeddings: they do not belong together"):
+        pct.load(tmp_path)
+    pct.wrap(classifier("BERT", vocab_size=176), tokenizer("BERT"))  # a table that was padded to a round number
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_of_half_precision_are_refused_in_memory_and_read_as_float32_from_a_folder(dtype, tmp_path):
+    model = classifier("BERT").to(dtype)
+    with pytest.raises(ValueError, match=rf"half precision \(bert.* is {dtype}\), .*: call model.float\(\) first"):
+        pct.wrap(model, tokenizer("BERT"))
+    model.save_pretrained(tmp_path)
+    tokenizer("BERT").save_pretrained(tmp_path)
+    loaded, rounded = pct.load(tmp_path, "cpu"), pct.wrap(model.float(), tokenizer("BERT"))
+    np.testing.assert_allclose(loaded.predict(TEXTS), rounded.predict(TEXTS), atol=1e-6)
+
+
+@pytest.mark.parametrize("names", [None, {}, {"0": "a", "1": "b", "2": "c"}, {0: "a", 1: "a", 2: "b"}])
+def test_classes_without_names_of_their_own_are_refused(names):
+    model = classifier("BERT")
+    model.config.id2label = names
+    with pytest.raises(ValueError, match=r"does not name its classes, .*: set model.config.id2label = "):
+        pct.wrap(model, tokenizer("BERT"))
+
+
+def test_fewer_names_than_outputs_are_refused():
+    model = classifier("BERT")
+    model.config.id2label = {0: "a", 1: "b"}
+    with pytest.raises(ValueError, match="does not give a text one number for each of 2 classes"):
+        pct.wrap(model, tokenizer("BERT"))
+
+
+@pytest.mark.parametrize("task", ["TokenClassification", "QuestionAnswering", "MaskedLM"])
+def test_a_model_for_another_task_is_refused(task):
+    import transformers
+
+    model = getattr(transformers, f"BertFor{task}")(classifier("BERT", classes=2).config)
+    with pytest.raises(ValueError, match="it is no sequence classifier; give a model of AutoModelForSequenceClass"):
+        pct.wrap(model, tokenizer("BERT"))
+
+
+@pytest.mark.parametrize("task", ["token-classification", "fill-mask", "zero-shot-classification"])
+def test_a_pipeline_for_another_task_is_refused(task):
+    import transformers
+
+    kind = {"token-classification": "BertForTokenClassification", "fill-mask": "BertForMaskedLM"}
+    kind = getattr(transformers, kind.get(task, "BertForSequenceClassification"))
+    made = transformers.pipeline(task, kind(classifier("BERT").config), tokenizer=tokenizer("BERT"), device="cpu")
+    with pytest.raises(ValueError, match=f"a pipeline for {task} gives no text a class: give one for text-class"):
+        pct.wrap(made)
+
+
+@pytest.mark.parametrize("given", [len, "someone/reviews", torch.nn.Linear(2, 2)])
+def test_what_is_no_model_is_refused(given):
+    with pytest.raises(TypeError, match=r"is no model of the transformers library; pct.predictor_from takes any func"):
+        pct.wrap(given, tokenizer("BERT"))
+
+
+def test_a_model_in_training_is_put_out_of_it():
+    model = classifier("BERT").train()
+    made = pct.wrap(model, tokenizer("BERT"))
+    assert not model.training
+    np.testing.assert_array_equal(made.predict(TEXTS), pct.wrap(classifier("BERT"), tokenizer("BERT")).predict(TEXTS))
+
+
 @pytest.mark.parametrize(("changes", "message"), [
     ({"problem_type": "multi_label_classification"}, "multi-label"), ({"problem_type": "regression"}, "regression"),
 ])  # fmt: skip
