@@ -60,7 +60,7 @@ def test_sentences_are_shown_by_normal_and_by_pct(
     assert report.main([str(run_dir), "other", "--out", "out", "--sentences"]) == 1  # no model of film reviews
     assert "name a file of your own sentences" in capsys.readouterr().err
     assert report.main([str(run_dir), "other", "--out", "out", "--sentences", "own.txt"]) == 0
-    assert {"planted-textcnn-1.png", "planted-textcnn-2.svg"} <= {f.name for f in Path("out").iterdir()}
+    assert {"planted-textcnn-1.png", "planted-textcnn-2.png"} <= {f.name for f in Path("out").iterdir()}
     assert "&lt;script" in Path("out/report.html").read_text()
 
 

@@ -18,6 +18,7 @@ from pct.output.report.tables import Table, controls_table, main_table
 from pct.training.paper_tables import TABLES
 from pct.training.runs import Run
 
+TITLE = "What the runs found"
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #22262b; max-width: 78rem; margin: 2rem auto; padding: 0 1.2rem }
 table { border-collapse: collapse; font-size: .86rem }
@@ -52,13 +53,14 @@ def make_figures(groups: Sequence[Group]) -> dict[str, Any]:
 def write_report(
     runs: Sequence[Run], folder: str | Path, about: str = "", more: Mapping[str, Any] | None = None, section: str = ""
 ) -> Path:
-    """Writes report.html, and beside it each table as CSV, LaTeX and Markdown and each figure as PNG and SVG.
+    """Writes report.html, report.md with its pictures beside it, each table as CSV, LaTeX and Markdown, each of their
+    figures as PNG and SVG.
 
     Args:
         runs: finished ones.
         folder: where to; made where missing.
         about: how the runs were made, in words: it stands on the page.
-        more: further matplotlib figures by name.
+        more: further matplotlib figures by name, as PNG alone.
         section: further HTML, at the page's end.
 
     Returns:
@@ -67,17 +69,30 @@ def write_report(
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     groups = group_runs(runs)
-    tables, figures = make_tables(groups), {**make_figures(groups), **(more or {})}
+    tables, figures = make_tables(groups), make_figures(groups)
     for table in tables:
         for kind, text in (("csv", table.csv()), ("tex", table.latex()), ("md", table.markdown())):
             _write(target / f"{table.name}.{kind}", text.encode())
-    pictures = {}
     for name, figure in figures.items():
-        pictures[name] = _image(figure, "png")
-        _write(target / f"{name}.png", pictures[name])
-        _write(target / f"{name}.svg", _image(figure, "svg"))
+        _write(target / f"{name}.svg", _svg(figure))
+    pictures = {name: _png(figure) for name, figure in {**figures, **(more or {})}.items()}
+    for name, picture in pictures.items():
+        _write(target / f"{name}.png", picture)
+    _write(target / "report.md", markdown(runs, tables, pictures, about, section).encode())
     _write(target / "report.html", page(runs, tables, pictures, about, section).encode())
     return target / "report.html"
+
+
+def markdown(
+    runs: Sequence[Run], tables: Sequence[Table], pictures: Mapping[str, bytes], about: str = "", section: str = ""
+) -> str:
+    """The page for a site made of Markdown; its pictures are files beside it."""
+    said = f"```\n{about.strip()}\n```\n\n" if about else ""
+    return (
+        f"# {TITLE}\n\n{' '.join(_origin(runs))}\n\n{said}"
+        + "\n".join(t.markdown() for t in tables).replace("\n### ", "\n## ").replace("### ", "## ", 1)
+        + "".join(f"\n![{name}]({name}.png)\n" for name in pictures) + f"\n{section}\n"
+    )  # fmt: skip
 
 
 def page(
@@ -91,24 +106,39 @@ def page(
     )
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Faithful explanations: report</title>'
-        f"<style>{STYLE}</style><h1>What the runs found</h1>{_about(runs, about)}"
+        f"<style>{STYLE}</style><h1>{TITLE}</h1>{_about(runs, about)}"
         + "".join(t.html() for t in tables) + images + section + "</html>\n"
     )  # fmt: skip
 
 
 def _about(runs: Sequence[Run], about: str) -> str:
+    said = f"<pre>{escape(about)}</pre>" if about else ""
+    return f"<p>{escape(' '.join(_origin(runs)))}</p>{said}"
+
+
+def _origin(runs: Sequence[Run]) -> list[str]:
+    """How many runs, on what texts, made where."""
     corpora = {r.about["corpus"]["name"]: (r.about["corpus"]["source"], r.about["corpus"]["sizes"]) for r in runs}
     lines = [f"{len(runs)} runs."]
     for name, (source, sizes) in corpora.items():
         lines.append(f"{name}: {', '.join(f'{k} {v}' for k, v in sizes.items())} texts ({source}).")
-    machines = {f"{r.about['device']}, {r.about['platform']}, torch {r.about['versions']['torch']}" for r in runs}
-    said = f"<pre>{escape(about)}</pre>" if about else ""
-    return f"<p>{escape(' '.join([*lines, *sorted(machines)]))}</p>{said}"
+    machines = {f"{r.about['device']}, {r.about['platform']}, torch {r.about['versions']['torch']}." for r in runs}
+    return [*lines, *sorted(machines)]
 
 
-def _image(figure: Any, kind: str) -> bytes:
+def _svg(figure: Any) -> bytes:
     out = io.BytesIO()
-    figure.savefig(out, format=kind, facecolor="white")
+    figure.savefig(out, format="svg", facecolor="white")
+    return out.getvalue()
+
+
+def _png(figure: Any) -> bytes:
+    """Of 256 colours at most, which is a third of the size."""
+    from PIL import Image
+
+    drawn, out = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", facecolor="white")
+    Image.open(drawn).convert("RGB").quantize(256).save(out, format="png", optimize=True)
     return out.getvalue()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,10 @@ def test_the_page_needs_no_other_file_and_tables_and_figures_lie_beside_it(tmp_p
     assert "made by &lt;hand&gt;" in page
     assert page.count("<table>") == 3
     files = {f.name for f in path.parent.iterdir()}
+    text = (path.parent / "report.md").read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    assert set(re.findall(r"!\[.*?\]\((.*?)\)", text)) <= files
+    assert re.findall(r"^## (.*)", text, re.M) == re.findall(r"<h2>(.*?)</h2>", unescape(page))
     assert {"report.html", "claims.csv", "claims.tex", "metrics.md", "gaps.png", "gaps.svg"} <= files
     assert {"frontier-comp-suff.png", "effects.png"} <= files
     assert not any(name.endswith(".part") or name.startswith("frontier-margin") for name in files)
