@@ -185,8 +185,8 @@ def _download(client: Any, run_id: str, scratch: Path) -> Path | None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pct report",
-        description="One self-contained HTML page over many runs, with each table as CSV, LaTeX and Markdown and each "
-        "figure as PNG and SVG beside it: the paper's claims, held or not, by paired bootstrap; its Tables 1 to 5 "
+        description="One self-contained HTML page over many runs, the same as Markdown, each table as CSV and LaTeX, "
+        "each figure as PNG and SVG: the paper's claims, held or not, by paired bootstrap; its Tables 1 to 5 "
         "beside its numbers; controls; what a point of accuracy buys.",
         epilog="example: pct report runs/reproduce --out docs/results",
     )

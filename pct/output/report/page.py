@@ -53,8 +53,8 @@ def make_figures(groups: Sequence[Group]) -> dict[str, Any]:
 def write_report(
     runs: Sequence[Run], folder: str | Path, about: str = "", more: Mapping[str, Any] | None = None, section: str = ""
 ) -> Path:
-    """Writes report.html, report.md with its pictures beside it, each table as CSV, LaTeX and Markdown, each of their
-    figures as PNG and SVG.
+    """Writes report.html, report.md with its pictures beside it, each table as CSV and LaTeX, each of their figures as PNG
+    and SVG.
 
     Args:
         runs: finished ones.
@@ -71,7 +71,7 @@ def write_report(
     groups = group_runs(runs)
     tables, figures = make_tables(groups), make_figures(groups)
     for table in tables:
-        for kind, text in (("csv", table.csv()), ("tex", table.latex()), ("md", table.markdown())):
+        for kind, text in (("csv", table.csv()), ("tex", table.latex())):
             _write(target / f"{table.name}.{kind}", text.encode())
     for name, figure in figures.items():
         _write(target / f"{name}.svg", _svg(figure))

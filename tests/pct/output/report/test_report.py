@@ -190,7 +190,7 @@ def test_the_page_needs_no_other_file_and_tables_and_figures_lie_beside_it(tmp_p
     assert text.startswith("# ")
     assert set(re.findall(r"!\[.*?\]\((.*?)\)", text)) <= files
     assert re.findall(r"^## (.*)", text, re.M) == re.findall(r"<h2>(.*?)</h2>", unescape(page))
-    assert {"report.html", "claims.csv", "claims.tex", "metrics.md", "gaps.png", "gaps.svg"} <= files
+    assert {"report.html", "claims.csv", "claims.tex", "report.md", "gaps.png", "gaps.svg"} <= files
     assert {"frontier-comp-suff.png", "effects.png"} <= files
     assert not any(name.endswith(".part") or name.startswith("frontier-margin") for name in files)
 
