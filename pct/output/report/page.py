@@ -53,8 +53,8 @@ def make_figures(groups: Sequence[Group]) -> dict[str, Any]:
 def write_report(
     runs: Sequence[Run], folder: str | Path, about: str = "", more: Mapping[str, Any] | None = None, section: str = ""
 ) -> Path:
-    """Writes report.html, report.md with its pictures beside it, each table as CSV and LaTeX, each of their figures as PNG
-    and SVG.
+    """Writes report.html, report.md with its pictures beside it, each table as CSV and LaTeX, each of their figures as
+    PNG and SVG.
 
     Args:
         runs: finished ones.
