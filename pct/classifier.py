@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +25,7 @@ from pct.text.subwords import SubWords
 from pct.text.tokens import Ints, Tokenizer, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import check_saved_rule
+from pct.writing import whole_folder
 
 FORMAT = 1
 WEIGHTS, CONFIG = "model.safetensors", "classifier.json"
@@ -127,15 +126,15 @@ class Classifier(TextInterface):
         """Writes safetensors, JSON and the tokenizer.
 
         Args:
-            folder: appears whole or not at all; one that is there is replaced.
+            folder: appears whole or not at all; a classifier that is there is replaced.
 
         Returns:
             The folder.
+
+        Raises:
+            FileExistsError: the folder holds something else.
         """
-        target = Path(folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        try:
+        with whole_folder(folder, CONFIG) as made:
             weights = {k: v.detach().cpu().contiguous().clone() for k, v in self.model.state_dict().items()}
             save_file(weights, made / WEIGHTS)
             self.tokenizer.save(made)
@@ -144,13 +143,7 @@ class Classifier(TextInterface):
                 "settings": self.settings.to_dict(), "method_from": methods.origin(self.settings.method),
             }  # fmt: skip
             (made / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")
-            made.chmod(0o755)
-            if target.exists():
-                shutil.rmtree(target)
-            os.replace(made, target)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
-        return target
+        return Path(folder)
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Self:

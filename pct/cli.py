@@ -8,6 +8,7 @@ from importlib import import_module
 from io import TextIOWrapper
 
 import pct
+from pct.commands.errors import ERROR, INTERRUPTED, TOLD, in_one_line
 
 # What stands above the library registers here by name: importing pct.cli imports none of it.
 COMMANDS = {
@@ -54,15 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         code: int = import_module(COMMANDS[given[0]][0]).main(given[1:])
-    except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 1
-    except RecursionError:
-        print("error: what was given is nested too deeply to be read", file=sys.stderr)
-        return 1
+    except TOLD as problem:
+        print(f"error: {in_one_line(problem)}", file=sys.stderr)
+        return ERROR
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     return code
 
 

@@ -11,6 +11,8 @@ from shlex import quote
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from pct.commands.errors import JobError
+
 # MLflow reports its use to its makers unless told not to; a run makes no request but to its tracking server.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -22,7 +24,7 @@ SECONDS_TO_ANSWER = 5
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
-class TrackingError(Exception):
+class TrackingError(JobError):
     """The tracking server cannot be used; the message says why and what to do."""
 
 

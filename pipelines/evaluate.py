@@ -18,29 +18,26 @@ from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
 from pct.settings import CORPORA
 from pct.training.runs import PER_TEXT, REPORT
-from pipelines.connection import TrackingError, how_to_view, without_password
+from pipelines.connection import how_to_view, without_password
+from pipelines.job import NOT_UPLOADED, OK, run_job
 from pipelines.main import report_table
 
 if TYPE_CHECKING:
     from pipelines.mlflow_runs import MlflowRun
     from pipelines.registry import RegisteredVersion
 
-NOT_LOGGED = 3
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns the exit code: 0, 1 for an error, 3 when it was measured and could not be logged."""
     options = _parser().parse_args(argv)
-    try:
-        return _run(options)
-    except (TrackingError, ValueError, OSError, ImportError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 1
+    return run_job(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
     from pipelines import mlflow_runs
+    from pipelines.registry import check_name
 
+    check_name(options.register)
     mlflow_run = mlflow_runs.start_run(f"evaluate {options.model}", options.experiment)
     with mlflow_runs.ended_on_failure(mlflow_run):
         classifier = load(options.model, options.device)
@@ -55,12 +52,12 @@ def _run(options: argparse.Namespace) -> int:
     except Exception as problem:  # a server or its driver raises many types
         first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
         print(f"error: not logged to {without_password(mlflow_run.uri)}: {first[:200]}", file=sys.stderr)
-        return NOT_LOGGED
+        return NOT_UPLOADED
     if registered is not None:
         state = "is @champion" if registered.champion else "is not @champion"
         print(f"model       {registered.uri} {state}: {registered.reason}")
     print(f"look at it  {how_to_view(mlflow_run.uri, mlflow_run.experiment_id, mlflow_run.run_id)}")
-    return 0
+    return OK
 
 
 def _log(

@@ -6,13 +6,10 @@ python -m pipelines.main --method pct --corpus planted
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pct.commands.options import add_settings, read_settings
 from pct.metrics.report import COMPANIONS, EIGHT, Report
@@ -20,25 +17,16 @@ from pct.settings import Settings
 from pct.training import runs
 from pipelines.champion import MARGIN, check_margin
 from pipelines.connection import TrackingError, how_to_view
+from pipelines.job import NOT_UPLOADED, OK, run_job
 
 if TYPE_CHECKING:
     from pipelines.upload import UploadedRun
-
-OK, ERROR, NOT_UPLOADED, INTERRUPTED = 0, 1, 3, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns the exit code: 0, 1 for an error, 3 when the results wait on disk, 130 when stopped."""
     options = _parser().parse_args(argv)
-    try:
-        with terminate_as_interrupt():
-            return _run(options)
-    except (TrackingError, ValueError, OSError, ImportError, FloatingPointError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return ERROR
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last epoch", file=sys.stderr)
-        return INTERRUPTED
+    return run_job(lambda: _run(options), "stopped; the same command goes on from the last epoch")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -46,8 +34,10 @@ def _run(options: argparse.Namespace) -> int:
     folder = Path(options.run_dir) if options.run_dir else runs.default_folder(settings)
     # mlflow takes seconds to import: a wrong setting is told before that
     from pipelines import mlflow_runs
+    from pipelines.registry import check_name
 
     check_margin(options.champion_margin)
+    check_name(options.name)
     mlflow_runs.check_connection(folder)
     with runs.alone_in(folder):
         return _run_alone(options, settings, folder)
@@ -122,28 +112,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     add_settings(parser)
     return parser
-
-
-@contextmanager
-def terminate_as_interrupt() -> Iterator[None]:
-    """A terminate signal, and a terminal that closes, end the job as an interrupt does, so that MLflow hears of it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {n: signal.getsignal(n) for n in numbers}
-    for n in numbers:
-        if before[n] is not signal.SIG_IGN:  # nohup
-            signal.signal(n, stop)
-    try:
-        yield
-    finally:
-        for n in numbers:
-            signal.signal(n, before[n])
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pct.commands.mend import NOT_MENDED
 from pct.commands.options import add_settings, given_settings
-from pipelines.connection import TrackingError, how_to_view
-from pipelines.main import ERROR, INTERRUPTED, OK, terminate_as_interrupt
+from pipelines.connection import how_to_view
+from pipelines.job import OK, run_job
 
 if TYPE_CHECKING:
     from pct.training.mend import Mended
@@ -23,32 +23,28 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; returns the exit code: 0, 1 for an error, 3 for a model that is not mended, 130 when stopped."""
     options = _parser().parse_args(argv)
-    try:
-        with terminate_as_interrupt():
-            return _run(options)
-    except (TrackingError, ValueError, OSError, ImportError, FloatingPointError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return ERROR
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return INTERRUPTED
+    return run_job(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
     from pct.classifier import load
     from pct.corpora.loading import load_splits
     from pct.training.mend import in_order_of, mend, mend_settings
+    from pct.training.model_card import check_mended
     from pipelines import mlflow_runs
     from pipelines.data_sets import as_input, measured_data_set
     from pipelines.logged_model import register_classifier
+    from pipelines.registry import check_name
     from pipelines.upload import log_params
 
+    check_name(options.register)
     given = given_settings(options)
     if "train_file" in given:
         given.setdefault("corpus", "files")
     mlflow_run = mlflow_runs.start_run(f"mend {options.model}", options.experiment)
     with mlflow_runs.ended_on_failure(mlflow_run):
         classifier = load(options.model, given.get("device", "auto"))
+        check_mended(classifier, options.output)
         settings = mend_settings(classifier, **given)
         log_params(mlflow_run, {**settings.to_dict(), "model": options.model})
         corpus = in_order_of(classifier.classes, load_splits(settings))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pct.training.runs import code_version
+from pct.writing import write_text
 from pipelines.connection import connect, request_timeout, tracking_error, tracking_uri, without_password
 
 TRACKING = "mlflow.json"
@@ -109,9 +110,7 @@ def remember(folder: Path, mlflow_run: MlflowRun, uploaded: bool = False) -> Non
         "experiment_id": mlflow_run.experiment_id,
         "uploaded": uploaded,
     }
-    unfinished = folder / f"{TRACKING}.part"
-    unfinished.write_text(json.dumps(about, indent=2), encoding="utf-8")
-    os.replace(unfinished, folder / TRACKING)
+    write_text(folder / TRACKING, json.dumps(about, indent=2))
 
 
 def is_uploaded(folder: Path) -> bool:

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.connection import TrackingError, connect, tracking_errors, tracking_uri
-from pipelines.registry import champion_of, delete_version, margin_of, read_versions, why
+from pipelines.connection import connect, tracking_errors, tracking_uri
+from pipelines.job import OK, run_job
+from pipelines.registry import champion_of, delete_version, is_registered, margin_of, read_versions, why
 
 COLUMNS = {  # of the table, and the tag of a version that each shows
     "method": "method",
@@ -34,20 +35,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.delete is not None and not options.name:
         parser.error("--delete needs the registered model's name")
-    try:
-        client = connect(uri := tracking_uri())
-        with tracking_errors(uri):
-            names = _names(client, options.name)
-            if options.delete is not None:
-                delete_version(client, options.name, options.delete)
-            models = [describe(client, name) for name in names]
-    except (TrackingError, ValueError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 1
+    return run_job(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    client = connect(uri := tracking_uri())
+    with tracking_errors(uri):
+        names = _names(client, options.name)
+        if options.delete is not None:
+            delete_version(client, options.name, options.delete)
+        models = [describe(client, name) for name in names]
     if not models and not options.json:
         print("no model is registered yet; pct run trains one")
     print(json.dumps(models, indent=2) if options.json else "\n\n".join(map(table, models)))
-    return 0
+    return OK
 
 
 def describe(client: Any, name: str) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def table(model: dict[str, Any]) -> str:
 
 def _names(client: Any, name: str) -> list[str]:
     if name:
-        if not client.search_registered_models(f"name = '{name}'"):
+        if not is_registered(client, name):
             raise ValueError(f"no model is registered as {name!r}; pct models lists what is there")
         return [name]
     names: list[str] = []

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.connection import TrackingError, connect, tracking_errors, tracking_uri
+from pipelines.connection import connect, tracking_errors, tracking_uri
+from pipelines.job import OK, run_job
 from pipelines.registry import choose_again, margin_of, promote, read_versions, why
 
 
@@ -23,14 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("version", nargs="?", type=int, help="which one (default: the rule chooses)")
     parser.add_argument("--anyway", action="store_true", help="even one no better than always the largest class")
     options = parser.parse_args(argv)
-    try:
-        client = connect(uri := tracking_uri())
-        with tracking_errors(uri):
-            print(_move(client, options))
-    except (TrackingError, ValueError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 1
-    return 0
+    return run_job(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    client = connect(uri := tracking_uri())
+    with tracking_errors(uri):
+        print(_move(client, options))
+    return OK
 
 
 def _move(client: Any, options: argparse.Namespace) -> str:

@@ -40,6 +40,12 @@ def model_name(settings: Settings) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", f"pct-{settings.corpus}-{short}")
 
 
+def check_name(name: str) -> None:
+    """Raises ValueError for a name that MLflow takes for no registered model; empty is not given."""
+    if name and (not name.strip() or re.search(r"[/:]", name)):
+        raise ValueError(f"name of the registered model must have no / or : and not be blank, got {name!r}")
+
+
 def version_tags(run: Run, margin: float) -> dict[str, str]:
     """What stands on a run's version: what the rule needs, and what a reader asks first."""
     s, corpus = run.settings, run.about["corpus"]
@@ -233,12 +239,24 @@ def read_versions(client: Any, name: str) -> list[Any]:
     """All versions of a registered model, newest first."""
     out: list[Any] = []
     token = None
+    query = _name_is(name)
     while True:
-        page = client.search_model_versions(f"name = '{name}'", max_results=200, page_token=token)
-        out += page
+        page = client.search_model_versions(query, max_results=200, page_token=token)
+        out += [v for v in page if v.name == name]
         token = page.token
         if not token:
             return sorted(out, key=lambda v: -int(v.version))
+
+
+def is_registered(client: Any, name: str) -> bool:
+    """Whether there is a registered model of that name."""
+    return any(m.name == name for m in client.search_registered_models(_name_is(name), max_results=1000))
+
+
+def _name_is(name: str) -> str:
+    """MLflow's filter for a name. It knows no escapes: a name that has both kinds of quotes cannot be asked for."""
+    quote = next((q for q in "'\"" if q not in name), "")
+    return f"name = {quote}{name}{quote}" if quote else ""
 
 
 def read_candidates(client: Any, name: str) -> list[Candidate]:

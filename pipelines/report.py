@@ -23,7 +23,7 @@ from pct.training.grid import find_runs
 from pct.training.runs import ABOUT, PER_TEXT, REPORT, Run, read_run
 from pipelines.connection import TrackingError, connect, how_to_view, request_timeout, tracking_error, tracking_uri
 from pipelines.figures import TEXTS, confidences
-from pipelines.main import ERROR, NOT_UPLOADED, OK
+from pipelines.job import NOT_UPLOADED, OK, run_job
 
 FILES = (REPORT, ABOUT, SETTINGS, HISTORY, PER_TEXT)
 UPLOAD_SECONDS, UPLOAD_RETRIES = 120, 3
@@ -32,18 +32,16 @@ UPLOAD_SECONDS, UPLOAD_RETRIES = 120, 3
 def main(argv: Sequence[str] | None = None) -> int:
     """Writes the report; returns the exit code: 0, 1 for an error, 3 when it could not be logged to MLflow."""
     options = _parser().parse_args(argv)
-    try:
-        with _runs(options) as runs:
-            more = {**ridges(runs), **ridges_by_epoch(runs)} if options.ridges else {}
-            cases = sentence_cases(runs, options.sentences) if options.sentences is not None else {}
-            more |= {
-                f"{place}-{i}": case_figure(pair) for place, pairs in cases.items() for i, pair in enumerate(pairs, 1)
-            }
-            section = "".join(reduction_html(place, pairs) for place, pairs in cases.items())
-            path = write_report(runs, options.out, options.about, more, section)
-    except (ValueError, OSError, ImportError, TrackingError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return ERROR
+    return run_job(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    with _runs(options) as runs:
+        more = {**ridges(runs), **ridges_by_epoch(runs)} if options.ridges else {}
+        cases = sentence_cases(runs, options.sentences) if options.sentences is not None else {}
+        more |= {f"{place}-{i}": case_figure(pair) for place, pairs in cases.items() for i, pair in enumerate(pairs, 1)}
+        section = "".join(reduction_html(place, pairs) for place, pairs in cases.items())
+        path = write_report(runs, options.out, options.about, more, section)
     print(f"report      {path}")
     if not options.track:
         return OK
@@ -159,6 +157,8 @@ def _runs(options: argparse.Namespace) -> Iterator[list[Run]]:
     if options.from_mlflow:
         with mlflow_runs_of(options.from_mlflow) as runs:
             yield runs
+    elif not options.runs:
+        raise ValueError("no runs to report on: give run folders, or an experiment by --from-mlflow")
     else:
         yield find_runs(options.runs)
 

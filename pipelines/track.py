@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.champion import MARGIN, check_margin
-from pipelines.connection import TrackingError
+from pipelines.job import OK, run_job
+from pipelines.registry import check_name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,17 +24,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--champion-margin", "--champion_margin", type=float, default=MARGIN)
     parser.add_argument("--name", default="", help="the registered model (default: pct-<corpus>-<model>)")
     options = parser.parse_args(argv)
-    try:
-        check_margin(options.champion_margin)
-        from pipelines import upload
-        from pipelines.main import upload_summary
+    return run_job(lambda: _run(options))
 
-        done = upload.upload_run(options.run_dir, options.champion_margin, options.experiment, name=options.name)
-        print(upload_summary(done, options.run_dir))
-    except (TrackingError, ValueError, OSError, ImportError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 1
-    return 0
+
+def _run(options: argparse.Namespace) -> int:
+    check_margin(options.champion_margin)
+    check_name(options.name)
+    from pipelines import upload
+    from pipelines.main import upload_summary
+
+    done = upload.upload_run(options.run_dir, options.champion_margin, options.experiment, name=options.name)
+    print(upload_summary(done, options.run_dir))
+    return OK
 
 
 if __name__ == "__main__":

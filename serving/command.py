@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import http.client
+import math
 import os
 import signal
 import socket
@@ -45,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check(options: argparse.Namespace) -> None:
     """Raises ValueError for an option out of its range."""
     Limits(**{f.name: getattr(options, f.name) for f in fields(Limits)})
-    if options.poll <= 0:
-        raise ValueError(f"--poll must be > 0 seconds, got {options.poll}")
+    if not 0 < options.poll < math.inf:
+        raise ValueError(f"--poll must be > 0 seconds and finite, got {options.poll}")
     if options.workers < 1:
         raise ValueError(f"--workers must be >= 1, got {options.workers}")
     if options.threads < 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -35,8 +36,8 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value <= 0:
-                raise ValueError(f"{PREFIX}{field.name.upper()} must be > 0, got {value}")
+            if not 0 < value < math.inf:
+                raise ValueError(f"{PREFIX}{field.name.upper()} must be > 0 and finite, got {value}")
 
     @classmethod
     def from_environment(cls) -> Self:

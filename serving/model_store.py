@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pct.onnx.predictor import CONFIG, OnnxPredictor
+from pct.writing import write_text
 
 LIST_FILE = "models.json"
 SERVED = "served"  # the folder of a Bento's models
@@ -62,9 +62,7 @@ class ServedModel:
 
 def write_entries(path: Path, entries: Iterable[ModelEntry]) -> None:
     """The list of models as a file, in one stroke."""
-    unfinished = path.with_name(f"{path.name}.part")
-    unfinished.write_text(json.dumps({"models": [asdict(e) for e in entries]}, indent=2), encoding="utf-8")
-    os.replace(unfinished, path)
+    write_text(path, json.dumps({"models": [asdict(e) for e in entries]}, indent=2))
 
 
 def read_entries(path: Path) -> list[ModelEntry]:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pct.commands.options import add_settings, read_settings
 from pct.settings import Settings
+from pct.training.grid import check_distinct
 from pct.training.paper_tables import TABLES
-from pipelines.main import ERROR
+from pipelines.job import run_job
 from tuning import sweep
 from tuning.plan import PLAN, Plan, Resources
 
@@ -18,13 +19,12 @@ from tuning.plan import PLAN, Plan, Resources
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs an ablation; returns the exit code, as `tuning.sweep.main`."""
     options = parser().parse_args(argv)
-    try:
-        plan, folder = read(options)
-        resources = sweep.read_resources(options, Resources())
-    except (ValueError, OSError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return ERROR
-    return sweep.run(plan, resources, folder, options)
+    return run_job(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    plan, folder = read(options)
+    return sweep.run(plan, sweep.read_resources(options, Resources()), folder, options)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,7 +60,7 @@ def read(options: argparse.Namespace) -> tuple[Plan, Path]:
 def make_plan(name: str, base: Settings, seeds: Sequence[int], values: Sequence[str] = ()) -> Plan:
     """The plan of an ablation. values: the labels of the cells wanted, all where none is named.
 
-    Raises ValueError for an unknown table or label.
+    Raises ValueError for an unknown table or label, or one that is named twice.
     """
     if name not in TABLES:
         raise ValueError(f"no ablation is called {name!r}; there are {', '.join(TABLES)}")
@@ -68,6 +68,7 @@ def make_plan(name: str, base: Settings, seeds: Sequence[int], values: Sequence[
     unknown = sorted(set(values) - {c.label for c in cells})
     if unknown:
         raise ValueError(f"{name} has no cell {', '.join(unknown)}; it has {', '.join(repr(c.label) for c in cells)}")
+    check_distinct(seeds=seeds, cells=values)
     chosen = [c for c in cells if not values or c.label in values]
     points = tuple({**cell.changes, "seed": seed} for cell in chosen for seed in seeds)
     return Plan(base, trials=len(points), baseline=False, kind="ablation", split="test", points=points, name=name)

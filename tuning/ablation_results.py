@@ -11,6 +11,7 @@ import numpy as np
 
 from pct.output.plots import IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles, save
 from pct.training.paper_tables import EIGHT, TABLES, Cell, Table
+from pct.writing import write_text
 from pipelines.figures import FIGURES, try_to_draw
 from tuning.ledger import FAILED, FINISHED, Ledger
 from tuning.objective import GAP
@@ -46,8 +47,8 @@ def _row(cell: Cell, ledger: Ledger) -> dict[str, Any]:
 def write(folder: Path, found: dict[str, Any], say: Callable[[str], None] = print) -> list[Path]:
     """ablation.json, ablation.md and the plot. Returns their paths."""
     paths = [folder / RESULTS, folder / TEXT]
-    paths[0].write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    paths[1].write_text(found["text"] + "\n", encoding="utf-8")
+    write_text(paths[0], json.dumps(found, indent=2) + "\n")
+    write_text(paths[1], found["text"] + "\n")
     if not any(row["metrics"] for row in found["rows"]):
         return paths
     return paths + try_to_draw(lambda: _save_figure(folder / FIGURES, found), say)

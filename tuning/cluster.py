@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pct.commands.errors import JobError
 from tuning.plan import Resources
 
 SECONDS_TO_ANSWER = 5
@@ -17,7 +18,7 @@ STARTS = 3  # of a local Ray: it gives itself 30 seconds, which a busy machine m
 STORE = 256 * 2**20  # bytes of object store beside what the corpus takes
 
 
-class ClusterError(Exception):
+class ClusterError(JobError):
     """Ray cannot be had; the message says why and what to do."""
 
 

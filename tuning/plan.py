@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import math
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from pct.settings import Settings
+from pct.writing import write_text
 from tuning.space import USED, Range, read_range
 
 PLAN = "sweep.json"
 MODES = ("pareto", "single")
 KINDS = ("sweep", "ablation")
+
+
+def check_cpus(cpus: float) -> None:
+    """Raises ValueError for no number of CPUs."""
+    if not 0 < cpus < math.inf:
+        raise ValueError(f"cpus must be > 0 and finite, got {cpus}")
 
 
 @dataclass(frozen=True)
@@ -45,15 +52,14 @@ class Resources:
                 f"address {self.address} is Ray's client, which a sweep cannot use; start it on a node of the cluster "
                 "with RAY_ADDRESS=auto (ray job submit does), or give the head's host:port"
             )
-        if not self.cpus > 0:
-            raise ValueError(f"cpus must be > 0, got {self.cpus}")
+        check_cpus(self.cpus)
         for name in ("workers", "gpus", "retries"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
         object.__setattr__(self, "loggers", tuple(self.loggers))  # JSON has lists
         for name, amount in self.custom.items():
-            if not amount > 0:
-                raise ValueError(f"the custom resource {name} must be > 0, got {amount}")
+            if not 0 < amount < math.inf:
+                raise ValueError(f"the custom resource {name} must be > 0 and finite, got {amount}")
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,8 @@ class Plan:
         for name, allowed in (("mode", MODES), ("kind", KINDS), ("split", ("validation", "test"))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        if self.seed < 0:
+            raise ValueError(f"sweep_seed must be >= 0, got {self.seed}")
         if self.trials < 1:
             raise ValueError(f"trials must be >= 1, got {self.trials}")
         if not 0 <= self.margin <= 1:
@@ -121,10 +129,7 @@ class Plan:
     def save(self, folder: Path, resources: Resources) -> None:
         """Writes sweep.json."""
         folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f"{PLAN}.part"
-        text = json.dumps({"plan": asdict(self), "resources": asdict(resources)}, indent=2)
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, folder / PLAN)
+        write_text(folder / PLAN, json.dumps({"plan": asdict(self), "resources": asdict(resources)}, indent=2))
 
     @classmethod
     def load(cls, folder: Path) -> tuple[Self, Resources]:

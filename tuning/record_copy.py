@@ -4,11 +4,11 @@ seconds of the record and no trial."""
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from pct.writing import whole_file
 from pipelines.mlflow_runs import TRACKING
 from tuning.ledger import LEDGER
 from tuning.plan import PLAN
@@ -82,7 +82,10 @@ def bring_back(folder: Path, storage: str) -> bool:
         return False
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
-        with contextlib.suppress(FileNotFoundError), system.open_input_stream(f"{base}/{name}") as found:
-            (folder / f"{name}.part").write_bytes(found.read())
-            os.replace(folder / f"{name}.part", folder / name)
+        with (
+            contextlib.suppress(FileNotFoundError),
+            system.open_input_stream(f"{base}/{name}") as found,
+            whole_file(folder / name) as unfinished,
+        ):
+            unfinished.write_bytes(found.read())
     return True

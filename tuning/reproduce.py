@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pct.commands.errors import in_one_line
 from pct.commands.options import add_settings, read_settings
 from pct.registry import methods
 from pct.settings import Settings
@@ -16,7 +17,7 @@ from pct.training.grid import make_grid, run_cell, run_grid
 from pct.training.paper_tables import TABLES
 from pct.training.runs import Run, default_folder, is_finished, load_run
 from pipelines.connection import TrackingError
-from pipelines.main import ERROR, INTERRUPTED, NOT_UPLOADED, OK, terminate_as_interrupt
+from pipelines.job import ERROR, NOT_UPLOADED, OK, run_job
 from tuning import sweep
 from tuning.plan import Resources
 
@@ -28,17 +29,11 @@ EXPERIMENT = "pct-reproduce"
 def main(argv: Sequence[str] | None = None) -> int:
     """Trains the cells that are not trained yet, and tracks them; returns the exit code, as `tuning.sweep.main`."""
     options = parser().parse_args(argv)
-    try:
-        cells = read_cells(options)
-        resources = sweep.read_resources(options, Resources())
-        with terminate_as_interrupt():
-            return _run(cells, resources, options)
-    except (ValueError, OSError, ImportError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return ERROR
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last epoch", file=sys.stderr)
-        return INTERRUPTED
+
+    def job() -> int:
+        return _run(read_cells(options), sweep.read_resources(options, Resources()), options)
+
+    return run_job(job, "stopped; the same command goes on from the last epoch")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -92,7 +87,7 @@ def _run(cells: list[Settings], resources: Resources, options: argparse.Namespac
     problems: list[str] = []
 
     def tell(settings: Settings, problem: Exception) -> None:
-        problems.append(f"{default_folder(settings, options.runs)}: {problem}")
+        problems.append(f"{default_folder(settings, options.runs)}: {in_one_line(problem)}")
         print(f"failed {problems[-1]}", file=sys.stderr, flush=True)
 
     # one at a time in this process, unless told otherwise: it needs no Ray, and a busy machine no second training

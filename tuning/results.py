@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -13,7 +12,9 @@ from typing import Any
 
 from pct.settings import Settings
 from pct.training import runs
+from pct.training.checkpoint import SETTINGS
 from pct.training.prepared import Prepared
+from pct.writing import whole_folder, write_text
 from pipelines import upload
 from pipelines.champion import MARGIN
 from pipelines.connection import request_timeout, tracking_error
@@ -46,14 +47,10 @@ def restore_chosen(trial: Trial, plan: Plan, resources: Resources, storage: str,
         )(_finish)
         left = f"{storage}/{trial.checkpoint}" if trial.checkpoint else ""
         files: dict[str, bytes] = ray.get(task.remote(plan.settings(trial.config).to_dict(), left, data))
-        made = Path(tempfile.mkdtemp(prefix=".chosen-", dir=folder))
-        for name, content in files.items():
-            (made / name).parent.mkdir(parents=True, exist_ok=True)
-            (made / name).write_bytes(content)
-        made.chmod(0o755)
-        target.parent.mkdir(exist_ok=True)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(made, target)
+        with whole_folder(target, SETTINGS) as made:
+            for name, content in files.items():
+                (made / name).parent.mkdir(parents=True, exist_ok=True)
+                (made / name).write_bytes(content)
     return runs.load_run(target)
 
 
@@ -100,7 +97,7 @@ def write_results(
 ) -> list[Path]:
     """results.json, a table of all trials with a mark for the front, and the figures. Returns their paths."""
     paths = [folder / RESULTS, folder / TABLE]
-    paths[0].write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_text(paths[0], json.dumps(result, indent=2) + "\n")
     on_front = {r["trial"] for r in result["front"]}
     rows = [{**row(t), "on_front": t.name in on_front} for t in ledger]
     names = list(dict.fromkeys(name for r in rows for name in r))

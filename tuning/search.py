@@ -11,6 +11,7 @@ from typing import Any
 
 from ray import tune
 
+from pct.commands.errors import JobError
 from tuning.cluster import slots
 from tuning.ledger import Ledger
 from tuning.plan import Plan, Resources
@@ -18,7 +19,7 @@ from tuning.storage import clear_sessions, storage_of
 from tuning.tune_hooks import AshaScheduler, LedgerCallback, LedgerSearcher, Listener, StopWhenHalted, SweepState
 
 
-class SweepStopped(Exception):
+class SweepStopped(JobError):
     """The sweep ended before its trials were done; the message says why and how to go on."""
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from pct.commands.options import add_settings, read_settings
 from pct.settings import Settings
 from pipelines.champion import MARGIN, check_margin
-from pipelines.connection import TrackingError, how_to_view
-from pipelines.main import ERROR, INTERRUPTED, NOT_UPLOADED, OK, terminate_as_interrupt
-from tuning.plan import MODES, PLAN, Plan, Resources
+from pipelines.connection import how_to_view
+from pipelines.job import INTERRUPTED, NOT_UPLOADED, OK, run_job
+from tuning.plan import MODES, PLAN, Plan, Resources, check_cpus
 from tuning.record_copy import bring_back
 from tuning.space import FORMS, make_space, read_range, read_sets
 from tuning.storage import storage_of
@@ -34,32 +34,18 @@ PLAN_OPTIONS = {"mode": "mode", "margin": "margin", "sweep_seed": "seed", "sweep
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the sweep; returns the exit code: 0, 1 for an error, 3 when results wait on disk for MLflow, 130 stopped."""
     options = parser().parse_args(argv)
-    try:
-        plan, resources, folder = read(options)
-    except (ValueError, OSError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return ERROR
-    return run(plan, resources, folder, options)
+    return run_job(lambda: run(*read(options), options))
 
 
 def run(plan: Plan, resources: Resources, folder: Path, options: argparse.Namespace) -> int:
-    """Runs a plan, and prints what came out or why it did not."""
+    """Runs a plan, and prints what came out. Raises what `pipelines.job.run_job` tells."""
+    check_margin(options.champion_margin)
+    # ray and mlflow take seconds to import: a wrong option is told before that
+    from tuning import driver
+
     try:
-        check_margin(options.champion_margin)
-        # ray and mlflow take seconds to import: a wrong option is told before that
-        from tuning import driver
-        from tuning.cluster import ClusterError
-        from tuning.search import SweepStopped
-    except (ValueError, ImportError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return ERROR
-    try:
-        with terminate_as_interrupt():
-            done = driver.run(plan, resources, folder, options.experiment, options.champion_margin, options.quiet,
-                              getattr(options, "anyway", False))  # fmt: skip
-    except (TrackingError, ClusterError, SweepStopped, ValueError, OSError, ImportError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return ERROR
+        done = driver.run(plan, resources, folder, options.experiment, options.champion_margin, options.quiet,
+                          getattr(options, "anyway", False))  # fmt: skip
     except KeyboardInterrupt:
         print(f"stopped; go on with: pct sweep --resume {folder}", file=sys.stderr)
         return INTERRUPTED
@@ -150,6 +136,7 @@ def given_settings(options: argparse.Namespace) -> list[str]:
 def comparable(base: Settings, cpus: float) -> Settings:
     """The base with all trials measured alike: with its own shares, whatever a trial is trained with; and with as many
     threads as a trial has CPUs, so that a result does not depend on the machine's."""
+    check_cpus(cpus)
     important, unimportant = base.measured_shares
     threads = base.threads or max(1, int(cpus))
     return base.replace(measure_important=important, measure_unimportant=unimportant, threads=threads)

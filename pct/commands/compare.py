@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pct.commands.options import add_settings, read_settings
 from pct.training.paper import METHODS
+from pct.writing import check_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_settings(parser, leave_out=("model", "method", "seed"))
     options = parser.parse_args(arguments)
     base = read_settings(options)
+    if options.json:
+        check_file(options.json)
 
     from pct.training.compare import compare, table, write
 

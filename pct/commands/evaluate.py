@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pct.registry import metrics
 from pct.settings import CORPORA, LABELS, ON_BAD_ROW, ORDERS, REMOVALS
+from pct.writing import check_file
 
 OWN = tuple(metrics.own)
 SPLITS = ("train", "validation", "test")
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--per-text", default="", metavar="FILE", help="write the values of each text (Parquet)")
     options = parser.parse_args(arguments)
+    if options.per_text:
+        check_file(options.per_text)
 
     from pct.commands.models import open_model
     from pct.corpora.loading import choose_texts

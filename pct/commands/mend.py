@@ -6,9 +6,9 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from pct.commands.options import add_settings, given_settings
+from pct.writing import check_file, write_text
 
 NOT_MENDED = 3  # the exit code of a model that is no better
 
@@ -38,15 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pct.classifier import load
     from pct.corpora.loading import load_splits
     from pct.training.mend import mend, mend_settings
-    from pct.training.model_card import push_to_hub
+    from pct.training.model_card import check_mended, push_to_hub
 
+    if options.json:
+        check_file(options.json)
     classifier = load(options.model, given.get("device", "auto"))
+    check_mended(classifier, options.output)
     settings = mend_settings(classifier, **given)
     corpus = load_splits(settings)
     done = mend(classifier, corpus, options.run_dir or None, not options.quiet, **given)
     folder = done.save(options.output)
     if options.json:
-        Path(options.json).write_text(json.dumps(done.change.to_dict(), indent=2), encoding="utf-8")
+        write_text(options.json, json.dumps(done.change.to_dict(), indent=2))
     print(f"{options.model} before, {folder} after {settings.method}\n{done.change.table()}")
     if not done.change.mended:
         if options.push_to_hub:

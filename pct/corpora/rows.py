@@ -127,24 +127,27 @@ class RowReader:
     def pieces(self, table: Table, classes: Sequence[str] | None = None, size: int = PIECE) -> Iterator[Piece]:
         """The rows that can be used, some at a time, so that memory does not grow with their number.
 
-        classes: of the model; labels are None without them, or where the table has no label column.
+        classes: of the model; labels are None without them, or where the table has no label column. Raises ValueError
+        where no row can be used.
         """
         labelled = classes is not None and self.options.label in table.columns
         index = ClassIndex(classes or (), self.options.labels)
-        rows = self.rows(table, labelled)
+        rows, found = self.rows(table, labelled), 0
         while some := list(islice(rows, size)):
             if labelled:
                 some, labels = self._indexed(table, some, index)
             else:
                 labels = None
-            yield Piece([r.text for r in some], labels, [r.number for r in some])
+            found += len(some)
+            if some:
+                yield Piece([r.text for r in some], labels, [r.number for r in some])
+        self._check_some(table, found)
 
     def read(self, table: Table, classes: Sequence[str]) -> tuple[list[Row], Ints]:
         """All rows that can be used, and their labels as class indices. Raises ValueError where there is none."""
         found = list(self.rows(table))
         rows, labels = self._indexed(table, found, ClassIndex(classes, self.options.labels))
-        if not rows:
-            raise ValueError(f"{table.name} has no rows" + (" that can be used" if self.skipped else ""))
+        self._check_some(table, len(rows))
         return rows, labels
 
     def tell(self, name: str) -> dict[str, Any]:
@@ -168,6 +171,10 @@ class RowReader:
             kept.append(row)
             labels.append(place)
         return kept, np.array(labels, np.int64)
+
+    def _check_some(self, table: Table, found: int) -> None:
+        if not found:
+            raise ValueError(f"{table.name} has no rows" + (" that can be used" if self.skipped else ""))
 
     def _check_columns(self, table: Table, labelled: bool) -> None:
         text, label = self.options.text, self.options.label

@@ -11,6 +11,7 @@ import numpy as np
 
 from pct.metrics.base import Column
 from pct.metrics.confusion import confusion_counts, recalls
+from pct.writing import whole_file
 
 EIGHT = ("acc", "f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")
 COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc")
@@ -148,9 +149,8 @@ class Report:
             import pyarrow.parquet as pq
         except ImportError:
             raise ImportError("to_parquet needs pyarrow: pip install 'pct-explain[data]'") from None
-        unfinished = Path(f"{path}.part")
-        pq.write_table(pa.table({k: pa.array(v) for k, v in self.columns.items()}), unfinished)
-        unfinished.replace(path)
+        with whole_file(path) as unfinished:
+            pq.write_table(pa.table({k: pa.array(v) for k, v in self.columns.items()}), unfinished)
 
 
 def _cell(value: float) -> str:

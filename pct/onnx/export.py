@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pct.classifier import Classifier
 from pct.corpora.loading import Split, load_splits
 from pct.onnx.predictor import CONFIG, FORMAT, FORWARD, GRADIENT, WEIGHTS, OnnxPredictor
+from pct.writing import check_folder, whole_folder, write_text
 
 if TYPE_CHECKING:
     import onnx
@@ -62,7 +61,7 @@ def export(classifier: Classifier, folder: str | Path, quantize: bool = False, d
     has none, FileExistsError for a folder that holds anything else, ImportError without onnx or ONNX Runtime.
     """
     target = Path(folder)
-    _may_write(target)
+    check_folder(target, GRADIENT)
     try:
         import onnxruntime  # noqa: F401
 
@@ -73,40 +72,23 @@ def export(classifier: Classifier, folder: str | Path, quantize: bool = False, d
     if quantize and data is None:
         data = _labelled(classifier)
     settings = classifier.settings
-    target.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
+    with whole_folder(target, GRADIENT) as made, tempfile.TemporaryDirectory(prefix="pct-export-") as scratch:
         with _quiet():
             graphs = build_graphs(classifier.model, settings.saliency_of, settings.max_length)
         about: dict[str, Any] = {
             "format": FORMAT, "classes": classifier.classes, "words": classifier.tokenizer.kind,
             "model": classifier.model.config()["family"], "settings": settings.to_dict(), "weights": "float32",
         }  # fmt: skip
-        final = made / "float32"
-        exact = _write(final, classifier, about, {GRADIENT: graphs.gradient, FORWARD: graphs.forward})
+        float32 = Path(scratch) if quantize else made
+        exact = _write(float32, classifier, about, {GRADIENT: graphs.gradient, FORWARD: graphs.forward})
         about["agreement"] = differences(classifier, exact, sample_texts(classifier))
         if quantize:
             assert data is not None
-            final = made / "int8"
-            rounded = _write(final, classifier, about | {"weights": "int8"}, _rounded(made / "float32"))
+            rounded = _write(made, classifier, about | {"weights": "int8"}, _rounded(float32))
             about |= {"weights": "int8", "int8": cost_of_int8(exact, rounded, data)}
-        (final / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(final, target)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+        write_text(made / CONFIG, json.dumps(about, indent=2))
     size = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
     return Exported(target, size, about["agreement"], about.get("int8"))
-
-
-def _may_write(target: Path) -> None:
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise FileExistsError(f"{target} is a file; give a folder that does not exist yet")
-    if any(target.iterdir()) and not (target / GRADIENT).is_file():
-        raise FileExistsError(f"{target} holds something else than an exported model; give a folder of its own")
 
 
 def _labelled(classifier: Classifier) -> Split:
@@ -124,7 +106,6 @@ def _write(folder: Path, classifier: Classifier, about: dict[str, Any], models: 
     from pct.onnx.graphs import write
     from pct.onnx.metadata import describe
 
-    folder.mkdir()
     describe(models, about)
     write(models, folder, WEIGHTS)
     classifier.tokenizer.save(folder)

@@ -12,11 +12,13 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
 from pct.output.page import article_html, page_html
 from pct.output.tables import Row
+from pct.writing import whole_file, write_text
 
 MOST_ARTICLES = 5000  # a page of more is read by nobody, nor opened by every browser
 JOB = "job.json"
@@ -140,15 +142,16 @@ def run_job(
         ValueError: the parts beside the output are another job's.
     """
     target = Path(output)
+    waiting = iter(pieces)
+    first = list(islice(waiting, 1))  # read before anything is made: data that cannot be used leaves nothing behind
     folder = _open_job(target, about)
     parts, texts = [], 0
-    for number, piece in enumerate(pieces):
+    for number, piece in enumerate(chain(first, waiting)):
         part = folder / f"{number:06}.part"
         done_before = part.is_file()
         if not done_before:
-            unfinished = part.with_suffix(".unfinished")
-            format_.write(work(piece), unfinished)
-            os.replace(unfinished, part)
+            with whole_file(part) as unfinished:
+                format_.write(work(piece), unfinished)
         parts.append(part)
         texts += len(piece)
         after(len(piece), done_before)
@@ -177,9 +180,7 @@ def _open_job(target: Path, about: dict[str, Any]) -> Path:
                 "remove the folder, or give another output"
             )
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = known.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(about), encoding="utf-8")
-    os.replace(unfinished, known)
+    write_text(known, json.dumps(about))
     return folder
 
 

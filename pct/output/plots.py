@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from pct.explaining.explanation import Explanation
 from pct.explaining.verdict import TOLERANCE
 from pct.output.shades import word_shades
+from pct.writing import whole_file
 
 STEPS = 15
 SIDES = ("important words removed, most salient first", "unimportant words removed, least salient first")
@@ -269,6 +269,5 @@ def _rgb(colour: str) -> tuple[float, float, float]:
 
 def save(figure: Any, path: Path) -> None:
     """Writes a PNG, whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.part")
-    figure.savefig(unfinished, format="png", facecolor="white")
-    os.replace(unfinished, path)
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, format="png", facecolor="white")

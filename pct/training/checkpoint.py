@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch import Tensor
 from pct.corpora.loading import Corpus
 from pct.models import TextModel
 from pct.settings import Settings
+from pct.writing import whole_file, write_text
 
 CHECKPOINT, HISTORY, SETTINGS = "checkpoint.safetensors", "history.jsonl", "settings.json"
 
@@ -44,13 +44,6 @@ def open_run(folder: Path, settings: Settings, corpus: Corpus) -> Path:
     return folder
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
-
-
 def save_checkpoint(
     path: Path, history: list[Record], model: TextModel, best: dict[str, Tensor], optimizer: torch.optim.Optimizer
 ) -> None:
@@ -70,13 +63,12 @@ def save_checkpoint(
     tensors |= {f"best.{k}": v for k, v in best.items()}
     for number, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{k}": v for k, v in slots.items()}
-    unfinished = path.with_name(path.name + ".part")
     clean = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     try:
-        save_file(clean, unfinished, {"state": json.dumps({"history": history})})
+        with whole_file(path) as unfinished:
+            save_file(clean, unfinished, {"state": json.dumps({"history": history})})
     except (OSError, SafetensorError) as problem:
         raise OSError(f"the checkpoint {path} could not be written ({problem}); free disk and start again") from problem
-    os.replace(unfinished, path)
 
 
 def load_checkpoint(

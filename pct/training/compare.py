@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,10 @@ import numpy as np
 from pct.corpora.loading import load_splits
 from pct.metrics.report import EIGHT
 from pct.settings import Settings
-from pct.training.grid import free_settings
+from pct.training.grid import check_distinct, free_settings
 from pct.training.paper import RESULTS
 from pct.training.runs import Run, default_folder, run
+from pct.writing import write_text
 
 GAPS = ("comp-suff", "ur-ir", "i_var-u_var")
 
@@ -54,20 +54,25 @@ def compare(
 
     base: everything but model, method and seed; the settings named in `grid.OWN` are each model's own unless base
     holds other values than its own model's. root: where the run folders are made: a run that is finished there is not
-    run again, so a comparison that was stopped goes on. Raises as `pct.training.runs.run`.
+    run again, so a comparison that was stopped goes on. Raises as `pct.training.runs.run`, and as `check_distinct`.
     """
+    check_distinct(models=models, methods=methods, seeds=seeds)
     free = free_settings(base)
+    # all of them before the first is trained: a wrong name is told at once
+    wanted = [
+        [base.replace(model=model, method=method, seed=seed, **free) for seed in seeds]
+        for model in models
+        for method in methods
+    ]
     corpus = load_splits(base)
     rows = []
-    for model in models:
-        for method in methods:
-            done = []
-            for seed in seeds:
-                settings = base.replace(model=model, method=method, seed=seed, **free)
-                done.append(run(settings, default_folder(settings, root), progress=progress, corpus=corpus))
-                if on_run is not None:
-                    on_run(done[-1])
-            rows.append(summary(done))
+    for cell in wanted:
+        done = []
+        for settings in cell:
+            done.append(run(settings, default_folder(settings, root), progress=progress, corpus=corpus))
+            if on_run is not None:
+                on_run(done[-1])
+        rows.append(summary(done))
     return rows
 
 
@@ -100,9 +105,7 @@ def table(rows: Sequence[Row], corpus: str = "") -> str:
 
 def write(rows: Sequence[Row], path: str | Path) -> None:
     """The rows as JSON, whole or not at all."""
-    unfinished = Path(f"{path}.part")
-    unfinished.write_text(json.dumps([row.to_dict() for row in rows], indent=2) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
+    write_text(path, json.dumps([row.to_dict() for row in rows], indent=2) + "\n")
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float]:

@@ -23,6 +23,14 @@ def free_settings(base: Settings) -> dict[str, None]:
     return {n: None for n in OWN if getattr(base, n) == getattr(own, n)}
 
 
+def check_distinct(**given: Sequence[Any]) -> None:
+    """Raises ValueError for what is given more than once: a run that counted twice would make a spread too small."""
+    for name, values in given.items():
+        twice = [str(v) for v in dict.fromkeys(values) if list(values).count(v) > 1]
+        if twice:
+            raise ValueError(f"{name} has {', '.join(twice)} more than once; give each once")
+
+
 def make_grid(
     base: Settings,
     corpora: Sequence[str],
@@ -42,8 +50,9 @@ def make_grid(
         changes: of the settings, one a variant: those of an ablation's rows.
 
     Raises:
-        ValueError: as `Settings`.
+        ValueError: as `Settings`, or as `check_distinct`.
     """
+    check_distinct(corpora=corpora, models=models, methods=methods, seeds=seeds)
     free = free_settings(base)
     made = [
         base.replace(

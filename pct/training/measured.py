@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pct.corpora.loading import Corpus, with_limit
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import EIGHT, Report
 from pct.training.runs import Run
+from pct.writing import write_text
 
 MEASURED = "measured"
 
@@ -72,9 +72,7 @@ def measure_run(run: Run, name: str, what: Measurement, corpus: Corpus) -> Repor
     folder.mkdir(exist_ok=True)
     found.to_parquet(folder / f"{name}.parquet")
     about = {"measurement": asdict(what), "classes": found.classes, **json.loads(found.to_json())}
-    unfinished = folder / f"{name}.json.part"
-    unfinished.write_text(json.dumps(about, indent=2), encoding="utf-8")
-    os.replace(unfinished, folder / f"{name}.json")  # the last file: where it is, the measurement is whole
+    write_text(folder / f"{name}.json", json.dumps(about, indent=2))  # the last file: the measurement is whole
     return found
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
-from pct.classifier import TRANSFORMERS, Classifier
+from pct.classifier import CONFIG, TRANSFORMERS, Classifier
 from pct.metrics.change import Change
 from pct.models.to_transformers import to_transformers
 from pct.text.subwords import SubWords
+from pct.writing import check_folder, whole_folder, write_text
 
 CARD = "README.md"
 _HEAD = """---
@@ -52,23 +50,19 @@ def save_transformers(classifier: Classifier, folder: str | Path, change: Change
         FileExistsError: the folder holds something else.
     """
     target = Path(folder)
-    if target.exists() and not (target / TRANSFORMERS).is_file() and (target.is_file() or any(target.iterdir())):
-        raise FileExistsError(f"{target} holds something else than a transformers model; give a folder of its own")
+    check_folder(target, TRANSFORMERS)
     model = to_transformers(classifier.model, classifier.classes)
     assert isinstance(classifier.tokenizer, SubWords)  # or it would have been refused
-    target.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
+    with whole_folder(target, TRANSFORMERS) as made:
         model.save_pretrained(made)
         classifier.tokenizer.tokenizer.save_pretrained(made)
-        (made / CARD).write_text(model_card(classifier, target.name, change), encoding="utf-8")
-        made.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(made, target)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+        write_text(made / CARD, model_card(classifier, target.name, change))
     return target
+
+
+def check_mended(classifier: Classifier, folder: str | Path) -> None:
+    """Looks, before hours of training, whether `save_mended` may write there. Raises as `check_folder`."""
+    check_folder(folder, TRANSFORMERS if isinstance(classifier.tokenizer, SubWords) else CONFIG)
 
 
 def save_mended(classifier: Classifier, folder: str | Path, change: Change) -> Path:
@@ -76,7 +70,7 @@ def save_mended(classifier: Classifier, folder: str | Path, change: Change) -> P
     if isinstance(classifier.tokenizer, SubWords):
         return save_transformers(classifier, folder, change)
     target = classifier.save(folder)
-    (target / CARD).write_text(model_card(classifier, target.name, change), encoding="utf-8")
+    write_text(target / CARD, model_card(classifier, target.name, change))
     return target
 
 

@@ -33,6 +33,7 @@ from pct.training.checkpoint import CHECKPOINT, HISTORY, SETTINGS, Record
 from pct.training.memory import peak_mb
 from pct.training.prepared import Prepared, prepare
 from pct.training.trainer import best_epoch, train
+from pct.writing import write_text
 
 REPORT, PER_TEXT, ABOUT, LOCK = "report.json", "per_text.parquet", "about.json", ".lock"
 _held: set[tuple[Path, int]] = set()
@@ -285,6 +286,4 @@ def _report(part: dict[str, Any], columns: dict[str, Any], classes: list[str]) -
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(json.dumps(value, indent=2), encoding="utf-8")
-    os.replace(unfinished, path)
+    write_text(path, json.dumps(value, indent=2))

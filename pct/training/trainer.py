@@ -37,13 +37,13 @@ from pct.training.checkpoint import (
     load_checkpoint,
     open_run,
     save_checkpoint,
-    write_text,
 )
 from pct.training.finite import not_finite
 from pct.training.memory import peak_mb
 from pct.training.optimizers import make_optimizer, set_lr
 from pct.training.prepared import Prepared, prepare
 from pct.training.step_memory import fitting_tokens
+from pct.writing import write_text
 
 # Batches are cut from runs of this many batches' texts sorted by length: little padding, yet a shuffle.
 BATCHES_A_BUCKET = 32

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -17,6 +16,7 @@ from pct.output.report.groups import Group, group_runs
 from pct.output.report.tables import Table, controls_table, main_table
 from pct.training.paper_tables import TABLES
 from pct.training.runs import Run
+from pct.writing import whole_file
 
 TITLE = "What the runs found"
 STYLE = """
@@ -143,6 +143,5 @@ def _png(figure: Any) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+    with whole_file(path) as unfinished:
+        unfinished.write_bytes(content)

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from pct import cli
+from tests.one_line import ends_with_one_line
 from tests.pct.models.families import classifier, tokenizer
 from tests.pct.small import small_classifier
 
@@ -86,20 +86,6 @@ MODELS = [
 ]  # fmt: skip
 
 
-def ends_with_one_line(arguments, capsys):
-    """Runs a command that must refuse; any exception that comes through fails the test."""
-    try:
-        code = cli.main(arguments)
-    except SystemExit as stopped:  # argparse: usage, then a line
-        code = stopped.code
-    said = capsys.readouterr().err.strip().splitlines()
-    ours = [line for line in said if "error: " in line]
-    assert code in (1, 2), said
-    assert len(ours) == 1, said
-    assert len(ours[0]) > len("error: x")
-    assert said[-1] == ours[0]
-
-
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("command", ["evaluate", "explain", "export", "mend"])
 def test_a_model_that_is_none(command, model, place, capsys, tmp_path, monkeypatch):
@@ -162,3 +148,62 @@ def test_a_place_that_cannot_be_written(place, capsys):
 
 def test_a_classifier_without_a_corpus_asks_for_texts(place, capsys):
     ends_with_one_line(["evaluate", str(place / "classifier")], capsys)
+
+
+@pytest.mark.parametrize("name", [*FILES, "nowhere.csv", "empty_folder"])
+def test_a_file_that_holds_no_texts_to_predict(name, place, capsys, tmp_path):
+    if name in ("huge_field.csv", "nul.csv", "null_label.jsonl", "nan.jsonl"):
+        pytest.skip("may be read")
+    output = tmp_path / "new" / "out.csv"
+    ends_with_one_line(["predict", str(place / "sound"), "--data", str(place / name), "--output", str(output)], capsys)
+    assert not output.parent.exists()
+
+
+@pytest.mark.parametrize("rest", [
+    [], [""], [" "], ["a", "--data", "x.csv"], ["--data", "x.csv"], ["--output", "x.csv"], ["a", "--device", "toaster"],
+    ["--data", "x.csv", "--output", "out.xyz"], ["--data", "x.csv", "--output", "x.csv"],
+], ids=" ".join)  # fmt: skip
+def test_texts_that_cannot_be_predicted(rest, place, capsys):
+    ends_with_one_line(["predict", str(place / "sound"), *rest], capsys)
+
+
+@pytest.mark.parametrize("rest", [
+    [], ["nowhere"], ["empty_folder"], ["words.txt"], ["sound"], ["sound", "--only", "magic"],
+], ids=" ".join)  # fmt: skip
+def test_runs_that_cannot_be_measured(rest, place, capsys):
+    ends_with_one_line(["measure", *(str(place / x) if (place / x).exists() else x for x in rest)], capsys)
+
+
+@pytest.mark.parametrize("rest", [
+    ["--seeds", "0", "0"], ["--seeds", "x"], ["--seeds"], ["--models", "textcnn", "textcnn"], ["--methods", "magic"],
+    ["--methods", "pct", "magic"], ["--json", "/no/folder/x.json"], ["--json", "."],
+], ids=" ".join)  # fmt: skip
+def test_a_comparison_that_makes_no_sense_trains_nothing(rest, capsys, tmp_path):
+    ends_with_one_line(["compare", "--limit", "20", "--runs", str(tmp_path / "runs"), *rest], capsys)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_where_a_result_cannot_be_written_is_told_before_the_work(place, capsys, monkeypatch):
+    def worked(*given, **more):
+        raise AssertionError("worked first")
+
+    monkeypatch.setattr("pct.training.mend.mend", worked)
+    monkeypatch.setattr("pct.metrics.evaluation.evaluate", worked)
+    model = str(place / "sound")
+    for rest in (["--output", str(place / "words.txt")], ["--output", str(place)], ["--output", "."],
+                 ["--json", "/no/folder/x.json"], ["--json", str(place)]):  # fmt: skip
+        ends_with_one_line(["mend", model, "--corpus", "planted", "--limit", "20", *rest], capsys)
+    for name in ("/no/folder/x.parquet", str(place)):
+        ends_with_one_line(["evaluate", model, "--corpus", "planted", "--per-text", name], capsys)
+    assert (place / "words.txt").read_bytes() == FILES["words.txt"]
+
+
+def test_vectors_that_are_none(capsys, tmp_path):
+    for number, content in enumerate([
+        b"", b"\xff\xfe\x00", b"word\n", b"the one two three\n", b"the 1 2 3\nfilm 1 2\n", b"the 1 2 nan\n",
+        b"zebra 1 2 3\n", b"2 3\n",
+    ]):  # fmt: skip
+        path = tmp_path / f"vectors{number}.txt"
+        path.write_bytes(content)
+        rest = ["--run-dir", str(tmp_path / "run"), "--limit", "20", "--epochs", "1", "--quiet"]
+        ends_with_one_line(["train", "--glove", str(path), *rest], capsys)

@@ -1,0 +1,54 @@
+"""A job from its start to its exit code: errors end it with one line, signals as an interrupt does."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pct.commands.errors import ERROR, INTERRUPTED, OK, TOLD, in_one_line
+
+__all__ = ["ERROR", "INTERRUPTED", "NOT_UPLOADED", "OK", "run_job", "terminate_as_interrupt"]
+
+NOT_UPLOADED = 3  # the results wait on disk
+
+
+def run_job(job: Callable[[], int], stopped: str = "stopped") -> int:
+    """Runs a job to its exit code: its own, 1 for an error, which is told in one line, 130 when it was stopped.
+
+    stopped: what is said then.
+    """
+    try:
+        with terminate_as_interrupt():
+            return job()
+    except TOLD as problem:
+        print(f"error: {in_one_line(problem)}", file=sys.stderr)
+        return ERROR
+    except KeyboardInterrupt:
+        print(stopped, file=sys.stderr)
+        return INTERRUPTED
+
+
+@contextmanager
+def terminate_as_interrupt() -> Iterator[None]:
+    """A terminate signal, and a terminal that closes, end the job as an interrupt does, so that MLflow hears of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {n: signal.getsignal(n) for n in numbers}
+    for n in numbers:
+        if before[n] is not signal.SIG_IGN:  # nohup
+            signal.signal(n, stop)
+    try:
+        yield
+    finally:
+        for n in numbers:
+            signal.signal(n, before[n])

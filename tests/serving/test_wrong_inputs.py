@@ -1,0 +1,40 @@
+"""Services and Bentos that cannot begin: a line."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.one_line import ends_with_one_line
+
+pytest.importorskip("bentoml")
+
+MODELS = ["nowhere", "a_file", "empty", "a=", "=x", "models:/none@champion", "runs:/none/model", "damaged"]
+OPTIONS = [
+    ["--port", "0"], ["--port", "99999"], ["--port", "x"], ["--workers", "0"], ["--threads", "-1"], ["--poll", "nan"],
+    ["--poll", "0"], ["--poll", "inf"], ["--max-texts", "0"], ["--max-seconds", "nan"], ["--max-queue", "-1"],
+    ["--host", "no.such.host.invalid"], ["--log", "magic"],
+]  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with what is no model; no registry beside it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("PCT_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "a_file").write_text("no model", encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "model.onnx").write_bytes(b"\xff" * 64)
+    return tmp_path
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("command", ["serve", "bento"])
+def test_a_model_that_is_none(command, model, place, capsys):
+    ends_with_one_line([command, model], capsys)
+
+
+@pytest.mark.parametrize("rest", OPTIONS, ids=" ".join)
+def test_options_of_a_service_out_of_their_range_are_told_before_a_model_is_looked_for(rest, place, capsys):
+    assert "nowhere" not in ends_with_one_line(["serve", "nowhere", *rest], capsys)

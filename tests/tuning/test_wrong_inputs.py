@@ -1,0 +1,52 @@
+"""Sweeps, ablations and grids that make no sense: a line, and nothing begun."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.one_line import ends_with_one_line
+
+pytest.importorskip("ray")
+
+RESOURCES = [
+    ["--workers", "-1"], ["--cpus-per-trial", "0"], ["--cpus-per-trial", "nan"], ["--cpus-per-trial", "inf"],
+    ["--gpus-per-trial", "-1"], ["--gpus-per-trial", "inf"], ["--custom-per-trial", "x"], ["--retries", "-2"],
+    ["--custom-per-trial", "x=nan"], ["--custom-per-trial", "x=-1"], ["--loggers", "magic"], ["--epochs", "0"],
+]  # fmt: skip
+SWEEP = [
+    ["--trials", "0"], ["--trials", "x"], ["--mode", "magic"], ["--margin", "2"], ["--margin", "nan"],
+    ["--sweep-seed", "-1"], ["--champion-margin", "7"], ["--champion-margin", "nan"], ["--resume", "nowhere"],
+    ["--resume"], ["--resume", "a_file"], ["--folder", "a_file"],
+    *(["--set", text] for text in (
+        "alpha", "alpha=", "nothing=1", "alpha=uniform(2,1)", "alpha=uniform(0,nan)", "lr=loguniform(0,1)",
+        "model=choice(magic)", "alpha=choice()", "alpha=choice(1,1)", "alpha=magic(1)", "alpha=nan",
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [
+    *(["sweep", *rest] for rest in RESOURCES + SWEEP),
+    *(["ablation", "tau", *rest] for rest in [*RESOURCES, ["--seeds", "0", "0"], ["--seeds"], ["--cells", "magic"]]),
+    ["ablation"], ["ablation", "magic"],
+    *(["reproduce", *rest] for rest in [
+        *RESOURCES, ["--seeds", "0", "0"], ["--seeds", "-1"], ["--corpora", "nowhere"], ["--corpora", "mr", "mr"],
+        ["--methods", "magic"], ["--table", "magic"],
+    ]),
+], ids=" ".join)  # fmt: skip
+def test_nothing_begins_where_the_plan_makes_no_sense(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    (tmp_path / "a_file").write_text("kept", encoding="utf-8")
+    ends_with_one_line(command, capsys)
+    assert not (tmp_path / "runs").exists()
+    assert (tmp_path / "a_file").read_text(encoding="utf-8") == "kept"
+
+
+def test_a_cell_that_cannot_be_trained_is_told_and_the_command_fails(capsys, tmp_path):
+    (tmp_path / "a_file").write_text("kept", encoding="utf-8")
+    one = ["--corpora", "planted", "--models", "textcnn", "--methods", "normal", "--seeds", "0", "--limit", "20"]
+    runs = str(tmp_path / "a_file")
+    from pct import cli
+
+    assert cli.main(["reproduce", *one, "--no-tracking", "--quiet", "--runs", runs]) == 1
+    assert "a file is in the way" in capsys.readouterr().err.strip().splitlines()[-1]
