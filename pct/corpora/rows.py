@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -239,15 +241,16 @@ def plain_label(value: Any, column: str, keep_index: bool = False) -> str | int:
         return canonical(str(value))
     if isinstance(value, int):
         return value if keep_index else str(value)
-    if isinstance(value, float):
-        whole = value.is_integer()
-        return int(value) if whole and keep_index else canonical(repr(value))
+    if isinstance(value, float) and math.isfinite(value):
+        if not value.is_integer():
+            return canonical(repr(value))
+        return int(value) if keep_index else str(int(value))
     raise BadRow("no single label", f"column {column!r} must hold one label a text, got {value!r:.80}")
 
 
 def canonical(name: str) -> str:
-    """A class' name, written so that equal ones are equal: no spaces around it, 1.0 as 1, true as True."""
-    name = replace_surrogates(name.strip())
+    """A class' name, written so that equal ones are equal: composed, no spaces around it, 1.0 as 1, true as True."""
+    name = unicodedata.normalize("NFC", replace_surrogates(name.strip()))
     if _NUMBER.fullmatch(name):
         number = float(name)
         return str(int(name.partition(".")[0])) if number.is_integer() else repr(number)

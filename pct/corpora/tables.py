@@ -19,7 +19,7 @@ def table_of(data: Any, options: ReadOptions) -> Table:
         return open_table(data, options)
     name = f"the given {type(data).__name__}"
     if isinstance(data, tuple) and len(data) == 2:
-        texts, labels = (list(x) for x in data)
+        texts, labels = (_column(x, what) for x, what in zip(data, ("texts", "labels"), strict=True))
         if len(texts) != len(labels):
             raise ValueError(f"{len(texts)} texts need {len(texts)} labels, got {len(labels)}")
         columns = {options.text: texts, options.label: labels}
@@ -34,7 +34,11 @@ def table_of(data: Any, options: ReadOptions) -> Table:
             return Table(name, list(data.columns), iter(()), in_memory=True)
         return Table(name, list(data.columns), _of_columns({c: data[c].tolist() for c in names}), in_memory=True)
     if isinstance(data, Mapping):
-        columns = {k: list(data[k]) for k in (options.text, options.label, *MARKS) if k in data}
+        columns = {k: _column(data[k], f"column {k!r}") for k in (options.text, options.label, *MARKS) if k in data}
+        sizes = {k: len(values) for k, values in columns.items()}
+        if len(set(sizes.values())) > 1:
+            said = ", ".join(f"{k} {n}" for k, n in sizes.items())
+            raise ValueError(f"{name} has columns of several lengths ({said}); give each text one value")
         return Table(name, list(data), _of_columns(columns), in_memory=True)
     if isinstance(data, Sequence) and not isinstance(data, str) and data and isinstance(data[0], Mapping):
         return Table(name, list(dict.fromkeys(k for row in data for k in row)), _of_rows(data), in_memory=True)
@@ -62,7 +66,15 @@ def texts_of(data: Any, column: str = "text") -> Iterable[Any]:
     if column not in names and len(names) != 1:
         raise ValueError(f"a table of texts needs the column {column!r}, it has {', '.join(names)}; give data[COLUMN]")
     chosen = column if column in names else names[0]
-    return list(data[data.columns[names.index(chosen)]] if _is_frame(data) else data[chosen])
+    found = data[data.columns[names.index(chosen)]] if _is_frame(data) else data[chosen]
+    return _column(found, f"column {chosen!r}")
+
+
+def _column(values: Any, what: str) -> list[Any]:
+    """A value a text; a string is one value, though it has letters to go through."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
+        raise ValueError(f"{what} must be a list with one value a text, got {values!r:.80}")
+    return list(values)
 
 
 def _is_dataset(data: Any) -> bool:

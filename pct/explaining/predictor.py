@@ -281,8 +281,11 @@ class TextInterface:
 
 
 def check_classes(classes: Sequence[int] | Ints, texts: int, known: int) -> Ints:
-    """Class indices as an array. Raises ValueError for one outside 0..known - 1, or another count than of texts."""
-    chosen = np.asarray(classes, dtype=np.int64)
+    """Class indices as an array. Raises ValueError for what is none of 0..known - 1, or another count than of texts."""
+    chosen = np.asarray(classes)
+    if chosen.size and chosen.dtype.kind not in "iu":
+        raise ValueError(f"classes must be indices of the model's classes, whole numbers, got {chosen.flat[0]!r}")
+    chosen = chosen.astype(np.int64)
     if chosen.shape != (texts,):
         raise ValueError(f"{texts} texts need {texts} class indices, got an array of shape {chosen.shape}")
     outside = chosen[(chosen < 0) | (chosen >= known)]

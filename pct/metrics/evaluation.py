@@ -165,6 +165,8 @@ def metric_names(extra: str) -> tuple[str, ...]:
 
 def _meant(asked: Sequence[str], leave_out: Sequence[str]) -> list[str]:
     """The metrics by name: `usual`, which is meant where none is asked for, and `all` stand for many, but for some."""
+    if isinstance(asked, str):  # one name, and not the letters of it
+        asked = [asked]
     usual = (*EIGHT, "macro_f1", *COMPANIONS, *RATES, *RATIONALE)
     groups = {
         "usual": [name for name in usual if name not in leave_out],

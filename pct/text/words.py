@@ -65,8 +65,8 @@ def split(text: str | Sequence[str], rule: str = NATURAL) -> Document:
 
 def split_each(texts: Iterable[str | Sequence[str]], rule: str = NATURAL) -> Iterator[Document]:
     """Texts as documents, one at a time. Raises, naming the text's place, when one is empty or not a text."""
-    if isinstance(texts, str):
-        raise TypeError("texts must be a list of texts, got one string: write [text]")
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable) or getattr(texts, "ndim", 1) == 0:
+        raise TypeError(f"texts must be a list of texts, got one {type(texts).__name__}: write [text]")
     find = find_words(rule)
     for place, text in enumerate(texts):
         try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import pct
@@ -155,3 +157,42 @@ def test_lone_surrogates_in_a_jsonl_file_are_trained_on(tmp_path):
     settings = small_settings(corpus="files", epochs=1, **files)
     trained = pct.train(settings, run_dir=tmp_path / "run", progress=False)
     assert pct.load(tmp_path / "run" / "model").classes == trained.classes == ["0", "1"]
+
+
+@pytest.mark.parametrize("texts", [
+    "a film", b"a film", None, 3, Path("a film"), np.array("a film"), {"text": "a film"},
+    [b"a film"], [None], [3], [float("nan")], [Path("a")], np.array([["a", "film"]]), [["a", None]],
+    [""], [" "], [[]], pd.Series(["a film", None]), pd.DataFrame({"x": ["a"], "y": ["b"]}),
+], ids=repr)  # fmt: skip
+def test_what_is_no_list_of_texts_is_told_in_a_line(texts):
+    classifier = small_classifier("textcnn")
+    for ask in (classifier.predict, classifier.saliency, lambda given: pct.explain(classifier, given)):
+        with pytest.raises((ValueError, TypeError), match="text") as told:
+            ask(texts)
+        assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("texts", [
+    ["a film", "joy"], ("a film", "joy"), np.array(["a film", "joy"]), np.array(["a film", "joy"], object),
+    pd.Series(["a film", "joy"]), pd.Categorical(["a film", "joy"]), pd.DataFrame({"text": ["a film", "joy"], "n": 1}),
+    pd.DataFrame({"review": ["a film", "joy"]}), {"text": ["a film", "joy"]}, [{"text": "a film"}, {"text": "joy"}],
+], ids=lambda texts: type(texts).__name__)  # fmt: skip
+def test_whatever_holds_texts_is_read_alike(texts):
+    classifier = small_classifier("textcnn")
+    np.testing.assert_array_equal(classifier.predict(texts), classifier.predict(["a film", "joy"]))
+    np.testing.assert_array_equal(classifier.predict(x for x in ["a film", "joy"]), classifier.predict(texts))
+
+
+def test_no_texts_have_no_predictions():
+    assert small_classifier("textcnn", classes=3).predict([]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("classes", [["positive"], [1.5], [True], [None], [-1], [3], 1, [1, 0]], ids=str)
+def test_a_class_that_is_no_index_is_not_explained(classes):
+    with pytest.raises(ValueError, match="class"):
+        pct.explain(small_classifier("textcnn", classes=3), ["a film"], classes=classes)
+
+
+def test_one_metric_may_be_asked_for_by_its_name_alone():
+    report = pct.evaluate(small_classifier("textcnn"), (["a film of joy"], [0]), metrics="comp")
+    assert set(report.metrics) == {"comp"}

@@ -15,7 +15,7 @@ import pytest
 import pct
 from pct.corpora.files import open_table
 from pct.corpora.loading import corpus_of, load_splits, read_data
-from pct.corpora.rows import ReadOptions, RowReader, canonical
+from pct.corpora.rows import BadRow, ReadOptions, RowReader, canonical, plain_label
 from pct.corpora.tables import table_of
 from pct.settings import Settings
 from tests.pct.toy import Scale
@@ -102,7 +102,8 @@ def test_rows_in_memory_are_the_same_rows(kind):
 
 @pytest.mark.parametrize(("given", "name"), [
     ("1.0", "1"), (" 1 ", "1"), ("1", "1"), ("1.50", "1.5"), ("-2.0", "-2"), ("true", "True"), ("FALSE", "False"),
-    (" good ", "good"), ("007", "007"), ("1e3", "1e3"), ("0.0", "0"),
+    (" good ", "good"), ("007", "007"), ("1e3", "1e3"), ("0.0", "0"), ("-0", "0"),
+    ("cafe\u0301", "caf\u00e9"),
 ])  # fmt: skip
 def test_labels_that_are_equal_have_one_name(given, name):
     assert canonical(given) == name
@@ -343,3 +344,28 @@ def test_data_of_several_splits_is_asked_for_one():
     made = datasets.DatasetDict({"train": datasets.Dataset.from_dict({"text": ["a"], "label": [0]})})
     with pytest.raises(ValueError, match="has the splits train: give one of them"):
         read_data(made, CLASSES, ReadOptions())
+
+
+# --- columns that are none ---
+
+
+@pytest.mark.parametrize(("data", "said"), [
+    ({"text": "a film", "label": "positive"}, "column 'text' must be a list with one value a text, got 'a film'"),
+    ({"text": ["a", "b"], "label": [1]}, r"several lengths \(text 2, label 1\)"),
+    (("film", [1, 0, 1, 0]), "texts must be a list with one value a text, got 'film'"),
+    ((["a film"], 1), "labels must be a list with one value a text, got 1"),
+    ((["a film"], np.array(1)), "labels must be a list"),
+])  # fmt: skip
+def test_one_value_is_no_column(data, said):
+    with pytest.raises(ValueError, match=said):
+        read_data(data, CLASSES, ReadOptions())
+
+
+def test_large_whole_floats_are_the_numbers_they_equal():
+    assert plain_label(1e16, "label") == plain_label(10**16, "label") == "1" + "0" * 16
+
+
+@pytest.mark.parametrize("label", [float("inf"), -float("inf"), 1 + 2j, object()])
+def test_what_is_no_label_is_refused(label):
+    with pytest.raises(BadRow, match="must hold one label a text"):
+        plain_label(label, "label")
