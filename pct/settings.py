@@ -28,6 +28,8 @@ CLASS_WEIGHTS = ("none", "balanced")
 BEST_BY = ("acc", "macro_f1", "comp-suff", "ur-ir", "i_var-u_var")
 CONTRAST_STEPS = ("all", "last")
 CONTRAST_AGAINST = ("batch", "own")
+LARGEST_SEED = 2**63 - 1  # that torch takes
+MOST_THREADS = 1024  # OpenMP ends the process, without a word of ours, where it cannot have them all
 
 # The paper's (lr, alpha, temperature) for each of its models; an encoder not named here is treated as BERT.
 PAPER_SETTINGS = {
@@ -242,6 +244,10 @@ class Settings:
         ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
+        if self.seed > LARGEST_SEED:
+            raise ValueError(f"seed must be at most {LARGEST_SEED}, got {self.seed}")
+        if self.threads > MOST_THREADS:
+            raise ValueError(f"threads must be at most {MOST_THREADS}, got {self.threads}; 0 leaves torch's choice")
         assert self.warmup is not None  # filled above
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup must be in [0, 1), got {self.warmup}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pct.classifier import Classifier, load
+from pct.commands.options import add_reading, reading_settings
 from pct.corpora.loading import SPLITS, Split, choose_texts
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
@@ -42,9 +43,11 @@ def _run(options: argparse.Namespace) -> int:
     with mlflow_runs.ended_on_failure(mlflow_run):
         classifier = load(options.model, options.device)
         s = classifier.settings
-        texts, source = choose_texts(s, classifier.classes, options.corpus, options.data, options.split, options.limit)
+        texts, source, notes = choose_texts(
+            reading_settings(options, s), classifier.classes, options.corpus, options.data, options.split, options.limit
+        )
         bar = sys.stderr.isatty() and not options.quiet
-        report = evaluate(classifier, texts, **s.how_measured, progress=bar)
+        report = replace(evaluate(classifier, texts, **s.how_measured, progress=bar), data=notes)
     print(report_table(report, f"{options.model} on {source}, {len(texts)} texts"))
     try:
         with mlflow_runs.ended_on_failure(mlflow_run):
@@ -81,7 +84,7 @@ def _log(
         **{f"model.{name}": value for name, value in s.to_dict().items()},
     }
     log_params(mlflow_run, values)
-    for name, value in noted(report.data):
+    for name, value in noted({**report.data, "cut_texts": report.cut_texts}):
         mlflow_run.client.set_tag(mlflow_run.run_id, f"data.{name}", value)
     data = measured_data_set(texts, classifier.classes, source)
     mlflow_run.client.log_inputs(mlflow_run.run_id, [as_input(data, "evaluation")])
@@ -111,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         "--corpus", default="", help=f"{', '.join(CORPORA)} or hub:OWNER/NAME (default: the model's own)"
     )
     parser.add_argument("--data", default="", help="a file instead: .csv .tsv .jsonl .json .parquet .arrow (.gz too)")
+    add_reading(parser)
     parser.add_argument("--split", default="test", choices=SPLITS, help="of the corpus (default: test)")
     parser.add_argument("--limit", type=int, default=0, help="at most so many texts; 0 takes all")
     parser.add_argument("--register", default="", metavar="NAME", help="make it a version of this registered model")

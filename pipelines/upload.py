@@ -179,6 +179,7 @@ def _tags(run: Run) -> dict[str, str]:
     tags |= {
         f"data.{k}.{name}": value for k, notes in run.about.get("data", {}).items() for name, value in noted(notes)
     }
+    tags |= {f"glove.{name}": str(count) for name, count in run.about.get("glove", {}).items()}
     if code["commit"]:
         tags |= {"mlflow.source.git.commit": code["commit"], "code.dirty": str(code["dirty"]).lower()}
     return tags

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
+from pct.commands.options import add_reading, reading_settings
 from pct.registry import metrics
-from pct.settings import CORPORA, LABELS, ON_BAD_ROW, ORDERS, REMOVALS
+from pct.settings import CORPORA, ORDERS, REMOVALS
 from pct.writing import check_file
 
 OWN = tuple(metrics.own)
@@ -25,15 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "model", help="a run's, a model's or an exported folder, runs:/<id>/model or models:/<name>@champion"
     )
     parser.add_argument("--data", default="", help="a file with texts and labels; - is standard input")
-    parser.add_argument("--text-column", default="", help="of the file (default: the model's own setting)")
-    parser.add_argument("--label-column", default="", help="of the file (default: the model's own setting)")
-    parser.add_argument("--separator", default="", help="of a CSV file; found where not given")
-    parser.add_argument(
-        "--on-bad-row", default="error", choices=ON_BAD_ROW, help="what cannot be used (default: error)"
-    )
-    parser.add_argument(
-        "--labels", default="", choices=("", *LABELS), help="names or indices (default: the model's own)"
-    )
+    add_reading(parser)
     parser.add_argument("--corpus", default="", help=f"{', '.join(CORPORA)} or hub:OWNER/NAME (default: its own)")
     parser.add_argument("--split", default="test", choices=SPLITS, help="of the corpus (default: test)")
     parser.add_argument("--limit", type=int, default=0, help="at most so many texts; 0 takes all")
@@ -57,14 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     classifier = open_model(options.model, options.device)
     s = classifier.settings
-    reading = {k: v for k in ("text_column", "label_column", "labels") if (v := getattr(options, k))}
-    reading |= {"separator": options.separator, "on_bad_row": options.on_bad_row}
-    texts, source = choose_texts(
-        s.replace(**reading), classifier.classes, options.corpus, options.data, options.split, options.limit
+    texts, source, notes = choose_texts(
+        reading_settings(options, s), classifier.classes, options.corpus, options.data, options.split, options.limit
     )
     given = {name: value for name in s.how_measured if (value := getattr(options, name)) is not None}
     bar = sys.stderr.isatty() and not options.json
     report = evaluate(classifier, texts, **s.how_measured | given, progress=bar, metrics=options.metrics)
+    report = replace(report, data=notes)
     if options.per_text:
         report.to_parquet(options.per_text)
     print(report.to_json() if options.json else f"{options.model} on {source}, {len(texts)} texts\n{report.table()}")

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pct.settings import LABELS, ON_BAD_ROW
+from pct.commands.options import add_reading, reading_settings
 
 
 def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
@@ -22,11 +22,7 @@ def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
         help="CSV, TSV, JSONL, JSON, Parquet or Arrow (.gz too), - for standard input; its labels are kept beside",
     )  # fmt: skip
     group.add_argument("--output", default="", metavar="FILE", help=f"where the result goes: {kinds}")
-    group.add_argument("--text-column", default="", help="of the file (default: the model's own setting)")
-    group.add_argument("--label-column", default="", help="of the file (default: the model's own setting)")
-    group.add_argument("--separator", default="", help="of a CSV file's columns (default: it is found)")
-    group.add_argument("--labels", choices=LABELS, help="whether labels are class names or indices (default: names)")
-    group.add_argument("--on-bad-row", choices=ON_BAD_ROW, help="a row that cannot be used ends the job, or is skipped")
+    add_reading(group)
     group.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -50,9 +46,7 @@ def run_file_job(
     from pct.output.files import ROWS_A_PIECE, model_digest
 
     check_files(options)
-    read = ("text_column", "label_column", "separator", "labels", "on_bad_row")
-    given = {name: value for name in read if (value := getattr(options, name))}
-    reader = RowReader(ReadOptions.of(predictor.settings.replace(**given)))
+    reader = RowReader(ReadOptions.of(reading_settings(options, predictor.settings)))
     pieces = reader.pieces(open_table(options.data, reader.options), predictor.classes, ROWS_A_PIECE)
     job = {**about, **asdict(reader.options), "model": model_digest(predictor), "data": _file_identity(options.data)}
     with _progress(options.quiet) as after:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Collection
 from dataclasses import fields
 
-from pct.settings import Settings
+from pct.settings import LABELS, ON_BAD_ROW, Settings
 
 
 def add_settings(parser: argparse.ArgumentParser, leave_out: Collection[str] = ()) -> None:
@@ -24,6 +24,27 @@ def add_settings(parser: argparse.ArgumentParser, leave_out: Collection[str] = (
             help=(f.metadata.get("help", "") + default).replace("%", "%%"),
             **switch,  # type: ignore[arg-type]
         )
+
+
+def add_reading(parser: argparse._ActionsContainer) -> None:
+    """The options of how a file of rows is read; what is not given is the model's own setting."""
+    for name, what, choices in (
+        ("text_column", "of the file (default: the model's own setting)", None),
+        ("label_column", "of the file (default: the model's own setting)", None),
+        ("separator", "of a CSV file's columns (default: it is found)", None),
+        ("labels", "whether labels are class names or indices (default: the model's own setting)", LABELS),
+        ("on_bad_row", "a row that cannot be used ends the job, or is skipped (default: error)", ON_BAD_ROW),
+    ):
+        spellings = dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"])
+        parser.add_argument(*spellings, dest=name, default="", choices=choices and ("", *choices), help=what)
+
+
+def reading_settings(options: argparse.Namespace, settings: Settings) -> Settings:
+    """A model's settings with what `add_reading` got. Raises ValueError as `Settings`."""
+    names = ("text_column", "label_column", "separator", "labels", "on_bad_row")
+    # how the file that it was trained on was broken or separated says nothing about another one
+    own = settings.replace(separator="", on_bad_row="error") if options.data else settings
+    return own.replace(**{name: value for name in names if (value := getattr(options, name))})
 
 
 def given_settings(options: argparse.Namespace) -> dict[str, str]:

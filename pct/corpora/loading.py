@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from pct.corpora.hub import load_hub
 from pct.corpora.named import CLASSES, HUB, local_folder
 from pct.corpora.planted import generate
 from pct.corpora.rows import MARKS, ClassIndex, ReadOptions, Row, RowReader, Table, class_names
-from pct.corpora.splits import HELD_OUT, SPLITS, Corpus, Split, hold_out, with_limit
+from pct.corpora.splits import HELD_OUT, SPLITS, Corpus, Split, hold_out, limited, with_limit
 from pct.corpora.tables import table_of
 from pct.settings import Settings
 from pct.text.tokens import Ints
@@ -126,17 +126,27 @@ def read_file(path: str | Path, text_column: str, label_column: str, classes: Se
     return read_data(Path(path), classes, ReadOptions(text_column, label_column))[0]
 
 
+class Chosen(NamedTuple):
+    """Texts to measure. source: where they are from. notes: what was skipped, held out, taken for an index or left out
+    by a limit when they were read."""
+
+    split: Split
+    source: str
+    notes: dict[str, Any]
+
+
 def choose_texts(
     settings: Settings, classes: Sequence[str], corpus: str = "", data: str = "", split: str = "test", limit: int = 0
-) -> tuple[Split, str]:
-    """The texts that a model of these settings and classes is measured on, and where they are from.
+) -> Chosen:
+    """The texts that a model of these settings and classes is measured on.
 
     data: a file; else a split of a corpus, by default of the one that the model was trained on. limit: at most so many,
     drawn. Raises as `load_splits`, and ValueError where the corpus' classes are not the model's.
     """
     if data:
-        rows, _ = read_data(Path(data) if data != "-" else data, classes, ReadOptions.of(settings))
-        return with_limit(rows, limit, settings.corpus_seed), data
+        rows, notes = read_data(Path(data) if data != "-" else data, classes, ReadOptions.of(settings))
+        rows, notes = limited(rows, notes, limit, settings.corpus_seed)
+        return Chosen(rows, data, notes)
     if not (corpus or settings.corpus):
         raise ValueError("it is not known what the model was trained on: give a file (data) or a corpus")
     found = load_splits(settings.replace(corpus=corpus or settings.corpus, limit=0))
@@ -145,7 +155,8 @@ def choose_texts(
             f"corpus {found.name} has the classes {', '.join(found.classes)}, the model {', '.join(classes)}"
             "; give a corpus or a file of the model's classes"
         )
-    return with_limit(found.splits[split], limit, settings.corpus_seed), f"{found.name}, {split} split"
+    rows, notes = limited(found.splits[split], found.notes.get(split, {}), limit, settings.corpus_seed)
+    return Chosen(rows, f"{found.name}, {split} split", notes)
 
 
 def _planted(seed: int) -> dict[str, Split]:

@@ -89,6 +89,13 @@ def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     return split.take(np.flatnonzero(~held)), split.take(np.flatnonzero(held))
 
 
+def limited(split: Split, notes: dict[str, Any], limit: int, seed: int) -> tuple[Split, dict[str, Any]]:
+    """`with_limit`, and the notes on the rows with how many it left out."""
+    some = with_limit(split, limit, seed)
+    left_out = len(split) - len(some)
+    return some, {**notes, "left_out_by_limit": left_out} if left_out else notes
+
+
 def with_limit(split: Split, limit: int, seed: int = 0) -> Split:
     """At most `limit` rows, drawn under the seed, in their order; all for 0. Raises ValueError for fewer."""
     if limit < 0:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pct.corpora.loading import read_data, with_limit
+from pct.corpora.loading import read_data
 from pct.corpora.rows import ReadOptions
+from pct.corpora.splits import limited
 from pct.explaining.predictor import Predictor, check_classes, split_texts, word_rule
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_words
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
@@ -109,7 +110,7 @@ def evaluate(
     """
     options = ReadOptions(text_column, label_column, on_bad_row=on_bad_row, labels=labels)
     split, notes = read_data(dataset, predictor.classes, options)
-    split = with_limit(split, limit, seed)
+    split, notes = limited(split, notes, limit, seed)
     texts, rationale, shortcut = split.texts, split.rationale, split.shortcut
     if saliency is not None and (limit or len(saliency) != len(texts)):
         drawn = "; limit draws some of the texts: draw before, and give theirs" if limit else ""

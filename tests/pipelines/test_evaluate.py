@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pct import cli
 from pct.training import runs
 from pipelines import evaluate as job
 from pipelines.evaluate import main
@@ -86,3 +87,32 @@ def test_what_was_measured_is_shown_also_when_it_cannot_be_logged(
     told = capsys.readouterr()
     assert "comp" in told.out
     assert "not logged to" in told.err
+
+
+def test_what_was_skipped_cut_or_taken_for_an_index_stands_on_the_run(
+    run_dir: Path, tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [("a brilliant film", 1), ("dull and stale", 0), ("", 1), ("dull", 7), ("film " * 100, 0)]
+    (tmp_path / "rows.csv").write_text("text,label\n" + "".join(f"{t},{x}\n" for t, x in rows), encoding="utf-8")
+    options = ["--data", "rows.csv", "--on-bad-row", "skip", "--labels", "indices"]
+    assert cli.main(["evaluate", str(run_dir), *options, "--limit", "2", "--json"]) == 0
+    notes = {"rows_skipped": {"no text": 1, "an unknown label": 1}, "labels_as_indices": 3, "left_out_by_limit": 1}
+    assert json.loads(capsys.readouterr().out)["data"] == notes
+
+    assert cli.main(["evaluate", str(run_dir), *options]) == 0
+    said = capsys.readouterr().out.splitlines()[-3:]
+    assert said == [
+        "1 of 3 texts were cut to max_length: measured on what is left",
+        "2 rows were skipped: 1 with no text, 1 with an unknown label",
+        "3 labels were taken as indices of the classes",
+    ]
+
+    assert main(["--model", str(run_dir), "--data", "rows.csv", "--quiet"]) == 1  # an error, unless told otherwise
+    assert main(["--model", str(run_dir), "--data", "rows.csv", "--quiet", *options[2:]]) == 0
+    run = client.search_runs(["0"], order_by=["start_time DESC"])[0]
+    told = {name: value for name, value in run.data.tags.items() if name.startswith("data.")}
+    assert told == {
+        "data.rows_skipped": '{"no text": 1, "an unknown label": 1}',
+        "data.labels_as_indices": "3",
+        "data.cut_texts": "1",
+    }

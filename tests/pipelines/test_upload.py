@@ -277,6 +277,13 @@ def test_what_was_skipped_or_cut_is_told_in_mlflow(run_dir: Path, client: Any) -
     assert json.loads(train.profile)["cut_texts"] == 7
 
 
+def test_how_many_words_have_a_vector_is_told_in_mlflow(run_dir: Path, client: Any) -> None:
+    about = json.loads((run_dir / "about.json").read_text())
+    (run_dir / "about.json").write_text(json.dumps({**about, "glove": {"words_with_vector": 30, "words": 40}}))
+    tags = client.get_run(upload.upload_run(run_dir).mlflow_run.run_id).data.tags
+    assert (tags["glove.words_with_vector"], tags["glove.words"]) == ("30", "40")
+
+
 def test_the_name_of_the_registered_model_may_be_given(run_dir: Path, client: Any) -> None:
     uploaded = upload.upload_run(run_dir, name="reviews")
     assert uploaded.registered is not None

@@ -41,7 +41,8 @@ SETTINGS = [
     ["--batch-size", "0"], ["--max-length", "2"], ["--method", "magic"], ["--corpus", "nowhere"],
     ["--p-important", "2"],
     ["--saliency", "l3"], ["--device", "toaster"], ["--precision", "int3"], ["--model", "/no/such/folder"],
-    ["--model", "no/such-model"], ["--glove", "/no/such/file"], ["--threads", "-1"], ["--seed", "x"],
+    ["--model", "no/such-model"], ["--glove", "/no/such/file"], ["--threads", "-1"], ["--threads", "1000000"],
+    ["--seed", "x"], ["--seed", "18446744073709551616"],
     ["--vocabulary-size", "0"], ["--evaluate-epochs", "perhaps"], ["--words", "no_such_module:split"],
 ]  # fmt: skip
 
