@@ -7,7 +7,8 @@ from typing import Any
 
 from pct.explaining.verdict import TOLERANCE
 from pct.training.runs import Run
-from pipelines.registry import model_name, read_versions, version_tags
+from pipelines.champion_alias import read_versions
+from pipelines.registry import model_name, version_tags
 
 DESCRIPTION = "mlflow.note.content"
 ERRORS = 2.0  # a difference counts beyond so many standard errors

@@ -8,9 +8,17 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from pipelines.champion_alias import (
+    champion_of,
+    delete_version,
+    is_registered,
+    margin_of,
+    no_champion,
+    read_versions,
+    why,
+)
 from pipelines.connection import connect, tracking_errors, tracking_uri
 from pipelines.job import OK, run_job
-from pipelines.registry import champion_of, delete_version, is_registered, margin_of, read_versions, why
 
 COLUMNS = {  # of the table, and the tag of a version that each shows
     "method": "method",
@@ -64,13 +72,15 @@ def describe(client: Any, name: str) -> dict[str, Any]:
         }
         for v in versions
     ]
-    return {"name": name, "champion": champion_of(client, name), "versions": rows}
+    champion = champion_of(client, name)
+    about = {} if champion or not rows else {"no_champion": no_champion(client, name)}
+    return {"name": name, "champion": champion, **about, "versions": rows}
 
 
 def table(model: dict[str, Any]) -> str:
     """A model's versions as lines, the champion marked, with the reasons below."""
     rows = model["versions"]
-    head = model["name"] + ("" if model["champion"] else "  (no champion: pct promote NAME lets the rule choose)")
+    head = model["name"] + (f"  ({model['no_champion']})" if "no_champion" in model else "")
     widths = {column: max(len(column), 8) + 2 for column in COLUMNS}
     lines = [head, "  version" + "".join(f"{column:>{width}}" for column, width in widths.items())]
     for row in rows:

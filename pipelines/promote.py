@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from pipelines.champion_alias import choose_again, lost_champion, margin_of, promote, read_versions, why
 from pipelines.connection import connect, tracking_errors, tracking_uri
 from pipelines.job import OK, run_job
-from pipelines.registry import choose_again, margin_of, promote, read_versions, why
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,14 +38,16 @@ def _move(client: Any, options: argparse.Namespace) -> str:
     versions = read_versions(client, options.name)
     if not versions:
         raise ValueError(f"no model is registered as {options.name!r}; pct models lists what is there")
+    lost = f"{said}. " if (said := lost_champion(client, options.name)) else ""
     if options.version is not None:
         promote(client, options.name, options.version, options.anyway)
         champion = options.version
     else:
         champion = choose_again(client, options.name)
     if champion is None:
-        return f"{options.name} has no version that is fit to be the champion; pct models tells why"
-    return f"models:/{options.name}/{champion} is @champion: {why(client, options.name, champion, margin_of(versions))}"
+        return f"{lost}{options.name} has no version that is fit to be the champion; pct models tells why"
+    reason = why(client, options.name, champion, margin_of(versions))
+    return f"{lost}models:/{options.name}/{champion} is @champion: {reason}"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pct.onnx.predictor import CONFIG, GRADIENT
 from pct.settings import Settings
 from serving.model_store import ModelEntry
 
-EXPORTED = "exported"
+EXPORTED, CHAMPION = "exported", "champion"
 NO_MODEL = "there is no model {}: give a folder, models:/<name>@champion, or a classifier's name on the hub"
 REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[^/@]+))")
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -103,8 +103,21 @@ def find_version(client: Any, name: str, alias: str | None, version: str | None)
         found = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
     except MlflowException as problem:
         what = f"@{alias}" if alias else f"/{version}"
-        raise FileNotFoundError(f"models:/{name}{what} is not in the registry: {problem}") from problem
+        said = (_no_champion(client, name) if alias == CHAMPION else "") or str(problem)
+        raise FileNotFoundError(f"models:/{name}{what} is not in the registry: {said}") from problem
     return RegisteredVersion(name, str(found.version), alias, found.model_id or "", found.run_id)
+
+
+def _no_champion(client: Any, name: str) -> str:
+    """Why a registered model has no champion; empty where there is no such model, or it has one."""
+    from mlflow.exceptions import MlflowException
+
+    from pipelines.champion_alias import champion_of, no_champion
+
+    try:
+        return "" if champion_of(client, name) else no_champion(client, name)
+    except MlflowException:
+        return ""
 
 
 def entry_of_version(client: Any, found: RegisteredVersion, source: str, cache: Path) -> ModelEntry:

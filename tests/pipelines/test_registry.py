@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,9 @@ from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.runs import Run, load_run
 from pipelines import models, promote
-from pipelines.registry import CHAMPION, champion_of, model_name, register, update_champion, why
+from pipelines.champion_alias import CHAMPION, champion_of, no_champion, update_champion, why
+from pipelines.registry import model_name, register
+from serving.model_sources import find_version
 
 
 def like(
@@ -102,7 +105,7 @@ class TwoWriters:
     @staticmethod
     def version(number: int, gap: float) -> Any:
         tags = {"validation_acc": "0.9", "validation_comp_minus_suff": str(gap), "measure": "m", "limited": "false"}
-        return SimpleNamespace(version=str(number), tags=tags)
+        return SimpleNamespace(name="name", version=str(number), tags=tags)
 
     def search_model_versions(self, *args: Any, **kwargs: Any) -> Any:
         class Page(list[Any]):
@@ -112,6 +115,9 @@ class TwoWriters:
 
     def get_registered_model(self, name: str) -> Any:
         return SimpleNamespace(aliases={} if self.alias is None else {CHAMPION: str(self.alias)}, tags={})
+
+    def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
+        pass
 
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
         if len(self.versions) == 1:  # the other run registers a better version just before this write
@@ -253,3 +259,54 @@ def test_a_version_of_0_1_0_is_compared_with_new_ones_of_the_same_corpus(client:
         client.delete_model_version_tag(name, "1", later)
     assert put(client, like(run, 0.90, 0.2, "w2"))[:2] == (2, True)
     assert put(client, like(run, 0.90, 0.15, "w3", {"fingerprint": "another"}))[:2] == (3, False)
+
+
+def test_a_champion_that_is_deleted_in_mlflow_is_told_and_followed_by_the_next_best(
+    client: Any, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = model_name(run.settings)
+    put(client, like(run, 0.90, 0.1, "w1"))
+    put(client, like(run, 0.90, 0.3, "w2"))
+    assert put(client, like(run, 0.90, 0.2, "w3"))[:2] == (3, False)
+    client.delete_model_version(name, "2")  # as MLflow's page does it
+    assert champion_of(client, name) is None
+
+    said = f"version 2, which was the champion, was deleted: pct promote {name} lets the rule choose"
+    assert models.main([name]) == 0
+    assert said in capsys.readouterr().out.splitlines()[0]
+    assert models.main([name, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["champion"] is None
+    assert said in found["no_champion"]
+    assert all(said in version["why"] for version in found["versions"])
+    with pytest.raises(FileNotFoundError, match=f"models:/{name}@champion is not in the registry: {said}"):
+        find_version(client, name, CHAMPION, None)
+    assert champion_of(client, name) is None  # who lists changes nothing
+
+    version, is_champion, reason = put(client, like(run, 0.90, 0.05, "w4"))
+    assert (version, is_champion, champion(client, run)) == (4, False, 3)
+    assert reason.endswith(". version 2, which was the champion, was deleted; version 3 is it now")
+    assert "deleted" not in put(client, like(run, 0.90, 0.04, "w5"))[2]
+
+
+def test_the_rule_chooses_again_by_promote_and_says_what_was_lost(
+    client: Any, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = model_name(run.settings)
+    put(client, like(run, 0.90, 0.1, "w1"))
+    put(client, like(run, 0.90, 0.3, "w2"))
+    client.delete_registered_model_alias(name, CHAMPION)
+    assert promote.main([name]) == 0
+    said = f"version 2, which was the champion, has lost the alias. models:/{name}/2 is @champion: "
+    assert capsys.readouterr().out.startswith(said)
+    client.delete_model_version(name, "2")
+    client.delete_model_version(name, "1")
+    assert promote.main([name]) == 1
+    assert "pct models lists what is there" in capsys.readouterr().err
+
+
+def test_a_model_that_never_had_a_champion_has_lost_none(client: Any, run: Run) -> None:
+    name = model_name(run.settings)
+    put(client, like(run, 0.5, 0.1, "w1", {"splits": splits("a")}))
+    assert champion_of(client, name) is None
+    assert no_champion(client, name).startswith("no version is the champion: pct promote")

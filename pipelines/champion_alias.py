@@ -1,0 +1,188 @@
+"""The alias of the champion in the registry: where the rule wants it, who may move it, and why it is where it is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from pipelines.champion import MARGIN, Candidate, choose_champion, why_champion, why_not_champion
+
+CHAMPION = "champion"
+PROMOTED = "pct.promoted"  # "<version> of <the newest then>": what was there already is passed over from then on
+LAST = "pct.champion"  # the version that had the alias last: one that is deleted in MLflow takes its alias with it
+
+
+def update_champion(client: Any, name: str, margin: float = MARGIN) -> int | None:
+    """Puts the alias where the rule wants it. Returns the champion's version, None where there is none.
+
+    A version whose numbers are not finite does not keep the alias, whoever gave it.
+    """
+    current = champion_of(client, name)
+    # Two runs that end together each see the registry at their own moment: after a move the registry is read again,
+    # until what it says and where the alias is agree.
+    for _ in range(10):
+        candidates = read_candidates(client, name)
+        chosen = choose_champion(candidates, margin, current)
+        if chosen is None:
+            if any(c.version == current for c in candidates):
+                client.delete_registered_model_alias(name, CHAMPION)
+                current = None
+            break
+        if chosen.version == current:
+            break
+        client.set_registered_model_alias(name, CHAMPION, str(chosen.version))
+        current = chosen.version
+    _remember(client, name, current)
+    return current
+
+
+def promote(client: Any, name: str, version: int, below_floor: bool = False) -> None:
+    """Makes a version the champion whatever the rule says; from then on only newer versions may unseat it.
+
+    below_floor: also where it is no better than always the largest class. Raises ValueError for a version that does
+    not exist, has not the tags that the rule needs, or is unfit.
+    """
+    versions = read_versions(client, name)
+    known = {c.version: c for v in versions if (c := _candidate(v)) is not None}
+    if version not in known:
+        there = ", ".join(str(n) for n in sorted(known)) or "none"
+        raise ValueError(f"{name} has no version {version} that this project registered; there are: {there}")
+    mine = known[version]
+    if problem := (replace(mine, floor=-1.0) if below_floor else mine).unfit:
+        hint = "" if replace(mine, floor=-1.0).unfit else "; --anyway makes it the champion all the same"
+        raise ValueError(f"version {version} of {name} cannot be the champion: {problem}{hint}")
+    newest = max(int(v.version) for v in versions)
+    client.set_registered_model_tag(name, PROMOTED, f"{version} of {newest}")
+    client.set_registered_model_alias(name, CHAMPION, str(version))
+    _remember(client, name, version)
+
+
+def choose_again(client: Any, name: str) -> int | None:
+    """Takes a promotion back: the rule chooses among all versions. Returns the champion's version."""
+    if _promotion(client, name):
+        client.delete_registered_model_tag(name, PROMOTED)
+    margin = margin_of(read_versions(client, name))
+    if chosen := choose_champion(read_candidates(client, name), margin):
+        client.set_registered_model_alias(name, CHAMPION, str(chosen.version))
+    return update_champion(client, name, margin)
+
+
+def delete_version(client: Any, name: str, version: int) -> None:
+    """Deletes a version; where it was the champion, the rule chooses among the others. Raises ValueError."""
+    versions = read_versions(client, name)
+    if all(int(v.version) != version for v in versions):
+        raise ValueError(f"{name} has no version {version}; pct models {name} lists what is there")
+    client.delete_model_version(name, str(version))
+    update_champion(client, name, margin_of(versions))
+
+
+def margin_of(versions: list[Any]) -> float:
+    """The margin that the newest of the versions was registered with."""
+    return next((float(v.tags["champion_margin"]) for v in versions if "champion_margin" in v.tags), MARGIN)
+
+
+def why(client: Any, name: str, version: int, margin: float = MARGIN) -> str:
+    """Why a version is the champion, or why not and what would make it one."""
+    candidates = {c.version: c for c in read_candidates(client, name)}
+    champion = champion_of(client, name)
+    promoted = _promotion(client, name)
+    if promoted and promoted[0] == version == champion:
+        return "it was promoted by hand"
+    if version not in candidates:
+        if promoted and version <= promoted[1]:
+            return f"version {promoted[0]} was promoted by hand when it was there already"
+        return "the version has not the tags that the rule needs"
+    if champion is None and not candidates[version].unfit:
+        return no_champion(client, name)
+    mine, first = candidates[version], candidates.get(champion or -1)
+    if version == champion:
+        return why_champion(candidates.values(), mine, margin)
+    reason = why_not_champion(candidates.values(), mine, first, margin)
+    if first and not mine.unfit and not mine.alike(first) and mine.limited <= first.limited:
+        reason += f"; to make it the champion: pct promote {name} {version}; to keep them apart: --name"
+    return reason
+
+
+def read_versions(client: Any, name: str) -> list[Any]:
+    """All versions of a registered model, newest first."""
+    out: list[Any] = []
+    token = None
+    query = _name_is(name)
+    while True:
+        page = client.search_model_versions(query, max_results=200, page_token=token)
+        out += [v for v in page if v.name == name]
+        token = page.token
+        if not token:
+            return sorted(out, key=lambda v: -int(v.version))
+
+
+def is_registered(client: Any, name: str) -> bool:
+    """Whether there is a registered model of that name."""
+    return any(m.name == name for m in client.search_registered_models(_name_is(name), max_results=1000))
+
+
+def _name_is(name: str) -> str:
+    """MLflow's filter for a name. It knows no escapes: a name that has both kinds of quotes cannot be asked for."""
+    quote = next((q for q in "'\"" if q not in name), "")
+    return f"name = {quote}{name}{quote}" if quote else ""
+
+
+def read_candidates(client: Any, name: str) -> list[Candidate]:
+    """The versions among which the rule chooses, newest first: not those that a promotion passed over."""
+    found = [c for v in read_versions(client, name) if (c := _candidate(v)) is not None]
+    promoted = _promotion(client, name)
+    if promoted is None or all(c.version != promoted[0] for c in found):
+        return found
+    # what was promoted is fit by its user's word
+    by_hand = [replace(c, floor=-1.0) for c in found if c.version == promoted[0]]
+    return [c for c in found if c.version > promoted[1]] + by_hand
+
+
+def champion_of(client: Any, name: str) -> int | None:
+    """The version that has the alias."""
+    version = client.get_registered_model(name).aliases.get(CHAMPION)
+    return None if version is None else int(version)
+
+
+def lost_champion(client: Any, name: str) -> str:
+    """What happened where no version has the alias though one had it (MLflow's pages delete it); else empty."""
+    last = client.get_registered_model(name).tags.get(LAST, "")
+    if not last or champion_of(client, name) is not None:
+        return ""
+    there = any(str(v.version) == last for v in read_versions(client, name))
+    return f"version {last}, which was the champion, {'has lost the alias' if there else 'was deleted'}"
+
+
+def no_champion(client: Any, name: str) -> str:
+    """Why a registered model has no champion, and the command that gives it one."""
+    said = lost_champion(client, name) or "no version is the champion"
+    return f"{said}: pct promote {name} lets the rule choose among those that are there"
+
+
+def _remember(client: Any, name: str, champion: int | None) -> None:
+    """Keeps who has the alias, so that it can be told when it is gone."""
+    if client.get_registered_model(name).tags.get(LAST, "") != str(champion or ""):
+        client.set_registered_model_tag(name, LAST, str(champion or ""))
+
+
+def _promotion(client: Any, name: str) -> tuple[int, int] | None:
+    """The version that was promoted by hand, and the newest one then."""
+    found = re.fullmatch(r"(\d+) of (\d+)", client.get_registered_model(name).tags.get(PROMOTED, ""))
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _candidate(version: Any) -> Candidate | None:
+    """None for a version that other hands made."""
+    tags = version.tags
+    try:
+        return Candidate(
+            int(version.version),
+            float(tags["validation_acc"]),
+            float(tags["validation_comp_minus_suff"]),
+            frozenset(tags[k] for k in ("measure", "measured_on") if k in tags),
+            tags["limited"] == "true",
+            float(tags.get("largest_class", -1)),
+        )
+    except (KeyError, ValueError):
+        return None
