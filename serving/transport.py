@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 import uvicorn.config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from serving.limits import DRAINED, Limits
 
@@ -55,6 +55,7 @@ class BoundedProtocol(HttpToolsProtocol):
             oldest.transport.abort()
         self._await_request()
         self._timer: asyncio.TimerHandle | None = None
+        self._answered: RequestResponseCycle | None = None
         self._head_complete = False
         self._received = self._coming = 0
         self._close_after(limits.head_seconds)
@@ -102,7 +103,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """The client, or this side, closed it."""
         self._close_after(None)
         _awaited.pop(self, None)
+        if self._answered is not None:  # uvicorn tells the request alone that came last
+            self._answered.disconnected = True
+            self._answered.message_event.set()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _await_request(self) -> None:
         _awaited.pop(self, None)

@@ -2,12 +2,13 @@
 
 import { Problem } from "./api.js";
 import { examples, hint } from "./examples.js";
+import { CONTROLS } from "./glossary.js";
 import { titled } from "./panel.js";
 import { count } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const SHOWN_AT_FIRST = 2;
-const SETTINGS = ["saliency", "order", "target", "steps", "models"];
+const SETTINGS = ["saliency", "order", "target", "controls", "steps", "models"];
 
 let known = { models: [], limits: null };
 
@@ -116,6 +117,7 @@ export function question() {
     order: $("order").value,
     target: $("target").value || null,
     saliency: $("saliency").value || null,
+    controls: $("controls").value ? Object.keys(CONTROLS) : false,
     models: chosen().map((model) => model.id),
   };
 }
@@ -123,7 +125,7 @@ export function question() {
 /** Puts what an address says into the form. An address can say anything: what the form cannot take stays as it is. */
 export function fill(said) {
   $("text").value = said.text;
-  for (const id of ["saliency", "order"]) choose(id, said[id]);
+  for (const id of ["saliency", "order", "controls"]) choose(id, said[id]);
   if (/^\d+$/.test(said.steps)) $("steps").value = said.steps;
   const boxes = [...document.querySelectorAll("[name=model]")];
   if (boxes.some((box) => said.models.includes(box.value))) {
@@ -131,7 +133,7 @@ export function fill(said) {
   }
   chooseTargets();
   choose("target", said.target);
-  const usual = { saliency: "", order: "static", target: "", steps: "15" };
+  const usual = { saliency: "", order: "static", target: "", controls: "", steps: "15" };
   $("settings").open ||= Object.entries(usual).some(([id, value]) => $(id).value !== value);
   measure();
 }

@@ -11,6 +11,19 @@ export const FIGURES = {
   suff_aopc: "Suff, averaged over shares of 1, 5, 10, 20 and 50 % of the words.",
 };
 
+/** Asked for in the settings: what the saliency knows beyond chance. */
+export const CONTROLS = {
+  comp_random: "Comp, had the words gone in a random order: the mean over five orders.",
+  margin: "Comp less comp_random: what the saliency knows of the words that matter, beyond chance. Large is healthy.",
+  suff_margin: "Comp_random less suff: the same of the words that do not matter.",
+  tau_loo:
+    "How well the ranking by saliency agrees with what each word's own removal costs: 1 wholly, 0 not at all " +
+    "(Kendall's tau).",
+  separation:
+    "How much nearer the model's representation stays to the whole text's when the least salient words go than when " +
+    "the most salient do. Near zero, the model hardly tells the two apart.",
+};
+
 const MEASURED = {
   acc: "Accuracy on the test split.",
   f_x: "Mean confidence in the predicted class on the test split.",
@@ -52,7 +65,7 @@ export const METHODS = {
   rationale: "Trained with the words that should decide known, and gradients elsewhere kept small.",
 };
 
-const ALL = { ...OTHERS, ...METHODS, ...FIGURES, ...MEASURED };
+const ALL = { ...OTHERS, ...METHODS, ...FIGURES, ...CONTROLS, ...MEASURED };
 const id = (name) => `meaning-${name.replaceAll(/\W+/g, "-")}`;
 
 /** Writes every term with its sentence into a definition list. */

@@ -276,6 +276,7 @@ function write(anew = false) {
     saliency: asked.saliency ?? "",
     order: asked.order,
     target: asked.target ?? "",
+    controls: asked.controls ? "chance" : "",
     steps: asked.max_steps,
     model: asked.models,
     side: view.side ?? "",

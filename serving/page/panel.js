@@ -1,7 +1,7 @@
 // One model's answer: its prediction, its words, its curves, its verdict, its figures.
 
 import { Curves, spoken, table } from "./curves.js";
-import { FIGURES, METHODS, term } from "./glossary.js";
+import { CONTROLS, FIGURES, METHODS, term } from "./glossary.js";
 import { SIDES, change, count, gone, left, number, stepAt } from "./view.js";
 import { Words, score, signed } from "./words.js";
 
@@ -126,11 +126,12 @@ export class Panel {
     );
   }
 
-  #figures({ metrics, important, unimportant }) {
+  #figures({ metrics, controls, important, unimportant }) {
     const flips = { ir: important.flips_at, ur: unimportant.flips_at };
+    const names = [...Object.keys(FIGURES), ...(controls ? Object.keys(CONTROLS) : [])];
     this.part("measures").replaceChildren(
-      ...Object.keys(FIGURES).flatMap((name) => {
-        const value = metrics[name];
+      ...names.flatMap((name) => {
+        const value = metrics[name] ?? controls?.[name];
         if (value === null || value === undefined) return pair(term(name), "–");
         if (!(name in flips)) return pair(term(name), number(value));
         return pair(term(name), flips[name] === null ? `${value}, never` : String(value));

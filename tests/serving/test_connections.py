@@ -1,0 +1,80 @@
+"""Connections of a real service that are held on to: they are bounded in number, and in time where nobody reads."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.serving.conftest import PATIENCE, Running, serving
+
+psutil = pytest.importorskip("psutil")
+MOST = 12
+
+
+@pytest.fixture(scope="module")
+def strict(exported: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service whose limits are soon reached."""
+    limits = ("--max-head-seconds", "4", "--max-seconds", "4", "--max-connections", str(MOST))
+    with serving(tmp_path_factory.mktemp("strict"), str(exported["normal"]), *limits) as running:
+        yield running
+
+
+def connect(running: Running) -> socket.socket:
+    """A client that takes little before it reads."""
+    place = urlsplit(running.url)
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    made.settimeout(PATIENCE)
+    made.connect((place.hostname, place.port))
+    return made
+
+
+def held(running: Running) -> set[int]:
+    """The ports of the clients whose connections the service holds."""
+    service = psutil.Process(running.process.pid)
+    every = [c for p in [service, *service.children(recursive=True)] for c in p.net_connections("tcp")]
+    return {c.raddr.port for c in every if c.raddr}
+
+
+def until(found: Callable[[], Any]) -> bool:
+    end = time.monotonic() + PATIENCE
+    while not found() and time.monotonic() < end:
+        time.sleep(0.1)
+    return bool(found())
+
+
+def test_a_client_that_reads_no_answer_is_cut_off(strict: Running) -> None:
+    body = json.dumps({"texts": ["x" * 10_000] * 64}).encode()
+    asked = b"POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    with connect(strict) as client:
+        port = client.getsockname()[1]
+        client.settimeout(2)
+        with suppress(OSError):  # until what the systems keep on the way is full, or it is cut off already
+            for _ in range(60):
+                client.sendall(asked % len(body) + body)
+        assert until(lambda: port not in held(strict))
+    assert strict.ask("/predict", {"texts": ["a film"]})[0] == 200
+    assert "Traceback" not in strict.log
+
+
+def test_of_too_many_connections_the_one_waited_for_longest_gives_way(strict: Running) -> None:
+    clients = []
+    try:
+        for _ in range(3 * MOST):
+            clients.append(connect(strict))
+            clients[-1].sendall(b"POST /predict HTTP/1.1\r\nHost: loc")
+        assert strict.ask("/predict", {"texts": ["a film"]})[0] == 200
+        assert until(lambda: len(held(strict)) <= MOST)
+        assert clients[0].getsockname()[1] not in held(strict)
+    finally:
+        for client in clients:
+            client.close()
+    assert until(lambda: not held(strict))
