@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,6 @@ from serving.schema import Control, ExplainRequest
 
 STEPS = 15
 METRICS = ("comp", "suff", "comp_aopc", "suff_aopc", "ir", "ur")
-# what `controls: true` means: all but the dearest, which takes some 5 N^2 passes of the model
-CONTROLS: tuple[Control, ...] = tuple(name for name in get_args(Control) if not name.startswith("naopc"))
 
 Json = dict[str, Any]
 GiveWay = Callable[[], None]
@@ -96,9 +94,7 @@ class ExplainJob:
             raise ValueError(f"target {request.target[:80]!r} is not one of the labels {', '.join(classes)}")
         target = None if request.target is None else classes.index(request.target)
         saliency = request.saliency or served.predictor.settings.saliency
-        asked = request.controls
-        controls = tuple(dict.fromkeys(asked)) if isinstance(asked, list) else CONTROLS if asked else ()
-        return cls(served, steps, request.order, saliency, target, controls)
+        return cls(served, steps, request.order, saliency, target, tuple(dict.fromkeys(request.controls)))
 
     def lane(self, texts: Sequence[Document]) -> str:
         """Where these texts wait: see `serving.lanes`."""

@@ -165,13 +165,14 @@ def invalid(model: type[BaseModel], body: bytes, most_texts: int) -> str:
         return "the body is nested too deeply"
     if twice is not None:
         return f"{twice:.80}: it stands twice in one object; send it once"
-    if isinstance(asked, dict):
-        unknown = next((name for name in asked if name not in model.model_fields), None)
-        if unknown is not None:
-            return f"{unknown:.80}: extra inputs are not permitted"
-        texts: Any = asked.get("texts")
-        if isinstance(texts, list) and len(texts) > most_texts:
-            return f"{len(texts)} texts in one request; send at most {most_texts}"
+    if not isinstance(asked, dict):
+        return 'the body must be an object, such as {"texts": ["a moving film"]}'
+    unknown = next((name for name in asked if name not in model.model_fields), None)
+    if unknown is not None:
+        return f"{unknown:.80}: extra inputs are not permitted"
+    texts: Any = asked.get("texts")
+    if isinstance(texts, list) and len(texts) > most_texts:
+        return f"{len(texts)} texts in one request; send at most {most_texts}"
     try:
         model.model_validate(asked)
     except ValidationError as problem:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
 
 TEXT = "despite its slow start , the film is brilliant"
 Saliency = Literal["l2", "l1", "grad_x_input", "integrated_gradients"]
@@ -13,6 +14,14 @@ Control = Literal[
     "comp_random", "margin", "suff_margin", "win", "ir_rate", "ur_rate", "tau_loo", "cos_important", "cos_unimportant",
     "separation", "naopc_comp", "naopc_suff",
 ]  # fmt: skip
+CONTROLS: tuple[Control, ...] = get_args(Control)
+# what `controls: true` means: all but the dearest, which takes some 5 N^2 passes of the model
+CHEAP = tuple(name for name in CONTROLS if not name.startswith("naopc"))
+_CONTROLS_SCHEMA: JsonSchemaValue = {
+    "type": "array",
+    "items": {"enum": list(CONTROLS), "type": "string"},
+    "maxItems": len(CONTROLS),
+}
 # the service's own limits are checked by `serving.answers`: they are settings, and these are what no setting allows
 Text = Annotated[str, StringConstraints(min_length=1)]
 Texts = Annotated[
@@ -60,12 +69,16 @@ class ExplainRequest(Strict):
         Saliency | None, Field(description="The kind of saliency; the model's own where null.", examples=[None])
     ] = None
     controls: Annotated[
-        bool | Annotated[list[Control], Field(max_length=len(get_args(Control)), fail_fast=True)],
+        list[Control],
         Field(
+            max_length=len(CONTROLS),
+            fail_fast=True,
             description="Controls of the metrics to compute, by name; true: all but naopc_comp and naopc_suff, which "
-            "take some 5 N^2 passes of the model for N words. They count against the limit of the cost."
+            "take some 5 N^2 passes of the model for N words. They count against the limit of the cost.",
         ),
-    ] = False
+        BeforeValidator(lambda given: list(CHEAP) if given is True else [] if given is False else given),
+        WithJsonSchema({"anyOf": [{"type": "boolean"}, _CONTROLS_SCHEMA]}),
+    ] = []
     model: ModelId = None
 
 

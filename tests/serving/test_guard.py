@@ -105,7 +105,7 @@ def test_a_good_request_arrives_as_it_was_sent() -> None:
         (b"", "invalid JSON"),
         (b"not json", "invalid JSON"),
         (b'{"texts": ["a"]', "invalid JSON"),
-        (b"[]", "valid dictionary"),
+        (b"[]", "must be an object"),
         (b"{}", "texts: field required"),
         (b'{"texts": "a"}', "texts: input should be a valid list"),
         (b'{"texts": []}', "at least 1 item"),
@@ -114,6 +114,9 @@ def test_a_good_request_arrives_as_it_was_sent() -> None:
         (b'{"texts": ["a", ""]}', "texts.1: string should have at least 1 character"),
         (b'{"texts": ["a"], "txts": 1}', "txts: extra inputs are not permitted"),
         (b'{"texts": ["\\ud800"]}', "invalid JSON"),
+        (b'\xef\xbb\xbf{"texts": ["a"]}', "invalid JSON"),
+        (b'{"texts": ["a"], "texts": ["b"]}', "texts: it stands twice"),
+        (b'{"texts": {"a": "b"}}', "texts: input should be a valid list"),
         (b'{"texts": ["\xff"]}', "invalid"),
         (b'{"texts": ' + b"[" * 90 + b"]" * 90 + b"}", "texts"),
     ],
@@ -127,7 +130,8 @@ def test_a_bad_body_is_refused_in_words_and_goes_no_further(body: bytes, said: s
 @pytest.mark.parametrize(
     ("field", "value"),
     [("max_steps", "-1"), ("max_steps", '"3"'), ("max_steps", "1.5"), ("max_steps", "true"), ("order", '"x"'),
-     ("saliency", '"x"'), ("target", "0"), ("model", "1")],
+     ("saliency", '"x"'), ("target", "0"), ("model", "1"), ("max_steps", "1e400"), ("controls", "1"),
+     ("controls", "null"), ("controls.0", '["acc"]'), ("controls", "[" + '"win",' * 12 + "1]")],
 )  # fmt: skip
 def test_a_bad_choice_is_refused_by_its_name(field: str, value: str) -> None:
     status, error, _, bodies = once(b'{"texts": ["a"], "%s": %s}' % (field.encode(), value.encode()), "/explain")
@@ -305,5 +309,8 @@ def test_limits_come_from_the_environment_and_are_checked(monkeypatch: pytest.Mo
     monkeypatch.setenv("PCT_SERVE_QUEUE", "many")
     with pytest.raises(ValueError, match="PCT_SERVE_QUEUE must be a number"):
         Limits.from_environment()
-    with pytest.raises(ValueError, match="PCT_SERVE_TEXTS must be > 0, got 0"):
+    with pytest.raises(ValueError, match="PCT_SERVE_TEXTS must be > 0 and finite, got 0"):
         Limits(texts=0)
+    for seconds in (float("nan"), float("inf"), -1.0):
+        with pytest.raises(ValueError, match=f"PCT_SERVE_SECONDS must be > 0 and finite, got {seconds}"):
+            Limits(seconds=seconds)

@@ -124,6 +124,50 @@ def test_other_methods_and_paths_are_refused(served: Running) -> None:
     assert served.ask("/none")[0] == 404
 
 
+POST = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
+ASKED = b'{"texts": ["a film"]}'
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (GET, 200),
+        (b"GET /livez HTTP/1.1\r\nHost: LocalHost:3000\r\n", 200),
+        (b"GET /livez HTTP/1.1\r\nHost: [::1]:3000\r\n", 200),
+        (b"HEAD /model HTTP/1.1\r\nHost: localhost\r\n", 200),
+        (b"HEAD /explain HTTP/1.1\r\nHost: localhost\r\n", 405),
+        (b"OPTIONS /predict HTTP/1.1\r\nHost: localhost\r\n", 405),
+        (b"DELETE / HTTP/1.1\r\nHost: localhost\r\n", 405),
+        (b"MAKE / HTTP/1.1\r\nHost: localhost\r\n", 400),
+        (b"GET /livez HTTP/1.1\r\n", 421),
+        (b"GET /livez HTTP/1.0\r\n", 421),
+        (b"GET /%00 HTTP/1.1\r\nHost: localhost\r\n", 404),
+        (b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n", 400),
+        (GET + b"X: a\0b\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n", 400),
+        (POST + b"Content-Length: -1\r\n", 400),
+        (POST + b"Content-Length: 1%030d\r\n" % 0, 400),
+        (POST + b"Transfer-Encoding: gzip\r\n", 400),
+        (POST + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08", 400),
+        (POST + b"Content-Length: 21\r\nTransfer-Encoding: chunked\r\n", 400),
+        (POST + b"Content-Length: 21\r\nAuthorization: \xff\r\nX-Request-ID: \xfe\r\n\r\n" + ASKED, 200),
+        (CHUNKED + b"\r\nzz\r\n", 400),
+        (CHUNKED + b"\r\n" + b"f" * 20 + b"\r\n", 400),
+        (CHUNKED + b"\r\n" + b"".join(b"1\r\n%c\r\n" % c for c in ASKED) + b"0\r\n", 200),
+    ],
+)
+def test_no_bytes_meet_a_server_error(served: Running, request_: bytes, status: int) -> None:
+    place = urlsplit(served.url)
+    end = b"" if request_.endswith(ASKED) else b"\r\n" if b"\r\n\r\n" in request_ else b"Connection: close\r\n\r\n"
+    with socket.create_connection((place.hostname, place.port), PATIENCE) as s:
+        s.sendall(request_ + end)
+        assert int(s.recv(4096)[9:12]) == status
+    assert "Traceback" not in served.log
+
+
 def test_cross_origin_requests_are_not_allowed(served: Running) -> None:
     place = urlsplit(served.url)
     with socket.create_connection((place.hostname, place.port), 10) as s:
@@ -410,7 +454,8 @@ def test_what_cannot_be_served_is_named_at_the_start(tmp_path: Path) -> None:
     assert "holds no model" in refused(str(tmp_path / "empty"))
     run = str(FIXTURES / "run-textcnn")
     assert "name another folder by --cache or PCT_CACHE_DIR" in refused(run, "--cache", "/proc/none")
-    assert "PCT_SERVE_TEXTS must be > 0, got 0" in refused("none", "--max-texts", "0")
+    assert "PCT_SERVE_TEXTS must be > 0 and finite, got 0" in refused("none", "--max-texts", "0")
+    assert "--poll must be > 0 seconds and finite, got nan" in refused("none", "--poll", "nan")
     assert "--port must be from 1 to 65535, got 99999" in refused("none", "--port", "99999")
     assert "--workers must be >= 1, got 0" in refused("none", "--workers", "0")
     assert "--threads must be >= 0, got -1" in refused("none", "--threads", "-1")
