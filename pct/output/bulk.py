@@ -99,7 +99,7 @@ class Html(JsonLines):
                 for offset, row in _rows(part):
                     verdicts[row["verdict"]] += 1
                     labels.add(row["label"])
-                    yield row["badness"], number, offset
+                    yield row["sort_key"], number, offset
 
         chosen = heapq.nsmallest(self.most, places())
         with output.open("w", encoding="utf-8") as page:
@@ -111,10 +111,10 @@ def article_row(
     article: str, row: int, verdict: str, label: str, confidence: float, right: bool | None, gap: float
 ) -> Row:
     """What `Html` keeps of an explanation. right: None where the true class is not known. gap: comp - suff, or NaN."""
-    badness = {"pathological": 0.0, "undecided": 10.0, "healthy": 20.0}[verdict] + (gap if gap == gap else 0.0)
+    sort_key = {"pathological": 0.0, "undecided": 10.0, "healthy": 20.0}[verdict] + (gap if gap == gap else 0.0)
     said = {True: "right", False: "wrong", None: ""}[right]
     return {"article": article, "row": row, "verdict": verdict, "label": label, "confidence": confidence,
-            "right": said, "badness": badness}  # fmt: skip
+            "right": said, "sort_key": sort_key}  # fmt: skip
 
 
 def run_job(
@@ -197,5 +197,5 @@ def _row_at(part: Path, offset: int) -> Row:
     with part.open("rb") as lines:
         lines.seek(offset)
         row: Row = json.loads(lines.readline())
-    del row["badness"]
+    del row["sort_key"]
     return row
