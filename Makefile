@@ -1,4 +1,4 @@
-# make run | serve | test | test-faults | test-page | test-slow | lint | format | docs | bench | lock | clean
+# make run | serve | test | test-faults | test-page | test-notebook | test-slow | notebook | lint | format | docs | bench | lock | clean
 # The environment is made from requirements.lock where it is missing.
 PYTHON ?= python3.11
 ENV := .venv
@@ -6,7 +6,7 @@ BIN := $(ENV)/bin
 # uv does not read pip's setting of where local wheels lie
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: run serve test test-faults test-page test-slow lint format docs bench lock clean
+.PHONY: run serve test test-faults test-page test-notebook test-slow notebook lint format docs bench lock clean
 .DEFAULT_GOAL := run
 
 $(ENV)/.stamp: requirements.lock pyproject.toml
@@ -38,13 +38,20 @@ serve: $(ENV)/.stamp
 JOBS ?= 2
 
 test: $(ENV)/.stamp
-	$(BIN)/python -m pytest -m "not slow and not faults and not page" -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not faults and not page and not notebook" -n $(JOBS) --dist loadfile
 
 test-faults: $(ENV)/.stamp
 	$(BIN)/python -m pytest -m "faults and not slow"
 
 test-page: $(ENV)/.stamp
 	$(BIN)/python -m pytest -m "page and not slow"
+
+test-notebook: $(ENV)/.stamp
+	$(BIN)/python -m pytest -m "notebook"
+
+# executes examples/any_classifier.ipynb and makes its page of docs/
+notebook: $(ENV)/.stamp
+	$(BIN)/python docs/scripts/notebook_page.py
 
 test-slow: $(ENV)/.stamp
 	$(BIN)/python -m pytest -m slow
