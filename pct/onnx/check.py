@@ -22,6 +22,7 @@ from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
 
 TEXTS = 256
+USUAL_LENGTH, LONGEST = 64, 512  # words of most of the texts, and of the few long ones, at most
 TOLERANCE = 1e-4  # of the largest value of an output, where that is above 1
 TOKENS_A_BATCH = 1024
 ROUNDING = 1e-6  # relative, a few units in the last place of float32
@@ -105,12 +106,17 @@ def spearman(first: Array, second: Array) -> float:
 
 
 def sample_texts(classifier: Classifier, count: int = TEXTS) -> list[list[str]]:
-    """Word lists made of what the model knows, the same each time: of 1 word up to more than max_length."""
+    """Word lists made of what the model knows, the same each time: of 1 word up to more than max_length.
+
+    Most are short: a model that takes texts of any length would be checked for hours.
+    """
     rng = np.random.default_rng(0)
     tokenizer = classifier.tokenizer
     known = tokenizer.words if isinstance(tokenizer, Vocabulary) else _plain_pieces(tokenizer)
     pool = np.array([*known, "\ue000"])  # the last is nobody's word
-    lengths = rng.integers(1, classifier.settings.max_length + 9, count)
+    longest = classifier.settings.max_length
+    lengths = rng.integers(1, min(longest, USUAL_LENGTH) + 9, count)
+    lengths[-4:] = min(longest, LONGEST) + 8
     lengths[:8] = np.minimum(lengths[:8], [1, 1, 1, 2, 2, 3, 4, 5])[: len(lengths)]
     return [rng.choice(pool, n).tolist() for n in lengths]
 

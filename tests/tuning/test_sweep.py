@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pct.training.runs import load_run
+from tests.pct.models.families import classifier, tokenizer
 from tests.tuning.conftest import TINY
 from tuning import sweep
 from tuning.ledger import FINISHED, STOPPED, Ledger
@@ -88,6 +89,20 @@ def test_a_sweep_trains_compares_chooses_tests_once_and_registers(
     longer = Ledger(folder)
     assert [t.number for t in longer] == [0, 1, 2, 3, 4]
     assert [longer.trials[n].values for n in range(4)] == [ledger.trials[n].values for n in range(4)]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("local_ray")
+def test_a_sweep_goes_on_from_the_head_of_a_classifier_that_exists(client: Any, tmp_path: Path) -> None:
+    classifier("GPT-2", classes=2).save_pretrained(tmp_path / "reviews")
+    tokenizer("GPT-2").save_pretrained(tmp_path / "reviews")
+    model = ["--model", str(tmp_path / "reviews"), "--max-length", "24", "--batch-size", "16"]
+    command = [*TINY, *model, "--trials", "1", "--workers", "1", "--folder", "of-a-classifier", "--anyway"]
+    assert sweep.main(command) == 0
+    states = [(t.name, t.state) for t in Ledger(Path("of-a-classifier"))]
+    assert states == [("baseline", FINISHED), ("trial-001", FINISHED)]
+    (version,) = client.search_model_versions("name LIKE 'pct-planted-reviews%'")
+    assert version.version == "1"
 
 
 @pytest.mark.usefixtures("local_ray")

@@ -362,6 +362,14 @@ def test_the_texts_of_the_check_are_of_every_length_and_the_same_each_time(pair)
     assert len(np.unique(known)) > 15
 
 
+@pytest.mark.parametrize("max_length", [300, 2**20])
+def test_a_model_of_long_texts_is_compared_on_few_of_them(max_length):
+    classifier = small_classifier("textcnn", max_length=max_length)
+    lengths = [len(text) for text in sample_texts(classifier)]
+    assert sorted(lengths)[-4:] == [min(max_length, 512) + 8] * 4
+    assert sorted(lengths)[-5] <= 64 + 8
+
+
 def test_a_model_without_a_graph_is_named(tmp_path):
     class Mean(TextModel):
         def __init__(self):
