@@ -28,7 +28,9 @@ def executed(path: Path, folder: str | Path, timeout: int = 1200) -> Any:
 
 
 def page_of(notebook: Any) -> str:
-    """The notebook in Markdown, its links as they are from docs/how-to/."""
+    """The notebook in Markdown, without warnings of the machine that it ran on, its links as from docs/how-to/."""
+    for cell in notebook.cells:
+        cell.outputs = [x for x in cell.get("outputs", ()) if x.get("name") != "stderr"]
     text, _ = MarkdownExporter().from_notebook_node(notebook)
     title, rest = text.lstrip().split("\n", 1)
     lines = (line.rstrip() for line in f"{title}\n\n{NOTE}\n{rest}".splitlines())

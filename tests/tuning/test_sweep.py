@@ -102,7 +102,7 @@ def test_a_sweep_goes_on_from_the_head_of_a_classifier_that_exists(client: Any, 
     states = [(t.name, t.state) for t in Ledger(Path("of-a-classifier"))]
     assert states == [("baseline", FINISHED), ("trial-001", FINISHED)]
     (version,) = client.search_model_versions("name LIKE 'pct-planted-reviews%'")
-    assert version.version == "1"
+    assert int(version.version) == 1
 
 
 @pytest.mark.usefixtures("local_ray")
