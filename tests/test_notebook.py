@@ -73,7 +73,7 @@ def test_its_most_pathological_texts_are_shown_with_their_words_shaded(done: Any
 def test_before_and_after_stand_beside_each_other_with_intervals_and_a_verdict(done: Any) -> None:
     said = shown_by(done, "pct.mend(")
     for name in ("acc", "comp-suff", "margin"):
-        (low, high) = re.findall(rf"<td>{name}</td>.*?<td>([+-]\S+) \.\. ([+-]\S+)</td>", said)[0]
+        (low, high) = re.findall(rf"<td>{name}</td>.*?<td>([+-][\d.]+) \.\. ([+-][\d.]+)</td>", said)[0]
         assert float(low) <= float(high)
     assert re.search(r"<b>(not )?mended: ", said)
 
