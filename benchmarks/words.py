@@ -38,7 +38,7 @@ def main() -> Row:
                 typed(rule, vectors) for vectors in dict.fromkeys(("", glove())) for rule in RULES
             ],
             f"Accuracy on MR by how the unknown entry is trained, seeds {SEEDS}": [
-                new_words(choice) for choice in CHOICES
+                new_words(choice, vectors) for vectors in dict.fromkeys(("", glove())) for choice in CHOICES
             ],
         }
     }
@@ -99,16 +99,16 @@ def typed(rule: str, vectors: str) -> Row:
     }
 
 
-def new_words(choice: str) -> Row:
+def new_words(choice: str, vectors: str) -> Row:
     """Accuracy on all texts of the test split, and on those with words that training never saw; means over seeds."""
     test = mr().splits["test"]
     seen = build().index
     new = np.array([sum(w not in seen for w in looked_up(words)) for words in split_all(test.texts)])
     groups = {"all texts": new >= 0, "one new word or more": new >= 1, "two or more": new >= 2}
     right = np.array(
-        [trained("natural", choice, glove(), seed).predict(test.texts).argmax(1) == test.labels for seed in SEEDS]
+        [trained("natural", choice, vectors, seed).predict(test.texts).argmax(1) == test.labels for seed in SEEDS]
     )
-    row: Row = {"words seen once are": CHOICES[choice]}
+    row: Row = {"words seen once are": CHOICES[choice], "GloVe": "yes" if vectors else "no"}
     for name, some in groups.items():
         means = right[:, some].mean(1)
         row |= {f"{name} ({some.sum()})": float(means.mean()), f"sd, {name}": float(means.std(ddof=1))}
