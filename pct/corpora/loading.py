@@ -41,6 +41,10 @@ def load_splits(settings: Settings) -> Corpus:
         ValueError: a missing column, a row that cannot be used (unless `on_bad_row` is skip), a label of no class.
     """
     name, options = settings.corpus, ReadOptions.of(settings)
+    if not name:
+        raise ValueError(
+            "no texts are named: give a file by --train-file (train_file), or a corpus by --corpus (corpus)"
+        )
     if name == "planted":
         return _finished(name, _planted(settings.corpus_seed), CLASSES[name], "generated", settings, {})
     if name == "files":

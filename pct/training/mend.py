@@ -18,7 +18,6 @@ from pct.settings import Settings
 from pct.training.model_card import save_mended
 from pct.training.trainer import train
 
-USUAL = {"evaluate_epochs": False}  # both models are measured whole, before and after
 METRICS = (*EIGHT, "macro_f1", *CONTROLS)
 
 
@@ -93,12 +92,15 @@ def mend_settings(classifier: Classifier, **settings: Any) -> Settings:
     Raises ValueError as `Settings.from_dict`.
     """
     own = classifier.settings
-    kept = {k: getattr(own, k) for k in ("model", "words", "saliency", "saliency_of", "integrated_steps", "order")}
+    kept: dict[str, Any] = {
+        k: getattr(own, k) for k in ("model", "words", "saliency", "saliency_of", "integrated_steps", "order")
+    }
     # a file of texts is no corpus to come back to where none was given
     corpus = "" if own.corpus == "files" else own.corpus
-    return Settings.from_dict(
-        {**kept, "corpus": corpus, "max_length": min(own.max_length, Settings.max_length), **USUAL, **settings}
-    )
+    kept |= {"corpus": corpus, "max_length": min(own.max_length, Settings.max_length)}
+    # both models are measured whole, before and after; epochs only where the best is chosen by what that gives
+    kept["evaluate_epochs"] = "-" in settings.get("best_by", Settings.best_by)
+    return Settings.from_dict({**kept, **settings})
 
 
 def in_order_of(classes: Sequence[str], corpus: Corpus) -> Corpus:

@@ -12,7 +12,7 @@ import torch
 import pct
 from pct.cli import main
 from pct.metrics.report import EIGHT
-from pct.training.mend import in_order_of
+from pct.training.mend import in_order_of, mend_settings
 from pct.training.model_card import push_to_hub, save_transformers
 from tests.pct.models.families import TEXTS, classifier, tokenizer
 from tests.pct.small import same_weights, small_classifier, small_corpus
@@ -46,6 +46,17 @@ def test_no_step_leaves_the_model_as_it_was():
     done = pct.mend(before, small_corpus(48, 24), progress=False, method="normal", lr=1e-30, **QUICK)
     assert done.change.changed == 0
     assert done.change.reasons_against == ["comp-suff did not become surely larger"]
+
+
+def test_epochs_are_measured_only_where_the_best_is_chosen_by_that():
+    assert not mend_settings(wrapped()).evaluate_epochs
+    assert mend_settings(wrapped(), best_by="comp-suff").evaluate_epochs
+    assert mend_settings(wrapped(), evaluate_epochs=True).evaluate_epochs
+
+
+def test_without_texts_it_asks_for_some():
+    with pytest.raises(ValueError, match="no texts are named: give a file by --train-file"):
+        pct.mend(wrapped(), progress=False)
 
 
 def test_data_in_memory_mends_too():
