@@ -25,8 +25,15 @@ def _result(run: Run) -> str:
     texts = about["corpus"]["sizes"]
     return (
         f"{s.model_name} trained by {s.method} on {texts['train']:,} texts of {s.corpus}, {epochs}: "
-        f"accuracy {run.test.acc:.3f} on {texts['test']:,} test texts."
+        f"accuracy {run.test.acc:.3f} on {texts['test']:,} test texts{_beside_largest_class(run)}."
     )
+
+
+def _beside_largest_class(run: Run) -> str:
+    """A model that knows nothing has explanations too: what it is worth stands before what they are."""
+    labels = run.about["corpus"].get("splits", {}).get("test", {}).get("labels", {})  # 0.1.0 did not count them
+    floor = max(labels.values()) / sum(labels.values()) if labels else 0.0
+    return "" if run.test.acc > floor else f", no better than always the largest class ({floor:.3f})"
 
 
 def _health(run: Run) -> str:

@@ -48,6 +48,17 @@ def test_the_health_is_told_where_it_can_be_told(client: Any, run: Run, comp: fl
     assert "accuracy 0.750 on 48 test texts." in text
 
 
+@pytest.mark.parametrize(("labels", "said"), [
+    ({"negative": 12, "positive": 36}, "test texts, no better than always the largest class (0.750). Its explanations"),
+    ({"negative": 13, "positive": 35}, "test texts. Its explanations"),
+])  # fmt: skip
+def test_a_model_that_is_no_better_than_the_largest_class_is_told(
+    client: Any, run: Run, labels: dict[str, int], said: str
+) -> None:
+    corpus = run.about["corpus"] | {"splits": {"test": {"labels": labels}}}
+    assert said in describe(client, replace(on_test(run, 0.2, 0.01), about=run.about | {"corpus": corpus}))
+
+
 def test_a_gap_within_its_error_is_no_verdict(client: Any, run: Run) -> None:
     assert "too little to call them" in describe(client, on_test(run, 0.2, 0.1, error=0.04))
 
