@@ -132,6 +132,13 @@ class Page:
             "return [...document.querySelectorAll('.panel')].map((p) => p.querySelector(arguments[0]).innerText)", css
         )
 
+    def figures(self) -> dict[str, str]:
+        """Those of the first panel's text, by name."""
+        return self.js(  # type: ignore[no-any-return]
+            "const terms = document.querySelector('.panel').querySelectorAll('.measures dt');"
+            "return Object.fromEntries([...terms].map((t) => [t.textContent, t.nextElementSibling.textContent]))"
+        )
+
     def struck(self, panel: int = 0) -> list[int]:
         """The places of the words that are removed."""
         pressed, struck = self.js(
@@ -214,19 +221,7 @@ def test_a_typed_text_is_explained(page: Page, served: Running) -> None:
         curve = panel.find_element(By.CSS_SELECTOR, f".curve.{side}")
         assert curve.get_attribute("aria-valuemax") == str(len(WORDS) - 1)
         assert len(curve.find_elements(By.CSS_SELECTOR, ".point")) == len(WORDS)
-    figures = dict(
-        zip(
-            *(
-                page.js(
-                    "return [...arguments[0].querySelectorAll(arguments[1])].map((e) => e.textContent)",
-                    panel,
-                    f".measures {x}",
-                )
-                for x in ("dt", "dd")
-            ),
-            strict=True,
-        )
-    )
+    figures = page.figures()
     assert figures["comp"] == shown(why["metrics"]["comp"]).replace("-", "−")
     assert int(figures["ir"].partition(",")[0]) == why["metrics"]["ir"]
     assert why["verdict"]["kind"] in panel.find_element(By.CSS_SELECTOR, ".verdict-title").text.lower()
@@ -651,6 +646,17 @@ def test_signed_saliency_has_two_hues_and_settings_reach_the_service(page: Page,
     page.one("#slider").send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
     assert page.struck() == sorted(s["removed"] for s in why["important"]["steps"][:2])
     page.picture("signed")
+
+
+def test_controls_stand_among_the_figures_where_they_are_chosen(page: Page, served: Running) -> None:
+    page.explain()
+    assert "margin" not in page.figures()
+    page.choose(controls="chance")
+    page.until(lambda: "margin" in page.figures())
+    why = answer(served, controls=["comp_random", "margin", "suff_margin", "tau_loo", "separation"])
+    found = page.figures()
+    for name, value in why["controls"].items():
+        assert found[name] == shown(value).replace("-", "−")
 
 
 def test_a_link_brings_back_what_was_shown(page: Page) -> None:

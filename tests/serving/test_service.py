@@ -23,7 +23,7 @@ from pct.onnx.predictor import OnnxPredictor
 from serving.openapi import openapi
 from serving.schema import Control, ExplainAnswer, ModelAnswer, PredictAnswer
 from tests.project import REPOSITORY, clone
-from tests.serving.conftest import PATIENCE, Running, serving
+from tests.serving.conftest import PATIENCE, Running, free_port, serving
 
 TEXT = "despite its slow start , the film is brilliant"
 FIXTURES = REPOSITORY / "tests" / "fixtures" / "v0.1.0"
@@ -509,6 +509,6 @@ def test_the_lean_environment_serves(exported: dict[str, Path], tmp_path: Path) 
     names = {line.split()[0].lower() for line in listed.splitlines()}
     assert "bentoml" in names
     assert not names & {"torch", "transformers", "mlflow"}
-    command = [str(python), "-m", "pct.cli", "serve", "models:/x@champion"]
+    command = [str(python), "-m", "pct.cli", "serve", "models:/x@champion", "--port", str(free_port())]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert "pip install 'pct-explain[tracking]'" in done.stderr
