@@ -267,7 +267,7 @@ def test_an_exported_model_is_replaced_and_nothing_else_is(tmp_path):
     assert (first / "weights.bin").read_bytes() != before
     (tmp_path / "papers").mkdir()
     (tmp_path / "papers" / "thesis.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="papers holds something else than an exported model"):
+    with pytest.raises(FileExistsError, match=r"papers holds something else and no model.onnx; give a folder"):
         export(classifier("textcnn"), tmp_path / "papers")
     with pytest.raises(FileExistsError, match=r"thesis.txt is a file; give a folder"):
         export(classifier("textcnn"), tmp_path / "papers" / "thesis.txt")
