@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pct.output.plots import epochs_figure, ridge_figure
-from pct.output.report.claims import by_model
-from pct.output.report.groups import NOT_COMPARED, group_runs
+from pct.output.report.groups import NOT_COMPARED, by_model, group_runs
 from pct.output.report.page import write_report
 from pct.output.report.sentences import SENTENCES, SENTIMENT, Case, case_figure, reduction_html, study
 from pct.training.checkpoint import HISTORY, SETTINGS

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from pct.metrics.bootstrap import Interval, crossed_bootstrap
-from pct.output.report.groups import AS_TRAINED, GAPS, Doubles, Group, differences, has_values
+from pct.output.report.groups import (
+    AS_TRAINED,
+    GAPS,
+    Doubles,
+    Group,
+    by_model,
+    differences,
+    has_values,
+    labels,
+    normal_beside,
+)
 from pct.output.report.tables import Table, format_number, spaced
 
 HELD, NOT_HELD, UNDECIDED, NOT_RUN = "held", "not held", "undecided", "not run"
@@ -114,29 +124,21 @@ def claims_table(groups: Sequence[Group]) -> Table:
 
 
 def methods_table(groups: Sequence[Group]) -> Table:
-    """Each method beside normal training under the same seeds, whichever it is: which to choose."""
+    """Each method, in all its settings, beside normal training under the same seeds: which to choose."""
+    named = labels(groups)
     rows = []
-    for (corpus, model), methods in by_model(groups).items():
-        for name, group in methods.items():
-            if name != "normal" and "normal" in methods:
-                cells = [_interval(differences(group, methods["normal"], metric)) for metric in COMPARED]
-                rows.append((corpus, model, name, *cells))
+    for group in groups:
+        normal = normal_beside(group, groups)
+        if group.settings.method != "normal" and normal is not None:
+            cells = [_interval(differences(group, normal, metric)) for metric in COMPARED]
+            seeds = str(len(set(group.seeds) & set(normal.seeds)))
+            rows.append((group.settings.corpus, group.settings.model_name, named[id(group)], seeds, *cells))
     return Table(
         "methods", "Each method less normal training",
-        ("corpus", "model", "method", *map(spaced, COMPARED)), tuple(rows),
-        "Mean difference with its 95 % interval over texts and seeds; an interval that excludes 0 is marked by *.",
+        ("corpus", "model", "method", "seeds", *map(spaced, COMPARED)), tuple(rows),
+        "Mean difference to normal training under the same other settings, with its 95 % interval over texts and "
+        "seeds; an interval that excludes 0 is marked by *.",
     )  # fmt: skip
-
-
-def by_model(groups: Sequence[Group]) -> dict[tuple[str, str], dict[str, Group]]:
-    """(corpus, model) -> method -> its group; of several of one method the one with the most runs, then the first."""
-    found: dict[tuple[str, str], dict[str, Group]] = {}
-    for group in groups:
-        s = group.settings
-        methods = found.setdefault((s.corpus, s.model_name), {})
-        if s.method not in methods or len(group.runs) > len(methods[s.method].runs):
-            methods[s.method] = group
-    return found
 
 
 def _interval(values: Doubles | None) -> str:

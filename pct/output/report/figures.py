@@ -9,8 +9,8 @@ import numpy as np
 
 from pct.metrics.bootstrap import crossed_bootstrap
 from pct.output.plots import FAINT, INK, bare, new_figure, put_titles
-from pct.output.report.claims import COMPARED, by_model
-from pct.output.report.groups import GAPS, Group, differences, has_values, labels
+from pct.output.report.claims import COMPARED
+from pct.output.report.groups import GAPS, Group, by_model, differences, has_values, labels, normal_beside
 from pct.output.report.tables import spaced
 
 COLOURS = {
@@ -54,23 +54,24 @@ def effects_figure(groups: Sequence[Group]) -> Any | None:
 
     None where there is nothing to compare.
     """
+    named = labels(groups)
     cells = [
-        (place, name, {metric: differences(group, methods["normal"], metric) for metric in COMPARED})
-        for place, methods in by_model(groups).items() if "normal" in methods
-        for name, group in methods.items() if name != "normal"
-    ]  # fmt: skip
-    shown = [metric for metric in COMPARED if any(has_values(row[2][metric]) for row in cells)]
+        (group, {metric: differences(group, normal, metric) for metric in COMPARED})
+        for group in groups
+        if group.settings.method != "normal" and (normal := normal_beside(group, groups)) is not None
+    ]
+    shown = [metric for metric in COMPARED if any(has_values(found[metric]) for _, found in cells)]
     if not shown:
         return None
     figure = new_figure(2.5 * len(shown) + 1.8, 0.34 * len(cells) + 1.9)
     axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     for ax, metric in zip(axes, shown, strict=True):
-        for y, (_, name, found) in enumerate(cells):
+        for y, (group, found) in enumerate(cells):
             values = found[metric]
             if not has_values(values):
                 continue
             mean, low, high = interval = crossed_bootstrap(values)
-            colour = COLOURS.get(name, OTHER) if interval.excludes_zero else FAINT
+            colour = COLOURS.get(group.settings.method, OTHER) if interval.excludes_zero else FAINT
             ax.plot([low, high], [y, y], color=colour, linewidth=2.2, solid_capstyle="round")
             ax.plot([mean], [y], marker="o", markersize=6, color=colour)
         ax.axvline(0, color=INK, linewidth=0.8)
@@ -80,7 +81,9 @@ def effects_figure(groups: Sequence[Group]) -> Any | None:
         ax.tick_params(axis="x", labelsize=8)
         ax.margins(0.08, 0.5 / max(len(cells), 1))
         bare(ax)
-    axes[0].set_yticks(range(len(cells)), [f"{' '.join(place)}   {name}" for place, name, _ in cells])
+    axes[0].set_yticks(
+        range(len(cells)), [f"{g.settings.corpus} {g.settings.model_name}   {named[id(g)]}" for g, _ in cells]
+    )
     axes[0].invert_yaxis()
     put_titles(
         figure, "What a method changes, against normal training",

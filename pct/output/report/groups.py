@@ -27,6 +27,11 @@ KEPT_IN = {
     **dict.fromkeys(("naopc_comp", "naopc_suff", "tau_loo", "naopc-gap"), "normalised"),
 }
 NOT_COMPARED = ("seed", "threads", "device", "glove")  # settings that make no group of their own
+# settings that say how a method trains; normal training has none of them
+OF_METHODS = (
+    "method", "alpha", "temperature", "contrast_steps", "contrast_against", "contrast_every", "entropy_weight",
+    "guided_weight", "rationale_weight",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,32 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
         found.setdefault(tuple((k, v) for k, v in values.items() if k not in NOT_COMPARED), []).append(run)
     groups = [Group(rs[0].settings, tuple(sorted(rs, key=lambda r: r.settings.seed))) for rs in found.values()]
     return sorted(groups, key=lambda g: (g.settings.corpus, g.settings.model_name, g.settings.method))
+
+
+def normal_beside(group: Group, groups: Sequence[Group]) -> Group | None:
+    """Normal training under a group's other settings (learning rate, epochs, batch size and so on); None without it."""
+
+    def rest(settings: Settings) -> dict[str, Any]:
+        return {k: v for k, v in settings.to_dict().items() if k not in (*NOT_COMPARED, *OF_METHODS)}
+
+    wanted = rest(group.settings)
+    return next((g for g in groups if g.settings.method == "normal" and rest(g.settings) == wanted), None)
+
+
+def by_model(groups: Sequence[Group]) -> dict[tuple[str, str], dict[str, Group]]:
+    """(corpus, model) -> method -> its group; of several of one method the one with the most runs, of these the one
+    with the most of the paper's settings."""
+    found: dict[tuple[str, str], dict[str, Group]] = {}
+    for group in sorted(groups, key=lambda g: (-len(g.runs), _changes(g.settings))):
+        place = (group.settings.corpus, group.settings.model_name)
+        found.setdefault(place, {}).setdefault(group.settings.method, group)
+    return {place: dict(sorted(methods.items())) for place, methods in sorted(found.items())}
+
+
+def _changes(settings: Settings) -> int:
+    """How many settings are not the usual ones."""
+    usual = Settings(model=settings.model).to_dict()
+    return sum(usual[name] != value for name, value in settings.to_dict().items() if name not in NOT_COMPARED)
 
 
 def labels(groups: Sequence[Group]) -> dict[int, str]:

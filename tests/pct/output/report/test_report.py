@@ -17,7 +17,7 @@ from pct.metrics.report import EIGHT, Report
 from pct.output.report.ablations import ablation_claims, ablation_rows, ablation_table
 from pct.output.report.claims import CLAIMS, claims_table, decide, decide_within, methods_table
 from pct.output.report.figures import effects_figure
-from pct.output.report.groups import differences, group_runs, labels
+from pct.output.report.groups import by_model, differences, group_runs, labels, normal_beside
 from pct.output.report.page import write_report
 from pct.output.report.tables import Table, format_number, main_table
 from pct.settings import Settings
@@ -198,8 +198,23 @@ def test_the_page_needs_no_other_file_and_tables_and_figures_lie_beside_it(tmp_p
 def test_each_method_stands_beside_normal_training() -> None:
     rows = methods_table(group_runs(RUNS)).rows
     assert [row[2] for row in rows] == ["entropy", "pct"]
-    assert rows[1][4].endswith("*")
+    assert rows[1][5].endswith("*")
     assert rows[0][-1] == "–"
+
+
+def test_a_method_stands_beside_normal_training_of_the_same_learning_rate() -> None:
+    faster = [run(method, seed, gain, lr=1e-3) for method, gain in (("normal", 1), ("pct", 2)) for seed in (0, 1)]
+    groups = group_runs([*RUNS, *faster, run("pct", 0, batch_size=16)])
+    found = {(g.settings.method, g.settings.lr, g.settings.batch_size): g for g in groups}
+    usual = found["pct", 5e-4, 64]
+    assert normal_beside(usual, groups) is found["normal", 5e-4, 64]
+    assert normal_beside(found["pct", 1e-3, 64], groups) is found["normal", 1e-3, 64]
+    assert normal_beside(found["pct", 5e-4, 16], groups) is None
+    assert [row[2:4] for row in methods_table(groups).rows if row[2].startswith("pct")] == [
+        ("pct (batch_size 64, lr 0.0005)", "3"), ("pct (batch_size 64, lr 0.001)", "2"),
+    ]  # fmt: skip
+    assert by_model(groups)["mr", "textcnn"]["pct"] is usual  # the claims are about the one with the most seeds
+    assert by_model(group_runs([run("pct", 0, alpha=0.3), run("pct", 0)]))["mr", "textcnn"]["pct"].settings.alpha == 0.1
 
 
 def test_the_figure_of_effects_has_a_panel_for_each_metric_that_was_measured() -> None:
