@@ -28,7 +28,7 @@ def captum_loop(model: Classifier, texts: list[list[str]], all_steps: bool = Fal
     def embedded(words: list[str]) -> tuple[torch.Tensor, torch.Tensor, Numbers]:
         tokens = model.tokens([words])
         ids = torch.from_numpy(tokens.ids)[None].to(model.model.device)
-        return ids, torch.ones_like(ids, dtype=torch.bool), tokens.words
+        return ids, torch.ones_like(ids, dtype=torch.bool), tokens.word_ids
 
     @torch.no_grad()
     def probabilities(words: list[str]) -> list[float]:

@@ -174,7 +174,7 @@ def captum_curves(model: Classifier, words: list[str], steps: int) -> list[list[
     def embedded(some: list[str]) -> tuple[torch.Tensor, torch.Tensor, Any]:
         tokens = model.tokens([some])
         ids = torch.from_numpy(tokens.ids)[None]
-        return ids, torch.ones_like(ids, dtype=torch.bool), tokens.words
+        return ids, torch.ones_like(ids, dtype=torch.bool), tokens.word_ids
 
     ids, mask, of_token = embedded(words)
     with torch.no_grad():

@@ -113,12 +113,12 @@ def reduced_for_free(model: TextModel, batch: Batch, settings: Settings) -> Give
     sides = []
     for share, important in ((settings.p_unimportant, False), (settings.p_important, True)):
         removed = torch.from_numpy(words_to_remove(batch.counts.cpu().numpy(), share)).to(scores.device)
-        sides.append(reduce_batch(batch.words, scores, batch.counts, removed, important)[:2])
+        sides.append(reduce_batch(batch.word_ids, scores, batch.counts, removed, important)[:2])
     source, mask = (torch.cat(pair) for pair in zip(*sides, strict=True))
     width = int(mask.sum(1).max())
     source, mask = source[:, :width].contiguous(), mask[:, :width].contiguous()
     ids = torch.where(mask, batch.ids.flatten()[source], batch.padding)
-    special = int((batch.words == -1).sum(1)[0])
+    special = int((batch.word_ids == -1).sum(1)[0])
     words = int(batch.counts.sum()) + int(mask.sum()) - special * len(mask)
     return Given(batch, source, ids, mask, words)
 
@@ -130,11 +130,11 @@ def floor(model: TextModel, given: Sequence[Given], optimizer: Any, settings: Se
         optimizer.zero_grad(set_to_none=True)
         embeddings = model.embed(batch.ids)
         if plain:
-            original = features(model, embeddings, batch.words > -2)
+            original = features(model, embeddings, batch.word_ids > -2)
         else:
             projected = model.project(embeddings)
             places = torch.arange(batch.ids.numel()).view_as(batch.ids)
-            original = model.recombine(projected, places, batch.words > -2)
+            original = model.recombine(projected, places, batch.word_ids > -2)
         logits = model.dense(model.dropout(original.pooled))
         torch.autograd.grad(logits.sum(), embeddings, retain_graph=True)
         reduced = features(model, model.embed(ids), mask) if plain else model.recombine(projected, source, mask)

@@ -76,7 +76,7 @@ def _run(
     import ray
     from ray import tune
 
-    size = sum(t.ids.nbytes + t.words.nbytes for t in (data.train, data.validation))
+    size = sum(t.ids.nbytes + t.word_ids.nbytes for t in (data.train, data.validation))
     size += sum(len(text) for split in data.corpus.splits.values() for text in split.texts)
     with connected(resources, size):
         shared = ray.put(data)  # once, whatever the number of trials

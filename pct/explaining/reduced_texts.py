@@ -43,7 +43,7 @@ class ReducedTexts:
 
     def __init__(self, predictor: Predictor, tokens: Tokens, removal: str = "delete") -> None:
         self.predictor, self.tokens = predictor, tokens
-        self.ids, self.words = tokens.rows(np.arange(len(tokens)))
+        self.ids, self.word_ids = tokens.rows(np.arange(len(tokens)))
         self._stand_in = None if removal == "delete" else _stand_in(predictor, removal)
         more = [] if self._stand_in is None else [self._stand_in]
         self._forward = forward_over(predictor, tokens, more)
@@ -91,7 +91,7 @@ class ReducedTexts:
         labels: (rows,) the class explained.
         """
         reduced = reduce_tokens(
-            self.ids[text], self.words[text], gone, self.tokens.counts[text], self.tokens.padding, self._stand_in
+            self.ids[text], self.word_ids[text], gone, self.tokens.counts[text], self.tokens.padding, self._stand_in
         )
         probabilities, found = explain_tokens(self.predictor, reduced, labels)
         self._remember(reduced.ids, reduced.lengths, probabilities)
@@ -119,7 +119,7 @@ class ReducedTexts:
         return iter(np.array_split(np.arange(rows), pieces) if pieces else [])
 
     def _reduce(self, text: Ints, gone: Bools) -> tuple[Ints, Ints]:
-        return reduce_ids(self.ids[text], self.words[text], gone, self._stand_in)
+        return reduce_ids(self.ids[text], self.word_ids[text], gone, self._stand_in)
 
     def _remember(self, ids: Ints, lengths: Ints, probabilities: Floats) -> None:
         self._new.append((ids, lengths, probabilities))

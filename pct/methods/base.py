@@ -23,7 +23,7 @@ class Batch(NamedTuple):
 
     Attributes:
         ids: (batch, length) token ids.
-        words: (batch, length) the word of each token, -1 at specials and -2 at padding.
+        word_ids: (batch, length) the word of each token, -1 at specials and -2 at padding.
         labels: (batch,) the true classes.
         counts: (batch,) N, the words of each text.
         padding: the id that fills short rows.
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
     """
 
     ids: Tensor
-    words: Tensor
+    word_ids: Tensor
     labels: Tensor
     counts: Tensor
     padding: int
@@ -92,19 +92,19 @@ def pass_originals(model: TextModel, batch: Batch, settings: Settings) -> Origin
     Where the body has no dropout, one forward pass serves both: only the last layer runs twice. Where it has some, as
     encoders do, saliency takes a pass of its own, so that what the supervised loss sees is the same under every method.
     """
-    mask = batch.words > -2
+    mask = batch.word_ids > -2
     places = torch.arange(mask.numel(), device=mask.device).view_as(mask)
     apart = model.dropout_in_body or settings.saliency == "integrated_gradients"
     if apart:
         kind, of, steps = settings.saliency, settings.saliency_of, settings.integrated_steps
-        _, scores = saliency(model, batch.ids, batch.words, batch.labels, kind, of, steps)
+        _, scores = saliency(model, batch.ids, batch.word_ids, batch.labels, kind, of, steps)
     embeddings = model.embed(batch.ids)
     projected = model.project(embeddings)
     pooled, representation = model.recombine(projected, places, mask)
     if not apart:
         score = class_score(model.dense(pooled).float(), batch.labels, settings.saliency_of).sum()
         (gradient,) = torch.autograd.grad(score, embeddings, retain_graph=True)
-        scores = word_saliency(gradient.float(), embeddings.detach().float(), batch.words, settings.saliency)
+        scores = word_saliency(gradient.float(), embeddings.detach().float(), batch.word_ids, settings.saliency)
     return Originals(model.dense(model.dropout(pooled)), representation, projected, scores)
 
 
@@ -129,7 +129,7 @@ def reduced_texts(batch: Batch, saliency: Tensor, settings: Settings, important:
     """
     removed = words_removed(batch, settings.p_important if important else settings.p_unimportant)
     last = settings.contrast_steps == "last"
-    return Reduced(*reduce_batch(batch.words, saliency, batch.counts, removed, important, last))
+    return Reduced(*reduce_batch(batch.word_ids, saliency, batch.counts, removed, important, last))
 
 
 def words_removed(batch: Batch, share: float) -> Tensor:

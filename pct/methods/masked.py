@@ -21,7 +21,7 @@ class Masked:
     def __call__(self, model: TextModel, batch: Batch) -> Step:
         """See `Method`."""
         ids = mask_words(batch, random_words(batch.counts))
-        loss = supervised_loss(model(ids, batch.words > -2).logits, batch)
+        loss = supervised_loss(model(ids, batch.word_ids > -2).logits, batch)
         return Step(loss, {"cross_entropy": loss.detach()})
 
 
@@ -35,7 +35,7 @@ def mask_words(batch: Batch, chosen: Tensor) -> Tensor:
     Returns:
         (batch, length); special tokens and padding stay.
     """
-    of_token = chosen.gather(1, batch.words.clamp(min=0)) & (batch.words >= 0)
+    of_token = chosen.gather(1, batch.word_ids.clamp(min=0)) & (batch.word_ids >= 0)
     return batch.ids.masked_fill(of_token, batch.mask_id)
 
 

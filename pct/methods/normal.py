@@ -17,5 +17,5 @@ class Normal:
 
     def __call__(self, model: TextModel, batch: Batch) -> Step:
         """See `Method`."""
-        loss = supervised_loss(model(batch.ids, batch.words > -2).logits, batch)
+        loss = supervised_loss(model(batch.ids, batch.word_ids > -2).logits, batch)
         return Step(loss, {"cross_entropy": loss.detach()})

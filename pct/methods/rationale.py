@@ -31,9 +31,9 @@ class Rationale:
         """
         if batch.rationale is None:
             raise ValueError("method rationale needs a corpus that knows which words decide, as planted does")
-        mask = batch.words > -2
+        mask = batch.word_ids > -2
         supervised = supervised_loss(model(batch.ids, mask).logits, batch)
-        inside = batch.rationale.gather(1, batch.words.clamp(min=0)) & (batch.words >= 0)
+        inside = batch.rationale.gather(1, batch.word_ids.clamp(min=0)) & (batch.word_ids >= 0)
         squared = squared_gradient(model, batch.ids, mask, mask & ~inside)
         loss = supervised + self.settings.rationale_weight * squared
         return Step(loss, {"cross_entropy": supervised.detach(), "outside_rationale": squared.detach()})

@@ -28,7 +28,7 @@ class SaliencyGuided:
         supervised = supervised_loss(originals.logits, batch)
         removed = words_removed(batch, s.p_unimportant)
         least = ranks(originals.saliency, batch.counts, important=False) <= removed[:, None]
-        masked = model(mask_words(batch, least), batch.words > -2).logits
+        masked = model(mask_words(batch, least), batch.word_ids > -2).logits
         some = removed > 0  # a text of one word has nothing to mask
         divergence = kl_divergence(originals.logits[some], masked[some])
         loss = supervised + s.guided_weight * divergence

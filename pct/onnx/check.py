@@ -149,12 +149,12 @@ class _Rows:
     """A padded batch, and the class explained in each row, -1 for the predicted one."""
 
     ids: Ints
-    words: Ints
+    word_ids: Ints
     classes: Ints
 
     def take(self, row: int) -> _Rows:
         """One row, its padding left as it is."""
-        return _Rows(self.ids[row : row + 1], self.words[row : row + 1], self.classes[row : row + 1])
+        return _Rows(self.ids[row : row + 1], self.word_ids[row : row + 1], self.classes[row : row + 1])
 
 
 class _Nudged(TextModel):
@@ -180,16 +180,16 @@ class _Nudged(TextModel):
 
 
 def _by_onnx(predictor: OnnxPredictor, rows: _Rows) -> dict[str, Array]:
-    forward = predictor.run_forward(rows.ids, rows.words > -2)
+    forward = predictor.run_forward(rows.ids, rows.word_ids > -2)
     return {
-        **predictor.run_gradient(rows.ids, rows.words, rows.classes),
+        **predictor.run_gradient(rows.ids, rows.word_ids, rows.classes),
         **{f"forward_{k}": v for k, v in forward.items()},
     }
 
 
 def _by_torch(model: TextModel, rows: _Rows, of: str) -> dict[str, Array]:
     """The same outputs, by name."""
-    ids, words = torch.from_numpy(rows.ids), torch.from_numpy(rows.words)
+    ids, words = torch.from_numpy(rows.ids), torch.from_numpy(rows.word_ids)
     with torch.no_grad():
         logits, representation = (x.numpy() for x in model.encode(model.embed(ids), words > -2))
     chosen = torch.from_numpy(np.where(rows.classes < 0, logits.argmax(1), rows.classes))
@@ -214,7 +214,7 @@ def _beyond(off: dict[str, Array], allowed: dict[str, float]) -> Array:
 
 
 def _same_tokens(first: Tokens, second: Tokens) -> None:
-    for name in ("ids", "words", "starts", "counts"):
+    for name in ("ids", "word_ids", "starts", "counts"):
         if not np.array_equal(getattr(first, name), getattr(second, name)):
             raise ValueError(
                 f"the saved tokenizer gives other {name} than the classifier's: nothing was written; report the "

@@ -18,7 +18,7 @@ Bools = npt.NDArray[np.bool_]
 class Tokens:
     """Many texts as one flat run of tokens, ready to be cut into batches without a loop over texts.
 
-    ids: (total tokens,) token ids, specials included. words: (total tokens,) the word each token belongs to,
+    ids: (total tokens,) token ids, specials included. word_ids: (total tokens,) the word each token belongs to,
     counted from 0 within its text, -1 for what belongs to none (specials). starts: (texts + 1,) where each text's
     tokens begin. counts: (texts,) N, the words of each text of which a token survives. padding: the id that fills short
     rows. unknown: the id of what the tokenizer does not know, -1 where there is none. cut: (texts,) words of each text
@@ -27,7 +27,7 @@ class Tokens:
     """
 
     ids: Ints
-    words: Ints
+    word_ids: Ints
     starts: Ints
     counts: Ints
     padding: int
@@ -59,7 +59,7 @@ class Tokens:
         """(N,) whether the tokenizer knew each counted word of a text: none of its tokens is the unknown one."""
         found = np.ones(self.counts[text], bool)
         own = slice(self.starts[text], self.starts[text + 1])
-        ids, words = self.ids[own], self.words[own]
+        ids, words = self.ids[own], self.word_ids[own]
         found[words[(ids == self.unknown) & (words >= 0)]] = False
         return found
 
@@ -70,7 +70,7 @@ class Tokens:
         columns = np.arange(width)
         inside = columns < lengths[:, None]
         place = np.where(inside, self.starts[index][:, None] + columns, 0)
-        return np.where(inside, self.ids[place], self.padding), np.where(inside, self.words[place], -2)
+        return np.where(inside, self.ids[place], self.padding), np.where(inside, self.word_ids[place], -2)
 
 
 class Tokenizer(Protocol):

@@ -54,5 +54,5 @@ class MethodLoss:
     def collate_rows(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Rows with `text` and `label` as inputs of the model and of `compute_loss`: a collator for a `Trainer`."""
         batch = self.collate([row["text"] for row in rows], [row["label"] for row in rows])
-        own = {"input_ids": batch.ids, "attention_mask": (batch.words > -2).long(), "labels": batch.labels}
+        own = {"input_ids": batch.ids, "attention_mask": (batch.word_ids > -2).long(), "labels": batch.labels}
         return own | {"batch": batch._asdict()}

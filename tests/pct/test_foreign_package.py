@@ -26,7 +26,7 @@ class Shaken:
         self.settings = settings
 
     def __call__(self, model, batch):
-        loss = F.cross_entropy(model(batch.ids, batch.words > -2).logits / 2, batch.labels)
+        loss = F.cross_entropy(model(batch.ids, batch.word_ids > -2).logits / 2, batch.labels)
         return Step(loss, {"cross_entropy": loss.detach()})
 
 

@@ -85,7 +85,7 @@ def expected_rows(words, texts, rows, important, steps):
         out += [(i, rest) for rest in twins.reduced(text, order, steps[i])]
     tokens = words.encode([rest for _, rest in out], 64)
     cuts = [slice(a, b) for a, b in zip(tokens.starts[:-1], tokens.starts[1:], strict=True)]
-    return [(i, tokens.ids[c].tolist(), tokens.words[c].tolist()) for (i, _), c in zip(out, cuts, strict=True)]
+    return [(i, tokens.ids[c].tolist(), tokens.word_ids[c].tolist()) for (i, _), c in zip(out, cuts, strict=True)]
 
 
 @pytest.mark.parametrize("family", ["textcnn", "transformer"])

@@ -29,7 +29,7 @@ def batch_of(family, texts):
 def rows_of(family, text):
     """The ids of a text and the word of each, (1, length) both."""
     tokens = small_words(family).encode([text], 64)
-    return torch.from_numpy(tokens.ids[None]), torch.from_numpy(tokens.words[None])
+    return torch.from_numpy(tokens.ids[None]), torch.from_numpy(tokens.word_ids[None])
 
 
 def encoded(model, family, text, masked=()):

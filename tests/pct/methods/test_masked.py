@@ -51,7 +51,7 @@ def test_all_pieces_of_a_word_are_masked_and_special_tokens_are_not():
     batch = batch_of("transformer", [["unfathomable", "film"], ["film", "joy"]])
     ids = mask_words(batch, torch.tensor([[True, False], [False, False]]))
     mask = small_words("transformer").tokenizer.mask_token_id
-    of_first = batch.words[0] == 0
+    of_first = batch.word_ids[0] == 0
     assert of_first.sum() > 1
     assert (ids[0] == mask).tolist() == of_first.tolist()
     assert ids[1].tolist() == batch.ids[1].tolist()

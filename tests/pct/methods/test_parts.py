@@ -143,7 +143,7 @@ def test_classes_weigh_in_the_supervised_loss_of_every_method(method):
     found = make_method(Settings(method=method))(model, batch._replace(class_weights=weights)).parts["cross_entropy"]
     assert float(found) != pytest.approx(float(plain), rel=1e-3)
     if method != "masked":
-        each = -model(batch.ids, batch.words > -2).logits.log_softmax(-1)[torch.arange(len(MIXED)), batch.labels]
+        each = -model(batch.ids, batch.word_ids > -2).logits.log_softmax(-1)[torch.arange(len(MIXED)), batch.labels]
         share = weights[batch.labels] / weights[batch.labels].sum()
         assert float(found) == pytest.approx(float((share * each).sum().detach()), rel=1e-5)
 

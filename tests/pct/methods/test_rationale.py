@@ -26,7 +26,7 @@ def twin_outside_rationale(model, family, texts):
     total = 0.0
     for row, text in enumerate(texts):
         batch = batch_of(family, texts)
-        words = batch.words[row][batch.words[row] > -2]
+        words = batch.word_ids[row][batch.word_ids[row] > -2]
         point = model.embed(batch.ids[row : row + 1, : len(words)]).detach().requires_grad_(True)
         logits = model.encode(point, torch.ones(1, len(words), dtype=torch.bool)).logits[0]
         (gradient,) = torch.autograd.grad(sum(logits.log_softmax(-1)), point)
@@ -67,8 +67,8 @@ def test_its_gradient_at_the_weights_is_that_of_finite_differences(family):
 
     expected = twins.finite_differences(at, weight.detach().clone(), 1e-4)
     batch = batch_of(family, texts)
-    inside = batch.rationale.gather(1, batch.words.clamp(min=0)) & (batch.words >= 0)
-    mask = batch.words > -2
+    inside = batch.rationale.gather(1, batch.word_ids.clamp(min=0)) & (batch.word_ids >= 0)
+    mask = batch.word_ids > -2
     found = gradients(model, squared_gradient(model, batch.ids, mask, mask & ~inside))["dense.weight"]
     assert float(expected.abs().max()) > 1e-3
     np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-4 * float(expected.abs().max()))
@@ -77,7 +77,7 @@ def test_its_gradient_at_the_weights_is_that_of_finite_differences(family):
 def test_the_penalty_moves_the_embeddings_too():
     model = small_model("lstm", dropout=0.0).train()
     batch = batch_of("lstm", [LEXICON[:6]])
-    mask = batch.words > -2
+    mask = batch.word_ids > -2
     moved = gradients(model, squared_gradient(model, batch.ids, mask, mask))["embedding.weight"]
     assert float(moved.abs().max()) > 1e-4
 

@@ -39,7 +39,7 @@ def pair(tmp_path_factory):
 
 
 def same(first, second):
-    for name in ("ids", "words", "starts", "counts", "cut", "kept"):
+    for name in ("ids", "word_ids", "starts", "counts", "cut", "kept"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name), err_msg=name)
     assert (first.padding, first.unknown) == (second.padding, second.unknown)
 

@@ -21,7 +21,7 @@ RULES = st.sampled_from(["natural", "spaces"])
 def unpacked(tokens, place=0):
     """Ids and word map of one text."""
     cut = slice(tokens.starts[place], tokens.starts[place + 1])
-    return tokens.ids[cut].tolist(), tokens.words[cut].tolist()
+    return tokens.ids[cut].tolist(), tokens.word_ids[cut].tolist()
 
 
 def byte_level():
@@ -213,7 +213,7 @@ def test_words_that_are_saved_tokenize_as_before(family, tmp_path):
     again = type(words).load(tmp_path)
     before, after = words.encode(texts, 20), again.encode(texts, 20)
     assert before.ids.tolist() == after.ids.tolist()
-    assert before.words.tolist() == after.words.tolist()
+    assert before.word_ids.tolist() == after.word_ids.tolist()
     assert len(again) == len(words)
 
 
