@@ -27,7 +27,6 @@ SCHEDULES = ("constant", "linear", "cosine")
 CLASS_WEIGHTS = ("none", "balanced")
 BEST_BY = ("acc", "macro_f1", "comp-suff", "ur-ir", "i_var-u_var")
 CONTRAST_STEPS = ("all", "last")
-CONTRAST_AGAINST = ("batch", "own")
 LARGEST_SEED = 2**63 - 1  # that torch takes
 MOST_THREADS = 1024  # OpenMP ends the process, without a word of ours, where it cannot have them all
 
@@ -127,9 +126,6 @@ class Settings:
     contrast_steps: str = _setting(
         "all", f"pct: which reduced texts of a side are contrasted: {', '.join(CONTRAST_STEPS)} (all words removed)"
     )
-    contrast_against: str = _setting(
-        "batch", f"pct: what a text is pushed from: {', '.join(CONTRAST_AGAINST)} (its own reduced forms alone)"
-    )
     contrast_every: int = _setting(1, "pct: the contrastive loss in every n-th mini-batch; the others are normal ones")
     entropy_weight: float = _setting(1e-3, "entropy: lambda, the entropy term's weight")
     guided_weight: float = _setting(1.0, "saliency_guided: lambda, the divergence's weight")
@@ -188,7 +184,6 @@ class Settings:
             "class_weights": CLASS_WEIGHTS,
             "best_by": BEST_BY,
             "contrast_steps": CONTRAST_STEPS,
-            "contrast_against": CONTRAST_AGAINST,
         }
         for name, allowed in choices.items():
             if (value := getattr(self, name)) not in allowed:

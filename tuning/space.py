@@ -64,7 +64,7 @@ ALIASES = {
 # Only these may vary within a sweep: the others change what is measured, what is tokenised or how long a trial is.
 TUNABLE = (
     *USED["pct"], *WEIGHTS, "method", "seed", "dropout", "optimizer", "weight_decay", "warmup", "schedule",
-    "gradient_clip", "class_weights", "contrast_steps", "contrast_every", "contrast_against",
+    "gradient_clip", "class_weights", "contrast_steps", "contrast_every",
 )  # fmt: skip
 FORMS = "a value, uniform(low, high), loguniform(low, high) or choice(a, b, ...)"
 

@@ -7,9 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def contrastive_loss(
-    representations: Tensor, sets: Tensor, temperature: float, families: Tensor | None = None
-) -> Tensor:
+def contrastive_loss(representations: Tensor, sets: Tensor, temperature: float) -> Tensor:
     """Eq. 6: generalised NT-Xent over the 2K sets of a mini-batch.
 
     For a row p the loss is -log(sum over its set's other rows of exp(sim / temperature) / the same sum over all other
@@ -20,8 +18,6 @@ def contrastive_loss(
         representations: (n, d) float, one row a text.
         sets: (n,) int, the set of each row.
         temperature: tau > 0.
-        families: (n,) int; a row is then pushed from the other sets of its own family alone, not from those of other
-            texts. The paper's loss has none: every other set is in the denominator.
 
     Returns:
         A scalar, in float32 or wider; zero where no row has a partner.
@@ -37,12 +33,11 @@ def contrastive_loss(
         similarity = unit @ unit.T / temperature
         same = sets[:, None] == sets[None]
         partner = same & ~torch.eye(len(sets), dtype=torch.bool, device=sets.device)
-        outside = ~same if families is None else ~same & (families[:, None] == families[None])
-        anchor = partner.any(1) & outside.any(1)
+        anchor = partner.any(1) & ~same.all(1)
         # a finite floor: rows that are no anchor are dropped below, and must not bring in inf - inf
         floor = torch.finfo(similarity.dtype).min
         near = similarity.masked_fill(~partner, floor).logsumexp(1)
-        far = similarity.masked_fill(~outside, floor).logsumexp(1)
+        far = similarity.masked_fill(same, floor).logsumexp(1)
         losses = torch.where(anchor, far - near, 0.0)
         return losses.sum() / anchor.sum().clamp(min=1)
 

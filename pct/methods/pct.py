@@ -38,7 +38,6 @@ class PCT:
         texts = torch.arange(len(batch.ids), device=batch.ids.device)
         # set i holds text i and its kin without unimportant words, set K + i its kin without important ones
         sets = torch.cat([texts, near.text, far.text + len(texts)])
-        own = torch.cat([texts, near.text, far.text]) if s.contrast_against == "own" else None
-        contrastive = contrastive_loss(torch.cat([originals.representation, reduced]), sets, self.temperature, own)
+        contrastive = contrastive_loss(torch.cat([originals.representation, reduced]), sets, self.temperature)
         loss = supervised + self.alpha * contrastive
         return Step(loss, {"cross_entropy": supervised.detach(), "contrastive": contrastive.detach()})

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from pct.settings import (
     BEST_BY,
     CLASS_WEIGHTS,
-    CONTRAST_AGAINST,
     CONTRAST_STEPS,
     CORPORA,
     METHODS,
@@ -54,7 +53,7 @@ VALUES = {
     "schedule": st.sampled_from(SCHEDULES) | st.none(), "warmup": st.floats(0, 1, exclude_max=True) | st.none(),
     "class_weights": st.sampled_from(CLASS_WEIGHTS), "best_by": st.sampled_from([b for b in BEST_BY if "-" not in b]),
     "contrast_steps": st.sampled_from(CONTRAST_STEPS), "contrast_every": st.integers(1, 99), "guided_weight": POSITIVE,
-    "rationale_weight": POSITIVE, "step_tokens": COUNT, "contrast_against": st.sampled_from(CONTRAST_AGAINST),
+    "rationale_weight": POSITIVE, "step_tokens": COUNT,
 }  # fmt: skip
 DRAWN = {f.name: VALUES[f.name] for f in fields(Settings) if f.name in VALUES}
 
@@ -111,7 +110,7 @@ INVALID = [
     ("warmup", float("nan"), r"in \[0, 1\)"), ("class_weights", "sqrt", "one of none, balanced"),
     ("best_by", "f1", "one of acc, macro_f1, comp-suff"), ("contrast_steps", "first", "one of all, last"),
     ("contrast_every", 0, "> 0"), ("guided_weight", -1.0, ">= 0"), ("rationale_weight", float("inf"), "finite"),
-    ("step_tokens", -1, ">= 0"), ("contrast_against", "none", "one of batch, own"),
+    ("step_tokens", -1, ">= 0"),
 ]  # fmt: skip
 
 

@@ -124,14 +124,12 @@ def cosine(a: Sequence[float], b: Sequence[float]) -> float:
     return dot / (math.sqrt(sum(x * x for x in a)) * math.sqrt(sum(x * x for x in b)))
 
 
-def contrastive(
-    rows: Sequence[Sequence[float]], sets: Sequence[int], temperature: float, families: Sequence[int] | None = None
-) -> float:
-    """Eq. 6, the mean over the rows that have a partner in their set and somebody outside it (and of their family)."""
+def contrastive(rows: Sequence[Sequence[float]], sets: Sequence[int], temperature: float) -> float:
+    """Eq. 6, the mean over the rows that have a partner in their set and somebody outside it."""
     losses = []
     for p, mine in enumerate(sets):
         near = [j for j, s in enumerate(sets) if s == mine and j != p]
-        far = [j for j, s in enumerate(sets) if s != mine and (families is None or families[j] == families[p])]
+        far = [j for j, s in enumerate(sets) if s != mine]
         if near and far:
             numerator = sum(math.exp(cosine(rows[p], rows[j]) / temperature) for j in near)
             denominator = sum(math.exp(cosine(rows[p], rows[j]) / temperature) for j in far)

@@ -29,7 +29,7 @@ KEPT_IN = {
 NOT_COMPARED = ("seed", "threads", "device", "glove")  # settings that make no group of their own
 # settings that say how a method trains; normal training has none of them
 OF_METHODS = (
-    "method", "alpha", "temperature", "contrast_steps", "contrast_against", "contrast_every", "entropy_weight",
+    "method", "alpha", "temperature", "contrast_steps", "contrast_every", "entropy_weight",
     "guided_weight", "rationale_weight",
 )  # fmt: skip
 

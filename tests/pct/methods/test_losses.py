@@ -59,17 +59,6 @@ def test_the_contrastive_loss_is_the_loop_s_for_any_sets(sets, temperature, seed
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_with_families_a_row_is_pushed_from_the_other_sets_of_its_own_alone(layout):
-    sets = sets_of(*LAYOUTS[layout])
-    texts = len(LAYOUTS[layout][0])
-    families = [s % texts for s in sets]  # set i and set K + i are of text i
-    rows = rows_of(len(sets))
-    expected = twins.contrastive(rows.tolist(), sets, 0.7, families)
-    found = contrastive_loss(rows, torch.tensor(sets), 0.7, torch.tensor(families))
-    assert float(found) == pytest.approx(expected, rel=1e-10, abs=1e-12)
-
-
 @given(st.permutations(range(9)))
 def test_the_order_of_rows_does_not_matter(order):
     rows, sets = rows_of(9), torch.tensor([0, 0, 0, 1, 1, 2, 2, 3, 4])

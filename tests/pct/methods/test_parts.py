@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from pct.explaining.reduction import words_to_remove
 from pct.methods.base import make_method, pass_originals, reduced_features, reduced_texts
 from pct.methods.losses import contrastive_loss
 from pct.settings import Settings
@@ -105,22 +104,6 @@ def test_with_the_last_step_alone_a_set_holds_two_texts_or_one():
     expected = contrastive_loss(torch.cat(rows), torch.tensor(sets), 0.4)
     found = make_method(settings)(model, batch).parts["contrastive"]
     assert float(found) == pytest.approx(float(expected.detach()), rel=1e-6)
-
-
-def test_against_its_own_reduced_forms_alone_a_text_does_not_see_the_others_of_its_batch():
-    """Over a batch the loss is then the mean over its texts one by one, each with as many anchors as it has."""
-    model = small_model("lstm", dropout=0.0).double().train()
-    method = make_method(Settings(method="pct", p_important=0.4, p_unimportant=0.4, contrast_against="own"))
-    texts = [text for text in MIXED if len(text) > 1]
-    anchors = [1 + words_to_remove(np.array([len(t)]), 0.4)[0] for t in texts]  # X and its kin, if these are enough
-    anchors = [int(a + (a - 1 if a > 2 else 0)) for a in anchors]  # and those without important words, two or more
-
-    def contrastive(some):
-        batch = batch_of("lstm", some)
-        return float(method(model, batch._replace(labels=torch.zeros_like(batch.labels))).parts["contrastive"])
-
-    losses, whole = [contrastive([text]) for text in texts], contrastive(texts)
-    assert whole == pytest.approx(np.average(losses, weights=anchors), rel=1e-6)
 
 
 def test_the_contrastive_loss_is_in_every_nth_batch_and_the_others_are_normal():
