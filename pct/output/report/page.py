@@ -122,7 +122,9 @@ def _origin(runs: Sequence[Run]) -> list[str]:
     lines = [f"{len(runs)} runs."]
     for name, (source, sizes) in corpora.items():
         lines.append(f"{name}: {', '.join(f'{k} {v}' for k, v in sizes.items())} texts ({source}).")
-    machines = {f"{r.about['device']}, {r.about['platform']}, torch {r.about['versions']['torch']}." for r in runs}
+    machines = {
+        f"{r.about['device']}, {r.about['platform'].split('-')[0]}, torch {r.about['versions']['torch']}." for r in runs
+    }
     return [*lines, *sorted(machines)]
 
 
