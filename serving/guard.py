@@ -77,6 +77,7 @@ class Guard:
             return
         problem = invalid(self.requests[scope["path"]], body, self.limits.texts)
         if problem:
+            del body  # it is not held while the client waits
             await refuse(send, 400, problem)
             return
         given = False

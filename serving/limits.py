@@ -15,6 +15,8 @@ HOSTS, LOG, FAILURE = "PCT_SERVE_HOSTS", "PCT_SERVE_LOG", "PCT_SERVE_FAILURE"
 # Bytes of a body that is too large which are read and thrown away: most clients hear an answer only when they have sent
 # it all. Beyond them the connection is closed upon the sender.
 DRAINED = 2**25
+# Who is refused hears it a little later: one that asks wrongly without a pause has little of the event loop.
+SECONDS_TO_REFUSE = 0.05
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from serving.limits import SECONDS_TO_REFUSE
 from serving.metrics import refusals
+
+WITHOUT_DELAY = (408, 503)  # these have waited, or shall come again
 
 
 async def refuse(send: Callable[[MutableMapping[str, Any]], Awaitable[None]], status: int, error: str) -> None:
@@ -20,5 +24,7 @@ async def refuse(send: Callable[[MutableMapping[str, Any]], Awaitable[None]], st
         headers.append((b"retry-after", b"1"))
     if status in (408, 413, 431):
         headers.append((b"connection", b"close"))  # the rest is not read
+    if status not in WITHOUT_DELAY:
+        await asyncio.sleep(SECONDS_TO_REFUSE)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

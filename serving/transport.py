@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn.config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from serving.limits import DRAINED, Limits
+from serving.limits import DRAINED, SECONDS_TO_REFUSE, Limits
 
 limits = Limits.from_environment()
 # For a body to come and for its answer, each of which has a limit that is told in words, and for the way.
@@ -66,9 +66,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         self._received += len(data)
         if self._received > (DRAINED if self._head_complete else limits.head_bytes):
-            if not self._head_complete and not self.transport.is_closing():
-                self.transport.write(TOO_LARGE)
-            self.transport.close()
+            if self._head_complete:
+                self.transport.close()
+            elif self.transport.is_reading():
+                self.transport.pause_reading()
+                self.loop.call_later(SECONDS_TO_REFUSE, self._refuse_head)
 
     def on_message_begin(self) -> None:
         """The first byte of a request. What came with it may be of the one before, and does not count."""
@@ -111,6 +113,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle
         super()._start_asgi_task(cycle, app)
+
+    def _refuse_head(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(TOO_LARGE)
+            self.transport.close()
 
     def _await_request(self) -> None:
         _awaited.pop(self, None)

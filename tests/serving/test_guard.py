@@ -12,12 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving import refusal
 from serving.guard import Guard, holds_more_values, invalid
 from serving.limits import Limits
 from serving.schema import ExplainRequest, PredictRequest
 
 GOOD = b'{"texts": ["a moving film"]}'
 LIMITS = Limits(body_bytes=200, seconds=0.2, queue=2)
+
+
+@pytest.fixture(autouse=True)
+def _refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusal, "SECONDS_TO_REFUSE", 0.0)
 
 
 class Inner:
@@ -314,3 +320,21 @@ def test_limits_come_from_the_environment_and_are_checked(monkeypatch: pytest.Mo
     for seconds in (float("nan"), float("inf"), -1.0):
         with pytest.raises(ValueError, match=f"PCT_SERVE_SECONDS must be > 0 and finite, got {seconds}"):
             Limits(seconds=seconds)
+
+
+@pytest.mark.parametrize(("status", "delayed"), [(404, True), (421, True), (400, True), (503, False), (408, False)])
+def test_who_asks_wrongly_hears_it_a_little_later_and_who_shall_come_again_at_once(
+    status: int, delayed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[Any] = []
+
+    async def sleep(seconds: float) -> None:
+        events.append(seconds)
+
+    async def send(message: Any) -> None:
+        events.append(message["type"])
+
+    monkeypatch.setattr(refusal, "SECONDS_TO_REFUSE", 0.05)
+    monkeypatch.setattr(refusal.asyncio, "sleep", sleep)
+    asyncio.run(refusal.refuse(send, status, "no"))
+    assert events == [0.05] * delayed + ["http.response.start", "http.response.body"]
