@@ -29,6 +29,7 @@ from pct.models.build import make_model
 from pct.settings import Settings
 from pct.text.words import split_all
 from pct.training.trainer import train
+from pct.writing import write_text
 
 FAMILIES = ("textcnn", "lstm", "minilm")
 RESULTS = Path(__file__).parent / "results"
@@ -189,8 +190,6 @@ def write_result(name: str, result: Row, seconds: float) -> Path:
     """Writes results/<name>.json: the machine, how long it took, and what `main()` returned."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    unfinished = path.with_suffix(".part")
     whole = {"benchmark": name, "machine": machine(), "seconds": round(seconds, 1), **result}
-    unfinished.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_text(path, json.dumps(whole, indent=2) + "\n")
     return path

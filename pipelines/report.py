@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pct.output.plots import epochs_figure, ridge_figure
-from pct.output.report.groups import NOT_COMPARED, by_model, group_runs
+from pct.output.report.groups import by_model, group_runs, settings_but
 from pct.output.report.page import write_report
 from pct.output.report.sentences import SENTENCES, SENTIMENT, Case, case_figure, reduction_html, study
 from pct.training.checkpoint import HISTORY, SETTINGS
@@ -103,9 +103,7 @@ def ridges_by_epoch(runs: Sequence[Run]) -> dict[str, Any]:
     """
     found: dict[tuple[Any, ...], dict[int, Run]] = {}
     for group in group_runs(runs):
-        settings = group.settings
-        same = tuple((k, v) for k, v in settings.to_dict().items() if k not in (*NOT_COMPARED, "epochs"))
-        found.setdefault(same, {})[settings.epochs] = group.runs[0]
+        found.setdefault(settings_but(group.settings, "epochs"), {})[group.settings.epochs] = group.runs[0]
     drawn = {}
     for by_epoch in found.values():
         if len(by_epoch) > 1:

@@ -1,6 +1,6 @@
 """Draws docs/pathology.png: the mean confidence as words are removed, for runs of several methods.
 
-python docs/picture.py runs/mr-lstm-normal-1a2b3c4d runs/mr-lstm-pct-5e6f7a8b
+python docs/scripts/pathology_picture.py runs/mr-lstm-normal-1a2b3c4d runs/mr-lstm-pct-5e6f7a8b
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main(folders: list[str]) -> None:
         ax.grid(axis="y", alpha=0.3)
     np.atleast_1d(axes)[0].set_ylabel("confidence in the first prediction")
     np.atleast_1d(axes)[0].legend(frameon=False, loc="lower left")
-    figure.savefig(Path(__file__).parent / "pathology.png", dpi=130)
+    figure.savefig(Path(__file__).parents[1] / "pathology.png", dpi=130)
 
 
 if __name__ == "__main__":

@@ -104,15 +104,7 @@ def explanation_figure(one: Explanation) -> Any:
     """The saliency of each word, for the class and against it, beside both reduction curves."""
     figure = new_figure(11, max(3.2, 1.4 + 0.24 * len(one.words)))
     bars, curves = figure.subplots(1, 2, width_ratios=(1, 1.2))
-    values = np.asarray(one.saliency, np.float64)
-    places = np.arange(len(values))
-    bars.barh(places, values, color=[FOR if v >= 0 else AGAINST for v in values])
-    names = [w if known else f"{w} (unknown)" for w, known in zip(one.words, one.known, strict=True)]
-    bars.set_yticks(places, names, parse_math=False)
-    bars.invert_yaxis()
-    bars.axvline(0, color=FAINT, linewidth=0.8)
-    bars.set_xlabel("saliency")
-    bare(bars)
+    draw_bars(bars, one)
     draw_curves(curves, one, last=True, first=True)
     curves.set_xlim(-0.3, max(len(one.important.confidences) - 1, 1) + 0.3)
     put_titles(figure, f"{one.label_name} ({one.confidence:.2f}), {one.verdict.kind}", one.verdict.reasons[0])
@@ -206,6 +198,18 @@ def _words(figure: Any, ax: Any, one: Explanation, below: str) -> None:
         x += width + gap
     more = f"; {one.truncated} words beyond the model's length" if one.truncated else ""
     ax.text(0, y + line * 1.15, below + more, fontsize=9.5, color="#5b6570", va="center", parse_math=False)
+
+
+def draw_bars(ax: Any, one: Explanation, size: float | None = None) -> None:
+    """The saliency of each word, for the class and against it. size: of the words, matplotlib's own where None."""
+    values, places = np.asarray(one.saliency, np.float64), np.arange(len(one.words))
+    ax.barh(places, values, color=[FOR if v >= 0 else AGAINST for v in values])
+    names = [w if known else f"{w} (unknown)" for w, known in zip(one.words, one.known, strict=True)]
+    ax.set_yticks(places, names, fontsize=size, parse_math=False)
+    ax.invert_yaxis()
+    ax.axvline(0, color=FAINT, linewidth=0.8)
+    ax.set_xlabel("saliency")
+    bare(ax)
 
 
 def draw_curves(ax: Any, one: Explanation, last: bool, first: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,13 +126,11 @@ def claims_table(groups: Sequence[Group]) -> Table:
 def methods_table(groups: Sequence[Group]) -> Table:
     """Each method, in all its settings, beside normal training under the same seeds: which to choose."""
     named = labels(groups)
-    rows = []
-    for group in groups:
-        normal = normal_beside(group, groups)
-        if group.settings.method != "normal" and normal is not None:
-            cells = [_interval(differences(group, normal, metric)) for metric in COMPARED]
-            seeds = str(len(set(group.seeds) & set(normal.seeds)))
-            rows.append((group.settings.corpus, group.settings.model_name, named[id(group)], seeds, *cells))
+    rows = [
+        (group.settings.corpus, group.settings.model_name, named[id(group)],
+         str(len(set(group.seeds) & set(normal.seeds))), *map(_marked, found.values()))
+        for group, normal, found in effects(groups)
+    ]  # fmt: skip
     return Table(
         "methods", "Each method less normal training",
         ("corpus", "model", "method", "seeds", *map(spaced, COMPARED)), tuple(rows),
@@ -141,11 +139,18 @@ def methods_table(groups: Sequence[Group]) -> Table:
     )  # fmt: skip
 
 
-def _interval(values: Doubles | None) -> str:
-    if not has_values(values):
-        return "–"
-    found = crossed_bootstrap(values)
-    return f"{format_interval(found)}{'*' if found.excludes_zero else ''}"
+def effects(groups: Sequence[Group]) -> Iterator[tuple[Group, Group, dict[str, Interval | None]]]:
+    """Each group that normal training can be set beside, with it, and what it changes: a value for each of `COMPARED`,
+    None for what was not measured."""
+    for group in groups:
+        normal = normal_beside(group, groups)
+        if group.settings.method != "normal" and normal is not None:
+            values = {metric: differences(group, normal, metric) for metric in COMPARED}
+            yield group, normal, {k: crossed_bootstrap(v) if has_values(v) else None for k, v in values.items()}
+
+
+def _marked(found: Interval | None) -> str:
+    return "–" if found is None else f"{format_interval(found)}{'*' if found.excludes_zero else ''}"
 
 
 def format_interval(found: Interval) -> str:

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pct.metrics.bootstrap import crossed_bootstrap
 from pct.output.plots import FAINT, INK, bare, new_figure, put_titles
-from pct.output.report.claims import COMPARED
-from pct.output.report.groups import GAPS, Group, by_model, differences, has_values, labels, normal_beside
+from pct.output.report.claims import COMPARED, effects
+from pct.output.report.groups import GAPS, Group, by_model, labels
 from pct.output.report.tables import spaced
 
 COLOURS = {
@@ -55,22 +54,18 @@ def effects_figure(groups: Sequence[Group]) -> Any | None:
     None where there is nothing to compare.
     """
     named = labels(groups)
-    cells = [
-        (group, {metric: differences(group, normal, metric) for metric in COMPARED})
-        for group in groups
-        if group.settings.method != "normal" and (normal := normal_beside(group, groups)) is not None
-    ]
-    shown = [metric for metric in COMPARED if any(has_values(found[metric]) for _, found in cells)]
+    cells = [(group, found) for group, _, found in effects(groups)]
+    shown = [metric for metric in COMPARED if any(found[metric] is not None for _, found in cells)]
     if not shown:
         return None
     figure = new_figure(2.5 * len(shown) + 1.8, 0.34 * len(cells) + 1.9)
     axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     for ax, metric in zip(axes, shown, strict=True):
         for y, (group, found) in enumerate(cells):
-            values = found[metric]
-            if not has_values(values):
+            interval = found[metric]
+            if interval is None:
                 continue
-            mean, low, high = interval = crossed_bootstrap(values)
+            mean, low, high = interval
             colour = COLOURS.get(group.settings.method, OTHER) if interval.excludes_zero else FAINT
             ax.plot([low, high], [y, y], color=colour, linewidth=2.2, solid_capstyle="round")
             ax.plot([mean], [y], marker="o", markersize=6, color=colour)

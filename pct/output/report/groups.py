@@ -69,20 +69,21 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     """The groups, by corpus, model and method; the settings that they differ in decide the rest of the order."""
     found: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        values = run.settings.to_dict()
-        found.setdefault(tuple((k, v) for k, v in values.items() if k not in NOT_COMPARED), []).append(run)
+        found.setdefault(settings_but(run.settings), []).append(run)
     groups = [Group(rs[0].settings, tuple(sorted(rs, key=lambda r: r.settings.seed))) for rs in found.values()]
     return sorted(groups, key=lambda g: (g.settings.corpus, g.settings.model_name, g.settings.method))
 
 
+def settings_but(settings: Settings, *left_out: str) -> tuple[tuple[str, Any], ...]:
+    """What two runs must share to be compared: the settings but some, and but those that never make a difference."""
+    return tuple((k, v) for k, v in settings.to_dict().items() if k not in (*NOT_COMPARED, *left_out))
+
+
 def normal_beside(group: Group, groups: Sequence[Group]) -> Group | None:
     """Normal training under a group's other settings (learning rate, epochs, batch size and so on); None without it."""
-
-    def rest(settings: Settings) -> dict[str, Any]:
-        return {k: v for k, v in settings.to_dict().items() if k not in (*NOT_COMPARED, *OF_METHODS)}
-
-    wanted = rest(group.settings)
-    return next((g for g in groups if g.settings.method == "normal" and rest(g.settings) == wanted), None)
+    wanted = settings_but(group.settings, *OF_METHODS)
+    alike = (g for g in groups if settings_but(g.settings, *OF_METHODS) == wanted)
+    return next((g for g in alike if g.settings.method == "normal"), None)
 
 
 def by_model(groups: Sequence[Group]) -> dict[tuple[str, str], dict[str, Group]]:
@@ -97,8 +98,8 @@ def by_model(groups: Sequence[Group]) -> dict[tuple[str, str], dict[str, Group]]
 
 def _changes(settings: Settings) -> int:
     """How many settings are not the usual ones."""
-    usual = Settings(model=settings.model).to_dict()
-    return sum(usual[name] != value for name, value in settings.to_dict().items() if name not in NOT_COMPARED)
+    usual = settings_but(Settings(model=settings.model))
+    return sum(own != other for own, other in zip(settings_but(settings), usual, strict=True))
 
 
 def labels(groups: Sequence[Group]) -> dict[int, str]:

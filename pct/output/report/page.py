@@ -90,7 +90,7 @@ def markdown(
     said = f"```\n{about.strip()}\n```\n\n" if about else ""
     return (
         f"# {TITLE}\n\n{' '.join(_origin(runs))}\n\n{said}"
-        + "\n".join(t.markdown() for t in tables).replace("\n### ", "\n## ").replace("### ", "## ", 1)
+        + "\n".join(t.markdown() for t in tables)
         + "".join(f"\n![{name}]({name}.png)\n" for name in pictures) + f"\n{section}\n"
     )  # fmt: skip
 

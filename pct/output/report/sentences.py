@@ -13,7 +13,19 @@ import numpy.typing as npt
 from pct.explaining.explanation import Curve, Explanation, explain
 from pct.explaining.predictor import Predictor, split_texts
 from pct.explaining.reduced_texts import ReducedTexts
-from pct.output.plots import AGAINST, FOR, IMPORTANT, INK, STEPS, UNIMPORTANT, bare, draw_curves, new_figure, put_titles
+from pct.output.plots import (
+    AGAINST,
+    FOR,
+    IMPORTANT,
+    INK,
+    STEPS,
+    UNIMPORTANT,
+    bare,
+    draw_bars,
+    draw_curves,
+    new_figure,
+    put_titles,
+)
 
 Doubles = npt.NDArray[np.float64]
 
@@ -85,7 +97,7 @@ def case_figure(cases: Sequence[Case]) -> Any:
         near, far = case.cosines()
         _scatter(axes[0], case)
         axes[0].set_title(f"{case.method}: cosine {near:.2f} important, {far:.2f} unimportant", fontsize=9.5, color=INK)
-        _bars(axes[1], case.seen)
+        draw_bars(axes[1], case.seen, size=6.5)
         axes[1].set_title(f"{case.seen.label_name} ({case.seen.confidence:.2f}), {case.seen.verdict.kind}",
                           fontsize=9.5, color=INK)  # fmt: skip
         draw_curves(axes[2], case.seen, row == len(cases) - 1, row == 0)
@@ -192,12 +204,3 @@ def _scatter(ax: Any, case: Case) -> None:
             ax.annotate(str(t), (x, y), textcoords="offset points", xytext=(4, 2), fontsize=6.5, color=colour)
     ax.scatter(*flat[0], color=INK, marker="*", s=120, zorder=5, label="the sentence")
     ax.margins(0.12)
-
-
-def _bars(ax: Any, seen: Explanation) -> None:
-    values, places = np.asarray(seen.saliency, np.float64), np.arange(len(seen.words))
-    ax.barh(places, values, color=[FOR if v >= 0 else AGAINST for v in values])
-    ax.set_yticks(places, seen.words, fontsize=6.5, parse_math=False)
-    ax.invert_yaxis()
-    ax.set_xlabel("saliency", fontsize=9)
-    bare(ax)

@@ -32,7 +32,7 @@ class Table:
 
     def markdown(self) -> str:
         """A Markdown table under its title."""
-        lines = [f"### {self.title}", "", *([self.note, ""] if self.note else [])]
+        lines = [f"## {self.title}", "", *([self.note, ""] if self.note else [])]
         lines += ["| " + " | ".join(self.columns) + " |", "| --- " * len(self.columns) + "|"]
         return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in self.rows)]) + "\n"
 
