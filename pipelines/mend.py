@@ -59,7 +59,7 @@ def _run(options: argparse.Namespace) -> int:
             found = register_classifier(mlflow_run, options.register, done.classifier, test, done.change.after)
             print(f"model       {found.uri}")
         mlflow_run.client.set_terminated(mlflow_run.run_id, "FINISHED")
-    print(f"{options.model} before, {folder} after {settings.method}\n{done.change.table()}")
+    print(f"{options.model} before, {folder} after {settings.method}\n{done.table()}")
     print(f"look at it  {how_to_view(mlflow_run.uri, mlflow_run.experiment_id, mlflow_run.run_id)}")
     return OK if done.change.mended else NOT_MENDED
 
@@ -76,7 +76,7 @@ def _log(mlflow_run: MlflowRun, done: Mended) -> None:
     log_missing(mlflow_run, as_metrics(values, 0))
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "change.md").write_text(change.markdown() + "\n", encoding="utf-8")
-        (Path(folder) / "change.json").write_text(json.dumps(change.to_dict(), indent=2), encoding="utf-8")
+        (Path(folder) / "change.json").write_text(json.dumps(done.to_dict(), indent=2), encoding="utf-8")
         mlflow_run.client.log_artifacts(mlflow_run.run_id, folder)
     mlflow_run.client.set_tag(mlflow_run.run_id, DESCRIPTION, change.markdown())
 

@@ -49,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     done = mend(classifier, corpus, options.run_dir or None, not options.quiet, **given)
     folder = done.save(options.output)
     if options.json:
-        write_text(options.json, json.dumps(done.change.to_dict(), indent=2))
-    print(f"{options.model} before, {folder} after {settings.method}\n{done.change.table()}")
+        write_text(options.json, json.dumps(done.to_dict(), indent=2))
+    print(f"{options.model} before, {folder} after {settings.method}\n{done.table()}")
     if not done.change.mended:
         if options.push_to_hub:
             print("not pushed: it is not mended", file=sys.stderr)

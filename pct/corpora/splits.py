@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,6 +95,22 @@ def limited(split: Split, notes: dict[str, Any], limit: int, seed: int) -> tuple
     some = with_limit(split, limit, seed)
     left_out = len(split) - len(some)
     return some, {**notes, "left_out_by_limit": left_out} if left_out else notes
+
+
+def notes_in_words(notes: Mapping[str, Any]) -> list[str]:
+    """What reading the rows of a split left out or took for an index, a sentence each."""
+    lines = []
+    if skipped := notes.get("rows_skipped"):
+        faults = ", ".join(f"{count} with {fault}" for fault, count in skipped.items())
+        lines.append(f"{sum(skipped.values())} rows were skipped: {faults}")
+    for name, said in (
+        ("labels_as_indices", "labels were taken as indices of the classes"),
+        ("held_out_of_train", "texts are held out of the training rows"),
+        ("left_out_by_limit", "texts were left out by the limit"),
+    ):
+        if count := notes.get(name):
+            lines.append(f"{count} {said}")
+    return lines
 
 
 def with_limit(split: Split, limit: int, seed: int = 0) -> Split:

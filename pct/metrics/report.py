@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pct.corpora.splits import notes_in_words
 from pct.metrics.base import Column
 from pct.metrics.confusion import confusion_counts, recalls
 from pct.writing import whole_file
@@ -87,22 +88,7 @@ class Report:
             lines.append(f"{short} of {len(self.columns['n'])} texts are of one word: they have nothing to remove")
         if cut := self.cut_texts:
             lines.append(f"{cut} of {len(self.columns['cut'])} texts were cut to max_length: measured on what is left")
-        return "\n".join([*lines, *self._left_out()])
-
-    def _left_out(self) -> list[str]:
-        """What reading the rows left out or took for an index, in words."""
-        lines = []
-        if skipped := self.data.get("rows_skipped"):
-            faults = ", ".join(f"{count} with {fault}" for fault, count in skipped.items())
-            lines.append(f"{sum(skipped.values())} rows were skipped: {faults}")
-        for name, said in (
-            ("labels_as_indices", "labels were taken as indices of the classes"),
-            ("held_out_of_train", "texts are held out of the training rows"),
-            ("left_out_by_limit", "texts were left out by the limit"),
-        ):
-            if count := self.data.get(name):
-                lines.append(f"{count} {said}")
-        return lines
+        return "\n".join([*lines, *notes_in_words(self.data)])
 
     def __repr__(self) -> str:
         """The table: the values of each text are in `columns`."""

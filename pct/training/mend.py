@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from pct.classifier import Classifier
 from pct.corpora.loading import Corpus, with_corpus
+from pct.corpora.splits import notes_in_words
 from pct.metrics.change import CONTROLS, Change, compare_reports
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import EIGHT, Report
@@ -29,10 +30,21 @@ class Mended:
         classifier: after the training.
         change: from the one that was given, on the texts held out; `change.mended` says whether it may be called
             better, `change.reasons_against` why not.
+        data: by split, what was skipped, held out, taken for an index or left out by a limit as the rows were read.
     """
 
     classifier: Classifier
     change: Change
+    data: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def table(self) -> str:
+        """The change for a terminal, and what reading the rows left out."""
+        left_out = [f"{split}: {said}" for split, notes in self.data.items() for said in notes_in_words(notes)]
+        return "\n".join([self.change.table(), *left_out])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The change and `data`, in plain JSON types."""
+        return {**self.change.to_dict(), "data": self.data}
 
     def save(self, folder: str | Path) -> Path:
         """Writes the classifier with a model card that holds the change: a folder that transformers loads.
@@ -83,7 +95,7 @@ def mend(
 
     before = measured(start)
     after = train(chosen, fitting, run_dir, progress=progress, start=start)
-    return Mended(after, compare_reports(before, measured(after), chosen.seed))
+    return Mended(after, compare_reports(before, measured(after), chosen.seed), corpus.notes)
 
 
 def mend_settings(classifier: Classifier, **settings: Any) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,12 +160,19 @@ def test_the_command_prints_the_change_and_tells_by_its_exit_code(files, tmp_pat
     folder, texts = files
     options = [x for k, v in QUICK.items() for x in (f"--{k}", str(v).lower())]
     out, read = tmp_path / "out", tmp_path / "change.json"
+    train_file = Path(texts[texts.index("--train-file") + 1])
+    train_file.write_text(
+        train_file.read_text(encoding="utf-8") + '{"text": " ", "label": "negative"}\n', encoding="utf-8"
+    )
+    options += ["--on-bad-row", "skip"]
     code = main(["mend", str(folder), *texts, *options, "--quiet", "--output", str(out), "--json", str(read)])
     said = capsys.readouterr().out
     found = json.loads(read.read_text(encoding="utf-8"))
     assert code == (0 if found["mended"] else 3)
     assert ("\nmended: " in said) == found["mended"]
     assert "comp-suff" in said
+    assert sum(found["data"]["train"]["rows_skipped"].values()) == 1  # the blank one that was put in
+    assert "train: 1 rows were skipped: 1 with " in said
     assert (out / "model.safetensors").is_file()
 
 
