@@ -19,7 +19,7 @@ from pct.output.report.groups import (
     labels,
     normal_beside,
 )
-from pct.output.report.tables import Table, format_number, spaced
+from pct.output.report.tables import Table, format_number, format_spread, spaced
 
 HELD, NOT_HELD, UNDECIDED, NOT_RUN = "held", "not held", "undecided", "not run"
 POINT = 0.01  # of accuracy
@@ -128,14 +128,16 @@ def methods_table(groups: Sequence[Group]) -> Table:
     named = labels(groups)
     rows = [
         (group.settings.corpus, group.settings.model_name, named[id(group)],
-         str(len(set(group.seeds) & set(normal.seeds))), *map(_marked, found.values()))
+         str(len(set(group.seeds) & set(normal.seeds))), *map(_marked, found.values()),
+         format_spread(group.step_seconds / normal.step_seconds, np.nan))
         for group, normal, found in effects(groups)
     ]  # fmt: skip
     return Table(
         "methods", "Each method less normal training",
-        ("corpus", "model", "method", "seeds", *map(spaced, COMPARED)), tuple(rows),
+        ("corpus", "model", "method", "seeds", *map(spaced, COMPARED), "step"), tuple(rows),
         "Mean difference to normal training under the same other settings, with its 95 % interval over texts and "
-        "seeds; an interval that excludes 0 is marked by *.",
+        "seeds; an interval that excludes 0 is marked by *. step: the time of a training step, of normal training's "
+        "(the quickest epoch of each; runs beside which the machine was busy look slower than they are).",
     )  # fmt: skip
 
 

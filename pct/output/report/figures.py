@@ -87,6 +87,46 @@ def effects_figure(groups: Sequence[Group]) -> Any | None:
     return figure
 
 
+def cost_figure(groups: Sequence[Group]) -> Any | None:
+    """What each method adds to comp - suff against the time of its step: a panel a corpus and model, 95 % intervals.
+
+    None where there is nothing to compare.
+    """
+    cells = [
+        (group, group.step_seconds / normal.step_seconds, found["comp-suff"])
+        for group, normal, found in effects(groups)
+        if found["comp-suff"] is not None and np.isfinite(group.step_seconds / normal.step_seconds)
+    ]
+    places = list(dict.fromkeys((g.settings.corpus, g.settings.model_name) for g, _, _ in cells))
+    if not places:
+        return None
+    figure = new_figure(5.2 * len(places), 4.8)
+    named = labels(groups)
+    for ax, place in zip(figure.subplots(1, len(places), squeeze=False)[0], places, strict=True):
+        for group, time, interval in cells:
+            if (group.settings.corpus, group.settings.model_name) != place or interval is None:
+                continue
+            colour = COLOURS.get(group.settings.method, OTHER)
+            ax.plot([time, time], [interval.low, interval.high], color=colour, linewidth=1.6)
+            ax.plot([time], [interval.value], marker="o", color=colour)
+            ax.annotate(named[id(group)], (time, interval.value), textcoords="offset points", xytext=(6, 5), fontsize=9,
+                        color=colour)  # fmt: skip
+        ax.axhline(0, color=INK, linewidth=0.8)
+        ax.margins(0.2)
+        ax.set_title(" ".join(place), fontsize=11, color=INK)
+        ax.set_xlabel("time of a step, of normal training's")
+        ax.set_ylabel("comp − suff, less normal training's")
+        ax.grid(color="#e6e9ec")
+        ax.set_axisbelow(True)
+        bare(ax)
+    put_titles(
+        figure,
+        "What the effect costs in time",
+        "test split; up and left is better; 95 % intervals over texts and seeds",
+    )
+    return figure
+
+
 def gaps_figure(groups: Sequence[Group]) -> Any | None:
     """The three gaps of each method, a row of panels a corpus and model; None without groups."""
     cells = by_model(groups)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pct.output.report.ablations import ablation_claims, ablation_figure, ablation_table
 from pct.output.report.claims import claims_table, methods_table
-from pct.output.report.figures import effects_figure, frontier_figure, gaps_figure
+from pct.output.report.figures import cost_figure, effects_figure, frontier_figure, gaps_figure
 from pct.output.report.groups import Group, group_runs
 from pct.output.report.tables import Table, controls_table, main_table
 from pct.training.paper_tables import TABLES
@@ -45,6 +45,7 @@ def make_figures(groups: Sequence[Group]) -> dict[str, Any]:
         "frontier-comp-suff": frontier_figure(groups, "comp-suff", "What a point of accuracy buys: comp − suff"),
         "frontier-margin": frontier_figure(groups, "margin", "What a point of accuracy buys: comp over a random order"),
         "frontier-naopc": frontier_figure(groups, "naopc-gap", "What a point of accuracy buys: normalised comp − suff"),
+        "frontier-time": cost_figure(groups),
     }
     made |= {name.replace("_", "-"): ablation_figure(groups, name) for name in TABLES}
     return {name: figure for name, figure in made.items() if figure is not None}

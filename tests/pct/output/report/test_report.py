@@ -25,6 +25,7 @@ from pct.training.runs import Run
 
 TEXTS = 400
 HEALTHY = {"comp": 0.05, "ur": 2.0, "i_var": 1.0}  # what pct adds to normal training, in this made-up world
+STEPS = {"normal": 0.1, "entropy": 0.2, "pct": 0.35}  # seconds, in the first epoch of seed 0
 ABOUT = {
     "corpus": {"name": "mr", "source": "here", "sizes": {"test": TEXTS}}, "device": "cpu", "platform": "a machine",
     "versions": {"torch": "2"},
@@ -43,7 +44,8 @@ def run(method: str, seed: int, gain: float = 1.0, **settings: Any) -> Run:
     report = Report(means, {}, {"n": np.full(TEXTS, 20), **columns}, ["bad", "good"])
     made = Settings(corpus="mr", method=method, seed=seed, **settings)
     folder = Path("nowhere") / f"{method}-{seed}-{made.alpha}-{made.batch_size}"
-    return Run(folder, made, report, report, [], ABOUT)
+    history = [{"step_seconds": STEPS.get(method, 0.1) + 0.01 * (seed + epoch)} for epoch in range(2)]
+    return Run(folder, made, report, report, history, ABOUT)
 
 
 RUNS = [run(method, seed) for method in ("normal", "entropy", "pct") for seed in (0, 1, 2)]
@@ -191,15 +193,16 @@ def test_the_page_needs_no_other_file_and_tables_and_figures_lie_beside_it(tmp_p
     assert set(re.findall(r"!\[.*?\]\((.*?)\)", text)) <= files
     assert re.findall(r"^## (.*)", text, re.M) == re.findall(r"<h2>(.*?)</h2>", unescape(page))
     assert {"report.html", "claims.csv", "claims.tex", "report.md", "gaps.png", "gaps.svg"} <= files
-    assert {"frontier-comp-suff.png", "effects.png"} <= files
+    assert {"frontier-comp-suff.png", "frontier-time.png", "effects.png"} <= files
     assert not any(name.endswith(".part") or name.startswith("frontier-margin") for name in files)
 
 
 def test_each_method_stands_beside_normal_training() -> None:
     rows = methods_table(group_runs(RUNS)).rows
     assert [row[2] for row in rows] == ["entropy", "pct"]
+    assert [row[-1] for row in rows] == ["2.00", "3.50"]  # of the quickest epochs
     assert rows[1][5].endswith("*")
-    assert rows[0][-1] == "–"
+    assert rows[0][-2] == "–"
 
 
 def test_a_method_stands_beside_normal_training_of_the_same_learning_rate() -> None:
