@@ -91,7 +91,7 @@ def _run(cells: list[Settings], resources: Resources, options: argparse.Namespac
         print(f"failed {problems[-1]}", file=sys.stderr, flush=True)
 
     # one at a time in this process, unless told otherwise: it needs no Ray, and a busy machine no second training
-    by_ray = resources.workers > 1 or resources.address != "local"
+    by_ray = bool(left) and (resources.workers > 1 or resources.address != "local")
     runs = (
         _by_ray(cells, resources, options, tell) if by_ray else run_grid(cells, options.runs, tell, not options.quiet)
     )

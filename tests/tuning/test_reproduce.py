@@ -56,6 +56,29 @@ def test_cells_are_trained_once_tracked_and_a_cell_that_fails_leaves_the_others(
     assert len(client.search_runs([experiment])) == 4
 
 
+def test_workers_train_cells_side_by_side_to_the_same_weights_and_one_that_fails_leaves_the_others(
+    local_ray: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*TINY, "--methods", "normal", "pct", "--no-tracking"]
+    assert reproduce.main([*command, "--runs", "one-by-one"]) == 0
+    there = [*command, "--runs", "by-ray", "--workers", "2"]
+    worse = ["--corpora", "files", "planted", "--train_file", "none.csv", "--test_file", "none.csv"]
+    assert reproduce.main([*there, *worse]) == 1
+    assert "error: 2 of 4 cells failed, the first is by-ray/files-textcnn-normal" in capsys.readouterr().err
+    assert reproduce.main(there) == 0  # the cells of the grid before were others: they had files
+    assert capsys.readouterr().err.startswith("0 of 2 cells are finished in by-ray")
+
+    serial, parallel = (
+        {(r.settings.method, r.settings.train_file): r.about["weights"] for r in find_runs([folder])}
+        for folder in ("one-by-one", "by-ray")
+    )
+    assert len(parallel) == 4
+    assert {k: parallel[k] for k in serial} == serial
+    times = [f.stat().st_mtime_ns for f in sorted(Path("by-ray").glob("planted*/report.json"))]
+    assert reproduce.main(there) == 0
+    assert [f.stat().st_mtime_ns for f in sorted(Path("by-ray").glob("planted*/report.json"))] == times
+
+
 def test_a_grid_without_runs_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no finished run in .*; make some with pct reproduce"):
         find_runs([tmp_path])
