@@ -22,11 +22,11 @@ from pct.text.tokens import Ints, Tokens
 from pct.text.words import split_all
 
 # Texts of the test split: the encoder takes a hundred times longer than the TextCNN.
-TEXTS = {"textcnn": 1066, "lstm": 1066, "minilm": 128, "bert": 128, "gpt2": 128}
-ROUNDS = {"textcnn": 7, "lstm": 7, "minilm": 3, "bert": 3, "gpt2": 3}
+TEXTS = {"textcnn": 1066, "lstm": 1066, "minilm": 96, "bert": 64, "gpt2": 64}
+ROUNDS = {"textcnn": 5, "lstm": 5, "minilm": 3, "bert": 3, "gpt2": 3}
 # the search for the bounds of normalised AOPC runs some two thousand reduced texts a text of MR
-CONTROL_TEXTS = {"textcnn": 64, "lstm": 48, "minilm": 6}
-PEER_TEXTS = {"textcnn": 96, "lstm": 96, "minilm": 32}
+CONTROL_TEXTS = {"textcnn": 48, "lstm": 16, "minilm": 3}
+PEER_TEXTS = {"textcnn": 64, "lstm": 64, "minilm": 16}
 AGREEMENT = 1e-4
 AOPC = ("comp_aopc", "suff_aopc")
 
