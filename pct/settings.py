@@ -129,7 +129,7 @@ class Settings:
     contrast_every: int = _setting(1, "pct: the contrastive loss in every n-th mini-batch; the others are normal ones")
     entropy_weight: float = _setting(1e-3, "entropy: lambda, the entropy term's weight")
     guided_weight: float = _setting(1.0, "saliency_guided: lambda, the divergence's weight")
-    rationale_weight: float = _setting(1.0, "rationale: lambda, the weight of gradients outside the rationale")
+    rationale_weight: float = _setting(0.1, "rationale: lambda, the weight of gradients outside the rationale")
     p_important: float = _setting(0.1, "the share of words removed as important, in (0, 1]; 0 trains without that side")
     p_unimportant: float = _setting(
         0.1, "the share of words removed as unimportant, in (0, 1]; 0 trains without that side"

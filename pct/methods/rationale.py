@@ -1,4 +1,4 @@
-"""Right for the right reasons (Ross et al. 2017, arXiv 1703.03717): words outside the rationale have no gradient."""
+"""Right for the right reasons (Ross et al. 2017, arXiv 1703.03717): words outside the rationale do not matter."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from pct.models.base import TextModel, without_dropout
 from pct.registry import methods
 from pct.settings import Settings
 
-# how far the embeddings are moved for the difference, of their own length: far enough for float32, near enough for
-# the curvature to be that of the place
-REACH = 1e-3
+# how far presences are moved for the difference, together: far enough for float32, near enough for the curvature to be
+# that of the place
+REACH = 1e-2
 
 
 @methods.register("rationale")
 class Rationale:
-    """Cross-entropy + lambda * the squared gradient of sum_k log f_k(X) at the embeddings of words outside the
-    rationale, summed over a text, a mean over texts. For a corpus that knows its rationales: an upper mark."""
+    """Cross-entropy + lambda * the squared gradient of sum_k log f_k(X) at the presence of words outside the rationale,
+    summed over a text, a mean over texts. For a corpus that knows its rationales: an upper mark.
+
+    The input of the source is how much of each word a text has, and does not learn. Here that is a factor of 1 at each
+    embedding: the gradient at the embedding alone would be made small by a larger embedding of the same effect.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -40,11 +44,11 @@ class Rationale:
 
 
 def squared_gradient(model: TextModel, ids: Tensor, mask: Tensor, outside: Tensor) -> Tensor:
-    """The squared gradient of sum_k log f_k(X) at some tokens' embeddings, to be differentiated by the weights.
+    """The squared gradient of sum_k log f_k(X) at some tokens' presences, to be differentiated by the weights.
 
-    With g the gradient at the tokens chosen, held fixed as a direction v = g, the weights' gradient of |g|^2 is twice
-    that of the slope along v; the slope is a central difference, so no second derivative of the model is needed (the
-    fused kernels of attention and recurrence have none).
+    A presence is a factor at a token's embedding; it is 1. With g the gradient at the tokens chosen, held fixed as a
+    direction v = g, the weights' gradient of |g|^2 is twice that of the slope along v; the slope is a central
+    difference, so no second derivative of the model is needed (fused attention and recurrences have none).
 
     Args:
         model: the model; dropout is off.
@@ -53,28 +57,25 @@ def squared_gradient(model: TextModel, ids: Tensor, mask: Tensor, outside: Tenso
         outside: (batch, length), true at the tokens that count.
 
     Returns:
-        A scalar: the sum over tokens and units, the mean over texts.
+        A scalar: the sum over tokens, the mean over texts.
     """
     # in half precision a small difference is noise
     with without_dropout(model), torch.autocast(ids.device.type, enabled=False):
-        point = model.embed(ids).detach().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(_log_probabilities(model, point, mask).sum(), point)
-        direction = gradient * outside[..., None]
-        reach = REACH * _norm(point.detach() * mask[..., None]) / _norm(direction).clamp(min=1e-12)
-        embeddings, move = model.embed(ids), direction * reach[:, None, None]
-        ahead, behind = (_log_probabilities(model, embeddings + sign * move, mask) for sign in (1, -1))
+        embeddings = model.embed(ids)
+        presence = torch.ones_like(embeddings[..., 0]).requires_grad_(True)
+        present = embeddings.detach() * presence[..., None]
+        (gradient,) = torch.autograd.grad(_log_probabilities(model, present, mask).sum(), presence)
+        direction = gradient * outside
+        reach = REACH / torch.linalg.vector_norm(direction, dim=1).clamp(min=1e-12)
+        move = (direction * reach[:, None])[..., None]
+        ahead, behind = (_log_probabilities(model, embeddings * (1 + sign * move), mask) for sign in (1, -1))
     slope = ((ahead - behind) / reach).mean()
-    value = direction.square().sum((1, 2)).mean()
-    return value + slope - slope.detach()
+    value = direction.square().sum(1).mean()
+    penalty: Tensor = value + slope - slope.detach()
+    return penalty
 
 
 def _log_probabilities(model: TextModel, embeddings: Tensor, mask: Tensor) -> Tensor:
     """sum_k log f_k of each text, (batch,)."""
     logits = model.encode(embeddings, mask).logits
     return (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1).sum(-1)
-
-
-def _norm(values: Tensor) -> Tensor:
-    """The length of each text's numbers together, (batch,); values: (batch, length, width)."""
-    norms: Tensor = torch.linalg.vector_norm(values, dim=(1, 2))
-    return norms
