@@ -136,7 +136,8 @@ def methods_table(groups: Sequence[Group]) -> Table:
         "methods", "Each method less normal training",
         ("corpus", "model", "method", "seeds", *map(spaced, COMPARED), "step"), tuple(rows),
         "Mean difference to normal training under the same other settings, with its 95 % interval over texts and "
-        "seeds; an interval that excludes 0 is marked by *. step: the time of a training step, of normal training's "
+        "seeds; an interval that excludes 0 is marked by *. What is not named is as usual, or the same in "
+        "all runs. step: the time of a training step, of normal training's "
         "(the quickest epoch of each; runs beside which the machine was busy look slower than they are).",
     )  # fmt: skip
 

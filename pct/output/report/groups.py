@@ -108,14 +108,16 @@ def _changes(settings: Settings) -> int:
 
 
 def labels(groups: Sequence[Group]) -> dict[int, str]:
-    """id(group) -> its method, with the settings in which it differs from others of its corpus, model and method."""
+    """id(group) -> its method, with the settings in which it differs from others of its corpus, model and method; those
+    that are the model's usual ones go without saying."""
     out = {}
     for group in groups:
         s = group.settings
         peers = [g.settings for g in groups if _cell(g.settings) == _cell(s)]
         differing = [f.name for f in fields(Settings) if f.name not in NOT_COMPARED
                      and len({getattr(p, f.name) for p in peers}) > 1]  # fmt: skip
-        own = ", ".join(f"{name} {getattr(s, name)}" for name in differing)
+        usual = Settings(model=s.model)
+        own = ", ".join(f"{name} {getattr(s, name)}" for name in differing if getattr(s, name) != getattr(usual, name))
         out[id(group)] = f"{s.method} ({own})" if own else s.method
     return out
 
