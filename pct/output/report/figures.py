@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,15 +29,17 @@ def frontier_figure(groups: Sequence[Group], metric: str, title: str) -> Any | N
     places = list(dict.fromkeys((g.settings.corpus, g.settings.model_name) for g in shown))
     if not places:
         return None
-    figure = new_figure(5.2 * len(places), 4.8)
+    most = Counter((g.settings.corpus, g.settings.model_name) for g in shown).most_common(1)[0][1]
+    figure = new_figure(5.2 * len(places), 4.8 + 0.18 * most)
     named = labels(groups)
     for ax, place in zip(figure.subplots(1, len(places), squeeze=False)[0], places, strict=True):
-        for group in (g for g in shown if (g.settings.corpus, g.settings.model_name) == place):
+        here = [g for g in shown if (g.settings.corpus, g.settings.model_name) == place]
+        for number, group in enumerate(here, 1):
             (accuracy, across), (gap, up) = group.spread("acc"), group.spread(metric)
             colour = COLOURS.get(group.settings.method, OTHER)
             ax.errorbar(accuracy, gap, np.nan_to_num(up), np.nan_to_num(across), fmt="o", color=colour, capsize=3)
-            ax.annotate(named[id(group)], (accuracy, gap), textcoords="offset points", xytext=(6, 5), fontsize=9,
-                        color=colour)  # fmt: skip
+            _number(ax, number, accuracy, gap, colour)
+        _key(ax, [(named[id(g)], COLOURS.get(g.settings.method, OTHER)) for g in here])
         ax.margins(0.2)
         ax.set_title(" ".join(place), fontsize=11, color=INK)
         ax.set_xlabel("accuracy")
@@ -46,6 +49,21 @@ def frontier_figure(groups: Sequence[Group], metric: str, title: str) -> Any | N
         bare(ax)
     put_titles(figure, title, "test split; up and right is better; bars: standard deviation over seeds")
     return figure
+
+
+def _number(ax: Any, number: int, x: float, y: float, colour: str) -> None:
+    """Beside a point, in place of a name that would lie on others."""
+    ax.annotate(str(number), (x, y), textcoords="offset points", xytext=(6, 5), fontsize=9, color=colour)
+
+
+def _key(ax: Any, names: Sequence[tuple[str, str]]) -> None:
+    """Beneath a panel: which number is which, each in its colour."""
+    lines = [ax.plot([], [], " ")[0] for _ in names]
+    said = [f"{number}  {name}" for number, (name, _) in enumerate(names, 1)]
+    key = ax.legend(lines, said, loc="upper left", bbox_to_anchor=(-0.05, -0.14), frameon=False, fontsize=8.5,
+                    handlelength=0, handletextpad=0, labelspacing=0.3)  # fmt: skip
+    for text, (_, colour) in zip(key.get_texts(), names, strict=True):
+        text.set_color(colour)
 
 
 def effects_figure(groups: Sequence[Group]) -> Any | None:
@@ -93,24 +111,24 @@ def cost_figure(groups: Sequence[Group]) -> Any | None:
     None where there is nothing to compare.
     """
     cells = [
-        (group, group.step_seconds / normal.step_seconds, found["comp-suff"])
+        (group, group.step_seconds / normal.step_seconds, interval)
         for group, normal, found in effects(groups)
-        if found["comp-suff"] is not None and np.isfinite(group.step_seconds / normal.step_seconds)
+        if (interval := found["comp-suff"]) is not None and np.isfinite(group.step_seconds / normal.step_seconds)
     ]
     places = list(dict.fromkeys((g.settings.corpus, g.settings.model_name) for g, _, _ in cells))
     if not places:
         return None
-    figure = new_figure(5.2 * len(places), 4.8)
+    most = Counter((g.settings.corpus, g.settings.model_name) for g, _, _ in cells).most_common(1)[0][1]
+    figure = new_figure(5.2 * len(places), 4.8 + 0.18 * most)
     named = labels(groups)
     for ax, place in zip(figure.subplots(1, len(places), squeeze=False)[0], places, strict=True):
-        for group, time, interval in cells:
-            if (group.settings.corpus, group.settings.model_name) != place or interval is None:
-                continue
+        here = [cell for cell in cells if (cell[0].settings.corpus, cell[0].settings.model_name) == place]
+        for number, (group, time, interval) in enumerate(here, 1):
             colour = COLOURS.get(group.settings.method, OTHER)
             ax.plot([time, time], [interval.low, interval.high], color=colour, linewidth=1.6)
             ax.plot([time], [interval.value], marker="o", color=colour)
-            ax.annotate(named[id(group)], (time, interval.value), textcoords="offset points", xytext=(6, 5), fontsize=9,
-                        color=colour)  # fmt: skip
+            _number(ax, number, time, interval.value, colour)
+        _key(ax, [(named[id(g)], COLOURS.get(g.settings.method, OTHER)) for g, _, _ in here])
         ax.axhline(0, color=INK, linewidth=0.8)
         ax.margins(0.2)
         ax.set_title(" ".join(place), fontsize=11, color=INK)
