@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,33 +123,55 @@ def claims_table(groups: Sequence[Group]) -> Table:
     )  # fmt: skip
 
 
-def methods_table(groups: Sequence[Group]) -> Table:
+@dataclass(frozen=True)
+class Effect:
+    """What a group changes against normal training under its other settings.
+
+    Attributes:
+        group: of a method.
+        normal: what it is set beside.
+        changes: its interval for each of `COMPARED`; None for what was not measured.
+    """
+
+    group: Group
+    normal: Group
+    changes: dict[str, Interval | None]
+
+    @property
+    def step(self) -> float:
+        """The time of a training step, of normal training's; NaN where one of them is not known."""
+        return self.group.step_seconds / self.normal.step_seconds
+
+
+def find_effects(groups: Sequence[Group]) -> list[Effect]:
+    """One for each group that normal training can be set beside. A bootstrap each: seconds for a report's runs."""
+    found = []
+    for group in groups:
+        normal = normal_beside(group, groups)
+        if group.settings.method != "normal" and normal is not None:
+            values = {metric: differences(group, normal, metric) for metric in COMPARED}
+            changes = {k: crossed_bootstrap(v) if has_values(v) else None for k, v in values.items()}
+            found.append(Effect(group, normal, changes))
+    return found
+
+
+def methods_table(groups: Sequence[Group], effects: Sequence[Effect]) -> Table:
     """Each method, in all its settings, beside normal training under the same seeds: which to choose."""
     named = labels(groups)
     rows = [
-        (group.settings.corpus, group.settings.model_name, named[id(group)],
-         str(len(set(group.seeds) & set(normal.seeds))), *map(_marked, found.values()),
-         format_spread(group.step_seconds / normal.step_seconds, np.nan))
-        for group, normal, found in effects(groups)
+        (e.group.settings.corpus, e.group.settings.model_name, named[id(e.group)],
+         str(len(set(e.group.seeds) & set(e.normal.seeds))), *map(_marked, e.changes.values()),
+         format_spread(e.step, np.nan))
+        for e in effects
     ]  # fmt: skip
     return Table(
         "methods", "Each method less normal training",
         ("corpus", "model", "method", "seeds", *map(spaced, COMPARED), "step"), tuple(rows),
         "Mean difference to normal training under the same other settings, with its 95 % interval over texts and "
-        "seeds; an interval that excludes 0 is marked by *. What is not named is as usual, or the same in "
-        "all runs. step: the time of a training step, of normal training's "
-        "(the quickest epoch of each; runs beside which the machine was busy look slower than they are).",
+        "seeds; an interval that excludes 0 is marked by *. What is not named is as usual, or the same in all runs. "
+        "step: the time of a training step, of normal training's (the quickest epoch of each; runs beside which the "
+        "machine was busy look slower than they are).",
     )  # fmt: skip
-
-
-def effects(groups: Sequence[Group]) -> Iterator[tuple[Group, Group, dict[str, Interval | None]]]:
-    """Each group that normal training can be set beside, with it, and what it changes: a value for each of `COMPARED`,
-    None for what was not measured."""
-    for group in groups:
-        normal = normal_beside(group, groups)
-        if group.settings.method != "normal" and normal is not None:
-            values = {metric: differences(group, normal, metric) for metric in COMPARED}
-            yield group, normal, {k: crossed_bootstrap(v) if has_values(v) else None for k, v in values.items()}
 
 
 def _marked(found: Interval | None) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pct.output.plots import FAINT, INK, bare, new_figure, put_titles
-from pct.output.report.claims import COMPARED, effects
+from pct.output.report.claims import COMPARED, Effect
 from pct.output.report.groups import GAPS, Group, by_model, labels
 from pct.output.report.tables import spaced
 
@@ -20,34 +19,76 @@ COLOURS = {
 OTHER = "#b08900"
 
 
+class Point(NamedTuple):
+    """A group in a plane. across, up: its bars, as matplotlib's errorbar takes them; None for none."""
+
+    group: Group
+    x: float
+    y: float
+    across: float | None
+    up: float | tuple[tuple[float], tuple[float]]
+
+
 def frontier_figure(groups: Sequence[Group], metric: str, title: str) -> Any | None:
     """Accuracy against a gap: a panel a corpus and model, a point a group, bars a standard deviation over seeds.
 
     None where nothing has the metric.
     """
-    shown = [g for g in groups if np.isfinite(g.spread(metric)[0])]
-    places = list(dict.fromkeys((g.settings.corpus, g.settings.model_name) for g in shown))
+    points = []
+    for group in (g for g in groups if np.isfinite(g.spread(metric)[0])):
+        (accuracy, across), (gap, up) = group.spread("acc"), group.spread(metric)
+        points.append(Point(group, accuracy, gap, float(np.nan_to_num(across)), float(np.nan_to_num(up))))
+    figure = _panels(points, labels(groups), ("accuracy", spaced(metric)))
+    if figure is not None:
+        put_titles(figure, title, "test split; up and right is better; bars: standard deviation over seeds")
+    return figure
+
+
+def cost_figure(groups: Sequence[Group], effects: Sequence[Effect]) -> Any | None:
+    """What each method adds to comp - suff against the time of its step: a panel a corpus and model, 95 % intervals.
+
+    None where there is nothing to compare.
+    """
+    points = []
+    for effect in effects:
+        found = effect.changes["comp-suff"]
+        if found is not None and np.isfinite(effect.step):
+            interval = (found.value - found.low,), (found.high - found.value,)
+            points.append(Point(effect.group, effect.step, found.value, None, interval))
+    axes = "time of a step, of normal training's", "comp − suff, less normal training's"
+    figure = _panels(points, labels(groups), axes)
+    if figure is not None:
+        for ax in figure.axes:
+            ax.axhline(0, color=INK, linewidth=0.8)
+        put_titles(
+            figure, "What the effect costs in time",
+            "test split; up and left is better; 95 % intervals over texts and seeds",
+        )  # fmt: skip
+    return figure
+
+
+def _panels(points: Sequence[Point], named: dict[int, str], axes: tuple[str, str]) -> Any | None:
+    """A panel a corpus and model with its points, numbered, and their names beneath; None without points."""
+    places: dict[tuple[str, str], list[Point]] = {}
+    for point in points:
+        places.setdefault((point.group.settings.corpus, point.group.settings.model_name), []).append(point)
     if not places:
         return None
-    most = Counter((g.settings.corpus, g.settings.model_name) for g in shown).most_common(1)[0][1]
-    figure = new_figure(5.2 * len(places), 4.8 + 0.18 * most)
-    named = labels(groups)
-    for ax, place in zip(figure.subplots(1, len(places), squeeze=False)[0], places, strict=True):
-        here = [g for g in shown if (g.settings.corpus, g.settings.model_name) == place]
-        for number, group in enumerate(here, 1):
-            (accuracy, across), (gap, up) = group.spread("acc"), group.spread(metric)
-            colour = COLOURS.get(group.settings.method, OTHER)
-            ax.errorbar(accuracy, gap, np.nan_to_num(up), np.nan_to_num(across), fmt="o", color=colour, capsize=3)
-            _number(ax, number, accuracy, gap, colour)
-        _key(ax, [(named[id(g)], COLOURS.get(g.settings.method, OTHER)) for g in here])
+    figure = new_figure(5.2 * len(places), 4.8 + 0.18 * max(map(len, places.values())))
+    panels = figure.subplots(1, len(places), squeeze=False)[0]
+    for ax, (place, here) in zip(panels, places.items(), strict=True):
+        colours = [COLOURS.get(p.group.settings.method, OTHER) for p in here]
+        for number, (point, colour) in enumerate(zip(here, colours, strict=True), 1):
+            ax.errorbar(point.x, point.y, point.up, point.across, fmt="o", color=colour, capsize=3)
+            _number(ax, number, point.x, point.y, colour)
+        _key(ax, [(named[id(p.group)], colour) for p, colour in zip(here, colours, strict=True)])
         ax.margins(0.2)
         ax.set_title(" ".join(place), fontsize=11, color=INK)
-        ax.set_xlabel("accuracy")
-        ax.set_ylabel(spaced(metric))
+        ax.set_xlabel(axes[0])
+        ax.set_ylabel(axes[1])
         ax.grid(color="#e6e9ec")
         ax.set_axisbelow(True)
         bare(ax)
-    put_titles(figure, title, "test split; up and right is better; bars: standard deviation over seeds")
     return figure
 
 
@@ -66,13 +107,13 @@ def _key(ax: Any, names: Sequence[tuple[str, str]]) -> None:
         text.set_color(colour)
 
 
-def effects_figure(groups: Sequence[Group]) -> Any | None:
+def effects_figure(groups: Sequence[Group], effects: Sequence[Effect]) -> Any | None:
     """What each method changes against normal training, a panel a metric, with 95 % intervals over texts and seeds.
 
     None where there is nothing to compare.
     """
     named = labels(groups)
-    cells = [(group, found) for group, _, found in effects(groups)]
+    cells = [(effect.group, effect.changes) for effect in effects]
     shown = [metric for metric in COMPARED if any(found[metric] is not None for _, found in cells)]
     if not shown:
         return None
@@ -102,46 +143,6 @@ def effects_figure(groups: Sequence[Group]) -> Any | None:
         figure, "What a method changes, against normal training",
         "right is better; 95 % intervals over texts and seeds; grey: zero is inside",
     )  # fmt: skip
-    return figure
-
-
-def cost_figure(groups: Sequence[Group]) -> Any | None:
-    """What each method adds to comp - suff against the time of its step: a panel a corpus and model, 95 % intervals.
-
-    None where there is nothing to compare.
-    """
-    cells = [
-        (group, group.step_seconds / normal.step_seconds, interval)
-        for group, normal, found in effects(groups)
-        if (interval := found["comp-suff"]) is not None and np.isfinite(group.step_seconds / normal.step_seconds)
-    ]
-    places = list(dict.fromkeys((g.settings.corpus, g.settings.model_name) for g, _, _ in cells))
-    if not places:
-        return None
-    most = Counter((g.settings.corpus, g.settings.model_name) for g, _, _ in cells).most_common(1)[0][1]
-    figure = new_figure(5.2 * len(places), 4.8 + 0.18 * most)
-    named = labels(groups)
-    for ax, place in zip(figure.subplots(1, len(places), squeeze=False)[0], places, strict=True):
-        here = [cell for cell in cells if (cell[0].settings.corpus, cell[0].settings.model_name) == place]
-        for number, (group, time, interval) in enumerate(here, 1):
-            colour = COLOURS.get(group.settings.method, OTHER)
-            ax.plot([time, time], [interval.low, interval.high], color=colour, linewidth=1.6)
-            ax.plot([time], [interval.value], marker="o", color=colour)
-            _number(ax, number, time, interval.value, colour)
-        _key(ax, [(named[id(g)], COLOURS.get(g.settings.method, OTHER)) for g, _, _ in here])
-        ax.axhline(0, color=INK, linewidth=0.8)
-        ax.margins(0.2)
-        ax.set_title(" ".join(place), fontsize=11, color=INK)
-        ax.set_xlabel("time of a step, of normal training's")
-        ax.set_ylabel("comp − suff, less normal training's")
-        ax.grid(color="#e6e9ec")
-        ax.set_axisbelow(True)
-        bare(ax)
-    put_titles(
-        figure,
-        "What the effect costs in time",
-        "test split; up and left is better; 95 % intervals over texts and seeds",
-    )
     return figure
 
 

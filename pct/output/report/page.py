@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pct.output.report.ablations import ablation_claims, ablation_figure, ablation_table
-from pct.output.report.claims import claims_table, methods_table
+from pct.output.report.claims import Effect, claims_table, find_effects, methods_table
 from pct.output.report.figures import cost_figure, effects_figure, frontier_figure, gaps_figure
 from pct.output.report.groups import Group, group_runs
 from pct.output.report.tables import Table, controls_table, main_table
@@ -30,22 +30,22 @@ img { max-width: 100% } figure { margin: 1.5rem 0 } pre { background: #f4f6f7; p
 """
 
 
-def make_tables(groups: Sequence[Group]) -> list[Table]:
+def make_tables(groups: Sequence[Group], effects: Sequence[Effect]) -> list[Table]:
     """The report's tables, those that have rows."""
-    made = [claims_table(groups), methods_table(groups), main_table(groups), controls_table(groups)]
+    made = [claims_table(groups), methods_table(groups, effects), main_table(groups), controls_table(groups)]
     made += [ablation_claims(groups), *(ablation_table(groups, name) for name in TABLES)]
     return [table for table in made if table is not None and table.rows]
 
 
-def make_figures(groups: Sequence[Group]) -> dict[str, Any]:
+def make_figures(groups: Sequence[Group], effects: Sequence[Effect]) -> dict[str, Any]:
     """The report's figures by name, those for which there are runs."""
     made = {
-        "effects": effects_figure(groups),
+        "effects": effects_figure(groups, effects),
         "gaps": gaps_figure(groups),
         "frontier-comp-suff": frontier_figure(groups, "comp-suff", "What a point of accuracy buys: comp − suff"),
         "frontier-margin": frontier_figure(groups, "margin", "What a point of accuracy buys: comp over a random order"),
         "frontier-naopc": frontier_figure(groups, "naopc-gap", "What a point of accuracy buys: normalised comp − suff"),
-        "frontier-time": cost_figure(groups),
+        "frontier-time": cost_figure(groups, effects),
     }
     made |= {name.replace("_", "-"): ablation_figure(groups, name) for name in TABLES}
     return {name: figure for name, figure in made.items() if figure is not None}
@@ -70,7 +70,8 @@ def write_report(
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     groups = group_runs(runs)
-    tables, figures = make_tables(groups), make_figures(groups)
+    effects = find_effects(groups)
+    tables, figures = make_tables(groups, effects), make_figures(groups, effects)
     for table in tables:
         for kind, text in (("csv", table.csv()), ("tex", table.latex())):
             _write(target / f"{table.name}.{kind}", text.encode())

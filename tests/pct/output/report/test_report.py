@@ -15,7 +15,7 @@ import pytest
 from pct.metrics.bootstrap import crossed_bootstrap, paired_bootstrap
 from pct.metrics.report import EIGHT, Report
 from pct.output.report.ablations import ablation_claims, ablation_rows, ablation_table
-from pct.output.report.claims import CLAIMS, claims_table, decide, decide_within, methods_table
+from pct.output.report.claims import CLAIMS, claims_table, decide, decide_within, find_effects, methods_table
 from pct.output.report.figures import effects_figure
 from pct.output.report.groups import by_model, differences, group_runs, labels, normal_beside
 from pct.output.report.page import write_report
@@ -198,7 +198,8 @@ def test_the_page_needs_no_other_file_and_tables_and_figures_lie_beside_it(tmp_p
 
 
 def test_each_method_stands_beside_normal_training() -> None:
-    rows = methods_table(group_runs(RUNS)).rows
+    groups = group_runs(RUNS)
+    rows = methods_table(groups, find_effects(groups)).rows
     assert [row[2] for row in rows] == ["entropy", "pct"]
     assert [row[-1] for row in rows] == ["2.00", "3.50"]  # of the quickest epochs
     assert rows[1][5].endswith("*")
@@ -213,7 +214,7 @@ def test_a_method_stands_beside_normal_training_of_the_same_learning_rate() -> N
     assert normal_beside(usual, groups) is found["normal", 5e-4, 64]
     assert normal_beside(found["pct", 1e-3, 64], groups) is found["normal", 1e-3, 64]
     assert normal_beside(found["pct", 5e-4, 16], groups) is None
-    assert [row[2:4] for row in methods_table(groups).rows if row[2].startswith("pct")] == [
+    assert [row[2:4] for row in methods_table(groups, find_effects(groups)).rows if row[2].startswith("pct")] == [
         ("pct", "3"), ("pct (lr 0.001)", "2"),
     ]  # fmt: skip
     assert by_model(groups)["mr", "textcnn"]["pct"] is usual  # the claims are about the one with the most seeds
@@ -221,7 +222,8 @@ def test_a_method_stands_beside_normal_training_of_the_same_learning_rate() -> N
 
 
 def test_the_figure_of_effects_has_a_panel_for_each_metric_that_was_measured() -> None:
-    figure = effects_figure(group_runs(RUNS))
+    groups = group_runs(RUNS)
+    figure = effects_figure(groups, find_effects(groups))
     assert [ax.get_title() for ax in figure.axes] == ["acc", "comp − suff", "ur − ir", "i_var − u_var"]
     dots = {float(line.get_xdata()[0]) for line in figure.axes[1].lines if line.get_marker() == "o"}
     by_method = {g.settings.method: g for g in group_runs(RUNS)}
@@ -230,4 +232,5 @@ def test_the_figure_of_effects_has_a_panel_for_each_metric_that_was_measured() -
         for name in ("pct", "entropy")
     }
     assert sorted(dots) == pytest.approx(sorted(expected.values()))
-    assert effects_figure(group_runs([run("pct", 0)])) is None  # nothing to set it beside
+    alone = group_runs([run("pct", 0)])
+    assert effects_figure(alone, find_effects(alone)) is None  # nothing to set it beside
