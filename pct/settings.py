@@ -92,7 +92,7 @@ class Settings:
     train_split: str = _setting("train", "hub: the split of the training rows")
     validation_split: str = _setting("validation", "hub: the validation split; held out where there is none")
     test_split: str = _setting("test", "hub: the test split; held out where there is none")
-    corpus_seed: int = _setting(0, "of the planted corpus, of --limit, and of a validation split that is drawn")
+    corpus_seed: int = _setting(0, "of the planted corpus, and of rows that are drawn: by a limit, or held out")
     words: str = _setting("natural", "what a word is: natural, spaces, or a function text -> spans as module:name")
     max_length: int = _setting(64, "tokens a text, special ones included; the rest is cut off")
     vocabulary_size: int = _setting(30000, "textcnn, lstm: the most frequent words that get an embedding")
@@ -145,6 +145,9 @@ class Settings:
         "delete", f"of words when measured and explained: {', '.join(REMOVALS)} (that token takes their place)"
     )
     # measuring
+    measure_limit: int = _setting(
+        0, "rows of the validation and the test split each, where measuring all takes long; 0 leaves them as limit says"
+    )
     measure_important: float = _setting(0.0, "the share removed when measured; 0 takes p_important")
     measure_unimportant: float = _setting(0.0, "the share removed when measured; 0 takes p_unimportant")
     extra_metrics: str = _setting("", "metrics of a finished run beside the usual ones, by name: margin,win; or all")
@@ -233,6 +236,7 @@ class Settings:
             "weight_decay",
             "gradient_clip",
             "limit",
+            "measure_limit",
             "patience",
             "threads",
             "evaluate_limit",

@@ -43,7 +43,7 @@ def version_tags(run: Run, margin: float) -> dict[str, str]:
     s, corpus = run.settings, run.about["corpus"]
     tags = measured_tags(s, run.about["weights"], run.validation, corpus.get("splits", {}).get("validation"), margin)
     return tags | {
-        "limited": str(bool(s.limit)).lower(),
+        "limited": str(bool(s.limit or s.measure_limit)).lower(),
         "measure": _measure(s, corpus["fingerprint"]),
         "test_acc": f"{run.test.acc:.6f}",
         "test_comp_minus_suff": f"{run.test.gaps['comp-suff']:.6f}",

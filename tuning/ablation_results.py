@@ -27,6 +27,8 @@ def result(plan: Plan, ledger: Ledger) -> dict[str, Any]:
     about = f"{plan.base.model_name} on {plan.base.corpus}, test split, {plan.base.epochs} epochs"
     if plan.base.limit:
         about += f", at most {plan.base.limit} texts a split"
+    if plan.base.measure_limit:
+        about += f", at most {plan.base.measure_limit} of those measured"
     return {
         "table": plan.name, "title": table.title, "about": about, "rows": rows, "text": _text(table, rows, about),
         "failed": {t.name: t.error for t in ledger if t.state == FAILED},

@@ -23,15 +23,20 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
 
 __all__ = [
-    "CLASSES", "HUB", "SPLITS", "Corpus", "Split", "choose_texts", "corpus_of", "load_corpus", "load_splits",
+    "CLASSES", "HUB", "READ_BY", "SPLITS", "Corpus", "Split", "choose_texts", "corpus_of", "load_corpus", "load_splits",
     "read_data", "read_file", "with_corpus", "with_limit",
 ]  # fmt: skip
+
+READ_BY = (  # the settings that decide which rows are read: those that agree in them have the same corpus
+    "corpus", "train_file", "validation_file", "test_file", "text_column", "label_column", "separator", "on_bad_row",
+    "labels", "train_split", "validation_split", "test_split", "limit", "measure_limit", "corpus_seed",
+)  # fmt: skip
 
 logger = logging.getLogger("pct.corpora")
 
 
 def load_splits(settings: Settings) -> Corpus:
-    """The corpus that the settings name, cut to `limit` rows a split.
+    """The corpus that the settings name, cut to `limit` rows a split, validation and test to `measure_limit`.
 
     Where there is no validation or test split, a tenth of the training rows becomes it, drawn a class at a time under
     `corpus_seed`. What was skipped, held out or taken for an index is said in the log and in the corpus' notes.
@@ -153,7 +158,7 @@ def choose_texts(
         return Chosen(rows, data, notes)
     if not (corpus or settings.corpus):
         raise ValueError("it is not known what the model was trained on: give a file (data) or a corpus")
-    found = load_splits(settings.replace(corpus=corpus or settings.corpus, limit=0))
+    found = load_splits(settings.replace(corpus=corpus or settings.corpus, limit=0, measure_limit=0))
     if found.classes != list(classes):
         raise ValueError(
             f"corpus {found.name} has the classes {', '.join(found.classes)}, the model {', '.join(classes)}"
@@ -238,5 +243,7 @@ def _finished(
     if alone:
         logger.warning("%s: one training row alone for %s", name, ", ".join(alone))
         notes.setdefault("train", {})["classes_of_one_row"] = alone
-    parts = {k: with_limit(parts[k], settings.limit, settings.corpus_seed) for k in SPLITS}
-    return Corpus(name, parts, classes, source, notes)
+    for key in SPLITS:
+        limit = settings.limit if key == "train" else settings.measure_limit or settings.limit
+        parts[key], notes[key] = limited(parts[key], notes.get(key, {}), limit, settings.corpus_seed)
+    return Corpus(name, {k: parts[k] for k in SPLITS}, classes, source, {k: v for k, v in notes.items() if v})

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pct.corpora.loading import Corpus
+from pct.corpora.loading import READ_BY, Corpus
 from pct.models.build import load_tokenizer, make_vocabulary
 from pct.settings import Settings
 from pct.text.tokens import Tokenizer, Tokens
 from pct.text.words import split_all
 
-DECIDING = (
-    "corpus", "train_file", "validation_file", "test_file", "text_column", "label_column", "separator",
-    "on_bad_row", "labels", "train_split", "validation_split", "test_split", "limit", "corpus_seed",
-    "model", "words", "max_length", "vocabulary_size",
-)  # fmt: skip
+DECIDING = (*READ_BY, "model", "words", "max_length", "vocabulary_size")
 
 
 @dataclass(frozen=True)

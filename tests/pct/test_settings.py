@@ -32,8 +32,8 @@ COUNT = st.integers(0, 10**9)
 NAME = st.text(max_size=12)
 VALUES = {
     "corpus": st.sampled_from([c for c in CORPORA if c != "files"]), "model": st.text(min_size=1, max_size=12),
-    "method": st.sampled_from(METHODS), "seed": COUNT, "limit": COUNT, "train_file": NAME, "validation_file": NAME,
-    "test_file": NAME, "text_column": NAME, "label_column": NAME, "corpus_seed": COUNT,
+    "method": st.sampled_from(METHODS), "seed": COUNT, "limit": COUNT, "measure_limit": COUNT,
+    "train_file": NAME, "validation_file": NAME, "test_file": NAME, "text_column": NAME, "label_column": NAME, "corpus_seed": COUNT,
     "separator": st.sampled_from(["", ";", "\t", "\\t"]), "on_bad_row": st.sampled_from(["error", "skip"]),
     "labels": st.sampled_from(["names", "indices"]), "train_split": NAME, "validation_split": NAME, "test_split": NAME,
     "words": st.sampled_from(["natural", "spaces", "my.module:split"]),
@@ -99,7 +99,7 @@ INVALID = [
     ("p_important", 0.0, r"in \(0, 1\]"), ("p_important", 1.01, r"in \(0, 1\]"), ("p_unimportant", 0.0, r"in \(0, 1\]"),
     ("p_unimportant", -0.1, r"in \(0, 1\]"), ("p_unimportant", float("nan"), r"in \(0, 1\]"), ("lr", 0.0, "> 0"),
     ("lr", float("inf"), "finite"), ("epochs", 0, "> 0"), ("batch_size", 0, "> 0"), ("integrated_steps", 0, "> 0"),
-    ("vocabulary_size", 0, "> 0"), ("entropy_weight", -1.0, ">= 0"), ("limit", -1, ">= 0"), ("patience", -1, ">= 0"),
+    ("vocabulary_size", 0, "> 0"), ("entropy_weight", -1.0, ">= 0"), ("limit", -1, ">= 0"), ("measure_limit", -1, ">= 0"), ("patience", -1, ">= 0"),
     ("threads", -1, ">= 0"), ("seed", -1, ">= 0"), ("corpus_seed", -1, ">= 0"), ("weight_decay", -1.0, ">= 0"),
     ("gradient_clip", -1.0, ">= 0"), ("evaluate_limit", -1, ">= 0"), ("dropout", 1.0, r"in \[0, 1\)"),
     ("dropout", -0.1, r"in \[0, 1\)"), ("max_length", 2, "at least 3"), ("corpus", "sst", "one of planted, mr"),

@@ -97,6 +97,18 @@ def test_the_limit_draws_rows_and_keeps_their_order(tmp_path):
     assert load_splits(settings.replace(limit=20)).splits["train"].texts == limited.texts
 
 
+def test_the_measured_splits_have_a_limit_of_their_own_and_the_notes_say_what_limits_left_out(tmp_path):
+    settings = files(tmp_path)
+    whole = load_splits(settings)
+    assert not any("left_out_by_limit" in notes for notes in whole.notes.values())
+    for limit in (0, 20):
+        corpus = load_splits(settings.replace(limit=limit, measure_limit=3))
+        expected = {k: min(limit or len(v), len(v)) for k, v in whole.splits.items()} | {"validation": 3, "test": 3}
+        assert {k: len(v) for k, v in corpus.splits.items()} == expected
+        left_out = {k: n for k, v in whole.splits.items() if (n := len(v) - expected[k])}
+        assert {k: n for k, v in corpus.notes.items() if (n := v.get("left_out_by_limit"))} == left_out
+
+
 def test_a_limit_beyond_the_rows_takes_all(tmp_path):
     split = load_splits(files(tmp_path)).splits["train"]
     assert with_limit(split, 0) is split
