@@ -9,7 +9,7 @@ import json
 import numpy as np
 import pytest
 
-from pct.corpora.loading import CLASSES, HUB, Corpus, Split, load_corpus, load_splits, read_file, with_limit
+from pct.corpora.loading import CLASSES, HUB, SPLITS, Corpus, Split, load_corpus, load_splits, read_file, with_limit
 from pct.settings import Settings
 
 ROWS = [("a fine film", 1), ("a dull film", 0), ("what a joy", 1), ("no joy at all", 0), ("so good", 1), ("so bad", 0)]
@@ -105,8 +105,8 @@ def test_the_measured_splits_have_a_limit_of_their_own_and_the_notes_say_what_li
         corpus = load_splits(settings.replace(limit=limit, measure_limit=3))
         expected = {k: min(limit or len(v), len(v)) for k, v in whole.splits.items()} | {"validation": 3, "test": 3}
         assert {k: len(v) for k, v in corpus.splits.items()} == expected
-        left_out = {k: n for k, v in whole.splits.items() if (n := len(v) - expected[k])}
-        assert {k: n for k, v in corpus.notes.items() if (n := v.get("left_out_by_limit"))} == left_out
+        left_out = {k: len(v) - expected[k] for k, v in whole.splits.items()}
+        assert {k: corpus.notes.get(k, {}).get("left_out_by_limit", 0) for k in SPLITS} == left_out
 
 
 def test_a_limit_beyond_the_rows_takes_all(tmp_path):
