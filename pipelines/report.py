@@ -15,11 +15,12 @@ from typing import Any
 
 from pct.output.plots import epochs_figure, ridge_figure
 from pct.output.report.groups import by_model, group_runs, settings_but
-from pct.output.report.page import write_report
+from pct.output.report.page import TEXT, write_report
 from pct.output.report.sentences import SENTENCES, SENTIMENT, Case, case_figure, reduction_html, study
 from pct.training.checkpoint import HISTORY, SETTINGS
 from pct.training.grid import find_runs
 from pct.training.runs import ABOUT, PER_TEXT, REPORT, Run, read_run
+from pct.writing import check_folder
 from pipelines.connection import TrackingError, connect, how_to_view, request_timeout, tracking_error, tracking_uri
 from pipelines.figures import TEXTS, confidences
 from pipelines.job import NOT_UPLOADED, OK, run_job
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    check_folder(options.out, TEXT)  # before minutes of work
     with _runs(options) as runs:
         more = {**ridges(runs), **ridges_by_epoch(runs)} if options.ridges else {}
         cases = sentence_cases(runs, options.sentences) if options.sentences is not None else {}
@@ -189,7 +191,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("runs", nargs="*", help="run folders, or folders of run folders")
     parser.add_argument("--from-mlflow", "--from_mlflow", default="", metavar="EXPERIMENT", help="in place of folders")
-    parser.add_argument("--out", default="report", help="the folder of the report (default: report)")
+    parser.add_argument(
+        "--out", default="report", help="the folder of the report; one that is there is replaced (default: report)"
+    )
     parser.add_argument("--about", default="", help="how the runs were made, in words: it stands on the page")
     parser.add_argument(
         "--ridges",

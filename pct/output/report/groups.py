@@ -30,8 +30,9 @@ NOT_COMPARED = ("seed", "threads", "device", "glove")  # settings that make no g
 # settings that say how a method trains; normal training has none of them
 OF_METHODS = (
     "method", "alpha", "temperature", "contrast_steps", "contrast_every", "entropy_weight",
-    "guided_weight", "rationale_weight",
+    "guided_weight", "rationale_weight", "p_important", "p_unimportant",
 )  # fmt: skip
+SHARES = ("p_important", "p_unimportant", "measure_important", "measure_unimportant")
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,17 @@ class Group:
 
 
 def group_runs(runs: Sequence[Run]) -> list[Group]:
-    """The groups, by corpus, model and method; the settings that they differ in decide the rest of the order."""
+    """The groups, by corpus, model and method; of one method that of the usual settings first, then by the settings."""
     found: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         found.setdefault(settings_but(run.settings), []).append(run)
     groups = [Group(rs[0].settings, tuple(sorted(rs, key=lambda r: r.settings.seed))) for rs in found.values()]
-    return sorted(groups, key=lambda g: (g.settings.corpus, g.settings.model_name, g.settings.method))
+    return sorted(groups, key=_order)
+
+
+def _order(group: Group) -> tuple[Any, ...]:
+    changes = _changes(group.settings)
+    return group.settings.corpus, group.settings.model_name, group.settings.method, len(changes), changes
 
 
 def settings_but(settings: Settings, *left_out: str) -> tuple[tuple[str, Any], ...]:
@@ -84,27 +90,32 @@ def settings_but(settings: Settings, *left_out: str) -> tuple[tuple[str, Any], .
     return tuple((k, v) for k, v in settings.to_dict().items() if k not in (*NOT_COMPARED, *left_out))
 
 
+def settings_beside(settings: Settings, *left_out: str) -> tuple[Any, ...]:
+    """What runs of several methods must share to be set side by side: all that is no method's own (learning rate,
+    epochs, batch size and so on) but some, and the shares that are removed when they are measured."""
+    return *settings_but(settings, *OF_METHODS, *SHARES, *left_out), settings.measured_shares
+
+
 def normal_beside(group: Group, groups: Sequence[Group]) -> Group | None:
-    """Normal training under a group's other settings (learning rate, epochs, batch size and so on); None without it."""
-    wanted = settings_but(group.settings, *OF_METHODS)
-    alike = (g for g in groups if settings_but(g.settings, *OF_METHODS) == wanted)
-    return next((g for g in alike if g.settings.method == "normal"), None)
+    """Normal training under a group's other settings; None without it."""
+    wanted = settings_beside(group.settings)
+    return next((g for g in groups if g.settings.method == "normal" and settings_beside(g.settings) == wanted), None)
 
 
 def by_model(groups: Sequence[Group]) -> dict[tuple[str, str], dict[str, Group]]:
     """(corpus, model) -> method -> its group; of several of one method the one with the most runs, of these the one
     with the most of the paper's settings."""
     found: dict[tuple[str, str], dict[str, Group]] = {}
-    for group in sorted(groups, key=lambda g: (-len(g.runs), _changes(g.settings))):
+    for group in sorted(groups, key=lambda g: (-len(g.runs), len(_changes(g.settings)))):
         place = (group.settings.corpus, group.settings.model_name)
         found.setdefault(place, {}).setdefault(group.settings.method, group)
     return {place: dict(sorted(methods.items())) for place, methods in sorted(found.items())}
 
 
-def _changes(settings: Settings) -> int:
-    """How many settings are not the usual ones."""
+def _changes(settings: Settings) -> tuple[tuple[str, Any], ...]:
+    """The settings that are not the usual ones."""
     usual = settings_but(Settings(model=settings.model))
-    return sum(own != other for own, other in zip(settings_but(settings), usual, strict=True))
+    return tuple(own for own, other in zip(settings_but(settings), usual, strict=True) if own != other)
 
 
 def labels(groups: Sequence[Group]) -> dict[int, str]:
@@ -124,9 +135,19 @@ def labels(groups: Sequence[Group]) -> dict[int, str]:
 
 def differences(one: Group, other: Group, name: str, condition: str = AS_TRAINED) -> Doubles | None:
     """(seeds, texts) one's values less the other's, by the seeds that both have; None where they share none."""
-    a, b = one.values(name, condition), other.values(name, condition)
-    rows = [a[seed] - b[seed] for seed in sorted(set(a) & set(b)) if a[seed].shape == b[seed].shape]
-    return np.array(rows) if rows else None
+    return less(one.values(name, condition), other.values(name, condition))
+
+
+def less(one: dict[int, Doubles], other: dict[int, Doubles]) -> Doubles | None:
+    """`differences` of values by seed."""
+    found = less_by_seed(one, other)
+    return np.array(list(found.values())) if found else None
+
+
+def less_by_seed(one: dict[int, Doubles], other: dict[int, Doubles]) -> dict[int, Doubles]:
+    """Seed -> (texts,) one's values less the other's, in the order of the seeds."""
+    shared = sorted(set(one) & set(other))
+    return {seed: one[seed] - other[seed] for seed in shared if one[seed].shape == other[seed].shape}
 
 
 def has_values(values: Doubles | None) -> TypeGuard[Doubles]:

@@ -16,9 +16,10 @@ from pct.output.report.groups import Group, group_runs
 from pct.output.report.tables import Table, controls_table, main_table
 from pct.training.paper_tables import TABLES
 from pct.training.runs import Run
-from pct.writing import whole_file
+from pct.writing import check_folder, whole_folder
 
 TITLE = "What the runs found"
+TEXT, PAGE = "report.md", "report.html"
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #22262b; max-width: 78rem; margin: 2rem auto; padding: 0 1.2rem }
 table { border-collapse: collapse; font-size: .86rem }
@@ -59,30 +60,33 @@ def write_report(
 
     Args:
         runs: finished ones.
-        folder: where to; made where missing.
+        folder: where to; a report that is there is replaced whole.
         about: how the runs were made, in words: it stands on the page.
         more: further matplotlib figures by name, as PNG alone.
         section: further HTML, at the page's end.
 
     Returns:
         The path of report.html.
+
+    Raises:
+        FileExistsError: the folder holds something else than a report.
     """
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    check_folder(folder, TEXT)
     groups = group_runs(runs)
     effects = find_effects(groups)
     tables, figures = make_tables(groups, effects), make_figures(groups, effects)
-    for table in tables:
-        for kind, text in (("csv", table.csv()), ("tex", table.latex())):
-            _write(target / f"{table.name}.{kind}", text.encode())
-    for name, figure in figures.items():
-        _write(target / f"{name}.svg", _svg(figure))
     pictures = {name: _png(figure) for name, figure in {**figures, **(more or {})}.items()}
-    for name, picture in pictures.items():
-        _write(target / f"{name}.png", picture)
-    _write(target / "report.md", markdown(runs, tables, pictures, about, section).encode())
-    _write(target / "report.html", page(runs, tables, pictures, about, section).encode())
-    return target / "report.html"
+    with whole_folder(folder, TEXT) as made:
+        for table in tables:
+            (made / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
+            (made / f"{table.name}.tex").write_text(table.latex(), encoding="utf-8")
+        for name, figure in figures.items():
+            (made / f"{name}.svg").write_bytes(_svg(figure))
+        for name, picture in pictures.items():
+            (made / f"{name}.png").write_bytes(picture)
+        (made / TEXT).write_text(markdown(runs, tables, pictures, about, section), encoding="utf-8")
+        (made / PAGE).write_text(page(runs, tables, pictures, about, section), encoding="utf-8")
+    return Path(folder) / PAGE
 
 
 def markdown(
@@ -120,10 +124,11 @@ def _about(runs: Sequence[Run], about: str) -> str:
 
 def _origin(runs: Sequence[Run]) -> list[str]:
     """How many runs, on what texts, made where."""
-    corpora = {r.about["corpus"]["name"]: (r.about["corpus"]["source"], r.about["corpus"]["sizes"]) for r in runs}
-    lines = [f"{len(runs)} runs."]
-    for name, (source, sizes) in corpora.items():
-        lines.append(f"{name}: {', '.join(f'{k} {v}' for k, v in sizes.items())} texts ({source}).")
+    corpora = [r.about["corpus"] for r in runs]
+    texts = [
+        f"{c['name']}: {', '.join(f'{k} {v}' for k, v in c['sizes'].items())} texts ({c['source']})." for c in corpora
+    ]
+    lines = [f"{len(runs)} runs.", *dict.fromkeys(texts)]
     machines = {
         f"{r.about['device']}, {r.about['platform'].split('-')[0]}, torch {r.about['versions']['torch']}." for r in runs
     }
@@ -144,8 +149,3 @@ def _png(figure: Any) -> bytes:
     figure.savefig(drawn, format="png", facecolor="white")
     Image.open(drawn).convert("RGB").quantize(256).save(out, format="png", optimize=True)
     return out.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    with whole_file(path) as unfinished:
-        unfinished.write_bytes(content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from pct.metrics.bootstrap import crossed_bootstrap, paired_bootstrap
 from pct.metrics.report import EIGHT, Report
-from pct.output.report.ablations import ablation_claims, ablation_rows, ablation_table
+from pct.output.report.ablations import ablation_claims, ablation_figure, ablation_rows, ablation_table
 from pct.output.report.claims import CLAIMS, claims_table, decide, decide_within, find_effects, methods_table
 from pct.output.report.figures import effects_figure
 from pct.output.report.groups import by_model, differences, group_runs, labels, normal_beside
@@ -153,22 +154,58 @@ def test_the_paper_s_numbers_stand_beneath_its_own_cells_alone() -> None:
 def test_an_ablation_has_its_cells_beside_the_paper_s_and_its_claim() -> None:
     runs = [run("pct", s, gain=1 + a, alpha=a) for a in (0.05, 0.1, 1.2) for s in (0, 1)]
     groups = group_runs(runs)
-    assert [cell.label for cell, _ in ablation_rows(groups, "alpha")] == ["0.05", "0.1", "1.2"]
+    rows = ablation_rows(groups, "alpha")["mr", "textcnn"]
+    assert [row.cell.label for row in rows] == ["0.05", "0.1", "1.2"]
     table = ablation_table(groups, "alpha")
     assert table is not None
-    assert [row[0] for row in table.rows] == [
-        "0.05",
-        "0.05, the paper",
-        "0.1",
-        "0.1, the paper",
-        "1.2",
-        "1.2, the paper",
-    ]
+    labels = [f"{label}{whose}" for label in ("0.05", "0.1", "1.2") for whose in ("", ", the paper")]
+    assert [row[2] for row in table.rows] == labels
+    assert {row[-1] for row in table.rows} == {""}  # no normal training to set them beside
     assert ablation_table(groups, "tau") is None  # one cell, and no table
     claims = ablation_claims(groups)
     assert claims is not None
-    assert [row[0] for row in claims.rows] == ["a large alpha (1.2) costs accuracy against 0.1"]
+    assert [row[2] for row in claims.rows] == ["a large alpha (1.2) costs accuracy against 0.1"]
     assert ablation_claims(group_runs(RUNS)) is None
+
+
+def test_an_ablation_takes_no_run_that_differs_in_more_and_keeps_models_and_learning_rates_apart() -> None:
+    alphas = [run("pct", 0, alpha=a) for a in (0.05, 0.1, 0.5)]
+    others = [
+        run("pct", 0, alpha=1.2, lr=1e-3), run("pct", 0, alpha=1.2, contrast_steps="last"),
+        run("pct", 0, alpha=1.0, epochs=2), *(run("pct", 0, alpha=a, model="lstm") for a in (0.1, 0.3)),
+    ]  # fmt: skip
+    found = ablation_rows(group_runs([*others, *alphas]), "alpha")
+    assert {place: [row.cell.label for row in rows] for place, rows in found.items()} == {
+        ("mr", "textcnn"): ["0.05", "0.1", "0.5"], ("mr", "lstm"): ["0.1", "0.3"],
+    }  # fmt: skip
+    table = ablation_table(group_runs([*others, *alphas]), "alpha")
+    assert table is not None
+    assert {row[:2] for row in table.rows} == {("mr", "textcnn")}  # two cells of the other are no table
+
+
+def test_a_batch_size_stands_beside_normal_training_of_its_own() -> None:
+    gains = {4: 1.0, 64: 1.0, 128: 3.0}
+    runs = [run("pct", s, gain=gain, batch_size=n) for n, gain in gains.items() for s in (0, 1)]
+    normal = [run("normal", s, batch_size=n) for n in (4, 128) for s in (0, 1, 2)]
+    groups = group_runs(runs + normal)
+    table = ablation_table(groups, "batch_size")
+    assert table is not None
+    less = [row[-1].split(" ")[0] for row in table.rows if "paper" not in row[2]]
+    assert less == ["0.050", "", "0.150"]
+    claims = ablation_claims(groups)
+    assert claims is not None
+    assert [(row[2][:10], row[3].split(" ")[:2]) for row in claims.rows] == [
+        ("a batch of", ["held:", "0.100"]), ("beyond the", ["held:", "0.100"]),
+    ]  # fmt: skip
+    assert {type(ablation_figure(groups, name)).__name__ for name in ("batch_size", "tau")} == {"Figure", "NoneType"}
+
+
+def test_the_shares_a_method_trains_with_do_not_keep_it_from_normal_training() -> None:
+    shares = {"p_important": 0.3, "p_unimportant": 0.3}
+    measured = shares | {"measure_important": 0.1, "measure_unimportant": 0.1}
+    groups = group_runs([run("normal", 0), run("pct", 0, **measured), run("pct", 0, **shares)])
+    found = {g.settings.measured_shares: normal_beside(g, groups) for g in groups if g.settings.method == "pct"}
+    assert found == {(0.1, 0.1): next(g for g in groups if g.settings.method == "normal"), (0.3, 0.3): None}
 
 
 def test_a_table_reads_the_same_as_csv_markdown_html_and_latex() -> None:
@@ -195,6 +232,35 @@ def test_the_page_needs_no_other_file_and_tables_and_figures_lie_beside_it(tmp_p
     assert {"report.html", "claims.csv", "claims.tex", "report.md", "gaps.png", "gaps.svg"} <= files
     assert {"frontier-comp-suff.png", "frontier-time.png", "effects.png"} <= files
     assert not any(name.endswith(".part") or name.startswith("frontier-margin") for name in files)
+
+
+def test_a_report_replaces_one_that_is_there_whole_and_nothing_else(tmp_path: Path) -> None:
+    write_report([run("pct", 0, alpha=a) for a in (0.05, 0.1, 1.2)], tmp_path / "out")
+    assert (tmp_path / "out" / "alpha.csv").is_file()
+    write_report(RUNS, tmp_path / "out")
+    assert not (tmp_path / "out" / "alpha.csv").exists()  # it would be read as a part of the new one
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    with pytest.raises(FileExistsError, match="holds something else"):
+        write_report(RUNS, tmp_path / "mine")
+    assert [f.name for f in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_the_page_says_of_every_part_of_a_corpus_how_large_it_was(tmp_path: Path) -> None:
+    some = replace(run("masked", 0), about={**ABOUT, "corpus": {**ABOUT["corpus"], "sizes": {"test": 9}}})
+    text = (write_report([*RUNS, some], tmp_path / "out").parent / "report.md").read_text(encoding="utf-8")
+    assert f"10 runs. mr: test {TEXTS} texts (here). mr: test 9 texts (here)." in text
+
+
+def test_groups_stand_in_the_order_of_their_settings() -> None:
+    made = [
+        run("pct", 0, **s)
+        for s in ({"alpha": 0.5}, {"temperature": 1.0}, {"alpha": 0.5, "lr": 1e-3}, {"alpha": 0.05}, {})
+    ]
+    named = labels(groups := group_runs(made))
+    assert [named[id(g)] for g in groups] == [
+        "pct", "pct (alpha 0.05)", "pct (alpha 0.5)", "pct (temperature 1.0)", "pct (lr 0.001, alpha 0.5)",
+    ]  # fmt: skip
 
 
 def test_each_method_stands_beside_normal_training() -> None:
