@@ -74,7 +74,7 @@ def _panels(points: Sequence[Point], named: dict[int, str], axes: tuple[str, str
         places.setdefault((point.group.settings.corpus, point.group.settings.model_name), []).append(point)
     if not places:
         return None
-    figure = new_figure(5.2 * len(places), 4.8 + 0.18 * max(map(len, places.values())))
+    figure = new_figure(5.2 * len(places), 4.8 + 0.2 * max(map(len, places.values())))
     panels = figure.subplots(1, len(places), squeeze=False)[0]
     for ax, (place, here) in zip(panels, places.items(), strict=True):
         colours = [COLOURS.get(p.group.settings.method, OTHER) for p in here]

@@ -32,7 +32,7 @@ OF_METHODS = (
     "method", "alpha", "temperature", "contrast_steps", "contrast_every", "entropy_weight",
     "guided_weight", "rationale_weight", "p_important", "p_unimportant",
 )  # fmt: skip
-SHARES = ("p_important", "p_unimportant", "measure_important", "measure_unimportant")
+MEASURED = ("measure_important", "measure_unimportant")  # for which Settings.measured_shares speaks
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def settings_but(settings: Settings, *left_out: str) -> tuple[tuple[str, Any], .
 def settings_beside(settings: Settings, *left_out: str) -> tuple[Any, ...]:
     """What runs of several methods must share to be set side by side: all that is no method's own (learning rate,
     epochs, batch size and so on) but some, and the shares that are removed when they are measured."""
-    return *settings_but(settings, *OF_METHODS, *SHARES, *left_out), settings.measured_shares
+    return *settings_but(settings, *OF_METHODS, *MEASURED, *left_out), settings.measured_shares
 
 
 def normal_beside(group: Group, groups: Sequence[Group]) -> Group | None:
@@ -125,7 +125,8 @@ def labels(groups: Sequence[Group]) -> dict[int, str]:
     for group in groups:
         s = group.settings
         peers = [g.settings for g in groups if _cell(g.settings) == _cell(s)]
-        differing = [f.name for f in fields(Settings) if f.name not in NOT_COMPARED
+        alike = MEASURED if len({p.measured_shares for p in peers}) == 1 else ()
+        differing = [f.name for f in fields(Settings) if f.name not in (*NOT_COMPARED, *alike)
                      and len({getattr(p, f.name) for p in peers}) > 1]  # fmt: skip
         usual = Settings(model=s.model)
         own = ", ".join(f"{name} {getattr(s, name)}" for name in differing if getattr(s, name) != getattr(usual, name))

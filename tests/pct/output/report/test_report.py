@@ -206,6 +206,8 @@ def test_the_shares_a_method_trains_with_do_not_keep_it_from_normal_training() -
     groups = group_runs([run("normal", 0), run("pct", 0, **measured), run("pct", 0, **shares)])
     found = {g.settings.measured_shares: normal_beside(g, groups) for g in groups if g.settings.method == "pct"}
     assert found == {(0.1, 0.1): next(g for g in groups if g.settings.method == "normal"), (0.3, 0.3): None}
+    alike = labels(group_runs([run("pct", 0), run("pct", 0, **measured)]))
+    assert sorted(alike.values()) == ["pct", "pct (p_important 0.3, p_unimportant 0.3)"]  # measured with one share
 
 
 def test_a_table_reads_the_same_as_csv_markdown_html_and_latex() -> None:
