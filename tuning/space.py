@@ -14,7 +14,7 @@ from pct.settings import Settings
 WEIGHTS = {
     "entropy_weight": "loguniform(0.0001, 1.0)",  # 1e-3
     "guided_weight": "loguniform(0.1, 10.0)",  # 1
-    "rationale_weight": "loguniform(0.01, 10.0)",  # 1
+    "rationale_weight": "loguniform(0.01, 10.0)",  # 0.1
 }
 # The paper's settings lie inside each range; Tables 3 to 5 tell how far it is worth to go.
 SMALL = {
