@@ -174,6 +174,30 @@ def methods_table(groups: Sequence[Group], effects: Sequence[Effect]) -> Table:
     )  # fmt: skip
 
 
+def conditions_table(groups: Sequence[Group], effects: Sequence[Effect]) -> Table | None:
+    """What each method changes in comp - suff, by how it is measured: which conclusions hang on that. None where all
+    runs were measured in one way."""
+    named = labels(groups)
+    used = [name for name in CONDITIONS if any(e.group.values("comp", name) for e in effects)]
+    others = [name for name in used if name != AS_TRAINED]
+    measured = [e for e in effects if any(e.group.values("comp", name) for name in others)]
+    if not measured:
+        return None
+    rows = []
+    for e in measured:
+        found = {name: differences(e.group, e.normal, "comp-suff", name) for name in others}
+        changes = {k: crossed_bootstrap(v) if has_values(v) else None for k, v in found.items()}
+        s = e.group.settings
+        rows.append((s.corpus, s.model_name, named[id(e.group)], _marked(e.changes["comp-suff"]),
+                     *map(_marked, changes.values())))  # fmt: skip
+    columns = ("corpus", "model", "method", *(CONDITIONS[name] for name in used))
+    return Table(
+        "conditions", "comp − suff less normal training's, by how it is measured", columns, tuple(rows),
+        "As in the table above. Words are deleted or masked, ranked once or anew after each removal, by one saliency "
+        "or another; conditions that take long are measured on some of the texts.",
+    )  # fmt: skip
+
+
 def _marked(found: Interval | None) -> str:
     return "–" if found is None else f"{format_interval(found)}{'*' if found.excludes_zero else ''}"
 

@@ -16,7 +16,15 @@ import pytest
 from pct.metrics.bootstrap import crossed_bootstrap, paired_bootstrap
 from pct.metrics.report import EIGHT, Report
 from pct.output.report.ablations import ablation_claims, ablation_figure, ablation_rows, ablation_table
-from pct.output.report.claims import CLAIMS, claims_table, decide, decide_within, find_effects, methods_table
+from pct.output.report.claims import (
+    CLAIMS,
+    claims_table,
+    conditions_table,
+    decide,
+    decide_within,
+    find_effects,
+    methods_table,
+)
 from pct.output.report.figures import effects_figure
 from pct.output.report.groups import by_model, differences, group_runs, labels, normal_beside
 from pct.output.report.page import write_report
@@ -272,6 +280,27 @@ def test_each_method_stands_beside_normal_training() -> None:
     assert [row[-1] for row in rows] == ["2.00", "3.50"]  # of the quickest epochs
     assert rows[1][5].endswith("*")
     assert rows[0][-2] == "–"
+
+
+def test_what_a_method_changes_stands_under_each_way_of_measuring_that_was_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    groups = group_runs(RUNS)
+    assert conditions_table(groups, find_effects(groups)) is None  # one way alone says nothing new
+    by_folder = {r.folder: r for r in RUNS}
+
+    def masked(folder: Path, name: str) -> Report | None:
+        made = by_folder[folder]
+        if name != "mask" or made.settings.method == "entropy":
+            return None
+        return run(made.settings.method, made.settings.seed, gain=-2.0).test
+
+    monkeypatch.setattr("pct.output.report.groups._measured", masked)
+    table = conditions_table(groups, find_effects(groups))
+    assert table is not None
+    assert table.columns[3:] == ("delete, static, l2", "mask")
+    assert [(row[2], row[3][:5], row[4][:6]) for row in table.rows] == [("pct", "0.050", "−0.100")]
+    assert all(cell.endswith("*") for cell in table.rows[0][3:])
 
 
 def test_a_method_stands_beside_normal_training_of_the_same_learning_rate() -> None:
