@@ -15,7 +15,7 @@ from typing import Any
 
 from pct.output.plots import epochs_figure, ridge_figure
 from pct.output.report.groups import by_model, group_runs, settings_but
-from pct.output.report.page import TEXT, write_report
+from pct.output.report.page import OPTIONAL, TEXT, write_report
 from pct.output.report.sentences import SENTENCES, SENTIMENT, Case, case_figure, reduction_html, study
 from pct.training.checkpoint import HISTORY, SETTINGS
 from pct.training.grid import find_runs
@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace) -> int:
         cases = sentence_cases(runs, options.sentences) if options.sentences is not None else {}
         more |= {f"{place}-{i}": case_figure(pair) for place, pairs in cases.items() for i, pair in enumerate(pairs, 1)}
         section = "".join(reduction_html(place, pairs) for place, pairs in cases.items())
-        path = write_report(runs, options.out, options.about, more, section)
+        path = write_report(runs, options.out, options.about, more, section, options.leave_out)
     print(f"report      {path}")
     if not options.track:
         return OK
@@ -204,6 +204,10 @@ def _parser() -> argparse.ArgumentParser:
         "--sentences", nargs="?", const="", metavar="FILE",
         help="the paper's own sentences (or those of a file, one a line) as their words go, by normal and pct: t-SNE, "
         "saliency, curves, and input reduction step by step",
+    )  # fmt: skip
+    parser.add_argument(
+        "--leave-out", "--leave_out", nargs="+", choices=OPTIONAL, default=[], metavar="KIND",
+        help=f"kinds of files not to write, of {', '.join(OPTIONAL)}",
     )  # fmt: skip
     parser.add_argument("--track", action="store_true", help="log the report to MLflow, in a run of its own")
     parser.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")

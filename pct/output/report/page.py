@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pct.writing import check_folder, whole_folder
 
 TITLE = "What the runs found"
 TEXT, PAGE = "report.md", "report.html"
+OPTIONAL = ("html", "svg", "csv", "tex")  # kinds of files that a report can do without
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #22262b; max-width: 78rem; margin: 2rem auto; padding: 0 1.2rem }
 table { border-collapse: collapse; font-size: .86rem }
@@ -54,7 +55,12 @@ def make_figures(groups: Sequence[Group], effects: Sequence[Effect]) -> dict[str
 
 
 def write_report(
-    runs: Sequence[Run], folder: str | Path, about: str = "", more: Mapping[str, Any] | None = None, section: str = ""
+    runs: Sequence[Run],
+    folder: str | Path,
+    about: str = "",
+    more: Mapping[str, Any] | None = None,
+    section: str = "",
+    leave_out: Collection[str] = (),
 ) -> Path:
     """Writes report.html, report.md with its pictures beside it, each table as CSV and LaTeX, each of their figures as
     PNG and SVG.
@@ -65,9 +71,10 @@ def write_report(
         about: how the runs were made, in words: it stands on the page.
         more: further matplotlib figures by name, as PNG alone.
         section: further HTML, at the page's end.
+        leave_out: of `OPTIONAL`, the kinds of files not to write.
 
     Returns:
-        The path of report.html.
+        The path of report.html, or of report.md where that is left out.
 
     Raises:
         FileExistsError: the folder holds something else than a report.
@@ -77,17 +84,19 @@ def write_report(
     effects = find_effects(groups)
     tables, figures = make_tables(groups, effects), make_figures(groups, effects)
     pictures = {name: _png(figure) for name, figure in {**figures, **(more or {})}.items()}
+    makers: dict[str, Callable[[], dict[str, str | bytes]]] = {
+        "md": lambda: {TEXT: markdown(runs, tables, pictures, about, section)},
+        "png": lambda: {f"{name}.png": picture for name, picture in pictures.items()},
+        "html": lambda: {PAGE: page(runs, tables, pictures, about, section)},
+        "svg": lambda: {f"{name}.svg": _svg(figure) for name, figure in figures.items()},
+        "csv": lambda: {f"{table.name}.csv": table.csv() for table in tables},
+        "tex": lambda: {f"{table.name}.tex": table.latex() for table in tables},
+    }
     with whole_folder(folder, TEXT) as made:
-        for table in tables:
-            (made / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
-            (made / f"{table.name}.tex").write_text(table.latex(), encoding="utf-8")
-        for name, figure in figures.items():
-            (made / f"{name}.svg").write_bytes(_svg(figure))
-        for name, picture in pictures.items():
-            (made / f"{name}.png").write_bytes(picture)
-        (made / TEXT).write_text(markdown(runs, tables, pictures, about, section), encoding="utf-8")
-        (made / PAGE).write_text(page(runs, tables, pictures, about, section), encoding="utf-8")
-    return Path(folder) / PAGE
+        for kind in (k for k in makers if k not in leave_out):
+            for name, content in makers[kind]().items():
+                (made / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return Path(folder) / (TEXT if "html" in leave_out else PAGE)
 
 
 def markdown(

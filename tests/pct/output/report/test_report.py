@@ -256,6 +256,11 @@ def test_a_report_replaces_one_that_is_there_whole_and_nothing_else(tmp_path: Pa
     assert [f.name for f in (tmp_path / "mine").iterdir()] == ["notes.txt"]
 
 
+def test_kinds_of_files_can_be_left_out(tmp_path: Path) -> None:
+    assert write_report(RUNS, tmp_path / "out", leave_out=["html", "svg", "tex"]).name == "report.md"
+    assert {f.suffix for f in (tmp_path / "out").iterdir()} == {".md", ".png", ".csv"}
+
+
 def test_the_page_says_of_every_part_of_a_corpus_how_large_it_was(tmp_path: Path) -> None:
     some = replace(run("masked", 0), about={**ABOUT, "corpus": {**ABOUT["corpus"], "sizes": {"test": 9}}})
     text = (write_report([*RUNS, some], tmp_path / "out").parent / "report.md").read_text(encoding="utf-8")
