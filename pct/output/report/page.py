@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pct.output.report.ablations import ablation_claims, ablation_figure, ablation_table
+from pct.output.report.best import best_table
 from pct.output.report.claims import Effect, claims_table, conditions_table, find_effects, methods_table
 from pct.output.report.figures import cost_figure, effects_figure, frontier_figure, gaps_figure
 from pct.output.report.groups import Group, group_runs
@@ -35,7 +36,7 @@ img { max-width: 100% } figure { margin: 1.5rem 0 } pre { background: #f4f6f7; p
 def make_tables(groups: Sequence[Group], effects: Sequence[Effect]) -> list[Table]:
     """The report's tables, those that have rows."""
     made = [claims_table(groups), methods_table(groups, effects), conditions_table(groups, effects)]
-    made += [main_table(groups), controls_table(groups)]
+    made += [best_table(groups), main_table(groups), controls_table(groups)]
     made += [ablation_claims(groups), *(ablation_table(groups, name) for name in TABLES)]
     return [table for table in made if table is not None and table.rows]
 

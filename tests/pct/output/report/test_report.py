@@ -16,6 +16,7 @@ import pytest
 from pct.metrics.bootstrap import crossed_bootstrap, paired_bootstrap
 from pct.metrics.report import EIGHT, Report
 from pct.output.report.ablations import ablation_claims, ablation_figure, ablation_rows, ablation_table
+from pct.output.report.best import best_groups, best_table
 from pct.output.report.claims import (
     CLAIMS,
     claims_table,
@@ -254,6 +255,32 @@ def test_a_report_replaces_one_that_is_there_whole_and_nothing_else(tmp_path: Pa
     with pytest.raises(FileExistsError, match="holds something else"):
         write_report(RUNS, tmp_path / "mine")
     assert [f.name for f in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_each_method_at_its_best_stands_beside_normal_training_at_its_best() -> None:
+    def known(made: Run, acc: float, gap: float) -> Run:
+        """With other numbers on validation than on test."""
+        return replace(made, validation=Report({"acc": acc, "comp": gap, "suff": 0.0}, {}, {}, ["bad", "good"]))
+
+    plain = [known(run("normal", s), 0.800, 0.10) for s in (0, 1)]
+    quick = [known(run("normal", s, lr=1e-3), 0.795, 0.15) for s in (0, 1)]  # the best: within a point, and wider
+    rough = [known(run("normal", s, lr=3e-3), 0.700, 0.30) for s in (0, 1)]
+    usual = [known(run("pct", s), 0.790, 0.12) for s in (0, 1)]
+    wide = [known(run("pct", s, gain=2.0, alpha=0.3), 0.791, 0.20) for s in (0, 1)]
+    worse = [known(run("pct", s, alpha=1.0), 0.789, 0.40) for s in (0, 1)]
+    once = [known(run("pct", 0, alpha=0.5), 0.8, 0.50)]  # one seed says less
+    poor = [known(run("entropy", s), 0.5, 0.60) for s in (0, 1)]
+    groups = group_runs([*plain, *quick, *rough, *usual, *wide, *worse, *once, *poor])
+    chosen = [
+        (b.group.settings.method, b.group.settings.alpha, b.tried, b.normal.settings.lr) for b in best_groups(groups)
+    ]
+    assert chosen == [("normal", 0.1, 3, 1e-3), ("pct", 0.3, 3, 1e-3)]
+    table = best_table(groups)
+    assert table is not None
+    assert [row[2] for row in table.rows] == ["normal (lr 0.001)", "pct (alpha 0.3)"]
+    assert table.rows[0][7:] == ("", "", "", "")
+    assert [cell.split(" ")[0] for cell in table.rows[1][7:]] == ["0.000", "0.100", "–", "–"]
+    assert best_table(group_runs(RUNS)) is None  # one setting each: nothing was chosen
 
 
 def test_kinds_of_files_can_be_left_out(tmp_path: Path) -> None:
