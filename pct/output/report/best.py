@@ -18,11 +18,12 @@ COMPARED = ("acc", GAP, "margin", "naopc-gap")
 
 
 class Best(NamedTuple):
-    """A method's group of the best settings, of how many, and normal training's best beside it."""
+    """A method's best group, of how many were tried; of normal training the best one, and that of the widest gap."""
 
     group: Group
     tried: int
     normal: Group
+    widest: Group
 
 
 def best_groups(groups: Sequence[Group]) -> list[Best]:
@@ -48,9 +49,9 @@ def best_groups(groups: Sequence[Group]) -> list[Best]:
             continue
         enough = max(map(_accuracy, methods["normal"])) - POINT
         chosen = {method: _best(alike, enough) for method, alike in methods.items()}
-        normal = chosen["normal"]
+        normal, widest = chosen["normal"], max(methods["normal"], key=_gap)
         assert normal is not None  # the most accurate of them is within a point of itself
-        found += [Best(group, len(methods[name]), normal) for name, group in chosen.items() if group is not None]
+        found += [Best(g, len(methods[name]), normal, widest) for name, g in chosen.items() if g is not None]
     return found
 
 
@@ -58,24 +59,29 @@ def best_table(groups: Sequence[Group]) -> Table | None:
     """The groups of `best_groups` on test, each less normal training's; None where nothing was chosen."""
     named = labels(groups)
     rows = []
-    for group, tried, normal in best_groups(groups):
-        less = ("" if group is normal else _less(group, normal, metric) for metric in COMPARED)
+    for group, tried, normal, widest in best_groups(groups):
+        less = [_less(group, normal, metric) for metric in COMPARED] + [_less(group, widest, GAP)]
         own = (format_spread(*group.spread(metric)) for metric in ("acc", GAP))
         s = group.settings
         rows.append((s.corpus, s.model_name, named[id(group)], str(tried), str(len(group.runs)), *own, *less))
     columns = "corpus", "model", "method", "tried", "seeds", "acc", spaced(GAP)
     return Table(
         "best", "Each method at its best settings, normal training too",
-        (*columns, *(f"{spaced(metric)}, less normal's" for metric in COMPARED)), tuple(rows),
+        (*columns, *(f"{spaced(m)}, less normal's" for m in COMPARED), f"{spaced(GAP)}, less normal's widest"),
+        tuple(rows),
         "Of so many settings that were tried the one chosen on validation: the largest comp − suff of those whose "
-        "accuracy is within a point of the best that normal training has. What stands here is of the test split, with "
-        "95 % intervals over texts and seeds.",
+        "accuracy is within a point of the best that normal training has. Normal's widest: its largest comp − suff "
+        "whatever the accuracy. What stands here is of the test split, with 95 % intervals over texts and seeds.",
     ) if rows else None  # fmt: skip
 
 
 def _best(groups: Sequence[Group], enough: float) -> Group | None:
     exact = [group for group in groups if _accuracy(group) >= enough]
-    return max(exact, key=lambda g: _mean([run.validation.gaps[GAP] for run in g.runs]), default=None)
+    return max(exact, key=_gap, default=None)
+
+
+def _gap(group: Group) -> float:
+    return _mean([run.validation.gaps[GAP] for run in group.runs])
 
 
 def _accuracy(group: Group) -> float:
@@ -87,5 +93,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _less(group: Group, normal: Group, metric: str) -> str:
+    if group is normal:
+        return ""
     values = differences(group, normal, metric)
     return format_interval(crossed_bootstrap(values)) if has_values(values) else "–"

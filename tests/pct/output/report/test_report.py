@@ -278,8 +278,9 @@ def test_each_method_at_its_best_stands_beside_normal_training_at_its_best() -> 
     table = best_table(groups)
     assert table is not None
     assert [row[2] for row in table.rows] == ["normal (lr 0.001)", "pct (alpha 0.3)"]
-    assert table.rows[0][7:] == ("", "", "", "")
-    assert [cell.split(" ")[0] for cell in table.rows[1][7:]] == ["0.000", "0.100", "–", "–"]
+    assert table.rows[0][7:] == ("", "", "", "", "0.000 [0.000, 0.000]")  # on test, the rough one is no wider
+    assert [cell.split(" ")[0] for cell in table.rows[1][7:]] == ["0.000", "0.100", "–", "–", "0.100"]
+    assert {b.widest.settings.lr for b in best_groups(groups)} == {3e-3}
     assert best_table(group_runs(RUNS)) is None  # one setting each: nothing was chosen
 
 
