@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from pct.metrics.bootstrap import crossed_bootstrap
 from pct.output.plots import FAINT, IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles
-from pct.output.report.claims import Verdict, decide, decide_within, format_interval
+from pct.output.report.claims import Effect, Verdict, decide, decide_within, format_interval
 from pct.output.report.groups import (
+    GAP,
     Doubles,
     Group,
     differences,
@@ -29,7 +29,6 @@ FULL = {"contrast_steps": "all", "contrast_every": 1}  # of pct: the paper's, no
 PAPER = ("mr", "textcnn")  # of which the tables are
 FEWEST = 3  # cells of a table: two are there wherever normal and pct were compared
 TOLERANCE = 0.02  # of confidence: a gap that moves less does not depend on the share removed
-GAP = "comp-suff"
 SMALL, LARGE = (4, 8), (128, 96, 64)  # batches, the ones to take first
 
 Place = tuple[str, str]  # corpus, model
@@ -60,7 +59,7 @@ def ablation_rows(groups: Sequence[Group], name: str) -> dict[Place, list[Row]]:
     for cell in TABLES[name].cells:
         for group in groups:
             s = group.settings
-            rows = sets.setdefault(((s.corpus, s.model_name), settings_beside(s, "batch_size")), [])
+            rows = sets.setdefault((group.place, settings_beside(s, "batch_size")), [])
             if _runs_cell(cell, s) and not any(row.cell is cell for row in rows):
                 rows.append(Row(cell, group, normal_beside(group, groups)))
     found: dict[Place, list[Row]] = {}
@@ -80,15 +79,16 @@ def _runs_cell(cell: Cell, settings: Settings) -> bool:
     return all(getattr(settings, key) == value for key, value in wanted.items())
 
 
-def ablation_table(groups: Sequence[Group], name: str) -> Table | None:
+def ablation_table(groups: Sequence[Group], effects: Sequence[Effect], name: str) -> Table | None:
     """One of the tables, the paper's numbers beneath each row; None where too few cells were run."""
-    columns = TABLES[name].columns
+    columns, gains = TABLES[name].columns, {id(effect.group): effect.changes[GAP] for effect in effects}
     cells, marked = [], set()
     for place, rows in _shown(groups, name).items():
         for row in rows:
             values = [format_spread(*row.group.spread(metric)) for metric in (*columns, GAP)]
-            gain = format_interval(crossed_bootstrap(np.array([*row.gain.values()]))) if row.gain else ""
-            cells.append((*place, row.cell.label, str(len(row.group.runs)), *values, gain))
+            gain = gains.get(id(row.group))
+            cells.append((*place, row.cell.label, str(len(row.group.runs)), *values,
+                          "" if gain is None else format_interval(gain)))  # fmt: skip
             if place == PAPER:
                 marked.add(len(cells))
                 paper = (*row.cell.paper, row.cell.paper[2] - row.cell.paper[3])

@@ -7,14 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pct.metrics.bootstrap import crossed_bootstrap
-from pct.output.report.claims import POINT, format_interval
-from pct.output.report.groups import Group, differences, has_values, labels
+from pct.output.report.claims import POINT, change, format_interval
+from pct.output.report.groups import GAP, Group, labels
 from pct.output.report.tables import Table, format_spread, spaced
 
-GAP = "comp-suff"
 MEASURED_BY = ("limit", "measure_limit", "corpus_seed", "saliency", "saliency_of", "order", "removal")
-COMPARED = ("acc", GAP, "margin", "naopc-gap")
+SHOWN = ("acc", GAP, "margin", "naopc-gap")
 
 
 class Best(NamedTuple):
@@ -37,7 +35,7 @@ def best_groups(groups: Sequence[Group]) -> list[Best]:
     for group in groups:
         s = group.settings
         measured = s.measured_shares, *(getattr(s, name) for name in MEASURED_BY)
-        places.setdefault((s.corpus, s.model_name, *measured), []).append(group)
+        places.setdefault((*group.place, *measured), []).append(group)
     found = []
     for here in places.values():
         most = max(len(group.runs) for group in here)
@@ -60,14 +58,13 @@ def best_table(groups: Sequence[Group]) -> Table | None:
     named = labels(groups)
     rows = []
     for group, tried, normal, widest in best_groups(groups):
-        less = [_less(group, normal, metric) for metric in COMPARED] + [_less(group, widest, GAP)]
+        less = [_less(group, normal, metric) for metric in SHOWN] + [_less(group, widest, GAP)]
         own = (format_spread(*group.spread(metric)) for metric in ("acc", GAP))
-        s = group.settings
-        rows.append((s.corpus, s.model_name, named[id(group)], str(tried), str(len(group.runs)), *own, *less))
+        rows.append((*group.place, named[id(group)], str(tried), str(len(group.runs)), *own, *less))
     columns = "corpus", "model", "method", "tried", "seeds", "acc", spaced(GAP)
     return Table(
         "best", "Each method at its best settings, normal training too",
-        (*columns, *(f"{spaced(m)}, less normal's" for m in COMPARED), f"{spaced(GAP)}, less normal's widest"),
+        (*columns, *(f"{spaced(m)}, less normal's" for m in SHOWN), f"{spaced(GAP)}, less normal's widest"),
         tuple(rows),
         "Of so many settings that were tried the one chosen on validation: the largest comp − suff of those whose "
         "accuracy is within a point of the best that normal training has. Normal's widest: its largest comp − suff "
@@ -95,5 +92,5 @@ def _mean(values: Sequence[float]) -> float:
 def _less(group: Group, normal: Group, metric: str) -> str:
     if group is normal:
         return ""
-    values = differences(group, normal, metric)
-    return format_interval(crossed_bootstrap(values)) if has_values(values) else "–"
+    found = change(group, normal, metric)
+    return "–" if found is None else format_interval(found)

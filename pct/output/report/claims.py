@@ -10,6 +10,7 @@ import numpy as np
 from pct.metrics.bootstrap import Interval, crossed_bootstrap
 from pct.output.report.groups import (
     AS_TRAINED,
+    GAP,
     GAPS,
     Doubles,
     Group,
@@ -149,17 +150,21 @@ def find_effects(groups: Sequence[Group]) -> list[Effect]:
     for group in groups:
         normal = normal_beside(group, groups)
         if group.settings.method != "normal" and normal is not None:
-            values = {metric: differences(group, normal, metric) for metric in COMPARED}
-            changes = {k: crossed_bootstrap(v) if has_values(v) else None for k, v in values.items()}
-            found.append(Effect(group, normal, changes))
+            found.append(Effect(group, normal, {metric: change(group, normal, metric) for metric in COMPARED}))
     return found
+
+
+def change(one: Group, other: Group, metric: str, condition: str = AS_TRAINED) -> Interval | None:
+    """One's mean of a metric less the other's, with its interval; None where it was not measured of both."""
+    values = differences(one, other, metric, condition)
+    return crossed_bootstrap(values) if has_values(values) else None
 
 
 def methods_table(groups: Sequence[Group], effects: Sequence[Effect]) -> Table:
     """Each method, in all its settings, beside normal training under the same seeds: which to choose."""
     named = labels(groups)
     rows = [
-        (e.group.settings.corpus, e.group.settings.model_name, named[id(e.group)],
+        (*e.group.place, named[id(e.group)],
          str(len(set(e.group.seeds) & set(e.normal.seeds))), *map(_marked, e.changes.values()),
          format_spread(e.step, np.nan))
         for e in effects
@@ -185,11 +190,8 @@ def conditions_table(groups: Sequence[Group], effects: Sequence[Effect]) -> Tabl
         return None
     rows = []
     for e in measured:
-        found = {name: differences(e.group, e.normal, "comp-suff", name) for name in others}
-        changes = {k: crossed_bootstrap(v) if has_values(v) else None for k, v in found.items()}
-        s = e.group.settings
-        rows.append((s.corpus, s.model_name, named[id(e.group)], _marked(e.changes["comp-suff"]),
-                     *map(_marked, changes.values())))  # fmt: skip
+        changes = e.changes[GAP], *(change(e.group, e.normal, GAP, name) for name in others)
+        rows.append((*e.group.place, named[id(e.group)], *map(_marked, changes)))
     columns = ("corpus", "model", "method", *(CONDITIONS[name] for name in used))
     return Table(
         "conditions", "comp − suff less normal training's, by how it is measured", columns, tuple(rows),

@@ -9,7 +9,7 @@ import numpy as np
 
 from pct.output.plots import FAINT, INK, bare, new_figure, put_titles
 from pct.output.report.claims import COMPARED, Effect
-from pct.output.report.groups import GAPS, Group, by_model, labels
+from pct.output.report.groups import GAP, GAPS, Group, by_model, labels
 from pct.output.report.tables import spaced
 
 COLOURS = {
@@ -51,7 +51,7 @@ def cost_figure(groups: Sequence[Group], effects: Sequence[Effect]) -> Any | Non
     """
     points = []
     for effect in effects:
-        found = effect.changes["comp-suff"]
+        found = effect.changes[GAP]
         if found is not None and np.isfinite(effect.step):
             interval = (found.value - found.low,), (found.high - found.value,)
             points.append(Point(effect.group, effect.step, found.value, None, interval))
@@ -71,7 +71,7 @@ def _panels(points: Sequence[Point], named: dict[int, str], axes: tuple[str, str
     """A panel a corpus and model with its points, numbered, and their names beneath; None without points."""
     places: dict[tuple[str, str], list[Point]] = {}
     for point in points:
-        places.setdefault((point.group.settings.corpus, point.group.settings.model_name), []).append(point)
+        places.setdefault(point.group.place, []).append(point)
     if not places:
         return None
     figure = new_figure(5.2 * len(places), 4.8 + 0.2 * max(map(len, places.values())))

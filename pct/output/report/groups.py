@@ -19,6 +19,7 @@ from pct.training.runs import Run
 Doubles = npt.NDArray[np.float64]
 AS_TRAINED = ""  # the run's own report, on test
 GAPS = {"comp-suff": ("comp", "suff"), "ur-ir": ("ur", "ir"), "i_var-u_var": ("i_var", "u_var")}
+GAP = "comp-suff"  # the one by which methods and settings are judged
 GAPS_OF_CONTROLS = {"naopc-gap": ("naopc_comp", "naopc_suff")}
 # where a metric that is no part of a run's own report is kept
 KEPT_IN = {
@@ -41,6 +42,11 @@ class Group:
 
     settings: Settings
     runs: tuple[Run, ...]
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Corpus and model."""
+        return self.settings.corpus, self.settings.model_name
 
     @property
     def seeds(self) -> list[int]:

@@ -17,7 +17,7 @@ from pct.output.report.groups import Group, group_runs
 from pct.output.report.tables import Table, controls_table, main_table
 from pct.training.paper_tables import TABLES
 from pct.training.runs import Run
-from pct.writing import check_folder, whole_folder
+from pct.writing import whole_folder
 
 TITLE = "What the runs found"
 TEXT, PAGE = "report.md", "report.html"
@@ -37,7 +37,7 @@ def make_tables(groups: Sequence[Group], effects: Sequence[Effect]) -> list[Tabl
     """The report's tables, those that have rows."""
     made = [claims_table(groups), methods_table(groups, effects), conditions_table(groups, effects)]
     made += [best_table(groups), main_table(groups), controls_table(groups)]
-    made += [ablation_claims(groups), *(ablation_table(groups, name) for name in TABLES)]
+    made += [ablation_claims(groups), *(ablation_table(groups, effects, name) for name in TABLES)]
     return [table for table in made if table is not None and table.rows]
 
 
@@ -80,7 +80,6 @@ def write_report(
     Raises:
         FileExistsError: the folder holds something else than a report.
     """
-    check_folder(folder, TEXT)
     groups = group_runs(runs)
     effects = find_effects(groups)
     tables, figures = make_tables(groups, effects), make_figures(groups, effects)

@@ -165,12 +165,12 @@ def test_an_ablation_has_its_cells_beside_the_paper_s_and_its_claim() -> None:
     groups = group_runs(runs)
     rows = ablation_rows(groups, "alpha")["mr", "textcnn"]
     assert [row.cell.label for row in rows] == ["0.05", "0.1", "1.2"]
-    table = ablation_table(groups, "alpha")
+    table = ablation_table(groups, find_effects(groups), "alpha")
     assert table is not None
     labels = [f"{label}{whose}" for label in ("0.05", "0.1", "1.2") for whose in ("", ", the paper")]
     assert [row[2] for row in table.rows] == labels
     assert {row[-1] for row in table.rows} == {""}  # no normal training to set them beside
-    assert ablation_table(groups, "tau") is None  # one cell, and no table
+    assert ablation_table(groups, find_effects(groups), "tau") is None  # one cell, and no table
     claims = ablation_claims(groups)
     assert claims is not None
     assert [row[2] for row in claims.rows] == ["a large alpha (1.2) costs accuracy against 0.1"]
@@ -187,7 +187,7 @@ def test_an_ablation_takes_no_run_that_differs_in_more_and_keeps_models_and_lear
     assert {place: [row.cell.label for row in rows] for place, rows in found.items()} == {
         ("mr", "textcnn"): ["0.05", "0.1", "0.5"], ("mr", "lstm"): ["0.1", "0.3"],
     }  # fmt: skip
-    table = ablation_table(group_runs([*others, *alphas]), "alpha")
+    table = ablation_table(group_runs([*others, *alphas]), find_effects(group_runs([*others, *alphas])), "alpha")
     assert table is not None
     assert {row[:2] for row in table.rows} == {("mr", "textcnn")}  # two cells of the other are no table
 
@@ -197,7 +197,7 @@ def test_a_batch_size_stands_beside_normal_training_of_its_own() -> None:
     runs = [run("pct", s, gain=gain, batch_size=n) for n, gain in gains.items() for s in (0, 1)]
     normal = [run("normal", s, batch_size=n) for n in (4, 128) for s in (0, 1, 2)]
     groups = group_runs(runs + normal)
-    table = ablation_table(groups, "batch_size")
+    table = ablation_table(groups, find_effects(groups), "batch_size")
     assert table is not None
     less = [row[-1].split(" ")[0] for row in table.rows if "paper" not in row[2]]
     assert less == ["0.050", "", "0.150"]
