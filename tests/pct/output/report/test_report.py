@@ -183,11 +183,12 @@ def test_an_ablation_takes_no_run_that_differs_in_more_and_keeps_models_and_lear
         run("pct", 0, alpha=1.2, lr=1e-3), run("pct", 0, alpha=1.2, contrast_steps="last"),
         run("pct", 0, alpha=1.0, epochs=2), *(run("pct", 0, alpha=a, model="lstm") for a in (0.1, 0.3)),
     ]  # fmt: skip
-    found = ablation_rows(group_runs([*others, *alphas]), "alpha")
+    groups = group_runs([*others, *alphas])
+    found = ablation_rows(groups, "alpha")
     assert {place: [row.cell.label for row in rows] for place, rows in found.items()} == {
         ("mr", "textcnn"): ["0.05", "0.1", "0.5"], ("mr", "lstm"): ["0.1", "0.3"],
     }  # fmt: skip
-    table = ablation_table(group_runs([*others, *alphas]), find_effects(group_runs([*others, *alphas])), "alpha")
+    table = ablation_table(groups, find_effects(groups), "alpha")
     assert table is not None
     assert {row[:2] for row in table.rows} == {("mr", "textcnn")}  # two cells of the other are no table
 
