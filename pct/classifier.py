@@ -15,12 +15,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pct.explaining.predictor import Floats, Forward, TextInterface
-from pct.explaining.saliency import saliency
+from pct.explaining.predictor import Floats, Forward, TextInterface, rows_as_tokens
 from pct.models import TextModel, build_model
 from pct.registry import methods
+from pct.saliency import make_saliency
+from pct.saliency.base import GradientSaliency
 from pct.settings import Settings
-from pct.text.stand_in import stand_in
+from pct.text.stand_in import replacement_token, stand_in
 from pct.text.subwords import SubWords
 from pct.text.tokens import Ints, Tokenizer, Tokens
 from pct.text.vocabulary import Vocabulary
@@ -90,22 +91,35 @@ class Classifier(TextInterface):
         return stand_in(self.tokenizer, removal)
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
-        """See `Predictor.explain_rows`."""
-        device, s = self.model.device, self.settings
+        """See `Predictor.explain_rows`: by the saliency of the settings."""
+        saliency = make_saliency(self.settings.saliency, self.settings)
+        if isinstance(saliency, GradientSaliency):
+            return self.attribute_rows(saliency, ids, words, classes)
+        return saliency.explain_tokens(self, rows_as_tokens(ids, words, 0), classes)
+
+    def check_saliency(self, saliency: GradientSaliency) -> None:
+        """See `Attributes.check_saliency`."""
+        saliency.check_model(self.model)
+
+    def attribute_rows(
+        self, saliency: GradientSaliency, ids: Ints, words: Ints, classes: Ints | None
+    ) -> tuple[Floats, Floats]:
+        """See `Attributes.attribute_rows`."""
+        device = self.model.device
         chosen = None if classes is None else torch.from_numpy(classes).to(device)
         frozen = [p for p in self.model.parameters() if p.requires_grad]
         for p in frozen:  # no gradient is wanted at the weights, and some backwards would make one regardless
             p.requires_grad_(False)
         try:
             with self._precision():
-                logits, scores = saliency(
+                logits, scores = saliency.attribute(
                     self.model, torch.from_numpy(ids).to(device), torch.from_numpy(words).to(device), chosen,
-                    s.saliency, s.saliency_of, s.integrated_steps,
+                    replacement_token(self.tokenizer),
                 )  # fmt: skip
         finally:
             for p in frozen:
                 p.requires_grad_(True)
-        return logits.float().softmax(-1).cpu().numpy(), scores.cpu().numpy()
+        return logits.float().softmax(-1).cpu().numpy(), scores.float().cpu().numpy()
 
     def _precision(self) -> Any:
         return torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")

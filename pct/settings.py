@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pct.registry import methods
+from pct.saliency import saliencies
 from pct.text.words import SPACES, check_rule
 
 CORPORA = ("planted", "mr", "ag_news", "imdb", "files")
@@ -17,7 +18,7 @@ HUB_PREFIX = "hub:"  # hub:OWNER/NAME is a corpus too
 ON_BAD_ROW = ("error", "skip")
 LABELS = ("names", "indices")
 METHODS = tuple(methods.own)
-SALIENCIES = ("l2", "l1", "grad_x_input", "integrated_gradients")
+BASELINES = ("zero", "mask", "pad")
 SALIENCY_OF = ("log_odds", "probability", "logit")
 ORDERS = ("static", "recomputed", "beam")
 REMOVALS = ("delete", "mask", "unknown")
@@ -135,9 +136,17 @@ class Settings:
         0.1, "the share of words removed as unimportant, in (0, 1]; 0 trains without that side"
     )
     # explanation
-    saliency: str = _setting("l2", f"a word's number from its gradient: {', '.join(SALIENCIES)}")
+    saliency: str = _setting(
+        "l2", f"how words are ranked in training and when measured: {', '.join(saliencies.own)}, or one of a package"
+    )
+    explain_by: str | None = _setting(
+        None, "the saliency of explanations; the best measured one for the model's kind where not given"
+    )
     saliency_of: str = _setting("log_odds", f"what is differentiated: {', '.join(SALIENCY_OF)}")
-    integrated_steps: int = _setting(16, "steps of integrated gradients")
+    integrated_steps: int = _setting(16, "fewest steps of integrated gradients; doubled until their sum is near")
+    integrated_baseline: str = _setting(
+        "zero", f"where the path of integrated gradients starts: {', '.join(BASELINES)} (the embedding of that token)"
+    )
     order: str = _setting(
         "static", f"words are ranked once, again after each removal, or by a beam of five: {', '.join(ORDERS)}"
     )
@@ -177,7 +186,7 @@ class Settings:
         choices = {
             "on_bad_row": ON_BAD_ROW,
             "labels": LABELS,
-            "saliency": SALIENCIES,
+            "integrated_baseline": BASELINES,
             "saliency_of": SALIENCY_OF,
             "order": ORDERS,
             "removal": REMOVALS,
@@ -195,6 +204,9 @@ class Settings:
         if self.corpus not in (*CORPORA, "") and not re.fullmatch(r"hub:[\w.-]+(/[\w.-]+)?(:[\w.-]+)?", self.corpus):
             raise ValueError(f"corpus must be one of {', '.join(CORPORA)}, or hub:OWNER/NAME, got {self.corpus!r}")
         methods.check(self.method)
+        saliencies.check(self.saliency)
+        if self.explain_by is not None:
+            saliencies.check(self.explain_by)
         check_rule(self.words)
         if "-" in self.best_by and not self.evaluate_epochs:
             raise ValueError(f"best_by {self.best_by} is measured after each epoch: it needs evaluate_epochs")

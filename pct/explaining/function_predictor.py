@@ -1,4 +1,4 @@
-"""A `Predictor` of nothing but a function from texts to probabilities: its saliency is occlusion. No torch here."""
+"""A `Predictor` of a function from texts to probabilities: its saliency is occlusion. No torch here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pct.explaining.predictor import Floats, TextInterface
+from pct.explaining.predictor import Floats, TextInterface, rows_as_tokens
 from pct.text.tokens import Ints, Tokens
 from pct.text.words import NATURAL, as_document, check_rule
 
@@ -25,6 +25,8 @@ class _Piece(NamedTuple):
 
 class FunctionPredictor(TextInterface):
     """See `predictor_from`. A word is one token; ids are given to words as they come."""
+
+    explains_by = "occlusion"
 
     def __init__(self, predict_proba: Callable[[list[str]], Any], classes: Sequence[str], words: str = NATURAL) -> None:
         self.predict_proba, self.classes, self.word_rule = predict_proba, list(classes), words
@@ -45,18 +47,10 @@ class FunctionPredictor(TextInterface):
         return self._ask([self._text(row[inside]) for row, inside in zip(ids, mask, strict=True)])
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
-        """See `Predictor.explain_rows`. A word's saliency is f_c(X) - f_c(X without it); an only word's is 0."""
-        inside = words >= 0
-        probabilities = self.forward(ids, inside)
-        labels = probabilities.argmax(1) if classes is None else classes
-        row, place = np.nonzero(inside & (inside.sum(1) > 1)[:, None])
-        saliency = np.zeros(ids.shape, np.float32)
-        if len(row):
-            left = inside[row]
-            left[np.arange(len(row)), place] = False
-            found = self.forward(ids[row], left)
-            saliency[row, place] = probabilities[row, labels[row]] - found[np.arange(len(row)), labels[row]]
-        return probabilities, saliency
+        """See `Predictor.explain_rows`: by occlusion."""
+        from pct.saliency import make_saliency
+
+        return make_saliency("occlusion").explain_tokens(self, rows_as_tokens(ids, words, PADDING), classes)
 
     def _id(self, piece: _Piece) -> int:
         found = self._ids.get(piece)
@@ -91,8 +85,8 @@ def predictor_from(
     """Makes a `Predictor` of a function from texts to probabilities, whatever stands behind it.
 
     It can be measured and explained as any other: `pct.evaluate(predictor, data)`, `pct.explain(predictor, texts)`.
-    Since there is no gradient, a word's saliency is occlusion: the probability that is lost without it, f_c(X) - f_c(X
-    without it), which costs a call a word.
+    Since there is no gradient, a word's saliency is occlusion: the log-odds that are lost without it, which costs a row
+    a word.
 
     Args:
         predict_proba: takes a list of strings, gives (texts, classes) probabilities; a scikit-learn pipeline's, say.

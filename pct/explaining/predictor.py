@@ -1,9 +1,9 @@
-"""The hinge: what metrics, explanations and the service need of a model, be it torch or ONNX Runtime. No torch here."""
+"""The core interface: what metrics, explanations and the service need of a model, torch or ONNX. No torch here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,12 @@ from pct.corpora.tables import texts_of
 from pct.text.tokens import Ints, Tokens
 from pct.text.words import NATURAL, Document, split_all
 
+if TYPE_CHECKING:
+    from pct.saliency.base import GradientSaliency
+
 Floats = npt.NDArray[np.float32]
 Forward = Callable[[Ints, npt.NDArray[np.bool_]], Floats]
+ExplainRows = Callable[[Ints, Ints, Ints | None], tuple[Floats, Floats]]
 Texts = Sequence[str] | Sequence[Sequence[str]]
 
 # Real tokens in a batch: large enough to fill the cores, small enough to stay in their caches.
@@ -30,7 +34,7 @@ class Predictor(Protocol):
 
     Whatever has these four can be measured and explained; `TextInterface`, inherited, adds `predict` and `saliency` on
     texts. A model may have more, each used where it is there: `forward_over` (`FastForward`), `represent`
-    (`Represents`), `stand_in` (`StandsIn`).
+    (`Represents`), `stand_in` (`StandsIn`), `attribute_rows` (`Attributes`).
 
     It may also have an attribute `word_rule`, by which texts are split for it, see `split_texts`.
 
@@ -127,6 +131,28 @@ class StandsIn(Predictor, Protocol):
         ...
 
 
+@runtime_checkable
+class Attributes(Predictor, Protocol):
+    """A `Predictor` that computes gradient saliencies by name: see `pct.saliency`."""
+
+    def check_saliency(self, saliency: GradientSaliency) -> None:
+        """Raises ValueError, with the reason, for a saliency that this model does not have."""
+        ...
+
+    def attribute_rows(
+        self, saliency: GradientSaliency, ids: Ints, words: Ints, classes: Ints | None
+    ) -> tuple[Floats, Floats]:
+        """`explain_rows` by a saliency.
+
+        Args:
+            saliency: one that `check_saliency` lets pass.
+            ids: see `Predictor.explain_rows`, as the other arguments and the result.
+            words: likewise.
+            classes: likewise.
+        """
+        ...
+
+
 def word_rule(predictor: Predictor) -> str:
     """The rule by which a predictor's texts are split into words: its own, else the default."""
     return getattr(predictor, "word_rule", NATURAL)
@@ -172,13 +198,20 @@ def predict_tokens(predictor: Predictor, tokens: Tokens) -> Floats:
 
 
 def explain_tokens(predictor: Predictor, tokens: Tokens, classes: Ints | None = None) -> tuple[Floats, Floats]:
-    """Probabilities (texts, classes) and saliency (texts, most words), in the texts' order."""
+    """Probabilities (texts, classes) and the predictor's own saliency (texts, most words), in the texts' order."""
+    return explain_batches(predictor, tokens, classes, predictor.explain_rows)
+
+
+def explain_batches(
+    predictor: Predictor, tokens: Tokens, classes: Ints | None, explain_rows: ExplainRows
+) -> tuple[Floats, Floats]:
+    """`explain_tokens`, by a function that takes and gives what `Predictor.explain_rows` does."""
     probabilities = np.zeros((len(tokens), len(predictor.classes)), np.float32)
     saliency = np.zeros((len(tokens), int(tokens.counts.max(initial=1))), np.float32)
     for index in batches(tokens.lengths, TOKENS_A_BACKWARD):
         ids, words = tokens.rows(index)
         chosen = None if classes is None else classes[index]
-        probabilities[index], part = predictor.explain_rows(ids, words, chosen)
+        probabilities[index], part = explain_rows(ids, words, chosen)
         saliency[index, : part.shape[1]] = part
     return probabilities, saliency
 
@@ -242,6 +275,19 @@ def row_keys(ids: Ints, lengths: Ints) -> npt.NDArray[np.uint64]:
     return np.add.reduceat(terms, starts, axis=0) if len(lengths) else np.zeros((0, 2), np.uint64)
 
 
+def rows_as_tokens(ids: Ints, words: Ints, padding: int) -> Tokens:
+    """Padded rows, as `Predictor.explain_rows` takes them, as `Tokens`.
+
+    Args:
+        ids: (rows, length).
+        words: (rows, length), -2 at padding.
+        padding: the id that fills short rows.
+    """
+    real = words > -2
+    starts = np.concatenate([[0], np.cumsum(real.sum(1))]).astype(np.int64)
+    return Tokens(ids[real], words[real], starts, words.max(1).astype(np.int64) + 1, padding)
+
+
 class TextInterface:
     """`predict` and `saliency` on texts, for any class that is a `Predictor`."""
 
@@ -260,23 +306,31 @@ class TextInterface:
         """
         return predict_tokens(self, self.tokens(split_texts(self, texts)))
 
-    def saliency(self: Predictor, texts: Texts, classes: Sequence[int] | None = None) -> list[Floats]:
+    def saliency(
+        self: Predictor, texts: Texts, classes: Sequence[int] | None = None, by: str | None = None
+    ) -> list[Floats]:
         """What each word weighs in the decision.
 
         Args:
             texts: strings, or lists of words.
             classes: the class explained for each text; the predicted one where None.
+            by: the saliency, by its name in `pct.saliencies`; the model's own where None.
 
         Returns:
             One array a text, one number a word (N, the words that survive max_length).
 
         Raises:
-            ValueError: a class that the model does not have, or another number of classes than texts.
+            ValueError: a class that the model does not have, another number of classes than texts, or a saliency that
+                the model cannot give.
         """
+        from pct.saliency import choose_saliency
+
+        chosen_saliency = choose_saliency(self, by)
         documents = split_texts(self, texts)
         chosen = None if classes is None else check_classes(classes, len(documents), len(self.classes))
         tokens = self.tokens(documents)
-        _, scores = explain_tokens(self, tokens, chosen)
+        explain = explain_tokens if chosen_saliency is None else chosen_saliency.explain_tokens
+        _, scores = explain(self, tokens, chosen)
         return [row[:n] for row, n in zip(scores, tokens.counts, strict=True)]
 
 

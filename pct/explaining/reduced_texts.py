@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,9 @@ from pct.explaining.reduction import reduce_ids, reduce_tokens
 from pct.settings import REMOVALS
 from pct.text.tokens import Ints, Tokens
 
+if TYPE_CHECKING:
+    from pct.saliency.base import Saliency
+
 Bools = npt.NDArray[np.bool_]
 # Reduced texts that are held at once, in tokens, padding included.
 TOKENS_AT_ONCE = 2**18
@@ -36,13 +40,16 @@ class ReducedTexts:
         predictor: the model.
         tokens: the texts, as `predictor.tokens` gives them.
         removal: `delete` closes the gap; `mask` and `unknown` put a token in the place of each token that goes.
+        saliency: how texts are explained; the predictor's own `explain_rows` where None.
 
     Raises:
         ValueError: the model has no such token.
     """
 
-    def __init__(self, predictor: Predictor, tokens: Tokens, removal: str = "delete") -> None:
-        self.predictor, self.tokens = predictor, tokens
+    def __init__(
+        self, predictor: Predictor, tokens: Tokens, removal: str = "delete", saliency: Saliency | None = None
+    ) -> None:
+        self.predictor, self.tokens, self.removal, self.saliency = predictor, tokens, removal, saliency
         self.ids, self.word_ids = tokens.rows(np.arange(len(tokens)))
         self._stand_in = None if removal == "delete" else _stand_in(predictor, removal)
         more = [] if self._stand_in is None else [self._stand_in]
@@ -54,14 +61,17 @@ class ReducedTexts:
     def explain_originals(self, labels: Ints | None) -> tuple[Floats, Floats]:
         """Probabilities (texts, classes) and saliency (texts, most words) of the whole texts; labels as in
         `explain_tokens`."""
-        probabilities, saliency = explain_tokens(self.predictor, self.tokens, labels)
+        if self.saliency is None:
+            probabilities, saliency = explain_tokens(self.predictor, self.tokens, labels)
+        else:
+            probabilities, saliency = self.saliency.explain_texts(self, labels)
         self._remember(self.tokens.ids, self.tokens.lengths, probabilities)
         return probabilities, saliency
 
-    def run_originals(self) -> Floats:
+    def whole(self) -> Floats:
         """Probabilities (texts, classes) of the whole texts."""
         texts = np.arange(len(self.tokens))
-        return self.run(texts, np.zeros((len(texts), int(self.tokens.counts.max(initial=1))), bool))
+        return self.probabilities(texts, np.zeros((len(texts), int(self.tokens.counts.max(initial=1))), bool))
 
     def run(self, text: Ints, gone: Bools) -> Floats:
         """(rows, classes) of reduced texts that were not run before."""
@@ -93,7 +103,8 @@ class ReducedTexts:
         reduced = reduce_tokens(
             self.ids[text], self.word_ids[text], gone, self.tokens.counts[text], self.tokens.padding, self._stand_in
         )
-        probabilities, found = explain_tokens(self.predictor, reduced, labels)
+        explain = explain_tokens if self.saliency is None else self.saliency.explain_tokens
+        probabilities, found = explain(self.predictor, reduced, labels)
         self._remember(reduced.ids, reduced.lengths, probabilities)
         saliency = np.zeros(gone.shape, np.float32)
         left = ~gone & (np.arange(gone.shape[1]) < self.tokens.counts[text][:, None])
@@ -131,6 +142,8 @@ class ReducedTexts:
             found = np.concatenate([self._found, *(probabilities for *_, probabilities in self._new)])
             order = np.argsort(keys[:, 0], kind="stable")
             self._keys, self._found, self._new = keys[order], found[order], []
+        if not len(self._keys):
+            return np.zeros((len(lengths), self._found.shape[1]), np.float32), np.zeros(len(lengths), bool)
         keys = row_keys(ids, lengths)
         place = np.minimum(np.searchsorted(self._keys[:, 0], keys[:, 0]), len(self._keys) - 1)
         return self._found[place], (self._keys[place] == keys).all(1)

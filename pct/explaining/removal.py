@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from pct.explaining.reduced_texts import ReducedTexts
 from pct.explaining.reduction import removal_ranks
 from pct.settings import ORDERS
 from pct.text.tokens import Ints, Tokens
+
+if TYPE_CHECKING:
+    from pct.saliency.base import Saliency
 
 Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -154,6 +157,8 @@ def remove_words(
     order: str = "static",
     removal: str = "delete",
     given: Doubles | None = None,
+    saliency: Saliency | None = None,
+    texts: ReducedTexts | None = None,
 ) -> Removals:
     """Runs what a plan wants, each forward pass once.
 
@@ -165,7 +170,10 @@ def remove_words(
         order: `static` ranks once, on the original; `recomputed` ranks anew after each removal; `beam` does so for
             five removals at once and takes the best (Feng et al. 2018).
         removal: `delete`; `mask` or `unknown` put a token in the place of each one that goes.
-        given: (texts, most words) another saliency than the model's own.
+        given: (texts, most words) the saliency as numbers, in the place of one that is computed.
+        saliency: how it is computed; the predictor's own where None.
+        texts: the block, where some of its reduced texts may have run before: none of them runs again. Its predictor,
+            tokens, removal and saliency are used.
 
     Raises:
         ValueError: an order or a removal that there is not, or one that needs the saliency of reduced texts where it is
@@ -178,19 +186,20 @@ def remove_words(
             "a saliency that is given is that of whole texts: order must be static, and i_var and u_var, which compare "
             "it with that of reduced texts, cannot be had"
         )
-    texts = ReducedTexts(predictor, tokens, removal)
-    probabilities, saliency = texts.explain_originals(labels) if given is None else (texts.run_originals(), given)
+    shared = texts is not None
+    texts = texts or ReducedTexts(predictor, tokens, removal, saliency)
+    probabilities, scores = texts.explain_originals(labels) if given is None else (texts.whole(), given)
     if labels is None:
         labels = probabilities.argmax(1).astype(np.int64)
     # Both sides run as one: the texts twice, the second time to lose their unimportant words.
-    remover = _Remover(texts, probabilities, saliency, labels, plan)
+    remover = _Remover(texts, probabilities, scores, labels, plan, shared)
     run = {"static": remover.remove_static, "recomputed": remover.remove_recomputed, "beam": remover.remove_by_beam}
     result = run[order]()
     return Removals(
         counts=tokens.counts,
         probabilities=probabilities.astype(np.float64),
         labels=labels,
-        saliency=saliency.astype(np.float64),
+        saliency=scores.astype(np.float64),
         important=result.rows(slice(None, len(tokens))),
         unimportant=result.rows(slice(len(tokens), None)),
         texts=texts,
@@ -205,8 +214,10 @@ def width_of(counts: Ints) -> int:
 class _Remover:
     """Texts that lose their words: rows 0..n - 1 the important first, rows n..2n - 1 the unimportant."""
 
-    def __init__(self, texts: ReducedTexts, probabilities: Any, saliency: Any, labels: Ints, plan: RemovalPlan) -> None:
-        self.texts, self.saliency, self.plan = texts, saliency, plan
+    def __init__(
+        self, texts: ReducedTexts, probabilities: Any, saliency: Any, labels: Ints, plan: RemovalPlan, shared: bool
+    ) -> None:
+        self.texts, self.saliency, self.plan, self.shared = texts, saliency, plan, shared
         number, counts = len(labels), texts.tokens.counts
         self.text, self.counts = np.tile(np.arange(number), 2), np.tile(counts, 2)
         self.labels, self.steps = np.tile(labels, 2), np.maximum(self.counts - 1, 0)
@@ -225,7 +236,7 @@ class _Remover:
     def remove_static(self) -> RemovalResult:
         """Ranked once."""
         self._explain_first()
-        return self._run(self.texts.run)
+        return self._run(self.texts.probabilities if self.shared else self.texts.run)
 
     def remove_by_beam(self) -> RemovalResult:
         """Ranked by `beam_ranks`."""

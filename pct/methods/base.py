@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from pct.explaining.reduction import words_to_remove
-from pct.explaining.saliency import class_score, saliency, word_saliency
+from pct.explaining.saliency import class_score, gradient_saliency
 from pct.methods.reduced_batch import reduce_batch
 from pct.models.base import Features, TextModel
 from pct.registry import methods
+from pct.saliency.base import SaliencyOptions
+from pct.saliency.gradients import sum_by_word
 from pct.settings import Settings
 
 
@@ -94,17 +96,18 @@ def pass_originals(model: TextModel, batch: Batch, settings: Settings) -> Origin
     """
     mask = batch.word_ids > -2
     places = torch.arange(mask.numel(), device=mask.device).view_as(mask)
-    apart = model.dropout_in_body or settings.saliency == "integrated_gradients"
+    saliency = gradient_saliency(settings.saliency, SaliencyOptions.of_settings(settings))
+    apart = model.dropout_in_body or not saliency.is_plain
     if apart:
-        kind, of, steps = settings.saliency, settings.saliency_of, settings.integrated_steps
-        _, scores = saliency(model, batch.ids, batch.word_ids, batch.labels, kind, of, steps)
+        _, scores = saliency.attribute(model, batch.ids, batch.word_ids, batch.labels, batch.mask_id)
     embeddings = model.embed(batch.ids)
     projected = model.project(embeddings)
     pooled, representation = model.recombine(projected, places, mask)
     if not apart:
         score = class_score(model.dense(pooled).float(), batch.labels, settings.saliency_of).sum()
         (gradient,) = torch.autograd.grad(score, embeddings, retain_graph=True)
-        scores = word_saliency(gradient.float(), embeddings.detach().float(), batch.word_ids, settings.saliency)
+        tokens = saliency.token_scores(gradient.float(), embeddings.detach().float())
+        scores = saliency.word_scores(sum_by_word(tokens, batch.word_ids))
     return Originals(model.dense(model.dropout(pooled)), representation, projected, scores)
 
 

@@ -8,14 +8,21 @@ import numpy as np
 
 from pct.explaining.reduction import steps_of, words_to_remove
 from pct.explaining.removal import RemovalPlan
-from pct.metrics.base import TIE, Column, Estimate, Metric, TextBlock, mean_of, share_of
+from pct.metrics.base import TIE, Column, Estimate, Metric, TextBlock
+from pct.metrics.bootstrap import paired_bootstrap
 from pct.registry import metrics
 
 
 @metrics.register("comp_random", "margin", "suff_margin", "win")
 class Chance(Metric):
-    """comp_random: comp with the words removed in a random order, the mean over some; margin: comp - comp_random;
-    suff_margin: comp_random - suff; win: whether comp > comp_random, a half where they tie."""
+    """What a random order of removal costs, and how far the saliency's order goes beyond it.
+
+    comp_random: comp under a random order, the mean over R orders. margin: comp - comp_random. suff_margin:
+    comp_random - suff. win: the share of the R orders whose comp is below comp, a tie counting a half. Each order is
+    compared on its own, so an order that knows nothing has a win of .5 in expectation, whatever the model. (The mean
+    of the R orders is no fair opponent: few removals cost much and most little, so one order lies below the mean more
+    often than above it.)
+    """
 
     names = ("comp_random", "margin", "suff_margin", "win")
 
@@ -37,19 +44,26 @@ class Chance(Metric):
         # (orders, rows, words) -> one row an order and step
         gone = (ranks[text] <= step[:, None, None]).transpose(1, 0, 2).reshape(-1, ranks.shape[2])
         drop = seen.drop(np.tile(text, ranks.shape[1]), gone)
-        each = np.bincount(np.tile(text, ranks.shape[1]), drop, len(counts))
-        chance = each / np.maximum(steps * ranks.shape[1], 1)
+        orders = ranks.shape[1]
+        row = np.repeat(np.arange(orders), len(text)) * len(counts) + np.tile(text, orders)
+        sums = np.bincount(row, drop, orders * len(counts)).reshape(orders, len(counts))
+        random_comp = sums / np.maximum(steps, 1)
+        chance = random_comp.mean(0)
         comp = seen.important.mean_drop(steps)
         suff = seen.unimportant.mean_drop(words_to_remove(counts, self.options.p_unimportant))
+        difference = comp - random_comp
+        win = np.where(np.abs(difference) <= TIE, 0.5, difference > 0).mean(0)
         margin = comp - chance
-        win = np.where(np.abs(margin) <= TIE, 0.5, margin > 0)
-        found = {"comp_random": chance, "margin": margin, "suff_margin": chance - suff, "win": win}
-        return {name: block.of_several(values) for name, values in found.items()}
+        columns = {"comp_random": chance, "margin": margin, "suff_margin": chance - suff, "win": win}
+        return {name: block.of_several(values) for name, values in columns.items()}
 
     def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
-        """See `Metric.summary`. `win` has Wilson's interval."""
-        means = {name: mean_of(columns[name]) for name in self.names if name in columns}
-        return means | ({"win": share_of(columns["win"])} if "win" in columns else {})
+        """See `Metric.summary`. `win` has a bootstrap interval over texts."""
+        means = super().summary(columns, classes)
+        if "win" in means:
+            win = paired_bootstrap(np.zeros(len(columns["win"])), columns["win"])
+            means["win"] = means["win"]._replace(interval=(win.low, win.high))
+        return means
 
 
 def random_ranks(place: Column, counts: Column, orders: int, seed: int) -> Column:

@@ -19,6 +19,7 @@ from pct.metrics.rationale import marks_of_words
 from pct.metrics.report import COMPANIONS, EIGHT, RANKED, RATES, Report
 from pct.registry import RATIONALE
 from pct.registry import metrics as registry
+from pct.saliency import choose_saliency
 from pct.text.tokens import Tokens
 from pct.text.words import Document, split_each
 
@@ -73,7 +74,7 @@ def evaluate(
     labels: str = "names",
     on_bad_row: str = "error",
     seed: int = 0,
-    saliency: Sequence[Sequence[float]] | None = None,
+    saliency: str | Sequence[Sequence[float]] | None = None,
 ) -> Report:
     """Accuracy and the metrics of pathology of a split of texts.
 
@@ -99,8 +100,9 @@ def evaluate(
         labels: `names`, or `indices` where labels are places in the list of classes.
         on_bad_row: `error`, or `skip`: rows without a text or a label of the model's classes are left out and counted.
         seed: of the texts that `limit` leaves, and of the random orders of removal, the same for every model.
-        saliency: anybody's, in the place of the model's own: for each text a number a word, of all its words or of
-            those that the model sees, higher for more important. The metrics that rank reduced texts are left out.
+        saliency: how words are ranked: the name of a saliency in `pct.saliencies`, or numbers that were computed
+            elsewhere: for each text a number a word, of all its words or of those that the model sees, higher for more
+            important. With numbers, the metrics that rank reduced texts are left out. The model's own where None.
 
     Raises:
         ValueError: an empty dataset, a label outside the classes, a share outside (0, 1], an unknown metric, order or
@@ -112,20 +114,22 @@ def evaluate(
     split, notes = read_data(dataset, predictor.classes, options)
     split, notes = limited(split, notes, limit, seed)
     texts, rationale, shortcut = split.texts, split.rationale, split.shortcut
-    if saliency is not None and (limit or len(saliency) != len(texts)):
+    numbers = None if isinstance(saliency, str) else saliency
+    ranking = None if numbers is not None else choose_saliency(predictor, saliency)  # type: ignore[arg-type]
+    if numbers is not None and (limit or len(numbers) != len(texts)):
         drawn = "; limit draws some of the texts: draw before, and give theirs" if limit else ""
-        raise ValueError(f"{len(texts)} texts need a saliency each, got {len(saliency)}{drawn}")
+        raise ValueError(f"{len(texts)} texts need a saliency each, got {len(numbers)}{drawn}")
     if len(texts) == 0:
         raise ValueError("the dataset has no texts to evaluate")
-    leave_out = (*(() if rationale else RATIONALE), *(() if saliency is None else RANKED))
+    leave_out = (*(() if rationale else RATIONALE), *(() if numbers is None else RANKED))
     chosen = MetricSet(_meant(metrics, leave_out), MetricOptions(p_important, p_unimportant, seed=seed))
     gold = check_classes(split.labels, len(texts), len(predictor.classes))
     parts: list[dict[str, Column]] = []
     for index in _blocks(texts, word_rule(predictor), progress):
         documents = split_texts(predictor, [texts[i] for i in index])
         tokens = predictor.tokens(documents)
-        given = None if saliency is None else _given_saliency(saliency, index, documents, tokens)
-        seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order, removal, given)
+        given = None if numbers is None else _given_saliency(numbers, index, documents, tokens)
+        seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order, removal, given, ranking)
         _check_finite(seen, index)
         marks = (
             None if known is None else marks_of_words([known[i] for i in index], documents, tokens)
@@ -145,6 +149,7 @@ def evaluate(
         list(predictor.classes),
         {name: estimate.interval for name, estimate in found.items() if estimate.interval},
         notes,
+        saliency="given" if numbers is not None else ranking.name if ranking else getattr(predictor, "explains_by", ""),
     )
 
 

@@ -33,6 +33,8 @@ class Report:
         classes: the names of the classes.
         intervals: 95 % intervals, (low, high), of the metrics that have one.
         data: what was skipped, held out, taken for an index or left out by a limit as the rows were read.
+        saliency: the name of the saliency that ranked the words; "given" for numbers, empty where the model's own has
+            no name.
     """
 
     metrics: dict[str, float]
@@ -41,6 +43,7 @@ class Report:
     classes: list[str]
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
+    saliency: str = ""
 
     def __getattr__(self, name: str) -> float:
         try:
@@ -88,7 +91,8 @@ class Report:
             lines.append(f"{short} of {len(self.columns['n'])} texts are of one word: they have nothing to remove")
         if cut := self.cut_texts:
             lines.append(f"{cut} of {len(self.columns['cut'])} texts were cut to max_length: measured on what is left")
-        return "\n".join([*lines, *notes_in_words(self.data)])
+        ranked = [f"words ranked by {self.saliency}"] if self.saliency else []
+        return "\n".join([*lines, *ranked, *notes_in_words(self.data)])
 
     def __repr__(self) -> str:
         """The table: the values of each text are in `columns`."""
@@ -132,9 +136,10 @@ class Report:
         counts = self.confusion
         confusion = {} if counts is None else {"confusion": counts.tolist()}
         intervals = {"intervals": self.intervals} if self.intervals else {}
+        ranked = {"saliency": self.saliency} if self.saliency else {}
         sizes = {"texts": len(self.columns["n"]), "cut_texts": self.cut_texts}
         data = {"data": self.data} if self.data else {}
-        return json.dumps({**sizes, **clean, **intervals, **confusion, **data}, indent=2)
+        return json.dumps({**sizes, **ranked, **clean, **intervals, **confusion, **data}, indent=2)
 
     def to_parquet(self, path: str | Path) -> None:
         """Writes the value of each text.

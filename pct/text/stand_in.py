@@ -28,3 +28,11 @@ def stand_in(words: Any, removal: str) -> int:
     if token is None:
         raise ValueError(f"the model's tokenizer has no token for removal {removal}; use delete")
     return int(tokenizer.backend_tokenizer.token_to_id(token))
+
+
+def replacement_token(words: Any) -> int | None:
+    """The token that masks a word, as `stand_in` finds it; None where the tokenizer has none."""
+    try:
+        return stand_in(words, "mask")
+    except ValueError:
+        return None

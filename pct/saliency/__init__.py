@@ -1,0 +1,59 @@
+"""Saliencies by name: what makes one number a word. A package brings one by an entry point of the group
+`pct.saliencies`, a script by `@pct.saliencies.register("name")`. No torch here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pct.registry import Registry
+
+if TYPE_CHECKING:
+    from pct.saliency.base import Saliency
+
+GRADIENT_NORM = "l2"  # the paper's
+OWN_SALIENCIES = (
+    "l2", "l1", "grad_x_input", "integrated_gradients", "smooth_grad", "frozen_grad_x_input", "gim", "occlusion",
+    "lime", "kernel_shap", "attention", "rollout", "random",
+)  # fmt: skip
+saliencies: Registry[type[Saliency]] = Registry(
+    "saliency", "pct.saliencies", {name: f"pct.saliency.{name}" for name in OWN_SALIENCIES}
+)
+
+
+def make_saliency(name: str, settings: Any = None) -> Saliency:
+    """A saliency by its name.
+
+    Args:
+        name: of the registry.
+        settings: a `pct.Settings`, for what is differentiated, the steps and the baseline; the defaults where None.
+
+    Raises:
+        ValueError: nothing has that name.
+    """
+    from pct.saliency.base import SaliencyOptions
+
+    made = saliencies.get(name)(SaliencyOptions.of_settings(settings))
+    made.name = name
+    return made
+
+
+def choose_saliency(predictor: Any, name: str | None = None) -> Saliency | None:
+    """The saliency that explains a predictor's texts.
+
+    Args:
+        predictor: a `pct.Predictor`.
+        name: of the registry; that of the predictor's settings where None.
+
+    Returns:
+        None where neither names one: the predictor's own `explain_rows` is used.
+
+    Raises:
+        ValueError: nothing has that name, or the predictor does not give what the saliency needs.
+    """
+    settings = getattr(predictor, "settings", None)
+    chosen = name or getattr(settings, "saliency", None)
+    if chosen is None:
+        return None
+    saliency = make_saliency(chosen, settings)
+    saliency.check(predictor)
+    return saliency

@@ -1,0 +1,222 @@
+"""What a saliency is: one number a word, from a model's gradient or from forward passes alone. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from pct.explaining.predictor import Attributes, Floats, Predictor, explain_batches
+from pct.explaining.reduced_texts import ReducedTexts
+from pct.text.tokens import Ints, Tokens
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pct.models.base import TextModel
+
+Doubles = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+TINIEST = float(np.finfo(np.float32).tiny)  # a probability that rounds to zero counts as this
+
+
+@dataclass(frozen=True)
+class SaliencyOptions:
+    """What saliencies share.
+
+    Attributes:
+        of: the output that is explained: log_odds, probability or logit.
+        steps: the fewest steps of integrated gradients.
+        baseline: where the path of integrated gradients starts: zero, mask or pad.
+        samples: noisy copies of a text (smooth_grad), or reduced texts (lime, kernel_shap); None takes the default.
+        seed: of what is drawn.
+    """
+
+    of: str = "log_odds"
+    steps: int = 16
+    baseline: str = "zero"
+    samples: int | None = None
+    seed: int = 0
+
+    @classmethod
+    def of_settings(cls, settings: Any) -> Self:
+        """The options that a run's settings hold; the defaults for None."""
+        if settings is None:
+            return cls()
+        return cls(settings.saliency_of, settings.integrated_steps, settings.integrated_baseline)
+
+
+class Saliency:
+    """One number a word: how much the word counts for the class that is explained.
+
+    Subclass `GradientSaliency` or `ForwardSaliency` and register the class: `@pct.saliencies.register("name")`.
+
+    Attributes:
+        name: under which it was registered.
+        signed: whether numbers below 0 are evidence against the class. A saliency with a sign ranks the words from most
+            for the class to most against it.
+        seeded: whether another seed gives other numbers.
+        needs: what it asks of a model, for the tables of the documentation.
+    """
+
+    name: str = ""
+    signed: ClassVar[bool] = False
+    seeded: ClassVar[bool] = False
+    needs: ClassVar[str] = "forward passes"
+
+    def __init__(self, options: SaliencyOptions | None = None) -> None:
+        self.options = options or SaliencyOptions()
+
+    def check(self, predictor: Predictor) -> None:
+        """Raises ValueError, with the reason, where the predictor does not give what the saliency needs."""
+
+    def passes(self, counts: Ints) -> Doubles:
+        """(texts,) how often a text goes through the model beside its prediction, there and back counting once."""
+        raise NotImplementedError(f"{type(self).__name__} must define passes(counts)")
+
+    def explain_tokens(self, predictor: Predictor, tokens: Tokens, labels: Ints | None = None) -> tuple[Floats, Floats]:
+        """Probabilities (texts, classes) and saliency (texts, most words), in the texts' order.
+
+        Args:
+            predictor: the model.
+            tokens: the texts.
+            labels: (texts,) the class explained; the predicted one where None.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define explain_tokens(predictor, tokens, labels)")
+
+    def explain_texts(self, texts: ReducedTexts, labels: Ints | None) -> tuple[Floats, Floats]:
+        """`explain_tokens` of the whole texts of a block."""
+        return self.explain_tokens(texts.predictor, texts.tokens, labels)
+
+
+class ForwardSaliency(Saliency):
+    """A saliency that needs forward passes of reduced texts alone, so that every `Predictor` has it."""
+
+    def scores(self, texts: ReducedTexts, probabilities: Floats, labels: Ints) -> Doubles:
+        """The saliency of a block of texts.
+
+        Args:
+            texts: the block; `texts.probabilities(text, removed)` gives those of texts without some words.
+            probabilities: (texts, classes) of the whole texts.
+            labels: (texts,) the class explained.
+
+        Returns:
+            (texts, most words); what stands beyond a text's words means nothing.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define scores(texts, probabilities, labels)")
+
+    def output(self, probabilities: Floats, labels: Ints) -> Doubles:
+        """What is explained, (rows,): the log-odds of a class, or its probability.
+
+        Args:
+            probabilities: (rows, classes).
+            labels: (rows,).
+        """
+        rows = np.arange(len(labels))
+        own = probabilities[rows, labels].astype(np.float64)
+        if self.options.of == "probability":
+            return own
+        others = probabilities.astype(np.float64)
+        others[rows, labels] = 0.0
+        # from the others' sum, not from 1 - own, which is 0 where own rounds to 1
+        odds: Doubles = np.log(np.maximum(own, TINIEST)) - np.log(np.maximum(others.sum(1), TINIEST))
+        return odds
+
+    def explain_tokens(self, predictor: Predictor, tokens: Tokens, labels: Ints | None = None) -> tuple[Floats, Floats]:
+        """See `Saliency.explain_tokens`."""
+        return self._explain(ReducedTexts(predictor, tokens), labels)
+
+    def explain_texts(self, texts: ReducedTexts, labels: Ints | None) -> tuple[Floats, Floats]:
+        """See `Saliency.explain_texts`. A block whose words are deleted shares its rows with the metrics."""
+        return self._explain(texts, labels) if texts.removal == "delete" else super().explain_texts(texts, labels)
+
+    def _explain(self, texts: ReducedTexts, labels: Ints | None) -> tuple[Floats, Floats]:
+        probabilities = texts.whole()
+        chosen = probabilities.argmax(1).astype(np.int64) if labels is None else labels
+        return probabilities, self.scores(texts, probabilities, chosen).astype(np.float32)
+
+
+class GradientSaliency(Saliency):
+    """A saliency from the gradient at the word embeddings: torch, or an exported graph that holds it.
+
+    A subclass says how the gradient becomes a number a token (`token_scores`), or which gradient is taken (`gradient`);
+    a word takes the sum over its tokens.
+    """
+
+    needs: ClassVar[str] = "gradient"
+
+    def check(self, predictor: Predictor) -> None:
+        """See `Saliency.check`."""
+        if not isinstance(predictor, Attributes):
+            raise ValueError(
+                f"saliency {self.name} needs the gradient of the model, and a {type(predictor).__name__} gives forward "
+                "passes alone: take occlusion, lime or random"
+            )
+        predictor.check_saliency(self)
+
+    def check_model(self, model: TextModel) -> None:
+        """Raises ValueError, with the reason, for a torch model that the saliency cannot be taken of."""
+
+    def passes(self, counts: Ints) -> Doubles:
+        """See `Saliency.passes`."""
+        return np.ones(len(counts))
+
+    def explain_tokens(self, predictor: Predictor, tokens: Tokens, labels: Ints | None = None) -> tuple[Floats, Floats]:
+        """See `Saliency.explain_tokens`."""
+        assert isinstance(predictor, Attributes)
+        attribute_rows = predictor.attribute_rows
+        return explain_batches(predictor, tokens, labels, lambda *rows: attribute_rows(self, *rows))
+
+    def attribute(
+        self, model: TextModel, ids: Tensor, words: Tensor, classes: Tensor | None, replacement: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The saliency of a padded batch, dropout off.
+
+        Args:
+            model: the network.
+            ids: (batch, length) token ids.
+            words: (batch, length) the word of each token, -1 at special tokens and -2 at padding.
+            classes: (batch,) the class explained; the predicted one where None.
+            replacement: the id of the token that replaces a masked word; None where the model has none.
+
+        Returns:
+            Logits (batch, classes) and saliency (batch, most words), 0 beyond a text's last word.
+        """
+        from pct.saliency.gradients import embedded, sum_by_word
+
+        with embedded(model, ids) as embeddings:
+            mask = words > -2
+            logits, gradient = self.gradient(model, embeddings, mask, classes)
+            tokens = self.token_scores(gradient.float(), embeddings.detach().float())
+        return logits.detach(), self.word_scores(sum_by_word(tokens, words))
+
+    def gradient(
+        self, model: TextModel, embeddings: Tensor, mask: Tensor, classes: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (batch, classes) and the gradient of the explained output at the embeddings.
+
+        Args:
+            model: the network.
+            embeddings: (batch, length, width), a leaf that wants a gradient.
+            mask: (batch, length), true at real tokens.
+            classes: (batch,), or None for the predicted ones.
+        """
+        from pct.saliency.gradients import score_gradient
+
+        return score_gradient(model, embeddings, mask, classes, self.options.of)
+
+    def token_scores(self, gradient: Tensor, embeddings: Tensor) -> Tensor:
+        """Gradient times input of each token, (batch, length). Both arguments: (batch, length, width)."""
+        return (gradient * embeddings).sum(-1)
+
+    def word_scores(self, totals: Tensor) -> Tensor:
+        """What becomes of the sums over the tokens of each word, (batch, words): themselves, unless said otherwise."""
+        return totals
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is made of one gradient at the embeddings of the model as it is, which a training step has."""
+        own = type(self)
+        return own.gradient is GradientSaliency.gradient and own.attribute is GradientSaliency.attribute

@@ -1,0 +1,44 @@
+"""Gradient times input of a transformer whose nonlinear parts are held constant (Ali et al. 2022)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pct.saliency import saliencies
+from pct.saliency.base import GradientSaliency
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pct.models.base import TextModel
+
+
+@saliencies.register("frozen_grad_x_input")
+class FrozenGradientTimesInput(GradientSaliency):
+    """Gradient times input with attention weights, norms' deviations and activations' ratios held constant.
+
+    Each text then has a linear model of its own: the logit of a class is the sum of the relevances of all tokens (the
+    special ones included) and of what the positions, the token types and the biases bring (Ali et al. 2022, "XAI for
+    Transformers: Better Explanations through Conservative Propagation"). Of the two factors of a gated layer the
+    activated one is held constant. The log-odds of more than two classes are no sum: there the relevances are those of
+    the difference between the logit and the softmax-weighted mean of the other logits.
+    """
+
+    signed = True
+    needs = "gradient of a transformer"
+
+    def check_model(self, model: TextModel) -> None:
+        """See `GradientSaliency.check_model`. Whether the sum holds is tested once a model, on a probe."""
+        from pct.saliency.conservation import check_conserved, check_transformer
+
+        check_transformer(model, self.name)
+        check_conserved(model, self.name)
+
+    def gradient(
+        self, model: TextModel, embeddings: Tensor, mask: Tensor, classes: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """See `GradientSaliency.gradient`."""
+        from pct.saliency.modes import FrozenModel
+
+        with FrozenModel():
+            return super().gradient(model, embeddings, mask, classes)

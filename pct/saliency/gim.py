@@ -1,0 +1,42 @@
+"""Gradient interaction modifications (Edin et al. 2025, arXiv 2505.17630)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pct.saliency import saliencies
+from pct.saliency.base import GradientSaliency
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pct.models.base import TextModel
+
+
+@saliencies.register("gim")
+class Gim(GradientSaliency):
+    """Gradient times input, the gradient being changed where attention hides what a word does.
+
+    The norms' deviations are held constant. A softmax passes back the gradient that it has at temperature 2, so that
+    two keys which replace each other both count. The gradients at queries and keys are multiplied by 1/4, those at
+    values by 1/2, so that a product of three shares its relevance among them. Nothing is conserved.
+    """
+
+    signed = True
+    needs = "gradient of a transformer"
+
+    def check_model(self, model: TextModel) -> None:
+        """See `GradientSaliency.check_model`."""
+        from pct.saliency.conservation import check_attention, check_transformer
+
+        check_transformer(model, self.name)
+        check_attention(model, self.name)
+
+    def gradient(
+        self, model: TextModel, embeddings: Tensor, mask: Tensor, classes: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """See `GradientSaliency.gradient`."""
+        from pct.saliency.modes import GimModel
+
+        with GimModel():
+            return super().gradient(model, embeddings, mask, classes)

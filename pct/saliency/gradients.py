@@ -1,0 +1,74 @@
+"""What the gradient saliencies share, in torch: the output that is differentiated, its gradient, sums by word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from pct.models.base import TextModel, without_dropout
+from pct.saliency.modes import RecordedAttention
+
+
+def class_score(logits: Tensor, classes: Tensor, of: str = "log_odds") -> Tensor:
+    """The scalar that is differentiated: (batch, classes) logits and (batch,) class indices -> (batch,).
+
+    `log_odds` is z_c - logsumexp of the others. Its gradient has the direction of the probability's, since
+    d f_c = f_c (1 - f_c) d log-odds, and does not vanish in float32 where f_c rounds to 1.
+    """
+    chosen = logits.gather(1, classes[:, None]).squeeze(1)
+    if of == "logit":
+        return chosen
+    if of == "probability":
+        return logits.softmax(-1).gather(1, classes[:, None]).squeeze(1)
+    if of == "log_odds":
+        others = logits.scatter(1, classes[:, None], float("-inf"))
+        return chosen - others.logsumexp(-1)
+    raise ValueError(f"saliency_of must be log_odds, probability or logit, got {of!r}")
+
+
+@contextmanager
+def embedded(model: TextModel, ids: Tensor) -> Iterator[Tensor]:
+    """The embeddings of a batch (batch, length, width) as a leaf that wants a gradient, inside with dropout off."""
+    with without_dropout(model), torch.enable_grad():
+        yield model.embed(ids).detach().requires_grad_(True)
+
+
+def score_gradient(
+    model: TextModel, embeddings: Tensor, mask: Tensor, classes: Tensor | None, of: str
+) -> tuple[Tensor, Tensor]:
+    """Logits and the gradient of the class score at the embeddings. Arguments as in `GradientSaliency.gradient`."""
+    logits = model.encode(embeddings, mask).logits
+    chosen = logits.detach().argmax(-1) if classes is None else classes
+    (gradient,) = torch.autograd.grad(class_score(logits.float(), chosen, of).sum(), embeddings)
+    return logits, gradient
+
+
+def sum_by_word(tokens: Tensor, words: Tensor) -> Tensor:
+    """Numbers of tokens (batch, length) summed by word, (batch, most words); words as in `attribute`."""
+    inside = tokens.masked_fill(words < 0, 0.0)
+    width = max(int(words.amax()) + 1, 1)
+    return inside.new_zeros(len(inside), width).scatter_add_(1, words.clamp(min=0), inside)
+
+
+def recorded_attention(model: TextModel, ids: Tensor, mask: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+    """The attention weights of a batch, dropout off.
+
+    Args:
+        model: a transformer.
+        ids: (batch, length).
+        mask: (batch, length), true at real tokens.
+
+    Returns:
+        Logits (batch, classes); the weights of each layer, the mean over heads, (batch, length, length); and the places
+        that the head reads, (batch, length), which sum to 1: those at which the logits depend on the last layer.
+    """
+    with embedded(model, ids) as embeddings, RecordedAttention() as recorded:
+        logits = model.encode(embeddings, mask).logits
+        last = recorded.weights[-1]
+        (gradient,) = torch.autograd.grad(logits.float().sum() + (logits.float() ** 2).sum(), last)
+    reads = (gradient.abs().sum((1, 3)) > 0) & mask
+    rows = reads.float() / reads.sum(1, keepdim=True).clamp(min=1)
+    return logits.detach(), [weights.detach().float().mean(1) for weights in recorded.weights], rows

@@ -1,0 +1,116 @@
+"""Kernel SHAP on words (Lundberg & Lee 2017): Shapley values by a weighted regression over masked texts."""
+
+from __future__ import annotations
+
+from math import comb
+
+import numpy as np
+
+from pct.explaining.predictor import Floats, Predictor, StandsIn
+from pct.explaining.reduced_texts import ReducedTexts
+from pct.saliency import saliencies
+from pct.saliency.base import Bools, Doubles, ForwardSaliency
+from pct.saliency.random import text_generators
+from pct.text.tokens import Ints
+
+SAMPLES = 100  # masked texts a text
+
+
+@saliencies.register("kernel_shap")
+class KernelShap(ForwardSaliency):
+    """The Shapley values of the words: absent words are replaced by the mask token.
+
+    Where a text has no more than `samples` proper subsets of words all of them run, and the values are exact. Otherwise
+    sizes are drawn in proportion to the Shapley kernel, (N - 1) / (k (N - k)), subsets of a size uniformly, and each
+    subset comes with its complement. The values sum to the output at the text less that at the text without words.
+    """
+
+    signed = True
+    seeded = True
+    needs = "forward passes and a mask token"
+
+    def check(self, predictor: Predictor) -> None:
+        """See `Saliency.check`."""
+        if not isinstance(predictor, StandsIn):
+            raise ValueError(f"saliency {self.name} needs a mask token, which a {type(predictor).__name__} has not")
+        predictor.stand_in("mask")
+
+    def passes(self, counts: Ints) -> Doubles:
+        """See `Saliency.passes`."""
+        samples = self.options.samples or SAMPLES
+        subsets = 2.0 ** np.minimum(counts, 60) - 2
+        return np.where(counts > 1, 1 + np.minimum(subsets, samples), 0)
+
+    def explain_texts(self, texts: ReducedTexts, labels: Ints | None) -> tuple[Floats, Floats]:
+        """See `Saliency.explain_texts`. A block whose words are masked shares its rows with the metrics."""
+        return self._explain(texts, labels) if texts.removal == "mask" else super().explain_texts(texts, labels)
+
+    def scores(self, texts: ReducedTexts, probabilities: Floats, labels: Ints) -> Doubles:
+        """See `ForwardSaliency.scores`."""
+        masked = texts if texts.removal == "mask" else ReducedTexts(texts.predictor, texts.tokens, "mask")
+        counts = texts.tokens.counts
+        width = int(counts.max(initial=1))
+        drawn = [
+            coalitions(int(n), self.options.samples or SAMPLES, generator)
+            for n, generator in zip(counts, text_generators(texts, self.options.seed), strict=True)
+        ]
+        text = np.repeat(np.arange(len(counts)), [len(present) for present, _ in drawn])
+        gone = np.zeros((len(text), width), bool)
+        words = np.arange(width) < counts[:, None]
+        start = 0
+        for row, (present, _) in enumerate(drawn):
+            gone[start : start + len(present), : counts[row]] = ~present
+            start += len(present)
+        # the rows of all texts, then each text without words
+        every = np.concatenate([text, np.arange(len(counts))])
+        outputs = self.output(masked.probabilities(every, np.concatenate([gone, words])), labels[every])
+        values, empty = outputs[: len(text)], outputs[len(text) :]
+        whole = self.output(probabilities, labels)
+        scores = np.zeros((len(counts), width))
+        start = 0
+        for row, (present, weights) in enumerate(drawn):
+            stop = start + len(present)
+            scores[row, : counts[row]] = shapley(
+                present, values[start:stop] - empty[row], weights, whole[row] - empty[row]
+            )
+            start = stop
+        return np.where((counts > 1)[:, None], scores, 0.0)
+
+
+def coalitions(n: int, samples: int, generator: np.random.Generator) -> tuple[Bools, Doubles]:
+    """The words present in each masked text (rows, n), and the weight of each row in the regression (rows,)."""
+    if n < 2:
+        return np.zeros((0, n), bool), np.zeros(0)
+    if 2**n - 2 <= samples:
+        inner = np.arange(1, 2**n - 1)
+        present = (inner[:, None] >> np.arange(n)) & 1 == 1
+        sizes = present.sum(1)
+        weight = [(n - 1) / (comb(n, k) * k * (n - k)) for k in range(1, n)]
+        return present, np.array(weight)[sizes - 1]
+    k = np.arange(1, n)
+    kernel = (n - 1) / (k * (n - k))
+    sizes = generator.choice(k, size=(samples + 1) // 2, p=kernel / kernel.sum())
+    half = generator.random((len(sizes), n)).argsort(1).argsort(1) < sizes[:, None]
+    return np.concatenate([half, ~half]), np.ones(2 * len(half))
+
+
+def shapley(present: Bools, values: Doubles, weights: Doubles, total: float) -> Doubles:
+    """The weighted least squares values of the words, which sum to `total`.
+
+    Args:
+        present: (rows, n).
+        values: (rows,) the output less that of the text without words.
+        weights: (rows,).
+        total: the output at the whole text less that of the text without words.
+
+    Returns:
+        (n,).
+    """
+    if len(present) == 0:
+        return np.full(present.shape[1], total)
+    features = present.astype(np.float64)
+    weighted = features * weights[:, None]
+    inverse = np.linalg.pinv(weighted.T @ features, hermitian=True)
+    free, ones = inverse @ (weighted.T @ values), inverse.sum(1)
+    fitted: Doubles = free - ones * (free.sum() - total) / ones.sum()
+    return fitted

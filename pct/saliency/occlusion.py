@@ -1,0 +1,36 @@
+"""Occlusion: what the output loses without each word."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pct.explaining.predictor import Floats
+from pct.explaining.reduced_texts import ReducedTexts
+from pct.saliency import saliencies
+from pct.saliency.base import Doubles, ForwardSaliency
+from pct.text.tokens import Ints
+
+
+@saliencies.register("occlusion")
+class Occlusion(ForwardSaliency):
+    """o(X) - o(X without word i), o the log-odds of the class (leave one out; Li et al. 2016, arXiv 1612.08220).
+
+    The words of a text of one word have a saliency of 0: nothing can be removed.
+    """
+
+    signed = True
+
+    def passes(self, counts: Ints) -> Doubles:
+        """See `Saliency.passes`."""
+        return np.where(counts > 1, counts, 0).astype(np.float64)
+
+    def scores(self, texts: ReducedTexts, probabilities: Floats, labels: Ints) -> Doubles:
+        """See `ForwardSaliency.scores`."""
+        counts = texts.tokens.counts
+        columns = np.arange(int(counts.max(initial=1)))
+        text, word = np.nonzero((columns < counts[:, None]) & (counts > 1)[:, None])
+        without = texts.probabilities(text, columns == word[:, None])
+        scores = np.zeros((len(counts), len(columns)))
+        whole = self.output(probabilities, labels)
+        scores[text, word] = whole[text] - self.output(without, labels[text])
+        return scores

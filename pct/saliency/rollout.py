@@ -1,0 +1,28 @@
+"""Attention rollout (Abnar & Zuidema 2020)."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from pct.saliency import saliencies
+from pct.saliency.attention import Attention
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@saliencies.register("rollout")
+class Rollout(Attention):
+    """The product over layers of (A + I) / 2, A the mean over heads, at the place that the head reads.
+
+    The identity stands for the residual connection (Abnar & Zuidema 2020, "Quantifying Attention Flow").
+    """
+
+    def token_weights(self, weights: list[Tensor], rows: Tensor) -> Tensor:
+        """See `Attention.token_weights`."""
+        import torch
+
+        same = torch.eye(weights[0].shape[-1], device=weights[0].device, dtype=weights[0].dtype)
+        through = reduce(lambda below, layer: (layer + same) / 2 @ below, weights, same)
+        return (rows[:, None] @ through).squeeze(1)
