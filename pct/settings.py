@@ -18,6 +18,7 @@ HUB_PREFIX = "hub:"  # hub:OWNER/NAME is a corpus too
 ON_BAD_ROW = ("error", "skip")
 LABELS = ("names", "indices")
 METHODS = tuple(methods.own)
+SALIENCIES = tuple(saliencies.own)
 BASELINES = ("zero", "mask", "pad")
 SALIENCY_OF = ("log_odds", "probability", "logit")
 ORDERS = ("static", "recomputed", "beam")
@@ -139,8 +140,8 @@ class Settings:
     saliency: str = _setting(
         "l2", f"how words are ranked in training and when measured: {', '.join(saliencies.own)}, or one of a package"
     )
-    explain_by: str | None = _setting(
-        None, "the saliency of explanations; the best measured one for the model's kind where not given"
+    explain_by: str = _setting(
+        "", "the saliency of explanations; where empty, the one that measured best for the model's kind"
     )
     saliency_of: str = _setting("log_odds", f"what is differentiated: {', '.join(SALIENCY_OF)}")
     integrated_steps: int = _setting(16, "fewest steps of integrated gradients; doubled until their sum is near")
@@ -205,7 +206,7 @@ class Settings:
             raise ValueError(f"corpus must be one of {', '.join(CORPORA)}, or hub:OWNER/NAME, got {self.corpus!r}")
         methods.check(self.method)
         saliencies.check(self.saliency)
-        if self.explain_by is not None:
+        if self.explain_by:
             saliencies.check(self.explain_by)
         check_rule(self.words)
         if "-" in self.best_by and not self.evaluate_epochs:

@@ -88,10 +88,11 @@ def random_order(n: int, seed: int, place: int, number: int) -> list[int]:
 def chance(text: Text, place: int, p_important: float, p_unimportant: float, seed: int = 0) -> dict[str, float]:
     n = len(text.words)
     m = how_many(n, p_important)
-    random = mean([mean_drop(text, random_order(n, seed, place, r), m) for r in range(5)])
+    each = [mean_drop(text, random_order(n, seed, place, r), m) for r in range(5)]
+    random = mean(each)
     comp = mean_drop(text, removal_order(text.saliency, True), m)
     suff = mean_drop(text, removal_order(text.saliency, False), how_many(n, p_unimportant))
-    win = 0.5 if abs(comp - random) <= 1e-6 else float(comp > random)
+    win = mean([0.5 if abs(comp - one) <= 1e-6 else float(comp > one) for one in each])
     return {"comp_random": random, "margin": comp - random, "suff_margin": random - suff, "win": win}
 
 

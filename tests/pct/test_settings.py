@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pct.settings import (
+    BASELINES,
     BEST_BY,
     CLASS_WEIGHTS,
     CONTRAST_STEPS,
@@ -46,6 +47,7 @@ VALUES = {
     "alpha": st.just(0.0) | POSITIVE | st.none(), "temperature": POSITIVE | st.none(), "entropy_weight": POSITIVE,
     "p_important": SHARE, "p_unimportant": SHARE, "measure_important": st.just(0.0) | SHARE,
     "measure_unimportant": st.just(0.0) | SHARE, "saliency": st.sampled_from(SALIENCIES),
+    "explain_by": st.sampled_from(["", *SALIENCIES]), "integrated_baseline": st.sampled_from(BASELINES),
     "saliency_of": st.sampled_from(SALIENCY_OF), "integrated_steps": st.integers(1, 99),
     "order": st.sampled_from(ORDERS), "removal": st.sampled_from(REMOVALS), "extra_metrics": NAME,
     "evaluate_epochs": st.booleans(), "evaluate_limit": COUNT,
