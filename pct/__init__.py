@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pct.metrics.evaluation import evaluate
     from pct.metrics.report import Report
     from pct.output.tables import words_of
+    from pct.saliency import saliencies
+    from pct.saliency.base import ForwardSaliency, GradientSaliency
     from pct.settings import Settings
     from pct.training.mend import Mended, mend
     from pct.training.trainer import train
@@ -31,14 +33,17 @@ _ROOMS = {
     "metrics.evaluation": ("evaluate",),
     "metrics.report": ("Report",),
     "output.tables": ("words_of",),
+    "saliency": ("saliencies",),
+    "saliency.base": ("ForwardSaliency", "GradientSaliency"),
     "settings": ("Settings",),
     "training.mend": ("Mended", "mend"),
     "training.trainer": ("train",),
 }
 _WHERE = {name: module for module, names in _ROOMS.items() for name in names}
 __all__ = [
-    "Classifier", "Curve", "Explanation", "Mended", "Predictor", "Report", "Settings", "evaluate", "explain", "load",
-    "load_corpus", "mend", "predictor_from", "train", "words_of", "wrap",
+    "Classifier", "Curve", "Explanation", "ForwardSaliency", "GradientSaliency", "Mended", "Predictor", "Report",
+    "Settings", "evaluate", "explain", "load", "load_corpus", "mend", "predictor_from", "saliencies", "train",
+    "words_of", "wrap",
 ]  # fmt: skip
 
 

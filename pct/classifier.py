@@ -20,6 +20,7 @@ from pct.models import TextModel, build_model
 from pct.registry import methods
 from pct.saliency import make_saliency
 from pct.saliency.base import GradientSaliency
+from pct.saliency.defaults import default_saliency
 from pct.settings import Settings
 from pct.text.stand_in import replacement_token, stand_in
 from pct.text.subwords import SubWords
@@ -51,6 +52,11 @@ class Classifier(TextInterface):
         self.classes = list(classes)
         self.settings = settings
         self.word_rule = settings.words
+
+    @property
+    def family(self) -> str:
+        """The kind of architecture: textcnn, lstm, transformer (an encoder with our head), wrapped (its own head)."""
+        return self.model.family
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
         """See `Predictor.tokens`."""
@@ -261,7 +267,11 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", **settings: Any) -> 
     own: dict[str, Any] = {"max_length": longest_text(model, tokenizer), "corpus": "", "method": "normal"}
     chosen = Settings(model=called, **(own | settings))
     check_length(chosen.max_length, model, called)
-    return Classifier(made, SubWords(tokenizer), class_names(model.config), chosen)
+    wrapped = Classifier(made, SubWords(tokenizer), class_names(model.config), chosen)
+    # no run to agree with: it is measured by what explains it
+    named = settings.get("saliency") or default_saliency(wrapped).name
+    wrapped.settings = chosen.replace(saliency=named, explain_by=chosen.explain_by or settings.get("saliency", ""))
+    return wrapped
 
 
 def _from_transformers(source: str, name: str) -> Classifier:

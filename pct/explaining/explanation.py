@@ -13,6 +13,8 @@ from pct.explaining.predictor import Predictor, Texts, check_classes, split_text
 from pct.explaining.reduction import check_share, words_to_remove
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, RemovalResult, remove_words
 from pct.explaining.verdict import Verdict, judge
+from pct.saliency import choose_saliency
+from pct.saliency.defaults import Choice, default_saliency
 from pct.text.tokens import Ints
 from pct.text.words import Document
 
@@ -49,6 +51,9 @@ class Explanation:
         text: the text as it was given.
         spans: where each word stands in it, (start, end) in characters, end exclusive.
         known: whether the model's tokenizer knew each word; one that it did not is to the model as any other such.
+        saliency_name: which saliency the numbers are; empty where the predictor's own has no name.
+        signed: whether its numbers below 0 are evidence against the class.
+        saliency_reason: why this saliency was taken.
     """
 
     words: list[str]
@@ -64,6 +69,9 @@ class Explanation:
     text: str = ""
     spans: list[tuple[int, int]] = field(default_factory=list, repr=False)
     known: list[bool] = field(default_factory=list, repr=False)
+    saliency_name: str = ""
+    signed: bool = False
+    saliency_reason: str = field(default="", repr=False)
 
     @property
     def ir(self) -> float:
@@ -115,6 +123,7 @@ class Explanation:
         return {
             "words": self.words, "saliency": [float(x) for x in self.saliency], "label": self.label,
             "label_name": self.label_name, "confidence": self.confidence, "truncated": self.truncated, **sides,
+            "saliency_name": self.saliency_name, "signed": self.signed, "saliency_reason": self.saliency_reason,
             "text": self.text, "spans": [list(span) for span in self.spans], "known": self.known,
             **{k: None if np.isnan(v) else v for k in ("comp", "suff", "ir", "ur") for v in (getattr(self, k),)},
             "verdict": vars(self.verdict),
@@ -130,6 +139,7 @@ def explain(
     p_important: float = 0.1,
     p_unimportant: float = 0.1,
     removal: str = "delete",
+    saliency: str | None = None,
 ) -> list[Explanation]:
     """Saliency, reduction curves and verdicts of texts, all in one go.
 
@@ -144,12 +154,14 @@ def explain(
         p_important: the share of words removed for comp, in (0, 1].
         p_unimportant: the share of words removed for suff, in (0, 1].
         removal: `delete` closes the gap of a word that goes; `mask` and `unknown` put that token in its place.
+        saliency: by its name in `pct.saliencies`; where None, see `pct.saliency.defaults.default_saliency`.
 
     Returns:
         An explanation a text.
 
     Raises:
-        ValueError: a text without words, max_steps < 0, a class that the model has not, a share outside (0, 1].
+        ValueError: a text without words, max_steps < 0, a class that the model has not, a share outside (0, 1], or a
+            saliency that the model cannot give.
     """
     if max_steps < 0:
         raise ValueError(f"max_steps must be >= 0, got {max_steps}")
@@ -158,11 +170,12 @@ def explain(
     documents = split_texts(predictor, texts)
     labels = None if classes is None else check_classes(classes, len(documents), len(predictor.classes))
     found: list[Explanation | None] = [None] * len(documents)
+    choice = Choice(saliency, "asked for") if saliency else default_saliency(predictor)
     by_length = np.argsort([len(words) for words in documents], kind="stable")
     for start in range(0, len(documents), TEXTS_A_BLOCK):
         block = by_length[start : start + TEXTS_A_BLOCK]
         chosen = None if labels is None else labels[block]
-        plan = _Steps(max_steps, p_important, p_unimportant, order, removal)
+        plan = _Steps(max_steps, p_important, p_unimportant, order, removal, choice)
         explained = _explain_block(predictor, [documents[i] for i in block], chosen, plan)
         for place, one in zip(block, explained, strict=True):
             found[place] = one
@@ -177,6 +190,7 @@ class _Steps(NamedTuple):
     p_unimportant: float
     order: str
     removal: str
+    choice: Choice
 
 
 def _explain_block(
@@ -188,7 +202,9 @@ def _explain_block(
     plan = RemovalPlan(until_flip=steps.shown > 0)
     if steps.shown:
         plan |= RemovalPlan.first(tokens.counts, *(np.maximum(shown, m) for m in averaged))
-    seen = remove_words(predictor, tokens, plan, labels, steps.order, steps.removal)
+    ranking = choose_saliency(predictor, steps.choice.name or None)
+    seen = remove_words(predictor, tokens, plan, labels, steps.order, steps.removal, saliency=ranking)
+    signed = bool(ranking and ranking.signed) or bool((seen.saliency < 0).any())
     sides = (seen.important, seen.unimportant)
     important, unimportant = (_curves(side, shown) for side in sides)
     comp, suff = (np.where(shown > 0, side.mean_drop(m), np.nan) for side, m in zip(sides, averaged, strict=True))
@@ -208,6 +224,9 @@ def _explain_block(
             text=document.text,
             spans=[document.spans[place] for place in places],
             known=tokens.known(i).tolist(),
+            saliency_name=steps.choice.name,
+            signed=signed,
+            saliency_reason=steps.choice.reason,
         )
 
 

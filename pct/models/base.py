@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,8 @@ class TextModel(nn.Module, ABC):
     those without (for the saliency).
     """
 
+    # the kind of architecture, as saved in the configuration
+    family: ClassVar[str] = ""
     dropout: nn.Dropout
     dense: nn.Linear
     # whether `features` drop units in training: a pass for the loss is then no pass for the saliency

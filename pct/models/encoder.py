@@ -12,6 +12,8 @@ from pct.models.base import Features, TextModel
 class Transformer(TextModel):
     """An encoder and a dense layer on its last hidden state at [CLS], which is r(X)."""
 
+    family = "transformer"
+
     def __init__(self, encoder: nn.Module, classes: int, dropout: float = 0.1, name: str = "") -> None:
         super().__init__()
         if getattr(encoder, "pooler", None) is not None:
@@ -41,6 +43,6 @@ class Transformer(TextModel):
         """See `TextModel.config`: the encoder's own configuration whole, so that no hub is asked at loading."""
         encoder: Any = self.encoder.config
         return {
-            "family": "transformer", "name": self.name, "classes": self.classes, "dropout": self.rate,
+            "family": self.family, "name": self.name, "classes": self.classes, "dropout": self.rate,
             "encoder": encoder.to_dict(),
         }  # fmt: skip

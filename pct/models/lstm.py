@@ -23,6 +23,8 @@ class LSTM(TextModel):
 
     dropout_in_body = False
 
+    family = "lstm"
+
     def __init__(self, vocabulary: int, classes: int, width: int = 300, units: int = 150, dropout: float = 0.5) -> None:
         super().__init__()
         self.arguments = {
@@ -71,4 +73,4 @@ class LSTM(TextModel):
 
     def config(self) -> dict[str, Any]:
         """See `TextModel.config`."""
-        return {"family": "lstm", **self.arguments}
+        return {"family": self.family, **self.arguments}

@@ -25,6 +25,8 @@ class TextCNN(TextModel):
 
     dropout_in_body = False
 
+    family = "textcnn"
+
     def __init__(
         self,
         vocabulary: int,
@@ -96,4 +98,4 @@ class TextCNN(TextModel):
 
     def config(self) -> dict[str, Any]:
         """See `TextModel.config`."""
-        return {"family": "textcnn", **self.arguments}
+        return {"family": self.family, **self.arguments}

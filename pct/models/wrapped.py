@@ -27,6 +27,8 @@ class Wrapped(TextModel):
         ValueError: the model takes no embeddings, or padding changes its result.
     """
 
+    family = "wrapped"
+
     def __init__(self, model: nn.Module, name: str = "", padding: str = "", last_type: int = 0) -> None:
         super().__init__()
         self.model, self.name, self.last_type, self.padding = model, name, last_type, padding or "right"
@@ -62,7 +64,7 @@ class Wrapped(TextModel):
         """See `TextModel.config`: the model's own configuration whole, so that no hub is asked at loading."""
         model: Any = self.model
         return {
-            "family": "wrapped", "name": self.name, "padding": self.padding, "last_type": self.last_type,
+            "family": self.family, "name": self.name, "padding": self.padding, "last_type": self.last_type,
             "model": model.config.to_dict(),
         }  # fmt: skip
 

@@ -51,7 +51,7 @@ def choose_saliency(predictor: Any, name: str | None = None) -> Saliency | None:
         ValueError: nothing has that name, or the predictor does not give what the saliency needs.
     """
     settings = getattr(predictor, "settings", None)
-    chosen = name or getattr(settings, "saliency", None)
+    chosen = name or getattr(settings, "saliency", None) or getattr(predictor, "explains_by", None)
     if chosen is None:
         return None
     saliency = make_saliency(chosen, settings)

@@ -74,9 +74,10 @@ def conservation_gap(model: TextModel) -> float:
         for logit in logits[:2]:
             leaves = [embeddings, *added]
             gradients = torch.autograd.grad(logit, leaves, retain_graph=True, allow_unused=True)
-            parts = [float((g * x).sum()) for g, x in zip(gradients, leaves, strict=True) if g is not None]
-            scale = max(map(abs, [float(logit), *parts]))
-            worst = max(worst, abs(sum(parts) - float(logit)) / max(scale, 1e-12))
+            parts = [float((g * x.detach()).sum()) for g, x in zip(gradients, leaves, strict=True) if g is not None]
+            value = float(logit.detach())
+            scale = max(map(abs, [value, *parts]))
+            worst = max(worst, abs(sum(parts) - value) / max(scale, 1e-12))
     return worst
 
 

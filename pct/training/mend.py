@@ -15,6 +15,7 @@ from pct.corpora.splits import notes_in_words
 from pct.metrics.change import CONTROLS, Change, compare_reports
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import EIGHT, Report
+from pct.saliency import GRADIENT_NORM
 from pct.settings import Settings
 from pct.training.model_card import save_mended
 from pct.training.trainer import train
@@ -91,7 +92,8 @@ def mend(
     fitting = in_order_of(classifier.classes, corpus)
 
     def measured(one: Classifier) -> Report:
-        return evaluate(one, fitting.splits["test"], **chosen.how_measured, progress=progress, metrics=METRICS)
+        how = {**chosen.how_measured, "saliency": settings.get("saliency", classifier.settings.saliency)}
+        return evaluate(one, fitting.splits["test"], **how, progress=progress, metrics=METRICS)
 
     before = measured(start)
     after = train(chosen, fitting, run_dir, progress=progress, start=start)
@@ -105,8 +107,10 @@ def mend_settings(classifier: Classifier, **settings: Any) -> Settings:
     """
     own = classifier.settings
     kept: dict[str, Any] = {
-        k: getattr(own, k) for k in ("model", "words", "saliency", "saliency_of", "integrated_steps", "order")
+        k: getattr(own, k) for k in ("model", "words", "explain_by", "saliency_of", "integrated_steps", "order")
     }
+    # a classifier that was never trained here is shown by another saliency than training ranks words by
+    kept["saliency"] = own.saliency if own.corpus or own.explain_by else GRADIENT_NORM
     # a file of texts is no corpus to come back to where none was given
     corpus = "" if own.corpus == "files" else own.corpus
     kept |= {"corpus": corpus, "max_length": min(own.max_length, Settings.max_length)}

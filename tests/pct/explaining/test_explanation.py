@@ -50,7 +50,8 @@ def test_the_curves_of_many_texts_are_those_of_the_loop(family, order):
     classifier = small_classifier(family, seed=2)
     texts = small_texts(10, seed=6)
     asked = twins.Asked(classifier)
-    for text, found in zip(texts, pct.explain(classifier, texts, max_steps=4, order=order), strict=True):
+    explained = pct.explain(classifier, texts, max_steps=4, order=order, saliency="l2")
+    for text, found in zip(texts, explained, strict=True):
         words = text.split()
         label = asked.predicted(words)
         assert (found.label, found.label_name) == (label, classifier.classes[label])
@@ -179,3 +180,26 @@ def test_arguments_that_make_no_sense_are_refused(arguments, kind, message):
 def test_what_is_not_a_text_is_refused_with_its_place(texts, kind, message):
     with pytest.raises(kind, match=message):
         pct.explain(Scale(), texts)
+
+
+@pytest.mark.parametrize(("family", "name"), [
+    ("textcnn", "grad_x_input"), ("lstm", "grad_x_input"), ("transformer", "frozen_grad_x_input"),
+])  # fmt: skip
+def test_a_model_that_was_never_audited_is_explained_by_what_measured_best_for_its_family(family, name):
+    classifier, texts = small_classifier(family), small_texts(4)
+    for explanation, scores in zip(pct.explain(classifier, texts), classifier.saliency(texts, by=name), strict=True):
+        assert (explanation.saliency_name, explanation.signed) == (name, True)
+        assert "not audited" in explanation.saliency_reason
+        np.testing.assert_allclose(explanation.saliency, scores, rtol=1e-4, atol=1e-6)
+
+
+def test_the_saliency_that_the_settings_name_comes_before_the_default():
+    (explanation,) = pct.explain(small_classifier("lstm", explain_by="l1"), ["film joy"])
+    assert (explanation.saliency_name, explanation.signed) == ("l1", False)
+
+
+def test_a_saliency_that_the_model_cannot_give_is_refused_with_the_reason():
+    with pytest.raises(ValueError, match="frozen_grad_x_input is for encoders and decoders"):
+        pct.explain(small_classifier("lstm"), ["film joy"], saliency="frozen_grad_x_input")
+    with pytest.raises(ValueError, match="l2 needs the gradient"):
+        pct.explain(pct.predictor_from(lambda texts: [[0.5, 0.5]] * len(texts), ["a", "b"]), ["film joy"], saliency="l2")
