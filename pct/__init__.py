@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pct.audit.audit import audit
+    from pct.audit.result import Audit
     from pct.classifier import Classifier, load, wrap
     from pct.corpora.loading import load_corpus
     from pct.explaining.explanation import Curve, Explanation, explain
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from pct.training.trainer import train
 
 __version__ = "0.1.0"
-_ROOMS = {
+_PLACES = {
+    "audit.audit": ("audit",),
+    "audit.result": ("Audit",),
     "classifier": ("Classifier", "load", "wrap"),
     "corpora.loading": ("load_corpus",),
     "explaining.explanation": ("Curve", "Explanation", "explain"),
@@ -39,10 +43,10 @@ _ROOMS = {
     "training.mend": ("Mended", "mend"),
     "training.trainer": ("train",),
 }
-_WHERE = {name: module for module, names in _ROOMS.items() for name in names}
+_WHERE = {name: module for module, names in _PLACES.items() for name in names}
 __all__ = [
-    "Classifier", "Curve", "Explanation", "ForwardSaliency", "GradientSaliency", "Mended", "Predictor", "Report",
-    "Settings", "evaluate", "explain", "load", "load_corpus", "mend", "predictor_from", "saliencies", "train",
+    "Audit", "Classifier", "Curve", "Explanation", "ForwardSaliency", "GradientSaliency", "Mended", "Predictor", "Report",
+    "Settings", "audit", "evaluate", "explain", "load", "load_corpus", "mend", "predictor_from", "saliencies", "train",
     "words_of", "wrap",
 ]  # fmt: skip
 

@@ -23,7 +23,7 @@ from pct.saliency.base import GradientSaliency
 from pct.saliency.defaults import default_saliency
 from pct.settings import Settings
 from pct.text.stand_in import replacement_token, stand_in
-from pct.text.subwords import SubWords
+from pct.text.subwords import SubWords, token_kinds
 from pct.text.tokens import Ints, Tokenizer, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import check_saved_rule
@@ -95,6 +95,22 @@ class Classifier(TextInterface):
     def stand_in(self, removal: str) -> int:
         """See `StandsIn.stand_in`."""
         return stand_in(self.tokenizer, removal)
+
+    def nearest_tokens(self, ids: Ints) -> Ints:
+        """See `pct.audit.stability.Neighbours`: among tokens that begin a word, or go on with one, as the token does."""
+        usable, starts = token_kinds(self.tokenizer)
+        device = self.model.device
+        with torch.inference_mode():
+            table = self.model.embed(torch.arange(len(usable), device=device)).float()
+            table = torch.nn.functional.normalize(table, dim=-1)
+            own = torch.from_numpy(ids).to(device)
+            likeness = table[own] @ table.T
+            fits = torch.from_numpy(usable).to(device) & (
+                torch.from_numpy(starts).to(device) == torch.from_numpy(starts[ids]).to(device)[:, None]
+            )
+            fits[torch.arange(len(ids)), own] = False
+            best = likeness.masked_fill(~fits, -2.0).max(-1)
+        return np.where((best.values > -2.0).cpu().numpy(), best.indices.cpu().numpy(), ids)
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
         """See `Predictor.explain_rows`: by the saliency of the settings."""

@@ -12,6 +12,7 @@ from pct.commands.errors import ERROR, INTERRUPTED, TOLD, in_one_line
 
 # What stands above the library registers here by name: importing pct.cli imports none of it.
 COMMANDS = {
+    "audit": ("pct.commands.audit", "which explanation of a model can be trusted: every saliency, and a judgement"),
     "train": ("pct.commands.train", "train a classifier and measure it, into a run folder"),
     "evaluate": ("pct.commands.evaluate", "accuracy and the pathology metrics of a model on a corpus or a file"),
     "predict": ("pct.commands.predict", "the classes of texts, or of a file of any length"),
@@ -32,6 +33,7 @@ COMMANDS = {
     "ablation": ("tuning.ablation", "the paper's Tables 3, 4 and 5, some seeds a cell, beside its numbers"),
 }
 EXAMPLES = """examples:
+  pct audit my-classifier --data reviews.csv --output audit.html
   pct train --corpus planted --method pct --epochs 4
   pct evaluate runs/planted-textcnn-pct-1a2b3c4d --data reviews.csv --json
   pct explain models:/pct-planted-textcnn@champion "despite its slow start , the film is brilliant"

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from pct.commands.options import add_reading, reading_settings
 from pct.registry import metrics
-from pct.settings import CORPORA, ORDERS, REMOVALS
+from pct.settings import CORPORA, ORDERS, REMOVALS, SALIENCIES
 from pct.writing import check_file
 
 OWN = tuple(metrics.own)
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--p-unimportant", type=float, help="the share of words removed as unimportant")
     parser.add_argument("--order", choices=ORDERS, help="rank once, again after each removal, or by a beam of five")
     parser.add_argument("--removal", choices=REMOVALS, help="close the gap of a word, or put that token in its place")
+    parser.add_argument("--saliency", help=f"how words are ranked: {', '.join(SALIENCIES)} (default: the model's own)")
     parser.add_argument(
         "--metrics", nargs="+", default=[], metavar="NAME", help=f"these alone; all for every one: {', '.join(OWN)}"
     )
@@ -56,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = {name: value for name in s.how_measured if (value := getattr(options, name)) is not None}
     bar = sys.stderr.isatty() and not options.json
-    report = evaluate(classifier, texts, **s.how_measured | given, progress=bar, metrics=options.metrics)
+    report = evaluate(
+        classifier, texts, **s.how_measured | given, progress=bar, metrics=options.metrics, saliency=options.saliency
+    )
     report = replace(report, data=notes)
     if options.per_text:
         report.to_parquet(options.per_text)

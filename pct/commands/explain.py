@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pct.settings import ORDERS, REMOVALS
+from pct.saliency.defaults import default_saliency
+from pct.settings import ORDERS, REMOVALS, SALIENCIES
 
 if TYPE_CHECKING:
     from pct.classifier import Classifier
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--target", default="", help="the class to explain, by name (default: the predicted one)")
     parser.add_argument("--order", choices=ORDERS, help="rank once, again after each removal, or by a beam of five")
     parser.add_argument("--removal", choices=REMOVALS, help="close the gap of a word, or put that token in its place")
+    parser.add_argument("--saliency", default="", help=f"{', '.join(SALIENCIES)} (default: what suits the model)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print JSON, a list of explanations")
     add_file_options(parser, ".parquet, .jsonl or .html")
@@ -72,7 +74,7 @@ def _explain_file(options: argparse.Namespace) -> int:
         raise ValueError("give texts, or a file by --data, not both")
     classifier = open_model(options.model, options.device)
     how = {**_how(options, classifier), "target": _target(options.target, classifier.classes)}
-    about = {"job": "explain", "saliency": classifier.settings.saliency, **how}
+    about = {"job": "explain", **how}
     title = f"{Path(options.data).name}, explained by {Path(options.model).name}"
     run_file_job(options, classifier, write_explanations, about, title=title, **how)
     return 0
@@ -81,6 +83,7 @@ def _explain_file(options: argparse.Namespace) -> int:
 def _how(options: argparse.Namespace, classifier: Classifier | OnnxPredictor) -> dict[str, Any]:
     """The options of `pct.explain`."""
     given = {name: value for name in ("order", "removal") if (value := getattr(options, name))}
+    given["saliency"] = options.saliency or default_saliency(classifier).name
     return {"max_steps": options.max_steps, **classifier.settings.how_measured, **given}
 
 

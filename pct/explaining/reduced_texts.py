@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,7 @@ class ReducedTexts:
         self._forward = forward_over(predictor, tokens, more)
         self._keys = np.zeros((0, 2), np.uint64)
         self._found = np.zeros((0, len(predictor.classes)), np.float32)
+        self.shared: dict[Any, Any] = {}  # what metrics keep of the block
         self._new: list[tuple[Ints, Ints, Floats]] = []  # not among the keys yet: they are made when first looked up
 
     def explain_originals(self, labels: Ints | None) -> tuple[Floats, Floats]:

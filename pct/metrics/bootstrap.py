@@ -93,6 +93,27 @@ def crossed_bootstrap(differences: Floats, draws: int = DRAWS, level: float = 0.
     return Interval(float(values[found].mean()), float(low), float(high))
 
 
+def mean_draws(values: Floats, draws: int = DRAWS, seed: int = 0) -> Floats:
+    """The means of columns over texts that are drawn with replacement, the same texts for all columns.
+
+    Args:
+        values: (texts, columns); NaN counts for nothing.
+        draws: samples of the texts.
+        seed: of the draws; calls with one seed and number of texts draw the same texts.
+
+    Returns:
+        (draws, columns); NaN for a sample of texts without a value.
+    """
+    numbers = np.isfinite(values)
+    filled, weights = np.where(numbers, values, 0.0), numbers.astype(np.float64)
+    rows, means = max(_CELLS // len(values), 1), []
+    for start in range(0, draws, rows):
+        drawn = _drawn(len(values), min(rows, draws - start), (seed, start, 0))
+        sums, sizes = drawn @ filled, drawn @ weights
+        means.append(np.divide(sums, sizes, out=np.full(sums.shape, np.nan), where=sizes > 0))
+    return np.concatenate(means)
+
+
 @lru_cache(maxsize=6)
 def _drawn(units: int, draws: int, seed: tuple[int, ...]) -> Floats:
     """(draws, units) how often each was drawn; kept, since one comparison after another draws the same texts."""

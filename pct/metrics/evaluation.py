@@ -36,7 +36,7 @@ class MetricSet:
     """
 
     def __init__(self, names: Sequence[str], options: MetricOptions) -> None:
-        self.names = tuple(names)
+        self.names, self.options = tuple(names), options
         self.metrics = [kind(options) for kind in dict.fromkeys(registry.get(name) for name in names)]
 
     def plan(self, counts: Column) -> RemovalPlan:

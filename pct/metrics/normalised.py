@@ -33,7 +33,10 @@ class NormalisedAopc(Metric):
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
         seen = block.seen
-        lower, upper = aopc_bounds(seen)
+        key = ("aopc_bounds", seen.labels.tobytes())  # they depend on the texts alone: found once for all saliencies
+        if key not in seen.texts.shared:
+            seen.texts.shared[key] = aopc_bounds(seen)
+        lower, upper = seen.texts.shared[key]
         width = upper - lower
         found = {}
         for name, side in (("naopc_comp", seen.important), ("naopc_suff", seen.unimportant)):

@@ -20,19 +20,20 @@ saliencies: Registry[type[Saliency]] = Registry(
 )
 
 
-def make_saliency(name: str, settings: Any = None) -> Saliency:
+def make_saliency(name: str, settings: Any = None, seed: int = 0) -> Saliency:
     """A saliency by its name.
 
     Args:
         name: of the registry.
         settings: a `pct.Settings`, for what is differentiated, the steps and the baseline; the defaults where None.
+        seed: of what a saliency draws.
 
     Raises:
         ValueError: nothing has that name.
     """
     from pct.saliency.base import SaliencyOptions
 
-    made = saliencies.get(name)(SaliencyOptions.of_settings(settings))
+    made = saliencies.get(name)(SaliencyOptions.of_settings(settings, seed))
     made.name = name
     return made
 

@@ -41,11 +41,11 @@ class SaliencyOptions:
     seed: int = 0
 
     @classmethod
-    def of_settings(cls, settings: Any) -> Self:
+    def of_settings(cls, settings: Any, seed: int = 0) -> Self:
         """The options that a run's settings hold; the defaults for None."""
         if settings is None:
-            return cls()
-        return cls(settings.saliency_of, settings.integrated_steps, settings.integrated_baseline)
+            return cls(seed=seed)
+        return cls(settings.saliency_of, settings.integrated_steps, settings.integrated_baseline, seed=seed)
 
 
 class Saliency:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.05  # of the change of the output between the baseline and the text
 LEAST_CHANGE = 0.1  # an output that changes by less than this between them is compared with this
-MOST_STEPS = 256
+MOST_STEPS = 128
 
 
 @saliencies.register("integrated_gradients")
@@ -26,7 +26,7 @@ class IntegratedGradients(GradientSaliency):
 
     Words alone move; special tokens stay. The baseline is the zero embedding, or that of the mask or the padding token.
     The midpoint rule is used. Its completeness error, the sum of the attributions less the change of the output
-    between baseline and text, shows whether the steps are many enough: they are doubled, up to 256, for texts where it
+    between baseline and text, shows whether the steps are many enough: they are doubled, up to 128, for texts where it
     is above 5 % of that change.
     """
 

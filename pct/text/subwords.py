@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from pct.text.tokens import Ints, Tokens, starts_of
 from pct.text.words import Document, as_document
@@ -114,3 +115,24 @@ def _pairs(groups: Iterable[Iterable[tuple[int, int]]], total: int) -> Ints:
     """(total, 2) the pairs of all groups."""
     flat = chain.from_iterable(chain.from_iterable(groups))
     return np.fromiter(flat, np.int64, 2 * total).reshape(-1, 2)
+
+
+def token_kinds(words: Any) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which tokens are words or parts of words, and which of them begin one, both (ids,) bool.
+
+    Args:
+        words: a sub-word tokenizer, or a vocabulary, whose tokens are words but for the first two.
+    """
+    tokenizer = getattr(words, "tokenizer", None)
+    if tokenizer is None:
+        usable = np.arange(len(words)) > 1
+        return usable, usable
+    vocabulary = tokenizer.get_vocab()
+    # byte-level and unigram tokenizers mark the tokens that begin a word, WordPiece those that go on with one
+    marked = any(piece[:1] in ("Ġ", "▁") for piece in vocabulary)
+    usable, starts = np.zeros((2, max(vocabulary.values()) + 1), bool)
+    special = set(tokenizer.all_special_ids)
+    for piece, number in vocabulary.items():
+        usable[number] = number not in special and any(character.isalnum() for character in piece)
+        starts[number] = piece[:1] in ("Ġ", "▁") if marked else not piece.startswith("##")
+    return usable, starts

@@ -202,4 +202,6 @@ def test_a_saliency_that_the_model_cannot_give_is_refused_with_the_reason():
     with pytest.raises(ValueError, match="frozen_grad_x_input is for encoders and decoders"):
         pct.explain(small_classifier("lstm"), ["film joy"], saliency="frozen_grad_x_input")
     with pytest.raises(ValueError, match="l2 needs the gradient"):
-        pct.explain(pct.predictor_from(lambda texts: [[0.5, 0.5]] * len(texts), ["a", "b"]), ["film joy"], saliency="l2")
+        pct.explain(
+            pct.predictor_from(lambda texts: [[0.5, 0.5]] * len(texts), ["a", "b"]), ["film joy"], saliency="l2"
+        )

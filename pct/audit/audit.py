@@ -1,0 +1,169 @@
+"""`pct.audit`: every saliency that a model allows, on the same texts and removals, and which of them to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pct.audit.judgement import Doubles, interval_of, intervals_of, judge_audit
+from pct.audit.measure import Measured, measure
+from pct.audit.plan import CONTROL, AuditPlan, make_plan
+from pct.audit.result import Audit, AuditRow
+from pct.corpora.loading import read_data
+from pct.corpora.rows import ReadOptions
+from pct.corpora.splits import Split, limited
+from pct.explaining.explanation import explain
+from pct.explaining.predictor import Predictor, check_classes
+from pct.metrics.base import share_of
+from pct.metrics.bootstrap import Interval
+from pct.output.files import model_digest
+from pct.saliency.defaults import default_saliency
+
+EXAMPLES = 5  # texts that are shown
+
+
+def audit(
+    predictor: Predictor,
+    data: Any,
+    saliencies: Sequence[str] = (),
+    budget: str = "usual",
+    removals: Sequence[str] = (),
+    limit: int = 0,
+    seed: int = 0,
+    progress: bool = False,
+    parts: str | Path | None = None,
+    text_column: str = "text",
+    label_column: str = "label",
+    labels: str = "names",
+    on_bad_row: str = "error",
+    name: str = "",
+) -> Audit:
+    """Measures every saliency of a model on the same texts and judges which one to show, or that none should be.
+
+    Args:
+        predictor: the model.
+        data: texts and labels: a `datasets.Dataset`, a DataFrame, columns, a pair (texts, labels), a list of rows, a
+            file's path, or a `Split`. A rationale column is used where there is one.
+        saliencies: by name; where empty, those of the budget that the model allows. `random` is always measured.
+        budget: cheap, usual or all: see `pct.audit.plan.make_plan`.
+        removals: delete, mask or unknown, the first of which decides; where empty delete, and mask where the model can.
+        limit: at most so many texts, drawn under the seed; 0 takes all.
+        seed: of the texts that the limit leaves, the random orders, and the saliencies that draw.
+        progress: whether to show a bar.
+        parts: a folder that keeps finished blocks: an audit that was stopped goes on from them.
+        text_column: of the data.
+        label_column: of the data.
+        labels: `names`, or `indices` where labels are places in the list of classes.
+        on_bad_row: `error`, or `skip`.
+        name: what the model is called in the result.
+
+    Returns:
+        The audit: `best`, `verdict`, `table`, `to_html()`, `save("audit.html")`.
+
+    Raises:
+        ValueError: an empty dataset, a label outside the classes, an unknown saliency, budget or removal, or a named
+            saliency that the model cannot give.
+        FloatingPointError: a saliency that is not finite.
+    """
+    options = ReadOptions(text_column, label_column, on_bad_row=on_bad_row, labels=labels)
+    split, notes = read_data(data, predictor.classes, options)
+    split, notes = limited(split, notes, limit, seed)
+    if len(split.texts) == 0:
+        raise ValueError("the data has no texts to audit on")
+    check_classes(split.labels, len(split.texts), len(predictor.classes))
+    plan = make_plan(predictor, saliencies, budget, removals, split.rationale is not None, seed)
+    about = {
+        "model": name or type(predictor).__name__, "budget": budget, "seed": seed, "limit": limit,
+        "saliencies": list(plan.saliencies), "metrics": {k: list(v.names) for k, v in plan.metrics.items()},
+        "shares": [next(iter(plan.metrics.values())).options.p_important,
+                   next(iter(plan.metrics.values())).options.p_unimportant], "data": notes,
+    }  # fmt: skip
+    job = about | {"model_digest": model_digest(predictor), "texts": _digest(split)}
+    folder = None if parts is None else Path(parts)
+    with _progress(len(split.texts), progress) as after:
+        measured = measure(predictor, split, plan, folder, job, after)
+    return _judged(predictor, split, plan, measured, about)
+
+
+def _judged(predictor: Predictor, split: Split, plan: AuditPlan, measured: Measured, about: dict[str, Any]) -> Audit:
+    facts, passes = measured.facts, _passes(plan, measured)
+    right = (facts["label"] == facts["predicted"]).astype(np.float64)
+    counts = np.bincount(facts["label"], minlength=len(predictor.classes))
+    share = share_of(right)
+    accuracy = Interval(share.value, *(share.interval or (np.nan, np.nan)))
+    shown = default_saliency(predictor).name
+    judgement = judge_audit(
+        measured.columns, passes, accuracy, float(counts.max() / counts.sum()), shown,
+        [name for name, saliency in plan.saliencies.items() if saliency.seeded],
+    )  # fmt: skip
+    rows = []
+    for (name, removal), columns in measured.columns.items():
+        metrics = dict(zip(columns, intervals_of(np.stack(list(columns.values()), 1)), strict=True))
+        milliseconds = 1000 * float(measured.seconds[name].mean())
+        rows.append(AuditRow(name, removal, plan.saliencies[name].signed, passes[name], milliseconds, metrics))
+    best = judgement.best or CONTROL
+    return Audit(
+        judgement=judgement,
+        rows=rows,
+        texts=len(split.texts),
+        facts={
+            "accuracy": [float(x) for x in accuracy],
+            "largest_class": float(counts.max() / counts.sum()),
+            "confidence": [float(x) for x in interval_of(facts["confidence"].astype(np.float64))],
+            "cut_texts": int((facts["cut"] > 0).sum()),
+            "shown": shown,
+        },
+        refused=dict(plan.refused),
+        curves={f"{name}, {removal}": _mean_curves(x) for (name, removal), x in measured.curves.items()},
+        examples=_examples(predictor, split, measured, best, judgement.removal),
+        about=about,
+    )
+
+
+def _passes(plan: AuditPlan, measured: Measured) -> dict[str, float]:
+    counts = measured.facts["n"]
+    return {name: float(saliency.passes(counts).mean()) for name, saliency in plan.saliencies.items()}
+
+
+def _mean_curves(values: Doubles) -> list[list[float]]:
+    """(texts, sides, steps) -> the mean of each side and step."""
+    return [[float(x) for x in side] for side in np.nanmean(values, axis=0)]
+
+
+def _examples(predictor: Predictor, split: Split, measured: Measured, name: str, removal: str) -> list[dict[str, Any]]:
+    """The texts whose most salient words matter least beside their least salient ones, explained."""
+    gap = measured.columns[name, removal]["comp-suff"]
+    several = np.flatnonzero(np.isfinite(gap) & (measured.facts["n"] > 2))
+    worst = several[np.argsort(gap[several], kind="stable")][:EXAMPLES]
+    texts = [split.texts[i] for i in worst]
+    explained = explain(predictor, texts, removal=removal, saliency=name) if texts else []
+    classes = predictor.classes
+    return [
+        {"row": int(i), "gold": classes[int(split.labels[i])], **one.to_dict()}
+        for i, one in zip(worst, explained, strict=True)
+    ]
+
+
+def _digest(split: Split) -> str:
+    import hashlib
+
+    digest = hashlib.blake2b(digest_size=8)
+    for text, label in zip(split.texts, split.labels, strict=True):
+        digest.update(f"{label}\t{text}\n".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+@contextmanager
+def _progress(texts: int, shown: bool) -> Any:
+    if not shown:
+        yield lambda size: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=texts, desc="auditing", unit=" texts", leave=False) as bar:
+        after: Callable[[int], Any] = bar.update
+        yield after

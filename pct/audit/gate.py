@@ -1,0 +1,67 @@
+"""Requirements on an audit, for pipelines: `margin>0.02`. No torch here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from pct.metrics.bootstrap import Interval
+
+PATTERN = re.compile(r"\s*([\w-]+)\s*(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A metric that has to lie above or below a number, by the end of its interval that speaks against it.
+
+    Attributes:
+        metric: its name.
+        sign: >, >=, < or <=.
+        bound: the number.
+    """
+
+    metric: str
+    sign: str
+    bound: float
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From "margin>0.02".
+
+        Raises:
+            ValueError: it is not of that form.
+        """
+        match = PATTERN.fullmatch(text)
+        if match is None:
+            raise ValueError(f"a requirement is a metric, one of > >= < <=, and a number, as margin>0.02; got {text!r}")
+        return cls(match[1], match[2], float(match[3]))
+
+    def failure(self, intervals: Mapping[str, Interval]) -> str:
+        """Why the requirement is not met, in a line; empty where it is.
+
+        Args:
+            intervals: of the metrics, by name.
+
+        Raises:
+            ValueError: the metric was not measured.
+        """
+        if self.metric not in intervals:
+            raise ValueError(f"{self.metric} was not measured; there are {', '.join(intervals)}")
+        x = intervals[self.metric]
+        end = x.low if self.sign.startswith(">") else x.high
+        met = {">": end > self.bound, ">=": end >= self.bound, "<": end < self.bound, "<=": end <= self.bound}
+        if met[self.sign]:
+            return ""
+        side = "lower" if self.sign.startswith(">") else "upper"
+        return (
+            f"{self.metric}{self.sign}{self.bound:g} is not met: {x.value:.4f} [{x.low:.4f}, {x.high:.4f}], whose "
+            f"{side} end counts"
+        )
+
+
+def failures(requirements: Sequence[str], intervals: Mapping[str, Interval]) -> list[str]:
+    """The requirements that are not met, a line each. Raises ValueError for one that cannot be read."""
+    lines = (Requirement.parse(text).failure(intervals) for text in requirements)
+    return [line for line in lines if line]

@@ -1,0 +1,226 @@
+"""What the numbers of an audit allow one to say, in plain words. numpy alone.
+
+A saliency beats a random order where its margin is at least `LEAST_MARGIN`, and the intervals of margin and win lie
+above 0 and .5. Many saliencies are judged at once, so these intervals leave 5 % to all of them together (Bonferroni),
+not to each. Two saliencies are told apart by the interval of the paired difference of their margins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from pct.audit.plan import CONTROL
+from pct.metrics.bootstrap import Interval, mean_draws
+
+LEVEL = 0.95
+LEAST_MARGIN = 0.01  # of confidence: less is no explanation, however surely it is more than nothing
+WINS, MARGIN, COMP = "win", "margin", "comp"
+
+Doubles = npt.NDArray[np.float64]
+Cells = Mapping[tuple[str, str], Mapping[str, Doubles]]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What an audit comes to.
+
+    Attributes:
+        best: the saliency to show; empty where none beats a random order.
+        removal: under which removal it was judged.
+        ties: those that cannot be told from it.
+        holds: the removals under which it beats a random order.
+        beats: of each removal, the saliencies that beat a random order, the largest margin first.
+        worse: those whose margin is surely below 0: their order is worse than a random one.
+        best_of_one_pass: the best of those that cost one pass at most; empty where none of them beats a random order.
+        learned: whether the model is surely better than its most frequent class; None where the labels are unknown.
+        verdict: sentences.
+        advice: sentences, what the owner of the model can do.
+    """
+
+    best: str
+    removal: str
+    ties: list[str] = field(default_factory=list)
+    holds: list[str] = field(default_factory=list)
+    beats: dict[str, list[str]] = field(default_factory=dict)
+    worse: list[str] = field(default_factory=list)
+    best_of_one_pass: str = ""
+    learned: bool | None = None
+    verdict: list[str] = field(default_factory=list)
+    advice: list[str] = field(default_factory=list)
+
+
+def interval_of(values: Doubles, level: float = LEVEL) -> Interval:
+    """The mean of values a text, NaN for none, with its bootstrap interval."""
+    return intervals_of(values[:, None], level)[0]
+
+
+def intervals_of(values: Doubles, level: float = LEVEL) -> list[Interval]:
+    """The mean of each column of (texts, columns) with its bootstrap interval (percentiles over texts)."""
+    numbers = np.isfinite(values)
+    sizes = numbers.sum(0)
+    sums = np.where(numbers, values, 0.0).sum(0)
+    means = np.divide(sums, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
+    ends = np.full((2, values.shape[1]), np.nan)
+    some = sizes > 0
+    if some.any():
+        tails = [(1 - level) / 2, (1 + level) / 2]
+        ends[:, some] = np.nanquantile(mean_draws(values[:, some]), tails, axis=0)
+    return [Interval(float(m), float(a), float(b)) for m, a, b in zip(means, *ends, strict=True)]
+
+
+def judge_audit(
+    cells: Cells,
+    passes: Mapping[str, float],
+    accuracy: Interval | None,
+    largest_share: float,
+    shown: str = "",
+    seeded: Sequence[str] = (),
+) -> Judgement:
+    """The judgement of an audit.
+
+    Args:
+        cells: of each (saliency, removal), by metric, (texts,) numbers; the first removal decides.
+        passes: of each saliency, a text.
+        accuracy: with its interval; None where the labels are unknown.
+        largest_share: the share of the most frequent true class.
+        shown: the saliency by which the model is explained today.
+        seeded: the saliencies that draw: of two that tie, one that does not is shown.
+    """
+    removals = list(dict.fromkeys(removal for _, removal in cells))
+    names = [name for name in dict.fromkeys(name for name, _ in cells) if name != CONTROL]
+    strict = 1 - (1 - LEVEL) / max(len(names), 1)
+    beats: dict[str, list[str]] = {}
+    margins: dict[tuple[str, str], Interval] = {}
+    for removal in removals:
+        tables = [np.stack([cells[name, removal][m] for name in names], 1) for m in (MARGIN, WINS)]
+        margin, win = (intervals_of(table, strict) for table in tables)
+        margins |= {(name, removal): x for name, x in zip(names, margin, strict=True)}
+        passed = [
+            name for name, m, w in zip(names, margin, win, strict=True)
+            if m.value >= LEAST_MARGIN and m.low > 0 and w.low > 0.5
+        ]  # fmt: skip
+        beats[removal] = sorted(passed, key=lambda name: -margins[name, removal].value)
+    deciding = next((removal for removal in removals if beats[removal]), removals[0])
+    worse = [name for name in names if margins[name, deciding].high < 0]
+    learned = None if accuracy is None else accuracy.low > largest_share
+    chosen, ties = _choose(cells, beats[deciding], deciding, passes, seeded)
+    cheap = [name for name in beats[deciding] if passes[name] <= 1]
+    judgement = Judgement(
+        best=chosen,
+        removal=deciding,
+        ties=ties,
+        holds=[removal for removal in removals if chosen in beats[removal]],
+        beats=beats,
+        worse=worse,
+        best_of_one_pass=cheap[0] if cheap else "",
+        learned=learned,
+    )
+    flat = max(interval_of(cells[name, deciding][COMP]).high for name in names) < LEAST_MARGIN if names else True
+    judgement.verdict.extend(_verdict(judgement, cells, removals, accuracy, largest_share, flat, passes))
+    judgement.advice.extend(_advice(judgement, shown, flat, margins))
+    return judgement
+
+
+def _choose(
+    cells: Cells, beating: list[str], removal: str, passes: Mapping[str, float], seeded: Sequence[str]
+) -> tuple[str, list[str]]:
+    """The saliency to show and those that it cannot be told from.
+
+    The largest margin leads. Among those whose paired difference from it includes 0, the one of the fewest passes is
+    shown, one that draws nothing before one that does.
+    """
+    if not beating:
+        return "", []
+    first = cells[beating[0], removal][MARGIN]
+    rest = beating[1:]
+    table = np.stack([first - cells[name, removal][MARGIN] for name in rest], 1) if rest else np.zeros((len(first), 0))
+    equal = [name for name, x in zip(rest, intervals_of(table), strict=True) if not x.low > 0] if rest else []
+    group = [beating[0], *equal]
+    chosen = min(group, key=lambda name: (passes[name], name in seeded, beating.index(name)))
+    return chosen, [name for name in group if name != chosen]
+
+
+def _verdict(
+    judgement: Judgement, cells: Cells, removals: Sequence[str], accuracy: Interval | None, largest: float, flat: bool,
+    passes: Mapping[str, float],
+) -> list[str]:  # fmt: skip
+    sentences = []
+    if judgement.learned is False and accuracy is not None:
+        sentences.append(
+            f"The model is not surely better than its most frequent class: accuracy {_spell(accuracy, 3)}, largest "
+            f"class {largest:.3f}. An explanation is faithful to the model, not to the truth: do not use one to justify "
+            "a decision of this model."
+        )
+    if not judgement.best:
+        sentences.append(
+            "No saliency beats a random order on these texts: explanations of this model should not be shown."
+        )
+        if flat:
+            sentences.append(
+                "The confidence hardly depends on the words: removing the words that any saliency ranks highest costs "
+                f"less than {LEAST_MARGIN} of it."
+            )
+        return sentences
+    cell = cells[judgement.best, judgement.removal]
+    sentences.append(
+        f"Show {judgement.best}. Removing the words that it ranks highest costs {_spell(interval_of(cell[MARGIN]))} of "
+        f"confidence more than removing as many random words; it does better than a random order in "
+        f"{_percent(interval_of(cell[WINS]))} of the comparisons."
+    )
+    missing = [removal for removal in removals if removal not in judgement.holds]
+    if missing:
+        sentences.append(
+            f"This holds when words are removed by {_list(judgement.holds)}, and was not found by {_list(missing)}."
+        )
+    elif len(removals) > 1:
+        sentences.append(f"This holds when words are removed by {_list(removals)} alike.")
+    if judgement.ties:
+        sentences.append(f"It cannot be told from {_list(judgement.ties)} on these texts.")
+    one = judgement.best_of_one_pass
+    if one and passes[judgement.best] > 1 and one != judgement.best:
+        less = interval_of(cell[MARGIN] - cells[one, judgement.removal][MARGIN])
+        sentences.append(
+            f"The best of one pass is {one}: its margin is {_spell(less)} smaller, and {judgement.best} takes "
+            f"{passes[judgement.best]:.0f} passes a text."
+        )
+    if judgement.worse:
+        sentences.append(f"Worse than a random order: {_list(judgement.worse)}.")
+    return sentences
+
+
+def _advice(
+    judgement: Judgement, shown: str, flat: bool, margins: Mapping[tuple[str, str], Interval]
+) -> list[str]:  # fmt: skip
+    if judgement.learned is False:
+        return ["Train the model until it is surely better than its most frequent class, then audit it again."]
+    if not judgement.best:
+        if flat:
+            return ["No saliency can help here, and further training changes what the model reads, not how it is read."]
+        return [
+            "Audit more texts, or with --budget all; `pct mend` trains the model further (its price and what it gains "
+            "by kind of model: docs/results.md)."
+        ]
+    if shown and shown not in (judgement.best, *judgement.ties):
+        own = margins.get((shown, judgement.removal))
+        was = "" if own is None else f", whose margin is {own.value:.3f}"
+        return [
+            f"Today the model is explained by {shown}{was}. Taking {judgement.best} costs no training: "
+            f"saliency={judgement.best!r} in Python, --saliency {judgement.best} on the command line."
+        ]
+    return ["Nothing has to be changed: the model is explained by what was found best, or by its equal."]
+
+
+def _spell(x: Interval, digits: int = 3) -> str:
+    return f"{x.value:.{digits}f} [{x.low:.{digits}f}, {x.high:.{digits}f}]"
+
+
+def _percent(x: Interval) -> str:
+    return f"{x.value:.0%} [{x.low:.0%}, {x.high:.0%}]"
+
+
+def _list(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,205 @@
+"""The numbers of an audit, a block of texts after another: every saliency once, every distinct reduced text once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from pct.audit.plan import CURVES, STABILITY_TEXTS, AuditPlan
+from pct.audit.stability import overlap, replace_words
+from pct.corpora.splits import Split
+from pct.explaining.predictor import Predictor, split_texts, word_rule
+from pct.explaining.reduced_texts import ReducedTexts
+from pct.explaining.reduction import words_to_remove
+from pct.explaining.removal import remove_words
+from pct.metrics.base import Column, TextBlock
+from pct.metrics.rationale import marks_of_words
+from pct.metrics.removal import aopc_steps
+from pct.saliency import make_saliency
+from pct.text.tokens import Ints, Tokens
+from pct.text.words import split_each
+from pct.writing import whole_file, write_text
+
+TEXTS_A_BLOCK = 64
+JOB = "job.json"
+# of one text: n, the true label, the predicted one, the confidence, words beyond max_length
+FACTS = ("n", "label", "predicted", "confidence", "cut")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured, a number a text.
+
+    Attributes:
+        facts: by the names of `FACTS`, (texts,) each.
+        columns: of each (saliency, removal), by the metric's name, (texts,) each; NaN where a text has none.
+        curves: of each (saliency, removal), (texts, sides, shares + 1) the confidence after 0 words and after each of
+            `pct.metrics.removal.AOPC_SHARES`, most salient and least salient first; empty where it was not measured.
+        seconds: of each saliency, (texts,) what computing it took.
+    """
+
+    facts: dict[str, Column]
+    columns: dict[tuple[str, str], dict[str, Column]]
+    curves: dict[tuple[str, str], Column]
+    seconds: dict[str, Column]
+
+
+def measure(
+    predictor: Predictor,
+    split: Split,
+    plan: AuditPlan,
+    folder: Path | None = None,
+    job: dict[str, Any] | None = None,
+    after: Callable[[int], None] = lambda texts: None,
+) -> Measured:
+    """Measures the texts of a split.
+
+    Args:
+        predictor: the model.
+        split: texts, labels, and rationales where there are some.
+        plan: what is measured.
+        folder: where finished blocks are kept, so that an audit that was stopped goes on from them; None keeps none.
+        job: what the numbers depend on: blocks of another job are not used.
+        after: is told the number of texts of each block.
+
+    Raises:
+        FloatingPointError: a saliency that is not finite.
+    """
+    parts = []
+    blocks = list(_blocks(split.texts, word_rule(predictor)))
+    if folder is not None:
+        _begin(folder, job or {})
+    for number, index in enumerate(blocks):
+        part = folder / f"block-{number:05}.npz" if folder else None
+        if part is not None and part.is_file():
+            with np.load(part, allow_pickle=False) as kept:
+                numbers = dict(kept)
+        else:
+            done = sum(map(len, blocks[:number]))
+            numbers = _measure_block(predictor, split, index, plan, done < STABILITY_TEXTS)
+            if part is not None:
+                with whole_file(part) as unfinished, unfinished.open("wb") as out:
+                    np.savez(out, **numbers)
+        parts.append(numbers)
+        after(len(index))
+    place = np.argsort(np.concatenate(blocks), kind="stable")
+    joined = {name: np.concatenate([part[name] for part in parts])[place] for name in parts[0]}
+    return _unflatten(joined, plan)
+
+
+def _measure_block(
+    predictor: Predictor, split: Split, index: Ints, plan: AuditPlan, stability: bool
+) -> dict[str, Column]:
+    """A block's numbers by flat names: see `_unflatten`."""
+    documents = split_texts(predictor, [split.texts[i] for i in index])
+    tokens = predictor.tokens(documents)
+    marks = [
+        None if known is None else marks_of_words([known[i] for i in index], documents, tokens)
+        for known in (split.rationale, split.shortcut)
+    ]
+    texts = {removal: ReducedTexts(predictor, tokens, removal) for removal in plan.metrics}
+    base = texts.get("delete") or ReducedTexts(predictor, tokens)
+    probabilities = base.whole()
+    labels = probabilities.argmax(1).astype(np.int64)
+    rows = np.arange(len(index))
+    facts = (tokens.counts, split.labels[index], labels, probabilities[rows, labels], tokens.truncated)
+    numbers: dict[str, Column] = dict(zip((f"fact|{name}" for name in FACTS), facts, strict=True))
+    scores: dict[str, Column] = {}
+    for name, saliency in plan.saliencies.items():
+        start = perf_counter()
+        _, scores[name] = saliency.explain_texts(base, labels)
+        numbers[f"seconds|{name}"] = np.full(len(index), (perf_counter() - start) / len(index))
+        if not np.isfinite(scores[name]).all():
+            raise FloatingPointError(
+                f"the saliency {name} is not finite; leave it out by --saliencies, or train the model anew"
+            )
+    stable = _stability(predictor, tokens, labels, index, plan, scores) if plan.stability and stability else {}
+    for removal, metrics in plan.metrics.items():
+        wanted = metrics.plan(tokens.counts)
+        curves = set(CURVES) <= set(metrics.names)
+        for name in plan.saliencies:
+            given = scores[name].astype(np.float64)
+            seen = remove_words(predictor, tokens, wanted, labels, "static", removal, given=given, texts=texts[removal])
+            columns = metrics.columns(TextBlock(seen, split.labels[index], index, *marks))
+            for metric in metrics.names:
+                numbers[f"metric|{name}|{removal}|{metric}"] = columns[metric]
+            if curves:
+                steps = np.concatenate([np.zeros((len(index), 1), np.int64), aopc_steps(tokens.counts)], 1)
+                sides = [np.take_along_axis(x.confidence, steps, 1) for x in (seen.important, seen.unimportant)]
+                numbers[f"curve|{name}|{removal}"] = np.stack(sides, 1)
+    if plan.stability:
+        first = next(iter(plan.metrics))
+        for name in plan.saliencies:
+            for kind in ("stable_seed", "stable_word"):
+                numbers[f"metric|{name}|{first}|{kind}"] = stable.get((name, kind), np.full(len(index), np.nan))
+    return numbers
+
+
+def _stability(
+    predictor: Predictor, tokens: Tokens, labels: Ints, index: Ints, plan: AuditPlan, scores: dict[str, Column]
+) -> dict[tuple[str, str], Column]:
+    """The share of the top words that stays: under another seed, and when a word is replaced by a near one."""
+    shares = next(iter(plan.metrics.values())).options.p_important
+    top = words_to_remove(tokens.counts, shares)
+    stable: dict[tuple[str, str], Column] = {}
+    changed = replace_words(predictor, tokens, index)
+    for name, saliency in plan.saliencies.items():
+        if saliency.seeded:
+            again = make_saliency(name, getattr(predictor, "settings", None), seed=saliency.options.seed + 1)
+            _, other = again.explain_tokens(predictor, tokens, labels)
+        else:
+            other = scores[name]  # nothing is drawn, and dropout is off: the same numbers again
+        stable[name, "stable_seed"] = overlap(scores[name], other, tokens.counts, top)
+        if changed is not None:
+            _, other = saliency.explain_tokens(predictor, changed.tokens, labels)
+            share = overlap(scores[name], other, tokens.counts, top)
+            stable[name, "stable_word"] = np.where(changed.replaced, share, np.nan)
+    return stable
+
+
+def _unflatten(joined: dict[str, Column], plan: AuditPlan) -> Measured:
+    columns: dict[tuple[str, str], dict[str, Column]] = {}
+    curves: dict[tuple[str, str], Column] = {}
+    for flat, values in joined.items():
+        kind, *names = flat.split("|")
+        if kind == "metric":
+            columns.setdefault((names[0], names[1]), {})[names[2]] = values
+        elif kind == "curve":
+            curves[names[0], names[1]] = values
+    for cell in columns.values():
+        cell["comp-suff"] = cell["comp"] - cell["suff"]
+        if "ir" in cell:
+            cell["ur-ir"] = cell["ur"] - cell["ir"]
+        if "naopc_comp" in cell:
+            cell["naopc-gap"] = cell["naopc_comp"] - cell["naopc_suff"]
+    return Measured(
+        {name: joined[f"fact|{name}"] for name in FACTS},
+        columns,
+        curves,
+        {name: joined[f"seconds|{name}"] for name in plan.saliencies},
+    )
+
+
+def _begin(folder: Path, job: dict[str, Any]) -> None:
+    """Keeps the blocks of the same job; those of another one go."""
+    text = json.dumps(job, sort_keys=True, default=str)
+    mark = folder / JOB
+    if mark.is_file() and mark.read_text(encoding="utf-8") == text:
+        return
+    for part in folder.glob("block-*.npz"):
+        part.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(mark, text)
+
+
+def _blocks(texts: Sequence[Any], rule: str) -> Iterator[Ints]:
+    """Texts of like lengths together; the blocks in random order, so that the first ones are like the whole."""
+    order = np.argsort([len(words) for words in split_each(texts, rule)], kind="stable")
+    blocks = [order[start : start + TEXTS_A_BLOCK] for start in range(0, len(order), TEXTS_A_BLOCK)]
+    return iter([blocks[i] for i in np.random.default_rng(0).permutation(len(blocks))])

@@ -1,0 +1,115 @@
+"""What an audit measures: saliencies, removals and metrics, by how much it may cost. No torch here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pct.explaining.predictor import Predictor, StandsIn
+from pct.metrics.base import MetricOptions
+from pct.metrics.evaluation import MetricSet
+from pct.registry import RATIONALE
+from pct.saliency import make_saliency, saliencies
+from pct.saliency.base import Saliency
+
+CONTROL = "random"  # always among the saliencies: what every other is compared with
+CHEAP = ("l2", "grad_x_input", "frozen_grad_x_input", "gim", "attention", "rollout")
+USUAL = (*CHEAP, "integrated_gradients", "smooth_grad", "occlusion")
+BUDGETS = ("cheap", "usual", "all")
+BASIC = ("comp", "suff", "comp_random", "margin", "win")
+CURVES = ("comp_aopc", "suff_aopc")
+MORE = (*CURVES, "ir", "ur", "tau_loo")
+DEAREST = ("naopc_comp", "naopc_suff")
+STABILITY_TEXTS = 128  # on which the stability is measured
+
+logger = logging.getLogger("pct.audit")
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """What is measured.
+
+    Attributes:
+        saliencies: by name, the control among them.
+        metrics: of each removal, by its name; the first removal is the one that decides.
+        refused: why a saliency is left out, by its name.
+        stability: whether it is measured.
+        budget: cheap, usual or all.
+    """
+
+    saliencies: Mapping[str, Saliency]
+    metrics: Mapping[str, MetricSet]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    stability: bool = True
+    budget: str = "usual"
+
+
+def make_plan(
+    predictor: Predictor,
+    names: Sequence[str] = (),
+    budget: str = "usual",
+    removals: Sequence[str] = (),
+    rationale: bool = False,
+    seed: int = 0,
+) -> AuditPlan:
+    """The plan of an audit.
+
+    Args:
+        predictor: the model.
+        names: saliencies; where empty, those of the budget that the model allows.
+        budget: `cheap`: saliencies of one pass at most, the margin over random orders alone. `usual`: integrated
+            gradients, smooth_grad and occlusion too, flips, stability, agreement with leave-one-out and the curves.
+            `all`: every saliency of the registry, and the normalised AOPC, which takes some 5 N^2 passes a text.
+        removals: delete, mask or unknown; where empty delete, and mask where the model has a mask token.
+        rationale: whether the texts have one.
+        seed: of the random orders and of saliencies that draw.
+
+    Raises:
+        ValueError: an unknown budget, saliency or removal, or a named saliency that the model cannot give.
+    """
+    if budget not in BUDGETS:
+        raise ValueError(f"budget must be one of {', '.join(BUDGETS)}, got {budget!r}")
+    settings = getattr(predictor, "settings", None)
+    chosen: dict[str, Saliency] = {}
+    refused: dict[str, str] = {}
+    for name in dict.fromkeys([*(names or _names(budget)), CONTROL]):
+        saliency = make_saliency(name, settings)
+        try:
+            saliency.check(predictor)
+            chosen[name] = saliency
+        except ValueError as problem:
+            if name in names:
+                raise
+            refused[name] = str(problem)
+    metrics = {}
+    for removal in removals or _removals(predictor):
+        wanted = list(BASIC)
+        if budget == "all" or (budget == "usual" and not metrics):
+            wanted += [*MORE, *(RATIONALE if rationale and not metrics else ())]
+        wanted += DEAREST if budget == "all" else ()
+        metrics[removal] = MetricSet(wanted, _options(settings, seed))
+    return AuditPlan(chosen, metrics, refused, budget != "cheap", budget)
+
+
+def _names(budget: str) -> list[str]:
+    if budget == "all":
+        return saliencies.names()
+    others = [name for name in saliencies.names() if name not in saliencies.own]
+    return [*(CHEAP if budget == "cheap" else USUAL), *others]
+
+
+def _removals(predictor: Predictor) -> list[str]:
+    """Deletion, and masking where the model can mask."""
+    if not isinstance(predictor, StandsIn):
+        return ["delete"]
+    try:
+        predictor.stand_in("mask")
+    except ValueError:
+        return ["delete"]
+    return ["delete", "mask"]
+
+
+def _options(settings: Any, seed: int) -> MetricOptions:
+    return MetricOptions(seed=seed) if settings is None else MetricOptions(*settings.measured_shares, seed=seed)

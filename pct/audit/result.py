@@ -1,0 +1,249 @@
+"""An audit: the table of its numbers, the judgement, and what is written of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from pct.audit.gate import failures
+from pct.audit.judgement import Judgement
+from pct.audit.plan import CONTROL
+from pct.metrics.bootstrap import Interval
+from pct.writing import write_text
+
+FORMAT = 1
+FILE = "audit.json"  # beside a model that was audited
+SHOWN = ("comp-suff", "margin", "win", "ur-ir", "tau_loo", "naopc-gap", "stable_word", "rationale_auprc")
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """A saliency under a removal.
+
+    Attributes:
+        saliency: its name.
+        removal: delete, mask or unknown.
+        signed: whether its numbers have a sign.
+        passes: how often a text goes through the model for it, the mean over the texts.
+        milliseconds: a text, for computing it; rows that it shares with others count once, for the first.
+        metrics: by name, with 95 % intervals over the texts.
+    """
+
+    saliency: str
+    removal: str
+    signed: bool
+    passes: float
+    milliseconds: float
+    metrics: dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Which explanation of a model can be trusted.
+
+    Attributes:
+        judgement: what the numbers allow one to say.
+        rows: of each saliency under each removal.
+        texts: how many were measured.
+        facts: of the model on them: accuracy (None without labels), largest_class, confidence, cut_texts.
+        refused: why a saliency was left out, by its name.
+        curves: of each "saliency, removal", the mean confidence after 0, 1, 5, 10, 20 and 50 % of the words were
+            removed, most salient and least salient first.
+        examples: the most pathological texts under the best saliency, as `Explanation.to_dict` gives them.
+        about: the model, the data and the options, by name.
+    """
+
+    judgement: Judgement
+    rows: list[AuditRow]
+    texts: int
+    facts: dict[str, Any]
+    refused: dict[str, str] = field(default_factory=dict)
+    curves: dict[str, list[list[float]]] = field(default_factory=dict)
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def best(self) -> str:
+        """The saliency to show; empty where none beats a random order."""
+        return self.judgement.best
+
+    @property
+    def verdict(self) -> str:
+        """The judgement in sentences."""
+        return " ".join(self.judgement.verdict)
+
+    @property
+    def advice(self) -> str:
+        """What the owner of the model can do."""
+        return " ".join(self.judgement.advice)
+
+    def row(self, saliency: str, removal: str = "") -> AuditRow:
+        """The row of a saliency, under the removal that decided where none is named.
+
+        Raises:
+            KeyError: it was not measured.
+        """
+        wanted = removal or self.judgement.removal
+        for row in self.rows:
+            if (row.saliency, row.removal) == (saliency, wanted):
+                return row
+        raise KeyError(f"{saliency} under {wanted} was not measured")
+
+    @property
+    def best_metrics(self) -> dict[str, Interval]:
+        """The metrics of the best saliency; of a random order where none beats it; `acc` among them."""
+        metrics = dict(self.row(self.best or CONTROL).metrics)
+        accuracy = self.facts.get("accuracy")
+        return metrics if accuracy is None else {**metrics, "acc": Interval(*accuracy)}
+
+    def unmet(self, requirements: Sequence[str]) -> list[str]:
+        """The requirements that the best saliency does not meet, by the lower (or upper) end of its interval.
+
+        Args:
+            requirements: as "margin>0.02".
+
+        Raises:
+            ValueError: one cannot be read, or names a metric that was not measured.
+        """
+        return failures(requirements, self.best_metrics)
+
+    @property
+    def table(self) -> str:
+        """The rows as a table for a terminal, the largest margin first."""
+        names = [name for name in SHOWN if any(name in row.metrics for row in self.rows)]
+        lines = []
+        for removal in dict.fromkeys(row.removal for row in self.rows):
+            heads = "".join(f"{name:>22}" for name in names)
+            lines += ["", f"words removed by {removal}", f"  {'saliency':<22}{'passes':>8}{'ms':>8}{heads}"]
+            for row in self.ranked(removal):
+                mark = "*" if row.saliency == self.best else " "
+                cells = "".join(f"{_cell(row.metrics.get(name)):>22}" for name in names)
+                lines.append(f"{mark} {row.saliency:<22}{row.passes:>8.1f}{row.milliseconds:>8.1f}{cells}")
+        return "\n".join(lines[1:])
+
+    def ranked(self, removal: str) -> list[AuditRow]:
+        """The rows of a removal, the largest margin first."""
+        return sorted((r for r in self.rows if r.removal == removal), key=lambda r: -r.metrics["margin"].value)
+
+    def summary(self) -> str:
+        """The judgement, the table and what was left out, for a terminal."""
+        accuracy = self.facts.get("accuracy")
+        known = "" if accuracy is None else f", accuracy {_cell(Interval(*accuracy)).strip()}"
+        head = f"{self.about.get('model', 'the model')} on {self.texts} texts{known}"
+        refused = [f"left out: {reason}" for reason in self.refused.values()]
+        note = "95 % intervals over texts; * the saliency to show; random: the control"
+        return "\n".join([head, *self.judgement.verdict, *self.judgement.advice, "", self.table, note, *refused])
+
+    def __repr__(self) -> str:
+        """The summary."""
+        return self.summary()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; NaN as None. `Audit.from_dict` reads it."""
+        rows = [
+            {**vars(row), "metrics": {k: [_plain(x) for x in v] for k, v in row.metrics.items()}} for row in self.rows
+        ]
+        return {
+            "format": FORMAT, "best": self.best, "verdict": self.verdict, "advice": self.advice,
+            "judgement": asdict(self.judgement), "texts": self.texts, "facts": self.facts, "rows": rows,
+            "refused": self.refused, "curves": self.curves, "examples": self.examples, "about": self.about,
+        }  # fmt: skip
+
+    def to_json(self) -> str:
+        """`to_dict` as indented JSON."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """What `to_dict` gave.
+
+        Raises:
+            ValueError: it is of another format, or damaged.
+        """
+        try:
+            if values["format"] != FORMAT:
+                raise ValueError(f"an audit of format {values['format']} is not of the format {FORMAT}; audit again")
+            rows = [
+                AuditRow(**{**row, "metrics": {k: Interval(*map(_number, v)) for k, v in row["metrics"].items()}})
+                for row in values["rows"]
+            ]
+            names = ("texts", "facts", "refused", "curves", "examples", "about")
+            return cls(Judgement(**values["judgement"]), rows, **{name: values[name] for name in names})
+        except (KeyError, TypeError) as problem:
+            raise ValueError(f"this is no audit, or a damaged one ({problem}); audit again") from problem
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Reads a JSON file that `save` wrote. Raises as `from_dict`, and FileNotFoundError."""
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except ValueError as problem:
+            raise ValueError(f"{path} holds no audit ({problem}); audit again") from problem
+        return cls.from_dict(values)
+
+    def to_markdown(self) -> str:
+        """The judgement and the table for a model card."""
+        from pct.output.audit_page import audit_markdown
+
+        return audit_markdown(self)
+
+    def to_html(self) -> str:
+        """A fragment with its own style: judgement, intervals, curves and the most pathological texts."""
+        from pct.output.audit_page import audit_html
+
+        return audit_html(self)
+
+    _repr_html_ = to_html
+
+    def to_pandas(self) -> Any:
+        """A DataFrame with a row a saliency and removal; each metric with its two ends as `_low` and `_high`.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        from pct.output.tables import pandas
+
+        rows = []
+        for row in self.rows:
+            flat: dict[str, Any] = {k: v for k, v in vars(row).items() if k != "metrics"}
+            for name, x in row.metrics.items():
+                flat |= {name: x.value, f"{name}_low": x.low, f"{name}_high": x.high}
+            rows.append(flat)
+        return pandas().DataFrame(rows)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the audit as its name ends: .html (one page), .md or .json.
+
+        Args:
+            path: the file; it appears whole or not at all.
+
+        Raises:
+            ValueError: another ending.
+        """
+        from pct.output.audit_page import audit_page
+
+        kinds = {".html": audit_page, ".md": Audit.to_markdown, ".json": Audit.to_json}
+        make = kinds.get(Path(path).suffix)
+        if make is None:
+            raise ValueError(f"an audit is written as {', '.join(kinds)}, got {str(path)!r}")
+        write_text(Path(path), make(self))
+
+
+def _cell(x: Interval | None) -> str:
+    if x is None or np.isnan(x.value):
+        return "-"
+    value, low, high = (f"{number:.3f}".replace("-0.000", "0.000") for number in x)
+    return f"{value} [{low}, {high}]"
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)

@@ -1,0 +1,81 @@
+"""Whether a saliency stays when nothing that matters changes. numpy alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from pct.explaining.predictor import Predictor
+from pct.explaining.reduction import removal_ranks
+from pct.metrics.base import Column
+from pct.text.tokens import Ints, Tokens
+
+
+@runtime_checkable
+class Neighbours(Protocol):
+    """A predictor that knows which tokens it embeds near each other."""
+
+    def nearest_tokens(self, ids: Ints) -> Ints:
+        """(n,) for each token id the nearest other one by the cosine of their embeddings; itself where none fits."""
+        ...
+
+
+class Replaced(NamedTuple):
+    """Texts with a word changed.
+
+    Attributes:
+        tokens: the texts.
+        replaced: (texts,) bool, whether a word of the text could be replaced.
+    """
+
+    tokens: Tokens
+    replaced: Column
+
+
+def overlap(first: Column, second: Column, counts: Ints, top: Ints) -> Column:
+    """The share of a text's `top` most salient words under one saliency that are so under another, (texts,).
+
+    Args:
+        first: (texts, words).
+        second: (texts, words).
+        counts: (texts,) N.
+        top: (texts,) how many words are compared; NaN comes of 0.
+    """
+    width = max(first.shape[1], second.shape[1])
+    sides = [np.pad(x, ((0, 0), (0, width - x.shape[1]))) for x in (first, second)]
+    chosen = [removal_ranks(x, counts, True) <= top[:, None] for x in sides]
+    both = (chosen[0] & chosen[1]).sum(1)
+    return np.divide(both, top, out=np.full(len(top), np.nan), where=top > 0)
+
+
+def replace_words(predictor: Predictor, tokens: Tokens, place: Ints, seed: int = 0) -> Replaced | None:
+    """Each text with one of its words replaced by one that the model embeds nearby.
+
+    The word is drawn among those of one token that the model knows. None where the predictor knows no neighbours.
+
+    Args:
+        predictor: the model.
+        tokens: the texts.
+        place: (texts,) the place of each text in its split; with the seed it decides what is drawn.
+        seed: of the draw.
+    """
+    if not isinstance(predictor, Neighbours):
+        return None
+    own = tokens.word_ids >= 0
+    text = np.repeat(np.arange(len(tokens)), tokens.lengths)
+    offset = np.concatenate([[0], np.cumsum(tokens.counts)])[:-1]
+    word = np.where(own, tokens.word_ids + offset[text], 0)
+    sizes = np.bincount(word[own], minlength=int(tokens.counts.sum()))
+    single = np.flatnonzero(own & (sizes[word] == 1) & (tokens.ids != tokens.unknown))
+    keys = np.random.default_rng([seed, *place.tolist()]).random(len(single))
+    order = np.lexsort((keys, text[single]))
+    texts, first = np.unique(text[single][order], return_index=True)
+    drawn = single[order][first]
+    nearest = predictor.nearest_tokens(tokens.ids[drawn])
+    ids = tokens.ids.copy()
+    ids[drawn] = nearest
+    changed = np.zeros(len(tokens), bool)
+    changed[texts] = nearest != tokens.ids[drawn]
+    return Replaced(replace(tokens, ids=ids), changed)

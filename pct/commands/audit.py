@@ -1,0 +1,108 @@
+"""pct audit: which explanation of a model can be trusted."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pct.audit.plan import BUDGETS
+from pct.commands.options import add_reading, reading_settings
+from pct.settings import CORPORA, REMOVALS
+from pct.writing import check_file, write_text
+
+UNMET = 3  # the exit status where a requirement is not met
+SPLITS = ("train", "validation", "test")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Audits and prints; --output writes the page, --require makes it a gate."""
+    parser = argparse.ArgumentParser(
+        prog="pct audit",
+        description="Which explanation of a model can be trusted: every saliency that the model allows on the same "
+        "texts and the same removals of words, with 95 % intervals, beside a random order of removal. It ends in a "
+        "judgement: which saliency to show, what it cannot be told from, and whether it beats a random order.",
+        epilog="example: pct audit my-classifier --data reviews.csv --output audit.html; "
+        'pct audit my-classifier --data reviews.csv --require "margin>0.02" --require "win>0.6"',
+    )
+    parser.add_argument(
+        "model",
+        help="a classifier of the transformers library by its folder or hub name, a run's, a model's or an exported "
+        "folder, runs:/<id>/model or models:/<name>@champion",
+    )
+    parser.add_argument("--data", default="", help="a file with texts and labels; - is standard input")
+    add_reading(parser)
+    parser.add_argument("--corpus", default="", help=f"{', '.join(CORPORA)} or hub:OWNER/NAME (default: its own)")
+    parser.add_argument("--split", default="test", choices=SPLITS, help="of the corpus (default: test)")
+    parser.add_argument("--limit", type=int, default=0, help="at most so many texts, drawn; 0 takes all (default)")
+    parser.add_argument(
+        "--budget", default="usual", choices=BUDGETS,
+        help="cheap: saliencies of one pass, margin and win alone; usual: integrated gradients, smooth_grad, occlusion, "
+        "flips and stability too; all: every saliency, and the normalised AOPC, which takes some 5 N^2 passes a text",
+    )  # fmt: skip
+    parser.add_argument("--saliencies", nargs="+", default=[], metavar="NAME", help="these alone, and random")
+    parser.add_argument(
+        "--removals", nargs="+", default=[], choices=REMOVALS,
+        help="how words are removed, the first one decides (default: delete, and mask where the model has a mask token)",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="of the limit, the random orders and what is drawn")
+    parser.add_argument(
+        "--output", default=[], nargs="+", metavar="FILE",
+        help="write it: .html (one page), .md (for a model card), .json; an audit with an output that was stopped goes "
+        "on where it was",
+    )  # fmt: skip
+    parser.add_argument("--keep", action="store_true", help="keep it beside the model: explanations then use its best")
+    parser.add_argument(
+        "--require", action="append", default=[], metavar="METRIC>NUMBER",
+        help=f"exit with status {UNMET} where the best saliency's interval does not lie above (or, with <, below) it",
+    )  # fmt: skip
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    options = parser.parse_args(arguments)
+
+    from pct.audit.gate import Requirement
+    from pct.audit.result import FILE
+
+    for text in options.require:
+        Requirement.parse(text)
+    for path in options.output:
+        if Path(path).suffix not in (".html", ".md", ".json"):
+            raise ValueError(f"--output must end in .html, .md or .json, got {path!r}")
+        check_file(path)
+    if options.keep and not Path(options.model).is_dir():
+        raise ValueError(f"--keep writes {FILE} into the model's folder, and {options.model} is not a folder here")
+
+    from pct.audit.audit import audit
+    from pct.commands.models import open_model
+    from pct.corpora.loading import choose_texts
+
+    classifier = open_model(options.model, options.device)
+    texts, source, notes = choose_texts(
+        reading_settings(options, classifier.settings), classifier.classes, options.corpus, options.data, options.split
+    )
+    parts = Path(f"{options.output[0]}.parts") if options.output else None
+    result = audit(
+        classifier, texts, options.saliencies, options.budget, options.removals, options.limit, options.seed,
+        progress=sys.stderr.isatty() and not options.quiet, parts=parts, name=options.model,
+    )  # fmt: skip
+    result.about.update(source=source, data=notes)
+    for path in options.output:
+        result.save(path)
+    if options.keep:
+        write_text(Path(options.model) / FILE, result.to_json())
+    if parts is not None:
+        remove_parts(parts)
+    print(result.to_json() if options.json else result.summary())
+    unmet = result.unmet(options.require)
+    for line in unmet:
+        print(f"requirement: {line}", file=sys.stderr)
+    return UNMET if unmet else 0
+
+
+def remove_parts(folder: Path) -> None:
+    """Removes the finished blocks of an audit that is written."""
+    for part in [*folder.glob("block-*.npz"), folder / "job.json"]:
+        part.unlink(missing_ok=True)
+    folder.rmdir()
