@@ -152,8 +152,8 @@ def _verdict(
     if judgement.learned is False and accuracy is not None:
         sentences.append(
             f"The model is not surely better than its most frequent class: accuracy {_spell(accuracy, 3)}, largest "
-            f"class {largest:.3f}. An explanation is faithful to the model, not to the truth: do not use one to justify "
-            "a decision of this model."
+            f"class {largest:.3f}. An explanation is faithful to the model, not to the truth: do not use one to "
+            "justify a decision of this model."
         )
     if not judgement.best:
         sentences.append(

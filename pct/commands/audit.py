@@ -38,13 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, default=0, help="at most so many texts, drawn; 0 takes all (default)")
     parser.add_argument(
         "--budget", default="usual", choices=BUDGETS,
-        help="cheap: saliencies of one pass, margin and win alone; usual: integrated gradients, smooth_grad, occlusion, "
-        "flips and stability too; all: every saliency, and the normalised AOPC, which takes some 5 N^2 passes a text",
+        help="cheap: saliencies of one pass, margin and win alone; usual: integrated gradients, smooth_grad, "
+        "occlusion, flips and stability too; all: every saliency, and the normalised AOPC, which takes some 5 N^2 passes a text",
     )  # fmt: skip
     parser.add_argument("--saliencies", nargs="+", default=[], metavar="NAME", help="these alone, and random")
     parser.add_argument(
         "--removals", nargs="+", default=[], choices=REMOVALS,
-        help="how words are removed, the first one decides (default: delete, and mask where the model has a mask token)",
+        help="how words are removed, the first one decides (default: delete, and mask where there is a mask token)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the limit, the random orders and what is drawn")
     parser.add_argument(
