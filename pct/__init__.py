@@ -46,8 +46,8 @@ _PLACES = {
 _WHERE = {name: module for module, names in _PLACES.items() for name in names}
 __all__ = [
     "Audit", "Classifier", "Curve", "Explanation", "ForwardSaliency", "GradientSaliency", "Mended", "Predictor",
-    "Report", "Settings", "audit", "evaluate", "explain", "load", "load_corpus", "mend", "predictor_from", "saliencies", "train",
-    "words_of", "wrap",
+    "Report", "Settings", "audit", "evaluate", "explain", "load", "load_corpus", "mend", "predictor_from", "saliencies",
+    "train", "words_of", "wrap",
 ]  # fmt: skip
 
 

@@ -97,7 +97,7 @@ class Classifier(TextInterface):
         return stand_in(self.tokenizer, removal)
 
     def nearest_tokens(self, ids: Ints) -> Ints:
-        """See `pct.audit.stability.Neighbours`: of the tokens that begin a word, or go on with one, as the token does."""
+        """See `pct.audit.stability.Neighbours`: of the tokens that begin a word where the token does."""
         usable, starts = token_kinds(self.tokenizer)
         device = self.model.device
         with torch.inference_mode():
