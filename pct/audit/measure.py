@@ -85,7 +85,7 @@ def measure(
             numbers = _measure_block(predictor, split, index, plan, done < STABILITY_TEXTS)
             if part is not None:
                 with whole_file(part) as unfinished, unfinished.open("wb") as out:
-                    np.savez(out, **numbers)
+                    np.savez(out, allow_pickle=False, **numbers)
         parts.append(numbers)
         after(len(index))
     place = np.argsort(np.concatenate(blocks), kind="stable")

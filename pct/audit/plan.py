@@ -83,7 +83,7 @@ def make_plan(
             if name in names:
                 raise
             refused[name] = str(problem)
-    metrics = {}
+    metrics: dict[str, MetricSet] = {}
     for removal in removals or _removals(predictor):
         wanted = list(BASIC)
         if budget == "all" or (budget == "usual" and not metrics):
@@ -112,4 +112,7 @@ def _removals(predictor: Predictor) -> list[str]:
 
 
 def _options(settings: Any, seed: int) -> MetricOptions:
-    return MetricOptions(seed=seed) if settings is None else MetricOptions(*settings.measured_shares, seed=seed)
+    if settings is None:
+        return MetricOptions(seed=seed)
+    important, unimportant = settings.measured_shares
+    return MetricOptions(important, unimportant, seed=seed)

@@ -47,7 +47,8 @@ def overlap(first: Column, second: Column, counts: Ints, top: Ints) -> Column:
     sides = [np.pad(x, ((0, 0), (0, width - x.shape[1]))) for x in (first, second)]
     chosen = [removal_ranks(x, counts, True) <= top[:, None] for x in sides]
     both = (chosen[0] & chosen[1]).sum(1)
-    return np.divide(both, top, out=np.full(len(top), np.nan), where=top > 0)
+    share: Column = np.divide(both, top, out=np.full(len(top), np.nan), where=top > 0)
+    return share
 
 
 def replace_words(predictor: Predictor, tokens: Tokens, place: Ints, seed: int = 0) -> Replaced | None:

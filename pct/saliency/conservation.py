@@ -120,5 +120,5 @@ def _once(model: TextModel, key: str, find: Callable[[TextModel], str]) -> str:
 
 
 def _kind(model: TextModel) -> str:
-    inner: Tensor | nn.Module = model.encoder if isinstance(model, Transformer) else model.model  # type: ignore[assignment]
+    inner: Tensor | nn.Module = model.encoder if isinstance(model, Transformer) else model.model
     return type(inner).__name__

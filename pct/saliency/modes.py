@@ -102,11 +102,9 @@ class GimModel(FrozenNorms):
         if function is ATTENTION:
             self.attention_calls += 1
             scales = (self.query_scale, self.key_scale, self.value_scale)
-            heads = [substitute(x, factor * x) for x, factor in zip(args[:3], scales, strict=True)]
-            weights, value = attention_weights(
-                *heads, *args[3:], **kwargs,
-                softmax=lambda scores: self._soften(scores, lambda x: x.softmax(-1)),
-            )  # fmt: skip
+            query, key, value = (substitute(x, factor * x) for x, factor in zip(args[:3], scales, strict=True))
+            named = kwargs | {"softmax": lambda scores: self._soften(scores, lambda x: x.softmax(-1))}
+            weights, value = attention_weights(query, key, value, *args[3:], **named)
             return weights @ value
         return function(*args, **kwargs)
 
