@@ -344,6 +344,8 @@ def test_a_record_tells_the_loss_parts_the_times_and_the_metrics(method):
     parts = {
         "normal": set(), "entropy": {"train_entropy"}, "pct": {"train_contrastive"}, "masked": set(),
         "saliency_guided": {"train_divergence"}, "rationale": {"train_outside_rationale"},
+        "removal_margin": {"train_hinge", "train_keep", "train_random"},
+        "unirex": {"train_comp_loss", "train_suff_loss"},
     }[method]  # fmt: skip
     metrics = {f"validation_{name}" for name in ("f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")}
     assert set(record) >= {"epoch", "train_loss", "train_cross_entropy", "validation_acc"} | parts | metrics | MEASURED
@@ -444,7 +446,9 @@ def of_one_word(corpus: Corpus) -> Corpus:
     return dataclasses.replace(corpus, splits=parts)
 
 
-@pytest.mark.parametrize("method", ["normal", "entropy", "pct", "masked", "saliency_guided"])
+@pytest.mark.parametrize(
+    "method", ["normal", "entropy", "pct", "masked", "saliency_guided", "removal_margin", "unirex"]
+)
 @pytest.mark.parametrize("change", [of_one_class, of_one_word], ids=lambda c: c.__name__)
 def test_what_can_be_learned_from_one_class_or_one_word_is(method, change):
     records = []
