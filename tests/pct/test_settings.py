@@ -115,7 +115,7 @@ INVALID = [
     ("precision", "fp16", "one of float32, bf16"), ("optimizer", "sgd", "one of adam, adamw"),
     ("schedule", "step", "one of constant, linear, cosine"), ("warmup", 1.0, r"in \[0, 1\)"),
     ("warmup", float("nan"), r"in \[0, 1\)"), ("class_weights", "sqrt", "one of none, balanced"),
-    ("best_by", "f1", "one of acc, macro_f1, comp-suff"), ("contrast_steps", "first", "one of all, last"),
+    ("best_by", "f1", "one of acc, macro_f1, masked_acc, comp-suff"), ("contrast_steps", "first", "one of all, last"),
     ("contrast_every", 0, "> 0"), ("guided_weight", -1.0, ">= 0"), ("rationale_weight", float("inf"), "finite"),
     ("step_tokens", -1, ">= 0"), ("train_removal", "unknown", "one of delete, mask, either"),
     *((name, -0.5, ">= 0") for name in ("margin_weight", "margin_bound", "keep_weight", "random_weight")),
