@@ -34,6 +34,9 @@ BATCHES = {"textcnn": 12, "lstm": 8, "minilm": 1}
 OTHERS: dict[str, dict[str, Any]] = {
     "entropy": {"method": "entropy"}, "masked": {"method": "masked"}, "saliency_guided": {"method": "saliency_guided"},
     "pct, last step alone": {"contrast_steps": "last"}, "pct, in parts": {"step_tokens": 2048},
+    "removal_margin": {"method": "removal_margin"},
+    "removal_margin, by mask": {"method": "removal_margin", "train_removal": "mask"},
+    "unirex": {"method": "unirex"},
 }  # fmt: skip
 ROUNDS = {"textcnn": 9, "lstm": 9, "minilm": 5}
 

@@ -116,7 +116,7 @@ def _home(thing: object) -> str:
     return str(getattr(thing, "__module__", "unknown"))
 
 
-OWN_METHODS = ("normal", "entropy", "pct", "masked", "saliency_guided", "rationale")
+OWN_METHODS = ("normal", "entropy", "pct", "masked", "saliency_guided", "rationale", "removal_margin", "unirex")
 methods: Registry[Callable[[Settings], Method]] = Registry(
     "method", "pct.methods", {name: f"pct.methods.{name}" for name in OWN_METHODS}
 )

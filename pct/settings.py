@@ -27,8 +27,9 @@ PRECISIONS = ("float32", "bf16")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("constant", "linear", "cosine")
 CLASS_WEIGHTS = ("none", "balanced")
-BEST_BY = ("acc", "macro_f1", "comp-suff", "ur-ir", "i_var-u_var")
+BEST_BY = ("acc", "macro_f1", "masked_acc", "comp-suff", "ur-ir", "i_var-u_var")
 CONTRAST_STEPS = ("all", "last")
+TRAIN_REMOVALS = ("delete", "mask", "either")
 LARGEST_SEED = 2**63 - 1  # that torch takes
 MOST_THREADS = 1024  # OpenMP ends the process, without a word of ours, where it cannot have them all
 
@@ -128,10 +129,31 @@ class Settings:
     contrast_steps: str = _setting(
         "all", f"pct: which reduced texts of a side are contrasted: {', '.join(CONTRAST_STEPS)} (all words removed)"
     )
-    contrast_every: int = _setting(1, "pct: the contrastive loss in every n-th mini-batch; the others are normal ones")
+    contrast_every: int = _setting(
+        1, "pct, removal_margin, unirex: the method's own loss in every n-th mini-batch; the others are normal ones"
+    )
     entropy_weight: float = _setting(1e-3, "entropy: lambda, the entropy term's weight")
     guided_weight: float = _setting(1.0, "saliency_guided: lambda, the divergence's weight")
     rationale_weight: float = _setting(0.1, "rationale: lambda, the weight of gradients outside the rationale")
+    margin_weight: float = _setting(
+        0.3, "removal_margin: the weight of the hinge on what the important words are worth"
+    )
+    margin_bound: float = _setting(
+        2.0, "removal_margin: log-odds that the important words should be worth, in nats; beyond it the hinge is 0"
+    )
+    keep_weight: float = _setting(
+        1.0, "removal_margin: the weight of the divergence from the text without unimportant words"
+    )
+    random_weight: float = _setting(
+        1.0, "removal_margin: the weight of the divergence from the text without random words"
+    )
+    comp_weight: float = _setting(0.5, "unirex: the weight of the comprehensiveness loss")
+    comp_bound: float = _setting(1.0, "unirex: the bound of the comprehensiveness loss, in nats")
+    suff_weight: float = _setting(0.5, "unirex: the weight of the sufficiency loss")
+    suff_bound: float = _setting(0.1, "unirex: the bound of the sufficiency loss, in nats")
+    train_removal: str = _setting(
+        "delete", f"removal_margin, unirex: of words in training: {', '.join(TRAIN_REMOVALS)} of both at random a text"
+    )
     p_important: float = _setting(0.1, "the share of words removed as important, in (0, 1]; 0 trains without that side")
     p_unimportant: float = _setting(
         0.1, "the share of words removed as unimportant, in (0, 1]; 0 trains without that side"
@@ -197,6 +219,7 @@ class Settings:
             "class_weights": CLASS_WEIGHTS,
             "best_by": BEST_BY,
             "contrast_steps": CONTRAST_STEPS,
+            "train_removal": TRAIN_REMOVALS,
         }
         for name, allowed in choices.items():
             if (value := getattr(self, name)) not in allowed:
@@ -245,6 +268,14 @@ class Settings:
             "entropy_weight",
             "guided_weight",
             "rationale_weight",
+            "margin_weight",
+            "margin_bound",
+            "keep_weight",
+            "random_weight",
+            "comp_weight",
+            "comp_bound",
+            "suff_weight",
+            "suff_bound",
             "step_tokens",
             "weight_decay",
             "gradient_clip",

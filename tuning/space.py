@@ -15,6 +15,12 @@ WEIGHTS = {
     "entropy_weight": "loguniform(0.0001, 1.0)",  # 1e-3
     "guided_weight": "loguniform(0.1, 10.0)",  # 1
     "rationale_weight": "loguniform(0.01, 10.0)",  # 0.1
+    "margin_weight": "loguniform(0.05, 2.0)",  # 0.3
+    "margin_bound": "uniform(0.5, 4.0)",  # 2
+    "keep_weight": "loguniform(0.1, 4.0)",  # 1
+    "random_weight": "loguniform(0.1, 4.0)",  # 1
+    "comp_weight": "loguniform(0.05, 2.0)",  # 0.5
+    "suff_weight": "loguniform(0.05, 2.0)",  # 0.5
 }
 # The paper's settings lie inside each range; Tables 3 to 5 tell how far it is worth to go.
 SMALL = {
@@ -56,7 +62,12 @@ USED = {
     "masked": ("batch_size", "lr"),
     "saliency_guided": ("guided_weight", "batch_size", "p_unimportant", "lr"),
     "rationale": ("rationale_weight", "batch_size", "lr"),
-}
+    "removal_margin": (
+        "margin_weight", "margin_bound", "keep_weight", "random_weight", "batch_size", "p_important", "p_unimportant",
+        "lr",
+    ),
+    "unirex": ("comp_weight", "suff_weight", "batch_size", "lr"),
+}  # fmt: skip
 ALIASES = {
     "tau": "temperature", "lambda": "entropy_weight", "p_i": "p_important", "p_u": "p_unimportant",
     "learning_rate": "lr",
@@ -65,6 +76,7 @@ ALIASES = {
 TUNABLE = (
     *USED["pct"], *WEIGHTS, "method", "seed", "dropout", "optimizer", "weight_decay", "warmup", "schedule",
     "gradient_clip", "class_weights", "contrast_steps", "contrast_every",
+    "comp_bound", "suff_bound", "train_removal",
 )  # fmt: skip
 FORMS = "a value, uniform(low, high), loguniform(low, high) or choice(a, b, ...)"
 

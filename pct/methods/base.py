@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pct.explaining.reduction import words_to_remove
 from pct.explaining.saliency import class_score, gradient_saliency
-from pct.methods.reduced_batch import reduce_batch
+from pct.methods.reduced_batch import MASK, reduce_batch, without_words
 from pct.models.base import Features, TextModel
 from pct.registry import methods
 from pct.saliency.base import SaliencyOptions
@@ -167,3 +168,52 @@ def reduced_features(model: TextModel, projected: Tensor, source: Tensor, mask: 
     features = [checkpoint(model.recombine, projected, *part, use_reentrant=False) for part in parts[:-1]]
     features.append(model.recombine(projected, *parts[-1]))
     return Features(*(torch.cat(column) for column in zip(*features, strict=True)))
+
+
+class ReducedLogits(NamedTuple):
+    """The predictions on a batch's texts without some of their words.
+
+    Attributes:
+        logits: (rows, classes), in the graph.
+        text: (rows,) the text that each row was; a text that loses no word has no row.
+    """
+
+    logits: Tensor
+    text: Tensor
+
+
+def reduced_logits(
+    model: TextModel, batch: Batch, projected: Tensor, choices: Sequence[Tensor], settings: Settings
+) -> list[ReducedLogits]:
+    """The predictions on a batch's texts without the words of each choice, in one pass and in bounded memory.
+
+    Words are removed as `settings.train_removal` says; by `either`, a text is treated alike under every choice.
+
+    Args:
+        model: the model.
+        batch: the texts.
+        projected: of the batch, from `TextModel.project`.
+        choices: of (batch, words) bool each, the words that are removed.
+        settings: of the run.
+
+    Returns:
+        One for each choice.
+    """
+    words = batch.word_ids
+    masked = torch.full((len(words),), settings.train_removal == "mask", device=words.device)
+    if settings.train_removal == "either":
+        masked = torch.rand(len(words), device=words.device) < 0.5
+    texts = [gone.any(1).nonzero().squeeze(1) for gone in choices]
+    text = torch.cat(texts)
+    if len(text) == 0:
+        nothing = projected.new_zeros(0, model.dense.out_features)
+        return [ReducedLogits(nothing, rows) for rows in texts]
+    reduced = [without_words(words, gone, masked) for gone in choices]
+    source = torch.cat([places[rows] for (places, _), rows in zip(reduced, texts, strict=True)])
+    mask = torch.cat([real[rows] for (_, real), rows in zip(reduced, texts, strict=True)])
+    if settings.train_removal != "delete":
+        mask_token = model.project(model.embed(batch.ids.new_full((1, 1), batch.mask_id)))[:1]
+        projected, source = torch.cat([mask_token, projected]), source - MASK  # the mask token is the first place
+    pooled = reduced_features(model, projected, source, mask, settings.step_tokens).pooled
+    logits = model.dense(model.dropout(pooled)).split([len(rows) for rows in texts])
+    return [ReducedLogits(*pair) for pair in zip(logits, texts, strict=True)]

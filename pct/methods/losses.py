@@ -27,7 +27,7 @@ def contrastive_loss(representations: Tensor, sets: Tensor, temperature: float) 
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be > 0, got {temperature}")
-    rows = representations if representations.dtype == torch.float64 else representations.float()
+    rows = at_least_float32(representations)
     with torch.autocast(device_type=rows.device.type, enabled=False):
         unit = F.normalize(rows, dim=-1)
         similarity = unit @ unit.T / temperature
@@ -42,6 +42,11 @@ def contrastive_loss(representations: Tensor, sets: Tensor, temperature: float) 
         return losses.sum() / anchor.sum().clamp(min=1)
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """The values in float32; float64 stays."""
+    return values if values.dtype == torch.float64 else values.float()
+
+
 def mean_entropy(logits: Tensor) -> Tensor:
     """Eq. 8's H: the mean entropy of the predicted distributions, in nats.
 
@@ -53,5 +58,5 @@ def mean_entropy(logits: Tensor) -> Tensor:
     """
     if len(logits) == 0:
         return logits.sum()
-    log_probabilities = logits.float().log_softmax(-1) if logits.dtype != torch.float64 else logits.log_softmax(-1)
+    log_probabilities = at_least_float32(logits).log_softmax(-1)
     return -(log_probabilities.exp() * log_probabilities).sum(-1).mean()

@@ -40,3 +40,25 @@ def reduce_batch(
     out = source.new_zeros(len(text), length + 1).scatter_(1, place, source)[:, :-1]
     mask = torch.arange(length, device=device) < keep.sum(1, keepdim=True)
     return torch.where(mask, out, 0), mask, text
+
+
+MASK = -1  # in the place of a source: the mask token
+
+
+def without_words(words: Tensor, gone: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
+    """Every text of a batch without some of its words.
+
+    words: (batch, length), the word map. gone: (batch, words) bool, the words that are removed. masked: (batch,) bool,
+    true for a text whose removed tokens are replaced by the mask token; the other texts lose them. Returns source
+    (batch, length), the place in the flattened batch of each token that is left, MASK for the mask token, and 0 at
+    padding; and mask (batch, length).
+    """
+    length = words.shape[1]
+    removed = gone.gather(1, words.clamp(min=0)) & (words >= 0)
+    keep = (words > -2) & (~removed | masked[:, None])
+    place = torch.arange(words.numel(), device=words.device).view_as(words)
+    # a column to the right takes what is dropped, and is cut off
+    target = torch.where(keep, keep.cumsum(1) - 1, length)
+    source = place.new_zeros(len(words), length + 1).scatter_(1, target, place.masked_fill(removed, MASK))[:, :-1]
+    mask = torch.arange(length, device=words.device) < keep.sum(1, keepdim=True)
+    return torch.where(mask, source, 0), mask

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from pct.methods.base import Batch, Step, pass_originals, supervised_loss, words_removed
+from pct.methods.losses import at_least_float32
 from pct.methods.masked import mask_words
 from pct.methods.reduced_batch import ranks
 from pct.models.base import TextModel
@@ -45,6 +45,6 @@ def kl_divergence(logits: Tensor, others: Tensor) -> Tensor:
     Returns:
         A scalar, in float32 or wider.
     """
-    first, second = (x if x.dtype == torch.float64 else x.float() for x in (logits, others))
+    first, second = (at_least_float32(x) for x in (logits, others))
     each = F.kl_div(second.log_softmax(-1), first.log_softmax(-1), reduction="none", log_target=True)
     return each.sum() / max(len(logits), 1)

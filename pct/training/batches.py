@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,17 @@ def with_unknown(ids: Tensor, vocabulary: Vocabulary) -> Tensor:
     stands for words that a model never saw, and they are like words that it saw once."""
     rare = ids >= vocabulary.first_rare
     return torch.where(rare & (torch.rand(ids.shape, device=ids.device) < HIDDEN_SHARE), UNKNOWN, ids)
+
+
+def with_masked_words(tokens: Tokens, mask: int, seed: int) -> Tokens:
+    """The texts with a share ~ U(0, 1) of the words of each one masked, as training by `masked` draws it; drawn under
+    the seed, so that it is the same after every epoch."""
+    rng, ids = np.random.default_rng(seed), tokens.ids.copy()
+    for start, count, length in zip(tokens.starts[:-1], tokens.counts, tokens.lengths, strict=True):
+        own = slice(start, start + length)
+        words = rng.permutation(count)[: round(rng.random() * count)]
+        ids[own] = np.where(np.isin(tokens.word_ids[own], words), mask, ids[own])
+    return replace(tokens, ids=ids)
 
 
 def marked_words(rationale: Sequence[Sequence[int]], tokens: Tokens) -> Bools:

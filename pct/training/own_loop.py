@@ -35,6 +35,7 @@ class MethodLoss:
     def __init__(self, model: Any, tokenizer: Any, **settings: Any) -> None:
         self.classifier = wrap(model, tokenizer, **{"method": "pct", "max_length": 64, **settings})
         self.method = make_method(self.classifier.settings)
+        self.steps = 0
         self.classifier.model.train()
 
     def collate(self, texts: Sequence[str], labels: Sequence[int]) -> Batch:
@@ -44,8 +45,9 @@ class MethodLoss:
         return make_batch(tokens, gold, rows, self.classifier.model.device, mask_id(self.classifier.tokenizer))
 
     def step(self, batch: Batch) -> Step:
-        """The loss of a batch, and its parts by name."""
-        return self.method(self.classifier.model, batch)
+        """The loss of a batch, and its parts by name; `contrast_every` counts the calls."""
+        number, self.steps = self.steps, self.steps + 1
+        return self.method(self.classifier.model, batch._replace(number=number))
 
     def __call__(self, batch: Batch) -> Tensor:
         """The loss of a batch: a scalar to call backward on."""

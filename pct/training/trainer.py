@@ -29,7 +29,7 @@ from pct.settings import Settings
 from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import split_all
-from pct.training.batches import class_weights, marked_words, mask_id, with_unknown
+from pct.training.batches import class_weights, marked_words, mask_id, with_masked_words, with_unknown
 from pct.training.checkpoint import (
     CHECKPOINT,
     HISTORY,
@@ -215,6 +215,10 @@ class _Run:
             "validation_acc": float((predicted == split.labels).mean()),
             "validation_macro_f1": macro_f1(confusion_counts(split.labels, predicted, found.shape[1])),
         }
+        if s.best_by == "masked_acc":
+            masked = predict_tokens(self.classifier, with_masked_words(self.validation_tokens, self.mask_id, s.seed))
+            of_masked = float((masked.argmax(1) == split.labels).mean())
+            record["validation_masked_acc"] = (record["validation_acc"] + of_masked) / 2
         if s.evaluate_epochs:
             some = with_limit(split, s.evaluate_limit, s.seed)
             report = evaluate(self.classifier, some, **s.how_measured)

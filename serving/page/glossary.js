@@ -63,6 +63,10 @@ export const METHODS = {
   masked: "Trained on texts of which some words are masked, too.",
   saliency_guided: "Trained to predict the same without its least salient words.",
   rationale: "Trained with the words that should decide known, and gradients elsewhere kept small.",
+  removal_margin:
+    "Trained so that its most salient words are worth something to the prediction, and that it stays the same without " +
+    "its least salient or random ones.",
+  unirex: "Trained so that its most salient words are enough to decide, and that the rest is not.",
 };
 
 const ALL = { ...OTHERS, ...METHODS, ...FIGURES, ...CONTROLS, ...MEASURED };

@@ -23,6 +23,7 @@ from pct.settings import (
     SALIENCIES,
     SALIENCY_OF,
     SCHEDULES,
+    TRAIN_REMOVALS,
     Settings,
     paper_settings,
 )
@@ -56,7 +57,9 @@ VALUES = {
     "schedule": st.sampled_from(SCHEDULES) | st.none(), "warmup": st.floats(0, 1, exclude_max=True) | st.none(),
     "class_weights": st.sampled_from(CLASS_WEIGHTS), "best_by": st.sampled_from([b for b in BEST_BY if "-" not in b]),
     "contrast_steps": st.sampled_from(CONTRAST_STEPS), "contrast_every": st.integers(1, 99), "guided_weight": POSITIVE,
-    "rationale_weight": POSITIVE, "step_tokens": COUNT,
+    "rationale_weight": POSITIVE, "step_tokens": COUNT, "margin_weight": POSITIVE, "margin_bound": POSITIVE,
+    "keep_weight": POSITIVE, "random_weight": POSITIVE, "comp_weight": POSITIVE, "comp_bound": POSITIVE,
+    "suff_weight": POSITIVE, "suff_bound": POSITIVE, "train_removal": st.sampled_from(TRAIN_REMOVALS),
 }  # fmt: skip
 DRAWN = {f.name: VALUES[f.name] for f in fields(Settings) if f.name in VALUES}
 
@@ -112,9 +115,11 @@ INVALID = [
     ("precision", "fp16", "one of float32, bf16"), ("optimizer", "sgd", "one of adam, adamw"),
     ("schedule", "step", "one of constant, linear, cosine"), ("warmup", 1.0, r"in \[0, 1\)"),
     ("warmup", float("nan"), r"in \[0, 1\)"), ("class_weights", "sqrt", "one of none, balanced"),
-    ("best_by", "f1", "one of acc, macro_f1, comp-suff"), ("contrast_steps", "first", "one of all, last"),
+    ("best_by", "f1", "one of acc, macro_f1, masked_acc, comp-suff"), ("contrast_steps", "first", "one of all, last"),
     ("contrast_every", 0, "> 0"), ("guided_weight", -1.0, ">= 0"), ("rationale_weight", float("inf"), "finite"),
-    ("step_tokens", -1, ">= 0"),
+    ("step_tokens", -1, ">= 0"), ("train_removal", "unknown", "one of delete, mask, either"),
+    *((name, -0.5, ">= 0") for name in ("margin_weight", "margin_bound", "keep_weight", "random_weight")),
+    *((name, float("inf"), "finite") for name in ("comp_weight", "comp_bound", "suff_weight", "suff_bound")),
 ]  # fmt: skip
 
 

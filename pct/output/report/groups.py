@@ -31,7 +31,8 @@ NOT_COMPARED = ("seed", "threads", "device", "glove")  # settings that make no g
 # settings that say how a method trains; normal training has none of them
 OF_METHODS = (
     "method", "alpha", "temperature", "contrast_steps", "contrast_every", "entropy_weight",
-    "guided_weight", "rationale_weight", "p_important", "p_unimportant",
+    "guided_weight", "rationale_weight", "margin_weight", "margin_bound", "keep_weight", "random_weight", "comp_weight",
+    "comp_bound", "suff_weight", "suff_bound", "train_removal", "p_important", "p_unimportant",
 )  # fmt: skip
 MEASURED = ("measure_important", "measure_unimportant")  # for which Settings.measured_shares speaks
 

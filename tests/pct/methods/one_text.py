@@ -41,12 +41,17 @@ def encoded(model, family, text, masked=()):
     return model(ids, torch.ones_like(ids, dtype=torch.bool))
 
 
-def order_of(model, family, text, label, settings, important):
+def saliency_of(model, family, text, label, settings):
+    """A number for each word of a text."""
     ids, words = rows_of(family, text)
-    _, found = saliency(
+    _, scores = saliency(
         model, ids, words, torch.tensor([label]), settings.saliency, settings.saliency_of, settings.integrated_steps
     )
-    return twins.removal_order(found[0].tolist(), important)
+    return scores[0].tolist()
+
+
+def order_of(model, family, text, label, settings, important):
+    return twins.removal_order(saliency_of(model, family, text, label, settings), important)
 
 
 def twin_cross_entropy(model, family, texts, masked=None):

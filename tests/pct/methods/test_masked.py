@@ -9,13 +9,14 @@ import torch
 from pct.methods.base import make_method
 from pct.methods.masked import mask_words, random_words
 from pct.settings import Settings
+from pct.training.batches import with_masked_words
 from tests.pct.methods.one_text import (
     MIXED,
     assert_same_gradients,
     batch_of,
     twin_cross_entropy,
 )
-from tests.pct.small import FAMILIES, small_model, small_words
+from tests.pct.small import FAMILIES, LEXICON, small_model, small_words
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -45,6 +46,24 @@ def test_half_of_the_texts_stay_whole_and_the_shares_of_the_others_are_spread_ev
     assert ((quarters > 0.2) & (quarters < 0.3)).all()
     places = torch.stack([rows[counts == 40].float().mean(0) for rows in chosen]).mean(0)
     assert ((places > 0.2) & (places < 0.3)).all()  # every place alike
+
+
+def test_validation_texts_are_masked_as_training_texts_are_and_alike_after_every_epoch():
+    words = small_words("transformer")
+    mask = words.tokenizer.mask_token_id
+    tokens = words.encode([LEXICON[i : i + 10] for i in range(len(LEXICON) - 10)] * 20, 64)
+    masked = with_masked_words(tokens, mask, 7)
+    assert np.array_equal(masked.ids, with_masked_words(tokens, mask, 7).ids)
+    shares = []
+    for text in range(len(tokens)):
+        ids, map_ = (x[0] for x in masked.rows(np.array([text])))
+        gone = {word for word in set(map_.tolist()) if (ids[map_ == word] == mask).any()}
+        assert all((ids[map_ == word] == mask).all() for word in gone)  # whole words
+        assert -1 not in gone
+        shares.append(len(gone) / 10)
+    counts = np.histogram(shares, bins=[-0.05, 0.25, 0.45, 0.65, 0.85, 1.05])[0] / len(shares)
+    assert counts == pytest.approx([0.25, 0.2, 0.2, 0.2, 0.15], abs=0.06)
+    assert not np.array_equal(masked.ids, with_masked_words(tokens, mask, 8).ids)
 
 
 def test_all_pieces_of_a_word_are_masked_and_special_tokens_are_not():

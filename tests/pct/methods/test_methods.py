@@ -142,6 +142,8 @@ def test_dropout_moves_neither_the_choice_of_words_nor_the_representations(famil
     ("normal", {"cross_entropy"}), ("entropy", {"cross_entropy", "entropy"}), ("pct", {"cross_entropy", "contrastive"}),
     ("masked", {"cross_entropy"}), ("saliency_guided", {"cross_entropy", "divergence"}),
     ("rationale", {"cross_entropy", "outside_rationale"}),
+    ("removal_margin", {"cross_entropy", "hinge", "keep", "random"}),
+    ("unirex", {"cross_entropy", "comp_loss", "suff_loss"}),
 ])  # fmt: skip
 def test_the_parts_make_the_loss_and_carry_no_graph(method, names):
     model = small_model("textcnn").train()
@@ -152,6 +154,8 @@ def test_the_parts_make_the_loss_and_carry_no_graph(method, names):
     weight = {
         "entropy": -settings.entropy_weight, "contrastive": settings.alpha, "cross_entropy": 1.0,
         "divergence": settings.guided_weight, "outside_rationale": settings.rationale_weight,
+        "hinge": settings.margin_weight, "keep": settings.keep_weight, "random": settings.random_weight,
+        "comp_loss": settings.comp_weight, "suff_loss": settings.suff_weight,
     }  # fmt: skip
     assert float(step.loss.detach()) == pytest.approx(sum(weight[k] * float(v) for k, v in step.parts.items()))
 

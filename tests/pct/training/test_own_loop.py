@@ -15,7 +15,8 @@ from tests.pct.small import small_corpus
 
 STEPS = 3
 QUIET = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-SETTINGS = {"alpha": 0.3, "max_length": 24}
+# no term of random words: the Trainer draws random numbers of its own
+SETTINGS = {"alpha": 0.3, "max_length": 24, "random_weight": 0.0}
 
 
 def rows(count=12):
@@ -29,6 +30,7 @@ def ours(method):
     batch = MethodLoss(classifier("BERT", 2), tokenizer("BERT"), **SETTINGS).collate(*texts_and_labels())
     optimizer = torch.optim.SGD(made.model.parameters(), lr=0.1)
     made.model.train()
+    torch.manual_seed(0)
     found = []
     for _ in range(STEPS):
         train_step(made.model, make_method(made.settings), optimizer, batch, made.settings)
@@ -51,11 +53,12 @@ def same(found, wanted):
     assert not torch.allclose(wanted[0], wanted[-1], atol=1e-4)
 
 
-@pytest.mark.parametrize("method", ["pct", "entropy", "normal"])
+@pytest.mark.parametrize("method", ["pct", "entropy", "normal", "removal_margin", "unirex"])
 def test_a_loop_of_one_s_own_takes_our_steps(method):
     model = classifier("BERT", 2, **QUIET)
     loss = MethodLoss(model, tokenizer("BERT"), method=method, **SETTINGS)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    torch.manual_seed(0)
     found = []
     for _ in range(STEPS):
         optimizer.zero_grad()
@@ -65,7 +68,7 @@ def test_a_loop_of_one_s_own_takes_our_steps(method):
     same(found, ours(method))
 
 
-@pytest.mark.parametrize("method", ["pct", "normal"])
+@pytest.mark.parametrize("method", ["pct", "normal", "removal_margin"])
 def test_the_library_s_trainer_takes_our_steps(method, tmp_path):
     pytest.importorskip("accelerate")
     from transformers import TrainerCallback, TrainingArguments
@@ -92,6 +95,12 @@ def test_the_library_s_trainer_takes_our_steps(method, tmp_path):
     trainer.train()
     same(found, ours(method))
     assert np.isfinite(trainer.evaluate()["eval_loss"])
+
+
+def test_in_a_loop_of_one_s_own_the_method_s_loss_is_in_every_nth_batch():
+    loss = MethodLoss(classifier("BERT", 2), tokenizer("BERT"), method="removal_margin", contrast_every=2, **SETTINGS)
+    batch = loss.collate(*texts_and_labels())
+    assert ["hinge" in loss.step(batch).parts for _ in range(4)] == [True, False, True, False]
 
 
 def test_the_normal_method_s_loss_is_the_model_s_own():

@@ -21,10 +21,11 @@ from safetensors.torch import load_file, save_file
 
 import pct
 from pct.corpora.loading import Corpus, Split
+from pct.explaining.predictor import predict_tokens
 from pct.methods.base import make_method
 from pct.settings import METHODS, Settings
-from pct.text.vocabulary import Vocabulary
-from pct.training.batches import class_weights
+from pct.text.vocabulary import UNKNOWN, Vocabulary
+from pct.training.batches import class_weights, with_masked_words
 from pct.training.finite import not_finite
 from pct.training.optimizers import lr_factor, make_optimizer
 from pct.training.prepared import prepare
@@ -344,6 +345,8 @@ def test_a_record_tells_the_loss_parts_the_times_and_the_metrics(method):
     parts = {
         "normal": set(), "entropy": {"train_entropy"}, "pct": {"train_contrastive"}, "masked": set(),
         "saliency_guided": {"train_divergence"}, "rationale": {"train_outside_rationale"},
+        "removal_margin": {"train_hinge", "train_keep", "train_random"},
+        "unirex": {"train_comp_loss", "train_suff_loss"},
     }[method]  # fmt: skip
     metrics = {f"validation_{name}" for name in ("f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")}
     assert set(record) >= {"epoch", "train_loss", "train_cross_entropy", "validation_acc"} | parts | metrics | MEASURED
@@ -444,7 +447,9 @@ def of_one_word(corpus: Corpus) -> Corpus:
     return dataclasses.replace(corpus, splits=parts)
 
 
-@pytest.mark.parametrize("method", ["normal", "entropy", "pct", "masked", "saliency_guided"])
+@pytest.mark.parametrize(
+    "method", ["normal", "entropy", "pct", "masked", "saliency_guided", "removal_margin", "unirex"]
+)
 @pytest.mark.parametrize("change", [of_one_class, of_one_word], ids=lambda c: c.__name__)
 def test_what_can_be_learned_from_one_class_or_one_word_is(method, change):
     records = []
@@ -459,6 +464,17 @@ def test_what_can_be_learned_from_one_class_or_one_word_is(method, change):
 def test_texts_of_one_word_have_no_gap_by_which_an_epoch_could_be_the_best():
     with pytest.raises(ValueError, match=r"best_by ur-ir is .* on validation: its texts have nothing that it measures"):
         run(small_settings(best_by="ur-ir", evaluate_epochs=True), rows=of_one_word(corpus()))
+
+
+def test_by_masked_accuracy_an_epoch_is_judged_on_plain_and_masked_validation_texts(tmp_path):
+    trained = run(small_settings(method="masked", lr=3e-3, best_by="masked_acc", seed=4), tmp_path)
+    split = corpus().splits["validation"]
+    tokens = prepare(trained.settings, corpus()).validation
+    masked = with_masked_words(tokens, UNKNOWN, 4)
+    expected = [float((predict_tokens(trained, t).argmax(1) == split.labels).mean()) for t in (tokens, masked)]
+    assert expected[0] != expected[1]
+    kept = best_epoch(history(tmp_path), "masked_acc") - 1
+    assert history(tmp_path)[kept]["validation_masked_acc"] == pytest.approx(sum(expected) / 2)
 
 
 def test_balanced_class_weights_make_classes_weigh_alike():

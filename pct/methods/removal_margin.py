@@ -1,0 +1,70 @@
+"""Removal margin: the important words of a text must be worth something, and its other words must not decide."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pct.explaining.saliency import class_score
+from pct.methods.base import Batch, Step, make_method, pass_originals, reduced_logits, supervised_loss, words_removed
+from pct.methods.losses import at_least_float32
+from pct.methods.reduced_batch import ranks
+from pct.methods.saliency_guided import kl_divergence
+from pct.models.base import TextModel
+from pct.registry import methods
+from pct.settings import Settings
+
+
+@methods.register("removal_margin")
+class RemovalMargin:
+    """Cross-entropy + lambda_c mean[delta - (z(X) - z(I))]_+ + lambda_u mean KL(f(X) || f(U)) + lambda_r mean
+    KL(f(X) || f(R)), a method of this project.
+
+    z is the log-odds of the true class; I, U and R are the text X without its m_i most salient, its m_u least salient
+    and m_i random words. The means are over texts of at least two words, no gradient passes the choice of words, and a
+    word against the class is not unimportant: U goes by the absolute value of a signed saliency. The random term keeps
+    the model from becoming merely less confident. With `contrast_every` = n, normal training except in each n-th batch.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.normal = make_method(settings.replace(method="normal"))
+
+    def __call__(self, model: TextModel, batch: Batch) -> Step:
+        """See `Method`."""
+        s = self.settings
+        if batch.number % s.contrast_every:
+            return self.normal(model, batch)
+        originals = pass_originals(model, batch, s)
+        supervised = supervised_loss(originals.logits, batch)
+        choices = words_to_compare(originals.saliency, batch, s)
+        important, unimportant, random = reduced_logits(model, batch, originals.projected, choices, s)
+        rows = important.text
+        pair = originals.logits[rows], important.logits
+        whole, rest = (class_score(at_least_float32(logits), batch.labels[rows]) for logits in pair)
+        hinge = F.relu(s.margin_bound - (whole - rest)).sum() / max(len(rows), 1)
+        keep, chance = (kl_divergence(originals.logits[x.text], x.logits) for x in (unimportant, random))
+        loss = supervised + s.margin_weight * hinge + s.keep_weight * keep + s.random_weight * chance
+        parts = {"cross_entropy": supervised, "hinge": hinge, "keep": keep, "random": chance}
+        return Step(loss, {name: part.detach() for name, part in parts.items()})
+
+
+def words_to_compare(saliency: Tensor, batch: Batch, settings: Settings) -> tuple[Tensor, Tensor, Tensor]:
+    """The m_i most salient, the m_u least salient and m_i random words of each text.
+
+    Args:
+        saliency: (batch, words).
+        batch: the texts.
+        settings: `p_important` and `p_unimportant` are the shares.
+
+    Returns:
+        Three of (batch, words) bool; no word of a text of one word.
+    """
+    m_i, m_u = (words_removed(batch, share)[:, None] for share in (settings.p_important, settings.p_unimportant))
+    by_chance = torch.rand(saliency.shape, device=saliency.device)
+    return (
+        ranks(saliency, batch.counts, important=True) <= m_i,
+        ranks(saliency.abs(), batch.counts, important=False) <= m_u,
+        ranks(by_chance, batch.counts, important=True) <= m_i,
+    )

@@ -1,0 +1,78 @@
+"""UNIREX (Chan et al., ICML 2022, arXiv 2112.08802): losses of comprehensiveness and sufficiency at the top k words."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pct.methods.base import (
+    Batch,
+    ReducedLogits,
+    Step,
+    make_method,
+    pass_originals,
+    reduced_logits,
+    supervised_loss,
+    words_removed,
+)
+from pct.methods.losses import at_least_float32
+from pct.methods.reduced_batch import ranks
+from pct.models.base import TextModel
+from pct.registry import methods
+from pct.settings import Settings
+
+SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of the words, that are taken for the explanation
+
+
+@methods.register("unirex")
+class Unirex:
+    """Cross-entropy + w_c mean(max(-m_c, CE(X) - CE(X without the top k)) + m_c) + w_s mean(max(-m_s, CE(the top k
+    alone) - CE(X)) + m_s), with the model's own saliency in the place of a learned extractor.
+
+    k is a share of 1, 5, 10, 20 or 50 % of a text's words, one drawn for each step; the means are over texts of at
+    least two words; no gradient passes the ranking. The plausibility loss of the source needs marks of people and is
+    left out. With `contrast_every` = n, normal training except in each n-th batch.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.normal = make_method(settings.replace(method="normal"))
+
+    def __call__(self, model: TextModel, batch: Batch) -> Step:
+        """See `Method`."""
+        s = self.settings
+        if batch.number % s.contrast_every:
+            return self.normal(model, batch)
+        originals = pass_originals(model, batch, s)
+        supervised = supervised_loss(originals.logits, batch)
+        share = SHARES[int(torch.randint(len(SHARES), ()))]
+        rank = ranks(originals.saliency, batch.counts, important=True)
+        top, inside = rank <= words_removed(batch, share)[:, None], rank <= batch.counts[:, None]
+        some = batch.counts[:, None] > 1
+        without, alone = reduced_logits(model, batch, originals.projected, (top, inside & ~top & some), s)
+        comp = bounded(originals.logits, without, batch.labels, -1, s.comp_bound)
+        suff = bounded(originals.logits, alone, batch.labels, 1, s.suff_bound)
+        loss = supervised + s.comp_weight * comp + s.suff_weight * suff
+        parts = {"cross_entropy": supervised, "comp_loss": comp, "suff_loss": suff}
+        return Step(loss, {name: part.detach() for name, part in parts.items()})
+
+
+def bounded(whole: Tensor, reduced: ReducedLogits, labels: Tensor, sign: int, bound: float) -> Tensor:
+    """mean(max(-bound, sign (CE(reduced text) - CE(whole text))) + bound); 0 where no text is reduced.
+
+    Args:
+        whole: (batch, classes) logits of the whole texts.
+        reduced: of the reduced ones.
+        labels: (batch,).
+        sign: -1 for comprehensiveness, 1 for sufficiency.
+        bound: in nats; a text for which the difference is below -bound has no gradient.
+
+    Returns:
+        A scalar.
+    """
+    rows = reduced.text
+    before, after = (
+        F.cross_entropy(at_least_float32(x), labels[rows], reduction="none") for x in (whole[rows], reduced.logits)
+    )
+    return F.relu(sign * (after - before) + bound).sum() / max(len(rows), 1)
