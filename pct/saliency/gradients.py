@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -37,10 +37,20 @@ def embedded(model: TextModel, ids: Tensor) -> Iterator[Tensor]:
 
 
 def score_gradient(
-    model: TextModel, embeddings: Tensor, mask: Tensor, classes: Tensor | None, of: str
+    model: TextModel,
+    embeddings: Tensor,
+    mask: Tensor,
+    classes: Tensor | None,
+    of: str,
+    mode: AbstractContextManager[object] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Logits and the gradient of the class score at the embeddings. Arguments as in `GradientSaliency.gradient`."""
-    logits = model.encode(embeddings, mask).logits
+    """Logits and the gradient of the class score at the embeddings. Arguments as in `GradientSaliency.gradient`.
+
+    A mode of `pct.saliency.modes` changes the gradient of the model, not that of the class score, which has a softmax
+    of its own.
+    """
+    with mode or nullcontext():
+        logits = model.encode(embeddings, mask).logits
     chosen = logits.detach().argmax(-1) if classes is None else classes
     (gradient,) = torch.autograd.grad(class_score(logits.float(), chosen, of).sum(), embeddings)
     return logits, gradient
