@@ -119,10 +119,16 @@ def check_kind(model: Any, name: str) -> None:
             "from texts to probabilities"
         )
     names = getattr(model.config, "id2label", None)
-    if not names or list(names) != list(range(len(names))) or len(set(names.values())) < len(names):
+    if not names or set(names) != set(range(len(names))) or len(set(names.values())) < len(names):
         raise ValueError(
             f"the configuration of {name} does not name its classes, each by a name of its own (id2label is {names}): "
             'set model.config.id2label = {0: "negative", 1: "positive"}, say'
+        )
+    back = getattr(model.config, "label2id", None) or {}
+    if set(back) == set(names.values()) and any(back[x] != i for i, x in names.items()):
+        raise ValueError(
+            f"the configuration of {name} contradicts itself: id2label is {names}, label2id is {back}; set both to the "
+            "order of the model's outputs"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import torch
@@ -33,9 +34,11 @@ class Wrapped(TextModel):
         config: Any = model.config
         self._has_decoder = bool(getattr(config, "is_encoder_decoder", False))
         self._reads_every_token = False
+        self._watch = _Watch()
         # beside the registered modules: they are parts of the model, and its weights are saved once
         object.__setattr__(self, "dense", _last_dense(model))
         object.__setattr__(self, "dropout", nn.Dropout(0.0))
+        self.dense.register_forward_pre_hook(self._watch.enter_dense)
         try:
             self._trace_head()
             if not padding:
@@ -72,12 +75,11 @@ class Wrapped(TextModel):
         if self._reads_every_token:  # its head would take the last place, be it padding or not
             states = model.base_model(inputs_embeds=embeddings, attention_mask=mask.long(), use_cache=False)[0]
             return _at_last(states, mask)
-        with _Watch(self.dropout, self.dense) as watch:
-            if self._has_decoder:
-                model.classification_head(_at_last(self._decode(embeddings, mask), mask))
-            else:
-                self._run(embeddings, mask)
-        return watch.seen
+        if self._has_decoder:
+            model.classification_head(_at_last(self._decode(embeddings, mask), mask))
+        else:
+            self._run(embeddings, mask)
+        return self._watch.take()
 
     def _run(self, embeddings: Tensor, mask: Tensor) -> None:
         model: Any = self.model
@@ -112,19 +114,21 @@ class Wrapped(TextModel):
             if isinstance(m, nn.Dropout)
         ]
         try:
-            with torch.no_grad(), without_dropout(self.model), _Watch(self.dropout, self.dense) as watch:
+            with torch.no_grad(), without_dropout(self.model):
                 if self._has_decoder:
-                    watch.seen = self._read(self.embed(ids), mask)
+                    pooled = self._read(self.embed(ids), mask)
                 else:
                     self.model(input_ids=ids, attention_mask=mask.long())
+                    pooled = self._watch.take()
         finally:
             for hook in hooks:
                 hook.remove()
-        self._reads_every_token = watch.seen.ndim == 3
+        self._reads_every_token = pooled.ndim == 3
         # out of training a dropout gives what it was given, at the same place of the memory
-        before = [module for module, out in given if out.data_ptr() == watch.seen.data_ptr()]
+        before = [module for module, out in given if out.data_ptr() == pooled.data_ptr()]
         if before:
             object.__setattr__(self, "dropout", before[-1])
+            self.dropout.register_forward_pre_hook(self._watch.enter_dropout)
 
     def _find_side(self) -> None:
         for self.padding in ("right", "left"):
@@ -137,30 +141,34 @@ class Wrapped(TextModel):
 
 
 class _Watch:
-    """What enters a head's last dropout, or its last dense layer where no dropout comes first."""
+    """What entered a head's last dropout, or its last dense layer where no dropout comes first.
 
-    seen: Tensor
+    Its two methods are forward hooks that stay on the head. Each thread has a value of its own, so that threads can
+    share a model. Copies of a model share the watch: a thread takes a value before it begins another pass.
+    """
 
-    def __init__(self, dropout: nn.Dropout, dense: nn.Linear) -> None:
-        self.dropout, self.dense = dropout, dense
+    def __init__(self) -> None:
+        self._of_thread = threading.local()
 
-    def __enter__(self) -> _Watch:
-        self._by_dropout: Tensor | None = None
-        self._hooks = [
-            self.dropout.register_forward_pre_hook(self._enter_dropout),
-            self.dense.register_forward_pre_hook(self._enter_dense),
-        ]
+    def __deepcopy__(self, _: dict[int, Any]) -> _Watch:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
+    def __reduce__(self) -> tuple[type[_Watch], tuple[()]]:
+        return _Watch, ()
 
-    def _enter_dropout(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self._by_dropout = inputs[0]
+    def enter_dropout(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        """The hook of the dropout."""
+        self._of_thread.by_dropout = inputs[0]
 
-    def _enter_dense(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self.seen = inputs[0] if self._by_dropout is None else self._by_dropout
+    def enter_dense(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        """The hook of the dense layer."""
+        by_dropout = self._of_thread.__dict__.pop("by_dropout", None)
+        self._of_thread.seen = inputs[0] if by_dropout is None else by_dropout
+
+    def take(self) -> Tensor:
+        """The value of this thread's last pass; it is not kept."""
+        seen: Tensor = self._of_thread.__dict__.pop("seen")
+        return seen
 
 
 def _last_dense(model: nn.Module) -> nn.Linear:
