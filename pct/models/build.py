@@ -91,5 +91,7 @@ def build_model(config: dict[str, Any]) -> TextModel:
 
         config = dict(arguments.pop("model"))
         made = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(config.pop("model_type"), **config))
+        if "last_type" in arguments:  # as it was saved before
+            arguments["types"] = (0, 0, arguments.pop("last_type"))
         return Wrapped(made.float(), **arguments)
     raise ValueError(f"model family must be textcnn, lstm, transformer or wrapped, got {family!r}")

@@ -72,7 +72,7 @@ def wrap_model(model: Any, tokenizer: Any, name: str) -> Wrapped:
     check_precision(model, name)
     check_finite(model, name)
     check_outputs(model, tokenizer, name)
-    made = Wrapped(model, name, last_type=_last_type(tokenizer))
+    made = Wrapped(model, name, types=_types(tokenizer), unread=_unread(model, tokenizer))
     check_logits(made, tokenizer, name)
     return made
 
@@ -189,7 +189,15 @@ def _with_architectures_head(name: str, tokenizer: Any, classes: Sequence[str]) 
     return model
 
 
-def _last_type(tokenizer: Any) -> int:
-    """The token type of a text's last token (XLNet gives it one of its own)."""
-    types = tokenizer("a").get("token_type_ids") or [0]
-    return int(types[-1])
+def _types(tokenizer: Any) -> tuple[int, int, int]:
+    """The token types of a text's first token, of those between, and of its last one."""
+    given = tokenizer("a a a")
+    types = given.get("token_type_ids") or [0]
+    return int(types[0]), int(types[len(types) // 2]), int(types[-1])
+
+
+def _unread(model: Any, tokenizer: Any) -> int:
+    """How many tokens of the frame at a text's end are the padding token of the model's configuration."""
+    padding = model.config.get_text_config().pad_token_id
+    ids = tokenizer("a")["input_ids"]
+    return len(ids) - max((i + 1 for i, token in enumerate(ids) if token != padding), default=1)
