@@ -33,6 +33,7 @@ FORMAT = 1
 WEIGHTS, CONFIG = "model.safetensors", "classifier.json"
 MODEL = "model"  # where a run folder keeps its classifier
 TRANSFORMERS = "config.json"  # what a folder of the transformers library has
+ADAPTER = "adapter_config.json"  # what a folder of the peft library has
 
 
 class Classifier(TextInterface):
@@ -131,6 +132,7 @@ class Classifier(TextInterface):
 
         Raises:
             FileExistsError: the folder holds something else.
+            ValueError: a wrapped model has other logits when it is loaded again, as one of a class of its own has.
         """
         with whole_folder(folder, CONFIG) as made:
             weights = {k: v.detach().cpu().contiguous().clone() for k, v in self.model.state_dict().items()}
@@ -141,7 +143,19 @@ class Classifier(TextInterface):
                 "settings": self.settings.to_dict(), "method_from": methods.origin(self.settings.method),
             }  # fmt: skip
             (made / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")
+            if about["model"]["family"] == "wrapped":
+                self._check_saved(made)
         return Path(folder)
+
+    def _check_saved(self, folder: Path) -> None:
+        from pct.models.checks import cannot_be_saved, check_comes_back, one_line
+
+        name = type(getattr(self.model, "model", self.model)).__name__
+        try:
+            again = type(self).load(folder, str(self.model.device))
+        except ValueError as problem:
+            raise ValueError(cannot_be_saved(name, one_line(problem.__cause__ or problem))) from problem
+        check_comes_back(self.model, again.model, name)
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Self:
@@ -206,6 +220,10 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
     if text.startswith(("runs:/", "models:/")):
         return _from_mlflow(text, device)
     folder = Path(path) / MODEL if (Path(path) / MODEL).is_dir() else Path(path)
+    if (folder / ADAPTER).is_file() and not (folder / CONFIG).is_file():
+        from pct.models.pretrained import adapter_refused
+
+        raise adapter_refused(text)
     if not (folder / CONFIG).is_file() and ((folder / TRANSFORMERS).is_file() or _may_be_on_the_hub(text)):
         return _from_transformers(str(folder), text).to(device)
     return Classifier.load(folder, device)

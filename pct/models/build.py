@@ -69,7 +69,15 @@ def load_tokenizer(name: str) -> SubWords:
 
 
 def build_model(config: dict[str, Any]) -> TextModel:
-    """A model from what its `config()` gave, with weights yet to be loaded. Raises ValueError for an unknown family."""
+    """A model from what its `config()` gave, with weights yet to be loaded.
+
+    The caller's random numbers go on as if nothing was drawn. Raises ValueError for an unknown family.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return _build(config)
+
+
+def _build(config: dict[str, Any]) -> TextModel:
     arguments = dict(config)
     family = arguments.pop("family", None)
     if family == "textcnn":

@@ -17,6 +17,7 @@ ROUNDING = 1e-4  # of the largest value, where that is above 1: float32 sums in 
 PROBES = ("a", "Despite its slow start, the film is brilliant: don't miss it!")
 LEAST_KNOWN = 0.9  # of a model's embeddings have a token: some pad their tables to a round number
 PROBE = 6  # tokens of the longer of two texts that are padded together
+SAVED_ROWS = PROBE  # texts by which a model that was saved is compared, of 1 to PROBE tokens
 SAID = 200  # characters of another library's message, at most
 
 
@@ -227,3 +228,22 @@ def _same_from_embeddings(own: Any, given: Any) -> bool:
     with torch.no_grad(), without_dropout(own):
         embedded["inputs_embeds"] = own.get_input_embeddings()(given["input_ids"])
         return close(own(**given).logits, own(**embedded).logits)
+
+
+def check_comes_back(before: TextModel, after: TextModel, name: str) -> None:
+    """Raises where a model that was saved and loaded again has other logits."""
+    rows = embedding_rows(getattr(before, "model", getattr(before, "encoder", before)))
+    ids = torch.randint(rows, (SAVED_ROWS, PROBE), generator=torch.Generator().manual_seed(0)).to(before.device)
+    mask = torch.arange(PROBE, device=ids.device) < torch.arange(1, SAVED_ROWS + 1, device=ids.device)[:, None]
+    with torch.no_grad(), without_dropout(before), without_dropout(after):
+        logits, again = before(ids, mask).logits, after(ids, mask).logits
+    if not close(logits, again):
+        raise ValueError(cannot_be_saved(name, f"its logits are other ones, by {float((logits - again).abs().max()):.2g}"))
+
+
+def cannot_be_saved(name: str, reason: str) -> str:
+    """The message for a model that is not itself after it was saved and loaded."""
+    return (
+        f"{name} cannot be saved: loaded again by transformers, {reason}; its own class, or what was changed in it, is not "
+        "in the files. Keep its own code and give pct.wrap the model, or write its graph by `pct.onnx.export`"
+    )
