@@ -201,9 +201,7 @@ class OnnxPredictor(TextInterface):
         """Outputs of the graph of one of MODIFIED by name; see `pct.onnx.graphs.build_saliency_graph`."""
         return self._sessions.run(MODIFIED[name], ["logits", f"saliency_{name}"], _feeds(ids, words, classes))
 
-    def _integrate(
-        self, ids: Ints, words: Ints, classes: Ints, logits: Floats, saliency: GradientSaliency
-    ) -> Floats:
+    def _integrate(self, ids: Ints, words: Ints, classes: Ints, logits: Floats, saliency: GradientSaliency) -> Floats:
         options, product = saliency.options, "saliency_grad_x_input"
 
         def run_at(rows: Ints, scale: float) -> tuple[Floats, Floats]:
