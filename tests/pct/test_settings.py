@@ -56,7 +56,7 @@ VALUES = {
     "schedule": st.sampled_from(SCHEDULES) | st.none(), "warmup": st.floats(0, 1, exclude_max=True) | st.none(),
     "class_weights": st.sampled_from(CLASS_WEIGHTS), "best_by": st.sampled_from([b for b in BEST_BY if "-" not in b]),
     "contrast_steps": st.sampled_from(CONTRAST_STEPS), "contrast_every": st.integers(1, 99), "guided_weight": POSITIVE,
-    "rationale_weight": POSITIVE, "step_tokens": COUNT,
+    "rationale_weight": POSITIVE, "step_tokens": COUNT, "encoding": st.sampled_from(["", "utf-8", "cp1252", "gb18030"]),
 }  # fmt: skip
 DRAWN = {f.name: VALUES[f.name] for f in fields(Settings) if f.name in VALUES}
 
