@@ -26,6 +26,7 @@ EXAMPLES: dict[str, Any] = {
         "model": IDENTITY,
         "order": "static",
         "saliency": "l2",
+        "signed": False,
         "max_steps": 15,
         "explanations": [
             {

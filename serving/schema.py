@@ -189,11 +189,12 @@ class Explanation(BaseModel):
 
 
 class ExplainAnswer(BaseModel):
-    """An explanation a text, in the texts' order."""
+    """An explanation a text, in the texts' order. signed: whether saliency below zero is against the target."""
 
     model: Identity
     order: str
     saliency: str
+    signed: bool
     max_steps: int
     explanations: list[Explanation]
 

@@ -49,6 +49,7 @@ class Explanation:
         text: the text as it was given.
         spans: where each word stands in it, (start, end) in characters, end exclusive.
         known: whether the model's tokenizer knew each word; one that it did not is to the model as any other such.
+        saliency_name: of the registry; empty where the predictor does not say it.
     """
 
     words: list[str]
@@ -64,6 +65,7 @@ class Explanation:
     text: str = ""
     spans: list[tuple[int, int]] = field(default_factory=list, repr=False)
     known: list[bool] = field(default_factory=list, repr=False)
+    saliency_name: str = ""
 
     @property
     def ir(self) -> float:
@@ -74,6 +76,13 @@ class Explanation:
     def ur(self) -> float:
         """The same for unimportant words."""
         return _lasts(self.unimportant, len(self.words))
+
+    @property
+    def signed(self) -> bool:
+        """Whether a saliency below zero is evidence against the class."""
+        from pct.output.shades import is_signed
+
+        return is_signed(self.saliency_name, self.saliency)
 
     @property
     def verdict(self) -> Verdict:
@@ -114,6 +123,7 @@ class Explanation:
         sides = {n: vars(getattr(self, n)) for n in ("important", "unimportant")}
         return {
             "words": self.words, "saliency": [float(x) for x in self.saliency], "label": self.label,
+            "saliency_name": self.saliency_name, "signed": self.signed,
             "label_name": self.label_name, "confidence": self.confidence, "truncated": self.truncated, **sides,
             "text": self.text, "spans": [list(span) for span in self.spans], "known": self.known,
             **{k: None if np.isnan(v) else v for k in ("comp", "suff", "ir", "ur") for v in (getattr(self, k),)},
@@ -169,6 +179,13 @@ def explain(
     return [one for one in found if one is not None]
 
 
+def saliency_name(predictor: Any) -> str:
+    """The name of the saliency that a predictor's own explanations have; empty where it does not say one."""
+    settings = getattr(predictor, "settings", None)
+    of_settings = getattr(predictor, "saliency_kind", "") or getattr(settings, "saliency", "")
+    return str(of_settings or getattr(predictor, "explains_by", ""))
+
+
 class _Steps(NamedTuple):
     """How far the words are removed, and in which order."""
 
@@ -192,6 +209,7 @@ def _explain_block(
     sides = (seen.important, seen.unimportant)
     important, unimportant = (_curves(side, shown) for side in sides)
     comp, suff = (np.where(shown > 0, side.mean_drop(m), np.nan) for side, m in zip(sides, averaged, strict=True))
+    name = saliency_name(predictor)
     for i, (document, n) in enumerate(zip(documents, seen.counts, strict=True)):
         places = tokens.places(i).tolist()
         yield Explanation(
@@ -208,6 +226,7 @@ def _explain_block(
             text=document.text,
             spans=[document.spans[place] for place in places],
             known=tokens.known(i).tolist(),
+            saliency_name=name,
         )
 
 
