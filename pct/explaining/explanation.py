@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pct.explaining.predictor import Predictor, Texts, check_classes, split_texts
 from pct.explaining.reduction import check_share, words_to_remove
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, RemovalResult, remove_words
-from pct.explaining.verdict import Verdict, judge
+from pct.explaining.verdict import TOLERANCE, Verdict, judge, tolerances
 from pct.text.tokens import Ints
 from pct.text.words import Document
 
@@ -25,11 +25,13 @@ class Curve:
         removed: word indices in the order in which they go.
         confidences: after 0, 1, .. removals, one more than removed.
         flips_at: the number of removals at which the predicted class first differs, None if it never does.
+        flips_to: the name of the class that is predicted then.
     """
 
     removed: list[int]
     confidences: list[float]
     flips_at: int | None = None
+    flips_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Explanation:
         spans: where each word stands in it, (start, end) in characters, end exclusive.
         known: whether the model's tokenizer knew each word; one that it did not is to the model as any other such.
         saliency_name: of the registry; empty where the predictor does not say it.
+        tolerance: how far comp and suff must differ to say something; see `pct.explaining.verdict.tolerances`.
     """
 
     words: list[str]
@@ -66,6 +69,7 @@ class Explanation:
     spans: list[tuple[int, int]] = field(default_factory=list, repr=False)
     known: list[bool] = field(default_factory=list, repr=False)
     saliency_name: str = ""
+    tolerance: float = TOLERANCE
 
     @property
     def ir(self) -> float:
@@ -88,7 +92,8 @@ class Explanation:
     def verdict(self) -> Verdict:
         """Whether saliency and confidence agree on this text, and why; see `pct.explaining.verdict`."""
         flips = (self.important.flips_at, self.unimportant.flips_at)
-        return judge(self.comp, self.suff, *flips, len(self.words))
+        new_classes = (self.important.flips_to, self.unimportant.flips_to)
+        return judge(self.comp, self.suff, *flips, len(self.words), self.tolerance, new_classes)
 
     def to_html(self) -> str:
         """An HTML fragment with its own style: the text with its words shaded, the verdict, both curves."""
@@ -207,9 +212,10 @@ def _explain_block(
         plan |= RemovalPlan.first(tokens.counts, *(np.maximum(shown, m) for m in averaged))
     seen = remove_words(predictor, tokens, plan, labels, steps.order, steps.removal)
     sides = (seen.important, seen.unimportant)
-    important, unimportant = (_curves(side, shown) for side in sides)
+    important, unimportant = (_curves(side, shown, predictor.classes) for side in sides)
     comp, suff = (np.where(shown > 0, side.mean_drop(m), np.nan) for side, m in zip(sides, averaged, strict=True))
     name = saliency_name(predictor)
+    allowed = tolerances(seen.probabilities.max(1), len(predictor.classes))
     for i, (document, n) in enumerate(zip(documents, seen.counts, strict=True)):
         places = tokens.places(i).tolist()
         yield Explanation(
@@ -227,15 +233,21 @@ def _explain_block(
             spans=[document.spans[place] for place in places],
             known=tokens.known(i).tolist(),
             saliency_name=name,
+            tolerance=float(allowed[i]),
         )
 
 
-def _curves(side: RemovalResult, steps: Ints) -> list[Curve]:
+def _curves(side: RemovalResult, steps: Ints, classes: Sequence[str]) -> list[Curve]:
     """The first steps of each text, and where its prediction changes, be it behind them."""
     order = np.argsort(side.ranks, axis=1, kind="stable")
-    flips = side.flips()
+    flips = side.flips().tolist()
     return [
-        Curve(order[i, :n].tolist(), side.confidence[i, : n + 1].tolist(), int(flips[i]) or None)
+        Curve(
+            order[i, :n].tolist(),
+            side.confidence[i, : n + 1].tolist(),
+            flips[i] or None,
+            classes[side.predicted[i, flips[i]]] if flips[i] else None,
+        )
         for i, n in enumerate(steps)
     ]
 

@@ -210,7 +210,12 @@ def _explanation_parquet() -> Parquet:
     steps = {
         f"{side}_{name}": kind
         for side in ("important", "unimportant")
-        for name, kind in (("removed", pa.list_(whole)), ("confidences", pa.list_(number)), ("flips_at", whole))
+        for name, kind in (
+            ("removed", pa.list_(whole)),
+            ("confidences", pa.list_(number)),
+            ("flips_at", whole),
+            ("flips_to", string),
+        )
     }
     return Parquet(
         pa.schema(
