@@ -129,10 +129,11 @@ class Step(BaseModel):
 
 class Curve(BaseModel):
     """The k-th step is the text after k removals. flips_at: the first k at which the predicted label is another one,
-    found for the whole text; null where none is."""
+    found for the whole text; flips_to: that label. Both null where none is."""
 
     steps: list[Step]
     flips_at: int | None
+    flips_to: str | None
 
 
 class TextMetrics(BaseModel):
@@ -189,11 +190,12 @@ class Explanation(BaseModel):
 
 
 class ExplainAnswer(BaseModel):
-    """An explanation a text, in the texts' order."""
+    """An explanation a text, in the texts' order. signed: whether saliency below zero is against the target."""
 
     model: Identity
     order: str
     saliency: str
+    signed: bool
     max_steps: int
     explanations: list[Explanation]
 

@@ -22,6 +22,7 @@ from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddle
 from starlette.responses import Response
 
 import serving.transport  # noqa: F401  puts bounded connections in the place of uvicorn's own
+from pct.output.shades import is_signed
 from pct.text.words import Document
 from serving.answers import ExplainJob, PredictJob, read_texts
 from serving.batching import BusyError
@@ -122,7 +123,7 @@ class Explainer:
         _count_verdicts(served, found)
         return {
             "model": served.identity(), "order": job.order, "saliency": job.saliency,
-            "max_steps": job.max_steps, "explanations": found,
+            "signed": is_signed(job.saliency), "max_steps": job.max_steps, "explanations": found,
         }  # fmt: skip
 
     async def _watch(self) -> None:

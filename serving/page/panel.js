@@ -3,7 +3,7 @@
 import { Curves, spoken, table } from "./curves.js";
 import { CONTROLS, FIGURES, METHODS, term } from "./glossary.js";
 import { SIDES, change, count, gone, left, number, stepAt } from "./view.js";
-import { Words, score, signed } from "./words.js";
+import { Words, score } from "./words.js";
 
 const VERDICTS = { pathological: "⚠ Pathological here", undecided: "Undecided here", healthy: "✓ Healthy here" };
 
@@ -30,9 +30,9 @@ export class Panel {
       "aria-label",
       `Words shaded by ${answer.saliency} saliency; the arrow keys go from word to word, Enter removes or restores one`,
     );
-    this.part("text").classList.toggle("signed", signed(answer.saliency));
-    this.words.draw(explanation, answer.saliency);
-    this.#scale(explanation, answer.saliency);
+    this.part("text").classList.toggle("signed", answer.signed);
+    this.words.draw(explanation, answer.signed);
+    this.#scale(explanation, answer);
     const { truncated } = explanation;
     this.part("cut").hidden = truncated === 0;
     this.part("cut").textContent =
@@ -104,13 +104,13 @@ export class Panel {
     this.part("step-text").textContent = left(explanation, removed);
   }
 
-  #scale(explanation, kind) {
+  #scale(explanation, { saliency, signed }) {
     const scores = explanation.words.map((word) => word.saliency);
     const [low, high] = [Math.min(...scores), Math.max(...scores)];
     const { target } = explanation;
     const most = Math.max(...scores.map(Math.abs));
-    this.part("low").textContent = signed(kind) ? `against ${target} −${score(most)}` : `${kind}  ${score(low)}`;
-    this.part("high").textContent = signed(kind) ? `+${score(most)} for ${target}` : score(high);
+    this.part("low").textContent = signed ? `against ${target} −${score(most)}` : `${saliency}  ${score(low)}`;
+    this.part("high").textContent = signed ? `+${score(most)} for ${target}` : score(high);
   }
 
   #verdict({ verdict: { kind, reasons } }) {

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import pct
-from pct.explaining.verdict import PATHOLOGICAL, judge
+from pct.explaining.verdict import PATHOLOGICAL, judge, tolerances
 from pct.onnx.predictor import OnnxPredictor
 from pct.text.words import split
 from serving.answers import ExplainJob, PredictJob, read_texts
@@ -25,7 +25,15 @@ TEXTS = [
     "a moving film",
     "dreadful",
 ]
-MANY = [*TEXTS, "bad film", "brilliant and dreadful and fine", "the film is lovely , lovely , lovely", "a a a a a"]
+MANY = [
+    *TEXTS,
+    "bad film",
+    "brilliant and dreadful and fine",
+    "the film is lovely , lovely , lovely",
+    "a a a a a",
+    "in the end , its scenes remain always joyous .",
+    "the script is an odious thriller , and the documentary is quiet .",
+]
 LIMITS = Limits()
 
 
@@ -184,16 +192,22 @@ def test_answers_are_what_the_schema_says(served: ServedModel) -> None:
         Explanation.model_validate(mine, strict=True, extra="forbid")
     for found in PredictJob(served).run(read_texts(TEXTS, LIMITS), math.inf):
         Prediction.model_validate(found, strict=True, extra="forbid")
-    assert set(ExplainAnswer.model_fields) == {"model", "order", "saliency", "max_steps", "explanations"}
+    assert set(ExplainAnswer.model_fields) == {"model", "order", "saliency", "signed", "max_steps", "explanations"}
 
 
 def test_a_verdict_is_that_of_the_library_on_what_is_answered(served: ServedModel) -> None:
     kinds = set()
     for mine in explained(served, MANY):
         comp, suff = mine["metrics"]["comp"], mine["metrics"]["suff"]
-        flips = [mine[side]["flips_at"] for side in ("important", "unimportant")]
+        flips, new = ([mine[side][key] for side in ("important", "unimportant")] for key in ("flips_at", "flips_to"))
+        allowed = float(tolerances(max(mine["probabilities"].values()), len(mine["probabilities"])))
         expected = judge(
-            math.nan if comp is None else comp, math.nan if suff is None else suff, *flips, len(mine["words"])
+            math.nan if comp is None else comp,
+            math.nan if suff is None else suff,
+            *flips,
+            len(mine["words"]),
+            allowed,
+            tuple(new),
         )
         assert mine["verdict"] == {"kind": expected.kind, "reasons": list(expected.reasons)}
         sick = expected.kind == PATHOLOGICAL
