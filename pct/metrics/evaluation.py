@@ -151,7 +151,7 @@ def evaluate(
         list(predictor.classes),
         {name: estimate.interval for name, estimate in found.items() if estimate.interval},
         notes,
-        saliency="given" if numbers is not None else ranking.name if ranking else "",
+        saliency="given" if numbers is not None else ranking.name if ranking else getattr(predictor, "explains_by", ""),
     )
 
 

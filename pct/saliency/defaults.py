@@ -22,6 +22,12 @@ class Choice(NamedTuple):
     reason: str
 
 
+def own_saliency(predictor: Any) -> str | None:
+    """The saliency by which a run was trained and measured, which its report shows; None where none is named."""
+    settings = getattr(predictor, "settings", None)
+    return None if settings is None else str(settings.saliency)
+
+
 def default_saliency(predictor: Any) -> Choice:
     """The saliency of a predictor's explanations.
 
