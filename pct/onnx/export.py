@@ -23,7 +23,7 @@ from pct.onnx.predictor import (
     WEIGHTS,
     WORDS,
     OnnxPredictor,
-)  # fmt: skip
+)
 from pct.saliency import make_saliency
 from pct.saliency.base import GradientSaliency
 from pct.writing import check_folder, whole_folder, write_text

@@ -91,6 +91,11 @@ class OnnxPredictor(TextInterface):
         return predictor
 
     @property
+    def family(self) -> str:
+        """The kind of architecture: see `Classifier.family`."""
+        return str(self.about["model"])
+
+    @property
     def saliency_kind(self) -> str:
         """The saliency that `explain_rows` gives: at first that of the training run."""
         return self.settings.saliency
@@ -101,7 +106,7 @@ class OnnxPredictor(TextInterface):
         return [*PLAIN, INTEGRATED, *(name for name, file in MODIFIED.items() if file in self._sessions)]
 
     def with_saliency(self, name: str) -> Self:
-        """The same model, its weights shared, with another saliency.
+        """The same model, its weights shared, measured and explained by another saliency.
 
         Args:
             name: of the registry.
@@ -111,7 +116,7 @@ class OnnxPredictor(TextInterface):
         """
         make_saliency(name, self.settings).check(self)
         other = copy.copy(self)
-        other.settings = self.settings.replace(saliency=name)
+        other.settings = self.settings.replace(saliency=name, explain_by=name)
         return other
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
