@@ -63,9 +63,11 @@ class KernelShap(ForwardSaliency):
             gone[start : start + len(present), : counts[row]] = ~present
             start += len(present)
         # the rows of all texts, then each text without words
-        every = np.concatenate([text, np.arange(len(counts))])
-        outputs = self.output(masked.probabilities(every, np.concatenate([gone, words])), labels[every])
-        values, empty = outputs[: len(text)], outputs[len(text) :]
+        several = np.flatnonzero(counts > 1)
+        every = np.concatenate([text, several])
+        outputs = self.output(masked.probabilities(every, np.concatenate([gone, words[several]])), labels[every])
+        values, empty = outputs[: len(text)], np.zeros(len(counts))
+        empty[several] = outputs[len(text) :]
         whole = self.output(probabilities, labels)
         scores = np.zeros((len(counts), width))
         start = 0

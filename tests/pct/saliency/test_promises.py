@@ -58,8 +58,7 @@ def test_the_probabilities_are_those_of_the_whole_texts(name):
 @pytest.mark.parametrize("options", [SaliencyOptions(), SaliencyOptions(steps=3, samples=5)])
 @pytest.mark.parametrize("name", OWN_SALIENCIES)
 def test_a_text_goes_through_the_model_as_often_as_passes_says(name, options, monkeypatch):
-    family = families_of(name)[0]
-    classifier = small_classifier(family, seed=4)
+    classifier = small_classifier("transformer", seed=4)
     scores_of(name, classifier, ["film"], options)  # the probe of a model runs before the count
     for text in ("film", "joy rising above", "astonishing goofy film is a work of delicacy and force"):
         rows, body = [0], type(classifier.model).features
@@ -70,8 +69,6 @@ def test_a_text_goes_through_the_model_as_often_as_passes_says(name, options, mo
 
         with monkeypatch.context() as patch:
             patch.setattr(type(classifier.model), "features", features)
-            # else reduced texts share the projection of their words, and go through another method
-            patch.setattr(type(classifier.model), "recombine", _recombine)
             saliency = saliencies.get(name)(options)
             saliency.name = name
             tokens = classifier.tokens([text.split()])
@@ -87,17 +84,11 @@ def test_a_text_goes_through_the_model_as_often_as_passes_says(name, options, mo
             assert beside == expected
 
 
-def _recombine(self, projected, source, mask):
-    from torch import nn
-
-    return self.features(nn.functional.embedding(source, projected), mask)
-
-
 def test_integrated_gradients_run_as_often_as_passes_says_where_the_steps_suffice(monkeypatch):
     from pct.saliency import integrated_gradients
 
     monkeypatch.setattr(integrated_gradients, "TOLERANCE", np.inf)
-    classifier, rows = small_classifier("lstm", seed=4), [0]
+    classifier, rows = small_classifier("transformer", seed=4), [0]
     body = type(classifier.model).features
 
     def features(self, embeddings, mask):
