@@ -69,7 +69,7 @@ def test_a_model_that_does_not_conserve_is_refused_with_the_reason(name):
 
 def test_gim_is_refused_where_attention_is_computed_in_parts():
     gradient_saliency("gim").check_model(tiny("bert"))
-    with pytest.raises(ValueError, match="DebertaV2For.*: its attention is not torch's scaled_dot_product_attention"):
+    with pytest.raises(ValueError, match=r"DebertaV2For.*: its attention is not torch's scaled_dot_product_attention"):
         gradient_saliency("gim").check_model(tiny("deberta-v2"))
 
 

@@ -122,7 +122,7 @@ def test_its_name_in_the_settings_gives_what_its_name_at_the_call_gives(name):
 
 
 def test_a_name_that_there_is_not_is_refused_with_those_that_there_are():
-    with pytest.raises(ValueError, match="saliency must be one of l2, l1, .* random.* got 'shap'"):
+    with pytest.raises(ValueError, match=r"saliency must be one of l2, l1, .* random.* got 'shap'"):
         choose_saliency(small_classifier("lstm"), "shap")
 
 
