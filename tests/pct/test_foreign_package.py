@@ -1,4 +1,4 @@
-"""A method, a metric and a saliency of another package: trained by, loaded elsewhere, measured, and missed when it is gone."""
+"""A method, a metric, a saliency of another package: trained by, loaded elsewhere, measured, missed when it is gone."""
 
 from __future__ import annotations
 
@@ -172,7 +172,9 @@ def test_a_package_brings_a_saliency_by_one_class(installed, tmp_path):
         installed,
     )
     assert listed.returncode == 0, listed.stderr
-    measure = f"import sys; from pct.cli import main; sys.exit(main(['evaluate', {folder!r}, '--limit', '20', '--json']))"
+    measure = (
+        f"import sys; from pct.cli import main; sys.exit(main(['evaluate', {folder!r}, '--limit', '20', '--json']))"
+    )
     measured = python(measure, installed)
     assert measured.returncode == 0, measured.stderr
     missed = python(measure)
