@@ -33,8 +33,8 @@ class IntegratedGradients(GradientSaliency):
     signed = True
 
     def passes(self, counts: Ints) -> Doubles:
-        """See `Saliency.passes`: at least."""
-        return np.full(len(counts), float(self.options.steps))
+        """See `Saliency.passes`: at least, the baseline being one."""
+        return np.full(len(counts), self.options.steps + 1.0)
 
     def attribute(
         self, model: TextModel, ids: Tensor, words: Tensor, classes: Tensor | None, replacement: int | None = None
