@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from pct.audit.plan import CONTROL
 from pct.metrics.bootstrap import Interval, mean_draws
+from pct.output.numbers import percent, spell
 
 LEVEL = 0.95
 LEAST_MARGIN = 0.01  # of confidence: less is no explanation, however surely it is more than nothing
@@ -155,7 +156,7 @@ def _verdict(
     sentences = []
     if judgement.learned is False and accuracy is not None:
         sentences.append(
-            f"The model is not surely better than its most frequent class: accuracy {_spell(accuracy, 3)}, largest "
+            f"The model is not surely better than its most frequent class: accuracy {spell(accuracy)}, largest "
             f"class {largest:.3f}. An explanation is faithful to the model, not to the truth: do not use one to "
             "justify a decision of this model."
         )
@@ -171,9 +172,9 @@ def _verdict(
         return sentences
     cell = cells[judgement.best, judgement.removal]
     sentences.append(
-        f"Show {judgement.best}. Removing the words that it ranks highest costs {_spell(interval_of(cell[MARGIN]))} of "
+        f"Show {judgement.best}. Removing the words that it ranks highest costs {spell(interval_of(cell[MARGIN]))} of "
         f"confidence more than removing as many random words; it does better than a random order in "
-        f"{_percent(interval_of(cell[WINS]))} of the comparisons."
+        f"{percent(interval_of(cell[WINS]))} of the comparisons."
     )
     missing = [removal for removal in removals if removal not in judgement.holds]
     if missing:
@@ -190,7 +191,7 @@ def _verdict(
     if one and passes[judgement.best] > 1 and one != judgement.best:
         less = interval_of(cell[MARGIN] - cells[one, judgement.removal][MARGIN])
         sentences.append(
-            f"The best of one pass is {one}: its margin is {_spell(less)} smaller, and {judgement.best} takes "
+            f"The best of one pass is {one}: its margin is {spell(less)} smaller, and {judgement.best} takes "
             f"{passes[judgement.best]:.0f} passes a text."
         )
     if judgement.worse:
@@ -218,14 +219,6 @@ def _advice(
             f"saliency={judgement.best!r} in Python, --saliency {judgement.best} on the command line."
         ]
     return ["Nothing has to be changed: the model is explained by what was found best, or by its equal."]
-
-
-def _spell(x: Interval, digits: int = 3) -> str:
-    return f"{x.value:.{digits}f} [{x.low:.{digits}f}, {x.high:.{digits}f}]"
-
-
-def _percent(x: Interval) -> str:
-    return f"{x.value:.0%} [{x.low:.0%}, {x.high:.0%}]"
 
 
 def _list(names: Sequence[str]) -> str:

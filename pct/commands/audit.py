@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         classifier, texts, options.saliencies, options.budget, options.removals, options.limit, options.seed,
         progress=sys.stderr.isatty() and not options.quiet, parts=parts, name=options.model,
     )  # fmt: skip
-    result.about.update(source=source, data=notes)
+    result.about.update(source=source, data={**notes, **result.about["data"]})
     for path in options.output:
         result.save(path)
     if options.keep:

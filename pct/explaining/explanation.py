@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -138,6 +138,24 @@ class Explanation:
             **{k: None if np.isnan(v) else v for k in ("comp", "suff", "ir", "ur") for v in (getattr(self, k),)},
             "verdict": vars(self.verdict),
         }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """What `to_dict` gave; keys that it does not have are not looked at.
+
+        Raises:
+            KeyError: one is missing.
+        """
+        plain = ("words", "label", "label_name", "confidence", "truncated", "text", "known", "saliency_name", "signed",
+                 "saliency_reason")  # fmt: skip
+        return cls(
+            **{name: values[name] for name in plain},
+            saliency=np.array(values["saliency"], np.float32),
+            important=Curve(**values["important"]),
+            unimportant=Curve(**values["unimportant"]),
+            spans=[(start, end) for start, end in values["spans"]],
+            **{k: float("nan") if values[k] is None else values[k] for k in ("comp", "suff")},
+        )
 
 
 def explain(
