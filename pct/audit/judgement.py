@@ -154,6 +154,7 @@ def _verdict(
     passes: Mapping[str, float],
 ) -> list[str]:  # fmt: skip
     sentences = []
+    worse = [f"Worse than a random order: {_list(judgement.worse)}."] if judgement.worse else []
     if judgement.learned is False and accuracy is not None:
         sentences.append(
             f"The model is not surely better than its most frequent class: accuracy {spell(accuracy)}, largest "
@@ -169,7 +170,7 @@ def _verdict(
                 "The confidence hardly depends on the words: removing the words that any saliency ranks highest costs "
                 f"less than {LEAST_MARGIN} of it."
             )
-        return sentences
+        return [*sentences, *worse]
     cell = cells[judgement.best, judgement.removal]
     sentences.append(
         f"Show {judgement.best}. Removing the words that it ranks highest costs {spell(interval_of(cell[MARGIN]))} of "
@@ -194,9 +195,7 @@ def _verdict(
             f"The best of one pass is {one}: its margin is {spell(less)} smaller, and {judgement.best} takes "
             f"{passes[judgement.best]:.0f} passes a text."
         )
-    if judgement.worse:
-        sentences.append(f"Worse than a random order: {_list(judgement.worse)}.")
-    return sentences
+    return [*sentences, *worse]
 
 
 def _advice(
