@@ -22,6 +22,8 @@ BASIC = ("comp", "suff", "comp_random", "margin", "win")
 CURVES = ("comp_aopc", "suff_aopc")
 MORE = (*CURVES, "ir", "ur", "tau_loo")
 DEAREST = ("naopc_comp", "naopc_suff")
+STABLE = ("stable_seed", "stable_word")
+GAPS = {"comp-suff": ("comp", "suff"), "ur-ir": ("ur", "ir"), "naopc-gap": ("naopc_comp", "naopc_suff")}
 STABILITY_TEXTS = 128  # on which the stability is measured
 
 logger = logging.getLogger("pct.audit")
@@ -44,6 +46,13 @@ class AuditPlan:
     refused: Mapping[str, str] = field(default_factory=dict)
     stability: bool = True
     budget: str = "usual"
+
+    @property
+    def names(self) -> list[str]:
+        """Every number that the removal which decides may have, by name."""
+        have = {name for metrics in self.metrics.values() for name in metrics.names}
+        gaps = [name for name, parts in GAPS.items() if have.issuperset(parts)]
+        return [*sorted(have), *gaps, *(STABLE if self.stability else ()), "acc"]
 
 
 def make_plan(
@@ -75,7 +84,7 @@ def make_plan(
     chosen: dict[str, Saliency] = {}
     refused: dict[str, str] = {}
     for name in dict.fromkeys([*(names or _names(budget)), CONTROL]):
-        saliency = make_saliency(name, settings)
+        saliency = make_saliency(name, settings, seed)
         try:
             saliency.check(predictor)
             chosen[name] = saliency

@@ -116,7 +116,7 @@ def _facts(audit: Audit) -> str:
 
 def _measured(audit: Audit) -> str:
     """One line on how: budget, removals, share of the words, seed."""
-    removals = " and ".join(dict.fromkeys(row.removal for row in audit.rows))
+    removals = ", ".join(dict.fromkeys(row.removal for row in audit.rows))
     parts = [f"budget {audit.about['budget']}"] if "budget" in audit.about else []
     parts.append(f"words removed by {removals}")
     if shares := audit.about.get("shares"):
@@ -200,8 +200,8 @@ def _examples(audit: Audit) -> str:
     )
     name = explained[0].saliency_name or audit.best or CONTROL
     return (
-        f"<h2>The most pathological texts under {escape(name)}</h2><p>Those with the smallest comp - suff: here the "
-        f"saliency serves worst.</p>{legend_html(explained)}{articles}"
+        f"<h2>The most pathological texts under {escape(name)}</h2><p>Those with the smallest comp - suff, where "
+        f"the saliency serves worst; they may still be healthy.</p>{legend_html(explained)}{articles}"
     )
 
 

@@ -46,7 +46,7 @@ def audit_figure(audit: Audit) -> Any:
     model = str(audit.about.get("model") or "a model")
     put_titles(
         figure,
-        f"Audit: {head}",
+        head[0].upper() + head[1:],
         f"{short(model, 60)}; {audit.texts} texts; 95 % intervals; hollow: does not surely beat a random order",
     )
     return figure
@@ -67,7 +67,7 @@ def _draw(ax: Any, audit: Audit, rows: Sequence[AuditRow], metric: str, chance: 
     ax.axvline(chance, color=FAINT, linestyle="--", linewidth=1)
     ax.set_yticks(range(len(rows)), names, parse_math=False)
     ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.tick_params(axis="y", length=0, labelbottom=True)
+    ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color="#e6e9ec")
     ax.set_axisbelow(True)
     bare(ax, "left")
