@@ -85,6 +85,8 @@ def audit(
         "shares": [next(iter(plan.metrics.values())).options.p_important,
                    next(iter(plan.metrics.values())).options.p_unimportant], "data": notes,
     }  # fmt: skip
+    if getattr(predictor, "settings", None) is not None:
+        about["model_digest"] = model_digest(predictor)
     job = about if parts is None else about | _job(predictor, split)
     folder = None if parts is None else Path(parts)
     with _progress(len(split.texts), progress) as after:
@@ -152,14 +154,13 @@ def _examples(predictor: Predictor, split: Split, measured: Measured, name: str,
 
 
 def _job(predictor: Predictor, split: Split) -> dict[str, Any]:
-    """What the numbers depend on beside the plan: the weights, or what a function answers, the settings, the texts."""
+    """What the numbers depend on beside the plan and the weights: the settings or, of a function, its answers; the texts."""
     settings = getattr(predictor, "settings", None)
-    job = {"texts": _digest(split), "settings": None if settings is None else asdict(settings)}
     if settings is not None:
-        return job | {"model_digest": model_digest(predictor)}
+        return {"texts": _digest(split), "settings": asdict(settings)}
     # a function has no weights that can be compared: its answers to some texts stand for them
     tokens = predictor.tokens(split_texts(predictor, split.texts[:PROBES]))
-    return job | {"answers": ReducedTexts(predictor, tokens).whole().tolist()}
+    return {"texts": _digest(split), "answers": ReducedTexts(predictor, tokens).whole().tolist()}
 
 
 def _digest(split: Split) -> str:

@@ -99,7 +99,7 @@ def judge_audit(
     beats: dict[str, list[str]] = {}
     margins: dict[tuple[str, str], Interval] = {}
     for removal in removals:
-        tables = [np.stack([cells[name, removal][m] for name in names], 1) for m in (MARGIN, WINS)]
+        tables = [_table(cells, names, removal, metric) for metric in (MARGIN, WINS)]
         margin, win = (intervals_of(table, strict) for table in tables)
         margins |= {(name, removal): x for name, x in zip(names, margin, strict=True)}
         passed = [
@@ -126,6 +126,12 @@ def judge_audit(
     judgement.verdict.extend(_verdict(judgement, cells, removals, accuracy, largest_share, flat, passes))
     judgement.advice.extend(_advice(judgement, shown, flat, margins))
     return judgement
+
+
+def _table(cells: Cells, names: Sequence[str], removal: str, metric: str) -> Doubles:
+    """(texts, names)."""
+    texts = len(next(iter(cells.values()))[metric])
+    return np.array([cells[name, removal][metric] for name in names], np.float64).reshape(len(names), texts).T
 
 
 def _choose(

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pct.explaining.predictor import Predictor, StandsIn
+from pct.explaining.predictor import Predictor
+from pct.explaining.reduced_texts import check_removal
 from pct.metrics.base import MetricOptions
 from pct.metrics.evaluation import MetricSet
 from pct.registry import RATIONALE
@@ -92,8 +93,14 @@ def make_plan(
             if name in names:
                 raise
             refused[name] = str(problem)
+    if not names and list(chosen) == [CONTROL]:
+        raise ValueError(
+            f"the model allows none of the saliencies of the budget {budget}: {'; '.join(refused.values())}; take the "
+            "budget usual, or name some"
+        )
     metrics: dict[str, MetricSet] = {}
     for removal in removals or _removals(predictor):
+        check_removal(predictor, removal)
         wanted = list(BASIC)
         if budget == "all" or (budget == "usual" and not metrics):
             wanted += [*MORE, *(RATIONALE if rationale and not metrics else ())]
@@ -111,10 +118,8 @@ def _names(budget: str) -> list[str]:
 
 def _removals(predictor: Predictor) -> list[str]:
     """Deletion, and masking where the model can mask."""
-    if not isinstance(predictor, StandsIn):
-        return ["delete"]
     try:
-        predictor.stand_in("mask")
+        check_removal(predictor, "mask")
     except ValueError:
         return ["delete"]
     return ["delete", "mask"]

@@ -18,7 +18,6 @@ from pct.output.numbers import spell
 from pct.writing import write_text
 
 FORMAT = 1
-FILE = "audit.json"  # beside a model that was audited
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     from pct.audit.gate import Requirement
-    from pct.audit.result import FILE
+    from pct.audit.kept import FILE
 
     requirements = [Requirement.parse(text) for text in options.require]
     for path in options.output:

@@ -136,7 +136,7 @@ class Explanation:
             "saliency_name": self.saliency_name, "signed": self.signed, "saliency_reason": self.saliency_reason,
             "text": self.text, "spans": [list(span) for span in self.spans], "known": self.known,
             **{k: None if np.isnan(v) else v for k in ("comp", "suff", "ir", "ur") for v in (getattr(self, k),)},
-            "verdict": vars(self.verdict),
+            "verdict": {"kind": self.verdict.kind, "reasons": list(self.verdict.reasons)},
         }  # fmt: skip
 
     @classmethod

@@ -116,7 +116,7 @@ def test_an_audit_is_the_same_after_json(bert):
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"format": 0}, "format 0"), ({"rows": 3}, "damaged"), ({"judgement": {}}, "damaged"), ({"texts": None}, None)],
+    [({"format": 0}, "format 0"), ({"rows": 3}, "damaged"), ({"judgement": {}}, "damaged"), ({"texts": None}, "")],
 )
 def test_what_is_no_audit_is_refused_with_the_remedy(change, said):
     whole = audit(Scale(), (["good bad fine", "slow the"], [1, 0]), ["occlusion"], "cheap").to_dict()
@@ -192,7 +192,13 @@ def test_a_function_is_audited_by_what_needs_forward_passes_alone(tmp_path):
     assert result.judgement.learned
     # the same texts, another function: its blocks are its own
     other = pct.predictor_from(scoring({word: -w for word, w in weights.items()}), ["negative", "positive"])
-    assert audit(other, (texts, labels), parts=tmp_path / "parts").facts["accuracy"][0] < 0.2
+    assert audit(other, (texts, labels), parts=tmp_path / "parts").facts["accuracy"][0] < 0.3
+
+
+def test_a_budget_that_leaves_a_model_no_saliency_is_refused_with_the_remedy():
+    predictor = pct.predictor_from(scoring({"good": 1.0}), ["negative", "positive"])
+    with pytest.raises(ValueError, match="none of the saliencies of the budget cheap.*take the budget usual"):
+        audit(predictor, (["a good one"], [1]), budget="cheap")
 
 
 def test_a_saliency_that_knows_nothing_is_told_to_beat_nothing():
@@ -235,7 +241,7 @@ def test_all_takes_every_saliency_of_the_registry_or_says_why_not(model):
         ({"saliencies": ["l3"]}, "l3"),
         ({"saliencies": ["gim"]}, "gim"),
         ({"budget": "free"}, "budget must be one of"),
-        ({"removals": ["burn"]}, "burn"),
+        ({"removals": ["burn"]}, "removal must be one of delete, mask, unknown, got 'burn'"),
         ({"limit": -1}, "limit"),
         ({"seed": -1}, "seed"),
     ],
