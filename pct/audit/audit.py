@@ -154,7 +154,7 @@ def _examples(predictor: Predictor, split: Split, measured: Measured, name: str,
 
 
 def _job(predictor: Predictor, split: Split) -> dict[str, Any]:
-    """What the numbers depend on beside the plan and the weights: the settings or, of a function, its answers; the texts."""
+    """What the numbers depend on beside plan and weights: the settings or, of a function, its answers; the texts."""
     settings = getattr(predictor, "settings", None)
     if settings is not None:
         return {"texts": _digest(split), "settings": asdict(settings)}

@@ -139,8 +139,8 @@ def _choose(
 ) -> tuple[str, list[str]]:
     """The saliency to show and those that it cannot be told from.
 
-    The largest margin leads. Among those that are as good, the one of the fewest passes is shown, one that draws nothing
-    before one that does.
+    The largest margin leads. Among those that are as good, the one of the fewest passes is shown, one that draws
+    nothing before one that does.
     """
     if not beating:
         return "", []

@@ -136,7 +136,7 @@ class Explanation:
             "saliency_name": self.saliency_name, "signed": self.signed, "saliency_reason": self.saliency_reason,
             "text": self.text, "spans": [list(span) for span in self.spans], "known": self.known,
             **{k: None if np.isnan(v) else v for k in ("comp", "suff", "ir", "ur") for v in (getattr(self, k),)},
-            "verdict": {"kind": self.verdict.kind, "reasons": list(self.verdict.reasons)},
+            "tolerance": self.tolerance, "verdict": {"kind": self.verdict.kind, "reasons": list(self.verdict.reasons)},
         }  # fmt: skip
 
     @classmethod
@@ -146,8 +146,8 @@ class Explanation:
         Raises:
             KeyError: one is missing.
         """
-        plain = ("words", "label", "label_name", "confidence", "truncated", "text", "known", "saliency_name", "signed",
-                 "saliency_reason")  # fmt: skip
+        plain = ("words", "label", "label_name", "confidence", "truncated", "text", "known", "saliency_name",
+                 "saliency_reason", "tolerance")  # fmt: skip
         return cls(
             **{name: values[name] for name in plain},
             saliency=np.array(values["saliency"], np.float32),

@@ -26,8 +26,8 @@ READING = (
     "the share of the random orders that the saliency beats: 50 % is what chance reaches.",
     "comp - suff is the fall without the most salient words less the fall without the least salient ones; below 0 the "
     "words called unimportant matter more.",
-    "Intervals are 95 % over the texts; the judgement takes wider ones, which leave 5 % to all saliencies together, and "
-    "compares two saliencies on the same texts, so two intervals that overlap may still differ.",
+    "Intervals are 95 % over the texts; the judgement takes wider ones, which leave 5 % to all saliencies together, "
+    "and compares two saliencies on the same texts, so two intervals that overlap may still differ.",
     "All of it measures faithfulness to this model, not truth, and occlusion is measured partly by what defines it: "
     "both remove words and look at the output.",
 )
@@ -53,7 +53,7 @@ HELP = {
 COUNTS = ("ir", "ur", "ur-ir")  # of words
 LEGEND = (
     "<small>diamond: the saliency to show; filled: surely beats a random order; hollow: does not; square: the control; "
-    "<i>tie</i>: cannot be told from the best. Lines: 95 % intervals.</small>"
+    "<i>tie</i>: as good as the best. Lines: 95 % intervals.</small>"
 )
 
 
@@ -94,7 +94,8 @@ def _judgement(audit: Audit) -> str:
     advice = "".join(f"<p><b>What to do.</b> {escape(sentence)}</p>" for sentence in audit.judgement.advice)
     kind = "" if audit.best and audit.judgement.learned is not False else " no"
     return (
-        f'<section class="judgement{kind}" aria-label="judgement"><p class="best">{escape(head)}</p>{sentences}{advice}</section>'
+        f'<section class="judgement{kind}" aria-label="judgement"><p class="best">{escape(head)}</p>'
+        f"{sentences}{advice}</section>"
     )
 
 

@@ -62,8 +62,9 @@ def _draw(ax: Any, audit: Audit, rows: Sequence[AuditRow], metric: str, chance: 
             continue
         hollow = kind in ("none", "control")
         ends = [[interval.value - interval.low], [interval.high - interval.value]]
+        colour = COLOURS[kind]
         ax.errorbar([interval.value], [place], xerr=np.maximum(ends, 0), fmt=MARKERS.get(kind, "o"), capsize=3,
-                    color=COLOURS[kind], markerfacecolor="white" if hollow else COLOURS[kind], markersize=6)  # fmt: skip
+                    color=colour, markerfacecolor="white" if hollow else colour, markersize=6)  # fmt: skip
     ax.axvline(chance, color=FAINT, linestyle="--", linewidth=1)
     ax.set_yticks(range(len(rows)), names, parse_math=False)
     ax.set_ylim(len(rows) - 0.5, -0.5)

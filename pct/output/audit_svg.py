@@ -67,7 +67,11 @@ def _row(audit: Audit, row: AuditRow, y: float, margin: Scale, win: Scale) -> st
     kind = standing(audit, row.saliency, row.removal)
     note = {"control": "control", "tie": "tie"}.get(kind, "")
     tag = f' <tspan class="note">{note}</tspan>' if note else ""
-    band = f'<rect class="band" x="0" y="{y - ROW / 2:.1f}" width="{WIDTH}" height="{ROW}" rx="4"/>' if kind == "best" else ""
+    band = (
+        f'<rect class="band" x="0" y="{y - ROW / 2:.1f}" width="{WIDTH}" height="{ROW}" rx="4"/>'
+        if kind == "best"
+        else ""
+    )
     shown = row.metrics["margin"]
     cell = row.metrics.get("win", (math.nan, math.nan, math.nan))
     title = f"{row.saliency}, {row.removal}: margin {spell(shown)}, win {percent(cell)}"
@@ -131,7 +135,7 @@ def axis_ticks(low: float, high: float, most: int = 7) -> list[float]:
 
 
 def compared(audit: Audit) -> tuple[str, list[str]]:
-    """The removal whose curves are shown, and the saliencies: the best and the worst by margin. Empty without curves."""
+    """The removal whose curves are shown, and the best and the worst saliency by margin. Empty without curves."""
     removals = [audit.judgement.removal, *dict.fromkeys(row.removal for row in audit.rows)]
     for removal in removals:
         names = [
@@ -168,7 +172,8 @@ def curves_svg(audit: Audit, saliency: str, removal: str, role: str) -> str:
         x = f"{LEFT + step * inner:.1f}"
         parts.append(f'<text class="tick" x="{x}" y="{bottom + 16}" text-anchor="middle">{share} %</text>')
     parts.append(
-        f'<text class="tick" x="{(LEFT + PANEL - 12) / 2:.0f}" y="{bottom + 33}" text-anchor="middle">words removed</text>'
+        f'<text class="tick" x="{(LEFT + PANEL - 12) / 2:.0f}" y="{bottom + 33}" text-anchor="middle">'
+        "words removed</text>"
     )
     for name, kind in ((CONTROL, "control"), (saliency, "own")):
         for side, order in zip(audit.curves.get(f"{name}, {removal}", []), ("first", "last"), strict=False):

@@ -47,9 +47,7 @@ def audit_table(audit: Audit, width: int = 0) -> str:
         _right("ms", [number(row.milliseconds, 1) for row in rows]),
     ]
     have = measured_names(rows)
-    metrics = {
-        name: _right(name, [spell(row.metrics.get(name)) for row in rows]) for name in PRIORITY if name in have
-    }
+    metrics = {name: _right(name, [spell(row.metrics.get(name)) for row in rows]) for name in PRIORITY if name in have}
     left = (width or terminal_width()) - len(_line(" ", lead, 0))
     fitting: list[str] = []
     for name, column in metrics.items():

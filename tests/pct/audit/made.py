@@ -11,11 +11,18 @@ from pct.explaining.explanation import Curve, Explanation
 from pct.metrics.bootstrap import Interval
 
 ACCURACY = Interval(0.9, 0.87, 0.92)
-PASSES = {CONTROL: 0.0, "l2": 1.0, "grad_x_input": 1.0, "integrated_gradients": 16.0, "occlusion": 20.0, "smooth_grad": 8.0}
+PASSES = {
+    CONTROL: 0.0,
+    "l2": 1.0,
+    "grad_x_input": 1.0,
+    "integrated_gradients": 16.0,
+    "occlusion": 20.0,
+    "smooth_grad": 8.0,
+}
 
 
 def cell(margin=0.0, win=0.5, texts=300, seed=0, spread=0.1, shared=None):
-    """The columns of a saliency: margins about a mean, wins that are so often 1. shared: (texts,) added to the margins."""
+    """The columns of a saliency: margins about a mean, wins that are so often 1. shared: added to the margins."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(0, spread, texts)
     margins = margin + noise - noise.mean() + (0 if shared is None else shared)
@@ -76,5 +83,5 @@ def explanation(words):
         words=list(words), saliency=np.linspace(1, -0.5, count, dtype=np.float32), label=1, label_name="positive",
         confidence=0.8, important=Curve(order[:-1], np.linspace(0.8, 0.75, count).tolist()),
         unimportant=Curve(order[:0:-1], np.linspace(0.8, 0.3, count).tolist(), 2), comp=0.01, suff=0.2, text=text,
-        spans=spans, known=[True] * (count - 1) + [False], saliency_name="l2", signed=True,
+        spans=spans, known=[True] * (count - 1) + [False], saliency_name="grad_x_input",
     )  # fmt: skip

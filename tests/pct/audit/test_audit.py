@@ -127,7 +127,9 @@ def test_what_is_no_audit_is_refused_with_the_remedy(change, said):
         Audit.from_dict({k: v for k, v in whole.items() if k not in change})
 
 
-def test_an_audit_that_was_stopped_goes_on_with_the_rest_and_ends_in_the_same_numbers(model, tmp_path, blocks, monkeypatch):
+def test_an_audit_that_was_stopped_goes_on_with_the_rest_and_ends_in_the_same_numbers(
+    model, tmp_path, blocks, monkeypatch
+):
     counted = []
     measure_block = audits.measure.__globals__["_measure_block"]
 
@@ -197,7 +199,7 @@ def test_a_function_is_audited_by_what_needs_forward_passes_alone(tmp_path):
 
 def test_a_budget_that_leaves_a_model_no_saliency_is_refused_with_the_remedy():
     predictor = pct.predictor_from(scoring({"good": 1.0}), ["negative", "positive"])
-    with pytest.raises(ValueError, match="none of the saliencies of the budget cheap.*take the budget usual"):
+    with pytest.raises(ValueError, match=r"none of the saliencies of the budget cheap.*take the budget usual"):
         audit(predictor, (["a good one"], [1]), budget="cheap")
 
 
@@ -253,7 +255,7 @@ def test_a_wrong_option_says_what_is_wrong_before_anything_is_measured(model, op
 
 
 def test_an_empty_dataset_is_refused(model):
-    with pytest.raises(ValueError, match="no texts|empty|no rows"):
+    with pytest.raises(ValueError, match=r"no texts|empty|no rows"):
         audit(model, ([], []))
 
 

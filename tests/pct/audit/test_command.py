@@ -166,7 +166,11 @@ def test_a_file_that_cannot_be_measured_ends_with_one_line_and_leaves_nothing(pl
 
 @pytest.mark.parametrize(
     ("model", "options", "said"),
-    [("nowhere", [], "nowhere"), ("own", ["--data", "/no/such.csv"], "no/such.csv"), ("a/hub-name", ["--keep"], "--keep")],
+    [
+        ("nowhere", [], "nowhere"),
+        ("own", ["--data", "/no/such.csv"], "no/such.csv"),
+        ("a/hub-name", ["--keep"], "--keep"),
+    ],
 )
 def test_a_model_or_file_that_is_not_there_ends_with_one_line(place, capsys, model, options, said):
     name = str(place / model) if model == "own" else model

@@ -17,7 +17,11 @@ from pct.output.audit_table import WIDEST, audit_table
 from pct.output.numbers import number, percent, spell
 from tests.pct.audit.made import explanation, made
 
-ARABIC, CHINESE, EVIL = "هذا الفيلم ممتع جدا".split(), list("这部电影好"), ["<script>alert(1)</script>", "&amp;", "fine"]
+ARABIC, CHINESE, EVIL = (
+    ["هذا", "الفيلم", "ممتع", "جدا"],
+    list("这部电影好"),
+    ["<script>alert(1)</script>", "&amp;", "fine"],
+)
 MANY = {f"saliency_{i}": 0.25 - 0.03 * i for i in range(12)} | {"a_package.with_a_name_of_many_letters": -0.2}
 OPEN = {"meta", "path", "rect", "circle", "polyline", "br"}  # elements without a closing tag
 
@@ -210,7 +214,9 @@ def test_a_figure_has_a_panel_of_margin_and_one_of_win_a_removal(audit, tmp_path
 @pytest.mark.parametrize("width", [60, 80, 120, 160])
 @pytest.mark.parametrize("audit", AUDITS.values(), ids=AUDITS)
 def test_the_columns_of_a_terminal_line_up_within_its_width(audit, width):
-    lines = [line for line in audit_table(audit, width).splitlines() if line and not line.startswith(("words", "no room"))]
+    lines = [
+        line for line in audit_table(audit, width).splitlines() if line and not line.startswith(("words", "no room"))
+    ]
     assert len({len(line) for line in lines}) == 1
     fixed = len("  ") + max(len(row.saliency) for row in audit.rows) + len("  passes    ms")
     assert len(lines[0]) <= max(width, fixed + 30)
