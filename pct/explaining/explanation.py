@@ -148,13 +148,14 @@ class Explanation:
         """
         plain = ("words", "label", "label_name", "confidence", "truncated", "text", "known", "saliency_name",
                  "saliency_reason", "tolerance")  # fmt: skip
+        numbers = {name: float("nan") if values[name] is None else values[name] for name in ("comp", "suff")}
+        given: dict[str, Any] = {name: values[name] for name in plain} | numbers
         return cls(
-            **{name: values[name] for name in plain},
+            **given,
             saliency=np.array(values["saliency"], np.float32),
             important=Curve(**values["important"]),
             unimportant=Curve(**values["unimportant"]),
             spans=[(start, end) for start, end in values["spans"]],
-            **{k: float("nan") if values[k] is None else values[k] for k in ("comp", "suff")},
         )
 
 
