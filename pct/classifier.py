@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from pct.audit.kept import kept_best
 from pct.explaining.predictor import Floats, Forward, TextInterface, rows_as_tokens
 from pct.models import TextModel, build_model
 from pct.models.structural_copy import structural_copy
@@ -46,7 +47,10 @@ class Classifier(TextInterface):
         tokenizer: what turns its texts into tokens.
         classes: the names of the classes, in the order of the probabilities.
         settings: of its training and its explanations.
+        audited: the saliency that an audit of it found best, kept by `pct audit --keep`; empty where there is none.
     """
+
+    audited: str = ""
 
     def __init__(self, model: TextModel, tokenizer: Tokenizer, classes: Sequence[str], settings: Settings) -> None:
         self.model = model.eval()
@@ -261,8 +265,11 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
 
         raise adapter_refused(text)
     if not (folder / CONFIG).is_file() and ((folder / TRANSFORMERS).is_file() or _may_be_on_the_hub(text)):
-        return _from_transformers(str(folder), text).to(device)
-    return Classifier.load(folder, device)
+        classifier = _from_transformers(str(folder), text).to(device)
+    else:
+        classifier = Classifier.load(folder, device)
+    classifier.audited = kept_best(path, classifier)
+    return classifier
 
 
 def wrap(model: Any, tokenizer: Any = None, name: str = "", **settings: Any) -> Classifier:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -136,8 +136,27 @@ class Explanation:
             "saliency_name": self.saliency_name, "signed": self.signed, "saliency_reason": self.saliency_reason,
             "text": self.text, "spans": [list(span) for span in self.spans], "known": self.known,
             **{k: None if np.isnan(v) else v for k in ("comp", "suff", "ir", "ur") for v in (getattr(self, k),)},
-            "verdict": vars(self.verdict),
+            "tolerance": self.tolerance, "verdict": {"kind": self.verdict.kind, "reasons": list(self.verdict.reasons)},
         }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """What `to_dict` gave; keys that it does not have are not looked at.
+
+        Raises:
+            KeyError: one is missing.
+        """
+        plain = ("words", "label", "label_name", "confidence", "truncated", "text", "known", "saliency_name",
+                 "saliency_reason", "tolerance")  # fmt: skip
+        numbers = {name: float("nan") if values[name] is None else values[name] for name in ("comp", "suff")}
+        given: dict[str, Any] = {name: values[name] for name in plain} | numbers
+        return cls(
+            **given,
+            saliency=np.array(values["saliency"], np.float32),
+            important=Curve(**values["important"]),
+            unimportant=Curve(**values["unimportant"]),
+            spans=[(start, end) for start, end in values["spans"]],
+        )
 
 
 def explain(

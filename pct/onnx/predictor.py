@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from pct.audit.kept import kept_best
 from pct.explaining.predictor import Floats, TextInterface, rows_as_tokens
 from pct.onnx.integrated import integrate, mean_gradient
 from pct.onnx.sessions import Sessions
@@ -40,7 +41,12 @@ class OnnxPredictor(TextInterface):
         classes: their names.
         settings: those of the training run, with the saliency that `explain_rows` gives.
         about: all of classifier.json, the measured agreement with torch included.
+        folder: from which it was loaded.
+        audited: the saliency that an audit of it found best, kept by `pct audit --keep`; empty where there is none.
     """
+
+    folder: Path | None = None
+    audited: str = ""
 
     def __init__(self, tokenizer: Tokenizer, sessions: Sessions, about: dict[str, Any]) -> None:
         self.tokenizer, self.about = tokenizer, about
@@ -88,6 +94,8 @@ class OnnxPredictor(TextInterface):
         except Exception as problem:  # the tokenizer's errors have no common base but Exception
             raise ValueError(f"{path} is damaged and cannot be loaded ({problem}); export the model again") from problem
         check_saved_rule(predictor.word_rule)
+        predictor.folder = path
+        predictor.audited = kept_best(path, predictor)
         return predictor
 
     @property

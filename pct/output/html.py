@@ -41,7 +41,8 @@ def explanation_html(explanation: Explanation, gold: str | None = None) -> str:
     return (
         f'<article><header><span class="verdict {verdict.kind}">{verdict.kind}</span>'
         f"<b>{escape(e.label_name)}</b> {e.confidence:.3f}{said}{cut}</header>"
-        f'<p class="words">{words_html(e)}</p>{curves_svg(e.important, e.unimportant)}<ul>{reasons}</ul></article>'
+        f'<p class="words" dir="auto">{words_html(e)}</p>{curves_svg(e.important, e.unimportant)}'
+        f"<ul>{reasons}</ul></article>"
     )
 
 
