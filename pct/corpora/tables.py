@@ -12,7 +12,6 @@ from pct.corpora.rows import MARKS, ReadOptions, Table
 from pct.corpora.source import Rows
 from pct.corpora.values import BadRow
 
-
 PAIR = "text_pair"  # the name that transformers gives a second text
 NO_PAIRS = "pairs of texts are not taken; give each text alone"
 
@@ -109,8 +108,8 @@ def _text_of(row: Any, place: int, column: str, label: str) -> Any:
     unknown = [key for key in row if key not in (column, label, *MARKS)]
     if unknown:
         raise ValueError(
-            f"text {place} has the key {unknown[0]!r}, which is not known: give a text as a string, or as a mapping with "
-            f"{column!r} alone"
+            f"text {place} has the key {unknown[0]!r}, which is not known: give a text as a string, or as a mapping "
+            f"with {column!r} alone"
         )
     if column not in row:
         raise ValueError(f"text {place} has no {column!r}: give a text as a string, or as {{{column!r}: TEXT}}")

@@ -91,8 +91,8 @@ def _split(text: str | Sequence[str], find: FindWords) -> Document:
         words = [replace_surrogates(w) for w in text if w.strip()]
         if spaced := next((w for w in words if w.split() != [w]), None):
             raise ValueError(
-                f"a list is a text's words, and {spaced!r:.80} has white space in it: give a text as one string; pairs of "
-                "texts are not taken"
+                f"a list is a text's words, and {spaced!r:.80} has white space in it: give a text as one string; pairs "
+                "of texts are not taken"
             )
         found = Document.of_words(words)
     else:

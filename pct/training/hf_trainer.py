@@ -74,7 +74,7 @@ class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
         return (found[0] * share, found[1]) if return_outputs else found * share
 
     def _share(self, texts: int, in_update: Any) -> float:
-        """What a batch's mean weighs in the mean over an update, times the devices that the gradient is averaged over."""
+        """What a batch's mean weighs in that of an update, times the devices that the gradient is averaged over."""
         if in_update is None:
             return 1.0
         total = float(in_update.flatten()[0]) if isinstance(in_update, Tensor) else float(in_update)
@@ -120,8 +120,8 @@ def _check_arguments(args: TrainingArguments, rest: dict[str, Any], method: str)
         raise ValueError(f"compute_loss_func would replace the loss of method {method}: leave it out")
     if args.world_size > 1:
         raise ValueError(
-            f"{args.world_size} processes would train apart under method {method}, whose loss does not pass the wrapped "
-            "model: train on one device, or with method normal"
+            f"{args.world_size} processes would train apart under method {method}, whose loss does not pass the "
+            "wrapped model: train on one device, or with method normal"
         )
     reentrant = (args.gradient_checkpointing_kwargs or {}).get("use_reentrant", False)
     if args.gradient_checkpointing and reentrant:

@@ -37,8 +37,8 @@ class MethodLoss:
     def __init__(self, model: Any, tokenizer: Any, **settings: Any) -> None:
         if settings.get("class_weights", "none") != "none":
             raise ValueError(
-                f"class_weights={settings['class_weights']!r} needs the labels of all texts, which only pct.train knows: "
-                "leave it out"
+                f"class_weights={settings['class_weights']!r} needs the labels of all texts, which only pct.train "
+                "knows: leave it out"
             )
         self.classifier = wrap_in_place(model, tokenizer, **{"method": "pct", "max_length": 64, **settings})
         self.method = make_method(self.classifier.settings)

@@ -118,9 +118,13 @@ def test_words_that_are_given_stay_and_the_text_has_spaces_between_them():
     assert split(document, "spaces") is document
 
 
-@pytest.mark.parametrize("words", [["a b", "c"], ("A man eats.", "He is fed."), ["a", "b\tc"], ["x", "y "], ["\u00a0z"]])
+@pytest.mark.parametrize(
+    "words", [["a b", "c"], ("A man eats.", "He is fed."), ["a", "b\tc"], ["x", "y "], ["\u00a0z"]]
+)
 def test_a_word_with_white_space_in_it_is_refused(words):
-    with pytest.raises(ValueError, match="has white space in it: give a text as one string; pairs of texts are not taken"):
+    with pytest.raises(
+        ValueError, match="has white space in it: give a text as one string; pairs of texts are not taken"
+    ):
         split(words)
 
 
