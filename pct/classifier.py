@@ -179,7 +179,7 @@ class Classifier(TextInterface):
                 "settings": self.settings.to_dict(), "method_from": methods.origin(self.settings.method),
             }  # fmt: skip
             (made / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")
-            if about["model"]["family"] == "wrapped":
+            if self.model.config()["family"] == "wrapped":
                 self._check_saved(made)
         return Path(folder)
 

@@ -97,7 +97,7 @@ def probe_ids(model: nn.Module, count: int) -> torch.Tensor:
     return torch.tensor(ids[:count], device=next(model.parameters()).device)
 
 
-def one_line(problem: Exception) -> str:
+def one_line(problem: BaseException) -> str:
     """What an error says, in one line that is not too long."""
     said = " ".join(str(problem).split()) or type(problem).__name__
     return said if len(said) <= SAID else said[: SAID - 3] + "..."

@@ -37,7 +37,7 @@ def state(model, words):
 
 
 def seeds():
-    return torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()
+    return torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002  what callers may use
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -114,7 +114,7 @@ def test_names_of_classes_in_any_order_of_their_keys_are_read_by_their_number():
     model.config.id2label = {2: "neither", 0: "negative", 1: "positive"}
     assert pct.wrap(model, tokenizer("BERT")).classes == ["negative", "positive", "neither"]
     model.config.label2id = {"negative": 1, "positive": 0, "neither": 2}
-    with pytest.raises(ValueError, match="contradicts itself: id2label is .*, label2id is"):
+    with pytest.raises(ValueError, match=r"contradicts itself: id2label is .*, label2id is"):
         pct.wrap(model, tokenizer("BERT"))
 
 
