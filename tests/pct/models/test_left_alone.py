@@ -161,9 +161,8 @@ def test_a_frame_that_ends_in_padding_is_not_read(family, count, tmp_path):
 
 
 def piped(**options):
-    return pipeline(
-        "text-classification", classifier("BERT"), tokenizer=copy.deepcopy(tokenizer("BERT")), device="cpu", **options
-    )
+    words = copy.deepcopy(tokenizer("BERT"))
+    return pipeline("text-classification", classifier("BERT"), tokenizer=words, device="cpu", **options)
 
 
 @pytest.mark.parametrize("options", [
