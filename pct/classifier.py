@@ -183,12 +183,12 @@ class Classifier(TextInterface):
                 "settings": self.settings.to_dict(), "method_from": methods.origin(self.settings.method),
             }  # fmt: skip
             (made / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")
-            if about["model"]["family"] == "wrapped":
+            if self.model.config()["family"] == "wrapped":
                 self._check_saved(made)
         return Path(folder)
 
     def _check_saved(self, folder: Path) -> None:
-        from pct.models.checks import cannot_be_saved, check_comes_back, one_line
+        from pct.models.checks import cannot_be_saved, check_comes_back, check_same_tokens, one_line
 
         name = type(getattr(self.model, "model", self.model)).__name__
         try:
@@ -196,6 +196,7 @@ class Classifier(TextInterface):
         except ValueError as problem:
             raise ValueError(cannot_be_saved(name, one_line(problem.__cause__ or problem))) from problem
         check_comes_back(self.model, again.model, name)
+        check_same_tokens(self.tokens, again.tokens)
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Self:

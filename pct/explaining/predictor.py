@@ -163,8 +163,9 @@ def split_texts(predictor: Predictor, texts: Any) -> list[Document]:
 
     Raises as `pct.corpora.tables.texts_of` and `pct.text.words.split_each`.
     """
-    column = getattr(getattr(predictor, "settings", None), "text_column", "text")
-    return split_all(texts_of(texts, column), word_rule(predictor))
+    settings = getattr(predictor, "settings", None)
+    columns = (getattr(settings, "text_column", "text"), getattr(settings, "label_column", "label"))
+    return split_all(texts_of(texts, *columns), word_rule(predictor))
 
 
 def batches(lengths: Ints, budget: int = TOKENS_A_BATCH) -> list[Ints]:

@@ -48,7 +48,8 @@ def explanation_html(explanation: Explanation, gold: str | None = None) -> str:
 
 def words_html(explanation: Explanation) -> str:
     """The text as it was given; each word that the model saw shaded by its saliency, unknown ones underlined."""
-    e, out, end = explanation, [], 0
+    e, end = explanation, 0
+    out: list[str] = []
     levels = shade_levels(e.saliency, e.signed)
     for (start, stop), level, value, known in zip(e.spans, levels, e.saliency, e.known, strict=False):
         shade = f"{'f' if level > 0 else 'a'}{abs(level)}" if level else ""
