@@ -15,6 +15,7 @@ from pct.corpora.splits import limited
 from pct.explaining.predictor import Predictor, check_classes, split_texts, word_rule
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_words
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
+from pct.metrics.cost import progress_bar, tell_block
 from pct.metrics.rationale import marks_of_words
 from pct.metrics.report import COMPANIONS, EIGHT, RANKED, RATES, Report
 from pct.registry import RATIONALE
@@ -91,7 +92,7 @@ def evaluate(
         order: `static` ranks the words once, `recomputed` again after each removal, `beam` follows five removals at
             once and takes the best (Feng et al. 2018).
         limit: at most so many texts, drawn under the seed; 0 takes all.
-        progress: whether to show a bar.
+        progress: whether to show a bar, which says what is computed and how many passes of the model it takes.
         metrics: the names of those wanted; only the reduced texts that they need are run. Where none is named: the
             eight, macro F1, their companions, and, where the dataset knows the rationale, its metrics. The dearer ones
             run when they are named; `pct.registry.metrics.names()` lists all. `usual` and `all` stand for many.
@@ -127,19 +128,23 @@ def evaluate(
     chosen = MetricSet(_meant(metrics, leave_out), MetricOptions(p_important, p_unimportant, seed=seed))
     gold = check_classes(split.labels, len(texts), len(predictor.classes))
     parts: list[dict[str, Column]] = []
-    for index in _blocks(texts, word_rule(predictor), progress):
-        documents = split_texts(predictor, [texts[i] for i in index])
-        tokens = predictor.tokens(documents)
-        given = None if numbers is None else _given_saliency(numbers, index, documents, tokens)
-        seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order, removal, given, ranking)
-        _check_finite(seen, index)
-        marks = (
-            None if known is None else marks_of_words([known[i] for i in index], documents, tokens)
-            for known in (rationale, shortcut)
-        )  # fmt: skip
-        parts.append(
-            {"index": index, "cut": tokens.truncated, **chosen.columns(TextBlock(seen, gold[index], index, *marks))}
-        )
+    with progress_bar(progress, len(texts), chosen.names) as bar:
+        for index in _blocks(texts, word_rule(predictor)):
+            documents = split_texts(predictor, [texts[i] for i in index])
+            tokens = predictor.tokens(documents)
+            tell_block(bar, chosen, tokens.counts)
+            given = None if numbers is None else _given_saliency(numbers, index, documents, tokens)
+            seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order, removal, given, ranking)
+            _check_finite(seen, index)
+            marks = (
+                None if known is None else marks_of_words([known[i] for i in index], documents, tokens)
+                for known in (rationale, shortcut)
+            )  # fmt: skip
+            parts.append(
+                {"index": index, "cut": tokens.truncated, **chosen.columns(TextBlock(seen, gold[index], index, *marks))}
+            )
+            if bar is not None:
+                bar.update(len(index))
     joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     place = np.argsort(joined["index"], kind="stable")
     columns = {name: column[place] for name, column in joined.items()}
@@ -212,13 +217,8 @@ def _check_finite(seen: Removals, index: Column) -> None:
             )
 
 
-def _blocks(texts: Sequence[Any], rule: str, progress: bool) -> Iterator[Column]:
+def _blocks(texts: Sequence[Any], rule: str) -> Iterator[Column]:
     # the word lists of all texts would be larger than the texts: each block makes its own again
     order = np.argsort([len(words) for words in split_each(texts, rule)], kind="stable")
-    starts = range(0, len(order), TEXTS_A_BLOCK)
-    if progress:
-        from tqdm import tqdm
-
-        starts = tqdm(starts, desc="evaluating", unit="block", leave=False)
-    for start in starts:
+    for start in range(0, len(order), TEXTS_A_BLOCK):
         yield order[start : start + TEXTS_A_BLOCK]

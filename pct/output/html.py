@@ -115,7 +115,10 @@ def report_html(report: Report) -> str:
     gaps = "".join(f"<tr><td>{escape(k)}</td><td>{v:.4f}</td><td></td></tr>" for k, v in report.gaps.items())
     head = "<tr><th>metric</th><th>mean</th><th>± s.e.</th></tr>"
     texts = f"<small>{len(report.columns.get('n', ()))} texts</small>"
-    return f'<style>{asset("explanation.css")}</style><div class="pct">{texts}<table>{head}{rows}{gaps}</table></div>'
+    alone = "".join(f"<li>{escape(f'{name}: {text}')}</li>" for name, text in report.dominant_texts.items())
+    notes = f"<ul>{alone}</ul>" if alone else ""
+    style = f"<style>{asset('explanation.css')}</style>"
+    return f'{style}<div class="pct">{texts}<table>{head}{rows}{gaps}</table>{notes}</div>'
 
 
 def change_html(change: Change) -> str:
