@@ -25,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "model", help="a run's, a model's or an exported folder, runs:/<id>/model or models:/<name>@champion"
+        "model",
+        help="a run's, a model's or an exported folder, a transformers classifier by its folder or hub name, runs:/.. "
+        "or models:/<name>@champion",
     )
     parser.add_argument("--data", default="", help="a file with texts and labels; - is standard input")
     add_reading(parser)

@@ -292,6 +292,13 @@ def rows_as_tokens(ids: Ints, words: Ints, padding: int) -> Tokens:
 class TextInterface:
     """`predict` and `saliency` on texts, for any class that is a `Predictor`."""
 
+    def __repr__(self: Any) -> str:
+        """What it is: the model, how it was trained where that is known, and its classes."""
+        s = getattr(self, "settings", None)
+        parts = [f"{s.model_name}, {s.method} on {s.corpus}" if s.corpus else s.model_name] if s is not None else []
+        classes = ", ".join(self.classes[:8]) + (f" and {len(self.classes) - 8} more" if len(self.classes) > 8 else "")
+        return f"<{type(self).__name__} {'; '.join([*parts, f'classes {classes}'])}>"
+
     def predict(self: Predictor, texts: Texts) -> Floats:
         """Probabilities, softmax(logits).
 
