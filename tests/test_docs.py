@@ -1,5 +1,6 @@
 """The code of the pages runs as it stands, and no page shows an include in place of what is included.
 
+A block of a package that is not installed (`<!-- needs: NAME -->`) is run with a small one in its place.
 A block that cannot be run has `<!-- not run: REASON -->` above it; before the first section it is for the whole page.
 """
 
@@ -7,11 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pct
@@ -22,7 +25,7 @@ from tests.project import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 NOT_RUN = re.compile(r"<!-- not run: (.+?) -->")
-BLOCK = re.compile(r"^(<!-- not run: .+? -->\n)?```python\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^(<!-- not run: .+? -->\n)?(?:<!-- needs: (\w+) -->\n)?```python\n(.*?)^```$", re.M | re.S)
 SMALL = {"limit": 120, "evaluate_epochs": False, "threads": 1}
 
 
@@ -31,7 +34,7 @@ def blocks(page: Path) -> list[str]:
     text = page.read_text(encoding="utf-8")
     if NOT_RUN.search(text.split("\n## ")[0].split("```")[0]):
         return []
-    return [code for mark, code in BLOCK.findall(text) if not mark]
+    return [code for mark, _, code in BLOCK.findall(text) if not mark]
 
 
 RUN = [page for page in PAGES if blocks(page)]
@@ -60,6 +63,52 @@ def small_head() -> Any:
     return BertForSequenceClassification(config).eval()
 
 
+def put_module(monkeypatch: pytest.MonkeyPatch, name: str, **contents: Any) -> None:
+    module = ModuleType(name)
+    vars(module).update(contents)
+    monkeypatch.setitem(sys.modules, name, module)
+
+
+def small_shap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the recipe uses of shap: the change of each class's probability without a piece of the text."""
+
+    def explainer(predict: Any, masker: Any, output_names: list[str]) -> Any:
+        def explain(texts: Any) -> Any:
+            pieces = [re.findall(r"\S+\s*", text) for text in texts]
+            values = [
+                np.array([predict([text])[0] - predict(["".join(p[:i] + p[i + 1 :]) or "."])[0] for i in range(len(p))])
+                for text, p in zip(texts, pieces, strict=True)
+            ]
+            return SimpleNamespace(values=values, data=pieces, output_names=output_names)
+
+        return explain
+
+    put_module(monkeypatch, "shap", Explainer=explainer, maskers=SimpleNamespace(Text=lambda: None))
+
+
+def small_captum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the recipe uses of captum: gradient times activation at a layer."""
+    import torch
+
+    class LayerGradientXActivation:
+        def __init__(self, forward: Any, layer: Any) -> None:
+            self.forward, self.layer = forward, layer
+
+        def attribute(self, ids: Any, target: Any, additional_forward_args: Any) -> Any:
+            kept = []
+            hook = self.layer.register_forward_hook(lambda m, i, out: kept.append(out) or out)
+            score = self.forward(ids, *additional_forward_args).gather(1, target[:, None]).sum()
+            hook.remove()
+            (gradient,) = torch.autograd.grad(score, kept[0])
+            return gradient * kept[0]
+
+    put_module(monkeypatch, "captum")
+    put_module(monkeypatch, "captum.attr", LayerGradientXActivation=LayerGradientXActivation)
+
+
+STAND_INS = {"shap": small_shap, "captum": small_captum}
+
+
 def names_of(place: Path) -> dict[str, Any]:
     """What pages speak of without making it."""
     texts, labels = ["a fine film", "a dull film", "it is good"], ["positive", "negative", "positive"]
@@ -77,6 +126,9 @@ def test_the_code_of_a_page_runs(page: Path, place: Path, monkeypatch: pytest.Mo
     if page.name == "export.md":
         export(pct.load(place / "runs" / "first"), place / "exported")
     monkeypatch.setattr(pct, "Settings", partial(Settings, **SMALL))  # a page's trainings are of full size
+    for module in re.findall(r"<!-- needs: (\w+) -->", page.read_text(encoding="utf-8")):
+        if importlib.util.find_spec(module) is None:
+            STAND_INS[module](monkeypatch)
     names = names_of(place)
     for code in blocks(page):
         exec(compile(code, str(page), "exec"), names)
