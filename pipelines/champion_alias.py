@@ -87,7 +87,7 @@ def why(client: Any, name: str, version: int, margin: float = MARGIN) -> str:
     reason = _reason(client, name, version, margin)
     if version != champion_of(client, name):
         return reason
-    tags = next((v.tags for v in read_versions(client, name) if int(v.version) == version), {})
+    tags: dict[str, str] = next((v.tags for v in read_versions(client, name) if int(v.version) == version), {})
     return "; ".join(filter(None, (reason, tags.get("test_says", ""))))
 
 

@@ -165,8 +165,9 @@ def _parts(result: Any) -> tuple[Any, Any, Sequence[str] | None]:
         (getattr(result, v), getattr(result, t)) for v, t in _FORMS if getattr(result, v, None) is not None
     )
     names = getattr(result, "output_names", None)
-    known = names is not None and not isinstance(names, str) and all(isinstance(n, str) for n in names)
-    return _array_of(values), tokens, list(names) if known else None
+    if names is None or isinstance(names, str) or not all(isinstance(n, str) for n in names):
+        return _array_of(values), tokens, None
+    return _array_of(values), tokens, list(names)
 
 
 def _text(place: int, values: Any, tokens: Any, names: Sequence[str] | None) -> TextSaliency:

@@ -90,7 +90,7 @@ class Claim:
         if any(group.at_chance for group in groups):
             return Verdict(AT_CHANCE)
         if self.other:
-            return decide(differences(*groups, self.metric, condition), self.bound)
+            return decide(differences(groups[0], groups[1], self.metric, condition), self.bound)
         found = groups[0].values(self.metric, condition)
         return decide(np.array([found[seed] for seed in sorted(found)]) if found else None, self.bound)
 
