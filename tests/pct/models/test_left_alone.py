@@ -167,7 +167,8 @@ def piped(**options):
 
 @pytest.mark.parametrize("options", [
     {"max_length": 9, "truncation": True}, {"max_length": 9}, {"truncation": True}, {"top_k": None}, {"top_k": 2},
-    {"function_to_apply": "softmax", "truncation": True}, {"max_length": 9, "truncation": True, "padding": "max_length"},
+    {"function_to_apply": "softmax", "truncation": True},
+    {"max_length": 9, "truncation": True, "padding": "max_length"},
 ], ids=str)  # fmt: skip
 def test_a_pipeline_s_options_are_honoured(options):
     made = piped(**options)
