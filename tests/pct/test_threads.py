@@ -47,6 +47,8 @@ PREDICTORS: dict[str, Callable[[], Any]] = {
     **{name: (lambda name=name: wrapped(name)) for name in ("BERT", "RoBERTa", "GPT-2", "XLNet", "BART", "DeBERTa-v2")},
     "BERT, left alone in training": lambda: pct.wrap(classifier("BERT").train(), tokenizer("BERT")),
     "BERT, bf16": lambda: wrapped("BERT", precision="bf16"),
+    "BERT, frozen": lambda: wrapped("BERT", saliency="frozen_grad_x_input"),
+    "transformer, gim": lambda: small_classifier("transformer", saliency="gim"),
     "function": lambda: pct.predictor_from(shares, ["a", "b"]),
 }  # fmt: skip
 
