@@ -1,0 +1,86 @@
+"""What an audit takes beside the bare passes of the distinct texts that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import FAMILIES, Row, alternate, classifier, corpus, cpu_ratio, ratio, sample
+from pct.audit.measure import measure
+from pct.audit.plan import make_plan
+from pct.classifier import Classifier
+from pct.corpora.splits import Split
+from pct.explaining.predictor import Floats, Forward
+from pct.saliency.base import GradientSaliency
+from pct.text.tokens import Ints
+
+TEXTS = {"textcnn": 256, "lstm": 128, "minilm": 32}
+ROUNDS = {"textcnn": 5, "lstm": 3, "minilm": 3}
+SALIENCIES = ("l2", "grad_x_input", "smooth_grad", "occlusion")
+
+Call = Callable[[], object]
+
+
+def main() -> Row:
+    """One table: the usual budget, and the same calls of the model alone."""
+    title = f"An audit of {corpus().name} test texts: {', '.join(SALIENCIES)}, and the bare calls of the model"
+    return {"tables": {title: [against_calls(family) for family in FAMILIES]}}
+
+
+def against_calls(family: str) -> Row:
+    """An audit's time against the calls of the model that it made, one after another, and how many rows ran twice."""
+    model = classifier(family)
+    texts, labels = sample(TEXTS[family])
+    split = Split(texts, np.array(labels, np.int64))
+    plan = make_plan(model, SALIENCIES)
+    recorder = Recorder(model)
+    measure(recorder, split, plan)
+    timings = alternate({"audit": lambda: measure(model, split, plan), "calls": recorder.replay}, ROUNDS[family])
+    return {
+        "model": family, "texts": len(texts), "rows": recorder.rows, "rows a text": round(recorder.rows / len(texts), 1),
+        "rows run twice": recorder.twice, "audit s": round(timings["audit"].median, 2),
+        "calls s": round(timings["calls"].median, 2), "ratio": ratio(timings, "audit", "calls"),
+        "cpu ratio": cpu_ratio(timings, "audit", "calls"),
+    }  # fmt: skip
+
+
+class Recorder(Classifier):
+    """A classifier that keeps the calls which it gets, to make them again without anything around them."""
+
+    def __init__(self, model: Classifier) -> None:
+        super().__init__(model.model, model.tokenizer, model.classes, model.settings)
+        self.calls: list[Call] = []
+        self.rows = self.twice = 0
+        self._seen: set[bytes] = set()
+
+    def forward_over(self, vocabulary: Ints) -> Forward:
+        """See `Classifier.forward_over`; its preparation is a call too."""
+        prepare = super().forward_over
+        forward = prepare(vocabulary)
+        self.calls.append(lambda: prepare(vocabulary))
+
+        def recorded(ids: Ints, mask: Any) -> Floats:
+            self.calls.append(lambda: forward(ids, mask))
+            self.rows += len(ids)
+            for row, inside in zip(ids, mask, strict=True):
+                key = row[inside].tobytes()
+                self.twice += key in self._seen
+                self._seen.add(key)
+            return forward(ids, mask)
+
+        return recorded
+
+    def attribute_rows(
+        self, saliency: GradientSaliency, ids: Ints, words: Ints, classes: Ints | None
+    ) -> tuple[Floats, Floats]:
+        """See `Classifier.attribute_rows`."""
+        attribute = super().attribute_rows
+        self.calls.append(lambda: attribute(saliency, ids, words, classes))
+        return attribute(saliency, ids, words, classes)
+
+    def replay(self) -> None:
+        """Makes the calls again."""
+        for call in self.calls:
+            call()
