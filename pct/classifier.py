@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from pct.audit.kept import AuditSummary, registered_tags, take_audit, usable_best
 from pct.explaining.predictor import Floats, Forward, TextInterface, rows_as_tokens
 from pct.models import TextModel, build_model
 from pct.registry import methods
@@ -44,6 +45,8 @@ class Classifier(TextInterface):
         tokenizer: what turns its texts into tokens.
         classes: the names of the classes, in the order of the probabilities.
         settings: of its training and its explanations.
+        audited: the saliency that an audit of this model found best; empty where none did.
+        audit_file: the audit that lies beside the model; None where there is none.
     """
 
     def __init__(self, model: TextModel, tokenizer: Tokenizer, classes: Sequence[str], settings: Settings) -> None:
@@ -52,6 +55,8 @@ class Classifier(TextInterface):
         self.classes = list(classes)
         self.settings = settings
         self.word_rule = settings.words
+        self.audited = ""
+        self.audit_file: Path | None = None
 
     @property
     def family(self) -> str:
@@ -245,8 +250,12 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
         return _from_mlflow(text, device)
     folder = Path(path) / MODEL if (Path(path) / MODEL).is_dir() else Path(path)
     if not (folder / CONFIG).is_file() and ((folder / TRANSFORMERS).is_file() or _may_be_on_the_hub(text)):
-        return _from_transformers(str(folder), text).to(device)
-    return Classifier.load(folder, device)
+        classifier = _from_transformers(str(folder), text).to(device)
+    else:
+        classifier = Classifier.load(folder, device)
+    if Path(path).is_dir():
+        take_audit(classifier, path, folder)  # a run's folder keeps it beside its model, or with it
+    return classifier
 
 
 def wrap(model: Any, tokenizer: Any = None, name: str = "", **settings: Any) -> Classifier:
@@ -321,7 +330,9 @@ def _from_mlflow(uri: str, device: str) -> Classifier:
         found = sorted(f for f in root.rglob(CONFIG) if (f.parent / WEIGHTS).is_file())
         if not found:
             raise FileNotFoundError(f"{uri} holds no classifier: {CONFIG} is missing in what MLflow gave")
-        return Classifier.load(found[0].parent, device)
+        classifier = Classifier.load(found[0].parent, device)
+    classifier.audited = usable_best(AuditSummary.from_tags(registered_tags(uri)), uri)
+    return classifier
 
 
 def pick_device(name: str) -> torch.device:

@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--int8", action="store_true", help="int8 weights; what they cost is measured and written down")
     options = parser.parse_args(arguments)
 
+    from pct.audit.kept import copy_audit
     from pct.classifier import load
 
     classifier = load(options.model, "cpu")
@@ -31,8 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from pct.training.model_card import save_transformers
 
         print(f"{save_transformers(classifier, options.folder)}: config.json, model.safetensors, tokenizer, README.md")
+        copy_audit(classifier, options.folder)
         return 0
     from pct.onnx.export import export
 
     print(export(classifier, options.folder, options.int8).table())
+    copy_audit(classifier, options.folder)
     return 0

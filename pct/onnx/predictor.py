@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from pct.audit.kept import take_audit
 from pct.explaining.predictor import Floats, TextInterface
 from pct.settings import SALIENCIES, Settings
 from pct.text.saved_tokenizer import load_subwords
@@ -41,6 +42,8 @@ class OnnxPredictor(TextInterface):
         self.classes: list[str] = list(about["classes"])
         self.settings = Settings.from_saved(about["settings"])
         self.word_rule = self.settings.words
+        self.audited = ""  # the saliency that an audit of this model found best
+        self.audit_file: Path | None = None
         self.saliency_kind = self.settings.saliency
         self._forward, self._gradient = forward, gradient
 
@@ -84,6 +87,7 @@ class OnnxPredictor(TextInterface):
         except Exception as problem:  # ONNX Runtime's own errors have no common base but Exception
             raise ValueError(f"{path} is damaged and cannot be loaded ({problem}); export the model again") from problem
         check_saved_rule(predictor.word_rule)
+        take_audit(predictor, path)
         return predictor
 
     def with_saliency(self, kind: str) -> Self:

@@ -36,6 +36,13 @@ class IntegratedGradients(GradientSaliency):
         """See `Saliency.passes`: at least."""
         return np.full(len(counts), float(self.options.steps))
 
+    def most_passes(self, counts: Ints) -> Doubles:
+        """See `Saliency.most_passes`: the steps are doubled as long as there are `MOST_STEPS` at most."""
+        total = steps = self.options.steps
+        while (steps := 2 * steps) <= MOST_STEPS:
+            total += steps
+        return np.full(len(counts), float(total))
+
     def attribute(
         self, model: TextModel, ids: Tensor, words: Tensor, classes: Tensor | None, replacement: int | None = None
     ) -> tuple[Tensor, Tensor]:

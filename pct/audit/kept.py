@@ -1,0 +1,171 @@
+"""What is kept of an audit with a model: its best saliency, and how sure that is. No torch here.
+
+A model's folder keeps the whole audit as `audit.json`. A version of a registered model has the summary as tags.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from pct.audit.result import FILE, Audit
+from pct.metrics.bootstrap import Interval
+from pct.saliency import saliencies
+
+PREFIX = "pct.audit."  # of the tags
+NONE = "none"  # the tag of the best saliency where none beats a random order
+REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[^/@]+))")
+_NUMBER = r"(-?\d+\.\d+|nan)"
+_INTERVAL = re.compile(rf"{_NUMBER} \[{_NUMBER}, {_NUMBER}\]")
+
+logger = logging.getLogger("pct.audit")
+
+
+@dataclass(frozen=True)
+class AuditSummary:
+    """What a reader of a model has to know of its audit.
+
+    Attributes:
+        best: the saliency to show; empty where none beats a random order.
+        removal: how words were removed where that was judged.
+        texts: how many were measured.
+        margin: of the best saliency, in confidence, with its 95 % interval; of a random order where there is no best.
+        win: likewise, the share of the random orders that it beats.
+        verdict: the judgement in sentences.
+    """
+
+    best: str
+    removal: str
+    texts: int
+    margin: Interval
+    win: Interval
+    verdict: str
+
+    @classmethod
+    def of(cls, audit: Audit) -> Self:
+        """The summary of an audit. Raises KeyError where its best saliency was not measured."""
+        metrics = audit.best_metrics
+        removal = audit.judgement.removal
+        return cls(audit.best, removal, audit.texts, metrics["margin"], metrics["win"], audit.verdict)
+
+    @classmethod
+    def from_tags(cls, tags: Mapping[str, str]) -> Self | None:
+        """What `to_tags` gave; None where the tags hold no audit, or a damaged one."""
+        values = {key.removeprefix(PREFIX): value for key, value in tags.items() if key.startswith(PREFIX)}
+        try:
+            best = values["best"]
+            return cls(
+                "" if best == NONE else best, values["removal"], int(values["texts"]), _interval(values["margin"]),
+                _interval(values["win"]), values.get("verdict", ""),
+            )  # fmt: skip
+        except (KeyError, ValueError):
+            return None
+
+    def to_tags(self) -> dict[str, str]:
+        """The tags of a version of a registered model; an interval as "0.1234 [0.1000, 0.1400]"."""
+        values = {
+            "best": self.best or NONE, "removal": self.removal, "texts": str(self.texts), "verdict": self.verdict,
+            "margin": _spelled(self.margin), "win": _spelled(self.win),
+        }  # fmt: skip
+        return {f"{PREFIX}{name}": value for name, value in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """What `to_dict` gave."""
+        intervals = {name: Interval(*(np.nan if x is None else x for x in values[name])) for name in ("margin", "win")}
+        return cls(**{**values, **intervals})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; an interval as [value, low, high], NaN as None."""
+        plain = {name: [float(x) if np.isfinite(x) else None for x in vars(self)[name]] for name in ("margin", "win")}
+        return {**vars(self), **plain}
+
+
+def read_audit(*folders: str | Path) -> tuple[AuditSummary, Path] | None:
+    """The summary of the audit that one of the folders keeps, and its file; the first folder that has one counts.
+
+    A file that cannot be used is ignored, with a line in the log that says why.
+    """
+    path = next((file for folder in folders if (file := Path(folder) / FILE).is_file()), None)
+    if path is None:
+        return None
+    try:
+        return AuditSummary.of(Audit.load(path)), path
+    except (OSError, ValueError, KeyError) as problem:
+        logger.warning("%s is ignored: %s", path, problem)
+        return None
+
+
+def usable_best(summary: AuditSummary | None, where: object) -> str:
+    """The best saliency of an audit; empty, with a line in the log, where it has none or nothing has that name.
+
+    Args:
+        summary: of the audit; None for none.
+        where: what is named in the log.
+    """
+    if summary is None:
+        return ""
+    if not summary.best:
+        logger.warning("the audit of %s is ignored: it found no saliency that beats a random order", where)
+        return ""
+    if summary.best not in saliencies.names():
+        logger.warning("the audit of %s is ignored: no saliency is called %r here", where, summary.best)
+        return ""
+    return summary.best
+
+
+def take_audit(predictor: Any, *folders: str | Path) -> None:
+    """Sets `audited`, the saliency that explains a predictor, and `audit_file` from the audit that a folder keeps.
+
+    Args:
+        predictor: a `Classifier` or an `OnnxPredictor`.
+        folders: where the audit may be; the first that has one counts.
+    """
+    if kept := read_audit(*folders):
+        predictor.audited, predictor.audit_file = usable_best(*kept), kept[1]
+
+
+def copy_audit(predictor: Any, folder: str | Path) -> None:
+    """Copies the audit that lies beside a predictor, if there is one, into a folder of the same model."""
+    if (file := getattr(predictor, "audit_file", None)) is not None:
+        shutil.copyfile(file, Path(folder) / FILE)
+
+
+def registered_tags(uri: str) -> dict[str, str]:
+    """The tags of a version of a registered model; none for another URI. It needs MLflow.
+
+    Args:
+        uri: models:/<name>/<version> or models:/<name>@<alias>.
+    """
+    match = REGISTERED.fullmatch(uri)
+    if match is None:
+        return {}
+    from mlflow import MlflowClient, MlflowException
+
+    try:
+        return dict(find_version(MlflowClient(), match["name"], match["alias"], match["version"]).tags)
+    except MlflowException:  # a stage, or "latest"
+        return {}
+
+
+def find_version(client: Any, name: str, alias: str | None, version: str | None) -> Any:
+    """MLflow's version of a registered model. Raises MlflowException for one that there is not."""
+    return client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
+
+
+def _spelled(x: Interval) -> str:
+    return f"{x.value:.6f} [{x.low:.6f}, {x.high:.6f}]"
+
+
+def _interval(text: str) -> Interval:
+    match = _INTERVAL.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no interval")
+    return Interval(*map(float, match.groups()))
