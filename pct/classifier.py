@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import tempfile
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from pct.audit.kept import AuditSummary, registered_tags, take_audit, usable_best
 from pct.explaining.predictor import Floats, Forward, TextInterface, rows_as_tokens
 from pct.models import TextModel, build_model
+from pct.models.structural_copy import structural_copy
 from pct.registry import methods
 from pct.saliency import make_saliency
 from pct.saliency.base import GradientSaliency
@@ -33,8 +35,8 @@ from pct.writing import whole_folder
 FORMAT = 1
 WEIGHTS, CONFIG = "model.safetensors", "classifier.json"
 MODEL = "model"  # where a run folder keeps its classifier
-CLASSIFYING = "text-classification"  # the task of a pipeline that can be wrapped
 TRANSFORMERS = "config.json"  # what a folder of the transformers library has
+ADAPTER = "adapter_config.json"  # what a folder of the peft library has
 
 
 class Classifier(TextInterface):
@@ -134,22 +136,17 @@ class Classifier(TextInterface):
         """See `Attributes.attribute_rows`."""
         device = self.model.device
         chosen = None if classes is None else torch.from_numpy(classes).to(device)
-        frozen = [p for p in self.model.parameters() if p.requires_grad]
-        for p in frozen:  # no gradient is wanted at the weights, and some backwards would make one regardless
-            p.requires_grad_(False)
-        try:
-            with self._precision():
-                logits, scores = saliency.attribute(
-                    self.model, torch.from_numpy(ids).to(device), torch.from_numpy(words).to(device), chosen,
-                    replacement_token(self.tokenizer),
-                )  # fmt: skip
-        finally:
-            for p in frozen:
-                p.requires_grad_(True)
+        with self._precision():
+            logits, scores = saliency.attribute(
+                self.model, torch.from_numpy(ids).to(device), torch.from_numpy(words).to(device), chosen,
+                replacement_token(self.tokenizer),
+            )  # fmt: skip
         return logits.float().softmax(-1).cpu().numpy(), scores.float().cpu().numpy()
 
     def _precision(self) -> Any:
-        return torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")
+        # all threads share the cache: a weight that one cast in inference mode has no gradient in another
+        enabled = self.settings.precision == "bf16"
+        return torch.autocast(self.model.device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
 
     def to(self, device: str) -> Self:
         """Moves the model.
@@ -160,7 +157,9 @@ class Classifier(TextInterface):
         Returns:
             Itself.
         """
-        self.model.to(pick_device(device))
+        target = pick_device(device)
+        if self.model.device != target:  # a copy: a wrapped model shares its weights with the caller's
+            self.model = structural_copy(self.model, target)
         return self
 
     def save(self, folder: str | Path) -> Path:
@@ -174,6 +173,7 @@ class Classifier(TextInterface):
 
         Raises:
             FileExistsError: the folder holds something else.
+            ValueError: a wrapped model has other logits when it is loaded again, as one of a class of its own has.
         """
         with whole_folder(folder, CONFIG) as made:
             weights = {k: v.detach().cpu().contiguous().clone() for k, v in self.model.state_dict().items()}
@@ -184,7 +184,19 @@ class Classifier(TextInterface):
                 "settings": self.settings.to_dict(), "method_from": methods.origin(self.settings.method),
             }  # fmt: skip
             (made / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")
+            if about["model"]["family"] == "wrapped":
+                self._check_saved(made)
         return Path(folder)
+
+    def _check_saved(self, folder: Path) -> None:
+        from pct.models.checks import cannot_be_saved, check_comes_back, one_line
+
+        name = type(getattr(self.model, "model", self.model)).__name__
+        try:
+            again = type(self).load(folder, str(self.model.device))
+        except ValueError as problem:
+            raise ValueError(cannot_be_saved(name, one_line(problem.__cause__ or problem))) from problem
+        check_comes_back(self.model, again.model, name)
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Self:
@@ -249,6 +261,10 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
     if text.startswith(("runs:/", "models:/")):
         return _from_mlflow(text, device)
     folder = Path(path) / MODEL if (Path(path) / MODEL).is_dir() else Path(path)
+    if (folder / ADAPTER).is_file() and not (folder / CONFIG).is_file():
+        from pct.models.pretrained import adapter_refused
+
+        raise adapter_refused(text)
     if not (folder / CONFIG).is_file() and ((folder / TRANSFORMERS).is_file() or _may_be_on_the_hub(text)):
         classifier = _from_transformers(str(folder), text).to(device)
     else:
@@ -262,9 +278,9 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", **settings: Any) -> 
     """A classifier of the transformers library as it is: its head, pooling, class names, special tokens and positions.
 
     Args:
-        model: an `AutoModelForSequenceClassification`, or a `text-classification` pipeline. It is put into evaluation
-            mode, and stays where it is.
-        tokenizer: its fast tokenizer; a pipeline has its own.
+        model: an `AutoModelForSequenceClassification`, or a `text-classification` pipeline, whose `max_length` is
+            honoured. Its weights are shared; it is not changed, whatever mode it is in.
+        tokenizer: its fast tokenizer; a pipeline has its own. It is not changed.
         name: what the model is called; its own name where empty.
         settings: of the explanation, as `saliency="l1"` (see `Settings`); `max_length` is the model's own limit
             unless given.
@@ -278,16 +294,34 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", **settings: Any) -> 
             precision, padding that changes the result, a `max_length` beyond the model's positions.
         TypeError: it is no model of transformers, or one without its tokenizer.
     """
+    from pct.models.checks import check_kind
+
+    if tokenizer is None:
+        from pct.models.pipelines import parts_of
+
+        model, tokenizer, own = parts_of(model)
+        settings = own | settings
+    check_kind(model, called := _name_of(model, name))
+    return _wrapped(structural_copy(model), copy.deepcopy(tokenizer), called, settings)
+
+
+def wrap_in_place(model: Any, tokenizer: Any, **settings: Any) -> Classifier:
+    """`wrap` for a model that is to be trained: not a copy, so that its training loop and the classifier see the same
+    modules. Its head keeps two forward hooks. Arguments and errors as of `wrap`."""
+    from pct.models.checks import check_kind
+
+    check_kind(model, called := _name_of(model, ""))
+    return _wrapped(model, copy.deepcopy(tokenizer), called, settings)
+
+
+def _name_of(model: Any, name: str) -> str:
+    return name or getattr(getattr(model, "config", None), "name_or_path", "") or type(model).__name__
+
+
+def _wrapped(model: Any, tokenizer: Any, called: str, settings: dict[str, Any]) -> Classifier:
     from pct.models.checks import check_length
     from pct.models.pretrained import class_names, longest_text, wrap_model
 
-    if tokenizer is None:
-        if not (hasattr(model, "model") and hasattr(model, "tokenizer")):
-            raise TypeError(f"a {type(model).__name__} alone has no tokenizer: give wrap(model, tokenizer) both")
-        if (task := getattr(model, "task", CLASSIFYING)) != CLASSIFYING:
-            raise ValueError(f"a pipeline for {task} gives no text a class: give one for {CLASSIFYING}")
-        model, tokenizer = model.model, model.tokenizer
-    called = name or getattr(getattr(model, "config", None), "name_or_path", "") or type(model).__name__
     made = wrap_model(model, tokenizer, called)
     own: dict[str, Any] = {"max_length": longest_text(model, tokenizer), "corpus": "", "method": "normal"}
     chosen = Settings(model=called, **(own | settings))

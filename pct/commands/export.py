@@ -20,6 +20,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", help="where the exported model goes")
     parser.add_argument("--to", default="onnx", choices=("onnx", "transformers"), help="the form (default: onnx)")
     parser.add_argument("--int8", action="store_true", help="int8 weights; what they cost is measured and written down")
+    parser.add_argument(
+        "--saliencies",
+        metavar="NAMES",
+        help="of a transformer: frozen_grad_x_input, gim or both, with a comma between; each is a graph of its own, "
+        "which takes as long to make as the others together; empty for none (default: frozen_grad_x_input where the "
+        "model has it, and the model's own)",
+    )
     options = parser.parse_args(arguments)
 
     from pct.audit.kept import copy_audit
@@ -29,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.to == "transformers":
         if options.int8:
             raise ValueError("int8 is for ONNX: leave --int8 or --to transformers away")
+        if options.saliencies is not None:
+            raise ValueError("saliencies are for ONNX: leave --saliencies or --to transformers away")
         from pct.training.model_card import save_transformers
 
         print(f"{save_transformers(classifier, options.folder)}: config.json, model.safetensors, tokenizer, README.md")
@@ -36,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     from pct.onnx.export import export
 
-    print(export(classifier, options.folder, options.int8).table())
+    modified = None if options.saliencies is None else [x for x in options.saliencies.split(",") if x]
+    print(export(classifier, options.folder, options.int8, modified=modified).table())
     copy_audit(classifier, options.folder)
     return 0

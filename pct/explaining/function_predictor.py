@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -24,14 +25,16 @@ class _Piece(NamedTuple):
 
 
 class FunctionPredictor(TextInterface):
-    """See `predictor_from`. A word is one token; ids are given to words as they come."""
+    """See `predictor_from`. A word is one token; ids are given to words as they come. Threads may share it."""
 
     explains_by = "occlusion"
 
     def __init__(self, predict_proba: Callable[[list[str]], Any], classes: Sequence[str], words: str = NATURAL) -> None:
         self.predict_proba, self.classes, self.word_rule = predict_proba, list(classes), words
-        self._pieces = [_Piece("", "", False)]
-        self._ids: dict[_Piece, int] = {self._pieces[0]: PADDING}
+        nothing = _Piece("", "", False)
+        self._pieces: dict[int, _Piece] = {PADDING: nothing}
+        self._ids: dict[_Piece, int] = {nothing: PADDING}
+        self._fresh_ids = itertools.count(PADDING + 1)
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
         """See `Predictor.tokens`. No text is cut."""
@@ -53,11 +56,13 @@ class FunctionPredictor(TextInterface):
         return make_saliency("occlusion").explain_tokens(self, rows_as_tokens(ids, words, PADDING), classes)
 
     def _id(self, piece: _Piece) -> int:
-        found = self._ids.get(piece)
-        if found is None:
-            found = self._ids[piece] = len(self._pieces)
-            self._pieces.append(piece)
-        return found
+        known = self._ids.get(piece)
+        if known is not None:
+            return known
+        # threads share the table: each step is atomic, and an id has its piece before anyone can read it
+        fresh = next(self._fresh_ids)
+        self._pieces[fresh] = piece
+        return self._ids.setdefault(piece, fresh)
 
     def _text(self, ids: Ints) -> str:
         """The words in a row. What stood apart does not grow together when the mark between them goes."""

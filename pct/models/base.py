@@ -89,12 +89,22 @@ class TextModel(nn.Module, ABC):
 
 @contextmanager
 def without_dropout(model: nn.Module) -> Iterator[None]:
-    """Every dropout off, recurrent layers left in training mode: cuDNN's LSTM has no backward in eval mode."""
-    before = [(module, module.training) for module in model.modules()]
-    for module, _ in before:
-        module.training = isinstance(module, nn.RNNBase)
+    """Every dropout off. A model in evaluation mode is not touched, so that threads can share it.
+
+    Recurrent layers are in training mode on a GPU: cuDNN has no backward pass for them in evaluation mode.
+    """
+    before = [module for module in model.modules() if module.training != _trains(module)]
+    for module in before:
+        module.training = not module.training
     try:
         yield
     finally:
-        for module, training in before:
-            module.training = training
+        for module in before:
+            module.training = not module.training
+
+
+def _trains(module: nn.Module) -> bool:
+    """The training flag that a module has while dropout is off."""
+    if not isinstance(module, nn.RNNBase):
+        return False
+    return module.training or next(module.parameters()).is_cuda

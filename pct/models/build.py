@@ -69,7 +69,15 @@ def load_tokenizer(name: str) -> SubWords:
 
 
 def build_model(config: dict[str, Any]) -> TextModel:
-    """A model from what its `config()` gave, with weights yet to be loaded. Raises ValueError for an unknown family."""
+    """A model from what its `config()` gave, with weights yet to be loaded.
+
+    The caller's random numbers go on as if nothing was drawn. Raises ValueError for an unknown family.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return _build(config)
+
+
+def _build(config: dict[str, Any]) -> TextModel:
     arguments = dict(config)
     family = arguments.pop("family", None)
     if family == "textcnn":
@@ -91,5 +99,7 @@ def build_model(config: dict[str, Any]) -> TextModel:
 
         config = dict(arguments.pop("model"))
         made = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(config.pop("model_type"), **config))
+        if "last_type" in arguments:  # as it was saved before
+            arguments["types"] = (0, 0, arguments.pop("last_type"))
         return Wrapped(made.float(), **arguments)
     raise ValueError(f"model family must be textcnn, lstm, transformer or wrapped, got {family!r}")

@@ -17,6 +17,8 @@ ROUNDING = 1e-4  # of the largest value, where that is above 1: float32 sums in 
 PROBES = ("a", "Despite its slow start, the film is brilliant: don't miss it!")
 LEAST_KNOWN = 0.9  # of a model's embeddings have a token: some pad their tables to a round number
 PROBE = 6  # tokens of the longer of two texts that are padded together
+SAVED_ROWS = PROBE  # texts by which a model that was saved is compared, of 1 to PROBE tokens
+SAID = 200  # characters of another library's message, at most
 
 
 def positions(model: nn.Module) -> int | None:
@@ -47,8 +49,7 @@ def check_length(max_length: int, model: nn.Module, name: str) -> None:
 
 def check_vocabulary(tokenizer: Any, model: nn.Module, name: str) -> None:
     """Raises where the tokenizer can give a token that the model has no embedding for, or knows no words at all."""
-    holder: Any = model
-    rows = int(holder.get_input_embeddings().num_embeddings)
+    rows = embedding_rows(model)
     special = set(tokenizer.all_special_ids)
     largest = max(tokenizer.get_vocab().values(), default=-1)
     apart = (
@@ -64,6 +65,37 @@ def check_vocabulary(tokenizer: Any, model: nn.Module, name: str) -> None:
         )
     if len(tokenizer) < LEAST_KNOWN * rows:
         raise ValueError(apart)
+
+
+def embedding_rows(model: nn.Module) -> int:
+    """How many tokens a model has an embedding for. Raises ValueError where it has no table of them."""
+    holder: Any = model
+    try:
+        table = holder.get_input_embeddings()
+        return int(getattr(table, "num_embeddings", None) or table.weight.shape[0])
+    except (NotImplementedError, AttributeError) as problem:
+        raise ValueError(
+            f"{type(model).__name__} has no table of word embeddings ({one_line(problem)}): there is no gradient at its "
+            "words; take another architecture"
+        ) from problem
+
+
+def probe_ids(model: nn.Module, count: int) -> torch.Tensor:
+    """(count,) token ids to look at a model with, none of them its padding or its token for the end."""
+    config: Any = model.config
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    ends = getattr(text, "eos_token_id", None)
+    special = {getattr(text, "pad_token_id", None), *(ends if isinstance(ends, (list, tuple)) else [ends])}
+    rows = embedding_rows(model)
+    plain = [i for i in (*range(4, min(rows, 4 + count + len(special))), 0, 1, 2, 3) if i < rows and i not in special]
+    ids = (plain or [0]) * count
+    return torch.tensor(ids[:count], device=next(model.parameters()).device)
+
+
+def one_line(problem: Exception) -> str:
+    """What an error says, in one line that is not too long."""
+    said = " ".join(str(problem).split()) or type(problem).__name__
+    return said if len(said) <= SAID else said[: SAID - 3] + "..."
 
 
 def check_precision(model: nn.Module, name: str) -> None:
@@ -85,7 +117,8 @@ def check_finite(model: nn.Module, name: str) -> None:
 
 def padding_changes(model: TextModel) -> bool:
     """Whether a text gets another result when it is padded to the length of a longer one."""
-    ids = torch.arange(4, 4 + PROBE, device=model.device).repeat(2, 1)
+    own: Any = model.model
+    ids = probe_ids(own, PROBE).repeat(2, 1)
     mask = torch.ones_like(ids, dtype=torch.bool)
     mask[0, PROBE // 2 :] = False
     with torch.no_grad(), without_dropout(model):
@@ -97,8 +130,8 @@ def padding_changes(model: TextModel) -> bool:
 def looks_both_ways(encoder: nn.Module) -> bool:
     """Whether the state of the first token depends on those behind it: a decoder's does not."""
     holder: Any = encoder
-    ids = torch.arange(4, 4 + PROBE, device=next(encoder.parameters()).device)[None]
-    other = torch.cat([ids[:, :1], ids[:, 1:] + 1], 1)
+    ids = probe_ids(encoder, PROBE + 1)[None]
+    ids, other = ids[:, :-1], torch.cat([ids[:, :1], ids[:, 2:]], 1)
     with torch.no_grad(), without_dropout(encoder):
         states = [holder(inputs_embeds=holder.get_input_embeddings()(x)).last_hidden_state[:, 0] for x in (ids, other)]
     return not torch.equal(*states)
@@ -119,17 +152,29 @@ def check_kind(model: Any, name: str) -> None:
             "from texts to probabilities"
         )
     names = getattr(model.config, "id2label", None)
-    if not names or list(names) != list(range(len(names))) or len(set(names.values())) < len(names):
+    if not names or set(names) != set(range(len(names))) or len(set(names.values())) < len(names):
         raise ValueError(
             f"the configuration of {name} does not name its classes, each by a name of its own (id2label is {names}): "
             'set model.config.id2label = {0: "negative", 1: "positive"}, say'
+        )
+    back = getattr(model.config, "label2id", None) or {}
+    if set(back) == set(names.values()) and any(back[x] != i for i, x in names.items()):
+        raise ValueError(
+            f"the configuration of {name} contradicts itself: id2label is {names}, label2id is {back}; set both to the "
+            "order of the model's outputs"
         )
 
 
 def check_outputs(model: Any, tokenizer: Any, name: str) -> None:
     """Raises for a model that does not give one number a class for a whole text."""
-    with torch.no_grad(), without_dropout(model):
-        given = model(**tokenizer(PROBES[0], return_tensors="pt").to(model.device))
+    try:
+        with torch.no_grad(), without_dropout(model):
+            given = model(**tokenizer(PROBES[0], return_tensors="pt").to(model.device))
+    except Exception as problem:
+        raise ValueError(
+            f"{name} ({type(model).__name__}) gives no logits for the tokens of a text alone ({one_line(problem)}): set "
+            "it up so that transformers classifies a text by it, or take another architecture"
+        ) from problem
     shape = tuple(given.logits.shape) if hasattr(given, "logits") else None
     if shape != (1, model.config.num_labels):
         raise ValueError(
@@ -163,8 +208,44 @@ def check_logits(model: TextModel, tokenizer: Any, name: str) -> None:
     with torch.no_grad(), without_dropout(own):
         theirs = torch.cat([own(**x).logits for x in given])
         ours = model(ids, mask).logits
-    if not close(theirs, ours):
+    if close(theirs, ours):
+        return
+    apart = f"{float((theirs - ours).abs().max()):.2g}"
+    if _same_from_embeddings(own, given[0]):
         raise ValueError(
-            f"{name} ({type(own).__name__}) has other logits from embeddings than from token ids, by "
-            f"{float((theirs - ours).abs().max()):.2g}: there is no gradient at its words; take another architecture"
+            f"{name} ({type(own).__name__}) has logits that are not those of its last dense layer, by {apart}: its head "
+            "has a form that is not known; give pct.predictor_from a function that calls it"
         )
+    raise ValueError(
+        f"{name} ({type(own).__name__}) has other logits from embeddings than from token ids, by {apart}: there is no "
+        "gradient at its words; take another architecture"
+    )
+
+
+def _same_from_embeddings(own: Any, given: Any) -> bool:
+    """Whether a model gives a text the same logits when it gets the embeddings of its tokens."""
+    embedded = {k: v for k, v in given.items() if k != "input_ids"}
+    with torch.no_grad(), without_dropout(own):
+        embedded["inputs_embeds"] = own.get_input_embeddings()(given["input_ids"])
+        return close(own(**given).logits, own(**embedded).logits)
+
+
+def check_comes_back(before: TextModel, after: TextModel, name: str) -> None:
+    """Raises where a model that was saved and loaded again has other logits."""
+    rows = embedding_rows(getattr(before, "model", getattr(before, "encoder", before)))
+    ids = torch.randint(rows, (SAVED_ROWS, PROBE), generator=torch.Generator().manual_seed(0)).to(before.device)
+    mask = torch.arange(PROBE, device=ids.device) < torch.arange(1, SAVED_ROWS + 1, device=ids.device)[:, None]
+    with torch.no_grad(), without_dropout(before), without_dropout(after):
+        logits, again = before(ids, mask).logits, after(ids, mask).logits
+    if not close(logits, again):
+        raise ValueError(
+            cannot_be_saved(name, f"its logits are other ones, by {float((logits - again).abs().max()):.2g}")
+        )
+
+
+def cannot_be_saved(name: str, reason: str) -> str:
+    """The message for a model that is not itself after it was saved and loaded."""
+    return (
+        f"{name} cannot be saved: loaded again by transformers, {reason}; its own class, or what was changed in it, is not "
+        "in the files. Keep its own code and give pct.wrap the model, or write its graph by `pct.onnx.export`"
+    )

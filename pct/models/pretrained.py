@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -46,6 +47,7 @@ def load_classifier(name: str) -> Any:
         OSError: neither the disk nor the hub has it.
     """
     config = pretrained("AutoConfig", name)
+    _check_class(config, name)
     if not has_head(config):
         raise ValueError(
             f"{name} has no classifier's head ({', '.join(config.architectures or ['no architecture'])}): train one by "
@@ -72,7 +74,7 @@ def wrap_model(model: Any, tokenizer: Any, name: str) -> Wrapped:
     check_precision(model, name)
     check_finite(model, name)
     check_outputs(model, tokenizer, name)
-    made = Wrapped(model, name, last_type=_last_type(tokenizer))
+    made = Wrapped(model, name, types=_types(tokenizer), unread=_unread(model, tokenizer))
     check_logits(made, tokenizer, name)
     return made
 
@@ -89,6 +91,7 @@ def load_untrained(name: str, classes: Sequence[str], max_length: int, fresh_hea
         OSError: neither the disk nor the hub has it.
     """
     config, tokenizer = pretrained("AutoConfig", name), load_tokenizer(name).tokenizer
+    _check_class(config, name)
     if has_head(config) and not fresh_head:
         made = wrap_model(load_classifier(name), tokenizer, name)
         order_head(made, classes)
@@ -102,6 +105,27 @@ def load_untrained(name: str, classes: Sequence[str], max_length: int, fresh_hea
     if encoder is None:
         return wrap_model(model, tokenizer, name)
     return Transformer(encoder, len(classes), name=ALIASES.get(name, name))
+
+
+def adapter_refused(name: str) -> ValueError:
+    """The error for a folder of the peft library."""
+    return ValueError(
+        f"{name} holds an adapter (adapter_config.json), not a whole model: load it by peft, save "
+        "model.merge_and_unload().save_pretrained(FOLDER) with the tokenizer beside it, and give that folder"
+    )
+
+
+def _own_code(name: str, what: str) -> str:
+    return f"{name} has {what}: load it by its own code, and give pct.wrap the model and its tokenizer"
+
+
+def _check_class(config: Any, name: str) -> None:
+    """Raises where a folder's weights belong to a class that transformers does not have: it would load another."""
+    import transformers
+
+    own = [x for x in config.architectures or [] if not hasattr(transformers, x)]
+    if own or "AutoModel" + CLASSIFIER in (getattr(config, "auto_map", None) or {}):
+        raise ValueError(_own_code(name, f"a class of its own ({', '.join(own) or 'auto_map in config.json'})"))
 
 
 def has_head(config: Any) -> bool:
@@ -146,17 +170,24 @@ def order_head(made: Wrapped, classes: Sequence[str]) -> None:
 
 
 def pretrained(kind: str, name: str, **options: Any) -> Any:
-    """`from_pretrained` of a class of transformers. Raises OSError or ImportError, in one line with the remedy."""
+    """`from_pretrained` of a class of transformers, without code that a folder brings.
+
+    Raises OSError, ImportError or (for an adapter, or code of its own) ValueError, in one line with the remedy.
+    """
     try:
         import transformers
     except ImportError:
         raise ImportError(f"model {name!r} needs transformers: pip install 'pct-explain[transformers]'") from None
+    if (Path(name) / "adapter_config.json").is_file():
+        raise adapter_refused(name)
     bars = transformers.utils.logging
     shown = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()
     try:
-        return getattr(transformers, kind).from_pretrained(ALIASES.get(name, name), **options)
+        return getattr(transformers, kind).from_pretrained(ALIASES.get(name, name), trust_remote_code=False, **options)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as problem:
+        if "trust_remote_code" in str(problem):
+            raise ValueError(_own_code(name, "code of its own, which is not run")) from problem
         raise OSError(
             f"model {name!r} is neither textcnn, lstm, a folder with config.json, model.safetensors and a tokenizer, "
             f"nor a model that the Hugging Face hub gave: {(str(problem).splitlines() or ['no word of why'])[0]}"
@@ -189,7 +220,15 @@ def _with_architectures_head(name: str, tokenizer: Any, classes: Sequence[str]) 
     return model
 
 
-def _last_type(tokenizer: Any) -> int:
-    """The token type of a text's last token (XLNet gives it one of its own)."""
-    types = tokenizer("a").get("token_type_ids") or [0]
-    return int(types[-1])
+def _types(tokenizer: Any) -> tuple[int, int, int]:
+    """The token types of a text's first token, of those between, and of its last one."""
+    given = tokenizer("a a a")
+    types = given.get("token_type_ids") or [0]
+    return int(types[0]), int(types[len(types) // 2]), int(types[-1])
+
+
+def _unread(model: Any, tokenizer: Any) -> int:
+    """How many tokens of the frame at a text's end are the padding token of the model's configuration."""
+    padding = model.config.get_text_config().pad_token_id
+    ids = tokenizer("a")["input_ids"]
+    return len(ids) - max((i + 1 for i, token in enumerate(ids) if token != padding), default=1)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pct.models.base import TextModel, without_dropout
 from pct.models.checks import PROBE, close
 from pct.models.encoder import Transformer
+from pct.models.structural_copy import structural_copy
 from pct.models.wrapped import Wrapped
 
 # tanh(x) is x to a relative 2^-29 / 3 for |x| < 2^-14.5, and a power of two costs no digit
@@ -33,7 +34,7 @@ def to_transformers(model: TextModel, classes: Sequence[str]) -> Any:
     names = dict(enumerate(classes))
     labels = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
     if isinstance(model, Wrapped):
-        made: Any = model.model
+        made: Any = structural_copy(model.model)
         made.config.update(labels | {"problem_type": "single_label_classification"})
         return made
     if not isinstance(model, Transformer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from pct.explaining.predictor import batches, explain_tokens, predict_tokens, sp
 from pct.explaining.saliency import saliency
 from pct.models import Encoding, Features, TextModel
 from pct.onnx.graphs import KINDS
-from pct.onnx.predictor import OnnxPredictor
+from pct.onnx.predictor import MODIFIED, OnnxPredictor
 from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
 
@@ -32,21 +32,69 @@ Array = npt.NDArray[Any]
 
 
 def differences(classifier: Classifier, predictor: OnnxPredictor, texts: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """Every output of both graphs against torch in float32, on word lists of mixed length.
+    """Every output of model.onnx and forward.onnx against torch in float32, on word lists of mixed length.
 
-    The class explained is the predicted one for some texts, for others one drawn at random. Returns for each output
-    its largest difference and its largest value, and `nudged`, the number of texts that agree only with what torch
-    gives for embeddings moved by a rounding error: where two windows of a TextCNN are equal but for rounding, either
-    may be the maximum. Raises ValueError where the tokens differ, or an output by more than TOLERANCE.
+    The class explained is the predicted one for some texts, for others one drawn at random.
+
+    Returns:
+        For each output its largest difference and its largest value; `texts`, their number; and `nudged`, the number of
+        texts that agree only with what torch gives for embeddings moved by a rounding error: where two windows of a
+        TextCNN are equal but for rounding, either may be the maximum.
+
+    Raises:
+        ValueError: the tokens differ, or an output by more than TOLERANCE.
     """
+    of = classifier.settings.saliency_of
+    nudged, figures = _compare(
+        classifier, predictor, texts, _by_onnx, lambda model, rows: _by_torch(model, rows, of), "nothing was written"
+    )
+    return {"texts": len(texts), "nudged": nudged, **figures}
+
+
+def modified_differences(
+    classifier: Classifier, predictor: OnnxPredictor, texts: Sequence[Sequence[str]], name: str
+) -> dict[str, Any]:
+    """`differences` of the graph of a modified gradient, without the number of texts.
+
+    Args:
+        classifier: the model.
+        predictor: the exported one.
+        texts: word lists.
+        name: the saliency.
+
+    Raises:
+        ValueError: an output differs by more than TOLERANCE.
+    """
+    of = classifier.settings.saliency_of
+
+    def by_onnx(exported: OnnxPredictor, rows: _Rows) -> dict[str, Array]:
+        outputs = exported.run_modified(name, rows.ids, rows.word_ids, rows.classes)
+        return {f"saliency_{name}": outputs[f"saliency_{name}"], f"{name}_logits": outputs["logits"]}
+
+    def by_torch(model: TextModel, rows: _Rows) -> dict[str, Array]:
+        plain = _by_torch(model, rows, of, [name])
+        return {f"saliency_{name}": plain[f"saliency_{name}"], f"{name}_logits": plain["logits"]}
+
+    return _compare(classifier, predictor, texts, by_onnx, by_torch, f"{name} was not written")[1]
+
+
+def _compare(
+    classifier: Classifier,
+    predictor: OnnxPredictor,
+    texts: Sequence[Sequence[str]],
+    by_onnx: Callable[[OnnxPredictor, _Rows], dict[str, Array]],
+    by_torch: Callable[[TextModel, _Rows], dict[str, Array]],
+    refusal: str,
+) -> tuple[int, dict[str, dict[str, float]]]:
+    """How many texts agree only when nudged, and for each output the largest difference and the largest value."""
     tokens = classifier.tokens(texts)
     _same_tokens(tokens, predictor.tokens(texts))
-    model, of = on_cpu(classifier.model).eval(), classifier.settings.saliency_of
+    model = on_cpu(classifier.model).eval()
     rng = np.random.default_rng(0)
     batch = [_Rows(*tokens.rows(i), rng.integers(-1, len(classifier.classes), len(i)))
              for i in batches(tokens.lengths, TOKENS_A_BATCH)]  # fmt: skip
-    ours = [_by_onnx(predictor, rows) for rows in batch]
-    torchs = [_by_torch(model, rows, of) for rows in batch]
+    ours = [by_onnx(predictor, rows) for rows in batch]
+    torchs = [by_torch(model, rows) for rows in batch]
     largest = {name: max(float(np.abs(x[name]).max()) for x in torchs) for name in torchs[0]}
     allowed = {name: TOLERANCE * max(1.0, value) for name, value in largest.items()}
     apart = [_apart(mine, theirs) for mine, theirs in zip(ours, torchs, strict=True)]
@@ -57,18 +105,17 @@ def differences(classifier: Classifier, predictor: OnnxPredictor, texts: Sequenc
             for row in places:
                 alone = {name: value[row : row + 1] for name, value in mine.items()}
                 nudged += _agrees_nudged(
-                    model, rows.take(row), alone, of, allowed, {k: v[row:] for k, v in off.items()}
+                    model, rows.take(row), alone, by_torch, allowed, {k: v[row:] for k, v in off.items()}
                 )
     # np.max, not max: a NaN stays one
     found = {name: float(np.max([off[name].max() for off in apart])) for name in largest}
     for name, difference in found.items():
         if not difference <= allowed[name]:
             raise ValueError(
-                f"the graph's {name} differs from torch's by {difference:.2g}, more than {allowed[name]:.2g}: nothing "
-                "was written; report the model's kind and the versions of torch, onnx and onnxruntime"
+                f"the graph's {name} differs from torch's by {difference:.2g}, more than {allowed[name]:.2g}: "
+                f"{refusal}; report the model's kind and the versions of torch, onnx and onnxruntime"
             )
-    figures = {name: {"difference": found[name], "largest": largest[name]} for name in found}
-    return {"texts": len(texts), "nudged": nudged, **figures}
+    return nudged, {name: {"difference": found[name], "largest": largest[name]} for name in found}
 
 
 def cost_of_int8(exact: OnnxPredictor, rounded: OnnxPredictor, data: Split) -> dict[str, Any]:
@@ -82,7 +129,7 @@ def cost_of_int8(exact: OnnxPredictor, rounded: OnnxPredictor, data: Split) -> d
     before, after = predict_tokens(exact, tokens), predict_tokens(rounded, tokens)
     classes = before.argmax(1).astype(np.int64)
     agreement = {}
-    for kind in KINDS:
+    for kind in (*KINDS, *(name for name in MODIFIED if name in exact.gradient_saliencies)):
         ours, theirs = (explain_tokens(x.with_saliency(kind), tokens, classes)[1] for x in (rounded, exact))
         each = np.array([spearman(a[:n], b[:n]) for a, b, n in zip(ours, theirs, tokens.counts, strict=True)])
         agreement[kind] = float(np.nanmean(each)) if np.isfinite(each).any() else None
@@ -132,11 +179,16 @@ def on_cpu(model: TextModel) -> TextModel:
 
 
 def _agrees_nudged(
-    model: TextModel, row: _Rows, ours: dict[str, Array], of: str, allowed: dict[str, float], off: dict[str, Array]
+    model: TextModel,
+    row: _Rows,
+    ours: dict[str, Array],
+    by_torch: Callable[[TextModel, _Rows], dict[str, Array]],
+    allowed: dict[str, float],
+    off: dict[str, Array],
 ) -> bool:
     """Whether one text agrees with torch for embeddings moved by a rounding error; its place in `off` then says so."""
     for seed in range(NUDGES):
-        again = _apart(ours, _by_torch(_Nudged(model, seed), row, of))
+        again = _apart(ours, by_torch(_Nudged(model, seed), row))
         if not _beyond(again, allowed).any():
             for name, value in again.items():
                 off[name][0] = value[0]
@@ -187,7 +239,7 @@ def _by_onnx(predictor: OnnxPredictor, rows: _Rows) -> dict[str, Array]:
     }
 
 
-def _by_torch(model: TextModel, rows: _Rows, of: str) -> dict[str, Array]:
+def _by_torch(model: TextModel, rows: _Rows, of: str, kinds: Sequence[str] = KINDS) -> dict[str, Array]:
     """The same outputs, by name."""
     ids, words = torch.from_numpy(rows.ids), torch.from_numpy(rows.word_ids)
     with torch.no_grad():
@@ -195,7 +247,7 @@ def _by_torch(model: TextModel, rows: _Rows, of: str) -> dict[str, Array]:
     chosen = torch.from_numpy(np.where(rows.classes < 0, logits.argmax(1), rows.classes))
     out = {"logits": logits, "representation": representation}
     out |= {f"forward_{k}": v for k, v in out.items()}
-    for kind in KINDS:
+    for kind in kinds:
         scores = saliency(model, ids, words, chosen, kind, of)[1].numpy()
         beyond = np.zeros((len(scores), rows.ids.shape[1] - scores.shape[1]), np.float32)
         out[f"saliency_{kind}"] = np.concatenate([scores, beyond], 1)

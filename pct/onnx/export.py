@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from pct.classifier import Classifier
 from pct.corpora.loading import Split, load_splits
-from pct.onnx.predictor import CONFIG, FORMAT, FORWARD, GRADIENT, WEIGHTS, OnnxPredictor
+from pct.onnx.predictor import (
+    CONFIG, FORMAT, FORWARD, GRADIENT, MODIFIED, SCALED, WEIGHTS, WORDS, OnnxPredictor,
+)  # fmt: skip
+from pct.saliency import make_saliency
+from pct.saliency.base import GradientSaliency
 from pct.writing import check_folder, whole_folder, write_text
 
 if TYPE_CHECKING:
@@ -22,16 +26,25 @@ if TYPE_CHECKING:
     Models = dict[str, onnx.ModelProto]
 
 INT8_TEXTS = 1000
+USUAL = ("frozen_grad_x_input",)  # of MODIFIED: each takes about as long to trace as the model itself
 
 
 @dataclass(frozen=True)
 class Exported:
-    """folder: what was written. bytes: its size. agreement: the largest difference from torch of each output, and the
-    largest value of each. int8: what the rounding costs, see `pct.onnx.check.cost_of_int8`; None without it."""
+    """What an export wrote.
+
+    Attributes:
+        folder: where.
+        bytes: its size.
+        agreement: the largest difference from torch of each output, and the largest value of each.
+        left_out: saliencies of which there is no graph, each with the reason.
+        int8: what the rounding costs, see `pct.onnx.check.cost_of_int8`; None without it.
+    """
 
     folder: Path
     bytes: int
     agreement: dict[str, Any]
+    left_out: dict[str, str]
     int8: dict[str, Any] | None = None
 
     def table(self) -> str:
@@ -39,9 +52,10 @@ class Exported:
         outputs = {k: v for k, v in self.agreement.items() if isinstance(v, dict)}
         lines = [
             f"{self.folder}: {self.bytes / 2**20:.1f} MiB, checked on {self.agreement['texts']} texts",
-            f"{'output':<28}{'difference':>12}{'largest':>10}",
+            f"{'output':<30}{'difference':>12}{'largest':>10}",
         ]
-        lines += [f"{name:<28}{v['difference']:>12.1e}{v['largest']:>10.3g}" for name, v in outputs.items()]
+        lines += [f"{name:<30}{v['difference']:>12.1e}{v['largest']:>10.3g}" for name, v in outputs.items()]
+        lines += [f"left out: {reason}" for reason in self.left_out.values()]
         if self.int8 is not None:
             lines += [f"int8, on {self.int8['texts']} texts of the corpus (the figures above are float32's)"]
             lines += [f"{k:<28}{self.int8[k]:>12.4f}" for k in ("accuracy_float32", "accuracy_int8", "same_class")]
@@ -50,22 +64,42 @@ class Exported:
         return "\n".join(lines)
 
 
-def export(classifier: Classifier, folder: str | Path, quantize: bool = False, data: Split | None = None) -> Exported:
+def export(
+    classifier: Classifier,
+    folder: str | Path,
+    quantize: bool = False,
+    data: Split | None = None,
+    modified: Sequence[str] | None = None,
+) -> Exported:
     """Writes model.onnx, forward.onnx, their weights, the vocabulary or tokenizer, and classifier.json.
 
-    quantize: matrix products and embeddings in int8 (dynamic), with its cost measured on `data` and kept in
-    classifier.json; data is the test split of the classifier's own corpus where None, a thousand texts at most.
-
     The graphs are compared with torch on 256 texts first. The folder appears whole or not at all; one that holds an
-    exported model is replaced. Raises ValueError for a graph that differs from torch by more than 1e-4 or a model that
-    has none, FileExistsError for a folder that holds anything else, ImportError without onnx or ONNX Runtime.
+    exported model is replaced.
+
+    Args:
+        classifier: the model.
+        folder: where it goes.
+        quantize: matrix products and embeddings in int8 (dynamic), with its cost measured on `data` and kept in
+            classifier.json.
+        data: the test split of the classifier's own corpus where None, a thousand texts at most.
+        modified: the saliencies that get a graph of their own, of frozen_grad_x_input (frozen.onnx) and gim (gim.onnx).
+            Where None, frozen_grad_x_input and the one of the classifier's settings, left out with the reason where
+            the model does not have them.
+
+    Raises:
+        ValueError: a graph differs from torch by more than 1e-4, the model has none, or it does not have a saliency
+            that was asked for.
+        FileExistsError: the folder holds anything else.
+        ImportError: onnx or ONNX Runtime is missing.
     """
     target = Path(folder)
+    if unknown := [name for name in modified or () if name not in MODIFIED]:
+        raise ValueError(f"saliencies with a graph of their own are {', '.join(MODIFIED)}; got {unknown[0]!r}")
     check_folder(target, GRADIENT)
     try:
         import onnxruntime  # noqa: F401
 
-        from pct.onnx.check import cost_of_int8, differences, sample_texts
+        from pct.onnx.check import cost_of_int8, differences, modified_differences, sample_texts
         from pct.onnx.graphs import build_graphs
     except ImportError as problem:
         raise ImportError(f"exporting needs {problem.name}: pip install 'pct-explain[export]'") from problem
@@ -75,20 +109,58 @@ def export(classifier: Classifier, folder: str | Path, quantize: bool = False, d
     with whole_folder(target, GRADIENT) as made, tempfile.TemporaryDirectory(prefix="pct-export-") as scratch:
         with _quiet():
             graphs = build_graphs(classifier.model, settings.saliency_of, settings.max_length)
+            extra, left_out = _modified_graphs(classifier, modified)
         about: dict[str, Any] = {
             "format": FORMAT, "classes": classifier.classes, "words": classifier.tokenizer.kind,
             "model": classifier.model.config()["family"], "settings": settings.to_dict(), "weights": "float32",
+            SCALED: WORDS,
         }  # fmt: skip
         float32 = Path(scratch) if quantize else made
-        exact = _write(float32, classifier, about, {GRADIENT: graphs.gradient, FORWARD: graphs.forward})
-        about["agreement"] = differences(classifier, exact, sample_texts(classifier))
+        exact = _write(float32, classifier, about, {GRADIENT: graphs.gradient, FORWARD: graphs.forward, **extra})
+        texts = sample_texts(classifier)
+        about["agreement"] = differences(classifier, exact, texts)
+        for name in [name for name, file in MODIFIED.items() if file in extra]:
+            try:
+                about["agreement"] |= modified_differences(classifier, exact, texts, name)
+            except ValueError as problem:
+                if modified is not None:
+                    raise
+                left_out[name] = str(problem)
+                (float32 / MODIFIED[name]).unlink()
+        exact, about["left_out"] = OnnxPredictor.load(float32), left_out
         if quantize:
             assert data is not None
-            rounded = _write(made, classifier, about | {"weights": "int8"}, _rounded(float32))
+            graphs_held = [name for name in (GRADIENT, FORWARD, *MODIFIED.values()) if (float32 / name).is_file()]
+            rounded = _write(made, classifier, about | {"weights": "int8"}, _rounded(float32, graphs_held))
             about |= {"weights": "int8", "int8": cost_of_int8(exact, rounded, data)}
         write_text(made / CONFIG, json.dumps(about, indent=2))
     size = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
-    return Exported(target, size, about["agreement"], about.get("int8"))
+    return Exported(target, size, about["agreement"], left_out, about.get("int8"))
+
+
+def _modified_graphs(classifier: Classifier, asked: Sequence[str] | None) -> tuple[Models, dict[str, str]]:
+    """The graphs of modified gradients by file name, and the reason for each saliency that the model does not have.
+
+    Raises ValueError, with the reason, for one that was asked for.
+    """
+    from pct.onnx.graphs import build_saliency_graph
+
+    settings, graphs, left_out = classifier.settings, {}, {}
+    own = (settings.saliency, settings.explain_by)
+    usual = [name for name in MODIFIED if name in USUAL or name in own]
+    for name in usual if asked is None else asked:
+        saliency = make_saliency(name, settings)
+        assert isinstance(saliency, GradientSaliency)
+        try:
+            saliency.check_model(classifier.model)
+            graphs[MODIFIED[name]] = build_saliency_graph(
+                classifier.model, name, settings.saliency_of, settings.max_length
+            )
+        except ValueError as problem:
+            if asked is not None:
+                raise
+            left_out[name] = str(problem)
+    return graphs, left_out
 
 
 def _labelled(classifier: Classifier) -> Split:
@@ -113,13 +185,13 @@ def _write(folder: Path, classifier: Classifier, about: dict[str, Any], models: 
     return OnnxPredictor.load(folder)
 
 
-def _rounded(folder: Path) -> Models:
-    """The graphs of a folder with int8 weights."""
+def _rounded(folder: Path, names: Sequence[str]) -> Models:
+    """Graphs of a folder, by file name, with int8 weights."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     models = {}
-    for name in (GRADIENT, FORWARD):
+    for name in names:
         part = folder / f"{name}.int8"
         with _quiet():
             quantize_dynamic(folder / name, part, weight_type=QuantType.QInt8)

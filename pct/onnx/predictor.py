@@ -6,56 +6,67 @@ import copy
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from pct.audit.kept import take_audit
-from pct.explaining.predictor import Floats, TextInterface
-from pct.settings import SALIENCIES, Settings
+from pct.explaining.predictor import Floats, TextInterface, rows_as_tokens
+from pct.onnx.integrated import integrate, mean_gradient
+from pct.onnx.sessions import Sessions
+from pct.saliency import make_saliency
+from pct.saliency.base import GradientSaliency
+from pct.settings import Settings
 from pct.text.saved_tokenizer import load_subwords
 from pct.text.stand_in import stand_in
 from pct.text.tokens import Ints, Tokenizer, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import check_saved_rule
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
 FORMAT = 1
 GRADIENT, FORWARD, WEIGHTS, CONFIG = "model.onnx", "forward.onnx", "weights.bin", "classifier.json"
-OUTPUTS = ("logits", "representation", "saliency_l2", "saliency_l1", "saliency_grad_x_input")
+PLAIN = ("l2", "l1", "grad_x_input")  # outputs of GRADIENT
+INTEGRATED = "integrated_gradients"
+# graphs of their own, which transformers alone have
+MODIFIED = {"frozen_grad_x_input": "frozen.onnx", "gim": "gim.onnx"}
+OUTPUTS = ("logits", "representation", *(f"saliency_{name}" for name in PLAIN))
+SCALED, WORDS = "scaled", "words"  # in CONFIG: which embeddings `scale` multiplies; all of them where it is not said
 
 
 class OnnxPredictor(TextInterface):
     """An exported classifier. Threads may share it.
 
-    classes: their names. settings: those of the training run. about: all of classifier.json, the measured agreement
-    with torch included. saliency_kind: what `explain_rows` gives, at first the settings' own.
+    Attributes:
+        classes: their names.
+        settings: those of the training run, with the saliency that `explain_rows` gives.
+        about: all of classifier.json, the measured agreement with torch included.
     """
 
-    def __init__(
-        self, tokenizer: Tokenizer, forward: InferenceSession, gradient: InferenceSession, about: dict[str, Any]
-    ) -> None:
+    def __init__(self, tokenizer: Tokenizer, sessions: Sessions, about: dict[str, Any]) -> None:
         self.tokenizer, self.about = tokenizer, about
         self.classes: list[str] = list(about["classes"])
         self.settings = Settings.from_saved(about["settings"])
         self.word_rule = self.settings.words
         self.audited = ""  # the saliency that an audit of this model found best
         self.audit_file: Path | None = None
-        self.saliency_kind = self.settings.saliency
-        self._forward, self._gradient = forward, gradient
+        self._sessions = sessions
 
     @classmethod
     def load(cls, folder: str | Path, threads: int = 0) -> Self:
         """Reads what `pct.onnx.export.export` wrote; nothing is unpickled.
 
-        threads: CPU threads of one call; 0 takes all cores. Raises FileNotFoundError for a folder without an exported
-        model, ValueError for one that is damaged, ImportError without ONNX Runtime.
+        Args:
+            folder: the exported model's. It must stay as it is: some graphs are opened when they are first needed.
+            threads: CPU threads of one call; 0 takes all cores.
+
+        Raises:
+            FileNotFoundError: the folder holds no exported model.
+            ValueError: it is damaged.
+            ImportError: ONNX Runtime is missing.
         """
         try:
-            import onnxruntime
+            import onnxruntime  # noqa: F401
         except ImportError:
             raise ImportError("an exported model needs ONNX Runtime: pip install 'pct-explain[serve]'") from None
         if threads < 0:
@@ -66,36 +77,45 @@ class OnnxPredictor(TextInterface):
                 raise FileNotFoundError(
                     f"{path} holds no exported model: {name} is missing; make it with `pct export MODEL {path}`"
                 )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # threads that wait in a loop take the cores from whatever else the machine does: here, the web server
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        sessions = Sessions(path, threads)
+        for name in (FORWARD, GRADIENT):
+            sessions.open(name)
         try:
             about = json.loads((path / CONFIG).read_text(encoding="utf-8"))
             if about["format"] != FORMAT:
                 raise ValueError(f"format {about['format']} is not the format {FORMAT} that this version reads")
             tokenizer: Tokenizer = Vocabulary.load(path) if about["words"] == "vocabulary" else load_subwords(path)
-            forward, gradient = (
-                onnxruntime.InferenceSession(path / name, options, providers=["CPUExecutionProvider"])
-                for name in (FORWARD, GRADIENT)
-            )
-            predictor = cls(tokenizer, forward, gradient, about)
+            predictor = cls(tokenizer, sessions, about)
         except ImportError:
             raise
-        except Exception as problem:  # ONNX Runtime's own errors have no common base but Exception
+        except Exception as problem:  # the tokenizer's errors have no common base but Exception
             raise ValueError(f"{path} is damaged and cannot be loaded ({problem}); export the model again") from problem
         check_saved_rule(predictor.word_rule)
         take_audit(predictor, path)
         return predictor
 
-    def with_saliency(self, kind: str) -> Self:
-        """The same model, its weights shared, with another saliency. Raises ValueError for one that there is not."""
-        if kind not in SALIENCIES:
-            raise ValueError(f"saliency must be one of {', '.join(SALIENCIES)}, got {kind!r}")
+    @property
+    def saliency_kind(self) -> str:
+        """The saliency that `explain_rows` gives: at first that of the training run."""
+        return self.settings.saliency
+
+    @property
+    def gradient_saliencies(self) -> list[str]:
+        """The names of the gradient saliencies that the folder holds."""
+        return [*PLAIN, INTEGRATED, *(name for name, file in MODIFIED.items() if file in self._sessions)]
+
+    def with_saliency(self, name: str) -> Self:
+        """The same model, its weights shared, with another saliency.
+
+        Args:
+            name: of the registry.
+
+        Raises:
+            ValueError: nothing has that name, or the folder does not hold what it needs.
+        """
+        make_saliency(name, self.settings).check(self)
         other = copy.copy(self)
-        other.saliency_kind = kind
+        other.settings = self.settings.replace(saliency=name)
         return other
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
@@ -118,36 +138,83 @@ class OnnxPredictor(TextInterface):
         return stand_in(self.tokenizer, removal)
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
-        """See `Predictor.explain_rows`."""
+        """See `Predictor.explain_rows`: by `saliency_kind`. Raises ValueError where the folder does not hold it."""
+        saliency = make_saliency(self.saliency_kind, self.settings)
+        saliency.check(self)
         if len(ids) == 0:
             return np.zeros((0, len(self.classes)), np.float32), np.zeros((0, 1), np.float32)
-        path = self.saliency_kind == "integrated_gradients"
-        name = "saliency_grad_x_input" if path else f"saliency_{self.saliency_kind}"
-        found = self.run_gradient(ids, words, classes, ["logits", name])
-        scores = found[name]
-        if path:
-            scores = self._integrate(ids, words, found["logits"].argmax(1) if classes is None else classes)
+        if isinstance(saliency, GradientSaliency):
+            return self.attribute_rows(saliency, ids, words, classes)
+        return saliency.explain_tokens(self, rows_as_tokens(ids, words, 0), classes)
+
+    def check_saliency(self, saliency: GradientSaliency) -> None:
+        """See `Attributes.check_saliency`."""
+        name, options = saliency.name, saliency.options
+        if name not in self.gradient_saliencies:
+            held = f"this exported folder holds {', '.join(self.gradient_saliencies)}"
+            if reason := self.about.get("left_out", {}).get(name):
+                raise ValueError(f"{reason} ({held})")
+            if name in MODIFIED:
+                wanted = ",".join(x for x in MODIFIED if x == name or x in self.gradient_saliencies)
+                raise ValueError(f"{held}, not {name}; run `pct export MODEL FOLDER --saliencies {wanted}`")
+            raise ValueError(
+                f"{held}, not {name}: no graph of `pct export` can hold that; explain the torch model that was exported"
+            )
+        if options.of != self.settings.saliency_of:
+            raise ValueError(
+                f"saliency_of {options.of}: the exported graphs explain {self.settings.saliency_of}; "
+                "run `pct export` on a model with that setting"
+            )
+        if name == INTEGRATED and options.baseline != "zero":
+            raise ValueError(
+                f"integrated_baseline {options.baseline}: the exported graph scales the embeddings, so that its path "
+                "starts at zero; take baseline zero, or explain the torch model that was exported"
+            )
+
+    def attribute_rows(
+        self, saliency: GradientSaliency, ids: Ints, words: Ints, classes: Ints | None
+    ) -> tuple[Floats, Floats]:
+        """See `Attributes.attribute_rows`."""
+        name = saliency.name
+        if name in MODIFIED:
+            found = self.run_modified(name, ids, words, classes)
+            scores = found[f"saliency_{name}"]
+        elif name == INTEGRATED:
+            found = self.run_gradient(ids, words, classes, ["logits"])
+            chosen = found["logits"].argmax(1) if classes is None else classes
+            scores = self._integrate(ids, words, chosen, found["logits"], saliency)
+        else:
+            found = self.run_gradient(ids, words, classes, ["logits", f"saliency_{name}"])
+            scores = found[f"saliency_{name}"]
         return softmax(found["logits"]), scores[:, : max(int(words.max()) + 1, 1)]
 
     def run_forward(
         self, ids: Ints, mask: npt.NDArray[np.bool_], outputs: Sequence[str] = ("logits", "representation")
     ) -> dict[str, Floats]:
         """Outputs of the graph without a gradient by name; see `pct.onnx.graphs.build_graphs`."""
-        return _run(self._forward, outputs, {"ids": ids, "mask": mask})
+        return self._sessions.run(FORWARD, outputs, {"ids": ids, "mask": mask})
 
     def run_gradient(
         self, ids: Ints, words: Ints, classes: Ints | None, outputs: Sequence[str] = OUTPUTS, scale: float = 1.0
     ) -> dict[str, Floats]:
         """Outputs of the graph with the gradient by name; see `pct.onnx.graphs.build_graphs`."""
-        chosen = np.full(len(ids), -1) if classes is None else classes
-        feeds = {"ids": ids, "words": words, "classes": chosen, "scale": np.array(scale, np.float32)}
-        return _run(self._gradient, outputs, feeds)
+        feeds = _feeds(ids, words, classes) | {"scale": np.array(scale, np.float32)}
+        return self._sessions.run(GRADIENT, outputs, feeds)
 
-    def _integrate(self, ids: Ints, words: Ints, classes: Ints) -> Floats:
-        # grad_x_input at points of the path from the zero embedding, the other factor always the embedding itself
-        name, steps = "saliency_grad_x_input", self.settings.integrated_steps
-        points = (self.run_gradient(ids, words, classes, [name], (t + 0.5) / steps)[name] for t in range(steps))
-        return np.asarray(sum(points) / steps, np.float32)
+    def run_modified(self, name: str, ids: Ints, words: Ints, classes: Ints | None) -> dict[str, Floats]:
+        """Outputs of the graph of one of MODIFIED by name; see `pct.onnx.graphs.build_saliency_graph`."""
+        return self._sessions.run(MODIFIED[name], ["logits", f"saliency_{name}"], _feeds(ids, words, classes))
+
+    def _integrate(self, ids: Ints, words: Ints, classes: Ints, logits: Floats, saliency: GradientSaliency) -> Floats:
+        options, product = saliency.options, "saliency_grad_x_input"
+
+        def run_at(rows: Ints, scale: float) -> tuple[Floats, Floats]:
+            found = self.run_gradient(ids[rows], words[rows], classes[rows], ["logits", product], scale)
+            return found["logits"], found[product]
+
+        if self.about.get(SCALED) != WORDS:  # an older folder: special tokens move too, in as many steps as were set
+            return mean_gradient(run_at, np.arange(len(ids)), options.steps)
+        return integrate(run_at, classes, logits, options.of, options.steps)
 
 
 def softmax(logits: Floats) -> Floats:
@@ -157,5 +224,5 @@ def softmax(logits: Floats) -> Floats:
     return shares
 
 
-def _run(session: InferenceSession, outputs: Sequence[str], feeds: dict[str, Any]) -> dict[str, Floats]:
-    return dict(zip(outputs, session.run(list(outputs), feeds), strict=True))
+def _feeds(ids: Ints, words: Ints, classes: Ints | None) -> dict[str, Any]:
+    return {"ids": ids, "words": words, "classes": np.full(len(ids), -1) if classes is None else classes}

@@ -54,11 +54,15 @@ def words_html(explanation: Explanation) -> str:
         shade = f"{'f' if level > 0 else 'a'}{abs(level)}" if level else ""
         names = " ".join(x for x in (shade, "" if known else "unknown") if x)
         title = f"{value:.3g}" + ("" if known else ", unknown to the model")
-        out.append(escape(e.text[end:start]))
+        out.append(_unseen(e.text[end:start]) if e.truncated and not out else escape(e.text[end:start]))
         out.append(f'<mark class="{names}" title="{title}">{escape(e.text[start:stop])}</mark>')
         end = stop
-    rest = escape(e.text[end:])
-    return "".join(out) + (f'<span class="beyond">{rest}</span>' if e.truncated else rest)
+    return "".join(out) + (_unseen(e.text[end:]) if e.truncated else escape(e.text[end:]))
+
+
+def _unseen(text: str) -> str:
+    """What stands before the first word that the model saw, or behind the last."""
+    return f'<span class="beyond">{escape(text)}</span>' if text else ""
 
 
 def legend_html(explanations: Sequence[Explanation]) -> str:

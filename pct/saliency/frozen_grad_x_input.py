@@ -38,7 +38,7 @@ class FrozenGradientTimesInput(GradientSaliency):
         self, model: TextModel, embeddings: Tensor, mask: Tensor, classes: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """See `GradientSaliency.gradient`."""
+        from pct.saliency.gradients import score_gradient
         from pct.saliency.modes import FrozenModel
 
-        with FrozenModel():
-            return super().gradient(model, embeddings, mask, classes)
+        return score_gradient(model, embeddings, mask, classes, self.options.of, FrozenModel())

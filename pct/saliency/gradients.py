@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -37,10 +37,21 @@ def embedded(model: TextModel, ids: Tensor) -> Iterator[Tensor]:
 
 
 def score_gradient(
-    model: TextModel, embeddings: Tensor, mask: Tensor, classes: Tensor | None, of: str
-) -> tuple[Tensor, Tensor]:
-    """Logits and the gradient of the class score at the embeddings. Arguments as in `GradientSaliency.gradient`."""
-    logits = model.encode(embeddings, mask).logits
+    model: TextModel, embeddings: Tensor, mask: Tensor, classes: Tensor | None, of: str,
+    mode: AbstractContextManager[object] | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Logits and the gradient of the class score at the embeddings.
+
+    Args:
+        model: as the next three, see `GradientSaliency.gradient`.
+        embeddings: likewise.
+        mask: likewise.
+        classes: likewise.
+        of: log_odds, probability or logit.
+        mode: a function mode for the forward pass. The score of the class, a softmax maybe, is computed outside it.
+    """
+    with mode or nullcontext():
+        logits = model.encode(embeddings, mask).logits
     chosen = logits.detach().argmax(-1) if classes is None else classes
     (gradient,) = torch.autograd.grad(class_score(logits.float(), chosen, of).sum(), embeddings)
     return logits, gradient

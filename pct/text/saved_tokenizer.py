@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pct.text.subwords import SubWords
 
 if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
+    from tokenizers import Tokenizer
 
 
 def load_subwords(folder: Path) -> SubWords:
@@ -23,10 +21,7 @@ def load_subwords(folder: Path) -> SubWords:
 
 
 class SavedTokenizer:
-    """The part of a transformers tokenizer that `SubWords` asks for, over tokenizer.json and tokenizer_config.json.
-
-    Threads may share it: a tokenizer is set up for one length once, and not changed while it is in use.
-    """
+    """The part of a transformers tokenizer that `SubWords` asks for, over tokenizer.json and tokenizer_config.json."""
 
     is_fast = True
 
@@ -45,39 +40,15 @@ class SavedTokenizer:
             self.backend_tokenizer: Tokenizer = Tokenizer.from_str(text)
         except Exception as problem:  # the library raises a bare Exception
             raise ValueError(f"{folder} is damaged and cannot be loaded ({problem}); save the model again") from problem
-        # the file keeps how its last text was cut and padded: neither is ours
-        self.backend_tokenizer.no_truncation()
-        self.backend_tokenizer.no_padding()
         self.unk_token, self.mask_token, pad = (_token(config, x) for x in ("unk_token", "mask_token", "pad_token"))
         self.pad_token_id, self.unk_token_id = (
             None if x is None else self.backend_tokenizer.token_to_id(x) for x in (pad, self.unk_token)
         )
-        self.truncation_side = "right"
-        self._cutting: dict[int, Tokenizer] = {}
+        self.truncation_side: str = config.get("truncation_side", "right")
+        self.split_special_tokens: bool = config.get("split_special_tokens", False)
 
     def __len__(self) -> int:
         return self.backend_tokenizer.get_vocab_size(with_added_tokens=True)
-
-    def __call__(
-        self, texts: Sequence[str], truncation: bool = False, max_length: int = 0, return_attention_mask: bool = False
-    ) -> SavedBatch:
-        """Texts as tokens; the arguments mean what they mean to a transformers tokenizer."""
-        tokenizer = self._cut_to(max_length) if truncation else self.backend_tokenizer
-        return SavedBatch(tokenizer.encode_batch(list(texts)))
-
-    def _cut_to(self, max_length: int) -> Tokenizer:
-        if max_length not in self._cutting:
-            made = type(self.backend_tokenizer).from_str(self.backend_tokenizer.to_str())
-            made.enable_truncation(max_length, stride=0, strategy="longest_first", direction=self.truncation_side)
-            self._cutting[max_length] = made
-        return self._cutting[max_length]
-
-
-@dataclass(frozen=True)
-class SavedBatch:
-    """encodings: the library's own, one a text."""
-
-    encodings: Sequence[Encoding]
 
 
 def _token(config: dict[str, Any], name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -16,7 +17,17 @@ from pct.text.words import Document, as_document
 
 class SubWords:
     """A transformers tokenizer. The text is tokenised as transformers does it; a token belongs to the word in which
-    its first character that is no space lies, special tokens belong to none."""
+    its first character that is no space lies, special tokens belong to none.
+
+    The tokenizer's own `truncation_side` and `split_special_tokens` are honoured. Its state is never changed, and
+    threads can share it: texts are tokenised by copies of its backend, one a length.
+
+    Args:
+        tokenizer: a fast tokenizer of transformers, or a `pct.text.saved_tokenizer.SavedTokenizer`.
+
+    Raises:
+        ValueError: it has no backend of the `tokenizers` library, or one that cannot be copied.
+    """
 
     kind = "subwords"
 
@@ -26,15 +37,28 @@ class SubWords:
                 f"{type(tokenizer).__name__} has no word map; use an encoder whose tokenizer has a fast version"
             )
         self.tokenizer = tokenizer
-        tokenizer.truncation_side = "right"  # N counts words from the first one on, whatever the encoder was used to
+        self._cuts_start = tokenizer.truncation_side == "left"
+        self._backends: dict[int, Any] = {}
 
     def __len__(self) -> int:
         return len(self.tokenizer)
 
     def encode(self, texts: Sequence[Sequence[str]], max_length: int) -> Tokens:
-        """See `Tokenizer.encode`. A word whose characters the tokenizer drops, or joins to the word before it, has no
-        token and is not counted; a text that has none at all becomes the unknown token."""
-        documents = [as_document(t) for t in texts]
+        """See `Tokenizer.encode`.
+
+        A word whose characters the tokenizer drops, or joins to the word before it, has no token and is not counted. A
+        text that has none at all becomes the unknown token.
+
+        Raises:
+            ValueError: a text has no token, and the tokenizer no unknown token.
+        """
+        return self._encode([as_document(t) for t in texts], max_length, self._unknown_text())
+
+    def _unknown_text(self) -> Document | None:
+        token = self.tokenizer.unk_token or self.tokenizer.mask_token
+        return Document.of_words([token]) if token else None
+
+    def _encode(self, documents: list[Document], max_length: int, unknown: Document | None) -> Tokens:
         ids, starts, special, offsets = self._tokenize([d.text for d in documents], max_length)
         text = np.repeat(np.arange(len(documents)), np.diff(starts))
         spans, base, first = _laid_out(documents)
@@ -46,13 +70,22 @@ class SubWords:
         text_of = np.searchsorted(first, kept, side="right") - 1
         counts = np.bincount(text_of, minlength=len(documents)).astype(np.int64)
         if not counts.all():
-            unknown = Document.of_words([self.tokenizer.unk_token or self.tokenizer.mask_token])
-            return self.encode([d if n else unknown for d, n in zip(documents, counts, strict=True)], max_length)
+            if unknown is None:
+                empty = documents[int(np.argmin(counts))].text
+                raise ValueError(f"the tokenizer has no token for the text {empty!r:.80}: leave such texts out")
+            known = [d if n else unknown for d, n in zip(documents, counts, strict=True)]
+            return self._encode(known, max_length, None)
         words = np.full(len(ids), -1)
         words[owner >= 0] = fresh - starts_of(counts)[text[owner >= 0]]
-        seen = base[:-1].copy()  # up to here, the text is in its tokens
-        np.maximum.at(seen, text, np.where(owner >= 0, np.maximum(offsets[:, 1], spans[owner, 0] + 1), offsets[:, 1]))
-        beyond = first[1:] - np.searchsorted(spans[:, 0], seen)
+        if self._cuts_start:
+            seen = base[1:].copy()  # from here on, the text is in its tokens
+            np.minimum.at(seen, text[special == 0], offsets[special == 0, 0])
+            beyond = np.searchsorted(spans[:, 1], seen, side="right") - first[:-1]
+        else:
+            seen = base[:-1].copy()  # up to here, the text is in its tokens
+            ends = np.where(owner >= 0, np.maximum(offsets[:, 1], spans[owner, 0] + 1), offsets[:, 1])
+            np.maximum.at(seen, text, ends)
+            beyond = first[1:] - np.searchsorted(spans[:, 0], seen)
         places, whole = kept - first[text_of], np.arange(len(kept)) - np.repeat(starts_of(counts)[:-1], counts)
         unk = self.tokenizer.unk_token_id
         return Tokens(
@@ -63,15 +96,30 @@ class SubWords:
 
     def _tokenize(self, texts: list[str], max_length: int) -> tuple[Ints, Ints, Ints, Ints]:
         """ids, starts, special (1 at special tokens) and offsets (tokens, 2) in each text."""
-        found = []
-        if texts:
-            batch = self.tokenizer(texts, truncation=True, max_length=max_length, return_attention_mask=False)
-            found = batch.encodings
+        found = self._backend(max_length).encode_batch(texts)
         lengths = np.fromiter(map(len, found), np.int64, len(found))
         total = int(lengths.sum())
         ids = np.fromiter(chain.from_iterable(e.ids for e in found), np.int64, total)
         special = np.fromiter(chain.from_iterable(e.special_tokens_mask for e in found), np.int64, total)
         return ids, starts_of(lengths), special, _pairs((e.offsets for e in found), total)
+
+    def _backend(self, max_length: int) -> Any:
+        """The backend, set up as transformers does it for `truncation=True`; not changed while it is in use."""
+        if max_length not in self._backends:
+            try:
+                backend = copy.deepcopy(self.tokenizer.backend_tokenizer)
+            except Exception as problem:  # the library raises a bare Exception
+                raise ValueError(
+                    f"{type(self.tokenizer).__name__} has a part that is written in Python and cannot be copied "
+                    f"({problem}): take a tokenizer that its own library can save"
+                ) from problem
+            backend.no_padding()
+            backend.enable_truncation(
+                max_length, stride=0, strategy="longest_first", direction=self.tokenizer.truncation_side
+            )
+            backend.encode_special_tokens = self.tokenizer.split_special_tokens
+            self._backends[max_length] = backend
+        return self._backends[max_length]
 
     def save(self, folder: Path) -> None:
         """Writes the tokenizer's own JSON files into tokenizer/."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pct.classifier import CONFIG, TRANSFORMERS, Classifier
+from pct.classifier import CONFIG, TRANSFORMERS, Classifier, load
 from pct.metrics.change import Change
+from pct.models.checks import check_comes_back
 from pct.models.to_transformers import to_transformers
 from pct.text.subwords import SubWords
 from pct.writing import check_folder, whole_folder, write_text
@@ -57,6 +58,8 @@ def save_transformers(classifier: Classifier, folder: str | Path, change: Change
         model.save_pretrained(made)
         classifier.tokenizer.tokenizer.save_pretrained(made)
         write_text(made / CARD, model_card(classifier, target.name, change))
+        again = load(made, str(classifier.model.device))
+        check_comes_back(classifier.model, again.model, type(model).__name__)
     return target
 
 

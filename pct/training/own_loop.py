@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from pct.classifier import wrap
+from pct.classifier import wrap_in_place
 from pct.methods.base import Batch, Step, make_method
 from pct.text.words import split_all
 from pct.training.batches import mask_id
@@ -33,7 +33,7 @@ class MethodLoss:
     """
 
     def __init__(self, model: Any, tokenizer: Any, **settings: Any) -> None:
-        self.classifier = wrap(model, tokenizer, **{"method": "pct", "max_length": 64, **settings})
+        self.classifier = wrap_in_place(model, tokenizer, **{"method": "pct", "max_length": 64, **settings})
         self.method = make_method(self.classifier.settings)
         self.steps = 0
         self.classifier.model.train()

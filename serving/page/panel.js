@@ -36,7 +36,7 @@ export class Panel {
     const { truncated } = explanation;
     this.part("cut").hidden = truncated === 0;
     this.part("cut").textContent =
-      `Cut: the model reads ${this.about.max_length} tokens at most; the last ${count(truncated, "word")} it never saw.`;
+      `Cut: the model reads ${this.about.max_length} tokens at most; ${count(truncated, "word")} it never saw.`;
     const strange = explanation.words.filter((word) => !word.known).map((word) => `“${word.word}”`);
     this.part("strange").hidden = strange.length === 0;
     this.part("strange").textContent =

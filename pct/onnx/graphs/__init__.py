@@ -4,7 +4,7 @@ A family writes its forward pass and, by hand or by tracing, the way back from t
 is common (which class, which score, from gradient to words) stands once, in `pct.onnx.graphs.explain`.
 """
 
-from pct.onnx.graphs.explain import KINDS, Graphs, build_graphs
+from pct.onnx.graphs.explain import KINDS, Graphs, build_graphs, build_saliency_graph
 from pct.onnx.graphs.graph import Graph, write
 
-__all__ = ["KINDS", "Graph", "Graphs", "build_graphs", "write"]
+__all__ = ["KINDS", "Graph", "Graphs", "build_graphs", "build_saliency_graph", "write"]

@@ -28,13 +28,31 @@ class Forward:
     backward: Callable[[str], str]
 
 
+@dataclass(frozen=True)
+class Scale:
+    """A factor at the embeddings of words, for integrated gradients.
+
+    Attributes:
+        factor: the name of a () float32 result.
+        words: the name of a (batch, length) bool result, true at tokens of words. A family whose texts have no special
+            tokens may scale all tokens.
+    """
+
+    factor: str
+    words: str
+
+
 class Family(Protocol):
     """A model that can write itself into a graph, more than once, each time with the same names of weights."""
 
-    def __call__(self, graph: Graph, ids: str, mask: str, scale: str | None) -> Forward:
-        """ids: (batch, length) int64; mask: the same in bool, true at tokens.
+    def __call__(self, graph: Graph, ids: str, mask: str, scale: Scale | None) -> Forward:
+        """Writes the model into the graph.
 
-        scale: a factor at the embeddings, which integrated gradients need; None where no way back is asked for.
+        Args:
+            graph: where the nodes go.
+            ids: (batch, length) int64.
+            mask: (batch, length) bool, true at tokens.
+            scale: a factor at the embeddings of words; None where no gradient is asked for.
         """
         ...
 

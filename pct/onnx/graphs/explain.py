@@ -12,7 +12,7 @@ from pct.models.encoder import Transformer
 from pct.models.lstm import LSTM
 from pct.models.textcnn import TextCNN
 from pct.models.wrapped import Wrapped
-from pct.onnx.graphs.base import Family
+from pct.onnx.graphs.base import Family, Scale
 from pct.onnx.graphs.graph import BOOL, FLOAT, INT64, Graph
 from pct.onnx.graphs.lstm import LSTMGraph
 from pct.onnx.graphs.textcnn import TextCNNGraph
@@ -32,17 +32,46 @@ def build_graphs(model: TextModel, of: str = "log_odds", longest: int = 64) -> G
     """A model as graphs, with and without the way back.
 
     gradient: ids, words (batch, length) int64, the word map -1 at special tokens and -2 at padding; classes
-    (batch,) int64, the class explained, -1 for the predicted one; scale () float32, a factor at the embeddings, 1 if
-    left out. Gives logits (batch, classes), representation (batch, r's width) and saliency_l2, saliency_l1,
+    (batch,) int64, the class explained, -1 for the predicted one; scale () float32, a factor at the embeddings of
+    words, 1 if left out. Gives logits (batch, classes), representation (batch, r's width) and saliency_l2, saliency_l1,
     saliency_grad_x_input (batch, length), a number a word, 0 beyond a text's last word.
     forward: ids, and mask (batch, length) bool. Gives logits and representation, without the cost of a gradient.
 
-    of: what is differentiated, as in `pct.explaining.saliency.class_score`. longest: tokens of a text at most.
+    of: what is differentiated, as in `pct.saliency.gradients.class_score`. longest: tokens of a text at most.
     Raises ValueError for a model that has no graph.
     """
     family = _family(model, longest)
     classes, width = model.dense.out_features, model.dense.in_features
     return Graphs(_with_gradient(family, classes, width, of), _forward_only(family, classes, width))
+
+
+def build_saliency_graph(model: TextModel, name: str, of: str = "log_odds", longest: int = 64) -> onnx.ModelProto:
+    """A transformer as a graph with a modified gradient.
+
+    Args:
+        model: one that the saliency's `check_model` lets pass.
+        name: frozen_grad_x_input or gim.
+        of: see `build_graphs`.
+        longest: see `build_graphs`.
+
+    Returns:
+        A graph from ids, words and classes to logits (batch, classes) and saliency_<name> (batch, length).
+
+    Raises:
+        ValueError: the model cannot be traced so.
+    """
+    if not isinstance(model, Transformer | Wrapped):
+        raise ValueError(f"there is no ONNX graph of {name} for a {type(model).__name__}: it is for transformers")
+    g = Graph()
+    ids, words, chosen = _inputs(g)
+    inside = g("Greater", words, g.constant(-2))
+    found = TransformerGraph(model, longest, name)(g, ids, inside, None)
+    classes = model.dense.out_features
+    g.output(found.logits, "logits", FLOAT, ["batch", classes])
+    gradient = found.backward(_score_gradient(g, found.logits, _explained(g, chosen, found.logits), classes, of))
+    tokens = _token_saliency(g, gradient, found.embeddings, "grad_x_input")
+    g.output(_word_saliency(g, tokens, words, name), f"saliency_{name}", FLOAT, ["batch", "length"])
+    return g.model()
 
 
 def _family(model: TextModel, longest: int) -> Family:
@@ -67,24 +96,33 @@ def _forward_only(family: Family, classes: int, width: int) -> onnx.ModelProto:
 
 def _with_gradient(family: Family, classes: int, width: int, of: str) -> onnx.ModelProto:
     g = Graph()
-    ids = g.input("ids", INT64, ["batch", "length"])
-    words = g.input("words", INT64, ["batch", "length"])
-    chosen = g.input("classes", INT64, ["batch"])
-    scale = g.input("scale", FLOAT, [], np.float32(1))
+    ids, words, chosen = _inputs(g)
+    scale = Scale(g.input("scale", FLOAT, [], np.float32(1)), g("Greater", words, g.constant(-1)))
     found = family(g, ids, g("Greater", words, g.constant(-2)), scale)
     g.output(found.logits, "logits", FLOAT, ["batch", classes])
     g.output(found.representation, "representation", FLOAT, ["batch", width])
-    given = g("Greater", chosen, g.constant(-1))
-    explained = g("Where", given, chosen, g("ArgMax", found.logits, axis=1, keepdims=0))
-    gradient = found.backward(_score_gradient(g, found.logits, explained, classes, of))
+    gradient = found.backward(_score_gradient(g, found.logits, _explained(g, chosen, found.logits), classes, of))
     for kind in KINDS:
         tokens = _token_saliency(g, gradient, found.embeddings, kind)
         g.output(_word_saliency(g, tokens, words, kind), f"saliency_{kind}", FLOAT, ["batch", "length"])
     return g.model()
 
 
+def _inputs(g: Graph) -> tuple[str, str, str]:
+    """The inputs of a graph with a gradient: ids, words, classes."""
+    ids = g.input("ids", INT64, ["batch", "length"])
+    words = g.input("words", INT64, ["batch", "length"])
+    return ids, words, g.input("classes", INT64, ["batch"])
+
+
+def _explained(g: Graph, chosen: str, logits: str) -> str:
+    """(batch,) the class explained: the one chosen, or the predicted one where that is -1."""
+    given = g("Greater", chosen, g.constant(-1))
+    return g("Where", given, chosen, g("ArgMax", logits, axis=1, keepdims=0))
+
+
 def _score_gradient(g: Graph, logits: str, explained: str, classes: int, of: str) -> str:
-    """The gradient of `pct.explaining.saliency.class_score` at the logits, (batch, classes)."""
+    """The gradient of `pct.saliency.gradients.class_score` at the logits, (batch, classes)."""
     hot = g("Equal", g("Unsqueeze", explained, g.constant([1])), g.constant(list(range(classes))))
     one = g("Cast", hot, to=FLOAT)
     if of == "logit":

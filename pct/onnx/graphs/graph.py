@@ -5,6 +5,7 @@ A `Graph` collects nodes: `graph("MatMul", x, y)` adds one and returns the name 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -158,21 +159,20 @@ def _reads(node: onnx.NodeProto) -> Iterable[str]:
 def write(models: dict[str, onnx.ModelProto], folder: Path, weights: str) -> None:
     """Writes models (file name -> model) whose weights lie once, side by side, in one file.
 
-    Weights of one name are one weight; the models given are changed.
+    Weights with equal bytes are one weight, whatever their names. The models given are changed.
     """
-    places: dict[str, tuple[int, int]] = {}
+    places: dict[bytes, tuple[int, int]] = {}  # by the hash of the bytes
     with (folder / weights).open("wb") as file:
         for model in models.values():
             for tensor in model.graph.initializer:
                 if len(tensor.raw_data) < SMALL:
                     continue
-                if tensor.name not in places:
+                content = hashlib.sha256(tensor.raw_data).digest()
+                if content not in places:
                     file.write(b"\0" * (-file.tell() % ALIGNMENT))
-                    places[tensor.name] = (file.tell(), len(tensor.raw_data))
+                    places[content] = (file.tell(), len(tensor.raw_data))
                     file.write(tensor.raw_data)
-                offset, length = places[tensor.name]
-                if length != len(tensor.raw_data):
-                    raise ValueError(f"two weights of different sizes are named {tensor.name}")
+                offset, length = places[content]
                 tensor.ClearField("raw_data")
                 tensor.data_location = TensorProto.EXTERNAL
                 for key, value in (("location", weights), ("offset", offset), ("length", length)):

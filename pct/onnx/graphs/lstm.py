@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pct.models.lstm import LSTM
-from pct.onnx.graphs.base import Forward, numbers, token_counts
+from pct.onnx.graphs.base import Forward, Scale, numbers, token_counts
 from pct.onnx.graphs.graph import FLOAT, Graph
 
 Array = npt.NDArray[np.float32]
@@ -24,7 +24,7 @@ class LSTMGraph:
         self.model = model
         self.units = model.forwards.hidden_size
 
-    def __call__(self, graph: Graph, ids: str, mask: str, scale: str | None) -> Forward:
+    def __call__(self, graph: Graph, ids: str, mask: str, scale: Scale | None) -> Forward:
         """See `Family`."""
         model, g = self.model, graph
         table = g.weight("embedding", numbers(model.embedding.weight))
@@ -34,7 +34,7 @@ class LSTMGraph:
         rows = g("Gather", table, words)
         embeddings = g("Gather", rows, g("Transpose", source, perm=[1, 0]))
         if scale is not None:
-            rows = g("Mul", rows, scale)
+            rows = g("Mul", rows, scale.factor)
         inside = g("Unsqueeze", g("Transpose", g("Cast", mask, to=FLOAT), perm=[1, 0]), g.constant([2]))
         tokens = token_counts(g, mask)
         units = g.constant([self.units])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pct.models.textcnn import TextCNN
-from pct.onnx.graphs.base import Forward, numbers, span, token_counts
+from pct.onnx.graphs.base import Forward, Scale, numbers, span, token_counts
 from pct.onnx.graphs.graph import FLOAT, Graph
 
 
@@ -25,7 +25,7 @@ class TextCNNGraph:
         self.filters: int = arguments["filters"]
         self.convolutions: list[Any] = list(model.convolutions)
 
-    def __call__(self, graph: Graph, ids: str, mask: str, scale: str | None) -> Forward:
+    def __call__(self, graph: Graph, ids: str, mask: str, scale: Scale | None) -> Forward:
         """See `Family`."""
         g, model = graph, self.model
         words, _, inverse, _ = g.several(4, "Unique", ids)
@@ -33,7 +33,7 @@ class TextCNNGraph:
         rows = g("Gather", g.weight("embedding", numbers(model.embedding.weight)), words)
         embeddings = g("Gather", rows, source)
         if scale is not None:
-            rows = g("Mul", rows, scale)
+            rows = g("Mul", rows, scale.factor)
         # (width, sum of k * filters): window by window, a window's first word first
         flat = [numbers(c.weight).transpose(1, 2, 0).reshape(-1, c.weight[0, 0].numel() * self.filters)
                 for c in self.convolutions]  # fmt: skip

@@ -5,29 +5,45 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
 
 from pct.models.encoder import Transformer
 from pct.models.wrapped import Wrapped
-from pct.onnx.graphs.base import Forward, numbers
+from pct.onnx.graphs.base import Forward, Scale, numbers
 from pct.onnx.graphs.graph import OPSET, Graph
+from pct.saliency.modes import FrozenModel, GimModel
 
 OUTPUTS = ("logits", "representation", "gradient")
 FAR = -1e9  # added to the attention scores of padding; exp of it is zero in float32
+EAGER, SDPA = "eager", "sdpa"
+# by saliency: the mode that changes the gradient, and the attention of the library that it is traced with
+MODES: dict[str, tuple[Callable[[], AbstractContextManager[object]], str]] = {
+    "": (nullcontext, EAGER),
+    "frozen_grad_x_input": (FrozenModel, EAGER),
+    "gim": (GimModel, SDPA),  # it changes the gradient inside torch's scaled_dot_product_attention
+}
 
 
 class TransformerGraph:
     """Traced once, at shapes that stay free.
 
-    Raises ValueError for an encoder whose embeddings are not a plain table, or that cannot be traced.
+    Args:
+        model: what is traced.
+        longest: tokens of a text at most.
+        saliency: one of MODES, whose modified gradient is traced; the model's own gradient where empty.
+
+    Raises:
+        ValueError: the embeddings are not a plain table, or the model cannot be traced.
     """
 
-    def __init__(self, model: Transformer | Wrapped, longest: int) -> None:
+    def __init__(self, model: Transformer | Wrapped, longest: int, saliency: str = "") -> None:
+        mode, attention = MODES[saliency]
         # a copy: the trace wants the plain attention, weights without gradients, and the CPU
         self.model = copy.deepcopy(model).to("cpu", torch.float32).eval().requires_grad_(False)
         inner: Any = self.model.model if isinstance(self.model, Wrapped) else self.model.encoder
@@ -41,19 +57,23 @@ class TransformerGraph:
         # what the model makes of each id: BART scales what lies in its table
         self.table = numbers(self.model.embed(torch.arange(table.num_embeddings)))
         try:
-            inner.set_attn_implementation("eager")
+            inner.set_attn_implementation(attention)
             with _masks_without_looking():
-                self.traced = _export(self.model, self.table.shape[1], longest)
+                self.traced = _export(self.model, self.table.shape[1], longest, mode)
         except Exception as problem:  # the exporter raises many types
             said = str(problem).strip().splitlines() or [""]
             raise ValueError(
-                f"{kind} cannot be written as an ONNX graph with its gradient: {type(problem).__name__}: {said[0]}"
+                f"{kind} cannot be written as an ONNX graph with its {saliency or 'gradient'}: "
+                f"{type(problem).__name__}: {said[0]}"
             ) from problem
 
-    def __call__(self, graph: Graph, ids: str, mask: str, scale: str | None) -> Forward:
+    def __call__(self, graph: Graph, ids: str, mask: str, scale: Scale | None) -> Forward:
         """See `Family`."""
         embeddings = graph("Gather", graph.weight("embedding", self.table), ids)
-        scaled = embeddings if scale is None else graph("Mul", embeddings, scale)
+        scaled = embeddings
+        if scale is not None:
+            factor = graph("Where", scale.words, scale.factor, graph.constant(1, np.float32))
+            scaled = graph("Mul", embeddings, graph("Unsqueeze", factor, graph.constant([2])))
         # the traced nodes read the gradient at the logits before it is known: the name is reserved
         promised = graph.reserve("at_logits")
         inputs = dict(zip(self._inputs, (scaled, mask, promised), strict=True))
@@ -78,11 +98,13 @@ def _masks_without_looking() -> Iterator[None]:
     """
     from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
-    ALL_MASK_ATTENTION_FUNCTIONS["eager"] = _mask
+    for attention in (EAGER, SDPA):
+        ALL_MASK_ATTENTION_FUNCTIONS[attention] = _mask
     try:
         yield
     finally:
-        del ALL_MASK_ATTENTION_FUNCTIONS["eager"]  # the library's is behind it
+        for attention in (EAGER, SDPA):
+            del ALL_MASK_ATTENTION_FUNCTIONS[attention]  # the library's is behind it
 
 
 def _mask(
@@ -105,13 +127,16 @@ def _number_minus(tensor: Tensor, number: float, alpha: float = 1) -> Tensor:
     return tensor * -alpha + number
 
 
-def _export(model: Transformer | Wrapped, width: int, longest: int) -> onnx.ModelProto:
+def _export(
+    model: Transformer | Wrapped, width: int, longest: int, mode: Callable[[], AbstractContextManager[object]]
+) -> onnx.ModelProto:
     from torch._decomp import core_aten_decompositions
     from torch.fx.experimental.proxy_tensor import make_fx
 
     def both_ways(embeddings: Tensor, mask: Tensor, at_logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         embeddings = embeddings.detach().requires_grad_(True)
-        pooled, representation = model.features(embeddings, mask)
+        with mode():
+            pooled, representation = model.features(embeddings, mask)
         logits = model.dense(pooled)
         (gradient,) = torch.autograd.grad(logits, embeddings, at_logits)
         return logits.detach(), representation.detach(), gradient

@@ -1,0 +1,64 @@
+"""Integrated gradients by an exported graph: the rule of `pct.saliency.integrated_gradients`, in numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pct.explaining.predictor import Floats
+from pct.saliency.integrated_gradients import LEAST_CHANGE, MOST_STEPS, TOLERANCE
+from pct.text.tokens import Ints
+
+RunAt = Callable[[Ints, float], tuple[Floats, Floats]]
+
+
+def integrate(run_at: RunAt, classes: Ints, logits: Floats, of: str, steps: int) -> Floats:
+    """The attributions of a batch, the path starting where the embeddings of all words are zero.
+
+    Args:
+        run_at: from rows of the batch and a factor at the embeddings of words to logits (rows, classes) and the
+            gradient there times the whole embeddings, summed by word, (rows, words).
+        classes: (batch,) the class explained.
+        logits: (batch, classes) of the whole texts.
+        of: log_odds, probability or logit.
+        steps: the fewest; doubled for texts whose completeness error is too large.
+
+    Returns:
+        (batch, words).
+    """
+    left = np.arange(len(classes))
+    change = class_score(logits, classes, of) - class_score(run_at(left, 0.0)[0], classes, of)
+    scores: Floats | None = None
+    while len(left):
+        part = mean_gradient(run_at, left, steps)
+        if scores is None:
+            scores = part
+        scores[left] = part
+        error = (part.sum(1) - change[left]) / np.maximum(np.abs(change[left]), LEAST_CHANGE)
+        left = left[np.abs(error) > TOLERANCE] if 2 * steps <= MOST_STEPS else left[:0]
+        steps *= 2
+    assert scores is not None
+    return scores
+
+
+def mean_gradient(run_at: RunAt, rows: Ints, steps: int) -> Floats:
+    """The mean over the midpoints of the path's steps, (rows, words). Arguments as in `integrate`."""
+    return np.asarray(sum(run_at(rows, (step + 0.5) / steps)[1] for step in range(steps)) / steps, np.float32)
+
+
+def class_score(logits: Floats, classes: Ints, of: str) -> Floats:
+    """`pct.saliency.gradients.class_score` in numpy: (batch, classes) logits and (batch,) classes -> (batch,)."""
+    rows = np.arange(len(classes))
+    chosen = logits[rows, classes]
+    if of == "logit":
+        return chosen
+    others = logits.copy()
+    others[rows, classes] = -np.inf
+    largest = others.max(1)
+    log_odds: Floats = chosen - largest - np.log(np.exp(others - largest[:, None]).sum(1))
+    if of == "log_odds":
+        return log_odds
+    # 1 / (1 + exp(-log-odds)), without overflow
+    power = np.exp(-np.abs(log_odds))
+    return np.asarray(np.where(log_odds >= 0, 1.0, power) / (1.0 + power), np.float32)
