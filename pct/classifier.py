@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pct.audit.kept import AuditSummary, registered_tags, take_audit, usable_best
+from pct.audit.kept import AuditSummary, read_audit, registered_tags, take_audit
 from pct.explaining.predictor import Floats, Forward, TextInterface, rows_as_tokens
 from pct.models import TextModel, build_model
 from pct.models.structural_copy import structural_copy
@@ -48,7 +48,7 @@ class Classifier(TextInterface):
         classes: the names of the classes, in the order of the probabilities.
         settings: of its training and its explanations.
         audited: the saliency that an audit of this model found best; empty where none did.
-        audit_file: the audit that lies beside the model; None where there is none.
+        audit: the summary of that audit; None where there is none.
     """
 
     def __init__(self, model: TextModel, tokenizer: Tokenizer, classes: Sequence[str], settings: Settings) -> None:
@@ -58,7 +58,7 @@ class Classifier(TextInterface):
         self.settings = settings
         self.word_rule = settings.words
         self.audited = ""
-        self.audit_file: Path | None = None
+        self.audit: AuditSummary | None = None
 
     @property
     def family(self) -> str:
@@ -269,8 +269,8 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
         classifier = _from_transformers(str(folder), text).to(device)
     else:
         classifier = Classifier.load(folder, device)
-    if Path(path).is_dir():
-        take_audit(classifier, path, folder)  # a run's folder keeps it beside its model, or with it
+    # a run's folder keeps it beside its model, or with it
+    take_audit(classifier, read_audit(path, folder), path)
     return classifier
 
 
@@ -365,7 +365,7 @@ def _from_mlflow(uri: str, device: str) -> Classifier:
         if not found:
             raise FileNotFoundError(f"{uri} holds no classifier: {CONFIG} is missing in what MLflow gave")
         classifier = Classifier.load(found[0].parent, device)
-    classifier.audited = usable_best(AuditSummary.from_tags(registered_tags(uri)), uri)
+    take_audit(classifier, AuditSummary.from_tags(registered_tags(uri)), uri)
     return classifier
 
 

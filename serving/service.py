@@ -121,8 +121,8 @@ class Explainer:
         explain_seconds.labels(words_range(longest), job.order).observe(time.perf_counter() - begun)
         _count_verdicts(served, found)
         return {
-            "model": served.identity(), "order": job.order, "saliency": job.saliency,
-            "max_steps": job.max_steps, "explanations": found,
+            "model": served.identity(), "order": job.order, "saliency": job.saliency, "signed": job.signed,
+            "saliency_reason": job.reason, "max_steps": job.max_steps, "explanations": found,
         }  # fmt: skip
 
     async def _watch(self) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from pct.audit.result import FILE, Audit
 from pct.metrics.bootstrap import Interval
 from pct.saliency import saliencies
+from pct.writing import write_text
 
 PREFIX = "pct.audit."  # of the tags
 NONE = "none"  # the tag of the best saliency where none beats a random order
@@ -39,6 +39,7 @@ class AuditSummary:
         margin: of the best saliency, in confidence, with its 95 % interval; of a random order where there is no best.
         win: likewise, the share of the random orders that it beats.
         verdict: the judgement in sentences.
+        file: where the whole audit lies; None where that is not known.
     """
 
     best: str
@@ -47,13 +48,14 @@ class AuditSummary:
     margin: Interval
     win: Interval
     verdict: str
+    file: Path | None = None
 
     @classmethod
-    def of(cls, audit: Audit) -> Self:
+    def of(cls, audit: Audit, file: Path | None = None) -> Self:
         """The summary of an audit. Raises KeyError where its best saliency was not measured."""
         metrics = audit.best_metrics
         removal = audit.judgement.removal
-        return cls(audit.best, removal, audit.texts, metrics["margin"], metrics["win"], audit.verdict)
+        return cls(audit.best, removal, audit.texts, metrics["margin"], metrics["win"], audit.verdict, file)
 
     @classmethod
     def from_tags(cls, tags: Mapping[str, str]) -> Self | None:
@@ -83,13 +85,13 @@ class AuditSummary:
         return cls(**{**values, **intervals})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; an interval as [value, low, high], NaN as None."""
+        """Plain JSON types, without the file; an interval as [value, low, high], NaN as None."""
         plain = {name: [float(x) if np.isfinite(x) else None for x in vars(self)[name]] for name in ("margin", "win")}
-        return {**vars(self), **plain}
+        return {name: value for name, value in (vars(self) | plain).items() if name != "file"}
 
 
-def read_audit(*folders: str | Path) -> tuple[AuditSummary, Path] | None:
-    """The summary of the audit that one of the folders keeps, and its file; the first folder that has one counts.
+def read_audit(*folders: str | Path) -> AuditSummary | None:
+    """The summary of the audit that one of the folders keeps; the first folder that has one counts.
 
     A file that cannot be used is ignored, with a line in the log that says why.
     """
@@ -97,45 +99,39 @@ def read_audit(*folders: str | Path) -> tuple[AuditSummary, Path] | None:
     if path is None:
         return None
     try:
-        return AuditSummary.of(Audit.load(path)), path
+        return AuditSummary.of(Audit.load(path), path)
     except (OSError, ValueError, KeyError) as problem:
         logger.warning("%s is ignored: %s", path, problem)
         return None
 
 
-def usable_best(summary: AuditSummary | None, where: object) -> str:
-    """The best saliency of an audit; empty, with a line in the log, where it has none or nothing has that name.
+def take_audit(predictor: Any, summary: AuditSummary | None, where: object) -> None:
+    """Sets `audit`, and `audited`, the saliency that explains a predictor where nobody names one.
 
-    Args:
-        summary: of the audit; None for none.
-        where: what is named in the log.
-    """
-    if summary is None:
-        return ""
-    if not summary.best:
-        logger.warning("the audit of %s is ignored: it found no saliency that beats a random order", where)
-        return ""
-    if summary.best not in saliencies.names():
-        logger.warning("the audit of %s is ignored: no saliency is called %r here", where, summary.best)
-        return ""
-    return summary.best
-
-
-def take_audit(predictor: Any, *folders: str | Path) -> None:
-    """Sets `audited`, the saliency that explains a predictor, and `audit_file` from the audit that a folder keeps.
+    An audit without a best saliency, or with one that nothing here is called, leaves that empty, with a line in the
+    log.
 
     Args:
         predictor: a `Classifier` or an `OnnxPredictor`.
-        folders: where the audit may be; the first that has one counts.
+        summary: of its audit; None for none.
+        where: what is named in the log.
     """
-    if kept := read_audit(*folders):
-        predictor.audited, predictor.audit_file = usable_best(*kept), kept[1]
+    predictor.audit, predictor.audited = summary, ""
+    if summary is None:
+        return
+    if not summary.best:
+        logger.warning("the audit of %s is ignored: it found no saliency that beats a random order", where)
+    elif summary.best not in saliencies.names():
+        logger.warning("the audit of %s is ignored: no saliency is called %r here", where, summary.best)
+    else:
+        predictor.audited = summary.best
 
 
 def copy_audit(predictor: Any, folder: str | Path) -> None:
     """Copies the audit that lies beside a predictor, if there is one, into a folder of the same model."""
-    if (file := getattr(predictor, "audit_file", None)) is not None:
-        shutil.copyfile(file, Path(folder) / FILE)
+    audited: AuditSummary | None = getattr(predictor, "audit", None)
+    if audited is not None and audited.file is not None:
+        write_text(Path(folder) / FILE, audited.file.read_text(encoding="utf-8"))
 
 
 def registered_tags(uri: str) -> dict[str, str]:

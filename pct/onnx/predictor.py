@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from pct.audit.kept import take_audit
+from pct.audit.kept import AuditSummary, read_audit, take_audit
 from pct.explaining.predictor import Floats, TextInterface, rows_as_tokens
 from pct.onnx.integrated import integrate, mean_gradient
 from pct.onnx.sessions import Sessions
@@ -41,6 +41,8 @@ class OnnxPredictor(TextInterface):
         classes: their names.
         settings: those of the training run, with the saliency that `explain_rows` gives.
         about: all of classifier.json, the measured agreement with torch included.
+        audited: the saliency that an audit of this model found best; empty where none did.
+        audit: the summary of that audit; None where there is none.
     """
 
     def __init__(self, tokenizer: Tokenizer, sessions: Sessions, about: dict[str, Any]) -> None:
@@ -48,8 +50,8 @@ class OnnxPredictor(TextInterface):
         self.classes: list[str] = list(about["classes"])
         self.settings = Settings.from_saved(about["settings"])
         self.word_rule = self.settings.words
-        self.audited = ""  # the saliency that an audit of this model found best
-        self.audit_file: Path | None = None
+        self.audited = ""
+        self.audit: AuditSummary | None = None
         self._sessions = sessions
 
     @classmethod
@@ -91,8 +93,13 @@ class OnnxPredictor(TextInterface):
         except Exception as problem:  # the tokenizer's errors have no common base but Exception
             raise ValueError(f"{path} is damaged and cannot be loaded ({problem}); export the model again") from problem
         check_saved_rule(predictor.word_rule)
-        take_audit(predictor, path)
+        take_audit(predictor, read_audit(path), path)
         return predictor
+
+    @property
+    def family(self) -> str:
+        """The kind of architecture, see `Classifier.family`."""
+        return str(self.about["model"])
 
     @property
     def saliency_kind(self) -> str:

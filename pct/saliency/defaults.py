@@ -26,8 +26,8 @@ def default_saliency(predictor: Any) -> Choice:
     """The saliency of a predictor's explanations.
 
     The first of these that applies: the one that the settings name by `explain_by`; the one that an audit of this model
-    found best, where the model can give it (an exported one holds fewer); the one that measured best for models of its family, where the model can give it; the norm of the
-    gradient. A predictor without settings has its own.
+    found best, where the model can give it (an exported one holds fewer); the one that measured best for models of its
+    family, where the model can give it; the norm of the gradient. A predictor without settings has its own.
 
     Args:
         predictor: a `pct.Predictor`.

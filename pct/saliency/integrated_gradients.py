@@ -37,11 +37,11 @@ class IntegratedGradients(GradientSaliency):
         return np.full(len(counts), float(self.options.steps))
 
     def most_passes(self, counts: Ints) -> Doubles:
-        """See `Saliency.most_passes`: the steps are doubled as long as there are `MOST_STEPS` at most."""
+        """See `Saliency.most_passes`: the ends of the path, and the steps, doubled up to `MOST_STEPS`."""
         total = steps = self.options.steps
         while (steps := 2 * steps) <= MOST_STEPS:
             total += steps
-        return np.full(len(counts), float(total))
+        return np.full(len(counts), float(1 + total))
 
     def attribute(
         self, model: TextModel, ids: Tensor, words: Tensor, classes: Tensor | None, replacement: int | None = None
