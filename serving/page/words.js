@@ -2,14 +2,11 @@
 
 import { number } from "./view.js";
 
-/** Whether this kind of saliency tells evidence for the class from evidence against it. */
-export const signed = (kind) => kind === "grad_x_input" || kind === "integrated_gradients";
-
-/** 0..1 a word, signed where the kind is: how strongly it is shaded. */
-export function shades(scores, kind) {
+/** 0..1 a word: how strongly it is shaded; signed: below 0 where it is evidence against the class. */
+export function shades(scores, signed) {
   const sizes = scores.map(Math.abs);
   const most = Math.max(...sizes);
-  if (signed(kind)) return scores.map((x) => (most > 0 ? x / most : 0));
+  if (signed) return scores.map((x) => (most > 0 ? x / most : 0));
   const least = Math.min(...sizes);
   return sizes.map((x) => (most > least ? (x - least) / (most - least) : 0));
 }
@@ -34,9 +31,9 @@ export class Words {
     host.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  draw(explanation, kind) {
+  draw(explanation, signed) {
     const scores = explanation.words.map((word) => word.saliency);
-    const strength = shades(scores, kind);
+    const strength = shades(scores, signed);
     const rank = ranks(scores);
     // offsets count code points, and JavaScript's strings do not
     const letters = Array.from(explanation.text);
