@@ -64,10 +64,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Curve:
-    """flips_at: after how many removals the prediction changes, None if it never does."""
+    """flips_at: after how many removals the prediction changes, None if it never does; flips_to: to which class."""
 
     steps: list[Step]
     flips_at: int | None
+    flips_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -236,7 +237,9 @@ def _sent(controls: bool | Sequence[str]) -> bool | list[str]:
 
 def _explanation(found: dict[str, Any], by: ModelIdentity) -> Explanation:
     sides = {
-        side: Curve([_only(Step, s) for s in found[side]["steps"]], found[side]["flips_at"])
+        side: Curve(
+            [_only(Step, s) for s in found[side]["steps"]], found[side]["flips_at"], found[side].get("flips_to")
+        )
         for side in ("important", "unimportant")
     }
     words = [_only(Word, w) for w in found["words"]]

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from pct.registry import methods
 from pct.saliency import saliencies
+from pct.text.encodings import check_encoding
 from pct.text.words import SPACES, check_rule
 
 CORPORA = ("planted", "mr", "ag_news", "imdb", "files")
@@ -83,13 +84,14 @@ class Settings:
     limit: int = _setting(0, "rows a split, for a quick look; 0 takes all")
     train_file: str = _setting(
         "",
-        "corpus=files: the training rows: .csv .tsv .jsonl .json .parquet .arrow (.gz too), - is standard input",
+        "corpus=files: the training rows: .csv .tsv .txt .xlsx .jsonl .json .parquet .arrow (.gz too); - reads stdin",
     )
     validation_file: str = _setting("", "corpus=files: the validation rows; a tenth of the training rows where empty")
     test_file: str = _setting("", "corpus=files: the test rows; a tenth of the training rows where empty")
     text_column: str = _setting("text", "files and hub: the column of the texts")
     label_column: str = _setting("label", "files and hub: the column of the labels")
     separator: str = _setting("", "of CSV files; found where empty")
+    encoding: str = _setting("", "of text files, as utf-8, cp1252, gb18030; UTF-8 or by a byte order mark where empty")
     on_bad_row: str = _setting("error", f"a row without a text or with a label of no class: {', '.join(ON_BAD_ROW)}")
     labels: str = _setting("names", f"what labels are: {', '.join(LABELS)} of the classes")
     train_split: str = _setting("train", "hub: the split of the training rows")
@@ -238,6 +240,7 @@ class Settings:
             raise ValueError("model must be textcnn, lstm, or an encoder's hub name or folder, got ''")
         if self.corpus == "files" and not self.train_file:
             raise ValueError("corpus files needs train_file: give a file with the training rows")
+        check_encoding(self.encoding)
         if len(self.separator.replace("\\t", "\t")) > 1:
             raise ValueError(f"separator must be one character, or empty, got {self.separator!r}")
 

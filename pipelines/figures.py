@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pct.explaining.explanation import explain
 from pct.explaining.predictor import Predictor
 from pct.output.plots import STEPS, Doubles, example_figure, gap_figure, ridge_figure, save
+from pct.saliency.defaults import own_saliency
 from pct.training.runs import Run
 
 FIGURES = "figures"
@@ -42,7 +43,9 @@ def draw_figures(run: Run, anew: bool = False) -> list[Path]:
 
     def examples() -> Any:
         chosen = example_rows(gap, run.test.columns["n"])
-        seen = explain(classifier(), texts[chosen].tolist(), STEPS, order=run.settings.order)
+        seen = explain(
+            classifier(), texts[chosen].tolist(), STEPS, order=run.settings.order, saliency=run.settings.saliency
+        )
         gold = [run.test.classes[i] for i in run.test.columns["label"][chosen]]
         return example_figure(seen, gold, gap[chosen].tolist(), title)
 
@@ -74,7 +77,9 @@ def confidences(predictor: Predictor, texts: list[str], order: str = "static") -
     """
     sides = np.full((2, len(texts), STEPS + 1), np.nan)
     for start in range(0, len(texts), TEXTS_A_BLOCK):
-        seen = explain(predictor, texts[start : start + TEXTS_A_BLOCK], STEPS, order=order)
+        seen = explain(
+            predictor, texts[start : start + TEXTS_A_BLOCK], STEPS, order=order, saliency=own_saliency(predictor)
+        )
         for row, one in enumerate(seen, start):
             for side, curve in enumerate((one.important, one.unimportant)):
                 sides[side, row, : len(curve.confidences)] = curve.confidences

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pct.explaining.predictor import Floats, Predictor, predict_tokens, word_rule
 from pct.explaining.removal import RemovalPlan, RemovalResult, Removals, remove_words
-from pct.explaining.verdict import PATHOLOGICAL, judge
+from pct.explaining.verdict import PATHOLOGICAL, judge, tolerances
 from pct.metrics.base import MetricOptions, TextBlock
 from pct.metrics.evaluation import MetricSet
 from pct.onnx.predictor import OnnxPredictor
@@ -175,7 +175,9 @@ def _explanation(
     metrics = {name: _number(columns[name][row]) for name in METRICS}
     controls = {name: _number(columns[name][row]) for name in job.controls} if job.controls else None
     comp, suff = (float(columns[name][row]) for name in ("comp", "suff"))
-    verdict = judge(comp, suff, sides["important"]["flips_at"], sides["unimportant"]["flips_at"], n)
+    flips, new_classes = ([side[key] for side in sides.values()] for key in ("flips_at", "flips_to"))
+    tolerance = float(tolerances(seen.probabilities[row].max(), len(classes)))
+    verdict = judge(comp, suff, flips[0], flips[1], n, tolerance, (new_classes[0], new_classes[1]))
     sick = verdict.kind == PATHOLOGICAL
     return {
         "text": text.text, "words": words, "truncated": int(tokens.truncated[row]),
@@ -202,6 +204,7 @@ def _curve(side: RemovalResult, row: int, steps: int, words: list[Json], classes
             for word, c, label in zip(removed, confidence, predicted, strict=True)
         ],
         "flips_at": flips or None,
+        "flips_to": classes[side.predicted[row, flips]] if flips else None,
     }
 
 

@@ -49,6 +49,7 @@ EXAMPLES: dict[str, Any] = {
                             dict(zip(("removed", "word", "confidence", "label"), s, strict=True)) for s in steps
                         ],
                         "flips_at": 2 if side == "important" else None,
+                        "flips_to": "negative" if side == "important" else None,
                     }
                     for side, steps in STEPS.items()
                 },

@@ -133,10 +133,11 @@ class Step(BaseModel):
 
 class Curve(BaseModel):
     """The k-th step is the text after k removals. flips_at: the first k at which the predicted label is another one,
-    found for the whole text; null where none is."""
+    found for the whole text; flips_to: that label. Both null where none is."""
 
     steps: list[Step]
     flips_at: int | None
+    flips_to: str | None
 
 
 class TextMetrics(BaseModel):

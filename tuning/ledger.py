@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pct.text.lines import split_lines
 from pct.training.checkpoint import Record
 
 LEDGER = "trials.jsonl"
@@ -167,7 +168,7 @@ class Ledger:
             with self.path.open("r+b") as file:
                 file.truncate(len(whole))
         events = []
-        for number, line in enumerate(whole.decode("utf-8").splitlines(), 1):
+        for number, line in enumerate(split_lines(whole.decode("utf-8")), 1):
             try:
                 events.append(json.loads(line))
             except ValueError as problem:

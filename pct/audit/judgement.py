@@ -2,7 +2,8 @@
 
 A saliency beats a random order where its margin is at least `LEAST_MARGIN`, and the intervals of margin and win lie
 above 0 and .5. Many saliencies are judged at once, so these intervals leave 5 % to all of them together (Bonferroni),
-not to each. Two saliencies are told apart by the interval of the paired difference of their margins.
+not to each. Two saliencies are told apart by the interval of the paired difference of their margins; where it lies
+above 0 but below `LEAST_MARGIN`, they differ by too little to matter.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Judgement:
     Attributes:
         best: the saliency to show; empty where none beats a random order.
         removal: under which removal it was judged.
-        ties: those that cannot be told from it.
+        ties: those that are as good: the difference of the margins is not surely above 0, or surely below
+            `LEAST_MARGIN`.
         holds: the removals under which it beats a random order.
         beats: of each removal, the saliencies that beat a random order, the largest margin first.
         worse: those whose margin is surely below 0: their order is worse than a random one.
@@ -130,15 +132,17 @@ def _choose(
 ) -> tuple[str, list[str]]:
     """The saliency to show and those that it cannot be told from.
 
-    The largest margin leads. Among those whose paired difference from it includes 0, the one of the fewest passes is
-    shown, one that draws nothing before one that does.
+    The largest margin leads. Among those that are as good, the one of the fewest passes is shown, one that draws nothing
+    before one that does.
     """
     if not beating:
         return "", []
     first = cells[beating[0], removal][MARGIN]
     rest = beating[1:]
     table = np.stack([first - cells[name, removal][MARGIN] for name in rest], 1) if rest else np.zeros((len(first), 0))
-    equal = [name for name, x in zip(rest, intervals_of(table), strict=True) if not x.low > 0] if rest else []
+    equal = [
+        name for name, x in zip(rest, intervals_of(table), strict=True) if x.low <= 0 or x.high < LEAST_MARGIN
+    ] if rest else []  # fmt: skip
     group = [beating[0], *equal]
     chosen = min(group, key=lambda name: (passes[name], name in seeded, beating.index(name)))
     return chosen, [name for name in group if name != chosen]
@@ -179,7 +183,9 @@ def _verdict(
     elif len(removals) > 1:
         sentences.append(f"This holds when words are removed by {_list(removals)} alike.")
     if judgement.ties:
-        sentences.append(f"It cannot be told from {_list(judgement.ties)} on these texts.")
+        sentences.append(
+            f"As good on these texts, within {LEAST_MARGIN} of confidence or by chance: {_list(judgement.ties)}."
+        )
     one = judgement.best_of_one_pass
     if one and passes[judgement.best] > 1 and one != judgement.best:
         less = interval_of(cell[MARGIN] - cells[one, judgement.removal][MARGIN])

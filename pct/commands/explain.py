@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from pct.saliency.defaults import default_saliency
 from pct.settings import ORDERS, REMOVALS, SALIENCIES
+from pct.text.encodings import encoding_hint, marked_encoding
+from pct.text.lines import split_lines
 
 if TYPE_CHECKING:
     from pct.classifier import Classifier
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.data or options.output:
         check_files(options)
         return _explain_file(options)
-    texts = options.text or [line for line in sys.stdin.read().splitlines() if line.strip()]
+    texts = options.text or _typed_texts(options.encoding)
     if not texts:
         raise ValueError("no text to explain: give it as an argument or on standard input")
 
@@ -91,6 +93,18 @@ def _target(name: str, classes: Sequence[str]) -> int | None:
     if name and name not in classes:
         raise ValueError(f"target {name!r} is not one of {', '.join(classes)}")
     return list(classes).index(name) if name else None
+
+
+def _typed_texts(encoding: str) -> list[str]:
+    """The lines of standard input that are not empty."""
+    if not hasattr(sys.stdin, "buffer"):
+        return [line for line in split_lines(sys.stdin.read()) if line.strip()]
+    content = sys.stdin.buffer.read()
+    try:
+        text = content.decode(encoding or marked_encoding(content))
+    except UnicodeDecodeError as problem:
+        raise ValueError(f"standard input is not {problem.encoding}: {encoding_hint(content)}") from None
+    return [line for line in split_lines(text) if line.strip()]
 
 
 def _has_blocks(stream: TextIO) -> bool:

@@ -19,7 +19,7 @@ def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
     group = parser.add_argument_group("a file of texts")
     group.add_argument(
         "--data", default="", metavar="FILE",
-        help="CSV, TSV, JSONL, JSON, Parquet or Arrow (.gz too), - for standard input; its labels are kept beside",
+        help="CSV, TSV, text, Excel, JSONL, JSON, Parquet or Arrow (.gz too), - for standard input; labels are kept",
     )  # fmt: skip
     group.add_argument("--output", default="", metavar="FILE", help=f"where the result goes: {kinds}")
     add_reading(group)

@@ -32,6 +32,7 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
         ("text_column", "of the file (default: the model's own setting)", None),
         ("label_column", "of the file (default: the model's own setting)", None),
         ("separator", "of a CSV file's columns (default: it is found)", None),
+        ("encoding", "of a text file, as cp1252 (default: UTF-8, or by its byte order mark)", None),
         ("labels", "whether labels are class names or indices (default: the model's own setting)", LABELS),
         ("on_bad_row", "a row that cannot be used ends the job, or is skipped (default: error)", ON_BAD_ROW),
     ):
@@ -41,9 +42,9 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
 
 def reading_settings(options: argparse.Namespace, settings: Settings) -> Settings:
     """A model's settings with what `add_reading` got. Raises ValueError as `Settings`."""
-    names = ("text_column", "label_column", "separator", "labels", "on_bad_row")
+    names = ("text_column", "label_column", "separator", "encoding", "labels", "on_bad_row")
     # how the file that it was trained on was broken or separated says nothing about another one
-    own = settings.replace(separator="", on_bad_row="error") if options.data else settings
+    own = settings.replace(separator="", encoding="", on_bad_row="error") if options.data else settings
     return own.replace(**{name: value for name in names if (value := getattr(options, name))})
 
 

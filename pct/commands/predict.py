@@ -22,6 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("text", nargs="*", help="texts, where no file is given")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     add_file_options(parser, ".csv, .jsonl or .parquet")
+    parser.add_argument(
+        "--raw-cells", action="store_true",
+        help="leave the cells of a .csv output as they are; else one that begins with = + - or @, which Excel would "
+        "run as a formula, gets an apostrophe before it",
+    )  # fmt: skip
     options = parser.parse_intermixed_args(arguments)
     if bool(options.text) == bool(options.data):
         raise ValueError("give texts, or a file by --data, one of the two")
@@ -31,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     predictor = open_model(options.model, options.device)
     if options.data:
-        run_file_job(options, predictor, write_predictions, {"job": "predict"})
+        about = {"job": "predict", "escaped": not options.raw_cells}
+        run_file_job(options, predictor, write_predictions, about, escaped=not options.raw_cells)
         return 0
     for text, row in zip(options.text, predictor.predict(options.text), strict=True):
         best = int(row.argmax())

@@ -13,9 +13,10 @@ from pct.corpora.files import open_table
 from pct.corpora.hub import load_hub
 from pct.corpora.named import CLASSES, HUB, local_folder
 from pct.corpora.planted import generate
-from pct.corpora.rows import MARKS, ClassIndex, ReadOptions, Row, RowReader, Table, class_names
+from pct.corpora.rows import MARKS, ClassIndex, ReadOptions, Row, RowReader, Table
 from pct.corpora.splits import HELD_OUT, SPLITS, Corpus, Split, hold_out, limited, with_limit
 from pct.corpora.tables import table_of
+from pct.corpora.values import class_names
 from pct.settings import Settings
 from pct.text.tokens import Ints
 
@@ -29,7 +30,7 @@ __all__ = [
 
 READ_BY = (  # the settings that decide which rows are read: those that agree in them have the same corpus
     "corpus", "train_file", "validation_file", "test_file", "text_column", "label_column", "separator", "on_bad_row",
-    "labels", "train_split", "validation_split", "test_split", "limit", "measure_limit", "corpus_seed",
+    "labels", "encoding", "train_split", "validation_split", "test_split", "limit", "measure_limit", "corpus_seed",
 )  # fmt: skip
 
 logger = logging.getLogger("pct.corpora")

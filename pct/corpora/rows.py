@@ -3,53 +3,50 @@
 from __future__ import annotations
 
 import logging
-import math
-import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from pct.corpora.values import NUMBER, BadRow, canonical, class_name, plain_label, plain_marks, plain_text
 from pct.settings import Settings
 from pct.text.tokens import Ints
-from pct.text.words import replace_surrogates
 
 logger = logging.getLogger("pct.corpora")
 PIECE = 1000
 MARKS = ("rationale", "shortcut")
-# how a missing number is written where it became text
-_MISSING = frozenset({"", "nan", "NaN", "<NA>", "NaT"})
-_NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d+)?")
-
-
-class BadRow(ValueError):
-    """A row that cannot be used. kind: its fault in a word or two, by which such rows are counted."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How rows are read: the columns, the separator of a CSV file (found where empty), what happens to a row that
-    cannot be used (error, skip), and whether labels are the classes' names or their indices."""
+    """How rows are read.
+
+    text, label: the columns; review.text is the field text of a nested column review. separator: of a CSV file, found
+    where empty. on_bad_row: what happens to a row that cannot be used (error, skip). labels: whether labels are the
+    classes' names or their indices. encoding: of text files; UTF-8, or what a byte order mark says, where empty.
+    """
 
     text: str = "text"
     label: str = "label"
     separator: str = ""
     on_bad_row: str = "error"
     labels: str = "names"
+    encoding: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> ReadOptions:
         """Those of a run."""
         s = settings
-        return cls(s.text_column, s.label_column, s.separator, s.on_bad_row, s.labels)
+        return cls(s.text_column, s.label_column, s.separator, s.on_bad_row, s.labels, s.encoding)
+
+    @property
+    def wanted(self) -> set[str]:
+        """The names of the columns to read: of a nested one its own name and that of its outermost part."""
+        names = {self.text, self.label, *MARKS}
+        return names | {name.partition(".")[0] for name in (self.text, self.label)}
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,7 @@ class RowReader:
         classes: of the model; labels are None without them, or where the table has no label column. Raises ValueError
         where no row can be used.
         """
-        labelled = classes is not None and self.options.label in table.columns
+        labelled = classes is not None and _has_column(table, self.options.label)
         index = ClassIndex(classes or (), self.options.labels)
         rows, found = self.rows(table, labelled), 0
         while some := list(islice(rows, size)):
@@ -183,21 +180,21 @@ class RowReader:
         if labelled and text == label:
             raise ValueError(f"text_column and label_column are both {text!r}: a text is not its own label")
         for column, setting in ((text, "text_column"), (label, "label_column"))[: 2 if labelled else 1]:
-            if column not in table.columns:
+            if not _has_column(table, column):
                 has = ", ".join(map(str, table.columns)) or "none"
                 raise ValueError(f"{table.name} has no column {column!r}, it has {has}; set {setting}")
             if list(table.columns).count(column) > 1:
                 raise ValueError(f"{table.name} has the column {column!r} more than once; name each column once")
 
     def _row(self, table: Table, number: int, values: dict[str, Any], labelled: bool, known: list[str]) -> Row:
-        text = _text(values.get(self.options.text), self.options.text, table.in_memory)
+        text = plain_text(value_at(values, self.options.text), self.options.text, table.in_memory)
         label = None
         if labelled:
-            value = values.get(self.options.label)
+            value = value_at(values, self.options.label)
             if table.classes is not None:
-                value = _named(value, table.classes)
+                value = class_name(value, table.classes)
             label = plain_label(value, self.options.label, keep_index=table.in_memory)
-        return Row(number, text, label, {k: _marks(values.get(k), k, text) for k in known})
+        return Row(number, text, label, {k: plain_marks(values.get(k), k, text) for k in known})
 
 
 class ClassIndex:
@@ -209,7 +206,7 @@ class ClassIndex:
     def __init__(self, classes: Sequence[str], labels: str = "names") -> None:
         self.classes, self.labels = list(classes), labels
         self.by_name = {canonical(name): i for i, name in enumerate(classes)}
-        self.numbered = any(_NUMBER.fullmatch(name) for name in self.by_name)
+        self.numbered = any(NUMBER.fullmatch(name) for name in self.by_name)
 
     def place(self, label: str | int | None) -> tuple[int, bool]:
         """The index of a label's class, and whether the label was taken for an index. Raises BadRow for neither."""
@@ -228,72 +225,15 @@ class ClassIndex:
         return found, False
 
 
-def plain_label(value: Any, column: str, keep_index: bool = False) -> str | int:
-    """A label as its class' canonical name; an integer as it is where that may be an index.
-
-    Raises BadRow for a missing one, and for what is no single value.
-    """
-    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:  # numpy's scalars
-        value = value.item()
-    if is_missing(value):
-        raise BadRow("no label", f"column {column!r} has no label, got {value!r}")
-    if isinstance(value, (bool, str)):
-        return canonical(str(value))
-    if isinstance(value, int):
-        return value if keep_index else str(value)
-    if isinstance(value, float) and math.isfinite(value):
-        if not value.is_integer():
-            return canonical(repr(value))
-        return int(value) if keep_index else str(int(value))
-    raise BadRow("no single label", f"column {column!r} must hold one label a text, got {value!r:.80}")
+def value_at(values: Mapping[str, Any], column: str) -> Any:
+    """The value of a column, None where the row has none; a dot leads into a nested column where no column's own name
+    has it."""
+    name, _, rest = column.partition(".")
+    if column in values or not rest:
+        return values.get(column)
+    inner = values.get(name)
+    return value_at(inner, rest) if isinstance(inner, Mapping) else None
 
 
-def canonical(name: str) -> str:
-    """A class' name, written so that equal ones are equal: composed, no spaces around it, 1.0 as 1, true as True."""
-    name = unicodedata.normalize("NFC", replace_surrogates(name.strip()))
-    if _NUMBER.fullmatch(name):
-        number = float(name)
-        return str(int(name.partition(".")[0])) if number.is_integer() else repr(number)
-    return name.capitalize() if name.lower() in ("true", "false") else name
-
-
-def is_missing(value: Any) -> bool:
-    """None, NaN, pandas' NA and NaT, and text that says so or nothing."""
-    if isinstance(value, str):
-        return value.strip() in _MISSING
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, float) and value != value
-
-
-def class_names(labels: Iterable[str | int | None]) -> list[str]:
-    """The classes of some labels, sorted: numbers as numbers, so that 10 comes behind 9."""
-    seen = {str(label) for label in labels}
-    if all(_NUMBER.fullmatch(x) for x in seen):
-        return sorted(seen, key=float)
-    return sorted(seen)
-
-
-def _text(text: Any, column: str, in_memory: bool) -> Any:
-    """A text; of what a program gives, a list of words too."""
-    if isinstance(text, str) and text.strip():
-        return replace_surrogates(text)
-    if in_memory and isinstance(text, (list, tuple)) and any(isinstance(w, str) and w.strip() for w in text):
-        return text
-    raise BadRow("no text", f"column {column!r} must be a text with words, got {text!r:.80}")
-
-
-def _named(value: Any, classes: Sequence[str]) -> Any:
-    """What an integer label of a table that names its classes stands for; -1 is how the hub marks unlabelled rows."""
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-        return classes[int(value)] if 0 <= value < len(classes) else None
-    return value
-
-
-def _marks(marks: Any, column: str, text: Any) -> list[int]:
-    words = len(text.split() if isinstance(text, str) else text)
-    if not isinstance(marks, list) or len(marks) != words or any(x not in (0, 1) for x in marks):
-        raise BadRow(
-            f"a bad {column}", f"column {column!r} must be a list of 0 and 1, one a word ({words}), got {marks!r:.80}"
-        )
-    return marks
+def _has_column(table: Table, column: str) -> bool:
+    return column in table.columns or ("." in column and column.partition(".")[0] in table.columns)

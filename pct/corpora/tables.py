@@ -6,8 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pct.corpora.files import STDIN, open_table
-from pct.corpora.rows import MARKS, BadRow, ReadOptions, Table
+from pct.corpora.columnar import rows_of_batches
+from pct.corpora.files import STDIN, open_table, table_of_objects
+from pct.corpora.rows import ReadOptions, Table
+from pct.corpora.source import Rows
+from pct.corpora.values import BadRow
 
 
 def table_of(data: Any, options: ReadOptions) -> Table:
@@ -28,23 +31,29 @@ def table_of(data: Any, options: ReadOptions) -> Table:
         raise ValueError(f"{name} has the splits {', '.join(data.column_names)}: give one of them")
     if _is_dataset(data):
         return _of_dataset(data, name, options)
+    if hasattr(data, "to_batches") and hasattr(data, "column_names"):  # a pyarrow.Table
+        batches = data.select([c for c in data.column_names if c in options.wanted]).to_batches()
+        return Table(name, list(data.column_names), rows_of_batches(iter(batches)), in_memory=True)
     if _is_frame(data):
-        names = [c for c in data.columns if c in (options.text, options.label, *MARKS)]
+        names = [c for c in data.columns if c in options.wanted]
         if len(set(names)) < len(names):  # the reader tells it
             return Table(name, list(data.columns), iter(()), in_memory=True)
         return Table(name, list(data.columns), _of_columns({c: data[c].tolist() for c in names}), in_memory=True)
     if isinstance(data, Mapping):
-        columns = {k: _column(data[k], f"column {k!r}") for k in (options.text, options.label, *MARKS) if k in data}
+        columns = {k: _column(data[k], f"column {k!r}") for k in data if k in options.wanted}
         sizes = {k: len(values) for k, values in columns.items()}
         if len(set(sizes.values())) > 1:
             said = ", ".join(f"{k} {n}" for k, n in sizes.items())
             raise ValueError(f"{name} has columns of several lengths ({said}); give each text one value")
         return Table(name, list(data), _of_columns(columns), in_memory=True)
     if isinstance(data, Sequence) and not isinstance(data, str) and data and isinstance(data[0], Mapping):
-        return Table(name, list(dict.fromkeys(k for row in data for k in row)), _of_rows(data), in_memory=True)
+        columns_of_all = dict.fromkeys(k for row in data if isinstance(row, Mapping) for k in row)
+        return Table(name, list(columns_of_all), _of_rows(data), in_memory=True)
+    if isinstance(data, Iterator):
+        return table_of_objects(name, _of_rows(data), options, "row", in_memory=True)
     raise ValueError(
         f"data must be a file, a datasets.Dataset, a DataFrame, columns {options.text} and {options.label}, a pair "
-        f"(texts, labels) or a list of rows; got {type(data).__name__}"
+        f"(texts, labels), or rows as mappings, in a list or one after another; got {type(data).__name__}"
     )
 
 
@@ -56,6 +65,8 @@ def texts_of(data: Any, column: str = "text") -> Iterable[Any]:
     if _is_frame(data):
         names = [str(c) for c in data.columns]
     elif _is_dataset(data):
+        if data.column_names is None:  # a stream whose columns only its rows know
+            return _texts_of_rows(data.with_format(None), column)
         names = list(data.column_names)
     elif isinstance(data, Mapping):
         names = list(data)
@@ -68,6 +79,16 @@ def texts_of(data: Any, column: str = "text") -> Iterable[Any]:
     chosen = column if column in names else names[0]
     found = data[data.columns[names.index(chosen)]] if _is_frame(data) else data[chosen]
     return _column(found, f"column {chosen!r}")
+
+
+def _texts_of_rows(rows: Iterable[Any], column: str) -> list[Any]:
+    """A column of rows; where each has one column alone, that one. Raises ValueError for a row without it."""
+    texts = []
+    for number, row in enumerate(rows, 1):
+        if column not in row and len(row) != 1:
+            raise ValueError(f"row {number} has no column {column!r}, it has {', '.join(map(str, row))}; rename it")
+        texts.append(row[column] if column in row else next(iter(row.values())))
+    return texts
 
 
 def _column(values: Any, what: str) -> list[Any]:
@@ -86,10 +107,13 @@ def _is_frame(data: Any) -> bool:
 
 
 def _of_dataset(data: Any, name: str, options: ReadOptions) -> Table:
-    names = getattr((data.features or {}).get(options.label), "names", None)
+    if data.column_names is None or data.features is None:  # a stream that was mapped, or that a generator makes
+        return table_of_objects(name, _of_rows(data.with_format(None)), options, "row", in_memory=True)
+    feature = data.features.get(options.label)
+    names = getattr(feature, "names", None) or getattr(getattr(feature, "feature", None), "names", None)
 
-    def rows() -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
-        wanted = [c for c in data.column_names if c in (options.text, options.label, *MARKS)]
+    def rows() -> Rows:
+        wanted = [c for c in data.column_names if c in options.wanted]
         if not wanted:
             return
         number = 0
@@ -101,12 +125,12 @@ def _of_dataset(data: Any, name: str, options: ReadOptions) -> Table:
     return Table(name, list(data.column_names), rows(), names, in_memory=True)
 
 
-def _of_columns(columns: Mapping[str, Sequence[Any]]) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+def _of_columns(columns: Mapping[str, Sequence[Any]]) -> Rows:
     for number, values in enumerate(zip(*columns.values(), strict=True), 1):
         yield number, dict(zip(columns, values, strict=True))
 
 
-def _of_rows(rows: Sequence[Any]) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+def _of_rows(rows: Iterable[Any]) -> Rows:
     for number, row in enumerate(rows, 1):
         if isinstance(row, Mapping):
             yield number, dict(row)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pct.explaining.predictor import Predictor, Texts, check_classes, split_texts
 from pct.explaining.reduction import check_share, words_to_remove
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, RemovalResult, remove_words
-from pct.explaining.verdict import Verdict, judge
+from pct.explaining.verdict import TOLERANCE, Verdict, judge, tolerances
 from pct.saliency import choose_saliency
 from pct.saliency.defaults import Choice, default_saliency
 from pct.text.tokens import Ints
@@ -27,11 +27,13 @@ class Curve:
         removed: word indices in the order in which they go.
         confidences: after 0, 1, .. removals, one more than removed.
         flips_at: the number of removals at which the predicted class first differs, None if it never does.
+        flips_to: the name of the class that is predicted then.
     """
 
     removed: list[int]
     confidences: list[float]
     flips_at: int | None = None
+    flips_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class Explanation:
         spans: where each word stands in it, (start, end) in characters, end exclusive.
         known: whether the model's tokenizer knew each word; one that it did not is to the model as any other such.
         saliency_name: which saliency the numbers are; empty where the predictor's own has no name.
-        signed: whether its numbers below 0 are evidence against the class.
         saliency_reason: why this saliency was taken.
+        tolerance: how far comp and suff must differ to say something; see `pct.explaining.verdict.tolerances`.
     """
 
     words: list[str]
@@ -70,8 +72,8 @@ class Explanation:
     spans: list[tuple[int, int]] = field(default_factory=list, repr=False)
     known: list[bool] = field(default_factory=list, repr=False)
     saliency_name: str = ""
-    signed: bool = False
     saliency_reason: str = field(default="", repr=False)
+    tolerance: float = TOLERANCE
 
     @property
     def ir(self) -> float:
@@ -84,10 +86,18 @@ class Explanation:
         return _lasts(self.unimportant, len(self.words))
 
     @property
+    def signed(self) -> bool:
+        """Whether a saliency below zero is evidence against the class."""
+        from pct.output.shades import is_signed
+
+        return is_signed(self.saliency_name, self.saliency)
+
+    @property
     def verdict(self) -> Verdict:
         """Whether saliency and confidence agree on this text, and why; see `pct.explaining.verdict`."""
         flips = (self.important.flips_at, self.unimportant.flips_at)
-        return judge(self.comp, self.suff, *flips, len(self.words))
+        new_classes = (self.important.flips_to, self.unimportant.flips_to)
+        return judge(self.comp, self.suff, *flips, len(self.words), self.tolerance, new_classes)
 
     def to_html(self) -> str:
         """An HTML fragment with its own style: the text with its words shaded, the verdict, both curves."""
@@ -204,10 +214,10 @@ def _explain_block(
         plan |= RemovalPlan.first(tokens.counts, *(np.maximum(shown, m) for m in averaged))
     ranking = choose_saliency(predictor, steps.choice.name or None)
     seen = remove_words(predictor, tokens, plan, labels, steps.order, steps.removal, saliency=ranking)
-    signed = bool(ranking and ranking.signed) or bool((seen.saliency < 0).any())
     sides = (seen.important, seen.unimportant)
-    important, unimportant = (_curves(side, shown) for side in sides)
+    important, unimportant = (_curves(side, shown, predictor.classes) for side in sides)
     comp, suff = (np.where(shown > 0, side.mean_drop(m), np.nan) for side, m in zip(sides, averaged, strict=True))
+    allowed = tolerances(seen.probabilities.max(1), len(predictor.classes))
     for i, (document, n) in enumerate(zip(documents, seen.counts, strict=True)):
         places = tokens.places(i).tolist()
         yield Explanation(
@@ -225,17 +235,22 @@ def _explain_block(
             spans=[document.spans[place] for place in places],
             known=tokens.known(i).tolist(),
             saliency_name=steps.choice.name,
-            signed=signed,
             saliency_reason=steps.choice.reason,
+            tolerance=float(allowed[i]),
         )
 
 
-def _curves(side: RemovalResult, steps: Ints) -> list[Curve]:
+def _curves(side: RemovalResult, steps: Ints, classes: Sequence[str]) -> list[Curve]:
     """The first steps of each text, and where its prediction changes, be it behind them."""
     order = np.argsort(side.ranks, axis=1, kind="stable")
-    flips = side.flips()
+    flips = side.flips().tolist()
     return [
-        Curve(order[i, :n].tolist(), side.confidence[i, : n + 1].tolist(), int(flips[i]) or None)
+        Curve(
+            order[i, :n].tolist(),
+            side.confidence[i, : n + 1].tolist(),
+            flips[i] or None,
+            classes[side.predicted[i, flips[i]]] if flips[i] else None,
+        )
         for i, n in enumerate(steps)
     ]
 

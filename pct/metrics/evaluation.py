@@ -75,6 +75,7 @@ def evaluate(
     on_bad_row: str = "error",
     seed: int = 0,
     saliency: str | Sequence[Sequence[float]] | None = None,
+    encoding: str = "",
 ) -> Report:
     """Accuracy and the metrics of pathology of a split of texts.
 
@@ -103,6 +104,7 @@ def evaluate(
         saliency: how words are ranked: the name of a saliency in `pct.saliencies`, or numbers that were computed
             elsewhere: for each text a number a word, of all its words or of those that the model sees, higher for more
             important. With numbers, the metrics that rank reduced texts are left out. The model's own where None.
+        encoding: of a text file; UTF-8, or what its byte order mark says, where empty.
 
     Raises:
         ValueError: an empty dataset, a label outside the classes, a share outside (0, 1], an unknown metric, order or
@@ -110,7 +112,7 @@ def evaluate(
         FloatingPointError: the model's probabilities or its saliency are not finite.
         TypeError: a metric that needs what the model does not give.
     """
-    options = ReadOptions(text_column, label_column, on_bad_row=on_bad_row, labels=labels)
+    options = ReadOptions(text_column, label_column, on_bad_row=on_bad_row, labels=labels, encoding=encoding)
     split, notes = read_data(dataset, predictor.classes, options)
     split, notes = limited(split, notes, limit, seed)
     texts, rationale, shortcut = split.texts, split.rationale, split.shortcut
@@ -149,7 +151,7 @@ def evaluate(
         list(predictor.classes),
         {name: estimate.interval for name, estimate in found.items() if estimate.interval},
         notes,
-        saliency="given" if numbers is not None else ranking.name if ranking else "",
+        saliency="given" if numbers is not None else ranking.name if ranking else getattr(predictor, "explains_by", ""),
     )
 
 

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 from pct.classifier import Classifier
 from pct.corpora.loading import Split, load_splits
 from pct.onnx.predictor import (
-    CONFIG, FORMAT, FORWARD, GRADIENT, MODIFIED, SCALED, WEIGHTS, WORDS, OnnxPredictor,
+    CONFIG,
+    FORMAT,
+    FORWARD,
+    GRADIENT,
+    MODIFIED,
+    SCALED,
+    WEIGHTS,
+    WORDS,
+    OnnxPredictor,
 )  # fmt: skip
 from pct.saliency import make_saliency
 from pct.saliency.base import GradientSaliency

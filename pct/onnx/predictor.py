@@ -122,7 +122,7 @@ class OnnxPredictor(TextInterface):
         """
         make_saliency(name, self.settings).check(self)
         other = copy.copy(self)
-        other.settings = self.settings.replace(saliency=name)
+        other.settings = self.settings.replace(saliency=name, explain_by=name)
         return other
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:

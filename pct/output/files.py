@@ -13,10 +13,13 @@ from typing import Any, Protocol
 from pct.explaining.explanation import Explanation, explain
 from pct.explaining.predictor import Predictor
 from pct.output.bulk import Format, Html, JsonLines, Parquet, article_row, run_job
-from pct.output.html import MARKS, explanation_html
+from pct.output.html import explanation_html, marks_html
+from pct.output.shades import is_signed
 from pct.output.tables import Row, explanation_row
+from pct.saliency.defaults import default_saliency
 
 ROWS_A_PIECE = 2048
+FORMULA = tuple("=+-@\t\r＝＋－＠")  # how a cell begins that Excel, LibreOffice or Sheets runs as a formula
 EXPLANATION_KINDS, PREDICTION_KINDS = (".jsonl", ".parquet", ".html"), (".jsonl", ".parquet", ".csv")
 
 
@@ -44,6 +47,7 @@ def write_predictions(
     output: str | Path,
     about: dict[str, Any],
     after: Callable[[int, bool], None] = lambda texts, done_before: None,
+    escaped: bool = True,
 ) -> int:
     """A row a text: its number in the file, text, true class, label, confidence, probability of each class.
 
@@ -53,6 +57,7 @@ def write_predictions(
         output: .jsonl, .parquet or .csv.
         about: what the result depends on; see `pct.output.bulk.run_job`.
         after: called after each piece with its length, and whether an earlier run had done it.
+        escaped: of .csv; see `Csv`.
 
     Returns:
         How many texts there were.
@@ -62,7 +67,7 @@ def write_predictions(
     """
     columns = ["row", "text", "gold", "label", "confidence", *(f"p_{name}" for name in predictor.classes)]
     kind = _kind(output, PREDICTION_KINDS)
-    format_: Format = Csv(columns) if kind == ".csv" else JsonLines()
+    format_: Format = Csv(columns, escaped) if kind == ".csv" else JsonLines()
     if kind == ".parquet":
         format_ = _prediction_parquet(columns)
     return run_job(pieces, partial(prediction_rows, predictor), output, format_, about, after)
@@ -97,7 +102,8 @@ def write_explanations(
         ValueError: another kind of output; the unfinished parts beside it are another job's.
     """
     kind = _kind(output, EXPLANATION_KINDS)
-    format_: Format = Html(title or Path(output).stem, f"<small>{MARKS}</small>")
+    signed = is_signed(options.get("saliency") or default_saliency(predictor).name)
+    format_: Format = Html(title or Path(output).stem, marks_html(signed))
     if kind != ".html":
         format_ = JsonLines() if kind == ".jsonl" else _explanation_parquet()
     row = _article if kind == ".html" else _explained
@@ -140,23 +146,33 @@ class Csv:
 
     Args:
         columns: their names.
+        escaped: whether cells that a spreadsheet would run as a formula begin with an apostrophe; see `no_formula`.
     """
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        self.columns = columns
+    def __init__(self, columns: Sequence[str], escaped: bool = True) -> None:
+        self.columns, self.escaped = columns, escaped
 
     def write(self, rows: Sequence[Row], part: Path) -> None:
         """See `Format.write`."""
         with part.open("w", encoding="utf-8", newline="") as lines:
-            csv.DictWriter(lines, self.columns).writerows(rows)
+            csv.writer(lines).writerows([self._cell(row[name]) for name in self.columns] for row in rows)
 
     def join(self, parts: Sequence[Path], output: Path) -> None:
         """See `Format.join`."""
         with output.open("w", encoding="utf-8", newline="") as whole:
-            csv.writer(whole).writerow(self.columns)
+            csv.writer(whole).writerow([self._cell(name) for name in self.columns])
             for part in parts:
                 with part.open(encoding="utf-8", newline="") as lines:
                     shutil.copyfileobj(lines, whole)
+
+    def _cell(self, value: Any) -> Any:
+        return no_formula(value) if self.escaped else value
+
+
+def no_formula(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: a text that begins with =, +, -, @, a tab or a carriage return,
+    spaces before them or not, gets an apostrophe before it, as OWASP recommends against CSV injection. Numbers stay."""
+    return f"'{value}" if isinstance(value, str) and value.lstrip(" \n")[:1] in FORMULA else value
 
 
 def _gold(predictor: Predictor, piece: Piece) -> list[str | None]:
@@ -196,7 +212,12 @@ def _explanation_parquet() -> Parquet:
     steps = {
         f"{side}_{name}": kind
         for side in ("important", "unimportant")
-        for name, kind in (("removed", pa.list_(whole)), ("confidences", pa.list_(number)), ("flips_at", whole))
+        for name, kind in (
+            ("removed", pa.list_(whole)),
+            ("confidences", pa.list_(number)),
+            ("flips_at", whole),
+            ("flips_to", string),
+        )
     }
     return Parquet(
         pa.schema(

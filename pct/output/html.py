@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pct.output.shades import is_signed, shade_levels
+from pct.output.shades import shade_levels
 
 if TYPE_CHECKING:
     from pct.explaining.explanation import Curve, Explanation
@@ -23,7 +23,6 @@ CURVES = (
     'curves: the confidence as the <b class="most">most</b> and the <b class="least">least</b> salient words go; '
     "a cross where the prediction changes"
 )
-MARKS = " · ".join([SIGNED, UNKNOWN, CURVES])  # all that can occur
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 300, 118, 24, 16  # of the curves' picture
 
@@ -49,7 +48,7 @@ def explanation_html(explanation: Explanation, gold: str | None = None) -> str:
 def words_html(explanation: Explanation) -> str:
     """The text as it was given; each word that the model saw shaded by its saliency, unknown ones underlined."""
     e, out, end = explanation, [], 0
-    levels = shade_levels(e.saliency)
+    levels = shade_levels(e.saliency, e.signed)
     for (start, stop), level, value, known in zip(e.spans, levels, e.saliency, e.known, strict=False):
         shade = f"{'f' if level > 0 else 'a'}{abs(level)}" if level else ""
         names = " ".join(x for x in (shade, "" if known else "unknown") if x)
@@ -67,10 +66,12 @@ def _unseen(text: str) -> str:
 
 def legend_html(explanations: Sequence[Explanation]) -> str:
     """What the shades and marks mean, of those that occur."""
-    parts = [SIGNED if any(is_signed(e.saliency) for e in explanations) else UNSIGNED]
-    if any(not all(e.known) for e in explanations):
-        parts.append(UNKNOWN)
-    return f"<small>{' · '.join([*parts, CURVES])}</small>"
+    return marks_html(any(e.signed for e in explanations), any(not all(e.known) for e in explanations))
+
+
+def marks_html(signed: bool, unknown: bool = True) -> str:
+    """What the shades and marks of texts mean. signed: of the saliency; unknown: whether unknown words may occur."""
+    return f"<small>{' · '.join([SIGNED if signed else UNSIGNED, *([UNKNOWN] if unknown else []), CURVES])}</small>"
 
 
 def curves_svg(important: Curve, unimportant: Curve) -> str:

@@ -178,7 +178,7 @@ def _words(figure: Any, ax: Any, one: Explanation, below: str) -> None:
     box = ax.get_window_extent(renderer)
     ax.set_xlim(0, box.width)
     ax.set_ylim(box.height, 0)
-    shades = word_shades(one.saliency)
+    shades = word_shades(one.saliency, one.signed)
     size = 11.5 if len(one.words) <= 40 else 9
     line, gap = size * figure.dpi / 72 * 1.9, size * figure.dpi / 72 * 0.55
     x, y = 4.0, line * 0.7
@@ -203,7 +203,7 @@ def _words(figure: Any, ax: Any, one: Explanation, below: str) -> None:
 def draw_bars(ax: Any, one: Explanation, size: float | None = None) -> None:
     """The saliency of each word, for the class and against it. size: of the words, matplotlib's own where None."""
     values, places = np.asarray(one.saliency, np.float64), np.arange(len(one.words))
-    ax.barh(places, values, color=[FOR if v >= 0 else AGAINST for v in values])
+    ax.barh(places, values, color=[AGAINST if one.signed and v < 0 else FOR for v in values])
     names = [w if known else f"{w} (unknown)" for w, known in zip(one.words, one.known, strict=True)]
     ax.set_yticks(places, names, fontsize=size, parse_math=False)
     ax.invert_yaxis()

@@ -23,9 +23,10 @@ def explanation_row(explanation: Explanation) -> Row:
         "words": list(e.words), "starts": [start for start, _ in e.spans], "ends": [end for _, end in e.spans],
         "known": list(e.known), "saliency": np.asarray(e.saliency, np.float64).tolist(),
         "important_removed": list(e.important.removed), "important_confidences": list(e.important.confidences),
-        "important_flips_at": e.important.flips_at,
+        "important_flips_at": e.important.flips_at, "important_flips_to": e.important.flips_to,
         "unimportant_removed": list(e.unimportant.removed), "unimportant_confidences": list(e.unimportant.confidences),
-        "unimportant_flips_at": e.unimportant.flips_at, "truncated": e.truncated,
+        "unimportant_flips_at": e.unimportant.flips_at, "unimportant_flips_to": e.unimportant.flips_to,
+        "truncated": e.truncated,
     }  # fmt: skip
 
 

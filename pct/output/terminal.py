@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pct.output.shades import is_signed, shade_levels
+from pct.output.shades import shade_levels
 
 if TYPE_CHECKING:
     from pct.explaining.explanation import Curve, Explanation
@@ -35,7 +35,7 @@ def render(explanation: Explanation, colour: bool, blocks: bool = True) -> str:
 
 def _words(e: Explanation, colour: bool) -> str:
     shown = [w if known else f"{w}[?]" for w, known in zip(e.words, e.known, strict=False)]
-    levels = shade_levels(e.saliency)
+    levels = shade_levels(e.saliency, e.signed)
     if not colour:
         return " ".join(f"{w}{('*' if n > 0 else '-') * abs(n)}" for w, n in zip(shown, levels, strict=True))
     grounds = [(FOR if n > 0 else AGAINST)[abs(n)] for n in levels]
@@ -47,7 +47,7 @@ def _words(e: Explanation, colour: bool) -> str:
 def _legend(e: Explanation, colour: bool) -> list[str]:
     """What the marks mean, where there are others than those of a norm."""
     parts = []
-    if is_signed(e.saliency):
+    if e.signed:
         sides = [f"\x1b[48;5;{g[3]}m\x1b[30m{w}\x1b[0m" for g, w in ((FOR, "for"), (AGAINST, "against"))]
         parts.append(f"{sides[0]} {e.label_name}, {sides[1]}" if colour else f"* for {e.label_name}, - against")
     if not all(e.known):

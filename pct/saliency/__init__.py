@@ -46,14 +46,14 @@ def choose_saliency(predictor: Any, name: str | None = None) -> Saliency | None:
         name: of the registry; that of the predictor's settings where None.
 
     Returns:
-        None where neither names one: the predictor's own `explain_rows` is used.
+        None where neither names one, or one that the predictor's own `explain_rows` is (its `explains_by`).
 
     Raises:
         ValueError: nothing has that name, or the predictor does not give what the saliency needs.
     """
     settings = getattr(predictor, "settings", None)
-    chosen = name or getattr(settings, "saliency", None) or getattr(predictor, "explains_by", None)
-    if chosen is None:
+    chosen = name or getattr(settings, "saliency", None)
+    if chosen is None or chosen == getattr(predictor, "explains_by", None):
         return None
     saliency = make_saliency(chosen, settings)
     saliency.check(predictor)

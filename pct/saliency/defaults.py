@@ -22,6 +22,12 @@ class Choice(NamedTuple):
     reason: str
 
 
+def own_saliency(predictor: Any) -> str | None:
+    """The saliency by which a run was trained and measured, which its report shows; None where none is named."""
+    settings = getattr(predictor, "settings", None)
+    return None if settings is None else str(settings.saliency)
+
+
 def default_saliency(predictor: Any) -> Choice:
     """The saliency of a predictor's explanations.
 
@@ -35,6 +41,9 @@ def default_saliency(predictor: Any) -> Choice:
     settings = getattr(predictor, "settings", None)
     if settings is None:
         return Choice(getattr(predictor, "explains_by", ""), "the predictor's own")
+    asked = getattr(predictor, "saliency_kind", settings.saliency)
+    if asked != settings.saliency:
+        return Choice(asked, "asked for")
     if settings.explain_by:
         return Choice(settings.explain_by, "named by the setting explain_by")
     if (audited := getattr(predictor, "audited", None)) and _problem(audited, predictor) is None:

@@ -29,6 +29,7 @@ from pct.corpora.loading import Corpus, with_corpus
 from pct.metrics.evaluation import evaluate, metric_names
 from pct.metrics.report import Report
 from pct.settings import Settings
+from pct.text.lines import split_lines
 from pct.training.checkpoint import CHECKPOINT, HISTORY, SETTINGS, Record
 from pct.training.memory import peak_mb
 from pct.training.prepared import Prepared, prepare
@@ -163,7 +164,7 @@ def read_history(folder: str | Path) -> list[Record]:
     path = Path(folder) / HISTORY
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [json.loads(line) for line in split_lines(path.read_text(encoding="utf-8")) if line.strip()]
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def test_the_curves_are_those_of_the_explanations(run_dir: Path) -> None:
     classifier = run.classifier()
     important, unimportant = confidences(classifier, texts)
     assert important.shape == (7, 16)
-    for row, one in enumerate(explain(classifier, texts, 15)):
+    for row, one in enumerate(explain(classifier, texts, 15, saliency="l2")):
         steps = len(one.important.confidences)
         np.testing.assert_allclose(important[row, :steps], one.important.confidences)
         np.testing.assert_allclose(unimportant[row, :steps], one.unimportant.confidences)

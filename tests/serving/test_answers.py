@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import pct
-from pct.explaining.verdict import PATHOLOGICAL, judge
+from pct.explaining.verdict import PATHOLOGICAL, judge, tolerances
 from pct.onnx.predictor import OnnxPredictor
 from pct.text.words import split
 from serving.answers import ExplainJob, PredictJob, read_texts
@@ -25,7 +25,15 @@ TEXTS = [
     "a moving film",
     "dreadful",
 ]
-MANY = [*TEXTS, "bad film", "brilliant and dreadful and fine", "the film is lovely , lovely , lovely", "a a a a a"]
+MANY = [
+    *TEXTS,
+    "bad film",
+    "brilliant and dreadful and fine",
+    "the film is lovely , lovely , lovely",
+    "a a a a a",
+    "in the end , its scenes remain always joyous .",
+    "the script is an odious thriller , and the documentary is quiet .",
+]
 LIMITS = Limits()
 
 
@@ -185,9 +193,15 @@ def test_a_verdict_is_that_of_the_library_on_what_is_answered(served: ServedMode
     kinds = set()
     for mine in explained(served, MANY):
         comp, suff = mine["metrics"]["comp"], mine["metrics"]["suff"]
-        flips = [mine[side]["flips_at"] for side in ("important", "unimportant")]
+        flips, new = ([mine[side][key] for side in ("important", "unimportant")] for key in ("flips_at", "flips_to"))
+        allowed = float(tolerances(max(mine["probabilities"].values()), len(mine["probabilities"])))
         expected = judge(
-            math.nan if comp is None else comp, math.nan if suff is None else suff, *flips, len(mine["words"])
+            math.nan if comp is None else comp,
+            math.nan if suff is None else suff,
+            *flips,
+            len(mine["words"]),
+            allowed,
+            tuple(new),
         )
         assert mine["verdict"] == {"kind": expected.kind, "reasons": list(expected.reasons)}
         sick = expected.kind == PATHOLOGICAL

@@ -26,6 +26,7 @@ from pct.output.plots import (
     new_figure,
     put_titles,
 )
+from pct.saliency.defaults import own_saliency
 
 Doubles = npt.NDArray[np.float64]
 
@@ -76,7 +77,7 @@ def study(predictor: Predictor, method: str, sentences: Sequence[str], order: st
     Raises:
         TypeError: the predictor gives no representations.
     """
-    found = explain(predictor, sentences, STEPS, order=order)
+    found = explain(predictor, sentences, STEPS, order=order, saliency=own_saliency(predictor))
     texts = ReducedTexts(predictor, predictor.tokens(split_texts(predictor, sentences)))
     width = int(texts.tokens.counts.max(initial=1))
     cases = []

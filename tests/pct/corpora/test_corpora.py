@@ -307,11 +307,10 @@ BAD_FILES = {
     "a short row": ("a.csv", b"text,label\nfine\n", "row 1: 1 fields, the header has 2"),
     "not JSON": ("a.jsonl", b'{"text": "a", "label": 1}\n{"text": \n', "line 2: not JSON"),
     "no object": ("a.jsonl", b'["a", 1]\n', "line 1: a row must be an object, got list"),
-    "not UTF-8": ("a.csv", b"text,label\nfin\xe9,1\n", "cannot be read .*utf-8.*; write it anew as UTF-8"),
+    "not UTF-8": ("a.csv", b"text,label\nfin\xe9,1\n", "row 1: .* not UTF-8: set encoding to cp1252"),
     "not gzip": ("a.csv.gz", b"text,label\nfine,1\n", "cannot be read .*write it anew"),
     "gzip cut short": ("a.jsonl.gz", gzip.compress(b'{"text": "a", "label": 1}\n' * 99)[:-20], "cannot be read"),
-    "a huge field": ("a.csv", b"text,label\n" + b"a " * 99_999 + b",1\n", "cannot be read .*field limit"),
-    "another kind": ("a.txt", b"fine 1", r"must end in \.csv, \.tsv"),
+    "another kind": ("a.doc", b"fine 1", r"must end in \.csv, \.tsv"),
 }  # fmt: skip
 
 

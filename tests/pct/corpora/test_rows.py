@@ -15,8 +15,9 @@ import pytest
 import pct
 from pct.corpora.files import open_table
 from pct.corpora.loading import corpus_of, load_splits, read_data
-from pct.corpora.rows import BadRow, ReadOptions, RowReader, canonical, plain_label
+from pct.corpora.rows import ReadOptions, RowReader
 from pct.corpora.tables import table_of
+from pct.corpora.values import BadRow, canonical, plain_label
 from pct.settings import Settings
 from tests.pct.toy import Scale
 

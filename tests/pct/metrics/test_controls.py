@@ -220,7 +220,7 @@ def rank_variance(seen, important):
 @pytest.mark.parametrize("family", ["lstm", "transformer"])
 def test_the_beam_s_order_is_the_loop_s(family):
     classifier, texts = small_classifier(family, seed=4), small_texts(6, seed=9, longest=8)
-    for text, found in zip(texts, pct.explain(classifier, texts, order="beam"), strict=True):
+    for text, found in zip(texts, pct.explain(classifier, texts, order="beam", saliency="l2"), strict=True):
         seen = twins.Text(classifier, text.split())
         for curve, important in ((found.important, True), (found.unimportant, False)):
             order = twins.beam_order(seen, important)[: len(seen.words) - 1]

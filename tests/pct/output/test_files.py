@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import pct
-from pct.output.files import model_digest, write_explanations, write_predictions
+from pct.output.files import Csv, model_digest, write_explanations, write_predictions
 from tests.pct.small import small_classifier
 from tests.pct.toy import Scale
 
@@ -44,18 +44,25 @@ def read(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("kind", ["jsonl", "parquet", "csv"])
-def test_predictions_are_those_of_the_model_in_the_file_s_order(kind, tmp_path):
-    output = tmp_path / f"out.{kind}"
-    assert write_predictions(Scale(), pieces(), output, {}) == 4
-    found, expected = read(output), Scale().predict(TEXTS)
-    assert [r["text"] for r in found] == TEXTS
-    assert [int(r["row"]) for r in found] == [1, 2, 3, 4]
-    assert [r["gold"] for r in found] == GOLD
-    for row, p in zip(found, expected, strict=True):
-        assert row["label"] == ["negative", "positive"][p.argmax()]
-        assert [float(row["p_negative"]), float(row["p_positive"])] == pytest.approx(p.tolist(), abs=1e-6)
-        assert float(row["confidence"]) == pytest.approx(p.max(), abs=1e-6)
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", " =1", "＝1"])
+def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe_unless_raw_cells_are_wanted(cell, tmp_path):
+    for escaped, expected in ((True, f"'{cell}"), (False, cell)):
+        part, output = tmp_path / "part", tmp_path / f"{escaped}.csv"
+        made = Csv(["text", "p_=x"], escaped)
+        made.write([{"text": cell, "p_=x": -0.5}, {"text": "1 - 1 = 0", "p_=x": 1.0}], part)
+        made.join([part], output)
+        with output.open(newline="", encoding="utf-8") as lines:
+            assert list(csv.reader(lines)) == [["text", "p_=x"], [expected, "-0.5"], ["1 - 1 = 0", "1.0"]]
+
+
+def test_predictions_as_csv_hold_no_formula(tmp_path):
+    rows = [Rows(["=HYPERLINK(0) good"], None, [1])]
+    write_predictions(Scale(), rows, tmp_path / "a.csv", {})
+    assert read(tmp_path / "a.csv")[0]["text"] == "'=HYPERLINK(0) good"
+    write_predictions(Scale(), rows, tmp_path / "b.csv", {}, escaped=False)
+    assert read(tmp_path / "b.csv")[0]["text"] == "=HYPERLINK(0) good"
+    write_predictions(Scale(), rows, tmp_path / "a.jsonl", {})
+    assert read(tmp_path / "a.jsonl")[0]["text"] == "=HYPERLINK(0) good"
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])

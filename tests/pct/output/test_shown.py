@@ -11,9 +11,11 @@ import pytest
 
 import pct
 from pct import cli
+from pct.corpora.rows import Piece
 from pct.explaining.explanation import Curve, Explanation
-from pct.output.html import explanation_html, legend_html, words_html
-from pct.output.shades import shade_levels, word_shades
+from pct.output.files import write_explanations
+from pct.output.html import SIGNED, UNSIGNED, explanation_html, legend_html, words_html
+from pct.output.shades import is_signed, shade_levels, word_shades
 from pct.output.terminal import render
 from tests.pct.toy import Scale
 
@@ -28,14 +30,14 @@ def explanation(saliency=(0.1, 1.0), **changes):
 
 
 def test_a_norm_is_shaded_between_its_smallest_and_largest_and_has_one_side():
-    assert word_shades(np.array([2.0, 3.0, 4.0])).tolist() == [0, 0.5, 1]
-    assert shade_levels(np.array([2.0, 3.0, 4.0])) == [0, 2, 4]
-    assert shade_levels(np.array([3.0, 3.0])) == [0, 0]
+    assert word_shades(np.array([2.0, 3.0, 4.0]), False).tolist() == [0, 0.5, 1]
+    assert shade_levels(np.array([2.0, 3.0, 4.0]), False) == [0, 2, 4]
+    assert shade_levels(np.array([3.0, 3.0]), False) == [0, 0]
 
 
 def test_a_signed_saliency_is_shaded_by_size_for_and_against():
-    assert word_shades(np.array([-0.855, 0.4, 0.0])) == pytest.approx([-1, 0.4 / 0.855, 0])
-    assert shade_levels(np.array([-0.855, 0.4, 0.0])) == [-4, 2, 0]
+    assert word_shades(np.array([-0.855, 0.4, 0.0]), True) == pytest.approx([-1, 0.4 / 0.855, 0])
+    assert shade_levels(np.array([-0.855, 0.4, 0.0]), True) == [-4, 2, 0]
 
 
 def test_a_terminal_shades_words_by_colour_or_by_marks():
@@ -90,6 +92,41 @@ def test_the_legend_names_what_occurs():
     assert "against" in legend_html([explanation((-1.0, 0.5))])
     assert "unknown" in legend_html([explanation(known=[True, False])])
     assert "unknown" not in legend_html([explanation()])
+
+
+def test_the_saliency_s_name_says_whether_it_has_a_sign_everywhere_alike():
+    for name, signed in (("l2", False), ("attention", False), ("grad_x_input", True), ("occlusion", True)):
+        low, high = (explanation((-0.5, 0.5), saliency_name=name) for _ in range(2))
+        positive = explanation((0.5, 1.0), saliency_name=name)
+        assert positive.signed is low.signed is signed
+        assert positive.to_dict()["signed"] is signed
+        assert ("against" in legend_html([positive])) is signed
+        assert ("against" in positive.to_html()) is signed
+        assert ("against" in render(positive, colour=False)) is signed
+        assert ('class="a' in words_html(high)) is signed
+    assert word_shades(np.array([0.5, 1.0]), True).tolist() == [0.5, 1.0]  # of a sign, not between smallest and largest
+
+
+def test_a_saliency_that_nobody_named_has_a_sign_where_a_number_is_below_zero():
+    assert not is_signed("", [0.0, 1.0])
+    assert is_signed("", [-0.1, 1.0])
+    assert is_signed("of another package", [-0.1])
+
+
+@pytest.mark.parametrize(("name", "signed"), [("l2", False), ("grad_x_input", True)])
+def test_a_page_of_a_file_says_what_its_own_saliency_means(name, signed, tmp_path):
+    class Named(Scale):
+        explains_by = name
+
+    piece = Piece(["good the bad"], None, [1])
+    write_explanations(Named(), [piece], tmp_path / "a.html", {})
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert (SIGNED in page, UNSIGNED in page) == (signed, not signed)
+
+
+def test_an_explanation_says_by_which_saliency_it_was_made():
+    assert pct.explain(pct.predictor_from(lambda t: [[0.5, 0.5]] * len(t), ["a", "b"]), ["x y"])[0].signed
+    assert not pct.explain(Scale(), ["good bad"])[0].signed
 
 
 def test_explanations_and_reports_show_themselves_in_a_notebook():
