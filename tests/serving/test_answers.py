@@ -173,7 +173,7 @@ def test_a_text_beyond_the_models_length_says_how_many_words_it_never_saw(served
 
 def test_a_text_of_one_word_has_no_curves_no_metrics_and_no_pathology(served: ServedModel) -> None:
     (mine,) = explained(served, ["dreadful"])
-    assert mine["important"] == mine["unimportant"] == {"steps": [], "flips_at": None}
+    assert mine["important"] == mine["unimportant"] == {"steps": [], "flips_at": None, "flips_to": None}
     assert set(mine["metrics"].values()) == {None}
     assert mine["pathology"] == {"found": False, "reasons": []}
     assert mine["verdict"]["kind"] == "undecided"
