@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m pipelines.audit",
         description="Measures every saliency that a model allows on the same texts, as pct audit does, and logs the "
         "judgement to MLflow: which saliency to show, and whether it beats a random order.",
-        epilog='example: python -m pipelines.audit --model models:/reviews/1 --data reviews.csv --require "margin>0.02"',
+        epilog='example: python -m pipelines.audit --model models:/reviews/1 --data a.csv --require "margin>0.02"',
     )
     parser.add_argument("--model", required=True, help="a classifier: folder, hub name, run folder or MLflow URI")
     parser.add_argument("--data", default="", help="a file with texts and labels (default: the model's own corpus)")

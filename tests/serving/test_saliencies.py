@@ -1,4 +1,4 @@
-"""The saliency of a request: any that the model gives, by default the audited best, within the cost and the deadline."""
+"""The saliency of a request: any that the model gives, by default the audited best, within cost and deadline."""
 
 from __future__ import annotations
 
