@@ -27,7 +27,7 @@ from benchmarks.common import FAMILIES, THREADS, Row, Timing, alternate, classif
 from pct.classifier import Classifier
 from pct.explaining.saliency import class_score
 from pct.onnx.export import export
-from pct.onnx.predictor import GRADIENT, OnnxPredictor
+from pct.onnx.predictor import FORWARD, GRADIENT, OnnxPredictor
 from pct.text.words import Document
 from serving.answers import ExplainJob, PredictJob, read_texts
 from serving.limits import Limits
@@ -146,7 +146,7 @@ class Recorder:
     def forward(self, ids: Any, mask: Any) -> Any:
         """See `Predictor.forward`."""
         feeds = {"ids": ids, "mask": mask}
-        self._asked.append(partial(self._inner._forward.run, ["logits"], feeds))
+        self._asked.append(partial(self._inner._sessions.open(FORWARD).run, ["logits"], feeds))
         return self._inner.forward(ids, mask)
 
     def explain_rows(self, ids: Any, words: Any, classes: Any) -> Any:
@@ -154,7 +154,7 @@ class Recorder:
         chosen = np.full(len(ids), -1) if classes is None else classes
         feeds = {"ids": ids, "words": words, "classes": chosen, "scale": np.array(1, np.float32)}
         outputs = ["logits", f"saliency_{self._inner.saliency_kind}"]
-        self._asked.append(partial(self._inner._gradient.run, outputs, feeds))
+        self._asked.append(partial(self._inner._sessions.open(GRADIENT).run, outputs, feeds))
         return self._inner.explain_rows(ids, words, classes)
 
     def replay(self, turns: int = 1) -> None:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from pct.classifier import Classifier, load, wrap
     from pct.corpora.loading import load_corpus
     from pct.explaining.explanation import Curve, Explanation, explain
+    from pct.explaining.explanations import Explanations
     from pct.explaining.function_predictor import predictor_from
+    from pct.explaining.prediction import Prediction, Predictions, predict
     from pct.explaining.predictor import Predictor
     from pct.metrics.evaluation import evaluate
     from pct.metrics.report import Report
@@ -32,7 +34,9 @@ _PLACES = {
     "classifier": ("Classifier", "load", "wrap"),
     "corpora.loading": ("load_corpus",),
     "explaining.explanation": ("Curve", "Explanation", "explain"),
+    "explaining.explanations": ("Explanations",),
     "explaining.function_predictor": ("predictor_from",),
+    "explaining.prediction": ("Prediction", "Predictions", "predict"),
     "explaining.predictor": ("Predictor",),
     "metrics.evaluation": ("evaluate",),
     "metrics.report": ("Report",),
@@ -45,9 +49,9 @@ _PLACES = {
 }
 _WHERE = {name: module for module, names in _PLACES.items() for name in names}
 __all__ = [
-    "Audit", "Classifier", "Curve", "Explanation", "ForwardSaliency", "GradientSaliency", "Mended", "Predictor",
-    "Report", "Settings", "audit", "evaluate", "explain", "load", "load_corpus", "mend", "predictor_from", "saliencies",
-    "train", "words_of", "wrap",
+    "Audit", "Classifier", "Curve", "Explanation", "Explanations", "ForwardSaliency", "GradientSaliency", "Mended",
+    "Prediction", "Predictions", "Predictor", "Report", "Settings", "audit", "evaluate", "explain", "load",
+    "load_corpus", "mend", "predict", "predictor_from", "saliencies", "train", "words_of", "wrap",
 ]  # fmt: skip
 
 

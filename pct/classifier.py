@@ -184,12 +184,12 @@ class Classifier(TextInterface):
                 "settings": self.settings.to_dict(), "method_from": methods.origin(self.settings.method),
             }  # fmt: skip
             (made / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")
-            if about["model"]["family"] == "wrapped":
+            if self.model.config()["family"] == "wrapped":
                 self._check_saved(made)
         return Path(folder)
 
     def _check_saved(self, folder: Path) -> None:
-        from pct.models.checks import cannot_be_saved, check_comes_back, one_line
+        from pct.models.checks import cannot_be_saved, check_comes_back, check_same_tokens, one_line
 
         name = type(getattr(self.model, "model", self.model)).__name__
         try:
@@ -197,6 +197,7 @@ class Classifier(TextInterface):
         except ValueError as problem:
             raise ValueError(cannot_be_saved(name, one_line(problem.__cause__ or problem))) from problem
         check_comes_back(self.model, again.model, name)
+        check_same_tokens(self.tokens, again.tokens)
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Self:
@@ -270,7 +271,7 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
     else:
         classifier = Classifier.load(folder, device)
     # a run's folder keeps it beside its model, or with it
-    take_audit(classifier, read_audit(path, folder), path)
+    take_audit(classifier, read_audit(classifier, path, folder), path)
     return classifier
 
 

@@ -83,7 +83,15 @@ def margin_of(versions: list[Any]) -> float:
 
 
 def why(client: Any, name: str, version: int, margin: float = MARGIN) -> str:
-    """Why a version is the champion, or why not and what would make it one."""
+    """Why a version is the champion and what the test split says of it, or why not and what would make it one."""
+    reason = _reason(client, name, version, margin)
+    if version != champion_of(client, name):
+        return reason
+    tags: dict[str, str] = next((v.tags for v in read_versions(client, name) if int(v.version) == version), {})
+    return "; ".join(filter(None, (reason, tags.get("test_says", ""))))
+
+
+def _reason(client: Any, name: str, version: int, margin: float) -> str:
     candidates = {c.version: c for c in read_candidates(client, name)}
     champion = champion_of(client, name)
     promoted = _promotion(client, name)

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from pct.explaining.verdict import TOLERANCE
+from pct.metrics.learned import BesideLargestClass, beside_largest_class, differ_by_more_than_chance, label_counts
 from pct.training.runs import Run
 from pipelines.champion_alias import read_versions
 from pipelines.registry import model_name, version_tags
@@ -25,15 +26,30 @@ def _result(run: Run) -> str:
     texts = about["corpus"]["sizes"]
     return (
         f"{s.model_name} trained by {s.method} on {texts['train']:,} texts of {s.corpus}, {epochs}: "
-        f"accuracy {run.test.acc:.3f} on {texts['test']:,} test texts{_beside_largest_class(run)}."
+        f"accuracy {run.test.acc:.3f} on {texts['test']:,} test texts{_beside_largest_class(run)}.{_splits_differ(run)}"
     )
+
+
+def _test_accuracy(run: Run) -> BesideLargestClass | None:
+    counts = label_counts(run.about["corpus"], "test")
+    return beside_largest_class(run.test.acc, counts) if counts else None
 
 
 def _beside_largest_class(run: Run) -> str:
     """A model that knows nothing has explanations too: what it is worth stands before what they are."""
-    labels = run.about["corpus"].get("splits", {}).get("test", {}).get("labels", {})  # 0.1.0 did not count them
-    floor = max(labels.values()) / sum(labels.values()) if labels else 0.0
-    return "" if run.test.acc > floor else f", no better than always the largest class ({floor:.3f})"
+    found = _test_accuracy(run)
+    return "" if found is None or found.learned else f", {found}"
+
+
+def _splits_differ(run: Run) -> str:
+    sizes = run.about["corpus"]["sizes"]
+    both = [(report.acc, sizes.get(name, 0)) for name, report in (("validation", run.validation), ("test", run.test))]
+    if not all(n for _, n in both) or not differ_by_more_than_chance(*both):
+        return ""
+    return (
+        f" On validation it is {run.validation.acc:.3f}: the splits differ by more than chance, so what was learned of "
+        "one may not hold of the other."
+    )
 
 
 def _health(run: Run) -> str:
@@ -41,9 +57,12 @@ def _health(run: Run) -> str:
     gap, error = comp - suff, math.hypot(run.test.errors["comp"], run.test.errors["suff"])
     if not math.isfinite(gap):
         return "Its explanations could not be measured: no test text has words to remove."
+    found = _test_accuracy(run)
     verdict = "healthy" if gap > 0 else "pathological"
     if not abs(gap) > max(ERRORS * error, TOLERANCE):
         verdict = "too little to call them healthy or pathological"
+    if found is not None and not found.learned:
+        verdict = "no verdict: a model that has not surely learned anything has no healthy explanations"
     return (
         f"Its explanations: removing the most salient words {_moves(comp)}, the least salient {_moves(suff)}; "
         f"comp - suff {gap:+.3f} ± {error:.3f} is {verdict}."

@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--limit", type=int, default=0, help="at most so many texts; 0 takes all")
     parser.add_argument("--register", default="", metavar="NAME", help="make it a version of this registered model")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
+    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: pct)")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     return parser
 

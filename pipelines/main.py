@@ -47,7 +47,7 @@ def _run_alone(options: argparse.Namespace, settings: Settings, folder: Path) ->
     from pipelines import mlflow_runs, upload
 
     finished, epochs = runs.is_finished(folder), len(runs.read_history(folder))
-    mlflow_run = mlflow_runs.open_run(folder, options.experiment)
+    mlflow_run = mlflow_runs.open_run(folder, options.experiment, name=mlflow_runs.run_name(settings))
     if finished:
         print(f"{folder} holds this run, finished: it is not trained again")
     elif epochs:
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: python -m pipelines.main --method pct --corpus planted --epochs 4",
     )
     parser.add_argument("--run-dir", "--run_dir", default="", help="the run's folder (default: runs/<its settings>)")
-    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
+    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: pct)")
     parser.add_argument(
         "--champion-margin", "--champion_margin", type=float, default=MARGIN,
         help=f"accuracy that a champion may lack to the best version (default: {MARGIN})",

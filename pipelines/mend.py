@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", default="mended", help="the folder of the result (default: mended)")
     parser.add_argument("--run-dir", "--run_dir", default="", help="keep checkpoints here, and go on from them")
     parser.add_argument("--register", default="", metavar="NAME", help="if mended, make it a version of this model")
-    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
+    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: pct)")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     add_settings(parser, leave_out=("model", "fresh_head"))
     return parser

@@ -10,11 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pct.settings import Settings
 from pct.training.runs import code_version
 from pct.writing import write_text
 from pipelines.connection import connect, request_timeout, tracking_error, tracking_uri, without_password
 
 TRACKING = "mlflow.json"
+CONTINUED_BY = "pct.continued_by"  # the run that has the results
+PROJECT = "pct"  # the experiment of runs that are given no other
+MLFLOWS_OWN = "0"  # the experiment where `mlflow run` puts a run that is given none
+# what `mlflow run` knows of a run: where its code comes from, and how it was started
+GIVEN_TAGS = ("mlflow.source.", "mlflow.project.", "mlflow.git")
 
 
 @dataclass(frozen=True)
@@ -34,16 +40,23 @@ def check_connection(folder: Path | None = None) -> str:
     return uri
 
 
-def open_run(folder: Path, experiment: str = "", parent: MlflowRun | None = None) -> MlflowRun:
+def run_name(settings: Settings) -> str:
+    """What a run is called in MLflow: method, corpus, model and seed."""
+    return f"{settings.method}-{settings.corpus or 'given'}-{settings.model_name}-seed{settings.seed}"
+
+
+def open_run(folder: Path, experiment: str = "", parent: MlflowRun | None = None, name: str = "") -> MlflowRun:
     """The MLflow run of a run folder: that of `mlflow run` (MLFLOW_RUN_ID), else the folder's own, else a new one.
 
-    Its id is kept in the folder. parent: a new run is nested in this one, and MLFLOW_RUN_ID is not looked at: it is the
-    parent's. Raises `TrackingError` when the server cannot be used.
+    Its id is kept in the folder, so that a run that was interrupted and is repeated is one entry. A run that `mlflow
+    run` made in MLflow's own experiment, though none was asked for, is replaced by one in the experiment `PROJECT`; one
+    that stays gets the name. name: the folder's where empty. parent: a new run is nested in this one, and MLFLOW_RUN_ID
+    is not looked at: it is the parent's. Raises `TrackingError` when the server cannot be used.
     """
     remembered = _remembered(folder)
     uri = parent.uri if parent else tracking_uri(remembered.get("tracking_uri", ""))
     given = "" if parent else os.environ.get("MLFLOW_RUN_ID", "")
-    mlflow_run = _open(uri, remembered, given, folder.name, experiment, parent)
+    mlflow_run = _open(uri, remembered, given, name or folder.name, experiment, parent)
     remember(folder, mlflow_run)
     return mlflow_run
 
@@ -59,6 +72,12 @@ def _open(
     client = connect(uri)
     try:
         with request_timeout():
+            if given and (wanted := _experiment_instead(client, given, experiment)):
+                found = _find(client, uri, remembered, "") or _new(client, uri, name, wanted, parent)
+                _hand_over(client, given, found.run_id, f"see {name} in {wanted}")
+                return found
+            if given:
+                client.update_run(given, name=name)
             return _find(client, uri, remembered, given) or _new(client, uri, name, experiment, parent)
     except Exception as problem:  # a server or its driver raises many types
         raise tracking_error(uri, problem) from problem
@@ -144,15 +163,41 @@ def _find(client: Any, uri: str, remembered: dict[str, str], given: str) -> Mlfl
 
 
 def _close_stale(client: Any, run_id: str, successor: str) -> None:
-    """A killed `mlflow run` leaves its run RUNNING for ever; the one that goes on in its folder closes it."""
+    """A `mlflow run` that was interrupted leaves a run that is not finished; the one that goes on in its folder has all
+    of it, and takes its place."""
     from mlflow.exceptions import MlflowException
 
     try:
-        if client.get_run(run_id).info.status == "RUNNING":
-            client.set_tag(run_id, "pct.continued_by", successor)
+        if client.get_run(run_id).info.status != "FINISHED":
+            client.set_tag(run_id, CONTINUED_BY, successor)
             client.set_terminated(run_id, "KILLED")
+            client.delete_run(run_id)  # it can be restored
     except MlflowException:
         return
+
+
+def _experiment_instead(client: Any, given: str, experiment: str) -> str:
+    """The experiment in which a run of `mlflow run` belongs, by its name; empty where it lies there already."""
+    found = client.get_run(given)
+    wanted = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME", "")
+    if not wanted and found.info.experiment_id == MLFLOWS_OWN and "mlflow.parentRunId" not in found.data.tags:
+        wanted = PROJECT
+    return wanted if wanted and client.get_experiment(found.info.experiment_id).name != wanted else ""
+
+
+def _hand_over(client: Any, given: str, successor: str, name: str) -> None:
+    """Leaves the run of `mlflow run` empty: its name and a tag say where the results are.
+
+    `mlflow run` fails where its run is deleted before it ends, so those of earlier commands are deleted here.
+    """
+    ended = f"tags.`{CONTINUED_BY}` != '' and attributes.status != 'RUNNING'"
+    for run in client.search_runs([MLFLOWS_OWN], ended):
+        client.delete_run(run.info.run_id)
+    for tag, value in client.get_run(given).data.tags.items():
+        if tag.startswith(GIVEN_TAGS):
+            client.set_tag(successor, tag, value)
+    client.update_run(given, name=name)
+    client.set_tag(given, CONTINUED_BY, successor)
 
 
 def _new(client: Any, uri: str, name: str, experiment: str, parent: MlflowRun | None) -> MlflowRun:
@@ -169,9 +214,10 @@ def _new(client: Any, uri: str, name: str, experiment: str, parent: MlflowRun | 
 def _experiment(client: Any, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
+    name = name or os.environ.get("MLFLOW_EXPERIMENT_NAME", "")
     if not name and (known := os.environ.get("MLFLOW_EXPERIMENT_ID")):
         return known
-    name = name or os.environ.get("MLFLOW_EXPERIMENT_NAME") or "Default"
+    name = name or PROJECT
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)

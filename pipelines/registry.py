@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pct.audit.kept import REGISTERED, AuditSummary, find_version
+from pct.metrics.learned import beside_largest_class, differ_by_more_than_chance, label_counts
 from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.runs import Run, settings_hash
@@ -49,7 +50,20 @@ def version_tags(run: Run, margin: float) -> dict[str, str]:
         "measure": _measure(s, corpus["fingerprint"]),
         "test_acc": f"{run.test.acc:.6f}",
         "test_comp_minus_suff": f"{run.test.gaps['comp-suff']:.6f}",
+        "test_says": _test_says(run),
     }
+
+
+def _test_says(run: Run) -> str:
+    """What the test split says of a version, which validation has chosen."""
+    corpus = run.about["corpus"]
+    said = f"on the test split its accuracy is {run.test.acc:.4f}"
+    if counts := label_counts(corpus, "test"):
+        said += f", {beside_largest_class(run.test.acc, counts)}"
+    texts = [corpus["sizes"].get(split, 0) for split in ("validation", "test")]
+    if all(texts) and differ_by_more_than_chance((run.validation.acc, texts[0]), (run.test.acc, texts[1])):
+        said += f", and differs from validation ({run.validation.acc:.4f}) by more than chance"
+    return said
 
 
 def measured_tags(

@@ -210,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"kinds of files not to write, of {', '.join(OPTIONAL)}",
     )  # fmt: skip
     parser.add_argument("--track", action="store_true", help="log the report to MLflow, in a run of its own")
-    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
+    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: pct)")
     return parser
 
 

@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog="example: python -m pipelines.track runs/planted-textcnn-pct-1a2b3c4d",
     )
     parser.add_argument("run_dir", type=Path, help="the run's folder")
-    parser.add_argument("--experiment", default="", help="the MLflow experiment of a new run (default: MLflow's own)")
+    parser.add_argument("--experiment", default="", help="the MLflow experiment of a new run (default: pct)")
     parser.add_argument("--champion-margin", "--champion_margin", type=float, default=MARGIN)
     parser.add_argument("--name", default="", help="the registered model (default: pct-<corpus>-<model>)")
     options = parser.parse_args(argv)

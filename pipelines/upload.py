@@ -25,7 +25,7 @@ from pipelines.description import DESCRIPTION, describe
 from pipelines.figures import FIGURES, draw_figures, try_to_draw
 from pipelines.logged_model import NAME, SavedClassifier, log_model
 from pipelines.metric_names import VALIDATION_FINAL, as_metrics, cost_metrics, epoch_metrics, report_metrics
-from pipelines.mlflow_runs import MlflowRun, ended_on_failure, open_run, remember
+from pipelines.mlflow_runs import MlflowRun, ended_on_failure, open_run, remember, run_name
 from pipelines.onnx_graphs import export_run
 from pipelines.registry import RegisteredVersion, register
 
@@ -101,7 +101,7 @@ def upload_run(
     folder = Path(run_dir)
     run = load_run(folder)
     with alone_in(folder):
-        mlflow_run = mlflow_run or open_run(folder, experiment)
+        mlflow_run = mlflow_run or open_run(folder, experiment, name=run_name(run.settings))
         with ended_on_failure(mlflow_run):
             try_to_draw(lambda: draw_figures(run), say)
             exported = export_run(run, say) if registers else None

@@ -68,7 +68,7 @@ def resolve(source: str, cache: Path) -> ModelEntry:
     elif Path(source).is_dir():
         folder = _export(source, cache / "exported" / _cache_name(_weights_version(Path(source))))
         # an audit may be newer than the exported folder in the cache
-        audited = kept.read_audit(source, Path(source) / MODEL)
+        audited = kept.read_audit(None, source, Path(source) / MODEL)
         entry = ModelEntry("", str(folder), source, metrics=_report_metrics(Path(source)), audit=_plain(audited))
     elif not Path(source).exists() and HUB_NAME.fullmatch(source):
         folder = _export(source, cache / "exported" / _cache_name(_weights_version(_from_hub(source))))

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from pct.audit.judgement import Judgement
-from pct.audit.result import FILE, Audit, AuditRow
+from pct.audit.kept import FILE
+from pct.audit.result import Audit, AuditRow
+from pct.commands.models import open_model
 from pct.metrics.bootstrap import Interval
+from pct.output.files import model_digest
 
 
 def small_audit(best: str, margin: float = 0.3) -> Audit:
@@ -32,5 +35,7 @@ def small_audit(best: str, margin: float = 0.3) -> Audit:
 
 def write_audit(folder: Path, best: str) -> Path:
     """Keeps such an audit in a model's folder, as `pct audit --keep` does."""
-    (folder / FILE).write_text(small_audit(best).to_json(), encoding="utf-8")
+    result = small_audit(best)
+    result.about["model_digest"] = model_digest(open_model(str(folder), "cpu"))
+    (folder / FILE).write_text(result.to_json(), encoding="utf-8")
     return folder / FILE

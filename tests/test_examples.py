@@ -1,4 +1,4 @@
-"""The scripts of examples/ run as they stand, and so do the pages that teach by code."""
+"""The scripts of examples/ run as they stand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 import runpy
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,6 @@ from tests.serving.conftest import exported  # noqa: F401
 from tests.tuning.conftest import local_ray  # noqa: F401
 
 EXAMPLES = REPOSITORY / "examples"
-PAGES = ("how-to/metric.md", "how-to/method.md", "how-to/any-model.md")
 
 
 def run_example(name: str, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,11 +64,3 @@ def test_the_methods_in_other_loops(
     run_example(name, str(tmp_path), monkeypatch=monkeypatch)
     said = capsys.readouterr().out
     assert ("'contrastive': " if name == "own_loop.py" else "'eval_loss': ") in said
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_the_code_of_a_page_runs(page: str) -> None:
-    text = (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
-    names: dict[str, Any] = {"__name__": "a_package_of_yours"}
-    for block in re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S):
-        exec(compile(block, page, "exec"), names)

@@ -17,7 +17,10 @@ from nbconvert import MarkdownExporter
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "examples" / "any_classifier.ipynb"
 PAGE = ROOT / "docs" / "how-to" / "whole-way.md"
-NOTE = "*This page is `examples/any_classifier.ipynb` with what it gave; `make notebook` makes it anew.*"
+NOTE = (
+    "*This page is `examples/any_classifier.ipynb` with what it gave; `make notebook` makes it anew.*\n\n"
+    "<!-- not run: make test-notebook runs the notebook -->"
+)
 
 
 def executed(path: Path, folder: str | Path, timeout: int = 1200) -> Any:

@@ -1,6 +1,7 @@
 """What the site takes from the code while it is built, so that it cannot be out of date.
 
-A page says `<!-- from the code: NAME -->` where one of PARTS is to stand.
+A page says `<!-- from the code: NAME -->` where one of PARTS is to stand. What is left of such a line, or of an include
+of the snippets extension, fails the build.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import re
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
 from dataclasses import fields
+from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pct
@@ -24,11 +27,28 @@ from serving.openapi import openapi
 COLUMNS = "100"  # argparse breaks its lines at the terminal's width
 SETTINGS = re.compile(r"^(settings:\n)(?: .*\n|\n(?= ))+", re.M)
 MARK = re.compile(r"<!-- from the code: (\w+) -->")
+TAG = re.compile(r"<[^>]+>")
+LEFT = re.compile(r"-{2,}\s*8\s*<|from the code:|{%.*?%}")  # what no finished page has: includes that were not made
+ROOT = Path(__file__).parents[2]
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Called by MkDocs with each page."""
     return MARK.sub(lambda found: PARTS[found[1]](), markdown)
+
+
+def on_page_content(html: str, page: Any = None, **_: Any) -> str:
+    """Called by MkDocs with each page as it will be. Raises ValueError for one that shows an include in place of it."""
+    # highlighted code has a tag around each sign
+    if left := LEFT.search(html) or LEFT.search(unescape(TAG.sub("", html))):
+        name = page.file.src_uri if page is not None else "a page"
+        raise ValueError(f"{name} shows {left[0]!r}, an include that was not made: mend its line")
+    return html
+
+
+def quickstart() -> str:
+    """The script of the first page, as it stands in examples/."""
+    return f"```python\n{(ROOT / 'examples' / 'quickstart.py').read_text(encoding='utf-8').rstrip()}\n```"
 
 
 def python() -> str:
@@ -114,4 +134,5 @@ def table(head: list[str], rows: Iterable[list[str]]) -> str:
 COMMANDS = list(cli.COMMANDS.items())
 PARTS: dict[str, Callable[[], str]] = {
     "python": python, "commands": commands, "http": http, "limits": limits, "settings": settings,
+    "quickstart": quickstart,
 }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from pct.corpora.loading import read_data
 from pct.corpora.rows import ReadOptions
 from pct.corpora.splits import Split, limited
 from pct.explaining.explanation import explain
-from pct.explaining.predictor import Predictor, check_classes
+from pct.explaining.predictor import Predictor, check_classes, split_texts
+from pct.explaining.reduced_texts import ReducedTexts
 from pct.metrics.base import share_of
 from pct.metrics.bootstrap import Interval
 from pct.output.files import model_digest
 from pct.saliency.defaults import default_saliency
 
 EXAMPLES = 5  # texts that are shown
+PROBES = 8  # texts by whose answers a function is recognised
 
 
 def audit(
@@ -82,7 +85,9 @@ def audit(
         "shares": [next(iter(plan.metrics.values())).options.p_important,
                    next(iter(plan.metrics.values())).options.p_unimportant], "data": notes,
     }  # fmt: skip
-    job = about | {"model_digest": model_digest(predictor), "texts": _digest(split)}
+    if getattr(predictor, "settings", None) is not None:
+        about["model_digest"] = model_digest(predictor)
+    job = about if parts is None else about | _job(predictor, split)
     folder = None if parts is None else Path(parts)
     with _progress(len(split.texts), progress) as after:
         measured = measure(predictor, split, plan, folder, job, after)
@@ -148,12 +153,24 @@ def _examples(predictor: Predictor, split: Split, measured: Measured, name: str,
     ]
 
 
+def _job(predictor: Predictor, split: Split) -> dict[str, Any]:
+    """What the numbers depend on beside plan and weights: the settings or, of a function, its answers; the texts."""
+    settings = getattr(predictor, "settings", None)
+    if settings is not None:
+        return {"texts": _digest(split), "settings": asdict(settings)}
+    # a function has no weights that can be compared: its answers to some texts stand for them
+    tokens = predictor.tokens(split_texts(predictor, split.texts[:PROBES]))
+    return {"texts": _digest(split), "answers": ReducedTexts(predictor, tokens).whole().tolist()}
+
+
 def _digest(split: Split) -> str:
     import hashlib
 
     digest = hashlib.blake2b(digest_size=8)
     for text, label in zip(split.texts, split.labels, strict=True):
         digest.update(f"{label}\t{text}\n".encode("utf-8", "surrogatepass"))
+    for marks in (split.rationale, split.shortcut):
+        digest.update(repr(marks).encode())
     return digest.hexdigest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -38,6 +38,11 @@ class Requirement:
             raise ValueError(f"a requirement is a metric, one of > >= < <=, and a number, as margin>0.02; got {text!r}")
         return cls(match[1], match[2], float(match[3]))
 
+    def check(self, names: Collection[str]) -> None:
+        """Raises ValueError where the metric is not among those that are measured."""
+        if self.metric not in names:
+            raise ValueError(f"{self.metric} is not measured; there are {', '.join(names)}")
+
     def failure(self, intervals: Mapping[str, Interval]) -> str:
         """Why the requirement is not met, in a line; empty where it is.
 
@@ -47,8 +52,7 @@ class Requirement:
         Raises:
             ValueError: the metric was not measured.
         """
-        if self.metric not in intervals:
-            raise ValueError(f"{self.metric} was not measured; there are {', '.join(intervals)}")
+        self.check(intervals)
         x = intervals[self.metric]
         end = x.low if self.sign.startswith(">") else x.high
         met = {">": end > self.bound, ">=": end >= self.bound, "<": end < self.bound, "<=": end <= self.bound}

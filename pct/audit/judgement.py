@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from pct.audit.plan import CONTROL
 from pct.metrics.bootstrap import Interval, mean_draws
+from pct.output.numbers import percent, spell
 
 LEVEL = 0.95
 LEAST_MARGIN = 0.01  # of confidence: less is no explanation, however surely it is more than nothing
@@ -98,7 +99,7 @@ def judge_audit(
     beats: dict[str, list[str]] = {}
     margins: dict[tuple[str, str], Interval] = {}
     for removal in removals:
-        tables = [np.stack([cells[name, removal][m] for name in names], 1) for m in (MARGIN, WINS)]
+        tables = [_table(cells, names, removal, metric) for metric in (MARGIN, WINS)]
         margin, win = (intervals_of(table, strict) for table in tables)
         margins |= {(name, removal): x for name, x in zip(names, margin, strict=True)}
         passed = [
@@ -127,13 +128,19 @@ def judge_audit(
     return judgement
 
 
+def _table(cells: Cells, names: Sequence[str], removal: str, metric: str) -> Doubles:
+    """(texts, names)."""
+    texts = len(next(iter(cells.values()))[metric])
+    return np.array([cells[name, removal][metric] for name in names], np.float64).reshape(len(names), texts).T
+
+
 def _choose(
     cells: Cells, beating: list[str], removal: str, passes: Mapping[str, float], seeded: Sequence[str]
 ) -> tuple[str, list[str]]:
     """The saliency to show and those that it cannot be told from.
 
-    The largest margin leads. Among those that are as good, the one of the fewest passes is shown, one that draws nothing
-    before one that does.
+    The largest margin leads. Among those that are as good, the one of the fewest passes is shown, one that draws
+    nothing before one that does.
     """
     if not beating:
         return "", []
@@ -153,9 +160,10 @@ def _verdict(
     passes: Mapping[str, float],
 ) -> list[str]:  # fmt: skip
     sentences = []
+    worse = [f"Worse than a random order: {_list(judgement.worse)}."] if judgement.worse else []
     if judgement.learned is False and accuracy is not None:
         sentences.append(
-            f"The model is not surely better than its most frequent class: accuracy {_spell(accuracy, 3)}, largest "
+            f"The model is not surely better than its most frequent class: accuracy {spell(accuracy)}, largest "
             f"class {largest:.3f}. An explanation is faithful to the model, not to the truth: do not use one to "
             "justify a decision of this model."
         )
@@ -168,12 +176,12 @@ def _verdict(
                 "The confidence hardly depends on the words: removing the words that any saliency ranks highest costs "
                 f"less than {LEAST_MARGIN} of it."
             )
-        return sentences
+        return [*sentences, *worse]
     cell = cells[judgement.best, judgement.removal]
     sentences.append(
-        f"Show {judgement.best}. Removing the words that it ranks highest costs {_spell(interval_of(cell[MARGIN]))} of "
+        f"Show {judgement.best}. Removing the words that it ranks highest costs {spell(interval_of(cell[MARGIN]))} of "
         f"confidence more than removing as many random words; it does better than a random order in "
-        f"{_percent(interval_of(cell[WINS]))} of the comparisons."
+        f"{percent(interval_of(cell[WINS]))} of the comparisons."
     )
     missing = [removal for removal in removals if removal not in judgement.holds]
     if missing:
@@ -190,12 +198,10 @@ def _verdict(
     if one and passes[judgement.best] > 1 and one != judgement.best:
         less = interval_of(cell[MARGIN] - cells[one, judgement.removal][MARGIN])
         sentences.append(
-            f"The best of one pass is {one}: its margin is {_spell(less)} smaller, and {judgement.best} takes "
+            f"The best of one pass is {one}: its margin is {spell(less)} smaller, and {judgement.best} takes "
             f"{passes[judgement.best]:.0f} passes a text."
         )
-    if judgement.worse:
-        sentences.append(f"Worse than a random order: {_list(judgement.worse)}.")
-    return sentences
+    return [*sentences, *worse]
 
 
 def _advice(
@@ -218,14 +224,6 @@ def _advice(
             f"saliency={judgement.best!r} in Python, --saliency {judgement.best} on the command line."
         ]
     return ["Nothing has to be changed: the model is explained by what was found best, or by its equal."]
-
-
-def _spell(x: Interval, digits: int = 3) -> str:
-    return f"{x.value:.{digits}f} [{x.low:.{digits}f}, {x.high:.{digits}f}]"
-
-
-def _percent(x: Interval) -> str:
-    return f"{x.value:.0%} [{x.low:.0%}, {x.high:.0%}]"
 
 
 def _list(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ A model's folder keeps the whole audit as `audit.json`. A version of a registere
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Mapping
@@ -14,11 +15,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from pct.audit.result import FILE, Audit
+from pct.audit.result import Audit
 from pct.metrics.bootstrap import Interval
 from pct.saliency import saliencies
 from pct.writing import write_text
 
+FILE = "audit.json"  # beside a model that was audited
 PREFIX = "pct.audit."  # of the tags
 NONE = "none"  # the tag of the best saliency where none beats a random order
 REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[^/@]+))")
@@ -90,19 +92,28 @@ class AuditSummary:
         return {name: value for name, value in (vars(self) | plain).items() if name != "file"}
 
 
-def read_audit(*folders: str | Path) -> AuditSummary | None:
+def read_audit(predictor: Any, *folders: str | Path) -> AuditSummary | None:
     """The summary of the audit that one of the folders keeps; the first folder that has one counts.
 
-    A file that cannot be used is ignored, with a line in the log that says why.
+    A file that cannot be used, or is of other weights, is ignored, with a line in the log that says why.
+
+    Args:
+        predictor: the model that was loaded from there; None where it is not at hand: its weights are not compared.
+        folders: where the audit may be.
     """
     path = next((file for folder in folders if (file := Path(folder) / FILE).is_file()), None)
     if path is None:
         return None
     try:
-        return AuditSummary.of(Audit.load(path), path)
+        kept = Audit.load(path)
+        summary = AuditSummary.of(kept, path)
     except (OSError, ValueError, KeyError) as problem:
-        logger.warning("%s is ignored: %s", path, problem)
+        logger.warning("%s is not used: %s", path, problem)
         return None
+    if predictor is not None and kept.about.get("model_digest") != _digest(predictor):
+        logger.warning("%s is not used: it is of other weights; audit again", path)
+        return None
+    return summary
 
 
 def take_audit(predictor: Any, summary: AuditSummary | None, where: object) -> None:
@@ -120,18 +131,28 @@ def take_audit(predictor: Any, summary: AuditSummary | None, where: object) -> N
     if summary is None:
         return
     if not summary.best:
-        logger.warning("the audit of %s is ignored: it found no saliency that beats a random order", where)
+        logger.warning("the audit of %s is not used: it found no saliency that beats a random order", where)
     elif summary.best not in saliencies.names():
-        logger.warning("the audit of %s is ignored: no saliency is called %r here", where, summary.best)
+        logger.warning("the audit of %s is not used: no saliency is called %r here", where, summary.best)
     else:
         predictor.audited = summary.best
 
 
 def copy_audit(predictor: Any, folder: str | Path) -> None:
-    """Copies the audit that lies beside a predictor, if there is one, into a folder of the same model."""
+    """Copies the audit that lies beside a predictor, if there is one, into a folder of the same model.
+
+    Args:
+        predictor: the model.
+        folder: of the same model in another form, whose weights the copy is for from then on.
+    """
     audited: AuditSummary | None = getattr(predictor, "audit", None)
-    if audited is not None and audited.file is not None:
-        write_text(Path(folder) / FILE, audited.file.read_text(encoding="utf-8"))
+    if audited is None or audited.file is None:
+        return
+    from pct.commands.models import open_model
+
+    values = json.loads(audited.file.read_text(encoding="utf-8"))
+    values["about"]["model_digest"] = _digest(open_model(str(folder), "cpu"))
+    write_text(Path(folder) / FILE, json.dumps(values, indent=2, ensure_ascii=False))
 
 
 def registered_tags(uri: str) -> dict[str, str]:
@@ -154,6 +175,12 @@ def registered_tags(uri: str) -> dict[str, str]:
 def find_version(client: Any, name: str, alias: str | None, version: str | None) -> Any:
     """MLflow's version of a registered model. Raises MlflowException for one that there is not."""
     return client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
+
+
+def _digest(predictor: Any) -> str:
+    from pct.output.files import model_digest
+
+    return model_digest(predictor)
 
 
 def _spelled(x: Interval) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pct.audit.plan import CURVES, STABILITY_TEXTS, AuditPlan
+from pct.audit.plan import CURVES, GAPS, STABILITY_TEXTS, STABLE, AuditPlan
 from pct.audit.stability import overlap, replace_words
 from pct.corpora.splits import Split
 from pct.explaining.predictor import Predictor, split_texts, word_rule
@@ -136,7 +136,7 @@ def _measure_block(
     if plan.stability:
         first = next(iter(plan.metrics))
         for name in plan.saliencies:
-            for kind in ("stable_seed", "stable_word"):
+            for kind in STABLE:
                 numbers[f"metric|{name}|{first}|{kind}"] = stable.get((name, kind), np.full(len(index), np.nan))
     return numbers
 
@@ -173,11 +173,9 @@ def _unflatten(joined: dict[str, Column], plan: AuditPlan) -> Measured:
         elif kind == "curve":
             curves[names[0], names[1]] = values
     for cell in columns.values():
-        cell["comp-suff"] = cell["comp"] - cell["suff"]
-        if "ir" in cell:
-            cell["ur-ir"] = cell["ur"] - cell["ir"]
-        if "naopc_comp" in cell:
-            cell["naopc-gap"] = cell["naopc_comp"] - cell["naopc_suff"]
+        for name, (more, less) in GAPS.items():
+            if more in cell:
+                cell[name] = cell[more] - cell[less]
     return Measured(
         {name: joined[f"fact|{name}"] for name in FACTS},
         columns,

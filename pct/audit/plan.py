@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pct.explaining.predictor import Predictor, StandsIn
+from pct.explaining.predictor import Predictor
+from pct.explaining.reduced_texts import check_removal
 from pct.metrics.base import MetricOptions
 from pct.metrics.evaluation import MetricSet
 from pct.registry import RATIONALE
@@ -22,6 +23,8 @@ BASIC = ("comp", "suff", "comp_random", "margin", "win")
 CURVES = ("comp_aopc", "suff_aopc")
 MORE = (*CURVES, "ir", "ur", "tau_loo")
 DEAREST = ("naopc_comp", "naopc_suff")
+STABLE = ("stable_seed", "stable_word")
+GAPS = {"comp-suff": ("comp", "suff"), "ur-ir": ("ur", "ir"), "naopc-gap": ("naopc_comp", "naopc_suff")}
 STABILITY_TEXTS = 128  # on which the stability is measured
 
 logger = logging.getLogger("pct.audit")
@@ -44,6 +47,13 @@ class AuditPlan:
     refused: Mapping[str, str] = field(default_factory=dict)
     stability: bool = True
     budget: str = "usual"
+
+    @property
+    def names(self) -> list[str]:
+        """Every number that the removal which decides may have, by name."""
+        have = {name for metrics in self.metrics.values() for name in metrics.names}
+        gaps = [name for name, parts in GAPS.items() if have.issuperset(parts)]
+        return [*sorted(have), *gaps, *(STABLE if self.stability else ()), "acc"]
 
 
 def make_plan(
@@ -75,7 +85,7 @@ def make_plan(
     chosen: dict[str, Saliency] = {}
     refused: dict[str, str] = {}
     for name in dict.fromkeys([*(names or _names(budget)), CONTROL]):
-        saliency = make_saliency(name, settings)
+        saliency = make_saliency(name, settings, seed)
         try:
             saliency.check(predictor)
             chosen[name] = saliency
@@ -83,8 +93,14 @@ def make_plan(
             if name in names:
                 raise
             refused[name] = str(problem)
+    if not names and list(chosen) == [CONTROL]:
+        raise ValueError(
+            f"the model allows none of the saliencies of the budget {budget}: {'; '.join(refused.values())}; take the "
+            "budget usual, or name some"
+        )
     metrics: dict[str, MetricSet] = {}
     for removal in removals or _removals(predictor):
+        check_removal(predictor, removal)
         wanted = list(BASIC)
         if budget == "all" or (budget == "usual" and not metrics):
             wanted += [*MORE, *(RATIONALE if rationale and not metrics else ())]
@@ -102,10 +118,8 @@ def _names(budget: str) -> list[str]:
 
 def _removals(predictor: Predictor) -> list[str]:
     """Deletion, and masking where the model can mask."""
-    if not isinstance(predictor, StandsIn):
-        return ["delete"]
     try:
-        predictor.stand_in("mask")
+        check_removal(predictor, "mask")
     except ValueError:
         return ["delete"]
     return ["delete", "mask"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -14,11 +14,10 @@ from pct.audit.gate import failures
 from pct.audit.judgement import Judgement
 from pct.audit.plan import CONTROL
 from pct.metrics.bootstrap import Interval
+from pct.output.numbers import spell
 from pct.writing import write_text
 
 FORMAT = 1
-FILE = "audit.json"  # beside a model that was audited
-SHOWN = ("comp-suff", "margin", "win", "ur-ir", "tau_loo", "naopc-gap", "stable_word", "rationale_auprc")
 
 
 @dataclass(frozen=True)
@@ -114,30 +113,30 @@ class Audit:
 
     @property
     def table(self) -> str:
-        """The rows as a table for a terminal, the largest margin first."""
-        names = [name for name in SHOWN if any(name in row.metrics for row in self.rows)]
-        lines = []
-        for removal in dict.fromkeys(row.removal for row in self.rows):
-            heads = "".join(f"{name:>22}" for name in names)
-            lines += ["", f"words removed by {removal}", f"  {'saliency':<22}{'passes':>8}{'ms':>8}{heads}"]
-            for row in self.ranked(removal):
-                mark = "*" if row.saliency == self.best else " "
-                cells = "".join(f"{_cell(row.metrics.get(name)):>22}" for name in names)
-                lines.append(f"{mark} {row.saliency:<22}{row.passes:>8.1f}{row.milliseconds:>8.1f}{cells}")
-        return "\n".join(lines[1:])
+        """The rows as a table for a terminal, the largest margin first; metrics as many as fit its width."""
+        from pct.output.audit_table import audit_table
+
+        return audit_table(self)
 
     def ranked(self, removal: str) -> list[AuditRow]:
-        """The rows of a removal, the largest margin first."""
-        return sorted((r for r in self.rows if r.removal == removal), key=lambda r: -r.metrics["margin"].value)
+        """The rows of a removal, the largest margin first; those without one last."""
+        rows = [row for row in self.rows if row.removal == removal]
+        return sorted(rows, key=lambda row: -np.nan_to_num(row.metrics["margin"].value, nan=-np.inf))
 
     def summary(self) -> str:
         """The judgement, the table and what was left out, for a terminal."""
+        from textwrap import fill
+
+        from pct.output.audit_table import terminal_width
+
         accuracy = self.facts.get("accuracy")
-        known = "" if accuracy is None else f", accuracy {_cell(Interval(*accuracy)).strip()}"
-        head = f"{self.about.get('model', 'the model')} on {self.texts} texts{known}"
+        correct = "" if accuracy is None else f", accuracy {spell(accuracy)}"
+        head = f"{self.about.get('model', 'the model')} on {self.texts} texts{correct}"
         refused = [f"left out: {reason}" for reason in self.refused.values()]
-        note = "95 % intervals over texts; * the saliency to show; random: the control"
-        return "\n".join([head, *self.judgement.verdict, *self.judgement.advice, "", self.table, note, *refused])
+        note = "95 % intervals over the texts; * the saliency to show; random: the control"
+        sentences = [*self.judgement.verdict, *self.judgement.advice]
+        wrapped = [fill(line, terminal_width(), break_on_hyphens=False) for line in [head, *sentences]]
+        return "\n".join([*wrapped, "", self.table, "", note, *refused])
 
     def __repr__(self) -> str:
         """The summary."""
@@ -200,6 +199,16 @@ class Audit:
 
     _repr_html_ = to_html
 
+    def plot(self) -> Any:
+        """A matplotlib figure: margin and win of each saliency with their intervals, a row of panels a removal.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        from pct.output.audit_plot import audit_figure
+
+        return audit_figure(self)
+
     def to_pandas(self) -> Any:
         """A DataFrame with a row a saliency and removal; each metric with its two ends as `_low` and `_high`.
 
@@ -227,18 +236,13 @@ class Audit:
         """
         from pct.output.audit_page import audit_page
 
-        kinds = {".html": audit_page, ".md": Audit.to_markdown, ".json": Audit.to_json}
+        kinds: dict[str, Callable[[Audit], str]] = {
+            ".html": audit_page, ".md": Audit.to_markdown, ".json": Audit.to_json
+        }  # fmt: skip
         make = kinds.get(Path(path).suffix)
         if make is None:
             raise ValueError(f"an audit is written as {', '.join(kinds)}, got {str(path)!r}")
         write_text(Path(path), make(self))
-
-
-def _cell(x: Interval | None) -> str:
-    if x is None or np.isnan(x.value):
-        return "-"
-    value, low, high = (f"{number:.3f}".replace("-0.000", "0.000") for number in x)
-    return f"{value} [{low}, {high}]"
 
 
 def _plain(value: float) -> float | None:

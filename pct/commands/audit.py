@@ -63,10 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     from pct.audit.gate import Requirement
-    from pct.audit.result import FILE
+    from pct.audit.kept import FILE
 
-    for text in options.require:
-        Requirement.parse(text)
+    requirements = [Requirement.parse(text) for text in options.require]
     for path in options.output:
         if Path(path).suffix not in (".html", ".md", ".json"):
             raise ValueError(f"--output must end in .html, .md or .json, got {path!r}")
@@ -75,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ValueError(f"--keep writes {FILE} into the model's folder, and {options.model} is not a folder here")
 
     from pct.audit.audit import audit
+    from pct.audit.plan import make_plan
     from pct.commands.models import open_model
     from pct.corpora.loading import choose_texts
 
@@ -82,12 +82,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     texts, source, notes = choose_texts(
         reading_settings(options, classifier.settings), classifier.classes, options.corpus, options.data, options.split
     )
+    plan = make_plan(
+        classifier, options.saliencies, options.budget, options.removals, texts.rationale is not None, options.seed
+    )
+    for requirement in requirements:
+        requirement.check(plan.names)
     parts = Path(f"{options.output[0]}.parts") if options.output else None
     result = audit(
         classifier, texts, options.saliencies, options.budget, options.removals, options.limit, options.seed,
         progress=sys.stderr.isatty() and not options.quiet, parts=parts, name=options.model,
     )  # fmt: skip
-    result.about.update(source=source, data=notes)
+    result.about.update(source=source, data={**notes, **result.about["data"]})
     for path in options.output:
         result.save(path)
     if options.keep:
@@ -102,7 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def remove_parts(folder: Path) -> None:
-    """Removes the finished blocks of an audit that is written."""
+    """Removes the finished blocks of an audit that is written, and their folder where it holds nothing else."""
     for part in [*folder.glob("block-*.npz"), folder / "job.json"]:
         part.unlink(missing_ok=True)
-    folder.rmdir()
+    if not any(folder.iterdir()):
+        folder.rmdir()

@@ -8,23 +8,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pct.commands.options import add_reading, reading_settings
-from pct.registry import metrics
 from pct.settings import CORPORA, ORDERS, REMOVALS, SALIENCIES
 from pct.writing import check_file
 
-OWN = tuple(metrics.own)
 SPLITS = ("train", "validation", "test")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and prints; --json for machines, --per-text for the values of each text."""
+    from pct.metrics.cost import own_cost_table
+
     parser = argparse.ArgumentParser(
         prog="pct evaluate",
         description="Accuracy and the pathology metrics of a model, with standard errors over the texts.",
-        epilog="example: pct evaluate runs/mr-lstm-pct-1a2b3c4d --data reviews.csv --json",
+        epilog=f"example: pct evaluate runs/mr-lstm-pct-1a2b3c4d --data reviews.csv --json\n\n{own_cost_table()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "model", help="a run's, a model's or an exported folder, runs:/<id>/model or models:/<name>@champion"
+        "model",
+        help="a run's, a model's or an exported folder, a transformers classifier by its folder or hub name, runs:/.. "
+        "or models:/<name>@champion",
     )
     parser.add_argument("--data", default="", help="a file with texts and labels; - is standard input")
     add_reading(parser)
@@ -37,7 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--removal", choices=REMOVALS, help="close the gap of a word, or put that token in its place")
     parser.add_argument("--saliency", help=f"how words are ranked: {', '.join(SALIENCIES)} (default: the model's own)")
     parser.add_argument(
-        "--metrics", nargs="+", default=[], metavar="NAME", help=f"these alone; all for every one: {', '.join(OWN)}"
+        "--metrics",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="these alone; all for every one. What each costs stands below",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -32,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "pct explain runs/mr-lstm-pct-1a2b3c4d --data reviews.csv --output explained.html",
     )
     parser.add_argument(
-        "model", help="a run's, a model's or an exported folder, runs:/<id>/model or models:/<name>@champion"
+        "model",
+        help="a run's, a model's or an exported folder, a transformers classifier by its folder or hub name, runs:/.. "
+        "or models:/<name>@champion",
     )
     parser.add_argument("text", nargs="*", help="texts; read from standard input, one a line, where none is given")
     parser.add_argument("--max-steps", type=int, default=15, help="words removed at most, on each side (default: 15)")

@@ -8,9 +8,12 @@ from typing import Any
 
 from pct.corpora.columnar import rows_of_batches
 from pct.corpora.files import STDIN, open_table, table_of_objects
-from pct.corpora.rows import ReadOptions, Table
+from pct.corpora.rows import MARKS, ReadOptions, Table
 from pct.corpora.source import Rows
 from pct.corpora.values import BadRow
+
+PAIR = "text_pair"  # the name that transformers gives a second text
+NO_PAIRS = "pairs of texts are not taken; give each text alone"
 
 
 def table_of(data: Any, options: ReadOptions) -> Table:
@@ -57,10 +60,11 @@ def table_of(data: Any, options: ReadOptions) -> Table:
     )
 
 
-def texts_of(data: Any, column: str = "text") -> Iterable[Any]:
+def texts_of(data: Any, column: str = "text", label: str = "label") -> Iterable[Any]:
     """The texts of anything that has rows; a list of texts is returned as it is.
 
-    Raises ValueError for a table without a column of that name, unless it has only one.
+    Raises ValueError for a table without a column of that name, unless it has only one; for one with a second text; and
+    for a row, as a mapping, that lacks its text or has a key that no row has.
     """
     if _is_frame(data):
         names = [str(c) for c in data.columns]
@@ -70,10 +74,12 @@ def texts_of(data: Any, column: str = "text") -> Iterable[Any]:
         names = list(data.column_names)
     elif isinstance(data, Mapping):
         names = list(data)
-    elif isinstance(data, list) and data and isinstance(data[0], Mapping):
-        return [row.get(column) for row in data]
+    elif isinstance(data, list) and any(isinstance(row, Mapping) for row in data):
+        return [_text_of(row, place, column, label) for place, row in enumerate(data)]
     else:
         return data  # type: ignore[no-any-return]
+    if PAIR in names:
+        raise ValueError(f"the texts have a second text each, in {PAIR!r}: {NO_PAIRS}")
     if column not in names and len(names) != 1:
         raise ValueError(f"a table of texts needs the column {column!r}, it has {', '.join(names)}; give data[COLUMN]")
     chosen = column if column in names else names[0]
@@ -85,10 +91,29 @@ def _texts_of_rows(rows: Iterable[Any], column: str) -> list[Any]:
     """A column of rows; where each has one column alone, that one. Raises ValueError for a row without it."""
     texts = []
     for number, row in enumerate(rows, 1):
+        if PAIR in row:
+            raise ValueError(f"row {number} has a second text, in {PAIR!r}: {NO_PAIRS}")
         if column not in row and len(row) != 1:
             raise ValueError(f"row {number} has no column {column!r}, it has {', '.join(map(str, row))}; rename it")
         texts.append(row[column] if column in row else next(iter(row.values())))
     return texts
+
+
+def _text_of(row: Any, place: int, column: str, label: str) -> Any:
+    """The text of a row that is a mapping; of any other, the row."""
+    if not isinstance(row, Mapping):
+        return row
+    if PAIR in row:
+        raise ValueError(f"text {place} has a second text, in {PAIR!r}: {NO_PAIRS}")
+    unknown = [key for key in row if key not in (column, label, *MARKS)]
+    if unknown:
+        raise ValueError(
+            f"text {place} has the key {unknown[0]!r}, which is not known: give a text as a string, or as a mapping "
+            f"with {column!r} alone"
+        )
+    if column not in row:
+        raise ValueError(f"text {place} has no {column!r}: give a text as a string, or as {{{column!r}: TEXT}}")
+    return row[column]
 
 
 def _column(values: Any, what: str) -> list[Any]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from pct.explaining.predictor import Predictor, Texts, check_classes, split_texts
+from pct.explaining.explanations import Explanations
+from pct.explaining.predictor import Predictor, Texts, split_texts
 from pct.explaining.reduction import check_share, words_to_remove
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, RemovalResult, remove_words
+from pct.explaining.targets import Target, target_indices
 from pct.explaining.verdict import TOLERANCE, Verdict, judge, tolerances
 from pct.saliency import choose_saliency
 from pct.saliency.defaults import Choice, default_saliency
@@ -136,8 +138,27 @@ class Explanation:
             "saliency_name": self.saliency_name, "signed": self.signed, "saliency_reason": self.saliency_reason,
             "text": self.text, "spans": [list(span) for span in self.spans], "known": self.known,
             **{k: None if np.isnan(v) else v for k in ("comp", "suff", "ir", "ur") for v in (getattr(self, k),)},
-            "verdict": vars(self.verdict),
+            "tolerance": self.tolerance, "verdict": {"kind": self.verdict.kind, "reasons": list(self.verdict.reasons)},
         }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """What `to_dict` gave; keys that it does not have are not looked at.
+
+        Raises:
+            KeyError: one is missing.
+        """
+        plain = ("words", "label", "label_name", "confidence", "truncated", "text", "known", "saliency_name",
+                 "saliency_reason", "tolerance")  # fmt: skip
+        numbers = {name: float("nan") if values[name] is None else values[name] for name in ("comp", "suff")}
+        given: dict[str, Any] = {name: values[name] for name in plain} | numbers
+        return cls(
+            **given,
+            saliency=np.array(values["saliency"], np.float32),
+            important=Curve(**values["important"]),
+            unimportant=Curve(**values["unimportant"]),
+            spans=[(start, end) for start, end in values["spans"]],
+        )
 
 
 def explain(
@@ -150,7 +171,8 @@ def explain(
     p_unimportant: float = 0.1,
     removal: str = "delete",
     saliency: str | None = None,
-) -> list[Explanation]:
+    target: Target = None,
+) -> Explanations:
     """Saliency, reduction curves and verdicts of texts, all in one go.
 
     Args:
@@ -158,16 +180,18 @@ def explain(
         texts: strings, or lists of words.
         max_steps: words removed at most on each side of a curve; one word always remains. Where the prediction changes
             is searched beyond it. 0 gives the saliency alone, without comp, suff and a verdict.
-        classes: the class explained for each text, the predicted one where None.
+        classes: the index of the class explained for each text; see target, which takes names too.
         order: `static` ranks the words once, `recomputed` again after each removal, `beam` follows five removals at
             once and takes the best (Feng et al. 2018).
         p_important: the share of words removed for comp, in (0, 1].
         p_unimportant: the share of words removed for suff, in (0, 1].
         removal: `delete` closes the gap of a word that goes; `mask` and `unknown` put that token in its place.
         saliency: by its name in `pct.saliencies`; where None, see `pct.saliency.defaults.default_saliency`.
+        target: the class explained, by its name or index, one for all texts or a list with one for each; the predicted
+            one where None.
 
     Returns:
-        An explanation a text.
+        An explanation a text, in a list that has `to_pandas` and `to_html`.
 
     Raises:
         ValueError: a text without words, max_steps < 0, a class that the model has not, a share outside (0, 1], or a
@@ -178,7 +202,9 @@ def explain(
     for share in (p_important, p_unimportant):
         check_share(share)
     documents = split_texts(predictor, texts)
-    labels = None if classes is None else check_classes(classes, len(documents), len(predictor.classes))
+    if classes is not None and target is not None:
+        raise ValueError("classes and target both say which class is explained: give one of them")
+    labels = target_indices(target if classes is None else list(classes), predictor.classes, len(documents))
     found: list[Explanation | None] = [None] * len(documents)
     choice = Choice(saliency, "asked for") if saliency else default_saliency(predictor)
     by_length = np.argsort([len(words) for words in documents], kind="stable")
@@ -189,7 +215,7 @@ def explain(
         explained = _explain_block(predictor, [documents[i] for i in block], chosen, plan)
         for place, one in zip(block, explained, strict=True):
             found[place] = one
-    return [one for one in found if one is not None]
+    return Explanations(one for one in found if one is not None)
 
 
 class _Steps(NamedTuple):

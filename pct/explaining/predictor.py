@@ -163,8 +163,9 @@ def split_texts(predictor: Predictor, texts: Any) -> list[Document]:
 
     Raises as `pct.corpora.tables.texts_of` and `pct.text.words.split_each`.
     """
-    column = getattr(getattr(predictor, "settings", None), "text_column", "text")
-    return split_all(texts_of(texts, column), word_rule(predictor))
+    settings = getattr(predictor, "settings", None)
+    columns = (getattr(settings, "text_column", "text"), getattr(settings, "label_column", "label"))
+    return split_all(texts_of(texts, *columns), word_rule(predictor))
 
 
 def batches(lengths: Ints, budget: int = TOKENS_A_BATCH) -> list[Ints]:
@@ -290,6 +291,13 @@ def rows_as_tokens(ids: Ints, words: Ints, padding: int) -> Tokens:
 
 class TextInterface:
     """`predict` and `saliency` on texts, for any class that is a `Predictor`."""
+
+    def __repr__(self: Any) -> str:
+        """What it is: the model, how it was trained where that is known, and its classes."""
+        s = getattr(self, "settings", None)
+        parts = [f"{s.model_name}, {s.method} on {s.corpus}" if s.corpus else s.model_name] if s is not None else []
+        classes = ", ".join(self.classes[:8]) + (f" and {len(self.classes) - 8} more" if len(self.classes) > 8 else "")
+        return f"<{type(self).__name__} {'; '.join([*parts, f'classes {classes}'])}>"
 
     def predict(self: Predictor, texts: Texts) -> Floats:
         """Probabilities, softmax(logits).

@@ -51,7 +51,7 @@ class ReducedTexts:
     ) -> None:
         self.predictor, self.tokens, self.removal, self.saliency = predictor, tokens, removal, saliency
         self.ids, self.word_ids = tokens.rows(np.arange(len(tokens)))
-        self._stand_in = None if removal == "delete" else _stand_in(predictor, removal)
+        self._stand_in = check_removal(predictor, removal)
         more = [] if self._stand_in is None else [self._stand_in]
         self._forward = forward_over(predictor, tokens, more)
         self._keys = np.zeros((0, 2), np.uint64)
@@ -150,9 +150,16 @@ class ReducedTexts:
         return self._found[place], (self._keys[place] == keys).all(1)
 
 
-def _stand_in(predictor: Predictor, removal: str) -> int:
+def check_removal(predictor: Predictor, removal: str) -> int | None:
+    """The token that stands in a removed word's place; None for `delete`.
+
+    Raises:
+        ValueError: there is no such removal, or the model has no token for it.
+    """
     if removal not in REMOVALS:
         raise ValueError(f"removal must be one of {', '.join(REMOVALS)}, got {removal!r}")
+    if removal == "delete":
+        return None
     if not isinstance(predictor, StandsIn):
         raise ValueError(f"{type(predictor).__name__} has no token for removal {removal}; use delete")
     return predictor.stand_in(removal)

@@ -128,7 +128,12 @@ def share_of(values: Column) -> Estimate:
     n = int((~np.isnan(values)).sum())
     if not n:
         return mean
+    return Estimate(mean.value, mean.error, wilson(mean.value, n))
+
+
+def wilson(share: float, number: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of so many (Wilson 1927)."""
     z = 1.959963984540054  # leaves 2.5 % above
-    p, square = mean.value, z * z / n
-    middle, half = p + square / 2, z * np.sqrt(p * (1 - p) / n + square / (4 * n))
-    return Estimate(p, mean.error, (float((middle - half) / (1 + square)), float((middle + half) / (1 + square))))
+    square = z * z / number
+    middle, half = share + square / 2, z * np.sqrt(share * (1 - share) / number + square / (4 * number))
+    return float((middle - half) / (1 + square)), float((middle + half) / (1 + square))

@@ -12,9 +12,11 @@ import numpy as np
 from pct.corpora.loading import read_data
 from pct.corpora.rows import ReadOptions
 from pct.corpora.splits import limited
-from pct.explaining.predictor import Predictor, check_classes, split_texts, word_rule
+from pct.explaining.predictor import Predictor, check_classes, predict_tokens, split_texts, word_rule
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_words
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
+from pct.metrics.cost import progress_bar, tell_block
+from pct.metrics.given_saliency import TextSaliency, by_text, needs_labels, numbers_of_block
 from pct.metrics.rationale import marks_of_words
 from pct.metrics.report import COMPANIONS, EIGHT, RANKED, RATES, Report
 from pct.registry import RATIONALE
@@ -74,7 +76,7 @@ def evaluate(
     labels: str = "names",
     on_bad_row: str = "error",
     seed: int = 0,
-    saliency: str | Sequence[Sequence[float]] | None = None,
+    saliency: str | Sequence[Any] | Any = None,
     encoding: str = "",
 ) -> Report:
     """Accuracy and the metrics of pathology of a split of texts.
@@ -91,7 +93,7 @@ def evaluate(
         order: `static` ranks the words once, `recomputed` again after each removal, `beam` follows five removals at
             once and takes the best (Feng et al. 2018).
         limit: at most so many texts, drawn under the seed; 0 takes all.
-        progress: whether to show a bar.
+        progress: whether to show a bar, which says what is computed and how many passes of the model it takes.
         metrics: the names of those wanted; only the reduced texts that they need are run. Where none is named: the
             eight, macro F1, their companions, and, where the dataset knows the rationale, its metrics. The dearer ones
             run when they are named; `pct.registry.metrics.names()` lists all. `usual` and `all` stand for many.
@@ -103,7 +105,8 @@ def evaluate(
         seed: of the texts that `limit` leaves, and of the random orders of removal, the same for every model.
         saliency: how words are ranked: the name of a saliency in `pct.saliencies`, or numbers that were computed
             elsewhere: for each text a number a word, of all its words or of those that the model sees, higher for more
-            important. With numbers, the metrics that rank reduced texts are left out. The model's own where None.
+            important; shap's Explanation and captum's attributions as they come. With numbers, the metrics that rank
+            reduced texts are left out. The model's own where None.
         encoding: of a text file; UTF-8, or what its byte order mark says, where empty.
 
     Raises:
@@ -116,8 +119,8 @@ def evaluate(
     split, notes = read_data(dataset, predictor.classes, options)
     split, notes = limited(split, notes, limit, seed)
     texts, rationale, shortcut = split.texts, split.rationale, split.shortcut
-    numbers = None if isinstance(saliency, str) else saliency
-    ranking = None if numbers is not None else choose_saliency(predictor, saliency)  # type: ignore[arg-type]
+    numbers = None if saliency is None or isinstance(saliency, str) else by_text(saliency)
+    ranking = choose_saliency(predictor, saliency) if saliency is None or isinstance(saliency, str) else None
     if numbers is not None and (limit or len(numbers) != len(texts)):
         drawn = "; limit draws some of the texts: draw before, and give theirs" if limit else ""
         raise ValueError(f"{len(texts)} texts need a saliency each, got {len(numbers)}{drawn}")
@@ -127,19 +130,23 @@ def evaluate(
     chosen = MetricSet(_meant(metrics, leave_out), MetricOptions(p_important, p_unimportant, seed=seed))
     gold = check_classes(split.labels, len(texts), len(predictor.classes))
     parts: list[dict[str, Column]] = []
-    for index in _blocks(texts, word_rule(predictor), progress):
-        documents = split_texts(predictor, [texts[i] for i in index])
-        tokens = predictor.tokens(documents)
-        given = None if numbers is None else _given_saliency(numbers, index, documents, tokens)
-        seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order, removal, given, ranking)
-        _check_finite(seen, index)
-        marks = (
-            None if known is None else marks_of_words([known[i] for i in index], documents, tokens)
-            for known in (rationale, shortcut)
-        )  # fmt: skip
-        parts.append(
-            {"index": index, "cut": tokens.truncated, **chosen.columns(TextBlock(seen, gold[index], index, *marks))}
-        )
+    with progress_bar(progress, len(texts), chosen.names) as bar:
+        for index in _blocks(texts, word_rule(predictor)):
+            documents = split_texts(predictor, [texts[i] for i in index])
+            tokens = predictor.tokens(documents)
+            tell_block(bar, chosen, tokens.counts)
+            given = None if numbers is None else _given_saliency(predictor, numbers, index, documents, tokens)
+            seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order, removal, given, ranking)
+            _check_finite(seen, index)
+            marks = (
+                None if known is None else marks_of_words([known[i] for i in index], documents, tokens)
+                for known in (rationale, shortcut)
+            )  # fmt: skip
+            parts.append(
+                {"index": index, "cut": tokens.truncated, **chosen.columns(TextBlock(seen, gold[index], index, *marks))}
+            )
+            if bar is not None:
+                bar.update(len(index))
     joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     place = np.argsort(joined["index"], kind="stable")
     columns = {name: column[place] for name, column in joined.items()}
@@ -184,21 +191,12 @@ def _meant(asked: Sequence[str], leave_out: Sequence[str]) -> list[str]:
 
 
 def _given_saliency(
-    saliency: Sequence[Sequence[float]], index: Column, documents: Sequence[Document], tokens: Tokens
+    predictor: Predictor, given: Sequence[TextSaliency], index: Column, documents: Sequence[Document], tokens: Tokens
 ) -> Column:
-    """A block's part of a saliency that was given, (texts, most words)."""
-    out = np.zeros((len(index), int(tokens.counts.max(initial=1))))
-    for row, place in enumerate(index):
-        numbers, n = np.asarray(saliency[place], np.float64), int(tokens.counts[row])
-        if numbers.shape == (len(documents[row]),):
-            numbers = numbers[tokens.places(row)]
-        if numbers.shape != (n,) or not np.isfinite(numbers).all():
-            raise ValueError(
-                f"the saliency of text {place} must be {len(documents[row])} finite numbers, one a word, got "
-                f"{np.size(saliency[place])}{'' if numbers.shape != (n,) else ', some not finite'}"
-            )
-        out[row, :n] = numbers
-    return out
+    """A block's part of a saliency that was given, (texts, most words); of one with a column a class that which the
+    model predicts."""
+    labels = predict_tokens(predictor, tokens).argmax(1) if needs_labels(given) else np.zeros(len(index), np.int64)
+    return numbers_of_block(given, index, documents, tokens, labels, predictor.classes)
 
 
 def _check_finite(seen: Removals, index: Column) -> None:
@@ -212,13 +210,8 @@ def _check_finite(seen: Removals, index: Column) -> None:
             )
 
 
-def _blocks(texts: Sequence[Any], rule: str, progress: bool) -> Iterator[Column]:
+def _blocks(texts: Sequence[Any], rule: str) -> Iterator[Column]:
     # the word lists of all texts would be larger than the texts: each block makes its own again
     order = np.argsort([len(words) for words in split_each(texts, rule)], kind="stable")
-    starts = range(0, len(order), TEXTS_A_BLOCK)
-    if progress:
-        from tqdm import tqdm
-
-        starts = tqdm(starts, desc="evaluating", unit="block", leave=False)
-    for start in starts:
+    for start in range(0, len(order), TEXTS_A_BLOCK):
         yield order[start : start + TEXTS_A_BLOCK]

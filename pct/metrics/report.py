@@ -12,6 +12,7 @@ import numpy as np
 from pct.corpora.splits import notes_in_words
 from pct.metrics.base import Column
 from pct.metrics.confusion import confusion_counts, recalls
+from pct.metrics.dominant import Dominant, dominant_texts
 from pct.writing import whole_file
 
 EIGHT = ("acc", "f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")
@@ -78,6 +79,11 @@ class Report:
         """How many texts were longer than max_length: the model did not see their ends."""
         return int((self.columns["cut"] > 0).sum()) if "cut" in self.columns else 0
 
+    @property
+    def dominant_texts(self) -> dict[str, Dominant]:
+        """By metric the text that alone has most of its error, where one has; the median says more than the mean."""
+        return dominant_texts(self.columns, self.metrics)
+
     def table(self) -> str:
         """The metrics as a table for a terminal."""
         lines = [f"{'metric':<28}{'mean':>10}{'± s.e.':>10}"]
@@ -86,13 +92,14 @@ class Report:
             interval = f"   {low:.4f} to {high:.4f}" if np.isfinite(low) else ""
             lines.append(f"{name:<28}{_cell(value)}{_cell(self.errors[name])}{interval}")
         lines += [f"{name:<28}{_cell(value)}" for name, value in self.gaps.items()]
+        notes = [f"{name}: {text}" for name, text in self.dominant_texts.items()]
         lines += [f"{f'recall of {name}':<28}{_cell(value)}" for name, value in self.recalls.items()]
         if short := int((self.columns.get("n", np.empty(0)) == 1).sum()):
             lines.append(f"{short} of {len(self.columns['n'])} texts are of one word: they have nothing to remove")
         if cut := self.cut_texts:
             lines.append(f"{cut} of {len(self.columns['cut'])} texts were cut to max_length: measured on what is left")
         ranked = [f"words ranked by {self.saliency}"] if self.saliency else []
-        return "\n".join([*lines, *ranked, *notes_in_words(self.data)])
+        return "\n".join([*lines, *notes, *ranked, *notes_in_words(self.data)])
 
     def __repr__(self) -> str:
         """The table: the values of each text are in `columns`."""
@@ -130,16 +137,19 @@ class Report:
         return gap_figure(self.columns["comp"] - self.columns["suff"], "comp − suff")
 
     def to_json(self) -> str:
-        """Metrics, standard errors, gaps, recalls, confusion counts, and intervals if any; NaN is written as null."""
+        """Metrics, standard errors, gaps, recalls, confusion counts, intervals if any, and of a metric most of whose
+        error one text has that text and the median; NaN is written as null."""
         parts = {"metrics": self.metrics, "standard_errors": self.errors, "gaps": self.gaps, "recalls": self.recalls}
         clean = {k: {n: (float(x) if np.isfinite(x) else None) for n, x in v.items()} for k, v in parts.items()}
         counts = self.confusion
         confusion = {} if counts is None else {"confusion": counts.tolist()}
         intervals = {"intervals": self.intervals} if self.intervals else {}
         ranked = {"saliency": self.saliency} if self.saliency else {}
+        dominant = {name: found._asdict() for name, found in self.dominant_texts.items()}
+        alone = {"dominant_texts": dominant} if dominant else {}
         sizes = {"texts": len(self.columns["n"]), "cut_texts": self.cut_texts}
         data = {"data": self.data} if self.data else {}
-        return json.dumps({**sizes, **ranked, **clean, **intervals, **confusion, **data}, indent=2)
+        return json.dumps({**sizes, **ranked, **clean, **alone, **intervals, **confusion, **data}, indent=2)
 
     def to_parquet(self, path: str | Path) -> None:
         """Writes the value of each text.

@@ -6,17 +6,22 @@ Each check raises a ValueError that names the value and the remedy in one line.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from pct.models.base import TextModel, without_dropout
+from pct.text.tokens import Tokens
+from pct.text.words import split_all
 
 ROUNDING = 1e-4  # of the largest value, where that is above 1: float32 sums in another order
 PROBES = ("a", "Despite its slow start, the film is brilliant: don't miss it!")
 LEAST_KNOWN = 0.9  # of a model's embeddings have a token: some pad their tables to a round number
 PROBE = 6  # tokens of the longer of two texts that are padded together
+TYPED_SPECIALS = "a [SEP] b [MASK] c </s> d <s> e <pad> f [PAD] Ä"
 SAVED_ROWS = PROBE  # texts by which a model that was saved is compared, of 1 to PROBE tokens
 SAID = 200  # characters of another library's message, at most
 
@@ -75,8 +80,8 @@ def embedding_rows(model: nn.Module) -> int:
         return int(getattr(table, "num_embeddings", None) or table.weight.shape[0])
     except (NotImplementedError, AttributeError) as problem:
         raise ValueError(
-            f"{type(model).__name__} has no table of word embeddings ({one_line(problem)}): there is no gradient at its "
-            "words; take another architecture"
+            f"{type(model).__name__} has no table of word embeddings ({one_line(problem)}): there is no gradient at "
+            "its words; take another architecture"
         ) from problem
 
 
@@ -92,7 +97,7 @@ def probe_ids(model: nn.Module, count: int) -> torch.Tensor:
     return torch.tensor(ids[:count], device=next(model.parameters()).device)
 
 
-def one_line(problem: Exception) -> str:
+def one_line(problem: BaseException) -> str:
     """What an error says, in one line that is not too long."""
     said = " ".join(str(problem).split()) or type(problem).__name__
     return said if len(said) <= SAID else said[: SAID - 3] + "..."
@@ -166,20 +171,26 @@ def check_kind(model: Any, name: str) -> None:
 
 
 def check_outputs(model: Any, tokenizer: Any, name: str) -> None:
-    """Raises for a model that does not give one number a class for a whole text."""
+    """Raises for a model that does not give one number a class for a whole text, the same each time."""
+    limit = {"truncation": True, "max_length": n} if (n := positions(model)) else {}
     try:
         with torch.no_grad(), without_dropout(model):
-            given = model(**tokenizer(PROBES[0], return_tensors="pt").to(model.device))
+            given, again = (model(**tokenizer(PROBES[1], return_tensors="pt", **limit).to(model.device)) for _ in "12")
     except Exception as problem:
         raise ValueError(
-            f"{name} ({type(model).__name__}) gives no logits for the tokens of a text alone ({one_line(problem)}): set "
-            "it up so that transformers classifies a text by it, or take another architecture"
+            f"{name} ({type(model).__name__}) gives no logits for the tokens of a text alone ({one_line(problem)}): "
+            "set it up so that transformers classifies a text by it, or take another architecture"
         ) from problem
     shape = tuple(given.logits.shape) if hasattr(given, "logits") else None
     if shape != (1, model.config.num_labels):
         raise ValueError(
             f"{name} ({type(model).__name__}) does not give a text one number for each of {model.config.num_labels} "
             "classes: it is no sequence classifier; give a model of AutoModelForSequenceClassification"
+        )
+    if not close(given.logits, again.logits):
+        raise ValueError(
+            f"{name} ({type(model).__name__}) gives a text other logits each time that it is asked: nothing can be "
+            "measured; fix its random numbers by its configuration, or take another architecture"
         )
 
 
@@ -213,8 +224,8 @@ def check_logits(model: TextModel, tokenizer: Any, name: str) -> None:
     apart = f"{float((theirs - ours).abs().max()):.2g}"
     if _same_from_embeddings(own, given[0]):
         raise ValueError(
-            f"{name} ({type(own).__name__}) has logits that are not those of its last dense layer, by {apart}: its head "
-            "has a form that is not known; give pct.predictor_from a function that calls it"
+            f"{name} ({type(own).__name__}) has logits that are not those of its last dense layer, by {apart}: its "
+            "head has a form that is not known; give pct.predictor_from a function that calls it"
         )
     raise ValueError(
         f"{name} ({type(own).__name__}) has other logits from embeddings than from token ids, by {apart}: there is no "
@@ -246,6 +257,16 @@ def check_comes_back(before: TextModel, after: TextModel, name: str) -> None:
 def cannot_be_saved(name: str, reason: str) -> str:
     """The message for a model that is not itself after it was saved and loaded."""
     return (
-        f"{name} cannot be saved: loaded again by transformers, {reason}; its own class, or what was changed in it, is not "
-        "in the files. Keep its own code and give pct.wrap the model, or write its graph by `pct.onnx.export`"
+        f"{name} cannot be saved: loaded again by transformers, {reason}; its own class, or what was changed in it, is "
+        "not in the files. Keep its own code and give pct.wrap the model, or write its graph by pct.onnx.export.export"
     )
+
+
+def check_same_tokens(before: Callable[..., Tokens], after: Callable[..., Tokens]) -> None:
+    """Raises where a tokenizer that was saved and loaded again gives some texts other tokens."""
+    documents = split_all([*PROBES, " ".join(PROBES * 40), TYPED_SPECIALS])
+    if not np.array_equal(before(documents).ids, after(documents).ids):
+        raise ValueError(
+            "the tokenizer cannot be saved: loaded again by transformers, it gives other tokens; save it by its own "
+            "save_pretrained, load it by AutoTokenizer, and wrap the model with that"
+        )

@@ -141,6 +141,8 @@ class Wrapped(TextModel):
         ids = probe_ids(model, TRACED)[None]
         mask = torch.ones_like(ids, dtype=torch.bool)
         if self._has_decoder:
+            if not hasattr(model, "classification_head"):
+                raise _other_head(model)
             self.dense.register_forward_pre_hook(self._watch.enter_dense)
             with torch.no_grad(), without_dropout(model), _calls(model, nn.Dropout) as dropouts:
                 self._watch_dropout(dropouts, self._read(self.embed(ids), mask))
@@ -174,10 +176,7 @@ class Wrapped(TextModel):
             self._reads_states = base.shape == states.shape and close(base, states)
 
     def _finds_no_side(self) -> bool:
-        for self.padding in ("right", "left"):
-            if not padding_changes(self):
-                return False
-        return True
+        return all(padding_changes(self) for self.padding in ("right", "left"))
 
 
 class _Call(NamedTuple):

@@ -16,10 +16,12 @@ from pct.corpora.loading import Split
 from pct.explaining.predictor import batches, explain_tokens, predict_tokens, split_texts
 from pct.explaining.saliency import saliency
 from pct.models import Encoding, Features, TextModel
+from pct.models.checks import PROBES, TYPED_SPECIALS
 from pct.onnx.graphs import KINDS
 from pct.onnx.predictor import MODIFIED, OnnxPredictor
 from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
+from pct.text.words import split_all
 
 TEXTS = 256
 USUAL_LENGTH, LONGEST = 64, 512  # words of most of the texts, and of the few long ones, at most
@@ -89,6 +91,8 @@ def _compare(
     """How many texts agree only when nudged, and for each output the largest difference and the largest value."""
     tokens = classifier.tokens(texts)
     _same_tokens(tokens, predictor.tokens(texts))
+    typed = split_all([*PROBES, TYPED_SPECIALS, " ".join(PROBES * 40)], classifier.word_rule)
+    _same_tokens(classifier.tokens(typed), predictor.tokens(typed))
     model = on_cpu(classifier.model).eval()
     rng = np.random.default_rng(0)
     batch = [_Rows(*tokens.rows(i), rng.integers(-1, len(classifier.classes), len(i)))

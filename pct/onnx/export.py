@@ -23,7 +23,7 @@ from pct.onnx.predictor import (
     WEIGHTS,
     WORDS,
     OnnxPredictor,
-)  # fmt: skip
+)
 from pct.saliency import make_saliency
 from pct.saliency.base import GradientSaliency
 from pct.writing import check_folder, whole_folder, write_text
@@ -63,7 +63,7 @@ class Exported:
             f"{'output':<30}{'difference':>12}{'largest':>10}",
         ]
         lines += [f"{name:<30}{v['difference']:>12.1e}{v['largest']:>10.3g}" for name, v in outputs.items()]
-        lines += [f"left out: {reason}" for reason in self.left_out.values()]
+        lines += [f"not written: {reason}" for reason in self.left_out.values()]
         if self.int8 is not None:
             lines += [f"int8, on {self.int8['texts']} texts of the corpus (the figures above are float32's)"]
             lines += [f"{k:<28}{self.int8[k]:>12.4f}" for k in ("accuracy_float32", "accuracy_int8", "same_class")]
@@ -154,18 +154,16 @@ def _modified_graphs(classifier: Classifier, asked: Sequence[str] | None) -> tup
     from pct.onnx.graphs import build_saliency_graph
 
     settings, graphs, left_out = classifier.settings, {}, {}
-    own = (settings.saliency, settings.explain_by, classifier.audited)
-    usual = [name for name in MODIFIED if name in USUAL or name in own]
-    for name in usual if asked is None else asked:
+    wanted = (*USUAL, settings.saliency, settings.explain_by, classifier.audited) if asked is None else asked
+    for name, file in MODIFIED.items():
         saliency = make_saliency(name, settings)
         assert isinstance(saliency, GradientSaliency)
         try:
             saliency.check_model(classifier.model)
-            graphs[MODIFIED[name]] = build_saliency_graph(
-                classifier.model, name, settings.saliency_of, settings.max_length
-            )
+            if name in wanted:
+                graphs[file] = build_saliency_graph(classifier.model, name, settings.saliency_of, settings.max_length)
         except ValueError as problem:
-            if asked is not None:
+            if asked is not None and name in asked:
                 raise
             left_out[name] = str(problem)
     return graphs, left_out

@@ -41,9 +41,12 @@ class OnnxPredictor(TextInterface):
         classes: their names.
         settings: those of the training run, with the saliency that `explain_rows` gives.
         about: all of classifier.json, the measured agreement with torch included.
+        folder: from which it was loaded.
         audited: the saliency that an audit of this model found best; empty where none did.
         audit: the summary of that audit; None where there is none.
     """
+
+    folder: Path | None = None
 
     def __init__(self, tokenizer: Tokenizer, sessions: Sessions, about: dict[str, Any]) -> None:
         self.tokenizer, self.about = tokenizer, about
@@ -93,7 +96,8 @@ class OnnxPredictor(TextInterface):
         except Exception as problem:  # the tokenizer's errors have no common base but Exception
             raise ValueError(f"{path} is damaged and cannot be loaded ({problem}); export the model again") from problem
         check_saved_rule(predictor.word_rule)
-        take_audit(predictor, read_audit(path), path)
+        predictor.folder = path
+        take_audit(predictor, read_audit(predictor, path), path)
         return predictor
 
     @property
@@ -112,7 +116,7 @@ class OnnxPredictor(TextInterface):
         return [*PLAIN, INTEGRATED, *(name for name, file in MODIFIED.items() if file in self._sessions)]
 
     def with_saliency(self, name: str) -> Self:
-        """The same model, its weights shared, with another saliency.
+        """The same model, its weights shared, measured and explained by another saliency.
 
         Args:
             name: of the registry.

@@ -135,7 +135,8 @@ def model_digest(predictor: Any) -> str:
         for name, tensor in predictor.model.state_dict().items():
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
-    for path in sorted(Path(getattr(predictor, "folder", "") or ".").glob("weights*")):
+    folder = getattr(predictor, "folder", None)
+    for path in [] if folder is None else sorted(Path(folder).glob("weights*")):
         with path.open("rb") as weights:
             digest.update(hashlib.file_digest(weights, "blake2b").digest())
     return digest.hexdigest()

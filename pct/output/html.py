@@ -41,13 +41,15 @@ def explanation_html(explanation: Explanation, gold: str | None = None) -> str:
     return (
         f'<article><header><span class="verdict {verdict.kind}">{verdict.kind}</span>'
         f"<b>{escape(e.label_name)}</b> {e.confidence:.3f}{said}{cut}</header>"
-        f'<p class="words">{words_html(e)}</p>{curves_svg(e.important, e.unimportant)}<ul>{reasons}</ul></article>'
+        f'<p class="words" dir="auto">{words_html(e)}</p>{curves_svg(e.important, e.unimportant)}'
+        f"<ul>{reasons}</ul></article>"
     )
 
 
 def words_html(explanation: Explanation) -> str:
     """The text as it was given; each word that the model saw shaded by its saliency, unknown ones underlined."""
-    e, out, end = explanation, [], 0
+    e, end = explanation, 0
+    out: list[str] = []
     levels = shade_levels(e.saliency, e.signed)
     for (start, stop), level, value, known in zip(e.spans, levels, e.saliency, e.known, strict=False):
         shade = f"{'f' if level > 0 else 'a'}{abs(level)}" if level else ""
@@ -113,7 +115,10 @@ def report_html(report: Report) -> str:
     gaps = "".join(f"<tr><td>{escape(k)}</td><td>{v:.4f}</td><td></td></tr>" for k, v in report.gaps.items())
     head = "<tr><th>metric</th><th>mean</th><th>± s.e.</th></tr>"
     texts = f"<small>{len(report.columns.get('n', ()))} texts</small>"
-    return f'<style>{asset("explanation.css")}</style><div class="pct">{texts}<table>{head}{rows}{gaps}</table></div>'
+    alone = "".join(f"<li>{escape(f'{name}: {text}')}</li>" for name, text in report.dominant_texts.items())
+    notes = f"<ul>{alone}</ul>" if alone else ""
+    style = f"<style>{asset('explanation.css')}</style>"
+    return f'{style}<div class="pct">{texts}<table>{head}{rows}{gaps}</table>{notes}</div>'
 
 
 def change_html(change: Change) -> str:

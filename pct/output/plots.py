@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from pct.explaining.explanation import Explanation
 from pct.explaining.verdict import TOLERANCE
+from pct.output.fonts import fonts_for
 from pct.output.shades import word_shades
 from pct.writing import whole_file
 
@@ -102,12 +104,17 @@ def _draw_ridges(axes: Sequence[Any], sides: Sequence[Doubles]) -> None:
 
 def explanation_figure(one: Explanation) -> Any:
     """The saliency of each word, for the class and against it, beside both reduction curves."""
+    with fonts_for([*one.words, one.label_name, *one.verdict.reasons]) as fit:
+        return _explanation_figure(fitted(one, fit), fit(one.verdict.reasons[0]))
+
+
+def _explanation_figure(one: Explanation, reason: str) -> Any:
     figure = new_figure(11, max(3.2, 1.4 + 0.24 * len(one.words)))
     bars, curves = figure.subplots(1, 2, width_ratios=(1, 1.2))
     draw_bars(bars, one)
     draw_curves(curves, one, last=True, first=True)
     curves.set_xlim(-0.3, max(len(one.important.confidences) - 1, 1) + 0.3)
-    put_titles(figure, f"{one.label_name} ({one.confidence:.2f}), {one.verdict.kind}", one.verdict.reasons[0])
+    put_titles(figure, f"{one.label_name} ({one.confidence:.2f}), {one.verdict.kind}", reason)
     return figure
 
 
@@ -150,6 +157,17 @@ def gap_figure(gap: Doubles, title: str) -> Any:
 
 def example_figure(seen: list[Explanation], gold: list[str], gaps: list[float], title: str) -> Any:
     """Texts with their words shaded by saliency, each over its two reduction curves."""
+    texts = [text for one in seen for text in (*one.words, one.label_name)]
+    with fonts_for([*texts, *gold, title]) as fit:
+        return _example_figure([fitted(one, fit) for one in seen], [*map(fit, gold)], gaps, fit(title))
+
+
+def fitted(one: Explanation, fit: Callable[[str], str]) -> Explanation:
+    """An explanation with the characters that can be drawn."""
+    return replace(one, words=[*map(fit, one.words)], label_name=fit(one.label_name), text=fit(one.text))
+
+
+def _example_figure(seen: list[Explanation], gold: list[str], gaps: list[float], title: str) -> Any:
     names = ("healthiest", "median", "most pathological")
     figure = new_figure(11, 1.7 + 2.35 * len(seen), constrained=False)
     top = 1 - 1.2 / figure.get_figheight()
@@ -202,10 +220,13 @@ def _words(figure: Any, ax: Any, one: Explanation, below: str) -> None:
 
 def draw_bars(ax: Any, one: Explanation, size: float | None = None) -> None:
     """The saliency of each word, for the class and against it. size: of the words, matplotlib's own where None."""
+    from matplotlib import rcParams
+
     values, places = np.asarray(one.saliency, np.float64), np.arange(len(one.words))
     ax.barh(places, values, color=[AGAINST if one.signed and v < 0 else FOR for v in values])
     names = [w if known else f"{w} (unknown)" for w, known in zip(one.words, one.known, strict=True)]
-    ax.set_yticks(places, names, fontsize=size, parse_math=False)
+    # ticks are made anew when the figure is drawn, with the font that is usual then
+    ax.set_yticks(places, names, fontsize=size, parse_math=False, fontfamily=rcParams["font.family"])
     ax.invert_yaxis()
     ax.axvline(0, color=FAINT, linewidth=0.8)
     ax.set_xlabel("saliency")

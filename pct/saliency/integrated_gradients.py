@@ -33,8 +33,8 @@ class IntegratedGradients(GradientSaliency):
     signed = True
 
     def passes(self, counts: Ints) -> Doubles:
-        """See `Saliency.passes`: at least."""
-        return np.full(len(counts), float(self.options.steps))
+        """See `Saliency.passes`: at least, the baseline being one."""
+        return np.full(len(counts), self.options.steps + 1.0)
 
     def most_passes(self, counts: Ints) -> Doubles:
         """See `Saliency.most_passes`: the ends of the path, and the steps, doubled up to `MOST_STEPS`."""

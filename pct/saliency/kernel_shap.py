@@ -36,8 +36,9 @@ class KernelShap(ForwardSaliency):
         predictor.stand_in("mask")
 
     def passes(self, counts: Ints) -> Doubles:
-        """See `Saliency.passes`."""
+        """See `Saliency.passes`: at most, for equal samples run once."""
         samples = self.options.samples or SAMPLES
+        samples += samples % 2  # each comes with its complement
         subsets = 2.0 ** np.minimum(counts, 60) - 2
         return np.where(counts > 1, 1 + np.minimum(subsets, samples), 0)
 
@@ -62,9 +63,11 @@ class KernelShap(ForwardSaliency):
             gone[start : start + len(present), : counts[row]] = ~present
             start += len(present)
         # the rows of all texts, then each text without words
-        every = np.concatenate([text, np.arange(len(counts))])
-        outputs = self.output(masked.probabilities(every, np.concatenate([gone, words])), labels[every])
-        values, empty = outputs[: len(text)], outputs[len(text) :]
+        several = np.flatnonzero(counts > 1)
+        every = np.concatenate([text, several])
+        outputs = self.output(masked.probabilities(every, np.concatenate([gone, words[several]])), labels[every])
+        values, empty = outputs[: len(text)], np.zeros(len(counts))
+        empty[several] = outputs[len(text) :]
         whole = self.output(probabilities, labels)
         scores = np.zeros((len(counts), width))
         start = 0
@@ -81,6 +84,7 @@ def coalitions(n: int, samples: int, generator: np.random.Generator) -> tuple[Bo
     """The words present in each masked text (rows, n), and the weight of each row in the regression (rows,)."""
     if n < 2:
         return np.zeros((0, n), bool), np.zeros(0)
+    samples += samples % 2
     if 2**n - 2 <= samples:
         inner = np.arange(1, 2**n - 1)
         present = (inner[:, None] >> np.arange(n)) & 1 == 1
@@ -89,7 +93,7 @@ def coalitions(n: int, samples: int, generator: np.random.Generator) -> tuple[Bo
         return present, np.array(weight)[sizes - 1]
     k = np.arange(1, n)
     kernel = (n - 1) / (k * (n - k))
-    sizes = generator.choice(k, size=(samples + 1) // 2, p=kernel / kernel.sum())
+    sizes = generator.choice(k, size=samples // 2, p=kernel / kernel.sum())
     half = generator.random((len(sizes), n)).argsort(1).argsort(1) < sizes[:, None]
     return np.concatenate([half, ~half]), np.ones(2 * len(half))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -123,7 +124,15 @@ class SubWords:
 
     def save(self, folder: Path) -> None:
         """Writes the tokenizer's own JSON files into tokenizer/."""
-        self.tokenizer.save_pretrained(str(folder / "tokenizer"))
+        self.save_files(folder / "tokenizer")
+
+    def save_files(self, folder: Path) -> None:
+        """Writes the tokenizer's own JSON files, with what the library leaves out of them when it was set later."""
+        self.tokenizer.save_pretrained(str(folder))
+        path = folder / "tokenizer_config.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        own = {name: getattr(self.tokenizer, name) for name in ("truncation_side", "split_special_tokens")}
+        path.write_text(json.dumps(config | own, indent=2, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -58,7 +58,7 @@ def split(text: str | Sequence[str], rule: str = NATURAL) -> Document:
     """A text as its words, by the rule; a list of words, or a document, keeps its own.
 
     Lone surrogates become U+FFFD, see `replace_surrogates`. Raises TypeError for what is no text, ValueError for a text
-    without words or a rule that there is not.
+    without words, a word in a list that has white space in it, or a rule that there is not.
     """
     return _split(text, find_words(rule))
 
@@ -88,7 +88,13 @@ def _split(text: str | Sequence[str], find: FindWords) -> Document:
         whole = replace_surrogates(text)
         found = Document(whole, find(whole))
     elif isinstance(text, (list, tuple)) and all(isinstance(w, str) for w in text):
-        found = Document.of_words([replace_surrogates(w) for w in text if w.strip()])
+        words = [replace_surrogates(w) for w in text if w.strip()]
+        if spaced := next((w for w in words if w.split() != [w]), None):
+            raise ValueError(
+                f"a list is a text's words, and {spaced!r:.80} has white space in it: give a text as one string; pairs "
+                "of texts are not taken"
+            )
+        found = Document.of_words(words)
     else:
         raise TypeError(f"a text must be a string or a list of words, got {type(text).__name__}: {text!r:.80}")
     if not found:

@@ -56,7 +56,7 @@ def save_transformers(classifier: Classifier, folder: str | Path, change: Change
     assert isinstance(classifier.tokenizer, SubWords)  # or it would have been refused
     with whole_folder(target, TRANSFORMERS) as made:
         model.save_pretrained(made)
-        classifier.tokenizer.tokenizer.save_pretrained(made)
+        classifier.tokenizer.save_files(made)
         write_text(made / CARD, model_card(classifier, target.name, change))
         again = load(made, str(classifier.model.device))
         check_comes_back(classifier.model, again.model, type(model).__name__)

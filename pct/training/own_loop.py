@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from pct.classifier import wrap_in_place
@@ -26,13 +28,18 @@ class MethodLoss:
         model: an `AutoModelForSequenceClassification`; it is put into training mode.
         tokenizer: its fast tokenizer.
         settings: of the method (see `Settings`); alpha and temperature are the paper's for the model's name unless
-            given, `max_length` is 64.
+            given, `max_length` is 64. What a training loop decides (epochs, lr, ..) has no effect here.
 
     Raises:
-        ValueError: what `pct.wrap` refuses, or a setting that is out of its range.
+        ValueError: what `pct.wrap` refuses, a setting that is out of its range, or one that only `pct.train` follows.
     """
 
     def __init__(self, model: Any, tokenizer: Any, **settings: Any) -> None:
+        if settings.get("class_weights", "none") != "none":
+            raise ValueError(
+                f"class_weights={settings['class_weights']!r} needs the labels of all texts, which only pct.train "
+                "knows: leave it out"
+            )
         self.classifier = wrap_in_place(model, tokenizer, **{"method": "pct", "max_length": 64, **settings})
         self.method = make_method(self.classifier.settings)
         self.steps = 0
@@ -40,14 +47,26 @@ class MethodLoss:
 
     def collate(self, texts: Sequence[str], labels: Sequence[int]) -> Batch:
         """Texts and the indices of their classes as a padded batch, on the model's device."""
+        return self._batch(texts, labels, self.classifier.model.device)
+
+    def inputs(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """What transformers gives the model for some texts: its own tokenizer's inputs, padded on its own side."""
+        tokenizer: Any = self.classifier.tokenizer.tokenizer  # type: ignore[attr-defined]
+        length = self.classifier.settings.max_length
+        return dict(tokenizer(list(texts), truncation=True, max_length=length, padding=True, return_tensors="pt"))
+
+    def _batch(self, texts: Sequence[str], labels: Sequence[int], device: torch.device) -> Batch:
         tokens = self.classifier.tokens(split_all(texts, self.classifier.settings.words))
         gold, rows = np.asarray(labels, np.int64), np.arange(len(texts))
-        return make_batch(tokens, gold, rows, self.classifier.model.device, mask_id(self.classifier.tokenizer))
+        return make_batch(tokens, gold, rows, device, mask_id(self.classifier.tokenizer))
 
     def step(self, batch: Batch) -> Step:
         """The loss of a batch, and its parts by name; `contrast_every` counts the calls."""
-        number, self.steps = self.steps, self.steps + 1
-        return self.method(self.classifier.model, batch._replace(number=number))
+        model, half = self.classifier.model, self.classifier.settings.precision == "bf16"
+        batch, self.steps = batch._replace(number=self.steps), self.steps + 1
+        # none of its own where the loop has one
+        with torch.autocast(model.device.type, torch.bfloat16) if half else nullcontext():
+            return self.method(model, batch)
 
     def __call__(self, batch: Batch) -> Tensor:
         """The loss of a batch: a scalar to call backward on."""
@@ -55,6 +74,11 @@ class MethodLoss:
 
     def collate_rows(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Rows with `text` and `label` as inputs of the model and of `compute_loss`: a collator for a `Trainer`."""
-        batch = self.collate([row["text"] for row in rows], [row["label"] for row in rows])
-        own = {"input_ids": batch.ids, "attention_mask": (batch.word_ids > -2).long(), "labels": batch.labels}
-        return own | {"batch": batch._asdict()}
+        texts, labels = [row["text"] for row in rows], [int(row["label"]) for row in rows]
+        # on the CPU: a loader's own process has no GPU, and the trainer moves what it gets
+        batch = self._batch(texts, labels, torch.device("cpu"))
+        if self.classifier.tokenizer.tokenizer.pad_token is None:  # type: ignore[attr-defined]
+            own = {"input_ids": batch.ids, "attention_mask": (batch.word_ids > -2).long()}
+        else:
+            own = self.inputs(texts)
+        return own | {"labels": torch.tensor(labels), "batch": batch._asdict()}

@@ -183,6 +183,30 @@ def test_whatever_holds_texts_is_read_alike(texts):
     np.testing.assert_array_equal(classifier.predict(x for x in ["a film", "joy"]), classifier.predict(texts))
 
 
+@pytest.mark.parametrize(("texts", "message"), [
+    ([("A man eats.", "He is fed.")], "text 0: .*'A man eats.' has white space in it.*pairs of texts are not taken"),
+    (["fine", ["a film", "of joy"]], "text 1: .*'a film' has white space in it"),
+    ([{"text": "a", "text_pair": "b"}], "text 0 has a second text, in 'text_pair': pairs of texts are not taken"),
+    ({"text": ["a"], "text_pair": ["b"]}, "the texts have a second text each, in 'text_pair'"),
+    (pd.DataFrame({"text": ["a"], "text_pair": ["b"]}), "the texts have a second text each, in 'text_pair'"),
+    ([{"text": "a"}, {"text": "a", "hypothesis": "b"}], "text 1 has the key 'hypothesis', which is not known"),
+    (["a film", {"text": "a", "x": 1}], "text 1 has the key 'x', which is not known"),
+    ([{"review": "a film"}], "text 0 has the key 'review', which is not known"),
+    ([{"label": 1}], "text 0 has no 'text': give a text as a string, or as"),
+])  # fmt: skip
+def test_a_second_text_or_an_unknown_key_is_refused_and_named(texts, message):
+    classifier = small_classifier("textcnn")
+    for ask in (classifier.predict, classifier.saliency, lambda given: pct.explain(classifier, given)):
+        with pytest.raises(ValueError, match=message):
+            ask(texts)
+
+
+def test_a_row_may_have_its_label_and_its_rationale():
+    rows = [{"text": "a film of joy", "label": 1, "rationale": [0, 0, 0, 1]}]
+    classifier = small_classifier("textcnn")
+    np.testing.assert_array_equal(classifier.predict(rows), classifier.predict(["a film of joy"]))
+
+
 def test_no_texts_have_no_predictions():
     assert small_classifier("textcnn", classes=3).predict([]).shape == (0, 3)
 

@@ -50,13 +50,24 @@ def test_the_health_is_told_where_it_can_be_told(client: Any, run: Run, comp: fl
 
 @pytest.mark.parametrize(("labels", "said"), [
     ({"negative": 12, "positive": 36}, "test texts, no better than always the largest class (0.750). Its explanations"),
-    ({"negative": 13, "positive": 35}, "test texts. Its explanations"),
+    ({"negative": 13, "positive": 35}, "test texts, not surely better than always the largest class (0.729)."),
+    ({"negative": 13, "positive": 35}, "is no verdict: a model that has not surely learned anything"),
+    ({"negative": 24, "positive": 24}, "is healthy."),
 ])  # fmt: skip
 def test_a_model_that_is_no_better_than_the_largest_class_is_told(
     client: Any, run: Run, labels: dict[str, int], said: str
 ) -> None:
     corpus = run.about["corpus"] | {"splits": {"test": {"labels": labels}}}
     assert said in describe(client, replace(on_test(run, 0.2, 0.01), about=run.about | {"corpus": corpus}))
+
+
+def test_splits_that_differ_by_more_than_chance_are_told(client: Any, run: Run) -> None:
+    texts = {**run.about["corpus"], "sizes": {"train": 48, "validation": 48, "test": 48}}
+    alike = replace(on_test(run, 0.2, 0.01), about=run.about | {"corpus": texts})
+    for accuracy, told in ((0.95, True), (0.80, False)):
+        validation = replace(run.validation, metrics={**run.validation.metrics, "acc": accuracy})
+        said = describe(client, replace(alike, validation=validation))
+        assert (f"On validation it is {accuracy:.3f}: the splits differ by more than chance" in said) is told
 
 
 def test_a_gap_within_its_error_is_no_verdict(client: Any, run: Run) -> None:

@@ -49,6 +49,7 @@ def test_the_environment_is_the_lock() -> None:
 @pytest.mark.slow
 def test_mlflow_run_with_the_local_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
     place = clone(tmp_path / "clone")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path}
@@ -66,8 +67,11 @@ def test_mlflow_run_with_the_local_environment(tmp_path: Path, monkeypatch: pyte
     assert "50 texts" in said
     import mlflow
 
-    found = mlflow.MlflowClient(f"sqlite:///{place}/mlflow.db").search_runs(["0"])
+    client = mlflow.MlflowClient(f"sqlite:///{place}/mlflow.db")
+    assert len(client.search_runs(["0"])) == 1  # what `mlflow run` itself made, empty
+    found = client.search_runs([client.get_experiment_by_name("pct").experiment_id])
     assert [r.info.status for r in found] == ["FINISHED", "FINISHED"]
+    assert "pct-planted-textcnn-seed0" in {r.info.run_name for r in found}
     assert {r.data.params.get("p_important") for r in found} == {"0.2", None}
 
 

@@ -46,8 +46,23 @@ def champion(client: Any, run: Run) -> int:
     return int(client.get_model_version_by_alias(model_name(run.settings), CHAMPION).version)
 
 
+def test_the_champion_s_reason_says_what_the_test_split_says(client: Any, run: Run) -> None:
+    """A split that holds a shortcut may make a champion of a model that knows nothing else."""
+    labels = {"splits": {"test": {"labels": {"negative": 20, "positive": 28}}}, "sizes": {"validation": 48, "test": 48}}
+    corpus = {**run.about["corpus"], **labels}
+    test = replace(run.test, metrics={**run.test.metrics, "acc": 0.5})
+    mine = replace(like(run, 0.95, 0.2, "w1", corpus), test=test)
+    _, is_champion, reason = put(client, mine)
+    assert is_champion
+    assert "on the test split its accuracy is 0.5000, no better than always the largest class (0.583)" in reason
+    assert "differs from validation (0.9500) by more than chance" in reason
+    assert "no better than" in models.table(models.describe(client, model_name(run.settings)))
+
+
 def test_the_champion_moves_only_to_a_better_version(client: Any, run: Run) -> None:
-    assert put(client, like(run, 0.90, 0.1, "w1")) == (1, True, "there was none to compare it with")
+    version, is_champion, reason = put(client, like(run, 0.90, 0.1, "w1"))
+    assert (version, is_champion) == (1, True)
+    assert reason.startswith("there was none to compare it with; on the test split its accuracy is ")
     version, is_champion, reason = put(client, like(run, 0.91, 0.05, "w2"))
     assert (version, is_champion) == (2, False)
     assert "0.0500 is not larger than 0.1000 of version 1" in reason

@@ -14,7 +14,7 @@ from pct.metrics.report import COMPANIONS, EIGHT
 from pct.training import runs
 from pipelines import mlflow_runs, upload
 from pipelines.connection import TrackingError
-from pipelines.mlflow_runs import TRACKING, check_connection, open_run, start_run
+from pipelines.mlflow_runs import TRACKING, check_connection, open_run, run_name, start_run
 from pipelines.track import main
 from tests.pipelines.conftest import TINY
 
@@ -184,6 +184,50 @@ def test_a_second_mlflow_run_of_a_finished_folder_is_whole_but_no_second_version
     assert len(client.search_model_versions("")) == 1
 
 
+@pytest.fixture
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No experiment is asked for."""
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+
+
+@pytest.mark.usefixtures("unset")
+def test_mlflow_run_leaves_one_named_entry_in_the_project_s_experiment_however_often_it_is_repeated(
+    run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = set()
+    for attempt in range(3):
+        given = client.create_run("0", run_name=f"random-{attempt}", tags={"mlflow.project.entryPoint": "main"})
+        monkeypatch.setenv("MLFLOW_RUN_ID", given.info.run_id)
+        entries.add(open_run(run_dir, name=run_name(upload.load_run(run_dir).settings)).run_id)
+        (left,) = client.search_runs(["0"])  # those of earlier commands are deleted
+        assert (left.info.run_id, left.info.run_name) == (given.info.run_id, "see pct-planted-textcnn-seed0 in pct")
+        client.set_terminated(given.info.run_id, "FAILED")  # as `mlflow run` does when it ends
+    assert len(entries) == 1
+    experiment = client.get_experiment_by_name("pct").experiment_id
+    (entry,) = client.search_runs([experiment])
+    assert (entry.info.run_name, entry.info.status) == ("pct-planted-textcnn-seed0", "RUNNING")
+    assert entry.data.tags["mlflow.project.entryPoint"] == "main"
+    assert client.get_run(given.info.run_id).data.tags["pct.continued_by"] == entry.info.run_id
+
+
+@pytest.mark.usefixtures("unset")
+def test_a_run_of_mlflow_run_in_an_experiment_that_was_asked_for_stays_and_is_named(
+    run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = client.create_experiment("mine")
+    given = client.create_run(mine, run_name="random").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", given)
+    assert open_run(run_dir, name="pct-planted-textcnn-seed0").run_id == given
+    assert client.get_run(given).info.run_name == "pct-planted-textcnn-seed0"
+    assert start_run("evaluate it").run_id == given
+    assert client.get_run(given).info.run_name == "evaluate it"
+
+
+@pytest.mark.usefixtures("unset")
+def test_without_mlflow_run_the_experiment_is_the_project_s_too(run_dir: Path, client: Any) -> None:
+    assert client.get_experiment(open_run(run_dir).experiment_id).name == "pct"
+
+
 def test_a_killed_run_is_closed_by_the_one_that_goes_on(
     run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +237,8 @@ def test_a_killed_run_is_closed_by_the_one_that_goes_on(
     monkeypatch.setenv("MLFLOW_RUN_ID", given)
     open_run(run_dir)
     assert client.get_run(killed).info.status == "KILLED"
+    assert client.get_run(killed).info.lifecycle_stage == "deleted"
+    assert [r.info.run_id for r in client.search_runs(["0"])] == [given]
     assert client.get_run(killed).data.tags["pct.continued_by"] == given
 
 

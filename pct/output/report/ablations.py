@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pct.output.plots import FAINT, IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles
-from pct.output.report.claims import Effect, Verdict, decide, decide_within, format_interval
+from pct.output.report.claims import LEARNED, Effect, Verdict, decide, decide_within, format_interval
 from pct.output.report.groups import (
     GAP,
     Doubles,
@@ -107,11 +107,12 @@ def ablation_claims(groups: Sequence[Group]) -> Table | None:
     rows = []
     for text, (name, decided) in CLAIMS.items():
         for place, cells in ablation_rows(groups, name).items():
-            verdict = decided({row.cell.label: row for row in cells})
+            verdict = decided({row.cell.label: row for row in cells if not row.group.at_chance})
             if verdict is not None:
                 rows.append((*place, text, str(verdict)))
     columns = ("corpus", "model", "claim", "verdict")
-    return Table("ablation-claims", "The paper's claims on its settings", columns, tuple(rows)) if rows else None
+    title = "The paper's claims on its settings"
+    return Table("ablation-claims", title, columns, tuple(rows), LEARNED.strip()) if rows else None
 
 
 def ablation_figure(groups: Sequence[Group], name: str) -> Any | None:

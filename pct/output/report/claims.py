@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,11 @@ from pct.output.report.groups import (
 from pct.output.report.tables import Table, format_number, format_spread, spaced
 
 HELD, NOT_HELD, UNDECIDED, NOT_RUN = "held", "not held", "undecided", "not run"
+AT_CHANCE = "not judged: at chance"
+LEARNED = (
+    "Claims are judged only of models that learned something: the 95 % interval of their accuracy lies above the share "
+    "of the largest class. "
+)
 POINT = 0.01  # of accuracy
 COMPARED = ("acc", *GAPS, "margin", "naopc-gap")  # in which methods are set beside normal training
 CONDITIONS = {
@@ -33,7 +38,7 @@ CONDITIONS = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """kind: one of the four. interval: of what must lie above the bound."""
+    """kind: one of the five. interval: of what must lie above the bound."""
 
     kind: str
     interval: Interval | None = None
@@ -66,40 +71,39 @@ def decide_within(values: Doubles | None, tolerance: float) -> Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper, or of a sceptical reader, about a corpus and model, and what must lie above a bound."""
+    """A sentence of the paper, or of a sceptical reader, about a corpus and model: one method's metric, less another's
+    where another is named, lies above a bound."""
 
     text: str
-    values: Callable[[dict[str, Group], str], Doubles | None]
+    metric: str
+    method: str
+    other: str = ""
     bound: float = 0.0
     own_condition: bool = False  # measured in one way alone: other conditions say nothing about it
 
-
-def _difference(metric: str, one: str, other: str) -> Callable[[dict[str, Group], str], Doubles | None]:
-    def values(methods: dict[str, Group], condition: str) -> Doubles | None:
-        if one not in methods or other not in methods:
-            return None
-        return differences(methods[one], methods[other], metric, condition)
-
-    return values
-
-
-def _own(metric: str, method: str) -> Callable[[dict[str, Group], str], Doubles | None]:
-    def values(methods: dict[str, Group], condition: str) -> Doubles | None:
-        found = methods[method].values(metric, condition) if method in methods else {}
-        return np.array([found[seed] for seed in sorted(found)]) if found else None
-
-    return values
+    def judge(self, methods: dict[str, Group], condition: str = AS_TRAINED) -> Verdict:
+        """Whether it holds of the groups of a corpus and model, by method."""
+        names = [name for name in (self.method, self.other) if name]
+        if any(name not in methods for name in names):
+            return Verdict(NOT_RUN)
+        groups = [methods[name] for name in names]
+        if any(group.at_chance for group in groups):
+            return Verdict(AT_CHANCE)
+        if self.other:
+            return decide(differences(groups[0], groups[1], self.metric, condition), self.bound)
+        found = groups[0].values(self.metric, condition)
+        return decide(np.array([found[seed] for seed in sorted(found)]) if found else None, self.bound)
 
 
 CLAIMS = (
-    Claim("pct's accuracy is within a point of normal training's", _difference("acc", "pct", "normal"), -POINT),
-    *(Claim(f"pct widens {spaced(gap)} against normal", _difference(gap, "pct", "normal")) for gap in GAPS),
-    *(Claim(f"pct widens {spaced(gap)} more than entropy", _difference(gap, "pct", "entropy")) for gap in GAPS),
-    Claim("pct lowers u_var against normal", _difference("u_var", "normal", "pct")),
-    Claim("pct's confidence F(X) is above .83", _own("f_x", "pct"), 0.83),
-    Claim("beyond the paper: pct widens comp over a random order", _difference("margin", "pct", "normal"), 0.0, True),
-    Claim("beyond the paper: pct widens normalised comp − suff", _difference("naopc-gap", "pct", "normal"), 0.0, True),
-)  # fmt: skip
+    Claim("pct's accuracy is within a point of normal training's", "acc", "pct", "normal", -POINT),
+    *(Claim(f"pct widens {spaced(gap)} against normal", gap, "pct", "normal") for gap in GAPS),
+    *(Claim(f"pct widens {spaced(gap)} more than entropy", gap, "pct", "entropy") for gap in GAPS),
+    Claim("pct lowers u_var against normal", "u_var", "normal", "pct"),
+    Claim("pct's confidence F(X) is above .83", "f_x", "pct", bound=0.83),
+    Claim("beyond the paper: pct widens comp over a random order", "margin", "pct", "normal", own_condition=True),
+    Claim("beyond the paper: pct widens normalised comp − suff", "naopc-gap", "pct", "normal", own_condition=True),
+)
 
 
 def claims_table(groups: Sequence[Group]) -> Table:
@@ -109,15 +113,14 @@ def claims_table(groups: Sequence[Group]) -> Table:
     for (corpus, model), methods in by_model(groups).items():
         for claim in CLAIMS:
             cells = [
-                str(decide(claim.values(methods, condition), claim.bound))
-                if condition == AS_TRAINED or not claim.own_condition
-                else ""
+                str(claim.judge(methods, condition)) if condition == AS_TRAINED or not claim.own_condition else ""
                 for condition in used
             ]
             rows.append((corpus, model, claim.text, *cells))
     return Table(
         "claims", "The paper's claims", ("corpus", "model", "claim", *(CONDITIONS[name] for name in used)), tuple(rows),
-        "The mean difference (the first named less the second; turned round where a claim says lower) with its 95 % "
+        LEARNED
+        + "The mean difference (the first named less the second; turned round where a claim says lower) with its 95 % "
         "interval, by a bootstrap over texts and seeds, both paired (over texts alone "
         "where there is one seed). Held: the whole interval lies on the claim's "
         "side; for accuracy, above a point less than normal's.",
@@ -137,6 +140,11 @@ class Effect:
     group: Group
     normal: Group
     changes: dict[str, Interval | None]
+
+    @property
+    def at_chance(self) -> bool:
+        """Whether one of the two has not surely learned anything."""
+        return self.group.at_chance or self.normal.at_chance
 
     @property
     def step(self) -> float:
@@ -164,7 +172,7 @@ def methods_table(groups: Sequence[Group], effects: Sequence[Effect]) -> Table:
     """Each method, in all its settings, beside normal training under the same seeds: which to choose."""
     named = labels(groups)
     rows = [
-        (*e.group.place, named[id(e.group)],
+        (*e.group.place, named[id(e.group)] + (" (at chance)" if e.at_chance else ""),
          str(len(set(e.group.seeds) & set(e.normal.seeds))), *map(_marked, e.changes.values()),
          format_spread(e.step, np.nan))
         for e in effects
@@ -173,7 +181,8 @@ def methods_table(groups: Sequence[Group], effects: Sequence[Effect]) -> Table:
         "methods", "Each method less normal training",
         ("corpus", "model", "method", "seeds", *map(spaced, COMPARED), "step"), tuple(rows),
         "Mean difference to normal training under the same other settings, with its 95 % interval over texts and "
-        "seeds; an interval that excludes 0 is marked by *. What is not named is as usual, or the same in all runs. "
+        "seeds; an interval that excludes 0 is marked by *. At chance: it, or the normal training beside it, is not "
+        "surely better than the largest class's share. What is not named is as usual, or the same in all runs. "
         "step: the time of a training step, of normal training's (the quickest epoch of each; runs beside which the "
         "machine was busy look slower than they are).",
     )  # fmt: skip

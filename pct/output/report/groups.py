@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
+from pct.metrics.learned import learned_of
 from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.measured import is_measured, load_measured
@@ -71,6 +72,12 @@ class Group:
         if not means:
             return np.nan, np.nan
         return float(np.mean(means)), float(np.std(means, ddof=1)) if len(means) > 1 else np.nan
+
+    @property
+    def at_chance(self) -> bool:
+        """Whether its accuracy on test is not surely above the largest class's share; false where that is not known."""
+        found = learned_of([run.test for run in self.runs])
+        return found is not None and not found.learned
 
     @property
     def step_seconds(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pct.explaining.explanation import Curve, Explanation, explain
 from pct.explaining.predictor import Predictor, split_texts
 from pct.explaining.reduced_texts import ReducedTexts
+from pct.output.fonts import fonts_for
 from pct.output.plots import (
     AGAINST,
     FOR,
@@ -23,6 +24,7 @@ from pct.output.plots import (
     bare,
     draw_bars,
     draw_curves,
+    fitted,
     new_figure,
     put_titles,
 )
@@ -92,6 +94,12 @@ def study(predictor: Predictor, method: str, sentences: Sequence[str], order: st
 
 def case_figure(cases: Sequence[Case]) -> Any:
     """A row a method: t-SNE of the sentence and its reduced forms, the saliency of its words, both curves."""
+    with fonts_for([cases[0].seen.text, *(case.seen.label_name for case in cases)]) as fit:
+        shown = [replace(case, seen=fitted(case.seen, fit)) for case in cases]
+        return _case_figure(shown)
+
+
+def _case_figure(cases: Sequence[Case]) -> Any:
     words = len(cases[0].seen.words)
     figure = new_figure(11, 1.0 + len(cases) * max(2.5, 0.8 + 0.12 * words))
     for row, (case, axes) in enumerate(zip(cases, figure.subplots(len(cases), 3, squeeze=False), strict=True)):

@@ -12,8 +12,7 @@ import pytest
 
 import pct
 from pct import cli
-from pct.audit.kept import REGISTERED, AuditSummary, read_audit
-from pct.audit.result import FILE
+from pct.audit.kept import FILE, REGISTERED, AuditSummary, read_audit
 from pct.metrics.bootstrap import Interval
 from pct.onnx.predictor import OnnxPredictor
 from pct.saliency.defaults import default_saliency
@@ -96,8 +95,7 @@ def test_a_folder_of_transformers_is_explained_by_the_best_of_its_audit(tmp_path
         ("{", "holds no audit"),
         ("[]", "no audit, or a damaged one"),
         ('{"format": 99}', "format 99"),
-        (small_audit("").to_json(), "no saliency that beats a random order"),
-        (small_audit("of another package").to_json(), "no saliency is called 'of another package'"),
+        (small_audit("l2").to_json(), "of other weights"),
         (small_audit("l2").to_json().replace('"win"', '"lost"'), "'win'"),
     ],
 )
@@ -112,7 +110,21 @@ def test_an_audit_that_cannot_be_used_is_ignored_with_one_line(
     (line,) = caplog.messages
     assert said in line
     assert str(model) in line
-    assert "ignored" in line
+    assert "not used" in line
+
+
+@pytest.mark.parametrize(
+    ("best", "said"), [("", "no saliency that beats a random order"), ("strange", "no saliency is called 'strange'")]
+)
+def test_a_best_saliency_that_is_none_or_unknown_is_not_used(
+    model: Path, best: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_audit(model, best)
+    with caplog.at_level(logging.WARNING, "pct.audit"):
+        loaded = pct.load(model)
+    assert (loaded.audited, default_saliency(loaded).name) == ("", "grad_x_input")
+    (line,) = caplog.messages
+    assert said in line
 
 
 def test_a_choice_by_hand_goes_before_the_audit(model: Path) -> None:
@@ -128,7 +140,7 @@ def test_an_audit_follows_a_model_into_its_exported_folder(model: Path, tmp_path
     assert cli.main(["export", str(model), str(tmp_path / "exported")]) == 0
     predictor = OnnxPredictor.load(tmp_path / "exported")
     assert default_saliency(predictor) == ("occlusion", FOUND)
-    kept = read_audit(tmp_path / "exported")
+    kept = read_audit(None, tmp_path / "exported")
     assert kept == predictor.audit
     assert kept is not None
     assert kept.margin == Interval(0.3, 0.25, 0.35)

@@ -205,3 +205,60 @@ def test_a_saliency_that_the_model_cannot_give_is_refused_with_the_reason():
         pct.explain(
             pct.predictor_from(lambda texts: [[0.5, 0.5]] * len(texts), ["a", "b"]), ["film joy"], saliency="l2"
         )
+
+
+# --- what is explained, and what comes back ---
+
+
+def test_a_target_is_a_name_or_an_index_for_all_texts_or_one_a_text():
+    texts = ["superb the film", "dreadful the film"]
+    for target, labels in (
+        ("negative", [0, 0]), (1, [1, 1]), (np.int64(0), [0, 0]), (["positive", "negative"], [1, 0]),
+        ([1, "negative"], [1, 0]), (np.array([0, 1]), [0, 1]), (None, [1, 0]),
+    ):  # fmt: skip
+        assert [e.label for e in pct.explain(Scale(), texts, target=target)] == labels
+    same = pct.explain(Scale(), texts, classes=[0, 1]), pct.explain(Scale(), texts, target=[0, 1])
+    assert [e.to_dict() for e in same[0]] == [e.to_dict() for e in same[1]]
+
+
+@pytest.mark.parametrize(("target", "said"), [
+    ("happy", "target 'happy' is not one of negative, positive"), (2, "2"), (["positive"], "2 texts need 2"),
+    (-1, "-1"), (1.5, "whole numbers|iterable"),
+])  # fmt: skip
+def test_a_target_that_is_none_is_refused(target, said):
+    with pytest.raises((ValueError, TypeError), match=said):
+        pct.explain(Scale(), ["good", "bad"], target=target)
+
+
+def test_a_target_and_classes_are_not_given_together():
+    with pytest.raises(ValueError, match="give one of them"):
+        pct.explain(Scale(), ["good"], classes=[0], target=1)
+
+
+def test_explanations_are_a_list_that_becomes_a_frame_and_a_page():
+    found = pct.explain(Scale(), ["superb the film", "dreadful the film", "good"])
+    assert isinstance(found, list)
+    assert isinstance(found[:2], pct.Explanations)
+    assert found.to_pandas()["label"].tolist() == ["positive", "negative", "positive"]
+    assert found[1:].to_html().count("<article>") == 2
+    assert found._repr_html_() == found.to_html()
+
+
+def test_a_predictor_says_what_it_is():
+    assert repr(Scale()) == "<Scale classes negative, positive>"
+    many = pct.predictor_from(lambda texts: None, [f"c{i}" for i in range(77)])
+    assert repr(many) == "<FunctionPredictor classes c0, c1, c2, c3, c4, c5, c6, c7 and 69 more>"
+    from tests.pct.small import small_classifier
+
+    assert repr(small_classifier("textcnn")).startswith("<Classifier textcnn, ")
+
+
+def test_predictions_have_names_and_the_probabilities_of_the_model():
+    texts = ["superb the film", "dreadful"]
+    found = pct.predict(Scale(), texts)
+    assert [p.label for p in found] == ["positive", "negative"]
+    assert [list(p.probabilities.values()) for p in found] == Scale().predict(texts).tolist()
+    assert [p.confidence for p in found] == [max(p.probabilities.values()) for p in found]
+    frame = found.to_pandas()
+    assert list(frame.columns) == ["text", "label", "confidence", "p_negative", "p_positive"]
+    assert frame["text"].tolist() == texts

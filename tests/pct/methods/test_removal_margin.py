@@ -89,15 +89,17 @@ def test_loss_and_gradient_are_those_of_one_text_at_a_time(family, shares, remov
     assert_same_gradients(model, step.loss, expected, 1e-4)
 
 
-@pytest.mark.parametrize("saliency", ["grad_x_input", "l1"])
-def test_words_are_ranked_under_the_saliency_of_the_settings_and_the_least_by_absolute_value(saliency):
-    model = small_model("lstm", dropout=0.0).double().train()
+@pytest.mark.parametrize(
+    ("family", "saliency"), [("lstm", "grad_x_input"), ("lstm", "l1"), ("transformer", "frozen_grad_x_input")]
+)
+def test_words_are_ranked_under_the_saliency_of_the_settings_and_the_least_by_absolute_value(family, saliency):
+    model = small_model(family, dropout=0.0).double().train()
     settings = Settings(method="removal_margin", saliency=saliency, p_important=0.4, p_unimportant=0.4, **WEIGHTS)
-    batch = batch_of("lstm", MIXED)
+    batch = batch_of(family, MIXED)
     state = torch.random.get_rng_state()
     step = make_method(settings)(model, batch)
     torch.random.set_rng_state(state)
-    expected = twin_loss(model, "lstm", MIXED, settings, random_words_of(batch, settings))
+    expected = twin_loss(model, family, MIXED, settings, random_words_of(batch, settings))
     assert float(step.loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
 
 

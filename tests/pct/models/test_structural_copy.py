@@ -27,11 +27,15 @@ class Tied(nn.Module):
 def test_tensors_are_shared_and_modules_are_not() -> None:
     original = Tied().train()
     copied = structural_copy(original).eval()
-    assert isinstance(copied, Tied) and copied.first is not original.first
+    assert isinstance(copied, Tied)
+    assert copied.first is not original.first
     assert all(a is b for a, b in zip(original.parameters(), copied.parameters(), strict=True))
-    assert copied.scale is original.scale and copied.shift is original.shift and copied.derived is original.derived
+    assert copied.scale is original.scale
+    assert copied.shift is original.shift
+    assert copied.derived is original.derived
     assert copied.second.weight is copied.first.weight
-    assert original.dropout.training and not copied.dropout.training
+    assert original.dropout.training
+    assert not copied.dropout.training
 
 
 def test_replacing_a_module_of_the_copy_leaves_the_original() -> None:
@@ -41,7 +45,8 @@ def test_replacing_a_module_of_the_copy_leaves_the_original() -> None:
     copied = structural_copy(original)
     assert torch.equal(copied(x), before)
     copied.first = nn.Identity()
-    assert not torch.equal(copied(x), before) and torch.equal(original(x), before)
+    assert not torch.equal(copied(x), before)
+    assert torch.equal(original(x), before)
 
 
 def test_a_step_on_the_original_is_a_step_on_the_copy() -> None:
@@ -75,8 +80,10 @@ def test_hooks_of_the_original_are_called_and_new_ones_are_the_copys_own() -> No
 def test_on_another_device_the_tensors_are_the_copys_own_and_ties_hold() -> None:
     original = Tied()
     copied = structural_copy(original, torch.device("meta"))
-    assert {p.device.type for p in copied.parameters()} == {"meta"} and copied.scale.device.type == "meta"
+    assert {p.device.type for p in copied.parameters()} == {"meta"}
+    assert copied.scale.device.type == "meta"
     assert copied.second.weight is copied.first.weight
-    assert {p.device.type for p in original.parameters()} == {"cpu"} and original.scale.device.type == "cpu"
+    assert {p.device.type for p in original.parameters()} == {"cpu"}
+    assert original.scale.device.type == "cpu"
     same = structural_copy(original, torch.device("cpu"))
     assert same.first.weight is original.first.weight

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 import pct
 from pct.onnx.export import export
 from pct.onnx.predictor import OnnxPredictor
+from pct.saliency import make_saliency
 from tests.pct.models.families import FAMILIES, TEXTS, classifier, tokenizer
 
 
@@ -25,3 +28,13 @@ def test_a_family_has_a_graph_that_agrees_with_torch_or_a_reason(name, tmp_path)
     np.testing.assert_allclose(predictor.predict(TEXTS), made.predict(TEXTS), atol=1e-4)
     for ours, theirs in zip(predictor.saliency(TEXTS), made.saliency(TEXTS), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-3 * max(1, theirs.max()))
+    saliency = make_saliency("frozen_grad_x_input", made.settings)
+    try:
+        saliency.check(made)
+    except ValueError as problem:
+        with pytest.raises(ValueError, match=re.escape(str(problem))):
+            saliency.check(predictor)
+        return
+    frozen = [model.saliency(TEXTS, by="frozen_grad_x_input") for model in (predictor, made)]
+    for ours, theirs in zip(*frozen, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4 * max(1, np.abs(theirs).max()))

@@ -1,4 +1,4 @@
-"""Frozen gradients conserve the logit, and the function modes change no forward value, no module and no other thread."""
+"""Frozen gradients conserve the logit; the function modes change no forward value, no module and no other thread."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_logit_is_the_sum_of_the_tokens_relevances_where_nothing_else_adds(nam
                 position = isinstance(module, nn.Embedding) and len(weight) != 40
                 if part.endswith("bias") or position:
                     weight.zero_()
-    ids, words = one_text()
+    ids, _ = one_text()
     every_token = torch.arange(ids.shape[1])[None]
     for label in range(3):
         logits, found = gradient_saliency("frozen_grad_x_input", SaliencyOptions("logit")).attribute(
@@ -59,6 +59,24 @@ def test_a_logit_is_the_sum_of_the_tokens_relevances_where_nothing_else_adds(nam
         )
         assert abs(float(logits[0, label])) > 1e-2
         assert float(found.sum()) == pytest.approx(float(logits[0, label]), rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_log_odds_of_two_classes_are_conserved_and_those_of_three_are_not(classes):
+    model = exact("bert", classes=classes)
+    with torch.no_grad():
+        for module in model.modules():
+            for part, weight in module.named_parameters(recurse=False):
+                if part.endswith("bias") or (isinstance(module, nn.Embedding) and len(weight) != 40):
+                    weight.zero_()
+    ids, _ = one_text()
+    logits, found = saliency(model, ids, torch.arange(7)[None], torch.tensor([1]), "frozen_grad_x_input")
+    z = logits[0]
+    rest = torch.stack([z[c] for c in range(classes) if c != 1])
+    # the logit less the softmax-weighted mean of the others, which is the one other logit of two classes
+    assert float(found.sum()) == pytest.approx(float(z[1] - (rest.softmax(0) * rest).sum()), rel=1e-4)
+    odds = float(z[1] - rest.logsumexp(0))
+    assert (abs(float(found.sum()) - odds) < 1e-4) == (classes == 2)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -69,7 +87,7 @@ def test_a_model_that_does_not_conserve_is_refused_with_the_reason(name):
 
 def test_gim_is_refused_where_attention_is_computed_in_parts():
     gradient_saliency("gim").check_model(tiny("bert"))
-    with pytest.raises(ValueError, match="DebertaV2For.*: its attention is not torch's scaled_dot_product_attention"):
+    with pytest.raises(ValueError, match=r"DebertaV2For.*: its attention is not torch's scaled_dot_product_attention"):
         gradient_saliency("gim").check_model(tiny("deberta-v2"))
 
 

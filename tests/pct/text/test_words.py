@@ -111,11 +111,21 @@ def test_a_lone_surrogate_becomes_the_replacement_character(text, expected):
 
 
 def test_words_that_are_given_stay_and_the_text_has_spaces_between_them():
-    document = split(["a b", " ", "Great!"])
-    assert list(document) == ["a b", "Great!"]
-    assert (document.text, document.spans) == ("a b Great!", [(0, 3), (4, 10)])
+    document = split(["don't", " ", "Great!"])
+    assert list(document) == ["don't", "Great!"]
+    assert (document.text, document.spans) == ("don't Great!", [(0, 5), (6, 12)])
     assert list(split(("x",))) == ["x"]
     assert split(document, "spaces") is document
+
+
+@pytest.mark.parametrize(
+    "words", [["a b", "c"], ("A man eats.", "He is fed."), ["a", "b\tc"], ["x", "y "], ["\u00a0z"]]
+)
+def test_a_word_with_white_space_in_it_is_refused(words):
+    with pytest.raises(
+        ValueError, match="has white space in it: give a text as one string; pairs of texts are not taken"
+    ):
+        split(words)
 
 
 def test_a_document_is_a_sequence_of_its_words_that_can_be_sent_to_another_process():

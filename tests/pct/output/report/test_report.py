@@ -365,3 +365,28 @@ def test_the_figure_of_effects_has_a_panel_for_each_metric_that_was_measured() -
     assert sorted(dots) == pytest.approx(sorted(expected.values()))
     alone = group_runs([run("pct", 0)])
     assert effects_figure(alone, find_effects(alone)) is None  # nothing to set it beside
+
+
+def labelled(run: Run, accuracy: float) -> Run:
+    """The run with true and predicted labels of two classes of 60 and 40 %, and so many right."""
+    right = np.arange(TEXTS) < accuracy * TEXTS
+    label = (np.random.default_rng(0).permutation(TEXTS) < 0.4 * TEXTS).astype(np.int64)
+    columns = {**run.test.columns, "acc": right.astype(np.float64), "label": label}
+    return replace(run, test=replace(run.test, columns=columns, metrics={**run.test.metrics, "acc": accuracy}))
+
+
+@pytest.mark.parametrize(("accuracy", "judged"), [(0.9, True), (0.62, False), (0.4, False)])
+def test_claims_are_judged_only_of_models_that_learned_something(accuracy, judged):
+    runs = [labelled(run(method, seed), accuracy if method == "pct" else 0.9)
+            for method in ("normal", "entropy", "pct") for seed in range(2)]  # fmt: skip
+    groups = group_runs(runs)
+    assert [g.at_chance for g in groups if g.settings.method == "pct"] == [not judged]
+    table = claims_table(groups)
+    assert all((row[3] == "not judged: at chance") is not judged for row in table.rows if row[3] != "not run")
+    assert "judged only of models that learned something" in table.note
+    (row,) = [r for r in methods_table(groups, find_effects(groups)).rows if r[2].startswith("pct")]
+    assert row[2].endswith("(at chance)") is not judged
+
+
+def test_a_model_whose_labels_are_not_known_is_judged():
+    assert not any(g.at_chance for g in group_runs([run("pct", 0)]))

@@ -1,0 +1,65 @@
+"""The tables of docs/results/audits.md from finished audits: python docs/scripts/audit_table.py NAME=audit.json ..
+
+Prints Markdown: for each removal a table model x saliency of the margin over random orders, then win, comp - suff and
+the accuracy of each model.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pct.audit.plan import CONTROL
+from pct.audit.result import Audit
+from pct.metrics.bootstrap import Interval
+
+METRICS = {
+    "margin": "Margin over random orders, words removed by {removal}",
+    "win": "Win: the share of random orders that the saliency's order beats, words removed by {removal} (chance: .5)",
+    "comp-suff": "comp − suff, words removed by {removal}",
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Prints the tables of the audits that are named."""
+    audits = {name: Audit.load(path) for name, path in (one.split("=", 1) for one in arguments)}
+    print(
+        "## Models\n\n| model | texts | accuracy | largest class | shown | as good |\n| --- | --- | --- | --- | --- | --- |"
+    )
+    for name, audit in audits.items():
+        shown = f"`{audit.best}`" if audit.best else "none"
+        accuracy, largest = spell(Interval(*audit.facts["accuracy"])), short(audit.facts["largest_class"])
+        ties = ", ".join(f"`{x}`" for x in audit.judgement.ties) or "–"
+        print(f"| {name} | {audit.texts} | {accuracy} | {largest} | {shown} | {ties} |")
+    removals = list(dict.fromkeys(row.removal for audit in audits.values() for row in audit.rows))
+    for metric, title in METRICS.items():
+        for removal in removals if metric != "comp-suff" else removals[:1]:
+            print(f"\n## {title.format(removal=f'`{removal}`')}\n")
+            print_table(audits, removal, metric)
+
+
+def print_table(audits: dict[str, Audit], removal: str, metric: str) -> None:
+    """A row a model, a column a saliency; the saliency to show in bold."""
+    names = list(dict.fromkeys(row.saliency for audit in audits.values() for row in audit.rows))
+    names.sort(key=lambda name: name == CONTROL)
+    print(f"| model | {' | '.join(f'`{name}`' for name in names)} |\n| --- |{' --- |' * len(names)}")
+    for model, audit in audits.items():
+        cells = []
+        for name in names:
+            rows = [row for row in audit.rows if (row.saliency, row.removal) == (name, removal)]
+            cell = spell(rows[0].metrics[metric]) if rows and metric in rows[0].metrics else "–"
+            cells.append(f"**{cell}**" if name == audit.best else cell)
+        print(f"| {model} | {' | '.join(cells)} |")
+
+
+def spell(x: Interval) -> str:
+    """A value with its interval."""
+    return f"{short(x.value)} [{short(x.low)}, {short(x.high)}]"
+
+
+def short(value: float) -> str:
+    """Three digits without the zero before the point."""
+    return f"{value:.3f}".replace("-0.000", "0.000").replace("0.", ".", 1) if abs(value) < 1 else f"{value:.3f}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

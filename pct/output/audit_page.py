@@ -1,0 +1,243 @@
+"""An audit as a page, a notebook's fragment and a section of a model card. No script, no file beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from pct.audit.plan import CONTROL
+from pct.corpora.splits import notes_in_words
+from pct.explaining.explanation import Explanation
+from pct.output.audit_svg import compared, curves_svg, intervals_svg
+from pct.output.audit_table import SHOWN, measured_names
+from pct.output.html import asset, explanation_html, legend_html
+from pct.output.numbers import MISSING, bounds, number, spell
+
+if TYPE_CHECKING:
+    from pct.audit.result import Audit, AuditRow
+    from pct.metrics.bootstrap import Interval
+
+READING = (
+    "The words of each text are removed in the order of a saliency, and the confidence in the class that was predicted "
+    "on the whole text is measured: where a saliency names the words that the model uses, it falls.",
+    "The margin is how much more it falls than when as many random words are removed: 0 is what chance reaches; win is "
+    "the share of the random orders that the saliency beats: 50 % is what chance reaches.",
+    "comp - suff is the fall without the most salient words less the fall without the least salient ones; below 0 the "
+    "words called unimportant matter more.",
+    "Intervals are 95 % over the texts; the judgement takes wider ones, which leave 5 % to all saliencies together, "
+    "and compares two saliencies on the same texts, so two intervals that overlap may still differ.",
+    "All of it measures faithfulness to this model, not truth, and occlusion is measured partly by what defines it: "
+    "both remove words and look at the output.",
+)
+HELP = {
+    "passes": "times that a text goes through the model",
+    "ms": "milliseconds a text, for computing the saliency",
+    "comp-suff": "fall of the confidence without the most salient words, less that without the least salient",
+    "comp": "fall of the confidence without the most salient words",
+    "suff": "fall of the confidence without the least salient words",
+    "comp_random": "fall of the confidence without as many random words",
+    "margin": "comp - comp_random",
+    "win": "share of the random orders whose comp is smaller; chance: 0.5",
+    "comp_aopc": "mean fall after 1, 5, 10, 20 and 50 % of the words, most salient first",
+    "suff_aopc": "mean fall after 1, 5, 10, 20 and 50 % of the words, least salient first",
+    "ir": "most salient words removed until the prediction changes",
+    "ur": "least salient words removed until the prediction changes",
+    "ur-ir": "ur - ir; larger is better",
+    "tau_loo": "Kendall's tau with the fall without each single word",
+    "naopc-gap": "normalised comp less normalised suff",
+    "stable_seed": "share of the top words that stays under another seed",
+    "stable_word": "share of the top words that stays when a word is replaced by a near one",
+}
+COUNTS = ("ir", "ur", "ur-ir")  # of words
+LEGEND = (
+    "<small>diamond: the saliency to show; filled: surely beats a random order; hollow: does not; square: the control; "
+    "<i>tie</i>: as good as the best. Lines: 95 % intervals.</small>"
+)
+
+
+def audit_page(audit: Audit) -> str:
+    """One page in one file, of any size of audit."""
+    title = escape(f"Audit of {_model(audit)}")
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{_style()}body {{ margin: 1.5rem auto; max-width: 64rem; }}</style></head>"
+        f'<body><main class="pct audit"><h1>{title}</h1>{_parts(audit)}</main></body></html>\n'
+    )
+
+
+def audit_html(audit: Audit) -> str:
+    """The same as a fragment with its own style, for a notebook."""
+    return f'<style>{_style()}</style><div class="pct audit">{_parts(audit)}</div>'
+
+
+def _style() -> str:
+    return asset("explanation.css") + asset("audit.css")
+
+
+def _parts(audit: Audit) -> str:
+    parts = (_judgement, _facts, _intervals, _reading, _curves, _tables, _examples, _refused)
+    return "".join(part(audit) for part in parts)
+
+
+def _model(audit: Audit) -> str:
+    return str(audit.about.get("model") or "a model")
+
+
+def _judgement(audit: Audit) -> str:
+    head = f"Best saliency: {audit.best}" if audit.best else "No saliency beats a random order"
+    if audit.judgement.learned is False:
+        head = "The model is not surely better than its most frequent class"
+    sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in audit.judgement.verdict)
+    advice = "".join(f"<p><b>What to do.</b> {escape(sentence)}</p>" for sentence in audit.judgement.advice)
+    kind = "" if audit.best and audit.judgement.learned is not False else " no"
+    return (
+        f'<section class="judgement{kind}" aria-label="judgement"><p class="best">{escape(head)}</p>'
+        f"{sentences}{advice}</section>"
+    )
+
+
+def _facts(audit: Audit) -> str:
+    facts, about = audit.facts, audit.about
+    accuracy = facts.get("accuracy")
+    pairs = [("model", _model(audit)), ("data", str(about.get("source") or "given in memory"))]
+    pairs.append(("texts", f"{audit.texts:,}; {facts.get('cut_texts', 0):,} were cut to the model's length"))
+    if accuracy is not None:
+        pairs.append(("accuracy", f"{spell(accuracy)}; the largest class has {number(facts['largest_class'])}"))
+    if facts.get("confidence"):
+        pairs.append(("mean confidence", spell(facts["confidence"])))
+    if facts.get("shown"):
+        pairs.append(("explained today by", str(facts["shown"])))
+    pairs.append(("measured", _measured(audit)))
+    pairs += [("note", note) for note in notes_in_words(about.get("data") or {})]
+    return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{escape(value)}</dd>' for name, value in pairs)}</dl>"
+
+
+def _measured(audit: Audit) -> str:
+    """One line on how: budget, removals, share of the words, seed."""
+    removals = ", ".join(dict.fromkeys(row.removal for row in audit.rows))
+    parts = [f"budget {audit.about['budget']}"] if "budget" in audit.about else []
+    parts.append(f"words removed by {removals}")
+    if shares := audit.about.get("shares"):
+        parts.append(" and ".join(dict.fromkeys(f"{100 * share:g} %" for share in shares)) + " of the words a side")
+    if "seed" in audit.about:
+        parts.append(f"seed {audit.about['seed']}")
+    return ", ".join(parts)
+
+
+def _removals(audit: Audit) -> list[str]:
+    """The removal that decided first."""
+    return list(dict.fromkeys([audit.judgement.removal, *(row.removal for row in audit.rows)]))
+
+
+def _intervals(audit: Audit) -> str:
+    plots = "".join(
+        f"<h3>words removed by {escape(removal)}{' (this decided)' if removal == audit.judgement.removal else ''}</h3>"
+        f"{intervals_svg(audit, removal)}"
+        for removal in _removals(audit)
+    )
+    return f"<h2>Margin and win of each saliency</h2>{LEGEND}{plots}"
+
+
+def _reading(audit: Audit) -> str:
+    return f"<h2>How to read this page</h2><ol>{''.join(f'<li>{escape(sentence)}</li>' for sentence in READING)}</ol>"
+
+
+def _curves(audit: Audit) -> str:
+    removal, names = compared(audit)
+    if not names:
+        return "<h2>Mean confidence as words are removed</h2><p>not measured under this budget</p>"
+    roles = ("best", "worst") if audit.best else ("largest margin", "smallest margin")
+    panels = "".join(curves_svg(audit, name, removal, role) for name, role in zip(names, roles, strict=False))
+    return (
+        f"<h2>Mean confidence as words are removed by {escape(removal)}</h2>"
+        "<small>red: the saliency; grey: a random order on the same texts; solid: most salient words first; dashed: "
+        f'least salient first. Solid far below grey, dashed not: healthy.</small><div class="panels">{panels}</div>'
+    )
+
+
+def _tables(audit: Audit) -> str:
+    parts = ["<h2>All metrics</h2><small>means over the texts with 95 % intervals; - where not measured</small>"]
+    for removal in _removals(audit):
+        rows = audit.ranked(removal)
+        have = measured_names(rows)
+        main, others = [n for n in SHOWN if n in have], [n for n in have if n not in SHOWN]
+        parts.append(f"<h3>words removed by {escape(removal)}</h3>{_table(audit, rows, main, costs=True)}")
+        if others:
+            parts.append(_table(audit, rows, others))
+    return "".join(parts)
+
+
+def _table(audit: Audit, rows: Sequence[AuditRow], names: Sequence[str], costs: bool = False) -> str:
+    heads = [*(("passes", "ms") if costs else ()), *names]
+    head = "".join(f'<th scope="col" title="{escape(HELP.get(name, name))}">{escape(name)}</th>' for name in heads)
+    lines = []
+    for row in rows:
+        kind = {audit.best: "best", CONTROL: "control"}.get(row.saliency, "")
+        cells = [f"<td>{number(x, 1)}</td>" for x in (row.passes, row.milliseconds)] if costs else []
+        cells += [_cell(row.metrics.get(name), 2 if name in COUNTS else 3) for name in names]
+        lines.append(f'<tr class="{kind}"><th scope="row">{escape(row.saliency)}</th>{"".join(cells)}</tr>')
+    return (
+        f'<div class="wide"><table><thead><tr><th scope="col">saliency</th>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _cell(x: Interval | None, digits: int) -> str:
+    if x is None or math.isnan(x.value):
+        return f'<td class="missing">{MISSING}</td>'
+    return f"<td>{number(x.value, digits)}<small>{bounds(x, digits)}</small></td>"
+
+
+def _examples(audit: Audit) -> str:
+    if not audit.examples:
+        return ""
+    explained = [Explanation.from_dict(one) for one in audit.examples]
+    articles = "".join(
+        explanation_html(one, None if values.get("gold") is None else str(values["gold"]))
+        for one, values in zip(explained, audit.examples, strict=True)
+    )
+    name = explained[0].saliency_name or audit.best or CONTROL
+    return (
+        f"<h2>The most pathological texts under {escape(name)}</h2><p>Those with the smallest comp - suff, where "
+        f"the saliency serves worst; they may still be healthy.</p>{legend_html(explained)}{articles}"
+    )
+
+
+def _refused(audit: Audit) -> str:
+    if not audit.refused:
+        return ""
+    items = "".join(f"<li><b>{escape(name)}</b>: {escape(why)}</li>" for name, why in audit.refused.items())
+    return f"<h2>What was left out</h2><ul>{items}</ul>"
+
+
+def audit_markdown(audit: Audit) -> str:
+    """A section for a model card: the judgement, the saliencies under each removal, and how it was measured."""
+    removals = _removals(audit)
+    heads = ["saliency", "passes", "ms"]
+    heads += [f"{name} ({removal})" for removal in removals for name in ("comp - suff", "margin", "win")]
+    lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
+    cells: Mapping[tuple[str, str], Any] = {(row.saliency, row.removal): row.metrics for row in audit.rows}
+    for row in audit.ranked(removals[0]):
+        name = f"**{row.saliency}**" if row.saliency == audit.best else row.saliency
+        values = [name, number(row.passes, 1), number(row.milliseconds, 1)]
+        for removal in removals:
+            metrics = cells.get((row.saliency, removal), {})
+            values += [spell(metrics.get(metric)) for metric in ("comp-suff", "margin", "win")]
+        lines.append(f"| {' | '.join(_plain(value) for value in values)} |")
+    data = audit.about.get("source") or "data given in memory"
+    accuracy = audit.facts.get("accuracy")
+    correct = "" if accuracy is None else f", accuracy {spell(accuracy)}"
+    how = (
+        f"Measured by `pct audit` on {audit.texts:,} texts ({data}){correct}: {_measured(audit)}; means with 95 % "
+        "intervals over the texts; random is the control."
+    )
+    verdict = [_plain(sentence) for sentence in (*audit.judgement.verdict, *audit.judgement.advice)]
+    return "\n".join(["## Which explanation to trust", "", " ".join(verdict), "", *lines, "", _plain(how), ""])
+
+
+def _plain(text: str) -> str:
+    """Text that is neither HTML nor a table's border in Markdown."""
+    return escape(text, quote=False).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,78 @@
+"""The table of an audit for a terminal: as many metrics as fit its width."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pct.output.numbers import number, spell
+
+if TYPE_CHECKING:
+    from pct.audit.result import Audit, AuditRow
+
+# the metrics that sum up an audit, in the order in which they stand
+SHOWN = ("comp-suff", "margin", "win", "ur-ir", "tau_loo", "naopc-gap", "stable_word", "rationale_auprc")
+# the order in which they are taken while they fit
+PRIORITY = ("margin", "win", *(name for name in SHOWN if name not in ("margin", "win")))
+WIDEST, USUAL = 160, 120
+GAP = "  "
+
+
+def measured_names(rows: Iterable[AuditRow]) -> list[str]:
+    """The metrics that at least one row has a number for, in the order in which they were measured."""
+    names = (name for row in rows for name, x in row.metrics.items() if not math.isnan(x.value))
+    return list(dict.fromkeys(names))
+
+
+def terminal_width() -> int:
+    """Characters a line: `USUAL` where the output is no terminal, `WIDEST` at most."""
+    return min(shutil.get_terminal_size((USUAL, 24)).columns, WIDEST)
+
+
+def audit_table(audit: Audit, width: int = 0) -> str:
+    """The rows of an audit, a block a removal, the largest margin first.
+
+    Args:
+        audit: what `pct.audit` gave.
+        width: characters a line; the terminal's where 0. Metrics that do not fit are named below the table.
+    """
+    blocks = {removal: audit.ranked(removal) for removal in dict.fromkeys(row.removal for row in audit.rows)}
+    rows = [row for block in blocks.values() for row in block]
+    names = [row.saliency for row in rows]
+    lead = [
+        [name.ljust(max(map(len, ["saliency", *names]))) for name in ["saliency", *names]],
+        _right("passes", [number(row.passes, 1) for row in rows]),
+        _right("ms", [number(row.milliseconds, 1) for row in rows]),
+    ]
+    have = measured_names(rows)
+    metrics = {name: _right(name, [spell(row.metrics.get(name)) for row in rows]) for name in PRIORITY if name in have}
+    left = (width or terminal_width()) - len(_line(" ", lead, 0))
+    fitting: list[str] = []
+    for name, column in metrics.items():
+        left -= len(GAP) + len(column[0])
+        # margin always stands: without it the table says nothing
+        if fitting and left < 0:
+            break
+        fitting.append(name)
+    columns = [*lead, *(metrics[name] for name in SHOWN if name in fitting)]
+    lines, place = [], 0
+    for removal, block in blocks.items():
+        lines += ["", f"words removed by {removal}", _line(" ", columns, 0)]
+        for row in block:
+            place += 1
+            lines.append(_line("*" if row.saliency == audit.best else " ", columns, place))
+    if rest := [name for name in metrics if name not in fitting]:
+        lines += ["", f"no room for {', '.join(rest)}: widen the terminal, or --output FILE"]
+    return "\n".join(lines[1:])
+
+
+def _right(head: str, cells: list[str]) -> list[str]:
+    """A column, its head first, set to the right."""
+    size = max(map(len, [head, *cells]))
+    return [text.rjust(size) for text in [head, *cells]]
+
+
+def _line(mark: str, columns: list[list[str]], place: int) -> str:
+    return f"{mark} {GAP.join(column[place] for column in columns)}"
