@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pct.audit.kept import kept_best
+from pct.audit.kept import AuditSummary, read_audit, registered_tags, take_audit
 from pct.explaining.predictor import Floats, Forward, TextInterface, rows_as_tokens
 from pct.models import TextModel, build_model
 from pct.models.structural_copy import structural_copy
@@ -47,10 +47,9 @@ class Classifier(TextInterface):
         tokenizer: what turns its texts into tokens.
         classes: the names of the classes, in the order of the probabilities.
         settings: of its training and its explanations.
-        audited: the saliency that an audit of it found best, kept by `pct audit --keep`; empty where there is none.
+        audited: the saliency that an audit of this model found best; empty where none did.
+        audit: the summary of that audit; None where there is none.
     """
-
-    audited: str = ""
 
     def __init__(self, model: TextModel, tokenizer: Tokenizer, classes: Sequence[str], settings: Settings) -> None:
         self.model = model.eval()
@@ -58,6 +57,8 @@ class Classifier(TextInterface):
         self.classes = list(classes)
         self.settings = settings
         self.word_rule = settings.words
+        self.audited = ""
+        self.audit: AuditSummary | None = None
 
     @property
     def family(self) -> str:
@@ -269,7 +270,8 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
         classifier = _from_transformers(str(folder), text).to(device)
     else:
         classifier = Classifier.load(folder, device)
-    classifier.audited = kept_best(path, classifier)
+    # a run's folder keeps it beside its model, or with it
+    take_audit(classifier, read_audit(classifier, path, folder), path)
     return classifier
 
 
@@ -363,7 +365,9 @@ def _from_mlflow(uri: str, device: str) -> Classifier:
         found = sorted(f for f in root.rglob(CONFIG) if (f.parent / WEIGHTS).is_file())
         if not found:
             raise FileNotFoundError(f"{uri} holds no classifier: {CONFIG} is missing in what MLflow gave")
-        return Classifier.load(found[0].parent, device)
+        classifier = Classifier.load(found[0].parent, device)
+    take_audit(classifier, AuditSummary.from_tags(registered_tags(uri)), uri)
+    return classifier
 
 
 def pick_device(name: str) -> torch.device:

@@ -92,6 +92,9 @@ class Explanation:
         verdict: healthy, pathological or undecided.
         reasons: what the curves show.
         controls: comp_random, margin, win and the like of this text, where they were asked for.
+        saliency_name: which saliency the numbers are; empty from a service that does not say it, as the next two.
+        signed: whether numbers below 0 are evidence against the target.
+        saliency_reason: why this saliency was taken.
     """
 
     text: str
@@ -110,6 +113,9 @@ class Explanation:
     verdict: str = ""
     reasons: list[str] = field(default_factory=list)
     controls: dict[str, float | None] = field(default_factory=dict)
+    saliency_name: str = ""
+    signed: bool = False
+    saliency_reason: str = ""
 
     @property
     def saliency(self) -> list[float]:
@@ -163,7 +169,9 @@ class Client:
         """An explanation a text.
 
         max_steps: words removed at most on each side, 15 where None. target: the label explained, the predicted one
-        where None. controls: metrics such as margin, by name, or True for all but the dearest. Raises `ServiceError`.
+        where None. saliency: one that `model()` lists for the model; where None, the one that an audit found best, else
+        the best for models of its kind. controls: metrics such as margin, by name, or True for all but the dearest.
+        Raises `ServiceError`.
         """
         asked = {
             "texts": list(texts), "max_steps": max_steps, "order": order, "target": target, "saliency": saliency,
@@ -171,10 +179,17 @@ class Client:
         }  # fmt: skip
         answer = self._ask("/explain", asked)
         by = _only(ModelIdentity, answer["model"])
-        return [_explanation(found, by) for found in answer["explanations"]]
+        how = {
+            "saliency_name": answer.get("saliency", ""), "signed": answer.get("signed", False),
+            "saliency_reason": answer.get("saliency_reason", ""),
+        }  # fmt: skip
+        return [_explanation({**found, **how}, by) for found in answer["explanations"]]
 
     def model(self) -> dict[str, Any]:
-        """The served models with their figures, and the limits of a request. Raises `ServiceError`."""
+        """The served models with their figures, saliencies and audits, and the limits of a request.
+
+        Raises `ServiceError`.
+        """
         return self._ask("/model", None)
 
     def close(self) -> None:

@@ -15,14 +15,17 @@ from mlflow import MlflowClient, MlflowException
 from mlflow.models import EvaluationResult
 from mlflow.models.evaluation import ModelEvaluator
 
+from pct.audit.audit import audit
 from pct.classifier import Classifier, wrap
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
 from pct.training.runs import PER_TEXT, REPORT
+from pipelines.audit import log_audit
 from pipelines.metric_names import as_metrics, report_metrics
 
 GROUP = "evaluation"  # of the metrics: evaluation/comp, evaluation/comp_minus_suff
-OPTIONS = ("text_column", "p_important", "p_unimportant", "order", "metrics", "limit")
+OPTIONS = ("text_column", "p_important", "p_unimportant", "order", "metrics", "limit", "audit")
+AUDIT_OPTIONS = ("saliencies", "budget", "removals", "limit", "seed")
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +48,8 @@ class PctEvaluator(ModelEvaluator):  # type: ignore[misc]
             dataset: MLflow's evaluation data set, with texts in one column and labels (names or indices) as targets.
             run_id: the run that is logged to.
             evaluator_config: text_column (default: `text`, or the only column), p_important, p_unimportant, order,
-                metrics (default: the standard ones) and limit, as `pct.evaluate` has them.
+                metrics (default: the standard ones) and limit, as `pct.evaluate` has them; audit: True, or the
+                saliencies, budget, removals, limit and seed of `pct.audit`, logs an audit too.
             model: of the pyfunc or transformers flavour, see `classifier_of`.
             model_id: MLflow's id of the logged model; its page then shows the metrics too.
 
@@ -70,6 +74,10 @@ class PctEvaluator(ModelEvaluator):  # type: ignore[misc]
             report.to_parquet(Path(folder) / PER_TEXT)
             (Path(folder) / REPORT).write_text(report.to_json(), encoding="utf-8")
             client.log_artifacts(run_id, folder)
+        if wanted := evaluator_config.get("audit"):
+            chosen = {} if wanted is True else dict(wanted)
+            found = audit(classifier, _labelled(dataset, evaluator_config), **chosen, name=model_id or "")
+            values |= log_audit(client, run_id, found, **of)
         return EvaluationResult(values, {}, run_id)
 
 
@@ -100,11 +108,25 @@ def measure(classifier: Classifier, dataset: Any, config: dict[str, Any]) -> Rep
     """The report on an MLflow evaluation data set. Raises ValueError as `PctEvaluator.evaluate`."""
     if unknown := sorted(set(config) - set(OPTIONS)):
         raise ValueError(f"evaluator_config of pct has no {', '.join(unknown)}; there are {', '.join(OPTIONS)}")
+    _check_audit(config.get("audit", False))
     if dataset.labels_data is None:
         raise ValueError("pct needs the true labels: give targets, the name of their column")
-    options = {k: v for k, v in config.items() if k != "text_column"}
+    options = {k: v for k, v in config.items() if k not in ("text_column", "audit")}
+    return evaluate(classifier, _labelled(dataset, config), **options)
+
+
+def _check_audit(wanted: Any) -> None:
+    if isinstance(wanted, bool):
+        return
+    if not isinstance(wanted, dict):
+        raise ValueError(f"audit must be True, False or a dictionary of {', '.join(AUDIT_OPTIONS)}, got {wanted!r}")
+    if unknown := sorted(set(wanted) - set(AUDIT_OPTIONS)):
+        raise ValueError(f"audit has no {', '.join(unknown)}; there are {', '.join(AUDIT_OPTIONS)}")
+
+
+def _labelled(dataset: Any, config: dict[str, Any]) -> tuple[list[str], list[Any]]:
     texts = _texts(dataset.features_data, config.get("text_column", ""))
-    return evaluate(classifier, (texts, np.asarray(dataset.labels_data).tolist()), **options)
+    return texts, np.asarray(dataset.labels_data).tolist()
 
 
 def _texts(features: Any, column: str) -> list[str]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from pct.audit.result import Audit
 from pct.metrics.report import Report
 from pct.training.checkpoint import Record
 
@@ -38,6 +39,19 @@ def report_metrics(split: str, report: Report) -> dict[str, float]:
 def in_group(group: str, values: Mapping[str, float]) -> dict[str, float]:
     """Values under the name of their group; comp-suff becomes comp_minus_suff, as the registry's tags have it."""
     return {f"{group}/{name.replace('-', '_minus_')}": value for name, value in values.items()}
+
+
+def audit_metrics(result: Audit) -> dict[str, float]:
+    """An audit: the metrics of its best saliency, of a random order where there is none, each with its interval.
+
+    audit.margin, audit.margin_low, audit.margin_high.
+    """
+    parts = {"": 0, "_low": 1, "_high": 2}
+    return {
+        f"audit.{name}{part}": interval[place]
+        for name, interval in result.best_metrics.items()
+        for part, place in parts.items()
+    }
 
 
 def cost_metrics(about: Mapping[str, Any]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pct.audit.kept import REGISTERED, AuditSummary, find_version
 from pct.metrics.learned import beside_largest_class, differ_by_more_than_chance, label_counts
 from pct.metrics.report import Report
 from pct.settings import Settings
@@ -17,6 +18,7 @@ from pct.training.runs import Run, settings_hash
 from pipelines.champion import MARGIN, champion_rule
 from pipelines.champion_alias import CHAMPION, lost_champion, read_versions, update_champion, why
 
+AUDIT = "Audit of the explanations "  # how its line in a version's description begins
 # Settings that say how explanations are measured, and their values before they were settings.
 MEASURED_BY = {"words": "spaces", "removal": "delete"}
 
@@ -103,6 +105,34 @@ def _measure(s: Settings, fingerprint: str) -> str:
         how.append(s.integrated_steps)
     later = {k: v for k, before in MEASURED_BY.items() if (v := getattr(s, k, before)) != before}
     return hashlib.sha256(json.dumps([*how, s.max_length, *later.items()]).encode()).hexdigest()[:8]
+
+
+def tag_audit(client: Any, uri: str, audited: AuditSummary) -> str:
+    """Puts the judgement of an audit on a version of a registered model: as tags, and as a line of its description.
+
+    Args:
+        client: MLflow's.
+        uri: models:/<name>/<version> or models:/<name>@<alias>.
+        audited: the judgement.
+
+    Returns:
+        models:/<name>/<version>; empty, and nothing is written, for a model that is not registered.
+    """
+    match = REGISTERED.fullmatch(uri)
+    if match is None:
+        return ""
+    version = find_version(client, match["name"], match["alias"], match["version"])
+    name, number = match["name"], str(version.version)
+    for key, value in audited.to_tags().items():
+        client.set_model_version_tag(name, number, key, value)
+    client.update_model_version(name, number, with_verdict(version.description or "", audited))
+    return f"models:/{name}/{number}"
+
+
+def with_verdict(description: str, audited: AuditSummary) -> str:
+    """A version's description with the verdict of an audit as its last line, in the place of an earlier one."""
+    lines = [line for line in description.splitlines() if not line.startswith(AUDIT)]
+    return "\n".join([*lines, f"{AUDIT}({audited.texts} texts): {audited.verdict}"])
 
 
 @dataclass(frozen=True)

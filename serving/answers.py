@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from pct.explaining.verdict import PATHOLOGICAL, judge, tolerances
 from pct.metrics.base import MetricOptions, TextBlock
 from pct.metrics.evaluation import MetricSet
 from pct.onnx.predictor import OnnxPredictor
+from pct.saliency.base import GradientSaliency, Saliency
+from pct.saliency.defaults import Choice
 from pct.text.tokens import Ints, Tokens
 from pct.text.words import NATURAL, Document, split
 from serving.lanes import LIGHT
@@ -74,7 +76,7 @@ class PredictJob:
 
 @dataclass(frozen=True)
 class ExplainJob:
-    """How texts are explained; requests with equal jobs may go together."""
+    """How texts are explained; requests with equal jobs may go together. reason: why the saliency was taken."""
 
     served: ServedModel
     max_steps: int
@@ -82,10 +84,12 @@ class ExplainJob:
     saliency: str
     target: int | None
     controls: tuple[Control, ...] = ()
+    reason: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, request: ExplainRequest, served: ServedModel, limits: Limits) -> ExplainJob:
-        """What a request asks for. Raises ValueError for a label that the model has not, or too many steps."""
+        """What a request asks for. Raises ValueError for a label or a saliency that the model has not, or too many
+        steps."""
         classes = served.predictor.classes
         steps = min(STEPS, limits.max_steps) if request.max_steps is None else request.max_steps
         if steps > limits.max_steps:
@@ -93,8 +97,18 @@ class ExplainJob:
         if request.target is not None and request.target not in classes:
             raise ValueError(f"target {request.target[:80]!r} is not one of the labels {', '.join(classes)}")
         target = None if request.target is None else classes.index(request.target)
-        saliency = request.saliency or served.predictor.settings.saliency
-        return cls(served, steps, request.order, saliency, target, tuple(dict.fromkeys(request.controls)))
+        named = request.saliency
+        choice = served.default_saliency if named is None else Choice(named, "asked for")
+        if choice.name not in served.saliencies:
+            there = ", ".join(served.saliencies)
+            raise ValueError(f"saliency {choice.name[:80]!r} is not one that this model gives; it gives {there}")
+        controls = tuple(dict.fromkeys(request.controls))
+        return cls(served, steps, request.order, choice.name, target, controls, choice.reason)
+
+    @property
+    def signed(self) -> bool:
+        """Whether the saliency tells evidence for the class from evidence against it."""
+        return self._ranking.signed
 
     def lane(self, texts: Sequence[Document]) -> str:
         """Where these texts wait: see `serving.lanes`."""
@@ -102,17 +116,22 @@ class ExplainJob:
 
     def cost(self, texts: Sequence[Document]) -> int:
         """How many times texts go through the model at most, a backward pass counting as two more."""
-        settings = self.served.predictor.settings
-        gradient = 3 * (settings.integrated_steps if self.saliency == "integrated_gradients" else 1)
-        counts = np.array([min(len(t), settings.max_length) for t in texts])
+        counts = np.array([min(len(t), self.served.predictor.settings.max_length) for t in texts])
+        # of an explanation of a text of 0, 1, 2, .. words
+        explained = np.concatenate([[0.0], self._passes(np.arange(1, counts.max(initial=1) + 1))])
         # every word but one may go on each side, until the prediction changes
-        removals = 2 * int((counts - 1).sum())
-        curves = gradient * len(texts) + removals * (gradient if self.order == "recomputed" else 1)
-        return curves + int(self._metrics.passes(counts).sum())
+        removals = np.cumsum(explained)[counts - 1] if self.order == "recomputed" else counts - 1
+        curves = explained[counts].sum() + 2 * removals.sum()
+        return int(curves + self._metrics.passes(counts).sum())
+
+    def _passes(self, counts: Ints) -> npt.NDArray[np.float64]:
+        """(texts,) the passes of a prediction and its saliency, a backward pass counting as two more."""
+        passes = self._ranking.most_passes(counts)
+        return 3 * passes if isinstance(self._ranking, GradientSaliency) else 1 + passes
 
     def run(self, texts: Sequence[Document], deadline: float, give_way: GiveWay = _do_not_wait) -> list[Json]:
         """An `Explanation` of `serving.schema` a text."""
-        predictor = PredictorUntil(self.served.predictor.with_saliency(self.saliency), deadline, give_way)
+        predictor = PredictorUntil(self.served.predictor, deadline, give_way)
         tokens = predictor.tokens(texts)
         seen = self.study(predictor, tokens)
         # the gold label is not known: accuracy is not among the metrics asked for. Each text is the first of its own
@@ -125,7 +144,11 @@ class ExplainJob:
         labels = None if self.target is None else np.full(len(tokens), self.target)
         shown = np.full(len(tokens), self.max_steps)
         plan = self._metrics.plan(tokens.counts) | RemovalPlan.first(tokens.counts, shown, shown)
-        return remove_words(predictor, tokens, plan, labels, self.order)
+        return remove_words(predictor, tokens, plan, labels, self.order, saliency=self._ranking)
+
+    @property
+    def _ranking(self) -> Saliency:
+        return self.served.saliencies[self.saliency]
 
     @property
     def _metrics(self) -> MetricSet:
@@ -215,6 +238,21 @@ class PredictorUntil:
         """See `Predictor.explain_rows`."""
         self._check()
         return self._predictor.explain_rows(ids, words, classes)
+
+    def check_saliency(self, saliency: GradientSaliency) -> None:
+        """See `Attributes.check_saliency`."""
+        self._predictor.check_saliency(saliency)
+
+    def attribute_rows(
+        self, saliency: GradientSaliency, ids: Ints, words: Ints, classes: Ints | None
+    ) -> tuple[Floats, Floats]:
+        """See `Attributes.attribute_rows`."""
+        self._check()
+        return self._predictor.attribute_rows(saliency, ids, words, classes)
+
+    def stand_in(self, removal: str) -> int:
+        """See `StandsIn.stand_in`."""
+        return self._predictor.stand_in(removal)
 
     def _check(self) -> None:
         self._give_way()

@@ -9,17 +9,20 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pct.audit import kept
+from pct.audit.kept import REGISTERED, AuditSummary
 from pct.onnx.predictor import CONFIG, GRADIENT
 from pct.settings import Settings
 from serving.model_store import ModelEntry
 
 EXPORTED, CHAMPION = "exported", "champion"
+MODEL = "model"  # where a run's folder keeps its classifier
 NO_MODEL = "there is no model {}: give a folder, models:/<name>@champion, or a classifier's name on the hub"
-REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[^/@]+))")
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 OF_A_CLASSIFIER = ["*.json", "*.safetensors", "*.txt", "*.model"]  # what transformers reads of a repository
 # metrics of the registry that a reader of GET /model wants, without the prefix of the split that they were measured on;
@@ -29,13 +32,15 @@ TEST_METRIC = re.compile(r"test/(?P<name>.+)|test_(?P<old>.+(?<!_se))")
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version of a registered model. model_id: of MLflow's logged model; empty for one that was made otherwise."""
+    """A version of a registered model. model_id: of MLflow's logged model; empty for one that was made otherwise.
+    audit: what its tags say of one, as `ModelEntry` has it."""
 
     name: str
     version: str
     alias: str | None
     model_id: str
     run_id: str | None
+    audit: dict[str, Any] = field(default_factory=dict)
 
 
 def default_cache() -> Path:
@@ -62,7 +67,9 @@ def resolve(source: str, cache: Path) -> ModelEntry:
         entry = ModelEntry("", str(_export(source, cache / "exported" / _cache_name(source))), source)
     elif Path(source).is_dir():
         folder = _export(source, cache / "exported" / _cache_name(_weights_version(Path(source))))
-        entry = ModelEntry("", str(folder), source, metrics=_report_metrics(Path(source)))
+        # an audit may be newer than the exported folder in the cache
+        audited = kept.read_audit(None, source, Path(source) / MODEL)
+        entry = ModelEntry("", str(folder), source, metrics=_report_metrics(Path(source)), audit=_plain(audited))
     elif not Path(source).exists() and HUB_NAME.fullmatch(source):
         folder = _export(source, cache / "exported" / _cache_name(_weights_version(_from_hub(source))))
         entry = ModelEntry("", str(folder), source)
@@ -100,12 +107,13 @@ def find_version(client: Any, name: str, alias: str | None, version: str | None)
     from mlflow.exceptions import MlflowException
 
     try:
-        found = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
+        found = kept.find_version(client, name, alias, version)
     except MlflowException as problem:
         what = f"@{alias}" if alias else f"/{version}"
         said = (_no_champion(client, name) if alias == CHAMPION else "") or str(problem)
         raise FileNotFoundError(f"models:/{name}{what} is not in the registry: {said}") from problem
-    return RegisteredVersion(name, str(found.version), alias, found.model_id or "", found.run_id)
+    audit = _plain(AuditSummary.from_tags(_tags(found)))
+    return RegisteredVersion(name, str(found.version), alias, found.model_id or "", found.run_id, audit)
 
 
 def _no_champion(client: Any, name: str) -> str:
@@ -127,8 +135,17 @@ def entry_of_version(client: Any, found: RegisteredVersion, source: str, cache: 
     if not (folder / GRADIENT).is_file() and not _download(uri, folder):
         _export(uri, folder)
     return ModelEntry(
-        "", str(folder), source, found.name, found.version, found.alias, _registry_metrics(client, found.run_id)
-    )
+        "", str(folder), source, found.name, found.version, found.alias, _registry_metrics(client, found.run_id),
+        found.audit,
+    )  # fmt: skip
+
+
+def _plain(audited: AuditSummary | None) -> dict[str, Any]:
+    return {} if audited is None else audited.to_dict()
+
+
+def _tags(version: Any) -> Mapping[str, str]:
+    return dict(version.tags or {})
 
 
 def _registry_metrics(client: Any, run_id: str | None) -> dict[str, float]:

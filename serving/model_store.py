@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from pct.audit.kept import FILE, AuditSummary, take_audit
 from pct.onnx.predictor import CONFIG, OnnxPredictor
+from pct.saliency import make_saliency, saliencies
+from pct.saliency.base import Saliency
+from pct.saliency.defaults import Choice, default_saliency
 from pct.writing import write_text
 
 LIST_FILE = "models.json"
 SERVED = "served"  # the folder of a Bento's models
 
-FileStamp = tuple[int, int]
+FileStamp = tuple[int, ...]
 
 logger = logging.getLogger("pct.serving")
 
@@ -24,7 +30,8 @@ logger = logging.getLogger("pct.serving")
 @dataclass(frozen=True)
 class ModelEntry:
     """A model to serve. id: what a request calls it. folder: an exported model. source: where it came from; name,
-    version and alias where that is a registry, and the metrics that stand there."""
+    version and alias where that is a registry, and the metrics that stand there. audit: an `AuditSummary` as a
+    dictionary; where empty, that of the folder counts."""
 
     id: str
     folder: str
@@ -33,6 +40,7 @@ class ModelEntry:
     version: str | None = None
     alias: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    audit: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,14 +56,34 @@ class ServedModel:
         e = self.entry
         return {"id": e.id, "name": e.name, "version": e.version, "alias": e.alias}
 
+    @cached_property
+    def default_saliency(self) -> Choice:
+        """The saliency of its explanations where a request names none."""
+        return default_saliency(self.predictor)
+
+    @cached_property
+    def saliencies(self) -> dict[str, Saliency]:
+        """By name, all that it can give."""
+        return {name: saliency for name in saliencies.names() if (saliency := self._saliency(name)) is not None}
+
+    def _saliency(self, name: str) -> Saliency | None:
+        try:
+            saliency = make_saliency(name, self.predictor.settings)
+            saliency.check(self.predictor)
+        except (ValueError, ImportError):  # the model does not have it, or the package that brings it is broken
+            return None
+        return saliency
+
     def about(self) -> dict[str, Any]:
         """What GET /model says of it."""
-        settings = self.predictor.settings
+        settings, audited = self.predictor.settings, self.predictor.audit
         return {
             **self.identity(), "source": self.entry.source, "method": settings.method,
             "architecture": self.predictor.about["model"], "corpus": settings.corpus,
             "weights": self.predictor.about["weights"], "labels": self.predictor.classes,
-            "saliency": settings.saliency, "max_length": settings.max_length, "words": self.predictor.word_rule,
+            "saliency": self.default_saliency.name, "saliency_reason": self.default_saliency.reason,
+            "saliencies": list(self.saliencies), "audit": None if audited is None else audited.to_dict(),
+            "max_length": settings.max_length, "words": self.predictor.word_rule,
             "metrics": self.entry.metrics,
         }  # fmt: skip
 
@@ -138,20 +166,34 @@ class ModelStore:
         return [
             _file_stamp(self._path),
             _file_stamp(self._path / LIST_FILE),
-            *(_file_stamp(Path(s.entry.folder) / CONFIG) for s in self.models),
+            *(_folder_stamp(s.entry.folder) for s in self.models),
         ]
 
     def _load(self) -> dict[str, ServedModel]:
         known = {(s.entry.folder, s.stamp): s.predictor for s in self._models.values()}
         loaded = {}
         for entry in read_entries(self._path):
-            stamp = _file_stamp(Path(entry.folder) / CONFIG)
+            stamp = _folder_stamp(entry.folder)
             predictor = known.get((entry.folder, stamp))
             if predictor is None:
                 predictor = OnnxPredictor.load(entry.folder, self._threads)
-                predictor.saliency([["warm"] * 8])  # ONNX Runtime plans its memory in a first call
-            loaded[entry.id] = ServedModel(entry, predictor, stamp)
+                # ONNX Runtime plans its memory in a first call
+                predictor.saliency([["warm"] * 8], by=default_saliency(predictor).name)
+            loaded[entry.id] = ServedModel(entry, _audited(predictor, entry), stamp)
         return loaded
+
+
+def _audited(predictor: OnnxPredictor, entry: ModelEntry) -> OnnxPredictor:
+    """The predictor with the audit that its entry brings, if there is one."""
+    if not entry.audit or (predictor.audit and predictor.audit.to_dict() == entry.audit):
+        return predictor
+    other = copy.copy(predictor)  # another entry may serve the same folder
+    take_audit(other, AuditSummary.from_dict(entry.audit), entry.source)
+    return other
+
+
+def _folder_stamp(folder: str) -> FileStamp:
+    return (*_file_stamp(Path(folder) / CONFIG), *_file_stamp(Path(folder) / FILE))
 
 
 def _file_stamp(path: Path) -> FileStamp:

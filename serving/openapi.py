@@ -27,6 +27,7 @@ EXAMPLES: dict[str, Any] = {
         "order": "static",
         "saliency": "l2",
         "signed": False,
+        "saliency_reason": "asked for",
         "max_steps": 15,
         "explanations": [
             {
@@ -71,8 +72,14 @@ EXAMPLES: dict[str, Any] = {
         "models": [
             {
                 **IDENTITY, "source": "exported", "method": "pct", "architecture": "textcnn", "corpus": "reviews",
-                "weights": "float32", "labels": ["negative", "positive"], "saliency": "l2", "max_length": 64,
-                "words": "natural", "metrics": {"acc": 0.84, "comp": 0.18, "suff": 0.01},
+                "weights": "float32", "labels": ["negative", "positive"], "saliency": "occlusion",
+                "saliency_reason": "found best by an audit of this model",
+                "saliencies": ["l2", "l1", "grad_x_input", "integrated_gradients", "occlusion", "lime", "random"],
+                "audit": {
+                    "best": "occlusion", "removal": "delete", "texts": 300, "margin": [0.334, 0.301, 0.366],
+                    "win": [0.99, 0.985, 0.994], "verdict": "Show occlusion.",
+                },
+                "max_length": 64, "words": "natural", "metrics": {"acc": 0.84, "comp": 0.18, "suff": 0.01},
             }
         ],
         "limits": asdict(Limits()),

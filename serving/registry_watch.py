@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from serving.model_sources import REGISTERED, entry_of_version, find_version, registry
+from pct.audit.kept import REGISTERED
+from serving.model_sources import entry_of_version, find_version, registry
 from serving.model_store import ModelEntry, write_entries
 
 
@@ -35,7 +36,7 @@ class RegistryWatch:
         if now == self.models:
             return False
         for before, after in zip(self.models, now, strict=True):
-            if before != after:
+            if before.version != after.version:
                 print(f"{after.id}: version {after.version} instead of {before.version}", flush=True)
         write_entries(self.listed, now)
         self.models = now
@@ -52,5 +53,5 @@ class RegistryWatch:
             return model
         found = find_version(client, match["name"], match["alias"], None)
         if found.version == model.version:
-            return model
+            return replace(model, audit=found.audit)  # it may have been audited since
         return replace(entry_of_version(client, found, model.source, self.cache), id=model.id)

@@ -8,7 +8,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic.json_schema import JsonSchemaValue
 
 TEXT = "despite its slow start , the film is brilliant"
-Saliency = Literal["l2", "l1", "grad_x_input", "integrated_gradients"]
 Order = Literal["static", "recomputed"]
 Control = Literal[
     "comp_random", "margin", "suff_margin", "win", "ir_rate", "ur_rate", "tau_loo", "cos_important", "cos_unimportant",
@@ -66,7 +65,12 @@ class ExplainRequest(Strict):
         str | None, Field(description="The label that is explained; the predicted one where null.", examples=[None])
     ] = None
     saliency: Annotated[
-        Saliency | None, Field(description="The kind of saliency; the model's own where null.", examples=[None])
+        str | None,
+        Field(
+            description="The saliency, one of those that GET /model lists for the model. Where null, the one that an "
+            "audit of the model found best, else the one that measured best for models of its kind.",
+            examples=[None],
+        ),
     ] = None
     controls: Annotated[
         list[Control],
@@ -190,19 +194,33 @@ class Explanation(BaseModel):
 
 
 class ExplainAnswer(BaseModel):
-    """An explanation a text, in the texts' order. signed: whether saliency below zero is against the target."""
+    """An explanation a text, in the texts' order."""
 
     model: Identity
     order: str
     saliency: str
-    signed: bool
+    signed: Annotated[bool, Field(description="Whether numbers below 0 are evidence against the target.")]
+    saliency_reason: Annotated[str, Field(description="Why this saliency was taken.")]
     max_steps: int
     explanations: list[Explanation]
 
 
+class AboutAudit(BaseModel):
+    """What `pct audit` found. best: the saliency to show; empty where none beats a random order of removal. margin and
+    win: its mean over the texts and the ends of the 95 % interval; of a random order where there is no best."""
+
+    best: str
+    removal: str
+    texts: int
+    margin: Annotated[list[float | None], Field(min_length=3, max_length=3)]
+    win: Annotated[list[float | None], Field(min_length=3, max_length=3)]
+    verdict: str
+
+
 class AboutModel(Identity):
-    """A served model, with the figures that stand in the registry. words: how texts become words: natural, spaces, or a
-    rule of the model's own."""
+    """A served model, with the figures that stand in the registry. saliency: by which it explains where a request names
+    none, and why; saliencies: all that it gives. audit: null for a model that was not audited. words: how texts become
+    words: natural, spaces, or a rule of the model's own."""
 
     source: str
     method: str
@@ -211,6 +229,9 @@ class AboutModel(Identity):
     weights: str
     labels: list[str]
     saliency: str
+    saliency_reason: str
+    saliencies: list[str]
+    audit: AboutAudit | None
     max_length: int
     words: str
     metrics: dict[str, float]

@@ -22,7 +22,6 @@ from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddle
 from starlette.responses import Response
 
 import serving.transport  # noqa: F401  puts bounded connections in the place of uvicorn's own
-from pct.output.shades import is_signed
 from pct.text.words import Document
 from serving.answers import ExplainJob, PredictJob, read_texts
 from serving.batching import BusyError
@@ -122,8 +121,8 @@ class Explainer:
         explain_seconds.labels(words_range(longest), job.order).observe(time.perf_counter() - begun)
         _count_verdicts(served, found)
         return {
-            "model": served.identity(), "order": job.order, "saliency": job.saliency,
-            "signed": is_signed(job.saliency), "max_steps": job.max_steps, "explanations": found,
+            "model": served.identity(), "order": job.order, "saliency": job.saliency, "signed": job.signed,
+            "saliency_reason": job.reason, "max_steps": job.max_steps, "explanations": found,
         }  # fmt: skip
 
     async def _watch(self) -> None:

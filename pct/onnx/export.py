@@ -91,8 +91,8 @@ def export(
             classifier.json.
         data: the test split of the classifier's own corpus where None, a thousand texts at most.
         modified: the saliencies that get a graph of their own, of frozen_grad_x_input (frozen.onnx) and gim (gim.onnx).
-            Where None, frozen_grad_x_input and the one of the classifier's settings, left out with the reason where
-            the model does not have them.
+            Where None, frozen_grad_x_input, the one of the classifier's settings and the one that an audit found best,
+            left out with the reason where the model does not have them.
 
     Raises:
         ValueError: a graph differs from torch by more than 1e-4, the model has none, or it does not have a saliency
@@ -154,7 +154,7 @@ def _modified_graphs(classifier: Classifier, asked: Sequence[str] | None) -> tup
     from pct.onnx.graphs import build_saliency_graph
 
     settings, graphs, left_out = classifier.settings, {}, {}
-    wanted = (*USUAL, settings.saliency, settings.explain_by) if asked is None else asked
+    wanted = (*USUAL, settings.saliency, settings.explain_by, classifier.audited) if asked is None else asked
     for name, file in MODIFIED.items():
         saliency = make_saliency(name, settings)
         assert isinstance(saliency, GradientSaliency)

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from pct.audit.kept import kept_best
+from pct.audit.kept import AuditSummary, read_audit, take_audit
 from pct.explaining.predictor import Floats, TextInterface, rows_as_tokens
 from pct.onnx.integrated import integrate, mean_gradient
 from pct.onnx.sessions import Sessions
@@ -42,17 +42,19 @@ class OnnxPredictor(TextInterface):
         settings: those of the training run, with the saliency that `explain_rows` gives.
         about: all of classifier.json, the measured agreement with torch included.
         folder: from which it was loaded.
-        audited: the saliency that an audit of it found best, kept by `pct audit --keep`; empty where there is none.
+        audited: the saliency that an audit of this model found best; empty where none did.
+        audit: the summary of that audit; None where there is none.
     """
 
     folder: Path | None = None
-    audited: str = ""
 
     def __init__(self, tokenizer: Tokenizer, sessions: Sessions, about: dict[str, Any]) -> None:
         self.tokenizer, self.about = tokenizer, about
         self.classes: list[str] = list(about["classes"])
         self.settings = Settings.from_saved(about["settings"])
         self.word_rule = self.settings.words
+        self.audited = ""
+        self.audit: AuditSummary | None = None
         self._sessions = sessions
 
     @classmethod
@@ -95,12 +97,12 @@ class OnnxPredictor(TextInterface):
             raise ValueError(f"{path} is damaged and cannot be loaded ({problem}); export the model again") from problem
         check_saved_rule(predictor.word_rule)
         predictor.folder = path
-        predictor.audited = kept_best(path, predictor)
+        take_audit(predictor, read_audit(predictor, path), path)
         return predictor
 
     @property
     def family(self) -> str:
-        """The kind of architecture: see `Classifier.family`."""
+        """The kind of architecture, see `Classifier.family`."""
         return str(self.about["model"])
 
     @property

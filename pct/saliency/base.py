@@ -76,6 +76,10 @@ class Saliency:
         """(texts,) how often a text goes through the model beside its prediction, there and back counting once."""
         raise NotImplementedError(f"{type(self).__name__} must define passes(counts)")
 
+    def most_passes(self, counts: Ints) -> Doubles:
+        """(texts,) an upper bound of `passes`, for a saliency whose passes depend on what it finds."""
+        return self.passes(counts)
+
     def explain_tokens(self, predictor: Predictor, tokens: Tokens, labels: Ints | None = None) -> tuple[Floats, Floats]:
         """Probabilities (texts, classes) and saliency (texts, most words), in the texts' order.
 

@@ -32,8 +32,8 @@ def default_saliency(predictor: Any) -> Choice:
     """The saliency of a predictor's explanations.
 
     The first of these that applies: the one that the settings name by `explain_by`; the one that an audit of this model
-    found best; the one that measured best for models of its family, where the model can give it; the norm of the
-    gradient. A predictor without settings has its own.
+    found best, where the model can give it (an exported one holds fewer); the one that measured best for models of its
+    family, where the model can give it; the norm of the gradient. A predictor without settings has its own.
 
     Args:
         predictor: a `pct.Predictor`.
@@ -46,13 +46,20 @@ def default_saliency(predictor: Any) -> Choice:
         return Choice(asked, "asked for")
     if settings.explain_by:
         return Choice(settings.explain_by, "named by the setting explain_by")
-    if audited := getattr(predictor, "audited", None):
+    if (audited := getattr(predictor, "audited", None)) and _problem(audited, predictor) is None:
         return Choice(audited, "found best by an audit of this model")
     name = EVIDENCE.get(getattr(predictor, "family", ""))
     if name is None:
         return Choice(settings.saliency, "the saliency of the settings")
-    try:
-        make_saliency(name, settings).check(predictor)
-    except ValueError as problem:
+    if problem := _problem(name, predictor):
         return Choice(GRADIENT_NORM, f"the norm of the gradient, since {problem}")
     return Choice(name, "the best of one pass on models of this family; not audited on this model")
+
+
+def _problem(name: str, predictor: Any) -> ValueError | None:
+    """Why a predictor cannot give a saliency; None where it can."""
+    try:
+        make_saliency(name, predictor.settings).check(predictor)
+    except ValueError as problem:
+        return problem
+    return None

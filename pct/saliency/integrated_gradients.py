@@ -36,6 +36,13 @@ class IntegratedGradients(GradientSaliency):
         """See `Saliency.passes`: at least, the baseline being one."""
         return np.full(len(counts), self.options.steps + 1.0)
 
+    def most_passes(self, counts: Ints) -> Doubles:
+        """See `Saliency.most_passes`: the ends of the path, and the steps, doubled up to `MOST_STEPS`."""
+        total = steps = self.options.steps
+        while (steps := 2 * steps) <= MOST_STEPS:
+            total += steps
+        return np.full(len(counts), float(1 + total))
+
     def attribute(
         self, model: TextModel, ids: Tensor, words: Tensor, classes: Tensor | None, replacement: int | None = None
     ) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 import { Problem } from "./api.js";
 import { examples, hint } from "./examples.js";
-import { CONTROLS } from "./glossary.js";
+import { CONTROLS, SALIENCIES } from "./glossary.js";
 import { titled } from "./panel.js";
 import { count } from "./view.js";
 
@@ -32,7 +32,7 @@ export function layOut(answer, explain) {
     }),
   );
   chooseModels();
-  chooseTargets();
+  chooseShared();
   measure();
 }
 
@@ -63,6 +63,7 @@ export function rename(models) {
   for (const box of document.querySelectorAll("[name=model]")) {
     box.nextSibling.textContent = titled(models.find((model) => model.id === box.value));
   }
+  chooseShared();
 }
 
 /** The models to be asked. */
@@ -71,14 +72,18 @@ const chosen = () => {
   return known.models.filter((model) => ids.includes(model.id));
 };
 
-/** Offers the labels that all chosen models have. */
-function chooseTargets() {
+/** Offers the labels that all chosen models have, and the saliencies that all of them give. */
+function chooseShared() {
+  offer("target", "labels", (label) => label);
+  offer("saliency", "saliencies", (name) => (name in SALIENCIES ? `${name}: ${SALIENCIES[name]}` : name));
+}
+
+function offer(id, list, title) {
   const [first, ...others] = chosen();
-  const labels = (first?.labels ?? []).filter((label) => others.every((model) => model.labels.includes(label)));
-  const before = $("target").value;
-  const options = labels.map((label) => new Option(label, label));
-  $("target").replaceChildren(new Option("the predicted one", ""), ...options);
-  $("target").value = labels.includes(before) ? before : "";
+  const shared = (first?.[list] ?? []).filter((one) => others.every((model) => model[list].includes(one)));
+  const before = $(id).value;
+  $(id).replaceChildren($(id).options[0], ...shared.map((one) => new Option(title(one), one)));
+  $(id).value = shared.includes(before) ? before : "";
 }
 
 /** The text as it stands there; what is no character becomes the sign for that, as the service makes it. */
@@ -125,14 +130,14 @@ export function question() {
 /** Puts what an address says into the form. An address can say anything: what the form cannot take stays as it is. */
 export function fill(said) {
   $("text").value = said.text;
-  for (const id of ["saliency", "order", "controls"]) choose(id, said[id]);
+  for (const id of ["order", "controls"]) choose(id, said[id]);
   if (/^\d+$/.test(said.steps)) $("steps").value = said.steps;
   const boxes = [...document.querySelectorAll("[name=model]")];
   if (boxes.some((box) => said.models.includes(box.value))) {
     for (const box of boxes) box.checked = said.models.includes(box.value);
   }
-  chooseTargets();
-  choose("target", said.target);
+  chooseShared();
+  for (const id of ["target", "saliency"]) choose(id, said[id]);
   const usual = { saliency: "", order: "static", target: "", controls: "", steps: "15" };
   $("settings").open ||= Object.entries(usual).some(([id, value]) => $(id).value !== value);
   measure();
@@ -157,7 +162,7 @@ export function listen(explain, again, edited) {
   });
   for (const id of SETTINGS) {
     $(id).addEventListener("change", () => {
-      if (id === "models") chooseTargets();
+      if (id === "models") chooseShared();
       again();
     });
   }

@@ -39,10 +39,30 @@ const MEASURED = {
   rationale_precision_shortcut: "rationale_precision over the texts with the shortcut.",
 };
 
+/** What each saliency is, in some words; one of another package has its name alone. */
+export const SALIENCIES = {
+  l2: "size of the gradient",
+  l1: "sum of the gradient's sizes",
+  grad_x_input: "gradient × input",
+  integrated_gradients: "mean gradient from an empty text",
+  smooth_grad: "mean gradient under noise",
+  frozen_grad_x_input: "gradient × input, attention and norms held constant",
+  gim: "gradient × input, interactions shared out",
+  occlusion: "what each word's removal costs",
+  lime: "weights of a linear model of reduced texts",
+  kernel_shap: "Shapley values, estimated",
+  attention: "weights of the last layer",
+  rollout: "attention through all layers",
+  random: "random numbers, the control",
+};
+
 const OTHERS = {
   saliency:
-    "One number a word: the size of the gradient of the log-odds at the word's embedding (l2, l1), or the gradient " +
-    "times the embedding, which is above zero for evidence for the class and below it for evidence against.",
+    "One number a word: how much it counts for the class that is explained. With a sign, a number above zero is evidence " +
+    "for the class, one below it evidence against; without, words are only more or less important.",
+  audited:
+    "Found by pct audit on texts with labels: which saliency of this model points at the words that matter, beside a " +
+    "random order of removal.",
   "static, recomputed": "The words are ranked once, on the whole text; or again after each removal.",
   healthy:
     "Comp is above suff by more than .01, and fewer of the most salient words than of the least salient ones change " +

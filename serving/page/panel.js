@@ -104,13 +104,14 @@ export class Panel {
     this.part("step-text").textContent = left(explanation, removed);
   }
 
-  #scale(explanation, { saliency, signed }) {
+  #scale(explanation, { saliency, signed, saliency_reason: reason }) {
     const scores = explanation.words.map((word) => word.saliency);
     const [low, high] = [Math.min(...scores), Math.max(...scores)];
     const { target } = explanation;
     const most = Math.max(...scores.map(Math.abs));
-    this.part("low").textContent = signed ? `against ${target} −${score(most)}` : `${saliency}  ${score(low)}`;
+    this.part("low").textContent = signed ? `against ${target} −${score(most)}` : score(low);
     this.part("high").textContent = signed ? `+${score(most)} for ${target}` : score(high);
+    this.part("by").textContent = `Saliency ${saliency}: ${reason}.`;
   }
 
   #verdict({ verdict: { kind, reasons } }) {
@@ -189,9 +190,10 @@ export function head(about, open = false) {
   trained.textContent = METHODS[about.method] ?? "";
   const line = document.createElement("p");
   line.className = "quiet";
-  line.textContent = `${about.architecture} on ${about.corpus}, ${about.weights}, own saliency ${about.saliency}`;
+  const corpus = about.corpus ? ` on ${about.corpus}` : "";
+  line.textContent = `${about.architecture}${corpus}, ${about.weights}, explained by ${about.saliency}`;
   line.title = about.source;
-  const parts = [title, trained, line];
+  const parts = [title, audited(about), trained, line];
   const measured = Object.entries(about.metrics ?? {}).filter(([, value]) => typeof value === "number");
   if (measured.length > 0) {
     const details = document.createElement("details");
@@ -207,6 +209,23 @@ export function head(about, open = false) {
     parts.push(details);
   }
   return parts;
+}
+
+/** What an audit of the model found, in a line. */
+function audited({ audit }) {
+  const line = document.createElement("p");
+  line.className = "audited";
+  if (!audit) {
+    line.textContent = "Not audited: pct audit tells which explanation of this model can be trusted.";
+    return line;
+  }
+  const spell = ([value, low, high]) => `${number(value)} [${number(low)}, ${number(high)}]`;
+  line.classList.toggle("wrong", !audit.best);
+  line.textContent = audit.best
+    ? `Audited on ${count(audit.texts, "text")}: ${audit.best}, margin over a random order ${spell(audit.margin)}`
+    : `Audited on ${count(audit.texts, "text")}: no saliency beats a random order; its explanations should not be shown`;
+  line.title = audit.verdict;
+  return line;
 }
 
 function pair(name, value) {

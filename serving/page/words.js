@@ -2,7 +2,7 @@
 
 import { number } from "./view.js";
 
-/** 0..1 a word, with a sign where the saliency has one (the service says so): how strongly it is shaded. */
+/** 0..1 a word: how strongly it is shaded; signed: below 0 where it is evidence against the class. */
 export function shades(scores, signed) {
   const sizes = scores.map(Math.abs);
   const most = Math.max(...sizes);

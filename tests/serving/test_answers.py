@@ -69,7 +69,7 @@ def test_an_explanation_is_that_of_the_library(served: ServedModel, order: str, 
 def test_the_metrics_of_a_text_are_those_that_evaluation_gives_it(served: ServedModel, order: str) -> None:
     s = served.predictor.settings
     report = pct.evaluate(served.predictor, (TEXTS, [0] * len(TEXTS)), *s.measured_shares, order)
-    for row, mine in enumerate(explained(served, TEXTS, order=order, max_steps=1)):
+    for row, mine in enumerate(explained(served, TEXTS, order=order, max_steps=1, saliency=s.saliency)):
         for name, value in mine["metrics"].items():
             expected = report.columns[name][row]
             assert value is None if np.isnan(expected) else value == pytest.approx(expected, abs=1e-6), name
@@ -77,7 +77,7 @@ def test_the_metrics_of_a_text_are_those_that_evaluation_gives_it(served: Served
 
 def test_controls_are_those_that_evaluation_gives_each_text_by_itself(served: ServedModel) -> None:
     names = get_args(Control)
-    found = explained(served, TEXTS, controls=list(names))
+    found = explained(served, TEXTS, controls=list(names), saliency=served.predictor.settings.saliency)
     for text, mine in zip(TEXTS, found, strict=True):
         report = pct.evaluate(
             served.predictor, ([text], [0]), *served.predictor.settings.measured_shares, metrics=names
@@ -120,14 +120,6 @@ def test_a_target_is_explained_in_place_of_the_prediction(served: ServedModel) -
             assert mine["target_confidence"] == mine["probabilities"][target]
             assert mine["label"] == max(mine["probabilities"], key=mine["probabilities"].__getitem__)
             assert mine["confidence"] == max(mine["probabilities"].values())
-
-
-@pytest.mark.parametrize("kind", ["l1", "grad_x_input", "integrated_gradients"])
-def test_the_saliency_asked_for_is_given(served: ServedModel, kind: str) -> None:
-    theirs = served.predictor.with_saliency(kind).saliency(TEXTS)
-    for mine, scores in zip(explained(served, TEXTS, saliency=kind), theirs, strict=True):
-        np.testing.assert_allclose([w["saliency"] for w in mine["words"]], scores, atol=1e-6)
-    assert served.predictor.saliency_kind == served.predictor.settings.saliency
 
 
 def test_texts_that_go_together_are_answered_as_alone(served: ServedModel) -> None:
@@ -181,7 +173,7 @@ def test_a_text_beyond_the_models_length_says_how_many_words_it_never_saw(served
 
 def test_a_text_of_one_word_has_no_curves_no_metrics_and_no_pathology(served: ServedModel) -> None:
     (mine,) = explained(served, ["dreadful"])
-    assert mine["important"] == mine["unimportant"] == {"steps": [], "flips_at": None}
+    assert mine["important"] == mine["unimportant"] == {"steps": [], "flips_at": None, "flips_to": None}
     assert set(mine["metrics"].values()) == {None}
     assert mine["pathology"] == {"found": False, "reasons": []}
     assert mine["verdict"]["kind"] == "undecided"
@@ -192,7 +184,9 @@ def test_answers_are_what_the_schema_says(served: ServedModel) -> None:
         Explanation.model_validate(mine, strict=True, extra="forbid")
     for found in PredictJob(served).run(read_texts(TEXTS, LIMITS), math.inf):
         Prediction.model_validate(found, strict=True, extra="forbid")
-    assert set(ExplainAnswer.model_fields) == {"model", "order", "saliency", "signed", "max_steps", "explanations"}
+    assert set(ExplainAnswer.model_fields) == {
+        "model", "order", "saliency", "signed", "saliency_reason", "max_steps", "explanations",
+    }  # fmt: skip
 
 
 def test_a_verdict_is_that_of_the_library_on_what_is_answered(served: ServedModel) -> None:
@@ -214,43 +208,6 @@ def test_a_verdict_is_that_of_the_library_on_what_is_answered(served: ServedMode
         assert mine["pathology"] == {"found": sick, "reasons": list(expected.reasons) if sick else []}
         kinds.add(expected.kind)
     assert len(kinds) > 1
-
-
-def test_the_cost_bounds_the_passes_of_the_model(served: ServedModel) -> None:
-    class Counting:
-        def __init__(self) -> None:
-            self.classes, self.tokens, self.passes = served.predictor.classes, served.predictor.tokens, 0
-
-        def with_saliency(self, kind: str) -> Counting:
-            return self
-
-        @property
-        def settings(self) -> Any:
-            return served.predictor.settings
-
-        def forward(self, ids: Any, mask: Any) -> Any:
-            self.passes += len(ids)
-            return served.predictor.forward(ids, mask)
-
-        def explain_rows(self, ids: Any, words: Any, classes: Any) -> Any:
-            self.passes += 3 * len(ids)
-            return served.predictor.explain_rows(ids, words, classes)
-
-        def represent(self, ids: Any, mask: Any) -> Any:
-            self.passes += len(ids)
-            return served.predictor.represent(ids, mask)
-
-    for order, controls in (("static", False), ("static", True), ("recomputed", False), ("static", ["naopc_comp"])):
-        counting = Counting()
-        counted = ServedModel(served.entry, counting, (0, 0))  # type: ignore[arg-type]
-        asked = ExplainRequest(texts=TEXTS, order=order, max_steps=200, controls=controls)
-        job = ExplainJob.of(asked, counted, LIMITS)
-        texts = read_texts(TEXTS, LIMITS)
-        job.run(texts, math.inf)
-        assert job.cost(texts) / 3 < counting.passes <= job.cost(texts)
-        dear = ExplainJob.of(ExplainRequest(texts=TEXTS, order=order, saliency="integrated_gradients"), counted, LIMITS)
-        plain = ExplainJob.of(ExplainRequest(texts=TEXTS, order=order), counted, LIMITS)
-        assert dear.cost(texts) > plain.cost(texts)
 
 
 def test_work_stops_at_the_deadline(served: ServedModel) -> None:

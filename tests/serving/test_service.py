@@ -20,6 +20,7 @@ import pytest
 import pct
 from pct.client import Client, ServiceError
 from pct.onnx.predictor import OnnxPredictor
+from pct.saliency import make_saliency
 from serving.openapi import openapi
 from serving.schema import Control, ExplainAnswer, ModelAnswer, PredictAnswer
 from tests.project import REPOSITORY, clone
@@ -60,7 +61,7 @@ def test_controls_are_those_of_the_command_line_for_the_same_text(
     data.write_text(f'text,label\n"{TEXT}",positive\n', encoding="utf-8")
     names = list(get_args(Control))
     with Client(served.url) as client:
-        (found,) = client.explain([TEXT], model="pct", controls=names)
+        (found,) = client.explain([TEXT], model="pct", controls=names, saliency="l2")  # as `pct evaluate` measures
     for folder in (exported["pct"], trained["pct"]):
         command = [sys.executable, "-m", "pct.cli", "evaluate", str(folder), "--data", str(data), "--json"]
         done = subprocess.run([*command, "--metrics", *names], cwd=REPOSITORY, capture_output=True, text=True)
@@ -71,6 +72,31 @@ def test_controls_are_those_of_the_command_line_for_the_same_text(
     assert "controls" in refused["error"]
     dear = {"texts": ["film " * 64] * 64, "controls": ["naopc_comp"]}
     assert "fewer controls" in served.ask("/explain", dear)[1]["error"]
+
+
+def test_the_saliency_is_told_with_its_sign_and_reason_and_is_refused_where_the_model_lacks_it(served: Running) -> None:
+    about = served.ask("/model")[1]["models"][0]
+    for saliency in (None, *about["saliencies"]):
+        status, answer = served.ask("/explain", {"texts": [TEXT], "saliency": saliency})
+        assert status == 200, answer
+        ExplainAnswer.model_validate(answer, strict=True, extra="forbid")
+        assert answer["saliency"] == (saliency or about["saliency"])
+        assert answer["saliency_reason"] == ("asked for" if saliency else about["saliency_reason"])
+        assert answer["signed"] == make_saliency(answer["saliency"]).signed
+    for wrong in ("attention", "x\ny", "a" * 900):
+        status, refused = served.ask("/explain", {"texts": [TEXT], "saliency": wrong})
+        assert status == 400
+        assert refused["error"].endswith(f"it gives {', '.join(about['saliencies'])}")
+        assert "\n" not in refused["error"]
+        assert len(refused["error"]) < 400
+    assert served.ask("/explain", {"texts": [TEXT], "saliency": ["l2"]})[0] == 400
+
+
+def test_the_passes_of_a_saliency_count_against_the_limit(served: Running) -> None:
+    long = {"texts": ["film " * 60] * 64, "order": "recomputed"}
+    status, refused = served.ask("/explain", {**long, "saliency": "occlusion"})
+    assert status == 400
+    assert "passes of the model, and 100000 are allowed" in refused["error"]
 
 
 def test_the_models_and_the_limits_are_told(served: Running) -> None:
@@ -332,6 +358,10 @@ def test_the_client_gives_typed_results(served: Running) -> None:
         assert second.reasons == ["of one word no order can be judged"]
         assert TEXT[first.words[2].start : first.words[2].end] == first.words[2].word == "slow"
         assert client.model()["models"][1]["id"] == "pct"
+        assert (first.saliency_name, first.signed) == ("grad_x_input", True)
+        assert "not audited" in first.saliency_reason
+        (plain,) = client.explain([TEXT], saliency="random")
+        assert (plain.saliency_name, plain.signed, plain.saliency_reason) == ("random", False, "asked for")
         with pytest.raises(ServiceError, match="target 'x' is not one of") as refused:
             client.explain([TEXT], target="x")
         assert refused.value.status == 400
