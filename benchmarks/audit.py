@@ -39,7 +39,7 @@ def against_calls(family: str) -> Row:
     measure(recorder, split, plan)
     timings = alternate({"audit": lambda: measure(model, split, plan), "calls": recorder.replay}, ROUNDS[family])
     return {
-        "model": family, "texts": len(texts), "rows": recorder.rows, "rows a text": round(recorder.rows / len(texts), 1),
+        "model": family, "texts": len(texts), "rows": recorder.rows,
         "rows run twice": recorder.twice, "audit s": round(timings["audit"].median, 2),
         "calls s": round(timings["calls"].median, 2), "ratio": ratio(timings, "audit", "calls"),
         "cpu ratio": cpu_ratio(timings, "audit", "calls"),
