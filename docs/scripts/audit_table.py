@@ -22,9 +22,8 @@ METRICS = {
 def main(arguments: list[str]) -> None:
     """Prints the tables of the audits that are named."""
     audits = {name: Audit.load(path) for name, path in (one.split("=", 1) for one in arguments)}
-    print(
-        "## Models\n\n| model | texts | accuracy | largest class | shown | as good |\n| --- | --- | --- | --- | --- | --- |"
-    )
+    print("## Models\n\n| model | texts | accuracy | largest class | shown | as good |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for name, audit in audits.items():
         shown = f"`{audit.best}`" if audit.best else "none"
         accuracy, largest = spell(Interval(*audit.facts["accuracy"])), short(audit.facts["largest_class"])
