@@ -148,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"fail with status {UNMET} where the best saliency does not meet it; several with ; between",
     )  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
+    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: pct)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
 

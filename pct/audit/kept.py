@@ -22,6 +22,7 @@ from pct.writing import write_text
 
 FILE = "audit.json"  # beside a model that was audited
 PREFIX = "pct.audit."  # of the tags
+UNKNOWN = Interval(float("nan"), float("nan"), float("nan"))
 NONE = "none"  # the tag of the best saliency where none beats a random order
 REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[^/@]+))")
 _NUMBER = r"(-?\d+\.\d+|nan)"
@@ -54,10 +55,13 @@ class AuditSummary:
 
     @classmethod
     def of(cls, audit: Audit, file: Path | None = None) -> Self:
-        """The summary of an audit. Raises KeyError where its best saliency was not measured."""
-        metrics = audit.best_metrics
-        removal = audit.judgement.removal
-        return cls(audit.best, removal, audit.texts, metrics["margin"], metrics["win"], audit.verdict, file)
+        """The summary of an audit; NaN where it lacks the numbers of its best saliency."""
+        try:
+            metrics = audit.best_metrics
+        except KeyError:
+            metrics = {}
+        margin, win = (metrics.get(name, UNKNOWN) for name in ("margin", "win"))
+        return cls(audit.best, audit.judgement.removal, audit.texts, margin, win, audit.verdict, file)
 
     @classmethod
     def from_tags(cls, tags: Mapping[str, str]) -> Self | None:
@@ -107,7 +111,7 @@ def read_audit(predictor: Any, *folders: str | Path) -> AuditSummary | None:
     try:
         kept = Audit.load(path)
         summary = AuditSummary.of(kept, path)
-    except (OSError, ValueError, KeyError) as problem:
+    except (OSError, ValueError) as problem:
         logger.warning("%s is not used: %s", path, problem)
         return None
     if predictor is not None and kept.about.get("model_digest") != _digest(predictor):
