@@ -60,7 +60,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'pct' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"pct.{_WHERE[name]}"), name)
+    value = getattr(import_module(f"pct.{_WHERE[name]}"), name)
+    globals()[name] = value  # importing pct.audit.audit has just put the package of that name here
+    return value
 
 
 def __dir__() -> list[str]:

@@ -47,7 +47,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("docs")
     run(Settings(epochs=1, evaluate_limit=16, **SMALL), folder / "runs" / "first", progress=False)
-    for name in ("path/or/hub-name", "OWNER/NAME"):
+    for name in ("path/or/hub-name", "OWNER/NAME", "my-classifier"):
         small_head().save_pretrained(folder / name)
         tokenizer().save_pretrained(folder / name)
     return folder
@@ -103,7 +103,7 @@ def small_captum(monkeypatch: pytest.MonkeyPatch) -> None:
             return gradient * kept[0]
 
     put_module(monkeypatch, "captum")
-    put_module(monkeypatch, "captum.attr", LayerGradientXActivation=LayerGradientXActivation)
+    put_module(monkeypatch, "captum.attr", LayerGradientXActivation=LayerGradientXActivation, IntegratedGradients=None)
 
 
 STAND_INS = {"shap": small_shap, "captum": small_captum}
