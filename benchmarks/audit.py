@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import FAMILIES, Row, alternate, classifier, corpus, cpu_ratio, ratio, sample
-from pct.audit.measure import measure
-from pct.audit.plan import make_plan
+from pct.auditing.measure import measure
+from pct.auditing.plan import make_plan
 from pct.classifier import Classifier
 from pct.corpora.splits import Split
 from pct.explaining.predictor import Floats, Forward

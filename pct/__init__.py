@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pct.audit.audit import audit
-    from pct.audit.result import Audit
+    from pct.auditing.audit import audit
+    from pct.auditing.result import Audit
     from pct.classifier import Classifier, load, wrap
     from pct.corpora.loading import load_corpus
     from pct.explaining.explanation import Curve, Explanation, explain
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 _PLACES = {
-    "audit.audit": ("audit",),
-    "audit.result": ("Audit",),
+    "auditing.audit": ("audit",),
+    "auditing.result": ("Audit",),
     "classifier": ("Classifier", "load", "wrap"),
     "corpora.loading": ("load_corpus",),
     "explaining.explanation": ("Curve", "Explanation", "explain"),
@@ -60,9 +60,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'pct' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"pct.{_WHERE[name]}"), name)
-    globals()[name] = value  # importing pct.audit.audit has just put the package of that name here
-    return value
+    return getattr(import_module(f"pct.{_WHERE[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pct.audit.kept import AuditSummary, read_audit, registered_tags, take_audit
+from pct.auditing.kept import AuditSummary, read_audit, registered_tags, take_audit
 from pct.explaining.predictor import Floats, Forward, TextInterface, rows_as_tokens
 from pct.models import TextModel, build_model
 from pct.models.structural_copy import structural_copy
@@ -104,7 +104,7 @@ class Classifier(TextInterface):
         return stand_in(self.tokenizer, removal)
 
     def nearest_tokens(self, ids: Ints) -> Ints:
-        """See `pct.audit.stability.Neighbours`: of the tokens that begin a word where the token does."""
+        """See `pct.auditing.stability.Neighbours`: of the tokens that begin a word where the token does."""
         usable, starts = token_kinds(self.tokenizer)
         device = self.model.device
         with torch.inference_mode():

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.audit.audit import audit
-from pct.audit.gate import Requirement
-from pct.audit.kept import PREFIX, AuditSummary
-from pct.audit.plan import BUDGETS
-from pct.audit.result import Audit
+from pct.auditing.audit import audit
+from pct.auditing.gate import Requirement
+from pct.auditing.kept import PREFIX, AuditSummary
+from pct.auditing.plan import BUDGETS
+from pct.auditing.result import Audit
 from pct.commands.audit import UNMET
 from pct.commands.models import open_model
 from pct.commands.options import add_reading, reading_settings

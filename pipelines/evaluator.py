@@ -15,7 +15,7 @@ from mlflow import MlflowClient, MlflowException
 from mlflow.models import EvaluationResult
 from mlflow.models.evaluation import ModelEvaluator
 
-from pct.audit.audit import audit
+from pct.auditing.audit import audit
 from pct.classifier import Classifier, wrap
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pct.audit.result import Audit
+from pct.auditing.result import Audit
 from pct.metrics.report import Report
 from pct.training.checkpoint import Record
 

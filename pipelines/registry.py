@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pct.audit.kept import REGISTERED, AuditSummary, find_version
+from pct.auditing.kept import REGISTERED, AuditSummary, find_version
 from pct.metrics.learned import beside_largest_class, differ_by_more_than_chance, label_counts
 from pct.metrics.report import Report
 from pct.settings import Settings

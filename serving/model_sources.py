@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pct.audit import kept
-from pct.audit.kept import REGISTERED, AuditSummary
+from pct.auditing import kept
+from pct.auditing.kept import REGISTERED, AuditSummary
 from pct.onnx.predictor import CONFIG, GRADIENT
 from pct.settings import Settings
 from serving.model_store import ModelEntry

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from pct.audit.kept import FILE, AuditSummary, take_audit
+from pct.auditing.kept import FILE, AuditSummary, take_audit
 from pct.onnx.predictor import CONFIG, OnnxPredictor
 from pct.saliency import make_saliency, saliencies
 from pct.saliency.base import Saliency

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pct.audit.kept import REGISTERED
+from pct.auditing.kept import REGISTERED
 from serving.model_sources import entry_of_version, find_version, registry
 from serving.model_store import ModelEntry, write_entries
 

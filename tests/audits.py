@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pct.audit.judgement import Judgement
-from pct.audit.kept import FILE
-from pct.audit.result import Audit, AuditRow
+from pct.auditing.judgement import Judgement
+from pct.auditing.kept import FILE
+from pct.auditing.result import Audit, AuditRow
 from pct.commands.models import open_model
 from pct.metrics.bootstrap import Interval
 from pct.output.files import model_digest

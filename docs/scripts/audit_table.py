@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 
-from pct.audit.plan import CONTROL
-from pct.audit.result import Audit
+from pct.auditing.plan import CONTROL
+from pct.auditing.result import Audit
 from pct.metrics.bootstrap import Interval
 
 METRICS = {

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pct.audit.plan import BUDGETS
+from pct.auditing.plan import BUDGETS
 from pct.commands.options import add_reading, reading_settings
 from pct.settings import CORPORA, REMOVALS
 from pct.writing import check_file, write_text
@@ -62,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(arguments)
 
-    from pct.audit.gate import Requirement
-    from pct.audit.kept import FILE
+    from pct.auditing.gate import Requirement
+    from pct.auditing.kept import FILE
 
     requirements = [Requirement.parse(text) for text in options.require]
     for path in options.output:
@@ -73,8 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.keep and not Path(options.model).is_dir():
         raise ValueError(f"--keep writes {FILE} into the model's folder, and {options.model} is not a folder here")
 
-    from pct.audit.audit import audit
-    from pct.audit.plan import make_plan
+    from pct.auditing.audit import audit
+    from pct.auditing.plan import make_plan
     from pct.commands.models import open_model
     from pct.corpora.loading import choose_texts
 

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
 
-    from pct.audit.kept import copy_audit
+    from pct.auditing.kept import copy_audit
     from pct.classifier import load
 
     classifier = load(options.model, "cpu")

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from pct.audit.kept import AuditSummary, read_audit, take_audit
+from pct.auditing.kept import AuditSummary, read_audit, take_audit
 from pct.explaining.predictor import Floats, TextInterface, rows_as_tokens
 from pct.onnx.integrated import integrate, mean_gradient
 from pct.onnx.sessions import Sessions

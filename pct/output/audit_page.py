@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from pct.audit.plan import CONTROL
+from pct.auditing.plan import CONTROL
 from pct.corpora.splits import notes_in_words
 from pct.explaining.explanation import Explanation
 from pct.output.audit_svg import compared, curves_svg, intervals_svg
@@ -16,7 +16,7 @@ from pct.output.html import asset, explanation_html, legend_html
 from pct.output.numbers import MISSING, bounds, number, spell
 
 if TYPE_CHECKING:
-    from pct.audit.result import Audit, AuditRow
+    from pct.auditing.result import Audit, AuditRow
     from pct.metrics.bootstrap import Interval
 
 READING = (

@@ -11,7 +11,7 @@ from pct.output.audit_svg import short, standing
 from pct.output.plots import FAINT, IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles
 
 if TYPE_CHECKING:
-    from pct.audit.result import Audit, AuditRow
+    from pct.auditing.result import Audit, AuditRow
 
 PANELS = (("margin", "margin over random orders (confidence)", 0.0), ("win", "win against a random order", 0.5))
 COLOURS = {"best": UNIMPORTANT, "tie": INK, "better": INK, "none": IMPORTANT, "control": FAINT}

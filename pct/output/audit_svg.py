@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from pct.audit.plan import CONTROL
+from pct.auditing.plan import CONTROL
 from pct.output.numbers import MISSING, number, percent, spell
 
 if TYPE_CHECKING:
-    from pct.audit.result import Audit, AuditRow
+    from pct.auditing.result import Audit, AuditRow
 
 # of the interval plot, in units of its view box
 WIDTH, NAMES, VALUES, GAP, ROW, TOP, AXIS = 960, 196, 56, 24, 26, 30, 40

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pct.output.numbers import number, spell
 
 if TYPE_CHECKING:
-    from pct.audit.result import Audit, AuditRow
+    from pct.auditing.result import Audit, AuditRow
 
 # the metrics that sum up an audit, in the order in which they stand
 SHOWN = ("comp-suff", "margin", "win", "ur-ir", "tau_loo", "naopc-gap", "stable_word", "rationale_auprc")

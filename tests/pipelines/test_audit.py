@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import pct
-from pct.audit.kept import AuditSummary
-from pct.audit.result import Audit
+from pct.auditing.kept import AuditSummary
+from pct.auditing.result import Audit
 from pct.commands.audit import UNMET
 from pct.saliency.defaults import default_saliency
 from pipelines import audit as job

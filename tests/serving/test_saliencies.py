@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import pct
-from pct.audit.kept import AuditSummary
+from pct.auditing.kept import AuditSummary
 from pct.metrics.bootstrap import Interval
 from pct.onnx.predictor import OnnxPredictor
 from pct.saliency import make_saliency

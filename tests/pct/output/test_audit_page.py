@@ -8,14 +8,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pct.audit.result import Audit
+from pct.auditing.result import Audit
 from pct.explaining.explanation import Explanation
 from pct.metrics.bootstrap import Interval
 from pct.output.audit_page import READING, audit_html, audit_markdown, audit_page
 from pct.output.audit_svg import axis_ticks, compared, intervals_svg
 from pct.output.audit_table import WIDEST, audit_table
 from pct.output.numbers import number, percent, spell
-from tests.pct.audit.made import explanation, made
+from tests.pct.auditing.made import explanation, made
 
 ARABIC, CHINESE, EVIL = (
     ["هذا", "الفيلم", "ممتع", "جدا"],

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import pct
-from pct.audit import audit as audits
-from pct.audit.audit import audit
-from pct.audit.measure import TEXTS_A_BLOCK, measure
-from pct.audit.plan import CONTROL, make_plan
-from pct.audit.result import Audit
+from pct.auditing import audit as audits
+from pct.auditing.audit import audit
+from pct.auditing.measure import TEXTS_A_BLOCK, measure
+from pct.auditing.plan import CONTROL, make_plan
+from pct.auditing.result import Audit
 from pct.corpora.splits import Split
 from pct.saliency import saliencies
 from tests.pct.models.families import classifier, tokenizer

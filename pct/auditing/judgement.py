@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from pct.audit.plan import CONTROL
+from pct.auditing.plan import CONTROL
 from pct.metrics.bootstrap import Interval, mean_draws
 from pct.output.numbers import percent, spell
 

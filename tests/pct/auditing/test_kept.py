@@ -12,7 +12,7 @@ import pytest
 
 import pct
 from pct import cli
-from pct.audit.kept import FILE, REGISTERED, AuditSummary, read_audit
+from pct.auditing.kept import FILE, REGISTERED, AuditSummary, read_audit
 from pct.metrics.bootstrap import Interval
 from pct.onnx.predictor import OnnxPredictor
 from pct.saliency.defaults import default_saliency
@@ -185,11 +185,3 @@ def test_pct_audit_keep_is_what_loading_reads(model: Path, tmp_path: Path, capsy
 def test_a_version_is_told_from_other_names(uri: str, parts: tuple[str, ...] | None) -> None:
     match = REGISTERED.fullmatch(uri)
     assert parts == (None if match is None else match.group("name", "alias", "version"))
-
-
-def test_pct_audit_can_be_called_whatever_was_imported_before(model: Path) -> None:
-    data = (["full of joy", "stale and tired"], ["positive", "negative"])
-    for _ in range(2):  # the package is in the function's place from the first call on
-        result = pct.audit(pct.load(model), data, ["l2"], "cheap")
-        assert result.texts == 2
-    assert pct.audit.__module__.startswith("pct.")

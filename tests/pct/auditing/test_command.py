@@ -8,8 +8,8 @@ import json
 import pytest
 
 import pct
-from pct.audit.kept import FILE
-from pct.audit.result import Audit
+from pct.auditing.kept import FILE
+from pct.auditing.result import Audit
 from pct.cli import main
 from pct.commands import audit as command
 from tests.one_line import ends_with_one_line
@@ -114,7 +114,7 @@ def test_a_stopped_audit_with_an_output_goes_on(place, tmp_path, capsys, monkeyp
     assert main([*arguments, "--output", str(tmp_path / "a.json")]) == 1
     assert files(parts) == ["block-00000.npz", "job.json"]
     monkeypatch.undo()
-    monkeypatch.setattr("pct.audit.measure._measure_block", lambda *_: pytest.fail("it was measured again"))
+    monkeypatch.setattr("pct.auditing.measure._measure_block", lambda *_: pytest.fail("it was measured again"))
     assert main([*arguments, "--output", str(tmp_path / "a.json")]) == 0
     assert not parts.exists()
 

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from pct.audit.gate import failures
-from pct.audit.judgement import Judgement
-from pct.audit.plan import CONTROL
+from pct.auditing.gate import failures
+from pct.auditing.judgement import Judgement
+from pct.auditing.plan import CONTROL
 from pct.metrics.bootstrap import Interval
 from pct.output.numbers import spell
 from pct.writing import write_text

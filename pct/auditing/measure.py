@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from pct.audit.plan import CURVES, GAPS, STABILITY_TEXTS, STABLE, AuditPlan
-from pct.audit.stability import overlap, replace_words
+from pct.auditing.plan import CURVES, GAPS, STABILITY_TEXTS, STABLE, AuditPlan
+from pct.auditing.stability import overlap, replace_words
 from pct.corpora.splits import Split
 from pct.explaining.predictor import Predictor, split_texts, word_rule
 from pct.explaining.reduced_texts import ReducedTexts

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pct.audit.gate import Requirement, failures
-from pct.audit.judgement import LEAST_MARGIN, intervals_of
+from pct.auditing.gate import Requirement, failures
+from pct.auditing.judgement import LEAST_MARGIN, intervals_of
 from pct.metrics.bootstrap import Interval, paired_bootstrap
-from tests.pct.audit.made import cell, judged, made
+from tests.pct.auditing.made import cell, judged, made
 
 AT_CHANCE = Interval(0.51, 0.47, 0.55)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pct.audit.judgement import intervals_of, judge_audit
-from pct.audit.plan import CONTROL
-from pct.audit.result import Audit, AuditRow
+from pct.auditing.judgement import intervals_of, judge_audit
+from pct.auditing.plan import CONTROL
+from pct.auditing.result import Audit, AuditRow
 from pct.explaining.explanation import Curve, Explanation
 from pct.metrics.bootstrap import Interval
 

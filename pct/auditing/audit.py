@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from pct.audit.judgement import Doubles, interval_of, intervals_of, judge_audit
-from pct.audit.measure import Measured, measure
-from pct.audit.plan import CONTROL, AuditPlan, make_plan
-from pct.audit.result import Audit, AuditRow
+from pct.auditing.judgement import Doubles, interval_of, intervals_of, judge_audit
+from pct.auditing.measure import Measured, measure
+from pct.auditing.plan import CONTROL, AuditPlan, make_plan
+from pct.auditing.result import Audit, AuditRow
 from pct.corpora.loading import read_data
 from pct.corpora.rows import ReadOptions
 from pct.corpora.splits import Split, limited
@@ -52,7 +52,7 @@ def audit(
         data: texts and labels: a `datasets.Dataset`, a DataFrame, columns, a pair (texts, labels), a list of rows, a
             file's path, or a `Split`. A rationale column is used where there is one.
         saliencies: by name; where empty, those of the budget that the model allows. `random` is always measured.
-        budget: cheap, usual or all: see `pct.audit.plan.make_plan`.
+        budget: cheap, usual or all: see `pct.auditing.plan.make_plan`.
         removals: delete, mask or unknown, the first of which decides; where empty delete, and mask where the model can.
         limit: at most so many texts, drawn under the seed; 0 takes all.
         seed: of the texts that the limit leaves, the random orders, and the saliencies that draw.

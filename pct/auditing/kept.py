@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from pct.audit.result import Audit
+from pct.auditing.result import Audit
 from pct.metrics.bootstrap import Interval
 from pct.saliency import saliencies
 from pct.writing import write_text

@@ -1,0 +1,1 @@
+"""Which explanation of a model can be trusted: every saliency on the same texts and removals, and a judgement."""
