@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pct.auditing.plan import BUDGETS
-from pct.commands.options import add_reading, reading_settings
-from pct.settings import CORPORA, REMOVALS
+from pct.commands.options import add_measured_texts, reading_settings
+from pct.settings import REMOVALS
 from pct.writing import check_file, write_text
 
 UNMET = 3  # the exit status where a requirement is not met
-SPLITS = ("train", "validation", "test")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,16 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="example: pct audit my-classifier --data reviews.csv --output audit.html; "
         'pct audit my-classifier --data reviews.csv --require "margin>0.02" --require "win>0.6"',
     )
-    parser.add_argument(
-        "model",
-        help="a classifier of the transformers library by its folder or hub name, a run's, a model's or an exported "
-        "folder, runs:/<id>/model or models:/<name>@champion",
-    )
-    parser.add_argument("--data", default="", help="a file with texts and labels; - is standard input")
-    add_reading(parser)
-    parser.add_argument("--corpus", default="", help=f"{', '.join(CORPORA)} or hub:OWNER/NAME (default: its own)")
-    parser.add_argument("--split", default="test", choices=SPLITS, help="of the corpus (default: test)")
-    parser.add_argument("--limit", type=int, default=0, help="at most so many texts, drawn; 0 takes all (default)")
+    add_measured_texts(parser)
     parser.add_argument(
         "--budget", default="usual", choices=BUDGETS,
         help="cheap: saliencies of one pass, margin and win alone; usual: integrated gradients, smooth_grad, "

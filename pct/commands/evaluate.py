@@ -7,11 +7,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pct.commands.options import add_reading, reading_settings
-from pct.settings import CORPORA, ORDERS, REMOVALS, SALIENCIES
+from pct.commands.options import add_measured_texts, reading_settings
+from pct.settings import ORDERS, REMOVALS, SALIENCIES
 from pct.writing import check_file
-
-SPLITS = ("train", "validation", "test")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,16 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog=f"example: pct evaluate runs/mr-lstm-pct-1a2b3c4d --data reviews.csv --json\n\n{own_cost_table()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "model",
-        help="a run's, a model's or an exported folder, a transformers classifier by its folder or hub name, runs:/.. "
-        "or models:/<name>@champion",
-    )
-    parser.add_argument("--data", default="", help="a file with texts and labels; - is standard input")
-    add_reading(parser)
-    parser.add_argument("--corpus", default="", help=f"{', '.join(CORPORA)} or hub:OWNER/NAME (default: its own)")
-    parser.add_argument("--split", default="test", choices=SPLITS, help="of the corpus (default: test)")
-    parser.add_argument("--limit", type=int, default=0, help="at most so many texts; 0 takes all")
+    add_measured_texts(parser)
     parser.add_argument("--p-important", type=float, help="the share of words removed as important")
     parser.add_argument("--p-unimportant", type=float, help="the share of words removed as unimportant")
     parser.add_argument("--order", choices=ORDERS, help="rank once, again after each removal, or by a beam of five")

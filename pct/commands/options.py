@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Collection
 from dataclasses import fields
 
-from pct.settings import LABELS, ON_BAD_ROW, Settings
+from pct.corpora.splits import SPLITS
+from pct.settings import CORPORA, LABELS, ON_BAD_ROW, Settings
 
 
 def add_settings(parser: argparse.ArgumentParser, leave_out: Collection[str] = ()) -> None:
@@ -38,6 +39,20 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
     ):
         spellings = dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"])
         parser.add_argument(*spellings, dest=name, default="", choices=choices and ("", *choices), help=what)
+
+
+def add_measured_texts(parser: argparse.ArgumentParser) -> None:
+    """A model, and the texts that it is measured on: a file, or a split of a corpus."""
+    parser.add_argument(
+        "model",
+        help="a classifier of the transformers library by its folder or hub name, a run's, a model's or an exported "
+        "folder, runs:/<id>/model or models:/<name>@champion",
+    )
+    parser.add_argument("--data", default="", help="a file with texts and labels; - is standard input")
+    add_reading(parser)
+    parser.add_argument("--corpus", default="", help=f"{', '.join(CORPORA)} or hub:OWNER/NAME (default: its own)")
+    parser.add_argument("--split", default="test", choices=SPLITS, help="of the corpus (default: test)")
+    parser.add_argument("--limit", type=int, default=0, help="at most so many texts, drawn; 0 takes all (default)")
 
 
 def reading_settings(options: argparse.Namespace, settings: Settings) -> Settings:
