@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pct.auditing.judgement import Doubles, interval_of, intervals_of, judge_audit
-from pct.auditing.measure import Measured, measure
+from pct.auditing.measure import Measured, job_digest, measure
 from pct.auditing.plan import CONTROL, AuditPlan, make_plan
 from pct.auditing.result import Audit, AuditRow
 from pct.corpora.loading import read_data
@@ -24,9 +25,10 @@ from pct.metrics.base import share_of
 from pct.metrics.bootstrap import Interval
 from pct.output.files import model_digest
 from pct.saliency.defaults import default_saliency
+from pct.settings import ON_BAD_ROW
 
 EXAMPLES = 5  # texts that are shown
-PROBES = 8  # texts by whose answers a function is recognised
+PROBES = 64  # texts by whose answers a function is recognised
 
 
 def audit(
@@ -72,6 +74,12 @@ def audit(
             saliency that the model cannot give.
         FloatingPointError: a saliency that is not finite.
     """
+    if not isinstance(predictor, Predictor):
+        raise TypeError(
+            f"a {type(predictor).__name__} is no model: give pct.load(..), pct.wrap(..) or predictor_from(..)"
+        )
+    if on_bad_row not in ON_BAD_ROW:
+        raise ValueError(f"on_bad_row must be one of {', '.join(ON_BAD_ROW)}, got {on_bad_row!r}")
     options = ReadOptions(text_column, label_column, on_bad_row=on_bad_row, labels=labels)
     split, notes = read_data(data, predictor.classes, options)
     split, notes = limited(split, notes, limit, seed)
@@ -88,6 +96,7 @@ def audit(
     if getattr(predictor, "settings", None) is not None:
         about["model_digest"] = model_digest(predictor)
     job = about if parts is None else about | _job(predictor, split)
+    about["job"] = job_digest(job)
     folder = None if parts is None else Path(parts)
     with _progress(len(split.texts), progress) as after:
         measured = measure(predictor, split, plan, folder, job, after)
@@ -124,7 +133,7 @@ def _judged(predictor: Predictor, split: Split, plan: AuditPlan, measured: Measu
         },
         refused=dict(plan.refused),
         curves={f"{name}, {removal}": _mean_curves(x) for (name, removal), x in measured.curves.items()},
-        examples=_examples(predictor, split, measured, best, judgement.removal),
+        examples=_examples(predictor, split, measured, best, judgement.removal, about),
         about=about,
     )
 
@@ -139,13 +148,15 @@ def _mean_curves(values: Doubles) -> list[list[float]]:
     return [[float(x) for x in side] for side in np.nanmean(values, axis=0)]
 
 
-def _examples(predictor: Predictor, split: Split, measured: Measured, name: str, removal: str) -> list[dict[str, Any]]:
+def _examples(
+    predictor: Predictor, split: Split, measured: Measured, name: str, removal: str, about: dict[str, Any]
+) -> list[dict[str, Any]]:
     """The texts whose most salient words matter least beside their least salient ones, explained."""
     gap = measured.columns[name, removal]["comp-suff"]
     several = np.flatnonzero(np.isfinite(gap) & (measured.facts["n"] > 2))
     worst = several[np.argsort(gap[several], kind="stable")][:EXAMPLES]
     texts = [split.texts[i] for i in worst]
-    explained = explain(predictor, texts, removal=removal, saliency=name) if texts else []
+    explained = explain(predictor, texts, removal=removal, saliency=name, seed=about["seed"]) if texts else []
     classes = predictor.classes
     return [
         {"row": int(i), "gold": classes[int(split.labels[i])], **one.to_dict()}
@@ -156,16 +167,17 @@ def _examples(predictor: Predictor, split: Split, measured: Measured, name: str,
 def _job(predictor: Predictor, split: Split) -> dict[str, Any]:
     """What the numbers depend on beside plan and weights: the settings or, of a function, its answers; the texts."""
     settings = getattr(predictor, "settings", None)
+    tokens = predictor.tokens(split_texts(predictor, split.texts))
+    rows = hashlib.blake2b(tokens.ids.tobytes() + tokens.word_ids.tobytes(), digest_size=8).hexdigest()
     if settings is not None:
-        return {"texts": _digest(split), "settings": asdict(settings)}
-    # a function has no weights that can be compared: its answers to some texts stand for them
-    tokens = predictor.tokens(split_texts(predictor, split.texts[:PROBES]))
-    return {"texts": _digest(split), "answers": ReducedTexts(predictor, tokens).whole().tolist()}
+        return {"texts": _digest(split), "tokens": rows, "settings": asdict(settings)}
+    # a function has no weights that can be compared: its answers to texts from all over the data stand for them
+    some = np.unique(np.linspace(0, len(split.texts) - 1, PROBES).astype(np.int64))
+    probes = predictor.tokens(split_texts(predictor, [split.texts[i] for i in some]))
+    return {"texts": _digest(split), "answers": ReducedTexts(predictor, probes).whole().tolist()}
 
 
 def _digest(split: Split) -> str:
-    import hashlib
-
     digest = hashlib.blake2b(digest_size=8)
     for text, label in zip(split.texts, split.labels, strict=True):
         digest.update(f"{label}\t{text}\n".encode("utf-8", "surrogatepass"))

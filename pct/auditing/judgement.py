@@ -1,9 +1,10 @@
 """What the numbers of an audit allow one to say, in plain words. numpy alone.
 
 A saliency beats a random order where its margin is at least `LEAST_MARGIN`, and the intervals of margin and win lie
-above 0 and .5. Many saliencies are judged at once, so these intervals leave 5 % to all of them together (Bonferroni),
-not to each. Two saliencies are told apart by the interval of the paired difference of their margins; where it lies
-above 0 but below `LEAST_MARGIN`, they differ by too little to matter.
+above 0 and .5. Many saliencies are judged at once, under several removals, so these intervals leave 5 % to all of them
+together (Bonferroni), not to each. Fewer than `FEWEST_TEXTS` texts are not judged: a bootstrap over so few is too
+narrow. Two saliencies are told apart by the interval of the paired difference of their margins; where it lies above 0
+but below `LEAST_MARGIN`, they differ by too little to matter.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pct.metrics.bootstrap import Interval, mean_draws
 from pct.output.numbers import percent, spell
 
 LEVEL = 0.95
+FEWEST_TEXTS = 20  # of two words or more
 LEAST_MARGIN = 0.01  # of confidence: less is no explanation, however surely it is more than nothing
 WINS, MARGIN, COMP = "win", "margin", "comp"
 
@@ -95,7 +97,8 @@ def judge_audit(
     """
     removals = list(dict.fromkeys(removal for _, removal in cells))
     names = [name for name in dict.fromkeys(name for name, _ in cells) if name != CONTROL]
-    strict = 1 - (1 - LEVEL) / max(len(names), 1)
+    strict = 1 - (1 - LEVEL) / max(len(names) * len(removals), 1)
+    texts = int(np.isfinite(next(iter(cells.values()))[MARGIN]).sum())
     beats: dict[str, list[str]] = {}
     margins: dict[tuple[str, str], Interval] = {}
     for removal in removals:
@@ -104,12 +107,13 @@ def judge_audit(
         margins |= {(name, removal): x for name, x in zip(names, margin, strict=True)}
         passed = [
             name for name, m, w in zip(names, margin, win, strict=True)
-            if m.value >= LEAST_MARGIN and m.low > 0 and w.low > 0.5
+            if texts >= FEWEST_TEXTS and m.value >= LEAST_MARGIN and m.low > 0 and w.low > 0.5
         ]  # fmt: skip
         beats[removal] = sorted(passed, key=lambda name: -margins[name, removal].value)
     deciding = next((removal for removal in removals if beats[removal]), removals[0])
-    worse = [name for name in names if margins[name, deciding].high < 0]
-    learned = None if accuracy is None else accuracy.low > largest_share
+    worse = [name for name in names if texts >= FEWEST_TEXTS and margins[name, deciding].high < 0]
+    # of texts of one class the accuracy says nothing
+    learned = None if accuracy is None or largest_share == 1 else accuracy.low > largest_share
     chosen, ties = _choose(cells, beats[deciding], deciding, passes, seeded)
     cheap = [name for name in beats[deciding] if passes[name] <= 1]
     judgement = Judgement(
@@ -123,6 +127,14 @@ def judge_audit(
         learned=learned,
     )
     flat = max(interval_of(cells[name, deciding][COMP]).high for name in names) < LEAST_MARGIN if names else True
+    if texts < FEWEST_TEXTS:
+        judgement.verdict.append(
+            f"{texts} texts of two words or more are too few to judge an explanation: audit {FEWEST_TEXTS} or more."
+        )
+        judgement.advice.append("Give more texts.")
+        return judgement
+    if largest_share == 1:
+        judgement.verdict.append("The texts have one class, so that the accuracy says nothing of the model.")
     judgement.verdict.extend(_verdict(judgement, cells, removals, accuracy, largest_share, flat, passes))
     judgement.advice.extend(_advice(judgement, shown, flat, margins))
     return judgement
@@ -192,7 +204,8 @@ def _verdict(
         sentences.append(f"This holds when words are removed by {_list(removals)} alike.")
     if judgement.ties:
         sentences.append(
-            f"As good on these texts, within {LEAST_MARGIN} of confidence or by chance: {_list(judgement.ties)}."
+            f"As good on these texts (the margins differ by less than {LEAST_MARGIN}, or not surely): "
+            f"{_list(judgement.ties)}."
         )
     one = judgement.best_of_one_pass
     if one and passes[judgement.best] > 1 and one != judgement.best:

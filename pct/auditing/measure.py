@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +27,9 @@ from pct.metrics.removal import aopc_steps
 from pct.saliency import make_saliency
 from pct.text.tokens import Ints, Tokens
 from pct.text.words import split_each
-from pct.writing import whole_file, write_text
 
 TEXTS_A_BLOCK = 64
-JOB = "job.json"
+SEPARATOR = "\x1f"  # between the parts of a name; no name of a saliency has it
 # of one text: n, the true label, the predicted one, the confidence, words beyond max_length
 FACTS = ("n", "label", "predicted", "confidence", "cut")
 
@@ -65,27 +67,26 @@ def measure(
         split: texts, labels, and rationales where there are some.
         plan: what is measured.
         folder: where finished blocks are kept, so that an audit that was stopped goes on from them; None keeps none.
-        job: what the numbers depend on: blocks of another job are not used.
+        job: what the numbers depend on: its digest is in the names of the blocks, so that those of another job, be it
+            one that runs at the same time, are not used.
         after: is told the number of texts of each block.
 
     Raises:
-        FloatingPointError: a saliency that is not finite.
+        FloatingPointError: a saliency or a probability that is not finite.
     """
     parts = []
     blocks = list(_blocks(split.texts, word_rule(predictor)))
+    digest = job_digest(job or {})
     if folder is not None:
-        _begin(folder, job or {})
+        folder.mkdir(parents=True, exist_ok=True)
     for number, index in enumerate(blocks):
-        part = folder / f"block-{number:05}.npz" if folder else None
-        if part is not None and part.is_file():
-            with np.load(part, allow_pickle=False) as kept:
-                numbers = dict(kept)
-        else:
+        part = folder / f"block-{digest}-{number:05}.npz" if folder else None
+        numbers = _read(part)
+        if numbers is None:
             done = sum(map(len, blocks[:number]))
             numbers = _measure_block(predictor, split, index, plan, done < STABILITY_TEXTS)
             if part is not None:
-                with whole_file(part) as unfinished, unfinished.open("wb") as out:
-                    np.savez(out, allow_pickle=False, **numbers)
+                _keep(part, numbers)
         parts.append(numbers)
         after(len(index))
     place = np.argsort(np.concatenate(blocks), kind="stable")
@@ -106,15 +107,17 @@ def _measure_block(
     texts = {removal: ReducedTexts(predictor, tokens, removal) for removal in plan.metrics}
     base = texts.get("delete") or ReducedTexts(predictor, tokens)
     probabilities = base.whole()
+    if not np.isfinite(probabilities).all():
+        raise FloatingPointError("the model's probabilities are not finite: its weights are broken; train it anew")
     labels = probabilities.argmax(1).astype(np.int64)
     rows = np.arange(len(index))
     facts = (tokens.counts, split.labels[index], labels, probabilities[rows, labels], tokens.truncated)
-    numbers: dict[str, Column] = dict(zip((f"fact|{name}" for name in FACTS), facts, strict=True))
+    numbers: dict[str, Column] = dict(zip((f"fact{SEPARATOR}{name}" for name in FACTS), facts, strict=True))
     scores: dict[str, Column] = {}
     for name, saliency in plan.saliencies.items():
         start = perf_counter()
         _, scores[name] = saliency.explain_texts(base, labels)
-        numbers[f"seconds|{name}"] = np.full(len(index), (perf_counter() - start) / len(index))
+        numbers[f"seconds{SEPARATOR}{name}"] = np.full(len(index), (perf_counter() - start) / len(index))
         if not np.isfinite(scores[name]).all():
             raise FloatingPointError(
                 f"the saliency {name} is not finite; leave it out by --saliencies, or train the model anew"
@@ -128,16 +131,18 @@ def _measure_block(
             seen = remove_words(predictor, tokens, wanted, labels, "static", removal, given=given, texts=texts[removal])
             columns = metrics.columns(TextBlock(seen, split.labels[index], index, *marks))
             for metric in metrics.names:
-                numbers[f"metric|{name}|{removal}|{metric}"] = columns[metric]
+                numbers[SEPARATOR.join(("metric", name, removal, metric))] = columns[metric]
             if curves:
                 steps = np.concatenate([np.zeros((len(index), 1), np.int64), aopc_steps(tokens.counts)], 1)
                 sides = [np.take_along_axis(x.confidence, steps, 1) for x in (seen.important, seen.unimportant)]
-                numbers[f"curve|{name}|{removal}"] = np.stack(sides, 1)
+                numbers[SEPARATOR.join(("curve", name, removal))] = np.stack(sides, 1)
     if plan.stability:
         first = next(iter(plan.metrics))
         for name in plan.saliencies:
             for kind in STABLE:
-                numbers[f"metric|{name}|{first}|{kind}"] = stable.get((name, kind), np.full(len(index), np.nan))
+                numbers[SEPARATOR.join(("metric", name, first, kind))] = stable.get(
+                    (name, kind), np.full(len(index), np.nan)
+                )
     return numbers
 
 
@@ -167,7 +172,7 @@ def _unflatten(joined: dict[str, Column], plan: AuditPlan) -> Measured:
     columns: dict[tuple[str, str], dict[str, Column]] = {}
     curves: dict[tuple[str, str], Column] = {}
     for flat, values in joined.items():
-        kind, *names = flat.split("|")
+        kind, *names = flat.split(SEPARATOR)
         if kind == "metric":
             columns.setdefault((names[0], names[1]), {})[names[2]] = values
         elif kind == "curve":
@@ -177,23 +182,44 @@ def _unflatten(joined: dict[str, Column], plan: AuditPlan) -> Measured:
             if more in cell:
                 cell[name] = cell[more] - cell[less]
     return Measured(
-        {name: joined[f"fact|{name}"] for name in FACTS},
+        {name: joined[f"fact{SEPARATOR}{name}"] for name in FACTS},
         columns,
         curves,
-        {name: joined[f"seconds|{name}"] for name in plan.saliencies},
+        {name: joined[f"seconds{SEPARATOR}{name}"] for name in plan.saliencies},
     )
 
 
-def _begin(folder: Path, job: dict[str, Any]) -> None:
-    """Keeps the blocks of the same job; those of another one go."""
+def job_digest(job: dict[str, Any]) -> str:
+    """Sixteen characters that differ when a job does."""
     text = json.dumps(job, sort_keys=True, default=str)
-    mark = folder / JOB
-    if mark.is_file() and mark.read_text(encoding="utf-8") == text:
-        return
-    for part in folder.glob("block-*.npz"):
-        part.unlink()
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(mark, text)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def remove_parts(folder: Path, digest: str) -> None:
+    """Removes the finished blocks of a job, and their folder where it holds nothing else."""
+    for part in folder.glob(f"block-{digest}-*.npz"):
+        part.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # another audit keeps blocks there, or has removed the folder
+        folder.rmdir()
+
+
+def _read(part: Path | None) -> dict[str, Column] | None:
+    """A block that was kept; None where there is none, or another process has just removed it."""
+    try:
+        if part is None:
+            return None
+        with np.load(part, allow_pickle=False) as kept:
+            return dict(kept)
+    except FileNotFoundError:
+        return None
+
+
+def _keep(part: Path, numbers: dict[str, Column]) -> None:
+    """Writes a block; two processes that measure the same one do not meet."""
+    unfinished = part.with_name(f".{part.name}.{os.getpid()}")
+    with unfinished.open("wb") as out:
+        np.savez(out, allow_pickle=False, **numbers)
+    os.replace(unfinished, part)
 
 
 def _blocks(texts: Sequence[Any], rule: str) -> Iterator[Ints]:

@@ -79,17 +79,18 @@ def make_plan(
     Raises:
         ValueError: an unknown budget, saliency or removal, or a named saliency that the model cannot give.
     """
+    names, removals = (([x] if isinstance(x, str) else x) for x in (names, removals))
     if budget not in BUDGETS:
         raise ValueError(f"budget must be one of {', '.join(BUDGETS)}, got {budget!r}")
     settings = getattr(predictor, "settings", None)
     chosen: dict[str, Saliency] = {}
     refused: dict[str, str] = {}
     for name in dict.fromkeys([*(names or _names(budget)), CONTROL]):
-        saliency = make_saliency(name, settings, seed)
         try:
+            saliency = make_saliency(name, settings, seed)
             saliency.check(predictor)
             chosen[name] = saliency
-        except ValueError as problem:
+        except (ValueError, ImportError) as problem:  # ImportError: of an installed package that is broken
             if name in names:
                 raise
             refused[name] = str(problem)

@@ -96,7 +96,9 @@ class Audit:
     @property
     def best_metrics(self) -> dict[str, Interval]:
         """The metrics of the best saliency; of a random order where none beats it; `acc` among them."""
-        metrics = dict(self.row(self.best or CONTROL).metrics)
+        name = self.best or CONTROL
+        # some are measured under the first removal alone, which need not be the one that decided
+        metrics = {**self.row(name, self.rows[0].removal).metrics, **self.row(name).metrics}
         accuracy = self.facts.get("accuracy")
         return metrics if accuracy is None else {**metrics, "acc": Interval(*accuracy)}
 
@@ -155,7 +157,7 @@ class Audit:
 
     def to_json(self) -> str:
         """`to_dict` as indented JSON."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+        return json.dumps(_plain_tree(self.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -251,3 +253,12 @@ def _plain(value: float) -> float | None:
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
+
+
+def _plain_tree(value: Any) -> Any:
+    """JSON types in which a number that is not finite is None."""
+    if isinstance(value, Mapping):
+        return {key: _plain_tree(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_tree(inner) for inner in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -62,8 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_file(path)
     if options.keep and not Path(options.model).is_dir():
         raise ValueError(f"--keep writes {FILE} into the model's folder, and {options.model} is not a folder here")
+    if options.keep:
+        check_file(Path(options.model) / FILE)
 
     from pct.auditing.audit import audit
+    from pct.auditing.measure import remove_parts
     from pct.auditing.plan import make_plan
     from pct.commands.models import open_model
     from pct.corpora.loading import choose_texts
@@ -85,20 +88,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result.about.update(source=source, data={**notes, **result.about["data"]})
     for path in options.output:
         result.save(path)
+    print(result.to_json() if options.json else result.summary())
     if options.keep:
         write_text(Path(options.model) / FILE, result.to_json())
     if parts is not None:
-        remove_parts(parts)
-    print(result.to_json() if options.json else result.summary())
+        remove_parts(parts, result.about["job"])
     unmet = result.unmet(options.require)
     for line in unmet:
         print(f"requirement: {line}", file=sys.stderr)
     return UNMET if unmet else 0
-
-
-def remove_parts(folder: Path) -> None:
-    """Removes the finished blocks of an audit that is written, and their folder where it holds nothing else."""
-    for part in [*folder.glob("block-*.npz"), folder / "job.json"]:
-        part.unlink(missing_ok=True)
-    if not any(folder.iterdir()):
-        folder.rmdir()

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pct.explaining.explanations import Explanations
-from pct.explaining.predictor import Predictor, Texts, split_texts
+from pct.explaining.predictor import Predictor, Texts, check_classes, split_texts
 from pct.explaining.reduction import check_share, words_to_remove
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, RemovalResult, remove_words
 from pct.explaining.targets import Target, target_indices
@@ -138,7 +138,8 @@ class Explanation:
             "saliency_name": self.saliency_name, "signed": self.signed, "saliency_reason": self.saliency_reason,
             "text": self.text, "spans": [list(span) for span in self.spans], "known": self.known,
             **{k: None if np.isnan(v) else v for k in ("comp", "suff", "ir", "ur") for v in (getattr(self, k),)},
-            "tolerance": self.tolerance, "verdict": {"kind": self.verdict.kind, "reasons": list(self.verdict.reasons)},
+            "tolerance": self.tolerance if np.isfinite(self.tolerance) else None,
+            "verdict": {"kind": self.verdict.kind, "reasons": list(self.verdict.reasons)},
         }  # fmt: skip
 
     @classmethod
@@ -149,8 +150,9 @@ class Explanation:
             KeyError: one is missing.
         """
         plain = ("words", "label", "label_name", "confidence", "truncated", "text", "known", "saliency_name",
-                 "saliency_reason", "tolerance")  # fmt: skip
+                 "saliency_reason")  # fmt: skip
         numbers = {name: float("nan") if values[name] is None else values[name] for name in ("comp", "suff")}
+        numbers["tolerance"] = float("inf") if values["tolerance"] is None else values["tolerance"]
         given: dict[str, Any] = {name: values[name] for name in plain} | numbers
         return cls(
             **given,
@@ -172,6 +174,7 @@ def explain(
     removal: str = "delete",
     saliency: str | None = None,
     target: Target = None,
+    seed: int = 0,
 ) -> Explanations:
     """Saliency, reduction curves and verdicts of texts, all in one go.
 
@@ -189,6 +192,7 @@ def explain(
         saliency: by its name in `pct.saliencies`; where None, see `pct.saliency.defaults.default_saliency`.
         target: the class explained, by its name or index, one for all texts or a list with one for each; the predicted
             one where None.
+        seed: of what the saliency draws, if it draws.
 
     Returns:
         An explanation a text, in a list that has `to_pandas` and `to_html`.
@@ -204,14 +208,15 @@ def explain(
     documents = split_texts(predictor, texts)
     if classes is not None and target is not None:
         raise ValueError("classes and target both say which class is explained: give one of them")
-    labels = target_indices(target if classes is None else list(classes), predictor.classes, len(documents))
+    number, names = len(documents), predictor.classes
+    labels = target_indices(target, names, number) if classes is None else check_classes(classes, number, len(names))
     found: list[Explanation | None] = [None] * len(documents)
     choice = Choice(saliency, "asked for") if saliency else default_saliency(predictor)
     by_length = np.argsort([len(words) for words in documents], kind="stable")
     for start in range(0, len(documents), TEXTS_A_BLOCK):
         block = by_length[start : start + TEXTS_A_BLOCK]
         chosen = None if labels is None else labels[block]
-        plan = _Steps(max_steps, p_important, p_unimportant, order, removal, choice)
+        plan = _Steps(max_steps, p_important, p_unimportant, order, removal, choice, seed)
         explained = _explain_block(predictor, [documents[i] for i in block], chosen, plan)
         for place, one in zip(block, explained, strict=True):
             found[place] = one
@@ -227,6 +232,7 @@ class _Steps(NamedTuple):
     order: str
     removal: str
     choice: Choice
+    seed: int
 
 
 def _explain_block(
@@ -238,7 +244,7 @@ def _explain_block(
     plan = RemovalPlan(until_flip=steps.shown > 0)
     if steps.shown:
         plan |= RemovalPlan.first(tokens.counts, *(np.maximum(shown, m) for m in averaged))
-    ranking = choose_saliency(predictor, steps.choice.name or None)
+    ranking = choose_saliency(predictor, steps.choice.name or None, steps.seed)
     seen = remove_words(predictor, tokens, plan, labels, steps.order, steps.removal, saliency=ranking)
     sides = (seen.important, seen.unimportant)
     important, unimportant = (_curves(side, shown, predictor.classes) for side in sides)

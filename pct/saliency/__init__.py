@@ -38,12 +38,13 @@ def make_saliency(name: str, settings: Any = None, seed: int = 0) -> Saliency:
     return made
 
 
-def choose_saliency(predictor: Any, name: str | None = None) -> Saliency | None:
+def choose_saliency(predictor: Any, name: str | None = None, seed: int = 0) -> Saliency | None:
     """The saliency that explains a predictor's texts.
 
     Args:
         predictor: a `pct.Predictor`.
         name: of the registry; that of the predictor's settings where None.
+        seed: of what the saliency draws.
 
     Returns:
         None where neither names one, or one that the predictor's own `explain_rows` is (its `explains_by`).
@@ -55,6 +56,6 @@ def choose_saliency(predictor: Any, name: str | None = None) -> Saliency | None:
     chosen = name or getattr(settings, "saliency", None)
     if chosen is None or chosen == getattr(predictor, "explains_by", None):
         return None
-    saliency = make_saliency(chosen, settings)
+    saliency = make_saliency(chosen, settings, seed)
     saliency.check(predictor)
     return saliency

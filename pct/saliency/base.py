@@ -139,7 +139,9 @@ class ForwardSaliency(Saliency):
     def _explain(self, texts: ReducedTexts, labels: Ints | None) -> tuple[Floats, Floats]:
         probabilities = texts.whole()
         chosen = probabilities.argmax(1).astype(np.int64) if labels is None else labels
-        return probabilities, self.scores(texts, probabilities, chosen).astype(np.float32)
+        scores = self.scores(texts, probabilities, chosen).astype(np.float32)
+        inside = np.arange(scores.shape[1]) < texts.tokens.counts[:, None]
+        return probabilities, np.where(inside, scores, np.float32(0))
 
 
 class GradientSaliency(Saliency):

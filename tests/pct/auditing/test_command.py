@@ -9,6 +9,7 @@ import pytest
 
 import pct
 from pct.auditing.kept import FILE
+from pct.auditing.measure import remove_parts
 from pct.auditing.result import Audit
 from pct.cli import main
 from pct.commands import audit as command
@@ -112,7 +113,7 @@ def test_a_stopped_audit_with_an_output_goes_on(place, tmp_path, capsys, monkeyp
     arguments = ["audit", str(place / "own"), "--data", str(place / "data.csv"), "--budget", "cheap", "--quiet"]
     monkeypatch.setattr(Audit, "save", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
     assert main([*arguments, "--output", str(tmp_path / "a.json")]) == 1
-    assert files(parts) == ["block-00000.npz", "job.json"]
+    assert [name[:6] + name[22:] for name in files(parts)] == ["block--00000.npz"]
     monkeypatch.undo()
     monkeypatch.setattr("pct.auditing.measure._measure_block", lambda *_: pytest.fail("it was measured again"))
     assert main([*arguments, "--output", str(tmp_path / "a.json")]) == 0
@@ -121,9 +122,10 @@ def test_a_stopped_audit_with_an_output_goes_on(place, tmp_path, capsys, monkeyp
 
 def test_what_else_lies_in_the_folder_of_the_blocks_stays(tmp_path):
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
-    (tmp_path / "job.json").write_text("{}", encoding="utf-8")
-    command.remove_parts(tmp_path)
-    assert files(tmp_path) == ["notes.txt"]
+    (tmp_path / "block-0123456789abcdef-00000.npz").write_bytes(b"")
+    (tmp_path / "block-fedcba9876543210-00000.npz").write_bytes(b"of another audit")
+    remove_parts(tmp_path, "0123456789abcdef")
+    assert files(tmp_path) == ["block-fedcba9876543210-00000.npz", "notes.txt"]
 
 
 @pytest.mark.parametrize(
