@@ -92,14 +92,14 @@ class Report:
             interval = f"   {low:.4f} to {high:.4f}" if np.isfinite(low) else ""
             lines.append(f"{name:<28}{_cell(value)}{_cell(self.errors[name])}{interval}")
         lines += [f"{name:<28}{_cell(value)}" for name, value in self.gaps.items()]
+        lines += [f"words ranked by {self.saliency}"] if self.saliency else []
         notes = [f"{name}: {text}" for name, text in self.dominant_texts.items()]
         lines += [f"{f'recall of {name}':<28}{_cell(value)}" for name, value in self.recalls.items()]
         if short := int((self.columns.get("n", np.empty(0)) == 1).sum()):
             lines.append(f"{short} of {len(self.columns['n'])} texts are of one word: they have nothing to remove")
         if cut := self.cut_texts:
             lines.append(f"{cut} of {len(self.columns['cut'])} texts were cut to max_length: measured on what is left")
-        ranked = [f"words ranked by {self.saliency}"] if self.saliency else []
-        return "\n".join([*lines, *notes, *ranked, *notes_in_words(self.data)])
+        return "\n".join([*lines, *notes, *notes_in_words(self.data)])
 
     def __repr__(self) -> str:
         """The table: the values of each text are in `columns`."""

@@ -37,7 +37,7 @@ def test_every_command_tells_its_options_with_an_example(name, capsys):
 
 def test_an_unknown_command_is_named_with_those_there_are(capsys):
     assert cli.main(["tarin"]) == 2
-    assert "no command 'tarin'; there are train, evaluate" in capsys.readouterr().err
+    assert "no command 'tarin'; there are audit, train, evaluate" in capsys.readouterr().err
 
 
 def test_no_command_is_a_usage_error(capsys):
