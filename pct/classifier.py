@@ -21,11 +21,11 @@ from pct.explaining.predictor import Floats, Forward, TextInterface, rows_as_tok
 from pct.models import TextModel, build_model
 from pct.models.structural_copy import structural_copy
 from pct.registry import methods
-from pct.saliency import make_saliency
+from pct.saliency import GRADIENT_NORM, make_saliency
 from pct.saliency.base import GradientSaliency
 from pct.saliency.defaults import default_saliency
 from pct.settings import Settings
-from pct.text.stand_in import replacement_token, stand_in
+from pct.text.stand_in import baseline_token, stand_in
 from pct.text.subwords import SubWords, token_kinds
 from pct.text.tokens import Ints, Tokenizer, Tokens
 from pct.text.vocabulary import Vocabulary
@@ -139,7 +139,7 @@ class Classifier(TextInterface):
         with self._precision():
             logits, scores = saliency.attribute(
                 self.model, torch.from_numpy(ids).to(device), torch.from_numpy(words).to(device), chosen,
-                replacement_token(self.tokenizer),
+                baseline_token(self.tokenizer, saliency.options.baseline),
             )  # fmt: skip
         return logits.float().softmax(-1).cpu().numpy(), scores.float().cpu().numpy()
 
@@ -312,7 +312,8 @@ def wrap_in_place(model: Any, tokenizer: Any, **settings: Any) -> Classifier:
     from pct.models.checks import check_kind
 
     check_kind(model, called := _name_of(model, ""))
-    return _wrapped(model, copy.deepcopy(tokenizer), called, settings)
+    # training ranks words as `pct.train` does, unless told otherwise: not by what explains a finished model
+    return _wrapped(model, copy.deepcopy(tokenizer), called, {"saliency": GRADIENT_NORM, **settings})
 
 
 def _name_of(model: Any, name: str) -> str:

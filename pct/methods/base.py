@@ -100,7 +100,8 @@ def pass_originals(model: TextModel, batch: Batch, settings: Settings) -> Origin
     saliency = gradient_saliency(settings.saliency, SaliencyOptions.of_settings(settings))
     apart = model.dropout_in_body or not saliency.is_plain
     if apart:
-        _, scores = saliency.attribute(model, batch.ids, batch.word_ids, batch.labels, batch.mask_id)
+        token = batch.padding if saliency.options.baseline == "pad" else batch.mask_id
+        _, scores = saliency.attribute(model, batch.ids, batch.word_ids, batch.labels, token)
     embeddings = model.embed(batch.ids)
     projected = model.project(embeddings)
     pooled, representation = model.recombine(projected, places, mask)

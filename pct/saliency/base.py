@@ -185,7 +185,8 @@ class GradientSaliency(Saliency):
             ids: (batch, length) token ids.
             words: (batch, length) the word of each token, -1 at special tokens and -2 at padding.
             classes: (batch,) the class explained; the predicted one where None.
-            replacement: the id of the token that replaces a masked word; None where the model has none.
+            replacement: the id of the token whose embedding is the baseline of integrated gradients, where that is mask
+                or pad; None where the tokenizer has none.
 
         Returns:
             Logits (batch, classes) and saliency (batch, most words), 0 beyond a text's last word.

@@ -6,11 +6,13 @@ import copy
 import threading
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pct.models.base import TextModel, without_dropout
+from pct.models.checks import probe_ids
 from pct.models.encoder import Transformer
 from pct.models.wrapped import Wrapped
 from pct.saliency.modes import FrozenModel, GimModel, RecordedAttention
@@ -64,7 +66,7 @@ def conservation_gap(model: TextModel) -> float:
                 leaf = nn.Parameter(weight.detach())
                 module.register_parameter(part, leaf)
                 added.append(leaf)
-    ids = torch.arange(4, 4 + PROBE, device=model.device)[None]
+    ids = _probe(model)
     mask = torch.ones_like(ids, dtype=torch.bool)
     with torch.enable_grad(), without_dropout(twin):
         embeddings = twin.embed(ids).detach().requires_grad_(True)
@@ -89,14 +91,14 @@ def _conservation_problem(model: TextModel) -> str:
 
 
 def _attention_problem(model: TextModel) -> str:
-    ids = torch.arange(4, 4 + PROBE, device=model.device)[None]
+    ids = _probe(model)
     with torch.no_grad(), without_dropout(model), GimModel() as mode:
         model.encode(model.embed(ids), torch.ones_like(ids, dtype=torch.bool))
     return "" if mode.attention_calls else "its attention is not torch's scaled_dot_product_attention"
 
 
 def _recording_problem(model: TextModel) -> str:
-    ids = torch.arange(4, 4 + PROBE, device=model.device)[None]
+    ids = _probe(model)
     with torch.no_grad(), without_dropout(model), RecordedAttention() as mode:
         model.encode(model.embed(ids), torch.ones_like(ids, dtype=torch.bool))
     if getattr(model, "padding", "right") == "left":
@@ -119,6 +121,15 @@ def _once(model: TextModel, key: str, find: Callable[[TextModel], str]) -> str:
         return results[key]
 
 
+def _probe(model: TextModel) -> Tensor:
+    """(1, PROBE) tokens that every model here has."""
+    return probe_ids(_inner(model), PROBE)[None]
+
+
 def _kind(model: TextModel) -> str:
-    inner: Tensor | nn.Module = model.encoder if isinstance(model, Transformer) else model.model
-    return type(inner).__name__
+    return type(_inner(model)).__name__
+
+
+def _inner(model: TextModel) -> Any:
+    """The model of the transformers library."""
+    return model.encoder if isinstance(model, Transformer) else model.model

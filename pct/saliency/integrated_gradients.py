@@ -87,9 +87,10 @@ class IntegratedGradients(GradientSaliency):
 
         if self.options.baseline == "zero":
             return torch.zeros_like(embeddings[0, 0])
-        token = 0 if self.options.baseline == "pad" else replacement
+        token = replacement
         if token is None:
-            raise ValueError("baseline mask: the model's tokenizer has no mask token; take baseline zero or pad")
+            kind = self.options.baseline
+            raise ValueError(f"baseline {kind}: the model's tokenizer has no {kind} token; take baseline zero")
         return model.embed(torch.tensor([[token]], device=embeddings.device)).detach()[0, 0]
 
     def _mean_gradient(

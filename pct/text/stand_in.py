@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pct.text.vocabulary import UNKNOWN
+from pct.text.vocabulary import PADDING, UNKNOWN
 
 
 def stand_in(words: Any, removal: str) -> int:
@@ -30,8 +30,16 @@ def stand_in(words: Any, removal: str) -> int:
     return int(tokenizer.backend_tokenizer.token_to_id(token))
 
 
-def replacement_token(words: Any) -> int | None:
-    """The token that masks a word, as `stand_in` finds it; None where the tokenizer has none."""
+def baseline_token(words: Any, baseline: str) -> int | None:
+    """The token whose embedding is the baseline of integrated gradients; None where the tokenizer has none.
+
+    Args:
+        words: a vocabulary, or a sub-word tokenizer.
+        baseline: pad, the padding token; for any other name what masks a word, as `stand_in` finds it.
+    """
+    if baseline == "pad":
+        tokenizer = getattr(words, "tokenizer", None)
+        return PADDING if tokenizer is None else tokenizer.pad_token_id
     try:
         return stand_in(words, "mask")
     except ValueError:

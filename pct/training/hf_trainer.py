@@ -36,6 +36,9 @@ class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
     def __init__(
         self, model: Any, args: TrainingArguments, tokenizer: Any, settings: dict[str, Any], **rest: Any
     ) -> None:
+        for name in ("data_collator", "processing_class"):
+            if name in rest:
+                raise ValueError(f"{name} is the method's own here, made of the tokenizer: leave it out")
         self.method_loss = MethodLoss(model, tokenizer, **settings)
         self._plain = self.method_loss.classifier.settings.method == "normal"
         if not self._plain:

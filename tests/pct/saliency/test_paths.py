@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,8 @@ from pct.explaining.saliency import gradient_saliency, saliency
 from pct.saliency import integrated_gradients
 from pct.saliency.base import SaliencyOptions
 from pct.saliency.integrated_gradients import IntegratedGradients
+from pct.text.stand_in import baseline_token
+from pct.text.vocabulary import Vocabulary
 from tests.pct import twins
 from tests.pct.saliency.tiny_transformers import exact, one_text, two_texts
 
@@ -47,13 +51,18 @@ def integrated(model, ids, words, label, baseline, steps):
     return twins.of_words(total.tolist(), way, words[0].tolist(), "integrated_gradients"), change
 
 
+TOKENS = {"zero": None, "mask": MASK, "pad": 0}
+
+
 @pytest.mark.parametrize("baseline", ["zero", "mask", "pad"])
 def test_integrated_gradients_are_the_loop_s_for_each_baseline(baseline, monkeypatch):
     monkeypatch.setattr(integrated_gradients, "TOLERANCE", np.inf)  # four steps are enough
     model, (ids, words) = exact("bert"), one_text()
     expected, _ = integrated(model, ids, words, 2, baseline, 4)
     options = SaliencyOptions(steps=4, baseline=baseline)
-    _, found = gradient_saliency("integrated_gradients", options).attribute(model, ids, words, torch.tensor([2]), MASK)
+    _, found = gradient_saliency("integrated_gradients", options).attribute(
+        model, ids, words, torch.tensor([2]), TOKENS[baseline]
+    )
     np.testing.assert_allclose(found[0], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
@@ -63,7 +72,7 @@ def test_they_sum_to_the_change_of_the_output_where_the_words_alone_move(baselin
     _, change = integrated(model, ids, words, 1, baseline, 0)
     options = SaliencyOptions(steps=256, baseline=baseline)
     saliency_of = gradient_saliency("integrated_gradients", options)
-    _, found, error = saliency_of.attribute_with_error(model, ids, words, torch.tensor([1]), MASK)
+    _, found, error = saliency_of.attribute_with_error(model, ids, words, torch.tensor([1]), TOKENS[baseline])
     assert abs(change) > 0.05
     assert float(found.sum()) == pytest.approx(change, rel=1e-3)
     assert float(error[0]) == pytest.approx((float(found.sum()) - change) / max(abs(change), 0.1), abs=1e-5)
@@ -114,6 +123,13 @@ def test_steps_end_where_twice_as_many_would_be_too_many(monkeypatch):
     model, (ids, words) = exact("bert"), one_text(4)
     gradient_saliency("integrated_gradients", SaliencyOptions(steps=40)).attribute(model, ids, words, None)
     assert [steps for steps, _ in ran] == [40, 80, 160]
+
+
+@pytest.mark.parametrize("padding", [0, 1, 7, None])
+def test_the_padding_token_is_the_tokenizer_s_own(padding):
+    words = SimpleNamespace(tokenizer=SimpleNamespace(pad_token_id=padding))
+    assert baseline_token(words, "pad") == padding
+    assert baseline_token(Vocabulary(["film"]), "pad") == 0
 
 
 def test_a_mask_baseline_without_a_mask_token_is_refused():

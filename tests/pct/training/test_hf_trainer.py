@@ -179,3 +179,20 @@ def test_evaluation_gives_the_model_s_own_loss(tmp_path):
     with torch.no_grad():
         wanted = model.eval()(**given, labels=torch.tensor(rows()["label"])).loss
     assert trainer.evaluate()["eval_loss"] == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_words_are_ranked_by_the_norm_in_training_unless_another_saliency_is_named():
+    ranked = [
+        MethodLoss(classifier("BERT", 2), tokenizer("BERT"), **named).classifier.settings.saliency
+        for named in ({}, {"saliency": "grad_x_input"})
+    ]
+    assert ranked == ["l2", "grad_x_input"]
+
+
+@pytest.mark.parametrize("name", ["data_collator", "processing_class"])
+def test_what_the_method_brings_itself_is_refused_by_name(name, tmp_path):
+    with pytest.raises(ValueError, match=f"{name} is the method's own here"):
+        MethodTrainer(
+            classifier("BERT", 2), arguments(tmp_path), tokenizer("BERT"), {"method": "pct"}, train_dataset=rows(),
+            **{name: None},
+        )  # fmt: skip
