@@ -181,7 +181,8 @@ def _verdict(
         )
     if not judgement.best:
         sentences.append(
-            "No saliency beats a random order on these texts: explanations of this model should not be shown."
+            "No saliency beats a random order on these texts, of those that were measured: explanations of this model "
+            "should not be shown."
         )
         if flat:
             sentences.append(
@@ -221,7 +222,10 @@ def _advice(
     judgement: Judgement, shown: str, flat: bool, margins: Mapping[tuple[str, str], Interval]
 ) -> list[str]:  # fmt: skip
     if judgement.learned is False:
-        return ["Train the model until it is surely better than its most frequent class, then audit it again."]
+        return [
+            "Audit more texts; where that does not make the accuracy sure, train the model until it is surely better "
+            "than its most frequent class."
+        ]
     if not judgement.best:
         if flat:
             return ["No saliency can help here, and further training changes what the model reads, not how it is read."]

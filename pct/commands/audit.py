@@ -91,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(result.to_json() if options.json else result.summary())
     if options.keep:
         write_text(Path(options.model) / FILE, result.to_json())
+        kept = f"explanations use {result.best}" if result.best else "it changes no explanation, since none is best"
+        print(f"kept in {Path(options.model) / FILE}: {kept}", file=sys.stderr)
     if parts is not None:
         remove_parts(parts, result.about["job"])
     unmet = result.unmet(options.require)

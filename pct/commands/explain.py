@@ -78,7 +78,7 @@ def _explain_file(options: argparse.Namespace) -> int:
         raise ValueError("give texts, or a file by --data, not both")
     classifier = open_model(options.model, options.device)
     how = {**_how(options, classifier), "target": _target(options.target, classifier.classes)}
-    about = {"job": "explain", **how}
+    about = {"job": "explain", **how, "saliency": options.saliency or default_saliency(classifier).name}
     title = f"{Path(options.data).name}, explained by {Path(options.model).name}"
     run_file_job(options, classifier, write_explanations, about, title=title, **how)
     return 0
@@ -87,7 +87,7 @@ def _explain_file(options: argparse.Namespace) -> int:
 def _how(options: argparse.Namespace, classifier: Classifier | OnnxPredictor) -> dict[str, Any]:
     """The options of `pct.explain`."""
     given = {name: value for name in ("order", "removal") if (value := getattr(options, name))}
-    given["saliency"] = options.saliency or default_saliency(classifier).name
+    given["saliency"] = options.saliency or None
     return {"max_steps": options.max_steps, **classifier.settings.how_measured, **given}
 
 

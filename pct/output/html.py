@@ -36,13 +36,14 @@ def explanation_html(explanation: Explanation, gold: str | None = None) -> str:
     """
     e, verdict = explanation, explanation.verdict
     said = "" if gold is None else f" <small>{'right' if gold == e.label_name else f'it is {escape(gold)}'}</small>"
+    by = f"<li>{escape(f'words ranked by {e.saliency_name}: {e.saliency_reason}')}</li>" if e.saliency_name else ""
     cut = f" <small>{e.truncated} words beyond the model's length</small>" if e.truncated else ""
     reasons = "".join(f"<li>{escape(r)}</li>" for r in verdict.reasons)
     return (
         f'<article><header><span class="verdict {verdict.kind}">{verdict.kind}</span>'
         f"<b>{escape(e.label_name)}</b> {e.confidence:.3f}{said}{cut}</header>"
         f'<p class="words" dir="auto">{words_html(e)}</p>{curves_svg(e.important, e.unimportant)}'
-        f"<ul>{reasons}</ul></article>"
+        f"<ul>{reasons}{by}</ul></article>"
     )
 
 

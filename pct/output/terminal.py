@@ -28,6 +28,8 @@ def render(explanation: Explanation, colour: bool, blocks: bool = True) -> str:
     if e.truncated:
         head += f"  (cut: {e.truncated} words beyond the model's length)"
     lines = [head, *(f"  {reason}" for reason in verdict.reasons), "", _words(e, colour), *_legend(e, colour)]
+    if e.saliency_name:
+        lines.append(f"words ranked by {e.saliency_name}: {e.saliency_reason}")
     for title, curve in (("most salient first", e.important), ("least salient first", e.unimportant)):
         lines += ["", f"words removed, {title}", *_curve(e, curve, "█" if blocks else "#")]
     return "\n".join(lines)

@@ -26,7 +26,9 @@ def rows(count=12):
 
 def ours(method):
     """The weights after each of our own steps on one batch."""
-    made: Classifier = wrap(classifier("BERT", 2, **QUIET), tokenizer("BERT"), method=method, **SETTINGS)
+    made: Classifier = wrap(
+        classifier("BERT", 2, **QUIET), tokenizer("BERT"), method=method, **{"saliency": "l2", **SETTINGS}
+    )
     batch = MethodLoss(classifier("BERT", 2), tokenizer("BERT"), **SETTINGS).collate(*texts_and_labels())
     optimizer = torch.optim.SGD(made.model.parameters(), lr=0.1)
     made.model.train()
