@@ -84,6 +84,14 @@ class Wrapped(TextModel):
         pooled = self._read(embeddings, mask)
         return Features(pooled, pooled)
 
+    def reads_ids_alike(self, ids: Tensor) -> bool:
+        """Whether the model gives token ids (1, length) the logits that it gives their embeddings."""
+        model: Any = self.model
+        mask = torch.ones_like(ids, dtype=torch.bool)
+        with torch.no_grad(), without_dropout(self):
+            own = model(input_ids=ids, attention_mask=mask.long()).logits
+            return close(own, self.encode(self.embed(ids), mask).logits)
+
     def config(self) -> dict[str, Any]:
         """See `TextModel.config`: the model's own configuration whole, so that no hub is asked at loading."""
         model: Any = self.model

@@ -94,7 +94,8 @@ def test_a_model_at_chance_is_told_so_before_anything_else():
     assert seen.verdict[0].startswith("The model is not surely better than its most frequent class")
     assert seen.best == "l2"
     assert seen.advice == [
-        "Train the model until it is surely better than its most frequent class, then audit it again."
+        "Audit more texts; where that does not make the accuracy sure, train the model until it is surely better "
+        "than its most frequent class."
     ]
 
 

@@ -1,0 +1,33 @@
+"""A padding token that a user typed: what transformers skips there is explained as it is, or refused."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+import torch
+
+import pct
+from tests.pct.models.families import FAMILIES, classifier, tokenizer
+
+
+@pytest.mark.parametrize("name", ["BERT", "RoBERTa", "DistilBERT", "GPT-2", "Llama"])
+def test_a_text_with_a_typed_padding_token_is_predicted_as_by_transformers_or_refused(name):
+    model, words = classifier(name), tokenizer(name)
+    padding = words.pad_token
+    texts = [f"the film {padding} is good", f"the film is good {padding}"]
+    wrapped = pct.wrap(model, words)
+    for text in texts:
+        inputs = words(text, return_tensors="pt")
+        with torch.no_grad():
+            expected = model(**inputs).logits.softmax(-1).numpy()
+        with contextlib.suppress(ValueError):
+            np.testing.assert_allclose(wrapped.predict([text]), expected, atol=1e-5)
+
+
+def test_a_model_that_counts_positions_past_padding_refuses_the_text_and_names_it():
+    wrapped = pct.wrap(classifier("RoBERTa"), tokenizer("RoBERTa"))
+    padding = FAMILIES["RoBERTa"].specials["pad_token"]
+    with pytest.raises(ValueError, match="text 1 holds the padding token, which this model skips"):
+        wrapped.predict(["the film is good", f"the {padding} film is good"])
