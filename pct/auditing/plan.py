@@ -17,7 +17,7 @@ from pct.saliency.base import Saliency
 
 CONTROL = "random"  # always among the saliencies: what every other is compared with
 CHEAP = ("l2", "grad_x_input", "frozen_grad_x_input", "gim", "attention", "rollout")
-USUAL = (*CHEAP, "integrated_gradients", "smooth_grad", "occlusion")
+USUAL = (*CHEAP, "smooth_grad", "occlusion")
 BUDGETS = ("cheap", "usual", "all")
 BASIC = ("comp", "suff", "comp_random", "margin", "win")
 CURVES = ("comp_aopc", "suff_aopc")
@@ -69,9 +69,10 @@ def make_plan(
     Args:
         predictor: the model.
         names: saliencies; where empty, those of the budget that the model allows.
-        budget: `cheap`: saliencies of one pass at most, the margin over random orders alone. `usual`: integrated
-            gradients, smooth_grad and occlusion too, flips, stability, agreement with leave-one-out and the curves.
-            `all`: every saliency of the registry, and the normalised AOPC, which takes some 5 N^2 passes a text.
+        budget: `cheap`: saliencies of one pass at most, the margin over random orders alone. `usual`:
+            smooth_grad and occlusion too, flips, stability, agreement with leave-one-out and the curves. `all`: every
+            saliency of the registry, integrated gradients among them, whose steps are doubled until they are enough,
+            and the normalised AOPC, which takes some 5 N^2 passes a text.
         removals: delete, mask or unknown; where empty delete, and mask where the model has a mask token.
         rationale: whether the texts have one.
         seed: of the random orders and of saliencies that draw.

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_measured_texts(parser)
     parser.add_argument(
         "--budget", default="usual", choices=BUDGETS,
-        help="cheap: saliencies of one pass, margin and win alone; usual: integrated gradients, smooth_grad, "
+        help="cheap: saliencies of one pass, margin and win alone; usual: smooth_grad, "
         "occlusion, flips and stability too; all: every saliency, and the normalised AOPC (some 5 N^2 passes a text)",
     )  # fmt: skip
     parser.add_argument("--saliencies", nargs="+", default=[], metavar="NAME", help="these alone, and random")
