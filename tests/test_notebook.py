@@ -82,7 +82,7 @@ def test_before_and_after_stand_beside_each_other_with_intervals_and_a_verdict(d
 def test_the_service_answers_with_the_words_and_their_saliency(done: Any) -> None:
     said = shown_by(done, "client.explain(")
     assert re.search(r"^(positive|negative) \(0\.\d+\), (healthy|undecided|pathological)$", said, re.M)
-    assert re.search(r"\{'Despite': \d.*'brilliant': \d", said)
+    assert re.search(r"\{'Despite': -?\d.*'brilliant': -?\d", said)
 
 
 def test_the_notebook_is_kept_without_its_outputs() -> None:
