@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from pct.auditing.kept import AuditSummary, read_audit, registered_tags, take_audit
 from pct.explaining.predictor import Floats, Forward, TextInterface, rows_as_tokens
 from pct.models import TextModel, build_model
+from pct.models.base import for_prediction
 from pct.models.structural_copy import structural_copy
 from pct.registry import methods
 from pct.saliency import GRADIENT_NORM, make_saliency
@@ -90,21 +91,21 @@ class Classifier(TextInterface):
     def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
         """See `Predictor.forward`."""
         device = self.model.device
-        with torch.inference_mode(), self._precision():
+        with torch.inference_mode(), self._precision(), for_prediction(self.model):
             logits = self.model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)).logits
             return np.asarray(logits.float().softmax(-1).cpu().numpy())
 
     def forward_over(self, vocabulary: Ints) -> Forward:
         """See `FastForward.forward_over`."""
         model = self.model
-        with torch.inference_mode(), self._precision():
+        with torch.inference_mode(), self._precision(), for_prediction(self.model):
             projected = model.project(model.embed(torch.from_numpy(vocabulary).to(model.device)))
         place = np.zeros(int(vocabulary[-1]) + 1, np.int64)
         place[vocabulary] = np.arange(len(vocabulary))
 
         def forward(ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
             source = torch.from_numpy(place[ids]).to(model.device)
-            with torch.inference_mode(), self._precision():
+            with torch.inference_mode(), self._precision(), for_prediction(self.model):
                 logits = model.dense(model.recombine(projected, source, torch.from_numpy(mask).to(model.device)).pooled)
                 return np.asarray(logits.float().softmax(-1).cpu().numpy())
 
@@ -113,7 +114,7 @@ class Classifier(TextInterface):
     def represent(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """See `Represents.represent`."""
         device = self.model.device
-        with torch.inference_mode(), self._precision():
+        with torch.inference_mode(), self._precision(), for_prediction(self.model):
             logits, found = self.model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
             return logits.float().softmax(-1).cpu().numpy(), found.float().cpu().numpy()
 

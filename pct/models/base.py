@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
@@ -87,20 +89,49 @@ class TextModel(nn.Module, ABC):
         return next(self.parameters()).device
 
 
+class _Off:
+    """How many callers need the dropout of a model off, and the modules whose training flag was changed for them."""
+
+    def __init__(self) -> None:
+        self.callers = 0
+        self.changed: list[nn.Module] = []
+
+
+_lock = threading.Lock()
+_off: weakref.WeakKeyDictionary[nn.Module, _Off] = weakref.WeakKeyDictionary()
+
+
 @contextmanager
 def without_dropout(model: nn.Module) -> Iterator[None]:
-    """Every dropout off. A model in evaluation mode is not touched, so that threads can share it.
+    """Every dropout off. Threads can share a model: the last one to leave restores the training flags.
 
     Recurrent layers are in training mode on a GPU: cuDNN has no backward pass for them in evaluation mode.
     """
-    before = [module for module in model.modules() if module.training != _trains(module)]
-    for module in before:
-        module.training = not module.training
+    with _lock:
+        off = _off.setdefault(model, _Off())
+        off.callers += 1
+        _switch(changed := [module for module in model.modules() if module.training != _trains(module)])
+        off.changed += changed
     try:
         yield
     finally:
-        for module in before:
-            module.training = not module.training
+        with _lock:
+            off.callers -= 1
+            if not off.callers:
+                _switch(off.changed)
+                del _off[model]
+
+
+def for_prediction(model: nn.Module) -> AbstractContextManager[None]:
+    """`without_dropout`, unless the model is in evaluation mode and no other thread will change that."""
+    with _lock:
+        ready = not model.training and model not in _off
+    return nullcontext() if ready else without_dropout(model)
+
+
+def _switch(modules: list[nn.Module]) -> None:
+    for module in modules:
+        module.training = not module.training
 
 
 def _trains(module: nn.Module) -> bool:
