@@ -10,6 +10,7 @@ from torch import nn
 
 from pct.explaining.saliency import gradient_saliency, saliency
 from pct.models.base import without_dropout
+from pct.models.wrapped import Wrapped
 from pct.saliency.base import SaliencyOptions
 from pct.saliency.conservation import conservation_gap
 from pct.saliency.modes import FrozenModel, GimModel, RecordedAttention
@@ -186,6 +187,16 @@ def test_the_model_is_as_before(kind):
         model.eval()
 
 
+@pytest.mark.parametrize("kind", ["frozen_grad_x_input", "gim", "attention"])
+def test_a_model_of_few_tokens_is_probed_by_those_that_it_has(kind):
+    model = Wrapped(inner_model("bert", vocab_size=6), "few")
+    ids, words = torch.tensor([[2, 4, 5, 3]]), torch.tensor([[-1, 0, 1, -1]])
+    gradient_saliency(kind).check_model(model)
+    _, found = saliency(model, ids, words, torch.tensor([1]), kind)
+    assert found.shape == (1, 2)
+    assert torch.isfinite(found).all()
+
+
 def test_a_probe_runs_once_a_model(monkeypatch):
     from pct.saliency import conservation
 
@@ -224,6 +235,4 @@ def test_eager_attention_has_the_frozen_gradient_of_fused_attention():
 
 
 def _wrapped(name, attention):
-    from pct.models.wrapped import Wrapped
-
     return Wrapped(inner_model(name, attn_implementation=attention), name)
