@@ -331,8 +331,10 @@ def wrap_in_place(model: Any, tokenizer: Any, **settings: Any) -> Classifier:
     from pct.models.checks import check_kind
 
     check_kind(model, called := _name_of(model, ""))
-    # training ranks words as `pct.train` does, unless told otherwise: not by what explains a finished model
-    return _wrapped(model, copy.deepcopy(tokenizer), called, {"saliency": GRADIENT_NORM, **settings})
+    wrapped = _wrapped(model, copy.deepcopy(tokenizer), called, settings)
+    if "saliency" not in settings:  # training ranks words as `pct.train` does; explanations keep their default
+        wrapped.settings = wrapped.settings.replace(saliency=GRADIENT_NORM)
+    return wrapped
 
 
 def _name_of(model: Any, name: str) -> str:

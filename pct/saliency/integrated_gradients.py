@@ -8,6 +8,7 @@ import numpy as np
 
 from pct.saliency import saliencies
 from pct.saliency.base import Doubles, GradientSaliency
+from pct.text.stand_in import no_baseline
 from pct.text.tokens import Ints
 
 if TYPE_CHECKING:
@@ -89,8 +90,7 @@ class IntegratedGradients(GradientSaliency):
             return torch.zeros_like(embeddings[0, 0])
         token = replacement
         if token is None:
-            kind = self.options.baseline
-            raise ValueError(f"baseline {kind}: the model's tokenizer has no {kind} token; take baseline zero")
+            raise no_baseline(self.options.baseline)
         return model.embed(torch.tensor([[token]], device=embeddings.device)).detach()[0, 0]
 
     def _mean_gradient(

@@ -44,3 +44,14 @@ def baseline_token(words: Any, baseline: str) -> int | None:
         return stand_in(words, "mask")
     except ValueError:
         return None
+
+
+def check_baseline(words: Any, saliency: str, baseline: str) -> None:
+    """Raises ValueError where a training ranks words by integrated gradients from a token that the tokenizer lacks."""
+    if saliency == "integrated_gradients" and baseline != "zero" and baseline_token(words, baseline) is None:
+        raise no_baseline(baseline)
+
+
+def no_baseline(baseline: str) -> ValueError:
+    """The error for a tokenizer without the baseline's token."""
+    return ValueError(f"baseline {baseline}: the model's tokenizer has no {baseline} token; take baseline zero")

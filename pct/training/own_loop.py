@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pct.classifier import wrap_in_place
 from pct.methods.base import Batch, Step, make_method
+from pct.text.stand_in import check_baseline
 from pct.text.words import split_all
 from pct.training.batches import mask_id
 from pct.training.trainer import make_batch
@@ -41,7 +42,9 @@ class MethodLoss:
                 "knows: leave it out"
             )
         self.classifier = wrap_in_place(model, tokenizer, **{"method": "pct", "max_length": 64, **settings})
-        self.method = make_method(self.classifier.settings)
+        chosen = self.classifier.settings
+        check_baseline(self.classifier.tokenizer, chosen.saliency, chosen.integrated_baseline)
+        self.method = make_method(chosen)
         self.steps = 0
         self.classifier.model.train()
 

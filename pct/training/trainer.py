@@ -26,6 +26,7 @@ from pct.metrics.rationale import marks_of_words
 from pct.models import TextModel
 from pct.models.build import model_for
 from pct.settings import Settings
+from pct.text.stand_in import check_baseline
 from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import split_all
@@ -112,6 +113,7 @@ class _Run:
         self.labels = train.labels
         self.validation: Split = data.corpus.splits["validation"]
         self.validation_tokens = data.validation
+        check_baseline(classifier.tokenizer, settings.saliency, settings.integrated_baseline)
         self.mask_id = mask_id(classifier.tokenizer)
         self.rationale = None
         if train.rationale is not None:

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+import pct
 from pct.explaining.predictor import row_keys
 from pct.explaining.saliency import gradient_saliency, saliency
 from pct.saliency import integrated_gradients
 from pct.saliency.base import SaliencyOptions
 from pct.saliency.integrated_gradients import IntegratedGradients
-from pct.text.stand_in import baseline_token
+from pct.text.stand_in import baseline_token, check_baseline
 from pct.text.vocabulary import Vocabulary
 from tests.pct import twins
+from tests.pct.models.families import classifier, tokenizer
 from tests.pct.saliency.tiny_transformers import exact, one_text, two_texts
 
 MASK = 8  # the id that stands for a mask token
@@ -130,6 +132,34 @@ def test_the_padding_token_is_the_tokenizer_s_own(padding):
     words = SimpleNamespace(tokenizer=SimpleNamespace(pad_token_id=padding))
     assert baseline_token(words, "pad") == padding
     assert baseline_token(Vocabulary(["film"]), "pad") == 0
+
+
+@pytest.mark.parametrize(("baseline", "token"), [("pad", "pad_token_id"), ("mask", "mask_token_id")])
+def test_a_classifier_starts_the_path_at_the_token_of_its_tokenizer(baseline, token):
+    """RoBERTa's padding is not the first entry of its vocabulary."""
+    words = tokenizer("RoBERTa")
+    made = pct.wrap(
+        classifier("RoBERTa"), words, integrated_baseline=baseline, saliency_of="logit", saliency="integrated_gradients"
+    )
+    tokens = made.tokens([["the", "film", "is", "good"]])
+    ids, of_words = (torch.from_numpy(x) for x in tokens.rows(np.array([0])))
+    chosen = gradient_saliency("integrated_gradients", SaliencyOptions("logit", baseline=baseline))
+    right, wrong = (
+        chosen.attribute(made.model, ids, of_words, None, place)[1][0].numpy() for place in (getattr(words, token), 0)
+    )
+    (found,) = made.saliency(["the film is good"])
+    np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-6)
+    assert np.abs(found - wrong).max() > 1e-3
+
+
+@pytest.mark.parametrize(("baseline", "token"), [("pad", "pad_token"), ("mask", "mask_token")])
+def test_training_from_a_token_that_the_tokenizer_lacks_is_refused(baseline, token):
+    words = SimpleNamespace(tokenizer=SimpleNamespace(mask_token=None, unk_token=None, pad_token_id=None))
+    message = f"baseline {baseline}: the model's tokenizer has no {baseline} token"
+    with pytest.raises(ValueError, match=message):
+        check_baseline(words, "integrated_gradients", baseline)
+    check_baseline(words, "integrated_gradients", "zero")
+    check_baseline(words, "l2", baseline)
 
 
 def test_a_mask_baseline_without_a_mask_token_is_refused():

@@ -8,6 +8,8 @@ import pytest
 import torch
 from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
 
+from pct.classifier import wrap
+from pct.saliency.defaults import default_saliency
 from pct.training.hf_trainer import PLAIN_LOSS_ONLY, MethodTrainer
 from pct.training.own_loop import MethodLoss
 from tests.pct.models.families import classifier, tokenizer
@@ -187,6 +189,24 @@ def test_words_are_ranked_by_the_norm_in_training_unless_another_saliency_is_nam
         for named in ({}, {"saliency": "grad_x_input"})
     ]
     assert ranked == ["l2", "grad_x_input"]
+
+
+def test_a_loop_of_one_s_own_leaves_the_default_of_explanations():
+    words, named = tokenizer("BERT"), {"saliency": "grad_x_input"}
+    shown = [
+        default_saliency(MethodLoss(classifier("BERT", 2), words, **settings).classifier).name
+        for settings in ({}, named)
+    ]
+    assert shown == [default_saliency(wrap(classifier("BERT", 2), words)).name, "grad_x_input"]
+    assert shown[0] != "l2"
+
+
+def test_a_loop_of_one_s_own_refuses_a_baseline_that_its_tokenizer_lacks():
+    words = copy.deepcopy(tokenizer("GPT-2"))
+    words.pad_token = None
+    settings = {"saliency": "integrated_gradients", "integrated_baseline": "pad"}
+    with pytest.raises(ValueError, match="baseline pad: the model's tokenizer has no pad token"):
+        MethodLoss(classifier("GPT-2", 2), words, **settings)
 
 
 @pytest.mark.parametrize("name", ["data_collator", "processing_class"])
