@@ -29,6 +29,7 @@ from pct.settings import Settings
 from pct.text.stand_in import baseline_token, stand_in
 from pct.text.subwords import SubWords, token_kinds
 from pct.text.tokens import Ints, Tokenizer, Tokens
+from pct.text.typed_padding import padding_skipped, texts_with_padding
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import check_saved_rule
 from pct.writing import whole_folder
@@ -79,14 +80,21 @@ class Classifier(TextInterface):
     def _check_typed_padding(self, tokens: Tokens) -> None:
         """Raises ValueError for a text with the padding token typed in it, which some models skip where they find it
         among token ids, and cannot skip among embeddings."""
-        typed = np.flatnonzero((tokens.ids == tokens.padding) & (tokens.word_ids >= 0))
-        for text in np.unique(np.searchsorted(tokens.starts, typed, side="right") - 1):
+        for text in texts_with_padding(tokens):
             ids, _ = tokens.rows(np.array([text]))
             if not self.model.reads_ids_alike(torch.from_numpy(ids).to(self.model.device)):  # type: ignore[operator]
-                raise ValueError(
-                    f"text {text} holds the padding token, which this model skips: what it predicts of the other words "
-                    "cannot be explained then; remove the token from the text"
-                )
+                raise padding_skipped(text)
+
+    def skips_padding(self) -> bool:
+        """Whether some texts with the padding token typed in them are refused: in the middle, or at the end."""
+        padding = getattr(getattr(self.tokenizer, "tokenizer", None), "pad_token", None)
+        if padding is None:
+            return False
+        try:
+            self.tokens([["a", padding, "a"], ["a", padding]])
+        except ValueError:
+            return True
+        return False
 
     def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
         """See `Predictor.forward`."""

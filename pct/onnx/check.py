@@ -93,7 +93,7 @@ def _compare(
     _same_tokens(tokens, predictor.tokens(texts))
     typed = split_all([*PROBES, TYPED_SPECIALS, " ".join(PROBES * 40)], classifier.word_rule)
     # some models refuse a text with such tokens: what is compared here are the tokenizers
-    _same_tokens(classifier.tokenizer.encode(typed, classifier.settings.max_length), predictor.tokens(typed))
+    _same_tokens(*(x.tokenizer.encode(typed, x.settings.max_length) for x in (classifier, predictor)))
     model = on_cpu(classifier.model).eval()
     rng = np.random.default_rng(0)
     batch = [_Rows(*tokens.rows(i), rng.integers(-1, len(classifier.classes), len(i)))

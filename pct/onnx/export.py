@@ -20,6 +20,7 @@ from pct.onnx.predictor import (
     GRADIENT,
     MODIFIED,
     SCALED,
+    SKIPS_PADDING,
     WEIGHTS,
     WORDS,
     OnnxPredictor,
@@ -121,7 +122,7 @@ def export(
         about: dict[str, Any] = {
             "format": FORMAT, "classes": classifier.classes, "words": classifier.tokenizer.kind,
             "model": classifier.model.config()["family"], "settings": settings.to_dict(), "weights": "float32",
-            SCALED: WORDS,
+            SCALED: WORDS, SKIPS_PADDING: classifier.skips_padding(),
         }  # fmt: skip
         float32 = Path(scratch) if quantize else made
         exact = _write(float32, classifier, about, {GRADIENT: graphs.gradient, FORWARD: graphs.forward, **extra})

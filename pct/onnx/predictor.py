@@ -21,6 +21,7 @@ from pct.settings import Settings
 from pct.text.saved_tokenizer import load_subwords
 from pct.text.stand_in import stand_in
 from pct.text.tokens import Ints, Tokenizer, Tokens
+from pct.text.typed_padding import padding_skipped, texts_with_padding
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import check_saved_rule
 
@@ -31,6 +32,7 @@ INTEGRATED = "integrated_gradients"
 # graphs of their own, which transformers alone have
 MODIFIED = {"frozen_grad_x_input": "frozen.onnx", "gim": "gim.onnx"}
 OUTPUTS = ("logits", "representation", *(f"saliency_{name}" for name in PLAIN))
+SKIPS_PADDING = "skips_padding"  # in CONFIG: whether texts with a typed padding token are refused
 SCALED, WORDS = "scaled", "words"  # in CONFIG: which embeddings `scale` multiplies; all of them where it is not said
 
 
@@ -131,7 +133,10 @@ class OnnxPredictor(TextInterface):
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
         """See `Predictor.tokens`."""
-        return self.tokenizer.encode(texts, self.settings.max_length)
+        tokens = self.tokenizer.encode(texts, self.settings.max_length)
+        if self.about.get(SKIPS_PADDING) and len(typed := texts_with_padding(tokens)):
+            raise padding_skipped(typed[0])
+        return tokens
 
     def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
         """See `Predictor.forward`."""

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 import pct
+from pct.onnx.export import export
+from pct.onnx.predictor import OnnxPredictor
 from tests.pct.models.families import FAMILIES, classifier, tokenizer
 
 
@@ -31,3 +33,22 @@ def test_a_model_that_counts_positions_past_padding_refuses_the_text_and_names_i
     padding = FAMILIES["RoBERTa"].specials["pad_token"]
     with pytest.raises(ValueError, match="text 1 holds the padding token, which this model skips"):
         wrapped.predict(["the film is good", f"the {padding} film is good"])
+
+
+@pytest.mark.parametrize(("name", "skips"), [("BERT", False), ("RoBERTa", True), ("GPT-2", True)])
+def test_a_model_says_whether_it_skips_typed_padding(name, skips):
+    assert pct.wrap(classifier(name), tokenizer(name)).skips_padding() == skips
+
+
+@pytest.mark.parametrize("name", ["BERT", "RoBERTa"])
+def test_an_exported_model_refuses_the_texts_that_the_model_refuses(name, tmp_path):
+    made = pct.wrap(classifier(name), tokenizer(name), max_length=24)
+    export(made, tmp_path / "exported", modified=[])
+    exported = OnnxPredictor.load(tmp_path / "exported", threads=1)
+    texts = ["the film is good", f"the {tokenizer(name).pad_token} film is good"]
+    if name == "BERT":
+        np.testing.assert_allclose(exported.predict(texts), made.predict(texts), atol=1e-4)
+        return
+    for predictor in (made, exported):
+        with pytest.raises(ValueError, match="text 1 holds the padding token, which this model skips"):
+            predictor.predict(texts)
