@@ -41,8 +41,8 @@ def against_calls(family: str) -> Row:
     return {
         "model": family, "texts": len(texts), "rows": recorder.rows,
         "rows run twice": recorder.twice, "audit s": round(timings["audit"].median, 2),
-        "calls s": round(timings["calls"].median, 2), "ratio": ratio(timings, "audit", "calls"),
-        "cpu ratio": cpu_ratio(timings, "audit", "calls"),
+        "calls s": round(timings["calls"].median, 2), "ratio": ratio(timings["audit"], timings["calls"]),
+        "cpu ratio": cpu_ratio(timings["audit"], timings["calls"]),
     }  # fmt: skip
 
 
