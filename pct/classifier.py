@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pct.auditing.kept import AuditSummary, read_audit, registered_tags, take_audit
+from pct.auditing.kept import AuditSummary, copy_audit, read_audit, registered_tags, take_audit
 from pct.explaining.predictor import Floats, Forward, TextInterface, rows_as_tokens
 from pct.models import TextModel, build_model
 from pct.models.base import for_prediction
@@ -213,6 +213,7 @@ class Classifier(TextInterface):
             (made / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")
             if self.model.config()["family"] == "wrapped":
                 self._check_saved(made)
+            copy_audit(self, made)
         return Path(folder)
 
     def _check_saved(self, folder: Path) -> None:

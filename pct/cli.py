@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
 
 import pct
-from pct.commands.errors import ERROR, INTERRUPTED, TOLD, in_one_line
+from pct.commands.errors import CLOSED, ERROR, INTERRUPTED, TOLD, in_one_line, with_options
 
 # What stands above the library registers here by name: importing pct.cli imports none of it.
 COMMANDS = {
@@ -43,7 +44,10 @@ pct COMMAND --help tells a command's options."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit code: 0, 1 an error, told in a line, 2 a wrong command line, 130 stopped."""
+    """Runs a command and returns its exit code.
+
+    0, 1 for an error, 2 for a wrong command line, 130 when it is stopped, 141 when nobody reads its output any more.
+    """
     show_what_can_be_shown(sys.stdout, sys.stderr)
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
@@ -57,8 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         code: int = import_module(COMMANDS[given[0]][0]).main(given[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # as of `pct models | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
     except TOLD as problem:
-        print(f"error: {in_one_line(problem)}", file=sys.stderr)
+        print(f"error: {with_options(in_one_line(problem))}", file=sys.stderr)
         return ERROR
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

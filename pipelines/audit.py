@@ -16,10 +16,10 @@ from pct.auditing.kept import PREFIX, AuditSummary
 from pct.auditing.plan import BUDGETS
 from pct.auditing.result import Audit
 from pct.commands.audit import UNMET
-from pct.commands.models import open_model
 from pct.commands.options import add_reading, reading_settings
 from pct.corpora.loading import SPLITS, Split, choose_texts
 from pct.corpora.splits import limited
+from pct.opening import open_model
 from pct.settings import CORPORA, REMOVALS
 from pipelines.connection import how_to_view
 from pipelines.job import OK, run_job
@@ -48,12 +48,12 @@ def _run(options: argparse.Namespace) -> int:
         predictor = open_model(options.model, options.device)
         texts, source, notes = choose_texts(
             reading_settings(options, predictor.settings), predictor.classes, options.corpus, options.data,
-            options.split,
+            options.split, needs_labels=bool(options.label_column),
         )  # fmt: skip
         texts, notes = limited(texts, notes, options.limit, options.seed)  # those that pct audit takes
         result = audit(
             predictor, texts, _split(options.saliencies, " ,"), options.budget, _split(options.removals, " ,"),
-            seed=options.seed, progress=sys.stderr.isatty() and not options.quiet, name=options.model,
+            seed=options.seed, progress=not options.quiet, name=options.model,
         )  # fmt: skip
         result.about.update(source=source, limit=options.limit, data=notes)
         print(result.summary())

@@ -7,8 +7,8 @@ from pathlib import Path
 from pct.auditing.judgement import Judgement
 from pct.auditing.kept import FILE
 from pct.auditing.result import Audit, AuditRow
-from pct.commands.models import open_model
 from pct.metrics.bootstrap import Interval
+from pct.opening import open_model
 from pct.output.files import model_digest
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,15 @@ from pct.auditing.plan import CONTROL, AuditPlan, make_plan
 from pct.auditing.result import Audit, AuditRow
 from pct.corpora.loading import read_data
 from pct.corpora.rows import ReadOptions
-from pct.corpora.splits import Split, limited
+from pct.corpora.splits import UNLABELLED, Split, limited
 from pct.explaining.explanation import explain
 from pct.explaining.predictor import Predictor, check_classes, split_texts
 from pct.explaining.reduced_texts import ReducedTexts
-from pct.metrics.base import share_of
+from pct.metrics.base import Column, share_of
 from pct.metrics.bootstrap import Interval
+from pct.opening import open_model
 from pct.output.files import model_digest
+from pct.output.progress import progress_of
 from pct.saliency.defaults import default_saliency
 from pct.settings import ON_BAD_ROW
 
@@ -32,7 +33,7 @@ PROBES = 64  # texts by whose answers a function is recognised
 
 
 def audit(
-    predictor: Predictor,
+    predictor: Predictor | str | Path,
     data: Any,
     saliencies: Sequence[str] = (),
     budget: str = "usual",
@@ -50,15 +51,16 @@ def audit(
     """Measures every saliency of a model on the same texts and judges which one to show, or that none should be.
 
     Args:
-        predictor: the model.
+        predictor: the model, or its name: a folder, a name of the hub, runs:/<id>/model or models:/<name>@<alias>.
         data: texts and labels: a `datasets.Dataset`, a DataFrame, columns, a pair (texts, labels), a list of rows, a
-            file's path, or a `Split`. A rationale column is used where there is one.
+            file's path, or a `Split`. Texts alone, as a list of strings or a table without the column label, are
+            audited too; the accuracy is then not known. A rationale column is used where there is one.
         saliencies: by name; where empty, those of the budget that the model allows. `random` is always measured.
         budget: cheap, usual or all: see `pct.auditing.plan.make_plan`.
         removals: delete, mask or unknown, the first of which decides; where empty delete, and mask where the model can.
         limit: at most so many texts, drawn under the seed; 0 takes all.
         seed: of the texts that the limit leaves, the random orders, and the saliencies that draw.
-        progress: whether to show a bar.
+        progress: whether to show a bar, or lines where standard error is no terminal.
         parts: a folder that keeps finished blocks: an audit that was stopped goes on from them.
         text_column: of the data.
         label_column: of the data.
@@ -74,18 +76,23 @@ def audit(
             saliency that the model cannot give.
         FloatingPointError: a saliency that is not finite.
     """
+    if isinstance(predictor, str | Path):
+        name = name or str(predictor)
+        predictor = open_model(str(predictor))
     if not isinstance(predictor, Predictor):
         raise TypeError(
-            f"a {type(predictor).__name__} is no model: give pct.load(..), pct.wrap(..) or predictor_from(..)"
+            f"a {type(predictor).__name__} is no model: give its folder or hub name, pct.load(..), pct.wrap(..) or "
+            "predictor_from(..)"
         )
     if on_bad_row not in ON_BAD_ROW:
         raise ValueError(f"on_bad_row must be one of {', '.join(ON_BAD_ROW)}, got {on_bad_row!r}")
     options = ReadOptions(text_column, label_column, on_bad_row=on_bad_row, labels=labels)
-    split, notes = read_data(data, predictor.classes, options)
+    split, notes = read_data(data, predictor.classes, options, needs_labels=label_column != ReadOptions.label)
     split, notes = limited(split, notes, limit, seed)
     if len(split.texts) == 0:
         raise ValueError("the data has no texts to audit on")
-    check_classes(split.labels, len(split.texts), len(predictor.classes))
+    if split.labelled:
+        check_classes(split.labels, len(split.texts), len(predictor.classes))
     plan = make_plan(predictor, saliencies, budget, removals, split.rationale is not None, seed)
     about = {
         "model": name or type(predictor).__name__, "budget": budget, "seed": seed, "limit": limit,
@@ -98,20 +105,17 @@ def audit(
     job = about if parts is None else about | _job(predictor, split)
     about["job"] = job_digest(job)
     folder = None if parts is None else Path(parts)
-    with _progress(len(split.texts), progress) as after:
+    with progress_of(len(split.texts), "auditing", "texts", progress) as after:
         measured = measure(predictor, split, plan, folder, job, after)
     return _judged(predictor, split, plan, measured, about)
 
 
 def _judged(predictor: Predictor, split: Split, plan: AuditPlan, measured: Measured, about: dict[str, Any]) -> Audit:
     facts, passes = measured.facts, _passes(plan, measured)
-    right = (facts["label"] == facts["predicted"]).astype(np.float64)
-    counts = np.bincount(facts["label"], minlength=len(predictor.classes))
-    share = share_of(right)
-    accuracy = Interval(share.value, *(share.interval or (np.nan, np.nan)))
+    accuracy, largest = _accuracy(facts["label"], facts["predicted"]) if split.labelled else (None, None)
     shown = default_saliency(predictor).name
     judgement = judge_audit(
-        measured.columns, passes, accuracy, float(counts.max() / counts.sum()), shown,
+        measured.columns, passes, accuracy, largest, shown,
         [name for name, saliency in plan.saliencies.items() if saliency.seeded],
     )  # fmt: skip
     rows = []
@@ -125,8 +129,8 @@ def _judged(predictor: Predictor, split: Split, plan: AuditPlan, measured: Measu
         rows=rows,
         texts=len(split.texts),
         facts={
-            "accuracy": [float(x) for x in accuracy],
-            "largest_class": float(counts.max() / counts.sum()),
+            "accuracy": None if accuracy is None else [float(x) for x in accuracy],
+            "largest_class": largest,
             "confidence": [float(x) for x in interval_of(facts["confidence"].astype(np.float64))],
             "cut_texts": int((facts["cut"] > 0).sum()),
             "shown": shown,
@@ -136,6 +140,12 @@ def _judged(predictor: Predictor, split: Split, plan: AuditPlan, measured: Measu
         examples=_examples(predictor, split, measured, best, judgement.removal, about),
         about=about,
     )
+
+
+def _accuracy(labels: Column, predicted: Column) -> tuple[Interval, float]:
+    """The accuracy with its interval, and the share of the most frequent true class."""
+    share = share_of((labels == predicted).astype(np.float64))
+    return Interval(share.value, *(share.interval or (np.nan, np.nan))), float(np.bincount(labels).max() / len(labels))
 
 
 def _passes(plan: AuditPlan, measured: Measured) -> dict[str, float]:
@@ -157,11 +167,8 @@ def _examples(
     worst = several[np.argsort(gap[several], kind="stable")][:EXAMPLES]
     texts = [split.texts[i] for i in worst]
     explained = explain(predictor, texts, removal=removal, saliency=name, seed=about["seed"]) if texts else []
-    classes = predictor.classes
-    return [
-        {"row": int(i), "gold": classes[int(split.labels[i])], **one.to_dict()}
-        for i, one in zip(worst, explained, strict=True)
-    ]
+    gold = [None if label == UNLABELLED else predictor.classes[int(label)] for label in split.labels]
+    return [{"row": int(i), "gold": gold[i], **one.to_dict()} for i, one in zip(worst, explained, strict=True)]
 
 
 def _job(predictor: Predictor, split: Split) -> dict[str, Any]:
@@ -184,15 +191,3 @@ def _digest(split: Split) -> str:
     for marks in (split.rationale, split.shortcut):
         digest.update(repr(marks).encode())
     return digest.hexdigest()
-
-
-@contextmanager
-def _progress(texts: int, shown: bool) -> Any:
-    if not shown:
-        yield lambda size: None
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=texts, desc="auditing", unit=" texts", leave=False) as bar:
-        after: Callable[[int], Any] = bar.update
-        yield after

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from pct.auditing.plan import CONTROL
 from pct.metrics.bootstrap import Interval, mean_draws
+from pct.output.audit_table import in_words
 from pct.output.numbers import percent, spell
 
 LEVEL = 0.95
@@ -81,7 +82,7 @@ def judge_audit(
     cells: Cells,
     passes: Mapping[str, float],
     accuracy: Interval | None,
-    largest_share: float,
+    largest_share: float | None,
     shown: str = "",
     seeded: Sequence[str] = (),
 ) -> Judgement:
@@ -91,7 +92,7 @@ def judge_audit(
         cells: of each (saliency, removal), by metric, (texts,) numbers; the first removal decides.
         passes: of each saliency, a text.
         accuracy: with its interval; None where the labels are unknown.
-        largest_share: the share of the most frequent true class.
+        largest_share: the share of the most frequent true class; None where the labels are unknown.
         shown: the saliency by which the model is explained today.
         seeded: the saliencies that draw: of two that tie, one that does not is shown.
     """
@@ -113,7 +114,9 @@ def judge_audit(
     deciding = next((removal for removal in removals if beats[removal]), removals[0])
     worse = [name for name in names if texts >= FEWEST_TEXTS and margins[name, deciding].high < 0]
     # of texts of one class the accuracy says nothing
-    learned = None if accuracy is None or largest_share == 1 else accuracy.low > largest_share
+    learned = None
+    if accuracy is not None and largest_share is not None and largest_share < 1:
+        learned = accuracy.low > largest_share
     chosen, ties = _choose(cells, beats[deciding], deciding, passes, seeded)
     cheap = [name for name in beats[deciding] if passes[name] <= 1]
     judgement = Judgement(
@@ -168,11 +171,13 @@ def _choose(
 
 
 def _verdict(
-    judgement: Judgement, cells: Cells, removals: Sequence[str], accuracy: Interval | None, largest: float, flat: bool,
-    passes: Mapping[str, float],
+    judgement: Judgement, cells: Cells, removals: Sequence[str], accuracy: Interval | None, largest: float | None,
+    flat: bool, passes: Mapping[str, float],
 ) -> list[str]:  # fmt: skip
     sentences = []
     worse = [f"Worse than a random order: {_list(judgement.worse)}."] if judgement.worse else []
+    if accuracy is None:
+        sentences.append("The labels are not known: whether the model is right was not measured.")
     if judgement.learned is False and accuracy is not None:
         sentences.append(
             f"The model is not surely better than its most frequent class: accuracy {spell(accuracy)}, largest "
@@ -198,11 +203,9 @@ def _verdict(
     )
     missing = [removal for removal in removals if removal not in judgement.holds]
     if missing:
-        sentences.append(
-            f"This holds when words are removed by {_list(judgement.holds)}, and was not found by {_list(missing)}."
-        )
+        sentences.append(f"This holds with {_ways(judgement.holds)}; it was not found with {_ways(missing)}.")
     elif len(removals) > 1:
-        sentences.append(f"This holds when words are removed by {_list(removals)} alike.")
+        sentences.append(f"This holds with {_ways(removals)}.")
     if judgement.ties:
         sentences.append(
             f"As good on these texts (the margins differ by less than {LEAST_MARGIN}, or not surely): "
@@ -241,6 +244,10 @@ def _advice(
             f"saliency={judgement.best!r} in Python, --saliency {judgement.best} on the command line."
         ]
     return ["Nothing has to be changed: the model is explained by what was found best, or by its equal."]
+
+
+def _ways(removals: Sequence[str]) -> str:
+    return _list([in_words(removal) for removal in removals])
 
 
 def _list(names: Sequence[str]) -> str:

@@ -58,7 +58,7 @@ def measure(
     plan: AuditPlan,
     folder: Path | None = None,
     job: dict[str, Any] | None = None,
-    after: Callable[[int], None] = lambda texts: None,
+    after: Callable[[int], object] = lambda texts: None,
 ) -> Measured:
     """Measures the texts of a split.
 

@@ -18,6 +18,7 @@ from pct.output.numbers import spell
 from pct.writing import write_text
 
 FORMAT = 1
+PARTS = {"facts": dict, "refused": dict, "curves": dict, "examples": list, "about": dict}  # of the JSON
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Audit:
         judgement: what the numbers allow one to say.
         rows: of each saliency under each removal.
         texts: how many were measured.
-        facts: of the model on them: accuracy (None without labels), largest_class, confidence, cut_texts.
+        facts: of the model on them: accuracy and largest_class (None without labels), confidence, cut_texts.
         refused: why a saliency was left out, by its name.
         curves: of each "saliency, removal", the mean confidence after 0, 1, 5, 10, 20 and 50 % of the words were
             removed, most salient and least salient first.
@@ -135,16 +136,17 @@ class Audit:
         """The judgement, the table and what was left out, for a terminal."""
         from textwrap import fill
 
-        from pct.output.audit_table import terminal_width
+        from pct.output.audit_table import refused_by_reason, terminal_width
 
         accuracy = self.facts.get("accuracy")
         correct = "" if accuracy is None else f", accuracy {spell(accuracy)}"
         head = f"{self.about.get('model', 'the model')} on {self.texts} texts{correct}"
-        refused = [f"left out: {reason}" for reason in self.refused.values()]
+        refused = [f"left out: {', '.join(names)}: {reason}" for reason, names in refused_by_reason(self)]
         note = "95 % intervals over the texts; * the saliency to show; random: the control"
         sentences = [*self.judgement.verdict, *self.judgement.advice]
         wrapped = [fill(line, terminal_width(), break_on_hyphens=False) for line in [head, *sentences]]
-        return "\n".join([*wrapped, "", self.table, "", note, *refused])
+        wrapped_refused = [fill(line, terminal_width(), break_on_hyphens=False) for line in refused]
+        return "\n".join([*wrapped, "", self.table, "", note, *wrapped_refused])
 
     def __repr__(self) -> str:
         """The summary."""
@@ -179,6 +181,9 @@ class Audit:
                 AuditRow(**{**row, "metrics": {k: Interval(*map(_number, v)) for k, v in row["metrics"].items()}})
                 for row in values["rows"]
             ]
+            for name, kind in PARTS.items():
+                if not isinstance(values[name], kind):
+                    raise TypeError(f"{name} is {values[name]!r:.40}")
             names = ("texts", "facts", "refused", "curves", "examples", "about")
             return cls(Judgement(**values["judgement"]), rows, **{name: values[name] for name in names})
         except (KeyError, TypeError) as problem:

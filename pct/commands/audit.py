@@ -68,13 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pct.auditing.audit import audit
     from pct.auditing.measure import remove_parts
     from pct.auditing.plan import make_plan
-    from pct.commands.models import open_model
     from pct.corpora.loading import choose_texts
+    from pct.opening import open_model
 
     classifier = open_model(options.model, options.device)
     texts, source, notes = choose_texts(
-        reading_settings(options, classifier.settings), classifier.classes, options.corpus, options.data, options.split
-    )
+        reading_settings(options, classifier.settings), classifier.classes, options.corpus, options.data, options.split,
+        needs_labels=bool(options.label_column),
+    )  # fmt: skip
     plan = make_plan(
         classifier, options.saliencies, options.budget, options.removals, texts.rationale is not None, options.seed
     )
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts = Path(f"{options.output[0]}.parts") if options.output else None
     result = audit(
         classifier, texts, options.saliencies, options.budget, options.removals, options.limit, options.seed,
-        progress=sys.stderr.isatty() and not options.quiet, parts=parts, name=options.model,
+        progress=not options.quiet, parts=parts, name=options.model,
     )  # fmt: skip
     result.about.update(source=source, data={**notes, **result.about["data"]})
     for path in options.output:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import re
+from dataclasses import fields
+
+from pct.settings import Settings
 
 
 class JobError(Exception):
@@ -11,7 +15,7 @@ class JobError(Exception):
 
 # what a wrong input can raise; anything else is a fault of the program, and is shown whole
 TOLD = (JobError, ValueError, TypeError, OSError, ImportError, FloatingPointError, RecursionError)
-OK, ERROR, INTERRUPTED = 0, 1, 130
+OK, ERROR, INTERRUPTED, CLOSED = 0, 1, 130, 141
 _REMEDIES = {
     errno.ENOENT: "there is no such file or folder; give another, or make it",
     errno.EEXIST: "a file of that name is in the way; give another place",
@@ -32,3 +36,9 @@ def in_one_line(problem: Exception) -> str:
     if isinstance(problem, OSError) and problem.filename is not None and problem.strerror:
         return f"{problem.filename}: {_REMEDIES.get(problem.errno or 0, problem.strerror)}"
     return " ".join(str(problem).split()) or type(problem).__name__
+
+
+def with_options(message: str) -> str:
+    """A message in which settings are named as options of the command line are: text_column as --text-column."""
+    names = "|".join(f.name for f in fields(Settings) if "_" in f.name)
+    return re.sub(rf"(?<![\w.{{'-])({names})(?![\w='.(-])", lambda match: f"--{match[0].replace('_', '-')}", message)

@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.per_text:
         check_file(options.per_text)
 
-    from pct.commands.models import open_model
     from pct.corpora.loading import choose_texts
     from pct.metrics.evaluation import evaluate
+    from pct.opening import open_model
 
     classifier = open_model(options.model, options.device)
     s = classifier.settings

@@ -53,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not texts:
         raise ValueError("no text to explain: give it as an argument or on standard input")
 
-    from pct.commands.models import open_model
     from pct.explaining.explanation import explain
+    from pct.opening import open_model
     from pct.output.terminal import render
 
     classifier = open_model(options.model, options.device)
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explain_file(options: argparse.Namespace) -> int:
     from pct.commands.file_job import run_file_job
-    from pct.commands.models import open_model
+    from pct.opening import open_model
     from pct.output.files import write_explanations
 
     if options.text:

@@ -29,7 +29,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
 
-    from pct.auditing.kept import copy_audit
     from pct.classifier import load
 
     classifier = load(options.model, "cpu")
@@ -41,11 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from pct.training.model_card import save_transformers
 
         print(f"{save_transformers(classifier, options.folder)}: config.json, model.safetensors, tokenizer, README.md")
-        copy_audit(classifier, options.folder)
         return 0
     from pct.onnx.export import export
 
     modified = None if options.saliencies is None else [x for x in options.saliencies.split(",") if x]
     print(export(classifier, options.folder, options.int8, modified=modified).table())
-    copy_audit(classifier, options.folder)
     return 0

@@ -64,8 +64,16 @@ def reading_settings(options: argparse.Namespace, settings: Settings) -> Setting
 
 
 def given_settings(options: argparse.Namespace) -> dict[str, str]:
-    """The settings that were given, as they were typed; an empty value counts as not given."""
-    return {f.name: v for f in fields(Settings) if (v := getattr(options, f.name, None)) not in (None, "")}
+    """The settings that were given, as they were typed; an empty value counts as not given.
+
+    A training file alone makes the corpus `files`. Raises ValueError for a training file beside another corpus.
+    """
+    given = {f.name: v for f in fields(Settings) if (v := getattr(options, f.name, None)) not in (None, "")}
+    if "train_file" in given and given.setdefault("corpus", "files") != "files":
+        raise ValueError(
+            f"train_file {given['train_file']} is not read by the corpus {given['corpus']}; set corpus to files"
+        )
+    return given
 
 
 def read_settings(options: argparse.Namespace) -> Settings:

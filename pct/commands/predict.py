@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if bool(options.text) == bool(options.data):
         raise ValueError("give texts, or a file by --data, one of the two")
 
-    from pct.commands.models import open_model
+    from pct.opening import open_model
     from pct.output.files import write_predictions
 
     predictor = open_model(options.model, options.device)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pct.corpora.splits import UNLABELLED
+
 if TYPE_CHECKING:
     from pct.corpora.loading import Split
 
@@ -22,7 +24,8 @@ def split_fingerprint(split: Split, classes: Sequence[str]) -> str:
 
 def label_counts(split: Split, classes: Sequence[str]) -> dict[str, int]:
     """How many rows each class has."""
-    counts = np.bincount(np.asarray(split.labels, np.int64), minlength=len(classes))
+    labels = np.asarray(split.labels, np.int64)
+    counts = np.bincount(labels[labels != UNLABELLED], minlength=len(classes))
     return dict(zip(classes, counts.tolist(), strict=True))
 
 

@@ -13,7 +13,7 @@ from pct.corpora.files import open_table
 from pct.corpora.hub import load_hub
 from pct.corpora.named import CLASSES, HUB, local_folder
 from pct.corpora.planted import generate
-from pct.corpora.rows import MARKS, ClassIndex, ReadOptions, Row, RowReader, Table
+from pct.corpora.rows import MARKS, ClassIndex, ReadOptions, Row, RowReader, Table, has_column
 from pct.corpora.splits import HELD_OUT, SPLITS, Corpus, Split, hold_out, limited, with_limit
 from pct.corpora.tables import table_of
 from pct.corpora.values import class_names
@@ -48,9 +48,7 @@ def load_splits(settings: Settings) -> Corpus:
     """
     name, options = settings.corpus, ReadOptions.of(settings)
     if not name:
-        raise ValueError(
-            "no texts are named: give a file by --train-file (train_file), or a corpus by --corpus (corpus)"
-        )
+        raise ValueError("no texts are named: give a training file (train_file) or the name of a corpus (corpus)")
     if name == "planted":
         return _finished(name, _planted(settings.corpus_seed), CLASSES[name], "generated", settings, {})
     if name == "files":
@@ -119,16 +117,28 @@ def load_corpus(settings: Settings) -> DatasetDict:
     return made
 
 
-def read_data(data: Any, classes: Sequence[str], options: ReadOptions) -> tuple[Split, dict[str, Any]]:
+def read_data(
+    data: Any, classes: Sequence[str], options: ReadOptions, needs_labels: bool = True
+) -> tuple[Split, dict[str, Any]]:
     """The rows of a file, or of data in memory, for classes that are known, and what was left out of them.
 
-    A table whose integers stand for class names must have the classes' names, in any order. Raises as `load_splits`.
+    A table whose integers stand for class names must have the classes' names, in any order. Where labels are not
+    needed, texts alone are read too: a list of strings, or a table without the column of the labels.
+
+    Raises as `load_splits`.
     """
     if isinstance(data, Split):
         return data, {}
+    if not needs_labels and isinstance(data, list) and data and all(isinstance(text, str) for text in data):
+        data = {options.text: data}
     table, reader = table_of(data, options), RowReader(options)
-    rows, labels = reader.read(table, classes)
-    return _split(rows, labels), reader.tell(table.name)
+    labelled = needs_labels or has_column(table, options.label)
+    rows, labels = reader.read(table, classes, labelled)
+    notes = reader.tell(table.name)
+    if not labelled:
+        notes["no_label_column"] = options.label
+        logger.warning("%s has no column %r: the accuracy is not measured", table.name, options.label)
+    return _split(rows, labels), notes
 
 
 def read_file(path: str | Path, text_column: str, label_column: str, classes: Sequence[str]) -> Split:
@@ -146,15 +156,17 @@ class Chosen(NamedTuple):
 
 
 def choose_texts(
-    settings: Settings, classes: Sequence[str], corpus: str = "", data: str = "", split: str = "test", limit: int = 0
-) -> Chosen:
+    settings: Settings, classes: Sequence[str], corpus: str = "", data: str = "", split: str = "test", limit: int = 0,
+    needs_labels: bool = True,
+) -> Chosen:  # fmt: skip
     """The texts that a model of these settings and classes is measured on.
 
     data: a file; else a split of a corpus, by default of the one that the model was trained on. limit: at most so many,
-    drawn. Raises as `load_splits`, and ValueError where the corpus' classes are not the model's.
+    drawn. needs_labels: see `read_data`. Raises as `load_splits`, and ValueError where the corpus' classes are not the
+    model's.
     """
     if data:
-        rows, notes = read_data(Path(data) if data != "-" else data, classes, ReadOptions.of(settings))
+        rows, notes = read_data(Path(data) if data != "-" else data, classes, ReadOptions.of(settings), needs_labels)
         rows, notes = limited(rows, notes, limit, settings.corpus_seed)
         return Chosen(rows, data, notes)
     if not (corpus or settings.corpus):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pct.corpora.splits import UNLABELLED
 from pct.corpora.values import NUMBER, BadRow, canonical, class_name, plain_label, plain_marks, plain_text
 from pct.settings import Settings
 from pct.text.tokens import Ints
@@ -129,7 +130,7 @@ class RowReader:
         classes: of the model; labels are None without them, or where the table has no label column. Raises ValueError
         where no row can be used.
         """
-        labelled = classes is not None and _has_column(table, self.options.label)
+        labelled = classes is not None and has_column(table, self.options.label)
         index = ClassIndex(classes or (), self.options.labels)
         rows, found = self.rows(table, labelled), 0
         while some := list(islice(rows, size)):
@@ -142,10 +143,16 @@ class RowReader:
                 yield Piece([r.text for r in some], labels, [r.number for r in some])
         self._check_some(table, found)
 
-    def read(self, table: Table, classes: Sequence[str]) -> tuple[list[Row], Ints]:
-        """All rows that can be used, and their labels as class indices. Raises ValueError where there is none."""
-        found = list(self.rows(table))
-        rows, labels = self._indexed(table, found, ClassIndex(classes, self.options.labels))
+    def read(self, table: Table, classes: Sequence[str], labelled: bool = True) -> tuple[list[Row], Ints]:
+        """All rows that can be used, and their labels as class indices, `UNLABELLED` where they are not `labelled`.
+
+        Raises ValueError where there is no row.
+        """
+        rows = list(self.rows(table, labelled))
+        if labelled:
+            rows, labels = self._indexed(table, rows, ClassIndex(classes, self.options.labels))
+        else:
+            labels = np.full(len(rows), UNLABELLED, np.int64)
         self._check_some(table, len(rows))
         return rows, labels
 
@@ -180,7 +187,7 @@ class RowReader:
         if labelled and text == label:
             raise ValueError(f"text_column and label_column are both {text!r}: a text is not its own label")
         for column, setting in ((text, "text_column"), (label, "label_column"))[: 2 if labelled else 1]:
-            if not _has_column(table, column):
+            if not has_column(table, column):
                 has = ", ".join(map(str, table.columns)) or "none"
                 raise ValueError(f"{table.name} has no column {column!r}, it has {has}; set {setting}")
             if list(table.columns).count(column) > 1:
@@ -235,5 +242,6 @@ def value_at(values: Mapping[str, Any], column: str) -> Any:
     return value_at(inner, rest) if isinstance(inner, Mapping) else None
 
 
-def _has_column(table: Table, column: str) -> bool:
+def has_column(table: Table, column: str) -> bool:
+    """Whether a table has a column; of a nested one, its outermost part."""
     return column in table.columns or ("." in column and column.partition(".")[0] in table.columns)

@@ -13,13 +13,14 @@ import numpy as np
 from pct.text.tokens import Ints
 
 SPLITS = ("train", "validation", "test")
+UNLABELLED = -1  # the label of a text whose class is not known
 HELD_OUT = 0.1  # the share of the training rows that becomes a split where there is none
 
 
 @dataclass(frozen=True)
 class Split:
-    """texts, and labels (texts,) as class indices. rationale, shortcut: 0/1 a word between spaces, where the corpus
-    knows them."""
+    """texts, and labels (texts,) as class indices, `UNLABELLED` where they are not known. rationale, shortcut: 0/1 a
+    word between spaces, where the corpus knows them."""
 
     texts: list[str]
     labels: Ints
@@ -28,6 +29,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the labels are known."""
+        return bool((self.labels != UNLABELLED).all())
 
     def take(self, index: Ints) -> Split:
         """Some rows, in the order of `index`."""
@@ -110,6 +116,8 @@ def notes_in_words(notes: Mapping[str, Any]) -> list[str]:
     ):
         if count := notes.get(name):
             lines.append(f"{count} {said}")
+    if column := notes.get("no_label_column"):
+        lines.append(f"there is no column {column!r}: the accuracy is not known")
     return lines
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pct.auditing.kept import copy_audit
 from pct.classifier import Classifier
 from pct.corpora.loading import Split, load_splits
 from pct.onnx.predictor import (
@@ -143,6 +144,7 @@ def export(
             rounded = _write(made, classifier, about | {"weights": "int8"}, _rounded(float32, graphs_held))
             about |= {"weights": "int8", "int8": cost_of_int8(exact, rounded, data)}
         write_text(made / CONFIG, json.dumps(about, indent=2))
+        copy_audit(classifier, made)
     size = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
     return Exported(target, size, about["agreement"], left_out, about.get("int8"))
 

@@ -11,9 +11,10 @@ from pct.auditing.plan import CONTROL
 from pct.corpora.splits import notes_in_words
 from pct.explaining.explanation import Explanation
 from pct.output.audit_svg import compared, curves_svg, intervals_svg
-from pct.output.audit_table import SHOWN, measured_names
+from pct.output.audit_table import SHOWN, in_words, measured_names, refused_by_reason
 from pct.output.html import asset, explanation_html, legend_html
 from pct.output.numbers import MISSING, bounds, number, spell
+from pct.saliency import definition_of
 
 if TYPE_CHECKING:
     from pct.auditing.result import Audit, AuditRow
@@ -117,9 +118,9 @@ def _facts(audit: Audit) -> str:
 
 def _measured(audit: Audit) -> str:
     """One line on how: budget, removals, share of the words, seed."""
-    removals = ", ".join(dict.fromkeys(row.removal for row in audit.rows))
+    removals = " or ".join(dict.fromkeys(in_words(row.removal) for row in audit.rows))
     parts = [f"budget {audit.about['budget']}"] if "budget" in audit.about else []
-    parts.append(f"words removed by {removals}")
+    parts.append(removals)
     if shares := audit.about.get("shares"):
         parts.append(" and ".join(dict.fromkeys(f"{100 * share:g} %" for share in shares)) + " of the words a side")
     if "seed" in audit.about:
@@ -134,11 +135,11 @@ def _removals(audit: Audit) -> list[str]:
 
 def _intervals(audit: Audit) -> str:
     plots = "".join(
-        f"<h3>words removed by {escape(removal)}{' (this decided)' if removal == audit.judgement.removal else ''}</h3>"
-        f"{intervals_svg(audit, removal)}"
+        f"<h3>{escape(in_words(removal))}{' (this decided)' if removal == audit.judgement.removal else ''}</h3>"
+        f'<div class="scroll">{intervals_svg(audit, removal)}</div>'
         for removal in _removals(audit)
     )
-    return f"<h2>Margin and win of each saliency</h2>{LEGEND}{plots}"
+    return f"<h2>Margin and win of each saliency</h2>{LEGEND}{plots}{_definitions(audit)}"
 
 
 def _reading(audit: Audit) -> str:
@@ -148,11 +149,11 @@ def _reading(audit: Audit) -> str:
 def _curves(audit: Audit) -> str:
     removal, names = compared(audit)
     if not names:
-        return "<h2>Mean confidence as words are removed</h2><p>not measured under this budget</p>"
+        return ""
     roles = ("best", "worst") if audit.best else ("largest margin", "smallest margin")
     panels = "".join(curves_svg(audit, name, removal, role) for name, role in zip(names, roles, strict=False))
     return (
-        f"<h2>Mean confidence as words are removed by {escape(removal)}</h2>"
+        f"<h2>Mean confidence with {escape(in_words(removal))}</h2>"
         "<small>red: the saliency; grey: a random order on the same texts; solid: most salient words first; dashed: "
         f'least salient first. Solid far below grey, dashed not: healthy.</small><div class="panels">{panels}</div>'
     )
@@ -164,7 +165,7 @@ def _tables(audit: Audit) -> str:
         rows = audit.ranked(removal)
         have = measured_names(rows)
         main, others = [n for n in SHOWN if n in have], [n for n in have if n not in SHOWN]
-        parts.append(f"<h3>words removed by {escape(removal)}</h3>{_table(audit, rows, main, costs=True)}")
+        parts.append(f"<h3>{escape(in_words(removal))}</h3>{_table(audit, rows, main, costs=True)}")
         if others:
             parts.append(_table(audit, rows, others))
     return "".join(parts)
@@ -209,8 +210,17 @@ def _examples(audit: Audit) -> str:
 def _refused(audit: Audit) -> str:
     if not audit.refused:
         return ""
-    items = "".join(f"<li><b>{escape(name)}</b>: {escape(why)}</li>" for name, why in audit.refused.items())
+    items = "".join(
+        f"<li><b>{escape(', '.join(names))}</b>: {escape(reason)}</li>" for reason, names in refused_by_reason(audit)
+    )
     return f"<h2>What was left out</h2><ul>{items}</ul>"
+
+
+def _definitions(audit: Audit) -> str:
+    """What each saliency that was measured is, in a sentence."""
+    definitions = {name: definition_of(name) for name in dict.fromkeys(row.saliency for row in audit.rows)}
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(what)}</dd>" for name, what in definitions.items() if what)
+    return f"<details><summary>What each saliency is</summary><dl>{items}</dl></details>" if items else ""
 
 
 def audit_markdown(audit: Audit) -> str:

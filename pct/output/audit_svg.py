@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from pct.auditing.plan import CONTROL
+from pct.output.audit_table import in_words
 from pct.output.numbers import MISSING, number, percent, spell
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def intervals_svg(audit: Audit, removal: str) -> str:
     ]
     for place, row in enumerate(rows):
         parts.append(_row(audit, row, TOP + ROW * (place + 0.5), margin, win))
-    said = f"margin and win of {len(rows)} saliencies when words are removed by {removal}"
+    said = f"margin and win of {len(rows)} saliencies with {in_words(removal)}"
     first = rows[0]
     detail = f"The largest margin is that of {first.saliency}: {spell(first.metrics['margin'])}."
     return (

@@ -18,12 +18,22 @@ SHOWN = ("comp-suff", "margin", "win", "ur-ir", "tau_loo", "naopc-gap", "stable_
 PRIORITY = ("margin", "win", *(name for name in SHOWN if name not in ("margin", "win")))
 WIDEST, USUAL = 160, 120
 GAP = "  "
+WAYS = {
+    "delete": "words deleted",
+    "mask": "words replaced by the mask token",
+    "unknown": "words replaced by the unknown token",
+}
 
 
 def measured_names(rows: Iterable[AuditRow]) -> list[str]:
     """The metrics that at least one row has a number for, in the order in which they were measured."""
     names = (name for row in rows for name, x in row.metrics.items() if not math.isnan(x.value))
     return list(dict.fromkeys(names))
+
+
+def in_words(removal: str) -> str:
+    """How words are removed: "words deleted"."""
+    return WAYS.get(removal, f"words removed by {removal}")
 
 
 def terminal_width() -> int:
@@ -59,13 +69,21 @@ def audit_table(audit: Audit, width: int = 0) -> str:
     columns = [*lead, *(metrics[name] for name in SHOWN if name in fitting)]
     lines, place = [], 0
     for removal, block in blocks.items():
-        lines += ["", f"words removed by {removal}", _line(" ", columns, 0)]
+        lines += ["", in_words(removal), _line(" ", columns, 0)]
         for row in block:
             place += 1
             lines.append(_line("*" if row.saliency == audit.best else " ", columns, place))
     if rest := [name for name in metrics if name not in fitting]:
         lines += ["", f"no room for {', '.join(rest)}: widen the terminal, or --output FILE"]
     return "\n".join(lines[1:])
+
+
+def refused_by_reason(audit: Audit) -> list[tuple[str, list[str]]]:
+    """The saliencies that were left out, by the reason that they share."""
+    names: dict[str, list[str]] = {}
+    for name, reason in audit.refused.items():
+        names.setdefault(reason.removeprefix(f"saliency {name} "), []).append(name)
+    return list(names.items())
 
 
 def _right(head: str, cells: list[str]) -> list[str]:

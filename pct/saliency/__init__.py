@@ -38,6 +38,15 @@ def make_saliency(name: str, settings: Any = None, seed: int = 0) -> Saliency:
     return made
 
 
+def definition_of(name: str) -> str:
+    """What a saliency is, in the first paragraph of its class; empty for a name that nothing has here."""
+    from inspect import getdoc
+
+    if name not in saliencies.names():
+        return ""
+    return " ".join((getdoc(saliencies.get(name)) or "").partition("\n\n")[0].split())
+
+
 def choose_saliency(predictor: Any, name: str | None = None, seed: int = 0) -> Saliency | None:
     """The saliency that explains a predictor's texts.
 

@@ -27,7 +27,7 @@ def check_transformer(model: TextModel, name: str) -> None:
     """Raises ValueError for a model that is not of the transformers library."""
     if not isinstance(model, Transformer | Wrapped):
         raise ValueError(
-            f"saliency {name} is for encoders and decoders of the transformers library; on a {type(model).__name__} "
+            f"saliency {name} needs an encoder or decoder of the transformers library; on a {type(model).__name__} "
             "take grad_x_input"
         )
 

@@ -51,6 +51,21 @@ def test_a_wrong_setting_is_one_line_and_exit_code_1(capsys, tmp_path):
     assert not (tmp_path / "r").exists()
 
 
+def test_errors_name_options_as_the_command_line_has_them(capsys, tmp_path):
+    file = tmp_path / "texts.csv"
+    file.write_text("review,stars\nfine,1\n")
+    assert cli.main(["train", "--train-file", str(file)]) == 1
+    assert "no column 'text', it has review, stars; set --text-column" in capsys.readouterr().err
+
+
+def test_output_that_nobody_reads_ends_the_command_without_a_word():
+    command = f"{sys.executable} -m pct.cli explain --help; echo $?"
+    shell = ["bash", "-c", f"set -o pipefail; ({command}) 2>&1 | head -1 | cat"]
+    lines = subprocess.run(shell, capture_output=True, text=True).stdout.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("usage:")
+
+
 def test_asking_for_help_loads_neither_torch_nor_mlflow():
     code = "import sys, pct.cli; pct.cli.main(['--help']); print({'torch', 'mlflow', 'ray'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import pct
-from pct.commands.models import open_model
 from pct.metrics.report import COMPANIONS, EIGHT
+from pct.opening import open_model
 from pct.training.runs import load_run
 
 KEPT = Path(__file__).parents[1] / "fixtures" / "v0.1.0"

@@ -117,7 +117,13 @@ def test_an_audit_is_the_same_after_json(bert):
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"format": 0}, "format 0"), ({"rows": 3}, "damaged"), ({"judgement": {}}, "damaged"), ({"texts": None}, "")],
+    [
+        ({"format": 0}, "format 0"),
+        ({"rows": 3}, "damaged"),
+        ({"judgement": {}}, "damaged"),
+        ({"about": None}, "damaged"),
+        ({"texts": None}, ""),
+    ],
 )
 def test_what_is_no_audit_is_refused_with_the_remedy(change, said):
     whole = audit(Scale(), (["good bad fine", "slow the"], [1, 0]), ["occlusion"], "cheap").to_dict()
@@ -253,6 +259,32 @@ def test_a_wrong_option_says_what_is_wrong_before_anything_is_measured(model, op
     with pytest.raises(ValueError, match=said):
         audit(model, (DATA[0][:4], DATA[1][:4]), parts=tmp_path / "parts", **options)
     assert not (tmp_path / "parts").exists()
+
+
+@pytest.mark.parametrize("form", ["strings", "column", "file"])
+def test_texts_without_labels_are_audited_and_the_accuracy_is_unknown(model, tmp_path, form):
+    data = {"strings": TEXTS[:40], "column": {"text": TEXTS[:40]}, "file": tmp_path / "texts.jsonl"}[form]
+    if form == "file":
+        data.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS[:40]))
+    result = audit(model, data, QUICK, "cheap", ["delete"])
+    labelled = audit(model, (TEXTS[:40], DATA[1][:40]), QUICK, "cheap", ["delete"])
+    assert result.row("l2").metrics == labelled.row("l2").metrics
+    assert (result.facts["accuracy"], result.facts["largest_class"]) == (None, None)
+    assert result.verdict.startswith("The labels are not known")
+    assert all(example["gold"] is None for example in result.examples)
+    assert "no column &#x27;label&#x27;" in result.to_html()
+
+
+def test_a_column_of_labels_that_was_named_must_be_there(model):
+    with pytest.raises(ValueError, match="no column 'stars'"):
+        audit(model, {"text": TEXTS[:40]}, QUICK, label_column="stars")
+
+
+def test_a_model_is_opened_by_the_name_of_its_folder(model, tmp_path):
+    folder = model.save(tmp_path / "model")
+    by_name, by_hand = (audit(x, (TEXTS[:30], DATA[1][:30]), QUICK, "cheap") for x in (str(folder), model))
+    assert by_name.about["model"] == str(folder)
+    assert [row.metrics["margin"] for row in by_name.rows] == [row.metrics["margin"] for row in by_hand.rows]
 
 
 def test_an_empty_dataset_is_refused(model):

@@ -51,7 +51,7 @@ def test_a_folder_is_audited_in_one_command_into_every_format(place, tmp_path, c
     assert main([*arguments, "--quiet", "--output", *outputs]) == 0
     printed = capsys.readouterr().out
     assert f"on {ROWS} texts, accuracy" in printed
-    assert "words removed by delete" in printed
+    assert "words deleted" in printed
     assert files(tmp_path) == ["a.html", "a.json", "a.md"]  # the blocks are gone
     result = Audit.load(tmp_path / "a.json")
     assert result.about["source"] == str(place / "data.csv")

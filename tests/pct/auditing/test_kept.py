@@ -145,6 +145,21 @@ def test_an_audit_follows_a_model_into_its_exported_folder(model: Path, tmp_path
     assert kept.margin == Interval(0.3, 0.25, 0.35)
 
 
+def test_an_audit_follows_a_model_that_is_saved_again_also_over_itself(model: Path, tmp_path: Path) -> None:
+    write_audit(model, "occlusion")
+    classifier = pct.load(model, "cpu")
+    for folder in (tmp_path / "copy", model):
+        assert pct.load(classifier.save(folder), "cpu").audited == "occlusion"
+
+
+def test_an_audit_does_not_follow_a_model_whose_weights_have_changed(model: Path, tmp_path: Path) -> None:
+    write_audit(model, "occlusion")
+    classifier = pct.load(model, "cpu")
+    for weights in classifier.model.parameters():
+        weights.data += 0.01
+    assert not (classifier.save(tmp_path / "copy") / FILE).exists()
+
+
 def test_an_exported_folder_holds_the_graph_of_the_audited_best(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     for part in (families.classifier("BERT", classes=2), families.tokenizer("BERT")):

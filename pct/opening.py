@@ -1,4 +1,4 @@
-"""From what a user calls a model to a `Predictor`."""
+"""Opens a model by its name: an exported folder by ONNX Runtime, anything else by torch."""
 
 from __future__ import annotations
 
