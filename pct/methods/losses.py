@@ -11,8 +11,8 @@ def contrastive_loss(representations: Tensor, sets: Tensor, temperature: float) 
     """Eq. 6: generalised NT-Xent over the 2K sets of a mini-batch.
 
     For a row p the loss is -log(sum over its set's other rows of exp(sim / temperature) / the same sum over all other
-    sets' rows), with cosine similarity; the mean is over rows that have a partner in their set and an outsider. The
-    denominator leaves the partners out, so the loss can be negative.
+    sets' rows), with cosine similarity; the mean is over the anchors: rows that have a positive and a negative. The
+    denominator leaves the positives out, so the loss can be negative.
 
     Args:
         representations: (n, d) float, one row a text.
@@ -20,7 +20,7 @@ def contrastive_loss(representations: Tensor, sets: Tensor, temperature: float) 
         temperature: tau > 0.
 
     Returns:
-        A scalar, in float32 or wider; zero where no row has a partner.
+        A scalar, in float32 or wider; zero where no row has a positive.
 
     Raises:
         ValueError: temperature <= 0.
@@ -32,13 +32,13 @@ def contrastive_loss(representations: Tensor, sets: Tensor, temperature: float) 
         unit = F.normalize(rows, dim=-1)
         similarity = unit @ unit.T / temperature
         same = sets[:, None] == sets[None]
-        partner = same & ~torch.eye(len(sets), dtype=torch.bool, device=sets.device)
-        anchor = partner.any(1) & ~same.all(1)
+        positive = same & ~torch.eye(len(sets), dtype=torch.bool, device=sets.device)
+        anchor = positive.any(1) & ~same.all(1)
         # a finite floor: rows that are no anchor are dropped below, and must not bring in inf - inf
         floor = torch.finfo(similarity.dtype).min
-        near = similarity.masked_fill(~partner, floor).logsumexp(1)
-        far = similarity.masked_fill(same, floor).logsumexp(1)
-        losses = torch.where(anchor, far - near, 0.0)
+        positives = similarity.masked_fill(~positive, floor).logsumexp(1)
+        negatives = similarity.masked_fill(same, floor).logsumexp(1)
+        losses = torch.where(anchor, negatives - positives, 0.0)
         return losses.sum() / anchor.sum().clamp(min=1)
 
 

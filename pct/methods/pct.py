@@ -1,4 +1,4 @@
-"""Pathological Contrastive Training (Eq. 6, 7): a text is near itself without the words that it can do without."""
+"""Pathological Contrastive Training (Zhan et al. 2022, Eq. 6 and 7)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from pct.settings import Settings
 
 @methods.register("pct")
 class PCT:
-    """Cross-entropy + alpha * L_con (Eq. 6, 7): a text is pulled towards itself without its unimportant words, and
-    pushed from itself without its important ones. With `contrast_every` = n, normal training but in each n-th batch."""
+    """Cross-entropy + alpha * L_con (Eq. 6, 7).
+
+    The positives of a text are the same text without its unimportant words; its negatives are the text without its
+    important words, and all other texts. With `contrast_every` = n only each n-th batch has the contrastive term.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -30,14 +33,15 @@ class PCT:
             return self.normal(model, batch)
         originals = pass_originals(model, batch, s)
         supervised = supervised_loss(originals.logits, batch)
-        near, far = (reduced_texts(batch, originals.saliency, s, important) for important in (False, True))
-        if len(near.text) + len(far.text) == 0:  # texts of one word all: nothing to contrast
+        positives, negatives = (reduced_texts(batch, originals.saliency, s, important) for important in (False, True))
+        if len(positives.text) + len(negatives.text) == 0:  # every text has one word
             return Step(supervised, {"cross_entropy": supervised.detach(), "contrastive": supervised.new_zeros(())})
-        source, mask = torch.cat([near.source, far.source]), torch.cat([near.mask, far.mask])
+        source = torch.cat([positives.source, negatives.source])
+        mask = torch.cat([positives.mask, negatives.mask])
         reduced = reduced_features(model, originals.projected, source, mask, s.step_tokens).representation
         texts = torch.arange(len(batch.ids), device=batch.ids.device)
-        # set i holds text i and its kin without unimportant words, set K + i its kin without important ones
-        sets = torch.cat([texts, near.text, far.text + len(texts)])
+        # set i holds text i and its positives, set K + i its negatives
+        sets = torch.cat([texts, positives.text, negatives.text + len(texts)])
         contrastive = contrastive_loss(torch.cat([originals.representation, reduced]), sets, self.temperature)
         loss = supervised + self.alpha * contrastive
         return Step(loss, {"cross_entropy": supervised.detach(), "contrastive": contrastive.detach()})

@@ -18,13 +18,17 @@ def rows_of(n, width=4, seed=0):
     return torch.randn(n, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def sets_of(near, far):
-    """The sets of a mini-batch as training lays them out: the originals, their kin, the others.
+def sets_of(positives, negatives):
+    """The sets of a mini-batch as training lays them out: the originals, their positives, their negatives.
 
-    near, far: how many texts each original has without unimportant words, and without important ones.
+    positives, negatives: how many texts each original has without unimportant words, and without important ones.
     """
-    k = range(len(near))
-    return [*k, *(i for i in k for _ in range(near[i])), *(i + len(near) for i in k for _ in range(far[i]))]
+    k = range(len(positives))
+    return [
+        *k,
+        *(i for i in k for _ in range(positives[i])),
+        *(i + len(positives) for i in k for _ in range(negatives[i])),
+    ]
 
 
 # name, then m_u and m_i of each text

@@ -22,7 +22,7 @@ SAME_LENGTH = [LEXICON[i : i + 6] for i in (0, 5, 9, 14)]
 BATCHES = {"different lengths, one word among them": MIXED, "one length": SAME_LENGTH, "one text": [LEXICON[4:9]]}
 
 
-def kin(model, family, text, label, settings, important):
+def reduced(model, family, text, label, settings, important):
     """The reduced texts of one side."""
     if len(text) == 1:
         return []
@@ -38,10 +38,10 @@ def twin_contrastive(rows, sets, temperature):
     unit = [row / row.norm() for row in rows]
     losses = []
     for p, mine in enumerate(sets):
-        near = [torch.exp(unit[p] @ unit[j] / temperature) for j, s in enumerate(sets) if s == mine and j != p]
-        far = [torch.exp(unit[p] @ unit[j] / temperature) for j, s in enumerate(sets) if s != mine]
-        if near and far:
-            losses.append(-torch.log(sum(near) / sum(far)))
+        positives = [torch.exp(unit[p] @ unit[j] / temperature) for j, s in enumerate(sets) if s == mine and j != p]
+        negatives = [torch.exp(unit[p] @ unit[j] / temperature) for j, s in enumerate(sets) if s != mine]
+        if positives and negatives:
+            losses.append(-torch.log(sum(positives) / sum(negatives)))
     return sum(losses) / len(losses) if losses else rows[0].sum() * 0
 
 
@@ -54,16 +54,16 @@ def twin_loss(model, family, texts, settings):
     if settings.method == "entropy":
         entropies = []
         for text, label in zip(texts, labels, strict=True):
-            for rest in kin(model, family, text, label, settings, False):
+            for rest in reduced(model, family, text, label, settings, False):
                 logp = encoded(model, family, rest).logits[0].log_softmax(-1)
                 entropies.append(-(logp.exp() * logp).sum())
         return supervised - settings.entropy_weight * (sum(entropies) / len(entropies) if entropies else 0.0)
     rows, sets = [], []
     for place, (text, label) in enumerate(zip(texts, labels, strict=True)):
-        near = [text, *kin(model, family, text, label, settings, False)]
-        far = kin(model, family, text, label, settings, True)
-        rows += [encoded(model, family, t).representation[0] for t in (*near, *far)]
-        sets += [("near", place)] * len(near) + [("far", place)] * len(far)
+        positives = [text, *reduced(model, family, text, label, settings, False)]
+        negatives = reduced(model, family, text, label, settings, True)
+        rows += [encoded(model, family, t).representation[0] for t in (*positives, *negatives)]
+        sets += [("positives", place)] * len(positives) + [("negatives", place)] * len(negatives)
     return supervised + settings.alpha * twin_contrastive(rows, sets, settings.temperature)
 
 
@@ -121,9 +121,9 @@ def test_short_texts_make_important_sets_of_one_and_the_loss_is_theirs():
     settings = settings_of("pct")
     rows, sets = [], []
     for place, (text, label) in enumerate(zip(texts, [0, 1], strict=True)):
-        near, far = (kin(model, "lstm", text, label, settings, side) for side in (False, True))
-        assert (len(near), len(far)) == (1, 1)
-        rows += [encoded(model, "lstm", t).representation[0].tolist() for t in (text, *near, *far)]
+        positives, negatives = (reduced(model, "lstm", text, label, settings, side) for side in (False, True))
+        assert (len(positives), len(negatives)) == (1, 1)
+        rows += [encoded(model, "lstm", t).representation[0].tolist() for t in (text, *positives, *negatives)]
         sets += [place, place, 10 + place]
     assert float(step.parts["contrastive"]) == pytest.approx(twins.contrastive(rows, sets, 0.4), rel=1e-5)
 

@@ -96,9 +96,11 @@ def test_with_the_last_step_alone_a_set_holds_two_texts_or_one():
     model, batch = small_model("lstm", dropout=0.0).double().train(), batch_of("lstm", MIXED)
     settings = Settings(method="pct", p_important=0.4, p_unimportant=0.4, contrast_steps="last", temperature=0.4)
     originals = pass_originals(model, batch, settings)
-    near, far = (reduced_texts(batch, originals.saliency, settings, important) for important in (False, True))
+    positives, negatives = (
+        reduced_texts(batch, originals.saliency, settings, important) for important in (False, True)
+    )
     rows, sets = [originals.representation], list(range(len(MIXED)))
-    for side, offset in ((near, 0), (far, len(MIXED))):
+    for side, offset in ((positives, 0), (negatives, len(MIXED))):
         rows.append(model.recombine(originals.projected, side.source, side.mask).representation)
         sets += (side.text + offset).tolist()
     expected = contrastive_loss(torch.cat(rows), torch.tensor(sets), 0.4)
