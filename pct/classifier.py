@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from pct.auditing.kept import AuditSummary, read_audit, registered_tags, take_audit
 from pct.explaining.predictor import Floats, Forward, TextInterface, rows_as_tokens
+from pct.layout import CONFIG, MODEL, WEIGHTS
 from pct.models import TextModel, build_model
 from pct.models.base import for_prediction
 from pct.models.structural_copy import structural_copy
@@ -35,8 +36,6 @@ from pct.text.words import check_saved_rule
 from pct.writing import whole_folder
 
 FORMAT = 1
-WEIGHTS, CONFIG = "model.safetensors", "classifier.json"
-MODEL = "model"  # where a run folder keeps its classifier
 TRANSFORMERS = "config.json"  # what a folder of the transformers library has
 ADAPTER = "adapter_config.json"  # what a folder of the peft library has
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pct.classifier import CONFIG, TRANSFORMERS, Classifier, load
+from pct.classifier import TRANSFORMERS, Classifier, load
+from pct.layout import CONFIG
 from pct.metrics.change import Change
 from pct.models.checks import check_comes_back
 from pct.models.to_transformers import to_transformers
