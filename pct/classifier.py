@@ -16,13 +16,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from pct import __version__
 from pct.auditing.kept import AuditSummary, read_audit, registered_tags, take_audit
 from pct.explaining.predictor import Floats, Forward, TextInterface, rows_as_tokens
 from pct.layout import CONFIG, MODEL, WEIGHTS
+from pct.methods import methods
 from pct.models import TextModel, build_model
 from pct.models.base import for_prediction
 from pct.models.structural_copy import structural_copy
-from pct.registry import methods
 from pct.saliency import GRADIENT_NORM, make_saliency
 from pct.saliency.base import GradientSaliency
 from pct.saliency.defaults import default_saliency
@@ -206,7 +207,8 @@ class Classifier(TextInterface):
             save_file(weights, made / WEIGHTS)
             self.tokenizer.save(made)
             about = {
-                "format": FORMAT, "classes": self.classes, "words": self.tokenizer.kind, "model": self.model.config(),
+                "format": FORMAT, "version": __version__, "classes": self.classes, "words": self.tokenizer.kind,
+                "model": self.model.config(),
                 "settings": self.settings.to_dict(), "method_from": methods.origin(self.settings.method),
             }  # fmt: skip
             (made / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")

@@ -174,6 +174,7 @@ def _tags(run: Run) -> dict[str, str]:
         "settings_hash": run.about["settings_hash"],
         "weights": run.about["weights"],
         "device": f"{run.about['device']} {run.about['device_name']}".strip(),
+        "pct.version": run.about["versions"]["pct"],
         "torch": run.about["versions"]["torch"],
     }
     tags |= {

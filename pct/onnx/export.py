@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pct import __version__
 from pct.classifier import Classifier
 from pct.corpora.loading import Split, load_splits
 from pct.onnx.predictor import (
@@ -120,7 +121,7 @@ def export(
             graphs = build_graphs(classifier.model, settings.saliency_of, settings.max_length)
             extra, left_out = _modified_graphs(classifier, modified)
         about: dict[str, Any] = {
-            "format": FORMAT, "classes": classifier.classes, "words": classifier.tokenizer.kind,
+            "format": FORMAT, "version": __version__, "classes": classifier.classes, "words": classifier.tokenizer.kind,
             "model": classifier.model.config()["family"], "settings": settings.to_dict(), "weights": "float32",
             SCALED: WORDS, SKIPS_PADDING: classifier.skips_padding(),
         }  # fmt: skip
