@@ -1,4 +1,4 @@
-# make run | serve | test | test-faults | test-page | test-notebook | test-slow | notebook | lint | format | docs | bench | lock | clean
+# make run | serve | test | test-faults | test-page | test-notebook | test-slow | notebook | lint | format | docs | bench | wheel | lock | clean
 # The environment is made from requirements.lock where it is missing.
 PYTHON ?= python3.11
 ENV := .venv
@@ -6,7 +6,7 @@ BIN := $(ENV)/bin
 # uv does not read pip's setting of where local wheels lie
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: run serve test test-faults test-page test-notebook test-slow notebook lint format docs bench lock clean
+.PHONY: run serve test test-faults test-page test-notebook test-slow notebook lint format docs bench wheel lock clean
 .DEFAULT_GOAL := run
 
 $(ENV)/.stamp: requirements.lock pyproject.toml
@@ -60,6 +60,7 @@ lint: $(ENV)/.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 format: $(ENV)/.stamp
 	$(BIN)/ruff check --fix-only .
@@ -72,6 +73,12 @@ docs: $(ENV)/.docs-stamp
 bench: $(ENV)/.bench-stamp
 	$(BIN)/python -m benchmarks
 
+# the wheels and the source distribution, into build/dist
+wheel: $(ENV)/.stamp
+	rm -rf build/dist
+	$(BIN)/uv build --quiet --out-dir build/dist .
+	$(BIN)/uv build --quiet --wheel --out-dir build/dist packaging/pct-explain
+
 # torch's CPU build carries a local version label, which no index has
 lock: $(ENV)/.stamp
 	$(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate requirements.in pyproject.toml --extra dev \
@@ -80,7 +87,7 @@ lock: $(ENV)/.stamp
 	$(BIN)/uv pip compile --quiet --no-header --no-annotate requirements.in pyproject.toml --extra bench \
 		--python-version 3.11 -c requirements.lock | sed 's/^\(torch==[^+ ]*\)+cpu/\1/' > requirements-bench.lock.part
 	mv requirements-bench.lock.part requirements-bench.lock
-	$(BIN)/uv pip compile --quiet --no-header --no-annotate requirements-serve.in \
+	$(BIN)/uv pip compile --quiet --no-header --no-annotate pyproject.toml --extra serve \
 		--python-version 3.11 -c requirements.lock > requirements-serve.lock.part
 	mv requirements-serve.lock.part requirements-serve.lock
 	$(BIN)/uv pip compile --quiet --no-header --no-annotate requirements-docs.in \

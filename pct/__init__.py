@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pct.training.mend import Mended, mend
     from pct.training.trainer import train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 _PLACES = {
     "auditing.audit": ("audit",),
     "auditing.result": ("Audit",),

@@ -16,12 +16,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from pct import __version__
 from pct.auditing.kept import AuditSummary, copy_audit, read_audit, registered_tags, take_audit
 from pct.explaining.predictor import Floats, Forward, TextInterface, rows_as_tokens
+from pct.layout import CONFIG, MODEL, WEIGHTS
+from pct.methods import methods
 from pct.models import TextModel, build_model
 from pct.models.base import for_prediction
 from pct.models.structural_copy import structural_copy
-from pct.registry import methods
 from pct.saliency import GRADIENT_NORM, make_saliency
 from pct.saliency.base import GradientSaliency
 from pct.saliency.defaults import default_saliency
@@ -35,8 +37,6 @@ from pct.text.words import check_saved_rule
 from pct.writing import whole_folder
 
 FORMAT = 1
-WEIGHTS, CONFIG = "model.safetensors", "classifier.json"
-MODEL = "model"  # where a run folder keeps its classifier
 TRANSFORMERS = "config.json"  # what a folder of the transformers library has
 ADAPTER = "adapter_config.json"  # what a folder of the peft library has
 
@@ -207,13 +207,14 @@ class Classifier(TextInterface):
             save_file(weights, made / WEIGHTS)
             self.tokenizer.save(made)
             about = {
-                "format": FORMAT, "classes": self.classes, "words": self.tokenizer.kind, "model": self.model.config(),
+                "format": FORMAT, "version": __version__, "classes": self.classes, "words": self.tokenizer.kind,
+                "model": self.model.config(),
                 "settings": self.settings.to_dict(), "method_from": methods.origin(self.settings.method),
             }  # fmt: skip
             (made / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")
             if self.model.config()["family"] == "wrapped":
                 self._check_saved(made)
-            copy_audit(self, made)
+            copy_audit(self, self, made)
         return Path(folder)
 
     def _check_saved(self, folder: Path) -> None:

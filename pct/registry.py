@@ -1,25 +1,18 @@
-"""Training methods and metrics by name: the project's own, those of installed packages, those that a script registers.
+"""Things of one kind by name: the project's own, those of installed packages, those that a script registers.
 
 A package brings one by an entry point of its metadata (`[project.entry-points."pct.methods"]`, `noise = "tiny:Noise"`);
-a script by the decorator, `@methods.register("noise")`. Neither touches this project. No torch here.
+a script by the decorator, `@methods.register("noise")`. Neither touches this project. The registries are in the
+packages of what they list: `pct.methods.methods`, `pct.metrics.metrics`, `pct.saliency.saliencies`. No torch here.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-if TYPE_CHECKING:
-    from pct.methods.base import Method
-    from pct.metrics.base import Metric
-    from pct.settings import Settings
-
-RATIONALE = (
-    "rationale_precision", "rationale_auprc", "rationale_precision_shortcut", "rationale_auprc_shortcut",
-    "shortcut_share",
-)  # fmt: skip
 T = TypeVar("T")
 S = TypeVar("S")
 
@@ -116,23 +109,9 @@ def _home(thing: object) -> str:
     return str(getattr(thing, "__module__", "unknown"))
 
 
-OWN_METHODS = ("normal", "entropy", "pct", "masked", "saliency_guided", "rationale", "removal_margin", "unirex")
-methods: Registry[Callable[[Settings], Method]] = Registry(
-    "method", "pct.methods", {name: f"pct.methods.{name}" for name in OWN_METHODS}
-)
-metrics: Registry[type[Metric]] = Registry(
-    "metric",
-    "pct.metrics",
-    {
-        **dict.fromkeys(("acc", "f_x"), "pct.metrics.accuracy"),
-        "macro_f1": "pct.metrics.confusion",
-        **dict.fromkeys(("comp", "suff", "comp_aopc", "suff_aopc"), "pct.metrics.removal"),
-        **dict.fromkeys(("ir", "ur", "ir_rate", "ur_rate"), "pct.metrics.flips"),
-        **dict.fromkeys(("i_var", "u_var", "i_var_aligned", "u_var_aligned"), "pct.metrics.rank_variance"),
-        **dict.fromkeys(("comp_random", "margin", "suff_margin", "win"), "pct.metrics.chance"),
-        **dict.fromkeys(("naopc_comp", "naopc_suff"), "pct.metrics.normalised"),
-        **dict.fromkeys(("tau_loo",), "pct.metrics.leave_one_out"),
-        **dict.fromkeys(("cos_important", "cos_unimportant", "separation"), "pct.metrics.collapse"),
-        **dict.fromkeys(RATIONALE, "pct.metrics.rationale"),
-    },
-)
+def __getattr__(name: str) -> Any:
+    """The places of `methods` and `metrics` until 0.1.0, for one release more."""
+    if name not in ("methods", "metrics"):
+        raise AttributeError(f"module 'pct.registry' has no attribute {name!r}")
+    warnings.warn(f"pct.registry.{name} has moved: from pct.{name} import {name}", DeprecationWarning, stacklevel=2)
+    return getattr(import_module(f"pct.{name}"), name)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from pct.registry import methods
+from pct.methods import methods
 from pct.saliency import saliencies
 from pct.text.encodings import check_encoding
 from pct.text.words import SPACES, check_rule

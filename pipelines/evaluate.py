@@ -15,10 +15,10 @@ import numpy as np
 from pct.classifier import Classifier, load
 from pct.commands.options import add_reading, reading_settings
 from pct.corpora.loading import SPLITS, Split, choose_texts
+from pct.layout import PER_TEXT, REPORT
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
 from pct.settings import CORPORA
-from pct.training.runs import PER_TEXT, REPORT
 from pipelines.connection import how_to_view, without_password
 from pipelines.job import NOT_UPLOADED, OK, run_job
 from pipelines.main import report_table

@@ -17,9 +17,9 @@ from mlflow.models.evaluation import ModelEvaluator
 
 from pct.auditing.audit import audit
 from pct.classifier import Classifier, wrap
+from pct.layout import PER_TEXT, REPORT
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
-from pct.training.runs import PER_TEXT, REPORT
 from pipelines.audit import log_audit
 from pipelines.metric_names import as_metrics, report_metrics
 

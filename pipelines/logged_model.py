@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import pct
-from pct.classifier import MODEL, WEIGHTS, Classifier
+from pct.classifier import Classifier
 from pct.corpora.fingerprints import describe_split
 from pct.corpora.loading import Split
+from pct.layout import MODEL, WEIGHTS
 from pct.metrics.report import Report
 from pct.onnx.predictor import CONFIG
 from pct.settings import Settings

@@ -31,12 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     settings = read_settings(options)
+    check_margin(options.champion_margin)
     folder = Path(options.run_dir) if options.run_dir else runs.default_folder(settings)
-    # mlflow takes seconds to import: a wrong setting is told before that
     from pipelines import mlflow_runs
     from pipelines.registry import check_name
 
-    check_margin(options.champion_margin)
     check_name(options.name)
     mlflow_runs.check_connection(folder)
     with runs.alone_in(folder):

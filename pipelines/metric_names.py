@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pct.auditing.result import Audit
+from pct.layout import Record
 from pct.metrics.report import Report
-from pct.training.checkpoint import Record
 
 VALIDATION_FINAL = "validation_final"  # of the kept weights on the whole split; validation/ holds the curves
 COSTS = re.compile(r"(^|_)(seconds|per_second|mb)$")  # what a step took is no curve of learning

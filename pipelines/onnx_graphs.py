@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pct.classifier import MODEL, Classifier
+from pct.classifier import Classifier
+from pct.layout import MODEL
 from pct.onnx.predictor import GRADIENT
 from pct.training.runs import Run
 

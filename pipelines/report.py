@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pct.layout import ABOUT, HISTORY, PER_TEXT, REPORT, SETTINGS
 from pct.output.plots import epochs_figure, ridge_figure
 from pct.output.report.groups import by_model, group_runs, settings_but
 from pct.output.report.page import OPTIONAL, TEXT, write_report
 from pct.output.report.sentences import SENTENCES, SENTIMENT, Case, case_figure, reduction_html, study
-from pct.training.checkpoint import HISTORY, SETTINGS
 from pct.training.grid import find_runs
-from pct.training.runs import ABOUT, PER_TEXT, REPORT, Run, read_run
+from pct.training.runs import Run, read_run
 from pct.writing import check_folder
 from pipelines.connection import TrackingError, connect, how_to_view, request_timeout, tracking_error, tracking_uri
 from pipelines.figures import TEXTS, confidences

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pct.layout import ABOUT, HISTORY, PER_TEXT, REPORT, SETTINGS, Record
 from pct.settings import Settings
-from pct.training.checkpoint import HISTORY, SETTINGS, Record
-from pct.training.runs import ABOUT, PER_TEXT, REPORT, Run, alone_in, load_run
+from pct.training.runs import Run, alone_in, load_run
 from pipelines.champion import MARGIN
 from pipelines.connection import (
     TrackingError,
@@ -174,6 +174,7 @@ def _tags(run: Run) -> dict[str, str]:
         "settings_hash": run.about["settings_hash"],
         "weights": run.about["weights"],
         "device": f"{run.about['device']} {run.about['device_name']}".strip(),
+        "pct.version": run.about["versions"]["pct"],
         "torch": run.about["versions"]["torch"],
     }
     tags |= {

@@ -17,7 +17,7 @@ from serving.model_sources import default_cache
 from serving.model_store import LIST_FILE, SERVED, write_entries
 
 PACKAGES = ("pct", "serving")
-# what the service imports; see requirements-serve.in
+# what the service imports; see the extra serve in pyproject.toml
 REQUIREMENTS = ("bentoml", "httptools", "numpy", "onnxruntime", "tokenizers", "uvloop")
 
 

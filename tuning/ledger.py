@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pct.layout import Record
 from pct.text.lines import split_lines
-from pct.training.checkpoint import Record
 
 LEDGER = "trials.jsonl"
 BASELINE = 0  # the number of the first normal baseline; trials count from 1

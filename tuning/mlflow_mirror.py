@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pct.training.checkpoint import Record
+from pct.layout import Record
 from pct.training.runs import code_version
 from pipelines.connection import request_timeout
 from pipelines.metric_names import VALIDATION_FINAL, epoch_metrics, in_group

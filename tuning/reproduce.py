@@ -11,7 +11,7 @@ from typing import Any
 
 from pct.commands.errors import in_one_line
 from pct.commands.options import add_settings, read_settings
-from pct.registry import methods
+from pct.methods import methods
 from pct.settings import Settings
 from pct.training.grid import make_grid, run_cell, run_grid
 from pct.training.paper_tables import TABLES

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pct.layout import LOCK, SETTINGS
 from pct.settings import Settings
 from pct.training import runs
-from pct.training.checkpoint import SETTINGS
 from pct.training.prepared import Prepared
 from pct.writing import whole_folder, write_text
 from pipelines import upload
@@ -66,7 +66,7 @@ def _finish(settings: dict[str, Any], left: str, data: Prepared) -> dict[str, by
                 for name in KEPT:
                     shutil.copy(Path(held) / name, folder / name)
         runs.run(Settings.from_saved(settings), folder, progress=False, corpus=data)
-        found = [p for p in folder.rglob("*") if p.is_file() and p.name != runs.LOCK]
+        found = [p for p in folder.rglob("*") if p.is_file() and p.name != LOCK]
         return {str(p.relative_to(folder)): p.read_bytes() for p in found}
 
 

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from pct.layout import CHECKPOINT, HISTORY, SETTINGS, Record
 from pct.settings import Settings
-from pct.training.checkpoint import CHECKPOINT, HISTORY, SETTINGS, Record
 from pct.training.prepared import Prepared
 from pct.training.runs import read_history
 from pct.training.trainer import train

@@ -142,24 +142,23 @@ def take_audit(predictor: Any, summary: AuditSummary | None, where: object) -> N
         predictor.audited = summary.best
 
 
-def copy_audit(predictor: Any, folder: str | Path) -> None:
+def copy_audit(predictor: Any, copy: Any, folder: str | Path) -> None:
     """Copies the audit that is kept with a predictor, if there is one, into a folder of the same model.
 
     An audit of other weights, as those before further training, is not copied.
 
     Args:
         predictor: the model.
-        folder: of the same model in another form, whose weights the copy is for from then on.
+        copy: the same model in another form, whose weights the copied audit is for from then on.
+        folder: of that form.
     """
     audited: AuditSummary | None = getattr(predictor, "audit", None)
     if audited is None or audited.file is None or not audited.file.is_file():
         return
-    from pct.opening import open_model
-
     values = json.loads(audited.file.read_text(encoding="utf-8"))
     if values["about"].get("model_digest") != _digest(predictor):
         return
-    values["about"]["model_digest"] = _digest(open_model(str(folder), "cpu"))
+    values["about"]["model_digest"] = _digest(copy)
     write_text(Path(folder) / FILE, json.dumps(values, indent=2, ensure_ascii=False))
 
 

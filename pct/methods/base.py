@@ -13,9 +13,9 @@ from torch.utils.checkpoint import checkpoint
 
 from pct.explaining.reduction import words_to_remove
 from pct.explaining.saliency import class_score, gradient_saliency
+from pct.methods import methods
 from pct.methods.reduced_batch import MASK, reduce_batch, without_words
 from pct.models.base import Features, TextModel
-from pct.registry import methods
 from pct.saliency.base import SaliencyOptions
 from pct.saliency.gradients import sum_by_word
 from pct.settings import Settings

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pct.methods import methods
 from pct.methods.base import Batch, Step, pass_originals, reduced_features, reduced_texts, supervised_loss
 from pct.methods.losses import mean_entropy
 from pct.models.base import TextModel
-from pct.registry import methods
 from pct.settings import Settings
 
 

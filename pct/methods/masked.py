@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pct.methods import methods
 from pct.methods.base import Batch, Step, supervised_loss
 from pct.models.base import TextModel
-from pct.registry import methods
 from pct.settings import Settings
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pct.methods import methods
 from pct.methods.base import Batch, Step, supervised_loss
 from pct.models.base import TextModel
-from pct.registry import methods
 from pct.settings import Settings
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from pct.methods import methods
 from pct.methods.base import Batch, Step, make_method, pass_originals, reduced_features, reduced_texts, supervised_loss
 from pct.methods.losses import contrastive_loss
 from pct.models.base import TextModel
-from pct.registry import methods
 from pct.settings import Settings
 
 

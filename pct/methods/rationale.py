@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pct.methods import methods
 from pct.methods.base import Batch, Step, supervised_loss
 from pct.models.base import TextModel, without_dropout
-from pct.registry import methods
 from pct.settings import Settings
 
 # how far presences are moved for the difference, together: far enough for float32, near enough for the curvature to be

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pct.methods import methods
 from pct.methods.base import Batch, Step, make_method, pass_originals, reduced_logits, supervised_loss, words_removed
 from pct.methods.losses import at_least_float32
 from pct.methods.reduced_batch import ranks
 from pct.methods.saliency_guided import kl_divergence
 from pct.models.base import TextModel
-from pct.registry import methods
 from pct.saliency.gradients import class_score
 from pct.settings import Settings
 

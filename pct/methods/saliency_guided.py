@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from pct.methods import methods
 from pct.methods.base import Batch, Step, pass_originals, supervised_loss, words_removed
 from pct.methods.losses import at_least_float32
 from pct.methods.masked import mask_words
 from pct.methods.reduced_batch import ranks
 from pct.models.base import TextModel
-from pct.registry import methods
 from pct.settings import Settings
 
 

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pct.methods import methods
 from pct.methods.base import (
     Batch,
     ReducedLogits,
@@ -19,7 +20,6 @@ from pct.methods.base import (
 from pct.methods.losses import at_least_float32
 from pct.methods.reduced_batch import ranks
 from pct.models.base import TextModel
-from pct.registry import methods
 from pct.settings import Settings
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of the words, that are taken for the explanation

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pct.metrics import metrics
 from pct.metrics.base import Column, Metric, TextBlock
-from pct.registry import metrics
 
 
 @metrics.register("acc")

@@ -8,9 +8,9 @@ import numpy as np
 
 from pct.explaining.reduction import steps_of, words_to_remove
 from pct.explaining.removal import RemovalPlan
+from pct.metrics import metrics
 from pct.metrics.base import TIE, Column, Estimate, Metric, TextBlock
 from pct.metrics.bootstrap import paired_bootstrap
-from pct.registry import metrics
 
 
 @metrics.register("comp_random", "margin", "suff_margin", "win")

@@ -6,8 +6,8 @@ import numpy as np
 
 from pct.explaining.reduction import words_to_remove
 from pct.explaining.removal import RemovalPlan, RemovalResult
+from pct.metrics import metrics
 from pct.metrics.base import Column, Metric, TextBlock
-from pct.registry import metrics
 
 
 @metrics.register("cos_important", "cos_unimportant", "separation")

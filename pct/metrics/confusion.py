@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from pct.metrics import metrics
 from pct.metrics.base import Column, Estimate, Metric, TextBlock
-from pct.registry import metrics
 
 RESAMPLES = 500  # of the texts, for the standard error of what is no mean over texts
 Counts = npt.NDArray[np.int64]

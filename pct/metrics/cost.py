@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pct.metrics import metrics as registry
 from pct.metrics.base import Column, MetricOptions
-from pct.registry import metrics as registry
 
 if TYPE_CHECKING:
     from pct.explaining.removal import RemovalPlan

@@ -14,13 +14,13 @@ from pct.corpora.rows import ReadOptions
 from pct.corpora.splits import limited
 from pct.explaining.predictor import Predictor, check_classes, predict_tokens, split_texts, word_rule
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_words
+from pct.metrics import RATIONALE
+from pct.metrics import metrics as registry
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
 from pct.metrics.cost import progress_bar, tell_block
 from pct.metrics.given_saliency import TextSaliency, by_text, needs_labels, numbers_of_block
 from pct.metrics.rationale import marks_of_words
 from pct.metrics.report import COMPANIONS, EIGHT, RANKED, RATES, Report
-from pct.registry import RATIONALE
-from pct.registry import metrics as registry
 from pct.saliency import choose_saliency
 from pct.text.tokens import Tokens
 from pct.text.words import Document, split_each
@@ -96,7 +96,7 @@ def evaluate(
         progress: whether to show a bar, which says what is computed and how many passes of the model it takes.
         metrics: the names of those wanted; only the reduced texts that they need are run. Where none is named: the
             eight, macro F1, their companions, and, where the dataset knows the rationale, its metrics. The dearer ones
-            run when they are named; `pct.registry.metrics.names()` lists all. `usual` and `all` stand for many.
+            run when they are named; `pct.metrics.metrics.names()` lists all. `usual` and `all` stand for many.
         removal: `delete` closes the gap of a word that goes; `mask` and `unknown` put that token in its place.
         text_column: of the dataset.
         label_column: of the dataset.

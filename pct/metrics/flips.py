@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from pct.explaining.removal import RemovalPlan, RemovalResult
+from pct.metrics import metrics
 from pct.metrics.base import Column, Estimate, Metric, TextBlock, share_of
-from pct.registry import metrics
 
 
 @metrics.register("ir", "ur")

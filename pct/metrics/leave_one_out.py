@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pct.metrics import metrics
 from pct.metrics.base import TIE, Column, Metric, TextBlock
-from pct.registry import metrics
 
 PAIRS_AT_ONCE = 2**22
 

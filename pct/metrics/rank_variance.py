@@ -6,8 +6,8 @@ import numpy as np
 
 from pct.explaining.reduction import removal_ranks
 from pct.explaining.removal import RemovalPlan
+from pct.metrics import metrics
 from pct.metrics.base import Column, Metric, TextBlock
-from pct.registry import metrics
 
 
 @metrics.register("i_var", "u_var", "i_var_aligned", "u_var_aligned")

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pct.explaining.reduction import Ints, removal_ranks
+from pct.metrics import RATIONALE, metrics
 from pct.metrics.base import Column, Metric, TextBlock
-from pct.registry import RATIONALE, metrics
 from pct.text.tokens import Tokens
 from pct.text.words import Document
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from pct.explaining.reduction import words_to_remove
 from pct.explaining.removal import RemovalPlan, RemovalResult
+from pct.metrics import metrics
 from pct.metrics.base import Column, Metric, TextBlock
-from pct.registry import metrics
 
 AOPC_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # DeYoung et al. 2020 (ERASER)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pct import __version__
 from pct.auditing.kept import copy_audit
 from pct.classifier import Classifier
 from pct.corpora.loading import Split, load_splits
@@ -121,7 +122,7 @@ def export(
             graphs = build_graphs(classifier.model, settings.saliency_of, settings.max_length)
             extra, left_out = _modified_graphs(classifier, modified)
         about: dict[str, Any] = {
-            "format": FORMAT, "classes": classifier.classes, "words": classifier.tokenizer.kind,
+            "format": FORMAT, "version": __version__, "classes": classifier.classes, "words": classifier.tokenizer.kind,
             "model": classifier.model.config()["family"], "settings": settings.to_dict(), "weights": "float32",
             SCALED: WORDS, SKIPS_PADDING: classifier.skips_padding(),
         }  # fmt: skip
@@ -144,7 +145,7 @@ def export(
             rounded = _write(made, classifier, about | {"weights": "int8"}, _rounded(float32, graphs_held))
             about |= {"weights": "int8", "int8": cost_of_int8(exact, rounded, data)}
         write_text(made / CONFIG, json.dumps(about, indent=2))
-        copy_audit(classifier, made)
+        copy_audit(classifier, OnnxPredictor.load(made), made)
     size = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
     return Exported(target, size, about["agreement"], left_out, about.get("int8"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,13 +11,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pct.corpora.loading import Corpus
+from pct.layout import SETTINGS, Record
 from pct.models import TextModel
 from pct.settings import Settings
 from pct.writing import whole_file, write_text
-
-CHECKPOINT, HISTORY, SETTINGS = "checkpoint.safetensors", "history.jsonl", "settings.json"
-
-Record = dict[str, Any]
 
 
 def open_run(folder: Path, settings: Settings, corpus: Corpus) -> Path:

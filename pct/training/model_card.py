@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pct.auditing.kept import copy_audit
-from pct.classifier import CONFIG, TRANSFORMERS, Classifier, load
+from pct.classifier import TRANSFORMERS, Classifier, load
+from pct.layout import CONFIG
 from pct.metrics.change import Change
 from pct.models.checks import check_comes_back
 from pct.models.to_transformers import to_transformers
@@ -61,7 +62,7 @@ def save_transformers(classifier: Classifier, folder: str | Path, change: Change
         write_text(made / CARD, model_card(classifier, target.name, change))
         again = load(made, str(classifier.model.device))
         check_comes_back(classifier.model, again.model, type(model).__name__)
-        copy_audit(classifier, made)
+        copy_audit(classifier, again, made)
     return target
 
 

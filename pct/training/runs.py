@@ -1,12 +1,12 @@
-"""A run from start to end in one folder: trained, measured on the test split, and written down. No tracking here."""
+"""A run from start to end in one folder: trained, measured on the test split, and written down. No tracking here.
+
+A folder is read without torch: only `run` and `Run.classifier` load it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-import os
-import platform
 import re
 import subprocess
 import sys
@@ -15,30 +15,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from pct.classifier import MODEL, WEIGHTS, Classifier
-from pct.corpora.fingerprints import describe_split
 from pct.corpora.loading import Corpus, with_corpus
+from pct.layout import ABOUT, CHECKPOINT, HISTORY, LOCK, MODEL, PER_TEXT, REPORT, SETTINGS, WEIGHTS, Record
 from pct.metrics.evaluation import evaluate, metric_names
 from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.text.lines import split_lines
-from pct.training.checkpoint import CHECKPOINT, HISTORY, SETTINGS, Record
-from pct.training.memory import peak_mb
-from pct.training.prepared import Prepared, prepare
-from pct.training.trainer import best_epoch, train
 from pct.writing import write_text
 
-REPORT, PER_TEXT, ABOUT, LOCK = "report.json", "per_text.parquet", "about.json", ".lock"
+if TYPE_CHECKING:
+    from pct.classifier import Classifier
+
 _held: set[tuple[Path, int]] = set()
-PACKAGES = ("torch", "numpy", "safetensors", "transformers", "tokenizers", "datasets", "mlflow")
 
 
 @dataclass(frozen=True)
@@ -60,6 +54,8 @@ class Run:
 
     def classifier(self, device: str = "auto") -> Classifier:
         """The trained model."""
+        from pct.classifier import Classifier
+
         return Classifier.load(self.folder / MODEL, device)
 
 
@@ -91,6 +87,10 @@ def run(
         import pyarrow  # noqa: F401  before an hour of training, not after it
     except ImportError:
         raise ImportError("a run writes per_text.parquet with pyarrow: pip install 'pct-explain[data]'") from None
+    from pct.training.about import describe_run
+    from pct.training.prepared import Prepared, prepare
+    from pct.training.trainer import train
+
     folder = Path(run_dir) if run_dir else default_folder(settings)
     named = metric_names(settings.extra_metrics)  # a wrong name too is told before that hour
     given = corpus
@@ -110,7 +110,7 @@ def run(
         validation = evaluate(classifier, corpus.splits["validation"], **how, progress=bar)
         test = evaluate(classifier, corpus.splits["test"], **how, progress=bar)
         seconds = {"training": trained_in, "evaluation": perf_counter() - clock}
-        about = _about(settings, corpus, classifier, folder, seconds, started)
+        about = describe_run(settings, corpus, classifier, read_history(folder), folder, seconds, started)
         cut = {"train": data.cut_texts, "validation": validation.cut_texts, "test": test.cut_texts}
         if settings.glove:
             known = {"words_with_vector": classifier.model.vectors_found, "words": len(data.tokenizer) - 2}  # type: ignore[arg-type]
@@ -218,62 +218,6 @@ def _check_same(folder: Path, settings: Settings, corpus: Corpus) -> None:
     changed = [f"{k}: {old.get(k)!r} -> {v!r}" for k, v in new.items() if old.get(k) != v]
     if changed:
         raise ValueError(f"{folder} holds a finished run of other settings ({'; '.join(changed)}); give another folder")
-
-
-def _about(
-    settings: Settings, corpus: Corpus, classifier: Classifier, folder: Path, seconds: dict[str, float], start: datetime
-) -> dict[str, Any]:
-    history = read_history(folder)
-    device = classifier.model.device
-    return {
-        "settings_hash": settings_hash(settings),
-        "corpus": {
-            "name": corpus.name,
-            "source": corpus.source,
-            "fingerprint": corpus.fingerprint,
-            "classes": corpus.classes,
-            "sizes": {name: len(split) for name, split in corpus.splits.items()},
-            "splits": {name: describe_split(split, corpus.classes) for name, split in corpus.splits.items()},
-        },
-        "weights": _digest(folder / MODEL / WEIGHTS),
-        "epochs": len(history),
-        "epoch_kept": best_epoch(history, settings.best_by) if settings.restore_best else len(history),
-        "device": device.type,
-        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "peak_memory_mb": _peak_memory_mb(device),
-        "seconds": seconds,
-        "started": start.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "code": code_version(),
-        "platform": platform.platform(),
-        "versions": _versions(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    from pct import __version__
-
-    found = {"pct": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _peak_memory_mb(device: torch.device) -> dict[str, float]:
-    peak = {"process": peak_mb()}
-    if device.type == "cuda":
-        peak["device"] = torch.cuda.max_memory_allocated(device) / 2**20
-    return {where: size for where, size in peak.items() if math.isfinite(size)}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _report(part: dict[str, Any], columns: dict[str, Any], classes: list[str]) -> Report:

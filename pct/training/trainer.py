@@ -16,9 +16,10 @@ import torch
 import torch._functorch.config as functorch
 from torch import Tensor
 
-from pct.classifier import MODEL, Classifier, pick_device
+from pct.classifier import Classifier, pick_device
 from pct.corpora.loading import Corpus, Split, with_corpus, with_limit
 from pct.explaining.predictor import predict_tokens
+from pct.layout import CHECKPOINT, HISTORY, MODEL, Record
 from pct.methods.base import Batch, Method, make_method
 from pct.metrics.confusion import confusion_counts, macro_f1
 from pct.metrics.evaluation import evaluate
@@ -31,14 +32,7 @@ from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import split_all
 from pct.training.batches import class_weights, marked_words, mask_id, with_masked_words, with_unknown
-from pct.training.checkpoint import (
-    CHECKPOINT,
-    HISTORY,
-    Record,
-    load_checkpoint,
-    open_run,
-    save_checkpoint,
-)
+from pct.training.checkpoint import load_checkpoint, open_run, save_checkpoint
 from pct.training.finite import not_finite
 from pct.training.memory import peak_mb
 from pct.training.optimizers import make_optimizer, set_lr

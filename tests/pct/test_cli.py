@@ -66,10 +66,27 @@ def test_output_that_nobody_reads_ends_the_command_without_a_word():
     assert lines[0].startswith("usage:")
 
 
-def test_asking_for_help_loads_neither_torch_nor_mlflow():
-    code = "import sys, pct.cli; pct.cli.main(['--help']); print({'torch', 'mlflow', 'ray'} & set(sys.modules))"
+def test_neither_help_nor_a_wrong_option_of_a_command_loads_torch_mlflow_or_ray():
+    """One fresh process for all of them: what one command loads shows in its own line and in those after it."""
+    code = """
+import contextlib, io, sys
+import pct.cli
+for name in pct.cli.COMMANDS:
+    for option in ("--help", "--no-such-option"):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            try:
+                pct.cli.main([name, option])
+            except SystemExit as end:
+                code = end.code
+        print(name, option, code, *sorted({"torch", "mlflow", "ray"} & set(sys.modules)))
+for command in (["run", "--alpha=-1"], ["sweep", "--trials=2", "--set=alpha=none"], ["compare", "--alpha=-1"]):
+    with contextlib.redirect_stderr(io.StringIO()):
+        print(*command, pct.cli.main(command), *sorted({"torch", "mlflow", "ray"} & set(sys.modules)))
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("set()\n")
+    expected = [f"{name} {option}" for name in cli.COMMANDS for option in ("--help 0", "--no-such-option 2")]
+    wrong = ["run --alpha=-1 1", "sweep --trials=2 --set=alpha=none 1", "compare --alpha=-1 1"]
+    assert done.stdout.splitlines() == expected + wrong
 
 
 def test_a_finished_run_is_not_trained_again(run_folder, capsys):

@@ -124,7 +124,7 @@ def test_a_package_brings_a_method_and_a_metric_and_is_missed_when_it_is_gone(in
     assert measured.returncode == 0, measured.stderr
     assert '"half_drop": ' in measured.stdout
     listed = python(
-        "import sys; from pct.registry import methods, metrics\n"
+        "import sys; from pct.methods import methods; from pct.metrics import metrics\n"
         "assert 'shaken' in methods.names() and 'half_drop' in metrics.names()\n"
         "assert 'pct_tiny' not in sys.modules and 'torch' not in sys.modules",
         installed,

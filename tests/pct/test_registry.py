@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from pct import registry as module
+from pct.methods import methods
+from pct.metrics import metrics
 from pct.registry import Registry
 
 
@@ -77,3 +80,9 @@ def test_a_name_that_is_taken_is_nobody_else_s():
     with pytest.raises(ValueError, match="the thing 'size' is there already, from builtins"):
         things.register("size")(registry)
     assert things.origin("one") == ""
+
+
+@pytest.mark.parametrize(("name", "registry"), [("methods", methods), ("metrics", metrics)])
+def test_the_old_place_of_a_registry_still_gives_it_and_names_the_new_one(name, registry):
+    with pytest.warns(DeprecationWarning, match=f"from pct.{name} import {name}"):
+        assert getattr(module, name) is registry

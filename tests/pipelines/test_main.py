@@ -76,7 +76,7 @@ def test_a_run_that_fails_is_failed_in_mlflow(client: Any, monkeypatch: pytest.M
     def fail(*_: Any, **__: Any) -> None:
         raise FloatingPointError("the loss is nan in epoch 1")
 
-    monkeypatch.setattr(runs, "train", fail)
+    monkeypatch.setattr("pct.training.trainer.train", fail)
     assert main(TINY_OPTIONS) == 1
     assert [r.info.status for r in client.search_runs(["0"])] == ["FAILED"]
 

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import pct
 from pct.corpora.loading import load_splits
 from pct.metrics.evaluation import evaluate
 from pct.settings import Settings
 from pct.training import runs
+from pipelines.onnx_graphs import EXPORTED
 from tests.pipelines.conftest import REPOSITORY, TINY, in_use
 
 
@@ -49,6 +51,9 @@ def test_about_names_corpus_code_machine_and_time(finished: Path) -> None:
     assert about["corpus"]["fingerprint"] == load_splits(TINY).fingerprint
     assert about["corpus"]["sizes"] == {"train": 48, "validation": 48, "test": 48}
     assert about["versions"]["torch"]
+    assert about["versions"]["pct"] == pct.__version__
+    for folder in ("model", EXPORTED):
+        assert json.loads((finished / folder / "classifier.json").read_text())["version"] == pct.__version__
     assert about["peak_memory_mb"]["process"] > 0
     assert about["epochs"] == 2
     assert set(about["seconds"]) == {"training", "evaluation"}

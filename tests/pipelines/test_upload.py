@@ -59,6 +59,7 @@ def test_a_tracked_run_has_its_settings_metrics_files_and_model(run_dir: Path, c
     ):
         assert len(client.get_metric_history(tracked.mlflow_run.run_id, name)) == 2
     assert data.tags["corpus.fingerprint"] == run.about["corpus"]["fingerprint"]
+    assert data.tags["pct.version"] == run.about["versions"]["pct"]
     assert data.tags.get("mlflow.source.git.commit") == run.about["code"]["commit"]
     files = {f.path for f in client.list_artifacts(tracked.mlflow_run.run_id)}
     assert files == {"report.json", "about.json", "settings.json", "history.jsonl", "per_text.parquet", "figures"}

@@ -23,8 +23,8 @@ from pct.onnx.predictor import OnnxPredictor
 from pct.saliency import make_saliency
 from serving.openapi import openapi
 from serving.schema import Control, ExplainAnswer, ModelAnswer, PredictAnswer
-from tests.project import REPOSITORY, clone
-from tests.serving.conftest import PATIENCE, Running, free_port, serving
+from tests.project import REPOSITORY
+from tests.serving.conftest import PATIENCE, Running, serving
 
 TEXT = "despite its slow start , the film is brilliant"
 FIXTURES = REPOSITORY / "tests" / "fixtures" / "v0.1.0"
@@ -522,23 +522,3 @@ print(job.run(read_texts(["a moving film"], Limits()), float("inf"))[0]["label"]
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in ("positive", "negative")
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3600)  # it installs everything anew
-def test_the_lean_environment_serves(exported: dict[str, Path], tmp_path: Path) -> None:
-    python = tmp_path / "lean" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "lean")], check=True)
-    install = [str(python), "-m", "pip", "install", "--quiet"]
-    subprocess.run([*install, "--requirement", str(REPOSITORY / "requirements-serve.lock")], check=True)
-    subprocess.run([*install, "--no-deps", str(clone(tmp_path / "clone"))], check=True)
-    with serving(tmp_path, str(exported["pct"]), python=python, PYTHONPATH="") as running:
-        assert running.ask("/explain", {"texts": [TEXT]})[0] == 200
-        assert "<html" in running.ask("/")[1]
-    listed = subprocess.run([str(python), "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
-    names = {line.split()[0].lower() for line in listed.splitlines()}
-    assert "bentoml" in names
-    assert not names & {"torch", "transformers", "mlflow"}
-    command = [str(python), "-m", "pct.cli", "serve", "models:/x@champion", "--port", str(free_port())]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert "pip install 'pct-explain[tracking]'" in done.stderr

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from pct.methods import methods
 from pct.methods.base import make_method
-from pct.registry import methods
 from pct.settings import METHODS, Settings
 from pct.training.paper import METHODS as OF_THE_PAPER
 from pct.training.trainer import make_batch

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 import pct
-from pct.metrics import cost
+from pct.metrics import RATIONALE, cost, metrics
 from pct.metrics.base import MetricOptions
 from pct.metrics.cost import cost_table, most_passes
 from pct.metrics.evaluation import MetricSet
-from pct.registry import RATIONALE, metrics
 from tests.pct.toy import Scale
 
 TEXT = "the good bad the slow superb the fine dreadful the good slow"

@@ -1,0 +1,14 @@
+"""The names of the files of a run and of a model. No torch here: commands read a folder before torch loads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# a run's folder
+MODEL = "model"  # the folder of its classifier
+CHECKPOINT, HISTORY, SETTINGS = "checkpoint.safetensors", "history.jsonl", "settings.json"
+REPORT, PER_TEXT, ABOUT, LOCK = "report.json", "per_text.parquet", "about.json", ".lock"
+# a classifier's folder
+WEIGHTS, CONFIG = "model.safetensors", "classifier.json"
+
+Record = dict[str, Any]  # of an epoch: a line of HISTORY

@@ -1,0 +1,96 @@
+"""What a run ran on: corpus, machine, time, code and versions."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pct import __version__
+from pct.classifier import Classifier
+from pct.corpora.fingerprints import describe_split
+from pct.corpora.loading import Corpus
+from pct.layout import MODEL, WEIGHTS, Record
+from pct.settings import Settings
+from pct.training.memory import peak_mb
+from pct.training.runs import code_version, settings_hash
+from pct.training.trainer import best_epoch
+
+PACKAGES = ("torch", "numpy", "safetensors", "transformers", "tokenizers", "datasets", "mlflow")
+
+
+def describe_run(
+    settings: Settings,
+    corpus: Corpus,
+    classifier: Classifier,
+    history: list[Record],
+    folder: Path,
+    seconds: dict[str, float],
+    start: datetime,
+) -> dict[str, Any]:
+    """What a run ran on, as its about.json holds it.
+
+    Args:
+        settings: of the run.
+        corpus: its texts.
+        classifier: the trained one.
+        history: one record an epoch.
+        folder: the run's, which holds the model.
+        seconds: of each part of the run.
+        start: when it began.
+    """
+    device = classifier.model.device
+    return {
+        "settings_hash": settings_hash(settings),
+        "corpus": {
+            "name": corpus.name,
+            "source": corpus.source,
+            "fingerprint": corpus.fingerprint,
+            "classes": corpus.classes,
+            "sizes": {name: len(split) for name, split in corpus.splits.items()},
+            "splits": {name: describe_split(split, corpus.classes) for name, split in corpus.splits.items()},
+        },
+        "weights": _digest(folder / MODEL / WEIGHTS),
+        "epochs": len(history),
+        "epoch_kept": best_epoch(history, settings.best_by) if settings.restore_best else len(history),
+        "device": device.type,
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "peak_memory_mb": _peak_memory_mb(device),
+        "seconds": seconds,
+        "started": start.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code": code_version(),
+        "platform": platform.platform(),
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"pct": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _peak_memory_mb(device: torch.device) -> dict[str, float]:
+    peak = {"process": peak_mb()}
+    if device.type == "cuda":
+        peak["device"] = torch.cuda.max_memory_allocated(device) / 2**20
+    return {where: size for where, size in peak.items() if math.isfinite(size)}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
