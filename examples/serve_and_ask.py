@@ -40,10 +40,10 @@ def main(model: str) -> None:
             for text, prediction in zip(texts, client.predict(texts), strict=True):
                 print(f"{prediction.label} ({prediction.confidence:.3f}): {text}")
             (why,) = client.explain(texts[:1], max_steps=5)
-            print("saliency:", {word.word: round(word.saliency, 3) for word in why.words})
-            print("the most salient words go:", [round(step.confidence, 3) for step in why.important.steps])
-            print("the least salient words go:", [round(step.confidence, 3) for step in why.unimportant.steps])
-            print(f"{why.verdict}: {'; '.join(why.reasons)}")
+            print("saliency:", dict(zip(why.words, why.saliency.round(3).tolist(), strict=True)))
+            print("the most salient words go:", [round(x, 3) for x in why.important.confidences])
+            print("the least salient words go:", [round(x, 3) for x in why.unimportant.confidences])
+            print(f"{why.verdict.kind}: {'; '.join(why.verdict.reasons)}")
     finally:
         service.terminate()
         service.wait()

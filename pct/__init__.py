@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pct.auditing.result import Audit
     from pct.classifier import Classifier, load, wrap
     from pct.corpora.loading import load_corpus
-    from pct.explaining.explanation import Curve, Explanation, explain
+    from pct.explaining.explain import explain
+    from pct.explaining.explanation import Curve, Explanation
     from pct.explaining.explanations import Explanations
     from pct.explaining.function_predictor import predictor_from
     from pct.explaining.prediction import Prediction, Predictions, predict
@@ -33,7 +34,8 @@ _PLACES = {
     "auditing.result": ("Audit",),
     "classifier": ("Classifier", "load", "wrap"),
     "corpora.loading": ("load_corpus",),
-    "explaining.explanation": ("Curve", "Explanation", "explain"),
+    "explaining.explain": ("explain",),
+    "explaining.explanation": ("Curve", "Explanation"),
     "explaining.explanations": ("Explanations",),
     "explaining.function_predictor": ("predictor_from",),
     "explaining.prediction": ("Prediction", "Predictions", "predict"),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pct.explaining.explanation import explain
+from pct.explaining.explain import explain
 from pct.explaining.predictor import Predictor
 from pct.output.plots import STEPS, Doubles, example_figure, gap_figure, ridge_figure, save
 from pct.saliency.defaults import own_saliency

@@ -13,7 +13,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
 from pct.classifier import Classifier
-from pct.explaining.explanation import explain
+from pct.explaining.explain import explain
 
 MAX_TEXTS = 10_000
 LISTS = (list, tuple, np.ndarray)

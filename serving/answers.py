@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pct.explaining.explain import CurveOptions, build_explanations
+from pct.explaining.explanation import METRICS
+from pct.explaining.prediction import build_predictions
 from pct.explaining.predictor import Floats, Predictor, predict_tokens, word_rule
-from pct.explaining.removal import RemovalPlan, RemovalResult, Removals, remove_words
-from pct.explaining.verdict import PATHOLOGICAL, judge, tolerances
+from pct.explaining.removal import RemovalPlan, Removals, remove_words
 from pct.metrics.base import MetricOptions, TextBlock
 from pct.metrics.evaluation import MetricSet
 from pct.onnx.predictor import OnnxPredictor
@@ -26,7 +28,6 @@ from serving.model_store import ServedModel
 from serving.schema import Control, ExplainRequest
 
 STEPS = 15
-METRICS = ("comp", "suff", "comp_aopc", "suff_aopc", "ir", "ur")
 
 Json = dict[str, Any]
 GiveWay = Callable[[], None]
@@ -65,13 +66,10 @@ class PredictJob:
 
     def run(self, texts: Sequence[Document], deadline: float, give_way: GiveWay = _do_not_wait) -> list[Json]:
         """A `Prediction` of `serving.schema` a text."""
-        predictor = PredictorUntil(self.served.predictor, deadline, give_way)
+        predictor = DeadlinePredictor(self.served.predictor, deadline, give_way)
         tokens = predictor.tokens(texts)
-        found = predict_tokens(predictor, tokens).astype(np.float64)
-        return [
-            {**_prediction(row, predictor.classes), "truncated": n}
-            for row, n in zip(found.tolist(), tokens.truncated.tolist(), strict=True)
-        ]
+        predictions = build_predictions(texts, tokens, predict_tokens(predictor, tokens), predictor.classes)
+        return [prediction.to_dict() for prediction in predictions]
 
 
 @dataclass(frozen=True)
@@ -130,17 +128,19 @@ class ExplainJob:
         return 3 * passes if isinstance(self._ranking, GradientSaliency) else 1 + passes
 
     def run(self, texts: Sequence[Document], deadline: float, give_way: GiveWay = _do_not_wait) -> list[Json]:
-        """An `Explanation` of `serving.schema` a text."""
-        predictor = PredictorUntil(self.served.predictor, deadline, give_way)
+        """The `Explanation.to_dict` of each text."""
+        predictor = DeadlinePredictor(self.served.predictor, deadline, give_way)
         tokens = predictor.tokens(texts)
-        seen = self.study(predictor, tokens)
-        # the gold label is not known: accuracy is not among the metrics asked for. Each text is the first of its own
-        # split, so that its random orders are the same whoever is asked beside it
+        seen = self.remove(predictor, tokens)
+        # the gold label is not known: accuracy is not among the metrics. Each text is the first of its own split, so
+        # that its random orders do not depend on the texts that share the call
         columns = self._metrics.columns(TextBlock(seen, seen.labels, np.zeros(len(texts), np.int64)))
-        return [_explanation(self, text, tokens, seen, columns, row) for row, text in enumerate(texts)]
+        options = CurveOptions(self.max_steps, *self._shares, Choice(self.saliency, self.reason))
+        built = build_explanations(texts, tokens, seen, predictor.classes, options, columns, self.controls)
+        return [explanation.to_dict() for explanation in built]
 
-    def study(self, predictor: Predictor, tokens: Tokens) -> Removals:
-        """The forward and backward passes of the explanations: the curves' steps, and those of the metrics."""
+    def remove(self, predictor: Predictor, tokens: Tokens) -> Removals:
+        """Runs the removals: the steps of the curves, and those of the metrics."""
         labels = None if self.target is None else np.full(len(tokens), self.target)
         shown = np.full(len(tokens), self.max_steps)
         plan = self._metrics.plan(tokens.counts) | RemovalPlan.first(tokens.counts, shown, shown)
@@ -152,67 +152,14 @@ class ExplainJob:
 
     @property
     def _metrics(self) -> MetricSet:
-        return MetricSet((*METRICS, *self.controls), MetricOptions(*self.served.predictor.settings.measured_shares))
+        return MetricSet((*METRICS, *self.controls), MetricOptions(*self._shares))
+
+    @property
+    def _shares(self) -> tuple[float, float]:
+        return self.served.predictor.settings.measured_shares
 
 
-def _explanation(
-    job: ExplainJob, text: Document, tokens: Tokens, seen: Removals, columns: dict[str, Any], row: int
-) -> Json:
-    classes = job.served.predictor.classes
-    n, target = int(seen.counts[row]), int(seen.labels[row])
-    probabilities = seen.probabilities[row].tolist()
-    steps = min(job.max_steps, n - 1)
-    words = [
-        {"word": text[i], "start": text.spans[i][0], "end": text.spans[i][1], "saliency": score, "known": known}
-        for i, score, known in zip(
-            tokens.places(row).tolist(), seen.saliency[row, :n].tolist(), tokens.known(row).tolist(), strict=True
-        )
-    ]
-    sides = {
-        name: _curve(side, row, steps, words, classes)
-        for name, side in (("important", seen.important), ("unimportant", seen.unimportant))
-    }
-    metrics = {name: _number(columns[name][row]) for name in METRICS}
-    controls = {name: _number(columns[name][row]) for name in job.controls} if job.controls else None
-    comp, suff = (float(columns[name][row]) for name in ("comp", "suff"))
-    flips, new_classes = ([side[key] for side in sides.values()] for key in ("flips_at", "flips_to"))
-    tolerance = float(tolerances(seen.probabilities[row].max(), len(classes)))
-    verdict = judge(comp, suff, flips[0], flips[1], n, tolerance, (new_classes[0], new_classes[1]))
-    sick = verdict.kind == PATHOLOGICAL
-    return {
-        "text": text.text, "words": words, "truncated": int(tokens.truncated[row]),
-        **_prediction(probabilities, classes), "target": classes[target], "target_confidence": probabilities[target],
-        **sides, "metrics": metrics, "controls": controls,
-        "verdict": {"kind": verdict.kind, "reasons": list(verdict.reasons)},
-        "pathology": {"found": sick, "reasons": list(verdict.reasons) if sick else []},
-    }  # fmt: skip
-
-
-def _prediction(probabilities: list[float], classes: list[str]) -> Json:
-    best = max(range(len(classes)), key=probabilities.__getitem__)
-    named = dict(zip(classes, probabilities, strict=True))
-    return {"label": classes[best], "confidence": probabilities[best], "probabilities": named}
-
-
-def _curve(side: RemovalResult, row: int, steps: int, words: list[Json], classes: list[str]) -> Json:
-    removed = np.argsort(side.ranks[row], kind="stable")[:steps].tolist()
-    confidence, predicted = (x[row, 1 : steps + 1].tolist() for x in (side.confidence, side.predicted))
-    flips = int(side.rows(slice(row, row + 1)).flips()[0])
-    return {
-        "steps": [
-            {"removed": word, "word": words[word]["word"], "confidence": c, "label": classes[label]}
-            for word, c, label in zip(removed, confidence, predicted, strict=True)
-        ],
-        "flips_at": flips or None,
-        "flips_to": classes[side.predicted[row, flips]] if flips else None,
-    }
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
-class PredictorUntil:
+class DeadlinePredictor:
     """A `Predictor` that gives way before each call, and stops at a deadline (of `time.monotonic()`): every call raises
     TimeoutError from then on."""
 

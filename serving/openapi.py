@@ -65,6 +65,9 @@ EXAMPLES: dict[str, Any] = {
                         "never does: neither comes first",
                     ],
                 },
+                "saliency_name": "l2",
+                "signed": False,
+                "saliency_reason": "asked for",
             }
         ],
     },

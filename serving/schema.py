@@ -191,6 +191,9 @@ class Explanation(BaseModel):
     controls: Controls | None
     verdict: Verdict
     pathology: Pathology
+    saliency_name: str
+    signed: Annotated[bool, Field(description="Whether numbers below 0 are evidence against the target.")]
+    saliency_reason: Annotated[str, Field(description="Why this saliency was taken.")]
 
 
 class ExplainAnswer(BaseModel):

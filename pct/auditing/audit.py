@@ -17,7 +17,7 @@ from pct.auditing.result import Audit, AuditRow
 from pct.corpora.loading import read_data
 from pct.corpora.rows import ReadOptions
 from pct.corpora.splits import UNLABELLED, Split, limited
-from pct.explaining.explanation import explain
+from pct.explaining.explain import explain
 from pct.explaining.predictor import Predictor, check_classes, split_texts
 from pct.explaining.reduced_texts import ReducedTexts
 from pct.metrics.base import Column, share_of

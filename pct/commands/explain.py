@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not texts:
         raise ValueError("no text to explain: give it as an argument or on standard input")
 
-    from pct.explaining.explanation import explain
+    from pct.explaining.explain import explain
     from pct.opening import open_model
     from pct.output.terminal import render
 

@@ -1,41 +1,64 @@
-"""Saliency and reduction curves of many texts at once, over any `Predictor`. No torch here."""
+"""The explanation of one text, and the dictionary that files and the HTTP service have of it. No torch here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from pct.explaining.explanations import Explanations
-from pct.explaining.predictor import Predictor, Texts, check_classes, split_texts
-from pct.explaining.reduction import check_share, words_to_remove
-from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, RemovalResult, remove_words
-from pct.explaining.targets import Target, target_indices
-from pct.explaining.verdict import TOLERANCE, Verdict, judge, tolerances
-from pct.saliency import choose_saliency
-from pct.saliency.defaults import Choice, default_saliency
-from pct.text.tokens import Ints
-from pct.text.words import Document
+from pct.explaining.prediction import ModelIdentity
+from pct.explaining.verdict import PATHOLOGICAL, TOLERANCE, Verdict, judge, tolerances
+
+SIDES = ("important", "unimportant")
+METRICS = ("comp", "suff", "comp_aopc", "suff_aopc", "ir", "ur")
+NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What happens to one text as its words go, one after another.
+    """What happens to one text as its words are removed, one after another.
 
     Attributes:
-        removed: word indices in the order in which they go.
-        confidences: after 0, 1, .. removals, one more than removed.
+        removed: word indices in the order of removal.
+        confidences: in the explained class after 0, 1, .. removals; one more than removed.
         flips_at: the number of removals at which the predicted class first differs, None if it never does.
         flips_to: the name of the class that is predicted then.
+        labels: the name of the predicted class after 1, 2, .. removals; empty where it is not known.
     """
 
     removed: list[int]
     confidences: list[float]
     flips_at: int | None = None
     flips_to: str | None = None
+    labels: list[str] = field(default_factory=list)
+
+    def to_dict(self, words: list[str]) -> dict[str, Any]:
+        """The curve as `Explanation.to_dict` has it. words: those of the text."""
+        labels = self.labels or [None] * len(self.removed)
+        return {
+            "steps": [
+                {"removed": index, "word": words[index], "confidence": confidence, "label": label}
+                for index, confidence, label in zip(self.removed, self.confidences[1:], labels, strict=True)
+            ],
+            "flips_at": self.flips_at,
+            "flips_to": self.flips_to,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], confidence: float) -> Self:
+        """What `to_dict` gave. confidence: that of the whole text."""
+        steps = values["steps"]
+        return cls(
+            [step["removed"] for step in steps],
+            [confidence, *(step["confidence"] for step in steps)],
+            values["flips_at"],
+            values.get("flips_to"),
+            [step["label"] for step in steps if step["label"] is not None],
+        )
 
 
 @dataclass(frozen=True)
@@ -47,17 +70,22 @@ class Explanation:
         saliency: (words,) float.
         label: the index of the class explained; label_name: its name.
         confidence: in that class.
-        important: what happens as the most salient words go first.
-        unimportant: what happens as the least salient words go first.
+        important: what happens as the most salient words are removed first.
+        unimportant: what happens as the least salient words are removed first.
         truncated: words beyond max_length, which the model never saw.
-        comp: f_c(X) - f_c(X_t) as important words go, mean over the first m; NaN where none was removed.
+        comp: f_c(X) - f_c(X_t) as important words are removed, mean over the first m; NaN where none was removed.
         suff: the same for unimportant words.
         text: the text as it was given.
-        spans: where each word stands in it, (start, end) in characters, end exclusive.
-        known: whether the model's tokenizer knew each word; one that it did not is to the model as any other such.
-        saliency_name: which saliency the numbers are; empty where the predictor's own has no name.
+        spans: the position of each word in it, (start, end) in characters, end exclusive.
+        known: whether the model's tokenizer knew each word; all words that it does not know are alike to the model.
+        saliency_name: the saliency by its name; empty where the predictor's own has no name.
         saliency_reason: why this saliency was taken.
-        tolerance: how far comp and suff must differ to say something; see `pct.explaining.verdict.tolerances`.
+        tolerance: the least difference of comp and suff that counts; see `pct.explaining.verdict.tolerances`.
+        probabilities: of each class by name, in the model's order; empty where they are not known.
+        comp_aopc: comprehensiveness, mean over ERASER's shares of words; NaN where it was not computed.
+        suff_aopc: sufficiency, likewise.
+        controls: further metrics of this text by name, those that were asked for; None where the text has none.
+        model: the served model that answered; None for an explanation that was computed here.
     """
 
     words: list[str]
@@ -68,24 +96,44 @@ class Explanation:
     important: Curve
     unimportant: Curve
     truncated: int = 0
-    comp: float = float("nan")
-    suff: float = float("nan")
+    comp: float = NAN
+    suff: float = NAN
     text: str = ""
     spans: list[tuple[int, int]] = field(default_factory=list, repr=False)
     known: list[bool] = field(default_factory=list, repr=False)
     saliency_name: str = ""
     saliency_reason: str = field(default="", repr=False)
     tolerance: float = TOLERANCE
+    probabilities: dict[str, float] = field(default_factory=dict, repr=False)
+    comp_aopc: float = NAN
+    suff_aopc: float = NAN
+    controls: dict[str, float | None] = field(default_factory=dict)
+    model: ModelIdentity | None = None
+
+    @property
+    def predicted(self) -> str:
+        """The name of the predicted class; of the explained one where the probabilities are not known."""
+        return max(self.probabilities, key=self.probabilities.__getitem__) if self.probabilities else self.label_name
+
+    @property
+    def target(self) -> str:
+        """The name of the class explained: `label_name`."""
+        return self.label_name
 
     @property
     def ir(self) -> float:
         """Important words removed until the prediction changes, N - 1 where it never does; NaN for N = 1."""
-        return _lasts(self.important, len(self.words))
+        return _removals_to_flip(self.important, len(self.words))
 
     @property
     def ur(self) -> float:
         """The same for unimportant words."""
-        return _lasts(self.unimportant, len(self.words))
+        return _removals_to_flip(self.unimportant, len(self.words))
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """comp, suff, comp_aopc, suff_aopc, ir and ur of this text; None for NaN."""
+        return {name: _number(getattr(self, name)) for name in METRICS}
 
     @property
     def signed(self) -> bool:
@@ -110,7 +158,7 @@ class Explanation:
     _repr_html_ = to_html
 
     def to_pandas(self) -> Any:
-        """A DataFrame with a row a word.
+        """A DataFrame with a row for each word.
 
         Raises:
             ImportError: pandas is not installed.
@@ -130,162 +178,111 @@ class Explanation:
         return explanation_figure(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        sides = {n: vars(getattr(self, n)) for n in ("important", "unimportant")}
+        """Plain JSON types, NaN as None: what `/explain` answers for each text and `pct explain --json` prints.
+
+        The keys are those of the schema `Explanation` in the service's OpenAPI document, which describes each: text,
+        words (word, start, end, saliency, known), truncated, label (the predicted class), confidence (in it),
+        probabilities, target (the class explained), target_confidence, important and unimportant (steps, flips_at,
+        flips_to), metrics, controls (None where none was asked for), verdict, pathology, saliency_name, signed,
+        saliency_reason.
+        """
+        verdict = self.verdict
+        reasons = list(verdict.reasons)
+        is_pathological = verdict.kind == PATHOLOGICAL
+        words = zip(self.words, self.spans, self.saliency.tolist(), self.known, strict=True)
         return {
-            "words": self.words, "saliency": [float(x) for x in self.saliency], "label": self.label,
-            "label_name": self.label_name, "confidence": self.confidence, "truncated": self.truncated, **sides,
+            "text": self.text,
+            "words": [
+                {"word": word, "start": start, "end": end, "saliency": saliency, "known": known}
+                for word, (start, end), saliency, known in words
+            ],
+            "truncated": self.truncated, "label": self.predicted,
+            "confidence": self.probabilities.get(self.predicted, self.confidence), "probabilities": self.probabilities,
+            "target": self.label_name, "target_confidence": self.confidence,
+            **{side: getattr(self, side).to_dict(self.words) for side in SIDES},
+            "metrics": self.metrics, "controls": self.controls or None,
+            "verdict": {"kind": verdict.kind, "reasons": reasons},
+            "pathology": {"found": is_pathological, "reasons": reasons if is_pathological else []},
             "saliency_name": self.saliency_name, "signed": self.signed, "saliency_reason": self.saliency_reason,
-            "text": self.text, "spans": [list(span) for span in self.spans], "known": self.known,
-            **{k: None if np.isnan(v) else v for k in ("comp", "suff", "ir", "ur") for v in (getattr(self, k),)},
-            "tolerance": self.tolerance if np.isfinite(self.tolerance) else None,
-            "verdict": {"kind": self.verdict.kind, "reasons": list(self.verdict.reasons)},
         }  # fmt: skip
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """What `to_dict` gave; keys that it does not have are not looked at.
+    def from_dict(cls, values: Mapping[str, Any], model: ModelIdentity | None = None) -> Self:
+        """What `to_dict` gave; keys that it does not have are ignored.
+
+        Args:
+            values: the dictionary. The form that `to_dict` had before it was that of the service is read too.
+            model: the served model that answered.
 
         Raises:
-            KeyError: one is missing.
+            KeyError: a key is missing.
+            ValueError: the target is not among the probabilities.
         """
-        plain = ("words", "label", "label_name", "confidence", "truncated", "text", "known", "saliency_name",
-                 "saliency_reason")  # fmt: skip
-        numbers = {name: float("nan") if values[name] is None else values[name] for name in ("comp", "suff")}
-        numbers["tolerance"] = float("inf") if values["tolerance"] is None else values["tolerance"]
-        given: dict[str, Any] = {name: values[name] for name in plain} | numbers
+        if "label_name" in values:
+            return cls(**_old_fields(values), model=model)
+        probabilities, words = dict(values["probabilities"]), values["words"]
+        confidence = values["target_confidence"]
+        numbers = {name: NAN if (x := values["metrics"].get(name)) is None else x for name in METRICS[:4]}
+        sides = {side: Curve.from_dict(values[side], confidence) for side in SIDES}
         return cls(
-            **given,
-            saliency=np.array(values["saliency"], np.float32),
-            important=Curve(**values["important"]),
-            unimportant=Curve(**values["unimportant"]),
-            spans=[(start, end) for start, end in values["spans"]],
+            words=[word["word"] for word in words],
+            saliency=np.array([word["saliency"] for word in words], np.float32),
+            label=list(probabilities).index(values["target"]),
+            label_name=values["target"],
+            confidence=confidence,
+            **sides,
+            truncated=values["truncated"],
+            text=values["text"],
+            spans=[(word["start"], word["end"]) for word in words],
+            known=[word.get("known", True) for word in words],
+            saliency_name=values.get("saliency_name", ""),
+            saliency_reason=values.get("saliency_reason", ""),
+            tolerance=float(tolerances(np.array(max(probabilities.values())), len(probabilities))),
+            probabilities=probabilities,
+            controls=dict(values.get("controls") or {}),
+            model=model,
+            **numbers,
         )
 
-
-def explain(
-    predictor: Predictor,
-    texts: Texts,
-    max_steps: int = 15,
-    classes: Sequence[int] | None = None,
-    order: str = "static",
-    p_important: float = 0.1,
-    p_unimportant: float = 0.1,
-    removal: str = "delete",
-    saliency: str | None = None,
-    target: Target = None,
-    seed: int = 0,
-) -> Explanations:
-    """Saliency, reduction curves and verdicts of texts, all in one go.
-
-    Args:
-        predictor: the model.
-        texts: strings, or lists of words.
-        max_steps: words removed at most on each side of a curve; one word always remains. Where the prediction changes
-            is searched beyond it. 0 gives the saliency alone, without comp, suff and a verdict.
-        classes: the index of the class explained for each text; see target, which takes names too.
-        order: `static` ranks the words once, `recomputed` again after each removal, `beam` follows five removals at
-            once and takes the best (Feng et al. 2018).
-        p_important: the share of words removed for comp, in (0, 1].
-        p_unimportant: the share of words removed for suff, in (0, 1].
-        removal: `delete` closes the gap of a word that goes; `mask` and `unknown` put that token in its place.
-        saliency: by its name in `pct.saliencies`; where None, see `pct.saliency.defaults.default_saliency`.
-        target: the class explained, by its name or index, one for all texts or a list with one for each; the predicted
-            one where None.
-        seed: of what the saliency draws, if it draws.
-
-    Returns:
-        An explanation a text, in a list that has `to_pandas` and `to_html`.
-
-    Raises:
-        ValueError: a text without words, max_steps < 0, a class that the model has not, a share outside (0, 1], or a
-            saliency that the model cannot give.
-    """
-    if max_steps < 0:
-        raise ValueError(f"max_steps must be >= 0, got {max_steps}")
-    for share in (p_important, p_unimportant):
-        check_share(share)
-    documents = split_texts(predictor, texts)
-    if classes is not None and target is not None:
-        raise ValueError("classes and target both say which class is explained: give one of them")
-    number, names = len(documents), predictor.classes
-    labels = target_indices(target, names, number) if classes is None else check_classes(classes, number, len(names))
-    found: list[Explanation | None] = [None] * len(documents)
-    choice = Choice(saliency, "asked for") if saliency else default_saliency(predictor)
-    by_length = np.argsort([len(words) for words in documents], kind="stable")
-    for start in range(0, len(documents), TEXTS_A_BLOCK):
-        block = by_length[start : start + TEXTS_A_BLOCK]
-        chosen = None if labels is None else labels[block]
-        plan = _Steps(max_steps, p_important, p_unimportant, order, removal, choice, seed)
-        explained = _explain_block(predictor, [documents[i] for i in block], chosen, plan)
-        for place, one in zip(block, explained, strict=True):
-            found[place] = one
-    return Explanations(one for one in found if one is not None)
+    def __getattr__(self, name: str) -> Any:
+        """The names that the client's own explanations had; they go with the next release."""
+        if name not in _CLIENT_NAMES:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        warnings.warn(f"{name} is now {_CLIENT_NAMES[name]}", DeprecationWarning, stacklevel=2)
+        if name == "target_confidence":
+            return self.confidence
+        return list(self.verdict.reasons) if name == "reasons" or self.verdict.kind == PATHOLOGICAL else []
 
 
-class _Steps(NamedTuple):
-    """How far the words are removed, and in which order."""
-
-    shown: int
-    p_important: float
-    p_unimportant: float
-    order: str
-    removal: str
-    choice: Choice
-    seed: int
+_CLIENT_NAMES = {"target_confidence": "confidence", "reasons": "verdict.reasons", "pathology": "verdict"}
 
 
-def _explain_block(
-    predictor: Predictor, documents: list[Document], labels: Ints | None, steps: _Steps
-) -> Iterator[Explanation]:
-    tokens = predictor.tokens(documents)
-    shown = np.minimum(np.maximum(tokens.counts - 1, 0), steps.shown)
-    averaged = [words_to_remove(tokens.counts, share) for share in (steps.p_important, steps.p_unimportant)]
-    plan = RemovalPlan(until_flip=steps.shown > 0)
-    if steps.shown:
-        plan |= RemovalPlan.first(tokens.counts, *(np.maximum(shown, m) for m in averaged))
-    ranking = choose_saliency(predictor, steps.choice.name or None, steps.seed)
-    seen = remove_words(predictor, tokens, plan, labels, steps.order, steps.removal, saliency=ranking)
-    sides = (seen.important, seen.unimportant)
-    important, unimportant = (_curves(side, shown, predictor.classes) for side in sides)
-    comp, suff = (np.where(shown > 0, side.mean_drop(m), np.nan) for side, m in zip(sides, averaged, strict=True))
-    allowed = tolerances(seen.probabilities.max(1), len(predictor.classes))
-    for i, (document, n) in enumerate(zip(documents, seen.counts, strict=True)):
-        places = tokens.places(i).tolist()
-        yield Explanation(
-            words=[document[place] for place in places],
-            saliency=seen.saliency[i, :n].astype(np.float32),
-            label=int(seen.labels[i]),
-            label_name=predictor.classes[seen.labels[i]],
-            confidence=float(seen.probabilities[i, seen.labels[i]]),
-            important=important[i],
-            unimportant=unimportant[i],
-            truncated=int(tokens.truncated[i]),
-            comp=float(comp[i]),
-            suff=float(suff[i]),
-            text=document.text,
-            spans=[document.spans[place] for place in places],
-            known=tokens.known(i).tolist(),
-            saliency_name=steps.choice.name,
-            saliency_reason=steps.choice.reason,
-            tolerance=float(allowed[i]),
-        )
+def _old_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an explanation in the form that `to_dict` had at first: as audits keep it."""
+    plain = ("words", "label", "label_name", "confidence", "truncated", "text", "known", "saliency_name",
+             "saliency_reason")  # fmt: skip
+    numbers = {name: NAN if values[name] is None else values[name] for name in ("comp", "suff")}
+    return {
+        **{name: values[name] for name in plain}, **numbers,
+        "tolerance": float("inf") if values["tolerance"] is None else values["tolerance"],
+        "saliency": np.array(values["saliency"], np.float32),
+        "spans": [(start, end) for start, end in values["spans"]],
+        **{side: Curve(**values[side]) for side in SIDES},
+    }  # fmt: skip
 
 
-def _curves(side: RemovalResult, steps: Ints, classes: Sequence[str]) -> list[Curve]:
-    """The first steps of each text, and where its prediction changes, be it behind them."""
-    order = np.argsort(side.ranks, axis=1, kind="stable")
-    flips = side.flips().tolist()
-    return [
-        Curve(
-            order[i, :n].tolist(),
-            side.confidence[i, : n + 1].tolist(),
-            flips[i] or None,
-            classes[side.predicted[i, flips[i]]] if flips[i] else None,
-        )
-        for i, n in enumerate(steps)
-    ]
+def _removals_to_flip(curve: Curve, words: int) -> float:
+    return float(curve.flips_at or words - 1) if words > 1 else NAN
 
 
-def _lasts(curve: Curve, words: int) -> float:
-    return float(curve.flips_at or words - 1) if words > 1 else float("nan")
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def __getattr__(name: str) -> Any:
+    if name != "explain":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from pct.explaining.explain import explain
+
+    warnings.warn("explain is now in pct.explaining.explain; import pct and call pct.explain", DeprecationWarning, 2)
+    return explain

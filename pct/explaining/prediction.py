@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pct.explaining.predictor import Predictor, Texts, predict_tokens, split_texts
+from pct.explaining.predictor import Floats, Predictor, Texts, predict_tokens, split_texts
+from pct.text.tokens import Tokens
+from pct.text.words import Document
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """A served model, as it names itself in an answer. name, version, alias: None where it is of no registry."""
+
+    id: str
+    name: str | None = None
+    version: str | None = None
+    alias: str | None = None
 
 
 @dataclass(frozen=True)
@@ -17,19 +30,28 @@ class Prediction:
         confidence: its probability.
         probabilities: of each class by name.
         text: as it was given.
+        truncated: words beyond the model's length, which it never saw.
+        model: the served model that answered; None for a prediction that was computed here.
     """
 
     label: str
     confidence: float
     probabilities: dict[str, float]
     text: str = ""
+    truncated: int = 0
+    model: ModelIdentity | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types: what `/predict` answers for each text."""
+        names = ("label", "confidence", "probabilities", "truncated")
+        return {name: getattr(self, name) for name in names}
 
 
 class Predictions(list[Prediction]):
     """What `pct.predict` gives: a list of predictions, in the order of the texts."""
 
     def to_pandas(self) -> Any:
-        """A DataFrame with a row a text: text, label, confidence, and p_CLASS for each class.
+        """A DataFrame with a row for each text: text, label, confidence, and p_CLASS for each class.
 
         Raises:
             ImportError: pandas is not installed.
@@ -52,15 +74,24 @@ def predict(predictor: Predictor, texts: Texts) -> Predictions:
         texts: strings, lists of words, or a table with a column of texts.
 
     Returns:
-        A prediction a text.
+        A prediction for each text.
 
     Raises:
         ValueError: a text without words.
         TypeError: what is not a text.
     """
     documents = split_texts(predictor, texts)
-    names, found = list(predictor.classes), Predictions()
-    for document, row in zip(documents, predict_tokens(predictor, predictor.tokens(documents)).tolist(), strict=True):
+    tokens = predictor.tokens(documents)
+    return build_predictions(documents, tokens, predict_tokens(predictor, tokens), predictor.classes)
+
+
+def build_predictions(
+    documents: Sequence[Document], tokens: Tokens, probabilities: Floats, classes: Sequence[str]
+) -> Predictions:
+    """Predictions from probabilities (texts, classes)."""
+    predictions = Predictions()
+    for document, row, truncated in zip(documents, probabilities.tolist(), tokens.truncated.tolist(), strict=True):
         best = max(range(len(row)), key=row.__getitem__)
-        found.append(Prediction(names[best], row[best], dict(zip(names, row, strict=True)), document.text))
-    return found
+        named = dict(zip(classes, row, strict=True))
+        predictions.append(Prediction(classes[best], row[best], named, document.text, truncated))
+    return predictions

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from pct.explaining.explanation import Explanation, explain
+from pct.explaining.explain import explain
+from pct.explaining.explanation import Explanation
 from pct.explaining.predictor import Predictor
 from pct.output.bulk import Format, Html, JsonLines, Parquet, article_row, run_job
 from pct.output.html import explanation_html, marks_html

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from pct.explaining.explanation import explain
+from pct.explaining.explain import explain
 from pct.metrics.report import Report
 from pct.output.plots import density, example_figure, gap_figure, ridge_figure
 from pct.training.runs import load_run

@@ -352,11 +352,14 @@ def test_the_client_gives_typed_results(served: Running) -> None:
         assert predicted.confidence == max(predicted.probabilities.values())
         first, second = client.explain([TEXT, "dreadful"], max_steps=3, target="negative")
         assert len(first.saliency) == len(first.words) == 9
-        assert [len(first.important.steps), len(second.important.steps)] == [3, 0]
+        assert isinstance(first, pct.Explanation)
+        assert first.model == predicted.model
+        assert [len(first.important.removed), len(second.important.removed)] == [3, 0]
         assert first.target == "negative"
-        assert (second.verdict, second.pathology) == ("undecided", [])
-        assert second.reasons == ["of one word no order can be judged"]
-        assert TEXT[first.words[2].start : first.words[2].end] == first.words[2].word == "slow"
+        assert (first.predicted, first.probabilities) == (predicted.label, pytest.approx(predicted.probabilities))
+        assert (second.verdict.kind, len(second.verdict.reasons)) == ("undecided", 1)
+        start, end = first.spans[2]
+        assert TEXT[start:end] == first.words[2] == "slow"
         assert client.model()["models"][1]["id"] == "pct"
         assert (first.saliency_name, first.signed) == ("grad_x_input", True)
         assert "not audited" in first.saliency_reason

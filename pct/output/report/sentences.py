@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pct.explaining.explanation import Curve, Explanation, explain
+from pct.explaining.explain import explain
+from pct.explaining.explanation import Curve, Explanation
 from pct.explaining.predictor import Predictor, split_texts
 from pct.explaining.reduced_texts import ReducedTexts
 from pct.output.fonts import fonts_for

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
 import pct
+from pct.explaining.explanation import Curve, Explanation
 from tests.pct import twins
 from tests.pct.metrics.test_metrics import sigmoid
 from tests.pct.small import FAMILIES, LEXICON, small_classifier, small_texts
@@ -149,12 +151,48 @@ def test_more_texts_than_a_block_holds_keep_their_order_and_their_classes():
 
 def test_an_explanation_is_json():
     (found,) = pct.explain(small_classifier("lstm"), [" ".join(LEXICON[:5])])
-    again = json.loads(json.dumps(found.to_dict()))
-    assert again["words"] == LEXICON[:5]
-    assert again["saliency"] == pytest.approx(found.saliency.tolist())
-    assert again["important"]["removed"] == found.important.removed
-    assert again["unimportant"]["confidences"] == found.unimportant.confidences
+    again = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert [word["word"] for word in again["words"]] == LEXICON[:5]
+    assert [word["saliency"] for word in again["words"]] == found.saliency.tolist()
+    assert [step["removed"] for step in again["important"]["steps"]] == found.important.removed
+    assert [step["confidence"] for step in again["unimportant"]["steps"]] == found.unimportant.confidences[1:]
     assert again["unimportant"]["flips_at"] == found.unimportant.flips_at
+    assert (again["label"], again["confidence"]) == (found.predicted, max(found.probabilities.values()))
+    assert (again["target"], again["target_confidence"]) == (found.label_name, found.confidence)
+
+
+@pytest.mark.parametrize("asked", [{}, {"max_steps": 0}, {"classes": [0, 0, 0]}, {"order": "recomputed"}])
+def test_an_explanation_read_from_its_dictionary_is_equal_to_it(asked):
+    for found in pct.explain(Scale(), ["good the bad superb", "superb", "slow the"], **asked):
+        again = Explanation.from_dict(json.loads(json.dumps(found.to_dict())))
+        for f in fields(Explanation):
+            one, other = getattr(found, f.name), getattr(again, f.name)
+            np.testing.assert_equal(one, other, err_msg=f.name)
+
+
+def test_an_explanation_is_read_in_the_form_that_audits_kept_at_first():
+    found = Explanation.from_dict({
+        "words": ["so", "good"], "saliency": [0.5, 1.0], "label": 1, "label_name": "positive", "confidence": 0.9,
+        "truncated": 0, "important": {"removed": [1], "confidences": [0.9, 0.4], "flips_at": 1, "flips_to": "negative"},
+        "unimportant": {"removed": [0], "confidences": [0.9, 0.95], "flips_at": None, "flips_to": None},
+        "saliency_name": "l2", "signed": False, "saliency_reason": "asked for", "text": "so good",
+        "spans": [[0, 2], [3, 7]], "known": [True, True], "comp": 0.5, "suff": None, "ir": 1.0, "ur": 1.0,
+        "tolerance": None, "verdict": {"kind": "undecided", "reasons": []},
+    })  # fmt: skip
+    assert (found.words, found.label, found.predicted, found.confidence) == (["so", "good"], 1, "positive", 0.9)
+    assert (found.comp, found.tolerance, found.spans) == (0.5, math.inf, [(0, 2), (3, 7)])
+    assert found.important == Curve([1], [0.9, 0.4], 1, "negative")
+    assert math.isnan(found.suff)
+    assert [step["label"] for step in found.to_dict()["important"]["steps"]] == [None]
+
+
+@pytest.mark.parametrize(("name", "value"), [("target_confidence", 0.5), ("reasons", 1), ("pathology", [])])
+def test_the_names_of_the_client_s_own_explanations_go_on_with_a_warning(name, value):
+    (found,) = pct.explain(Scale(), ["the"])
+    with pytest.warns(DeprecationWarning, match=f"{name} is now "):
+        given = getattr(found, name)
+    assert (len(given) if name == "reasons" else given) == value
+    assert not hasattr(found, "other")
 
 
 def test_no_text_has_no_explanation():

@@ -1,0 +1,193 @@
+"""Explanations of many texts at once, over any `Predictor`. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pct.explaining.explanation import Curve, Explanation
+from pct.explaining.explanations import Explanations
+from pct.explaining.predictor import Predictor, Texts, check_classes, split_texts
+from pct.explaining.reduction import check_share, words_to_remove
+from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, RemovalResult, Removals, remove_words
+from pct.explaining.targets import Target, target_indices
+from pct.explaining.verdict import tolerances
+from pct.saliency import choose_saliency
+from pct.saliency.defaults import Choice, default_saliency
+from pct.text.tokens import Ints, Tokens
+from pct.text.words import Document
+
+Columns = Mapping[str, npt.NDArray[np.float64]]
+NO_COLUMNS: Columns = {}
+
+
+class CurveOptions(NamedTuple):
+    """What explanations are built with, beside the removals.
+
+    Attributes:
+        max_steps: the removals that a curve shows at most.
+        p_important: the share of words removed for comp.
+        p_unimportant: the share of words removed for suff.
+        saliency: its name, and why it was taken.
+    """
+
+    max_steps: int
+    p_important: float
+    p_unimportant: float
+    saliency: Choice
+
+
+def explain(
+    predictor: Predictor,
+    texts: Texts,
+    max_steps: int = 15,
+    classes: Sequence[int] | None = None,
+    order: str = "static",
+    p_important: float = 0.1,
+    p_unimportant: float = 0.1,
+    removal: str = "delete",
+    saliency: str | None = None,
+    target: Target = None,
+    seed: int = 0,
+) -> Explanations:
+    """Saliency, reduction curves and verdicts of texts, all in one call.
+
+    Args:
+        predictor: the model.
+        texts: strings, or lists of words.
+        max_steps: the most words removed on each side of a curve; one word always remains. The search for a change of
+            the prediction goes further. 0 gives the saliency alone, without comp, suff and a verdict.
+        classes: the index of the class explained for each text; see target, which takes names too.
+        order: `static` ranks the words once, `recomputed` again after each removal, `beam` follows five removals at
+            once and takes the best (Feng et al. 2018).
+        p_important: the share of words removed for comp, in (0, 1].
+        p_unimportant: the share of words removed for suff, in (0, 1].
+        removal: `delete` closes the gap of a removed word; `mask` and `unknown` put that token in its place.
+        saliency: by its name in `pct.saliencies`; where None, see `pct.saliency.defaults.default_saliency`.
+        target: the class explained, by its name or index, one for all texts or a list with one for each; the predicted
+            one where None.
+        seed: of the saliency's random draws, if it has any.
+
+    Returns:
+        An explanation for each text, in a list that has `to_pandas` and `to_html`.
+
+    Raises:
+        ValueError: a text without words, max_steps < 0, a class that the model does not have, a share outside (0, 1],
+            or a saliency that the model cannot give.
+    """
+    if max_steps < 0:
+        raise ValueError(f"max_steps must be >= 0, got {max_steps}")
+    for share in (p_important, p_unimportant):
+        check_share(share)
+    documents = split_texts(predictor, texts)
+    if classes is not None and target is not None:
+        raise ValueError("classes and target both name the class that is explained: give one of them")
+    number, names = len(documents), predictor.classes
+    labels = target_indices(target, names, number) if classes is None else check_classes(classes, number, len(names))
+    choice = Choice(saliency, "asked for") if saliency else default_saliency(predictor)
+    options = CurveOptions(max_steps, p_important, p_unimportant, choice)
+    ranking = choose_saliency(predictor, choice.name or None, seed)
+    explanations: dict[int, Explanation] = {}
+    by_length = np.argsort([len(words) for words in documents], kind="stable")
+    for start in range(0, number, TEXTS_A_BLOCK):
+        block = by_length[start : start + TEXTS_A_BLOCK]
+        some = [documents[i] for i in block]
+        tokens = predictor.tokens(some)
+        plan = _plan(tokens.counts, options)
+        block_labels = None if labels is None else labels[block]
+        seen = remove_words(predictor, tokens, plan, block_labels, order, removal, saliency=ranking)
+        built = build_explanations(some, tokens, seen, predictor.classes, options)
+        explanations |= zip(block.tolist(), built, strict=True)
+    return Explanations(explanations[i] for i in range(number))
+
+
+def _plan(counts: Ints, options: CurveOptions) -> RemovalPlan:
+    """The steps that the curves show, and those of comp and suff; none for the saliency alone."""
+    if not options.max_steps:
+        return RemovalPlan()
+    shares = (options.p_important, options.p_unimportant)
+    steps = (np.maximum(words_to_remove(counts, share), np.minimum(counts - 1, options.max_steps)) for share in shares)
+    return RemovalPlan.first(counts, *steps) | RemovalPlan(until_flip=True)
+
+
+def build_explanations(
+    documents: Sequence[Document],
+    tokens: Tokens,
+    seen: Removals,
+    classes: Sequence[str],
+    options: CurveOptions,
+    columns: Columns = NO_COLUMNS,
+    controls: Sequence[str] = (),
+) -> list[Explanation]:
+    """The explanations of a block of texts, from removals that were run.
+
+    Args:
+        documents: the texts.
+        tokens: the same, as the predictor gives them.
+        seen: their removals: the first max_steps of each side, or none.
+        classes: the names of the model's classes.
+        options: see `CurveOptions`.
+        columns: further metrics, by name (texts,): comp_aopc and suff_aopc, and each of the controls.
+        controls: the names of those that an explanation lists as its controls.
+
+    Returns:
+        One for each text.
+    """
+    shown = np.minimum(np.maximum(seen.counts - 1, 0), options.max_steps)
+    sides = (seen.important, seen.unimportant)
+    important, unimportant = (_curves(side, shown, classes) for side in sides)
+    # where the steps were not run, the confidence is NaN, and so is the mean
+    comp, suff = (
+        np.where(seen.counts > 1, side.mean_drop(words_to_remove(seen.counts, share)), np.nan)
+        for side, share in zip(sides, (options.p_important, options.p_unimportant), strict=True)
+    )
+    limits = tolerances(seen.probabilities.max(1), len(classes))
+    missing = np.full(len(documents), np.nan)
+    aopc = {name: columns.get(name, missing) for name in ("comp_aopc", "suff_aopc")}
+    explanations = []
+    for i, (document, n) in enumerate(zip(documents, seen.counts, strict=True)):
+        positions = tokens.places(i).tolist()
+        label, probabilities = int(seen.labels[i]), seen.probabilities[i].tolist()
+        explanations.append(
+            Explanation(
+                words=[document[position] for position in positions],
+                saliency=seen.saliency[i, :n].astype(np.float32),
+                label=label,
+                label_name=classes[label],
+                confidence=probabilities[label],
+                important=important[i],
+                unimportant=unimportant[i],
+                truncated=int(tokens.truncated[i]),
+                comp=float(comp[i]),
+                suff=float(suff[i]),
+                text=document.text,
+                spans=[document.spans[position] for position in positions],
+                known=tokens.known(i).tolist(),
+                saliency_name=options.saliency.name,
+                saliency_reason=options.saliency.reason,
+                tolerance=float(limits[i]),
+                probabilities=dict(zip(classes, probabilities, strict=True)),
+                **{name: float(values[i]) for name, values in aopc.items()},
+                controls={name: None if np.isnan(value := columns[name][i]) else float(value) for name in controls},
+            )
+        )
+    return explanations
+
+
+def _curves(side: RemovalResult, steps: Ints, classes: Sequence[str]) -> list[Curve]:
+    """The first steps of each text, and where its prediction changes, also where that is beyond them."""
+    order = np.argsort(side.ranks, axis=1, kind="stable")
+    flips = side.flips().tolist()
+    return [
+        Curve(
+            order[i, :n].tolist(),
+            side.confidence[i, : n + 1].tolist(),
+            flips[i] or None,
+            classes[side.predicted[i, flips[i]]] if flips[i] else None,
+            [classes[label] for label in side.predicted[i, 1 : n + 1].tolist()],
+        )
+        for i, n in enumerate(steps)
+    ]
