@@ -1,4 +1,4 @@
-"""Texts in, answers out: requests checked against the limits, predictions and explanations as plain JSON types."""
+"""From the texts of a request to the texts of its answer, as plain JSON types."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from pct.saliency.base import GradientSaliency, Saliency
 from pct.saliency.defaults import Choice
 from pct.text.tokens import Ints, Tokens
 from pct.text.words import NATURAL, Document, split
-from serving.lanes import LIGHT
 from serving.limits import Limits
 from serving.model_store import ServedModel
+from serving.priority_queue import LIGHT
 from serving.schema import Control, ExplainRequest
 
 STEPS = 15
@@ -34,38 +34,37 @@ GiveWay = Callable[[], None]
 
 
 def _do_not_wait() -> None:
-    """What is alone has nobody to give way to."""
+    """For a request that is alone."""
 
 
 def read_texts(texts: Sequence[str], limits: Limits, rule: str = NATURAL) -> list[Document]:
-    """The texts of a request as words, by the word rule of the model that is asked.
+    """The texts of a request as words, by the word rule of its model. Their number is checked with the body.
 
-    Raises ValueError for a text without words, or beyond the limits.
+    Raises:
+        ValueError: a text has no words, or too many characters.
     """
-    if len(texts) > limits.texts:
-        raise ValueError(f"{len(texts)} texts in one request; send at most {limits.texts}")
-    found = []
-    for number, given in enumerate(texts):
-        if len(given) > limits.characters:
-            raise ValueError(f"text {number} has {len(given)} characters; send at most {limits.characters}")
-        if not given or given.isspace():
-            raise ValueError(f"text {number} has no words: {given[:80]!r}")
-        found.append(split(given, rule))
-    return found
+    documents = []
+    for number, text in enumerate(texts):
+        if len(text) > limits.characters:
+            raise ValueError(f"text {number} has {len(text)} characters; send at most {limits.characters}")
+        if not text or text.isspace():
+            raise ValueError(f"text {number} has no words: {text[:80]!r}")
+        documents.append(split(text, rule))
+    return documents
 
 
 @dataclass(frozen=True)
 class PredictJob:
-    """Which model predicts; requests with equal jobs may go together."""
+    """Which model predicts; requests with equal jobs may share a batch."""
 
     served: ServedModel
 
     def lane(self, texts: Sequence[Document]) -> str:
-        """Where these texts wait: see `serving.lanes`."""
+        """The lane in which these texts wait; see `serving.priority_queue`."""
         return "predict"
 
     def run(self, texts: Sequence[Document], deadline: float, give_way: GiveWay = _do_not_wait) -> list[Json]:
-        """A `Prediction` of `serving.schema` a text."""
+        """The `Prediction.to_dict` of each text."""
         predictor = DeadlinePredictor(self.served.predictor, deadline, give_way)
         tokens = predictor.tokens(texts)
         predictions = build_predictions(texts, tokens, predict_tokens(predictor, tokens), predictor.classes)
@@ -74,7 +73,7 @@ class PredictJob:
 
 @dataclass(frozen=True)
 class ExplainJob:
-    """How texts are explained; requests with equal jobs may go together. reason: why the saliency was taken."""
+    """How texts are explained; requests with equal jobs may share a batch. reason: why the saliency was taken."""
 
     served: ServedModel
     max_steps: int
@@ -86,8 +85,11 @@ class ExplainJob:
 
     @classmethod
     def of(cls, request: ExplainRequest, served: ServedModel, limits: Limits) -> ExplainJob:
-        """What a request asks for. Raises ValueError for a label or a saliency that the model has not, or too many
-        steps."""
+        """The job of a request.
+
+        Raises:
+            ValueError: too many steps, or a label or a saliency that the model does not have.
+        """
         classes = served.predictor.classes
         steps = min(STEPS, limits.max_steps) if request.max_steps is None else request.max_steps
         if steps > limits.max_steps:
@@ -95,35 +97,34 @@ class ExplainJob:
         if request.target is not None and request.target not in classes:
             raise ValueError(f"target {request.target[:80]!r} is not one of the labels {', '.join(classes)}")
         target = None if request.target is None else classes.index(request.target)
-        named = request.saliency
-        choice = served.default_saliency if named is None else Choice(named, "asked for")
+        choice = served.default_saliency if request.saliency is None else Choice(request.saliency, "asked for")
         if choice.name not in served.saliencies:
-            there = ", ".join(served.saliencies)
-            raise ValueError(f"saliency {choice.name[:80]!r} is not one that this model gives; it gives {there}")
+            names = ", ".join(served.saliencies)
+            raise ValueError(f"saliency {choice.name[:80]!r} is not one that this model gives; it gives {names}")
         controls = tuple(dict.fromkeys(request.controls))
         return cls(served, steps, request.order, choice.name, target, controls, choice.reason)
 
     @property
     def signed(self) -> bool:
-        """Whether the saliency tells evidence for the class from evidence against it."""
+        """Whether the saliency separates evidence for the class from evidence against it."""
         return self._ranking.signed
 
     def lane(self, texts: Sequence[Document]) -> str:
-        """Where these texts wait: see `serving.lanes`."""
+        """The lane in which these texts wait; see `serving.priority_queue`."""
         return "light" if self.cost(texts) <= LIGHT else "heavy"
 
     def cost(self, texts: Sequence[Document]) -> int:
-        """How many times texts go through the model at most, a backward pass counting as two more."""
+        """The most passes of texts through the model; a backward pass counts as two more."""
         counts = np.array([min(len(t), self.served.predictor.settings.max_length) for t in texts])
-        # of an explanation of a text of 0, 1, 2, .. words
+        # the passes of an explanation of a text of 0, 1, 2, .. words
         explained = np.concatenate([[0.0], self._passes(np.arange(1, counts.max(initial=1) + 1))])
-        # every word but one may go on each side, until the prediction changes
+        # all words but one may be removed on each side, until the prediction changes
         removals = np.cumsum(explained)[counts - 1] if self.order == "recomputed" else counts - 1
         curves = explained[counts].sum() + 2 * removals.sum()
         return int(curves + self._metrics.passes(counts).sum())
 
     def _passes(self, counts: Ints) -> npt.NDArray[np.float64]:
-        """(texts,) the passes of a prediction and its saliency, a backward pass counting as two more."""
+        """(texts,) the passes of a prediction and its saliency; a backward pass counts as two more."""
         passes = self._ranking.most_passes(counts)
         return 3 * passes if isinstance(self._ranking, GradientSaliency) else 1 + passes
 
@@ -160,8 +161,8 @@ class ExplainJob:
 
 
 class DeadlinePredictor:
-    """A `Predictor` that gives way before each call, and stops at a deadline (of `time.monotonic()`): every call raises
-    TimeoutError from then on."""
+    """A `Predictor` that gives way before each call of the model, and raises TimeoutError at each call after a deadline
+    (of `time.monotonic()`)."""
 
     def __init__(self, predictor: OnnxPredictor, deadline: float, give_way: GiveWay) -> None:
         self.classes, self.word_rule = predictor.classes, word_rule(predictor)

@@ -1,4 +1,4 @@
-"""GET /docs: the OpenAPI document as a page that people read. No script, nothing from elsewhere."""
+"""GET /docs: the OpenAPI document as a page for readers. It has no script, and nothing from other sites."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def api_page(document: Json) -> str:
 <body class="api">
   <header class="top">
     <h1>The HTTP API</h1>
-    <p>{escape(document["info"]["title"])}, version {escape(document["info"]["version"])}. A service with a token wants
+    <p>{escape(document["info"]["title"])}, version {escape(document["info"]["version"])}. A service with a token needs
       the header <code>Authorization: Bearer TOKEN</code>. The same as data: <a href="openapi.json">openapi.json</a>;
       health: <a href="readyz">readyz</a>; for Prometheus: <a href="metrics">metrics</a>; the
       <a href="./">page</a>.</p>
@@ -60,7 +60,7 @@ def _operation(method: str, path: str, operation: Json, schemas: Json) -> str:
         if "example" in content:
             link = _kind(content["schema"])
             parts.append(f"<p>{code}: {escape(answer['description'])}, {link}</p>")
-            parts.append(_example("Its form, with figures that are made up", content["example"]))
+            parts.append(_example("Its form, with invented numbers", content["example"]))
         else:
             parts.append(f"<p class='quiet'>{code}: {escape(answer['description'])}</p>")
     return "".join([*parts, "</section>"])
@@ -102,5 +102,5 @@ def _kind(field: Json) -> str:
 
 
 def _resolve(schema: Json, schemas: Json) -> Json:
-    found: Json = schemas[schema["$ref"].rpartition("/")[2]]
-    return found
+    resolved: Json = schemas[schema["$ref"].rpartition("/")[2]]
+    return resolved

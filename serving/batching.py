@@ -1,8 +1,8 @@
-"""Adaptive batching: requests that arrive while the model is busy go together in its next call.
+"""Adaptive batching: requests that arrive while the model is busy share its next call.
 
-A request that finds the model idle runs at once, so nobody waits for company; the busier the model, the larger its
-batches. BentoML's own batching delays by an estimate of what a call takes, and batches methods of one argument only:
-an explanation has several, and which requests may go together depends on them.
+A request that finds the model idle runs at once; the busier the model, the larger its batches. BentoML's own batching
+delays requests by an estimate of the time of a call, and batches methods of one argument only: an explanation has
+several, and they determine which requests may share a batch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Run = Callable[[Any, list[Any], float], list[Any]]
 
 
 class BusyError(Exception):
-    """There is no place in the queue."""
+    """The queue is full."""
 
 
 @dataclass
@@ -34,11 +34,22 @@ class _Request:
 
 
 class Batcher:
-    """Calls `run(key, items, deadline) -> results`, one a item, in a thread, for the items of all who wait with an
-    equal key; at most `size` items a call, but never a part of a request. Belongs to one event loop.
+    """Calls a function in a thread, for the items of all waiting requests that have an equal key.
 
-    deadline: by `time.monotonic()`, the latest one of those that wait. queue: requests at work or waiting, at most.
-    name: of the lane, in metrics. calls, items: how many there have been.
+    A call has at most `size` items, except where one request has more: a request is never split. A batcher belongs to
+    one event loop.
+
+    Args:
+        run: `run(key, items, deadline) -> results`, a result for each item; deadline is the latest one of its requests,
+            by `time.monotonic()`.
+        size: the most items per call.
+        queue: the most requests that run or wait.
+        name: that of the lane, in metrics.
+
+    Attributes:
+        calls: the calls so far.
+        items: their items.
+        active: the requests that run or wait.
     """
 
     def __init__(self, run: Run, size: int, queue: int, name: str = "") -> None:
@@ -46,12 +57,12 @@ class Batcher:
         self._waiting: deque[_Request] = deque()
         self._thread = ThreadPoolExecutor(1, "model")
         self._task: asyncio.Task[None] | None = None
-        self.calls = self.items = self.at_work = 0
+        self.calls = self.items = self.active = 0
 
     async def submit(self, key: Hashable, items: Sequence[Any], seconds: float) -> list[Any]:
-        """The results of the items. Raises TimeoutError after so many seconds, BusyError, or what `run` raises."""
-        if self.at_work >= self._queue:
-            raise BusyError(f"the service is busy with {self.at_work} requests; try again in a second")
+        """The results of the items. Raises TimeoutError when the seconds are over, BusyError, or what `run` raises."""
+        if self.active >= self._queue:
+            raise BusyError(f"the service is busy with {self.active} requests; try again in a second")
         result: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         now = time.monotonic()
         self._waiting.append(_Request(key, items, now + seconds, now, result))
@@ -65,11 +76,11 @@ class Batcher:
             self._count(-1)
 
     def close(self) -> None:
-        """Lets the call at work end and takes no other."""
+        """Lets the running call end and starts no other."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _count(self, n: int) -> None:
-        self.at_work += n
+        self.active += n
         queue_requests.labels(self._name).inc(n)
 
     async def _work(self) -> None:
@@ -83,7 +94,7 @@ class Batcher:
                 if len(together) == 1:
                     _fail(together[0], problem)
                     continue
-                # one bad request must not spoil its neighbours': each by itself
+                # one bad request must not spoil the others: each runs alone
                 for one in together:
                     try:
                         _settle(one, await self._call([one]))
@@ -96,18 +107,18 @@ class Batcher:
                 start += len(one.items)
 
     def _next(self) -> list[_Request]:
-        """The one that has waited longest, and others with its key. Who has given up is left out."""
+        """The request that has waited longest, and others with its key, without those that were given up."""
         first: _Request | None = None
         together: list[_Request] = []
         rest: deque[_Request] = deque()
-        room = self._size
+        free = self._size
         for one in self._waiting:
             if one.result.done():
                 continue
-            if first is None or (one.key == first.key and len(one.items) <= room):
+            if first is None or (one.key == first.key and len(one.items) <= free):
                 first = first or one
                 together.append(one)
-                room -= len(one.items)
+                free -= len(one.items)
             else:
                 rest.append(one)
         self._waiting = rest

@@ -1,14 +1,16 @@
-"""pct bento: models and the service as one Bento, BentoML's archive, which is served or made a container anywhere."""
+"""pct bento: models and the service as one Bento, BentoML's archive, for a service or a container on any machine."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
@@ -17,38 +19,39 @@ from serving.model_sources import default_cache
 from serving.model_store import LIST_FILE, SERVED, write_entries
 
 PACKAGES = ("pct", "serving")
-# what the service imports; see the extra serve in pyproject.toml
-REQUIREMENTS = ("bentoml", "httptools", "numpy", "onnxruntime", "tokenizers", "uvloop")
+DISTRIBUTIONS = ("pct-explain-core", "pct-explain")  # the second one: an installation of version 0.1.0
+# a requirement in a package's metadata: `bentoml<1.5,>=1.4; extra == "serve"`
+NAME, SERVE = re.compile(r"[\w.-]+"), re.compile(r"""extra == ["']serve["']""")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Builds a Bento into BentoML's store and tells its tag."""
+    """Builds a Bento into BentoML's store and prints its tag."""
     options = _parser().parse_args(arguments)
     cache = Path(options.cache) if options.cache else default_cache()
-    with tempfile.TemporaryDirectory(prefix="pct-bento-") as room:
-        lay_out(Path(room), options.models, cache)
-        bento = _build(Path(room), options)
+    with tempfile.TemporaryDirectory(prefix="pct-bento-") as tmp_dir:
+        copy_parts(Path(tmp_dir), options.models, cache)
+        bento = _build(Path(tmp_dir), options)
     print(f"{bento.tag}: {bento.path}")
     print(f"serve it:             bentoml serve {bento.tag}")
     print(f"make it a container:  bentoml containerize {bento.tag}")
     return 0
 
 
-def lay_out(room: Path, models: Sequence[str], cache: Path) -> None:
-    """The folder that a Bento is made from: the packages as they are installed here, and the exported models."""
+def copy_parts(build_folder: Path, models: Sequence[str], cache: Path) -> None:
+    """Copies the parts of a Bento into a folder: the packages as they are installed here, and the exported models."""
     root = Path(__file__).parents[1]
     for package in PACKAGES:
-        shutil.copytree(root / package, room / package, ignore=shutil.ignore_patterns("__pycache__"))
-    (room / SERVED).mkdir()
+        shutil.copytree(root / package, build_folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (build_folder / SERVED).mkdir()
     entries = []
     for entry in read_models(models, cache):
-        shutil.copytree(entry.folder, room / SERVED / entry.id)
-        # where it came from is of this machine
+        shutil.copytree(entry.folder, build_folder / SERVED / entry.id)
+        # the source is a path of this machine
         entries.append(replace(entry, folder=entry.id, source=entry.source if entry.name else entry.id))
-    write_entries(room / SERVED / LIST_FILE, entries)
+    write_entries(build_folder / SERVED / LIST_FILE, entries)
 
 
-def _build(room: Path, options: argparse.Namespace) -> Any:
+def _build(build_folder: Path, options: argparse.Namespace) -> Any:
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     import bentoml
     from bentoml.exceptions import BentoMLException
@@ -58,20 +61,32 @@ def _build(room: Path, options: argparse.Namespace) -> Any:
             SERVICE,
             name=options.name,
             version=options.version,
-            build_ctx=str(room),
+            build_ctx=str(build_folder),
             include=[f"{part}/**" for part in (*PACKAGES, SERVED)],
-            python={"packages": [_pinned(name) for name in REQUIREMENTS if _pinned(name)], "lock_packages": False},
+            python={"packages": service_requirements(), "lock_packages": False},
         )
     except BentoMLException as problem:
-        raise ValueError(f"BentoML could not build it: {problem}") from problem
+        raise ValueError(f"BentoML could not build the Bento: {problem}") from problem
 
 
-def _pinned(name: str) -> str:
-    """A package in the version that is installed here; empty for one that is not (uvloop, on Windows)."""
-    try:
-        return f"{name}=={version(name)}"
-    except PackageNotFoundError:
-        return ""
+def service_requirements() -> list[str]:
+    """The packages of the extra `serve`, and numpy, in the versions that are installed here.
+
+    Raises:
+        ValueError: this project is not installed, so that its extras are not known.
+    """
+    declared: list[str] = []
+    for distribution in DISTRIBUTIONS:
+        with suppress(PackageNotFoundError):
+            declared = declared or requires(distribution) or []
+    if not declared:
+        raise ValueError(f"{DISTRIBUTIONS[0]} is not installed: pip install '{DISTRIBUTIONS[0]}[serve]'")
+    extra = [NAME.match(line)[0] for line in declared if SERVE.search(line)]  # type: ignore[index]
+    pinned = []
+    for name in sorted({"numpy", *extra}):
+        with suppress(PackageNotFoundError):  # uvloop, on Windows
+            pinned.append(f"{name}=={version(name)}")
+    return pinned
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,9 +96,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: pct bento models:/pct-planted-textcnn@champion --name reviews",
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="as for pct serve; ID=MODEL names it")
-    parser.add_argument("--name", help="of the Bento (default: explainer)")
-    parser.add_argument("--version", help="of the Bento (default: made by BentoML)")
+    parser.add_argument("--name", help="the name of the Bento (default: explainer)")
+    parser.add_argument("--version", help="the version of the Bento (default: chosen by BentoML)")
     parser.add_argument(
-        "--cache", default="", help="where exported models are kept (default: PCT_CACHE_DIR or ~/.cache/pct)"
+        "--cache", default="", help="the folder for exported models (default: PCT_CACHE_DIR or ~/.cache/pct)"
     )
     return parser

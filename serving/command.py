@@ -1,4 +1,4 @@
-"""pct serve: models behind HTTP on this machine, and the registry watched for another champion."""
+"""pct serve: models behind HTTP on this machine, and a watch of the registry for another champion."""
 
 from __future__ import annotations
 
@@ -33,58 +33,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     address = _address(options.host, options.port)
     cache = Path(options.cache) if options.cache else default_cache()
     models = read_models(options.models, cache)
-    with tempfile.TemporaryDirectory(prefix="pct-serve-") as room:
-        listed = Path(room) / LIST_FILE
+    with tempfile.TemporaryDirectory(prefix="pct-serve-") as tmp_dir:
+        listed = Path(tmp_dir) / LIST_FILE
         write_entries(listed, models)
         for model in models:
             print(f"{model.id}: {model.source}{f' (version {model.version})' if model.version else ''}")
         shown = f"[{options.host}]" if ":" in options.host else options.host
         print(f"http://{shown}:{options.port} (stop with Ctrl+C)", flush=True)
-        return _run(options, address, RegistryWatch(models, listed, cache), Path(room))
+        return _run(options, address, RegistryWatch(models, listed, cache), Path(tmp_dir))
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Raises ValueError for an option out of its range."""
+    """Raises ValueError for an option outside its range."""
     Limits(**{f.name: getattr(options, f.name) for f in fields(Limits)})
     if not 0 < options.poll < math.inf:
         raise ValueError(f"--poll must be > 0 seconds and finite, got {options.poll}")
     if options.workers < 1:
         raise ValueError(f"--workers must be >= 1, got {options.workers}")
     if options.threads < 0:
-        raise ValueError(f"--threads must be >= 0, got {options.threads}; 0 takes all cores, shared out")
+        raise ValueError(f"--threads must be >= 0, got {options.threads}; 0 divides all cores among the workers")
     if not 1 <= options.port <= 65535:
         raise ValueError(f"--port must be from 1 to 65535, got {options.port}")
 
 
 def _address(host: str, port: int) -> str:
-    """The address of a host's name, at which something can listen. Raises OSError where it cannot."""
+    """The address of a host's name.
+
+    Raises:
+        ValueError: the host has no address.
+        OSError: nothing can listen at it.
+    """
     try:
-        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, _, _, _, socket_address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError):
         raise ValueError(f"--host must be an address or a name of this machine, got {host!r}") from None
     with socket.socket(family) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            trial.bind(place)
+            trial.bind(socket_address)
             trial.listen()
         except OSError as problem:
             if problem.errno == errno.EADDRINUSE:
-                said = f"port {port} of {host} is in use; choose another with --port"
-            else:
-                said = (
-                    f"cannot listen at port {port} of {host}: {problem.strerror}; choose others with --host and --port"
-                )
-            raise OSError(said) from None
-    return str(place[0])
+                raise OSError(f"port {port} of {host} is in use; choose another with --port") from None
+            remedy = "choose others with --host and --port"
+            raise OSError(f"cannot listen at port {port} of {host}: {problem.strerror}; {remedy}") from None
+    return str(socket_address[0])
 
 
-def read_models(given: Sequence[str], cache: Path) -> list[ModelEntry]:
+def read_models(models: Sequence[str], cache: Path) -> list[ModelEntry]:
     """The models of a command line, each `id=source` or a source alone. Raises what `resolve` raises."""
-    return with_own_ids([_entry_of(one, cache) for one in given])
+    return with_unique_ids([_entry_of(model, cache) for model in models])
 
 
-def with_own_ids(models: Sequence[ModelEntry]) -> list[ModelEntry]:
-    """With ids that differ: the second of two equal ones gets -2."""
+def with_unique_ids(models: Sequence[ModelEntry]) -> list[ModelEntry]:
+    """The models with ids that differ: the second of two equal ones gets -2."""
     out: list[ModelEntry] = []
     for model in models:
         same = sum(
@@ -94,24 +96,24 @@ def with_own_ids(models: Sequence[ModelEntry]) -> list[ModelEntry]:
     return out
 
 
-def _entry_of(given: str, cache: Path) -> ModelEntry:
+def _entry_of(model: str, cache: Path) -> ModelEntry:
     """`id=source`, or a source alone."""
-    id, equals, source = given.partition("=")
+    id, equals, source = model.partition("=")
     if equals and id and "/" not in id and ":" not in id:
         return replace(resolve(source, cache), id=id)
-    return resolve(given, cache)
+    return resolve(model, cache)
 
 
-def _run(options: argparse.Namespace, address: str, watch: RegistryWatch, room: Path) -> int:
-    """The service as a process below this one, until it ends. room: a folder of its own."""
+def _run(options: argparse.Namespace, address: str, watch: RegistryWatch, tmp_dir: Path) -> int:
+    """Runs the service as a child process until it ends. tmp_dir: a folder for its files."""
     _allow_many_connections()
-    failure = room / "failure.txt"
+    failure = tmp_dir / "failure.txt"
     threads = options.threads or max((os.cpu_count() or 1) // options.workers, 1)
     environment = {
         **os.environ, MODEL_LIST: str(watch.listed), WORKERS: str(options.workers), THREADS: str(threads),
         HOSTS: ",".join([options.host, *options.allow_host]), LOG: options.log, FAILURE: str(failure),
-        # BentoML keeps the metrics of all services of a user in one folder, which each empties at its start
-        "BENTOML_HOME": str(room / "bentoml"), "BENTOML_DO_NOT_TRACK": "True",
+        # BentoML keeps the metrics of all services of a user in one folder, which each service empties at its start
+        "BENTOML_HOME": str(tmp_dir / "bentoml"), "BENTOML_DO_NOT_TRACK": "True",
         **{PREFIX + f.name.upper(): str(getattr(options, f.name)) for f in fields(Limits)},
     }  # fmt: skip
     command = [sys.executable, "-m", "bentoml", "serve", SERVICE, "--host", address, "--port", str(options.port)]
@@ -119,27 +121,27 @@ def _run(options: argparse.Namespace, address: str, watch: RegistryWatch, room: 
     service = subprocess.Popen(command, env=environment, cwd=root)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: service.terminate())
-    look_at = time.monotonic() + options.poll
+    next_check = time.monotonic() + options.poll
     while True:
         try:
             return _exit_code(service.wait(timeout=0.5))
         except subprocess.TimeoutExpired:
             pass
         if failure.exists():
-            said = failure.read_text(encoding="utf-8")
+            error = failure.read_text(encoding="utf-8")
             failure.unlink()
             if not _is_ready(address, options.port):
                 service.terminate()
                 service.wait()
-                raise OSError(f"the service cannot start: {said}")
-            print(f"a worker could not start: {said}", file=sys.stderr, flush=True)
-        if watch.needed and time.monotonic() >= look_at:
-            watch.look()
-            look_at = time.monotonic() + options.poll
+                raise OSError(f"the service cannot start: {error}")
+            print(f"a worker could not start: {error}", file=sys.stderr, flush=True)
+        if watch.needed and time.monotonic() >= next_check:
+            watch.check()
+            next_check = time.monotonic() + options.poll
 
 
 def _is_ready(address: str, port: int) -> bool:
-    """Whether any worker answers: one that could not start is no reason to end while others serve."""
+    """Whether any worker answers: the service goes on while one of them serves."""
     with suppress(OSError, http.client.HTTPException):
         connection = http.client.HTTPConnection(address, port, timeout=5)
         connection.request("GET", "/readyz", headers={"Host": "localhost"})
@@ -148,7 +150,7 @@ def _is_ready(address: str, port: int) -> bool:
 
 
 def _allow_many_connections() -> None:
-    """As many open files as the system lets this user have: slow clients hold connections for a while."""
+    """Raises the limit of open files to the most that the system allows: slow clients hold connections for a while."""
     with suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -164,48 +166,37 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pct serve",
         description="Serves models over HTTP with their explanations: a page at /, POST /predict and /explain, GET "
-        "/model. A registered alias is followed: when it moves, the service takes the other version up. With PCT_TOKEN "
-        "set, requests need it as a bearer token.",
+        "/model. The service follows a registered alias: when it moves, the new version is served. With PCT_TOKEN set, "
+        "requests need it as a bearer token.",
         epilog="example: pct serve models:/pct-planted-textcnn@champion; or two side by side: pct serve a=RUN b=RUN",
     )
     parser.add_argument(
         "models", nargs="+", metavar="MODEL",
-        help="a folder (exported, of a run or a model), models:/<name>@champion or runs:/<id>/model; ID=MODEL names it",
+        help="the folder of an export, run or model, models:/<name>@champion or runs:/<id>/model; ID=MODEL names it",
     )  # fmt: skip
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: 127.0.0.1, loopback)")
-    parser.add_argument("--port", type=int, default=3000, help="(default: 3000)")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="the address to listen at (default: 127.0.0.1, loopback)",
+    )
+    parser.add_argument("--port", type=int, default=3000, help="the port to listen at (default: 3000)")
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME",
-        help="a name that the service goes by, beside localhost and addresses; may be given again; '*' for any",
+        help="a host name that is allowed, beside localhost and IP addresses; may be given again; '*' for any",
     )  # fmt: skip
-    parser.add_argument("--workers", type=int, default=1, help="processes that answer (default: 1)")
-    parser.add_argument("--threads", type=int, default=0, help="cores a worker's model uses (default: all, shared out)")
-    parser.add_argument("--poll", type=float, default=10, help="seconds between looks at the registry (default: 10)")
+    parser.add_argument("--workers", type=int, default=1, help="the number of processes (default: 1)")
+    parser.add_argument("--threads", type=int, default=0, help="cores per worker (default: all cores, divided)")
+    parser.add_argument("--poll", type=float, default=10, help="seconds between checks of the registry (default: 10)")
     parser.add_argument(
-        "--cache", default="", help="where exported models are kept (default: PCT_CACHE_DIR or ~/.cache/pct)"
+        "--cache", default="", help="the folder for exported models (default: PCT_CACHE_DIR or ~/.cache/pct)"
     )
     parser.add_argument(
-        "--log", choices=("text", "json"), default="text", help="json: a line an event and a request (default: text)"
+        "--log", choices=("text", "json"), default="text", help="json: one line per event and request (default: text)"
     )
     group = parser.add_argument_group("limits")
     for f in fields(Limits):
         option, kind = f"--max-{f.name}".replace("max-max", "max").replace("_", "-"), type(f.default)
         group.add_argument(
-            option, dest=f.name, type=kind, default=f.default, help=f"{HELP[f.name]} (default: {f.default})"
+            option, dest=f.name, type=kind, default=f.default, help=f"{f.metadata['help']} (default: {f.default})"
         )
     return parser
-
-
-HELP = {
-    "texts": "texts a request",
-    "characters": "characters a text",
-    "body_bytes": "bytes of a request's body",
-    "head_bytes": "bytes of a request's address and headers",
-    "head_seconds": "seconds until a request's headers are there",
-    "connections": "connections a worker holds; the longest without a whole request gives way to the next one",
-    "seconds": "seconds for a request's body to come, and then for its answer",
-    "max_steps": "removals a curve",
-    "cost": "passes of a text through the model a request, a backward pass counting as two",
-    "queue": "requests at work or waiting in a worker's lane",
-    "batch": "texts of waiting requests that go together in a call of the model; 1: none do",
-}

@@ -1,4 +1,7 @@
-"""Logs as JSON, a line an event, for those who collect them. No text of a request is ever written."""
+"""Logs as JSON, one line per event. No text of a request is ever written.
+
+python-json-logger would write every extra field of every library: here a line has these fields alone.
+"""
 
 from __future__ import annotations
 
@@ -8,32 +11,32 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from serving.door import App, Message, Receive, Scope, Send
+from serving.host_check import App, Message, Receive, Scope, Send
 
 logger = logging.getLogger("pct.serving.requests")
-# what a request's line says of it
+# the fields of a request's line
 REQUEST_FIELDS = ("method", "path", "status", "seconds", "client")
 
 
 class JsonLines(logging.Formatter):
-    """time, level, logger and message; of a request its fields; of an exception its traceback."""
+    """time, level, logger and message; for a request also its fields, for an exception its traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        said: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
-        said |= {name: getattr(record, name) for name in REQUEST_FIELDS if hasattr(record, name)}
+        fields |= {name: getattr(record, name) for name in REQUEST_FIELDS if hasattr(record, name)}
         if record.exc_info:
-            said["exception"] = self.formatException(record.exc_info)
-        return json.dumps(said, ensure_ascii=False)
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=False)
 
 
 def log_as_json() -> None:
-    """All loggers of this process write JSON to standard output from now on."""
+    """Makes all loggers of this process write JSON to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     for name in ("", "bentoml", "circus", "uvicorn.error"):
@@ -43,7 +46,7 @@ def log_as_json() -> None:
 
 
 class RequestLog:
-    """ASGI middleware: a line a request. Health checks and Prometheus ask too often to be told of."""
+    """ASGI middleware: one line per request, except for health checks and Prometheus, which ask often."""
 
     def __init__(
         self, app: App, quiet: frozenset[str] = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
@@ -55,18 +58,18 @@ class RequestLog:
         if scope["type"] != "http" or scope["path"] in self.quiet:
             await self.app(scope, receive, send)
             return
-        begun, status = time.perf_counter(), 0
+        start, status = time.perf_counter(), 0
 
-        async def noted(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
             await send(message)
 
         try:
-            await self.app(scope, receive, noted)
+            await self.app(scope, receive, send_and_note)
         finally:
-            about = {
+            extra = {
                 "method": scope["method"], "path": scope["path"], "status": status,
-                "seconds": round(time.perf_counter() - begun, 6), "client": (scope.get("client") or [""])[0],
+                "seconds": round(time.perf_counter() - start, 6), "client": (scope.get("client") or [""])[0],
             }  # fmt: skip
-            logger.info("request", extra=about)
+            logger.info("request", extra=extra)

@@ -1,4 +1,4 @@
-"""From what a user calls a model to an exported folder: one that is there, one of the registry, or one made now."""
+"""From the name of a model to an exported folder: an existing one, one of the registry, or a new export."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,19 +20,19 @@ from pct.settings import Settings
 from serving.model_store import ModelEntry
 
 EXPORTED, CHAMPION = "exported", "champion"
-MODEL = "model"  # where a run's folder keeps its classifier
+MODEL = "model"  # the classifier in a run's folder
 NO_MODEL = "there is no model {}: give a folder, models:/<name>@champion, or a classifier's name on the hub"
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-OF_A_CLASSIFIER = ["*.json", "*.safetensors", "*.txt", "*.model"]  # what transformers reads of a repository
-# metrics of the registry that a reader of GET /model wants, without the prefix of the split that they were measured on;
-# the second is that of runs of 0.1.0
+OF_A_CLASSIFIER = ["*.json", "*.safetensors", "*.txt", "*.model"]  # the files of a repository that transformers reads
+# the metrics of the registry that GET /model shows, without the prefix of their split; the second form is that of runs of
+# version 0.1.0
 TEST_METRIC = re.compile(r"test/(?P<name>.+)|test_(?P<old>.+(?<!_se))")
 
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version of a registered model. model_id: of MLflow's logged model; empty for one that was made otherwise.
-    audit: what its tags say of one, as `ModelEntry` has it."""
+    """A version of a registered model. model_id: that of MLflow's logged model; empty where there is none. audit: that
+    of its tags, as in `ModelEntry`."""
 
     name: str
     version: str
@@ -45,16 +44,22 @@ class RegisteredVersion:
 
 def default_cache() -> Path:
     """PCT_CACHE_DIR, else pct/ in the user's cache folder."""
-    named = os.environ.get("PCT_CACHE_DIR")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pct"
+    folder = os.environ.get("PCT_CACHE_DIR")
+    return Path(folder) if folder else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pct"
 
 
 def resolve(source: str, cache: Path) -> ModelEntry:
-    """The model of a source as an exported folder; its id is that of its settings.
+    """The model of a source as an exported folder, with the id of `default_id`.
 
-    source: an exported folder, a run's or a model's folder, a transformers classifier by its folder or hub name,
-    models:/<name>@<alias>, models:/<name>/<version> or runs:/<id>/model. Raises FileNotFoundError, ValueError or
-    ImportError, each with the remedy.
+    Args:
+        source: an exported folder, a run's or a model's folder, a transformers classifier by its folder or hub name,
+            models:/<name>@<alias>, models:/<name>/<version> or runs:/<id>/model.
+        cache: the folder for exported models.
+
+    Raises:
+        FileNotFoundError: there is no such model. As the next two, with the remedy.
+        ValueError: it cannot be exported.
+        ImportError: a package is missing.
     """
     if (Path(source) / GRADIENT).is_file():
         entry = ModelEntry("", str(Path(source).absolute()), source)
@@ -67,9 +72,9 @@ def resolve(source: str, cache: Path) -> ModelEntry:
         entry = ModelEntry("", str(_export(source, cache / "exported" / _cache_name(source))), source)
     elif Path(source).is_dir():
         folder = _export(source, cache / "exported" / _cache_name(_weights_version(Path(source))))
-        # an audit may be newer than the exported folder in the cache
-        audited = kept.read_audit(None, source, Path(source) / MODEL)
-        entry = ModelEntry("", str(folder), source, metrics=_report_metrics(Path(source)), audit=_plain(audited))
+        # the audit may be newer than the exported folder in the cache
+        audit = kept.read_audit(None, source, Path(source) / MODEL)
+        entry = ModelEntry("", str(folder), source, metrics=_report_metrics(Path(source)), audit=_as_dict(audit))
     elif not Path(source).exists() and HUB_NAME.fullmatch(source):
         folder = _export(source, cache / "exported" / _cache_name(_weights_version(_from_hub(source))))
         entry = ModelEntry("", str(folder), source)
@@ -79,10 +84,10 @@ def resolve(source: str, cache: Path) -> ModelEntry:
 
 
 def default_id(entry: ModelEntry) -> str:
-    """<corpus>-<model>-<method>, what a request calls a model that was given no id."""
+    """<corpus>-<model>-<method>: what a request calls a model to which the user gave no id."""
     about = json.loads((Path(entry.folder) / CONFIG).read_text(encoding="utf-8"))
     settings = Settings.from_saved(about["settings"])
-    parts = (settings.corpus, settings.model_name, settings.method)  # the corpus of a wrapped classifier is not known
+    parts = (settings.corpus, settings.model_name, settings.method)  # a wrapped classifier has no corpus
     return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(filter(None, parts)))
 
 
@@ -94,7 +99,7 @@ def registry() -> Any:
         from pipelines.connection import TrackingError, connect, tracking_uri
     except ImportError:
         raise ImportError(
-            "a registered model is found by MLflow: pip install 'pct-explain[tracking]', or serve an exported folder"
+            "a registered model needs MLflow: pip install 'pct-explain[tracking]', or serve an exported folder"
         ) from None
     try:
         return connect(tracking_uri())
@@ -103,21 +108,21 @@ def registry() -> Any:
 
 
 def find_version(client: Any, name: str, alias: str | None, version: str | None) -> RegisteredVersion:
-    """What the registry says of a version. Raises FileNotFoundError for one that there is not."""
+    """A version as the registry has it. Raises FileNotFoundError where there is none."""
     from mlflow.exceptions import MlflowException
 
     try:
-        found = kept.find_version(client, name, alias, version)
+        registered = kept.find_version(client, name, alias, version)
     except MlflowException as problem:
-        what = f"@{alias}" if alias else f"/{version}"
-        said = (_no_champion(client, name) if alias == CHAMPION else "") or str(problem)
-        raise FileNotFoundError(f"models:/{name}{what} is not in the registry: {said}") from problem
-    audit = _plain(AuditSummary.from_tags(_tags(found)))
-    return RegisteredVersion(name, str(found.version), alias, found.model_id or "", found.run_id, audit)
+        suffix = f"@{alias}" if alias else f"/{version}"
+        reason = (_no_champion(client, name) if alias == CHAMPION else "") or str(problem)
+        raise FileNotFoundError(f"models:/{name}{suffix} is not in the registry: {reason}") from problem
+    audit = _as_dict(AuditSummary.from_tags(dict(registered.tags or {})))
+    return RegisteredVersion(name, str(registered.version), alias, registered.model_id or "", registered.run_id, audit)
 
 
 def _no_champion(client: Any, name: str) -> str:
-    """Why a registered model has no champion; empty where there is no such model, or it has one."""
+    """Why a registered model has no champion; empty where it has one, or does not exist."""
     from mlflow.exceptions import MlflowException
 
     from pipelines.champion_alias import champion_of, no_champion
@@ -128,70 +133,66 @@ def _no_champion(client: Any, name: str) -> str:
         return ""
 
 
-def entry_of_version(client: Any, found: RegisteredVersion, source: str, cache: Path) -> ModelEntry:
-    """A registered version, with the figures of its run: its ONNX graphs as they were logged, or made now."""
-    uri = f"models:/{found.name}/{found.version}"
-    folder = cache / "registry" / _cache_name(f"{client.tracking_uri} {uri} {found.model_id}")
+def entry_of_version(client: Any, version: RegisteredVersion, source: str, cache: Path) -> ModelEntry:
+    """A registered version, with the metrics of its run and its ONNX graphs, which are exported if none were logged."""
+    uri = f"models:/{version.name}/{version.version}"
+    folder = cache / "registry" / _cache_name(f"{client.tracking_uri} {uri} {version.model_id}")
     if not (folder / GRADIENT).is_file() and not _download(uri, folder):
         _export(uri, folder)
     return ModelEntry(
-        "", str(folder), source, found.name, found.version, found.alias, _registry_metrics(client, found.run_id),
-        found.audit,
+        "", str(folder), source, version.name, version.version, version.alias,
+        _registry_metrics(client, version.run_id), version.audit,
     )  # fmt: skip
 
 
-def _plain(audited: AuditSummary | None) -> dict[str, Any]:
-    return {} if audited is None else audited.to_dict()
-
-
-def _tags(version: Any) -> Mapping[str, str]:
-    return dict(version.tags or {})
+def _as_dict(audit: AuditSummary | None) -> dict[str, Any]:
+    return {} if audit is None else audit.to_dict()
 
 
 def _registry_metrics(client: Any, run_id: str | None) -> dict[str, float]:
     if not run_id:
         return {}
-    found = client.get_run(run_id).data.metrics
-    matched = ((TEST_METRIC.fullmatch(name), value) for name, value in found.items())
+    metrics = client.get_run(run_id).data.metrics
+    matched = ((TEST_METRIC.fullmatch(name), value) for name, value in metrics.items())
     return {match["name"] or match["old"]: value for match, value in matched if match}
 
 
 def _report_metrics(folder: Path) -> dict[str, float]:
-    """The test metrics of a run's folder; none for another."""
+    """The test metrics of a run's folder; none for another folder."""
     if not (folder / "report.json").is_file():
         return {}
-    found = json.loads((folder / "report.json").read_text(encoding="utf-8"))["metrics"]
-    return {k: v for k, v in found.items() if v is not None}
+    metrics = json.loads((folder / "report.json").read_text(encoding="utf-8"))["metrics"]
+    return {name: value for name, value in metrics.items() if value is not None}
 
 
 def _download(uri: str, folder: Path) -> bool:
-    """The graphs that were logged with a version, into a folder; False where it has none."""
+    """Downloads the graphs that were logged with a version into a folder; False where it has none."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     _make_cache(folder.parent)
-    with tempfile.TemporaryDirectory(prefix=".download-", dir=folder.parent) as room:
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=folder.parent) as tmp_dir:
         try:
-            found = Path(download_artifacts(artifact_uri=f"{uri}/artifacts/{EXPORTED}", dst_path=room))
+            exported = Path(download_artifacts(artifact_uri=f"{uri}/artifacts/{EXPORTED}", dst_path=tmp_dir))
         except (MlflowException, OSError):
             return False
-        if not (found / GRADIENT).is_file():
+        if not (exported / GRADIENT).is_file():
             return False
-        _move(found, folder)
+        _move(exported, folder)
     return True
 
 
-def _move(made: Path, folder: Path) -> None:
-    """Moves a folder to its place in the cache; another process may have been there first."""
+def _move(exported: Path, folder: Path) -> None:
+    """Moves a folder into the cache; another process may have done so first."""
     try:
-        os.replace(made, folder)
+        os.replace(exported, folder)
     except OSError:
         if not (folder / GRADIENT).is_file():
             raise
 
 
 def _export(source: str, folder: Path) -> Path:
-    """Exports a model in a process of its own: torch's memory goes when it is done."""
+    """Exports a model in its own process, so that torch's memory is freed afterwards."""
     if (folder / GRADIENT).is_file():
         return folder
     _make_cache(folder.parent)
@@ -199,13 +200,13 @@ def _export(source: str, folder: Path) -> Path:
     command = [sys.executable, "-m", "pct.cli", "export", source, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["no word of why"])[-1].removeprefix("error: ")
-        raise ValueError(f"{source} could not be exported: {said}")
+        reason = (done.stderr.strip().splitlines() or ["no reason is known"])[-1].removeprefix("error: ")
+        raise ValueError(f"{source} could not be exported: {reason}")
     return folder
 
 
 def _from_hub(name: str) -> Path:
-    """A repository's files in the cache of the hub's client: asked for, or as they were when there is no network."""
+    """A repository's files in the cache of the hub's client: new ones, or those of the cache without a network."""
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
@@ -213,16 +214,16 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=OF_A_CLASSIFIER))
     except (OSError, ValueError) as problem:
-        said = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
-        raise FileNotFoundError(f"{NO_MODEL.format(name)} ({said})") from problem
+        reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+        raise FileNotFoundError(f"{NO_MODEL.format(name)} ({reason})") from problem
 
 
 def _weights_version(folder: Path) -> str:
-    """Another name when a folder holds other weights, be they in one file or in several."""
-    found = sorted(folder.rglob("model*.safetensors"))
-    if not found:
+    """A name that changes when a folder gets other weights, in one file or in several."""
+    files = sorted(folder.rglob("model*.safetensors"))
+    if not files:
         raise FileNotFoundError(f"{folder} holds no model: give a folder that pct train or pct export made")
-    states = ((path.absolute(), path.stat()) for path in found)
+    states = ((path.absolute(), path.stat()) for path in files)
     return " ".join(f"{path} {state.st_mtime_ns} {state.st_size}" for path, state in states)
 
 
@@ -231,7 +232,7 @@ def _make_cache(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise OSError(
-            f"exported models cannot be kept in {folder} ({problem.strerror}); name another folder by --cache or "
+            f"exported models cannot be written to {folder} ({problem.strerror}); name another folder by --cache or "
             "PCT_CACHE_DIR, or serve a folder of `pct export`"
         ) from None
 

@@ -1,4 +1,4 @@
-"""The models that a worker serves: loaded from exported folders, swapped when the list of them changes."""
+"""The models that a worker serves: loaded from exported folders, replaced when their list changes."""
 
 from __future__ import annotations
 
@@ -29,9 +29,18 @@ logger = logging.getLogger("pct.serving")
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model to serve. id: what a request calls it. folder: an exported model. source: where it came from; name,
-    version and alias where that is a registry, and the metrics that stand there. audit: an `AuditSummary` as a
-    dictionary; where empty, that of the folder counts."""
+    """A model to serve.
+
+    Attributes:
+        id: what a request calls it.
+        folder: an exported model.
+        source: what the user named.
+        name: that of the registered model; None where the source is no registry, as the next two.
+        version: the registered version.
+        alias: the alias that is followed.
+        metrics: those in the registry.
+        audit: an `AuditSummary` as a dictionary; where it is empty, that of the folder counts.
+    """
 
     id: str
     folder: str
@@ -45,14 +54,14 @@ class ModelEntry:
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A model at work."""
+    """A loaded model."""
 
     entry: ModelEntry
     predictor: OnnxPredictor
     stamp: FileStamp
 
     def identity(self) -> dict[str, Any]:
-        """What an answer says of the model that gave it."""
+        """What an answer says about its model."""
         e = self.entry
         return {"id": e.id, "name": e.name, "version": e.version, "alias": e.alias}
 
@@ -63,80 +72,82 @@ class ServedModel:
 
     @cached_property
     def saliencies(self) -> dict[str, Saliency]:
-        """By name, all that it can give."""
+        """All that it can give, by name."""
         return {name: saliency for name in saliencies.names() if (saliency := self._saliency(name)) is not None}
 
     def _saliency(self, name: str) -> Saliency | None:
         try:
             saliency = make_saliency(name, self.predictor.settings)
             saliency.check(self.predictor)
-        except (ValueError, ImportError):  # the model does not have it, or the package that brings it is broken
+        except (ValueError, ImportError):  # the model cannot give it, or its package cannot be imported
             return None
         return saliency
 
     def about(self) -> dict[str, Any]:
-        """What GET /model says of it."""
-        settings, audited = self.predictor.settings, self.predictor.audit
+        """What GET /model says about it."""
+        settings, audit = self.predictor.settings, self.predictor.audit
         return {
             **self.identity(), "source": self.entry.source, "method": settings.method,
             "architecture": self.predictor.about["model"], "corpus": settings.corpus,
             "weights": self.predictor.about["weights"], "labels": self.predictor.classes,
             "saliency": self.default_saliency.name, "saliency_reason": self.default_saliency.reason,
-            "saliencies": list(self.saliencies), "audit": None if audited is None else audited.to_dict(),
+            "saliencies": list(self.saliencies), "audit": None if audit is None else audit.to_dict(),
             "max_length": settings.max_length, "words": self.predictor.word_rule,
             "metrics": self.entry.metrics,
         }  # fmt: skip
 
 
 def write_entries(path: Path, entries: Iterable[ModelEntry]) -> None:
-    """The list of models as a file, in one stroke."""
+    """Writes the list of models to a file, atomically."""
     write_text(path, json.dumps({"models": [asdict(e) for e in entries]}, indent=2))
 
 
 def read_entries(path: Path) -> list[ModelEntry]:
-    """What `write_entries` wrote, there or into a folder's models.json; or the one model of an exported folder.
+    """The list of models in a file of `write_entries`, or in a folder's models.json; or the one of an exported folder.
 
-    Raises ValueError for anything else, FileNotFoundError for nothing.
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no list of models.
     """
     if path.is_dir() and not (path / LIST_FILE).is_file():
         return [ModelEntry("model", str(path), str(path))]
     if path.is_dir():
         path /= LIST_FILE
     try:
-        found = [ModelEntry(**one) for one in json.loads(path.read_text(encoding="utf-8"))["models"]]
+        entries = [ModelEntry(**one) for one in json.loads(path.read_text(encoding="utf-8"))["models"]]
     except (ValueError, KeyError, TypeError) as problem:
         raise ValueError(f"{path} is not a list of models ({problem}); `pct serve` writes one") from problem
-    # a list may lie beside its models, and move with them
-    found = [replace(e, folder=str(path.parent / e.folder)) for e in found]
-    if not found or len({e.id for e in found}) < len(found):
-        raise ValueError(f"{path} must list one model or more, each with an id of its own")
-    return found
+    # a list may be in the folder of its models, and move with it
+    entries = [replace(e, folder=str(path.parent / e.folder)) for e in entries]
+    if not entries or len({e.id for e in entries}) < len(entries):
+        raise ValueError(f"{path} must list at least one model, and each with its own id")
+    return entries
 
 
 class ModelStore:
-    """The models of a list (a file of `write_entries`, or an exported folder), by id, the first one the default."""
+    """The models of a list (a file of `write_entries`, or an exported folder) by id. The first one is the default."""
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         self._path, self._threads = path, threads
         self._models: dict[str, ServedModel] = {}
-        self._seen: list[FileStamp] = []
+        self._stamps: list[FileStamp] = []
         self._refreshing = threading.Lock()
 
     @classmethod
     def open(cls, path: Path, threads: int = 0) -> Self:
-        """With its models loaded. Raises what loading them raises."""
-        made = cls(path, threads)
-        made._models = made._load()
-        made._seen = made._look()
-        return made
+        """A store with its models loaded. Raises what loading them raises."""
+        store = cls(path, threads)
+        store._models = store._load()
+        store._stamps = store._current_stamps()
+        return store
 
     @property
     def models(self) -> list[ServedModel]:
-        """All of them; the list may be another one at the next call."""
+        """All of them; `refresh` may change the list."""
         return list(self._models.values())
 
     def find(self, id: str | None) -> ServedModel:
-        """The model of that id, the default one for None. Raises ValueError, naming those that there are."""
+        """The model of an id, the default one for None. Raises ValueError with the ids for another one."""
         models = self._models
         if id is None:
             return next(iter(models.values()))
@@ -145,24 +156,27 @@ class ModelStore:
         return models[id]
 
     def refresh(self) -> bool:
-        """Whether another list of models is served from now on. A list that cannot be loaded is told in the log, and
-        the models stay. Requests at work end with the model that they began with."""
+        """Loads the list of models where it changed; returns whether it did.
+
+        A list that cannot be loaded is logged, and the models stay. Running requests keep the model that they began
+        with.
+        """
         with self._refreshing:
-            now = self._look()
-            if now == self._seen:
+            stamps = self._current_stamps()
+            if stamps == self._stamps:
                 return False
-            self._seen = now  # a list that is broken is told once
+            self._stamps = stamps  # a broken list is logged once
             try:
                 self._models = self._load()
-                self._seen = self._look()
+                self._stamps = self._current_stamps()
             except (OSError, ValueError, ImportError) as problem:
                 logger.error("the models stay as they are: %s", problem)
                 return False
             logger.info("now serving %s", ", ".join(f"{s.entry.id} from {s.entry.source}" for s in self.models))
             return True
 
-    def _look(self) -> list[FileStamp]:
-        """What changes when the list does, or a folder on it."""
+    def _current_stamps(self) -> list[FileStamp]:
+        """The stamps of the list and of its folders; they change when one of these does."""
         return [
             _file_stamp(self._path),
             _file_stamp(self._path / LIST_FILE),
@@ -170,26 +184,26 @@ class ModelStore:
         ]
 
     def _load(self) -> dict[str, ServedModel]:
-        known = {(s.entry.folder, s.stamp): s.predictor for s in self._models.values()}
+        loaded_before = {(s.entry.folder, s.stamp): s.predictor for s in self._models.values()}
         loaded = {}
         for entry in read_entries(self._path):
             stamp = _folder_stamp(entry.folder)
-            predictor = known.get((entry.folder, stamp))
+            predictor = loaded_before.get((entry.folder, stamp))
             if predictor is None:
                 predictor = OnnxPredictor.load(entry.folder, self._threads)
-                # ONNX Runtime plans its memory in a first call
+                # ONNX Runtime plans its memory in the first call
                 predictor.saliency([["warm"] * 8], by=default_saliency(predictor).name)
-            loaded[entry.id] = ServedModel(entry, _audited(predictor, entry), stamp)
+            loaded[entry.id] = ServedModel(entry, _with_audit(predictor, entry), stamp)
         return loaded
 
 
-def _audited(predictor: OnnxPredictor, entry: ModelEntry) -> OnnxPredictor:
-    """The predictor with the audit that its entry brings, if there is one."""
+def _with_audit(predictor: OnnxPredictor, entry: ModelEntry) -> OnnxPredictor:
+    """The predictor with the audit of its entry, if there is one."""
     if not entry.audit or (predictor.audit and predictor.audit.to_dict() == entry.audit):
         return predictor
-    other = copy.copy(predictor)  # another entry may serve the same folder
-    take_audit(other, AuditSummary.from_dict(entry.audit), entry.source)
-    return other
+    audited = copy.copy(predictor)  # another entry may serve the same folder
+    take_audit(audited, AuditSummary.from_dict(entry.audit), entry.source)
+    return audited
 
 
 def _folder_stamp(folder: str) -> FileStamp:
@@ -197,9 +211,9 @@ def _folder_stamp(folder: str) -> FileStamp:
 
 
 def _file_stamp(path: Path) -> FileStamp:
-    """Another one when the file is replaced; that of no file where there is none."""
+    """A stamp that changes when the file is replaced; zeros where there is no file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return 0, 0
-    return found.st_mtime_ns, found.st_ino
+    return status.st_mtime_ns, status.st_ino

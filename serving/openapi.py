@@ -1,4 +1,4 @@
-"""The OpenAPI document, the same for every service of a version, with examples that are made up."""
+"""The OpenAPI document, the same for every service of a version. Its examples are invented."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serving.schema import ExplainAnswer, ExplainRequest, ModelAnswer, PredictAn
 
 IDENTITY = {"id": "reviews", "name": None, "version": None, "alias": None}
 CHANCES = {"negative": 0.06, "positive": 0.94}
-# "a moving film", whose second word decides
+# "a moving film", in which the second word decides
 STEPS = {
     "important": [(1, "moving", 0.58, "positive"), (2, "film", 0.41, "negative")],
     "unimportant": [(0, "a", 0.95, "positive"), (2, "film", 0.93, "positive")],
@@ -91,8 +91,8 @@ EXAMPLES: dict[str, Any] = {
 
 
 def openapi(version: str) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of the service. It says what every service of this version says: nothing of the models
-    that are served, and its examples are made up."""
+    """The OpenAPI 3.1 document of the service. It is the same for every service of a version, whatever models are
+    served."""
     posts: list[tuple[str, str, type[BaseModel], type[BaseModel]]] = [
         ("/predict", "Labels and probabilities of texts", PredictRequest, PredictAnswer),
         ("/explain", "Saliency and reduction curves of texts", ExplainRequest, ExplainAnswer),
@@ -144,14 +144,14 @@ def openapi(version: str) -> dict[str, Any]:
 
 
 REFUSALS = {
-    "400": "Not JSON, a wrong type or name, or beyond a limit of the texts or of the cost",
-    "401": "The service has a token and the request has not",
+    "400": "The body is not JSON, has a wrong type or name, or exceeds a limit of the texts or of the cost",
+    "401": "The service needs a token, and the request has none or a wrong one",
     "408": "It took longer than the limit allows",
     "413": "The body is larger than the limit allows",
     "415": "The body is not application/json",
     "421": "The Host header names another host",
     "431": "The headers are larger than the limit allows",
-    "503": "More requests than the queue holds: try again",
+    "503": "The queue is full: try again",
 }
 
 

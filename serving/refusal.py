@@ -1,4 +1,4 @@
-"""A request that is refused gets a status and a sentence, and is counted."""
+"""A refusal has a status and a message, and is counted."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from serving.limits import SECONDS_TO_REFUSE
 from serving.metrics import refusals
 
-WITHOUT_DELAY = (408, 503)  # these have waited, or shall come again
+WITHOUT_DELAY = (408, 503)  # these have waited, or should be sent again
 
 
 async def refuse(send: Callable[[MutableMapping[str, Any]], Awaitable[None]], status: int, error: str) -> None:
-    """Answers by ASGI with a status and {"error": ...}."""
+    """Sends an ASGI answer with a status and {"error": ...}."""
     refusals.labels(str(status)).inc()
     body = json.dumps({"error": error}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

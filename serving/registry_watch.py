@@ -1,4 +1,4 @@
-"""What `pct serve` does beside the service: the registry is looked at, and the list of models follows its aliases."""
+"""The watch of the registry in `pct serve`: the list of models follows its aliases."""
 
 from __future__ import annotations
 
@@ -14,44 +14,46 @@ from serving.model_store import ModelEntry, write_entries
 
 @dataclass
 class RegistryWatch:
-    """Looks whether the aliases in the registry still mean the versions that are served."""
+    """Checks whether the aliases in the registry still name the versions that are served."""
 
     models: list[ModelEntry]
     listed: Path
     cache: Path
-    complained: str = ""
+    last_error: str = ""
 
-    def look(self) -> bool:
-        """Whether the list changed. A registry that cannot be asked, or a version that cannot be served, is told once;
-        what is served stays."""
+    def check(self) -> bool:
+        """Updates the list of models; returns whether it changed.
+
+        A registry that does not answer, or a version that cannot be served, is reported once, and the models stay.
+        """
         try:
             client = registry()
-            now = [self._current(client, m) for m in self.models]
-        except Exception as problem:  # whatever a server or its driver raises: serving goes on
-            if str(problem) != self.complained:
-                self.complained = str(problem)
+            current = [self._current(client, m) for m in self.models]
+        except Exception as problem:  # whatever a server or its driver raises, the service goes on
+            if str(problem) != self.last_error:
+                self.last_error = str(problem)
                 print(f"the models stay as they are: {problem}", file=sys.stderr, flush=True)
             return False
-        self.complained = ""
-        if now == self.models:
+        self.last_error = ""
+        if current == self.models:
             return False
-        for before, after in zip(self.models, now, strict=True):
+        for before, after in zip(self.models, current, strict=True):
             if before.version != after.version:
                 print(f"{after.id}: version {after.version} instead of {before.version}", flush=True)
-        write_entries(self.listed, now)
-        self.models = now
+        write_entries(self.listed, current)
+        self.models = current
         return True
 
     @property
     def needed(self) -> bool:
-        """Whether there is an alias to look after."""
+        """Whether there is an alias to follow."""
         return any(m.alias for m in self.models)
 
     def _current(self, client: Any, model: ModelEntry) -> ModelEntry:
         match = REGISTERED.fullmatch(model.source)
         if match is None or not match["alias"]:
             return model
-        found = find_version(client, match["name"], match["alias"], None)
-        if found.version == model.version:
-            return replace(model, audit=found.audit)  # it may have been audited since
-        return replace(entry_of_version(client, found, model.source, self.cache), id=model.id)
+        version = find_version(client, match["name"], match["alias"], None)
+        if version.version == model.version:
+            return replace(model, audit=version.audit)  # it may have been audited meanwhile
+        return replace(entry_of_version(client, version, model.source, self.cache), id=model.id)

@@ -1,4 +1,4 @@
-"""What is read, not asked: the page with its assets, GET /model, the OpenAPI document, its readable form, metrics."""
+"""The GET routes: the page with its assets, /model, the OpenAPI document, its readable form, and the metrics."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from serving.limits import Limits
 from serving.openapi import openapi
 
 PAGE = Path(__file__).parent / "page"
-KINDS = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
-# nothing from elsewhere, nothing inline, in nobody's frame
+MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
+# nothing from other sites, nothing inline, and no frame of another page
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -31,7 +31,7 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 FILES = {"/" if file.name == "index.html" else f"/{file.name}": file for file in sorted(PAGE.glob("*.*"))}
-# those of this app, of BentoML's APIs, and BentoML's own of health and of its description for its clients
+# those of this app, of BentoML's APIs, and BentoML's own: its health, and its description for its clients
 PATHS = frozenset(
     {*FILES, "/model", "/openapi.json", "/docs", "/metrics", "/predict", "/explain", "/livez", "/readyz", "/healthz",
      "/schema.json"}
@@ -68,9 +68,9 @@ def make_app(limits: Limits) -> Starlette:
 
 
 def _file(path: Path) -> Callable[[Request], Awaitable[Response]]:
-    kind = KINDS.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    media_type = MEDIA_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
 
-    async def give(_: Request) -> Response:
-        return FileResponse(path, media_type=kind, headers=HEADERS)
+    async def send_file(_: Request) -> Response:
+        return FileResponse(path, media_type=media_type, headers=HEADERS)
 
-    return give
+    return send_file

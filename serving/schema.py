@@ -1,12 +1,22 @@
-"""Requests and answers as pydantic models: what is valid, and what is promised."""
+"""Requests and answers as pydantic models: what is valid, and what an answer contains.
+
+What an answer says of a text is the library's `Prediction.to_dict` or `Explanation.to_dict`; tests hold them to these
+models.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from dataclasses import fields
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+import bentoml
+import starlette.requests
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, create_model
 from pydantic.json_schema import JsonSchemaValue
 
+from serving.limits import Limits
+
+REQUEST = "pct.request"  # where the scope of a request has its validated body
 TEXT = "despite its slow start , the film is brilliant"
 Order = Literal["static", "recomputed"]
 Control = Literal[
@@ -14,21 +24,21 @@ Control = Literal[
     "separation", "naopc_comp", "naopc_suff",
 ]  # fmt: skip
 CONTROLS: tuple[Control, ...] = get_args(Control)
-# what `controls: true` means: all but the dearest, which takes some 5 N^2 passes of the model
+# what `controls: true` means: all but the most expensive, which takes about 5 N^2 passes of the model
 CHEAP = tuple(name for name in CONTROLS if not name.startswith("naopc"))
 _CONTROLS_SCHEMA: JsonSchemaValue = {
     "type": "array",
     "items": {"enum": list(CONTROLS), "type": "string"},
     "maxItems": len(CONTROLS),
 }
-# the service's own limits are checked by `serving.answers`: they are settings, and these are what no setting allows
+# the limits of a service are settings; `serving.request_guard` and `serving.answers` check them
 Text = Annotated[str, StringConstraints(min_length=1)]
 Texts = Annotated[
     list[Text],
     Field(
         min_length=1,
         fail_fast=True,
-        description="The texts. What is a word is the model's own rule.",
+        description="The texts. The model's own rule splits them into words.",
         examples=[[TEXT]],
     ),
 ]
@@ -37,29 +47,36 @@ ModelId = Annotated[
 ]
 
 
-class Strict(BaseModel):
+class Request(bentoml.IODescriptor):  # type: ignore[misc]
     """A request: no unknown fields, no conversions."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    @classmethod
+    async def from_http_request(cls, request: starlette.requests.Request, serde: Any) -> Self:
+        """The request that `serving.request_guard` has validated, in the place of BentoML's own parsing."""
+        validated: Self = request.scope[REQUEST]
+        return validated
 
-class PredictRequest(Strict):
+
+class PredictRequest(Request):
     """Texts to classify."""
 
     texts: Texts
     model: ModelId = None
 
 
-class ExplainRequest(Strict):
+class ExplainRequest(Request):
     """Texts to explain, and how."""
 
     texts: Texts
     max_steps: Annotated[
         Annotated[int, Field(ge=0)] | None,
-        Field(description="Words removed at most on each side; one always stays. 15, or the limit, where null."),
+        Field(description="The most words removed on each side; one always remains. 15, or the limit, where null."),
     ] = None
     order: Annotated[
-        Order, Field(description="static: ranked once, on the whole text. recomputed: again after each removal.")
+        Order,
+        Field(description="static: words are ranked once, on the whole text. recomputed: after each removal."),
     ] = "static"
     target: Annotated[
         str | None, Field(description="The label that is explained; the predicted one where null.", examples=[None])
@@ -67,8 +84,8 @@ class ExplainRequest(Strict):
     saliency: Annotated[
         str | None,
         Field(
-            description="The saliency, one of those that GET /model lists for the model. Where null, the one that an "
-            "audit of the model found best, else the one that measured best for models of its kind.",
+            description="The saliency, one of those that GET /model lists for the model. Where null, the best one by "
+            "an audit of the model, else the best one for models of its family.",
             examples=[None],
         ),
     ] = None
@@ -77,17 +94,17 @@ class ExplainRequest(Strict):
         Field(
             max_length=len(CONTROLS),
             fail_fast=True,
-            description="Controls of the metrics to compute, by name; true: all but naopc_comp and naopc_suff, which "
-            "take some 5 N^2 passes of the model for N words. They count against the limit of the cost.",
+            description="Controls of the metrics, by name; true: all but naopc_comp and naopc_suff, which take about "
+            "5 N^2 passes of the model for N words. They count against the limit of the cost.",
         ),
-        BeforeValidator(lambda given: list(CHEAP) if given is True else [] if given is False else given),
+        BeforeValidator(lambda value: list(CHEAP) if value is True else [] if value is False else value),
         WithJsonSchema({"anyOf": [{"type": "boolean"}, _CONTROLS_SCHEMA]}),
-    ] = []
+    ] = []  # noqa: RUF012
     model: ModelId = None
 
 
 class Identity(BaseModel):
-    """The model that answered. name, version, alias: null where it did not come from a registry."""
+    """The model that answered. name, version, alias: null where it is not from a registry."""
 
     id: str
     name: str | None
@@ -96,7 +113,7 @@ class Identity(BaseModel):
 
 
 class Prediction(BaseModel):
-    """truncated: words beyond the model's length, which it never saw."""
+    """The predicted label of a text. truncated: words beyond the model's length, which it never saw."""
 
     label: str
     confidence: float
@@ -105,15 +122,15 @@ class Prediction(BaseModel):
 
 
 class PredictAnswer(BaseModel):
-    """A prediction a text, in the texts' order."""
+    """A prediction for each text, in the order of the texts."""
 
     model: Identity
     predictions: list[Prediction]
 
 
 class Word(BaseModel):
-    """A word, where it stands in the text (in Unicode characters, end exclusive), its saliency, and whether the model
-    knows it: one that it does not know is to it like any other such word."""
+    """A word, its position in the text (in Unicode characters, end exclusive), its saliency, and whether the model
+    knows it. All words that the model does not know are alike to it."""
 
     word: str
     start: int
@@ -123,7 +140,7 @@ class Word(BaseModel):
 
 
 class Step(BaseModel):
-    """A removal: the index of the word that went, the target's confidence then, and the predicted label then."""
+    """A removal: the index of the removed word, and the target's confidence and the predicted label after it."""
 
     removed: int
     word: str
@@ -132,8 +149,8 @@ class Step(BaseModel):
 
 
 class Curve(BaseModel):
-    """The k-th step is the text after k removals. flips_at: the first k at which the predicted label is another one,
-    found for the whole text; flips_to: that label. Both null where none is."""
+    """The k-th step is the text after k removals. flips_at: the first k at which the predicted label changes, searched
+    down to the last word; flips_to: the new label. Both are null where it never changes."""
 
     steps: list[Step]
     flips_at: int | None
@@ -141,7 +158,7 @@ class Curve(BaseModel):
 
 
 class TextMetrics(BaseModel):
-    """Of this text alone; null for a text of one word. Their formulas: docs/concepts/metrics.md."""
+    """Metrics of this text alone; null for a text of one word. The formulas: docs/concepts/metrics.md."""
 
     comp: float | None
     suff: float | None
@@ -154,8 +171,8 @@ class TextMetrics(BaseModel):
 Controls = Annotated[
     dict[Control, float | None],
     Field(
-        description="What saliency knows beyond a random order of removal, and the like, of this text alone: the names "
-        "that were asked for, each as `pct evaluate --metrics` gives it; null where the text has none."
+        description="The controls that the request names, of this text alone, as `pct evaluate --metrics` computes "
+        "them: what the saliency tells beyond a random order of removal, and others. Null where the text has none."
     ),
 ]
 
@@ -168,14 +185,18 @@ class Verdict(BaseModel):
 
 
 class Pathology(BaseModel):
-    """found: the verdict is pathological; reasons: the verdict's then, else none."""
+    """found: whether the verdict is pathological; reasons: those of the verdict if so, else none."""
 
     found: bool
     reasons: list[str]
 
 
 class Explanation(BaseModel):
-    """Why: the words with their saliency, and what their removal does to the confidence in the target."""
+    """The words with their saliency, and what their removal does to the confidence in the target.
+
+    label: the predicted one, with its confidence. target: the label that is explained, with its confidence. important:
+    the most salient words are removed first; unimportant: the least salient ones. controls: null where the request
+    names none. saliency_name, signed, saliency_reason: as in the answer, so that each explanation is complete."""
 
     text: str
     words: list[Word]
@@ -197,7 +218,7 @@ class Explanation(BaseModel):
 
 
 class ExplainAnswer(BaseModel):
-    """An explanation a text, in the texts' order."""
+    """An explanation for each text, in the order of the texts."""
 
     model: Identity
     order: str
@@ -209,8 +230,9 @@ class ExplainAnswer(BaseModel):
 
 
 class AboutAudit(BaseModel):
-    """What `pct audit` found. best: the saliency to show; empty where none beats a random order of removal. margin and
-    win: its mean over the texts and the ends of the 95 % interval; of a random order where there is no best."""
+    """The result of `pct audit`. best: the saliency to show; empty where none is better than a random order of removal.
+    margin and win: the mean over the texts and the ends of its 95 % interval; of a random order where there is no
+    best."""
 
     best: str
     removal: str
@@ -221,9 +243,9 @@ class AboutAudit(BaseModel):
 
 
 class AboutModel(Identity):
-    """A served model, with the figures that stand in the registry. saliency: by which it explains where a request names
-    none, and why; saliencies: all that it gives. audit: null for a model that was not audited. words: how texts become
-    words: natural, spaces, or a rule of the model's own."""
+    """A served model, with its metrics in the registry. saliency, saliency_reason: what explains it where a request
+    names none, and why; saliencies: all that it gives. audit: null for a model that was not audited. words: the rule by
+    which texts are split into words: natural, spaces, or the model's own."""
 
     source: str
     method: str
@@ -240,30 +262,21 @@ class AboutModel(Identity):
     metrics: dict[str, float]
 
 
-class AboutLimits(BaseModel):
-    """What a request may ask for."""
-
-    texts: int
-    characters: int
-    body_bytes: int
-    head_bytes: int
-    head_seconds: float
-    connections: int
-    seconds: float
-    max_steps: int
-    cost: int
-    queue: int
-    batch: int
+AboutLimits: type[BaseModel] = create_model(
+    "AboutLimits",
+    __doc__="What a request may ask for.",
+    **{f.name: (type(f.default), Field(description=f.metadata["help"])) for f in fields(Limits)},
+)
 
 
 class ModelAnswer(BaseModel):
-    """The served models, the first one the default, and the limits."""
+    """The served models and the limits. The first model is the default."""
 
     models: list[AboutModel]
-    limits: AboutLimits
+    limits: AboutLimits  # type: ignore[valid-type]
 
 
 class Refusal(BaseModel):
-    """What was wrong, and what to do."""
+    """What was wrong, and the remedy."""
 
     error: str

@@ -1,6 +1,6 @@
-"""The BentoML service: POST /predict and /explain, adaptively batched, over the models of a list.
+"""The BentoML service: POST /predict and /explain, with adaptive batching, over the models of a list.
 
-`pct serve` starts it; `PCT_SERVE_LIST=exported-folder bentoml serve serving.service:Explainer` does without `pct`.
+`pct serve` starts it; so does `PCT_SERVE_LIST=exported-folder bentoml serve serving.service:Explainer`.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ import bentoml
 from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
 from starlette.responses import Response
 
-import serving.transport  # noqa: F401  puts bounded connections in the place of uvicorn's own
+import serving.transport  # noqa: F401  replaces uvicorn's connections by bounded ones
 from pct.text.words import Document
 from serving.answers import ExplainJob, PredictJob, read_texts
 from serving.batching import BusyError
-from serving.door import EVERY_HOST, Door
-from serving.guard import Guard
-from serving.lanes import Lanes
+from serving.host_check import EVERY_HOST, HostCheck
 from serving.limits import FAILURE, HOSTS, LOG, MODEL_LIST, THREADS, TOKEN, WORKERS, Limits
 from serving.logs import RequestLog, log_as_json
-from serving.metrics import explain_seconds, refusals, swaps, tell_models, verdicts, words_range
+from serving.metrics import explain_seconds, refusals, set_model_versions, swaps, verdicts, words_range
 from serving.model_store import SERVED, ModelStore, ServedModel
+from serving.priority_queue import PriorityQueue
+from serving.request_guard import RequestGuard
 from serving.routes import PATHS, make_app
 from serving.schema import ExplainAnswer, ExplainRequest, PredictAnswer, PredictRequest
 
-SECONDS_TO_NOTICE = 1.0  # between looks at the list of models
-# characters, of texts or of an answer, that are worked on aside: others are answered meanwhile
+SECONDS_TO_NOTICE = 1.0  # between checks of the list of models
+# characters of texts, or of an answer, from which a thread does the work, so that others are answered meanwhile
 LONG = 20_000
 
-# where `pct bento` and bentofile.yaml put the models of a Bento: beside the packages
+# the folder of the models in a Bento, beside the packages
 BESIDE = Path(__file__).parents[1] / SERVED
 IN_BENTO = MODEL_LIST not in os.environ and BESIDE.is_dir()
 
 logger = logging.getLogger("pct.serving")
 limits = Limits.from_environment()
-# threads that compute must not keep the one that answers waiting for the interpreter
+# the thread that answers must not wait long for the interpreter while others compute
 sys.setswitchinterval(0.001)
 if os.environ.get(LOG) == "json":
     log_as_json()
@@ -54,12 +54,12 @@ if os.environ.get(LOG) == "json":
 @bentoml.service(
     name="explainer",
     workers=int(os.environ.get(WORKERS, "1")),
-    # ours answers first, with a status and a sentence
+    # later than our own timeout, which answers with a message
     traffic={"timeout": limits.seconds + 10},
     logging={"access": {"enabled": False}},
-    # four spans a request, which nobody collects, took a third of the time of a small one
+    # nobody collects its four spans per request, which took a third of the time of a small one
     tracing={"excluded_urls": ["/predict$", "/explain$"]},
-    # they are there, but behind the door: see below
+    # `serving.routes` serves them, behind the host check
     metrics={"enabled": False},
 )
 @bentoml.asgi_app(make_app(limits), path="/")
@@ -70,25 +70,25 @@ class Explainer:
         try:
             self.store = ModelStore.open(_models_path(), int(os.environ.get(THREADS, "0")))
         except (OSError, ValueError, ImportError) as problem:
-            _tell_failure(problem)
+            _report_failure(problem)
             raise
-        tell_models([], [m.identity() for m in self.store.models])
-        self.lanes = Lanes(limits)
+        set_model_versions([], [m.identity() for m in self.store.models])
+        self.queue = PriorityQueue(limits)
         self._watching: asyncio.Task[None] | None = None
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def watch(self) -> None:
-        """Begins to look for another list of models."""
+        """Starts to watch the list of models."""
         self._watching = asyncio.create_task(self._watch())
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def close(self) -> None:
-        """Lets the work at hand end."""
+        """Lets running work end."""
         if self._watching is not None:
             self._watching.cancel()
             with suppress(asyncio.CancelledError):
                 await self._watching
-        await asyncio.to_thread(self.lanes.close)
+        await asyncio.to_thread(self.queue.close)
 
     @bentoml.api(input_spec=PredictRequest, output_spec=PredictAnswer)  # type: ignore[untyped-decorator]
     async def predict(self, **asked: Any) -> Response:
@@ -103,11 +103,11 @@ class Explainer:
     async def _predict(self, request: PredictRequest) -> dict[str, Any]:
         served = self.store.find(request.model)
         texts = await _read(request.texts, served)
-        found = await self.lanes.submit(PredictJob(served), texts, limits.seconds)
-        return {"model": served.identity(), "predictions": found}
+        predictions = await self.queue.submit(PredictJob(served), texts, limits.seconds)
+        return {"model": served.identity(), "predictions": predictions}
 
     async def _explain(self, request: ExplainRequest) -> dict[str, Any]:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         served = self.store.find(request.model)
         texts = await _read(request.texts, served)
         job = ExplainJob.of(request, served, limits)
@@ -116,13 +116,13 @@ class Explainer:
                 f"this takes up to {cost} passes of the model, and {limits.cost} are allowed; send fewer or shorter "
                 "texts, order static, fewer controls, or another saliency"
             )
-        found = await self.lanes.submit(job, texts, limits.seconds)
+        explanations = await self.queue.submit(job, texts, limits.seconds)
         longest = max(map(len, texts))
-        explain_seconds.labels(words_range(longest), job.order).observe(time.perf_counter() - begun)
-        _count_verdicts(served, found)
+        explain_seconds.labels(words_range(longest), job.order).observe(time.perf_counter() - start)
+        _count_verdicts(served, explanations)
         return {
             "model": served.identity(), "order": job.order, "saliency": job.saliency, "signed": job.signed,
-            "saliency_reason": job.reason, "max_steps": job.max_steps, "explanations": found,
+            "saliency_reason": job.reason, "max_steps": job.max_steps, "explanations": explanations,
         }  # fmt: skip
 
     async def _watch(self) -> None:
@@ -132,17 +132,17 @@ class Explainer:
             try:
                 if await asyncio.to_thread(self.store.refresh):
                     swaps.inc()
-                    tell_models(before, [m.identity() for m in self.store.models])
-            except Exception:  # the watch must outlive whatever a broken folder raises
-                logger.exception("looking for another list of models failed")
+                    set_model_versions(before, [m.identity() for m in self.store.models])
+            except Exception:  # whatever a broken folder raises, the watch goes on
+                logger.exception("the check of the list of models failed")
 
 
-# From the outside in: what may come in at all, BentoML's counts of requests (a label a path: the door lets no others
-# in), a line a request, and what a request must be.
+# From the outside in: the host check, BentoML's counts of requests (a label per path: the host check refuses others), a
+# log line per request, and the request guard.
 Explainer.add_asgi_middleware(  # type: ignore[attr-defined]
-    Door,
+    HostCheck,
     paths=PATHS,
-    # a Bento stands behind a name that nobody knew when it was built
+    # the host name of a Bento is not known when it is built
     hosts=os.environ.get(HOSTS, EVERY_HOST if IN_BENTO else "").split(","),
     head_bytes=limits.head_bytes,
 )
@@ -152,7 +152,7 @@ Explainer.add_asgi_middleware(  # type: ignore[attr-defined]
 if os.environ.get(LOG) == "json":
     Explainer.add_asgi_middleware(RequestLog)  # type: ignore[attr-defined]
 Explainer.add_asgi_middleware(  # type: ignore[attr-defined]
-    Guard,
+    RequestGuard,
     requests={"/predict": PredictRequest, "/explain": ExplainRequest},
     private=frozenset({"/model"}),
     limits=limits,
@@ -161,16 +161,16 @@ Explainer.add_asgi_middleware(  # type: ignore[attr-defined]
 
 
 def _models_path() -> Path:
-    """What the environment names, else the folder of a Bento."""
-    if given := os.environ.get(MODEL_LIST):
-        return Path(given)
+    """The list of models that the environment names, else the folder of a Bento."""
+    if path := os.environ.get(MODEL_LIST):
+        return Path(path)
     if not IN_BENTO:
         raise ValueError(f"{MODEL_LIST} must name an exported model's folder or a list of models; use `pct serve`")
     return BESIDE
 
 
-def _tell_failure(problem: Exception) -> None:
-    """Writes why this process cannot serve where `pct serve` looks for it."""
+def _report_failure(problem: Exception) -> None:
+    """Writes why this process cannot serve into the file that `pct serve` reads."""
     if path := os.environ.get(FAILURE):
         unfinished = Path(f"{path}.{os.getpid()}")
         unfinished.write_text(str(problem), encoding="utf-8")

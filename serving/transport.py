@@ -1,8 +1,9 @@
-"""Connections bounded in number, their requests in size and in time, whatever a client sends or leaves out.
+"""Connections with bounds on their number, and on the size and the time of their requests, whatever a client sends.
 
-uvicorn reads headers of any length and waits for their end for ever, which no ASGI application can prevent: it is
-called when they are there. Importing this module (the service does, before BentoML's worker starts uvicorn) puts
-`BoundedProtocol` in the place of uvicorn's own.
+uvicorn reads headers of any length and waits for their end without a limit. An ASGI application cannot prevent this: it
+is called when they are complete. An import of this module replaces uvicorn's protocol by `BoundedProtocol`; the service
+imports it before BentoML's worker starts uvicorn. The names of uvicorn that this takes are private: its version has an
+upper bound, and `tests/serving/test_private_names.py` fails when they move.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from serving.limits import DRAINED, SECONDS_TO_REFUSE, Limits
 
 limits = Limits.from_environment()
-# For a body to come and for its answer, each of which has a limit that is told in words, and for the way.
+# For a body to arrive and for its answer, each of which has a limit of its own with a message, and for the network.
 SECONDS_TO_ANSWER = 2 * limits.seconds + limits.head_seconds
-# Requests that a client sends on one connection before it has heard the answer to the first.
+# Requests that a client may send on one connection before it has the answer to the first.
 MOST_AHEAD = 16
-# Files that a worker opens beside its connections.
+# The number of files that a worker opens beside its connections.
 OTHER_FILES = 64
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 def count_connections(wanted: int) -> int:
-    """As many connections as are wanted, or as this process may have open files for."""
+    """The number of connections: as many as wanted, at most those for which this process may open files."""
     with suppress(ImportError):
         import resource
 
@@ -38,13 +39,13 @@ def count_connections(wanted: int) -> int:
 
 
 most_connections = count_connections(limits.connections)
-# Those whose next request is not whole yet, in the order in which it is waited for.
+# The connections whose next request is not complete, in the order in which they began to wait.
 _awaited: dict[BoundedProtocol, None] = {}
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """A connection that is closed when a request's head or body is too large, or takes too long to come, or when its
-    answer is not read; and, where there are too many, when it has been waited for longest."""
+    """A connection that is closed when a request's head or body is too large or arrives too slowly, or when the client
+    does not read the answer. Where there are too many connections, the one that has waited longest is closed."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connected."""
@@ -57,12 +58,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._answered: RequestResponseCycle | None = None
         self._head_complete = False
-        self._received = self._coming = 0
+        self._received = self._chunk_size = 0
         self._close_after(limits.head_seconds)
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes came."""
-        self._coming = len(data)
+        """Some bytes arrived."""
+        self._chunk_size = len(data)
         super().data_received(data)
         self._received += len(data)
         if self._received > (DRAINED if self._head_complete else limits.head_bytes):
@@ -73,39 +74,39 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.loop.call_later(SECONDS_TO_REFUSE, self._refuse_head)
 
     def on_message_begin(self) -> None:
-        """The first byte of a request. What came with it may be of the one before, and does not count."""
+        """The first byte of a request. The bytes before it in the same chunk belong to the previous one."""
         super().on_message_begin()
-        self._head_complete, self._received = False, -self._coming
+        self._head_complete, self._received = False, -self._chunk_size
         self._close_after(limits.head_seconds)
 
     def on_headers_complete(self) -> None:
-        """The application is called from here; `serving.door` measures the head that is complete."""
+        """The application is called from here; `serving.host_check` checks the size of a complete head."""
         self._head_complete = True
         if self.transport.is_closing():
             return
         if len(self.pipeline) > MOST_AHEAD:
-            self.cycle.keep_alive = False  # the last one that is answered
+            self.cycle.keep_alive = False  # the last request that is answered
             return
         super().on_headers_complete()
         self._close_after(SECONDS_TO_ANSWER)
 
     def on_message_complete(self) -> None:
-        """A request is there, its body included."""
+        """A request is complete, its body included."""
         super().on_message_complete()
         _awaited.pop(self, None)
 
     def on_response_complete(self) -> None:
-        """The last byte of an answer was handed over; the client may yet have to read it. Where no other request comes,
-        uvicorn hangs up before."""
+        """The last byte of an answer was sent; the client may still have to read it. Where no other request arrives,
+        uvicorn closes the connection earlier."""
         super().on_response_complete()
         self._await_request()
         self._close_after(SECONDS_TO_ANSWER)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client, or this side, closed it."""
+        """The client or this side closed the connection."""
         self._close_after(None)
         _awaited.pop(self, None)
-        if self._answered is not None:  # uvicorn tells the request alone that came last
+        if self._answered is not None:  # uvicorn notifies the last request alone
             self._answered.disconnected = True
             self._answered.message_event.set()
         super().connection_lost(exc)
@@ -130,7 +131,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def install() -> None:
-    """Every server that uvicorn starts in this process from now on reads by `BoundedProtocol`."""
+    """Makes every server that uvicorn starts in this process use `BoundedProtocol`."""
     protocols: dict[Any, Any] = uvicorn.config.HTTP_PROTOCOLS
     protocols["auto"] = f"{__name__}:{BoundedProtocol.__name__}"
 

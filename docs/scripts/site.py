@@ -112,7 +112,10 @@ def _json(value: Any) -> str:
 
 def limits() -> str:
     """Every limit of the service with its default."""
-    return table(["variable", "default"], ([f"`{PREFIX}{f.name.upper()}`", f"`{f.default}`"] for f in fields(Limits)))
+    return table(
+        ["variable", "default", "what it bounds"],
+        ([f"`{PREFIX}{f.name.upper()}`", f"`{f.default}`", f.metadata["help"]] for f in fields(Limits)),
+    )
 
 
 def settings() -> str:

@@ -141,6 +141,6 @@ def test_requests_beyond_the_queue_are_refused_at_once_and_the_others_finish() -
         await asyncio.sleep(0.01)
         model.go.set()
         assert await asyncio.gather(tasks[0], third) == [[0], [6]]
-        assert batcher.at_work == 0
+        assert batcher.active == 0
 
     play(scene, queue=2)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pct.onnx.predictor import WEIGHTS
-from serving.command import with_own_ids
+from serving.command import with_unique_ids
 from serving.model_store import ModelEntry, ModelStore, read_entries, write_entries
 
 
@@ -45,7 +45,7 @@ def test_ids_must_differ(listed: Path, entries: list[ModelEntry]) -> None:
     with pytest.raises(ValueError, match="an id of its own"):
         ModelStore.open(listed, 1)
     same = [replace(entries[0], id=x) for x in ("a", "b", "a", "a")]
-    assert [e.id for e in with_own_ids(same)] == ["a", "b", "a-2", "a-3"]
+    assert [e.id for e in with_unique_ids(same)] == ["a", "b", "a-2", "a-3"]
 
 
 def test_a_model_is_found_by_its_id_and_the_first_one_is_the_default(listed: Path) -> None:

@@ -70,8 +70,8 @@ def test_controls_are_those_of_the_command_line_for_the_same_text(
     status, refused = served.ask("/explain", {"texts": [TEXT], "controls": ["acc"]})
     assert status == 400
     assert "controls" in refused["error"]
-    dear = {"texts": ["film " * 64] * 64, "controls": ["naopc_comp"]}
-    assert "fewer controls" in served.ask("/explain", dear)[1]["error"]
+    expensive = {"texts": ["film " * 64] * 64, "controls": ["naopc_comp"]}
+    assert "fewer controls" in served.ask("/explain", expensive)[1]["error"]
 
 
 def test_the_saliency_is_told_with_its_sign_and_reason_and_is_refused_where_the_model_lacks_it(served: Running) -> None:
@@ -350,7 +350,7 @@ def test_the_client_gives_typed_results(served: Running) -> None:
         (predicted,) = client.predict([TEXT], model="pct")
         assert predicted.model.id == "pct"
         assert predicted.confidence == max(predicted.probabilities.values())
-        first, second = client.explain([TEXT, "dreadful"], max_steps=3, target="negative")
+        first, second = client.explain([TEXT, "dreadful"], max_steps=3, target="negative", model="pct")
         assert len(first.saliency) == len(first.words) == 9
         assert isinstance(first, pct.Explanation)
         assert first.model == predicted.model

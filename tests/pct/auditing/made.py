@@ -84,4 +84,5 @@ def explanation(words):
         confidence=0.8, important=Curve(order[:-1], np.linspace(0.8, 0.75, count).tolist()),
         unimportant=Curve(order[:0:-1], np.linspace(0.8, 0.3, count).tolist(), 2), comp=0.01, suff=0.2, text=text,
         spans=spans, known=[True] * (count - 1) + [False], saliency_name="grad_x_input",
+        probabilities={"negative": 0.2, "positive": 0.8},
     )  # fmt: skip

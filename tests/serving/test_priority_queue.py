@@ -1,4 +1,4 @@
-"""Cheap requests overtake dear ones, which come to their end all the same."""
+"""Cheap requests overtake expensive ones, which are answered all the same."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from serving.batching import BusyError
-from serving.lanes import PATIENCE, Lanes, Precedence
 from serving.limits import Limits
+from serving.priority_queue import PATIENCE, ActiveRequests, PriorityQueue
 
 
 @dataclass(frozen=True)
@@ -39,56 +39,56 @@ class Work:
         return list(texts)
 
 
-def test_a_cheap_request_is_answered_while_a_dear_one_is_at_work() -> None:
+def test_a_cheap_request_is_answered_while_an_expensive_one_is_running() -> None:
     async def run() -> None:
-        lanes, done = Lanes(Limits()), list[str]()
+        queue, done = PriorityQueue(Limits()), list[str]()
         stuck, free = threading.Event(), threading.Event()
         free.set()
-        dear = asyncio.create_task(lanes.submit(Work("heavy", 3, done, stuck), ["h"], 10))
+        expensive = asyncio.create_task(queue.submit(Work("heavy", 3, done, stuck), ["h"], 10))
         await asyncio.sleep(0.02)
         for name in ("light", "predict"):
-            assert await lanes.submit(Work(name, 1, done, free), [name], 10) == [name]
+            assert await queue.submit(Work(name, 1, done, free), [name], 10) == [name]
         assert done == ["light", "predict"]
         stuck.set()
-        assert await dear == ["h"]
-        await asyncio.to_thread(lanes.close)
+        assert await expensive == ["h"]
+        await asyncio.to_thread(queue.close)
 
     asyncio.run(run())
 
 
 def test_a_full_lane_leaves_room_in_the_others() -> None:
     async def run() -> None:
-        lanes, done = Lanes(Limits(queue=2)), list[str]()
+        queue, done = PriorityQueue(Limits(queue=2)), list[str]()
         stuck, free = threading.Event(), threading.Event()
         free.set()
-        dear = [asyncio.create_task(lanes.submit(Work("heavy", 1, done, stuck), ["h"], 10)) for _ in range(2)]
+        expensive = [asyncio.create_task(queue.submit(Work("heavy", 1, done, stuck), ["h"], 10)) for _ in range(2)]
         await asyncio.sleep(0.02)
         with pytest.raises(BusyError):
-            await lanes.submit(Work("heavy", 1, done, stuck), ["h"], 10)
-        assert await lanes.submit(Work("predict", 1, done, free), ["p"], 10) == ["p"]
+            await queue.submit(Work("heavy", 1, done, stuck), ["h"], 10)
+        assert await queue.submit(Work("predict", 1, done, free), ["p"], 10) == ["p"]
         stuck.set()
-        await asyncio.gather(*dear)
-        await asyncio.to_thread(lanes.close)
+        await asyncio.gather(*expensive)
+        await asyncio.to_thread(queue.close)
 
     asyncio.run(run())
 
 
-def test_dear_work_gives_way_until_the_cheap_ends_but_not_for_ever() -> None:
-    precedence = Precedence()
+def test_expensive_work_gives_way_until_the_cheap_ends_but_not_for_ever() -> None:
+    requests = ActiveRequests()
 
     def waited(level: int) -> float:
         begun = time.monotonic()
-        precedence.give_way(level)
+        requests.give_way(level)
         return time.monotonic() - begun
 
-    with precedence.at_work(1):
+    with requests.active(1):
         assert waited(2) >= PATIENCE * 0.9
         assert waited(1) < PATIENCE  # nor for its own kind
         assert waited(0) < PATIENCE
         ended = list[str]()
-        with precedence.at_work(0):
-            thread = threading.Thread(target=lambda: (precedence.give_way(2), ended.append("dear")))
+        with requests.active(0):
+            thread = threading.Thread(target=lambda: (requests.give_way(2), ended.append("expensive")))
             thread.start()
         thread.join(10)
-        assert ended == ["dear"]
+        assert ended == ["expensive"]
     assert waited(2) < PATIENCE

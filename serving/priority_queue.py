@@ -1,4 +1,4 @@
-"""Cheap requests overtake dear ones: three queues, each with a thread of its own, of which the dearer gives way."""
+"""Cheap requests overtake expensive ones: three lanes, each with its own thread; the more expensive one gives way."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from typing import Any, Protocol
 from serving.batching import Batcher
 from serving.limits import Limits
 
-NAMES = ("predict", "light", "heavy")
-# Passes of the model up to which an explanation is light: four texts of the usual length, or so.
+LANES = ("predict", "light", "heavy")
+# Passes of the model up to which an explanation is light: about four texts of the usual length.
 LIGHT = 500
-# Seconds that dear work waits for cheap work before each of its own calls of the model. Not for ever: a stream of cheap
-# requests must not keep it from its end.
+# Seconds that expensive work waits for cheap work before each of its own calls of the model. The wait is bounded, since
+# a stream of cheap requests must not stop it.
 PATIENCE = 0.05
 
 
 class Job(Hashable, Protocol):
-    """What is done with texts; requests with equal jobs go together."""
+    """What is done with texts; requests with equal jobs share a batch."""
 
     def lane(self, texts: Sequence[Any]) -> str:
-        """One of NAMES."""
+        """One of LANES."""
         ...
 
     def run(self, texts: Sequence[Any], deadline: float, give_way: Callable[[], None]) -> list[Any]:
-        """An answer a text; give_way is called before each call of the model."""
+        """An answer for each text; give_way is called before each call of the model."""
         ...
 
 
-class Precedence:
-    """Counts the requests of each lane, and lets a dearer one wait for cheaper ones."""
+class ActiveRequests:
+    """Counts the requests of each lane, and lets a more expensive one wait for cheaper ones."""
 
     def __init__(self) -> None:
-        self._at_work = [0] * len(NAMES)
+        self._counts = [0] * len(LANES)
         self._changed = threading.Condition()
 
     @contextmanager
-    def at_work(self, level: int) -> Iterator[None]:
+    def active(self, level: int) -> Iterator[None]:
         """A request of a lane, from its arrival to its end."""
         self._add(level, 1)
         try:
@@ -48,37 +48,37 @@ class Precedence:
             self._add(level, -1)
 
     def give_way(self, level: int) -> None:
-        """Returns when no cheaper request is at work, or patience is at its end."""
-        if level and any(self._at_work[:level]):
+        """Returns when no cheaper request is active, or after `PATIENCE`."""
+        if level and any(self._counts[:level]):
             with self._changed:
-                self._changed.wait_for(lambda: not any(self._at_work[:level]), PATIENCE)
+                self._changed.wait_for(lambda: not any(self._counts[:level]), PATIENCE)
 
     def _add(self, level: int, n: int) -> None:
         with self._changed:
-            self._at_work[level] += n
+            self._counts[level] += n
             self._changed.notify_all()
 
 
-class Lanes:
+class PriorityQueue:
     """Where requests wait for the model."""
 
     def __init__(self, limits: Limits) -> None:
-        self._precedence = Precedence()
+        self._requests = ActiveRequests()
         self._batchers = {
             name: Batcher(partial(self._run, level), limits.batch, limits.queue, name)
-            for level, name in enumerate(NAMES)
+            for level, name in enumerate(LANES)
         }
 
     async def submit(self, job: Job, texts: Sequence[Any], seconds: float) -> list[Any]:
-        """An answer a text. Raises TimeoutError, BusyError, or what the job raises."""
+        """An answer for each text. Raises TimeoutError, BusyError, or what the job raises."""
         name = job.lane(texts)
-        with self._precedence.at_work(NAMES.index(name)):
+        with self._requests.active(LANES.index(name)):
             return await self._batchers[name].submit(job, texts, seconds)
 
     def close(self) -> None:
-        """Lets the calls at work end and takes no others."""
+        """Lets the running calls end and starts no others."""
         for batcher in self._batchers.values():
             batcher.close()
 
     def _run(self, level: int, job: Job, texts: Sequence[Any], deadline: float) -> list[Any]:
-        return job.run(texts, deadline, partial(self._precedence.give_way, level))
+        return job.run(texts, deadline, partial(self._requests.give_way, level))

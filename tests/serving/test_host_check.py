@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from serving.door import Door
+from serving.host_check import HostCheck
 
 
 def enter(
@@ -29,7 +29,7 @@ def enter(
 
     headers = [] if host is None else [(b"host", host)]
     scope = {"type": "http", "path": path, "headers": [*headers, *more.pop("headers", [])], **more}
-    asyncio.run(Door(inside, {"/predict", "/"}, hosts, 1000)(scope, receive, send))
+    asyncio.run(HostCheck(inside, {"/predict", "/"}, hosts, 1000)(scope, receive, send))
     if "status" not in sent[0]:
         return sent[0]["type"]
     return sent[0]["status"], json.loads(sent[1]["body"]).get("error", "")

@@ -1,4 +1,4 @@
-"""What stands before everything else: only known hosts and known paths come in."""
+"""The first check of a request: its host, its path, and the size of its head."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ EVERY_HOST = "*"
 HOST = re.compile(r"(?:\[(?P<bracketed>[^\[\]]+)\]|(?P<name>[^:\[\]]*))(?::\d+)?")
 
 
-class Door:
-    """ASGI middleware. A host that is not expected is refused: a page of another site, whose name was rebound to this
-    machine, could read the answers otherwise. So is a path that there is not, before it becomes a label of a metric.
+class HostCheck:
+    """ASGI middleware that refuses unknown hosts and paths, and heads that are too large.
+
+    A page of another site could otherwise rebind its name to this machine and read the answers. Starlette's
+    TrustedHostMiddleware takes a list of names alone: here any IP address is allowed, since a rebound page has a name.
+    An unknown path is refused before it becomes a label of a metric.
 
     Args:
-        app: What is behind.
-        paths: The paths that there are.
-        hosts: Names that the service goes by, beside localhost and addresses (a rebound page has a name); "*" for all.
-        head_bytes: Of a request's address and headers.
+        app: the application behind it.
+        paths: the paths that exist.
+        hosts: names of the service, beside localhost and IP addresses; "*" for all.
+        head_bytes: the limit of a request's address and headers.
     """
 
     def __init__(self, app: App, paths: Collection[str], hosts: Collection[str], head_bytes: int) -> None:
@@ -49,16 +52,16 @@ class Door:
         size = len(scope.get("raw_path", b"")) + len(scope.get("query_string", b""))
         if size + sum(len(name) + len(value) for name, value in scope["headers"]) > self.head_bytes:
             return 431, f"address and headers are larger than {self.head_bytes} bytes"
-        given = [value for name, value in scope["headers"] if name == b"host"]
-        if len(given) != 1 or not self.known(given[0].decode("latin-1")):
-            said = b", ".join(given).decode("latin-1")[:80]
-            return 421, f"the host {said!r} is not served here; `pct serve --allow-host NAME` allows one"
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1 or not self.allows(hosts[0].decode("latin-1")):
+            shown = b", ".join(hosts).decode("latin-1")[:80]
+            return 421, f"the host {shown!r} is not served here; `pct serve --allow-host NAME` allows one"
         if scope["path"] not in self.paths:
-            return 404, "there is nothing at this path; GET /docs tells what there is"
+            return 404, "this path does not exist; GET /docs lists the paths"
         return None
 
-    def known(self, host: str) -> bool:
-        """Whether a Host header is this machine's own name or address, or one that is allowed."""
+    def allows(self, host: str) -> bool:
+        """Whether a Host header is this machine's own name, an IP address, or a name that is allowed."""
         if EVERY_HOST in self.hosts:
             return True
         name = host_name(host)
@@ -66,7 +69,7 @@ class Door:
 
 
 def host_name(host: str) -> str:
-    """The name in a Host header, lower case, without port, brackets and final dot; empty where it is no such header."""
+    """The name in a Host header, lower case, without port, brackets and final dot; empty for an invalid header."""
     match = HOST.fullmatch(host.lower())
     return (match["bracketed"] or match["name"].removesuffix(".")) if match else ""
 

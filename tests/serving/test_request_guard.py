@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving import refusal
-from serving.guard import Guard, holds_more_values, invalid
 from serving.limits import Limits
-from serving.schema import ExplainRequest, PredictRequest
+from serving.request_guard import RequestGuard, holds_more_values, read_request
+from serving.schema import REQUEST, ExplainRequest, PredictRequest
 
 GOOD = b'{"texts": ["a moving film"]}'
 LIMITS = Limits(body_bytes=200, seconds=0.2, queue=2)
@@ -27,28 +27,28 @@ def _refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Inner:
-    """The application behind; answers with the body that it got, when it is let go."""
+    """The application behind; answers when it is let go, and keeps the requests that it got."""
 
     def __init__(self) -> None:
-        self.bodies: list[bytes] = []
+        self.requests: list[Any] = []
         self.go = asyncio.Event()
         self.go.set()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.bodies.append((await receive()).get("body", b""))
+        self.requests.append(scope.get(REQUEST))
         await self.go.wait()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"{}"})
 
 
-def guarded(inner: Inner, token: str = "", limits: Limits = LIMITS) -> Guard:
+def guarded(inner: Inner, token: str = "", limits: Limits = LIMITS) -> RequestGuard:
     requests = {"/predict": PredictRequest, "/explain": ExplainRequest}
-    return Guard(inner, requests, frozenset({"/model"}), limits, token)
+    return RequestGuard(inner, requests, frozenset({"/model"}), limits, token)
 
 
 async def ask(
-    guard: Guard, body: bytes | list[bytes] = GOOD, path: str = "/predict", method: str = "POST", pause: float = 0,
-    **headers: str,
+    guard: RequestGuard, body: bytes | list[bytes] = GOOD, path: str = "/predict", method: str = "POST",
+    pause: float = 0, **headers: str,
 ) -> tuple[int, Any, dict[bytes, bytes]]:  # fmt: skip
     """Status, error and headers of an answer. pause: seconds before each part of the body."""
     given = {"content-type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
@@ -91,18 +91,40 @@ def stalled(size: int) -> tuple[Any, Any, Any]:
     return {"type": "http", "method": "POST", "path": "/predict", "headers": headers}, receive, send
 
 
-def once(*arguments: Any, token: str = "", **named: Any) -> tuple[int, Any, dict[bytes, bytes], list[bytes]]:
+def once(
+    *arguments: Any, token: str = "", limits: Limits = LIMITS, **named: Any
+) -> tuple[int, Any, dict[bytes, bytes], list[Any]]:
     async def run() -> Any:
         inner = Inner()
-        return (*await ask(guarded(inner, token), *arguments, **named), inner.bodies)
+        return (*await ask(guarded(inner, token, limits), *arguments, **named), inner.requests)
 
     return asyncio.run(run())
 
 
-def test_a_good_request_arrives_as_it_was_sent() -> None:
-    status, _, _, bodies = once(GOOD, content_type="application/json; charset=utf-8")
-    assert (status, bodies) == (200, [GOOD])
-    assert once([GOOD[:9], GOOD[9:]])[3] == [GOOD]
+def invalid(model: type[ExplainRequest] | type[PredictRequest], body: bytes, most_texts: int) -> str:
+    """The message of a body's refusal."""
+    with pytest.raises(ValueError) as refused:  # noqa: PT011
+        read_request(model, body, most_texts)
+    return str(refused.value)
+
+
+def test_a_good_request_arrives_validated() -> None:
+    expected = PredictRequest(texts=["a moving film"])
+    status, _, _, requests = once(GOOD, content_type="application/json; charset=utf-8")
+    assert (status, requests) == (200, [expected])
+    assert once([GOOD[:9], GOOD[9:]])[3] == [expected]
+    tricky = ['a: \\", "b": c', '"texts": \\']
+    assert once(json.dumps({"texts": tricky, "order": "static"}).encode(), "/explain", limits=Limits())[3] == [
+        ExplainRequest(texts=tricky, order="static")
+    ]
+
+
+def test_a_body_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a second parser")
+
+    monkeypatch.setattr(json, "loads", refuse)
+    assert read_request(PredictRequest, GOOD, 64) == PredictRequest(texts=["a moving film"])
 
 
 @pytest.mark.parametrize(
@@ -128,8 +150,8 @@ def test_a_good_request_arrives_as_it_was_sent() -> None:
     ],
 )
 def test_a_bad_body_is_refused_in_words_and_goes_no_further(body: bytes, said: str) -> None:
-    status, error, _, bodies = once(body)
-    assert (status, bodies) == (400, [])
+    status, error, _, requests = once(body)
+    assert (status, requests) == (400, [])
     assert said in error
 
 
@@ -140,8 +162,8 @@ def test_a_bad_body_is_refused_in_words_and_goes_no_further(body: bytes, said: s
      ("controls", "null"), ("controls.0", '["acc"]'), ("controls", "[" + '"win",' * 12 + "1]")],
 )  # fmt: skip
 def test_a_bad_choice_is_refused_by_its_name(field: str, value: str) -> None:
-    status, error, _, bodies = once(b'{"texts": ["a"], "%s": %s}' % (field.encode(), value.encode()), "/explain")
-    assert (status, bodies) == (400, [])
+    status, error, _, requests = once(b'{"texts": ["a"], "%s": %s}' % (field.encode(), value.encode()), "/explain")
+    assert (status, requests) == (400, [])
     assert error.startswith(f"{field}: ")
 
 
@@ -217,15 +239,15 @@ def test_a_name_that_stands_twice_is_refused() -> None:
     "kind", ["text/plain", "", "multipart/form-data; boundary=x", "application/vnd.bentoml+pickle"]
 )
 def test_only_json_is_taken(kind: str) -> None:
-    status, error, _, bodies = once(GOOD, content_type=kind)
-    assert (status, bodies) == (415, [])
+    status, error, _, requests = once(GOOD, content_type=kind)
+    assert (status, requests) == (415, [])
     assert "application/json" in error
 
 
 def test_a_body_beyond_the_limit_is_refused_by_what_it_announces_and_by_what_it_is() -> None:
     for announced in ({"content_length": str(2**30)}, {"content_length": "1000", "expect": "100-continue"}):
-        status, error, headers, bodies = once([GOOD, GOOD], pause=9, **announced)
-        assert (status, bodies) == (413, [])
+        status, error, headers, requests = once([GOOD, GOOD], pause=9, **announced)
+        assert (status, requests) == (413, [])
         assert "200 bytes" in error
         assert headers[b"connection"] == b"close"
     assert once([b" " * 150] * 3)[0] == 413
@@ -234,8 +256,8 @@ def test_a_body_beyond_the_limit_is_refused_by_what_it_announces_and_by_what_it_
 
 
 def test_a_body_that_does_not_arrive_is_given_up() -> None:
-    status, error, _, bodies = once([GOOD[:5], GOOD[5:]], pause=0.15)
-    assert (status, bodies) == (408, [])
+    status, error, _, requests = once([GOOD[:5], GOOD[5:]], pause=0.15)
+    assert (status, requests) == (408, [])
     assert "0.2 seconds" in error
 
 
@@ -257,7 +279,7 @@ def test_of_the_bodies_that_fill_the_memory_the_oldest_are_given_up() -> None:
         slow = [asyncio.create_task(ask(guard, [b" " * 150, b" " * 9 + GOOD], pause=0.1 + n / 50)) for n in range(4)]
         done = [status for status, _, _ in await asyncio.gather(*slow)]
         assert done == [408, 408, 200, 200]
-        assert guard.arriving.bytes == 0
+        assert guard.memory.bytes == 0
 
     asyncio.run(run())
 
@@ -268,11 +290,11 @@ def test_a_body_that_comes_quickly_gets_in_among_many_that_do_not() -> None:
         slow = [asyncio.create_task(guard(*stalled(150))) for _ in range(12)]
         await asyncio.sleep(0.01)
         assert (await ask(guard, [b" " * 150, GOOD]))[0] == 200
-        assert guard.arriving.bytes <= 2 * guard.arriving.most
+        assert guard.memory.bytes <= 2 * guard.memory.most
         for task in slow:
             task.cancel()
         await asyncio.gather(*slow, return_exceptions=True)
-        assert guard.arriving.bytes == 0
+        assert guard.memory.bytes == 0
 
     asyncio.run(run())
 
@@ -295,8 +317,8 @@ def test_a_failure_behind_the_guard_goes_through_it() -> None:
 )
 def test_a_wrong_token_is_refused_before_the_body_is_read(given: str) -> None:
     for path, method in (("/predict", "POST"), ("/explain", "POST"), ("/model", "GET")):
-        status, error, headers, bodies = once(GOOD, path, method, token="secret", authorization=given)
-        assert (status, bodies) == (401, [])
+        status, error, headers, requests = once(GOOD, path, method, token="secret", authorization=given)
+        assert (status, requests) == (401, [])
         assert headers[b"www-authenticate"] == b"Bearer"
         assert "secret" not in error
 
