@@ -24,8 +24,7 @@ MODEL = "model"  # the classifier in a run's folder
 NO_MODEL = "there is no model {}: give a folder, models:/<name>@champion, or a classifier's name on the hub"
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 OF_A_CLASSIFIER = ["*.json", "*.safetensors", "*.txt", "*.model"]  # the files of a repository that transformers reads
-# the metrics of the registry that GET /model shows, without the prefix of their split; the second form is that of runs of
-# version 0.1.0
+# the metrics of the registry that GET /model shows, without the prefix of their split; the second form is that of 0.1.0
 TEST_METRIC = re.compile(r"test/(?P<name>.+)|test_(?P<old>.+(?<!_se))")
 
 

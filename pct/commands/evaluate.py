@@ -15,6 +15,8 @@ from pct.writing import check_file
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and prints; --json for machines, --per-text for the values of each text."""
     from pct.metrics.cost import own_cost_table
+    from pct.metrics.evaluation import evaluate, metric_names
+    from pct.saliency import saliencies
 
     parser = argparse.ArgumentParser(
         prog="pct evaluate",
@@ -25,25 +27,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_measured_texts(parser)
     parser.add_argument("--p-important", type=float, help="the share of words removed as important")
     parser.add_argument("--p-unimportant", type=float, help="the share of words removed as unimportant")
-    parser.add_argument("--order", choices=ORDERS, help="rank once, again after each removal, or by a beam of five")
-    parser.add_argument("--removal", choices=REMOVALS, help="close the gap of a word, or put that token in its place")
+    parser.add_argument("--order", choices=ORDERS, help="rank words once, after each removal, or by a beam of five")
+    parser.add_argument("--removal", choices=REMOVALS, help="close the gap of a word, or replace it by that token")
     parser.add_argument("--saliency", help=f"how words are ranked: {', '.join(SALIENCIES)} (default: the model's own)")
     parser.add_argument(
         "--metrics",
         nargs="+",
         default=[],
         metavar="NAME",
-        help="these alone; all for every one. What each costs stands below",
+        help="these alone; all for every one. The table below lists what each costs",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--per-text", default="", metavar="FILE", help="write the values of each text (Parquet)")
+    parser.add_argument("--per-text", default="", metavar="FILE", help="a file for the values of each text (Parquet)")
     options = parser.parse_args(arguments)
     if options.per_text:
         check_file(options.per_text)
+    metric_names(" ".join(options.metrics))
+    if options.saliency:
+        saliencies.check(options.saliency)
 
     from pct.corpora.loading import choose_texts
-    from pct.metrics.evaluation import evaluate
     from pct.opening import open_model
 
     classifier = open_model(options.model, options.device)

@@ -1,4 +1,4 @@
-"""pct explain: one text's words, shaded by saliency in the terminal, and what their removal does to the confidence."""
+"""pct explain: a text's words, shaded by saliency in the terminal, and what their removal does to the confidence."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pct.saliency import saliencies
 from pct.saliency.defaults import default_saliency
 from pct.settings import ORDERS, REMOVALS, SALIENCIES
 from pct.text.encodings import encoding_hint, marked_encoding
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Explains the texts given, one a line from standard input, or a file's into a file."""
+    """Explains the texts of the command line, of standard input (one per line), or of a file into another file."""
     from pct.commands.file_job import add_file_options, check_files
 
     parser = argparse.ArgumentParser(
         prog="pct explain",
-        description="Which words decided: the words shaded by saliency, and the confidence as the most and the least "
-        "salient ones are removed. Trust the saliency where the first curve falls and the second does not.",
+        description="Shows which words decided: the words shaded by saliency, and the confidence as the most and the "
+        "least salient ones are removed. Trust the saliency where the first curve falls and the second does not.",
         epilog='example: pct explain runs/mr-lstm-pct-1a2b3c4d "a moving and often funny film"; '
         "pct explain runs/mr-lstm-pct-1a2b3c4d --data reviews.csv --output explained.html",
     )
@@ -36,22 +37,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="a run's, a model's or an exported folder, a transformers classifier by its folder or hub name, runs:/.. "
         "or models:/<name>@champion",
     )
-    parser.add_argument("text", nargs="*", help="texts; read from standard input, one a line, where none is given")
-    parser.add_argument("--max-steps", type=int, default=15, help="words removed at most, on each side (default: 15)")
+    parser.add_argument("text", nargs="*", help="texts; standard input, one text per line, where none is given")
+    parser.add_argument("--max-steps", type=int, default=15, help="the most words removed on each side (default: 15)")
     parser.add_argument("--target", default="", help="the class to explain, by name (default: the predicted one)")
-    parser.add_argument("--order", choices=ORDERS, help="rank once, again after each removal, or by a beam of five")
-    parser.add_argument("--removal", choices=REMOVALS, help="close the gap of a word, or put that token in its place")
-    parser.add_argument("--saliency", default="", help=f"{', '.join(SALIENCIES)} (default: what suits the model)")
+    parser.add_argument("--order", choices=ORDERS, help="rank words once, after each removal, or by a beam of five")
+    parser.add_argument("--removal", choices=REMOVALS, help="close the gap of a word, or replace it by that token")
+    parser.add_argument("--saliency", default="", help=f"{', '.join(SALIENCIES)} (default: the best one for the model)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print JSON, a list of explanations")
     add_file_options(parser, ".parquet, .jsonl or .html")
     options = parser.parse_intermixed_args(arguments)
+    if options.saliency:
+        saliencies.check(options.saliency)
     if options.data or options.output:
         check_files(options)
         return _explain_file(options)
     texts = options.text or _typed_texts(options.encoding)
     if not texts:
-        raise ValueError("no text to explain: give it as an argument or on standard input")
+        raise ValueError("there is no text to explain: give one as an argument or on standard input")
 
     from pct.explaining.explain import explain
     from pct.opening import open_model
@@ -60,22 +63,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     classifier = open_model(options.model, options.device)
     target = _target(options.target, classifier.classes)
     classes = None if target is None else [target] * len(texts)
-    found = explain(classifier, texts, classes=classes, **_how(options, classifier))
+    explanations = explain(classifier, texts, classes=classes, **_how(options, classifier))
     if options.json:
-        print(json.dumps([e.to_dict() for e in found], indent=2))
+        print(json.dumps([e.to_dict() for e in explanations], indent=2))
         return 0
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    print("\n\n".join(render(e, colour, _has_blocks(sys.stdout)) for e in found))
+    print("\n\n".join(render(e, colour, _has_blocks(sys.stdout)) for e in explanations))
     return 0
 
 
 def _explain_file(options: argparse.Namespace) -> int:
+    if options.text:
+        raise ValueError("give texts, or a file by --data, not both")
+
     from pct.commands.file_job import run_file_job
     from pct.opening import open_model
     from pct.output.files import write_explanations
 
-    if options.text:
-        raise ValueError("give texts, or a file by --data, not both")
     classifier = open_model(options.model, options.device)
     how = {**_how(options, classifier), "target": _target(options.target, classifier.classes)}
     about = {"job": "explain", **how, "saliency": options.saliency or default_saliency(classifier).name}
@@ -110,7 +114,7 @@ def _typed_texts(encoding: str) -> list[str]:
 
 
 def _has_blocks(stream: TextIO) -> bool:
-    """Whether the stream's encoding has block characters: a terminal of code page 1252 has none."""
+    """Whether the stream's encoding has block characters; code page 1252 has none."""
     try:
         "█".encode(stream.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):

@@ -17,26 +17,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="example: pct export models:/pct-planted-textcnn@champion exported",
     )
     parser.add_argument("model", help="a run's or a model's folder, runs:/<id>/model or models:/<name>@champion")
-    parser.add_argument("folder", help="where the exported model goes")
+    parser.add_argument("folder", help="the folder for the exported model")
     parser.add_argument("--to", default="onnx", choices=("onnx", "transformers"), help="the form (default: onnx)")
-    parser.add_argument("--int8", action="store_true", help="int8 weights; what they cost is measured and written down")
+    parser.add_argument("--int8", action="store_true", help="int8 weights; their cost is measured and recorded")
     parser.add_argument(
         "--saliencies",
         metavar="NAMES",
-        help="of a transformer: frozen_grad_x_input, gim or both, with a comma between; each is a graph of its own, "
-        "which takes as long to make as the others together; empty for none (default: frozen_grad_x_input where the "
-        "model has it, and the model's own)",
+        help="of a transformer: frozen_grad_x_input, gim or both, separated by a comma; each is a further graph, which "
+        "takes as long to export as the others together; empty for none (default: frozen_grad_x_input where the model "
+        "has it, and the model's own)",
     )
     options = parser.parse_args(arguments)
+    for_onnx = {"--int8": options.int8, "--saliencies": options.saliencies is not None}
+    if options.to != "onnx" and (refused := [name for name, given in for_onnx.items() if given]):
+        raise ValueError(f"{' and '.join(refused)} can be used with --to onnx only")
 
     from pct.classifier import load
 
     classifier = load(options.model, "cpu")
     if options.to == "transformers":
-        if options.int8:
-            raise ValueError("int8 is for ONNX: leave --int8 or --to transformers away")
-        if options.saliencies is not None:
-            raise ValueError("saliencies are for ONNX: leave --saliencies or --to transformers away")
         from pct.training.model_card import save_transformers
 
         print(f"{save_transformers(classifier, options.folder)}: config.json, model.safetensors, tokenizer, README.md")

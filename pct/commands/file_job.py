@@ -1,4 +1,4 @@
-"""What `pct predict` and `pct explain --data` share: a file in, a file out, told as it goes."""
+"""What `pct predict` and `pct explain --data` share: from a file to a file, with a progress bar."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pct.commands.options import add_reading, reading_settings
 
 
 def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
-    """--data, --output and how the file is read."""
+    """Adds --data, --output and the options of reading the file."""
     group = parser.add_argument_group("a file of texts")
     group.add_argument(
         "--data", default="", metavar="FILE",
-        help="CSV, TSV, text, Excel, JSONL, JSON, Parquet or Arrow (.gz too), - for standard input; labels are kept",
+        help="CSV, TSV, text, Excel, JSONL, JSON, Parquet or Arrow (also .gz), - for standard input; labels are kept",
     )  # fmt: skip
-    group.add_argument("--output", default="", metavar="FILE", help=f"where the result goes: {kinds}")
+    group.add_argument("--output", default="", metavar="FILE", help=f"the file for the result: {kinds}")
     add_reading(group)
     group.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -29,14 +29,14 @@ def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
 def run_file_job(
     options: argparse.Namespace, predictor: Any, write: Callable[..., int], about: dict[str, Any], **more: Any
 ) -> None:
-    """Reads the file in pieces, has them written, and says what came out.
+    """Reads the file in chunks, writes their results, and prints their number.
 
     Args:
-        options: of the command line.
+        options: those of the command line.
         predictor: the model.
         write: `pct.output.files.write_predictions` or `write_explanations`.
         about: the settings that the result depends on, beside model and file.
-        **more: for `write`.
+        **more: further arguments of `write`.
 
     Raises:
         ValueError: --data without --output, or an output that is the data.
@@ -58,13 +58,13 @@ def run_file_job(
 def check_files(options: argparse.Namespace) -> None:
     """Raises ValueError for --data without --output, the reverse, or an output that would overwrite the data."""
     if not (options.data and options.output):
-        raise ValueError("--data and --output go together: where the texts are, and where the result goes")
+        raise ValueError("--data and --output need each other: the file of the texts, and the file for the result")
     if options.data != "-" and Path(options.data).resolve() == Path(options.output).resolve():
-        raise ValueError(f"output {options.output} is the data itself; give another name")
+        raise ValueError(f"--output {options.output} is the data itself; give another name")
 
 
 def _file_identity(path: str) -> list[Any]:
-    """Differs when the file does. Nobody can tell whether standard input is the same: a job on it begins anew."""
+    """Changes when the file does. Standard input cannot be compared: a job on it starts anew."""
     if path == "-":
         return [path, time.time_ns()]
     state = Path(path).stat()
@@ -73,7 +73,7 @@ def _file_identity(path: str) -> list[Any]:
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Callable[[int, bool], None]]:
-    """A bar with texts a second on a terminal; those of an earlier run do not count for the rate."""
+    """A bar with texts per second on a terminal; texts of an earlier run do not count for the rate."""
     from tqdm import tqdm
 
     with tqdm(unit=" texts", disable=quiet or not sys.stderr.isatty()) as bar:

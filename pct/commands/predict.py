@@ -1,4 +1,4 @@
-"""pct predict: the classes of a file of texts, or of texts given."""
+"""pct predict: the classes of a file of texts, or of texts of the command line."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Predicts the texts given, or a file's into a file."""
+    """Predicts the texts of the command line, or of a file into another file."""
     from pct.commands.file_job import add_file_options, run_file_job
 
     parser = argparse.ArgumentParser(
         prog="pct predict",
-        description="The predicted class and its confidence, of texts or of a file of any length. A job on a file that "
-        "was stopped goes on when the same command is given again.",
+        description="Prints the predicted class and its confidence, of texts or of a file of any length. A job on a "
+        "file that was stopped continues when the same command is run again.",
         epilog="example: pct predict models:/pct-mr-lstm@champion --data reviews.csv --output predictions.parquet",
     )
     parser.add_argument(
@@ -24,12 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_file_options(parser, ".csv, .jsonl or .parquet")
     parser.add_argument(
         "--raw-cells", action="store_true",
-        help="leave the cells of a .csv output as they are; else one that begins with = + - or @, which Excel would "
-        "run as a formula, gets an apostrophe before it",
+        help="leave the cells of a .csv output as they are; otherwise one that begins with = + - or @, which Excel "
+        "would run as a formula, gets an apostrophe before it",
     )  # fmt: skip
     options = parser.parse_intermixed_args(arguments)
     if bool(options.text) == bool(options.data):
-        raise ValueError("give texts, or a file by --data, one of the two")
+        raise ValueError("give either texts or a file by --data")
 
     from pct.opening import open_model
     from pct.output.files import write_predictions

@@ -184,10 +184,10 @@ def test_a_service_of_a_version_that_was_audited_knows_the_judgement(
     before = resolve(alias, tmp_path / "cache")
     assert before.audit == {}
     watch = RegistryWatch([before], tmp_path / "models.json", tmp_path / "cache")
-    assert not watch.look()
+    assert not watch.check()
     judged(monkeypatch, "occlusion")
     assert main(["--model", alias, "--data", str(rows)]) == 0
-    assert watch.look()  # the same version, judged since
+    assert watch.check()  # the same version, judged since
     wanted = AuditSummary.of(small_audit("occlusion")).to_dict()
     assert watch.models[0].audit == resolve(alias, tmp_path / "cache").audit == wanted
 

@@ -94,17 +94,17 @@ def test_a_registry_that_is_away_or_a_bad_version_leaves_what_is_served(
     models = [resolve(CHAMPION, tmp_path), ModelEntry("own", "folder", "folder")]
     watch = RegistryWatch(models, tmp_path / "models.json", tmp_path)
     assert watch.needed
-    assert not watch.look()
+    assert not watch.check()
     with monkeypatch.context() as m:
         m.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/nowhere/mlflow.db")
-        assert not watch.look()
-        assert not watch.look()
+        assert not watch.check()
+        assert not watch.check()
     assert capsys.readouterr().err.count("the models stay as they are") == 1
     client(registered).set_registered_model_alias(NAME, "champion", "2")
-    assert watch.look()
+    assert watch.check()
     assert [m.version for m in watch.models] == ["2", None]
     assert [m.id for m in watch.models] == [m.id for m in models]
-    assert not watch.look()
+    assert not watch.check()
 
 
 def test_the_champion_moves_under_load_and_no_request_fails(registered: str, tmp_path: Path) -> None:

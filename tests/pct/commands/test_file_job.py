@@ -76,9 +76,9 @@ def test_a_job_that_was_stopped_goes_on_by_the_same_command(data, tmp_path, caps
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["predict", MODEL], "give texts, or a file by --data, one of the two"),
-        (["predict", MODEL, "--data", "{data}"], "--data and --output go together"),
-        (["explain", MODEL, "--output", "x.jsonl"], "--data and --output go together"),
+        (["predict", MODEL], "give either texts or a file by --data"),
+        (["predict", MODEL, "--data", "{data}"], "--data and --output need each other"),
+        (["explain", MODEL, "--output", "x.jsonl"], "--data and --output need each other"),
         (["explain", MODEL, "a film", "--data", "{data}", "--output", "x.jsonl"], "not both"),
         (["explain", MODEL, "--data", "{data}", "--output", "{data}"], "is the data itself"),
         (["explain", MODEL, "--data", "{data}", "--output", "x.xlsx"], "must end in .jsonl, .parquet, .html"),

@@ -184,4 +184,4 @@ def test_a_trained_encoder_is_exported_to_transformers_by_the_command(tmp_path, 
     made = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
     assert list(made.config.id2label.values()) == ["negative", "positive", "neither"]
     assert main(["export", str(tmp_path / "model"), str(tmp_path / "b"), "--to", "transformers", "--int8"]) == 1
-    assert "int8 is for ONNX" in capsys.readouterr().err
+    assert "--int8 can be used with --to onnx only" in capsys.readouterr().err
