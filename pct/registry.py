@@ -1,8 +1,8 @@
-"""Things of one kind by name: the project's own, those of installed packages, those that a script registers.
+"""Things of one kind by name: the project's own, those of installed packages, and those of scripts.
 
-A package brings one by an entry point of its metadata (`[project.entry-points."pct.methods"]`, `noise = "tiny:Noise"`);
-a script by the decorator, `@methods.register("noise")`. Neither touches this project. The registries are in the
-packages of what they list: `pct.methods.methods`, `pct.metrics.metrics`, `pct.saliency.saliencies`. No torch here.
+A package adds one by an entry point of its metadata (`[project.entry-points."pct.methods"]`, `noise = "tiny:Noise"`), a
+script by the decorator `@methods.register("noise")`. Neither changes this project. The registries are in the packages
+of what they list: `pct.methods.methods`, `pct.metrics.metrics`, `pct.saliency.saliencies`. No torch here.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ S = TypeVar("S")
 
 
 class Registry(Generic[T]):
-    """What there is of one kind, by name. Listed without importing it; loaded when it is first asked for.
+    """The things of one kind by name. They are listed without an import, and loaded when they are first used.
 
     Args:
-        kind: what it holds, as messages say it: "method".
-        group: the entry points' group in the metadata of other packages: "pct.methods".
-        own: the project's own names, each with the module that registers it. They win over a package's.
+        kind: the kind, as messages name it: "method".
+        group: the group of entry points in the metadata of other packages: "pct.methods".
+        own: the project's own names, each as "module:attribute". They take precedence over those of packages.
     """
 
     def __init__(self, kind: str, group: str, own: Mapping[str, str]) -> None:
@@ -31,7 +31,7 @@ class Registry(Generic[T]):
         self._loaded: dict[str, T] = {}
 
     def register(self, *names: str) -> Callable[[S], S]:
-        """A decorator that adds what it decorates under one name or more.
+        """A decorator that adds a class or function under one or more names.
 
         Raises:
             ValueError: something else has the name.
@@ -39,39 +39,46 @@ class Registry(Generic[T]):
 
         def add(thing: S) -> S:
             for name in names:
-                # the same one again is a cell that is run twice, or a module that is loaded anew
-                before = self.own.get(name) or (_home(self._loaded[name]) if name in self._loaded else None)
-                if before not in (None, _home(thing)):
-                    raise ValueError(f"the {self.kind} {name!r} is there already, from {before}; take another name")
+                # the same module again: a cell that is run twice, or a module that is reloaded
+                module = self.own[name].partition(":")[0] if name in self.own else None
+                if module is None and name in self._loaded:
+                    module = _home(self._loaded[name])
+                if module not in (None, _home(thing)):
+                    raise ValueError(f"the {self.kind} {name!r} exists already, from {module}; take another name")
                 self._loaded[name] = thing  # type: ignore[assignment]
             return thing
 
         return add
 
     def names(self) -> list[str]:
-        """Every name: the project's own, those of installed packages, those registered since."""
+        """Every name: the project's own, those of installed packages, and those that were registered."""
         return list(dict.fromkeys([*self.own, *sorted(p.name for p in entry_points(group=self.group)), *self._loaded]))
 
     def get(self, name: str) -> T:
-        """What has the name; its module is imported where it is not yet.
+        """The class or function of a name; its module is imported if it is not yet.
 
         Raises:
-            ValueError: nothing has it; the message lists what there is.
-            ImportError: the package that brings it cannot be loaded.
+            ValueError: nothing has the name; the message lists all names.
+            ImportError: the package that adds it cannot be loaded.
         """
         if name not in self._loaded:
             if name in self.own:
-                import_module(self.own[name])
+                module, _, attribute = self.own[name].partition(":")
+                self._loaded[name] = getattr(import_module(module), attribute)
             else:
                 self._load(name)
         return self._loaded[name]
 
     def check(self, name: str, origin: str = "") -> None:
-        """Raises ValueError for a name that nothing has, or ImportError where it is known whence it came.
+        """Checks that a name exists.
 
         Args:
             name: the name.
-            origin: what `origin` told where it was there.
+            origin: what `origin` returned where the name existed.
+
+        Raises:
+            ValueError: nothing has the name.
+            ImportError: nothing has it now, and its origin is known.
         """
         if name in self.own or name in self._loaded or self._point(name):
             return
@@ -80,7 +87,7 @@ class Registry(Generic[T]):
         raise ValueError(f"{self.kind} must be one of {', '.join(self.names())}, got {name!r}")
 
     def origin(self, name: str) -> str:
-        """Whence a name comes: a package with its version and entry point, or a module; empty for the project's own."""
+        """The origin of a name: a package with version and entry point, or a module; empty for the project's own."""
         if name in self.own:
             return ""
         if point := self._point(name):
@@ -100,12 +107,12 @@ class Registry(Generic[T]):
             raise ImportError(
                 f"the {self.kind} {name!r} of {self.origin(name)} cannot be loaded: {problem}"
             ) from problem
-        # a module that was loaded may have registered the name itself
+        # the module may have registered the name itself
         self._loaded.setdefault(name, thing)
 
 
 def _home(thing: object) -> str:
-    """The module that made a thing."""
+    """The module that defines a thing."""
     return str(getattr(thing, "__module__", "unknown"))
 
 

@@ -15,7 +15,7 @@ from pct.writing import check_file
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and prints; --json for machines, --per-text for the values of each text."""
     from pct.metrics.cost import own_cost_table
-    from pct.metrics.evaluation import evaluate, metric_names
+    from pct.metrics.evaluation import evaluate
     from pct.saliency import saliencies
 
     parser = argparse.ArgumentParser(
@@ -43,7 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.per_text:
         check_file(options.per_text)
-    metric_names(" ".join(options.metrics))
     if options.saliency:
         saliencies.check(options.saliency)
 

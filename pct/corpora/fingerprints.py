@@ -1,10 +1,10 @@
-"""What a split is known by: a hash of its rows, and how many there are of each class."""
+"""What identifies the data of a run: a hash of its rows, and the number of rows of each class."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,18 +12,21 @@ import numpy as np
 from pct.corpora.splits import UNLABELLED
 
 if TYPE_CHECKING:
-    from pct.corpora.loading import Split
+    from pct.corpora.splits import Split
+
+
+def corpus_fingerprint(splits: Mapping[str, Split]) -> str:
+    """Sixteen characters that are equal where all texts and labels are, in order. splits: in the order of `SPLITS`."""
+    return _hash([name, split.texts, split.labels.tolist()] for name, split in splits.items())
 
 
 def split_fingerprint(split: Split, classes: Sequence[str]) -> str:
     """Sixteen characters that are equal where texts, labels and the names of the classes are, in order."""
-    digest = hashlib.sha256(json.dumps([list(classes), np.asarray(split.labels).tolist()]).encode())
-    digest.update(json.dumps(split.texts).encode())
-    return digest.hexdigest()[:16]
+    return _hash([[list(classes), np.asarray(split.labels).tolist()], split.texts])
 
 
 def label_counts(split: Split, classes: Sequence[str]) -> dict[str, int]:
-    """How many rows each class has."""
+    """The number of rows of each class."""
     labels = np.asarray(split.labels, np.int64)
     counts = np.bincount(labels[labels != UNLABELLED], minlength=len(classes))
     return dict(zip(classes, counts.tolist(), strict=True))
@@ -32,3 +35,10 @@ def label_counts(split: Split, classes: Sequence[str]) -> dict[str, int]:
 def describe_split(split: Split, classes: Sequence[str]) -> dict[str, Any]:
     """Fingerprint and label counts, as a run's about.json has them for each split of its corpus."""
     return {"fingerprint": split_fingerprint(split, classes), "labels": label_counts(split, classes)}
+
+
+def _hash(parts: Iterable[Any]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(json.dumps(part).encode())
+    return digest.hexdigest()[:16]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,11 +70,9 @@ class Corpus:
     @property
     def fingerprint(self) -> str:
         """A hash of every text and label, in order: two runs with the same fingerprint saw the same data."""
-        digest = hashlib.sha256()
-        for name in SPLITS:
-            split = self.splits[name]
-            digest.update(json.dumps([name, split.texts, split.labels.tolist()]).encode())
-        return digest.hexdigest()[:16]
+        from pct.corpora.fingerprints import corpus_fingerprint
+
+        return corpus_fingerprint({name: self.splits[name] for name in SPLITS})
 
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from pct.methods.base import Method
     from pct.settings import Settings
 
-OWN_METHODS = ("normal", "entropy", "pct", "masked", "saliency_guided", "rationale", "removal_margin", "unirex")
+_CLASSES = {
+    "normal": "Normal", "entropy": "Entropy", "pct": "PCT", "masked": "Masked", "saliency_guided": "SaliencyGuided",
+    "rationale": "Rationale", "removal_margin": "RemovalMargin", "unirex": "Unirex",
+}  # fmt: skip
 methods: Registry[Callable[[Settings], Method]] = Registry(
-    "method", "pct.methods", {name: f"pct.methods.{name}" for name in OWN_METHODS}
+    "method", "pct.methods", {name: f"pct.methods.{name}:{class_name}" for name, class_name in _CLASSES.items()}
 )

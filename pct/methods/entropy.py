@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pct.methods import methods
 from pct.methods.base import Batch, Step, pass_originals, reduced_features, reduced_texts, supervised_loss
 from pct.methods.losses import mean_entropy
 from pct.models.base import TextModel
 from pct.settings import Settings
 
 
-@methods.register("entropy")
 class Entropy:
     """Cross-entropy - lambda * mean entropy of the predictions on texts without their unimportant words (Eq. 8)."""
 

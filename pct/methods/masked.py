@@ -5,13 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pct.methods import methods
 from pct.methods.base import Batch, Step, supervised_loss
 from pct.models.base import TextModel
 from pct.settings import Settings
 
 
-@methods.register("masked")
 class Masked:
     """Cross-entropy; half of a batch is as it is, of each other text a share ~ U(0, 1) of the words is masked."""
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pct.methods import methods
 from pct.methods.base import Batch, Step, supervised_loss
 from pct.models.base import TextModel
 from pct.settings import Settings
 
 
-@methods.register("normal")
 class Normal:
     """Cross-entropy."""
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from pct.methods import methods
 from pct.methods.base import Batch, Step, make_method, pass_originals, reduced_features, reduced_texts, supervised_loss
 from pct.methods.losses import contrastive_loss
 from pct.models.base import TextModel
 from pct.settings import Settings
 
 
-@methods.register("pct")
 class PCT:
     """Cross-entropy + alpha * L_con (Eq. 6, 7).
 

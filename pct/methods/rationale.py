@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pct.methods import methods
 from pct.methods.base import Batch, Step, supervised_loss
 from pct.models.base import TextModel, without_dropout
 from pct.settings import Settings
@@ -15,7 +14,6 @@ from pct.settings import Settings
 REACH = 1e-2
 
 
-@methods.register("rationale")
 class Rationale:
     """Cross-entropy + lambda * the squared gradient of sum_k log f_k(X) at the presence of words outside the rationale,
     summed over a text, a mean over texts. For a corpus that knows its rationales: an upper mark.

@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pct.methods import methods
 from pct.methods.base import Batch, Step, make_method, pass_originals, reduced_logits, supervised_loss, words_removed
 from pct.methods.losses import at_least_float32
 from pct.methods.reduced_batch import ranks
@@ -16,7 +15,6 @@ from pct.saliency.gradients import class_score
 from pct.settings import Settings
 
 
-@methods.register("removal_margin")
 class RemovalMargin:
     """Cross-entropy + lambda_c mean[delta - (z(X) - z(I))]_+ + lambda_u mean KL(f(X) || f(U)) + lambda_r mean
     KL(f(X) || f(R)), a method of this project.

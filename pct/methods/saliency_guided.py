@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from pct.methods import methods
 from pct.methods.base import Batch, Step, pass_originals, supervised_loss, words_removed
 from pct.methods.losses import at_least_float32
 from pct.methods.masked import mask_words
@@ -14,7 +13,6 @@ from pct.models.base import TextModel
 from pct.settings import Settings
 
 
-@methods.register("saliency_guided")
 class SaliencyGuided:
     """Cross-entropy + lambda KL(f(X) || f(X with its m_u least salient words masked)), a mean over texts."""
 

@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pct.methods import methods
 from pct.methods.base import (
     Batch,
     ReducedLogits,
@@ -25,7 +24,6 @@ from pct.settings import Settings
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of the words, that are taken for the explanation
 
 
-@methods.register("unirex")
 class Unirex:
     """Cross-entropy + w_c mean(max(-m_c, CE(X) - CE(X without the top k)) + m_c) + w_s mean(max(-m_s, CE(the top k
     alone) - CE(X)) + m_s), with the model's own saliency in the place of a learned extractor.

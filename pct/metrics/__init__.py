@@ -13,19 +13,23 @@ RATIONALE = (
     "rationale_precision", "rationale_auprc", "rationale_precision_shortcut", "rationale_auprc_shortcut",
     "shortcut_share",
 )  # fmt: skip
+_CLASSES = {
+    "accuracy:Accuracy": ("acc",),
+    "accuracy:Confidence": ("f_x",),
+    "confusion:MacroF1": ("macro_f1",),
+    "removal:Comprehensiveness": ("comp",),
+    "removal:Sufficiency": ("suff",),
+    "removal:ComprehensivenessAopc": ("comp_aopc",),
+    "removal:SufficiencyAopc": ("suff_aopc",),
+    "flips:Flips": ("ir", "ur"),
+    "flips:FlipRates": ("ir_rate", "ur_rate"),
+    "rank_variance:RankVariance": ("i_var", "u_var", "i_var_aligned", "u_var_aligned"),
+    "chance:Chance": ("comp_random", "margin", "suff_margin", "win"),
+    "normalised:NormalisedAopc": ("naopc_comp", "naopc_suff"),
+    "leave_one_out:LeaveOneOut": ("tau_loo",),
+    "collapse:Collapse": ("cos_important", "cos_unimportant", "separation"),
+    "rationale:Rationale": RATIONALE,
+}
 metrics: Registry[type[Metric]] = Registry(
-    "metric",
-    "pct.metrics",
-    {
-        **dict.fromkeys(("acc", "f_x"), "pct.metrics.accuracy"),
-        "macro_f1": "pct.metrics.confusion",
-        **dict.fromkeys(("comp", "suff", "comp_aopc", "suff_aopc"), "pct.metrics.removal"),
-        **dict.fromkeys(("ir", "ur", "ir_rate", "ur_rate"), "pct.metrics.flips"),
-        **dict.fromkeys(("i_var", "u_var", "i_var_aligned", "u_var_aligned"), "pct.metrics.rank_variance"),
-        **dict.fromkeys(("comp_random", "margin", "suff_margin", "win"), "pct.metrics.chance"),
-        **dict.fromkeys(("naopc_comp", "naopc_suff"), "pct.metrics.normalised"),
-        **dict.fromkeys(("tau_loo",), "pct.metrics.leave_one_out"),
-        **dict.fromkeys(("cos_important", "cos_unimportant", "separation"), "pct.metrics.collapse"),
-        **dict.fromkeys(RATIONALE, "pct.metrics.rationale"),
-    },
+    "metric", "pct.metrics", {name: f"pct.metrics.{cls}" for cls, names in _CLASSES.items() for name in names}
 )

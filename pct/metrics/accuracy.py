@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pct.metrics import metrics
 from pct.metrics.base import Column, Metric, TextBlock
 
 
-@metrics.register("acc")
 class Accuracy(Metric):
     """The share of correct predictions."""
 
@@ -19,7 +17,6 @@ class Accuracy(Metric):
         return {"acc": (block.predicted == block.gold).astype(np.float64)}
 
 
-@metrics.register("f_x")
 class Confidence(Metric):
     """F(X): the confidence f_c(X) in the class that is explained."""
 

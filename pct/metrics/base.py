@@ -82,7 +82,9 @@ class Estimate(NamedTuple):
 
 
 class Metric:
-    """A metric, or several that are computed together; registered under every name, `@metrics.register("comp", ..)`.
+    """A metric, or several that are computed together.
+
+    It is registered under each of its names: by an entry point, or by `@metrics.register("name", ..)`.
 
     Attributes:
         names: the columns that it makes.

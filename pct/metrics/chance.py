@@ -8,12 +8,10 @@ import numpy as np
 
 from pct.explaining.reduction import steps_of, words_to_remove
 from pct.explaining.removal import RemovalPlan
-from pct.metrics import metrics
 from pct.metrics.base import TIE, Column, Estimate, Metric, TextBlock
 from pct.metrics.bootstrap import paired_bootstrap
 
 
-@metrics.register("comp_random", "margin", "suff_margin", "win")
 class Chance(Metric):
     """What a random order of removal costs, and how far the saliency's order goes beyond it.
 

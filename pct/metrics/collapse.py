@@ -6,11 +6,9 @@ import numpy as np
 
 from pct.explaining.reduction import words_to_remove
 from pct.explaining.removal import RemovalPlan, RemovalResult
-from pct.metrics import metrics
 from pct.metrics.base import Column, Metric, TextBlock
 
 
-@metrics.register("cos_important", "cos_unimportant", "separation")
 class Collapse(Metric):
     """The mean over t = 1..m of cos(r(X), r(X_t)) on either side; separation: cos_unimportant - cos_important."""
 

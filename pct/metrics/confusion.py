@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pct.metrics import metrics
 from pct.metrics.base import Column, Estimate, Metric, TextBlock
 
 RESAMPLES = 500  # of the texts, for the standard error of what is no mean over texts
@@ -42,7 +41,6 @@ def macro_f1(confusion: Counts) -> float:
     return float((2 * confusion.diagonal()[there] / sizes[there]).mean()) if there.any() else float("nan")
 
 
-@metrics.register("macro_f1")
 class MacroF1(Metric):
     """Macro F1 of the predictions; its standard error by the bootstrap over texts."""
 

@@ -173,7 +173,7 @@ def metric_names(extra: str) -> tuple[str, ...]:
     """
     more = extra.replace(",", " ").split()
     for name in more:
-        if name not in ("usual", "all"):
+        if name != "all":
             registry.check(name)
     return ("usual", *more) if more else ()
 

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from pct.explaining.removal import RemovalPlan, RemovalResult
-from pct.metrics import metrics
 from pct.metrics.base import Column, Estimate, Metric, TextBlock, share_of
 
 
-@metrics.register("ir", "ur")
 class Flips(Metric):
     """The smallest t whose reduced text is predicted otherwise, N - 1 where none is: most, and least, salient first."""
 
@@ -27,7 +25,6 @@ class Flips(Metric):
         return {name: block.of_several(removed_until_flip(side, block.seen.counts)) for name, side in sides.items()}
 
 
-@metrics.register("ir_rate", "ur_rate")
 class FlipRates(Metric):
     """Whether any reduced text, down to the last word, is predicted otherwise: most, and least, salient first."""
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pct.metrics import metrics
 from pct.metrics.base import TIE, Column, Metric, TextBlock
 
 PAIRS_AT_ONCE = 2**22
 
 
-@metrics.register("tau_loo")
 class LeaveOneOut(Metric):
     """Kendall's tau-b, in a text, of the saliency and f_c(X) - f_c(X without word i); NaN where either is all ties."""
 

@@ -6,14 +6,12 @@ import numpy as np
 
 from pct.explaining.beam import BEAM, best_of_each
 from pct.explaining.removal import RemovalPlan, Removals
-from pct.metrics import metrics
 from pct.metrics.base import Column, Metric, TextBlock
 
 EXACT = 7  # words, up to which every subset is run: 126 of them
 CELLS_AT_ONCE = 2**25  # of what is gone in the candidates of one step
 
 
-@metrics.register("naopc_comp", "naopc_suff")
 class NormalisedAopc(Metric):
     """(AOPC - lower) / (upper - lower), AOPC the mean drop over t = 1..N - 1; 0 where the bounds are equal."""
 

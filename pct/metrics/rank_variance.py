@@ -6,11 +6,9 @@ import numpy as np
 
 from pct.explaining.reduction import removal_ranks
 from pct.explaining.removal import RemovalPlan
-from pct.metrics import metrics
 from pct.metrics.base import Column, Metric, TextBlock
 
 
-@metrics.register("i_var", "u_var", "i_var_aligned", "u_var_aligned")
 class RankVariance(Metric):
     """The mean over the words left of (d_i - d'_i)^2, and `_aligned`, d_i ranked among the words left."""
 

@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pct.explaining.reduction import Ints, removal_ranks
-from pct.metrics import RATIONALE, metrics
+from pct.metrics import RATIONALE
 from pct.metrics.base import Column, Metric, TextBlock
 from pct.text.tokens import Tokens
 from pct.text.words import Document
 
 
-@metrics.register(*RATIONALE)
 class Rationale(Metric):
     """Precision@k and AUPRC of the known rationale, and the share of a shortcut among the most salient words."""
 

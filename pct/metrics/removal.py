@@ -6,13 +6,11 @@ import numpy as np
 
 from pct.explaining.reduction import words_to_remove
 from pct.explaining.removal import RemovalPlan, RemovalResult
-from pct.metrics import metrics
 from pct.metrics.base import Column, Metric, TextBlock
 
 AOPC_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # DeYoung et al. 2020 (ERASER)
 
 
-@metrics.register("comp")
 class Comprehensiveness(Metric):
     """f_c(X) - f_c(X_t) as the most salient words go, mean over t = 1..m."""
 
@@ -28,7 +26,6 @@ class Comprehensiveness(Metric):
         return {"comp": block.of_several(block.seen.important.mean_drop(steps))}
 
 
-@metrics.register("suff")
 class Sufficiency(Metric):
     """f_c(X) - f_c(X_t) as the least salient words go, mean over t = 1..m."""
 
@@ -44,7 +41,6 @@ class Sufficiency(Metric):
         return {"suff": block.of_several(block.seen.unimportant.mean_drop(steps))}
 
 
-@metrics.register("comp_aopc")
 class ComprehensivenessAopc(Metric):
     """ERASER's comprehensiveness: the mean over the shares of `AOPC_SHARES`."""
 
@@ -59,7 +55,6 @@ class ComprehensivenessAopc(Metric):
         return {"comp_aopc": block.of_several(drop_at(block.seen.important, aopc_steps(block.seen.counts)))}
 
 
-@metrics.register("suff_aopc")
 class SufficiencyAopc(Metric):
     """ERASER's sufficiency: the mean over the shares of `AOPC_SHARES`."""
 

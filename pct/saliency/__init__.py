@@ -1,4 +1,4 @@
-"""Saliencies by name: what makes one number a word. A package brings one by an entry point of the group
+"""Saliencies by name: each computes one number per word. A package adds one by an entry point of the group
 `pct.saliencies`, a script by `@pct.saliencies.register("name")`. No torch here."""
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from pct.saliency.base import Saliency
 
 GRADIENT_NORM = "l2"  # the paper's
-OWN_SALIENCIES = (
-    "l2", "l1", "grad_x_input", "integrated_gradients", "smooth_grad", "frozen_grad_x_input", "gim", "occlusion",
-    "lime", "kernel_shap", "attention", "rollout", "random",
-)  # fmt: skip
+_CLASSES = {
+    "l2": "L2", "l1": "L1", "grad_x_input": "GradientTimesInput", "integrated_gradients": "IntegratedGradients",
+    "smooth_grad": "SmoothGrad", "frozen_grad_x_input": "FrozenGradientTimesInput", "gim": "Gim",
+    "occlusion": "Occlusion", "lime": "Lime", "kernel_shap": "KernelShap", "attention": "Attention",
+    "rollout": "Rollout", "random": "RandomSaliency",
+}  # fmt: skip
+OWN_SALIENCIES = tuple(_CLASSES)
 saliencies: Registry[type[Saliency]] = Registry(
-    "saliency", "pct.saliencies", {name: f"pct.saliency.{name}" for name in OWN_SALIENCIES}
+    "saliency", "pct.saliencies", {name: f"pct.saliency.{name}:{class_name}" for name, class_name in _CLASSES.items()}
 )
 
 
@@ -33,9 +36,9 @@ def make_saliency(name: str, settings: Any = None, seed: int = 0) -> Saliency:
     """
     from pct.saliency.base import SaliencyOptions
 
-    made = saliencies.get(name)(SaliencyOptions.of_settings(settings, seed))
-    made.name = name
-    return made
+    saliency = saliencies.get(name)(SaliencyOptions.of_settings(settings, seed))
+    saliency.name = name
+    return saliency
 
 
 def definition_of(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pct.saliency import saliencies
 from pct.saliency.base import GradientSaliency
 
 if TYPE_CHECKING:
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from pct.models.base import TextModel
 
 
-@saliencies.register("attention")
 class Attention(GradientSaliency):
     """The last layer's attention weight of each token, the mean over heads, from the place that the head reads.
 

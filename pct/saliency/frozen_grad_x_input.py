@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pct.saliency import saliencies
 from pct.saliency.base import GradientSaliency
 
 if TYPE_CHECKING:
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from pct.models.base import TextModel
 
 
-@saliencies.register("frozen_grad_x_input")
 class FrozenGradientTimesInput(GradientSaliency):
     """Gradient times input with attention weights, norms' deviations and activations' ratios held constant.
 

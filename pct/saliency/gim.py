@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pct.saliency import saliencies
 from pct.saliency.base import GradientSaliency
 
 if TYPE_CHECKING:
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from pct.models.base import TextModel
 
 
-@saliencies.register("gim")
 class Gim(GradientSaliency):
     """Gradient times input, the gradient being changed where attention hides what a word does.
 

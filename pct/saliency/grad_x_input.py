@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pct.saliency import saliencies
 from pct.saliency.base import GradientSaliency
 
 
-@saliencies.register("grad_x_input")
 class GradientTimesInput(GradientSaliency):
     """The gradient times the embedding, summed over a word's tokens: above 0 for the class, below 0 against it.
 

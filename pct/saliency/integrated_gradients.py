@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pct.saliency import saliencies
 from pct.saliency.base import Doubles, GradientSaliency
 from pct.text.stand_in import no_baseline
 from pct.text.tokens import Ints
@@ -21,7 +20,6 @@ LEAST_CHANGE = 0.1  # an output that changes by less than this between them is c
 MOST_STEPS = 128
 
 
-@saliencies.register("integrated_gradients")
 class IntegratedGradients(GradientSaliency):
     """The mean gradient on the straight path from a baseline to the text, times the way that each embedding goes.
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from pct.explaining.predictor import Floats, Predictor, StandsIn
 from pct.explaining.reduced_texts import ReducedTexts
-from pct.saliency import saliencies
 from pct.saliency.base import Bools, Doubles, ForwardSaliency
 from pct.saliency.random import text_generators
 from pct.text.tokens import Ints
@@ -16,7 +15,6 @@ from pct.text.tokens import Ints
 SAMPLES = 100  # masked texts a text
 
 
-@saliencies.register("kernel_shap")
 class KernelShap(ForwardSaliency):
     """The Shapley values of the words: absent words are replaced by the mask token.
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pct.saliency import saliencies
 from pct.saliency.base import GradientSaliency
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-@saliencies.register("l1")
 class L1(GradientSaliency):
     """The 1-norm of the gradient over all tokens of a word."""
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pct.saliency import saliencies
 from pct.saliency.base import GradientSaliency
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-@saliencies.register("l2")
 class L2(GradientSaliency):
     """The 2-norm of the gradient; a word of several tokens takes one norm over all their gradients (Zhan et al.)."""
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from pct.explaining.predictor import Floats
 from pct.explaining.reduced_texts import ReducedTexts
-from pct.saliency import saliencies
 from pct.saliency.base import Bools, Doubles, ForwardSaliency
 from pct.saliency.random import text_generators
 from pct.text.tokens import Ints
@@ -16,7 +15,6 @@ KERNEL_WIDTH = 25.0  # of the kernel over 100 times the cosine distance, as in t
 RIDGE = 1.0  # the penalty of the squared weights
 
 
-@saliencies.register("lime")
 class Lime(ForwardSaliency):
     """The weights of a ridge regression of the output on the words that are present.
 

@@ -6,12 +6,10 @@ import numpy as np
 
 from pct.explaining.predictor import Floats
 from pct.explaining.reduced_texts import ReducedTexts
-from pct.saliency import saliencies
 from pct.saliency.base import Doubles, ForwardSaliency
 from pct.text.tokens import Ints
 
 
-@saliencies.register("occlusion")
 class Occlusion(ForwardSaliency):
     """o(X) - o(X without word i), o the log-odds of the class (leave one out; Li et al. 2016, arXiv 1612.08220).
 

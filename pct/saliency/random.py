@@ -6,12 +6,10 @@ import numpy as np
 
 from pct.explaining.predictor import Floats, row_keys
 from pct.explaining.reduced_texts import ReducedTexts
-from pct.saliency import saliencies
 from pct.saliency.base import Doubles, ForwardSaliency
 from pct.text.tokens import Ints
 
 
-@saliencies.register("random")
 class RandomSaliency(ForwardSaliency):
     """Uniform numbers that know nothing of the model: drawn from the seed and the text, so that a rerun agrees."""
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from pct.saliency import saliencies
 from pct.saliency.attention import Attention
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-@saliencies.register("rollout")
 class Rollout(Attention):
     """The product over layers of (A + I) / 2, A the mean over heads, at the place that the head reads.
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pct.saliency import saliencies
 from pct.saliency.base import Doubles, GradientSaliency
 from pct.text.tokens import Ints
 
@@ -19,7 +18,6 @@ SAMPLES = 8
 NOISE = 0.1  # of the standard deviation of a text's embeddings
 
 
-@saliencies.register("smooth_grad")
 class SmoothGrad(GradientSaliency):
     """The 2-norm of a word's gradient, the mean over copies whose embeddings carry Gaussian noise.
 

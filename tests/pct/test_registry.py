@@ -10,6 +10,7 @@ from pct import registry as module
 from pct.methods import methods
 from pct.metrics import metrics
 from pct.registry import Registry
+from tests.pct.toy import Scale
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def package(tmp_path, monkeypatch):
 
 
 def registry():
-    return Registry("thing", "toy.things", {"one": "tests.pct.toy"})
+    return Registry("thing", "toy.things", {"one": "tests.pct.toy:Scale"})
 
 
 def test_another_package_s_names_are_listed_without_importing_it_and_loaded_when_asked_for(package):
@@ -73,13 +74,20 @@ def test_a_package_that_cannot_be_loaded_is_named(package):
 
 def test_a_name_that_is_taken_is_nobody_else_s():
     things = registry()
-    with pytest.raises(ValueError, match=r"the thing 'one' is there already, from tests\.pct\.toy"):
+    with pytest.raises(ValueError, match=r"the thing 'one' exists already, from tests\.pct\.toy"):
         things.register("one")(len)
     things.register("size")(len)
     things.register("size")(len)
-    with pytest.raises(ValueError, match="the thing 'size' is there already, from builtins"):
+    with pytest.raises(ValueError, match="the thing 'size' exists already, from builtins"):
         things.register("size")(registry)
     assert things.origin("one") == ""
+    assert things.get("one") is Scale
+
+
+def test_each_of_the_project_s_metrics_has_its_name():
+    for name in metrics.own:
+        assert name in metrics.get(name).names
+    assert set(metrics.own) == {name for cls in map(metrics.get, metrics.own) for name in cls.names}
 
 
 @pytest.mark.parametrize(("name", "registry"), [("methods", methods), ("metrics", metrics)])

@@ -30,7 +30,6 @@ print("\\n" + " ".join([str(code), *sorted({name.split(".")[0] for name in sys.m
         ("explain none text --saliency x", 1),
         ("explain none text --data x.csv --output x.html", 1),
         ("predict none", 1),
-        ("evaluate none --metrics x", 1),
         ("evaluate none --saliency x", 1),
         ("export none folder --to transformers --int8", 1),
     ],
