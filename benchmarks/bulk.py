@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pct
 from benchmarks.common import Row, alternate, classifier, corpus, cpu_ratio, ratio
-from pct.corpora.rows import Piece
-from pct.output.files import ROWS_A_PIECE, write_explanations
+from pct.corpora.rows import Chunk
+from pct.output.files import ROWS_PER_CHUNK, write_explanations
 from pct.training.memory import forget_peak, peak_mb
 
 TEXTS, ROUNDS = 4264, 3
@@ -48,17 +48,17 @@ def main() -> Row:
     }
 
 
-def pieces(texts: int) -> Iterator[Piece]:
+def chunks(texts: int) -> Iterator[Chunk]:
     """So many rows, the corpus' own over and over, as a file's reader gives them."""
     pool = corpus().splits["train"].texts
-    for start in range(0, texts, ROWS_A_PIECE):
-        rows = range(start, min(start + ROWS_A_PIECE, texts))
-        yield Piece([pool[i % len(pool)] for i in rows], None, [i + 1 for i in rows])
+    for start in range(0, texts, ROWS_PER_CHUNK):
+        rows = range(start, min(start + ROWS_PER_CHUNK, texts))
+        yield Chunk([pool[i % len(pool)] for i in rows], None, [i + 1 for i in rows])
 
 
 def explain_file(model: pct.Classifier, texts: int, output: Path) -> None:
     """`pct explain MODEL --data .. --output ..`, without the reading."""
-    write_explanations(model, pieces(texts), output, {})
+    write_explanations(model, chunks(texts), output, {})
 
 
 def in_own_process(kind: str, texts: int) -> float:

@@ -28,13 +28,13 @@ from pct.saliency import GRADIENT_NORM, make_saliency
 from pct.saliency.base import GradientSaliency
 from pct.saliency.defaults import default_saliency
 from pct.settings import Settings
-from pct.text.stand_in import baseline_token, stand_in
+from pct.text.replacement_token import baseline_token, replacement_token_id
 from pct.text.subwords import SubWords, token_kinds
 from pct.text.tokens import Ints, Tokenizer, Tokens
 from pct.text.typed_padding import padding_skipped, texts_with_padding
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import check_saved_rule
-from pct.writing import whole_folder
+from pct.writing import atomic_folder
 
 FORMAT = 1
 TRANSFORMERS = "config.json"  # what a folder of the transformers library has
@@ -126,9 +126,9 @@ class Classifier(TextInterface):
             logits, found = self.model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
             return logits.float().softmax(-1).cpu().numpy(), found.float().cpu().numpy()
 
-    def stand_in(self, removal: str) -> int:
-        """See `StandsIn.stand_in`."""
-        return stand_in(self.tokenizer, removal)
+    def replacement_token_id(self, removal: str) -> int:
+        """See `HasReplacementToken.replacement_token_id`."""
+        return replacement_token_id(self.tokenizer, removal)
 
     def nearest_tokens(self, ids: Ints) -> Ints:
         """See `pct.auditing.stability.Neighbours`: of the tokens that begin a word where the token does."""
@@ -202,7 +202,7 @@ class Classifier(TextInterface):
             FileExistsError: the folder holds something else.
             ValueError: a wrapped model has other logits when it is loaded again, as one of a class of its own has.
         """
-        with whole_folder(folder, CONFIG) as made:
+        with atomic_folder(folder, CONFIG) as made:
             weights = {k: v.detach().cpu().contiguous().clone() for k, v in self.model.state_dict().items()}
             save_file(weights, made / WEIGHTS)
             self.tokenizer.save(made)

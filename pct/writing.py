@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and places that are looked at before the work is done."""
+"""Atomic writes of files and folders, and checks of a path before the work begins."""
 
 from __future__ import annotations
 
@@ -9,39 +9,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pct.renamed import renamed
+
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
-    """A file that appears when the block ends, in the place of one that is there, and not at all where it fails.
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Writes a file atomically: it appears, or replaces the existing one, when the block ends without an error.
 
     Yields:
-        The path that the block writes.
+        The path to which the block writes.
     """
     target = Path(path)
-    unfinished = target.with_name(f"{target.name}.part")
+    part = target.with_name(f"{target.name}.part")
     try:
-        yield unfinished
-        os.replace(unfinished, target)
+        yield part
+        os.replace(part, target)
     finally:
-        unfinished.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """A text as a file, whole or not at all."""
-    with whole_file(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+    """Writes a text to a file atomically."""
+    with atomic_write(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 @contextmanager
-def whole_folder(folder: str | Path, mark: str) -> Iterator[Path]:
-    """A folder that appears when the block ends, and not at all where it fails.
+def atomic_folder(folder: str | Path, mark: str) -> Iterator[Path]:
+    """Writes a folder atomically: it appears, or replaces the existing one, when the block ends without an error.
 
     Args:
-        folder: where it goes; see `check_folder`.
-        mark: the file by which its kind is known.
+        folder: its path; see `check_folder`.
+        mark: the name of a file that identifies its kind.
 
     Yields:
-        An empty folder beside it, for the block to fill.
+        An empty temporary folder beside it, to which the block writes.
 
     Raises:
         FileExistsError: as `check_folder`.
@@ -49,26 +51,26 @@ def whole_folder(folder: str | Path, mark: str) -> Iterator[Path]:
     target = Path(folder)
     check_folder(target, mark)
     target.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    tmp_dir = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        yield made
-        made.chmod(0o755)
+        yield tmp_dir
+        tmp_dir.chmod(0o755)
         if target.exists():
             shutil.rmtree(target)
-        os.replace(made, target)
+        os.replace(tmp_dir, target)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(tmp_dir, ignore_errors=True)
 
 
 def check_folder(folder: str | Path, mark: str) -> None:
-    """Looks whether a folder may be written: a new one, an empty one, or one of its own kind, which is replaced.
+    """Checks that a folder may be written: a new one, an empty one, or one of its own kind, which is replaced.
 
     Raises:
-        FileExistsError: it is a file, or the present folder, or holds something else, which would be lost.
+        FileExistsError: it is a file, or the current folder, or has other contents, which would be lost.
     """
     target = Path(folder)
     if target.resolve() == Path.cwd():
-        raise FileExistsError(f"{target} is the folder that the command runs in; give a folder of its own")
+        raise FileExistsError(f"{target} is the current folder; give another folder")
     if target.exists() and not target.is_dir():
         raise FileExistsError(f"{target} is a file; give a folder that does not exist yet")
     if target.is_dir() and any(target.iterdir()) and not (target / mark).is_file():
@@ -76,7 +78,7 @@ def check_folder(folder: str | Path, mark: str) -> None:
 
 
 def check_file(path: str | Path) -> None:
-    """Looks whether a file may be written, before work of hours ends there.
+    """Checks that a file may be written, before hours of work.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -87,6 +89,9 @@ def check_file(path: str | Path) -> None:
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder; give the name of a file")
     if not target.parent.is_dir():
-        raise FileNotFoundError(f"{target} cannot be written: there is no folder {target.parent}; make it first")
+        raise FileNotFoundError(f"{target} cannot be written: there is no folder {target.parent}; create it first")
     if not os.access(target.parent, os.W_OK):
-        raise PermissionError(f"{target} cannot be written: {target.parent} may not be changed; give another place")
+        raise PermissionError(f"{target} cannot be written: {target.parent} is not writable; give another path")
+
+
+__getattr__ = renamed(__name__, {"whole_file": "pct.writing:atomic_write", "whole_folder": "pct.writing:atomic_folder"})

@@ -198,9 +198,9 @@ class DeadlinePredictor:
         self._check()
         return self._predictor.attribute_rows(saliency, ids, words, classes)
 
-    def stand_in(self, removal: str) -> int:
-        """See `StandsIn.stand_in`."""
-        return self._predictor.stand_in(removal)
+    def replacement_token_id(self, removal: str) -> int:
+        """See `HasReplacementToken.replacement_token_id`."""
+        return self._predictor.replacement_token_id(removal)
 
     def _check(self) -> None:
         self._give_way()

@@ -43,15 +43,15 @@ def run_file_job(
     """
     from pct.corpora.files import open_table
     from pct.corpora.rows import ReadOptions, RowReader
-    from pct.output.files import ROWS_A_PIECE, model_digest
+    from pct.output.files import ROWS_PER_CHUNK, model_digest
 
     check_files(options)
     reader = RowReader(ReadOptions.of(reading_settings(options, predictor.settings)))
-    pieces = reader.pieces(open_table(options.data, reader.options), predictor.classes, ROWS_A_PIECE)
+    chunks = reader.chunks(open_table(options.data, reader.options), predictor.classes, ROWS_PER_CHUNK)
     job = {**about, **asdict(reader.options), "model": model_digest(predictor), "data": _file_identity(options.data)}
     with _progress(options.quiet) as after:
-        texts = write(predictor, pieces, options.output, job, after, **more)
-    reader.tell(options.data)
+        texts = write(predictor, chunks, options.output, job, after, **more)
+    reader.notify(options.data)
     print(f"{texts} texts  {options.output}")
 
 

@@ -134,7 +134,7 @@ def read_data(
     table, reader = table_of(data, options), RowReader(options)
     labelled = needs_labels or has_column(table, options.label)
     rows, labels = reader.read(table, classes, labelled)
-    notes = reader.tell(table.name)
+    notes = reader.notify(table.name)
     if not labelled:
         notes["no_label_column"] = options.label
         logger.warning("%s has no column %r: the accuracy is not measured", table.name, options.label)
@@ -221,7 +221,7 @@ def _corpus(
             labels = np.array([by_name[str(r.label)] for r in rows], np.int64)
         else:
             rows, labels = reader.read(table, classes)
-        parts[key], notes[key] = _split(rows, labels), reader.tell(f"{name}, {key} split")
+        parts[key], notes[key] = _split(rows, labels), reader.notify(f"{name}, {key} split")
     assert classes is not None  # there is always a training table
     return _finished(name, parts, list(classes), source, settings, notes)
 

@@ -17,7 +17,7 @@ from pct.settings import Settings
 from pct.text.tokens import Ints
 
 logger = logging.getLogger("pct.corpora")
-PIECE = 1000
+ROWS_PER_CHUNK = 1000
 MARKS = ("rationale", "shortcut")
 
 
@@ -77,7 +77,7 @@ class Row(NamedTuple):
     marks: dict[str, list[int]]
 
 
-class Piece(NamedTuple):
+class Chunk(NamedTuple):
     """Some rows. labels: (texts,) class indices, None where they are not known. numbers: of the rows, from 1."""
 
     texts: list[str]
@@ -124,7 +124,7 @@ class RowReader:
             ) from None
         self.skipped[problem.kind] += 1
 
-    def pieces(self, table: Table, classes: Sequence[str] | None = None, size: int = PIECE) -> Iterator[Piece]:
+    def chunks(self, table: Table, classes: Sequence[str] | None = None, size: int = ROWS_PER_CHUNK) -> Iterator[Chunk]:
         """The rows that can be used, some at a time, so that memory does not grow with their number.
 
         classes: of the model; labels are None without them, or where the table has no label column. Raises ValueError
@@ -140,7 +140,7 @@ class RowReader:
                 labels = None
             found += len(some)
             if some:
-                yield Piece([r.text for r in some], labels, [r.number for r in some])
+                yield Chunk([r.text for r in some], labels, [r.number for r in some])
         self._check_some(table, found)
 
     def read(self, table: Table, classes: Sequence[str], labelled: bool = True) -> tuple[list[Row], Ints]:
@@ -156,7 +156,7 @@ class RowReader:
         self._check_some(table, len(rows))
         return rows, labels
 
-    def tell(self, name: str) -> dict[str, Any]:
+    def notify(self, name: str) -> dict[str, Any]:
         """What was left out or taken for an index, said in the log and returned for the run's report."""
         if self.skipped:
             faults = ", ".join(f"{count} with {kind}" for kind, count in self.skipped.items())

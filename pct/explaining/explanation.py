@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pct.explaining.prediction import ModelIdentity
 from pct.explaining.verdict import PATHOLOGICAL, TOLERANCE, Verdict, judge, tolerances
+from pct.renamed import renamed
 
 SIDES = ("important", "unimportant")
 METRICS = ("comp", "suff", "comp_aopc", "suff_aopc", "ir", "ur")
@@ -279,10 +280,4 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def __getattr__(name: str) -> Any:
-    if name != "explain":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from pct.explaining.explain import explain
-
-    warnings.warn("explain is now in pct.explaining.explain; import pct and call pct.explain", DeprecationWarning, 2)
-    return explain
+__getattr__ = renamed(__name__, {"explain": "pct.explaining.explain:explain"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pct.corpora.tables import texts_of
+from pct.renamed import renamed
 from pct.text.tokens import Ints, Tokens
 from pct.text.words import NATURAL, Document, split_all
 
@@ -34,7 +36,7 @@ class Predictor(Protocol):
 
     Whatever has these four can be measured and explained; `TextInterface`, inherited, adds `predict` and `saliency` on
     texts. A model may have more, each used where it is there: `forward_over` (`FastForward`), `represent`
-    (`Represents`), `stand_in` (`StandsIn`), `attribute_rows` (`Attributes`).
+    (`Represents`), `replacement_token_id` (`HasReplacementToken`), `attribute_rows` (`Attributes`).
 
     It may also have an attribute `word_rule`, by which texts are split for it, see `split_texts`.
 
@@ -116,10 +118,10 @@ class Represents(Predictor, Protocol):
 
 
 @runtime_checkable
-class StandsIn(Predictor, Protocol):
-    """A `Predictor` with tokens that can stand in a removed word's place: removal by `mask` and `unknown` need it."""
+class HasReplacementToken(Predictor, Protocol):
+    """A `Predictor` with tokens that can replace a removed word: removal by `mask` and `unknown` need it."""
 
-    def stand_in(self, removal: str) -> int:
+    def replacement_token_id(self, removal: str) -> int:
         """The token's id.
 
         Args:
@@ -151,6 +153,25 @@ class Attributes(Predictor, Protocol):
             classes: likewise.
         """
         ...
+
+
+def replacement_token_of(predictor: Predictor, removal: str) -> int:
+    """The id of the token that replaces a removed word.
+
+    Args:
+        predictor: a `HasReplacementToken`; until the next release also one with the method's old name, `stand_in`.
+        removal: `mask` or `unknown`.
+
+    Raises:
+        ValueError: the predictor has no such token.
+    """
+    if isinstance(predictor, HasReplacementToken):
+        return predictor.replacement_token_id(removal)
+    old: Callable[[str], int] | None = getattr(predictor, "stand_in", None)
+    if old is None:
+        raise ValueError(f"{type(predictor).__name__} has no token for removal {removal}; use delete")
+    warnings.warn("the method stand_in of a predictor is now replacement_token_id", DeprecationWarning, stacklevel=2)
+    return old(removal)
 
 
 def word_rule(predictor: Predictor) -> str:
@@ -354,3 +375,6 @@ def check_classes(classes: Sequence[int] | Ints, texts: int, known: int) -> Ints
     if len(outside):
         raise ValueError(f"label {outside[0]} is outside the model's classes 0..{known - 1}")
     return chosen
+
+
+__getattr__ = renamed(__name__, {"StandsIn": "pct.explaining.predictor:HasReplacementToken"})

@@ -49,7 +49,7 @@ def removal_ranks(saliency: Floats, counts: Ints, important: bool) -> Ints:
 
 
 def reduce_tokens(
-    ids: Ints, words: Ints, gone: Bools, counts: Ints, padding: int, stand_in: int | None = None
+    ids: Ints, words: Ints, gone: Bools, counts: Ints, padding: int, replacement: int | None = None
 ) -> Tokens:
     """Texts without some of their words; the words that are left are counted anew.
 
@@ -59,26 +59,26 @@ def reduce_tokens(
         gone: (rows, words), the words that go.
         counts: (rows,) N of the whole texts.
         padding: the id that fills short rows.
-        stand_in: what is put in the place of each token that goes, a word's no more; None closes the gap.
+        replacement: what is put in the place of each token that goes, a word's no more; None closes the gap.
     """
     kept, real = _kept(words, gone)
-    shown = kept if stand_in is None else real
+    shown = kept if replacement is None else real
     row, column = np.nonzero(shown)
     word, before = words[row, column], np.cumsum(gone, axis=1)
     fresh = np.where(word >= 0, word - before[row, np.maximum(word, 0)], word)
     starts = np.concatenate([[0], np.cumsum(shown.sum(1))])
     left = counts - before[np.arange(len(counts)), counts - 1]
-    if stand_in is None:
+    if replacement is None:
         return Tokens(ids[shown], fresh, starts, left, padding)
-    return Tokens(np.where(kept, ids, stand_in)[shown], np.where(kept[shown], fresh, -1), starts, left, padding)
+    return Tokens(np.where(kept, ids, replacement)[shown], np.where(kept[shown], fresh, -1), starts, left, padding)
 
 
-def reduce_ids(ids: Ints, words: Ints, gone: Bools, stand_in: int | None = None) -> tuple[Ints, Ints]:
+def reduce_ids(ids: Ints, words: Ints, gone: Bools, replacement: int | None = None) -> tuple[Ints, Ints]:
     """`reduce_tokens` without the words: token ids (total,) and how many each row has (rows,)."""
     kept, real = _kept(words, gone)
-    if stand_in is None:
+    if replacement is None:
         return ids[kept], kept.sum(1)
-    return np.where(kept, ids, stand_in)[real], real.sum(1)
+    return np.where(kept, ids, replacement)[real], real.sum(1)
 
 
 def reduce_rows(ids: Ints, words: Ints, ranks: Ints, text: Ints, step: Ints, padding: int) -> tuple[Ints, Ints]:

@@ -13,7 +13,7 @@ from pct.corpora.splits import notes_in_words
 from pct.metrics.base import Column
 from pct.metrics.confusion import confusion_counts, recalls
 from pct.metrics.dominant import Dominant, dominant_texts
-from pct.writing import whole_file
+from pct.writing import atomic_write
 
 EIGHT = ("acc", "f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")
 COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc")
@@ -165,7 +165,7 @@ class Report:
             import pyarrow.parquet as pq
         except ImportError:
             raise ImportError("to_parquet needs pyarrow: pip install 'pct-explain[data]'") from None
-        with whole_file(path) as unfinished:
+        with atomic_write(path) as unfinished:
             pq.write_table(pa.table({k: pa.array(v) for k, v in self.columns.items()}), unfinished)
 
 

@@ -29,7 +29,7 @@ from pct.onnx.predictor import (
 )
 from pct.saliency import make_saliency
 from pct.saliency.base import GradientSaliency
-from pct.writing import check_folder, whole_folder, write_text
+from pct.writing import atomic_folder, check_folder, write_text
 
 if TYPE_CHECKING:
     import onnx
@@ -117,7 +117,7 @@ def export(
     if quantize and data is None:
         data = _labelled(classifier)
     settings = classifier.settings
-    with whole_folder(target, GRADIENT) as made, tempfile.TemporaryDirectory(prefix="pct-export-") as scratch:
+    with atomic_folder(target, GRADIENT) as made, tempfile.TemporaryDirectory(prefix="pct-export-") as scratch:
         with _quiet():
             graphs = build_graphs(classifier.model, settings.saliency_of, settings.max_length)
             extra, left_out = _modified_graphs(classifier, modified)

@@ -18,8 +18,8 @@ from pct.onnx.sessions import Sessions
 from pct.saliency import make_saliency
 from pct.saliency.base import GradientSaliency
 from pct.settings import Settings
+from pct.text.replacement_token import replacement_token_id
 from pct.text.saved_tokenizer import load_subwords
-from pct.text.stand_in import stand_in
 from pct.text.tokens import Ints, Tokenizer, Tokens
 from pct.text.typed_padding import padding_skipped, texts_with_padding
 from pct.text.vocabulary import Vocabulary
@@ -149,9 +149,9 @@ class OnnxPredictor(TextInterface):
         found = self.run_forward(ids, mask)
         return softmax(found["logits"]), found["representation"]
 
-    def stand_in(self, removal: str) -> int:
-        """See `StandsIn.stand_in`."""
-        return stand_in(self.tokenizer, removal)
+    def replacement_token_id(self, removal: str) -> int:
+        """See `HasReplacementToken.replacement_token_id`."""
+        return replacement_token_id(self.tokenizer, removal)
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
         """See `Predictor.explain_rows`: by `saliency_kind`. Raises ValueError where the folder does not hold it."""

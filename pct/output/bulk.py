@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from pct.output.page import article_html, page_html
 from pct.output.tables import Row
-from pct.writing import whole_file, write_text
+from pct.writing import atomic_write, write_text
 
 MOST_ARTICLES = 5000  # a page of more is read by nobody, nor opened by every browser
 JOB = "job.json"
@@ -48,8 +48,8 @@ class JsonLines:
         """See `Format.join`."""
         with output.open("wb") as whole:
             for part in parts:
-                with part.open("rb") as piece:
-                    shutil.copyfileobj(piece, whole)
+                with part.open("rb") as chunk:
+                    shutil.copyfileobj(chunk, whole)
 
 
 class Parquet:
@@ -118,43 +118,43 @@ def article_row(
 
 
 def run_job(
-    pieces: Iterable[Any],
+    chunks: Iterable[Any],
     work: Callable[[Any], Sequence[Row]],
     output: str | Path,
     format_: Format,
     about: dict[str, Any],
     after: Callable[[int, bool], None] = lambda rows, done_before: None,
 ) -> int:
-    """Works through the pieces of a file, a part each, and joins the parts.
+    """Works through the chunks of a file, a part each, and joins the parts.
 
     Args:
-        pieces: of the input, always cut in the same way; each has a length.
-        work: a piece -> its rows.
+        chunks: of the input, always cut in the same way; each has a length.
+        work: a chunk -> its rows.
         output: the file; it appears when all is done, and the parts lie beside it until then.
         format_: of the file.
         about: what the result depends on, as JSON values: parts of another job are not taken for this one's.
-        after: called after each piece with its length, and whether an earlier run had done it.
+        after: called after each chunk with its length, and whether an earlier run had done it.
 
     Returns:
-        How many texts the pieces had.
+        How many texts the chunks had.
 
     Raises:
         ValueError: the parts beside the output are another job's.
     """
     target = Path(output)
-    waiting = iter(pieces)
+    waiting = iter(chunks)
     first = list(islice(waiting, 1))  # read before anything is made: data that cannot be used leaves nothing behind
     folder = _open_job(target, about)
     parts, texts = [], 0
-    for number, piece in enumerate(chain(first, waiting)):
+    for number, chunk in enumerate(chain(first, waiting)):
         part = folder / f"{number:06}.part"
         done_before = part.is_file()
         if not done_before:
-            with whole_file(part) as unfinished:
-                format_.write(work(piece), unfinished)
+            with atomic_write(part) as unfinished:
+                format_.write(work(chunk), unfinished)
         parts.append(part)
-        texts += len(piece)
-        after(len(piece), done_before)
+        texts += len(chunk)
+        after(len(chunk), done_before)
     whole = folder / "whole"
     format_.join(parts, whole)
     os.replace(whole, target)

@@ -1,4 +1,4 @@
-"""Predictions and explanations of whole files, piece by piece: what `pct predict` and `pct explain --data` run."""
+"""Predictions and explanations of whole files, chunk by chunk: what `pct predict` and `pct explain --data` run."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from pct.output.shades import is_signed
 from pct.output.tables import Row, explanation_row
 from pct.saliency.defaults import default_saliency
 
-ROWS_A_PIECE = 2048
+ROWS_PER_CHUNK = 2048
 FORMULA = tuple("=+-@\t\r＝＋－＠")  # how a cell begins that Excel, LibreOffice or Sheets runs as a formula
 EXPLANATION_KINDS, PREDICTION_KINDS = (".jsonl", ".parquet", ".html"), (".jsonl", ".parquet", ".csv")
 
 
-class Piece(Protocol):
+class Chunk(Protocol):
     """Some rows of a file.
 
     Attributes:
@@ -44,7 +44,7 @@ class Piece(Protocol):
 
 def write_predictions(
     predictor: Predictor,
-    pieces: Iterable[Piece],
+    chunks: Iterable[Chunk],
     output: str | Path,
     about: dict[str, Any],
     after: Callable[[int, bool], None] = lambda texts, done_before: None,
@@ -54,10 +54,10 @@ def write_predictions(
 
     Args:
         predictor: the model.
-        pieces: of the file.
+        chunks: of the file.
         output: .jsonl, .parquet or .csv.
         about: what the result depends on; see `pct.output.bulk.run_job`.
-        after: called after each piece with its length, and whether an earlier run had done it.
+        after: called after each chunk with its length, and whether an earlier run had done it.
         escaped: of .csv; see `Csv`.
 
     Returns:
@@ -71,12 +71,12 @@ def write_predictions(
     format_: Format = Csv(columns, escaped) if kind == ".csv" else JsonLines()
     if kind == ".parquet":
         format_ = _prediction_parquet(columns)
-    return run_job(pieces, partial(prediction_rows, predictor), output, format_, about, after)
+    return run_job(chunks, partial(prediction_rows, predictor), output, format_, about, after)
 
 
 def write_explanations(
     predictor: Predictor,
-    pieces: Iterable[Piece],
+    chunks: Iterable[Chunk],
     output: str | Path,
     about: dict[str, Any],
     after: Callable[[int, bool], None] = lambda texts, done_before: None,
@@ -88,10 +88,10 @@ def write_explanations(
 
     Args:
         predictor: the model.
-        pieces: of the file.
+        chunks: of the file.
         output: .jsonl, .parquet or .html.
         about: what the result depends on; see `pct.output.bulk.run_job`.
-        after: called after each piece with its length, and whether an earlier run had done it.
+        after: called after each chunk with its length, and whether an earlier run had done it.
         title: of the page.
         target: the class explained, the predicted one where None.
         **options: of `pct.explain`.
@@ -109,19 +109,19 @@ def write_explanations(
         format_ = JsonLines() if kind == ".jsonl" else _explanation_parquet()
     row = _article if kind == ".html" else _explained
 
-    def work(piece: Piece) -> list[Row]:
-        classes = None if target is None else [target] * len(piece.texts)
-        found = explain(predictor, piece.texts, classes=classes, **options)
-        return [row(*one) for one in zip(found, _gold(predictor, piece), piece.numbers, strict=True)]
+    def work(chunk: Chunk) -> list[Row]:
+        classes = None if target is None else [target] * len(chunk.texts)
+        found = explain(predictor, chunk.texts, classes=classes, **options)
+        return [row(*one) for one in zip(found, _gold(predictor, chunk), chunk.numbers, strict=True)]
 
-    return run_job(pieces, work, output, format_, about, after)
+    return run_job(chunks, work, output, format_, about, after)
 
 
-def prediction_rows(predictor: Any, piece: Piece) -> list[Row]:
+def prediction_rows(predictor: Any, chunk: Chunk) -> list[Row]:
     """The rows of `write_predictions`."""
-    probabilities = predictor.predict(piece.texts).astype(float).tolist()
+    probabilities = predictor.predict(chunk.texts).astype(float).tolist()
     names = predictor.classes
-    rows = zip(piece.numbers, piece.texts, _gold(predictor, piece), probabilities, strict=True)
+    rows = zip(chunk.numbers, chunk.texts, _gold(predictor, chunk), probabilities, strict=True)
     return [
         {"row": number, "text": text, "gold": true, "label": names[max(range(len(p)), key=p.__getitem__)],
          "confidence": max(p), **{f"p_{name}": x for name, x in zip(names, p, strict=True)}}
@@ -177,11 +177,11 @@ def no_formula(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.lstrip(" \n")[:1] in FORMULA else value
 
 
-def _gold(predictor: Predictor, piece: Piece) -> list[str | None]:
+def _gold(predictor: Predictor, chunk: Chunk) -> list[str | None]:
     """The true classes by name."""
-    if piece.labels is None:
-        return [None] * len(piece.texts)
-    return [predictor.classes[label] for label in piece.labels]
+    if chunk.labels is None:
+        return [None] * len(chunk.texts)
+    return [predictor.classes[label] for label in chunk.labels]
 
 
 def _kind(output: str | Path, known: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from pct.explaining.explanation import Explanation
 from pct.explaining.verdict import TOLERANCE
 from pct.output.fonts import fonts_for
 from pct.output.shades import word_shades
-from pct.writing import whole_file
+from pct.writing import atomic_write
 
 STEPS = 15
 SIDES = ("important words removed, most salient first", "unimportant words removed, least salient first")
@@ -294,5 +294,5 @@ def _rgb(colour: str) -> tuple[float, float, float]:
 
 def save(figure: Any, path: Path) -> None:
     """Writes a PNG, whole or not at all."""
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         figure.savefig(unfinished, format="png", facecolor="white")

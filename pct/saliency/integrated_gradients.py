@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pct.saliency.base import Doubles, GradientSaliency
-from pct.text.stand_in import no_baseline
+from pct.text.replacement_token import no_baseline
 from pct.text.tokens import Ints
 
 if TYPE_CHECKING:

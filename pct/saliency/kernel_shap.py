@@ -6,7 +6,7 @@ from math import comb
 
 import numpy as np
 
-from pct.explaining.predictor import Floats, Predictor, StandsIn
+from pct.explaining.predictor import Floats, HasReplacementToken, Predictor, replacement_token_of
 from pct.explaining.reduced_texts import ReducedTexts
 from pct.saliency.base import Bools, Doubles, ForwardSaliency
 from pct.saliency.random import text_generators
@@ -29,9 +29,10 @@ class KernelShap(ForwardSaliency):
 
     def check(self, predictor: Predictor) -> None:
         """See `Saliency.check`."""
-        if not isinstance(predictor, StandsIn):
-            raise ValueError(f"saliency {self.name} needs a mask token, which a {type(predictor).__name__} has not")
-        predictor.stand_in("mask")
+        if not (isinstance(predictor, HasReplacementToken) or hasattr(predictor, "stand_in")):
+            kind = type(predictor).__name__
+            raise ValueError(f"saliency {self.name} needs a mask token, which a {kind} does not have")
+        replacement_token_of(predictor, "mask")
 
     def passes(self, counts: Ints) -> Doubles:
         """See `Saliency.passes`: at most, for equal samples run once."""

@@ -14,7 +14,7 @@ from pct.corpora.loading import Corpus
 from pct.layout import SETTINGS, Record
 from pct.models import TextModel
 from pct.settings import Settings
-from pct.writing import whole_file, write_text
+from pct.writing import atomic_write, write_text
 
 
 def open_run(folder: Path, settings: Settings, corpus: Corpus) -> Path:
@@ -61,7 +61,7 @@ def save_checkpoint(
         tensors |= {f"optimizer.{number}.{k}": v for k, v in slots.items()}
     clean = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     try:
-        with whole_file(path) as unfinished:
+        with atomic_write(path) as unfinished:
             save_file(clean, unfinished, {"state": json.dumps({"history": history})})
     except (OSError, SafetensorError) as problem:
         raise OSError(f"the checkpoint {path} could not be written ({problem}); free disk and start again") from problem

@@ -11,7 +11,7 @@ from pct.metrics.change import Change
 from pct.models.checks import check_comes_back
 from pct.models.to_transformers import to_transformers
 from pct.text.subwords import SubWords
-from pct.writing import check_folder, whole_folder, write_text
+from pct.writing import atomic_folder, check_folder, write_text
 
 CARD = "README.md"
 _HEAD = """---
@@ -56,7 +56,7 @@ def save_transformers(classifier: Classifier, folder: str | Path, change: Change
     check_folder(target, TRANSFORMERS)
     model = to_transformers(classifier.model, classifier.classes)
     assert isinstance(classifier.tokenizer, SubWords)  # or it would have been refused
-    with whole_folder(target, TRANSFORMERS) as made:
+    with atomic_folder(target, TRANSFORMERS) as made:
         model.save_pretrained(made)
         classifier.tokenizer.save_files(made)
         write_text(made / CARD, model_card(classifier, target.name, change))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pct.classifier import wrap_in_place
 from pct.methods.base import Batch, Step, make_method
-from pct.text.stand_in import check_baseline
+from pct.text.replacement_token import check_baseline
 from pct.text.words import split_all
 from pct.training.batches import mask_id
 from pct.training.trainer import make_batch

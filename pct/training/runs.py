@@ -25,6 +25,7 @@ from pct.corpora.loading import Corpus, with_corpus
 from pct.layout import ABOUT, CHECKPOINT, HISTORY, LOCK, MODEL, PER_TEXT, REPORT, SETTINGS, WEIGHTS, Record
 from pct.metrics.evaluation import evaluate, metric_names
 from pct.metrics.report import Report
+from pct.renamed import renamed
 from pct.settings import Settings
 from pct.text.lines import split_lines
 from pct.writing import write_text
@@ -97,7 +98,7 @@ def run(
     if not isinstance(given, Prepared):
         settings, given = with_corpus(settings, corpus)
     corpus = given.corpus if isinstance(given, Prepared) else given
-    with alone_in(folder):
+    with folder_lock(folder):
         if is_finished(folder):
             _check_same(folder, settings, corpus)
             return load_run(folder)
@@ -168,9 +169,14 @@ def read_history(folder: str | Path) -> list[Record]:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Keeps other processes and threads out of a run folder, which is made. The lock goes with its process, however
-    that ends. The thread that holds it may enter again. Raises ValueError when the folder is in use."""
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Locks a run folder, which is created, against other processes and threads.
+
+    The lock ends with its process. The thread that holds it may enter again.
+
+    Raises:
+        ValueError: another process or thread uses the folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     key = (folder.resolve(), threading.get_ident())
     if key in _held:
@@ -178,7 +184,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         return
     try:
         import fcntl
-    except ImportError:  # Windows: two processes in one folder are the user's to avoid
+    except ImportError:  # Windows: the user must not run two processes in one folder
         yield
         return
     with open(folder / LOCK, "a", encoding="utf-8") as lock:
@@ -232,3 +238,6 @@ def _report(part: dict[str, Any], columns: dict[str, Any], classes: list[str]) -
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     write_text(path, json.dumps(value, indent=2))
+
+
+__getattr__ = renamed(__name__, {"alone_in": "pct.training.runs:folder_lock"})

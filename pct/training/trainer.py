@@ -27,7 +27,7 @@ from pct.metrics.rationale import marks_of_words
 from pct.models import TextModel
 from pct.models.build import model_for
 from pct.settings import Settings
-from pct.text.stand_in import check_baseline
+from pct.text.replacement_token import check_baseline
 from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import split_all

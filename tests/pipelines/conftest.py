@@ -82,8 +82,8 @@ def client(uri: str) -> Any:
 def in_use(folder: Path) -> Iterator[None]:
     """Another process works in the folder, and is killed in the end."""
     code = (
-        "import sys; from pathlib import Path; from pct.training.runs import alone_in\n"
-        "with alone_in(Path(sys.argv[1])):\n    print('in', flush=True); input()"
+        "import sys; from pathlib import Path; from pct.training.runs import folder_lock\n"
+        "with folder_lock(Path(sys.argv[1])):\n    print('in', flush=True); input()"
     )
     command = [sys.executable, "-c", code, str(folder.absolute())]
     other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)

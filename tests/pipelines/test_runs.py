@@ -130,7 +130,7 @@ def test_two_processes_do_not_work_in_one_folder(run_dir: Path) -> None:
 
 
 def test_a_lock_may_be_entered_again_by_its_thread(tmp_path: Path) -> None:
-    with runs.alone_in(tmp_path / "new"), runs.alone_in(tmp_path / "new"):
+    with runs.folder_lock(tmp_path / "new"), runs.folder_lock(tmp_path / "new"):
         assert (tmp_path / "new").is_dir()
 
 

@@ -35,7 +35,7 @@ class Counting:
         self.inner, self.passes, self.before = predictor, 0, before or (lambda: None)
         self.classes, self.settings, self.tokens = predictor.classes, predictor.settings, predictor.tokens
         self.word_rule, self.family, self.audited = predictor.word_rule, predictor.family, ""
-        self.check_saliency, self.stand_in = predictor.check_saliency, predictor.stand_in
+        self.check_saliency, self.replacement_token_id = predictor.check_saliency, predictor.replacement_token_id
 
     def forward(self, ids: Any, mask: Any) -> Any:
         self.before()

@@ -17,7 +17,7 @@ from pct.output.report.groups import Group, group_runs
 from pct.output.report.tables import Table, controls_table, main_table
 from pct.training.paper_tables import TABLES
 from pct.training.runs import Run
-from pct.writing import whole_folder
+from pct.writing import atomic_folder
 
 TITLE = "What the runs found"
 TEXT, PAGE = "report.md", "report.html"
@@ -92,7 +92,7 @@ def write_report(
         "csv": lambda: {f"{table.name}.csv": table.csv() for table in tables},
         "tex": lambda: {f"{table.name}.tex": table.latex() for table in tables},
     }
-    with whole_folder(folder, TEXT) as made:
+    with atomic_folder(folder, TEXT) as made:
         for kind in (k for k in makers if k not in leave_out):
             for name, content in makers[kind]().items():
                 (made / name).write_bytes(content.encode() if isinstance(content, str) else content)

@@ -52,7 +52,7 @@ def test_a_file_without_labels_is_explained(tmp_path):
 
 
 def test_a_job_that_was_stopped_goes_on_by_the_same_command(data, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(files, "ROWS_A_PIECE", 1)
+    monkeypatch.setattr(files, "ROWS_PER_CHUNK", 1)
     command = ["explain", MODEL, "--data", str(data), "--output", str(tmp_path / "out.jsonl")]
     whole, explain, seen = files.explain, files.explain, []
 

@@ -32,7 +32,7 @@ def put(folder, name, content):
 
 def texts_of(path, options=None):
     return [
-        t for piece in RowReader(options or ReadOptions()).pieces(open_table(path, ReadOptions())) for t in piece.texts
+        t for chunk in RowReader(options or ReadOptions()).chunks(open_table(path, ReadOptions())) for t in chunk.texts
     ]
 
 
@@ -121,8 +121,8 @@ def test_a_txt_file_is_tab_separated_rows_as_excel_saves_them(tmp_path):
 
 def test_another_txt_file_holds_a_text_a_line(tmp_path):
     path = put(tmp_path, "a.txt", 'He said "no, never\n\nfine\n')
-    table = list(RowReader(ReadOptions()).pieces(open_table(path, ReadOptions()), CLASSES))
-    assert [(piece.texts, piece.labels, piece.numbers) for piece in table] == [
+    table = list(RowReader(ReadOptions()).chunks(open_table(path, ReadOptions()), CLASSES))
+    assert [(chunk.texts, chunk.labels, chunk.numbers) for chunk in table] == [
         (['He said "no, never', "fine"], None, [1, 3])
     ]
     with pytest.raises(ValueError, match="has no column 'label', it has text"):

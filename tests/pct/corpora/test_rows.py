@@ -67,17 +67,17 @@ def test_a_file_of_any_kind_holds_the_same_rows(tmp_path, kind):
 def test_a_file_is_read_some_rows_at_a_time(tmp_path, kind):
     rows = [(f"text {i}", CLASSES[i % 2]) for i in range(25)]
     reader = RowReader(ReadOptions())
-    found = list(reader.pieces(open_table(write(tmp_path, kind, rows), ReadOptions()), CLASSES, size=10))
-    assert [len(piece) for piece in found] == [10, 10, 5]
-    assert [t for piece in found for t in piece.texts] == [t for t, _ in rows]
-    assert np.concatenate([piece.labels for piece in found]).tolist() == [i % 2 for i in range(25)]
-    assert [n for piece in found for n in piece.numbers] == list(range(1, 26))
+    found = list(reader.chunks(open_table(write(tmp_path, kind, rows), ReadOptions()), CLASSES, size=10))
+    assert [len(chunk) for chunk in found] == [10, 10, 5]
+    assert [t for chunk in found for t in chunk.texts] == [t for t, _ in rows]
+    assert np.concatenate([chunk.labels for chunk in found]).tolist() == [i % 2 for i in range(25)]
+    assert [n for chunk in found for n in chunk.numbers] == list(range(1, 26))
 
 
 def test_a_file_without_labels_gives_its_texts(tmp_path):
     (tmp_path / "a.csv").write_text("id,text\n1,fine\n2,dull\n")
-    (piece,) = RowReader(ReadOptions()).pieces(open_table(tmp_path / "a.csv", ReadOptions()), CLASSES)
-    assert (piece.texts, piece.labels) == (["fine", "dull"], None)
+    (chunk,) = RowReader(ReadOptions()).chunks(open_table(tmp_path / "a.csv", ReadOptions()), CLASSES)
+    assert (chunk.texts, chunk.labels) == (["fine", "dull"], None)
 
 
 def sources(rows):

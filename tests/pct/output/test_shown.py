@@ -11,7 +11,7 @@ import pytest
 
 import pct
 from pct import cli
-from pct.corpora.rows import Piece
+from pct.corpora.rows import Chunk
 from pct.explaining.explanation import Curve, Explanation
 from pct.output.files import write_explanations
 from pct.output.html import SIGNED, UNSIGNED, explanation_html, legend_html, words_html
@@ -118,8 +118,8 @@ def test_a_page_of_a_file_says_what_its_own_saliency_means(name, signed, tmp_pat
     class Named(Scale):
         explains_by = name
 
-    piece = Piece(["good the bad"], None, [1])
-    write_explanations(Named(), [piece], tmp_path / "a.html", {})
+    chunk = Chunk(["good the bad"], None, [1])
+    write_explanations(Named(), [chunk], tmp_path / "a.html", {})
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert (SIGNED in page, UNSIGNED in page) == (signed, not signed)
 

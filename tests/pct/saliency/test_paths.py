@@ -14,7 +14,7 @@ from pct.explaining.saliency import gradient_saliency, saliency
 from pct.saliency import integrated_gradients
 from pct.saliency.base import SaliencyOptions
 from pct.saliency.integrated_gradients import IntegratedGradients
-from pct.text.stand_in import baseline_token, check_baseline
+from pct.text.replacement_token import baseline_token, check_baseline
 from pct.text.vocabulary import Vocabulary
 from tests.pct import twins
 from tests.pct.models.families import classifier, tokenizer
@@ -165,7 +165,7 @@ def test_training_from_a_token_that_the_tokenizer_lacks_is_refused(baseline, tok
 def test_a_mask_baseline_without_a_mask_token_is_refused():
     model, (ids, words) = exact("bert"), one_text()
     chosen = gradient_saliency("integrated_gradients", SaliencyOptions(baseline="mask"))
-    with pytest.raises(ValueError, match="baseline mask: the model's tokenizer has no mask token; take baseline zero"):
+    with pytest.raises(ValueError, match="baseline mask: the model's tokenizer has no mask token; use baseline zero"):
         chosen.attribute(model, ids, words, None)
 
 

@@ -22,7 +22,7 @@ LONG = [text for text in small_texts(40, seed=5, longest=11) if len(text.split()
 class MaskedScale(Scale):
     """A `Scale` whose unknown word, of weight 0, stands for a mask."""
 
-    def stand_in(self, removal):
+    def replacement_token_id(self, removal):
         return 1
 
 
@@ -206,7 +206,7 @@ def test_coalitions_have_the_sizes_of_the_shapley_kernel(samples):
 
 
 def test_kernel_shap_of_a_predictor_without_a_mask_token_is_refused():
-    with pytest.raises(ValueError, match="saliency kernel_shap needs a mask token, which a Scale has not"):
+    with pytest.raises(ValueError, match="saliency kernel_shap needs a mask token, which a Scale does not have"):
         make_saliency("kernel_shap").check(Scale())
 
 

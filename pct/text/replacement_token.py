@@ -1,4 +1,4 @@
-"""What is put in the place of a word that is removed without closing the gap."""
+"""The token that replaces a removed word where the gap is not closed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 from pct.text.vocabulary import PADDING, UNKNOWN
 
 
-def stand_in(words: Any, removal: str) -> int:
-    """The token that stands for a removed word.
+def replacement_token_id(words: Any, removal: str) -> int:
+    """The id of the token that replaces a removed word.
 
     Args:
         words: a vocabulary, or a sub-word tokenizer.
-        removal: `mask`, the tokenizer's mask token, or where it has none what is unknown, as in a vocabulary;
-            `unknown`, what stands for a word that it does not know.
+        removal: `mask` for the tokenizer's mask token, or its unknown token where it has none, as a vocabulary has;
+            `unknown` for the unknown token.
 
     Raises:
         ValueError: another removal, or a tokenizer that has no such token.
@@ -35,23 +35,23 @@ def baseline_token(words: Any, baseline: str) -> int | None:
 
     Args:
         words: a vocabulary, or a sub-word tokenizer.
-        baseline: pad, the padding token; for any other name what masks a word, as `stand_in` finds it.
+        baseline: pad for the padding token; any other name for the one that `replacement_token_id` gives for `mask`.
     """
     if baseline == "pad":
         tokenizer = getattr(words, "tokenizer", None)
         return PADDING if tokenizer is None else tokenizer.pad_token_id
     try:
-        return stand_in(words, "mask")
+        return replacement_token_id(words, "mask")
     except ValueError:
         return None
 
 
 def check_baseline(words: Any, saliency: str, baseline: str) -> None:
-    """Raises ValueError where a training ranks words by integrated gradients from a token that the tokenizer lacks."""
+    """Raises ValueError if training uses integrated gradients from a token that the tokenizer does not have."""
     if saliency == "integrated_gradients" and baseline != "zero" and baseline_token(words, baseline) is None:
         raise no_baseline(baseline)
 
 
 def no_baseline(baseline: str) -> ValueError:
     """The error for a tokenizer without the baseline's token."""
-    return ValueError(f"baseline {baseline}: the model's tokenizer has no {baseline} token; take baseline zero")
+    return ValueError(f"baseline {baseline}: the model's tokenizer has no {baseline} token; use baseline zero")
