@@ -1,4 +1,4 @@
-"""Input reduction with a beam (Feng et al. 2018): several partial removals are kept, and the best of them goes on."""
+"""Input reduction with a beam (Feng et al. 2018): several partial removals are kept at each step."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ BEAM = 5
 
 
 def beam_ranks(texts: ReducedTexts, labels: Ints, saliency: Any, important: bool, width: int = BEAM) -> Ints:
-    """The step at which each word goes when `width` partial removals are kept at each step.
+    """The step at which each word is removed when `width` partial removals are kept at each step.
 
-    Each is continued by its `width` most (important) or least salient words, saliency computed anew; of all that come
-    out, those are kept that lower the confidence most (important), or keep it highest. The order is that of the best
-    one when one word is left. Equal ones: the earlier removal, then the earlier candidate.
+    Each is continued by its `width` most (important) or least salient words, with saliency computed again. Of all
+    continuations, those are kept that lower the confidence most (important), or keep it highest. The result is the
+    order of the best one when one word is left. Of equal ones the earlier removal counts, then the earlier candidate.
 
     Args:
         texts: the texts.
         labels: (texts,) the class explained.
         saliency: (texts, words) of the whole texts.
         important: whether the most salient words go, or the least.
-        width: how many are kept.
+        width: the number that is kept.
 
     Returns:
         (texts, words) ranks from 1; words beyond a text's N come last.
@@ -33,7 +33,7 @@ def beam_ranks(texts: ReducedTexts, labels: Ints, saliency: Any, important: bool
     counts, words = texts.tokens.counts, saliency.shape[1]
     sign = -1.0 if important else 1.0
     ranks = np.full((len(counts), width, words), np.iinfo(np.int32).max, np.int64)
-    held = np.arange(width) < np.ones((len(counts), 1))  # the whole text alone, at first
+    held = np.arange(width) < np.ones((len(counts), 1))  # at first the whole text alone
     for t in range(1, int(counts.max(initial=1))):
         row = np.flatnonzero(counts > t)
         text, beam = np.nonzero(held[row])
@@ -43,9 +43,9 @@ def beam_ranks(texts: ReducedTexts, labels: Ints, saliency: Any, important: bool
         left = ~gone & (np.arange(words) < counts[text][:, None])
         keys = np.where(left, sign * now, np.inf)
         best = np.argsort(keys, axis=1, kind="stable")[:, :width]
-        parent, place = np.nonzero(np.isfinite(np.take_along_axis(keys, best, 1)))
+        parent, candidate = np.nonzero(np.isfinite(np.take_along_axis(keys, best, 1)))
         child = ranks[text[parent], beam[parent]]
-        child[np.arange(len(child)), best[parent, place]] = t
+        child[np.arange(len(child)), best[parent, candidate]] = t
         owner = text[parent]
         confidence = texts.probabilities(owner, child <= t)[np.arange(len(owner)), labels[owner]]
         kept, slot = best_of_each(owner, sign * confidence, child <= t, width)
@@ -57,16 +57,16 @@ def beam_ranks(texts: ReducedTexts, labels: Ints, saliency: Any, important: bool
 
 
 def best_of_each(owner: Ints, score: npt.NDArray[Any], gone: npt.NDArray[np.bool_], width: int) -> tuple[Ints, Ints]:
-    """Of the rows of each owner the `width` with the highest scores; of rows that lack the same words, the best one.
+    """The `width` rows of each owner with the highest scores; of rows that lack the same words, the best one.
 
     Args:
         owner: (rows,) the text of each row, ascending.
         score: (rows,), the earlier row first where they are equal.
         gone: (rows, words).
-        width: how many an owner keeps.
+        width: the number that an owner keeps.
 
     Returns:
-        The rows that are kept, and the place of each among its owner's, from 0.
+        The rows that are kept, and the index of each among those of its owner, from 0.
     """
     order = np.lexsort((np.arange(len(owner)), -score, owner))
     code = np.random.default_rng(0).integers(1, 2**63, gone.shape[1], np.uint64)

@@ -1,4 +1,4 @@
-"""Many explanations as a list that becomes a data frame and a page."""
+"""A list of explanations that converts to a data frame and to HTML."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ class Explanations(list["Explanation"]):
     """What `pct.explain` gives: a list of explanations, in the order of the texts."""
 
     @overload
-    def __getitem__(self, place: SupportsIndex) -> Explanation: ...
+    def __getitem__(self, index: SupportsIndex) -> Explanation: ...
     @overload
-    def __getitem__(self, place: slice) -> Explanations: ...
-    def __getitem__(self, place: SupportsIndex | slice) -> Explanation | Explanations:
+    def __getitem__(self, index: slice) -> Explanations: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Explanation | Explanations:
         """One, or some as `Explanations`."""
-        return Explanations(super().__getitem__(place)) if isinstance(place, slice) else super().__getitem__(place)
+        return Explanations(super().__getitem__(index)) if isinstance(index, slice) else super().__getitem__(index)
 
     def to_pandas(self) -> Any:
-        """A DataFrame with a row a text.
+        """A DataFrame with a row for each text.
 
         Raises:
             ImportError: pandas is not installed.

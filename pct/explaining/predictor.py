@@ -1,4 +1,4 @@
-"""The core interface: what metrics, explanations and the service need of a model, torch or ONNX. No torch here."""
+"""The core interface: what metrics, explanations and the service need of a model. No torch here."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ Texts = Sequence[str] | Sequence[Sequence[str]]
 
 # Real tokens in a batch: large enough to fill the cores, small enough to stay in their caches.
 TOKENS_A_BATCH = 4096
-# A backward pass keeps what the forward pass made: half the tokens take half the memory, and no more time.
+# A backward pass keeps the activations of the forward pass: half the tokens take half the memory, and no more time.
 TOKENS_A_BACKWARD = 2048
-# What a call costs beside its tokens, in tokens: rows of unlike lengths are padded to one batch where that is cheaper.
+# The fixed cost of a call, in tokens: rows of different lengths are padded to one batch where that is cheaper.
 CALL_IN_TOKENS = 64
 
 
 @runtime_checkable
 class Predictor(Protocol):
-    """A model as seen through arrays. Everything else (batching, reduction, curves, metrics) is built on these.
+    """A model with arrays as its interface. Batching, reduction, curves and metrics are built on it.
 
-    Whatever has these four can be measured and explained; `TextInterface`, inherited, adds `predict` and `saliency` on
-    texts. A model may have more, each used where it is there: `forward_over` (`FastForward`), `represent`
-    (`Represents`), `replacement_token_id` (`HasReplacementToken`), `attribute_rows` (`Attributes`).
+    Any object with these four can be measured and explained. `TextInterface`, if inherited, adds `predict` and
+    `saliency` on texts. A model may have more methods, each of which is used where it exists: `forward_over`
+    (`FastForward`), `represent` (`Represents`), `replacement_token_id` (`HasReplacementToken`), `attribute_rows`
+    (`Attributes`).
 
-    It may also have an attribute `word_rule`, by which texts are split for it, see `split_texts`.
+    It may also have an attribute `word_rule`, the rule that splits its texts into words; see `split_texts`.
 
     Attributes:
         classes: the names of the classes, in the order of the probabilities.
@@ -53,7 +54,7 @@ class Predictor(Protocol):
             texts: documents, see `pct.text.words.Document`, or lists of words.
 
         Returns:
-            Token ids with the word that each belongs to; N, the words that the model sees.
+            Token ids with the word of each; N, the words that the model sees.
         """
         ...
 
@@ -65,7 +66,7 @@ class Predictor(Protocol):
             mask: (batch, length), false at padding.
 
         Returns:
-            (batch, classes), rows that sum to one; they must not depend on how far the batch is padded.
+            (batch, classes), rows that sum to one; they must not depend on the padded length of the batch.
         """
         ...
 
@@ -78,31 +79,31 @@ class Predictor(Protocol):
             classes: (batch,) the class explained; None for the predicted one.
 
         Returns:
-            Probabilities (batch, classes), and saliency (batch, most words), one number a word; what stands beyond a
-            text's words means nothing.
+            Probabilities (batch, classes), and saliency (batch, most words), one number per word; values beyond a
+            text's words have no meaning.
         """
         ...
 
 
 @runtime_checkable
 class FastForward(Predictor, Protocol):
-    """A `Predictor` that computes once what it computes for a token by itself, when many texts share their tokens."""
+    """A `Predictor` that shares the work on single tokens among texts that have the same tokens."""
 
     def forward_over(self, vocabulary: Ints) -> Forward:
-        """`forward`, for rows that are made of some tokens alone, as the reduced texts of a block are.
+        """`forward`, for rows that consist of some tokens alone, as the reduced texts of a block do.
 
         Args:
-            vocabulary: (ids,) sorted, every token id that can occur, the padding among them.
+            vocabulary: (ids,) sorted, every token id that can occur, including the padding.
 
         Returns:
-            What takes and gives what `forward` does.
+            A function with the arguments and the result of `forward`.
         """
         ...
 
 
 @runtime_checkable
 class Represents(Predictor, Protocol):
-    """A `Predictor` that shows what it makes of a text before the last layer: the cosine metrics need it."""
+    """A `Predictor` that returns its representation of a text before the last layer: the cosine metrics need it."""
 
     def represent(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """Probabilities and representations.
@@ -144,11 +145,11 @@ class Attributes(Predictor, Protocol):
     def attribute_rows(
         self, saliency: GradientSaliency, ids: Ints, words: Ints, classes: Ints | None
     ) -> tuple[Floats, Floats]:
-        """`explain_rows` by a saliency.
+        """`explain_rows` with a given saliency.
 
         Args:
-            saliency: one that `check_saliency` lets pass.
-            ids: see `Predictor.explain_rows`, as the other arguments and the result.
+            saliency: one that `check_saliency` accepts.
+            ids: see `Predictor.explain_rows`, also for the other arguments and the result.
             words: likewise.
             classes: likewise.
         """
@@ -175,12 +176,12 @@ def replacement_token_of(predictor: Predictor, removal: str) -> int:
 
 
 def word_rule(predictor: Predictor) -> str:
-    """The rule by which a predictor's texts are split into words: its own, else the default."""
+    """The rule that splits a predictor's texts into words: its own, else the default."""
     return getattr(predictor, "word_rule", NATURAL)
 
 
 def split_texts(predictor: Predictor, texts: Any) -> list[Document]:
-    """Texts, or anything that has a column of them, as documents by the predictor's own word rule.
+    """Texts, or a table with a column of them, as documents by the predictor's own word rule.
 
     Raises as `pct.corpora.tables.texts_of` and `pct.text.words.split_each`.
     """
@@ -190,19 +191,19 @@ def split_texts(predictor: Predictor, texts: Any) -> list[Document]:
 
 
 def batches(lengths: Ints, budget: int = TOKENS_A_BATCH) -> list[Ints]:
-    """Rows sorted by length and cut into batches of at most `budget` tokens; every row is in exactly one.
+    """Rows sorted by length and divided into batches of at most `budget` tokens; every row is in exactly one.
 
-    Lengths are not mixed, for padding costs as much as text, but where so few rows share one that a call of their own
+    Lengths are not mixed, since padding costs as much as text, except where so few rows share one that their own call
     would cost more.
     """
     order = np.argsort(lengths, kind="stable")
     sizes, counts = np.unique(lengths, return_counts=True)
     out: list[Ints] = []
     start = stop = padded = 0
-    for place, (size, count) in enumerate(zip(sizes.tolist(), counts.tolist(), strict=True)):
+    for i, (size, count) in enumerate(zip(sizes.tolist(), counts.tolist(), strict=True)):
         stop += count
-        last = place == len(sizes) - 1
-        padded += 0 if last else (stop - start) * (int(sizes[place + 1]) - size)
+        last = i == len(sizes) - 1
+        padded += 0 if last else (stop - start) * (int(sizes[i + 1]) - size)
         if last or padded > CALL_IN_TOKENS:
             pieces = min(-(-(stop - start) * size // budget), stop - start)
             out += np.array_split(order[start:stop], max(pieces, 1))
@@ -211,7 +212,7 @@ def batches(lengths: Ints, budget: int = TOKENS_A_BATCH) -> list[Ints]:
 
 
 def predict_tokens(predictor: Predictor, tokens: Tokens) -> Floats:
-    """Probabilities (texts, classes), in the texts' order."""
+    """Probabilities (texts, classes), in the order of the texts."""
     out = np.zeros((len(tokens), len(predictor.classes)), np.float32)
     for index in batches(tokens.lengths):
         ids, words = tokens.rows(index)
@@ -227,7 +228,7 @@ def explain_tokens(predictor: Predictor, tokens: Tokens, classes: Ints | None = 
 def explain_batches(
     predictor: Predictor, tokens: Tokens, classes: Ints | None, explain_rows: ExplainRows
 ) -> tuple[Floats, Floats]:
-    """`explain_tokens`, by a function that takes and gives what `Predictor.explain_rows` does."""
+    """`explain_tokens`, by a function with the arguments and the result of `Predictor.explain_rows`."""
     probabilities = np.zeros((len(tokens), len(predictor.classes)), np.float32)
     saliency = np.zeros((len(tokens), int(tokens.counts.max(initial=1))), np.float32)
     for index in batches(tokens.lengths, TOKENS_A_BACKWARD):
@@ -239,7 +240,7 @@ def explain_batches(
 
 
 def forward_over(predictor: Predictor, tokens: Tokens, more: Sequence[int] = ()) -> Forward:
-    """`predictor.forward`, for rows that are made of the tokens of some texts, as their reduced texts are, and of some
+    """`predictor.forward`, for rows that consist of the tokens of some texts, as their reduced texts do, and of some
     more; by `FastForward.forward_over` where the predictor has it."""
     if not isinstance(predictor, FastForward):
         return predictor.forward
@@ -247,7 +248,7 @@ def forward_over(predictor: Predictor, tokens: Tokens, more: Sequence[int] = ())
 
 
 def predict_ids(forward: Forward, ids: Ints, lengths: Ints, padding: int) -> Floats:
-    """Probabilities (rows, classes) of rows that lie one after another in `ids`; rows that are equal run once.
+    """Probabilities (rows, classes) of rows that follow one another in `ids`; equal rows run once.
 
     ids: (total,), at least one row. lengths: (rows,), at least 1 each.
     """
@@ -255,24 +256,24 @@ def predict_ids(forward: Forward, ids: Ints, lengths: Ints, padding: int) -> Flo
     first, inverse = distinct_rows(ids, lengths)
     lengths, starts = lengths[first], starts[first]
     parts = batches(lengths)
-    found = []
+    probabilities = []
     for part in parts:
         columns = np.arange(lengths[part].max())
         mask = columns < lengths[part, None]
-        place = np.where(mask, starts[part, None] + columns, 0)
-        found.append(forward(np.where(mask, ids[place], padding), mask))
-    out = np.empty((len(first), found[0].shape[1]), np.float32)
-    out[np.concatenate(parts)] = np.concatenate(found)
+        index = np.where(mask, starts[part, None] + columns, 0)
+        probabilities.append(forward(np.where(mask, ids[index], padding), mask))
+    out = np.empty((len(first), probabilities[0].shape[1]), np.float32)
+    out[np.concatenate(parts)] = np.concatenate(probabilities)
     return out[inverse]
 
 
 def distinct_rows(ids: Ints, lengths: Ints) -> tuple[Ints, Ints]:
-    """Where each distinct row first stands, and which of them every row is. Arguments as in `predict_ids`."""
+    """The first index of each distinct row, and which of them every row is. Arguments as in `predict_ids`."""
     starts = np.cumsum(lengths) - lengths
-    place = np.arange(len(ids)) - np.repeat(starts, lengths)
-    # a random number a place: equal sums (mod 2^64) of unequal rows are next to impossible, and found out below
+    position = np.arange(len(ids)) - np.repeat(starts, lengths)
+    # a random factor per position: equal sums (mod 2^64) of different rows are very unlikely, and detected below
     factors = np.random.default_rng(0).integers(1, 2**63, int(lengths.max(initial=0)), np.uint64)
-    sums = np.add.reduceat((ids.astype(np.uint64) + 1) * factors[place], starts) if len(lengths) else starts
+    sums = np.add.reduceat((ids.astype(np.uint64) + 1) * factors[position], starts) if len(lengths) else starts
     _, first, inverse = np.unique(sums, return_index=True, return_inverse=True)
     twin = first[inverse]
     again = np.flatnonzero(twin != np.arange(len(lengths)))
@@ -286,14 +287,14 @@ def distinct_rows(ids: Ints, lengths: Ints) -> tuple[Ints, Ints]:
 
 
 def row_keys(ids: Ints, lengths: Ints) -> npt.NDArray[np.uint64]:
-    """(rows, 2) two numbers for each row, the same for equal rows; unlike rows share both by a chance of 2^-128.
+    """(rows, 2) two numbers for each row, equal for equal rows; different rows share both with a chance of 2^-128.
 
     Arguments as in `predict_ids`.
     """
     starts = np.cumsum(lengths) - lengths
-    place = np.arange(len(ids)) - np.repeat(starts, lengths)
+    position = np.arange(len(ids)) - np.repeat(starts, lengths)
     factors = np.random.default_rng(0).integers(1, 2**63, (int(lengths.max(initial=0)), 2), np.uint64)
-    terms = (ids.astype(np.uint64)[:, None] + np.uint64(1)) * factors[place]
+    terms = (ids.astype(np.uint64)[:, None] + np.uint64(1)) * factors[position]
     return np.add.reduceat(terms, starts, axis=0) if len(lengths) else np.zeros((0, 2), np.uint64)
 
 
@@ -314,7 +315,7 @@ class TextInterface:
     """`predict` and `saliency` on texts, for any class that is a `Predictor`."""
 
     def __repr__(self: Any) -> str:
-        """What it is: the model, how it was trained where that is known, and its classes."""
+        """The model, its training where that is known, and its classes."""
         s = getattr(self, "settings", None)
         parts = [f"{s.model_name}, {s.method} on {s.corpus}" if s.corpus else s.model_name] if s is not None else []
         classes = ", ".join(self.classes[:8]) + (f" and {len(self.classes) - 8} more" if len(self.classes) > 8 else "")
@@ -331,14 +332,14 @@ class TextInterface:
 
         Raises:
             ValueError: a text without words.
-            TypeError: what is not a text.
+            TypeError: something that is not a text.
         """
         return predict_tokens(self, self.tokens(split_texts(self, texts)))
 
     def saliency(
         self: Predictor, texts: Texts, classes: Sequence[int] | None = None, by: str | None = None
     ) -> list[Floats]:
-        """What each word weighs in the decision.
+        """The saliency of each word.
 
         Args:
             texts: strings, or lists of words.
@@ -346,11 +347,11 @@ class TextInterface:
             by: the saliency, by its name in `pct.saliencies`; the model's own where None.
 
         Returns:
-            One array a text, one number a word (N, the words that survive max_length).
+            An array for each text, with a number for each word (N, the words that survive max_length).
 
         Raises:
-            ValueError: a class that the model does not have, another number of classes than texts, or a saliency that
-                the model cannot give.
+            ValueError: a class that the model does not have, different numbers of classes and texts, or a saliency
+                that the model cannot give.
         """
         from pct.saliency import choose_saliency
 
@@ -363,17 +364,17 @@ class TextInterface:
         return [row[:n] for row, n in zip(scores, tokens.counts, strict=True)]
 
 
-def check_classes(classes: Sequence[int] | Ints, texts: int, known: int) -> Ints:
-    """Class indices as an array. Raises ValueError for what is none of 0..known - 1, or another count than of texts."""
+def check_classes(classes: Sequence[int] | Ints, texts: int, number: int) -> Ints:
+    """Class indices as an array. Raises ValueError for one outside 0..number - 1, or if there is not one per text."""
     chosen = np.asarray(classes)
     if chosen.size and chosen.dtype.kind not in "iu":
         raise ValueError(f"classes must be indices of the model's classes, whole numbers, got {chosen.flat[0]!r}")
     chosen = chosen.astype(np.int64)
     if chosen.shape != (texts,):
         raise ValueError(f"{texts} texts need {texts} class indices, got an array of shape {chosen.shape}")
-    outside = chosen[(chosen < 0) | (chosen >= known)]
+    outside = chosen[(chosen < 0) | (chosen >= number)]
     if len(outside):
-        raise ValueError(f"label {outside[0]} is outside the model's classes 0..{known - 1}")
+        raise ValueError(f"label {outside[0]} is outside the model's classes 0..{number - 1}")
     return chosen
 
 

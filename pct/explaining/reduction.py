@@ -1,8 +1,8 @@
-"""A ranking of words -> the reduced texts, as index arithmetic on a whole batch.
+"""From a ranking of words to the reduced texts, as index arithmetic on a whole batch.
 
-The order in which a text loses its words is given as ranks: `rank[i, w] = t` says that word w of text i goes at step t,
-counted from 1. Reduction is cumulative: the t-th reduced text lacks every word of rank t or less. This is numpy, for
-evaluation, explanation and serving; `pct.methods.reduced_batch` does the same in torch, on the device, for training.
+The order of removal is given as ranks: `rank[i, w] = t` means that word w of text i is removed at step t, from 1 on.
+Reduction is cumulative: the t-th reduced text lacks every word of rank t or less. This module is numpy, for evaluation,
+explanation and serving; `pct.methods.reduced_batch` does the same in torch, on the device, for training.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Bools = npt.NDArray[np.bool_]
 def words_to_remove(counts: Ints, share: float | Floats) -> Ints:
     """m = ceil(share * N), at least 1 and at most N - 1; so 0 for texts of one word. counts, result: (texts,).
 
-    share: one, or an array that broadcasts with counts. Raises ValueError for a share outside (0, 1].
+    share: a number, or an array that broadcasts with counts. Raises ValueError for a share outside (0, 1].
     """
     check_share(share)
-    # 0.28 * 25 is 7.000000000000001: the margin keeps rounding from removing an eighth word
+    # 0.28 * 25 is 7.000000000000001: without the margin, rounding would remove an eighth word
     wanted = np.ceil(share * counts - 1e-9).astype(np.int64)
     removed: Ints = np.minimum(np.maximum(wanted, 1), np.maximum(counts - 1, 0))
     return removed
@@ -36,9 +36,9 @@ def check_share(share: float | Floats) -> None:
 
 
 def removal_ranks(saliency: Floats, counts: Ints, important: bool) -> Ints:
-    """The step at which each word goes: most salient first, or least; ties go by position, the earlier word first.
+    """The step at which each word is removed: most salient first, or least; of equal ones the earlier word first.
 
-    saliency: (texts, words), anything beyond a text's N words. Returns (texts, words), 1..N, and N + 1.. beyond.
+    saliency: (texts, words), with any value beyond a text's N words. Returns (texts, words), 1..N, and N + 1.. beyond.
     """
     beyond = np.arange(saliency.shape[1]) >= counts[:, None]
     keys = np.where(beyond, np.inf, -saliency if important else saliency)
@@ -51,15 +51,15 @@ def removal_ranks(saliency: Floats, counts: Ints, important: bool) -> Ints:
 def reduce_tokens(
     ids: Ints, words: Ints, gone: Bools, counts: Ints, padding: int, replacement: int | None = None
 ) -> Tokens:
-    """Texts without some of their words; the words that are left are counted anew.
+    """Texts without some of their words; the remaining words are numbered again from 0.
 
     Args:
         ids: (rows, length), as `Tokens.rows` gives them.
         words: (rows, length), likewise.
-        gone: (rows, words), the words that go.
+        gone: (rows, words), the words to remove.
         counts: (rows,) N of the whole texts.
         padding: the id that fills short rows.
-        replacement: what is put in the place of each token that goes, a word's no more; None closes the gap.
+        replacement: the id that replaces each removed token, which then belongs to no word; None closes the gap.
     """
     kept, real = _kept(words, gone)
     shown = kept if replacement is None else real
@@ -92,7 +92,7 @@ def reduce_rows(ids: Ints, words: Ints, ranks: Ints, text: Ints, step: Ints, pad
 
 
 def _kept(words: Ints, gone: Bools) -> tuple[Bools, Bools]:
-    """(rows, length) each: the tokens that stay, specials among them, and those that are no padding."""
+    """(rows, length) each: the tokens that stay, specials included, and those that are not padding."""
     real = words != -2
     kept: Bools = real & ~(np.take_along_axis(gone, np.maximum(words, 0), 1) & (words >= 0))
     return kept, real

@@ -1,7 +1,7 @@
-"""Texts that lose their words, most salient first and least salient first, over any `Predictor`. No torch here.
+"""The removal of words, most salient first and least salient first, over any `Predictor`. No torch here.
 
-What is wanted is said as a `RemovalPlan`, before anything is run; plans are united by `|`, so that metrics and curves
-that want the same reduced texts share their forward passes.
+A `RemovalPlan` states which reduced texts are needed, before anything is run. Plans are united by `|`, so that metrics
+and curves that need the same reduced texts share their forward passes.
 """
 
 from __future__ import annotations
@@ -26,21 +26,20 @@ if TYPE_CHECKING:
 Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 TEXTS_A_BLOCK = 256
-# The search for the first flip goes up to 1/6 of a text's words, then 2/6, ..: more rounds run fewer steps too many.
+# The search for the first flip goes up to 1/6 of a text's words, then 2/6, ..: more rounds run fewer superfluous steps.
 ROUNDS = 6
 
 
 @dataclass(frozen=True)
 class RemovalPlan:
-    """Which reduced texts are to be run, of both orders.
+    """Which reduced texts are to be run, in both orders.
 
     Attributes:
         important: (texts, most words) bool, column t the text without its t most salient words; None for no step.
         unimportant: the same for its t least salient words.
-        until_flip: run the other steps too, but none behind the first that changes the prediction.
-        next_saliency: the saliency of what is left when the most, and the least, salient word has gone.
-        cosines: how near the steps of `important` and `unimportant` come to the whole text in the model's
-            representation.
+        until_flip: run further steps, up to the first that changes the prediction.
+        next_saliency: the saliency of the remaining words after the first removal of each side.
+        cosines: the cosine of the whole text's representation and those of the steps of `important` and `unimportant`.
     """
 
     important: Bools | None = None
@@ -64,7 +63,7 @@ class RemovalPlan:
         return cls(sides[0], sides[1])
 
     def __or__(self, other: RemovalPlan) -> RemovalPlan:
-        """What either wants."""
+        """What either of them needs."""
         return RemovalPlan(
             _either(self.important, other.important),
             _either(self.unimportant, other.unimportant),
@@ -76,16 +75,16 @@ class RemovalPlan:
 
 @dataclass(frozen=True)
 class RemovalResult:
-    """What happens to many texts as they lose their words in one order.
+    """What happens to many texts as their words are removed in one order.
 
     Attributes:
-        ranks: (texts, words) the step at which a word goes, from 1.
-        confidence: (texts, most words) of the explained class, column t after t removals, column 0 the original; NaN
+        ranks: (texts, words) the step at which a word is removed, from 1.
+        confidence: (texts, most words) in the explained class, column t after t removals, column 0 the original; NaN
             beyond a text's steps and at steps that were not run.
-        predicted: likewise, the class predicted; -1 there.
-        next_saliency: (texts, words), the saliency when the side's most extreme word has gone, each word's in its own
-            place; zeros where it was not wanted.
-        cosine: (texts, most words), of r(X) and r of the reduced text; NaN where it was not wanted.
+        predicted: likewise, the predicted class; -1 where the confidence is NaN.
+        next_saliency: (texts, words), the saliency after the first removal, each word's at its own index; zeros where
+            it was not asked for.
+        cosine: (texts, most words), that of r(X) and r of the reduced text; NaN where it was not asked for.
     """
 
     ranks: Ints
@@ -104,7 +103,7 @@ class RemovalResult:
         return np.where(changed.any(1), changed.argmax(1), 0)
 
     def mean_drop(self, steps: Ints) -> Doubles:
-        """f_c(X) - f_c(X_t), mean over t = 1..steps, nought where there is no step. steps, result: (texts,)."""
+        """f_c(X) - f_c(X_t), mean over t = 1..steps, 0 where there is no step. steps, result: (texts,)."""
         drop = self.confidence[:, :1] - self.confidence
         t = np.arange(drop.shape[1])
         taken = (t >= 1) & (t <= steps[:, None])
@@ -114,15 +113,15 @@ class RemovalResult:
 
 @dataclass(frozen=True)
 class Removals:
-    """A block of texts as they lose their words.
+    """A block of texts and the removal of their words.
 
     Attributes:
         counts: (texts,) N.
         probabilities: (texts, classes) of the original texts.
         labels: (texts,) the class explained.
         saliency: (texts, most words).
-        important: what happens when the most salient word goes first.
-        unimportant: what happens when the least salient word goes first.
+        important: what happens when the most salient words are removed first.
+        unimportant: what happens when the least salient words are removed first.
         texts: for any other removal, see `drop`.
     """
 
@@ -135,11 +134,11 @@ class Removals:
     texts: ReducedTexts
 
     def drop(self, text: Ints, gone: Bools) -> Doubles:
-        """f_c(X) - f_c(X without some words), of any words, in any number; what was run before is not run again.
+        """f_c(X) - f_c(X without some words), for any set of words. No reduced text is run twice.
 
         Args:
-            text: (rows,) the place of each row's text in the block.
-            gone: (rows, most words), the words that the row lacks.
+            text: (rows,) the index of each row's text in the block.
+            gone: (rows, most words), the removed words of the row.
 
         Returns:
             (rows,).
@@ -160,38 +159,37 @@ def remove_words(
     saliency: Saliency | None = None,
     texts: ReducedTexts | None = None,
 ) -> Removals:
-    """Runs what a plan wants, each forward pass once.
+    """Runs the reduced texts of a plan, each forward pass once.
 
     Args:
         predictor: the model.
         tokens: the texts, as `predictor.tokens` gives them.
         plan: the reduced texts to run.
         labels: (texts,) the class explained, None for the predicted one.
-        order: `static` ranks once, on the original; `recomputed` ranks anew after each removal; `beam` does so for
+        order: `static` ranks once, on the original; `recomputed` ranks again after each removal; `beam` does so for
             five removals at once and takes the best (Feng et al. 2018).
-        removal: `delete`; `mask` or `unknown` put a token in the place of each one that goes.
-        given: (texts, most words) the saliency as numbers, in the place of one that is computed.
+        removal: `delete`; `mask` or `unknown` replace each removed token.
+        given: (texts, most words) the saliency as numbers, instead of a computed one.
         saliency: how it is computed; the predictor's own where None.
-        texts: the block, where some of its reduced texts may have run before: none of them runs again. Its predictor,
+        texts: the block, if some of its reduced texts may have run before; they do not run again. Its predictor,
             tokens, removal and saliency are used.
 
     Raises:
-        ValueError: an order or a removal that there is not, or one that needs the saliency of reduced texts where it is
-            given.
+        ValueError: the order or the removal does not exist, or needs the saliency of reduced texts where it is given.
     """
     if order not in ORDERS:
         raise ValueError(f"order must be one of {', '.join(ORDERS)}, got {order!r}")
     if given is not None and (order != "static" or plan.next_saliency):
         raise ValueError(
-            "a saliency that is given is that of whole texts: order must be static, and i_var and u_var, which compare "
-            "it with that of reduced texts, cannot be had"
+            "a given saliency is that of whole texts: order must be static, and i_var and u_var, which compare it with "
+            "that of reduced texts, cannot be computed"
         )
     shared = texts is not None
     texts = texts or ReducedTexts(predictor, tokens, removal, saliency)
     probabilities, scores = texts.explain_originals(labels) if given is None else (texts.whole(), given)
     if labels is None:
         labels = probabilities.argmax(1).astype(np.int64)
-    # Both sides run as one: the texts twice, the second time to lose their unimportant words.
+    # Both sides run together: the texts twice, the second time without their unimportant words.
     remover = _Remover(texts, probabilities, scores, labels, plan, shared)
     run = {"static": remover.remove_static, "recomputed": remover.remove_recomputed, "beam": remover.remove_by_beam}
     result = run[order]()
@@ -212,7 +210,7 @@ def width_of(counts: Ints) -> int:
 
 
 class _Remover:
-    """Texts that lose their words: rows 0..n - 1 the important first, rows n..2n - 1 the unimportant."""
+    """Texts and the removal of their words: rows 0..n - 1 important first, rows n..2n - 1 unimportant first."""
 
     def __init__(
         self, texts: ReducedTexts, probabilities: Any, saliency: Any, labels: Ints, plan: RemovalPlan, shared: bool
@@ -225,7 +223,7 @@ class _Remover:
         self.inside = (self.t >= 1) & (self.t <= self.steps[:, None])
         none = np.zeros((number, len(self.t)), bool)
         chosen = np.concatenate([none if side is None else side for side in (plan.important, plan.unimportant)])
-        self.wanted: Bools = self.inside & chosen
+        self.planned: Bools = self.inside & chosen
         confidence, predicted = np.full(self.inside.shape, np.nan), np.full(self.inside.shape, -1, np.int64)
         confidence[:, 0] = np.tile(probabilities[np.arange(number), labels], 2)
         predicted[:, 0] = np.tile(probabilities.argmax(1), 2)
@@ -244,16 +242,16 @@ class _Remover:
         number, labels = len(self.text) // 2, self.labels[: len(self.text) // 2]
         sides = [beam_ranks(self.texts, labels, self.saliency, important) for important in (True, False)]
         self.result.ranks[:] = np.concatenate(sides)
-        if number and len(self.t) > 1:  # the first step was another's
+        if number and len(self.t) > 1:  # the first step belongs to another order
             self.result.confidence[:, 1], self.result.predicted[:, 1] = np.nan, -1
         return self._run(self.texts.probabilities)
 
     def remove_recomputed(self) -> RemovalResult:
-        """Ranked anew after each removal, as long as a text has steps to run."""
+        """Ranked again after each removal, as long as a text has steps to run."""
         ranks = self.result.ranks
         ranks[:] = np.iinfo(np.int32).max
         sign = np.repeat([-1.0, 1.0], len(self.text) // 2)[:, None]
-        current = sign * np.tile(self.saliency, (2, 1))  # the lowest goes
+        current = sign * np.tile(self.saliency, (2, 1))  # the lowest is removed
         alive = np.arange(current.shape[1]) < self.counts[:, None]
         for t in self.t[1:]:
             row = np.flatnonzero(self._open()[:, t:].any(1) | ((t == 1) & self.plan.next_saliency & (self.steps > 0)))
@@ -264,45 +262,45 @@ class _Remover:
             alive[row, gone] = False
             after = self._explain(row, t)
             current[row] = sign[row] * after
-        # words never removed keep their order at the end
+        # words that are never removed keep their order at the end
         ranks[:] = np.argsort(np.argsort(ranks, axis=1, kind="stable"), axis=1, kind="stable") + 1
         self._compare()
         return self.result
 
     def _run(self, run: Callable[[Ints, Bools], Floats]) -> RemovalResult:
-        """The steps that are wanted, and the search for the first that changes the prediction."""
+        """The steps of the plan, and the search for the first that changes the prediction."""
         self._compare()
         share = 0
         while (left := self._open() & (self.result.predicted < 0)).any():
-            # what is wanted goes at once, the search for the flip in rounds: full batches, few steps too many
+            # the plan's steps run at once, the search for the flip in rounds: full batches, few superfluous steps
             share += 1
-            near = self.wanted | (self.t <= np.ceil(self.steps * share / ROUNDS)[:, None])
+            near = self.planned | (self.t <= np.ceil(self.steps * share / ROUNDS)[:, None])
             if np.maximum(self.counts[:, None] - self.t, 0)[left & ~near].sum() < CALL_IN_TOKENS:
-                near = self.inside  # the rest costs less than a round of its own
+                near = self.inside  # the rest costs less than another round
             row, step = np.nonzero(left & near)
             self._store(row, step, run(self.text[row], self._gone(row, step)))
         return self.result
 
     def _open(self) -> Bools:
-        """(rows, steps + 1) the steps that are wanted, and those that may yet be the first to change the prediction."""
+        """(rows, steps + 1) the steps of the plan, and those that may be the first to change the prediction."""
         if not self.plan.until_flip:
-            return self.wanted
+            return self.planned
         flips = self.result.flips()[:, None]
         search: Bools = self.inside & ((flips == 0) | (self.t < flips))
-        return self.wanted | search
+        return self.planned | search
 
     def _gone(self, row: Ints, step: Ints) -> Bools:
-        """(rows, words) what some rows lack at a step."""
+        """(rows, words) the removed words of some rows at a step."""
         gone: Bools = self.result.ranks[row] <= step[:, None]
         return gone
 
     def _explain_first(self) -> None:
-        """The backward pass behind the first step, if it is wanted: its forward pass serves the curves too."""
+        """The backward pass after the first step, if the plan has it: its forward pass serves the curves too."""
         if self.plan.next_saliency:
             self._explain(np.flatnonzero(self.steps), 1)
 
     def _explain(self, row: Ints, t: int) -> Any:
-        """The t-th step of some rows, with its saliency (rows, words)."""
+        """The saliency (rows, words) of some rows at step t; stores their probabilities."""
         step = np.full(len(row), t)
         probabilities, after = self.texts.explain(self.text[row], self._gone(row, step), self.labels[row])
         self._store(row, step, probabilities)
@@ -311,12 +309,12 @@ class _Remover:
         return after
 
     def _compare(self) -> None:
-        """The representations of the steps that are wanted beside those of the whole texts."""
-        if not (self.plan.cosines and self.wanted.any()):
+        """Compares the representations of the plan's steps with those of the whole texts."""
+        if not (self.plan.cosines and self.planned.any()):
             return
         number = len(self.text) // 2
         _, whole = self.texts.represent(self.text[:number], np.zeros((number, self.saliency.shape[1]), bool))
-        row, step = np.nonzero(self.wanted)
+        row, step = np.nonzero(self.planned)
         probabilities, reduced = self.texts.represent(self.text[row], self._gone(row, step))
         self._store(row, step, probabilities)
         pairs = (whole[self.text[row]].astype(np.float64), reduced.astype(np.float64))

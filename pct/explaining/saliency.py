@@ -1,4 +1,4 @@
-"""Saliency of a batch by name, in torch: what training steps and tests call. The definitions are in `pct.saliency`."""
+"""Saliency of a batch by name, in torch, for training steps and tests. The definitions are in `pct.saliency`."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["class_score", "gradient_saliency", "saliency", "word_saliency"]
 
 
 def gradient_saliency(kind: str, options: SaliencyOptions | None = None) -> GradientSaliency:
-    """A gradient saliency by name. Raises ValueError for a name that there is not, or one without a gradient."""
-    made = saliencies.get(kind)(options)
-    made.name = kind
-    if not isinstance(made, GradientSaliency):
-        raise ValueError(f"saliency must be one that has a gradient here (l2, grad_x_input, ..), got {kind!r}")
-    return made
+    """A gradient saliency by name. Raises ValueError for an unknown name, or for a saliency without a gradient."""
+    chosen = saliencies.get(kind)(options)
+    chosen.name = kind
+    if not isinstance(chosen, GradientSaliency):
+        raise ValueError(f"saliency must be one with a gradient (l2, grad_x_input, ..), got {kind!r}")
+    return chosen
 
 
 def word_saliency(gradient: Tensor, embeddings: Tensor, words: Tensor, kind: str = "l2") -> Tensor:
-    """Gradients at tokens -> one number a word.
+    """From the gradients at tokens to one number per word.
 
     Args:
         gradient: (batch, length, width).
@@ -46,7 +46,7 @@ def saliency(
     of: str = "log_odds",
     steps: int = 16,
 ) -> tuple[Tensor, Tensor]:
-    """`GradientSaliency.attribute` of a padded batch, dropout off.
+    """`GradientSaliency.attribute` of a padded batch, without dropout.
 
     Args:
         model: the network.
@@ -55,7 +55,7 @@ def saliency(
         classes: (batch,) the class explained; the predicted one where None.
         kind: the saliency.
         of: log_odds, probability or logit.
-        steps: the fewest of integrated gradients.
+        steps: the smallest number of steps of integrated gradients.
 
     Returns:
         Logits (batch, classes) and saliency (batch, most words).

@@ -1,4 +1,4 @@
-"""The class that is explained: by its name or index, one for all texts or one a text."""
+"""The class that is explained: by name or index, one for all texts or one for each."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def target_indices(target: Target, classes: Sequence[str], texts: int) -> Ints |
         target: the name or the index of a class, for all texts, or a list with one for each; None for the predicted
             class.
         classes: the names of the model's classes.
-        texts: how many there are.
+        texts: their number.
 
     Returns:
-        (texts,) indices, None for None.
+        (texts,) indices; None for None.
 
     Raises:
-        ValueError: no class of the model, or another number of targets than of texts.
+        ValueError: a target is not a class of the model, or the numbers of targets and texts differ.
     """
     if target is None:
         return None

@@ -12,30 +12,30 @@ Doubles = npt.NDArray[np.float64]
 
 HEALTHY, UNDECIDED, PATHOLOGICAL = "healthy", "undecided", "pathological"
 VERDICTS = (PATHOLOGICAL, UNDECIDED, HEALTHY)
-TOLERANCE = 0.01  # of confidence: a smaller difference between comp and suff says nothing of a confident text
-DECIDED = 0.5  # of the way from chance to certainty: a text that is predicted by less is measured more coarsely
-LEAST_DECIDED = 0.05  # below it the prediction is a draw, and neither its flips nor its confidence says anything
-FEWEST_WORDS = 3  # of one or two words no order can be judged
+TOLERANCE = 0.01  # of confidence: a smaller difference of comp and suff says nothing about a confident text
+DECIDED = 0.5  # of the way from chance to certainty: below it the tolerance is larger
+LEAST_DECIDED = 0.05  # below it the prediction is a draw: neither its flips nor its confidence says anything
+FEWEST_WORDS = 3  # no order of one or two words can be judged
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """kind: one of VERDICTS. reasons: what the two curves show, a sentence each; never empty."""
+    """kind: one of VERDICTS. reasons: what the two curves show, one sentence each; never empty."""
 
     kind: str
     reasons: tuple[str, ...]
 
 
 def tolerances(confidence: Doubles, classes: int) -> Doubles:
-    """How far comp and suff of a text must differ before the difference says something.
+    """The least difference of comp and suff that says something, for each text.
 
-    With e = (f - 1/C) / (1 - 1/C), the way from chance to certainty that the prediction f of C classes has gone, it is
-    `TOLERANCE` for e >= 1/2, TOLERANCE / (2 e) below, and infinite for e < 1/20.
+    With e = (f - 1/C) / (1 - 1/C), the part of the way from chance to certainty that the prediction f among C classes
+    has covered, it is `TOLERANCE` for e >= 1/2, TOLERANCE / (2 e) below, and infinite for e < 1/20.
 
-    The nearer a prediction is to a draw, the further the removal of any word moves it, salient or not: the difference
+    The closer a prediction is to a draw, the more the removal of any word changes it, salient or not: the difference
     of comp in two random orders has a standard deviation of .16 for a TextCNN on movie reviews where f < .65, .12 for
-    f in .75 to .95, and .02 for f > .99; for one of 77 classes, .010 where f is .035 to .05. The rule grows with that
-    spread, by a number that every explanation knows, and needs no pass of the model.
+    f in .75 to .95, and .02 for f > .99; with 77 classes, .010 where f is .035 to .05. The tolerance grows with that
+    spread, depends on the confidence alone, and needs no pass of the model.
 
     Args:
         confidence: (texts,) in the class that is predicted.
@@ -60,8 +60,8 @@ def verdict_scores(
     """The verdicts of many texts: 1 healthy, -1 pathological, 0 undecided.
 
     Healthy where comp > suff by more than the tolerance and fewer important than unimportant words flip the prediction;
-    pathological where comp < suff by more than it, or fewer unimportant ones do. A side that never flips it counts
-    N - 1, as ir and ur do, so that the fewer of two has always been seen.
+    pathological where comp < suff by more than it, or fewer unimportant ones do. A side that never flips the prediction
+    counts N - 1, as in ir and ur, so that the smaller of two counts is always an observed flip.
 
     Args:
         comp: (texts,) comprehensiveness; NaN where a text has none.
@@ -91,28 +91,28 @@ def judge(
     tolerance: float = TOLERANCE,
     new_classes: tuple[str | None, str | None] = (None, None),
 ) -> Verdict:
-    """The verdict on one text, in words.
+    """The verdict on one text, with its reasons.
 
     Args:
-        comp: see `verdict_scores`, as the next four; None or 0 where nothing flips.
+        comp: see `verdict_scores`, also for the next four; None or 0 where nothing flips.
         suff: sufficiency.
         important: important words removed when the prediction changes.
         unimportant: the same for unimportant words.
         words: N.
-        tolerance: of the text; see `tolerances`.
-        new_classes: the class that the prediction changes to on either side, where it changes.
+        tolerance: that of the text; see `tolerances`.
+        new_classes: the class to which the prediction changes on either side, where it changes.
     """
     flips = [np.array([flip or 0]) for flip in (important, unimportant)]
     score = verdict_scores(np.array([comp]), np.array([suff]), flips[0], flips[1], np.array([words]), tolerance)
     kind = VERDICTS[int(score[0]) + 1]
     if words < FEWEST_WORDS:
-        return Verdict(kind, (f"of {'two words' if words == 2 else 'one word'} no order can be judged",))
+        return Verdict(kind, (f"no order of {'two words' if words == 2 else 'one word'} can be judged",))
     if np.isnan(comp) or np.isnan(suff):
         return Verdict(kind, ("no word was removed: no order can be judged",))
-    by_confidence = _confidence_said(comp, suff, tolerance)
-    by_flips = _flips_said(important, unimportant, words, new_classes)
+    by_confidence = _confidence_reason(comp, suff, tolerance)
+    by_flips = _flips_reason(important, unimportant, words, new_classes)
     if not np.isfinite(tolerance):
-        draw = "the prediction is close to a draw between the classes: what any removal does to it is chance"
+        draw = "the prediction is close to a draw between the classes: the effect of any removal on it is chance"
         return Verdict(kind, (draw, by_confidence, by_flips))
     if kind != PATHOLOGICAL:
         return Verdict(kind, (by_confidence, by_flips))
@@ -124,14 +124,14 @@ def judge(
     return Verdict(kind, tuple(reasons))
 
 
-def _confidence_said(comp: float, suff: float, tolerance: float) -> str:
-    near = ""
+def _confidence_reason(comp: float, suff: float, tolerance: float) -> str:
+    within_tolerance = ""
     if abs(comp - suff) <= tolerance < np.inf:
         unsure = "" if tolerance == TOLERANCE else ", the tolerance for a prediction as unsure as this"
-        near = f": they differ by no more than {tolerance:.2g}{unsure}"
+        within_tolerance = f": they differ by no more than {tolerance:.2g}{unsure}"
     return (
         f"removing the most salient words {_change(comp)}, removing the least salient {_change(suff, 'it')} "
-        f"(comp {comp:.3f}, suff {suff:.3f}){near}"
+        f"(comp {comp:z.3f}, suff {suff:z.3f}){within_tolerance}"
     )
 
 
@@ -141,7 +141,7 @@ def _change(drop: float, what: str = "the confidence") -> str:
     return f"{'lowers' if drop > 0 else 'raises'} {what} by {abs(drop):.3f}"
 
 
-def _flips_said(
+def _flips_reason(
     important: int | None, unimportant: int | None, words: int, new_classes: tuple[str | None, str | None]
 ) -> str:
     if not important and not unimportant:

@@ -15,7 +15,7 @@ export class Problem extends Error {
 /** Keeps the token for this tab. Throws a Problem for what no header can carry. */
 export function useToken(token) {
   if (!/^[\x21-\x7e]+$/.test(token)) {
-    throw new Problem("token", "A token is made of letters, digits and signs without spaces; this one is not.");
+    throw new Problem("token", "A token has letters, digits and signs, and no spaces; this one has others.");
   }
   memory = token;
   try {
@@ -80,7 +80,7 @@ async function read(answer) {
     throw new Problem("token", token() ? "The server refuses this token. Enter another." : "This server asks for a token.");
   }
   if (answer.status === 503) {
-    throw new Problem("busy", `${said || "The server is busy."} It was asked ${RETRIES + 1} times; try again later.`);
+    throw new Problem("busy", `${said || "The server is busy."} The page tried ${RETRIES + 1} times; try again later.`);
   }
   if (answer.status === 408) throw new Problem("slow", said || "The server took too long. Shorten the text.");
   if (answer.status >= 400 && answer.status < 500) {
@@ -88,7 +88,7 @@ async function read(answer) {
   }
   throw new Problem(
     "broken",
-    said || `The server failed (status ${answer.status}) and did not say why; its log may. Try again.`,
+    said || `The server failed (status ${answer.status}) without a reason; see its log. Try again.`,
   );
 }
 

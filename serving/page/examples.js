@@ -33,8 +33,8 @@ export function examples(models) {
 export function hint(models) {
   if (models.every((model) => model.words === "natural")) return "";
   return apart(models)
-    ? "A word is what stands between spaces; these models read punctuation as words of its own: “slow , but moving .”"
-    : "A word is what stands between spaces.";
+    ? "Words are separated by spaces; these models read punctuation marks as separate words: “slow , but moving .”"
+    : "Words are separated by spaces.";
 }
 
 // these corpora write punctuation as words of their own

@@ -102,7 +102,7 @@ function measure() {
 /** What the form asks for. Throws a Problem for what no server need be asked. */
 export function question() {
   const text = typed();
-  if (!text.trim()) throw new Problem("refused", "There is no text to explain. Type one, or take an example.");
+  if (!text.trim()) throw new Problem("refused", "There is no text to explain. Type one, or choose an example.");
   const { characters: most, max_steps: most_steps } = known.limits;
   const length = characters(text);
   if (length > most) {
@@ -113,9 +113,9 @@ export function question() {
   }
   const max_steps = Number($("steps").value);
   if (!Number.isInteger(max_steps) || max_steps < 1 || max_steps > most_steps) {
-    throw new Problem("refused", `Removals at most: a whole number from 1 to ${most_steps}, not “${$("steps").value}”.`);
+    throw new Problem("refused", `Most removals: a whole number from 1 to ${most_steps}, not “${$("steps").value}”.`);
   }
-  if (chosen().length === 0) throw new Problem("refused", "No model is chosen. Choose one at least.");
+  if (chosen().length === 0) throw new Problem("refused", "No model is chosen. Choose at least one.");
   return {
     text,
     max_steps,

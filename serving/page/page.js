@@ -37,7 +37,7 @@ function tell(sentence, { wrong = false, busy = false } = {}) {
 /** Tells a failure, and offers what helps against it: a token, or another try. */
 function fail(problem, retry) {
   const known = problem instanceof Problem;
-  tell(known ? problem.message : `The page failed: ${problem}. Load it again.`, { wrong: true });
+  tell(known ? problem.message : `The page failed: ${problem}. Reload it.`, { wrong: true });
   page.retry = retry;
   $("entry").hidden = problem.kind !== "token";
   if (problem.kind === "token") $("token").focus();
@@ -226,7 +226,7 @@ async function predictHand(said) {
   $("entry").hidden = true;
   render();
   const now = answered().map((panel) => panel.say(view, shownHand(panel, view)));
-  const stale = moved && "Another version of a model answered than the one its curves are of: explain the text again";
+  const stale = moved && "The answer is of another version of the model than its curves: explain the text again";
   tell([said, ...now, stale].filter(Boolean).join(". ") + ".");
 }
 
@@ -329,7 +329,7 @@ $("whole").addEventListener("click", () => {
   $("slider").focus(); // the button is disabled now, and a disabled button loses the focus to nowhere
 });
 $("link").addEventListener("click", () => {
-  if (!page.asked) return tell("There is nothing to link to yet. Explain a text first.", { wrong: true });
+  if (!page.asked) return tell("There is no explanation to link to. Explain a text first.", { wrong: true });
   write(page.example);
   page.example = false;
   copy(location.href, "The link");

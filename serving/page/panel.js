@@ -36,11 +36,11 @@ export class Panel {
     const { truncated } = explanation;
     this.part("cut").hidden = truncated === 0;
     this.part("cut").textContent =
-      `Cut: the model reads ${this.about.max_length} tokens at most; ${count(truncated, "word")} it never saw.`;
+      `Cut: the model reads at most ${this.about.max_length} tokens; it did not see ${count(truncated, "word")}.`;
     const strange = explanation.words.filter((word) => !word.known).map((word) => `“${word.word}”`);
     this.part("strange").hidden = strange.length === 0;
     this.part("strange").textContent =
-      `Underlined with dots: unknown to the model, which takes ${strange.length === 1 ? "it" : "each of them"} for any ` +
+      `Underlined with dots: unknown to the model, which treats ${strange.length === 1 ? "it" : "each of them"} like any ` +
       `word that it has not seen: ${[...new Set(strange)].join(", ")}.`;
     this.curves.draw(explanation);
     this.#verdict(explanation);
@@ -88,7 +88,7 @@ export class Panel {
     this.part("tick").style.setProperty("--share", before.toFixed(4));
     const flipped = now && now.label !== label ? `The prediction changed from ${label}. ` : "";
     this.part("moved").textContent = !now
-      ? nothing ? "Nothing is left of what this model sees." : "The model has not answered yet."
+      ? nothing ? "No word that this model sees is left." : "The model has not answered yet."
       : whole
         ? `confidence in ${target}` + (target === label ? "" : `, the class explained; ${label} is predicted`)
         : `${flipped}Confidence in ${target}: ${number(before)} before, ${change(now.confidence - before)}`;
@@ -99,7 +99,7 @@ export class Panel {
     const by = view.hand ? "by hand" : SIDES[view.side];
     this.part("step-title").textContent =
       removed.size === 0
-        ? "The text, whole"
+        ? "The whole text"
         : `The text without ${count(removed.size, "word")}, ${by}` + (now ? `: ${now.label}, ${number(now.confidence)}` : "");
     this.part("step-text").textContent = left(explanation, removed);
   }
@@ -216,14 +216,14 @@ function audited({ audit }) {
   const line = document.createElement("p");
   line.className = "audited";
   if (!audit) {
-    line.textContent = "Not audited: pct audit tells which explanation of this model can be trusted.";
+    line.textContent = "Not audited: pct audit finds which explanation of this model can be trusted.";
     return line;
   }
   const spell = ([value, low, high]) => `${number(value)} [${number(low)}, ${number(high)}]`;
   line.classList.toggle("wrong", !audit.best);
   line.textContent = audit.best
     ? `Audited on ${count(audit.texts, "text")}: ${audit.best}, margin over a random order ${spell(audit.margin)}`
-    : `Audited on ${count(audit.texts, "text")}: no saliency beats a random order; its explanations should not be shown`;
+    : `Audited on ${count(audit.texts, "text")}: no saliency is better than a random order; its explanations should not be shown`;
   line.title = audit.verdict;
   return line;
 }

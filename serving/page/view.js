@@ -36,8 +36,8 @@ export function left(explanation, removed) {
   return text.trim();
 }
 
-/** Three digits are what a confidence is worth; a change that rounds to nothing has no sign. */
-export const number = (x) => x.toFixed(3).replace("-", "−");
+/** A confidence has three digits; a number that rounds to zero has no sign. */
+export const number = (x) => x.toFixed(3).replace(/^-(?=0\.0*$)/, "").replace("-", "−");
 
 export function change(x) {
   const size = Math.abs(x).toFixed(3);

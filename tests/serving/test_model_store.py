@@ -42,7 +42,7 @@ def test_what_is_no_list_is_named(text: str, tmp_path: Path) -> None:
 
 def test_ids_must_differ(listed: Path, entries: list[ModelEntry]) -> None:
     write_entries(listed, [entries[0], entries[0]])
-    with pytest.raises(ValueError, match="an id of its own"):
+    with pytest.raises(ValueError, match="each with its own id"):
         ModelStore.open(listed, 1)
     same = [replace(entries[0], id=x) for x in ("a", "b", "a", "a")]
     assert [e.id for e in with_unique_ids(same)] == ["a", "b", "a-2", "a-3"]

@@ -489,7 +489,7 @@ def test_a_busy_server_is_asked_again_and_at_last_given_up(page: Page) -> None:
     assert any("The server is busy. Trying again" in said for said in told)
     page.js("window.refusals = 99")
     page.one("#explain").click()
-    assert "The service is busy. It was asked 4 times; try again later." in page.fails()
+    assert "The service is busy. The page tried 4 times; try again later." in page.fails()
     page.js("window.refusals = 0")
     page.one("#again").click()
     page.answered()
@@ -600,7 +600,7 @@ def test_words_that_the_model_never_saw_are_told(page: Page) -> None:
     page.put("film " * 60 + "one two three four five six seven")
     page.one("#explain").click()
     page.answered()
-    assert "3 words it never saw" in page.texts(".cut")[0]
+    assert "it did not see 3 words" in page.texts(".cut")[0]
     assert page.texts(".unseen")[0].split() == ["five", "six", "seven"]
 
 

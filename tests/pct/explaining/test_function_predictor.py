@@ -69,7 +69,7 @@ def test_a_list_of_words_is_joined_by_spaces():
 
 
 @pytest.mark.parametrize(("function", "message"), [
-    (lambda texts: [[1.0]] * len(texts), r"must give an array of shape \(1, 2\), texts and classes, got \(1, 1\)"),
+    (lambda texts: [[1.0]] * len(texts), r"must return an array of shape \(1, 2\), texts and classes, got \(1, 1\)"),
     (lambda texts: [[0.9, 0.9]] * len(texts), "rows of numbers >= 0 that sum to 1"),
     (lambda texts: [[math.nan, 1.0]] * len(texts), "rows of numbers >= 0 that sum to 1"),
 ])  # fmt: skip
@@ -79,8 +79,8 @@ def test_a_function_that_gives_no_probabilities_is_refused(function, message):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    ((["one"],), "classes must be two names or more"),
-    (("ab",), "classes must be two names or more"),
+    ((["one"],), "classes must be at least two names"),
+    (("ab",), "classes must be at least two names"),
     ((["a", "b"], "letters"), "letters"),
 ])  # fmt: skip
 def test_arguments_that_make_no_sense_are_refused(arguments, message):

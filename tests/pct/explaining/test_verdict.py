@@ -85,8 +85,8 @@ def test_the_reasons_of_a_pathology_are_those_that_make_it_one():
 
 
 def test_of_too_few_words_that_alone_is_said():
-    assert judge(float("nan"), float("nan"), None, None, 1).reasons == ("of one word no order can be judged",)
-    assert judge(0.4, 0.1, None, 1, 2).reasons == ("of two words no order can be judged",)
+    assert judge(float("nan"), float("nan"), None, None, 1).reasons == ("no order of one word can be judged",)
+    assert judge(0.4, 0.1, None, 1, 2).reasons == ("no order of two words can be judged",)
 
 
 def slow_tolerance(confidence, classes):

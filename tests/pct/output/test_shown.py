@@ -82,7 +82,7 @@ def test_an_article_says_verdict_gold_and_what_was_cut():
     shown = explanation_html(explanation(truncated=3), gold="<negative>")
     assert "it is &lt;negative&gt;" in shown
     assert "3 words beyond the model's length" in shown
-    assert "of two words no order can be judged" in shown
+    assert "no order of two words can be judged" in shown
     assert shown.count("<polyline") == 2
     assert shown.count("<path class=") == 1  # one curve has a flip
 
