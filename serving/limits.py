@@ -64,7 +64,7 @@ class Limits:
             if (text := os.environ.get(name)) is None:
                 continue
             try:
-                values[f.name] = type(f.default)(text)
+                values[f.name] = float(text) if f.type == "float" else int(text)
             except ValueError:
                 raise ValueError(f"{name} must be a number ({f.type}), got {text!r}") from None
         return cls(**values)

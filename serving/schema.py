@@ -262,11 +262,8 @@ class AboutModel(Identity):
     metrics: dict[str, float]
 
 
-AboutLimits: type[BaseModel] = create_model(
-    "AboutLimits",
-    __doc__="What a request may ask for.",
-    **{f.name: (type(f.default), Field(description=f.metadata["help"])) for f in fields(Limits)},
-)
+_LIMITS: dict[str, Any] = {f.name: (type(f.default), Field(description=f.metadata["help"])) for f in fields(Limits)}
+AboutLimits = create_model("AboutLimits", __doc__="What a request may ask for.", **_LIMITS)
 
 
 class ModelAnswer(BaseModel):

@@ -146,7 +146,7 @@ def build_explanations(
     )
     limits = tolerances(seen.probabilities.max(1), len(classes))
     missing = np.full(len(documents), np.nan)
-    aopc = {name: columns.get(name, missing) for name in ("comp_aopc", "suff_aopc")}
+    comp_aopc, suff_aopc = (columns.get(name, missing) for name in ("comp_aopc", "suff_aopc"))
     explanations = []
     for i, (document, n) in enumerate(zip(documents, seen.counts, strict=True)):
         positions = tokens.places(i).tolist()
@@ -170,7 +170,8 @@ def build_explanations(
                 saliency_reason=options.saliency.reason,
                 tolerance=float(limits[i]),
                 probabilities=dict(zip(classes, probabilities, strict=True)),
-                **{name: float(values[i]) for name, values in aopc.items()},
+                comp_aopc=float(comp_aopc[i]),
+                suff_aopc=float(suff_aopc[i]),
                 controls={name: None if np.isnan(value := columns[name][i]) else float(value) for name in controls},
             )
         )

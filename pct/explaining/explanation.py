@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -39,7 +39,7 @@ class Curve:
 
     def to_dict(self, words: list[str]) -> dict[str, Any]:
         """The curve as `Explanation.to_dict` has it. words: those of the text."""
-        labels = self.labels or [None] * len(self.removed)
+        labels: Sequence[str | None] = self.labels or [None] * len(self.removed)
         return {
             "steps": [
                 {"removed": index, "word": words[index], "confidence": confidence, "label": label}
@@ -223,16 +223,18 @@ class Explanation:
             return cls(**_old_fields(values), model=model)
         probabilities, words = dict(values["probabilities"]), values["words"]
         confidence = values["target_confidence"]
-        numbers = {name: NAN if (x := values["metrics"].get(name)) is None else x for name in METRICS[:4]}
-        sides = {side: Curve.from_dict(values[side], confidence) for side in SIDES}
+        metrics = {name: NAN if x is None else x for name, x in values["metrics"].items()}
         return cls(
             words=[word["word"] for word in words],
             saliency=np.array([word["saliency"] for word in words], np.float32),
             label=list(probabilities).index(values["target"]),
             label_name=values["target"],
             confidence=confidence,
-            **sides,
+            important=Curve.from_dict(values["important"], confidence),
+            unimportant=Curve.from_dict(values["unimportant"], confidence),
             truncated=values["truncated"],
+            comp=metrics["comp"],
+            suff=metrics["suff"],
             text=values["text"],
             spans=[(word["start"], word["end"]) for word in words],
             known=[word.get("known", True) for word in words],
@@ -240,9 +242,10 @@ class Explanation:
             saliency_reason=values.get("saliency_reason", ""),
             tolerance=float(tolerances(np.array(max(probabilities.values())), len(probabilities))),
             probabilities=probabilities,
+            comp_aopc=metrics["comp_aopc"],
+            suff_aopc=metrics["suff_aopc"],
             controls=dict(values.get("controls") or {}),
             model=model,
-            **numbers,
         )
 
     def __getattr__(self, name: str) -> Any:
