@@ -7,11 +7,12 @@ of what they list: `pct.methods.methods`, `pct.metrics.metrics`, `pct.saliency.s
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
+
+from pct.renamed import renamed
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -116,9 +117,4 @@ def _home(thing: object) -> str:
     return str(getattr(thing, "__module__", "unknown"))
 
 
-def __getattr__(name: str) -> Any:
-    """The places of `methods` and `metrics` until 0.1.0, for one release more."""
-    if name not in ("methods", "metrics"):
-        raise AttributeError(f"module 'pct.registry' has no attribute {name!r}")
-    warnings.warn(f"pct.registry.{name} has moved: from pct.{name} import {name}", DeprecationWarning, stacklevel=2)
-    return getattr(import_module(f"pct.{name}"), name)
+__getattr__ = renamed(__name__, {"methods": "pct.methods:methods", "metrics": "pct.metrics:metrics"})

@@ -92,5 +92,5 @@ def test_each_of_the_project_s_metrics_has_its_name():
 
 @pytest.mark.parametrize(("name", "registry"), [("methods", methods), ("metrics", metrics)])
 def test_the_old_place_of_a_registry_still_gives_it_and_names_the_new_one(name, registry):
-    with pytest.warns(DeprecationWarning, match=f"from pct.{name} import {name}"):
+    with pytest.warns(DeprecationWarning, match=f"pct.registry.{name} is now pct.{name}.{name}"):
         assert getattr(module, name) is registry

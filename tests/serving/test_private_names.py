@@ -61,7 +61,7 @@ def test_their_versions_have_an_upper_bound(package: str) -> None:
 
 
 def test_the_service_is_installed_from_one_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The extra `serve`: the lock, which bentofile.yaml and the Dockerfile install, and `pct bento` are made from it."""
+    """The extra `serve`: the lock of bentofile.yaml and the Dockerfile, and `pct bento`, are made from it."""
     from serving import bento
 
     extra = PROJECT["optional-dependencies"]["serve"]
