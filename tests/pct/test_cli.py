@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from pct import cli
+from pct.explaining.explanation import Explanation
 from pct.settings import Settings
 
 SMALL = ("--corpus", "planted", "--limit", "120", "--epochs", "1", "--quiet", "--evaluate-epochs", "false")
@@ -136,11 +137,11 @@ def test_explain_reads_lines_and_explains_the_class_that_is_asked_for(run_folder
     monkeypatch.setattr(sys, "stdin", io.StringIO("a dull film\n\na brilliant film\n"))
     assert cli.main(["explain", str(run_folder), "--target", "negative", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert [(e["words"], e["label_name"]) for e in said] == [
+    assert [([w["word"] for w in e["words"]], e["target"]) for e in said] == [
         (["a", "dull", "film"], "negative"),
         (["a", "brilliant", "film"], "negative"),
     ]
-    assert all(len(e["important"]["confidences"]) == 3 for e in said)
+    assert all(len(e["important"]["steps"]) == 2 for e in said)
 
 
 @pytest.mark.parametrize(
@@ -200,13 +201,14 @@ def test_compare_keeps_an_alpha_that_was_given_and_takes_the_paper_s_where_none_
 def test_an_exported_model_is_explained_as_the_model_it_came_from(run_folder, tmp_path, capsys):
     assert cli.main(["export", str(run_folder), str(tmp_path / "exported")]) == 0
     assert "saliency_l2" in capsys.readouterr().out
-    said = []
+    explanations = []
     for model in (run_folder, tmp_path / "exported"):
         assert cli.main(["explain", str(model), "the film is brilliant .", "--json"]) == 0
-        said.append(json.loads(capsys.readouterr().out)[0])
-    assert said[0]["words"] == said[1]["words"]
-    assert said[1]["saliency"] == pytest.approx(said[0]["saliency"], abs=1e-4)
-    assert said[1]["important"]["confidences"] == pytest.approx(said[0]["important"]["confidences"], abs=1e-4)
+        explanations.append(Explanation.from_dict(json.loads(capsys.readouterr().out)[0]))
+    one, other = explanations
+    assert other.words == one.words
+    assert other.saliency == pytest.approx(one.saliency, abs=1e-4)
+    assert other.important.confidences == pytest.approx(one.important.confidences, abs=1e-4)
 
 
 def test_an_export_never_overwrites_what_is_no_exported_model(run_folder, capsys):

@@ -237,7 +237,7 @@ def test_the_saliency_that_the_settings_name_comes_before_the_default():
 
 
 def test_a_saliency_that_the_model_cannot_give_is_refused_with_the_reason():
-    with pytest.raises(ValueError, match="frozen_grad_x_input is for encoders and decoders"):
+    with pytest.raises(ValueError, match="frozen_grad_x_input needs an encoder or decoder"):
         pct.explain(small_classifier("lstm"), ["film joy"], saliency="frozen_grad_x_input")
     with pytest.raises(ValueError, match="l2 needs the gradient"):
         pct.explain(
