@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pct.commands.options import add_settings, read_settings
-from pct.metrics.report import COMPANIONS, EIGHT, Report
+from pct.metrics.names import CORE_METRICS
+from pct.metrics.report import COMPANIONS, Report
 from pct.settings import Settings
 from pct.training import runs
 from pipelines.champion import MARGIN, check_margin
@@ -69,9 +70,9 @@ def _run_alone(options: argparse.Namespace, settings: Settings, folder: Path) ->
 def report_table(report: Report, title: str) -> str:
     """The eight metrics with their standard errors, and the companions in brief."""
     lines = [title, f"{'metric':<12}{'mean':>10}{'± s.e.':>10}"]
-    lines += [f"{name:<12}{report.metrics[name]:>10.4f}{report.errors[name]:>10.4f}" for name in EIGHT]
+    lines += [f"{name:<12}{report.metrics[name]:>10.4f}{report.errors[name]:>10.4f}" for name in CORE_METRICS]
     lines += [", ".join(f"{name} {value:.4f}" for name, value in report.gaps.items()) + " (larger is healthier)"]
-    rest = [name for name in report.metrics if name not in EIGHT]
+    rest = [name for name in report.metrics if name not in CORE_METRICS]
     lines += [", ".join(f"{name} {report.metrics[name]:.4f}" for name in rest if name in COMPANIONS)]
     lines += [", ".join(f"{name} {report.metrics[name]:.4f}" for name in rest if name not in COMPANIONS)]
     return "\n".join(line for line in lines if line)

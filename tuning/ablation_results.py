@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pct.output.plots import IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles, save
-from pct.training.paper_tables import EIGHT, TABLES, Cell, Table
+from pct.training.paper_tables import CORE_METRICS, TABLES, Cell, Table
 from pct.writing import write_text
 from pipelines.figures import FIGURES, try_to_draw
 from tuning.ledger import FAILED, FINISHED, Ledger
@@ -40,7 +40,7 @@ def _row(cell: Cell, ledger: Ledger) -> dict[str, Any]:
     trials = [t for t in ledger if {k: v for k, v in t.config.items() if k != "seed"} == cell.changes]
     ended = [t.values for t in trials if t.state == FINISHED]
     metrics = {}
-    for name in (*EIGHT, GAP) if ended else ():
+    for name in (*CORE_METRICS, GAP) if ended else ():
         values = np.array([v[name] for v in ended])
         metrics[name] = (float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else None)
     return {"label": cell.label, "planned": len(trials), "seeds": len(ended), "metrics": metrics, "paper": cell.paper}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pct.corpora.loading import load_splits
-from pct.metrics.report import EIGHT
+from pct.metrics.names import CORE_METRICS
 from pct.settings import Settings
 from pct.training.grid import check_distinct, free_settings
 from pct.training.paper import RESULTS
@@ -89,14 +89,14 @@ def summary(runs: Sequence[Run]) -> Row:
 
 def table(rows: Sequence[Row], corpus: str = "") -> str:
     """The rows as a Markdown table: the eight metrics and the three gaps, beside the paper's where it has the row."""
-    names = (*EIGHT, *GAPS)
+    names = (*CORE_METRICS, *GAPS)
     lines = ["| model | method | " + " | ".join(names) + " |", "| --- " * (len(names) + 2) + "|"]
     for row in rows:
         cells = [_cell(*row.metrics[name]) for name in names]
         lines.append(f"| {row.model} | {row.method} ({row.runs}) | " + " | ".join(cells) + " |")
         paper = RESULTS.get(corpus, {}).get(row.model, {}).get(row.method)
         if paper:
-            known = dict(zip(EIGHT, paper, strict=True))
+            known = dict(zip(CORE_METRICS, paper, strict=True))
             gaps = (known["comp"] - known["suff"], known["ur"] - known["ir"], known["i_var"] - known["u_var"])
             cells = [_number(x) for x in (*paper, *gaps)]
             lines.append(f"| {row.model} | {row.method}, paper | " + " | ".join(cells) + " |")

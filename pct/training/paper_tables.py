@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-EIGHT = ("acc", "f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")
-FOUR = EIGHT[:4]
+from pct.metrics.names import CORE_METRICS
+
+FOUR = CORE_METRICS[:4]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def _along(setting: str, rows: dict[Any, tuple[float, ...]]) -> tuple[Cell, ...]
 
 
 TABLES = {
-    "batch_size": Table("Table 3: batch size", EIGHT, _along("batch_size", {
+    "batch_size": Table("Table 3: batch size", CORE_METRICS, _along("batch_size", {
         4: (0.7767, 0.92, 0.10, 0.06, 8.63, 10.47, 10.43, 7.37),
         8: (0.7776, 0.83, 0.11, 0.05, 9.15, 11.36, 10.73, 7.33),
         16: (0.7786, 0.79, 0.11, 0.04, 9.51, 11.45, 10.18, 6.95),

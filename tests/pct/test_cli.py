@@ -177,10 +177,10 @@ def test_compare_prints_a_row_a_method_and_goes_on_where_it_stopped(tmp_path, ca
 
 
 def test_compare_puts_the_paper_s_row_beside_a_measured_one():
-    from pct.metrics.report import EIGHT
+    from pct.metrics.names import CORE_METRICS
     from pct.training.compare import GAPS, Row, table
 
-    rows = [Row("textcnn", "pct", 3, dict.fromkeys((*EIGHT, *GAPS), (0.5, 0.01)))]
+    rows = [Row("textcnn", "pct", 3, dict.fromkeys((*CORE_METRICS, *GAPS), (0.5, 0.01)))]
     lines = table(rows, "mr").splitlines()
     assert lines[-1].startswith("| textcnn | pct, paper | .797 | .920 | .120 | .080 | 9.2 ")
     assert len(table(rows, "planted").splitlines()) == 3

@@ -14,11 +14,11 @@ from pct.output.report.groups import (
     GAP,
     Doubles,
     Group,
-    differences,
-    less,
-    less_by_seed,
-    normal_beside,
+    difference_by_seed,
+    matching_baseline,
+    paired_difference,
     settings_beside,
+    stacked_difference,
 )
 from pct.output.report.tables import Table, format_number, format_spread, spaced
 from pct.settings import Settings
@@ -47,7 +47,7 @@ class Row:
         """Seed -> (texts,) comp - suff less that of normal training; none where it is the group, or there is none."""
         if self.normal is None or self.normal is self.group:
             return {}
-        return less_by_seed(self.group.values(GAP), self.normal.values(GAP))
+        return difference_by_seed(self.group.values(GAP), self.normal.values(GAP))
 
 
 def ablation_rows(groups: Sequence[Group], name: str) -> dict[Place, list[Row]]:
@@ -61,7 +61,7 @@ def ablation_rows(groups: Sequence[Group], name: str) -> dict[Place, list[Row]]:
             s = group.settings
             rows = sets.setdefault((group.place, settings_beside(s, "batch_size")), [])
             if _runs_cell(cell, s) and not any(row.cell is cell for row in rows):
-                rows.append(Row(cell, group, normal_beside(group, groups)))
+                rows.append(Row(cell, group, matching_baseline(group, groups)))
     found: dict[Place, list[Row]] = {}
     for (place, _), rows in sets.items():
         if len(rows) > len(found.get(place, [])):
@@ -149,12 +149,12 @@ def _shown(groups: Sequence[Group], name: str) -> dict[Place, list[Row]]:
 
 def _alpha(rows: dict[str, Row]) -> Verdict | None:
     pair = rows.get("0.1"), rows.get("1.2")
-    return decide(differences(pair[0].group, pair[1].group, "acc")) if pair[0] and pair[1] else None
+    return decide(paired_difference(pair[0].group, pair[1].group, "acc")) if pair[0] and pair[1] else None
 
 
 def _shares(rows: dict[str, Row]) -> Verdict | None:
     small, large = (rows.get(f"p_u = p_i = {share}") for share in (0.1, 0.3))
-    return decide_within(differences(large.group, small.group, GAP), TOLERANCE) if small and large else None
+    return decide_within(paired_difference(large.group, small.group, GAP), TOLERANCE) if small and large else None
 
 
 def _sizes(rows: dict[str, Row]) -> tuple[Row, Row] | None:
@@ -164,12 +164,12 @@ def _sizes(rows: dict[str, Row]) -> tuple[Row, Row] | None:
 
 def _batch(rows: dict[str, Row]) -> Verdict | None:
     found = _sizes(rows)
-    return decide(differences(found[1].group, found[0].group, GAP)) if found else None
+    return decide(paired_difference(found[1].group, found[0].group, GAP)) if found else None
 
 
 def _gain_by_batch(rows: dict[str, Row]) -> Verdict | None:
     found = _sizes({label: row for label, row in rows.items() if row.gain})
-    return decide(less(found[1].gain, found[0].gain)) if found else None
+    return decide(stacked_difference(found[1].gain, found[0].gain)) if found else None
 
 
 CLAIMS: dict[str, tuple[str, Callable[[dict[str, Row]], Verdict | None]]] = {

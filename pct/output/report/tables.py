@@ -10,8 +10,8 @@ from html import escape
 
 import numpy as np
 
-from pct.metrics.report import EIGHT
-from pct.output.report.groups import GAPS, Group, labels
+from pct.metrics.names import CORE_METRICS, GAPS, gaps_of
+from pct.output.report.groups import Group, labels
 from pct.training.paper import RESULTS
 
 CONTROLS = ("margin", "suff_margin", "win", "naopc_comp", "naopc_suff", "naopc-gap", "tau_loo", "separation")
@@ -73,17 +73,16 @@ def main_table(groups: Sequence[Group]) -> Table:
     named = labels(groups)
     for group in groups:
         s = group.settings
-        cells = [format_spread(*group.spread(name)) for name in (*EIGHT, *GAPS)]
+        cells = [format_spread(*group.spread(name)) for name in (*CORE_METRICS, *GAPS)]
         rows.append((s.corpus, s.model_name, named[id(group)], str(len(group.runs)), *cells))
         paper = RESULTS.get(s.corpus, {}).get(s.model_name, {}).get(s.method)
         if paper and named[id(group)] == s.method:
-            known = dict(zip(EIGHT, paper, strict=True))
-            gaps = [known[a] - known[b] for a, b in GAPS.values()]
+            gaps = gaps_of(dict(zip(CORE_METRICS, paper, strict=True))).values()
             marked.add(len(rows))
             rows.append((s.corpus, s.model_name, f"{s.method}, the paper", "3", *map(format_number, (*paper, *gaps))))
     return Table(
         "metrics", "Accuracy and the metrics of pathology (Tables 1 and 2)",
-        ("corpus", "model", "method", "seeds", *EIGHT, *map(spaced, GAPS)), tuple(rows),
+        ("corpus", "model", "method", "seeds", *CORE_METRICS, *map(spaced, GAPS)), tuple(rows),
         "Test split, mean ± standard deviation over seeds. Larger gaps are healthier.", frozenset(marked),
     )  # fmt: skip
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from pct.metrics.bootstrap import crossed_bootstrap, paired_bootstrap
-from pct.metrics.report import EIGHT, Report
+from pct.metrics.names import CORE_METRICS
+from pct.metrics.report import Report
 from pct.output.report.ablations import ablation_claims, ablation_figure, ablation_rows, ablation_table
 from pct.output.report.best import best_groups, best_table
 from pct.output.report.claims import (
@@ -27,7 +28,7 @@ from pct.output.report.claims import (
     methods_table,
 )
 from pct.output.report.figures import effects_figure
-from pct.output.report.groups import by_model, differences, group_runs, labels, normal_beside
+from pct.output.report.groups import by_model, group_runs, labels, matching_baseline, paired_difference
 from pct.output.report.page import write_report
 from pct.output.report.tables import Table, format_number, main_table
 from pct.settings import Settings
@@ -46,7 +47,7 @@ def run(method: str, seed: int, gain: float = 1.0, **settings: Any) -> Run:
     """A run that was never trained: its columns are noise about known means, the same noise under a seed."""
     rng = np.random.default_rng(seed)
     base = {"acc": 0.8, "f_x": 0.9, "comp": 0.1, "suff": 0.0, "ir": 10.0, "ur": 15.0, "i_var": 9.0, "u_var": 4.0}
-    columns = {name: base[name] + 0.1 * rng.normal(size=TEXTS) for name in EIGHT}
+    columns = {name: base[name] + 0.1 * rng.normal(size=TEXTS) for name in CORE_METRICS}
     own = np.random.default_rng(100 + seed).normal(size=TEXTS) * 0.01
     if method == "pct":
         columns |= {name: columns[name] + gain * by + own for name, by in HEALTHY.items()}
@@ -125,7 +126,7 @@ def test_the_claims_of_a_made_up_world_come_out_as_it_was_made() -> None:
 
 def test_differences_pair_the_seeds_that_both_have() -> None:
     normal, pct = (group_runs([run(m, s) for s in seeds])[0] for m, seeds in (("normal", (0, 1)), ("pct", (1, 2))))
-    found = differences(pct, normal, "comp")
+    found = paired_difference(pct, normal, "comp")
     assert found is not None
     assert found.shape == (1, TEXTS)
     own = np.random.default_rng(101).normal(size=TEXTS) * 0.01
@@ -214,7 +215,7 @@ def test_the_shares_a_method_trains_with_do_not_keep_it_from_normal_training() -
     shares = {"p_important": 0.3, "p_unimportant": 0.3}
     measured = shares | {"measure_important": 0.1, "measure_unimportant": 0.1}
     groups = group_runs([run("normal", 0), run("pct", 0, **measured), run("pct", 0, **shares)])
-    found = {g.settings.measured_shares: normal_beside(g, groups) for g in groups if g.settings.method == "pct"}
+    found = {g.settings.measured_shares: matching_baseline(g, groups) for g in groups if g.settings.method == "pct"}
     assert found == {(0.1, 0.1): next(g for g in groups if g.settings.method == "normal"), (0.3, 0.3): None}
     alike = labels(group_runs([run("pct", 0), run("pct", 0, **measured)]))
     assert sorted(alike.values()) == ["pct", "pct (p_important 0.3, p_unimportant 0.3)"]  # measured with one share
@@ -342,9 +343,9 @@ def test_a_method_stands_beside_normal_training_of_the_same_learning_rate() -> N
     groups = group_runs([*RUNS, *faster, run("pct", 0, batch_size=16)])
     found = {(g.settings.method, g.settings.lr, g.settings.batch_size): g for g in groups}
     usual = found["pct", 5e-4, 64]
-    assert normal_beside(usual, groups) is found["normal", 5e-4, 64]
-    assert normal_beside(found["pct", 1e-3, 64], groups) is found["normal", 1e-3, 64]
-    assert normal_beside(found["pct", 5e-4, 16], groups) is None
+    assert matching_baseline(usual, groups) is found["normal", 5e-4, 64]
+    assert matching_baseline(found["pct", 1e-3, 64], groups) is found["normal", 1e-3, 64]
+    assert matching_baseline(found["pct", 5e-4, 16], groups) is None
     assert [row[2:4] for row in methods_table(groups, find_effects(groups)).rows if row[2].startswith("pct")] == [
         ("pct", "3"), ("pct (lr 0.001)", "2"),
     ]  # fmt: skip
@@ -359,7 +360,7 @@ def test_the_figure_of_effects_has_a_panel_for_each_metric_that_was_measured() -
     dots = {float(line.get_xdata()[0]) for line in figure.axes[1].lines if line.get_marker() == "o"}
     by_method = {g.settings.method: g for g in group_runs(RUNS)}
     expected = {
-        name: float(differences(by_method[name], by_method["normal"], "comp-suff").mean())
+        name: float(paired_difference(by_method[name], by_method["normal"], "comp-suff").mean())
         for name in ("pct", "entropy")
     }
     assert sorted(dots) == pytest.approx(sorted(expected.values()))
