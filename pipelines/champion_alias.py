@@ -50,7 +50,7 @@ def promote(client: Any, name: str, version: int, below_floor: bool = False) -> 
         raise ValueError(f"{name} has no version {version} that this project registered; there are: {there}")
     mine = known[version]
     if problem := (replace(mine, floor=-1.0) if below_floor else mine).unfit:
-        hint = "" if replace(mine, floor=-1.0).unfit else "; --anyway makes it the champion all the same"
+        hint = "" if replace(mine, floor=-1.0).unfit else "; --force makes it the champion all the same"
         raise ValueError(f"version {version} of {name} cannot be the champion: {problem}{hint}")
     newest = max(int(v.version) for v in versions)
     client.set_registered_model_tag(name, PROMOTED, f"{version} of {newest}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipelines.champion_alias import choose_again, lost_champion, margin_of, promote, read_versions, why
 from pipelines.connection import connect, tracking_errors, tracking_uri
+from pipelines.force import add_force
 from pipelines.job import OK, run_job
 
 
@@ -22,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("name", help="a registered model; pct models lists them")
     parser.add_argument("version", nargs="?", type=int, help="which one (default: the rule chooses)")
-    parser.add_argument("--anyway", action="store_true", help="even one no better than always the largest class")
+    add_force(parser, "even a version that is no better than always the largest class")
     options = parser.parse_args(argv)
     return run_job(lambda: _run(options))
 
@@ -40,7 +41,7 @@ def _move(client: Any, options: argparse.Namespace) -> str:
         raise ValueError(f"no model is registered as {options.name!r}; pct models lists what is there")
     lost = f"{said}. " if (said := lost_champion(client, options.name)) else ""
     if options.version is not None:
-        promote(client, options.name, options.version, options.anyway)
+        promote(client, options.name, options.version, options.force)
         champion = options.version
     else:
         champion = choose_again(client, options.name)

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pct.layout import ABOUT, HISTORY, PER_TEXT, REPORT, SETTINGS
 from pct.output.plots import epochs_figure, ridge_figure
@@ -24,6 +24,9 @@ from pct.writing import check_folder
 from pipelines.connection import TrackingError, connect, how_to_view, request_timeout, tracking_error, tracking_uri
 from pipelines.figures import TEXTS, confidences
 from pipelines.job import NOT_UPLOADED, OK, run_job
+
+if TYPE_CHECKING:
+    from pipelines.mlflow_runs import MlflowRun
 
 FILES = (REPORT, ABOUT, SETTINGS, HISTORY, PER_TEXT)
 UPLOAD_SECONDS, UPLOAD_RETRIES = 120, 3
@@ -54,11 +57,23 @@ def _run(options: argparse.Namespace) -> int:
     return OK
 
 
-def log_report(folder: Path, experiment: str = "") -> str:
-    """The report's files into an MLflow run of its own; returns how to look at it. Raises `TrackingError`."""
+def log_report(folder: Path, experiment: str = "", at: MlflowRun | None = None) -> str:
+    """Logs the report's files to an MLflow run, and ends that.
+
+    Args:
+        folder: of the report.
+        experiment: where a new run is made.
+        at: the run; a new one where None.
+
+    Returns:
+        How to look at it.
+
+    Raises:
+        TrackingError: the server cannot be used.
+    """
     from pipelines.mlflow_runs import start_run
 
-    at = start_run("report", experiment)
+    at = at or start_run("report", experiment)
     try:
         with request_timeout(UPLOAD_SECONDS, UPLOAD_RETRIES):
             at.client.log_artifacts(at.run_id, str(folder))

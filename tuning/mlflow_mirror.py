@@ -150,8 +150,7 @@ class MlflowMirror:
             params = [Param(k, str(v)) for k, v in self.plan.settings(trial.config).to_dict().items()]
         tags = [RunTag(STATE, trial.state), RunTag("pct.retries", str(trial.retries))] if ended else []
         if ended:
-            split = "test" if self.plan.split == "test" else VALIDATION_FINAL
-            final = {k: v for k, v in in_group(split, trial.values).items() if v == v}
+            final = {k: v for k, v in in_group(VALIDATION_FINAL, trial.values).items() if v == v}
             metrics += [Metric(k, v, int(trial.ended * 1000), 0) for k, v in final.items()]
             if trial.error:
                 tags.append(RunTag("pct.error", trial.error))

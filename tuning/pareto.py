@@ -68,11 +68,11 @@ def dominates(one: Trial, other: Trial) -> bool:
     return a != b and all(x >= y for x, y in zip(a, b, strict=True))
 
 
-def choose_registered(plan: Plan, ledger: Ledger, anyway: bool = False) -> tuple[Trial, str]:
+def choose_registered(plan: Plan, ledger: Ledger, force: bool = False) -> tuple[Trial, str]:
     """The trial whose model goes into the registry, and why: the search's choice, unless the normal baseline dominates
     it; then the baseline.
 
-    anyway: the search's choice even so. Raises ValueError as `choose_trial`.
+    force: the search's choice even so. Raises ValueError as `choose_trial`.
     """
     chosen, why = choose_trial(plan, ledger)
     base = best_baseline(plan, ledger)
@@ -81,9 +81,9 @@ def choose_registered(plan: Plan, ledger: Ledger, anyway: bool = False) -> tuple
     values = "acc {:.4f} and comp - suff {:.4f} against {:.4f} and {:.4f}"
     numbers = values.format(*trial_objectives(base), *trial_objectives(chosen))
     beaten = f"{base.name} (normal) is as good as {chosen.name} in both or better: {numbers}"
-    if anyway:
-        return chosen, f"{why}; registered by --anyway, though {beaten}"
-    return base, f"{beaten}; --anyway registers {chosen.name} all the same"
+    if force:
+        return chosen, f"{why}; registered by --force, though {beaten}"
+    return base, f"{beaten}; --force registers {chosen.name} all the same"
 
 
 def _by_champion_rule(trials: Sequence[Trial], margin: float) -> Trial:
@@ -96,8 +96,6 @@ def _by_champion_rule(trials: Sequence[Trial], margin: float) -> Trial:
 def worth_keeping(plan: Plan, ledger: Ledger) -> set[int]:
     """The trials whose checkpoints may still be needed: those that run, and those that can still be registered."""
     running = {t.number for t in ledger if t.state == RUNNING}
-    if plan.kind == "ablation":  # nothing is chosen
-        return running
     ended = finished(ledger)
-    chosen = {choose_registered(plan, ledger, anyway)[0].number for anyway in (False, True)} if ended else set()
+    chosen = {choose_registered(plan, ledger, force)[0].number for force in (False, True)} if ended else set()
     return running | {t.number for t in pareto_front(ended)} | chosen

@@ -15,8 +15,10 @@ from pct.writing import write_text
 from tuning.space import USED, Range, read_range
 
 PLAN = "sweep.json"
+# fields of plans until 0.1.0, as a sweep had them
+FORMER: dict[str, Any] = {"kind": "sweep", "split": "validation", "points": (), "name": ""}
 MODES = ("pareto", "single")
-KINDS = ("sweep", "ablation")
+KIND = "sweep"
 
 
 def check_cpus(cpus: float) -> None:
@@ -68,8 +70,8 @@ class Plan:
 
     base: the settings that all trials share. ranges: those of the others, as they are written. trials: how many.
     mode: "pareto" (accuracy and gap at once) or "single" (the gap, with accuracy kept within `margin` of the normal
-    baseline). points: an ablation's trials, as changes of base; a sweep has none. split: what trials are measured on.
-    sweep_baseline: normal training is searched as well, with as many trials, over its own settings in `ranges`.
+    baseline). sweep_baseline: normal training is searched as well, with as many trials, over its own settings in
+    `ranges`.
     """
 
     base: Settings
@@ -80,24 +82,17 @@ class Plan:
     seed: int = 0
     baseline: bool = True
     stop_early: bool = False
-    kind: str = "sweep"
-    split: str = "validation"
-    points: tuple[dict[str, Any], ...] = ()
-    name: str = ""
     sweep_baseline: bool = False
 
     def __post_init__(self) -> None:
-        for name, allowed in (("mode", MODES), ("kind", KINDS), ("split", ("validation", "test"))):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
         if self.seed < 0:
             raise ValueError(f"sweep_seed must be >= 0, got {self.seed}")
         if self.trials < 1:
             raise ValueError(f"trials must be >= 1, got {self.trials}")
         if not 0 <= self.margin <= 1:
             raise ValueError(f"margin must be in [0, 1] (0.01 is one point of accuracy), got {self.margin}")
-        if self.kind == "sweep" and self.split == "test":
-            raise ValueError("a sweep chooses a model, so it must not look at the test split; take split validation")
         if self.sweep_baseline and not self.baseline_ranges():
             raise ValueError("the baseline has nothing to be swept over: lr and batch_size are fixed; free one of them")
         if self.mode == "single" and not (self.baseline and self.base.evaluate_epochs):
@@ -118,12 +113,12 @@ class Plan:
         return Settings.from_dict({**self.base.to_dict(), **config})
 
     def default_folder(self, root: str | Path = "runs") -> Path:
-        """runs/<kind>-<corpus>-<model>-<method>-<hash>; the number of trials is not in it: a sweep can be extended."""
-        label = self.name or f"{self.base.method}-{self.mode}"
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.kind}-{self.base.corpus}-{self.base.model_name}-{label}")
-        about = asdict(replace(self, trials=1))
+        """runs/sweep-<corpus>-<model>-<method>-<mode>-<hash>, without the number of trials: a sweep can be extended."""
+        label = f"{self.base.corpus}-{self.base.model_name}-{self.base.method}-{self.mode}"
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{KIND}-{label}")
+        about = {**asdict(replace(self, trials=1)), **FORMER}  # folders of earlier versions are found again
         if not self.sweep_baseline:
-            del about["sweep_baseline"]  # folders of 0.1.0 are found again
+            del about["sweep_baseline"]
         return Path(root) / f"{name}-{hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]}"
 
     def save(self, folder: Path, resources: Resources) -> None:
@@ -140,7 +135,10 @@ class Plan:
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
             values = dict(about["plan"])
-            values["base"], values["points"] = Settings.from_saved(values["base"]), tuple(values["points"])
+            if values.get("kind", KIND) != KIND:
+                raise ValueError("it is an ablation of an earlier version: run it by pct reproduce --table")
+            values = {name: value for name, value in values.items() if name not in FORMER}
+            values["base"] = Settings.from_saved(values["base"])
             return cls(**values), Resources(**about.get("resources", about.get("means")))  # "means" until 0.1.0
         except (ValueError, KeyError, TypeError) as problem:
             raise ValueError(f"{path} is damaged ({problem}); start the sweep in another folder") from problem

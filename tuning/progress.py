@@ -80,7 +80,7 @@ def table(plan: Plan, ledger: Ledger, rows: int = 1000) -> list[str]:
     counts = {state: sum(t.state == state for t in trials) for state in (RUNNING, FINISHED, STOPPED, FAILED)}
     done = sum(t.state != RUNNING for t in ledger.searched())
     head = f"{done} of {plan.trials} trials; " + ", ".join(f"{n} {state}" for state, n in counts.items() if n)
-    names = _names(plan)
+    names = list(plan.ranges)
     columns = [SHORT.get(n, n) for n in names]
     lines = [head, f"{'trial':<10}" + "".join(f"{c:>9}" for c in columns) + "   epoch     acc     gap  state"]
     running = [t for t in trials if t.state == RUNNING]
@@ -107,10 +107,6 @@ def line(plan: Plan, ledger: Ledger, trial: Trial) -> str:
     what = f"failed: {trial.error}" if trial.state == FAILED else f"acc{_number(accuracy)} gap{_number(gap)}"
     state = f", stopped after epoch {trial.epoch}" if trial.state == STOPPED else ""
     return f"{trial.name}{where}: {what}{state}; {own}"
-
-
-def _names(plan: Plan) -> list[str]:
-    return list(plan.ranges) or sorted({name for point in plan.points for name in point})
 
 
 def _rank(trial: Trial) -> tuple[bool, float]:

@@ -1,10 +1,10 @@
-"""Which settings come next: Optuna's TPE over the ledger for a sweep, a list of points for an ablation."""
+"""Which settings come next: Optuna's TPE over the ledger."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from typing import Any, Protocol
+from typing import Any
 
 from tuning.ledger import BASELINE, FAILED, FINISHED, NORMAL, RUNNING, SEARCH, STOPPED, Ledger, Trial
 from tuning.objective import accuracy_floor, score, trial_objectives
@@ -12,25 +12,6 @@ from tuning.plan import Plan
 from tuning.space import Range
 
 STARTUP = 10  # trials drawn at random before the sampler has something to learn from
-
-
-class Proposer(Protocol):
-    """From a trial's number and what is known to its own settings."""
-
-    def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:
-        """The settings of the trial, beside the plan's base. Numbers count from 1."""
-        ...
-
-
-class FixedPoints:
-    """The trials of an ablation, in their order."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.points = plan.points
-
-    def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:
-        """See `Proposer`."""
-        return dict(self.points[number - 1])
 
 
 class TpeProposer:
@@ -45,7 +26,7 @@ class TpeProposer:
         self.ranges = plan.read_ranges() if arm == SEARCH else plan.baseline_ranges()
 
     def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:
-        """See `Proposer`."""
+        """The settings of a trial, beside the plan's base. Numbers count from 1."""
         own = {name: getattr(self.plan.base, name) for name in self.ranges}
         holds = all(self.ranges[name].holds(value) for name, value in own.items())
         return own if number == 1 and holds else self._ask(number, ledger)

@@ -14,7 +14,7 @@ from pct.layout import LOCK, SETTINGS
 from pct.settings import Settings
 from pct.training import runs
 from pct.training.prepared import Prepared
-from pct.writing import whole_folder, write_text
+from pct.writing import write_text
 from pipelines import upload
 from pipelines.champion import MARGIN
 from pipelines.connection import request_timeout, tracking_error
@@ -27,6 +27,7 @@ from tuning.mlflow_mirror import MlflowMirror
 from tuning.objective import ACCURACY, GAP, trial_objectives
 from tuning.pareto import best_baseline, finished, pareto_front
 from tuning.plan import Plan, Resources
+from tuning.run_files import read_files, write_files
 from tuning.trial import KEPT
 
 CHOSEN, RESULTS, TABLE = "chosen", "results.json", "front.csv"
@@ -47,10 +48,7 @@ def restore_chosen(trial: Trial, plan: Plan, resources: Resources, storage: str,
         )(_finish)
         left = f"{storage}/{trial.checkpoint}" if trial.checkpoint else ""
         files: dict[str, bytes] = ray.get(task.remote(plan.settings(trial.config).to_dict(), left, data))
-        with whole_folder(target, SETTINGS) as made:
-            for name, content in files.items():
-                (made / name).parent.mkdir(parents=True, exist_ok=True)
-                (made / name).write_bytes(content)
+        write_files(files, target)
     return runs.load_run(target)
 
 
@@ -66,8 +64,7 @@ def _finish(settings: dict[str, Any], left: str, data: Prepared) -> dict[str, by
                 for name in KEPT:
                     shutil.copy(Path(held) / name, folder / name)
         runs.run(Settings.from_saved(settings), folder, progress=False, corpus=data)
-        found = [p for p in folder.rglob("*") if p.is_file() and p.name != LOCK]
-        return {str(p.relative_to(folder)): p.read_bytes() for p in found}
+        return read_files(folder)
 
 
 def summary(plan: Plan, ledger: Ledger, chosen: Trial, why: str) -> dict[str, Any]:
@@ -122,14 +119,14 @@ def upload_choice(
     values |= report_metrics("test", run.test)
     values |= {f"trials/{k}": float(v) for k, v in result["trials"].items()}
     tags = {"pct.best": chosen.name, "pct.best_run": mirror.runs[chosen.number], "pct.why": result["chosen"]["why"]}
-    log_end(mlflow_run, values, tags, folder, paths)
+    _log_end(mlflow_run, values, tags, folder, paths)
     return uploaded
 
 
-def log_end(
+def _log_end(
     mlflow_run: MlflowRun, values: dict[str, float], tags: dict[str, str], folder: Path, paths: list[Path]
 ) -> None:
-    """The last of a sweep's or an ablation's own run: metrics, tags, files, and that it is finished."""
+    """The last of a sweep's own run: metrics, tags, files, and that it is finished."""
     try:
         with request_timeout(upload.UPLOAD_SECONDS, upload.UPLOAD_RETRIES):
             upload.log_missing(mlflow_run, as_metrics(values, 0))

@@ -128,7 +128,7 @@ def read_range(name: str, text: str, base: Settings) -> Range | Any:
     if found is None:
         if not text.strip() or "(" in text or ")" in text:
             raise ValueError(f"{name}={text!r} is no range; write {FORMS}")
-        return _value(name, text.strip(), text, base)
+        return setting_value(name, text.strip(), text, base)
     kind, inside = found[1], [part.strip() for part in found[2].split(",")]
     if kind not in ("uniform", "loguniform", "choice") or not all(inside):
         raise ValueError(f"{name}={text!r} is no range; write {FORMS}")
@@ -137,7 +137,7 @@ def read_range(name: str, text: str, base: Settings) -> Range | Any:
             f"{name}={text!r}: {name} must be one value in a sweep, for it changes what is measured or how long a "
             f"trial is; ranges are for {', '.join(TUNABLE)}"
         )
-    values = tuple(_value(name, part, text, base) for part in inside)
+    values = tuple(setting_value(name, part, text, base) for part in inside)
     if kind == "choice":
         if len(set(values)) != len(values):
             raise ValueError(f"{name}={text!r} names a value twice")
@@ -152,7 +152,8 @@ def read_range(name: str, text: str, base: Settings) -> Range | Any:
     return Range(kind, values)
 
 
-def _value(name: str, part: str, text: str, base: Settings) -> Any:
+def setting_value(name: str, part: str, text: str, base: Settings) -> Any:
+    """A setting's value from what is written. text: all that was written, for the message. Raises ValueError."""
     try:
         # as a trial would have it: measured with shares of its own, so that a share of 0 is allowed
         changes = {"measure_important": 0.1, "measure_unimportant": 0.1, name: part}

@@ -21,7 +21,7 @@ KEPT = (CHECKPOINT, HISTORY, SETTINGS)
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
-def run_trial(config: dict[str, Any], data: Prepared, split: str = "validation", all_metrics: bool = False) -> None:
+def run_trial(config: dict[str, Any], data: Prepared) -> None:
     """Trains and measures one trial inside Ray Tune.
 
     config: number, settings, and checkpoint, where an earlier driver left one. What goes wrong in here is reported,
@@ -44,7 +44,7 @@ def run_trial(config: dict[str, Any], data: Prepared, split: str = "validation",
                     tune.report(found, checkpoint=tune.Checkpoint.from_directory(copy))
 
             classifier = train(settings, data, folder, report, progress=False)
-            values = measure(classifier, data.corpus, settings, split, all_metrics)
+            values = measure(classifier, data.corpus, settings)
             tune.report({"number": number, "values": values})
     except Exception as problem:
         tune.report({"number": number, "error": error_line(problem), "no_space": no_space(problem)})

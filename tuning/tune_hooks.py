@@ -18,7 +18,7 @@ from tuning.ledger import BASELINE, FAILED, FINISHED, NORMAL, RUNNING, STOPPED, 
 from tuning.objective import accuracy_floor, epoch_objectives, score
 from tuning.pareto import worth_keeping
 from tuning.plan import Plan
-from tuning.proposals import FixedPoints, Proposer, TpeProposer, next_arm
+from tuning.proposals import TpeProposer, next_arm
 from tuning.storage import remove
 
 GRACE, REDUCTION = 1, 3  # ASHA: the first rung's epoch, and of how many trials at a rung one goes on
@@ -52,7 +52,7 @@ class LedgerSearcher(NotPickled, Searcher):  # type: ignore[misc]
     def __init__(self, plan: Plan, state: SweepState, at_once: int) -> None:
         super().__init__()
         self.plan, self.state, self.at_once = plan, state, at_once
-        self.proposals: Proposer = FixedPoints(plan) if plan.points else TpeProposer(plan)
+        self.proposals = TpeProposer(plan)
         self.normal = TpeProposer(plan, NORMAL)
         self.numbers: dict[str, int] = {}  # Ray's trial id -> ours, of those that run
         self.left = [t.number for t in state.ledger if t.state == RUNNING]

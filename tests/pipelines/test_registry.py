@@ -192,7 +192,7 @@ def test_what_is_not_finite_is_no_champion_not_even_by_hand(
     version, is_champion, reason = put(client, like(run, float("nan"), float("nan"), "w1"))
     assert (version, is_champion) == (1, False)
     assert "not finite" in reason
-    assert promote.main([name, "1", "--anyway"]) == 1
+    assert promote.main([name, "1", "--force"]) == 1
     assert "not finite" in capsys.readouterr().err
     client.set_registered_model_alias(name, CHAMPION, "1")
     assert put(client, like(run, float("nan"), 0.2, "w2"))[:2] == (2, False)
@@ -207,8 +207,9 @@ def test_no_better_than_the_largest_class_is_a_champion_by_hand_alone(
     lazy = like(run, 0.95, 0.3, "w1", {"splits": splits("v", negative=95, positive=5)})
     assert put(client, lazy)[:2] == (1, False)
     assert promote.main([name, "1"]) == 1
-    assert "--anyway" in capsys.readouterr().err
-    assert promote.main([name, "1", "--anyway"]) == 0
+    assert "--force" in capsys.readouterr().err
+    assert promote.main([name, "1", "--anyway"]) == 0  # the former name
+    assert "--anyway is now --force" in capsys.readouterr().err
     assert champion(client, run) == 1
 
 

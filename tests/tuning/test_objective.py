@@ -114,11 +114,11 @@ def test_a_baseline_that_dominates_the_choice_is_registered_in_its_place_and_sai
     ended(ledger, 2, 0.80, 0.10)
     chosen, why = choose_registered(tiny_plan(), ledger)
     assert chosen.number == 0
-    assert "acc 0.8000 and comp - suff 0.2000 against 0.7900 and 0.1500; --anyway registers trial-001" in why
+    assert "acc 0.8000 and comp - suff 0.2000 against 0.7900 and 0.1500; --force registers trial-001" in why
     assert 0 in worth_keeping(tiny_plan(), ledger)
-    chosen, why = choose_registered(tiny_plan(), ledger, anyway=True)
+    chosen, why = choose_registered(tiny_plan(), ledger, force=True)
     assert chosen.number == 1
-    assert "registered by --anyway, though baseline (normal) is as good" in why
+    assert "registered by --force, though baseline (normal) is as good" in why
 
 
 @pytest.mark.parametrize("base", [(0.85, 0.10), (0.70, 0.30), (0.80, 0.20), (math.nan, 0.9), (0.9, math.nan)])

@@ -97,7 +97,7 @@ def test_a_sweep_goes_on_from_the_head_of_a_classifier_that_exists(client: Any, 
     classifier("GPT-2", classes=2).save_pretrained(tmp_path / "reviews")
     tokenizer("GPT-2").save_pretrained(tmp_path / "reviews")
     model = ["--model", str(tmp_path / "reviews"), "--max-length", "24", "--batch-size", "16"]
-    command = [*TINY, *model, "--trials", "1", "--workers", "1", "--folder", "of-a-classifier", "--anyway"]
+    command = [*TINY, *model, "--trials", "1", "--workers", "1", "--folder", "of-a-classifier", "--force"]
     assert sweep.main(command) == 0
     states = [(t.name, t.state) for t in Ledger(Path("of-a-classifier"))]
     assert states == [("baseline", FINISHED), ("trial-001", FINISHED)]
@@ -256,11 +256,11 @@ def test_a_baseline_that_is_swept_as_well_gets_as_many_trials_and_is_registered_
     assert [t.name for t in ledger] == ["baseline", "trial-001", "baseline-002", "trial-003", "baseline-004"]
     assert {t.config["method"] for t in ledger.baselines()} == {"normal"}
     assert all(t.state == FINISHED for t in ledger)
-    assert "--anyway registers trial-00" in out
+    assert "--force registers trial-00" in out
     assert "the best of 3" in out
     (version,) = client.search_model_versions("name = 'pct-planted-textcnn'")
     assert version.tags["method"] == "normal"
-    assert sweep.main([*command, "--anyway"]) == 0
+    assert sweep.main([*command, "--force"]) == 0
     methods = [v.tags["method"] for v in client.search_model_versions("name = 'pct-planted-textcnn'")]
     assert sorted(methods) == ["normal", "pct"]
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 
@@ -87,6 +88,26 @@ def main_table(groups: Sequence[Group]) -> Table:
     )  # fmt: skip
 
 
+def metric_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """The main table as plain JSON types, not rounded: mean and standard deviation over the seeds of every metric
+    and gap; NaN is written as null."""
+    named = labels(groups)
+    rows = []
+    for group in groups:
+        values = [run.test.metrics | run.test.gaps for run in group.runs]
+        metrics = {name: [v[name] for v in values] for name in values[0]}
+        corpus, model = group.place
+        rows.append({
+            "corpus": corpus, "model": model, "method": group.settings.method, "label": named[id(group)],
+            "runs": len(values),
+            "metrics": {
+                name: {"mean": _finite(np.mean(of)), "deviation": _finite(np.std(of, ddof=1)) if len(of) > 1 else None}
+                for name, of in metrics.items()
+            },
+        })  # fmt: skip
+    return rows
+
+
 def controls_table(groups: Sequence[Group]) -> Table | None:
     """What saliency knows beyond chance; None where no run has controls."""
     measured = [g for g in groups if any(np.isfinite(g.spread(name)[0]) for name in CONTROLS)]
@@ -120,9 +141,13 @@ def format_spread(mean: float, deviation: float) -> str:
 
 
 def format_number(value: float) -> str:
-    """Three decimals below one, one above ten, else two; a true minus."""
+    """Three decimals below one, one above ten, else two; a true minus, and none before zero."""
     digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _html_cell(cell: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from dataclasses import replace
 from html import unescape
@@ -30,7 +31,7 @@ from pct.output.report.claims import (
 from pct.output.report.figures import effects_figure
 from pct.output.report.groups import by_model, group_runs, labels, matching_baseline, paired_difference
 from pct.output.report.page import write_report
-from pct.output.report.tables import Table, format_number, main_table
+from pct.output.report.tables import Table, format_number, main_table, metric_rows
 from pct.settings import Settings
 from pct.training.runs import Run
 
@@ -143,6 +144,15 @@ def test_runs_that_differ_in_a_setting_are_groups_of_their_own_and_say_in_which(
     assert np.isnan(groups[-1].spread("comp-suff")[1])  # one seed has no deviation
 
 
+def test_rows_as_json_have_means_and_deviations_over_seeds_and_null_where_there_is_none():
+    row, alone = metric_rows(group_runs([*(r for r in RUNS if r.settings.method == "normal"), run("pct", 0)]))
+    accuracies = [r.test.metrics["acc"] for r in RUNS if r.settings.method == "normal"]
+    assert row["metrics"]["acc"] == {"mean": np.mean(accuracies), "deviation": np.std(accuracies, ddof=1)}
+    assert (row["corpus"], row["model"], row["method"], row["runs"]) == ("mr", "textcnn", "normal", 3)
+    assert alone["metrics"]["comp-suff"]["deviation"] is None
+    assert json.loads(json.dumps([row, alone])) == [row, alone]
+
+
 def test_the_paper_s_numbers_stand_beneath_its_own_cells_alone() -> None:
     table = main_table(group_runs([*RUNS, run("masked", 0)]))
     methods = [row[2] for row in table.rows]
@@ -228,6 +238,7 @@ def test_a_table_reads_the_same_as_csv_markdown_html_and_latex() -> None:
     assert '<td>x &lt; y<td class="held">held: 0.1' in table.html()
     assert r"50 \% & – \\" in table.latex()
     assert format_number(-0.0304) == "−0.030"
+    assert format_number(-0.0004) == format_number(0.0) == "0.000"
     assert (format_number(9.876), format_number(12.34)) == ("9.88", "12.3")
 
 
