@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="pct ablation",
         description="The former name of pct reproduce --table TABLE; pct reproduce --help lists its options.",
+        epilog="example: pct reproduce --table alpha --corpora mr --models textcnn",
         allow_abbrev=False,
     )
     result.add_argument("table", choices=TABLES, help="; ".join(f"{name}: {t.title}" for name, t in TABLES.items()))

@@ -29,6 +29,7 @@ from tuning.space import setting_name, setting_value
 if TYPE_CHECKING:
     from pct.training.runs import Run
 
+AXES = {"corpus": "corpora", "model": "models", "method": "methods", "seed": "seeds"}  # setting -> its option
 REPORT = "report"  # the folder of the report, in that of the runs
 
 
@@ -144,6 +145,8 @@ def read_changes(given: Sequence[str], base: Settings) -> list[dict[str, Any]]:
         if not equals or not text.strip():
             raise ValueError(f"--set takes NAME=VALUE,VALUE, got {part!r}")
         name = setting_name(name)
+        if name in AXES:
+            raise ValueError(f"--set {name}: take --{AXES[name]}")
         values[name] = [setting_value(name, value.strip(), text, base) for value in text.split(",")]
     check_distinct(**values)
     return [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
@@ -197,10 +200,10 @@ def _train(
     cells: list[Settings], anything: bool, resources: Resources, options: argparse.Namespace, tracking: Any
 ) -> tuple[list[Run], list[str]]:
     """The runs of the cells, and what went wrong with the others."""
-    from pct.training.grid import in_this_process, run_grid
+    from pct.training.grid import Executor, in_this_process, run_grid
     from pct.training.runs import default_folder
 
-    execute = partial(in_this_process, progress=not options.quiet)
+    execute: Executor = partial(in_this_process, progress=not options.quiet)
     # one at a time in this process, unless told otherwise: that needs no Ray, and a busy machine no second training
     if anything and (resources.workers > 1 or resources.address != "local"):
         from tuning.cells_on_ray import on_ray

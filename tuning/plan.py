@@ -134,11 +134,12 @@ class Plan:
             raise FileNotFoundError(f"{folder} holds no sweep: {PLAN} is missing; give the folder that pct sweep named")
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
-            values = dict(about["plan"])
-            if values.get("kind", KIND) != KIND:
-                raise ValueError("it is an ablation of an earlier version: run it by pct reproduce --table")
-            values = {name: value for name, value in values.items() if name not in FORMER}
+            kind = about["plan"].get("kind", KIND)
+            values = {name: value for name, value in about["plan"].items() if name not in FORMER}
             values["base"] = Settings.from_saved(values["base"])
-            return cls(**values), Resources(**about.get("resources", about.get("means")))  # "means" until 0.1.0
+            plan, resources = cls(**values), Resources(**about.get("resources", about.get("means")))  # until 0.1.0
         except (ValueError, KeyError, TypeError) as problem:
             raise ValueError(f"{path} is damaged ({problem}); start the sweep in another folder") from problem
+        if kind != KIND:
+            raise ValueError(f"{folder} holds an ablation of an earlier version; run pct reproduce --table instead")
+        return plan, resources

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +40,7 @@ def in_this_process(jobs: Iterable[Job], progress: bool = False) -> Iterator[tup
 
 def run_grid(
     cells: Sequence[Settings], root: str | Path, on_problem: OnProblem, execute: Executor = in_this_process
-) -> Iterator[Run]:
+) -> Generator[Run, None, None]:
     """The runs of the cells: first those that are finished, then the others as they end.
 
     The same settings find their run again below root, and one that was stopped goes on from its last epoch. A cell that
