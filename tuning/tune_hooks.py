@@ -111,6 +111,7 @@ class AshaScheduler(NotPickled, AsyncHyperBandScheduler):  # type: ignore[misc]
             max_t=max(plan.base.epochs, GRACE + 1),
         )  # fmt: skip
         self.plan, self.state = plan, state
+        self.judged: dict[int, Any] = {}  # by our own numbers: Ray gives a trial that goes on another id
         for trial in state.ledger.searched():
             for record in trial.records:
                 self._judge(trial.number, record)
@@ -129,9 +130,12 @@ class AshaScheduler(NotPickled, AsyncHyperBandScheduler):  # type: ignore[misc]
     def _judge(self, number: int, record: dict[str, Any]) -> str:
         if int(record["epoch"]) >= self.plan.base.epochs:
             return str(self.CONTINUE)
-        found = score(*epoch_objectives(record), accuracy_floor(self.state.ledger, self.plan.margin))
-        who = SimpleNamespace(trial_id=str(number))
-        return str(self._brackets[0].on_result(who, int(record["epoch"]), found))
+        if number not in self.judged:
+            self.judged[number] = SimpleNamespace(trial_id=f"trial {number}")
+            self.on_trial_add(None, self.judged[number])
+        value = score(*epoch_objectives(record), accuracy_floor(self.state.ledger, self.plan.margin))
+        result = {"epoch": int(record["epoch"]), "score": value}
+        return str(super().on_trial_result(None, self.judged[number], result))
 
 
 class LedgerCallback(NotPickled, tune.Callback):  # type: ignore[misc]
