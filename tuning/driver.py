@@ -33,7 +33,7 @@ from tuning.tune_hooks import Listener
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a sweep came to. text: to be printed. not_uploaded: why MLflow has not all of it, if so."""
+    """The result of a sweep. text: to be printed. not_uploaded: why MLflow does not have all of it, if so."""
 
     mlflow_run: MlflowRun
     text: str
@@ -45,10 +45,10 @@ def run(
     plan: Plan, resources: Resources, folder: Path, experiment: str, champion_margin: float, quiet: bool,
     force: bool = False,
 ) -> Outcome:  # fmt: skip
-    """Runs what is left of a plan in its folder, and concludes. force: see `choose_registered`.
+    """Runs the remaining trials of a plan in its folder, and concludes. force: see `choose_registered`.
 
-    Raises `TrackingError` when MLflow does not answer at the start, `ClusterError`, `SweepStopped`, and ValueError when
-    another process works in the folder, or as `load_splits`.
+    Raises `TrackingError` where MLflow does not answer at the start, `ClusterError`, `SweepStopped`, and ValueError as
+    `load_splits`, or where another process works in the folder.
     """
     mlflow_runs.check_connection(folder)
     with runs.alone_in(folder):
@@ -83,7 +83,7 @@ def _run(
         if not _is_done(plan, ledger):
             if ledger.trials:
                 ended = sum(t.state != RUNNING for t in ledger.searched())
-                progress.say(f"{folder} holds {ended} of {plan.trials} trials: it goes on from there")
+                progress.say(f"{folder} holds {ended} of {plan.trials} trials: the sweep continues from there")
             trainable = tune.with_parameters(with_data, shared=[shared])
             with _copied_record(resources, folder, progress) as copy:
                 search(plan, resources, folder, ledger, trainable, [mirror.news, *copy, progress])
@@ -106,7 +106,7 @@ def _run(
 
 @contextmanager
 def _copied_record(resources: Resources, folder: Path, progress: Progress) -> Iterator[list[Listener]]:
-    """The listener that keeps a copy of the record in the storage; none where the storage is the sweep's own folder."""
+    """The listener that copies the record to the storage; none where the storage is the sweep's own folder."""
     if not resources.storage:
         yield []
         return
@@ -118,7 +118,7 @@ def _copied_record(resources: Resources, folder: Path, progress: Progress) -> It
 
 
 def with_data(config: dict[str, Any], shared: list[Any]) -> None:
-    """The trial with the corpus from the object store: a reference in a list is not fetched before it is needed."""
+    """A trial with the corpus from the object store: a reference in a list is not fetched before it is needed."""
     import ray
 
     run_trial(config, ray.get(shared[0]))
@@ -146,7 +146,7 @@ def _result_text(result: dict[str, Any]) -> str:
 
 
 def _log_plan(mlflow_run: MlflowRun, plan: Plan, resources: Resources) -> None:
-    """The plan as params of the sweep's own run."""
+    """Logs the plan as parameters of the sweep's own run."""
     about = {
         "trials": plan.trials, "mode": plan.mode, "margin": plan.margin, "sweep_seed": plan.seed, "kind": KIND,
         "stop_early": plan.stop_early, "sweep_baseline": plan.sweep_baseline,

@@ -1,4 +1,4 @@
-"""A sweep as it was asked for: what is searched, and on what. Kept as JSON in its folder, so that it goes on."""
+"""The plan of a sweep: what is searched, and on which resources. It is kept as JSON in the sweep's folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KIND = "sweep"
 
 
 def check_cpus(cpus: float) -> None:
-    """Raises ValueError for no number of CPUs."""
+    """Raises ValueError for an impossible number of CPUs."""
     if not 0 < cpus < math.inf:
         raise ValueError(f"cpus must be > 0 and finite, got {cpus}")
 
@@ -30,9 +30,9 @@ def check_cpus(cpus: float) -> None:
 @dataclass(frozen=True)
 class Resources:
     """What a sweep runs on. address: "local", "auto" or a head node's host:port. workers: trials at a time, 0 as many
-    as the cluster holds. storage: where checkpoints go, a folder that all nodes see or an s3:// or gs:// URI; the
+    as the cluster holds. storage: of the checkpoints, a folder that all nodes see or an s3:// or gs:// URI; the
     sweep's own folder where empty. retries: how often a trial whose worker died starts again from its checkpoint.
-    custom: amounts a trial of Ray's custom resources. loggers: Ray's own, which write beside the checkpoints."""
+    custom: Ray's custom resources that a trial needs. loggers: Ray's own, which write beside the checkpoints."""
 
     address: str = "local"
     workers: int = 0
@@ -45,14 +45,14 @@ class Resources:
 
     @property
     def a_trial(self) -> dict[str, float]:
-        """What Ray sets aside for a trial, by Ray's names."""
+        """What Ray reserves for a trial, by Ray's names."""
         return {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
 
     def __post_init__(self) -> None:
         if self.address.startswith("ray://"):
             raise ValueError(
-                f"address {self.address} is Ray's client, which a sweep cannot use; start it on a node of the cluster "
-                "with RAY_ADDRESS=auto (ray job submit does), or give the head's host:port"
+                f"address {self.address} is Ray's client, which a sweep cannot use; start the sweep on a node of the "
+                "cluster with RAY_ADDRESS=auto (ray job submit does), or give the head's host:port"
             )
         check_cpus(self.cpus)
         for name in ("workers", "gpus", "retries"):
@@ -94,10 +94,12 @@ class Plan:
         if not 0 <= self.margin <= 1:
             raise ValueError(f"margin must be in [0, 1] (0.01 is one point of accuracy), got {self.margin}")
         if self.sweep_baseline and not self.baseline_ranges():
-            raise ValueError("the baseline has nothing to be swept over: lr and batch_size are fixed; free one of them")
+            raise ValueError(
+                "the baseline has nothing to sweep: lr and batch_size are fixed; leave one of --lr and --batch-size out"
+            )
         if self.mode == "single" and not (self.baseline and self.base.evaluate_epochs):
             raise ValueError(
-                "mode single needs the normal baseline and evaluate_epochs true: trials are judged by both"
+                "mode single needs the normal baseline and --evaluate-epochs true: trials are judged by both"
             )
 
     def read_ranges(self) -> dict[str, Range]:
@@ -105,11 +107,11 @@ class Plan:
         return {name: read_range(name, text, self.base) for name, text in self.ranges.items()}
 
     def baseline_ranges(self) -> dict[str, Range]:
-        """The ranges of what normal training looks at."""
+        """The ranges of the settings that normal training uses."""
         return {name: found for name, found in self.read_ranges().items() if name in USED["normal"]}
 
     def settings(self, config: dict[str, Any]) -> Settings:
-        """The settings of a trial: base with its own values."""
+        """The settings of a trial: base with the trial's values."""
         return Settings.from_dict({**self.base.to_dict(), **config})
 
     def default_folder(self, root: str | Path = "runs") -> Path:

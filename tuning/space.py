@@ -1,4 +1,4 @@
-"""What a sweep searches: a range for each setting, around the paper's, and how ranges are written on a command line."""
+"""The search space: a range for each setting around the paper's value, and how ranges are written on a command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from pct.settings import Settings
 
-# The weight of each method's own term, whatever the model.
+# The weight of each method's own term, for every model.
 WEIGHTS = {
     "entropy_weight": "loguniform(0.0001, 1.0)",  # 1e-3
     "guided_weight": "loguniform(0.1, 10.0)",  # 1
@@ -22,7 +22,7 @@ WEIGHTS = {
     "comp_weight": "loguniform(0.05, 2.0)",  # 0.5
     "suff_weight": "loguniform(0.05, 2.0)",  # 0.5
 }
-# The paper's settings lie inside each range; Tables 3 to 5 tell how far it is worth to go.
+# The paper's settings lie inside each range; its Tables 3 to 5 show how wide a range is useful.
 SMALL = {
     "alpha": "loguniform(0.02, 1.0)",  # the paper's 0.1
     "temperature": "uniform(0.05, 1.2)",  # 0.7
@@ -54,7 +54,7 @@ RANGES: dict[str, dict[str, str]] = {
         **WEIGHTS,
     },
 }
-# What a method looks at; the other ranges would be noise.
+# The settings that a method uses; the other ranges would be noise.
 USED = {
     "normal": ("batch_size", "lr"),
     "entropy": ("entropy_weight", "batch_size", "p_unimportant", "lr"),
@@ -72,7 +72,7 @@ ALIASES = {
     "tau": "temperature", "lambda": "entropy_weight", "p_i": "p_important", "p_u": "p_unimportant",
     "learning_rate": "lr",
 }  # fmt: skip
-# Only these may vary within a sweep: the others change what is measured, what is tokenised or how long a trial is.
+# Only these may vary within a sweep: the others change what is measured, the tokens or the length of a trial.
 TUNABLE = (
     *USED["pct"], *WEIGHTS, "method", "seed", "dropout", "optimizer", "weight_decay", "warmup", "schedule",
     "gradient_clip", "class_weights", "contrast_steps", "contrast_every",

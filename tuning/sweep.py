@@ -39,16 +39,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(plan: Plan, resources: Resources, folder: Path, options: argparse.Namespace) -> int:
-    """Runs a plan, and prints what came out. Raises what `pipelines.job.run_job` tells."""
+    """Runs a plan, and prints the result. Raises what `pipelines.job.run_job` reports."""
     check_margin(options.champion_margin)
-    # ray and mlflow take seconds to import: a wrong option is told before that
+    # ray and mlflow take seconds to import: a wrong option is reported before that
     from tuning import driver
 
     try:
         done = driver.run(plan, resources, folder, options.experiment, options.champion_margin, options.quiet,
                           options.force)  # fmt: skip
     except KeyboardInterrupt:
-        print(f"stopped; go on with: pct sweep --resume {folder}", file=sys.stderr)
+        print(f"stopped; continue with: pct sweep --resume {folder}", file=sys.stderr)
         return INTERRUPTED
     print(outcome_text(done, folder))
     if done.not_uploaded:
@@ -58,7 +58,7 @@ def run(plan: Plan, resources: Resources, folder: Path, options: argparse.Namesp
 
 
 def outcome_text(done: Outcome, folder: Path) -> str:
-    """The end of a sweep in words."""
+    """What is printed at the end of a sweep."""
     lines = [done.text, f"results     {folder}"]
     if done.uploaded is not None and done.uploaded.registered is not None:
         registered = done.uploaded.registered
@@ -86,17 +86,17 @@ def read(options: argparse.Namespace) -> tuple[Plan, Resources, Path]:
     plan, resources = make_plan(options), read_resources(options, Resources())
     folder = Path(options.folder) if options.folder else plan.default_folder(options.runs)
     if resources.storage and bring_back(folder, storage_of(resources, folder)):
-        print(f"{folder} is brought back from {storage_of(resources, folder)}", file=sys.stderr)
+        print(f"{folder} is restored from {storage_of(resources, folder)}", file=sys.stderr)
     if (folder / PLAN).is_file():
         before, _ = Plan.load(folder)
         if replace(before, trials=plan.trials) != plan:
-            raise ValueError(f"{folder} holds another sweep; give another --folder, or go on with --resume {folder}")
+            raise ValueError(f"{folder} holds another sweep; give another --folder, or continue with --resume {folder}")
         plan = replace(plan, trials=max(before.trials, plan.trials))
     return plan, resources, folder
 
 
 def check_unchanged(options: argparse.Namespace, plan: Plan, folder: Path) -> None:
-    """Raises ValueError where options are given that the sweep that is resumed has otherwise: its plan is kept."""
+    """Raises ValueError where an option differs from the plan of the sweep that is resumed: a plan is kept."""
     given = read_settings(options).to_dict()
     base = plan.base.to_dict()
     wanted = {name: given[name] for name in given_settings(options) if name not in plan.ranges}
@@ -130,22 +130,22 @@ def make_plan(options: argparse.Namespace) -> Plan:
 
 
 def given_settings(options: argparse.Namespace) -> list[str]:
-    """The names of the settings that stand on the command line."""
+    """The names of the settings that are given on the command line."""
     return [f.name for f in fields(Settings) if getattr(options, f.name, None) not in (None, "")]
 
 
 def comparable(base: Settings, cpus: float) -> Settings:
-    """The base with all trials measured alike: with its own shares, whatever a trial is trained with; and with as many
-    threads as a trial has CPUs, so that a result does not depend on the machine's."""
+    """The base with all trials measured by the same shares, and trained on as many threads as a trial has CPUs, so that
+    a result does not depend on the machine."""
     check_cpus(cpus)
     return measured_alike(base).replace(threads=base.threads or max(1, int(cpus)))
 
 
 def latest(root: Path) -> Path:
-    """The sweep's folder that was worked on last. Raises FileNotFoundError where there is none."""
+    """The folder of the sweep that ran last. Raises FileNotFoundError where there is none."""
     found = sorted(root.glob(f"*/{PLAN}"), key=lambda p: max(q.stat().st_mtime for q in p.parent.iterdir()))
     if not found:
-        raise FileNotFoundError(f"{root} holds no sweep to go on with; name its folder: pct sweep --resume FOLDER")
+        raise FileNotFoundError(f"{root} holds no sweep to continue; name its folder: pct sweep --resume FOLDER")
     return found[-1].parent
 
 
@@ -165,7 +165,7 @@ def parser() -> argparse.ArgumentParser:
         choices=MODES,
         help="pareto (default): accuracy and gap at once; single: the gap, at the baseline's accuracy",
     )
-    made.add_argument("--margin", type=float, help=f"accuracy that the choice may lack (default: {MARGIN})")
+    made.add_argument("--margin", type=float, help=f"accuracy that the choice may lose (default: {MARGIN})")
     made.add_argument(
         "--set",
         action="append",
@@ -189,7 +189,7 @@ def parser() -> argparse.ArgumentParser:
         const=LATEST,
         default="",
         metavar="FOLDER",
-        help="go on with a sweep that was stopped (default: the latest); its plan is kept",
+        help="continue a sweep that was stopped (default: the latest); its plan is kept",
     )
     made.add_argument("--folder", default="", help="of the sweep (default: runs/<its plan>)")
     made.add_argument("--runs", default="runs", help="where the sweeps' folders are made (default: runs)")
@@ -199,7 +199,7 @@ def parser() -> argparse.ArgumentParser:
         "--champion_margin",
         type=float,
         default=MARGIN,
-        help=f"accuracy that a registered champion may lack (default: {MARGIN})",
+        help=f"accuracy that a registered champion may lose (default: {MARGIN})",
     )
     made.add_argument("--quiet", action="store_true", help="no live table")
     add_resources(made, "as many as the cluster holds")

@@ -149,7 +149,7 @@ def test_one_objective_trains_the_baseline_first_and_stops_poor_trials_early(
         (["--alpha", "-1"], "alpha must be >= 0"),
         (["--champion-margin", "7"], "champion_margin must be in [0, 1]"),
         (["--resume", "nowhere"], "nowhere holds no sweep"),
-        (["--resume"], "runs holds no sweep to go on with"),
+        (["--resume"], "runs holds no sweep to continue"),
     ],
 )
 def test_a_wrong_option_is_an_error_in_a_line_before_anything_starts(
