@@ -213,8 +213,12 @@ def test_a_worker_without_the_driver_s_disk_sends_the_run_back(tmp_path: Path) -
 
 
 def test_the_former_ablation_command_names_the_new_one_and_trains_the_same_cells(
-    local_ray: None, client: Any, capsys: pytest.CaptureFixture[str]
+    local_ray: None, client: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Under `mlflow run`, whose run has the cells' runs nested in it."""
+    experiment = client.create_experiment("tables")
+    given = client.create_run(experiment).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", given)
     command = [
         "shares", "--cells", "normal", "p_u = 0.1", "p_i = 0.1", "--corpus", "planted", "--seeds", "0", "--limit", "48",
         "--epochs", "1", "--quiet", "--device", "cpu", "--folder", "table4", "--workers", "2", "--loggers", "csv",
@@ -231,9 +235,10 @@ def test_the_former_ablation_command_names_the_new_one_and_trains_the_same_cells
         ("normal", 0.1, 0.1), ("pct", 0.0, 0.1), ("pct", 0.1, 0.0),
     ]  # fmt: skip
     assert {(r.settings.threads, r.settings.measured_shares) for r in runs} == {(1, (0.1, 0.1))}
-    tracked = client.search_runs([client.get_experiment_by_name("tables").experiment_id])
+    tracked = client.search_runs([experiment])
     (parent,) = (r for r in tracked if "mlflow.parentRunId" not in r.data.tags)
     assert len(tracked) == 4
+    assert (parent.info.run_id, parent.info.status) == (given, "FINISHED")
     assert {"report.md", "shares.csv", "shares.tex", "shares.png"} <= {
         f.path for f in client.list_artifacts(parent.info.run_id)
     }
