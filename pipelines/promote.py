@@ -18,12 +18,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="pct promote",
         description="Makes a version the champion, whatever the rule says. From then on only newer versions that were "
-        "measured as it was may unseat it, by the rule. Without a version the rule chooses among all of them.",
+        "measured alike can replace it, by the rule. Without a version the rule chooses among all versions.",
         epilog="example: pct promote pct-mr-lstm 3",
     )
     parser.add_argument("name", help="a registered model; pct models lists them")
     parser.add_argument("version", nargs="?", type=int, help="which one (default: the rule chooses)")
-    add_force(parser, "even a version that is no better than always the largest class")
+    add_force(parser, "even a version that is no better than the share of the largest class")
     options = parser.parse_args(argv)
     return run_job(lambda: _run(options))
 
@@ -46,7 +46,7 @@ def _move(client: Any, options: argparse.Namespace) -> str:
     else:
         champion = choose_again(client, options.name)
     if champion is None:
-        return f"{lost}{options.name} has no version that is fit to be the champion; pct models tells why"
+        return f"{lost}{options.name} has no version that is fit to be the champion; pct models says why"
     reason = why(client, options.name, champion, margin_of(versions))
     return f"{lost}models:/{options.name}/{champion} is @champion: {reason}"
 

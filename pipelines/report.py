@@ -105,7 +105,7 @@ def mlflow_runs_of(experiment: str) -> Iterator[list[Run]]:
 
 
 def ridges(runs: Sequence[Run]) -> dict[str, Any]:
-    """Figure 2: the confidence as words go, a figure a corpus, model and method, of the first seed."""
+    """Figure 2: the confidence as words are removed, a figure for each corpus, model and method, of the first seed."""
     return {
         f"ridges-{corpus}-{model}-{method}": ridge_figure(*_curves(group.runs[0]), f"{method}, {model} on {corpus}")
         for (corpus, model), methods in by_model(group_runs(runs)).items()
@@ -160,7 +160,7 @@ def sentence_cases(runs: Sequence[Run], path: str = "") -> dict[str, list[list[C
             found[f"{corpus}-{model}"] = [list(pair) for pair in zip(*cases, strict=True)]
     if not found:
         raise ValueError(
-            "--sentences shows a model by normal and by pct: make both runs"
+            "--sentences shows a model by normal and by pct: train both"
             + ("" if path else f" on {' or '.join(SENTIMENT)}, or name a file of your own sentences")
         )
     return found
@@ -185,7 +185,7 @@ def _finished(client: Any, experiment: str) -> list[Any]:
 
 
 def _download(client: Any, run_id: str, scratch: Path) -> Path | None:
-    """The files of a run; None for a run that has them not, a sweep's or a report's say."""
+    """The files of a run; None for a run without them, as a sweep's or a report's."""
     there = {file.path for file in client.list_artifacts(run_id)}
     if not set(FILES) <= there:
         return None
@@ -209,15 +209,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", default="report", help="the folder of the report; one that is there is replaced (default: report)"
     )
-    parser.add_argument("--about", default="", help="how the runs were made, in words: it stands on the page")
+    parser.add_argument("--about", default="", help="how the runs were made, in words, for the page")
     parser.add_argument(
         "--ridges",
         action="store_true",
-        help="confidence as words go, of each model, and by epoch where runs differ in that alone: a minute each",
+        help="confidence as words are removed, by model, and by epoch where runs differ in that alone: a minute each",
     )
     parser.add_argument(
         "--sentences", nargs="?", const="", metavar="FILE",
-        help="the paper's own sentences (or those of a file, one a line) as their words go, by normal and pct: t-SNE, "
+        help="the paper's sentences (or those of a file, one a line) as words are removed, by normal and pct: t-SNE, "
         "saliency, curves, and input reduction step by step",
     )  # fmt: skip
     parser.add_argument(

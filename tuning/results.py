@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pct.layout import LOCK, SETTINGS
 from pct.settings import Settings
 from pct.training import runs
 from pct.training.prepared import Prepared

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pct.training.checkpoint import SETTINGS
-from pct.training.runs import LOCK
+from pct.layout import LOCK, SETTINGS
 from pct.writing import whole_folder
 
 
