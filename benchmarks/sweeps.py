@@ -92,7 +92,7 @@ def bare_seconds(plan: Plan, data: Prepared, config: dict[str, Any]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         classifier = train(settings, data, folder, progress=False)
-        measure(classifier, data.corpus, settings, "validation", all_metrics=False)
+        measure(classifier, data.corpus, settings)
         return time.perf_counter() - start
 
 
@@ -103,7 +103,7 @@ def sweep_seconds(plan: Plan, folder: Path, ledger: Ledger, data: Prepared, mirr
 
     resources = Resources(workers=1)
     with connected(resources):
-        trainable = tune.with_parameters(with_data, shared=[ray.put(data)], split="validation", all_metrics=False)
+        trainable = tune.with_parameters(with_data, shared=[ray.put(data)])
         search(plan, resources, folder, ledger, trainable, [mirror.news])
     return max(t.ended for t in ledger) - min(t.started for t in ledger)
 

@@ -19,7 +19,7 @@ COMMANDS = {
     "predict": ("pct.commands.predict", "the classes of texts, or of a file of any length"),
     "explain": ("pct.commands.explain", "words shaded by saliency, reduction curves and a verdict, of texts or a file"),
     "mend": ("pct.commands.mend", "train an existing classifier further, and hold it against itself"),
-    "compare": ("pct.commands.compare", "training methods side by side, over seeds, beside the paper's numbers"),
+    "compare": ("tuning.compare", "methods, models, seeds and settings side by side: a grid of runs and its report"),
     "export": ("pct.commands.export", "a model as ONNX graphs with the gradient inside, for use without torch"),
     "serve": ("serving.command", "models behind HTTP: a page, predictions, explanations"),
     "bento": ("serving.bento", "models and their service as a Bento, for bentoml serve and containers"),
@@ -29,9 +29,9 @@ COMMANDS = {
     "promote": ("pipelines.promote", "make a version the champion, or let the rule choose again"),
     "measure": ("pct.commands.measure", "controls of finished runs, and their metrics under other conditions"),
     "report": ("pipelines.report", "tables, claims and figures over many runs, as one page and as files"),
-    "reproduce": ("tuning.reproduce", "the paper's grid or a part of it, a run folder a cell"),
+    "reproduce": ("tuning.reproduce", "the paper's grid and tables or a part of them: a preset of compare"),
     "sweep": ("tuning.sweep", "search settings by Ray Tune, on this machine or a cluster, into MLflow"),
-    "ablation": ("tuning.ablation", "the paper's Tables 3, 4 and 5, some seeds a cell, beside its numbers"),
+    "ablation": ("tuning.ablation", "the former name of reproduce --table"),
 }
 EXAMPLES = """examples:
   pct audit my-classifier --data reviews.csv --output audit.html

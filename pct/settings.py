@@ -44,7 +44,7 @@ PAPER_SETTINGS = {
 
 
 # What settings that version 0.1.0 did not have were then.
-BEFORE = {"words": SPACES, "optimizer": "adam", "warmup": 0.0, "schedule": "constant"}
+LEGACY_DEFAULTS = {"words": SPACES, "optimizer": "adam", "warmup": 0.0, "schedule": "constant"}
 
 
 def paper_settings(model: str) -> tuple[float, float, float]:
@@ -362,7 +362,7 @@ class Settings:
         Raises:
             ValueError: as `from_dict`.
         """
-        return cls.from_dict(BEFORE | values)
+        return cls.from_dict(LEGACY_DEFAULTS | values)
 
 
 def _read(name: str, kind: str, value: Any) -> Any:

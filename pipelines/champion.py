@@ -1,4 +1,4 @@
-"""The rule by which one version of a registered model is the champion, and its reasons in words."""
+"""The rule that chooses the champion among the versions of a registered model, and its reasons in words."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 MARGIN = 0.01
-TIE = 1e-9  # a margin of a point must hold for accuracies that are a point apart, whatever their last bit says
+TIE = 1e-9  # accuracies that are exactly a margin apart count as within it, whatever the rounding
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A version, or a trial, as the rule sees it.
+    """A version or a trial, by what the rule needs.
 
     Attributes:
         version: its number; a larger one is newer.
-        accuracy: on the validation split: the test split judges the champion, so it must not choose it.
+        accuracy: on the validation split: the test split evaluates the champion, so it must not choose it.
         gap: comp - suff, on the validation split too.
-        measured_on: keys of what both were measured on and how; only versions that share one are compared.
+        measured_on: keys of the texts and of how they were measured; only versions that share one are compared.
         limited: trained or measured on a part of the corpus.
-        floor: the accuracy of always the largest class, which a champion must exceed; -1 where it is not known.
+        floor: the share of the largest class, which a champion's accuracy must exceed; -1 where it is not known.
     """
 
     version: int
@@ -32,11 +32,13 @@ class Candidate:
 
     @property
     def unfit(self) -> str:
-        """Why it can never be the champion; empty where it can."""
+        """Why it cannot be the champion; empty where it can."""
         if not (math.isfinite(self.accuracy) and math.isfinite(self.gap)):
             return "its accuracy or comp - suff on the validation split is not finite"
         if self.accuracy <= self.floor + TIE:
-            return f"its accuracy {self.accuracy:.4f} is not better than always the largest class, {self.floor:.4f}"
+            return (
+                f"its accuracy {self.accuracy:.4f} is not better than the share of the largest class, {self.floor:.4f}"
+            )
         return ""
 
     def alike(self, other: Candidate) -> bool:
@@ -51,10 +53,10 @@ def check_margin(margin: float) -> None:
 
 
 def champion_rule(margin: float) -> str:
-    """The rule in words, as it stands on each version."""
+    """The rule in words, as each version has it as a tag."""
     return (
         f"largest comp - suff among the versions whose accuracy is within {margin:g} of the best, "
-        "both on the validation split, and better than always the largest class"
+        "both on the validation split, and better than the share of the largest class"
     )
 
 
@@ -64,11 +66,11 @@ def choose_champion(
     """The champion: the largest comp - suff among the versions whose accuracy is within `margin` of the best.
 
     Only versions that were measured alike are compared: alike with the present champion or, where there is none, with
-    the newest version. Quick looks at a part of the corpus (`limited`) count only while there is nothing else. Equal
-    gaps leave the present champion, then the older version.
+    the newest version. Versions of a part of the corpus (`limited`) count only where there is no other. Of equal
+    gaps the present champion's counts, then the older version's.
 
     Returns:
-        None where no candidate is fit: numbers that are not finite, or no better than always the largest class.
+        None where no candidate is fit: its numbers are not finite, or no better than the share of the largest class.
     """
     fit = [c for c in candidates if not c.unfit]
     pool = [c for c in fit if not c.limited] or fit
@@ -85,26 +87,26 @@ def why_champion(candidates: Collection[Candidate], mine: Candidate, margin: flo
     """Why a version is the champion."""
     rivals = [c for c in candidates if c.alike(mine) and c.version != mine.version and not c.unfit]
     if not rivals:
-        return "there was none to compare it with"
+        return "there was no version to compare it with"
     best = max(c.accuracy for c in (mine, *rivals))
     others = "the other version" if len(rivals) == 1 else f"{len(rivals)} others"
     return (
-        f"of it and {others} measured alike, its comp - suff {mine.gap:.4f} is the largest within {margin:g} of the "
+        f"among it and {others} measured alike, its comp - suff {mine.gap:.4f} is the largest within {margin:g} of the "
         f"best accuracy, {best:.4f}"
     )
 
 
 def why_not_champion(candidates: Collection[Candidate], mine: Candidate, first: Candidate | None, margin: float) -> str:
-    """Why a version is not the champion, which is `first`; None where there is none."""
+    """Why a version is not the champion. first: the champion, None where there is none."""
     if mine.unfit:
         return mine.unfit
     if first is None:
         return "no champion is chosen"
     if mine.limited and not first.limited:
-        return f"a part of the corpus (limit) does not compete with version {first.version}, which had it whole"
+        return f"it had a part of the corpus (limit), version {first.version} the whole: they are not compared"
     if not mine.alike(first):
         return (
-            f"it was measured otherwise than version {first.version} (validation texts, words, saliency or what is "
+            f"it and version {first.version} were measured differently (validation texts, words, saliency or what is "
             "removed), so they are not compared"
         )
     best = max(c.accuracy for c in candidates if c.alike(mine) and c.limited == mine.limited and not c.unfit)

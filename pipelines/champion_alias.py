@@ -1,4 +1,4 @@
-"""The alias of the champion in the registry: where the rule wants it, who may move it, and why it is where it is."""
+"""The champion's alias in the registry: the rule or a user sets it; and the reasons."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 from pipelines.champion import MARGIN, Candidate, choose_champion, why_champion, why_not_champion
 
 CHAMPION = "champion"
-PROMOTED = "pct.promoted"  # "<version> of <the newest then>": what was there already is passed over from then on
-LAST = "pct.champion"  # the version that had the alias last: one that is deleted in MLflow takes its alias with it
+PROMOTED = "pct.promoted"  # "<version> of <the newest then>": the versions up to that one no longer compete
+LAST = "pct.champion"  # the version that had the alias last: MLflow deletes the alias with the version
 
 
 def update_champion(client: Any, name: str, margin: float = MARGIN) -> int | None:
-    """Puts the alias where the rule wants it. Returns the champion's version, None where there is none.
+    """Sets the alias by the rule. Returns the champion's version, None where there is none.
 
-    A version whose numbers are not finite does not keep the alias, whoever gave it.
+    A version whose numbers are not finite loses the alias, even one that was promoted by hand.
     """
     current = champion_of(client, name)
-    # Two runs that end together each see the registry at their own moment: after a move the registry is read again,
-    # until what it says and where the alias is agree.
+    # Two runs that end at once may read different states: after each change the registry is read again, until the
+    # alias agrees with the rule.
     for _ in range(10):
         candidates = read_candidates(client, name)
         chosen = choose_champion(candidates, margin, current)
@@ -38,10 +38,10 @@ def update_champion(client: Any, name: str, margin: float = MARGIN) -> int | Non
 
 
 def promote(client: Any, name: str, version: int, below_floor: bool = False) -> None:
-    """Makes a version the champion whatever the rule says; from then on only newer versions may unseat it.
+    """Makes a version the champion whatever the rule says; from then on only newer versions may replace it.
 
-    below_floor: also where it is no better than always the largest class. Raises ValueError for a version that does
-    not exist, has not the tags that the rule needs, or is unfit.
+    below_floor: even one that is no better than the share of the largest class. Raises ValueError for a version that
+    does not exist, lacks the tags that the rule needs, or is unfit.
     """
     versions = read_versions(client, name)
     known = {c.version: c for v in versions if (c := _candidate(v)) is not None}
@@ -50,7 +50,7 @@ def promote(client: Any, name: str, version: int, below_floor: bool = False) -> 
         raise ValueError(f"{name} has no version {version} that this project registered; there are: {there}")
     mine = known[version]
     if problem := (replace(mine, floor=-1.0) if below_floor else mine).unfit:
-        hint = "" if replace(mine, floor=-1.0).unfit else "; --anyway makes it the champion all the same"
+        hint = "" if replace(mine, floor=-1.0).unfit else "; --force makes it the champion in any case"
         raise ValueError(f"version {version} of {name} cannot be the champion: {problem}{hint}")
     newest = max(int(v.version) for v in versions)
     client.set_registered_model_tag(name, PROMOTED, f"{version} of {newest}")
@@ -59,7 +59,7 @@ def promote(client: Any, name: str, version: int, below_floor: bool = False) -> 
 
 
 def choose_again(client: Any, name: str) -> int | None:
-    """Takes a promotion back: the rule chooses among all versions. Returns the champion's version."""
+    """Undoes a promotion: the rule chooses among all versions. Returns the champion's version."""
     if _promotion(client, name):
         client.delete_registered_model_tag(name, PROMOTED)
     margin = margin_of(read_versions(client, name))
@@ -78,12 +78,12 @@ def delete_version(client: Any, name: str, version: int) -> None:
 
 
 def margin_of(versions: list[Any]) -> float:
-    """The margin that the newest of the versions was registered with."""
+    """The margin with which the newest of the versions was registered."""
     return next((float(v.tags["champion_margin"]) for v in versions if "champion_margin" in v.tags), MARGIN)
 
 
 def why(client: Any, name: str, version: int, margin: float = MARGIN) -> str:
-    """Why a version is the champion and what the test split says of it, or why not and what would make it one."""
+    """Why a version is the champion, with its test accuracy; or why it is not, and how to make it the champion."""
     reason = _reason(client, name, version, margin)
     if version != champion_of(client, name):
         return reason
@@ -99,8 +99,8 @@ def _reason(client: Any, name: str, version: int, margin: float) -> str:
         return "it was promoted by hand"
     if version not in candidates:
         if promoted and version <= promoted[1]:
-            return f"version {promoted[0]} was promoted by hand when it was there already"
-        return "the version has not the tags that the rule needs"
+            return f"version {promoted[0]} was promoted by hand after this version was registered"
+        return "the version lacks the tags that the rule needs"
     if champion is None and not candidates[version].unfit:
         return no_champion(client, name)
     mine, first = candidates[version], candidates.get(champion or -1)
@@ -131,18 +131,18 @@ def is_registered(client: Any, name: str) -> bool:
 
 
 def _name_is(name: str) -> str:
-    """MLflow's filter for a name. It knows no escapes: a name that has both kinds of quotes cannot be asked for."""
+    """MLflow's filter for a name. It has no escapes: a name with both kinds of quotes cannot be filtered."""
     quote = next((q for q in "'\"" if q not in name), "")
     return f"name = {quote}{name}{quote}" if quote else ""
 
 
 def read_candidates(client: Any, name: str) -> list[Candidate]:
-    """The versions among which the rule chooses, newest first: not those that a promotion passed over."""
+    """The versions among which the rule chooses, newest first, without those that a promotion excluded."""
     found = [c for v in read_versions(client, name) if (c := _candidate(v)) is not None]
     promoted = _promotion(client, name)
     if promoted is None or all(c.version != promoted[0] for c in found):
         return found
-    # what was promoted is fit by its user's word
+    # a user has decided that the promoted version is fit
     by_hand = [replace(c, floor=-1.0) for c in found if c.version == promoted[0]]
     return [c for c in found if c.version > promoted[1]] + by_hand
 
@@ -154,7 +154,7 @@ def champion_of(client: Any, name: str) -> int | None:
 
 
 def lost_champion(client: Any, name: str) -> str:
-    """What happened where no version has the alias though one had it (MLflow's pages delete it); else empty."""
+    """What happened to the champion where no version has the alias any more (MLflow's pages delete it); else empty."""
     last = client.get_registered_model(name).tags.get(LAST, "")
     if not last or champion_of(client, name) is not None:
         return ""
@@ -163,13 +163,13 @@ def lost_champion(client: Any, name: str) -> str:
 
 
 def no_champion(client: Any, name: str) -> str:
-    """Why a registered model has no champion, and the command that gives it one."""
+    """Why a registered model has no champion, and the command that chooses one."""
     said = lost_champion(client, name) or "no version is the champion"
-    return f"{said}: pct promote {name} lets the rule choose among those that are there"
+    return f"{said}: pct promote {name} lets the rule choose among the present versions"
 
 
 def _remember(client: Any, name: str, champion: int | None) -> None:
-    """Keeps who has the alias, so that it can be told when it is gone."""
+    """Stores which version has the alias, so that its loss can be reported."""
     if client.get_registered_model(name).tags.get(LAST, "") != str(champion or ""):
         client.set_registered_model_tag(name, LAST, str(champion or ""))
 
@@ -181,7 +181,7 @@ def _promotion(client: Any, name: str) -> tuple[int, int] | None:
 
 
 def _candidate(version: Any) -> Candidate | None:
-    """None for a version that other hands made."""
+    """None for a version that this project did not register."""
     tags = version.tags
     try:
         return Candidate(

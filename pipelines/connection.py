@@ -1,4 +1,4 @@
-"""Where the tracking lies, whether it answers, and how long to wait for it."""
+"""The connection to the tracking server: its URI, whether it answers, and the time limits."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pct.commands.errors import JobError
 
-# MLflow reports its use to its makers unless told not to; a run makes no request but to its tracking server.
+# MLflow sends telemetry by default; a run makes requests to its tracking server only.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-# its "View run" lines would stand in the midst of a live table; how to look at a run is said at the end
+# its "View run" lines would break a live table; the command prints how to look at a run at its end
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 SECONDS_TO_ANSWER = 5
@@ -29,7 +29,7 @@ class TrackingError(JobError):
 
 
 def tracking_uri(remembered: str = "") -> str:
-    """MLFLOW_TRACKING_URI, else the one that is remembered, else MLflow's default (a SQLite file in this folder)."""
+    """MLFLOW_TRACKING_URI, else the remembered URI, else MLflow's default (a SQLite file in this folder)."""
     import mlflow
 
     if mlflow.is_tracking_uri_set() or not remembered:
@@ -39,7 +39,7 @@ def tracking_uri(remembered: str = "") -> str:
 
 @contextmanager
 def default_tracking(uri: str) -> Iterator[None]:
-    """MLflow's functions that take no URI use this one; afterwards the old one, environment included."""
+    """Sets the URI of MLflow's functions that take none; restores it afterwards, environment included."""
     import mlflow
 
     if str(mlflow.get_tracking_uri()) == uri:
@@ -70,11 +70,11 @@ def connect(uri: str) -> Any:
 
 @contextmanager
 def _one_sets_it_up(uri: str) -> Iterator[None]:
-    """MLflow makes the tables of a SQLite file when it is first opened; processes that begin together would undo each
-    other's, and leave a file that never works. So one sets it up, and the others wait."""
+    """A lock on the first opening of a SQLite file, in which MLflow makes its tables: processes that start together
+    would damage the file."""
     path = _sqlite_path(uri)
     with ExitStack() as held:
-        # a folder that cannot be written, or Windows: two that begin together are the user's to avoid
+        # no lock on Windows, or in a folder that cannot be written
         with suppress(ImportError, OSError):
             import fcntl
 
@@ -85,7 +85,7 @@ def _one_sets_it_up(uri: str) -> Iterator[None]:
 
 
 def _sqlite_path(uri: str) -> Path | None:
-    """The file of a SQLite database, None for any other tracking."""
+    """The file of a SQLite database; None for any other URI."""
     if not uri.startswith("sqlite"):
         return None
     name = unquote(uri.split(":///", 1)[-1]).split("?")[0]
@@ -94,7 +94,7 @@ def _sqlite_path(uri: str) -> Path | None:
 
 @contextmanager
 def request_timeout(seconds: int = SECONDS_TO_ANSWER, retries: int = 1) -> Iterator[None]:
-    """How long MLflow's requests wait, and how often they try; by its defaults finding no server takes minutes."""
+    """Limits the time and the retries of MLflow's requests: by its defaults an absent server costs minutes."""
     wanted = {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(retries),
@@ -113,7 +113,7 @@ def request_timeout(seconds: int = SECONDS_TO_ANSWER, retries: int = 1) -> Itera
 
 
 def without_password(uri: str) -> str:
-    """A URI that may be printed and kept: its user and password are left out."""
+    """A URI without user and password, to be printed and stored."""
     parts = urlsplit(uri)
     if "@" not in parts.netloc:
         return uri
@@ -121,7 +121,7 @@ def without_password(uri: str) -> str:
 
 
 def how_to_view(uri: str, experiment_id: str = "", run_id: str = "") -> str:
-    """The line that opens the MLflow UI on this tracking."""
+    """How to open the MLflow UI on this run."""
     if urlsplit(uri).scheme in ("http", "https"):
         page = f"/#/experiments/{experiment_id}/runs/{run_id}" if run_id else ""
         return f"open {without_password(uri).rstrip('/')}{page}"
@@ -130,7 +130,7 @@ def how_to_view(uri: str, experiment_id: str = "", run_id: str = "") -> str:
 
 @contextmanager
 def tracking_errors(uri: str) -> Iterator[None]:
-    """What a request to the server raises in this block becomes a `TrackingError`; a ValueError stays one."""
+    """Turns what requests to the server raise into `TrackingError`; a ValueError stays one."""
     try:
         yield
     except (ValueError, TrackingError):
@@ -140,12 +140,12 @@ def tracking_errors(uri: str) -> Iterator[None]:
 
 
 def tracking_error(uri: str, problem: Exception) -> TrackingError:
-    """What a request to the server raised, as an error that says what to do."""
+    """What a request to the server raised, as an error with the remedy."""
     return problem if isinstance(problem, TrackingError) else TrackingError(_explained(uri, problem))
 
 
 def _probe(uri: str) -> None:
-    """Fails fast where MLflow's own retries would take minutes: no such folder, nothing at a database's port."""
+    """Fails early where MLflow's own retries would take minutes: no such folder, or a closed port of a database."""
     parts = urlsplit(uri)
     kind = parts.scheme.split("+")[0]
     if (path := _sqlite_path(uri)) is not None:
@@ -181,7 +181,7 @@ def _unusable(uri: str, why: str) -> str:
     if _sqlite_path(uri) is not None:
         return (
             f"the tracking database {uri} cannot be used: {why}. Set MLFLOW_TRACKING_URI to another one; a file whose "
-            "set-up broke off can be moved away: a new one is made"
+            "set-up was interrupted can be moved away: a new one is made"
         )
     return (
         f"the tracking server {without_password(uri)} cannot be used: {why}. Start it, or set MLFLOW_TRACKING_URI to "

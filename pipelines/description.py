@@ -1,4 +1,4 @@
-"""A run in three sentences, as its page in MLflow shows them: what came out, whether it is healthy, and beside what."""
+"""A run in three sentences for its page in MLflow: its result, whether it is healthy, and beside normal training."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pipelines.champion_alias import read_versions
 from pipelines.registry import model_name, version_tags
 
 DESCRIPTION = "mlflow.note.content"
-ERRORS = 2.0  # a difference counts beyond so many standard errors
+ERRORS = 2.0  # a difference counts where it exceeds so many standard errors
 
 
 def describe(client: Any, run: Run, name: str = "") -> str:
-    """The three sentences. name: the registered model among whose versions normal training is looked for."""
+    """The three sentences. name: the registered model whose versions are searched for normal training."""
     return " ".join([_result(run), _health(run), _beside_normal(client, run, name or model_name(run.settings))])
 
 
@@ -36,7 +36,7 @@ def _test_accuracy(run: Run) -> BesideLargestClass | None:
 
 
 def _beside_largest_class(run: Run) -> str:
-    """A model that knows nothing has explanations too: what it is worth stands before what they are."""
+    """The accuracy of a model that has not learned is put beside the largest class, before its explanations."""
     found = _test_accuracy(run)
     return "" if found is None or found.learned else f", {found}"
 
@@ -47,8 +47,8 @@ def _splits_differ(run: Run) -> str:
     if not all(n for _, n in both) or not differ_by_more_than_chance(*both):
         return ""
     return (
-        f" On validation it is {run.validation.acc:.3f}: the splits differ by more than chance, so what was learned of "
-        "one may not hold of the other."
+        f" On validation it is {run.validation.acc:.3f}: the splits differ by more than chance, so a result on "
+        "one may not hold on the other."
     )
 
 
@@ -62,7 +62,7 @@ def _health(run: Run) -> str:
     if not abs(gap) > max(ERRORS * error, TOLERANCE):
         verdict = "too little to call them healthy or pathological"
     if found is not None and not found.learned:
-        verdict = "no verdict: a model that has not surely learned anything has no healthy explanations"
+        verdict = "no verdict: the model has not surely learned anything"
     return (
         f"Its explanations: removing the most salient words {_moves(comp)}, the least salient {_moves(suff)}; "
         f"comp - suff {gap:+.3f} ± {error:.3f} is {verdict}."
@@ -70,13 +70,15 @@ def _health(run: Run) -> str:
 
 
 def _beside_normal(client: Any, run: Run, name: str) -> str:
-    """Against the normally trained version that was measured alike, of the same seed where there is one."""
+    """The run beside the normally trained version that was measured alike, of the same seed where there is one."""
     if run.settings.method == "normal":
         return "This is the normal training that other methods are compared with."
     mine = version_tags(run, 0.0)
     alike = [v.tags for v in _versions(client, name) if v.tags.get("method") == "normal" and _alike(v.tags, mine)]
     if not alike:
-        return f"Whether it is healthier than normal training is not known: {name} has no such version measured alike."
+        return (
+            f"It is not known whether it is healthier than normal training: {name} has no such version measured alike."
+        )
     normal = max(alike, key=lambda tags: tags["seed"] == mine["seed"])  # versions come newest first
     gap, other = (float(tags["validation_comp_minus_suff"]) for tags in (mine, normal))
     error = math.hypot(*(float(tags.get("validation_comp_minus_suff_se", "nan")) for tags in (mine, normal)))
@@ -86,7 +88,7 @@ def _beside_normal(client: Any, run: Run, name: str) -> str:
         f"{float(normal['validation_acc']):.3f}, on the validation split, {seeds}"
     )
     if not abs(gap - other) > ERRORS * error:
-        return f"Not told apart from normal training ({numbers})."
+        return f"Not distinguishable from normal training ({numbers})."
     return f"{'Healthier' if gap > other else 'Less healthy'} than normal training ({numbers})."
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the job; returns the exit code: 0, 1 for an error, 3 when it was measured and could not be logged."""
+    """Runs the job; returns the exit code: 0, 1 for an error, 3 where the report could not be logged."""
     options = _parser().parse_args(argv)
     return run_job(lambda: _run(options))
 

@@ -48,7 +48,7 @@ class PctEvaluator(ModelEvaluator):  # type: ignore[misc]
             dataset: MLflow's evaluation data set, with texts in one column and labels (names or indices) as targets.
             run_id: the run that is logged to.
             evaluator_config: text_column (default: `text`, or the only column), p_important, p_unimportant, order,
-                metrics (default: the standard ones) and limit, as `pct.evaluate` has them; audit: True, or the
+                metrics (default: the standard ones) and limit, as in `pct.evaluate`; audit: True, or the
                 saliencies, budget, removals, limit and seed of `pct.audit`, logs an audit too.
             model: of the pyfunc or transformers flavour, see `classifier_of`.
             model_id: MLflow's id of the logged model; its page then shows the metrics too.
@@ -58,7 +58,7 @@ class PctEvaluator(ModelEvaluator):  # type: ignore[misc]
             classifier of these flavours: MLflow asks every evaluator when none is named.
 
         Raises:
-            ValueError: no labels, no column of texts, or an option that there is not.
+            ValueError: no labels, no column of texts, or an unknown option.
         """
         try:
             classifier = classifier_of(model)
@@ -94,13 +94,13 @@ def classifier_of(model: Any) -> Classifier:
     if isinstance(found, Classifier):
         return found
     what = ", ".join(flavors) or type(model).__name__
-    raise ValueError(f"it is no transformers text classifier, and none that pct registered, but of {what}")
+    raise ValueError(f"it is neither a transformers text classifier nor a model that pct registered, but of {what}")
 
 
 def _python_model(model: Any) -> Any:
     try:
         return model.unwrap_python_model()
-    except (MlflowException, AttributeError):  # of another flavour, or no model of MLflow
+    except (MlflowException, AttributeError):  # of another flavour, or not a model of MLflow
         return None
 
 

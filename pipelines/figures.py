@@ -1,4 +1,4 @@
-"""The figures of a run, as PNG files in its folder: what removing words does to the confidence."""
+"""The figures of a run as PNG files in its folder: the confidence as words are removed."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ TEXTS, TEXTS_A_BLOCK = 512, 128
 
 
 def draw_figures(run: Run, anew: bool = False) -> list[Path]:
-    """Draws a run's figures into its folder, where they are missing. Returns their paths.
+    """Draws a run's missing figures into its folder. Returns the paths of all.
 
-    The curves are those of at most 512 test texts, drawn under the run's seed, studied in blocks.
+    The curves are of at most 512 test texts, sampled under the run's seed and explained in blocks.
     """
     folder = run.folder / FIGURES
     folder.mkdir(exist_ok=True)
@@ -33,7 +33,7 @@ def draw_figures(run: Run, anew: bool = False) -> list[Path]:
 
     def classifier() -> Predictor:
         if not loaded:
-            # the run may have been trained where there is a GPU, and be drawn where there is none
+            # a run that was trained on a GPU may be drawn on a machine without one
             loaded.append(run.classifier("cpu" if run.settings.device == "cpu" else "auto"))
         return loaded[0]
 
@@ -61,12 +61,12 @@ def draw_figures(run: Run, anew: bool = False) -> list[Path]:
 
 
 def try_to_draw(draw: Callable[[], list[Path]], say: Callable[[str], None]) -> list[Path]:
-    """The paths that draw gives; none, and a word on why, where it fails: no result may be lost to a picture."""
+    """The paths that draw returns. Where it fails none, and a message: a figure must not cost a result."""
     try:
         return draw()
     except Exception as problem:  # drawing libraries raise many types
         first = (str(problem).strip().splitlines() or ["no message"])[0][:200]
-        say(f"figures are missing ({type(problem).__name__}: {first}); the results are not touched by that")
+        say(f"figures are missing ({type(problem).__name__}: {first}); the results are complete")
         return []
 
 

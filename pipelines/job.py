@@ -1,4 +1,4 @@
-"""A job from its start to its exit code: errors end it with one line, signals as an interrupt does."""
+"""Runs a job to its exit code: an error ends it with one line, a signal as an interrupt does."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pct.commands.errors import ERROR, INTERRUPTED, OK, TOLD, in_one_line
 
 __all__ = ["ERROR", "INTERRUPTED", "NOT_UPLOADED", "OK", "run_job", "terminate_as_interrupt"]
 
-NOT_UPLOADED = 3  # the results wait on disk
+NOT_UPLOADED = 3  # the results are on disk, and not in MLflow
 
 
 def run_job(job: Callable[[], int], stopped: str = "stopped") -> int:
-    """Runs a job to its exit code: its own, 1 for an error, which is told in one line, 130 when it was stopped.
+    """Runs a job, and returns its exit code: its own, 1 for an error, reported in one line, 130 where it was stopped.
 
-    stopped: what is said then.
+    stopped: the message then.
     """
     try:
         with terminate_as_interrupt():
@@ -34,7 +34,7 @@ def run_job(job: Callable[[], int], stopped: str = "stopped") -> int:
 
 @contextmanager
 def terminate_as_interrupt() -> Iterator[None]:
-    """A terminate signal, and a terminal that closes, end the job as an interrupt does, so that MLflow hears of it."""
+    """Turns a terminate signal, and the hang-up of a terminal, into an interrupt, so that the MLflow run is ended."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -32,7 +32,7 @@ ENCODERS = ("tokenizers", "transformers")
 
 @dataclass(frozen=True)
 class SavedClassifier:
-    """A classifier that lies in a folder, and what MLflow is told of it. weights: their hash. examples: some texts."""
+    """A classifier in a folder, and what MLflow stores with it. weights: their hash. examples: some texts."""
 
     folder: Path
     settings: Settings
@@ -48,7 +48,7 @@ class SavedClassifier:
 
     @classmethod
     def save(cls, classifier: Classifier, folder: Path, examples: list[str]) -> Self:
-        """Writes a classifier that may come from anywhere into a new folder."""
+        """Writes a classifier of any origin into a new folder."""
         classifier.save(folder)
         with (folder / WEIGHTS).open("rb") as file:
             weights = hashlib.file_digest(file, "sha256").hexdigest()[:16]
@@ -58,10 +58,10 @@ class SavedClassifier:
 def log_model(
     client: Any, saved: SavedClassifier, run_id: str, experiment_id: str, exported: Path | None = None
 ) -> str:
-    """Logs a run's model once and returns its MLflow model id; a model that is there whole is found again.
+    """Logs a run's model, unless it is logged already; returns its MLflow model id.
 
-    exported: its ONNX graphs, which go with it, and how closely they agree with torch into its metadata.
-    The client's tracking must be MLflow's default one (`default_tracking`): MLflow logs models nowhere else.
+    exported: its ONNX graphs, which are logged with it; the metadata has their agreement with torch.
+    The client's tracking must be MLflow's default (`default_tracking`): MLflow logs models nowhere else.
     """
     import mlflow.pyfunc
     import pandas as pd  # type: ignore[import-untyped]
@@ -98,7 +98,7 @@ def log_model(
 def register_classifier(
     mlflow_run: MlflowRun, name: str, classifier: Classifier, texts: Split, report: Report
 ) -> RegisteredVersion:
-    """A classifier of any origin as a version of a registered model, with its graphs and what it was measured at."""
+    """Registers a classifier of any origin as a version of a model, with its graphs and metrics."""
     with tempfile.TemporaryDirectory() as scratch, default_tracking(mlflow_run.uri):
         saved = SavedClassifier.save(classifier, Path(scratch) / MODEL, list(texts.texts[:2]))
         exported = export_model(saved.folder, Path(scratch) / EXPORTED, print)
@@ -111,17 +111,17 @@ def register_classifier(
 
 
 def requirements(settings: Settings) -> list[str]:
-    """What loading the model needs, in the versions that this process has."""
+    """The packages that loading the model needs, in the versions of this process."""
     names = ALWAYS if settings.model in ("textcnn", "lstm") else ALWAYS + ENCODERS
-    # a build's local label (torch's +cpu) is on no index
+    # no index has a build's local label (torch's +cpu)
     return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(names)]
 
 
 def signature() -> Any:
-    """A table's column `text` -> label and confidence; words and saliency when asked. Other columns pass by.
+    """The column `text` of a table -> label and confidence; words and saliency on demand. Other columns are ignored.
 
-    The column is of any type, for MLflow's server makes strings of what a string column is sent, a null the word
-    "None", before the model sees it; the model refuses what is no text.
+    The column is of any type: MLflow's server would turn the values of a string column into strings, a null into the
+    word "None", before the model gets them. The model refuses what is not a text.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema

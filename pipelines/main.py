@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pct.commands.options import add_settings, read_settings
-from pct.metrics.report import COMPANIONS, EIGHT, Report
+from pct.metrics.names import CORE_METRICS
+from pct.metrics.report import COMPANIONS, Report
 from pct.settings import Settings
 from pct.training import runs
 from pipelines.champion import MARGIN, check_margin
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the job; returns the exit code: 0, 1 for an error, 3 when the results wait on disk, 130 when stopped."""
+    """Runs the job; returns the exit code: 0, 1 for an error, 3 where the upload failed, 130 when stopped."""
     options = _parser().parse_args(argv)
-    return run_job(lambda: _run(options), "stopped; the same command goes on from the last epoch")
+    return run_job(lambda: _run(options), "stopped; the same command continues from the last epoch")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -48,9 +49,9 @@ def _run_alone(options: argparse.Namespace, settings: Settings, folder: Path) ->
     finished, epochs = runs.is_finished(folder), len(runs.read_history(folder))
     mlflow_run = mlflow_runs.open_run(folder, options.experiment, name=mlflow_runs.run_name(settings))
     if finished:
-        print(f"{folder} holds this run, finished: it is not trained again")
+        print(f"{folder} holds this run, which is finished: it is not trained again")
     elif epochs:
-        print(f"{folder} holds {epochs} of {settings.epochs} epochs of this run: it goes on from there")
+        print(f"{folder} holds {epochs} of {settings.epochs} epochs of this run: training continues from there")
     with mlflow_runs.ended_on_failure(mlflow_run):
         upload.log_settings(mlflow_run, settings)
         live = upload.EpochLogger(mlflow_run, say=lambda text: print(text, file=sys.stderr))
@@ -67,18 +68,18 @@ def _run_alone(options: argparse.Namespace, settings: Settings, folder: Path) ->
 
 
 def report_table(report: Report, title: str) -> str:
-    """The eight metrics with their standard errors, and the companions in brief."""
+    """The core metrics with their standard errors, and the others in brief."""
     lines = [title, f"{'metric':<12}{'mean':>10}{'± s.e.':>10}"]
-    lines += [f"{name:<12}{report.metrics[name]:>10.4f}{report.errors[name]:>10.4f}" for name in EIGHT]
+    lines += [f"{name:<12}{report.metrics[name]:>10.4f}{report.errors[name]:>10.4f}" for name in CORE_METRICS]
     lines += [", ".join(f"{name} {value:.4f}" for name, value in report.gaps.items()) + " (larger is healthier)"]
-    rest = [name for name in report.metrics if name not in EIGHT]
+    rest = [name for name in report.metrics if name not in CORE_METRICS]
     lines += [", ".join(f"{name} {report.metrics[name]:.4f}" for name in rest if name in COMPANIONS)]
     lines += [", ".join(f"{name} {report.metrics[name]:.4f}" for name in rest if name not in COMPANIONS)]
     return "\n".join(line for line in lines if line)
 
 
 def upload_summary(tracked: UploadedRun, folder: Path) -> str:
-    """Where the run went: its model, whether it is the champion, and how to look at it."""
+    """Where the run is: its folder, its model, whether that is the champion, and how to look at it."""
     registered, mlflow_run = tracked.registered, tracked.mlflow_run
     model = tracked.model_uri
     if registered:
@@ -103,10 +104,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--experiment", default="", help="the MLflow experiment (default: pct)")
     parser.add_argument(
         "--champion-margin", "--champion_margin", type=float, default=MARGIN,
-        help=f"accuracy that a champion may lack to the best version (default: {MARGIN})",
+        help=f"accuracy that a champion may lose against the best version (default: {MARGIN})",
     )  # fmt: skip
     parser.add_argument(
-        "--name", default="", help="the registered model that the version is one of (default: pct-<corpus>-<model>)"
+        "--name", default="", help="the registered model of the version (default: pct-<corpus>-<model>)"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     add_settings(parser)

@@ -1,8 +1,8 @@
-"""The names that metrics have in MLflow. Its pages show what stands before the slash as groups, in alphabetical order.
+"""The names of metrics in MLflow. Its pages group them by the part before the slash, in alphabetical order.
 
-gap/ holds the three gaps over the epochs, on validation: a run's page opens on these curves. train/ and validation/ are
-curves too; test/ and validation_final/ are of the final model; workload/ is what it all took. A metric that is added
-to the reports, or to the epochs' records, falls into its group without a line here.
+gap/ has the three gaps over the epochs, on validation: a run's page opens on these curves. train/ and validation/ are
+curves too; test/ and validation_final/ are of the final model; workload/ has time and memory. A metric that is added
+to the reports, or to the epochs' records, gets its group without a change here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pct.layout import Record
 from pct.metrics.report import Report
 
 VALIDATION_FINAL = "validation_final"  # of the kept weights on the whole split; validation/ holds the curves
-COSTS = re.compile(r"(^|_)(seconds|per_second|mb)$")  # what a step took is no curve of learning
+COSTS = re.compile(r"(^|_)(seconds|per_second|mb)$")  # time and memory of a step are no learning curves
 
 
 def epoch_metrics(record: Record) -> dict[str, float]:
@@ -32,17 +32,17 @@ def epoch_metrics(record: Record) -> dict[str, float]:
 
 
 def report_metrics(split: str, report: Report) -> dict[str, float]:
-    """A report: test/comp, test/comp_minus_suff. Its standard errors are no metrics: they stand in the report."""
+    """A report: test/comp, test/comp_minus_suff. Its standard errors are in the report only."""
     return in_group(split, {**report.metrics, **report.gaps})
 
 
 def in_group(group: str, values: Mapping[str, float]) -> dict[str, float]:
-    """Values under the name of their group; comp-suff becomes comp_minus_suff, as the registry's tags have it."""
+    """Values under the name of their group; comp-suff becomes comp_minus_suff, as in the registry's tags."""
     return {f"{group}/{name.replace('-', '_minus_')}": value for name, value in values.items()}
 
 
 def audit_metrics(result: Audit) -> dict[str, float]:
-    """An audit: the metrics of its best saliency, of a random order where there is none, each with its interval.
+    """An audit: the metrics of its best saliency, or of a random order where there is none, each with its interval.
 
     audit.margin, audit.margin_low, audit.margin_high.
     """
@@ -55,7 +55,7 @@ def audit_metrics(result: Audit) -> dict[str, float]:
 
 
 def cost_metrics(about: Mapping[str, Any]) -> dict[str, float]:
-    """What a run took: workload/seconds_training, workload/peak_memory_mb_process."""
+    """Time and memory of a run: workload/seconds_training, workload/peak_memory_mb_process."""
     return {f"workload/{kind}_{k}": v for kind in ("seconds", "peak_memory_mb") for k, v in about[kind].items()}
 
 
@@ -63,7 +63,7 @@ def as_metrics(values: Mapping[str, Any], step: int, **of: str) -> list[Any]:
     """MLflow's metrics of the finite numbers among the values.
 
     Args:
-        values: numbers by name; a character that MLflow takes in no name (a class may hold any) becomes "_".
+        values: numbers by name; a character that MLflow does not allow in a name (a class may have any) becomes "_".
         step: the epoch, 0 for what was measured once.
         of: what was measured: model_id, dataset_name, dataset_digest.
     """

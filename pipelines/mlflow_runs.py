@@ -1,4 +1,4 @@
-"""The MLflow run of a run folder or a job: that of `mlflow run`, or the one that its folder remembers, or a new one."""
+"""The MLflow run of a run folder or a job: that of `mlflow run`, or the one that its folder names, or a new one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pct.writing import write_text
 from pipelines.connection import connect, request_timeout, tracking_error, tracking_uri, without_password
 
 TRACKING = "mlflow.json"
-CONTINUED_BY = "pct.continued_by"  # the run that has the results
-PROJECT = "pct"  # the experiment of runs that are given no other
-MLFLOWS_OWN = "0"  # the experiment where `mlflow run` puts a run that is given none
-# what `mlflow run` knows of a run: where its code comes from, and how it was started
+CONTINUED_BY = "pct.continued_by"  # the tag that names the run with the results
+PROJECT = "pct"  # the default experiment
+MLFLOWS_OWN = "0"  # the default experiment of `mlflow run`
+# the tags of `mlflow run`: the source of the code, and the command
 GIVEN_TAGS = ("mlflow.source.", "mlflow.project.", "mlflow.git")
 
 
@@ -34,24 +34,24 @@ class MlflowRun:
 
 
 def check_connection(folder: Path | None = None) -> str:
-    """The URI where a run will be tracked, when it can be. Raises `TrackingError` within seconds when it cannot."""
+    """The URI of the tracking server. Raises `TrackingError` within seconds where it cannot be used."""
     uri = tracking_uri(_remembered(folder).get("tracking_uri", "") if folder else "")
     connect(uri)
     return uri
 
 
 def run_name(settings: Settings) -> str:
-    """What a run is called in MLflow: method, corpus, model and seed."""
+    """The name of a run in MLflow: method, corpus, model and seed."""
     return f"{settings.method}-{settings.corpus or 'given'}-{settings.model_name}-seed{settings.seed}"
 
 
 def open_run(folder: Path, experiment: str = "", parent: MlflowRun | None = None, name: str = "") -> MlflowRun:
     """The MLflow run of a run folder: that of `mlflow run` (MLFLOW_RUN_ID), else the folder's own, else a new one.
 
-    Its id is kept in the folder, so that a run that was interrupted and is repeated is one entry. A run that `mlflow
-    run` made in MLflow's own experiment, though none was asked for, is replaced by one in the experiment `PROJECT`; one
-    that stays gets the name. name: the folder's where empty. parent: a new run is nested in this one, and MLFLOW_RUN_ID
-    is not looked at: it is the parent's. Raises `TrackingError` when the server cannot be used.
+    The folder stores its id: a run that was interrupted and is repeated is one entry. A run that `mlflow run` made in
+    MLflow's own experiment by default is replaced by one in the experiment `PROJECT`; one that stays gets the name.
+    name: the folder's where empty. parent: a new run is nested in this one, and MLFLOW_RUN_ID, the parent's, is
+    ignored. Raises `TrackingError` when the server cannot be used.
     """
     remembered = _remembered(folder)
     uri = parent.uri if parent else tracking_uri(remembered.get("tracking_uri", ""))
@@ -85,7 +85,7 @@ def _open(
 
 @contextmanager
 def ended_on_failure(mlflow_run: MlflowRun) -> Iterator[None]:
-    """Whatever leaves this block early ends the MLflow run as FAILED, an interrupt as KILLED: none stays RUNNING."""
+    """Ends the MLflow run as FAILED where the block raises, as KILLED where it is interrupted: none stays RUNNING."""
     try:
         yield
     except BaseException as problem:
@@ -95,7 +95,7 @@ def ended_on_failure(mlflow_run: MlflowRun) -> Iterator[None]:
 
 @contextmanager
 def system_metrics(mlflow_run: MlflowRun) -> Iterator[None]:
-    """Logs CPU, memory, disk, network and GPU meanwhile, where MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING asks for it."""
+    """Logs CPU, memory, disk, network and GPU in the block, where MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING is set."""
     from mlflow.environment_variables import MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING
 
     if not MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING.get():
@@ -116,12 +116,12 @@ def end_run(mlflow_run: MlflowRun, status: str) -> None:
     try:
         with request_timeout():
             mlflow_run.client.set_terminated(mlflow_run.run_id, status)
-    except Exception:  # it is the end of a run that has its own error to tell
+    except Exception:  # the run reports its own error
         return
 
 
 def remember(folder: Path, mlflow_run: MlflowRun, uploaded: bool = False) -> None:
-    """Writes where the run lies, and whether it is there whole, into its folder."""
+    """Writes the MLflow run of a folder, and whether the upload is complete, into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     about = {
         "tracking_uri": without_password(mlflow_run.uri),
@@ -133,13 +133,13 @@ def remember(folder: Path, mlflow_run: MlflowRun, uploaded: bool = False) -> Non
 
 
 def is_uploaded(folder: Path) -> bool:
-    """Whether a run's folder remembers that all of it is in MLflow."""
+    """Whether a run folder is recorded as completely uploaded."""
     path = folder / TRACKING
     return path.is_file() and bool(json.loads(path.read_text(encoding="utf-8")).get("uploaded"))
 
 
 def _find(client: Any, uri: str, remembered: dict[str, str], given: str) -> MlflowRun | None:
-    """The run of `mlflow run`, or the folder's own if this server still has it."""
+    """The run of `mlflow run`, or the folder's own if the server still has it."""
     from mlflow.exceptions import MlflowException
 
     if given:
@@ -163,21 +163,20 @@ def _find(client: Any, uri: str, remembered: dict[str, str], given: str) -> Mlfl
 
 
 def _close_stale(client: Any, run_id: str, successor: str) -> None:
-    """A `mlflow run` that was interrupted leaves a run that is not finished; the one that goes on in its folder has all
-    of it, and takes its place."""
+    """Deletes the unfinished run of an interrupted `mlflow run`: the one that continues in its folder has all of it."""
     from mlflow.exceptions import MlflowException
 
     try:
         if client.get_run(run_id).info.status != "FINISHED":
             client.set_tag(run_id, CONTINUED_BY, successor)
             client.set_terminated(run_id, "KILLED")
-            client.delete_run(run_id)  # it can be restored
+            client.delete_run(run_id)  # MLflow can restore it
     except MlflowException:
         return
 
 
 def _experiment_instead(client: Any, given: str, experiment: str) -> str:
-    """The experiment in which a run of `mlflow run` belongs, by its name; empty where it lies there already."""
+    """The name of the experiment to which a run of `mlflow run` belongs; empty where it is there already."""
     found = client.get_run(given)
     wanted = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME", "")
     if not wanted and found.info.experiment_id == MLFLOWS_OWN and "mlflow.parentRunId" not in found.data.tags:
@@ -186,7 +185,7 @@ def _experiment_instead(client: Any, given: str, experiment: str) -> str:
 
 
 def _hand_over(client: Any, given: str, successor: str, name: str) -> None:
-    """Leaves the run of `mlflow run` empty: its name and a tag say where the results are.
+    """Marks the run of `mlflow run` as empty: its name and a tag say where the results are.
 
     `mlflow run` fails where its run is deleted before it ends, so those of earlier commands are deleted here.
     """

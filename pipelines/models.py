@@ -1,4 +1,4 @@
-"""The registered models, their versions and metrics, and which is the champion and why: pct models [NAME]."""
+"""Lists the registered models: versions, metrics, and which is the champion and why: pct models [NAME]."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipelines.champion_alias import (
 from pipelines.connection import connect, tracking_errors, tracking_uri
 from pipelines.job import OK, run_job
 
-COLUMNS = {  # of the table, and the tag of a version that each shows
+COLUMNS = {  # of the table -> the tag of a version
     "method": "method",
     "seed": "seed",
     "acc": "validation_acc",
@@ -34,12 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table or JSON; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="pct models",
-        description="Lists the registered models: their versions with their metrics, which is champion and why.",
+        description="Lists the registered models: their versions with metrics, which is champion and why.",
         epilog="example: pct models pct-mr-lstm",
     )
     parser.add_argument("name", nargs="?", default="", help="a registered model (default: all of this project's)")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--delete", type=int, metavar="VERSION", help="delete a version; the rule then chooses anew")
+    parser.add_argument("--delete", type=int, metavar="VERSION", help="delete a version; the rule then chooses again")
     options = parser.parse_args(argv)
     if options.delete is not None and not options.name:
         parser.error("--delete needs the registered model's name")
@@ -60,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def describe(client: Any, name: str) -> dict[str, Any]:
-    """A registered model: its versions, newest first, each with what stands on it and why it is champion or not."""
+    """A registered model: its versions, newest first, each with its metrics and why it is champion or not."""
     versions = read_versions(client, name)
     margin = margin_of(versions)
     rows = [
@@ -78,7 +78,7 @@ def describe(client: Any, name: str) -> dict[str, Any]:
 
 
 def table(model: dict[str, Any]) -> str:
-    """A model's versions as lines, the champion marked, with the reasons below."""
+    """A model's versions as lines of text, the champion marked, with the reasons below."""
     rows = model["versions"]
     head = model["name"] + (f"  ({model['no_champion']})" if "no_champion" in model else "")
     widths = {column: max(len(column), 8) + 2 for column in COLUMNS}

@@ -1,4 +1,4 @@
-"""A run's classifier as ONNX graphs, to lie beside it in MLflow: the form in which the registry's models are served."""
+"""A run's classifier as ONNX graphs, logged with it to MLflow: the service runs the registry's models in this form."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ EXPORTED = "exported"
 def export_run(run: Run, say: Callable[[str], None]) -> Path | None:
     """The folder of the exported model within the run's, made if it is missing.
 
-    None, and a word on why, where the packages for it are missing or the graphs disagree with torch: a run is tracked
-    all the same.
+    None, and a message, where the packages are missing or the graphs disagree with torch: the run is tracked in any
+    case.
     """
     folder = run.folder / EXPORTED
     return folder if (folder / GRADIENT).is_file() else export_model(run.folder / MODEL, folder, say)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipelines.champion_alias import choose_again, lost_champion, margin_of, promote, read_versions, why
 from pipelines.connection import connect, tracking_errors, tracking_uri
+from pipelines.force import add_force
 from pipelines.job import OK, run_job
 
 
@@ -17,12 +18,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="pct promote",
         description="Makes a version the champion, whatever the rule says. From then on only newer versions that were "
-        "measured as it was may unseat it, by the rule. Without a version the rule chooses among all of them.",
+        "measured alike can replace it, by the rule. Without a version the rule chooses among all versions.",
         epilog="example: pct promote pct-mr-lstm 3",
     )
     parser.add_argument("name", help="a registered model; pct models lists them")
     parser.add_argument("version", nargs="?", type=int, help="which one (default: the rule chooses)")
-    parser.add_argument("--anyway", action="store_true", help="even one no better than always the largest class")
+    add_force(parser, "even a version that is no better than the share of the largest class")
     options = parser.parse_args(argv)
     return run_job(lambda: _run(options))
 
@@ -40,12 +41,12 @@ def _move(client: Any, options: argparse.Namespace) -> str:
         raise ValueError(f"no model is registered as {options.name!r}; pct models lists what is there")
     lost = f"{said}. " if (said := lost_champion(client, options.name)) else ""
     if options.version is not None:
-        promote(client, options.name, options.version, options.anyway)
+        promote(client, options.name, options.version, options.force)
         champion = options.version
     else:
         champion = choose_again(client, options.name)
     if champion is None:
-        return f"{lost}{options.name} has no version that is fit to be the champion; pct models tells why"
+        return f"{lost}{options.name} has no version that is fit to be the champion; pct models says why"
     reason = why(client, options.name, champion, margin_of(versions))
     return f"{lost}models:/{options.name}/{champion} is @champion: {reason}"
 

@@ -23,19 +23,20 @@ class PctModel(PythonModel):  # type: ignore[misc]
     """Texts -> label and confidence, with {"explain": true} also words and saliency."""
 
     def load_context(self, context: Any) -> None:
-        """Reads the classifier that lies among the artifacts."""
+        """Reads the classifier from the artifacts."""
         self.classifier = Classifier.load(context.artifacts["classifier"])
 
-    # the hint is one that MLflow knows and makes no signature of: the model has a better one
+    # MLflow makes no signature of this type hint: the model has a better one
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """model_input: texts in the column `text`; a row of a list holds several.
 
-        Raises ValueError for what is no text (a null, a number), and for an empty text as `Classifier.predict`.
+        Raises ValueError for a value that is not a text (a null, a number), and for an empty text as
+        `Classifier.predict`.
         """
         texts = [text for cell in model_input["text"] for text in (cell if isinstance(cell, LISTS) else [cell])]
         for row, text in enumerate(texts):
             if not isinstance(text, str):
-                raise ValueError(f"row {row} has no text but {text!r}; leave such rows out")
+                raise ValueError(f"row {row} has {text!r} in place of a text; leave such rows out")
         if len(texts) > MAX_TEXTS:
             raise ValueError(f"{len(texts)} texts in one call; send at most {MAX_TEXTS}")
         if not texts:

@@ -1,4 +1,4 @@
-"""The model registry: a version a run, and what stands on it."""
+"""The model registry: one version for each run, with its tags."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MEASURED_BY = {"words": "spaces", "removal": "delete"}
 def model_name(settings: Settings) -> str:
     """pct-<corpus>-<model>, the registered model of a run.
 
-    Folders and hub names that end alike are told apart by six characters of the whole name: `.../model` is no name.
+    Folders and hub names with the same last part differ by six characters of a hash of the whole name.
     """
     short = settings.model_name
     if short != settings.model:
@@ -36,13 +36,13 @@ def model_name(settings: Settings) -> str:
 
 
 def check_name(name: str) -> None:
-    """Raises ValueError for a name that MLflow takes for no registered model; empty is not given."""
+    """Raises ValueError for a name that MLflow refuses for a registered model; an empty one is no name."""
     if name and (not name.strip() or re.search(r"[/:]", name)):
         raise ValueError(f"name of the registered model must have no / or : and not be blank, got {name!r}")
 
 
 def version_tags(run: Run, margin: float) -> dict[str, str]:
-    """What stands on a run's version: what the rule needs, and what a reader asks first."""
+    """The tags of a run's version: what the rule needs, and what a reader wants to know first."""
     s, corpus = run.settings, run.about["corpus"]
     tags = measured_tags(s, run.about["weights"], run.validation, corpus.get("splits", {}).get("validation"), margin)
     return tags | {
@@ -55,7 +55,7 @@ def version_tags(run: Run, margin: float) -> dict[str, str]:
 
 
 def _test_says(run: Run) -> str:
-    """What the test split says of a version, which validation has chosen."""
+    """The test accuracy of a version in words; validation chooses the champion."""
     corpus = run.about["corpus"]
     said = f"on the test split its accuracy is {run.test.acc:.4f}"
     if counts := label_counts(corpus, "test"):
@@ -69,7 +69,7 @@ def _test_says(run: Run) -> str:
 def measured_tags(
     s: Settings, weights: str, report: Report, split: dict[str, Any] | None, margin: float
 ) -> dict[str, str]:
-    """What the rule needs of a model that was measured on some texts.
+    """The tags that the rule needs, of a model that was measured on some texts.
 
     split: their fingerprint and label counts (`pct.corpora.fingerprints`); runs of version 0.1.0 have none.
     """
@@ -108,7 +108,7 @@ def _measure(s: Settings, fingerprint: str) -> str:
 
 
 def tag_audit(client: Any, uri: str, audited: AuditSummary) -> str:
-    """Puts the judgement of an audit on a version of a registered model: as tags, and as a line of its description.
+    """Adds the judgement of an audit to a version of a registered model: as tags, and as a line of its description.
 
     Args:
         client: MLflow's.
@@ -116,7 +116,7 @@ def tag_audit(client: Any, uri: str, audited: AuditSummary) -> str:
         audited: the judgement.
 
     Returns:
-        models:/<name>/<version>; empty, and nothing is written, for a model that is not registered.
+        models:/<name>/<version>; for a model that is not registered nothing is written, and it is empty.
     """
     match = REGISTERED.fullmatch(uri)
     if match is None:
@@ -130,14 +130,14 @@ def tag_audit(client: Any, uri: str, audited: AuditSummary) -> str:
 
 
 def with_verdict(description: str, audited: AuditSummary) -> str:
-    """A version's description with the verdict of an audit as its last line, in the place of an earlier one."""
+    """A version's description with the verdict of an audit as its last line, in place of an earlier one."""
     lines = [line for line in description.splitlines() if not line.startswith(AUDIT)]
     return "\n".join([*lines, f"{AUDIT}({audited.texts} texts): {audited.verdict}"])
 
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A registered version. champion: whether it is; reason: why it is or is not, in words."""
+    """A registered version. champion: whether it is the champion; reason: why, in words."""
 
     name: str
     version: int
@@ -162,9 +162,9 @@ def register_version(
     client: Any, name: str, settings: Settings, tags: dict[str, str], source: str, model_id: str | None,
     run_id: str | None, margin: float = MARGIN,
 ) -> RegisteredVersion:  # fmt: skip
-    """A version of a registered model, both made if they are missing, and the champion by the rule.
+    """Registers a version, makes the model if it is missing, and sets the champion by the rule.
 
-    Called again for the same weights and settings it finds the version that is there.
+    A version of the same weights and settings is found again.
     """
     _make_model(client, name, settings)
     same = ("weights", "settings_hash")
@@ -177,14 +177,14 @@ def register_version(
         made = client.create_model_version(name, source, run_id, tags=tags, model_id=model_id, await_creation_for=60)
         version = int(made.version)
         if model_id:
-            # as MLflow's own registration does it: the model's page names its version
+            # as MLflow's own registration does: the model's page names its version
             there = json.dumps([{"name": name, "version": version}])
             client.set_logged_model_tags(model_id, {"mlflow.modelVersions": there})
     lost = lost_champion(client, name)
     champion = update_champion(client, name, margin)
     reason = why(client, name, version, margin)
     if lost:
-        reason += f". {lost}; {f'version {champion} is it now' if champion else 'no other is fit to be it'}"
+        reason += f". {lost}; {f'version {champion} is the champion now' if champion else 'no other version is fit'}"
     return RegisteredVersion(name, version, champion == version, reason)
 
 

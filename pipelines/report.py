@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pct.layout import ABOUT, HISTORY, PER_TEXT, REPORT, SETTINGS
 from pct.output.plots import epochs_figure, ridge_figure
@@ -24,6 +24,9 @@ from pct.writing import check_folder
 from pipelines.connection import TrackingError, connect, how_to_view, request_timeout, tracking_error, tracking_uri
 from pipelines.figures import TEXTS, confidences
 from pipelines.job import NOT_UPLOADED, OK, run_job
+
+if TYPE_CHECKING:
+    from pipelines.mlflow_runs import MlflowRun
 
 FILES = (REPORT, ABOUT, SETTINGS, HISTORY, PER_TEXT)
 UPLOAD_SECONDS, UPLOAD_RETRIES = 120, 3
@@ -54,11 +57,23 @@ def _run(options: argparse.Namespace) -> int:
     return OK
 
 
-def log_report(folder: Path, experiment: str = "") -> str:
-    """The report's files into an MLflow run of its own; returns how to look at it. Raises `TrackingError`."""
+def log_report(folder: Path, experiment: str = "", at: MlflowRun | None = None) -> str:
+    """Logs the report's files to an MLflow run, and ends that.
+
+    Args:
+        folder: of the report.
+        experiment: where a new run is made.
+        at: the run; a new one where None.
+
+    Returns:
+        How to look at it.
+
+    Raises:
+        TrackingError: the server cannot be used.
+    """
     from pipelines.mlflow_runs import start_run
 
-    at = start_run("report", experiment)
+    at = at or start_run("report", experiment)
     try:
         with request_timeout(UPLOAD_SECONDS, UPLOAD_RETRIES):
             at.client.log_artifacts(at.run_id, str(folder))
@@ -90,7 +105,7 @@ def mlflow_runs_of(experiment: str) -> Iterator[list[Run]]:
 
 
 def ridges(runs: Sequence[Run]) -> dict[str, Any]:
-    """Figure 2: the confidence as words go, a figure a corpus, model and method, of the first seed."""
+    """Figure 2: the confidence as words are removed, a figure for each corpus, model and method, of the first seed."""
     return {
         f"ridges-{corpus}-{model}-{method}": ridge_figure(*_curves(group.runs[0]), f"{method}, {model} on {corpus}")
         for (corpus, model), methods in by_model(group_runs(runs)).items()
@@ -145,7 +160,7 @@ def sentence_cases(runs: Sequence[Run], path: str = "") -> dict[str, list[list[C
             found[f"{corpus}-{model}"] = [list(pair) for pair in zip(*cases, strict=True)]
     if not found:
         raise ValueError(
-            "--sentences shows a model by normal and by pct: make both runs"
+            "--sentences shows a model by normal and by pct: train both"
             + ("" if path else f" on {' or '.join(SENTIMENT)}, or name a file of your own sentences")
         )
     return found
@@ -170,7 +185,7 @@ def _finished(client: Any, experiment: str) -> list[Any]:
 
 
 def _download(client: Any, run_id: str, scratch: Path) -> Path | None:
-    """The files of a run; None for a run that has them not, a sweep's or a report's say."""
+    """The files of a run; None for a run without them, as a sweep's or a report's."""
     there = {file.path for file in client.list_artifacts(run_id)}
     if not set(FILES) <= there:
         return None
@@ -194,15 +209,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", default="report", help="the folder of the report; one that is there is replaced (default: report)"
     )
-    parser.add_argument("--about", default="", help="how the runs were made, in words: it stands on the page")
+    parser.add_argument("--about", default="", help="how the runs were made, in words, for the page")
     parser.add_argument(
         "--ridges",
         action="store_true",
-        help="confidence as words go, of each model, and by epoch where runs differ in that alone: a minute each",
+        help="confidence as words are removed, by model, and by epoch where runs differ in that alone: a minute each",
     )
     parser.add_argument(
         "--sentences", nargs="?", const="", metavar="FILE",
-        help="the paper's own sentences (or those of a file, one a line) as their words go, by normal and pct: t-SNE, "
+        help="the paper's sentences (or those of a file, one a line) as words are removed, by normal and pct: t-SNE, "
         "saliency, curves, and input reduction step by step",
     )  # fmt: skip
     parser.add_argument(

@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the upload; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m pipelines.track",
-        description="Uploads a finished run to MLflow; what is there already is not logged again.",
+        description="Uploads a finished run to MLflow; what is logged already is not logged again.",
         epilog="example: python -m pipelines.track runs/planted-textcnn-pct-1a2b3c4d",
     )
     parser.add_argument("run_dir", type=Path, help="the run's folder")

@@ -1,4 +1,4 @@
-"""A run in MLflow: taken up at the start, followed epoch by epoch, uploaded whole at the end, as often as one likes."""
+"""Uploads a run to MLflow: its settings at the start, each epoch, everything at the end; it can be repeated."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from pipelines.onnx_graphs import export_run
 from pipelines.registry import RegisteredVersion, register
 
 METRICS_A_CALL, PARAMS_A_CALL = 500, 100
-# The last upload carries whole files, and no training waits for it.
+# The last upload has whole files, and no training waits for it.
 UPLOAD_SECONDS, UPLOAD_RETRIES = 120, 3
 
 
 @dataclass(frozen=True)
 class UploadedRun:
-    """A run that is in MLflow whole. model_uri: the model of this run, runs:/<id>/model. registered: None where the
-    model was not to be registered."""
+    """A run that is completely in MLflow. model_uri: its model, runs:/<id>/model. registered: None where the model is
+    not registered."""
 
     mlflow_run: MlflowRun
     registered: RegisteredVersion | None
@@ -45,7 +45,7 @@ class UploadedRun:
 
 
 def log_settings(mlflow_run: MlflowRun, settings: Settings) -> None:
-    """All settings as params. Raises `TrackingError` when the server cannot be used."""
+    """Logs all settings as parameters. Raises `TrackingError` when the server cannot be used."""
     try:
         with request_timeout():
             log_params(mlflow_run, settings.to_dict())
@@ -54,7 +54,7 @@ def log_settings(mlflow_run: MlflowRun, settings: Settings) -> None:
 
 
 def log_params(mlflow_run: MlflowRun, values: dict[str, Any]) -> None:
-    """Params of the run; one that is there already stays, as MLflow lets none change: `mlflow run` writes its own."""
+    """Logs parameters of the run. One that exists stays, since MLflow allows no change."""
     from mlflow.entities import Param
 
     there = mlflow_run.client.get_run(mlflow_run.run_id).data.params
@@ -64,7 +64,7 @@ def log_params(mlflow_run: MlflowRun, values: dict[str, Any]) -> None:
 
 
 class EpochLogger:
-    """Logs each epoch, one call an epoch, as long as the server answers: training never waits for it long or fails."""
+    """Logs each epoch by one call, as long as the server answers: training never waits long for it, and never fails."""
 
     def __init__(self, mlflow_run: MlflowRun, say: Callable[[str], None] = print) -> None:
         self.mlflow_run, self.say = mlflow_run, say
@@ -77,9 +77,9 @@ class EpochLogger:
             with request_timeout():
                 metrics = as_metrics(epoch_metrics(record), int(record["epoch"]))
                 self.mlflow_run.client.log_batch(self.mlflow_run.run_id, metrics=metrics)
-        except Exception as problem:  # whatever a server or its driver raises: the run goes on
+        except Exception as problem:  # a server or its driver raises many types: the run goes on
             self.failed = type(problem).__name__
-            self.say("the tracking server does not answer; training goes on, all is uploaded at the end")
+            self.say("the tracking server does not answer; training goes on, and everything is uploaded at the end")
 
 
 def upload_run(
@@ -91,11 +91,11 @@ def upload_run(
     name: str = "",
     say: Callable[[str], None] = print,
 ) -> UploadedRun:
-    """Uploads a finished run whole: settings, metrics, per-text values, figures, model, version, champion.
+    """Uploads a finished run: settings, metrics, per-text values, figures, model, version, champion.
 
-    Twice is as good as once: what is there is found, not logged again. mlflow_run: where to, the folder's own where
-    None. registers: whether the model gets a version in the registry, and its ONNX graphs, which are what is served,
-    go with it. name: the registered model, `registry.model_name` where empty. Raises FileNotFoundError for a folder
+    It can be repeated: what is logged is not logged again. mlflow_run: the target, the folder's own where None.
+    registers: whether the model gets a version in the registry, with its ONNX graphs, which the service runs.
+    name: the registered model, `registry.model_name` where empty. Raises FileNotFoundError for a folder
     without a finished run, `TrackingError` when the server cannot be used.
     """
     folder = Path(run_dir)
@@ -141,7 +141,7 @@ def _upload(run: Run, mlflow_run: MlflowRun, margin: float | None, exported: Pat
 
 
 def log_missing(mlflow_run: MlflowRun, wanted: list[Any]) -> None:
-    """Logs those metrics that the run in MLflow has not yet at their step."""
+    """Logs those metrics that the run in MLflow does not have at their step."""
     known = set(mlflow_run.client.get_run(mlflow_run.run_id).data.metrics)
     there: set[tuple[str, int]] = set()
     for key in {m.key for m in wanted} & known:
@@ -152,7 +152,7 @@ def log_missing(mlflow_run: MlflowRun, wanted: list[Any]) -> None:
 
 
 def _all_metrics(run: Run, model_id: str, test: Any) -> list[Any]:
-    """The epochs' curves, and the test split's values, which MLflow shows with the model and the data set too."""
+    """The curves over the epochs, and the values on test, which MLflow also shows with the model and the data set."""
     curves = [m for record in run.history for m in as_metrics(epoch_metrics(record), int(record["epoch"]))]
     of = {"model_id": model_id, "dataset_name": test.name, "dataset_digest": test.digest}
     final = report_metrics(VALIDATION_FINAL, run.validation) | cost_metrics(run.about)
@@ -160,7 +160,7 @@ def _all_metrics(run: Run, model_id: str, test: Any) -> list[Any]:
 
 
 def noted(notes: dict[str, Any]) -> list[tuple[str, str]]:
-    """What was skipped, cut, held out or taken for an index when texts were read: what there was of it, as text."""
+    """The notes on the texts (skipped, cut, held out, taken for an index) that are not empty, as text."""
     return [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in notes.items() if value]
 
 

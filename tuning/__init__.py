@@ -1,4 +1,4 @@
-"""The search over the jobs: sweeps and ablations by Ray Tune, on one machine or a cluster, into MLflow."""
+"""Sweeps and grids over the jobs, by Ray on one machine or a cluster, into MLflow."""
 
 import os
 

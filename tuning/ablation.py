@@ -1,77 +1,67 @@
-"""The paper's ablations by one command each: pct ablation alpha --corpus mr (python -m tuning.ablation)."""
+"""The former name of `pct reproduce --table`; it stays for one release."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from pct.commands.options import add_settings, read_settings
-from pct.settings import Settings
-from pct.training.grid import check_distinct
 from pct.training.paper_tables import TABLES
 from pipelines.job import run_job
-from tuning import sweep
-from tuning.plan import PLAN, Plan, Resources
+from tuning import reproduce
+from tuning.plan import check_cpus
+from tuning.resource_options import LOGGERS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs an ablation; returns the exit code, as `tuning.sweep.main`."""
-    options = parser().parse_args(argv)
-    return run_job(lambda: _run(options))
+    """Runs `pct reproduce --table` by the options of `pct ablation`; returns its exit code."""
+    options, rest = parser().parse_known_args(argv)
+    return run_job(lambda: _run(options, rest))
 
 
-def _run(options: argparse.Namespace) -> int:
-    plan, folder = read(options)
-    return sweep.run(plan, sweep.read_resources(options, Resources()), folder, options)
+def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    command = new_command(options, rest)
+    print(f"pct ablation is now: pct reproduce {shlex.join(command)}", file=sys.stderr)
+    ignored = [f"--{n.replace('_', '-')}" for n in ("storage", "loggers", "champion_margin") if getattr(options, n)]
+    if ignored:
+        print(f"{', '.join(ignored)} has no effect on a grid", file=sys.stderr)
+    return reproduce.main(command)
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = argparse.ArgumentParser(
+    """The options that have another name now."""
+    result = argparse.ArgumentParser(
         prog="pct ablation",
-        description="Runs one of the paper's ablations (Tables 3, 4 and 5) as a sweep over fixed points, some seeds a "
-        "cell, measured on the test split, and prints it beside the paper's numbers.",
-        epilog="example: pct ablation alpha --corpus mr --model textcnn --epochs 4 --seeds 0 1 2",
+        description="The former name of pct reproduce --table TABLE; pct reproduce --help lists its options.",
+        epilog="example: pct reproduce --table alpha --corpora mr --models textcnn",
+        allow_abbrev=False,
     )
-    made.add_argument("table", choices=TABLES, help="; ".join(f"{name}: {t.title}" for name, t in TABLES.items()))
-    made.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of each cell (default: 0 1 2)")
-    made.add_argument("--cells", nargs="+", default=[], metavar="LABEL", help="only these rows (default: all)")
-    sweep.add_common_options(made)
-    add_settings(made, leave_out=("seed", *sweep.SWEPT_ELSEWHERE))
-    return made
+    result.add_argument("table", choices=TABLES, help="; ".join(f"{name}: {t.title}" for name, t in TABLES.items()))
+    result.add_argument("--corpus", default="planted")
+    result.add_argument("--model", default="textcnn")
+    result.add_argument("--folder", default="", help="now --runs")
+    result.add_argument("--resume", nargs="?", const="", default="", help="the same command goes on by itself")
+    result.add_argument("--workers", help="default: one for each CPU")
+    result.add_argument("--cpus-per-trial", "--cpus_per_trial", type=float, default=1)
+    result.add_argument("--threads", default="")
+    result.add_argument("--champion-margin", "--champion_margin")
+    result.add_argument("--storage")
+    result.add_argument("--loggers", nargs="+", choices=LOGGERS)
+    return result
 
 
-def read(options: argparse.Namespace) -> tuple[Plan, Path]:
-    """The plan and its folder. The same command finds its own again, so --resume only names another one."""
-    if options.resume and options.resume != sweep.LATEST:
-        plan, _ = Plan.load(Path(options.resume))
-        sweep.check_unchanged(options, plan, Path(options.resume))
-        return plan, Path(options.resume)
-    base = sweep.comparable(read_settings(options), options.cpus_per_trial or 1)
-    plan = make_plan(options.table, base, options.seeds, options.cells)
-    folder = Path(options.folder) if options.folder else plan.default_folder(options.runs)
-    if (folder / PLAN).is_file() and Plan.load(folder)[0] != plan:
-        raise ValueError(f"{folder} holds another ablation; give another --folder")
-    return plan, folder
-
-
-def make_plan(name: str, base: Settings, seeds: Sequence[int], values: Sequence[str] = ()) -> Plan:
-    """The plan of an ablation. values: the labels of the cells wanted, all where none is named.
-
-    Raises ValueError for an unknown table or label, or one that is named twice.
-    """
-    if name not in TABLES:
-        raise ValueError(f"no ablation is called {name!r}; there are {', '.join(TABLES)}")
-    cells = TABLES[name].cells
-    unknown = sorted(set(values) - {c.label for c in cells})
-    if unknown:
-        raise ValueError(f"{name} has no cell {', '.join(unknown)}; it has {', '.join(repr(c.label) for c in cells)}")
-    check_distinct(seeds=seeds, cells=values)
-    chosen = [c for c in cells if not values or c.label in values]
-    points = tuple({**cell.changes, "seed": seed} for cell in chosen for seed in seeds)
-    return Plan(base, trials=len(points), baseline=False, kind="ablation", split="test", points=points, name=name)
+def new_command(options: argparse.Namespace, rest: Sequence[str]) -> list[str]:
+    """The arguments of `pct reproduce` that train the same cells to the same numbers."""
+    cpus = options.cpus_per_trial
+    check_cpus(cpus)
+    workers = options.workers or str(max(1, int((os.cpu_count() or 1) / cpus)))
+    command = ["--table", options.table, "--corpora", options.corpus, "--models", options.model, "--workers", workers]
+    command += ["--cpus-per-trial", f"{cpus:g}", "--threads", options.threads or str(max(1, int(cpus)))]
+    if folder := options.folder or options.resume:
+        command += ["--runs", folder]
+    return [*command, *rest]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ray: started on this machine where none is named, else joined. Loopback only, no dashboard, no usage reports."""
+"""Starts Ray on this machine, or joins a cluster. Loopback only, no dashboard, no usage reports."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pct.commands.errors import JobError
 from tuning.plan import Resources
 
 SECONDS_TO_ANSWER = 5
-STARTS = 3  # of a local Ray: it gives itself 30 seconds, which a busy machine may not keep
-STORE = 256 * 2**20  # bytes of object store beside what the corpus takes
+STARTS = 3  # of a local Ray: its own limit is 30 seconds, which a busy machine may exceed
+STORE = 256 * 2**20  # bytes of object store, besides the corpus
 
 
 class ClusterError(JobError):
-    """Ray cannot be had; the message says why and what to do."""
+    """Ray is not available; the message says why and what to do."""
 
 
 @contextmanager
 def connected(resources: Resources, corpus_bytes: int = 0) -> Iterator[None]:
-    """Ray, for as long as the block runs; a local one that the process has already is used, and stays.
+    """Connects to Ray for the block. A local Ray that the process has already is used, and stays.
 
     Raises ClusterError.
     """
@@ -37,7 +37,7 @@ def connected(resources: Resources, corpus_bytes: int = 0) -> Iterator[None]:
     except ClusterError:
         ray.shutdown()
         raise
-    except Exception as problem:  # Ray raises many types, a bare Exception among them
+    except Exception as problem:  # Ray raises many types, Exception itself among them
         if not already:
             ray.shutdown()
         why = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:300]
@@ -59,7 +59,7 @@ def _join(resources: Resources, corpus_bytes: int) -> None:
         return
     host, colon, port = resources.address.rpartition(":")
     answers = bool(colon) and port.isdecimal()
-    if answers:  # Ray itself asks for minutes whether it has come yet
+    if answers:  # Ray itself retries for minutes
         socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
     try:
         ray.init(address=resources.address, runtime_env=_code(), **quiet)
@@ -70,7 +70,7 @@ def _join(resources: Resources, corpus_bytes: int) -> None:
 
 
 def _start(resources: Resources, store: int, **quiet: Any) -> None:
-    """A Ray of this machine's own; one that was too slow to start is started again."""
+    """Starts a local Ray; one that was too slow to start is started again."""
     import ray
 
     cores = max(os.cpu_count() or 1, math.ceil(resources.workers * resources.cpus))
@@ -89,7 +89,7 @@ def _start(resources: Resources, store: int, **quiet: Any) -> None:
 
 def _remedy(address: str, why: str) -> str:
     if address == "local":
-        return f"Ray did not start on this machine: {why} Try again when it is less busy"
+        return f"Ray did not start on this machine: {why} Try again when the machine is less busy"
     return (
         f"no Ray at {address}: {why}; start one with ray start --head (or ray up cluster/ray.yaml), or unset "
         "RAY_ADDRESS to run on this machine alone"
@@ -97,8 +97,8 @@ def _remedy(address: str, why: str) -> str:
 
 
 def _locked_out(address: str) -> str:
-    """Something listens, and Ray's first request was turned down. Ray tells it on its own log alone that a token is
-    missing: `ray start` asks for one wherever a ~/.ray/auth_token lies, and the first local sweep leaves one there."""
+    """The message where something listens and Ray's first request was refused. Ray reports a missing token in its own
+    log only: `ray start` requires one wherever there is a ~/.ray/auth_token, and the first local sweep creates it."""
     here = Path.home() / ".ray" / "auth_token"
     if os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
         remedy = "the token of this process is not the cluster's: take the head's (ray get-auth-token there) and set "
@@ -114,7 +114,7 @@ def _locked_out(address: str) -> str:
 
 
 def _code() -> dict[str, Any]:
-    """This code goes to the nodes with the job: whatever version is installed there, driver and workers agree."""
+    """Sends this code to the nodes with the job: driver and workers agree, whatever version is installed there."""
     import pct
     import pipelines
     import tuning
@@ -123,12 +123,12 @@ def _code() -> dict[str, Any]:
 
 
 def slots(resources: Resources) -> int:
-    """How many trials the cluster holds at a time, by what it has now; at least one."""
+    """How many trials the cluster runs at a time with its present resources; at least one."""
     import ray
 
-    there = ray.cluster_resources()
+    total = ray.cluster_resources()
     return max(
-        1, int(min(there.get(name, 0.0) / amount for name, amount in resources.a_trial.items() if amount) + 1e-9)
+        1, int(min(total.get(name, 0.0) / amount for name, amount in resources.a_trial.items() if amount) + 1e-9)
     )
 
 
@@ -141,7 +141,7 @@ def _check_size(resources: Resources) -> None:
         return  # a cluster may grow when trials wait
     here = {name: max(n.get(name, 0) for n in nodes) for name in wanted}
     raise ClusterError(
-        f"a trial takes {_amounts(wanted)}, this machine has {_amounts(here)}; ask for less with --cpus-per-trial, "
+        f"a trial needs {_amounts(wanted)}, this machine has {_amounts(here)}; ask for less by --cpus-per-trial, "
         "--gpus-per-trial and --custom-per-trial"
     )
 

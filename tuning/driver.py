@@ -1,4 +1,4 @@
-"""A sweep or an ablation from start to end: MLflow's run, the corpus, Ray, the trials, the conclusion."""
+"""A sweep from start to end: MLflow's run, the corpus, Ray, the trials, the conclusion."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pipelines import mlflow_runs
 from pipelines.connection import TrackingError, request_timeout, tracking_error
 from pipelines.mlflow_runs import MlflowRun
 from pipelines.upload import UploadedRun, log_params
-from tuning import ablation_results, results
+from tuning import results
 from tuning.cluster import connected
 from tuning.ledger import RUNNING, Ledger
 from tuning.mlflow_mirror import MlflowMirror
 from tuning.objective import ACCURACY, GAP
 from tuning.pareto import choose_registered
-from tuning.plan import Plan, Resources
+from tuning.plan import KIND, Plan, Resources
 from tuning.progress import Progress, table
 from tuning.proposals import next_arm
 from tuning.record_copy import RecordCopy
@@ -33,7 +33,7 @@ from tuning.tune_hooks import Listener
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a sweep came to. text: to be printed. not_uploaded: why MLflow has not all of it, if so."""
+    """The result of a sweep. text: to be printed. not_uploaded: why MLflow does not have all of it, if so."""
 
     mlflow_run: MlflowRun
     text: str
@@ -43,12 +43,12 @@ class Outcome:
 
 def run(
     plan: Plan, resources: Resources, folder: Path, experiment: str, champion_margin: float, quiet: bool,
-    anyway: bool = False,
+    force: bool = False,
 ) -> Outcome:  # fmt: skip
-    """Runs what is left of a plan in its folder, and concludes. anyway: see `choose_registered`.
+    """Runs the remaining trials of a plan in its folder, and concludes. force: see `choose_registered`.
 
-    Raises `TrackingError` when MLflow does not answer at the start, `ClusterError`, `SweepStopped`, and ValueError when
-    another process works in the folder, or as `load_splits`.
+    Raises `TrackingError` where MLflow does not answer at the start, `ClusterError`, `SweepStopped`, and ValueError as
+    `load_splits`, or where another process works in the folder.
     """
     mlflow_runs.check_connection(folder)
     with runs.alone_in(folder):
@@ -62,7 +62,7 @@ def run(
             _log_plan(mlflow_run, plan, resources)
             data = prepare(plan.base, load_splits(plan.base))
             _start(mirror, mlflow_run, known)
-            return _run(plan, resources, folder, ledger, data, mirror, progress, champion_margin, anyway)
+            return _run(plan, resources, folder, ledger, data, mirror, progress, champion_margin, force)
         except BaseException as problem:
             mirror.stop_short()
             mlflow_runs.end_run(mlflow_run, "KILLED" if isinstance(problem, KeyboardInterrupt) else "FAILED")
@@ -71,7 +71,7 @@ def run(
 
 def _run(
     plan: Plan, resources: Resources, folder: Path, ledger: Ledger, data: Prepared, mirror: MlflowMirror,
-    progress: Progress, champion_margin: float, anyway: bool,
+    progress: Progress, champion_margin: float, force: bool,
 ) -> Outcome:  # fmt: skip
     import ray
     from ray import tune
@@ -83,16 +83,12 @@ def _run(
         if not _is_done(plan, ledger):
             if ledger.trials:
                 ended = sum(t.state != RUNNING for t in ledger.searched())
-                progress.say(f"{folder} holds {ended} of {plan.trials} trials: it goes on from there")
-            trainable = tune.with_parameters(
-                with_data, shared=[shared], split=plan.split, all_metrics=plan.kind == "ablation"
-            )
+                progress.say(f"{folder} holds {ended} of {plan.trials} trials: the sweep continues from there")
+            trainable = tune.with_parameters(with_data, shared=[shared])
             with _copied_record(resources, folder, progress) as copy:
                 search(plan, resources, folder, ledger, trainable, [mirror.news, *copy, progress])
             progress.finish()
-        if plan.kind == "ablation":
-            return _conclude_ablation(plan, folder, ledger, mirror)
-        chosen, why = choose_registered(plan, ledger, anyway)
+        chosen, why = choose_registered(plan, ledger, force)
         run = results.restore_chosen(chosen, plan, resources, storage_of(resources, folder), folder, shared)
     result = results.summary(plan, ledger, chosen, why)
     result["test"] = {**run.test.metrics, **run.test.gaps}
@@ -110,7 +106,7 @@ def _run(
 
 @contextmanager
 def _copied_record(resources: Resources, folder: Path, progress: Progress) -> Iterator[list[Listener]]:
-    """The listener that keeps a copy of the record in the storage; none where the storage is the sweep's own folder."""
+    """The listener that copies the record to the storage; none where the storage is the sweep's own folder."""
     if not resources.storage:
         yield []
         return
@@ -121,28 +117,15 @@ def _copied_record(resources: Resources, folder: Path, progress: Progress) -> It
         copy.stop()
 
 
-def with_data(config: dict[str, Any], shared: list[Any], split: str, all_metrics: bool) -> None:
-    """The trial with the corpus from the object store: a reference in a list is not fetched before it is needed."""
+def with_data(config: dict[str, Any], shared: list[Any]) -> None:
+    """A trial with the corpus from the object store: a reference in a list is not fetched before it is needed."""
     import ray
 
-    run_trial(config, ray.get(shared[0]), split, all_metrics)
-
-
-def _conclude_ablation(plan: Plan, folder: Path, ledger: Ledger, mirror: MlflowMirror) -> Outcome:
-    result = ablation_results.result(plan, ledger)
-    paths = ablation_results.write(folder, result)
-    sent = mirror.stop()
-    try:
-        if not sent:
-            raise TrackingError("the tracking server does not answer")
-        results.log_end(mirror.mlflow_run, {}, {"pct.ablation": plan.name}, folder, paths)
-    except TrackingError as problem:
-        return Outcome(mirror.mlflow_run, result["text"], not_uploaded=str(problem))
-    return Outcome(mirror.mlflow_run, result["text"])
+    run_trial(config, ray.get(shared[0]))
 
 
 def _is_done(plan: Plan, ledger: Ledger) -> bool:
-    begun = plan.kind == "ablation" or not plan.baseline or ledger.baseline is not None
+    begun = not plan.baseline or ledger.baseline is not None
     return begun and next_arm(plan, ledger) is None and all(t.state != RUNNING for t in ledger)
 
 
@@ -163,9 +146,9 @@ def _result_text(result: dict[str, Any]) -> str:
 
 
 def _log_plan(mlflow_run: MlflowRun, plan: Plan, resources: Resources) -> None:
-    """The plan as params of the sweep's own run."""
+    """Logs the plan as parameters of the sweep's own run."""
     about = {
-        "trials": plan.trials, "mode": plan.mode, "margin": plan.margin, "sweep_seed": plan.seed, "kind": plan.kind,
+        "trials": plan.trials, "mode": plan.mode, "margin": plan.margin, "sweep_seed": plan.seed, "kind": KIND,
         "stop_early": plan.stop_early, "sweep_baseline": plan.sweep_baseline,
         "cpus_per_trial": resources.cpus, "gpus_per_trial": resources.gpus,
     }  # fmt: skip
@@ -173,7 +156,7 @@ def _log_plan(mlflow_run: MlflowRun, plan: Plan, resources: Resources) -> None:
     try:
         with request_timeout():
             log_params(mlflow_run, values | {n: v for n, v in plan.base.to_dict().items() if n not in plan.ranges})
-            mlflow_run.client.set_tag(mlflow_run.run_id, "pct.kind", plan.kind)
+            mlflow_run.client.set_tag(mlflow_run.run_id, "pct.kind", KIND)
     except Exception as problem:  # a server or its driver raises many types
         raise tracking_error(mlflow_run.uri, problem) from problem
 

@@ -1,4 +1,4 @@
-"""The figures of a sweep: the Pareto front, parallel coordinates, and what each setting matters."""
+"""The figures of a sweep: the Pareto front, parallel coordinates, and the importance of each setting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tuning.progress import SHORT
 from tuning.proposals import make_study
 from tuning.space import Range
 
-FEW = 4  # trials without which importances are noise
+FEW = 4  # trials; importances of fewer are noise
 
 
 def draw_sweep(folder: Path, plan: Plan, ledger: Ledger, chosen: str) -> list[Path]:
@@ -95,7 +95,7 @@ def pareto_figure(plan: Plan, trials: Sequence[Trial], baselines: Sequence[Trial
 
 
 def parallel_figure(plan: Plan, trials: Sequence[Trial], chosen: str) -> Any:
-    """Each trial a line through its settings to its accuracy and gap; shaded by the gap, the choice on top."""
+    """Every trial as a line through its settings, its accuracy and its gap; shaded by the gap, the choice on top."""
     from matplotlib import colormaps
     from matplotlib.colors import Normalize
 
@@ -130,15 +130,15 @@ def parallel_figure(plan: Plan, trials: Sequence[Trial], chosen: str) -> Any:
     bare(ax, "left", "bottom")
     put_titles(
         figure,
-        "Settings and what came of them",
-        f"{_title(plan)}; a line a trial, lighter: a larger gap; red: the choice",
+        "Settings and their results",
+        f"{_title(plan)}; one line for each trial, lighter: a larger gap; red: the choice",
     )
     return figure
 
 
 def importances(plan: Plan, ledger: Ledger) -> dict[str, dict[str, float]]:
     """For accuracy, gap (or the score): the share of its variance that each setting explains (fANOVA, Hutter et al.
-    2014). Empty where it cannot be told: all trials alike."""
+    2014). Empty where it is not defined: all trials are equal."""
     import optuna
 
     ranges = plan.read_ranges()
@@ -159,7 +159,7 @@ def importances(plan: Plan, ledger: Ledger) -> dict[str, dict[str, float]]:
 
 
 def importance_figure(plan: Plan, found: dict[str, dict[str, float]], trials: int) -> Any:
-    """Bars: a group a setting, a bar an objective."""
+    """Bars: one group for each setting, one bar for each objective."""
     figure = new_figure(8, 0.55 * len(plan.ranges) + 2.2)
     ax = figure.subplots()
     first = next(iter(found.values()))
@@ -169,17 +169,17 @@ def importance_figure(plan: Plan, found: dict[str, dict[str, float]], trials: in
         at = np.arange(len(names)) + 0.4 - (place + 0.5) * width
         ax.barh(at, [shares.get(n, 0.0) for n in names], width, color=(UNIMPORTANT, IMPORTANT)[place], label=objective)
     ax.set_yticks(range(len(names)), [SHORT.get(n, n) for n in names])
-    ax.set_xlabel("share of the variance error_line")
+    ax.set_xlabel("share of the variance explained")
     ax.grid(axis="x", color="#e6e9ec")
     ax.set_axisbelow(True)
     ax.legend(frameon=False, fontsize=9.5, loc="lower right")
     bare(ax)
-    put_titles(figure, "What each setting matters", f"{_title(plan)}; fANOVA over {trials} trials")
+    put_titles(figure, "How much each setting matters", f"{_title(plan)}; fANOVA over {trials} trials")
     return figure
 
 
 def _scale(found: Range, values: list[Any]) -> tuple[Any, list[str]]:
-    """Heights in [0, 1], and the labels of the axis from its foot to its top, evenly spaced."""
+    """Heights in [0, 1], and the labels of the axis from bottom to top, evenly spaced."""
     if found.kind == "choice":
         last = max(len(found.values) - 1, 1)
         return np.array([found.values.index(v) / last for v in values]), [str(v) for v in found.values]

@@ -1,6 +1,6 @@
-"""The sweep's own record: a JSON line for each thing that happened. It is the truth; MLflow and the table follow it.
+"""The sweep's own record: a JSON line for each event. It is the state of the sweep; MLflow and the table follow it.
 
-A line is written before anything acts on it, so a sweep whose driver was killed is read back as it stood.
+A line is written before anything acts on it, so a sweep whose driver was killed is read back in its last state.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ SEARCH, NORMAL = "search", "normal"  # the arms: what is searched, and the norma
 
 @dataclass
 class Trial:
-    """One trial as the ledger tells it.
+    """One trial as the ledger records it.
 
-    arm: SEARCH, or NORMAL for a baseline. values: what it was measured at, at its end. checkpoint: its last one,
-    relative to the storage. retries: how often its worker died. resumed: the epoch from which it was taken up last.
+    arm: SEARCH, or NORMAL for a baseline. values: its final metrics. checkpoint: the last one, relative to
+    the storage. retries: how often its worker died. resumed: the epoch from which it was resumed last.
     """
 
     number: int
@@ -46,19 +46,19 @@ class Trial:
 
     @property
     def epoch(self) -> int:
-        """The last epoch that it reported."""
+        """The last epoch that was reported."""
         return int(self.records[-1]["epoch"]) if self.records else 0
 
     @property
     def name(self) -> str:
-        """trial-007; baseline is the first normal training, baseline-008 one of those that are swept as well."""
+        """trial-007; `baseline` is the first normal training, baseline-008 a trial of a swept baseline."""
         if self.number == BASELINE:
             return "baseline"
         return f"{'trial' if self.arm == SEARCH else 'baseline'}-{self.number:03d}"
 
 
 class Ledger:
-    """All trials of a sweep. Raises OSError, with the remedy, when a line cannot be written."""
+    """All trials of a sweep. Raises OSError with the remedy where a line cannot be written."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LEDGER
@@ -66,7 +66,7 @@ class Ledger:
         self.sessions = 0
         self._lock = threading.RLock()
         folder.mkdir(parents=True, exist_ok=True)
-        self.id = ""  # by which MLflow's runs of this sweep are found, whoever their parent is
+        self.id = ""  # identifies MLflow's runs of this sweep, whatever their parent is
         for event in self._read():
             self._apply(event)
         if not self.id:
@@ -81,42 +81,42 @@ class Ledger:
         return [t for t in self if t.arm == SEARCH]
 
     def baselines(self) -> list[Trial]:
-        """The normal trainings: the first one, and those of a baseline that is swept as well."""
+        """The normal trainings: the first one, and those of a swept baseline."""
         return [t for t in self if t.arm == NORMAL]
 
     @property
     def baseline(self) -> Trial | None:
-        """The first normal baseline, once it has begun."""
+        """The first normal baseline; None before it is started."""
         return self.trials.get(BASELINE)
 
     def open_session(self) -> int:
-        """A driver begins; returns which one it is, from 1: its checkpoints lie apart from its predecessors'."""
+        """Records that a driver begins; returns its number, from 1: each has its own folder of checkpoints."""
         self._add({"event": "session"})
         return self.sessions
 
     def start(self, number: int, config: dict[str, Any], arm: str = SEARCH) -> Trial:
-        """A trial is handed out."""
+        """Records that a trial is started."""
         self._add({"event": "start", "number": number, "config": config, "arm": arm})
         return self.trials[number]
 
     def epoch(self, number: int, record: Record, resumed: int = 0) -> None:
-        """A trial finished an epoch; one that is known already (a restart repeated it) is not counted twice.
+        """Records an epoch of a trial. One that is recorded already (a restart repeated it) is ignored.
 
-        resumed: the epoch of the checkpoint from which it was taken up last.
+        resumed: the epoch of the checkpoint from which the trial was resumed last.
         """
         if int(record["epoch"]) > self.trials[number].epoch:
             self._add({"event": "epoch", "number": number, "record": record, "resumed": resumed})
 
     def checkpoint(self, number: int, path: str) -> None:
-        """A trial's checkpoint lies in the storage whole; an empty path: it was removed."""
+        """Records that a checkpoint is complete in the storage; an empty path: it was removed."""
         self._add({"event": "checkpoint", "number": number, "path": path})
 
     def retry(self, number: int, why: str) -> None:
-        """A trial's worker died; it starts again."""
+        """Records that the worker of a trial died, and that the trial starts again."""
         self._add({"event": "retry", "number": number, "error": why})
 
     def end(self, number: int, state: str, values: dict[str, float] | None = None, error: str = "") -> None:
-        """A trial ended; an end that is known already stays."""
+        """Records the end of a trial; an end that is recorded already stays."""
         if self.trials[number].state == RUNNING:
             self._add({"event": "end", "number": number, "state": state, "values": values or {}, "error": error})
 
@@ -128,8 +128,8 @@ class Ledger:
                     file.write(json.dumps(event) + "\n")
             except OSError as problem:
                 raise OSError(
-                    f"the sweep's record {self.path} could not be written ({problem}); free disk and go on with "
-                    f"pct sweep --resume {self.path.parent}"
+                    f"the sweep's record {self.path} could not be written ({problem}); free disk space and continue "
+                    f"with pct sweep --resume {self.path.parent}"
                 ) from problem
             self._apply(event)
 
@@ -143,7 +143,7 @@ class Ledger:
             return
         if kind == "start":
             number = event["number"]
-            arm = event.get("arm", NORMAL if number == BASELINE else SEARCH)  # unsaid until 0.1.0
+            arm = event.get("arm", NORMAL if number == BASELINE else SEARCH)  # not recorded until 0.1.0
             self.trials[number] = Trial(number, event["config"], event["time"], arm)
             return
         trial = self.trials[int(str(number))]
@@ -159,7 +159,8 @@ class Ledger:
             trial.error, trial.ended = event["error"], event["time"]
 
     def _read(self) -> list[dict[str, Any]]:
-        """The events; a last line that a kill cut short is cut off. Raises ValueError for any other damaged line."""
+        """The events; an incomplete last line (the driver was killed) is removed. Raises ValueError for any other
+        damaged line."""
         if not self.path.is_file():
             return []
         raw = self.path.read_bytes()

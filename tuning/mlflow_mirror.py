@@ -1,9 +1,8 @@
-"""The sweep in MLflow: a thread that brings the tracking server to where the ledger is, and never holds up a trial.
+"""The sweep in MLflow: a thread sends the ledger's events to the tracking server, and never delays a trial.
 
-Every trial is a run nested in the sweep's. One call makes it and one closes it; between them goes what has gathered
-since the last call, every ten seconds at most, the settings with the first. A server that is gone is asked again
-later; nothing is sent twice, for what was sent is read back from the server when a sweep goes on, and every value has
-the time that the ledger has.
+Every trial is a run nested in the sweep's. One call creates it and one closes it. The calls between send what is new,
+every ten seconds at most; the first has the settings. A server that does not answer is asked again later. Nothing is
+sent twice: a sweep that is resumed reads from the server what was sent. Every value has the ledger's time.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ from tuning.plan import Plan
 SWEEP, NUMBER, STATE, EPOCH = "pct.sweep", "pct.trial", "pct.state", "epoch"
 PARENT = "mlflow.parentRunId"
 SECONDS_BETWEEN, SECONDS_WITHOUT_SERVER = 1.0, 5.0
-SECONDS_A_TRIAL = 10.0  # between calls for one trial that runs
-STATUS = {FAILED: "FAILED"}  # the others end as FINISHED; the tag tells who was stopped early
+SECONDS_A_TRIAL = 10.0  # between two calls for a running trial
+STATUS = {FAILED: "FAILED"}  # the others end as FINISHED; a tag marks those that were stopped early
 
 
 class MlflowMirror:
-    """Follows a ledger into MLflow. `calls` counts the requests, by kind."""
+    """Copies a ledger to MLflow. `calls` counts the requests by kind."""
 
     def __init__(self, mlflow_run: MlflowRun, plan: Plan, ledger: Ledger, say: Callable[[str], None] = print) -> None:
         self.mlflow_run, self.plan, self.ledger, self.say = mlflow_run, plan, ledger, say
@@ -47,7 +46,7 @@ class MlflowMirror:
         self._thread = threading.Thread(target=self._follow, name="mlflow", daemon=True)
 
     def start(self, known: bool) -> None:
-        """Begins to follow. known: the sweep went on, so its trials may be there already. Raises what MLflow raises."""
+        """Starts the thread. known: the sweep is resumed: the server may have trials. Raises what MLflow raises."""
         self._commit = code_version()["commit"]
         if known:
             with request_timeout():
@@ -59,8 +58,8 @@ class MlflowMirror:
         self._news.set()
 
     def stop(self) -> bool:
-        """Sends what is left and ends. Returns whether the server has everything."""
-        if self._thread.ident is None:  # it never began
+        """Sends the rest and stops. Returns whether the server has everything."""
+        if self._thread.ident is None:  # it was never started
             return True
         self._stop.set()
         self._news.set()
@@ -68,10 +67,10 @@ class MlflowMirror:
         return self._try_sync()
 
     def stop_short(self) -> None:
-        """Ends in the middle of a sweep: the trials that were at work end as killed, until the sweep goes on."""
+        """Stops before the sweep ends: its running trials end as killed, until the sweep is resumed."""
         if not self.stop():
             return
-        with contextlib.suppress(Exception), request_timeout():  # the sweep has its own error to tell
+        with contextlib.suppress(Exception), request_timeout():  # the sweep reports its own error
             for trial in self.ledger:
                 if trial.state == RUNNING and trial.number in self.runs:
                     self.mlflow_run.client.set_terminated(self.runs[trial.number], "KILLED")
@@ -85,18 +84,18 @@ class MlflowMirror:
             self._news.wait(SECONDS_BETWEEN)
             self._news.clear()
             self._try_sync()
-            # what gathers in this time goes in one call
+            # what is new in this time is sent by one call
             self._stop.wait(SECONDS_WITHOUT_SERVER if self.down else SECONDS_BETWEEN)
 
     def _try_sync(self) -> bool:
         try:
             with request_timeout():
                 if self.down:
-                    self._read_back()  # what was asked of it last may have been done, and its answer lost
+                    self._read_back()  # the last request may have been carried out, and its answer lost
                 self.sync(all_of_it=self._stop.is_set())
-        except Exception as problem:  # a server or its driver raises many types, and no trial may suffer from them
+        except Exception as problem:  # a server or its driver raises many types, and none may stop a trial
             if not self.down:
-                self.say(f"MLflow does not answer ({type(problem).__name__}); the trials go on, it is sent later")
+                self.say(f"MLflow does not answer ({type(problem).__name__}); the trials go on, and are sent later")
             self.down = True
             return False
         if self.down:
@@ -105,7 +104,7 @@ class MlflowMirror:
         return True
 
     def sync(self, all_of_it: bool = True) -> None:
-        """Brings the server to where the ledger is: of trials that run only where their turn has come, or all of it."""
+        """Sends what the server does not have: of running trials only those that are due, unless all is wanted."""
         for trial in self.ledger:
             if trial.number in self.closed:
                 continue
@@ -121,7 +120,7 @@ class MlflowMirror:
                 self._close(trial)
 
     def _due(self, trial: Trial, new: list[Record]) -> bool:
-        """Whether a trial that runs has its turn. Its last epoch goes with its end, which is near."""
+        """Whether a running trial is due. Its last epoch is sent with its end, which follows soon."""
         if int(new[-1]["epoch"]) >= self.plan.base.epochs:
             return False
         return time.monotonic() - self._asked.get(trial.number, float("-inf")) >= SECONDS_A_TRIAL
@@ -141,7 +140,7 @@ class MlflowMirror:
         self._asked[trial.number] = time.monotonic()
 
     def _log(self, trial: Trial, new: list[Record], ended: bool) -> None:
-        """One call: the params with the first, the epochs that are new, and with the end the final values."""
+        """One call with the new epochs; the first also has the settings, the last the final values."""
         from mlflow.entities import Metric, Param, RunTag
 
         metrics = [Metric(k, v, int(r["time"] * 1000), int(r["epoch"])) for r in new for k, v in _values(r).items()]
@@ -150,8 +149,7 @@ class MlflowMirror:
             params = [Param(k, str(v)) for k, v in self.plan.settings(trial.config).to_dict().items()]
         tags = [RunTag(STATE, trial.state), RunTag("pct.retries", str(trial.retries))] if ended else []
         if ended:
-            split = "test" if self.plan.split == "test" else VALIDATION_FINAL
-            final = {k: v for k, v in in_group(split, trial.values).items() if v == v}
+            final = {k: v for k, v in in_group(VALIDATION_FINAL, trial.values).items() if v == v}
             metrics += [Metric(k, v, int(trial.ended * 1000), 0) for k, v in final.items()]
             if trial.error:
                 tags.append(RunTag("pct.error", trial.error))
@@ -173,10 +171,10 @@ class MlflowMirror:
         self.closed.add(trial.number)
 
     def _read_back(self) -> None:
-        """Which trials the server has, and how far.
+        """Reads which trials the server has, and up to which epoch.
 
-        Runs that were made under another parent (`mlflow run` makes one each time) come under this one. Of two runs of
-        one trial (a request was carried out, and its answer lost) the one without data goes.
+        Runs of another parent (`mlflow run` makes a new one each time) are moved to this one. Of two runs of one trial
+        (a request was carried out, and its answer lost) the one without data is deleted.
         """
         twins: dict[int, list[Any]] = defaultdict(list)
         for run in self._found():

@@ -1,4 +1,4 @@
-"""The Pareto front of accuracy and gap, and which of its trials is the sweep's choice."""
+"""The Pareto front of accuracy and gap, and the trial that the sweep chooses."""
 
 from __future__ import annotations
 
@@ -17,15 +17,12 @@ def finished(ledger: Ledger) -> list[Trial]:
 
 
 def comparable(trials: Sequence[Trial]) -> list[Trial]:
-    """Those that were trained and measured to their end, with finite numbers: one without a gap (NaN) never wins."""
+    """The trials that finished with finite numbers: a trial without a gap (NaN) is never chosen."""
     return [t for t in trials if t.state == FINISHED and all(map(math.isfinite, trial_objectives(t)))]
 
 
 def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
-    """Those to which no other is better in accuracy or gap and as good in both; best accuracy first.
-
-    Of trials that are equal in both, the oldest stands for all.
-    """
+    """The trials that no other dominates, best accuracy first; of trials that are equal in both, the oldest."""
     out: list[Trial] = []
     for trial in sorted(trials, key=lambda t: (-trial_objectives(t)[0], -trial_objectives(t)[1], t.number)):
         if not out or trial_objectives(trial)[1] > trial_objectives(out[-1])[1]:
@@ -37,27 +34,27 @@ def choose_trial(plan: Plan, ledger: Ledger) -> tuple[Trial, str]:
     """The choice of the search, and why, in words.
 
     By the registry's champion rule: the largest gap among the trials within the margin of the best accuracy. In mode
-    single the accuracy that counts is the baseline's; where no trial keeps it, the rule decides as in mode pareto.
+    single the accuracy that counts is the baseline's; where no trial reaches it, the rule decides as in mode pareto.
     Raises ValueError where no trial finished.
     """
     trials = finished(ledger)
     if not trials:
-        raise ValueError("no trial finished, so there is no model to choose; the table tells why each failed")
+        raise ValueError("no trial finished, so there is no model to choose; the table says why each failed")
     floor = accuracy_floor(ledger, plan.margin)
     if plan.mode == "single":
         best = max(trials, key=lambda t: (score(*trial_objectives(t), floor), -t.number))
         if trial_objectives(best)[0] >= floor - 1e-9:
-            kept = f"{floor:.4f}, the baseline's accuracy less {plan.margin:g}"
-            return best, f"largest comp - suff among the trials that keep {kept}"
+            kept = f"{floor:.4f}, the baseline's accuracy minus {plan.margin:g}"
+            return best, f"largest comp - suff among the trials that reach {kept}"
     chosen = _by_champion_rule(trials, plan.margin)
     why = f"largest comp - suff among the trials whose accuracy is within {plan.margin:g} of the best"
     if plan.mode == "single":
-        why += f"; none kept the baseline's accuracy less {plan.margin:g} ({floor:.4f})"
+        why += f"; none reached the baseline's accuracy minus {plan.margin:g} ({floor:.4f})"
     return chosen, why
 
 
 def best_baseline(plan: Plan, ledger: Ledger) -> Trial | None:
-    """The normal training that stands for all of them, by the same rule; None where none finished."""
+    """The best normal training by the same rule; None where none finished."""
     trials = comparable(ledger.baselines())
     return _by_champion_rule(trials, plan.margin) if trials else None
 
@@ -68,11 +65,11 @@ def dominates(one: Trial, other: Trial) -> bool:
     return a != b and all(x >= y for x, y in zip(a, b, strict=True))
 
 
-def choose_registered(plan: Plan, ledger: Ledger, anyway: bool = False) -> tuple[Trial, str]:
+def choose_registered(plan: Plan, ledger: Ledger, force: bool = False) -> tuple[Trial, str]:
     """The trial whose model goes into the registry, and why: the search's choice, unless the normal baseline dominates
     it; then the baseline.
 
-    anyway: the search's choice even so. Raises ValueError as `choose_trial`.
+    force: the search's choice in any case. Raises ValueError as `choose_trial`.
     """
     chosen, why = choose_trial(plan, ledger)
     base = best_baseline(plan, ledger)
@@ -81,9 +78,9 @@ def choose_registered(plan: Plan, ledger: Ledger, anyway: bool = False) -> tuple
     values = "acc {:.4f} and comp - suff {:.4f} against {:.4f} and {:.4f}"
     numbers = values.format(*trial_objectives(base), *trial_objectives(chosen))
     beaten = f"{base.name} (normal) is as good as {chosen.name} in both or better: {numbers}"
-    if anyway:
-        return chosen, f"{why}; registered by --anyway, though {beaten}"
-    return base, f"{beaten}; --anyway registers {chosen.name} all the same"
+    if force:
+        return chosen, f"{why}; registered by --force, although {beaten}"
+    return base, f"{beaten}; --force registers {chosen.name}"
 
 
 def _by_champion_rule(trials: Sequence[Trial], margin: float) -> Trial:
@@ -96,8 +93,6 @@ def _by_champion_rule(trials: Sequence[Trial], margin: float) -> Trial:
 def worth_keeping(plan: Plan, ledger: Ledger) -> set[int]:
     """The trials whose checkpoints may still be needed: those that run, and those that can still be registered."""
     running = {t.number for t in ledger if t.state == RUNNING}
-    if plan.kind == "ablation":  # nothing is chosen
-        return running
     ended = finished(ledger)
-    chosen = {choose_registered(plan, ledger, anyway)[0].number for anyway in (False, True)} if ended else set()
+    chosen = {choose_registered(plan, ledger, force)[0].number for force in (False, True)} if ended else set()
     return running | {t.number for t in pareto_front(ended)} | chosen

@@ -1,4 +1,4 @@
-"""A sweep as it was asked for: what is searched, and on what. Kept as JSON in its folder, so that it goes on."""
+"""The plan of a sweep: what is searched, and on which resources. It is kept as JSON in the sweep's folder."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from pct.writing import write_text
 from tuning.space import USED, Range, read_range
 
 PLAN = "sweep.json"
+# fields of plans until 0.1.0, as a sweep had them
+FORMER: dict[str, Any] = {"kind": "sweep", "split": "validation", "points": (), "name": ""}
 MODES = ("pareto", "single")
-KINDS = ("sweep", "ablation")
+KIND = "sweep"
 
 
 def check_cpus(cpus: float) -> None:
-    """Raises ValueError for no number of CPUs."""
+    """Raises ValueError for an impossible number of CPUs."""
     if not 0 < cpus < math.inf:
         raise ValueError(f"cpus must be > 0 and finite, got {cpus}")
 
@@ -28,9 +30,9 @@ def check_cpus(cpus: float) -> None:
 @dataclass(frozen=True)
 class Resources:
     """What a sweep runs on. address: "local", "auto" or a head node's host:port. workers: trials at a time, 0 as many
-    as the cluster holds. storage: where checkpoints go, a folder that all nodes see or an s3:// or gs:// URI; the
+    as the cluster holds. storage: of the checkpoints, a folder that all nodes see or an s3:// or gs:// URI; the
     sweep's own folder where empty. retries: how often a trial whose worker died starts again from its checkpoint.
-    custom: amounts a trial of Ray's custom resources. loggers: Ray's own, which write beside the checkpoints."""
+    custom: Ray's custom resources that a trial needs. loggers: Ray's own, which write beside the checkpoints."""
 
     address: str = "local"
     workers: int = 0
@@ -43,14 +45,14 @@ class Resources:
 
     @property
     def a_trial(self) -> dict[str, float]:
-        """What Ray sets aside for a trial, by Ray's names."""
+        """What Ray reserves for a trial, by Ray's names."""
         return {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
 
     def __post_init__(self) -> None:
         if self.address.startswith("ray://"):
             raise ValueError(
-                f"address {self.address} is Ray's client, which a sweep cannot use; start it on a node of the cluster "
-                "with RAY_ADDRESS=auto (ray job submit does), or give the head's host:port"
+                f"address {self.address} is Ray's client, which a sweep cannot use; start the sweep on a node of the "
+                "cluster with RAY_ADDRESS=auto (ray job submit does), or give the head's host:port"
             )
         check_cpus(self.cpus)
         for name in ("workers", "gpus", "retries"):
@@ -68,8 +70,8 @@ class Plan:
 
     base: the settings that all trials share. ranges: those of the others, as they are written. trials: how many.
     mode: "pareto" (accuracy and gap at once) or "single" (the gap, with accuracy kept within `margin` of the normal
-    baseline). points: an ablation's trials, as changes of base; a sweep has none. split: what trials are measured on.
-    sweep_baseline: normal training is searched as well, with as many trials, over its own settings in `ranges`.
+    baseline). sweep_baseline: normal training is searched as well, with as many trials, over its own settings in
+    `ranges`.
     """
 
     base: Settings
@@ -80,29 +82,24 @@ class Plan:
     seed: int = 0
     baseline: bool = True
     stop_early: bool = False
-    kind: str = "sweep"
-    split: str = "validation"
-    points: tuple[dict[str, Any], ...] = ()
-    name: str = ""
     sweep_baseline: bool = False
 
     def __post_init__(self) -> None:
-        for name, allowed in (("mode", MODES), ("kind", KINDS), ("split", ("validation", "test"))):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
         if self.seed < 0:
             raise ValueError(f"sweep_seed must be >= 0, got {self.seed}")
         if self.trials < 1:
             raise ValueError(f"trials must be >= 1, got {self.trials}")
         if not 0 <= self.margin <= 1:
             raise ValueError(f"margin must be in [0, 1] (0.01 is one point of accuracy), got {self.margin}")
-        if self.kind == "sweep" and self.split == "test":
-            raise ValueError("a sweep chooses a model, so it must not look at the test split; take split validation")
         if self.sweep_baseline and not self.baseline_ranges():
-            raise ValueError("the baseline has nothing to be swept over: lr and batch_size are fixed; free one of them")
+            raise ValueError(
+                "the baseline has nothing to sweep: lr and batch_size are fixed; leave one of --lr and --batch-size out"
+            )
         if self.mode == "single" and not (self.baseline and self.base.evaluate_epochs):
             raise ValueError(
-                "mode single needs the normal baseline and evaluate_epochs true: trials are judged by both"
+                "mode single needs the normal baseline and --evaluate-epochs true: trials are judged by both"
             )
 
     def read_ranges(self) -> dict[str, Range]:
@@ -110,20 +107,20 @@ class Plan:
         return {name: read_range(name, text, self.base) for name, text in self.ranges.items()}
 
     def baseline_ranges(self) -> dict[str, Range]:
-        """The ranges of what normal training looks at."""
+        """The ranges of the settings that normal training uses."""
         return {name: found for name, found in self.read_ranges().items() if name in USED["normal"]}
 
     def settings(self, config: dict[str, Any]) -> Settings:
-        """The settings of a trial: base with its own values."""
+        """The settings of a trial: base with the trial's values."""
         return Settings.from_dict({**self.base.to_dict(), **config})
 
     def default_folder(self, root: str | Path = "runs") -> Path:
-        """runs/<kind>-<corpus>-<model>-<method>-<hash>; the number of trials is not in it: a sweep can be extended."""
-        label = self.name or f"{self.base.method}-{self.mode}"
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.kind}-{self.base.corpus}-{self.base.model_name}-{label}")
-        about = asdict(replace(self, trials=1))
+        """runs/sweep-<corpus>-<model>-<method>-<mode>-<hash>, without the number of trials: a sweep can be extended."""
+        label = f"{self.base.corpus}-{self.base.model_name}-{self.base.method}-{self.mode}"
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{KIND}-{label}")
+        about = {**asdict(replace(self, trials=1)), **FORMER}  # folders of earlier versions are found again
         if not self.sweep_baseline:
-            del about["sweep_baseline"]  # folders of 0.1.0 are found again
+            del about["sweep_baseline"]
         return Path(root) / f"{name}-{hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]}"
 
     def save(self, folder: Path, resources: Resources) -> None:
@@ -139,8 +136,12 @@ class Plan:
             raise FileNotFoundError(f"{folder} holds no sweep: {PLAN} is missing; give the folder that pct sweep named")
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
-            values = dict(about["plan"])
-            values["base"], values["points"] = Settings.from_saved(values["base"]), tuple(values["points"])
-            return cls(**values), Resources(**about.get("resources", about.get("means")))  # "means" until 0.1.0
+            kind = about["plan"].get("kind", KIND)
+            values = {name: value for name, value in about["plan"].items() if name not in FORMER}
+            values["base"] = Settings.from_saved(values["base"])
+            plan, resources = cls(**values), Resources(**about.get("resources", about.get("means")))  # until 0.1.0
         except (ValueError, KeyError, TypeError) as problem:
             raise ValueError(f"{path} is damaged ({problem}); start the sweep in another folder") from problem
+        if kind != KIND:
+            raise ValueError(f"{folder} holds an ablation of an earlier version; run pct reproduce --table instead")
+        return plan, resources

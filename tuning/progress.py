@@ -1,4 +1,4 @@
-"""What a user sees while a sweep runs: a live table on a terminal, a line a trial in a log."""
+"""The progress of a sweep: a live table on a terminal, one line for each trial in a log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHORT = {
 
 
 class Progress:
-    """A listener of the search. live: redraw a table in place; else print a line when a trial ends or starts again."""
+    """A listener of the search. live: redraw a table in place; else print a line where a trial ends or starts again."""
 
     def __init__(self, plan: Plan, ledger: Ledger, live: bool | None = None, out: TextIO | None = None) -> None:
         self.plan, self.ledger, self.out = plan, ledger, out or sys.stderr
@@ -29,7 +29,7 @@ class Progress:
         self._lines, self._last, self._lock = 0, 0.0, threading.Lock()
 
     def __call__(self, number: int) -> None:
-        """A trial has news."""
+        """Shows what is new of a trial."""
         with self._lock:
             trial = self.ledger.trials[number]
             if self.live:
@@ -46,7 +46,7 @@ class Progress:
             self.told[number] = (trial.state, trial.retries)
 
     def say(self, text: str) -> None:
-        """A message between the lines."""
+        """Prints a message."""
         with self._lock:
             self._clear()
             print(text, file=self.out, flush=True)
@@ -54,7 +54,7 @@ class Progress:
                 self._redraw()
 
     def finish(self) -> None:
-        """The last state of the table stays."""
+        """Leaves the last state of the table on the terminal."""
         with self._lock:
             if self.live:
                 self._redraw()
@@ -75,12 +75,12 @@ class Progress:
 
 
 def table(plan: Plan, ledger: Ledger, rows: int = 1000) -> list[str]:
-    """Lines of a table: the trials that run, then the best of those that ended."""
+    """The lines of the table: the running trials, then the best of those that ended."""
     trials = list(ledger)
     counts = {state: sum(t.state == state for t in trials) for state in (RUNNING, FINISHED, STOPPED, FAILED)}
     done = sum(t.state != RUNNING for t in ledger.searched())
     head = f"{done} of {plan.trials} trials; " + ", ".join(f"{n} {state}" for state, n in counts.items() if n)
-    names = _names(plan)
+    names = list(plan.ranges)
     columns = [SHORT.get(n, n) for n in names]
     lines = [head, f"{'trial':<10}" + "".join(f"{c:>9}" for c in columns) + "   epoch     acc     gap  state"]
     running = [t for t in trials if t.state == RUNNING]
@@ -99,7 +99,7 @@ def table(plan: Plan, ledger: Ledger, rows: int = 1000) -> list[str]:
 
 
 def line(plan: Plan, ledger: Ledger, trial: Trial) -> str:
-    """One trial's end, for a log."""
+    """The end of a trial, for a log."""
     accuracy, gap = trial_objectives(trial)
     own = ", ".join(f"{SHORT.get(k, k)} {_cell(v)}" for k, v in trial.config.items())
     done = sum(t.state != RUNNING for t in ledger.searched())
@@ -107,10 +107,6 @@ def line(plan: Plan, ledger: Ledger, trial: Trial) -> str:
     what = f"failed: {trial.error}" if trial.state == FAILED else f"acc{_number(accuracy)} gap{_number(gap)}"
     state = f", stopped after epoch {trial.epoch}" if trial.state == STOPPED else ""
     return f"{trial.name}{where}: {what}{state}; {own}"
-
-
-def _names(plan: Plan) -> list[str]:
-    return list(plan.ranges) or sorted({name for point in plan.points for name in point})
 
 
 def _rank(trial: Trial) -> tuple[bool, float]:

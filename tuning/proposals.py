@@ -1,43 +1,24 @@
-"""Which settings come next: Optuna's TPE over the ledger for a sweep, a list of points for an ablation."""
+"""The settings of the next trial: Optuna's TPE over the ledger."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from typing import Any, Protocol
+from typing import Any
 
 from tuning.ledger import BASELINE, FAILED, FINISHED, NORMAL, RUNNING, SEARCH, STOPPED, Ledger, Trial
 from tuning.objective import accuracy_floor, score, trial_objectives
 from tuning.plan import Plan
 from tuning.space import Range
 
-STARTUP = 10  # trials drawn at random before the sampler has something to learn from
-
-
-class Proposer(Protocol):
-    """From a trial's number and what is known to its own settings."""
-
-    def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:
-        """The settings of the trial, beside the plan's base. Numbers count from 1."""
-        ...
-
-
-class FixedPoints:
-    """The trials of an ablation, in their order."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.points = plan.points
-
-    def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:
-        """See `Proposer`."""
-        return dict(self.points[number - 1])
+STARTUP = 10  # trials drawn at random before the sampler learns
 
 
 class TpeProposer:
     """Optuna's TPE, over accuracy and gap at once or over the single score, for one arm of the sweep.
 
-    The first trial has the base's own values (the paper's) where the ranges hold them. A proposal depends on the plan's
-    seed, the trial's number and the ledger alone, so a sweep that was killed goes on as if it had not been.
+    The first trial has the values of base (the paper's) where the ranges contain them. A proposal depends only on the
+    plan's seed, the trial's number and the ledger: a sweep that was killed and resumed is the same as one that was not.
     """
 
     def __init__(self, plan: Plan, arm: str = SEARCH) -> None:
@@ -45,7 +26,7 @@ class TpeProposer:
         self.ranges = plan.read_ranges() if arm == SEARCH else plan.baseline_ranges()
 
     def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:
-        """See `Proposer`."""
+        """The settings of a trial, beside the plan's base. Numbers count from 1."""
         own = {name: getattr(self.plan.base, name) for name in self.ranges}
         holds = all(self.ranges[name].holds(value) for name, value in own.items())
         return own if number == 1 and holds else self._ask(number, ledger)
@@ -62,8 +43,8 @@ class TpeProposer:
 
 
 def next_arm(plan: Plan, ledger: Ledger) -> str | None:
-    """What the next new trial is of; None where there are enough. A baseline that is swept has as many trials as the
-    search, in turn with it, so that both learn as fast and a sweep that is cut short has given both the same."""
+    """The arm of the next new trial; None where there are enough. A swept baseline has as many trials as the search, in
+    turn with it: both learn equally fast, and a sweep that is cut short is fair to both."""
     searched = len(ledger.searched())
     normal = sum(t.number != BASELINE for t in ledger.baselines())
     if plan.sweep_baseline and normal < min(searched, plan.trials):
@@ -72,7 +53,7 @@ def next_arm(plan: Plan, ledger: Ledger) -> str | None:
 
 
 def make_study(plan: Plan, ranges: dict[str, Range], trials: list[Trial], floor: float, sampler: Any = None) -> Any:
-    """The trials so far as an Optuna study in memory. floor: see `objective.accuracy_floor`."""
+    """The trials so far as an Optuna study in memory. floor: as `objective.accuracy_floor`."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -1,4 +1,4 @@
-"""A copy of the sweep's record beside its checkpoints: where these lie remote, the loss of the driver's disk costs
+"""A copy of the sweep's record beside its checkpoints: where the storage is remote, the loss of the driver's disk costs
 seconds of the record and no trial."""
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from tuning.plan import PLAN
 from tuning.storage import file_system
 
 RECORD = "record"  # the folder in the storage
-FILES = (PLAN, TRACKING, LEDGER)  # the ledger last: where it is, the others are
+FILES = (PLAN, TRACKING, LEDGER)  # the ledger last: where it exists, the others do
 SECONDS_BETWEEN = 2.0
 
 
 class RecordCopy:
-    """Follows the sweep's folder into the storage, from a thread of its own; a listener of the search."""
+    """A listener of the search that copies the sweep's record to the storage, in a thread of its own."""
 
     def __init__(self, folder: Path, storage: str, say: Callable[[str], None] = print) -> None:
         self.folder, self.storage, self.say = folder, storage, say
@@ -31,11 +31,11 @@ class RecordCopy:
         self._thread.start()
 
     def news(self, number: int) -> None:
-        """There is something to copy."""
+        """Wakes the thread: there is something to copy."""
         self._news.set()
 
     def stop(self) -> None:
-        """Copies what is left and ends."""
+        """Copies the rest and stops."""
         self._stop.set()
         self._news.set()
         self._thread.join()
@@ -44,7 +44,7 @@ class RecordCopy:
         while not self._stop.is_set():
             self._try_copy()
             self._news.wait()
-            self._stop.wait(SECONDS_BETWEEN)  # what gathers in this time goes in one copy
+            self._stop.wait(SECONDS_BETWEEN)  # what is new in this time is copied at once
             self._news.clear()
         self._try_copy()
 
@@ -54,7 +54,7 @@ class RecordCopy:
             self.failed = False
         except OSError as problem:
             if not self.failed:
-                self.say(f"the record cannot be copied to {self.storage} ({problem}); the sweep goes on without")
+                self.say(f"the record cannot be copied to {self.storage} ({problem}); the sweep goes on without a copy")
             self.failed = True
 
     def copy(self) -> None:
@@ -71,7 +71,7 @@ class RecordCopy:
 
 
 def bring_back(folder: Path, storage: str) -> bool:
-    """Puts the record from the storage into a sweep's folder that has none. Returns whether there was one.
+    """Copies the record from the storage into a sweep's folder that has none. Returns whether it did.
 
     Raises OSError where the storage cannot be read.
     """

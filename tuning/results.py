@@ -1,4 +1,4 @@
-"""The end of a sweep: its choice restored and evaluated once on test, the front, the figures, the registered model."""
+"""The end of a sweep: the choice is restored, evaluated once on test and registered; front and figures are written."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pct.layout import LOCK, SETTINGS
 from pct.settings import Settings
 from pct.training import runs
 from pct.training.prepared import Prepared
-from pct.writing import whole_folder, write_text
+from pct.writing import write_text
 from pipelines import upload
 from pipelines.champion import MARGIN
 from pipelines.connection import request_timeout, tracking_error
@@ -27,14 +26,15 @@ from tuning.mlflow_mirror import MlflowMirror
 from tuning.objective import ACCURACY, GAP, trial_objectives
 from tuning.pareto import best_baseline, finished, pareto_front
 from tuning.plan import Plan, Resources
+from tuning.run_files import read_files, write_files
 from tuning.trial import KEPT
 
 CHOSEN, RESULTS, TABLE = "chosen", "results.json", "front.csv"
 
 
 def restore_chosen(trial: Trial, plan: Plan, resources: Resources, storage: str, folder: Path, data: Any) -> runs.Run:
-    """The chosen trial as a finished run in folder/chosen: from its checkpoint, where that is still there, else trained
-    anew; measured on validation, and once on test. It runs on a worker, with a trial's share of CPUs and GPUs.
+    """The chosen trial as a finished run in folder/chosen: from its checkpoint where that exists, else trained again;
+    measured on validation, and once on test. It runs on a worker, with the CPUs and GPUs of a trial.
 
     data: the prepared corpus, in Ray's object store.
     """
@@ -47,15 +47,12 @@ def restore_chosen(trial: Trial, plan: Plan, resources: Resources, storage: str,
         )(_finish)
         left = f"{storage}/{trial.checkpoint}" if trial.checkpoint else ""
         files: dict[str, bytes] = ray.get(task.remote(plan.settings(trial.config).to_dict(), left, data))
-        with whole_folder(target, SETTINGS) as made:
-            for name, content in files.items():
-                (made / name).parent.mkdir(parents=True, exist_ok=True)
-                (made / name).write_bytes(content)
+        write_files(files, target)
     return runs.load_run(target)
 
 
 def _finish(settings: dict[str, Any], left: str, data: Prepared) -> dict[str, bytes]:
-    """On the worker: the files of the finished run."""
+    """Finishes the run on a worker, and returns its files."""
     from ray.tune import Checkpoint
 
     with tempfile.TemporaryDirectory(prefix="pct-chosen-") as scratch:
@@ -66,8 +63,7 @@ def _finish(settings: dict[str, Any], left: str, data: Prepared) -> dict[str, by
                 for name in KEPT:
                     shutil.copy(Path(held) / name, folder / name)
         runs.run(Settings.from_saved(settings), folder, progress=False, corpus=data)
-        found = [p for p in folder.rglob("*") if p.is_file() and p.name != LOCK]
-        return {str(p.relative_to(folder)): p.read_bytes() for p in found}
+        return read_files(folder)
 
 
 def summary(plan: Plan, ledger: Ledger, chosen: Trial, why: str) -> dict[str, Any]:
@@ -87,7 +83,7 @@ def summary(plan: Plan, ledger: Ledger, chosen: Trial, why: str) -> dict[str, An
 
 
 def row(trial: Trial) -> dict[str, Any]:
-    """A trial as a line of a table: its own settings, its accuracy and gap on validation."""
+    """A trial as a row of a table: its settings, its accuracy and gap on validation."""
     accuracy, gap = trial_objectives(trial)
     return {"trial": trial.name, "state": trial.state, **trial.config, ACCURACY: accuracy, GAP: gap}
 
@@ -95,7 +91,7 @@ def row(trial: Trial) -> dict[str, Any]:
 def write_results(
     folder: Path, result: dict[str, Any], plan: Plan, ledger: Ledger, say: Callable[[str], None]
 ) -> list[Path]:
-    """results.json, a table of all trials with a mark for the front, and the figures. Returns their paths."""
+    """Writes results.json, a table of all trials that marks the front, and the figures. Returns their paths."""
     paths = [folder / RESULTS, folder / TABLE]
     write_text(paths[0], json.dumps(result, indent=2) + "\n")
     on_front = {r["trial"] for r in result["front"]}
@@ -113,23 +109,23 @@ def upload_choice(
     mlflow_run: MlflowRun, mirror: MlflowMirror, folder: Path, run: runs.Run, chosen: Trial, result: dict[str, Any],
     paths: list[Path], margin: float = MARGIN, say: Callable[[str], None] = print,
 ) -> upload.UploadedRun:  # fmt: skip
-    """The choice into its trial's MLflow run and into the registry; table and figures into the sweep's run.
+    """Uploads the choice to its trial's MLflow run and to the registry, table and figures to the sweep's run.
 
-    Twice is as good as once. Raises `TrackingError` when the server cannot be used.
+    It can be repeated. Raises `TrackingError` where the server cannot be used.
     """
     uploaded = upload.upload_run(run.folder, margin, mlflow_run=mirror.run_of(chosen.number))
     values = in_group(VALIDATION_FINAL, {k: result["chosen"][k] for k in (ACCURACY, GAP)})
     values |= report_metrics("test", run.test)
     values |= {f"trials/{k}": float(v) for k, v in result["trials"].items()}
     tags = {"pct.best": chosen.name, "pct.best_run": mirror.runs[chosen.number], "pct.why": result["chosen"]["why"]}
-    log_end(mlflow_run, values, tags, folder, paths)
+    _log_end(mlflow_run, values, tags, folder, paths)
     return uploaded
 
 
-def log_end(
+def _log_end(
     mlflow_run: MlflowRun, values: dict[str, float], tags: dict[str, str], folder: Path, paths: list[Path]
 ) -> None:
-    """The last of a sweep's or an ablation's own run: metrics, tags, files, and that it is finished."""
+    """Ends the sweep's own run: metrics, tags, files, status."""
     try:
         with request_timeout(upload.UPLOAD_SECONDS, upload.UPLOAD_RETRIES):
             upload.log_missing(mlflow_run, as_metrics(values, 0))

@@ -1,4 +1,4 @@
-"""The search itself: Ray Tune runs the trials; the ledger says which are left, and is told what became of each."""
+"""The search itself: Ray Tune runs the trials; the ledger says which are left, and records what happens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tuning.tune_hooks import AshaScheduler, LedgerCallback, LedgerSearcher, Lis
 
 
 class SweepStopped(JobError):
-    """The sweep ended before its trials were done; the message says why and how to go on."""
+    """The sweep ended before its trials; the message says why and how to continue."""
 
 
 def search(
@@ -31,16 +31,16 @@ def search(
     trainable: Callable[[dict[str, Any]], None],
     listeners: Sequence[Listener] = (),
 ) -> None:
-    """Runs the trials that are left. Ray must be connected.
+    """Runs the remaining trials. Ray must be connected.
 
-    trainable: `run_trial` with its data, or a stand-in. listeners: called with a trial's number whenever the ledger has
-    news of it. Raises SweepStopped where a disk is full or no trial works.
+    trainable: `run_trial` with its data, or a stand-in. listeners: called with a trial's number whenever the ledger
+    changes. Raises SweepStopped where a disk is full or no trial works.
     """
     storage = storage_of(resources, folder)
     state = SweepState(ledger, storage)
     session = f"session-{ledger.open_session()}"
     clear_sessions(storage, ledger)
-    for name in ("ray.tune", "ray.train"):  # what they say is in the ledger, in a line instead of a traceback
+    for name in ("ray.tune", "ray.train"):  # the ledger has their messages, without the traceback
         logging.getLogger(name).setLevel(logging.CRITICAL)
     at_once = resources.workers or slots(resources)
     searcher = LedgerSearcher(plan, state, at_once)
@@ -51,7 +51,7 @@ def search(
             search_alg=searcher,
             scheduler=AshaScheduler(plan, state) if plan.stop_early else None,
             num_samples=-1,
-            reuse_actors=True,  # a worker that has torch loaded takes the next trial at once
+            reuse_actors=True,  # a worker that has loaded torch takes the next trial at once
             trial_name_creator=_name,
             trial_dirname_creator=_name,
         ),
@@ -69,11 +69,11 @@ def search(
         warnings.simplefilter("ignore")
         tuner.fit()
     if state.halted:
-        raise SweepStopped(f"{state.halted}; then go on with: pct sweep --resume {folder}")
+        raise SweepStopped(f"{state.halted}; then continue with: pct sweep --resume {folder}")
 
 
 def make_loggers(names: Sequence[str]) -> list[Any]:
-    """Ray Tune's own loggers: each writes a file a trial into its folder in the storage."""
+    """Ray Tune's own loggers: each writes one file for each trial, into its folder in the storage."""
     from ray.tune import logger
 
     kinds = {"tensorboard": "TBXLoggerCallback", "csv": "CSVLoggerCallback", "json": "JsonLoggerCallback"}

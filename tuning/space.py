@@ -1,4 +1,4 @@
-"""What a sweep searches: a range for each setting, around the paper's, and how ranges are written on a command line."""
+"""The search space: a range for each setting around the paper's value, and how ranges are written on a command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from pct.settings import Settings
 
-# The weight of each method's own term, whatever the model.
+# The weight of each method's own term, for every model.
 WEIGHTS = {
     "entropy_weight": "loguniform(0.0001, 1.0)",  # 1e-3
     "guided_weight": "loguniform(0.1, 10.0)",  # 1
@@ -22,7 +22,7 @@ WEIGHTS = {
     "comp_weight": "loguniform(0.05, 2.0)",  # 0.5
     "suff_weight": "loguniform(0.05, 2.0)",  # 0.5
 }
-# The paper's settings lie inside each range; Tables 3 to 5 tell how far it is worth to go.
+# The paper's settings lie inside each range; its Tables 3 to 5 show how wide a range is useful.
 SMALL = {
     "alpha": "loguniform(0.02, 1.0)",  # the paper's 0.1
     "temperature": "uniform(0.05, 1.2)",  # 0.7
@@ -54,7 +54,7 @@ RANGES: dict[str, dict[str, str]] = {
         **WEIGHTS,
     },
 }
-# What a method looks at; the other ranges would be noise.
+# The settings that a method uses; the other ranges would be noise.
 USED = {
     "normal": ("batch_size", "lr"),
     "entropy": ("entropy_weight", "batch_size", "p_unimportant", "lr"),
@@ -72,7 +72,7 @@ ALIASES = {
     "tau": "temperature", "lambda": "entropy_weight", "p_i": "p_important", "p_u": "p_unimportant",
     "learning_rate": "lr",
 }  # fmt: skip
-# Only these may vary within a sweep: the others change what is measured, what is tokenised or how long a trial is.
+# Only these may vary within a sweep: the others change what is measured, the tokens or the length of a trial.
 TUNABLE = (
     *USED["pct"], *WEIGHTS, "method", "seed", "dropout", "optimizer", "weight_decay", "warmup", "schedule",
     "gradient_clip", "class_weights", "contrast_steps", "contrast_every",
@@ -128,7 +128,7 @@ def read_range(name: str, text: str, base: Settings) -> Range | Any:
     if found is None:
         if not text.strip() or "(" in text or ")" in text:
             raise ValueError(f"{name}={text!r} is no range; write {FORMS}")
-        return _value(name, text.strip(), text, base)
+        return setting_value(name, text.strip(), text, base)
     kind, inside = found[1], [part.strip() for part in found[2].split(",")]
     if kind not in ("uniform", "loguniform", "choice") or not all(inside):
         raise ValueError(f"{name}={text!r} is no range; write {FORMS}")
@@ -137,7 +137,7 @@ def read_range(name: str, text: str, base: Settings) -> Range | Any:
             f"{name}={text!r}: {name} must be one value in a sweep, for it changes what is measured or how long a "
             f"trial is; ranges are for {', '.join(TUNABLE)}"
         )
-    values = tuple(_value(name, part, text, base) for part in inside)
+    values = tuple(setting_value(name, part, text, base) for part in inside)
     if kind == "choice":
         if len(set(values)) != len(values):
             raise ValueError(f"{name}={text!r} names a value twice")
@@ -152,7 +152,8 @@ def read_range(name: str, text: str, base: Settings) -> Range | Any:
     return Range(kind, values)
 
 
-def _value(name: str, part: str, text: str, base: Settings) -> Any:
+def setting_value(name: str, part: str, text: str, base: Settings) -> Any:
+    """A setting's value from what is written. text: all that was written, for the message. Raises ValueError."""
     try:
         # as a trial would have it: measured with shares of its own, so that a share of 0 is allowed
         changes = {"measure_important": 0.1, "measure_unimportant": 0.1, name: part}

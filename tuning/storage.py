@@ -1,4 +1,4 @@
-"""Where a sweep's checkpoints lie: a folder or an s3:// or gs:// URI, by pyarrow's file systems."""
+"""The storage of a sweep's checkpoints: a folder or an s3:// or gs:// URI, by pyarrow's file systems."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from tuning.plan import Resources
 
 
 def storage_of(resources: Resources, folder: Path) -> str:
-    """Where checkpoints lie: a URI, or an absolute path."""
+    """The storage of the checkpoints: a URI, or an absolute path."""
     if "://" in resources.storage:
         return f"{resources.storage.rstrip('/')}/{folder.name}"
     return str((Path(resources.storage) / folder.name if resources.storage else folder / "checkpoints").absolute())
 
 
 def remove(storage: str, relative: str) -> None:
-    """Removes a checkpoint from the storage, if it is there."""
+    """Removes a checkpoint from the storage, if it exists."""
     system, path = file_system(f"{storage}/{relative}")
     if system.get_file_info(path).type.name == "Directory":
         system.delete_dir(path)
 
 
 def clear_sessions(storage: str, ledger: Ledger) -> None:
-    """Removes what earlier drivers left in the storage, half-written checkpoints too, but for those still needed."""
+    """Removes what earlier drivers left in the storage, incomplete checkpoints too, except those still needed."""
     from pyarrow.fs import FileSelector
 
     needed = {t.checkpoint.split("/")[0] for t in ledger if t.checkpoint}

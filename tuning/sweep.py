@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -12,11 +11,14 @@ from typing import TYPE_CHECKING
 
 from pct.commands.options import add_settings, read_settings
 from pct.settings import Settings
+from pct.training.cells import measured_alike
 from pipelines.champion import MARGIN, check_margin
 from pipelines.connection import how_to_view
+from pipelines.force import add_force
 from pipelines.job import INTERRUPTED, NOT_UPLOADED, OK, run_job
 from tuning.plan import MODES, PLAN, Plan, Resources, check_cpus
 from tuning.record_copy import bring_back
+from tuning.resource_options import add_resources, add_storage, read_resources
 from tuning.space import FORMS, make_space, read_range, read_sets
 from tuning.storage import storage_of
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 SWEPT_ELSEWHERE = ("measure_important", "measure_unimportant")
 LATEST = "latest"
 DEFAULT_TRIALS = 40
-LOGGERS = ("tensorboard", "csv", "json")
 # options that are part of a plan, and their field in it; None or False: not given
 PLAN_OPTIONS = {"mode": "mode", "margin": "margin", "sweep_seed": "seed", "sweep_baseline": "sweep_baseline"}
 
@@ -38,16 +39,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(plan: Plan, resources: Resources, folder: Path, options: argparse.Namespace) -> int:
-    """Runs a plan, and prints what came out. Raises what `pipelines.job.run_job` tells."""
+    """Runs a plan, and prints the result. Raises what `pipelines.job.run_job` reports."""
     check_margin(options.champion_margin)
-    # ray and mlflow take seconds to import: a wrong option is told before that
+    # ray and mlflow take seconds to import: a wrong option is reported before that
     from tuning import driver
 
     try:
         done = driver.run(plan, resources, folder, options.experiment, options.champion_margin, options.quiet,
-                          getattr(options, "anyway", False))  # fmt: skip
+                          options.force)  # fmt: skip
     except KeyboardInterrupt:
-        print(f"stopped; go on with: pct sweep --resume {folder}", file=sys.stderr)
+        print(f"stopped; continue with: pct sweep --resume {folder}", file=sys.stderr)
         return INTERRUPTED
     print(outcome_text(done, folder))
     if done.not_uploaded:
@@ -57,7 +58,7 @@ def run(plan: Plan, resources: Resources, folder: Path, options: argparse.Namesp
 
 
 def outcome_text(done: Outcome, folder: Path) -> str:
-    """The end of a sweep in words."""
+    """What is printed at the end of a sweep."""
     lines = [done.text, f"results     {folder}"]
     if done.uploaded is not None and done.uploaded.registered is not None:
         registered = done.uploaded.registered
@@ -80,22 +81,22 @@ def read(options: argparse.Namespace) -> tuple[Plan, Resources, Path]:
             bring_back(folder, storage_of(Resources(storage=options.storage), folder))
         plan, resources = Plan.load(folder)
         check_unchanged(options, plan, folder)
-        trials = max(options.trials or 0, plan.trials) if plan.kind == "sweep" else plan.trials
+        trials = max(options.trials or 0, plan.trials)
         return replace(plan, trials=trials), read_resources(options, resources), folder
     plan, resources = make_plan(options), read_resources(options, Resources())
     folder = Path(options.folder) if options.folder else plan.default_folder(options.runs)
     if resources.storage and bring_back(folder, storage_of(resources, folder)):
-        print(f"{folder} is brought back from {storage_of(resources, folder)}", file=sys.stderr)
+        print(f"{folder} is restored from {storage_of(resources, folder)}", file=sys.stderr)
     if (folder / PLAN).is_file():
         before, _ = Plan.load(folder)
         if replace(before, trials=plan.trials) != plan:
-            raise ValueError(f"{folder} holds another sweep; give another --folder, or go on with --resume {folder}")
+            raise ValueError(f"{folder} holds another sweep; give another --folder, or continue with --resume {folder}")
         plan = replace(plan, trials=max(before.trials, plan.trials))
     return plan, resources, folder
 
 
 def check_unchanged(options: argparse.Namespace, plan: Plan, folder: Path) -> None:
-    """Raises ValueError where options are given that the sweep that is resumed has otherwise: its plan is kept."""
+    """Raises ValueError where an option differs from the plan of the sweep that is resumed: a plan is kept."""
     given = read_settings(options).to_dict()
     base = plan.base.to_dict()
     wanted = {name: given[name] for name in given_settings(options) if name not in plan.ranges}
@@ -129,111 +130,23 @@ def make_plan(options: argparse.Namespace) -> Plan:
 
 
 def given_settings(options: argparse.Namespace) -> list[str]:
-    """The names of the settings that stand on the command line."""
+    """The names of the settings that are given on the command line."""
     return [f.name for f in fields(Settings) if getattr(options, f.name, None) not in (None, "")]
 
 
 def comparable(base: Settings, cpus: float) -> Settings:
-    """The base with all trials measured alike: with its own shares, whatever a trial is trained with; and with as many
-    threads as a trial has CPUs, so that a result does not depend on the machine's."""
+    """The base with all trials measured by the same shares, and trained on as many threads as a trial has CPUs, so that
+    a result does not depend on the machine."""
     check_cpus(cpus)
-    important, unimportant = base.measured_shares
-    threads = base.threads or max(1, int(cpus))
-    return base.replace(measure_important=important, measure_unimportant=unimportant, threads=threads)
-
-
-def read_resources(options: argparse.Namespace, before: Resources) -> Resources:
-    """The resources: those given, else RAY_ADDRESS, else those of the sweep before."""
-    address = options.ray or os.environ.get("RAY_ADDRESS") or before.address
-    given = {
-        "workers": options.workers,
-        "cpus": options.cpus_per_trial,
-        "gpus": options.gpus_per_trial,
-        "storage": options.storage,
-        "retries": options.retries,
-        "custom": read_custom(options.custom_per_trial),
-        "loggers": options.loggers,
-    }
-    return replace(before, address=address, **{k: v for k, v in given.items() if v is not None})
-
-
-def read_custom(given: Sequence[str] | None) -> dict[str, float] | None:
-    """NAME=AMOUNT of each --custom-per-trial; None where none is given. Raises ValueError for a malformed one."""
-    if given is None:
-        return None
-    found = {}
-    for text in given:
-        name, _, amount = text.partition("=")
-        try:
-            found[name.strip()] = float(amount)
-        except ValueError:
-            raise ValueError(f"--custom-per-trial takes NAME=AMOUNT, got {text!r}") from None
-    return found
+    return measured_alike(base).replace(threads=base.threads or max(1, int(cpus)))
 
 
 def latest(root: Path) -> Path:
-    """The sweep's folder that was worked on last. Raises FileNotFoundError where there is none."""
+    """The folder of the sweep that ran last. Raises FileNotFoundError where there is none."""
     found = sorted(root.glob(f"*/{PLAN}"), key=lambda p: max(q.stat().st_mtime for q in p.parent.iterdir()))
     if not found:
-        raise FileNotFoundError(f"{root} holds no sweep to go on with; name its folder: pct sweep --resume FOLDER")
+        raise FileNotFoundError(f"{root} holds no sweep to continue; name its folder: pct sweep --resume FOLDER")
     return found[-1].parent
-
-
-def add_common_options(made: argparse.ArgumentParser) -> None:
-    """The options that a sweep and an ablation share."""
-    made.add_argument(
-        "--resume",
-        nargs="?",
-        const=LATEST,
-        default="",
-        metavar="FOLDER",
-        help="go on with a sweep that was stopped (default: the latest); its plan is kept",
-    )
-    made.add_argument("--folder", default="", help="where the sweep is kept (default: runs/<its plan>)")
-    made.add_argument("--runs", default="runs", help="where sweeps' folders are made (default: runs)")
-    made.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
-    made.add_argument(
-        "--champion-margin",
-        "--champion_margin",
-        type=float,
-        default=MARGIN,
-        help=f"accuracy that a registered champion may lack (default: {MARGIN})",
-    )
-    made.add_argument("--quiet", action="store_true", help="no live table")
-    add_resources(made)
-
-
-def add_resources(made: argparse.ArgumentParser) -> None:
-    """The options of `Resources`."""
-    group = made.add_argument_group("where it runs")
-    group.add_argument(
-        "--ray",
-        default="",
-        metavar="ADDRESS",
-        help="local, auto, or a head node's host:port (default: RAY_ADDRESS, else local)",
-    )
-    group.add_argument("--workers", type=int, help="trials at a time (default: as many as the cluster holds)")
-    group.add_argument(
-        "--cpus-per-trial", "--cpus_per_trial", type=float, help="CPUs, and threads, a trial (default: 1)"
-    )
-    group.add_argument("--gpus-per-trial", "--gpus_per_trial", type=float, help="GPUs a trial, 0.25 say (default: 0)")
-    group.add_argument(
-        "--custom-per-trial",
-        "--custom_per_trial",
-        action="append",
-        metavar="NAME=AMOUNT",
-        help="of a custom resource of the cluster, as ray start --resources names it",
-    )
-    group.add_argument(
-        "--storage", metavar="PLACE", help="of checkpoints: a folder that all nodes see, s3://.. (default: its folder)"
-    )
-    group.add_argument(
-        "--loggers",
-        nargs="+",
-        choices=LOGGERS,
-        help="Ray Tune's own, writing beside the checkpoints (default: none)",
-    )
-    group.add_argument("--retries", type=int, help="restarts of a trial whose worker dies (default: 3)")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -252,7 +165,7 @@ def parser() -> argparse.ArgumentParser:
         choices=MODES,
         help="pareto (default): accuracy and gap at once; single: the gap, at the baseline's accuracy",
     )
-    made.add_argument("--margin", type=float, help=f"accuracy that the choice may lack (default: {MARGIN})")
+    made.add_argument("--margin", type=float, help=f"accuracy that the choice may lose (default: {MARGIN})")
     made.add_argument(
         "--set",
         action="append",
@@ -268,11 +181,29 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="search the normal baseline as well, with as many trials (learning rate, batch size)",
     )
-    made.add_argument(
-        "--anyway", action="store_true", help="register the search's choice even where the normal baseline is better"
-    )
+    add_force(made, "register the search's choice even where the normal baseline is better")
     made.add_argument("--no-early-stopping", "--no_early_stopping", action="store_true", help="no ASHA (single)")
-    add_common_options(made)
+    made.add_argument(
+        "--resume",
+        nargs="?",
+        const=LATEST,
+        default="",
+        metavar="FOLDER",
+        help="continue a sweep that was stopped (default: the latest); its plan is kept",
+    )
+    made.add_argument("--folder", default="", help="of the sweep (default: runs/<its plan>)")
+    made.add_argument("--runs", default="runs", help="where the sweeps' folders are made (default: runs)")
+    made.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
+    made.add_argument(
+        "--champion-margin",
+        "--champion_margin",
+        type=float,
+        default=MARGIN,
+        help=f"accuracy that a registered champion may lose (default: {MARGIN})",
+    )
+    made.add_argument("--quiet", action="store_true", help="no live table")
+    add_resources(made, "as many as the cluster holds")
+    add_storage(made)
     add_settings(made, leave_out=SWEPT_ELSEWHERE)
     return made
 

@@ -1,4 +1,4 @@
-"""One trial, as it runs on a worker: trained from its last checkpoint, measured, reported epoch by epoch."""
+"""One trial on a worker: trained from its last checkpoint, measured, reported epoch by epoch."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ KEPT = (CHECKPOINT, HISTORY, SETTINGS)
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
-def run_trial(config: dict[str, Any], data: Prepared, split: str = "validation", all_metrics: bool = False) -> None:
+def run_trial(config: dict[str, Any], data: Prepared) -> None:
     """Trains and measures one trial inside Ray Tune.
 
-    config: number, settings, and checkpoint, where an earlier driver left one. What goes wrong in here is reported,
-    not raised: Ray would start the trial again, and it would go wrong again. Only a worker that dies is worth that.
+    config: number, settings, and the checkpoint of an earlier driver, if any. An error is reported, not raised: Ray
+    would start the trial again, and it would fail again. Only a trial whose worker died is started again.
     """
     from ray import tune
 
@@ -44,16 +44,16 @@ def run_trial(config: dict[str, Any], data: Prepared, split: str = "validation",
                     tune.report(found, checkpoint=tune.Checkpoint.from_directory(copy))
 
             classifier = train(settings, data, folder, report, progress=False)
-            values = measure(classifier, data.corpus, settings, split, all_metrics)
+            values = measure(classifier, data.corpus, settings)
             tune.report({"number": number, "values": values})
     except Exception as problem:
         tune.report({"number": number, "error": error_line(problem), "no_space": no_space(problem)})
 
 
 def restore_checkpoint(folder: Path, left: str) -> int:
-    """Puts the trial's last checkpoint into its folder: Ray's own after a restart, else one that was left.
+    """Copies the trial's last checkpoint into its folder: Ray's own after a restart, else that of an earlier driver.
 
-    Returns the epoch that it is of, 0 where there is none.
+    Returns its epoch, 0 where there is none.
     """
     from ray import tune
 
@@ -68,7 +68,7 @@ def restore_checkpoint(folder: Path, left: str) -> int:
 
 
 def error_line(problem: BaseException) -> str:
-    """An error in one line, with the machine where it happened."""
+    """An error in one line, with the name of the machine."""
     lines = str(problem).strip().splitlines()
     what = lines[0][:500] if lines else "no message"
     if no_space(problem):
@@ -77,7 +77,7 @@ def error_line(problem: BaseException) -> str:
 
 
 def no_space(problem: BaseException | None) -> bool:
-    """Whether a full disk is the cause of an error, or of its cause. Libraries that are not Python say it in words."""
+    """Whether a full disk caused an error. Libraries that are not Python say so in the message only."""
     while problem is not None:
         if getattr(problem, "errno", None) in NO_SPACE or "No space left on device" in str(problem):
             return True

@@ -1,4 +1,4 @@
-"""What Ray Tune calls during a sweep: a searcher, a scheduler, a callback and a stopper, all on the sweep's ledger."""
+"""The objects that Ray Tune calls during a sweep: searcher, scheduler, callback and stopper, all on the ledger."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tuning.ledger import BASELINE, FAILED, FINISHED, NORMAL, RUNNING, STOPPED, 
 from tuning.objective import accuracy_floor, epoch_objectives, score
 from tuning.pareto import worth_keeping
 from tuning.plan import Plan
-from tuning.proposals import FixedPoints, Proposer, TpeProposer, next_arm
+from tuning.proposals import TpeProposer, next_arm
 from tuning.storage import remove
 
-GRACE, REDUCTION = 1, 3  # ASHA: the first rung's epoch, and of how many trials at a rung one goes on
+GRACE, REDUCTION = 1, 3  # ASHA: the epoch of the first rung; one of so many trials at a rung goes on
 
 Listener = Callable[[int], None]
 
 
 @dataclass
 class SweepState:
-    """What the searcher, the scheduler and the callback share: the ledger, and why the whole sweep must stop, if so."""
+    """What searcher, scheduler and callback share. halted: why the whole sweep must stop; empty while it need not."""
 
     ledger: Ledger
     storage: str
@@ -36,8 +36,8 @@ class SweepState:
 
 
 class NotPickled:
-    """Ray Tune pickles what it is given into the sweep's folder, to restore from it. This sweep is restored from its
-    ledger, so these objects leave nothing of themselves there; a copy is the object itself."""
+    """An object of which Ray Tune's pickle in the sweep's folder is empty: a sweep is restored from its ledger. A copy
+    is the object itself."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -47,12 +47,12 @@ class NotPickled:
 
 
 class LedgerSearcher(NotPickled, Searcher):  # type: ignore[misc]
-    """Hands out the trials that an earlier driver left unfinished, then new ones. Its state is the ledger."""
+    """Starts the trials that an earlier driver left unfinished, then new ones. Its state is the ledger."""
 
     def __init__(self, plan: Plan, state: SweepState, at_once: int) -> None:
         super().__init__()
         self.plan, self.state, self.at_once = plan, state, at_once
-        self.proposals: Proposer = FixedPoints(plan) if plan.points else TpeProposer(plan)
+        self.proposals = TpeProposer(plan)
         self.normal = TpeProposer(plan, NORMAL)
         self.numbers: dict[str, int] = {}  # Ray's trial id -> ours, of those that run
         self.left = [t.number for t in state.ledger if t.state == RUNNING]
@@ -86,23 +86,23 @@ class LedgerSearcher(NotPickled, Searcher):  # type: ignore[misc]
         return self.proposals.propose(number, self.state.ledger)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A place is free."""
+        """Frees the place of a trial."""
         self.numbers.pop(trial_id, None)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """The ledger has it."""
+        """Nothing: the callback writes the ledger."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the ledger is the state, and nothing of a sweep is pickled to its folder."""
+        """Nothing: the ledger is the state."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing, see `save`."""
 
 
 class AshaScheduler(NotPickled, AsyncHyperBandScheduler):  # type: ignore[misc]
-    """Ray Tune's ASHA over the single score. The baselines are not judged, and no trial that is trained to its end.
+    """Ray Tune's ASHA over the single score. Baselines are not judged, nor is a trial at its last epoch.
 
-    The rungs of an earlier driver are filled from the ledger.
+    The results of earlier drivers are read from the ledger.
     """
 
     def __init__(self, plan: Plan, state: SweepState) -> None:
@@ -111,6 +111,7 @@ class AshaScheduler(NotPickled, AsyncHyperBandScheduler):  # type: ignore[misc]
             max_t=max(plan.base.epochs, GRACE + 1),
         )  # fmt: skip
         self.plan, self.state = plan, state
+        self.judged: dict[int, Any] = {}  # by our own numbers: Ray gives a trial that goes on another id
         for trial in state.ledger.searched():
             for record in trial.records:
                 self._judge(trial.number, record)
@@ -124,24 +125,27 @@ class AshaScheduler(NotPickled, AsyncHyperBandScheduler):  # type: ignore[misc]
         return self._judge(number, record)
 
     def on_trial_complete(self, controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Nothing is left to judge."""
+        """Nothing: a trial that is complete is not judged."""
 
     def _judge(self, number: int, record: dict[str, Any]) -> str:
         if int(record["epoch"]) >= self.plan.base.epochs:
             return str(self.CONTINUE)
-        found = score(*epoch_objectives(record), accuracy_floor(self.state.ledger, self.plan.margin))
-        who = SimpleNamespace(trial_id=str(number))
-        return str(self._brackets[0].on_result(who, int(record["epoch"]), found))
+        if number not in self.judged:
+            self.judged[number] = SimpleNamespace(trial_id=f"trial {number}")
+            self.on_trial_add(None, self.judged[number])
+        value = score(*epoch_objectives(record), accuracy_floor(self.state.ledger, self.plan.margin))
+        result = {"epoch": int(record["epoch"]), "score": value}
+        return str(super().on_trial_result(None, self.judged[number], result))
 
 
 class LedgerCallback(NotPickled, tune.Callback):  # type: ignore[misc]
-    """Writes what Ray Tune says into the ledger, and tells the listeners."""
+    """Writes what Ray Tune reports into the ledger, and calls the listeners."""
 
     def __init__(self, plan: Plan, state: SweepState, listeners: Sequence[Listener]) -> None:
         self.plan, self.state, self.listeners = plan, state, listeners
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A worker has it."""
+        """A worker starts a trial."""
         self._tell(trial)
 
     def on_trial_result(
@@ -150,7 +154,7 @@ class LedgerCallback(NotPickled, tune.Callback):  # type: ignore[misc]
         """An epoch, the final measurement, or an error."""
         number, ledger = trial.config["number"], self.state.ledger
         if "error" in result and result.get("no_space"):
-            # the others would meet the same disk: the trial stays unfinished, and goes on when there is space
+            # the other trials have the same disk: the trial stays unfinished, and continues when there is space
             self.state.halted = result["error"]
         elif "error" in result:
             ledger.end(number, FAILED, error=result["error"])
@@ -162,23 +166,23 @@ class LedgerCallback(NotPickled, tune.Callback):  # type: ignore[misc]
         self._tell(trial)
 
     def on_checkpoint(self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any) -> None:
-        """A checkpoint lies in the storage whole."""
+        """A checkpoint is complete in the storage."""
         base = self.state.storage.split("://", 1)[-1]
         self.state.ledger.checkpoint(trial.config["number"], os.path.relpath(checkpoint.path, base))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Its worker died, and Ray starts it again."""
+        """The worker of a trial died, and Ray starts the trial again."""
         self.state.ledger.retry(trial.config["number"], _why(trial))
         self._tell(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Its worker died once too often."""
+        """The worker of a trial died too often."""
         self.state.ledger.end(trial.config["number"], FAILED, error=_why(trial))
         self._halt_where_none_works()
         self._tell(trial)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """It returned, or ASHA stopped it."""
+        """A trial returned, or ASHA stopped it."""
         if not self.state.halted:
             self.state.ledger.end(trial.config["number"], STOPPED)
         self._tell(trial)
@@ -188,16 +192,16 @@ class LedgerCallback(NotPickled, tune.Callback):  # type: ignore[misc]
         failed = [t for t in ended if t.state == FAILED]
         base = self.state.ledger.baseline
         if base is not None and base.state == FAILED:
-            self.state.halted = f"the normal baseline failed: {base.error}. Mend that"
+            self.state.halted = f"the normal baseline failed: {base.error}. Fix that"
         elif len(failed) == len(ended) >= 5:
-            self.state.halted = f"the first {len(failed)} trials failed, the last with: {failed[-1].error}. Mend that"
+            self.state.halted = f"the first {len(failed)} trials failed, the last with: {failed[-1].error}. Fix that"
 
     def _tidy(self) -> None:
-        """Removes the checkpoints of trials that ended and cannot be chosen any more."""
+        """Removes the checkpoints of trials that ended and can no longer be chosen."""
         keep = worth_keeping(self.plan, self.state.ledger)
         for trial in self.state.ledger:
             if trial.checkpoint and trial.number not in keep:
-                with contextlib.suppress(OSError):  # what is left behind takes disk, and does no other harm
+                with contextlib.suppress(OSError):  # a checkpoint that stays takes disk space, and does no other harm
                     remove(self.state.storage, trial.checkpoint)
                 self.state.ledger.checkpoint(trial.number, "")
 
@@ -223,7 +227,7 @@ class StopWhenHalted(NotPickled, tune.Stopper):  # type: ignore[misc]
 
 
 def _why(trial: Any) -> str:
-    """The cause of a trial's failure in a line; Ray's own text is a page."""
+    """The cause of a trial's failure in one line; Ray's own text is a page."""
     path = Path(trial.error_file) if trial.error_file else None
     text = path.read_text(encoding="utf-8", errors="replace") if path and path.is_file() else ""
     lines = [line.strip() for line in text.rpartition("Failure #")[2].splitlines()[1:] if line.strip()]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pct.auditing.plan import CURVES, GAPS, STABILITY_TEXTS, STABLE, AuditPlan
+from pct.auditing.plan import AUDIT_GAPS, CURVES, STABILITY_TEXTS, STABLE, AuditPlan
 from pct.auditing.stability import overlap, replace_words
 from pct.corpora.splits import Split
 from pct.explaining.predictor import Predictor, split_texts, word_rule
@@ -178,7 +178,7 @@ def _unflatten(joined: dict[str, Column], plan: AuditPlan) -> Measured:
         elif kind == "curve":
             curves[names[0], names[1]] = values
     for cell in columns.values():
-        for name, (more, less) in GAPS.items():
+        for name, (more, less) in AUDIT_GAPS.items():
             if more in cell:
                 cell[name] = cell[more] - cell[less]
     return Measured(

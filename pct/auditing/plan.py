@@ -12,6 +12,7 @@ from pct.explaining.reduced_texts import check_removal
 from pct.metrics import RATIONALE
 from pct.metrics.base import MetricOptions
 from pct.metrics.evaluation import MetricSet
+from pct.metrics.names import CONTROL_GAPS, GAPS
 from pct.saliency import make_saliency, saliencies
 from pct.saliency.base import Saliency
 
@@ -24,7 +25,7 @@ CURVES = ("comp_aopc", "suff_aopc")
 MORE = (*CURVES, "ir", "ur", "tau_loo")
 DEAREST = ("naopc_comp", "naopc_suff")
 STABLE = ("stable_seed", "stable_word")
-GAPS = {"comp-suff": ("comp", "suff"), "ur-ir": ("ur", "ir"), "naopc-gap": ("naopc_comp", "naopc_suff")}
+AUDIT_GAPS = {**{name: GAPS[name] for name in ("comp-suff", "ur-ir")}, **CONTROL_GAPS}
 STABILITY_TEXTS = 128  # on which the stability is measured
 
 logger = logging.getLogger("pct.audit")
@@ -52,7 +53,7 @@ class AuditPlan:
     def names(self) -> list[str]:
         """Every number that the removal which decides may have, by name."""
         have = {name for metrics in self.metrics.values() for name in metrics.names}
-        gaps = [name for name, parts in GAPS.items() if have.issuperset(parts)]
+        gaps = [name for name, parts in AUDIT_GAPS.items() if have.issuperset(parts)]
         return [*sorted(have), *gaps, *(STABLE if self.stability else ()), "acc"]
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from pct.metrics.bootstrap import Interval, paired_bootstrap
-from pct.metrics.report import EIGHT, Report
+from pct.metrics.names import CORE_METRICS, GAPS
+from pct.metrics.report import Report
 
-GAPS = (("comp", "suff"), ("ur", "ir"), ("i_var", "u_var"))
 CONTROLS = ("margin", "win")
 CLAIM = "comp-suff"  # what a model that is called mended must have gained
 # what it must not have lost; i_var - u_var grows with the number of words: it is told, and decides nothing
@@ -141,8 +141,12 @@ def compare_reports(before: Report, after: Report, seed: int = 0) -> Change:
     first, second = before.columns, after.columns
     if not np.array_equal(first["label"], second["label"]):
         raise ValueError("the two reports are not of the same texts: measure both models on one split")
-    pairs = {name: (first[name], second[name]) for name in (*EIGHT, *CONTROLS) if name in first and name in second}
-    gaps = {f"{a}-{b}": (first[a] - first[b], second[a] - second[b]) for a, b in GAPS if a in pairs and b in pairs}
+    pairs = {
+        name: (first[name], second[name]) for name in (*CORE_METRICS, *CONTROLS) if name in first and name in second
+    }
+    gaps = {
+        gap: (first[a] - first[b], second[a] - second[b]) for gap, (a, b) in GAPS.items() if a in pairs and b in pairs
+    }
     controls = {name: pairs.pop(name) for name in CONTROLS if name in pairs}
     differences = {name: paired_bootstrap(*pair, seed=seed) for name, pair in (pairs | gaps | controls).items()}
     was, became = (columns["predicted"] == columns["label"] for columns in (first, second))

@@ -19,8 +19,9 @@ from pct.metrics import metrics as registry
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
 from pct.metrics.cost import progress_bar, tell_block
 from pct.metrics.given_saliency import TextSaliency, by_text, needs_labels, numbers_of_block
+from pct.metrics.names import CORE_METRICS
 from pct.metrics.rationale import marks_of_words
-from pct.metrics.report import COMPANIONS, EIGHT, RANKED, RATES, Report
+from pct.metrics.report import COMPANIONS, RANKED, RATES, Report
 from pct.saliency import choose_saliency
 from pct.text.tokens import Tokens
 from pct.text.words import Document, split_each
@@ -182,7 +183,7 @@ def _meant(asked: Sequence[str], leave_out: Sequence[str]) -> list[str]:
     """The metrics by name: `usual`, which is meant where none is asked for, and `all` stand for many, but for some."""
     if isinstance(asked, str):  # one name, and not the letters of it
         asked = [asked]
-    usual = (*EIGHT, "macro_f1", *COMPANIONS, *RATES, *RATIONALE)
+    usual = (*CORE_METRICS, "macro_f1", *COMPANIONS, *RATES, *RATIONALE)
     groups = {
         "usual": [name for name in usual if name not in leave_out],
         "all": [name for name in (*usual, *registry.names()) if name not in leave_out],

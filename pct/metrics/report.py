@@ -13,9 +13,9 @@ from pct.corpora.splits import notes_in_words
 from pct.metrics.base import Column
 from pct.metrics.confusion import confusion_counts, recalls
 from pct.metrics.dominant import Dominant, dominant_texts
+from pct.metrics.names import gaps_of
 from pct.writing import atomic_write
 
-EIGHT = ("acc", "f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")
 COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc")
 RATES = ("ir_rate", "ur_rate")
 RANKED = ("i_var", "u_var", "i_var_aligned", "u_var_aligned")  # these rank reduced texts too
@@ -57,9 +57,7 @@ class Report:
     @property
     def gaps(self) -> dict[str, float]:
         """The pathology: comp - suff, ur - ir, i_var - u_var, of those that were measured. Larger is healthier."""
-        m = self.metrics
-        pairs = (("comp", "suff"), ("ur", "ir"), ("i_var", "u_var"))
-        return {f"{a}-{b}": m[a] - m[b] for a, b in pairs if a in m and b in m}
+        return gaps_of(self.metrics)
 
     @property
     def confusion(self) -> Column | None:

@@ -1,105 +1,115 @@
-"""Many trainings that belong together: every corpus, model, method and seed a cell, each in its own run folder."""
+"""The engine of grids: it trains every cell in a run folder of its own, and goes on where it was stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from pct.corpora.loading import Corpus, load_splits
+from pct.corpora.loading import READ_BY, Corpus, load_splits
 from pct.settings import Settings
 from pct.training.runs import Run, default_folder, is_finished, load_run, run
 
-# settings that are each model's own where none is given
-OWN = ("lr", "alpha", "temperature", "optimizer", "weight_decay", "warmup", "schedule")
-EMBEDDED = ("textcnn", "lstm")  # models that take GloVe; encoders bring their own embeddings
-WITH_RATIONALE = ("planted",)
+# what a cell can fail by; anything else is a fault of the program
+CELL_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)
 
 
-def free_settings(base: Settings) -> dict[str, None]:
-    """Changes by which each model gets its own of the settings named in OWN, unless base holds others than its own
-    model's."""
-    own = Settings(model=base.model)
-    return {n: None for n in OWN if getattr(base, n) == getattr(own, n)}
+class Job(NamedTuple):
+    """A cell that is to be trained: its settings, its folder and its texts."""
+
+    settings: Settings
+    folder: Path
+    corpus: Corpus
 
 
-def check_distinct(**given: Sequence[Any]) -> None:
-    """Raises ValueError for what is given more than once: a run that counted twice would make a spread too small."""
-    for name, values in given.items():
-        twice = [str(v) for v in dict.fromkeys(values) if list(values).count(v) > 1]
-        if twice:
-            raise ValueError(f"{name} has {', '.join(twice)} more than once; give each once")
+# takes the jobs, one after another, and gives each back as it ends, with what went wrong, if anything did
+Executor = Callable[[Iterable[Job]], Iterator[tuple[Job, Exception | None]]]
+OnProblem = Callable[[Settings, Exception], None]
 
 
-def make_grid(
-    base: Settings,
-    corpora: Sequence[str],
-    models: Sequence[str],
-    methods: Sequence[str],
-    seeds: Sequence[int],
-    changes: Sequence[dict[str, Any]] = ({},),
-) -> list[Settings]:
-    """The settings of every cell, seed by seed: a grid that is cut short has as many seeds of one cell as of another.
-
-    Args:
-        base: what all cells share. `glove` goes to the models that take it.
-        corpora: their names.
-        models: their names, hub names or folders.
-        methods: their names; those that need a rationale are left out where the corpus has none.
-        seeds: of the weights, the dropout and the order of the texts.
-        changes: of the settings, one a variant: those of an ablation's rows.
-
-    Raises:
-        ValueError: as `Settings`, or as `check_distinct`.
-    """
-    check_distinct(corpora=corpora, models=models, methods=methods, seeds=seeds)
-    free = free_settings(base)
-    made = [
-        base.replace(
-            **{
-                **free,
-                "corpus": corpus,
-                "model": model,
-                "method": method,
-                "seed": seed,
-                "glove": base.glove if model in EMBEDDED else "",
-                **variant,
-            }
-        )
-        for seed in seeds
-        for corpus in corpora
-        for model in models
-        for method in methods
-        for variant in changes
-        if method != "rationale" or corpus in WITH_RATIONALE
-    ]
-    return list(dict.fromkeys(made))
-
-
-def run_cell(settings: Settings, root: str | Path, corpus: Corpus | None = None, progress: bool = False) -> Run:
-    """One cell in its folder below root: the same settings find their run again, and one that was stopped goes on.
-
-    Raises as `pct.training.runs.run`.
-    """
-    folder = default_folder(settings, root)
-    return load_run(folder) if is_finished(folder) else run(settings, folder, progress=progress, corpus=corpus)
+def in_this_process(jobs: Iterable[Job], progress: bool = False) -> Iterator[tuple[Job, Exception | None]]:
+    """The executor of one worker: the jobs one after another, in this process."""
+    for job in jobs:
+        try:
+            run(job.settings, job.folder, progress=progress, corpus=job.corpus)
+        except CELL_ERRORS as problem:
+            yield job, problem
+        else:
+            yield job, None
 
 
 def run_grid(
-    cells: Sequence[Settings],
-    root: str | Path,
-    on_problem: Callable[[Settings, Exception], None],
-    progress: bool = False,
-) -> Iterator[Run]:
-    """The cells one after another, each corpus read once. One that fails is told, and the others go on."""
-    corpora: dict[str, Corpus] = {}
+    cells: Sequence[Settings], root: str | Path, on_problem: OnProblem, execute: Executor = in_this_process
+) -> Generator[Run, None, None]:
+    """The runs of the cells: first those that are finished, then the others as they end.
+
+    The same settings find their run again below root, and one that was stopped goes on from its last epoch. A cell that
+    fails is reported, and the others go on.
+
+    Args:
+        cells: of `make_grid`.
+        root: the folder of the run folders.
+        on_problem: called with the settings of a cell that failed, and why.
+        execute: trains the cells, here or on other workers.
+
+    Raises:
+        ValueError, OSError, ImportError: the corpus that all remaining cells share cannot be read.
+    """
+    corpora = _Corpora(cells, on_problem)
+    left = []
     for settings in cells:
+        folder = default_folder(settings, root)
+        if not is_finished(folder):
+            left.append(settings)
+        elif settings.corpus != "files":
+            yield load_run(folder)
+        else:  # a file may have changed since, and `run` refuses a run of other texts
+            yield from _finished_runs(in_this_process(_jobs([settings], root, corpora)), on_problem)
+    yield from _finished_runs(execute(_jobs(left, root, corpora)), on_problem)
+
+
+class _Corpora:
+    """The corpora of a grid, each read once."""
+
+    def __init__(self, cells: Sequence[Settings], on_problem: OnProblem) -> None:
+        self.on_problem = on_problem
+        self.shared = len({_reading(settings) for settings in cells}) == 1
+        self._read: dict[tuple[Any, ...], Corpus] = {}
+
+    def get(self, settings: Settings) -> Corpus | None:
+        """The texts of a cell; None where they cannot be read, which is reported.
+
+        Raises what reading raises where no other cell has other texts.
+        """
+        key = _reading(settings)
         try:
-            if settings.corpus not in corpora and not is_finished(default_folder(settings, root)):
-                corpora[settings.corpus] = load_splits(settings)
-            yield run_cell(settings, root, corpora.get(settings.corpus), progress)
-        except (ValueError, OSError, ImportError, FloatingPointError) as problem:
-            on_problem(settings, problem)
+            if key not in self._read:
+                self._read[key] = load_splits(settings)
+        except CELL_ERRORS as problem:
+            if self.shared:
+                raise
+            self.on_problem(settings, problem)
+            return None
+        return self._read[key]
+
+
+def _reading(settings: Settings) -> tuple[Any, ...]:
+    return tuple(getattr(settings, name) for name in READ_BY)
+
+
+def _jobs(cells: Sequence[Settings], root: str | Path, corpora: _Corpora) -> Iterator[Job]:
+    for settings in cells:
+        corpus = corpora.get(settings)
+        if corpus is not None:
+            yield Job(settings, default_folder(settings, root), corpus)
+
+
+def _finished_runs(ended: Iterable[tuple[Job, Exception | None]], on_problem: OnProblem) -> Iterator[Run]:
+    for job, problem in ended:
+        if problem is None:
+            yield load_run(job.folder)
+        else:
+            on_problem(job.settings, problem)
 
 
 def find_runs(roots: Sequence[str | Path]) -> list[Run]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from pct.corpora.loading import Corpus, with_limit
 from pct.metrics.evaluation import evaluate
-from pct.metrics.report import EIGHT, Report
+from pct.metrics.names import CORE_METRICS
+from pct.metrics.report import Report
 from pct.training.runs import Run
 from pct.writing import write_text
 
@@ -26,7 +27,7 @@ class Measurement:
     the same for every model; 0 takes all.
     """
 
-    metrics: tuple[str, ...] = EIGHT
+    metrics: tuple[str, ...] = CORE_METRICS
     removal: str = "delete"
     order: str = ""
     saliency: str = ""

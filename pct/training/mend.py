@@ -14,13 +14,14 @@ from pct.corpora.loading import Corpus, with_corpus
 from pct.corpora.splits import notes_in_words
 from pct.metrics.change import CONTROLS, Change, compare_reports
 from pct.metrics.evaluation import evaluate
-from pct.metrics.report import EIGHT, Report
+from pct.metrics.names import CORE_METRICS
+from pct.metrics.report import Report
 from pct.saliency import GRADIENT_NORM
 from pct.settings import Settings
 from pct.training.model_card import save_mended
 from pct.training.trainer import train
 
-METRICS = (*EIGHT, "macro_f1", *CONTROLS)
+METRICS = (*CORE_METRICS, "macro_f1", *CONTROLS)
 
 
 @dataclass(frozen=True)

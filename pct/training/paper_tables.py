@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-EIGHT = ("acc", "f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")
-FOUR = EIGHT[:4]
+from pct.metrics.names import CORE_METRICS
+
+FOUR = CORE_METRICS[:4]
 
 
 @dataclass(frozen=True)
-class Cell:
+class PaperRow:
     """A row of a table: its label, what it changes of the paper's settings, and the paper's numbers."""
 
     label: str
@@ -19,20 +20,20 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
+class PaperTable:
     """An ablation: its rows, and which metrics the paper gives for them."""
 
     title: str
     columns: tuple[str, ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[PaperRow, ...]
 
 
-def _along(setting: str, rows: dict[Any, tuple[float, ...]]) -> tuple[Cell, ...]:
-    return tuple(Cell(str(value), {setting: value}, paper) for value, paper in rows.items())
+def _along(setting: str, rows: dict[Any, tuple[float, ...]]) -> tuple[PaperRow, ...]:
+    return tuple(PaperRow(str(value), {setting: value}, paper) for value, paper in rows.items())
 
 
 TABLES = {
-    "batch_size": Table("Table 3: batch size", EIGHT, _along("batch_size", {
+    "batch_size": PaperTable("Table 3: batch size", CORE_METRICS, _along("batch_size", {
         4: (0.7767, 0.92, 0.10, 0.06, 8.63, 10.47, 10.43, 7.37),
         8: (0.7776, 0.83, 0.11, 0.05, 9.15, 11.36, 10.73, 7.33),
         16: (0.7786, 0.79, 0.11, 0.04, 9.51, 11.45, 10.18, 6.95),
@@ -42,21 +43,21 @@ TABLES = {
         128: (0.7936, 0.86, 0.13, 0.04, 9.28, 11.33, 10.38, 7.11),
     })),
     # "+p_u" generates positive pairs alone, "+p_i" negative ones: the other side is left out (share 0)
-    "shares": Table("Table 4: reduced percentage", FOUR, (
-        Cell("normal", {"method": "normal"}, (0.7902, 0.83, 0.08, 0.04)),
-        Cell("p_u = 0.1", {"p_important": 0.0, "p_unimportant": 0.1}, (0.7917, 0.87, 0.08, 0.03)),
-        Cell("p_u = 0.3", {"p_important": 0.0, "p_unimportant": 0.3}, (0.7904, 0.79, 0.09, 0.02)),
-        Cell("p_i = 0.1", {"p_important": 0.1, "p_unimportant": 0.0}, (0.7926, 0.87, 0.12, 0.06)),
-        Cell("p_i = 0.3", {"p_important": 0.3, "p_unimportant": 0.0}, (0.7893, 0.82, 0.12, 0.06)),
-        Cell("p_u = p_i = 0.1", {"p_important": 0.1, "p_unimportant": 0.1}, (0.7974, 0.92, 0.12, 0.04)),
-        Cell("p_u = p_i = 0.3", {"p_important": 0.3, "p_unimportant": 0.3}, (0.7912, 0.83, 0.12, 0.04)),
+    "shares": PaperTable("Table 4: reduced percentage", FOUR, (
+        PaperRow("normal", {"method": "normal"}, (0.7902, 0.83, 0.08, 0.04)),
+        PaperRow("p_u = 0.1", {"p_important": 0.0, "p_unimportant": 0.1}, (0.7917, 0.87, 0.08, 0.03)),
+        PaperRow("p_u = 0.3", {"p_important": 0.0, "p_unimportant": 0.3}, (0.7904, 0.79, 0.09, 0.02)),
+        PaperRow("p_i = 0.1", {"p_important": 0.1, "p_unimportant": 0.0}, (0.7926, 0.87, 0.12, 0.06)),
+        PaperRow("p_i = 0.3", {"p_important": 0.3, "p_unimportant": 0.0}, (0.7893, 0.82, 0.12, 0.06)),
+        PaperRow("p_u = p_i = 0.1", {"p_important": 0.1, "p_unimportant": 0.1}, (0.7974, 0.92, 0.12, 0.04)),
+        PaperRow("p_u = p_i = 0.3", {"p_important": 0.3, "p_unimportant": 0.3}, (0.7912, 0.83, 0.12, 0.04)),
     )),
-    "tau": Table("Table 5: tau", FOUR, _along("temperature", {
+    "tau": PaperTable("Table 5: tau", FOUR, _along("temperature", {
         0.05: (0.7851, 0.82, 0.10, 0.04), 0.1: (0.7814, 0.77, 0.12, 0.03), 0.15: (0.7805, 0.76, 0.11, 0.04),
         0.3: (0.7805, 0.88, 0.13, 0.06), 0.5: (0.7861, 0.74, 0.09, 0.01), 0.7: (0.7974, 0.92, 0.12, 0.04),
         0.9: (0.7871, 0.78, 0.08, 0.02), 1.0: (0.7871, 0.84, 0.09, 0.04), 1.2: (0.7777, 0.78, 0.08, 0.02),
     })),
-    "alpha": Table("Table 5: alpha", FOUR, _along("alpha", {
+    "alpha": PaperTable("Table 5: alpha", FOUR, _along("alpha", {
         0.05: (0.7934, 0.80, 0.10, 0.03), 0.1: (0.7974, 0.92, 0.12, 0.04), 0.15: (0.7842, 0.74, 0.09, 0.01),
         0.3: (0.7814, 0.79, 0.12, 0.07), 0.5: (0.7542, 0.83, 0.13, 0.09), 0.7: (0.7420, 0.78, 0.14, 0.12),
         0.9: (0.7289, 0.78, 0.14, 0.13), 1.0: (0.7261, 0.78, 0.14, 0.13), 1.2: (0.7158, 0.74, 0.14, 0.13),

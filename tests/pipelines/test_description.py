@@ -51,7 +51,7 @@ def test_the_health_is_told_where_it_can_be_told(client: Any, run: Run, comp: fl
 @pytest.mark.parametrize(("labels", "said"), [
     ({"negative": 12, "positive": 36}, "test texts, no better than always the largest class (0.750). Its explanations"),
     ({"negative": 13, "positive": 35}, "test texts, not surely better than always the largest class (0.729)."),
-    ({"negative": 13, "positive": 35}, "is no verdict: a model that has not surely learned anything"),
+    ({"negative": 13, "positive": 35}, "is no verdict: the model has not surely learned anything"),
     ({"negative": 24, "positive": 24}, "is healthy."),
 ])  # fmt: skip
 def test_a_model_that_is_no_better_than_the_largest_class_is_told(
@@ -80,12 +80,12 @@ def test_normal_training_is_not_compared_with_itself(client: Any, run: Run) -> N
 
 
 def test_without_a_normal_version_measured_alike_nothing_is_claimed(client: Any, run: Run) -> None:
-    assert "healthier than normal training is not known" in describe(client, run)
+    assert "not known whether it is healthier than normal training" in describe(client, run)
     put(client, like(run, 0.9, 0.5, "w1", method="normal", saliency="l1"))
-    assert "healthier than normal training is not known" in describe(client, run)
+    assert "not known whether it is healthier than normal training" in describe(client, run)
 
 
-@pytest.mark.parametrize(("gap", "said"), [(0.9, "Healthier"), (-0.9, "Less healthy"), (0.1, "Not told apart from")])
+@pytest.mark.parametrize(("gap", "said"), [(0.9, "Healthier"), (-0.9, "Less healthy"), (0.1, "Not distinguishable")])
 def test_it_is_compared_with_the_normal_version_of_its_seed(client: Any, run: Run, gap: float, said: str) -> None:
     put(client, like(run, 0.9, 0.1, "w1", method="normal"))
     put(client, like(run, 0.9, 0.4, "w2", method="normal", seed=5))

@@ -106,7 +106,7 @@ def test_a_picture_that_cannot_be_drawn_costs_nothing_and_is_said() -> None:
         raise RuntimeError("no GPU\nand more")
 
     assert try_to_draw(fail, said.append) == []
-    assert said == ["figures are missing (RuntimeError: no GPU); the results are not touched by that"]
+    assert said == ["figures are missing (RuntimeError: no GPU); the results are complete"]
 
 
 def test_a_run_that_was_trained_on_a_gpu_is_drawn_where_there_is_none(run_dir: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pct.metrics.report import EIGHT
+from pct.metrics.names import CORE_METRICS
 from pct.training import runs
 from pipelines import upload
 from pipelines.main import main
@@ -31,13 +31,13 @@ def test_it_prints_the_eight_metrics_the_model_and_how_to_look(
     lines = [line.split() for line in out.splitlines()]
     folder = runs.default_folder(TINY)
     metrics = runs.load_run(folder).test.metrics
-    for name in EIGHT:
+    for name in CORE_METRICS:
         assert [name, f"{metrics[name]:.4f}"] in [line[:2] for line in lines]
-    assert "models:/pct-planted-textcnn/1 is @champion: there was none to compare it with" in out
+    assert "models:/pct-planted-textcnn/1 is @champion: there was no version to compare it with" in out
     assert f"mlflow ui --backend-store-uri {uri} --host 127.0.0.1" in out
     assert client.search_runs(["0"])[0].info.status == "FINISHED"
     assert main(TINY_OPTIONS) == 0
-    assert "finished: it is not trained again" in capsys.readouterr().out
+    assert "which is finished: it is not trained again" in capsys.readouterr().out
     assert len(client.search_runs(["0"])) == 1
 
 

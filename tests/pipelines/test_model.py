@@ -85,7 +85,7 @@ def test_what_is_no_text_is_refused(tracked: upload.UploadedRun, nothing: Any) -
     model = mlflow.pyfunc.load_model(tracked.model_uri)
     table = pd.DataFrame({"text": ["a film", nothing]}, dtype=object)
     for asked in (table, {"text": ["a film", nothing]}, [{"text": "a film"}, {"text": nothing}]):
-        with pytest.raises(ValueError, match="row 1 has no text but"):
+        with pytest.raises(ValueError, match=r"row 1 has .* in place of a text"):
             model.predict(asked)
     for asked in ([nothing], ["a film"], pd.DataFrame({"review": ["a film"]})):
         with pytest.raises(Exception, match="missing inputs \\['text'\\]"):
@@ -113,7 +113,7 @@ def test_a_null_sent_to_mlflow_s_server_is_refused_and_texts_are_answered(
     http = TestClient(init(mlflow.pyfunc.load_model(tracked.model_uri)), raise_server_exceptions=False)
     refused = http.post("/invocations", json=body)
     assert refused.status_code >= 400
-    assert "no text but" in refused.text
+    assert "in place of a text" in refused.text
     whole = json.loads(json.dumps(body).replace("null", '"dull"'))
     answer = http.post("/invocations", json=whole)
     assert answer.status_code == 200

@@ -62,7 +62,7 @@ def test_the_champion_s_reason_says_what_the_test_split_says(client: Any, run: R
 def test_the_champion_moves_only_to_a_better_version(client: Any, run: Run) -> None:
     version, is_champion, reason = put(client, like(run, 0.90, 0.1, "w1"))
     assert (version, is_champion) == (1, True)
-    assert reason.startswith("there was none to compare it with; on the test split its accuracy is ")
+    assert reason.startswith("there was no version to compare it with; on the test split its accuracy is ")
     version, is_champion, reason = put(client, like(run, 0.91, 0.05, "w2"))
     assert (version, is_champion) == (2, False)
     assert "0.0500 is not larger than 0.1000 of version 1" in reason
@@ -84,7 +84,7 @@ def test_equal_weights_under_other_settings_are_another_version(client: Any, run
     put(client, like(run, 0.9, 0.1, "same"))
     version, is_champion, reason = put(client, like(run, 0.9, 0.4, "same", saliency="grad_x_input"))
     assert (version, is_champion) == (2, False)
-    assert "measured otherwise" in reason
+    assert "were measured differently" in reason
 
 
 def test_a_whole_run_takes_the_place_of_a_quick_look(client: Any, run: Run) -> None:
@@ -92,7 +92,7 @@ def test_a_whole_run_takes_the_place_of_a_quick_look(client: Any, run: Run) -> N
     assert put(client, like(run, 0.8, 0.1, "whole", limit=0))[:2] == (2, True)
     version, is_champion, reason = put(client, like(run, 0.99, 0.9, "quick again"))
     assert (version, is_champion) == (3, False)
-    assert "does not compete with version 2" in reason
+    assert "it had a part of the corpus (limit), version 2 the whole: they are not compared" in reason
 
 
 def test_the_rule_and_what_it_needs_stand_on_the_version(client: Any, run: Run) -> None:
@@ -180,7 +180,7 @@ def test_a_promoted_version_holds_against_what_was_there_and_the_rule_can_be_had
     assert promote.main([name, "1"]) == 0
     assert put(client, like(run, 0.90, 0.05, "w3"))[:2] == (3, False)
     assert champion(client, run) == 1
-    assert "version 1 was promoted by hand when it was there already" in why(client, name, 2)
+    assert "version 1 was promoted by hand after this version was registered" in why(client, name, 2)
     assert promote.main([name]) == 0
     assert champion(client, run) == 2
 
@@ -192,7 +192,7 @@ def test_what_is_not_finite_is_no_champion_not_even_by_hand(
     version, is_champion, reason = put(client, like(run, float("nan"), float("nan"), "w1"))
     assert (version, is_champion) == (1, False)
     assert "not finite" in reason
-    assert promote.main([name, "1", "--anyway"]) == 1
+    assert promote.main([name, "1", "--force"]) == 1
     assert "not finite" in capsys.readouterr().err
     client.set_registered_model_alias(name, CHAMPION, "1")
     assert put(client, like(run, float("nan"), 0.2, "w2"))[:2] == (2, False)
@@ -207,8 +207,9 @@ def test_no_better_than_the_largest_class_is_a_champion_by_hand_alone(
     lazy = like(run, 0.95, 0.3, "w1", {"splits": splits("v", negative=95, positive=5)})
     assert put(client, lazy)[:2] == (1, False)
     assert promote.main([name, "1"]) == 1
-    assert "--anyway" in capsys.readouterr().err
-    assert promote.main([name, "1", "--anyway"]) == 0
+    assert "--force" in capsys.readouterr().err
+    assert promote.main([name, "1", "--anyway"]) == 0  # the former name
+    assert "--anyway is now --force" in capsys.readouterr().err
     assert champion(client, run) == 1
 
 
@@ -236,7 +237,7 @@ def test_the_models_are_listed_with_their_numbers_and_reasons(
     assert columns.split()[:5] == ["version", "method", "seed", "acc", "comp-suff"]
     assert rows[0].split()[:6] == ["*", "2", "pct", "0", "0.9000", "0.3000"]
     assert rows[1].split()[:5] == ["1", "pct", "0", "0.9000", "0.1000"]
-    assert rows[2].startswith("  2: of it and the other version measured alike, its comp - suff 0.3000 is the largest")
+    assert rows[2].startswith("  2: among it and the other version measured alike, its comp - suff 0.3000 is")
     assert "0.1000 is not larger than 0.3000 of version 2" in rows[3]
 
 
@@ -300,7 +301,7 @@ def test_a_champion_that_is_deleted_in_mlflow_is_told_and_followed_by_the_next_b
 
     version, is_champion, reason = put(client, like(run, 0.90, 0.05, "w4"))
     assert (version, is_champion, champion(client, run)) == (4, False, 3)
-    assert reason.endswith(". version 2, which was the champion, was deleted; version 3 is it now")
+    assert reason.endswith(". version 2, which was the champion, was deleted; version 3 is the champion now")
     assert "deleted" not in put(client, like(run, 0.90, 0.04, "w5"))[2]
 
 

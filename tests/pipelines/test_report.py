@@ -55,7 +55,7 @@ def test_sentences_are_shown_by_normal_and_by_pct(
 ) -> None:
     Path("own.txt").write_text("The film is brilliant .\n\nA dull <script> .\n", encoding="utf-8")
     assert report.main([str(run_dir), "--out", "out", "--sentences", "own.txt"]) == 1
-    assert "--sentences shows a model by normal and by pct: make both runs" in capsys.readouterr().err
+    assert "--sentences shows a model by normal and by pct: train both" in capsys.readouterr().err
     assert other_run(run_dir, method="normal")["method"] == "pct"
     assert report.main([str(run_dir), "other", "--out", "out", "--sentences"]) == 1  # no model of film reviews
     assert "name a file of your own sentences" in capsys.readouterr().err

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from pct.metrics.report import COMPANIONS, EIGHT
+from pct.metrics.names import CORE_METRICS
+from pct.metrics.report import COMPANIONS
 from pct.training import runs
 from pipelines import mlflow_runs, upload
 from pipelines.connection import TrackingError
@@ -42,7 +43,7 @@ def test_a_tracked_run_has_its_settings_metrics_files_and_model(run_dir: Path, c
     run = runs.load_run(run_dir)
     data = client.get_run(tracked.mlflow_run.run_id).data
     assert data.params == {k: str(v) for k, v in TINY.to_dict().items()}
-    for name in (*EIGHT, *COMPANIONS):
+    for name in (*CORE_METRICS, *COMPANIONS):
         assert data.metrics[f"test/{name}"] == pytest.approx(run.test.metrics[name])
         assert data.metrics[f"validation_final/{name}"] == pytest.approx(run.validation.metrics[name])
     assert data.metrics["test/comp_minus_suff"] == pytest.approx(run.test.gaps["comp-suff"])

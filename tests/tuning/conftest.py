@@ -59,7 +59,7 @@ def _on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
-    """A Ray of two CPUs on this machine, for all tests that need one and leave it as it is: starting it is dear."""
+    """A Ray of two CPUs on this machine, for all tests that need one and leave it as it is: a start is expensive."""
     import ray
 
     with connected(Resources(workers=2)):

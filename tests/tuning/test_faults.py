@@ -353,7 +353,7 @@ def test_a_full_disk_at_a_checkpoint_stops_the_sweep_with_a_clear_error_and_it_g
     assert sweep.main([*options, "--no-baseline", "--folder", "sweep", "--storage", str(small_disk)]) == 1
     err = capsys.readouterr().err
     assert "no space left for a checkpoint" in err
-    assert "go on with: pct sweep --resume sweep" in err
+    assert "continue with: pct sweep --resume sweep" in err
     assert "Traceback" not in err
     assert Ledger(Path("sweep")).trials[1].state == RUNNING  # not lost, not failed
     (small_disk / "ballast").unlink()

@@ -70,6 +70,6 @@ def test_an_epoch_or_an_end_that_comes_again_is_not_counted_twice(ledger: Ledger
 def test_a_record_that_cannot_be_written_says_how_to_go_on(ledger: Ledger) -> None:
     ledger.path.unlink()
     ledger.path.mkdir()
-    with pytest.raises(OSError, match=r"could not be written .*; free disk and go on with pct sweep --resume"):
+    with pytest.raises(OSError, match=r"could not be written .*; free disk space and continue with pct sweep --resume"):
         ledger.start(1, {})
     assert 1 not in ledger.trials

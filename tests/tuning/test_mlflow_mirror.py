@@ -176,7 +176,7 @@ def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(
     assert mirror.stop()
     assert steps(client, children(client, mirror)["trial-001"]) == [1, 2, 3]
     assert said == [
-        "MLflow does not answer (ConnectionError); the trials go on, it is sent later",
+        "MLflow does not answer (ConnectionError); the trials go on, and are sent later",
         "MLflow answers again",
     ]
 

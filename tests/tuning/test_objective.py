@@ -60,7 +60,7 @@ def test_in_mode_single_the_baseline_s_accuracy_is_what_must_be_kept(ledger: Led
     ended(ledger, 3, 0.700, 0.90)
     chosen, why = choose_trial(tiny_plan(mode="single"), ledger)
     assert chosen.number == 2
-    assert "that keep 0.7500" in why
+    assert "that reach 0.7500" in why
     assert accuracy_floor(ledger, 0.01) == pytest.approx(0.75)
 
 
@@ -70,7 +70,7 @@ def test_where_no_trial_keeps_the_baseline_s_accuracy_it_is_said(ledger: Ledger)
     ended(ledger, 2, 0.70, 0.30)
     chosen, why = choose_trial(tiny_plan(mode="single"), ledger)
     assert chosen.number == 1
-    assert "none kept the baseline's accuracy less 0.01 (0.8900)" in why
+    assert "none reached the baseline's accuracy minus 0.01 (0.8900)" in why
 
 
 def test_trials_that_failed_or_were_stopped_are_not_chosen(ledger: Ledger) -> None:
@@ -114,11 +114,11 @@ def test_a_baseline_that_dominates_the_choice_is_registered_in_its_place_and_sai
     ended(ledger, 2, 0.80, 0.10)
     chosen, why = choose_registered(tiny_plan(), ledger)
     assert chosen.number == 0
-    assert "acc 0.8000 and comp - suff 0.2000 against 0.7900 and 0.1500; --anyway registers trial-001" in why
+    assert "acc 0.8000 and comp - suff 0.2000 against 0.7900 and 0.1500; --force registers trial-001" in why
     assert 0 in worth_keeping(tiny_plan(), ledger)
-    chosen, why = choose_registered(tiny_plan(), ledger, anyway=True)
+    chosen, why = choose_registered(tiny_plan(), ledger, force=True)
     assert chosen.number == 1
-    assert "registered by --anyway, though baseline (normal) is as good" in why
+    assert "registered by --force, although baseline (normal) is as good" in why
 
 
 @pytest.mark.parametrize("base", [(0.85, 0.10), (0.70, 0.30), (0.80, 0.20), (math.nan, 0.9), (0.9, math.nan)])

@@ -31,7 +31,7 @@ def test_the_record_of_a_lost_folder_is_brought_back_by_the_same_command(
     shutil.rmtree(folder)
 
     assert sweep.read(options) == (plan, resources, folder)
-    assert f"{folder} is brought back from" in capsys.readouterr().err
+    assert f"{folder} is restored from" in capsys.readouterr().err
     again = Ledger(folder)
     assert (again.id, again.trials) == (ledger.id, ledger.trials)
     assert (folder / "mlflow.json").read_text() == "{}"

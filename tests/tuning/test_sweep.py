@@ -97,7 +97,7 @@ def test_a_sweep_goes_on_from_the_head_of_a_classifier_that_exists(client: Any, 
     classifier("GPT-2", classes=2).save_pretrained(tmp_path / "reviews")
     tokenizer("GPT-2").save_pretrained(tmp_path / "reviews")
     model = ["--model", str(tmp_path / "reviews"), "--max-length", "24", "--batch-size", "16"]
-    command = [*TINY, *model, "--trials", "1", "--workers", "1", "--folder", "of-a-classifier", "--anyway"]
+    command = [*TINY, *model, "--trials", "1", "--workers", "1", "--folder", "of-a-classifier", "--force"]
     assert sweep.main(command) == 0
     states = [(t.name, t.state) for t in Ledger(Path("of-a-classifier"))]
     assert states == [("baseline", FINISHED), ("trial-001", FINISHED)]
@@ -149,7 +149,7 @@ def test_one_objective_trains_the_baseline_first_and_stops_poor_trials_early(
         (["--alpha", "-1"], "alpha must be >= 0"),
         (["--champion-margin", "7"], "champion_margin must be in [0, 1]"),
         (["--resume", "nowhere"], "nowhere holds no sweep"),
-        (["--resume"], "runs holds no sweep to go on with"),
+        (["--resume"], "runs holds no sweep to continue"),
     ],
 )
 def test_a_wrong_option_is_an_error_in_a_line_before_anything_starts(
@@ -256,11 +256,11 @@ def test_a_baseline_that_is_swept_as_well_gets_as_many_trials_and_is_registered_
     assert [t.name for t in ledger] == ["baseline", "trial-001", "baseline-002", "trial-003", "baseline-004"]
     assert {t.config["method"] for t in ledger.baselines()} == {"normal"}
     assert all(t.state == FINISHED for t in ledger)
-    assert "--anyway registers trial-00" in out
+    assert "--force registers trial-00" in out
     assert "the best of 3" in out
     (version,) = client.search_model_versions("name = 'pct-planted-textcnn'")
     assert version.tags["method"] == "normal"
-    assert sweep.main([*command, "--anyway"]) == 0
+    assert sweep.main([*command, "--force"]) == 0
     methods = [v.tags["method"] for v in client.search_model_versions("name = 'pct-planted-textcnn'")]
     assert sorted(methods) == ["normal", "pct"]
 

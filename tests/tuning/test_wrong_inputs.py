@@ -30,7 +30,11 @@ SWEEP = [
     ["ablation"], ["ablation", "magic"],
     *(["reproduce", *rest] for rest in [
         *RESOURCES, ["--seeds", "0", "0"], ["--seeds", "-1"], ["--corpora", "nowhere"], ["--corpora", "mr", "mr"],
-        ["--methods", "magic"], ["--table", "magic"],
+        ["--methods", "magic"], ["--table", "magic"], ["--cells", "0.1"], ["--table", "alpha", "--cells", "magic"],
+        ["--methods", "rationale", "--corpora", "mr"], ["--json", "/no/folder/x.json"], ["--out", "a_file"],
+        *(["--set", text] for text in (
+            "alpha", "alpha=", "nothing=1", "alpha=0.1,0.1", "alpha=0.1,x", "alpha=nan", "model=magic",
+        )),
     ]),
 ], ids=" ".join)  # fmt: skip
 def test_nothing_begins_where_the_plan_makes_no_sense(command, capsys, tmp_path, monkeypatch):

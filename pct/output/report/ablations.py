@@ -14,15 +14,15 @@ from pct.output.report.groups import (
     GAP,
     Doubles,
     Group,
-    differences,
-    less,
-    less_by_seed,
-    normal_beside,
+    difference_by_seed,
+    matching_baseline,
+    paired_difference,
     settings_beside,
+    stacked_difference,
 )
 from pct.output.report.tables import Table, format_number, format_spread, spaced
 from pct.settings import Settings
-from pct.training.paper_tables import TABLES, Cell
+from pct.training.paper_tables import TABLES, PaperRow
 
 ABLATED = ("method", "batch_size", "p_important", "p_unimportant", "temperature", "alpha")
 FULL = {"contrast_steps": "all", "contrast_every": 1}  # of pct: the paper's, not a cheap form
@@ -35,10 +35,10 @@ Place = tuple[str, str]  # corpus, model
 
 
 @dataclass(frozen=True)
-class Row:
+class MeasuredRow:
     """A cell of a table and the group that ran it. normal: normal training beside it, where that was run."""
 
-    cell: Cell
+    cell: PaperRow
     group: Group
     normal: Group | None
 
@@ -47,29 +47,29 @@ class Row:
         """Seed -> (texts,) comp - suff less that of normal training; none where it is the group, or there is none."""
         if self.normal is None or self.normal is self.group:
             return {}
-        return less_by_seed(self.group.values(GAP), self.normal.values(GAP))
+        return difference_by_seed(self.group.values(GAP), self.normal.values(GAP))
 
 
-def ablation_rows(groups: Sequence[Group], name: str) -> dict[Place, list[Row]]:
+def ablation_rows(groups: Sequence[Group], name: str) -> dict[Place, list[MeasuredRow]]:
     """Corpus and model -> the cells of a table that were run: groups that differ in nothing but what a cell names.
 
     Of several sets of such groups (two learning rates, say) the one of the most cells, the first of equals.
     """
-    sets: dict[tuple[Place, tuple[Any, ...]], list[Row]] = {}
+    sets: dict[tuple[Place, tuple[Any, ...]], list[MeasuredRow]] = {}
     for cell in TABLES[name].cells:
         for group in groups:
             s = group.settings
             rows = sets.setdefault((group.place, settings_beside(s, "batch_size")), [])
             if _runs_cell(cell, s) and not any(row.cell is cell for row in rows):
-                rows.append(Row(cell, group, normal_beside(group, groups)))
-    found: dict[Place, list[Row]] = {}
+                rows.append(MeasuredRow(cell, group, matching_baseline(group, groups)))
+    found: dict[Place, list[MeasuredRow]] = {}
     for (place, _), rows in sets.items():
         if len(rows) > len(found.get(place, [])):
             found[place] = rows
     return found
 
 
-def _runs_cell(cell: Cell, settings: Settings) -> bool:
+def _runs_cell(cell: PaperRow, settings: Settings) -> bool:
     paper = Settings(model=settings.model)
     wanted = {key: cell.changes.get(key, getattr(paper, key)) for key in ABLATED}
     if settings.method == "normal":  # the others do nothing there
@@ -143,36 +143,36 @@ def ablation_figure(groups: Sequence[Group], name: str) -> Any | None:
     return figure
 
 
-def _shown(groups: Sequence[Group], name: str) -> dict[Place, list[Row]]:
+def _shown(groups: Sequence[Group], name: str) -> dict[Place, list[MeasuredRow]]:
     return {place: rows for place, rows in ablation_rows(groups, name).items() if len(rows) >= FEWEST}
 
 
-def _alpha(rows: dict[str, Row]) -> Verdict | None:
+def _alpha(rows: dict[str, MeasuredRow]) -> Verdict | None:
     pair = rows.get("0.1"), rows.get("1.2")
-    return decide(differences(pair[0].group, pair[1].group, "acc")) if pair[0] and pair[1] else None
+    return decide(paired_difference(pair[0].group, pair[1].group, "acc")) if pair[0] and pair[1] else None
 
 
-def _shares(rows: dict[str, Row]) -> Verdict | None:
+def _shares(rows: dict[str, MeasuredRow]) -> Verdict | None:
     small, large = (rows.get(f"p_u = p_i = {share}") for share in (0.1, 0.3))
-    return decide_within(differences(large.group, small.group, GAP), TOLERANCE) if small and large else None
+    return decide_within(paired_difference(large.group, small.group, GAP), TOLERANCE) if small and large else None
 
 
-def _sizes(rows: dict[str, Row]) -> tuple[Row, Row] | None:
+def _sizes(rows: dict[str, MeasuredRow]) -> tuple[MeasuredRow, MeasuredRow] | None:
     small, large = (next((rows[str(n)] for n in sizes if str(n) in rows), None) for sizes in (SMALL, LARGE))
     return (small, large) if small and large else None
 
 
-def _batch(rows: dict[str, Row]) -> Verdict | None:
+def _batch(rows: dict[str, MeasuredRow]) -> Verdict | None:
     found = _sizes(rows)
-    return decide(differences(found[1].group, found[0].group, GAP)) if found else None
+    return decide(paired_difference(found[1].group, found[0].group, GAP)) if found else None
 
 
-def _gain_by_batch(rows: dict[str, Row]) -> Verdict | None:
+def _gain_by_batch(rows: dict[str, MeasuredRow]) -> Verdict | None:
     found = _sizes({label: row for label, row in rows.items() if row.gain})
-    return decide(less(found[1].gain, found[0].gain)) if found else None
+    return decide(stacked_difference(found[1].gain, found[0].gain)) if found else None
 
 
-CLAIMS: dict[str, tuple[str, Callable[[dict[str, Row]], Verdict | None]]] = {
+CLAIMS: dict[str, tuple[str, Callable[[dict[str, MeasuredRow]], Verdict | None]]] = {
     "a large alpha (1.2) costs accuracy against 0.1": ("alpha", _alpha),
     f"comp − suff moves less than {TOLERANCE} between the shares 0.1 and 0.3": ("shares", _shares),
     "a batch of 64 or more gives a larger comp − suff than one of 4 or 8": ("batch_size", _batch),

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from pct.metrics.bootstrap import Interval, crossed_bootstrap
+from pct.metrics.names import GAPS
 from pct.output.report.groups import (
     AS_TRAINED,
     GAP,
-    GAPS,
     Doubles,
     Group,
     by_model,
-    differences,
     has_values,
     labels,
-    normal_beside,
+    matching_baseline,
+    paired_difference,
 )
 from pct.output.report.tables import Table, format_number, format_spread, spaced
 
@@ -90,7 +90,7 @@ class Claim:
         if any(group.at_chance for group in groups):
             return Verdict(AT_CHANCE)
         if self.other:
-            return decide(differences(groups[0], groups[1], self.metric, condition), self.bound)
+            return decide(paired_difference(groups[0], groups[1], self.metric, condition), self.bound)
         found = groups[0].values(self.metric, condition)
         return decide(np.array([found[seed] for seed in sorted(found)]) if found else None, self.bound)
 
@@ -156,7 +156,7 @@ def find_effects(groups: Sequence[Group]) -> list[Effect]:
     """One for each group that normal training can be set beside. A bootstrap each: seconds for a report's runs."""
     found = []
     for group in groups:
-        normal = normal_beside(group, groups)
+        normal = matching_baseline(group, groups)
         if group.settings.method != "normal" and normal is not None:
             found.append(Effect(group, normal, {metric: change(group, normal, metric) for metric in COMPARED}))
     return found
@@ -164,7 +164,7 @@ def find_effects(groups: Sequence[Group]) -> list[Effect]:
 
 def change(one: Group, other: Group, metric: str, condition: str = AS_TRAINED) -> Interval | None:
     """One's mean of a metric less the other's, with its interval; None where it was not measured of both."""
-    values = differences(one, other, metric, condition)
+    values = paired_difference(one, other, metric, condition)
     return crossed_bootstrap(values) if has_values(values) else None
 
 

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pct.metrics.names import GAPS
 from pct.output.plots import FAINT, INK, bare, new_figure, put_titles
 from pct.output.report.claims import COMPARED, Effect
-from pct.output.report.groups import GAP, GAPS, Group, by_model, labels
+from pct.output.report.groups import GAP, Group, by_model, labels
 from pct.output.report.tables import spaced
 
 COLOURS = {

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pct.metrics.learned import learned_of
+from pct.metrics.names import CONTROL_GAPS, GAPS
 from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.measured import is_measured, load_measured
@@ -19,9 +20,7 @@ from pct.training.runs import Run
 
 Doubles = npt.NDArray[np.float64]
 AS_TRAINED = ""  # the run's own report, on test
-GAPS = {"comp-suff": ("comp", "suff"), "ur-ir": ("ur", "ir"), "i_var-u_var": ("i_var", "u_var")}
 GAP = "comp-suff"  # the one by which methods and settings are judged
-GAPS_OF_CONTROLS = {"naopc-gap": ("naopc_comp", "naopc_suff")}
 # where a metric that is no part of a run's own report is kept
 KEPT_IN = {
     **dict.fromkeys(("comp_random", "margin", "suff_margin", "win", "ir_rate", "ur_rate"), "controls"),
@@ -110,7 +109,7 @@ def settings_beside(settings: Settings, *left_out: str) -> tuple[Any, ...]:
     return *settings_but(settings, *OF_METHODS, *MEASURED, *left_out), settings.measured_shares
 
 
-def normal_beside(group: Group, groups: Sequence[Group]) -> Group | None:
+def matching_baseline(group: Group, groups: Sequence[Group]) -> Group | None:
     """Normal training under a group's other settings; None without it."""
     wanted = settings_beside(group.settings)
     return next((g for g in groups if g.settings.method == "normal" and settings_beside(g.settings) == wanted), None)
@@ -148,18 +147,18 @@ def labels(groups: Sequence[Group]) -> dict[int, str]:
     return out
 
 
-def differences(one: Group, other: Group, name: str, condition: str = AS_TRAINED) -> Doubles | None:
+def paired_difference(one: Group, other: Group, name: str, condition: str = AS_TRAINED) -> Doubles | None:
     """(seeds, texts) one's values less the other's, by the seeds that both have; None where they share none."""
-    return less(one.values(name, condition), other.values(name, condition))
+    return stacked_difference(one.values(name, condition), other.values(name, condition))
 
 
-def less(one: dict[int, Doubles], other: dict[int, Doubles]) -> Doubles | None:
-    """`differences` of values by seed."""
-    found = less_by_seed(one, other)
+def stacked_difference(one: dict[int, Doubles], other: dict[int, Doubles]) -> Doubles | None:
+    """`paired_difference` of values by seed."""
+    found = difference_by_seed(one, other)
     return np.array(list(found.values())) if found else None
 
 
-def less_by_seed(one: dict[int, Doubles], other: dict[int, Doubles]) -> dict[int, Doubles]:
+def difference_by_seed(one: dict[int, Doubles], other: dict[int, Doubles]) -> dict[int, Doubles]:
     """Seed -> (texts,) one's values less the other's, in the order of the seeds."""
     shared = sorted(set(one) & set(other))
     return {seed: one[seed] - other[seed] for seed in shared if one[seed].shape == other[seed].shape}
@@ -179,7 +178,7 @@ def _column(run: Run, name: str, condition: str) -> Doubles | None:
     report = run.test if not place else _measured(run.folder, place)
     if report is None:
         return None
-    pair = (GAPS | GAPS_OF_CONTROLS).get(name)
+    pair = (GAPS | CONTROL_GAPS).get(name)
     if pair is None:
         return np.asarray(report.columns[name], np.float64) if name in report.columns else None
     if not set(pair) <= set(report.columns):

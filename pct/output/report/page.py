@@ -62,6 +62,7 @@ def write_report(
     more: Mapping[str, Any] | None = None,
     section: str = "",
     leave_out: Collection[str] = (),
+    figures: bool = True,
 ) -> Path:
     """Writes report.html, report.md with its pictures beside it, each table as CSV and LaTeX, each of their figures as
     PNG and SVG.
@@ -73,6 +74,7 @@ def write_report(
         more: further matplotlib figures by name, as PNG alone.
         section: further HTML, at the page's end.
         leave_out: of `OPTIONAL`, the kinds of files not to write.
+        figures: whether to draw them, which needs matplotlib.
 
     Returns:
         The path of report.html, or of report.md where that is left out.
@@ -82,13 +84,14 @@ def write_report(
     """
     groups = group_runs(runs)
     effects = find_effects(groups)
-    tables, figures = make_tables(groups, effects), make_figures(groups, effects)
-    pictures = {name: _png(figure) for name, figure in {**figures, **(more or {})}.items()}
+    tables = make_tables(groups, effects)
+    drawn = make_figures(groups, effects) if figures else {}
+    pictures = {name: _png(figure) for name, figure in {**drawn, **(more or {})}.items()}
     makers: dict[str, Callable[[], dict[str, str | bytes]]] = {
         "md": lambda: {TEXT: markdown(runs, tables, pictures, about, section)},
         "png": lambda: {f"{name}.png": picture for name, picture in pictures.items()},
         "html": lambda: {PAGE: page(runs, tables, pictures, about, section)},
-        "svg": lambda: {f"{name}.svg": _svg(figure) for name, figure in figures.items()},
+        "svg": lambda: {f"{name}.svg": _svg(figure) for name, figure in drawn.items()},
         "csv": lambda: {f"{table.name}.csv": table.csv() for table in tables},
         "tex": lambda: {f"{table.name}.tex": table.latex() for table in tables},
     }

@@ -7,11 +7,12 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 
-from pct.metrics.report import EIGHT
-from pct.output.report.groups import GAPS, Group, labels
+from pct.metrics.names import CORE_METRICS, GAPS, gaps_of
+from pct.output.report.groups import Group, labels
 from pct.training.paper import RESULTS
 
 CONTROLS = ("margin", "suff_margin", "win", "naopc_comp", "naopc_suff", "naopc-gap", "tau_loo", "separation")
@@ -73,19 +74,38 @@ def main_table(groups: Sequence[Group]) -> Table:
     named = labels(groups)
     for group in groups:
         s = group.settings
-        cells = [format_spread(*group.spread(name)) for name in (*EIGHT, *GAPS)]
+        cells = [format_spread(*group.spread(name)) for name in (*CORE_METRICS, *GAPS)]
         rows.append((s.corpus, s.model_name, named[id(group)], str(len(group.runs)), *cells))
         paper = RESULTS.get(s.corpus, {}).get(s.model_name, {}).get(s.method)
         if paper and named[id(group)] == s.method:
-            known = dict(zip(EIGHT, paper, strict=True))
-            gaps = [known[a] - known[b] for a, b in GAPS.values()]
+            gaps = gaps_of(dict(zip(CORE_METRICS, paper, strict=True))).values()
             marked.add(len(rows))
             rows.append((s.corpus, s.model_name, f"{s.method}, the paper", "3", *map(format_number, (*paper, *gaps))))
     return Table(
         "metrics", "Accuracy and the metrics of pathology (Tables 1 and 2)",
-        ("corpus", "model", "method", "seeds", *EIGHT, *map(spaced, GAPS)), tuple(rows),
+        ("corpus", "model", "method", "seeds", *CORE_METRICS, *map(spaced, GAPS)), tuple(rows),
         "Test split, mean ± standard deviation over seeds. Larger gaps are healthier.", frozenset(marked),
     )  # fmt: skip
+
+
+def metric_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """The main table as plain JSON types, not rounded: mean and standard deviation over the seeds of every metric
+    and gap; NaN is written as null."""
+    named = labels(groups)
+    rows = []
+    for group in groups:
+        values = [run.test.metrics | run.test.gaps for run in group.runs]
+        metrics = {name: [v[name] for v in values] for name in values[0]}
+        corpus, model = group.place
+        rows.append({
+            "corpus": corpus, "model": model, "method": group.settings.method, "label": named[id(group)],
+            "runs": len(values),
+            "metrics": {
+                name: {"mean": _finite(np.mean(of)), "deviation": _finite(np.std(of, ddof=1)) if len(of) > 1 else None}
+                for name, of in metrics.items()
+            },
+        })  # fmt: skip
+    return rows
 
 
 def controls_table(groups: Sequence[Group]) -> Table | None:
@@ -121,9 +141,13 @@ def format_spread(mean: float, deviation: float) -> str:
 
 
 def format_number(value: float) -> str:
-    """Three decimals below one, one above ten, else two; a true minus."""
+    """Three decimals below one, one above ten, else two; a true minus, and none before zero."""
     digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _html_cell(cell: str) -> str:

@@ -9,7 +9,8 @@ import pytest
 
 from pct.metrics.bootstrap import paired_bootstrap
 from pct.metrics.change import CONTROLS, compare_reports
-from pct.metrics.report import EIGHT, Report
+from pct.metrics.names import CORE_METRICS
+from pct.metrics.report import Report
 
 TEXTS = 200
 
@@ -17,18 +18,18 @@ TEXTS = 200
 def report(seed=0, texts=TEXTS, **shifts):
     """A report of made-up values; a shift moves a metric in every text."""
     rng = np.random.default_rng(seed)
-    columns = {name: rng.normal(size=texts) for name in (*EIGHT, *CONTROLS)}
+    columns = {name: rng.normal(size=texts) for name in (*CORE_METRICS, *CONTROLS)}
     columns["label"], columns["predicted"] = np.zeros(texts, np.int64), (np.arange(texts) % 5 == 0).astype(np.int64)
     columns["acc"] = (columns["predicted"] == 0).astype(float)
     for name, shift in shifts.items():
         columns[name] = columns[name] + shift
-    return Report({k: float(columns[k].mean()) for k in (*EIGHT, *CONTROLS)}, {}, columns, ["a", "b"])
+    return Report({k: float(columns[k].mean()) for k in (*CORE_METRICS, *CONTROLS)}, {}, columns, ["a", "b"])
 
 
 def test_a_change_is_after_minus_before_text_by_text():
     before, after = report(), report(seed=1)
     found = compare_reports(before, after)
-    assert list(found.differences) == [*EIGHT, "comp-suff", "ur-ir", "i_var-u_var", "margin", "win"]
+    assert list(found.differences) == [*CORE_METRICS, "comp-suff", "ur-ir", "i_var-u_var", "margin", "win"]
     gap = [r.columns["comp"] - r.columns["suff"] for r in (before, after)]
     assert found.differences["comp-suff"] == paired_bootstrap(*gap)
     name, a, b, x = found.rows()[2]

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pct
-from pct.metrics.report import COMPANIONS, EIGHT, RATES
+from pct.metrics.names import CORE_METRICS
+from pct.metrics.report import COMPANIONS, RATES
 from tests.pct import twins
 from tests.pct.small import FAMILIES, LEXICON, small_classifier, small_texts
 from tests.pct.toy import Scale
 
-METRICS = (*EIGHT, *COMPANIONS, *RATES)
+METRICS = (*CORE_METRICS, *COMPANIONS, *RATES)
 
 
 def sigmoid(x):

@@ -12,7 +12,7 @@ import torch
 
 import pct
 from pct.cli import main
-from pct.metrics.report import EIGHT
+from pct.metrics.names import CORE_METRICS
 from pct.training.mend import in_order_of, mend_settings
 from pct.training.model_card import push_to_hub, save_transformers
 from tests.pct.models.families import TEXTS, classifier, tokenizer
@@ -38,7 +38,7 @@ def test_it_goes_on_from_the_classifier_which_is_left_as_it_is(mended):
     assert done.classifier.settings.method == "pct"
     assert done.classifier.classes == before.classes
     cut = pct.Classifier(before.model, before.tokenizer, before.classes, before.settings.replace(max_length=24))
-    test, metrics = small_corpus(48, 24).splits["test"], [*EIGHT, "macro_f1", "margin", "win"]
+    test, metrics = small_corpus(48, 24).splits["test"], [*CORE_METRICS, "macro_f1", "margin", "win"]
     assert done.change.before.metrics == pct.evaluate(cut, test, metrics=metrics).metrics
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from dataclasses import replace
 from html import unescape
@@ -14,7 +15,8 @@ import numpy as np
 import pytest
 
 from pct.metrics.bootstrap import crossed_bootstrap, paired_bootstrap
-from pct.metrics.report import EIGHT, Report
+from pct.metrics.names import CORE_METRICS
+from pct.metrics.report import Report
 from pct.output.report.ablations import ablation_claims, ablation_figure, ablation_rows, ablation_table
 from pct.output.report.best import best_groups, best_table
 from pct.output.report.claims import (
@@ -27,9 +29,9 @@ from pct.output.report.claims import (
     methods_table,
 )
 from pct.output.report.figures import effects_figure
-from pct.output.report.groups import by_model, differences, group_runs, labels, normal_beside
+from pct.output.report.groups import by_model, group_runs, labels, matching_baseline, paired_difference
 from pct.output.report.page import write_report
-from pct.output.report.tables import Table, format_number, main_table
+from pct.output.report.tables import Table, format_number, main_table, metric_rows
 from pct.settings import Settings
 from pct.training.runs import Run
 
@@ -46,7 +48,7 @@ def run(method: str, seed: int, gain: float = 1.0, **settings: Any) -> Run:
     """A run that was never trained: its columns are noise about known means, the same noise under a seed."""
     rng = np.random.default_rng(seed)
     base = {"acc": 0.8, "f_x": 0.9, "comp": 0.1, "suff": 0.0, "ir": 10.0, "ur": 15.0, "i_var": 9.0, "u_var": 4.0}
-    columns = {name: base[name] + 0.1 * rng.normal(size=TEXTS) for name in EIGHT}
+    columns = {name: base[name] + 0.1 * rng.normal(size=TEXTS) for name in CORE_METRICS}
     own = np.random.default_rng(100 + seed).normal(size=TEXTS) * 0.01
     if method == "pct":
         columns |= {name: columns[name] + gain * by + own for name, by in HEALTHY.items()}
@@ -125,7 +127,7 @@ def test_the_claims_of_a_made_up_world_come_out_as_it_was_made() -> None:
 
 def test_differences_pair_the_seeds_that_both_have() -> None:
     normal, pct = (group_runs([run(m, s) for s in seeds])[0] for m, seeds in (("normal", (0, 1)), ("pct", (1, 2))))
-    found = differences(pct, normal, "comp")
+    found = paired_difference(pct, normal, "comp")
     assert found is not None
     assert found.shape == (1, TEXTS)
     own = np.random.default_rng(101).normal(size=TEXTS) * 0.01
@@ -140,6 +142,15 @@ def test_runs_that_differ_in_a_setting_are_groups_of_their_own_and_say_in_which(
     place = [g.settings.method for g in groups].index("normal")
     assert (means[place], deviations[place]) == pytest.approx((np.mean(by_hand), np.std(by_hand, ddof=1)))
     assert np.isnan(groups[-1].spread("comp-suff")[1])  # one seed has no deviation
+
+
+def test_rows_as_json_have_means_and_deviations_over_seeds_and_null_where_there_is_none():
+    row, alone = metric_rows(group_runs([*(r for r in RUNS if r.settings.method == "normal"), run("pct", 0)]))
+    accuracies = [r.test.metrics["acc"] for r in RUNS if r.settings.method == "normal"]
+    assert row["metrics"]["acc"] == {"mean": np.mean(accuracies), "deviation": np.std(accuracies, ddof=1)}
+    assert (row["corpus"], row["model"], row["method"], row["runs"]) == ("mr", "textcnn", "normal", 3)
+    assert alone["metrics"]["comp-suff"]["deviation"] is None
+    assert json.loads(json.dumps([row, alone])) == [row, alone]
 
 
 def test_the_paper_s_numbers_stand_beneath_its_own_cells_alone() -> None:
@@ -214,7 +225,7 @@ def test_the_shares_a_method_trains_with_do_not_keep_it_from_normal_training() -
     shares = {"p_important": 0.3, "p_unimportant": 0.3}
     measured = shares | {"measure_important": 0.1, "measure_unimportant": 0.1}
     groups = group_runs([run("normal", 0), run("pct", 0, **measured), run("pct", 0, **shares)])
-    found = {g.settings.measured_shares: normal_beside(g, groups) for g in groups if g.settings.method == "pct"}
+    found = {g.settings.measured_shares: matching_baseline(g, groups) for g in groups if g.settings.method == "pct"}
     assert found == {(0.1, 0.1): next(g for g in groups if g.settings.method == "normal"), (0.3, 0.3): None}
     alike = labels(group_runs([run("pct", 0), run("pct", 0, **measured)]))
     assert sorted(alike.values()) == ["pct", "pct (p_important 0.3, p_unimportant 0.3)"]  # measured with one share
@@ -227,6 +238,7 @@ def test_a_table_reads_the_same_as_csv_markdown_html_and_latex() -> None:
     assert '<td>x &lt; y<td class="held">held: 0.1' in table.html()
     assert r"50 \% & – \\" in table.latex()
     assert format_number(-0.0304) == "−0.030"
+    assert format_number(-0.0004) == format_number(0.0) == "0.000"
     assert (format_number(9.876), format_number(12.34)) == ("9.88", "12.3")
 
 
@@ -342,9 +354,9 @@ def test_a_method_stands_beside_normal_training_of_the_same_learning_rate() -> N
     groups = group_runs([*RUNS, *faster, run("pct", 0, batch_size=16)])
     found = {(g.settings.method, g.settings.lr, g.settings.batch_size): g for g in groups}
     usual = found["pct", 5e-4, 64]
-    assert normal_beside(usual, groups) is found["normal", 5e-4, 64]
-    assert normal_beside(found["pct", 1e-3, 64], groups) is found["normal", 1e-3, 64]
-    assert normal_beside(found["pct", 5e-4, 16], groups) is None
+    assert matching_baseline(usual, groups) is found["normal", 5e-4, 64]
+    assert matching_baseline(found["pct", 1e-3, 64], groups) is found["normal", 1e-3, 64]
+    assert matching_baseline(found["pct", 5e-4, 16], groups) is None
     assert [row[2:4] for row in methods_table(groups, find_effects(groups)).rows if row[2].startswith("pct")] == [
         ("pct", "3"), ("pct (lr 0.001)", "2"),
     ]  # fmt: skip
@@ -359,7 +371,7 @@ def test_the_figure_of_effects_has_a_panel_for_each_metric_that_was_measured() -
     dots = {float(line.get_xdata()[0]) for line in figure.axes[1].lines if line.get_marker() == "o"}
     by_method = {g.settings.method: g for g in group_runs(RUNS)}
     expected = {
-        name: float(differences(by_method[name], by_method["normal"], "comp-suff").mean())
+        name: float(paired_difference(by_method[name], by_method["normal"], "comp-suff").mean())
         for name in ("pct", "entropy")
     }
     assert sorted(dots) == pytest.approx(sorted(expected.values()))
