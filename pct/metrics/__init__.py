@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from pct.metrics.base import Metric
 
 RATIONALE = (
-    "rationale_precision", "rationale_auprc", "rationale_precision_shortcut", "rationale_auprc_shortcut",
-    "shortcut_share",
+    "rationale_auprc", "rationale_auprc_random", "rationale_f1", "rationale_f1_random", "rationale_iou_f1",
+    "rationale_iou_f1_random", "rationale_tau",
 )  # fmt: skip
+SHORTCUT = ("rationale_auprc_shortcut", "rationale_f1_shortcut", "shortcut_share")
 metrics: Registry[type[Metric]] = Registry(
     "metric",
     "pct.metrics",
@@ -26,6 +27,6 @@ metrics: Registry[type[Metric]] = Registry(
         **dict.fromkeys(("naopc_comp", "naopc_suff"), "pct.metrics.normalised"),
         **dict.fromkeys(("tau_loo",), "pct.metrics.leave_one_out"),
         **dict.fromkeys(("cos_important", "cos_unimportant", "separation"), "pct.metrics.collapse"),
-        **dict.fromkeys(RATIONALE, "pct.metrics.rationale"),
+        **dict.fromkeys((*RATIONALE, *SHORTCUT), "pct.metrics.rationale"),
     },
 )

@@ -13,7 +13,7 @@ from pct.training.runs import Run, default_folder, is_finished, load_run, run
 # settings that are each model's own where none is given
 OWN = ("lr", "alpha", "temperature", "optimizer", "weight_decay", "warmup", "schedule")
 EMBEDDED = ("textcnn", "lstm")  # models that take GloVe; encoders bring their own embeddings
-WITH_RATIONALE = ("planted",)
+WITH_RATIONALE = ("planted", "movie_rationales")
 
 
 def free_settings(base: Settings) -> dict[str, None]:

@@ -14,6 +14,7 @@ from pct.auditing.measure import TEXTS_A_BLOCK, measure
 from pct.auditing.plan import CONTROL, make_plan
 from pct.auditing.result import Audit
 from pct.corpora.splits import Split
+from pct.metrics.rationale import metrics_of_marks
 from pct.saliency import saliencies
 from tests.pct.models.families import classifier, tokenizer
 from tests.pct.small import small_classifier, small_corpus, small_texts
@@ -236,7 +237,7 @@ def test_a_rationale_is_compared_with_where_the_data_has_one(model):
     split = small_corpus().splits["test"]
     result = audit(model, split.take(np.arange(16)), ["l2"])
     assert "rationale_auprc" in result.row("l2", "delete").metrics
-    assert "rationale_auprc" in make_plan(model, ["l2"], rationale=True).names
+    assert "rationale_auprc" in make_plan(model, ["l2"], marked=metrics_of_marks(split)).names
 
 
 def test_all_takes_every_saliency_of_the_registry_or_says_why_not(model):
