@@ -181,33 +181,34 @@ def marks_of_block(split: Split, index: Ints, documents: Sequence[Document], tok
 def marks_of_words(
     marks: Sequence[Sequence[float]], documents: Sequence[Document], tokens: Tokens, index: Ints | None = None
 ) -> list[list[float]]:
-    """Marks of texts, one a word between spaces, as one a counted word: that of the run in which the word begins.
-
-    Marks that are one a word of their document already stay. Raises ValueError, with the row, for another number.
+    """Marks of texts, one a word between spaces, as one a counted word: see `marks_of_document`.
 
     Args:
         marks: of each text.
         documents: the texts' words.
         tokens: of the texts.
-        index: (texts,) where each text stands in its split, for the error; 0, 1, .. where None.
+        index: (texts,) where each text stands in its split, for errors; 0, 1, .. where None.
     """
     rows = range(len(documents)) if index is None else index
-    return [
-        _marks_of(one, document, tokens.places(i), int(row))
-        for i, (one, document, row) in enumerate(zip(marks, documents, rows, strict=True))
-    ]
+    of_words = [marks_of_document(*one) for one in zip(marks, documents, rows, strict=True)]
+    return [[known[place] for place in tokens.places(i)] for i, known in enumerate(of_words)]
 
 
-def _marks_of(marks: Sequence[float], document: Document, places: Ints, row: int) -> list[float]:
-    if len(marks) != len(document):
-        runs = [m.start() for m in re.finditer(r"\S+", document.text)]
-        if len(marks) != len(runs):
-            raise ValueError(
-                f"row {row + 1} has {len(marks)} marks for {len(runs)} words between spaces; give one mark a word"
-            )
-        begins = [start for start, _ in document.spans]
-        marks = np.asarray(marks)[np.searchsorted(runs, begins, side="right") - 1].tolist()
-    return [marks[place] for place in places]
+def marks_of_document(marks: Sequence[float], document: Document, row: int) -> Sequence[float]:
+    """The mark of each word of a document: that of the run between spaces in which the word begins.
+
+    Marks that are one a word of the document already stay. Raises ValueError, with the row, for another number.
+    """
+    if len(marks) == len(document):
+        return marks
+    runs = [m.start() for m in re.finditer(r"\S+", document.text)]
+    if len(marks) != len(runs):
+        raise ValueError(
+            f"row {row + 1} has {len(marks)} marks for {len(runs)} words between spaces; give one mark a word"
+        )
+    begins = [start for start, _ in document.spans]
+    of_words: list[float] = np.asarray(marks)[np.searchsorted(runs, begins, side="right") - 1].tolist()
+    return of_words
 
 
 def _padded(marks: Sequence[Sequence[float]], shape: tuple[int, ...]) -> Floats:
