@@ -2,8 +2,8 @@
 
     python docs/scripts/rationale_table.py FOLDER "TextCNN, normal=runs/a/model" "TextCNN, pct=runs/b/model" ..
 
-Measures the models on the corpus sst_rationales, each saliency once; what is measured stays in FOLDER, a file a model
-and saliency. The models were trained on mr, whose punctuation stands between spaces: the sentences are given so too.
+A name that is given again stands for another seed; the first of one name is paired with the first of another. Measures
+the models on the corpus sst_rationales, each saliency once; what is measured stays in FOLDER. The models were trained on mr, whose punctuation stands between spaces: the sentences are given so too.
 Prints Markdown: AUPRC and token F1 of all sentences and of those that are not in the training split of mr, then the
 differences of each model from the first one of its family (what stands before the comma).
 """
@@ -18,7 +18,7 @@ import numpy as np
 import pct
 from pct.corpora.loading import load_splits, read_splits
 from pct.corpora.splits import Split
-from pct.metrics.bootstrap import Interval, intervals_of
+from pct.metrics.bootstrap import Interval, crossed_bootstrap
 from pct.metrics.rationale import marks_of_document
 from pct.registry import RATIONALE
 from pct.saliency import make_saliency
@@ -31,20 +31,23 @@ SALIENCIES = (
     "rollout", "random",
 )  # fmt: skip
 METRICS = {"rationale_auprc": "AUPRC", "rationale_f1": "Token F1"}
-Cells = dict[tuple[str, str], dict[str, np.ndarray]]  # of each model and saliency, by metric, (texts,)
+Cells = dict[tuple[str, str], dict[str, np.ndarray]]  # of each model and saliency, by metric, (seeds, texts)
 
 
 def main(arguments: list[str]) -> None:
     """Measures what is not measured yet, and prints the tables."""
-    folder, models = Path(arguments[0]), dict(one.split("=", 1) for one in arguments[1:])
+    folder, models = Path(arguments[0]), dict[str, list[str]]()
+    for name, path in (argument.split("=", 1) for argument in arguments[1:]):
+        models.setdefault(name, []).append(path)
     folder.mkdir(parents=True, exist_ok=True)
     split = in_natural_words(read_splits(Settings(corpus="sst_rationales")).splits["test"])
     cells: Cells = {}
-    for name, path in models.items():
+    for name, paths in models.items():
         for saliency in SALIENCIES:
-            columns = measured(folder / f"{name}.{saliency}.npz", path, saliency, split)
-            if columns is not None:
-                cells[name, saliency] = columns
+            files = [folder / f"{name}.{seed}.{saliency}.npz" for seed in range(len(paths))]
+            seeds = [measured(*one, saliency, split) for one in zip(files, paths, strict=True)]
+            if columns := [x for x in seeds if x is not None]:
+                cells[name, saliency] = {k: np.stack([x[k] for x in columns]) for k in columns[0]}
     unseen = not_in_training(split.texts)
     parts = {f"all {len(split)} sentences": np.ones(len(split), bool),
              f"the {unseen.sum()} sentences that are not in the training split of `mr`": unseen}  # fmt: skip
@@ -97,34 +100,36 @@ def print_values(cells: Cells, metric: str, some: np.ndarray) -> None:
     """A row a model, a column a saliency, and the random orders that stand beside each."""
     models, names = (list(dict.fromkeys(key[i] for key in cells)) for i in (0, 1))
     names.sort(key=SALIENCIES.index)
-    print(f"| model | accuracy | {' | '.join(f'`{name}`' for name in names)} | random orders |")
-    print(f"| --- |{' --- |' * (len(names) + 2)}")
+    print(f"| model | seeds | accuracy | {' | '.join(f'`{name}`' for name in names)} | random orders |")
+    print(f"| --- |{' --- |' * (len(names) + 3)}")
     for model in models:
         first = cells[model, names[0]]
         values = [cells[model, name][metric] if (model, name) in cells else None for name in names]
-        row = [spell(one(x[some])) if x is not None else "–" for x in (*values, first[f"{metric}_random"])]
-        print(f"| {model} | {short(first['acc'][some].mean())} | {' | '.join(row)} |")
+        values.append(first[f"{metric}_random"])
+        row = ["–" if x is None else spell(crossed_bootstrap(x[:, some])) for x in values]
+        print(f"| {model} | {len(first['acc'])} | {short(first['acc'][:, some].mean())} | {' | '.join(row)} |")
 
 
 def print_changes(cells: Cells, metric: str) -> None:
-    """Paired differences from the first model of the family; * where the interval that leaves 5 % to the whole table
-    (Bonferroni) excludes 0."""
+    """Paired differences from the first model of the family, over texts and, where there are several, seeds; * where
+    the interval that leaves 5 % to the whole table (Bonferroni) excludes 0."""
     models, names = (list(dict.fromkeys(key[i] for key in cells)) for i in (0, 1))
     names = sorted((name for name in names if name != "random"), key=SALIENCIES.index)
     base = {model: next(m for m in models if family(m) == family(model)) for model in models}
-    changes = {
-        (model, name): cells[model, name][metric] - cells[base[model], name][metric]
-        for model, name in cells
-        if name in names and model != base[model]
-    }
+    changes = {}
+    for model, name in cells:
+        if name in names and model != base[model]:
+            pair = cells[model, name][metric], cells[base[model], name][metric]
+            seeds = min(map(len, pair))
+            changes[model, name] = pair[0][:seeds] - pair[1][:seeds]
     strict = 1 - 0.05 / max(len(changes), 1)
     print(f"| model | {' | '.join(f'`{name}`' for name in names)} |\n| --- |{' --- |' * len(names)}")
     for model in (m for m in models if m != base[m]):
         row = []
         for name in names:
             values = changes.get((model, name))
-            sure = values is not None and one(values, strict).excludes_zero
-            row.append("–" if values is None else spell(one(values)) + "\\*" * sure)
+            sure = values is not None and crossed_bootstrap(values, level=strict).excludes_zero
+            row.append("–" if values is None else spell(crossed_bootstrap(values)) + "\\*" * sure)
         print(f"| {model} | {' | '.join(row)} |")
     print(f"\n{len(changes)} differences.")
 
@@ -132,11 +137,6 @@ def print_changes(cells: Cells, metric: str) -> None:
 def family(model: str) -> str:
     """The kind of model: what stands before the comma."""
     return model.partition(",")[0]
-
-
-def one(values: np.ndarray, level: float = 0.95) -> Interval:
-    """The mean with its interval."""
-    return intervals_of(values[:, None], level)[0]
 
 
 def spell(x: Interval) -> str:

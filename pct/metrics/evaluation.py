@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import reduce
 from operator import add, or_
 from typing import Any
@@ -126,10 +126,7 @@ def evaluate(
         raise ValueError(f"{len(texts)} texts need a saliency each, got {len(numbers)}{drawn}")
     if len(texts) == 0:
         raise ValueError("the dataset has no texts to evaluate")
-    allowed = metrics_of_marks(split)
-    leave_out = [name for name in (*RATIONALE, *SHORTCUT) if name not in allowed] + list(
-        () if numbers is None else RANKED
-    )
+    leave_out = {*RATIONALE, *SHORTCUT}.difference(metrics_of_marks(split)) | set(() if numbers is None else RANKED)
     chosen = MetricSet(_meant(metrics, leave_out), MetricOptions(p_important, p_unimportant, seed=seed))
     gold = check_classes(split.labels, len(texts), len(predictor.classes))
     parts: list[dict[str, Column]] = []
@@ -176,7 +173,7 @@ def metric_names(extra: str) -> tuple[str, ...]:
     return ("usual", *more) if more else ()
 
 
-def _meant(asked: Sequence[str], leave_out: Sequence[str]) -> list[str]:
+def _meant(asked: Sequence[str], leave_out: Collection[str]) -> list[str]:
     """The metrics by name: `usual`, which is meant where none is asked for, and `all` stand for many, but for some."""
     if isinstance(asked, str):  # one name, and not the letters of it
         asked = [asked]
