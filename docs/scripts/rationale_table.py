@@ -3,9 +3,10 @@
     python docs/scripts/rationale_table.py FOLDER "TextCNN, normal=runs/a/model" "TextCNN, pct=runs/b/model" ..
 
 A name that is given again stands for another seed; the first of one name is paired with the first of another. Measures
-the models on the corpus sst_rationales, each saliency once; what is measured stays in FOLDER. The models were trained on mr, whose punctuation stands between spaces: the sentences are given so too.
-Prints Markdown: AUPRC and token F1 of all sentences and of those that are not in the training split of mr, then the
-differences of each model from the first one of its family (what stands before the comma).
+the models on the corpus sst_rationales, each saliency once; what is measured stays in FOLDER. The models were trained
+on mr, whose punctuation stands between spaces: the sentences are given so too. Prints Markdown: AUPRC and token F1 of
+all sentences and of those that are not in the training split of mr, then the differences of each model from the first
+one of its family (what stands before the comma).
 """
 
 from __future__ import annotations
