@@ -19,9 +19,9 @@ import numpy as np
 import pct
 from pct.corpora.loading import load_splits, read_splits
 from pct.corpora.splits import Split
+from pct.metrics import RATIONALE
 from pct.metrics.bootstrap import Interval, crossed_bootstrap
 from pct.metrics.rationale import marks_of_document
-from pct.registry import RATIONALE
 from pct.saliency import make_saliency
 from pct.settings import Settings
 from pct.text.words import split_all

@@ -9,7 +9,6 @@ from typing import Any
 
 from pct.explaining.predictor import Predictor
 from pct.explaining.reduced_texts import check_removal
-from pct.metrics import RATIONALE
 from pct.metrics.base import MetricOptions
 from pct.metrics.evaluation import MetricSet
 from pct.saliency import make_saliency, saliencies

@@ -15,8 +15,8 @@ from pct.auditing.measure import TEXTS_A_BLOCK, measure
 from pct.auditing.plan import CONTROL, make_plan
 from pct.auditing.result import Audit
 from pct.corpora.splits import Split
+from pct.metrics import RATIONALE, SHORTCUT
 from pct.metrics.rationale import metrics_of_marks
-from pct.registry import RATIONALE, SHORTCUT
 from pct.saliency import saliencies
 from tests.pct.models.families import classifier, tokenizer
 from tests.pct.small import small_classifier, small_corpus, small_texts

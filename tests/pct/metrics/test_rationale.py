@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import pct
 from pct.corpora.splits import Split
-from pct.metrics.rationale import AGREEMENT, agreement, average_precision
 from pct.metrics import RATIONALE, SHORTCUT
+from pct.metrics.rationale import AGREEMENT, agreement, average_precision
 from tests.pct import control_twins, twins
 from tests.pct.small import LEXICON, small_classifier, small_texts
 from tests.pct.toy import Scale
