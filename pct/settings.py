@@ -14,7 +14,7 @@ from pct.saliency import saliencies
 from pct.text.encodings import check_encoding
 from pct.text.words import SPACES, check_rule
 
-CORPORA = ("planted", "mr", "ag_news", "imdb", "files")
+CORPORA = ("planted", "mr", "ag_news", "imdb", "movie_rationales", "sst_rationales", "files")
 HUB_PREFIX = "hub:"  # hub:OWNER/NAME is a corpus too
 ON_BAD_ROW = ("error", "skip")
 LABELS = ("names", "indices")

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pct.writing import whole_file
+from pct.writing import atomic_write
 from pipelines.mlflow_runs import TRACKING
 from tuning.ledger import LEDGER
 from tuning.plan import PLAN
@@ -85,7 +85,7 @@ def bring_back(folder: Path, storage: str) -> bool:
         with (
             contextlib.suppress(FileNotFoundError),
             system.open_input_stream(f"{base}/{name}") as found,
-            whole_file(folder / name) as unfinished,
+            atomic_write(folder / name) as unfinished,
         ):
             unfinished.write_bytes(found.read())
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pct.layout import LOCK, SETTINGS
-from pct.writing import whole_folder
+from pct.writing import atomic_folder
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
@@ -15,8 +15,8 @@ def read_files(folder: Path) -> dict[str, bytes]:
 
 
 def write_files(files: dict[str, bytes], folder: Path) -> None:
-    """Makes a run folder of them; it appears whole or not at all. Raises FileExistsError as `whole_folder`."""
-    with whole_folder(folder, SETTINGS) as unfinished:
+    """Makes a run folder of them; it appears whole or not at all. Raises FileExistsError as `atomic_folder`."""
+    with atomic_folder(folder, SETTINGS) as unfinished:
         for name, content in files.items():
             (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
             (unfinished / name).write_bytes(content)

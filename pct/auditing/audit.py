@@ -10,18 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from pct.auditing.judgement import Doubles, interval_of, intervals_of, judge_audit
+from pct.auditing.judgement import judge_audit
 from pct.auditing.measure import Measured, job_digest, measure
 from pct.auditing.plan import CONTROL, AuditPlan, make_plan
 from pct.auditing.result import Audit, AuditRow
 from pct.corpora.loading import read_data
-from pct.corpora.rows import ReadOptions
+from pct.corpora.rows import MARKS, ReadOptions
 from pct.corpora.splits import UNLABELLED, Split, limited
 from pct.explaining.explain import explain
 from pct.explaining.predictor import Predictor, check_classes, split_texts
 from pct.explaining.reduced_texts import ReducedTexts
 from pct.metrics.base import Column, share_of
-from pct.metrics.bootstrap import Interval
+from pct.metrics.bootstrap import Doubles, Interval, interval_of, intervals_of
+from pct.metrics.rationale import metrics_of_marks
 from pct.opening import open_model
 from pct.output.files import model_digest
 from pct.output.progress import progress_of
@@ -93,7 +94,7 @@ def audit(
         raise ValueError("the data has no texts to audit on")
     if split.labelled:
         check_classes(split.labels, len(split.texts), len(predictor.classes))
-    plan = make_plan(predictor, saliencies, budget, removals, split.rationale is not None, seed)
+    plan = make_plan(predictor, saliencies, budget, removals, metrics_of_marks(split), seed)
     about = {
         "model": name or type(predictor).__name__, "budget": budget, "seed": seed, "limit": limit,
         "saliencies": list(plan.saliencies), "metrics": {k: list(v.names) for k, v in plan.metrics.items()},
@@ -188,6 +189,6 @@ def _digest(split: Split) -> str:
     digest = hashlib.blake2b(digest_size=8)
     for text, label in zip(split.texts, split.labels, strict=True):
         digest.update(f"{label}\t{text}\n".encode("utf-8", "surrogatepass"))
-    for marks in (split.rationale, split.shortcut):
-        digest.update(repr(marks).encode())
+    for name in MARKS:
+        digest.update(repr(getattr(split, name)).encode())
     return digest.hexdigest()

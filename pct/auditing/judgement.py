@@ -13,19 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from pct.auditing.plan import CONTROL
-from pct.metrics.bootstrap import Interval, mean_draws
+from pct.metrics.bootstrap import LEVEL, Doubles, Interval, interval_of, intervals_of
 from pct.output.audit_table import in_words
 from pct.output.numbers import percent, spell
 
-LEVEL = 0.95
 FEWEST_TEXTS = 20  # of two words or more
 LEAST_MARGIN = 0.01  # of confidence: less is no explanation, however surely it is more than nothing
 WINS, MARGIN, COMP = "win", "margin", "comp"
 
-Doubles = npt.NDArray[np.float64]
 Cells = Mapping[tuple[str, str], Mapping[str, Doubles]]
 
 
@@ -57,25 +54,6 @@ class Judgement:
     learned: bool | None = None
     verdict: list[str] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
-
-
-def interval_of(values: Doubles, level: float = LEVEL) -> Interval:
-    """The mean of values a text, NaN for none, with its bootstrap interval."""
-    return intervals_of(values[:, None], level)[0]
-
-
-def intervals_of(values: Doubles, level: float = LEVEL) -> list[Interval]:
-    """The mean of each column of (texts, columns) with its bootstrap interval (percentiles over texts)."""
-    numbers = np.isfinite(values)
-    sizes = numbers.sum(0)
-    sums = np.where(numbers, values, 0.0).sum(0)
-    means = np.divide(sums, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
-    ends = np.full((2, values.shape[1]), np.nan)
-    some = sizes > 0
-    if some.any():
-        tails = [(1 - level) / 2, (1 + level) / 2]
-        ends[:, some] = np.nanquantile(mean_draws(values[:, some]), tails, axis=0)
-    return [Interval(float(m), float(a), float(b)) for m, a, b in zip(means, *ends, strict=True)]
 
 
 def judge_audit(

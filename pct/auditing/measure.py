@@ -22,7 +22,7 @@ from pct.explaining.reduced_texts import ReducedTexts
 from pct.explaining.reduction import words_to_remove
 from pct.explaining.removal import remove_words
 from pct.metrics.base import Column, TextBlock
-from pct.metrics.rationale import marks_of_words
+from pct.metrics.rationale import marks_of_block
 from pct.metrics.removal import aopc_steps
 from pct.saliency import make_saliency
 from pct.text.tokens import Ints, Tokens
@@ -100,10 +100,7 @@ def _measure_block(
     """A block's numbers by flat names: see `_unflatten`."""
     documents = split_texts(predictor, [split.texts[i] for i in index])
     tokens = predictor.tokens(documents)
-    marks = [
-        None if known is None else marks_of_words([known[i] for i in index], documents, tokens)
-        for known in (split.rationale, split.shortcut)
-    ]
+    marks = marks_of_block(split, index, documents, tokens)
     texts = {removal: ReducedTexts(predictor, tokens, removal) for removal in plan.metrics}
     base = texts.get("delete") or ReducedTexts(predictor, tokens)
     probabilities = base.whole()
@@ -129,7 +126,7 @@ def _measure_block(
         for name in plan.saliencies:
             given = scores[name].astype(np.float64)
             seen = remove_words(predictor, tokens, wanted, labels, "static", removal, given=given, texts=texts[removal])
-            columns = metrics.columns(TextBlock(seen, split.labels[index], index, *marks))
+            columns = metrics.columns(TextBlock(seen, split.labels[index], index, **marks))
             for metric in metrics.names:
                 numbers[SEPARATOR.join(("metric", name, removal, metric))] = columns[metric]
             if curves:

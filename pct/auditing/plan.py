@@ -9,7 +9,6 @@ from typing import Any
 
 from pct.explaining.predictor import Predictor
 from pct.explaining.reduced_texts import check_removal
-from pct.metrics import RATIONALE
 from pct.metrics.base import MetricOptions
 from pct.metrics.evaluation import MetricSet
 from pct.metrics.names import CONTROL_GAPS, GAPS
@@ -62,7 +61,7 @@ def make_plan(
     names: Sequence[str] = (),
     budget: str = "usual",
     removals: Sequence[str] = (),
-    rationale: bool = False,
+    marked: Sequence[str] = (),
     seed: int = 0,
 ) -> AuditPlan:
     """The plan of an audit.
@@ -75,7 +74,7 @@ def make_plan(
             saliency of the registry, integrated gradients among them, whose steps are doubled until they are enough,
             and the normalised AOPC, which takes some 5 N^2 passes a text.
         removals: delete, mask or unknown; where empty delete, and mask where the model has a mask token.
-        rationale: whether the texts have one.
+        marked: the metrics that the marks of the texts allow (`pct.metrics.rationale.metrics_of_marks`).
         seed: of the random orders and of saliencies that draw.
 
     Raises:
@@ -106,7 +105,7 @@ def make_plan(
         check_removal(predictor, removal)
         wanted = list(BASIC)
         if budget == "all" or (budget == "usual" and not metrics):
-            wanted += [*MORE, *(RATIONALE if rationale and not metrics else ())]
+            wanted += [*MORE, *(() if metrics else marked)]
         wanted += DEAREST if budget == "all" else ()
         metrics[removal] = MetricSet(wanted, _options(settings, seed))
     return AuditPlan(chosen, metrics, refused, budget != "cheap", budget)

@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pct.auditing.measure import remove_parts
     from pct.auditing.plan import make_plan
     from pct.corpora.loading import choose_texts
+    from pct.metrics.rationale import metrics_of_marks
     from pct.opening import open_model
 
     classifier = open_model(options.model, options.device)
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         needs_labels=bool(options.label_column),
     )  # fmt: skip
     plan = make_plan(
-        classifier, options.saliencies, options.budget, options.removals, texts.rationale is not None, options.seed
+        classifier, options.saliencies, options.budget, options.removals, metrics_of_marks(texts), options.seed
     )
     for requirement in requirements:
         requirement.check(plan.names)

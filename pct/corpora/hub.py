@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pct.corpora.named import HUB
+from pct.corpora.named import HUB, TEST_ONLY, needed_splits
 from pct.settings import HUB_PREFIX
 
 
@@ -14,7 +14,10 @@ def load_hub(corpus: str) -> tuple[Any, str]:
     corpus: a name of `pct.corpora.named.HUB`, or hub:OWNER/NAME, hub:OWNER/NAME:CONFIGURATION. Raises ImportError
     without datasets, FileNotFoundError, with the ways out, where the hub gives nothing.
     """
-    ways = f"set PCT_DATA_DIR to a folder that has {corpus}/train.jsonl.gz and {corpus}/test.jsonl.gz"
+    files = " and ".join(f"{corpus}/{split}.jsonl.gz" for split in needed_splits(corpus))
+    ways = f"set PCT_DATA_DIR to a folder that has {files}"
+    if corpus in TEST_ONLY:
+        raise FileNotFoundError(f"corpus {corpus} is not on the hub: {ways}")
     if corpus.startswith(HUB_PREFIX):
         ways = "download its files and give them as --corpus files --train-file FILE"
     name, _, configuration = HUB.get(corpus, corpus.removeprefix(HUB_PREFIX)).partition(":")

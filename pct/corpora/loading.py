@@ -11,7 +11,7 @@ import numpy as np
 
 from pct.corpora.files import open_table
 from pct.corpora.hub import load_hub
-from pct.corpora.named import CLASSES, HUB, local_folder
+from pct.corpora.named import CLASSES, HUB, TEST_ONLY, local_folder, reviews_with_marks, with_shares
 from pct.corpora.planted import generate
 from pct.corpora.rows import MARKS, ClassIndex, ReadOptions, Row, RowReader, Table, has_column
 from pct.corpora.splits import HELD_OUT, SPLITS, Corpus, Split, hold_out, limited, with_limit
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLASSES", "HUB", "READ_BY", "SPLITS", "Corpus", "Split", "choose_texts", "corpus_of", "load_corpus", "load_splits",
-    "read_data", "read_file", "with_corpus", "with_limit",
+    "read_data", "read_file", "read_splits", "with_corpus", "with_limit",
 ]  # fmt: skip
 
 READ_BY = (  # the settings that decide which rows are read: those that agree in them have the same corpus
@@ -37,15 +37,27 @@ logger = logging.getLogger("pct.corpora")
 
 
 def load_splits(settings: Settings) -> Corpus:
-    """The corpus that the settings name, cut to `limit` rows a split, validation and test to `measure_limit`.
+    """The corpus that the settings name, to be trained on: cut to `limit` rows a split, validation and test to
+    `measure_limit`.
 
     Where there is no validation or test split, a tenth of the training rows becomes it, drawn a class at a time under
     `corpus_seed`. What was skipped, held out or taken for an index is said in the log and in the corpus' notes.
 
     Raises:
         FileNotFoundError, ImportError: the corpus cannot be had; the message has the remedy.
-        ValueError: a missing column, a row that cannot be used (unless `on_bad_row` is skip), a label of no class.
+        ValueError: a missing column, a row that cannot be used (unless `on_bad_row` is skip), a label of no class, a
+            corpus without training rows.
     """
+    if settings.corpus in TEST_ONLY:
+        raise ValueError(
+            f"corpus {settings.corpus} has a test split alone: train on another, and give this one to pct evaluate or "
+            "pct audit"
+        )
+    return read_splits(settings)
+
+
+def read_splits(settings: Settings) -> Corpus:
+    """`load_splits`, also of a corpus that has a test split alone. Raises as `load_splits`."""
     name, options = settings.corpus, ReadOptions.of(settings)
     if not name:
         raise ValueError("no texts are named: give a training file (train_file) or the name of a corpus (corpus)")
@@ -58,10 +70,15 @@ def load_splits(settings: Settings) -> Corpus:
     if name in CLASSES and (folder := local_folder(name)) is not None:
         found = {k: folder / f"{k}.jsonl.gz" for k in SPLITS}
         tables = {k: open_table(path, options) for k, path in found.items() if path.is_file()}
+        if name in TEST_ONLY:
+            tables = {k: with_shares(table) for k, table in tables.items()}
         return _corpus(name, tables, CLASSES[name], "local folder", indices)
     given, called = load_hub(name)
     if name in CLASSES:
-        tables = {k: table_of(given[k], ReadOptions.of(indices)) for k in SPLITS if k in given}
+        parts = {k: given[k] for k in SPLITS if k in given}
+        if name == "movie_rationales":
+            parts = {k: reviews_with_marks(rows) for k, rows in parts.items()}
+        tables = {k: table_of(rows, ReadOptions.of(indices)) for k, rows in parts.items()}
         return _corpus(name, {k: _plain(t) for k, t in tables.items()}, CLASSES[name], f"hub: {called}", indices)
     return _corpus(name, _hub_tables(given, settings, options), None, f"hub: {called}", settings)
 
@@ -97,7 +114,8 @@ def load_corpus(settings: Settings) -> DatasetDict:
         settings: `corpus`, and for `files` the names of the files and columns; `limit` cuts each split.
 
     Returns:
-        The splits train, validation and test, with the columns text, label and, where known, rationale and shortcut.
+        The splits train, validation and test, with the columns text, label and, where known, rationale, shortcut and
+        rationale_share.
 
     Raises:
         FileNotFoundError: the corpus cannot be had; the message says how to get it.
@@ -108,7 +126,7 @@ def load_corpus(settings: Settings) -> DatasetDict:
         from datasets import ClassLabel, Dataset, DatasetDict
     except ImportError:
         raise ImportError("load_corpus needs datasets: pip install 'pct-explain[data]'") from None
-    corpus = load_splits(settings)
+    corpus = read_splits(settings)
     made = DatasetDict()
     for name, split in corpus.splits.items():
         columns: dict[str, Any] = {"text": split.texts, "label": split.labels}
@@ -171,7 +189,9 @@ def choose_texts(
         return Chosen(rows, data, notes)
     if not (corpus or settings.corpus):
         raise ValueError("it is not known what the model was trained on: give a file (data) or a corpus")
-    found = load_splits(settings.replace(corpus=corpus or settings.corpus, limit=0, measure_limit=0))
+    found = read_splits(settings.replace(corpus=corpus or settings.corpus, limit=0, measure_limit=0))
+    if split not in found.splits:
+        raise ValueError(f"corpus {found.name} has no {split} split; it has {', '.join(found.splits)}")
     if found.classes != list(classes):
         raise ValueError(
             f"corpus {found.name} has the classes {', '.join(found.classes)}, the model {', '.join(classes)}"
@@ -240,7 +260,7 @@ def _classes(table: Table, rows: list[Row], options: ReadOptions) -> list[str]:
 def _split(rows: list[Row], labels: Ints) -> Split:
     known = [k for k in MARKS if rows and k in rows[0].marks]
     marks = {k: [r.marks[k] for r in rows] for k in known}
-    return Split([r.text for r in rows], labels, marks.get("rationale"), marks.get("shortcut"))
+    return Split([r.text for r in rows], labels, **marks)
 
 
 def _finished(
@@ -248,15 +268,17 @@ def _finished(
 ) -> Corpus:
     """Holds out what is missing, and draws what the limit leaves."""
     for key in ("test", "validation"):
-        if key not in parts:
+        if key not in parts and "train" in parts:
             parts["train"], parts[key] = hold_out(parts["train"], HELD_OUT, settings.corpus_seed)
             logger.warning("%s has no %s split: %d training rows are held out", name, key, len(parts[key]))
             notes[key] = {"held_out_of_train": len(parts[key])}
-    alone = [classes[i] for i in np.flatnonzero(np.bincount(parts["train"].labels, minlength=len(classes)) == 1)]
+    labels = parts["train"].labels if "train" in parts else np.zeros(0, np.int64)
+    alone = [classes[i] for i in np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 1)]
     if alone:
         logger.warning("%s: one training row alone for %s", name, ", ".join(alone))
         notes.setdefault("train", {})["classes_of_one_row"] = alone
-    for key in SPLITS:
+    for key in parts:
         limit = settings.limit if key == "train" else settings.measure_limit or settings.limit
         parts[key], notes[key] = limited(parts[key], notes.get(key, {}), limit, settings.corpus_seed)
-    return Corpus(name, {k: parts[k] for k in SPLITS}, classes, source, {k: v for k, v in notes.items() if v})
+    parts = {k: parts[k] for k in SPLITS if k in parts}
+    return Corpus(name, parts, classes, source, {k: v for k, v in notes.items() if v})

@@ -18,7 +18,7 @@ from pct.text.tokens import Ints
 
 logger = logging.getLogger("pct.corpora")
 ROWS_PER_CHUNK = 1000
-MARKS = ("rationale", "shortcut")
+MARKS = ("rationale", "shortcut", "rationale_share")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Row(NamedTuple):
     number: int
     text: str
     label: str | int | None
-    marks: dict[str, list[int]]
+    marks: dict[str, list[Any]]
 
 
 class Chunk(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,20 @@ HELD_OUT = 0.1  # the share of the training rows that becomes a split where ther
 @dataclass(frozen=True)
 class Split:
     """texts, and labels (texts,) as class indices, `UNLABELLED` where they are not known. rationale, shortcut: 0/1 a
-    word between spaces, where the corpus knows them."""
+    word between spaces, where the corpus knows them. rationale_share: likewise, the share of the annotators who marked
+    the word, 0..1."""
 
     texts: list[str]
     labels: Ints
     rationale: list[list[int]] | None = None
     shortcut: list[list[int]] | None = None
+    rationale_share: list[list[float]] | None = None
+
+    @cached_property
+    def marked_share(self) -> float:
+        """The mean share of marked words, of the texts that have one; NaN where there is none."""
+        shares = [sum(marks) / len(marks) for marks in self.rationale or () if any(marks)]
+        return float(np.mean(shares)) if shares else float("nan")
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -39,13 +48,14 @@ class Split:
         def rows(column: list[Any] | None) -> Any:
             return None if column is None else [column[i] for i in index]
 
-        return Split(rows(self.texts), self.labels[index], rows(self.rationale), rows(self.shortcut))
+        marks = (rows(column) for column in (self.rationale, self.shortcut, self.rationale_share))
+        return Split(rows(self.texts), self.labels[index], *marks)
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """splits: train, validation, test. classes: their names. source: where the rows came from. notes: by split, what
-    was skipped, held out or taken for an index when it was read.
+    """splits: train, validation, test; test alone of a corpus for measuring. classes: their names. source: where the
+    rows came from. notes: by split, what was skipped, held out or taken for an index when it was read.
 
     Raises ValueError for a label that is no index of a class, or another number of labels than of texts.
     """
@@ -72,7 +82,7 @@ class Corpus:
         """A hash of every text and label, in order: two runs with the same fingerprint saw the same data."""
         from pct.corpora.fingerprints import corpus_fingerprint
 
-        return corpus_fingerprint({name: self.splits[name] for name in SPLITS})
+        return corpus_fingerprint({name: self.splits[name] for name in SPLITS if name in self.splits})
 
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:

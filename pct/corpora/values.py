@@ -85,14 +85,20 @@ def class_name(value: Any, classes: Sequence[str]) -> Any:
     return value
 
 
-def plain_marks(marks: Any, column: str, text: Any) -> list[int]:
-    """0 or 1 a word of the text. Raises BadRow for anything else."""
+def plain_marks(marks: Any, column: str, text: Any) -> list[Any]:
+    """0 or 1 a word of the text; of a share a number from 0 to 1. Raises BadRow for anything else."""
     words = len(text.split() if isinstance(text, str) else text)
-    if not isinstance(marks, list) or len(marks) != words or any(x not in (0, 1) for x in marks):
+    share = column.endswith("_share")
+    if not isinstance(marks, list) or len(marks) != words or not all(_is_mark(x, share) for x in marks):
+        kind = "numbers from 0 to 1" if share else "0 and 1"
         raise BadRow(
-            f"a bad {column}", f"column {column!r} must be a list of 0 and 1, one a word ({words}), got {marks!r:.80}"
+            f"a bad {column}", f"column {column!r} must be a list of {kind}, one a word ({words}), got {marks!r:.80}"
         )
     return marks
+
+
+def _is_mark(x: Any, share: bool) -> bool:
+    return isinstance(x, (int, float)) and 0 <= x <= 1 if share else x in (0, 1)
 
 
 def canonical(name: str) -> str:

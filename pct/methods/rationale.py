@@ -32,7 +32,9 @@ class Rationale:
             ValueError: the corpus does not know which words decide.
         """
         if batch.rationale is None:
-            raise ValueError("method rationale needs a corpus that knows which words decide, as planted does")
+            raise ValueError(
+                "method rationale needs a corpus that knows which words decide, as planted and movie_rationales do"
+            )
         mask = batch.word_ids > -2
         supervised = supervised_loss(model(batch.ids, mask).logits, batch)
         inside = batch.rationale.gather(1, batch.word_ids.clamp(min=0)) & (batch.word_ids >= 0)

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from pct.metrics.base import Metric
 
 RATIONALE = (
-    "rationale_precision", "rationale_auprc", "rationale_precision_shortcut", "rationale_auprc_shortcut",
-    "shortcut_share",
+    "rationale_auprc", "rationale_auprc_random", "rationale_f1", "rationale_f1_random", "rationale_iou_f1",
+    "rationale_iou_f1_random", "rationale_tau",
 )  # fmt: skip
+SHORTCUT = ("rationale_auprc_shortcut", "rationale_f1_shortcut", "shortcut_share")
 _CLASSES = {
     "accuracy:Accuracy": ("acc",),
     "accuracy:Confidence": ("f_x",),
@@ -29,6 +30,7 @@ _CLASSES = {
     "leave_one_out:LeaveOneOut": ("tau_loo",),
     "collapse:Collapse": ("cos_important", "cos_unimportant", "separation"),
     "rationale:Rationale": RATIONALE,
+    "rationale:Shortcut": SHORTCUT,
 }
 metrics: Registry[type[Metric]] = Registry(
     "metric", "pct.metrics", {name: f"pct.metrics.{cls}" for cls, names in _CLASSES.items() for name in names}

@@ -54,13 +54,17 @@ class TextBlock:
         place: (texts,) where each text stands in the split.
         rationale: for each text 0 or 1 a word, 1 where it is known to decide; None where the data set does not know.
         shortcut: likewise, 1 where the word is a shortcut.
+        rationale_share: likewise, the share of the annotators who marked the word.
+        marked_share: the mean share of marked words in the texts of the whole split; NaN where nothing is marked.
     """
 
     seen: Removals
     gold: Column
     place: Column
-    rationale: Sequence[Sequence[int]] | None = None
-    shortcut: Sequence[Sequence[int]] | None = None
+    rationale: Sequence[Sequence[float]] | None = None
+    shortcut: Sequence[Sequence[float]] | None = None
+    rationale_share: Sequence[Sequence[float]] | None = None
+    marked_share: float = float("nan")
 
     @property
     def predicted(self) -> Column:

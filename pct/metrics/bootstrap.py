@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 DRAWS = 10_000
+LEVEL = 0.95
 _CELLS = 2**22  # drawn counts held at once: 32 MiB
 
 Floats = npt.NDArray[np.floating]
+Doubles = npt.NDArray[np.float64]
 
 
 class Interval(NamedTuple):
@@ -27,7 +29,9 @@ class Interval(NamedTuple):
         return self.low > 0 or self.high < 0
 
 
-def paired_bootstrap(before: Floats, after: Floats, draws: int = DRAWS, level: float = 0.95, seed: int = 0) -> Interval:
+def paired_bootstrap(
+    before: Floats, after: Floats, draws: int = DRAWS, level: float = LEVEL, seed: int = 0
+) -> Interval:
     """The mean of `after - before` over texts, with its percentile interval (Efron and Tibshirani 1993, chapter 13).
 
     The texts are drawn with replacement, both values of a text together: what is hard in a text is hard for both
@@ -57,7 +61,7 @@ def paired_bootstrap(before: Floats, after: Floats, draws: int = DRAWS, level: f
     return Interval(value, float(low), float(high))
 
 
-def crossed_bootstrap(differences: Floats, draws: int = DRAWS, level: float = 0.95, seed: int = 0) -> Interval:
+def crossed_bootstrap(differences: Floats, draws: int = DRAWS, level: float = LEVEL, seed: int = 0) -> Interval:
     """The mean of differences over texts and seeds, with its percentile interval: seeds and texts are drawn with
     replacement, each on its own, so that neither a lucky seed nor a few texts decide (Owen 2007, the pigeonhole
     bootstrap). With one seed it is the bootstrap over texts.
@@ -112,6 +116,25 @@ def mean_draws(values: Floats, draws: int = DRAWS, seed: int = 0) -> Floats:
         sums, sizes = drawn @ filled, drawn @ weights
         means.append(np.divide(sums, sizes, out=np.full(sums.shape, np.nan), where=sizes > 0))
     return np.concatenate(means)
+
+
+def interval_of(values: Doubles, level: float = LEVEL) -> Interval:
+    """The mean of values a text, NaN for none, with its bootstrap interval."""
+    return intervals_of(values[:, None], level)[0]
+
+
+def intervals_of(values: Doubles, level: float = LEVEL) -> list[Interval]:
+    """The mean of each column of (texts, columns) with its bootstrap interval (percentiles over texts)."""
+    numbers = np.isfinite(values)
+    sizes = numbers.sum(0)
+    sums = np.where(numbers, values, 0.0).sum(0)
+    means = np.divide(sums, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
+    ends = np.full((2, values.shape[1]), np.nan)
+    some = sizes > 0
+    if some.any():
+        tails = [(1 - level) / 2, (1 + level) / 2]
+        ends[:, some] = np.nanquantile(mean_draws(values[:, some]), tails, axis=0)
+    return [Interval(float(m), float(a), float(b)) for m, a, b in zip(means, *ends, strict=True)]
 
 
 @lru_cache(maxsize=6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import reduce
 from operator import add, or_
 from typing import Any
@@ -14,13 +14,13 @@ from pct.corpora.rows import ReadOptions
 from pct.corpora.splits import limited
 from pct.explaining.predictor import Predictor, check_classes, predict_tokens, split_texts, word_rule
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_words
-from pct.metrics import RATIONALE
+from pct.metrics import RATIONALE, SHORTCUT
 from pct.metrics import metrics as registry
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
 from pct.metrics.cost import progress_bar, tell_block
 from pct.metrics.given_saliency import TextSaliency, by_text, needs_labels, numbers_of_block
 from pct.metrics.names import CORE_METRICS
-from pct.metrics.rationale import marks_of_words
+from pct.metrics.rationale import marks_of_block, metrics_of_marks
 from pct.metrics.report import COMPANIONS, RANKED, RATES, Report
 from pct.saliency import choose_saliency
 from pct.text.tokens import Tokens
@@ -119,7 +119,7 @@ def evaluate(
     options = ReadOptions(text_column, label_column, on_bad_row=on_bad_row, labels=labels, encoding=encoding)
     split, notes = read_data(dataset, predictor.classes, options)
     split, notes = limited(split, notes, limit, seed)
-    texts, rationale, shortcut = split.texts, split.rationale, split.shortcut
+    texts = split.texts
     numbers = None if saliency is None or isinstance(saliency, str) else by_text(saliency)
     ranking = choose_saliency(predictor, saliency) if saliency is None or isinstance(saliency, str) else None
     if numbers is not None and (limit or len(numbers) != len(texts)):
@@ -127,7 +127,7 @@ def evaluate(
         raise ValueError(f"{len(texts)} texts need a saliency each, got {len(numbers)}{drawn}")
     if len(texts) == 0:
         raise ValueError("the dataset has no texts to evaluate")
-    leave_out = (*(() if rationale else RATIONALE), *(() if numbers is None else RANKED))
+    leave_out = {*RATIONALE, *SHORTCUT}.difference(metrics_of_marks(split)) | set(() if numbers is None else RANKED)
     chosen = MetricSet(_meant(metrics, leave_out), MetricOptions(p_important, p_unimportant, seed=seed))
     gold = check_classes(split.labels, len(texts), len(predictor.classes))
     parts: list[dict[str, Column]] = []
@@ -139,13 +139,8 @@ def evaluate(
             given = None if numbers is None else _given_saliency(predictor, numbers, index, documents, tokens)
             seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order, removal, given, ranking)
             _check_finite(seen, index)
-            marks = (
-                None if known is None else marks_of_words([known[i] for i in index], documents, tokens)
-                for known in (rationale, shortcut)
-            )  # fmt: skip
-            parts.append(
-                {"index": index, "cut": tokens.truncated, **chosen.columns(TextBlock(seen, gold[index], index, *marks))}
-            )
+            block = TextBlock(seen, gold[index], index, **marks_of_block(split, index, documents, tokens))
+            parts.append({"index": index, "cut": tokens.truncated, **chosen.columns(block)})
             if bar is not None:
                 bar.update(len(index))
     joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
@@ -179,11 +174,11 @@ def metric_names(extra: str) -> tuple[str, ...]:
     return ("usual", *more) if more else ()
 
 
-def _meant(asked: Sequence[str], leave_out: Sequence[str]) -> list[str]:
+def _meant(asked: Sequence[str], leave_out: Collection[str]) -> list[str]:
     """The metrics by name: `usual`, which is meant where none is asked for, and `all` stand for many, but for some."""
     if isinstance(asked, str):  # one name, and not the letters of it
         asked = [asked]
-    usual = (*CORE_METRICS, "macro_f1", *COMPANIONS, *RATES, *RATIONALE)
+    usual = (*CORE_METRICS, "macro_f1", *COMPANIONS, *RATES, *RATIONALE, *SHORTCUT)
     groups = {
         "usual": [name for name in usual if name not in leave_out],
         "all": [name for name in (*usual, *registry.names()) if name not in leave_out],

@@ -46,7 +46,7 @@ def with_masked_words(tokens: Tokens, mask: int, seed: int) -> Tokens:
     return replace(tokens, ids=ids)
 
 
-def marked_words(rationale: Sequence[Sequence[int]], tokens: Tokens) -> Bools:
+def marked_words(rationale: Sequence[Sequence[float]], tokens: Tokens) -> Bools:
     """The words that decide, (texts, most words), of a corpus that knows them: 0/1 a counted word of each text."""
     marks = np.zeros((len(tokens), int(tokens.counts.max(initial=1))), bool)
     for row, count, known in zip(marks, tokens.counts, rationale, strict=True):

@@ -31,12 +31,17 @@ const MEASURED = {
   u_var: "How much the ranking of the other words changes when the least salient one is removed.",
   i_var_aligned: "i_var without the shift by one that the removal of the first rank causes.",
   u_var_aligned: "u_var with the remaining words ranked again.",
-  rationale_auprc: "On a corpus with known decisive words: area under the precision-recall curve of the saliency.",
-  rationale_precision: "On a corpus with known decisive words: their share among the most salient words.",
+  rationale_auprc: "On a corpus whose deciding words are marked: area under the precision-recall curve of the saliency.",
+  rationale_auprc_random: "rationale_auprc of random orders of the words.",
+  rationale_f1: "On a corpus whose deciding words are marked: F1 of the most salient words, as many as are marked on average.",
+  rationale_f1_random: "rationale_f1 of random orders of the words.",
+  rationale_iou_f1: "The same of spans: runs of words that overlap a marked span by half or more.",
+  rationale_iou_f1_random: "rationale_iou_f1 of random orders of the words.",
+  rationale_tau: "Kendall's tau-b of the saliency and the share of people who marked a word.",
   shortcut_share:
     "On a corpus with a planted shortcut: its share among the most salient words. It predicts the label in training only.",
   rationale_auprc_shortcut: "rationale_auprc over the texts with the shortcut.",
-  rationale_precision_shortcut: "rationale_precision over the texts with the shortcut.",
+  rationale_f1_shortcut: "rationale_f1 over the texts with the shortcut.",
 };
 
 /** A short description of each saliency; one of another package has its name alone. */

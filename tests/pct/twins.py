@@ -193,11 +193,48 @@ def of_words(
 # --- rationales --------------------------------------------------------------------------------------------------
 
 
-def rationale(saliency: Sequence[float], marks: Sequence[int]) -> tuple[float, float]:
-    """Precision among the k most salient words and average precision; NaN without a marked word."""
-    order, k = removal_order(saliency, True), sum(marks)
-    if not k:
-        return math.nan, math.nan
-    precision = sum(marks[w] for w in order[:k]) / k
-    hits = [sum(marks[w] for w in order[: t + 1]) / (t + 1) for t, w in enumerate(order) if marks[w]]
-    return precision, sum(hits) / k
+def rationale(saliency: Sequence[float], marks: Sequence[int], share: float) -> dict[str, float]:
+    """Average precision, token F1 and IOU F1; NaN without a marked word."""
+    if not any(marks):
+        return dict.fromkeys(("rationale_auprc", "rationale_f1", "rationale_iou_f1"), math.nan)
+    area, recall = 0.0, 0.0
+    for threshold in sorted(set(saliency), reverse=True):
+        taken = [mark for value, mark in zip(saliency, marks, strict=True) if value >= threshold]
+        area += (sum(taken) / sum(marks) - recall) * sum(taken) / len(taken)
+        recall = sum(taken) / sum(marks)
+    top = top_words(saliency, share)
+    hits = sum(marks[word] for word in top)
+    f1 = 0.0 if not hits else 2 / (len(top) / hits + sum(marks) / hits)
+    return {"rationale_auprc": area, "rationale_f1": f1, "rationale_iou_f1": iou_f1(top, marks)}
+
+
+def top_words(saliency: Sequence[float], share: float) -> list[int]:
+    """The predicted rationale: the share of the words, rounded up, at least one."""
+    return removal_order(saliency, True)[: max(math.ceil(share * len(saliency) - 1e-9), 1)]
+
+
+def iou_f1(top: Sequence[int], marks: Sequence[int]) -> float:
+    """Spans as sets of words, each pair compared."""
+    predicted = spans({word for word in range(len(marks)) if word in top})
+    marked = spans({word for word, mark in enumerate(marks) if mark})
+    precise = sum(any(len(p & m) / len(p | m) >= 0.5 for m in marked) for p in predicted)
+    recalled = sum(any(len(p & m) / len(p | m) >= 0.5 for p in predicted) for m in marked)
+    precision, recall = precise / len(predicted), recalled / len(marked)
+    return 0.0 if precision + recall == 0 else 2 * precision * recall / (precision + recall)
+
+
+def spans(words: set[int]) -> list[set[int]]:
+    """The maximal runs of words."""
+    out: list[set[int]] = []
+    for word in sorted(words):
+        if word - 1 in words:
+            out[-1].add(word)
+        else:
+            out.append({word})
+    return out
+
+
+def average_precision_by_chance(n: int, k: int) -> float:
+    """The expected average precision of k marked words of n in a random order."""
+    harmonic = sum(1 / t for t in range(1, n + 1))
+    return 1.0 if n == 1 else ((k - 1) + (n - k) * harmonic / n) / (n - 1)

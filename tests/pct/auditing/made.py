@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pct.auditing.judgement import intervals_of, judge_audit
+from pct.auditing.judgement import judge_audit
 from pct.auditing.plan import CONTROL
 from pct.auditing.result import Audit, AuditRow
 from pct.explaining.explanation import Curve, Explanation
-from pct.metrics.bootstrap import Interval
+from pct.metrics.bootstrap import Interval, intervals_of
 
 ACCURACY = Interval(0.9, 0.87, 0.92)
 PASSES = {

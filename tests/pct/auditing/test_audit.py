@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from pct.auditing.measure import TEXTS_A_BLOCK, measure
 from pct.auditing.plan import CONTROL, make_plan
 from pct.auditing.result import Audit
 from pct.corpora.splits import Split
+from pct.metrics import RATIONALE, SHORTCUT
+from pct.metrics.rationale import metrics_of_marks
 from pct.saliency import saliencies
 from tests.pct.models.families import classifier, tokenizer
 from tests.pct.small import small_classifier, small_corpus, small_texts
@@ -232,11 +235,15 @@ def test_the_names_of_a_plan_are_those_that_are_measured(model):
         assert {*plan.names} == {*measure(model, split, plan).columns["l2", "delete"], "acc"}
 
 
-def test_a_rationale_is_compared_with_where_the_data_has_one(model):
-    split = small_corpus().splits["test"]
-    result = audit(model, split.take(np.arange(16)), ["l2"])
-    assert "rationale_auprc" in result.row("l2", "delete").metrics
-    assert "rationale_auprc" in make_plan(model, ["l2"], rationale=True).names
+@pytest.mark.parametrize("shortcut", [True, False])
+def test_a_rationale_is_compared_with_where_the_data_has_one(model, shortcut):
+    split = small_corpus().splits["test"].take(np.arange(16))
+    split = split if shortcut else replace(split, shortcut=None)
+    wanted = {*RATIONALE, *(SHORTCUT if shortcut else ())}
+    measured = audit(model, split, ["l2"]).row("l2", "delete").metrics
+    assert wanted == {*RATIONALE, *SHORTCUT} & {*measured}
+    assert wanted <= {*make_plan(model, ["l2"], marked=metrics_of_marks(split)).names}
+    assert 0 < measured["rationale_auprc_random"].value < 1
 
 
 def test_all_takes_every_saliency_of_the_registry_or_says_why_not(model):

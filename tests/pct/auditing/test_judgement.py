@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pct.auditing.gate import Requirement, failures
-from pct.auditing.judgement import LEAST_MARGIN, intervals_of
-from pct.metrics.bootstrap import Interval, paired_bootstrap
+from pct.auditing.judgement import LEAST_MARGIN
+from pct.metrics.bootstrap import Interval, intervals_of, paired_bootstrap
 from tests.pct.auditing.made import cell, judged, made
 
 AT_CHANCE = Interval(0.51, 0.47, 0.55)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pct.corpora.loading import CLASSES, HUB, SPLITS, Corpus, Split, load_corpus, load_splits, read_file, with_limit
+from pct.corpora.rows import MARKS
 from pct.settings import Settings
 
 ROWS = [("a fine film", 1), ("a dull film", 0), ("what a joy", 1), ("no joy at all", 0), ("so good", 1), ("so bad", 0)]
@@ -173,7 +175,7 @@ def test_mr_has_the_paper_s_sizes(data_dir):
 # --- the hub ---
 
 
-@pytest.mark.parametrize("name", list(HUB))
+@pytest.mark.parametrize("name", ["mr", "imdb", "ag_news"])
 def test_without_a_local_folder_the_hub_is_asked(hub, name):
     hub.gives = {"train": as_columns(MANY), "test": as_columns(ROWS), "unsupervised": as_columns(ROWS)}
     corpus = load_splits(Settings(corpus=name))
@@ -365,13 +367,12 @@ def test_lone_surrogates_reach_no_dataset(tmp_path):
 
 def test_a_split_keeps_its_columns_together():
     split = load_splits(Settings(limit=30)).splits["train"]
+    split = replace(split, rationale_share=[[x / 2 for x in marks] for marks in split.rationale])
     taken = split.take(np.array([7, 2]))
     assert taken.texts == [split.texts[7], split.texts[2]]
     assert taken.labels.tolist() == split.labels[[7, 2]].tolist()
-    assert (taken.rationale, taken.shortcut) == (
-        [split.rationale[7], split.rationale[2]],
-        [split.shortcut[7], split.shortcut[2]],
-    )
+    for name in MARKS:
+        assert getattr(taken, name) == [getattr(split, name)[7], getattr(split, name)[2]]
 
 
 def test_a_corpus_with_another_number_of_labels_than_texts_is_refused():

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 import pytest
 
 import pct
+from pct.metrics import RATIONALE
+from tests.pct import twins
 from tests.pct.small import FAMILIES, LEXICON, small_classifier
 from tests.pct.toy import Scale
 
@@ -17,7 +20,7 @@ SKEWED = {word: (3.0 if place % 6 == 0 else 0.1) * (-1) ** (place // 6 % 4 == 3)
 METRICS = (
     "comp", "suff", "comp_aopc", "suff_aopc", "ir", "ur", "ir_rate", "ur_rate", "i_var", "u_var", "i_var_aligned",
     "u_var_aligned", "comp_random", "margin", "suff_margin", "win", "tau_loo", "naopc_comp", "naopc_suff",
-    "rationale_precision",
+    *RATIONALE,
 )  # fmt: skip
 # what chance should make of the columns of a text, each 0 in expectation
 CHANCE = {
@@ -33,7 +36,12 @@ CHANCE = {
     "the variances of ranks": lambda c: c["i_var"] - c["u_var"] - 1,
     "tau_loo": lambda c: c["tau_loo"],
     "naopc_comp and naopc_suff": lambda c: c["naopc_comp"] - c["naopc_suff"],
-    "rationale_precision": lambda c: c["rationale_precision"] - c["share"],
+    "rationale_auprc": lambda c: c["rationale_auprc"] - c["auprc of chance"],
+    "rationale_auprc_random": lambda c: c["rationale_auprc_random"] - c["auprc of chance"],
+    "rationale_f1": lambda c: c["rationale_f1"] - c["f1 of chance"],
+    "rationale_f1_random": lambda c: c["rationale_f1_random"] - c["f1 of chance"],
+    "rationale_iou_f1": lambda c: c["rationale_iou_f1"] - c["rationale_iou_f1_random"],
+    "rationale_tau": lambda c: c["rationale_tau"],
     "separation": lambda c: c["separation"],
 }
 
@@ -61,7 +69,11 @@ def columns_of(model):
     names = METRICS if model == "toy" else (*METRICS, "separation")
     report = pct.evaluate(predictor, data, metrics=names, saliency="random", labels="indices")
     assert report.saliency == "random"
-    return {**report.columns, "share": np.array([np.mean(m) for m in marks])}
+    share = np.mean([np.mean(m) for m in marks])
+    top = [max(math.ceil(share * len(m)), 1) for m in marks]
+    f1 = [2 * k * sum(m) / len(m) / (k + sum(m)) for k, m in zip(top, marks, strict=True)]
+    auprc = [twins.average_precision_by_chance(len(m), sum(m)) for m in marks]
+    return {**report.columns, "auprc of chance": np.array(auprc), "f1 of chance": np.array(f1)}
 
 
 @pytest.mark.parametrize("what", CHANCE)

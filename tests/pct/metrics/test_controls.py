@@ -169,7 +169,7 @@ def test_every_metric_is_had_at_once_and_the_table_shows_intervals():
     texts = small_texts(6, seed=2)
     report = measured(small_classifier("lstm"), texts, ["all"])
     assert {*CHANCE, *NAOPC, *COSINES, "tau_loo", "acc", "ir_rate"} <= set(report.metrics)
-    assert "rationale_precision" not in report.metrics
+    assert "rationale_f1" not in report.metrics
     low, high = report.intervals["win"]
     assert f"{low:.4f} to {high:.4f}" in report.table()
     assert json.loads(report.to_json())["intervals"]["win"] == [low, high]
