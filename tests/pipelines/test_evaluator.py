@@ -101,7 +101,7 @@ def test_a_classifier_of_transformers_is_registered_from_the_command_line_and_lo
 ) -> None:
     from pipelines.evaluate import main
 
-    for part in (families.classifier("BERT", classes=2), families.tokenizer("BERT")):
+    for part in (families.classifier("BERT", classes=2, num_hidden_layers=1), families.tokenizer("BERT")):
         part.save_pretrained(tmp_path / "mine")
     rows = ROWS.to_dict("records")
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
