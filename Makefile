@@ -86,7 +86,8 @@ wheel: $(ENV)/.stamp
 	$(BIN)/uv build --quiet --out-dir build/dist .
 	$(BIN)/uv build --quiet --wheel --out-dir build/dist packaging/pct-explain
 
-# torch's CPU build carries a local version label, which no index has
+# torch's CPU build carries a local version label, which no index has. It has another hash than the build of the index, and
+# pip takes hashes of all packages or of none: locks with torch have none.
 lock: $(ENV)/.stamp
 	$(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate requirements.in pyproject.toml --extra dev \
 		--python-version 3.11 | sed 's/^\(torch==[^+ ]*\)+cpu/\1/' > requirements.lock.part
@@ -94,10 +95,10 @@ lock: $(ENV)/.stamp
 	$(BIN)/uv pip compile --quiet --no-header --no-annotate requirements.in pyproject.toml --extra bench \
 		--python-version 3.11 -c requirements.lock | sed 's/^\(torch==[^+ ]*\)+cpu/\1/' > requirements-bench.lock.part
 	mv requirements-bench.lock.part requirements-bench.lock
-	$(BIN)/uv pip compile --quiet --no-header --no-annotate pyproject.toml --extra serve \
+	$(BIN)/uv pip compile --quiet --no-header --no-annotate --generate-hashes pyproject.toml --extra serve \
 		--python-version 3.11 -c requirements.lock > requirements-serve.lock.part
 	mv requirements-serve.lock.part requirements-serve.lock
-	$(BIN)/uv pip compile --quiet --no-header --no-annotate requirements-docs.in \
+	$(BIN)/uv pip compile --quiet --no-header --no-annotate --generate-hashes requirements-docs.in \
 		--python-version 3.11 -c requirements.lock > requirements-docs.lock.part
 	mv requirements-docs.lock.part requirements-docs.lock
 
