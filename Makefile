@@ -45,7 +45,8 @@ serve: $(ENV)/.stamp
 JOBS ?= 2
 
 test: $(ENV)/.stamp
-	$(BIN)/python -m pytest -m "not slow and not faults and not page and not notebook" -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not faults and not page and not notebook" -n $(JOBS) \
+		--dist loadfile --no-loadscope-reorder --durations=30
 
 test-faults: $(ENV)/.stamp
 	$(BIN)/python -m pytest -m "faults and not slow"
