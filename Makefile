@@ -24,8 +24,15 @@ $(ENV)/.docs-stamp: $(ENV)/.stamp requirements-docs.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements-docs.lock
 	touch $@
 
+# LIMIT=..., EPOCHS=...: texts of each split, and passes over them; 0 takes all texts
+LIMIT ?= 2000
+EPOCHS ?= 4
+
 run: $(ENV)/.stamp
-	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local -P method=pct
+	@echo "Trains a TextCNN by PCT on the embedded corpus (at most $(LIMIT) texts a split, $(EPOCHS) epochs), measures it,"
+	@echo "tracks it in MLflow and registers it: about two minutes on two idle cores."
+	@echo "All texts, some ten minutes: make run LIMIT=0 EPOCHS=6"
+	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local -P method=pct -P limit=$(LIMIT) -P epochs=$(EPOCHS)
 
 # MODEL=...: any model that `pct serve --help` names; without it the champion of the embedded corpus, trained if missing
 MODEL ?= models:/pct-planted-textcnn@champion
@@ -38,7 +45,8 @@ serve: $(ENV)/.stamp
 JOBS ?= 2
 
 test: $(ENV)/.stamp
-	$(BIN)/python -m pytest -m "not slow and not faults and not page and not notebook" -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not faults and not page and not notebook" -n $(JOBS) \
+		--dist loadfile --no-loadscope-reorder --durations=30
 
 test-faults: $(ENV)/.stamp
 	$(BIN)/python -m pytest -m "faults and not slow"
@@ -79,7 +87,8 @@ wheel: $(ENV)/.stamp
 	$(BIN)/uv build --quiet --out-dir build/dist .
 	$(BIN)/uv build --quiet --wheel --out-dir build/dist packaging/pct-explain
 
-# torch's CPU build carries a local version label, which no index has
+# torch's CPU build carries a local version label, which no index has. It has another hash than the build of the index, and
+# pip takes hashes of all packages or of none: locks with torch have none.
 lock: $(ENV)/.stamp
 	$(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate requirements.in pyproject.toml --extra dev \
 		--python-version 3.11 | sed 's/^\(torch==[^+ ]*\)+cpu/\1/' > requirements.lock.part
@@ -87,10 +96,10 @@ lock: $(ENV)/.stamp
 	$(BIN)/uv pip compile --quiet --no-header --no-annotate requirements.in pyproject.toml --extra bench \
 		--python-version 3.11 -c requirements.lock | sed 's/^\(torch==[^+ ]*\)+cpu/\1/' > requirements-bench.lock.part
 	mv requirements-bench.lock.part requirements-bench.lock
-	$(BIN)/uv pip compile --quiet --no-header --no-annotate pyproject.toml --extra serve \
+	$(BIN)/uv pip compile --quiet --no-header --no-annotate --generate-hashes pyproject.toml --extra serve \
 		--python-version 3.11 -c requirements.lock > requirements-serve.lock.part
 	mv requirements-serve.lock.part requirements-serve.lock
-	$(BIN)/uv pip compile --quiet --no-header --no-annotate requirements-docs.in \
+	$(BIN)/uv pip compile --quiet --no-header --no-annotate --generate-hashes requirements-docs.in \
 		--python-version 3.11 -c requirements.lock > requirements-docs.lock.part
 	mv requirements-docs.lock.part requirements-docs.lock
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,29 @@ settings.register_profile(
     "pct", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("pct")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folders whose files take long come first: files that come last should be short, as they end one by one."""
+    long = ("tests/tuning", "tests/serving", "tests/pipelines", "tests/test_", "tests/pct/onnx", "tests/pct/training")
+    items.sort(key=lambda item: next((i for i, name in enumerate(long) if item.nodeid.startswith(name)), len(long)))
+
+
+def pytest_collection_finish() -> None:
+    _leave_out_of_collections()
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """At the end of a file."""
+    if nextitem is None or nextitem.path != item.path:
+        _leave_out_of_collections()
+
+
+def _leave_out_of_collections() -> None:
+    """Garbage collections skip what lives now: a million objects of imported libraries, in each of the many collections
+    that libraries ask for."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -82,6 +82,23 @@ def test_what_serves_needs_no_torch_and_the_extras_that_need_it_bring_it() -> No
     assert not re.search(r"^(torch|transformers|mlflow)\b", (REPOSITORY / "requirements-serve.lock").read_text(), re.M)
 
 
+def test_locks_name_versions_and_hashes_and_no_place() -> None:
+    for lock in REPOSITORY.glob("*.lock"):
+        text = lock.read_text(encoding="utf-8")
+        requirements = re.findall(r"^\S.*(?:\n .*)*", text, re.M)
+        assert all(re.match(r"[\w.-]+(\[[\w,-]+\])?==[\w.!]+( ;[^\\\n]*)?( \\|$)", each) for each in requirements), lock
+        assert "://" not in text
+        if not re.search("^torch==", text, re.M):
+            assert all("--hash=sha256:" in each for each in requirements), lock
+
+
+def test_the_pythons_that_are_tested_are_those_that_are_promised() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    promised = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    workflow = (REPOSITORY / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    assert re.findall(r'"(3\.\d+)"', workflow) == promised
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)  # it installs everything anew
 def test_the_wheel_trains_and_explains_without_the_checkout(wheels: Path, environment: Path, tmp_path: Path) -> None:

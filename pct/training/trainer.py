@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from pct.text.words import split_all
 from pct.training.batches import class_weights, marked_words, mask_id, with_masked_words, with_unknown
 from pct.training.checkpoint import load_checkpoint, open_run, save_checkpoint
 from pct.training.finite import not_finite
+from pct.training.history import best_epoch, epoch_line
 from pct.training.memory import peak_mb
 from pct.training.optimizers import make_optimizer, set_lr
 from pct.training.prepared import Prepared, prepare
@@ -62,7 +63,7 @@ def train(
         run_dir: where settings.json, history.jsonl, a checkpoint after each epoch and the model are kept; a run that
             was stopped there goes on from its last epoch, to the same weights bit by bit on a CPU. None keeps nothing.
         on_epoch: called with each epoch's record (loss parts, times, validation metrics).
-        progress: whether to show a bar.
+        progress: whether to show a bar, and a line an epoch.
         start: a classifier to go on from, which is left as it is; the corpus has its classes, in its order.
 
     Returns:
@@ -90,9 +91,14 @@ def train(
     if progress and (cut := int((data.train.truncated > 0).sum())):
         what = f"{cut} of {len(data.train)} training texts are longer than max_length {settings.max_length}"
         print(f"{what}: their ends are cut off", file=sys.stderr)
+    start_of_epoch = time.perf_counter()
     for record in run.epochs(progress):
+        if progress:
+            seconds = time.perf_counter() - start_of_epoch
+            print(f"{epoch_line(record, settings.epochs)}, {seconds:.0f} s", file=sys.stderr, flush=True)
         if on_epoch is not None:
             on_epoch(record)
+        start_of_epoch = time.perf_counter()
     run.finish()
     return classifier
 
@@ -231,32 +237,6 @@ class _Run:
         """Takes up the run's checkpoint, if there is one."""
         if self.folder is not None and (path := self.folder / CHECKPOINT).is_file():
             self.history, self.best = load_checkpoint(path, self.model, self.optimizer)
-
-
-def best_epoch(history: Sequence[Record], best_by: str) -> int:
-    """The first epoch that is the best on validation.
-
-    Args:
-        history: one record an epoch, at least one.
-        best_by: `Settings.best_by`: a metric, or a gap "a-b" of two.
-
-    Returns:
-        Its number, from 1.
-
-    Raises:
-        ValueError: an epoch has no such number, so that none can be the best.
-    """
-    values = [_measure(record, best_by) for record in history]
-    if not np.isfinite(values).all():
-        raise ValueError(
-            f"best_by {best_by} is {values} on validation: its texts have nothing that it measures; choose best_by acc"
-        )
-    return int(np.argmax(values)) + 1
-
-
-def _measure(record: Record, best_by: str) -> float:
-    parts = [float(record.get(f"validation_{name}", "nan")) for name in best_by.split("-")]
-    return parts[0] - sum(parts[1:])
 
 
 def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]:

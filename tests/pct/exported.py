@@ -42,7 +42,7 @@ def _encoder(model: str) -> Any:
     if model == "distilbert":
         return t.DistilBertModel(
             t.DistilBertConfig(
-                vocab_size=vocabulary, dim=16, n_layers=2, n_heads=2, hidden_dim=24, initializer_range=0.4
+                vocab_size=vocabulary, dim=16, n_layers=1, n_heads=2, hidden_dim=24, initializer_range=0.4
             )
         )
     if model == "roberta":

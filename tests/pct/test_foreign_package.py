@@ -83,10 +83,38 @@ half_drop = "pct_tiny:HalfDrop"
 [project.entry-points."pct.saliencies"]
 alone = "pct_tiny:Alone"
 """
-TRAIN = """
+USE = """
+import sys
+import numpy as np
+from pct.methods import methods
+from pct.metrics import metrics
+from pct.saliency import saliencies
+assert "shaken" in methods.names() and "half_drop" in metrics.names()
+assert "alone" in saliencies.names() and "l2" in saliencies.names()
+assert "pct_tiny" not in sys.modules and "torch" not in sys.modules
 import pct
-s = pct.Settings(method="shaken", epochs=1, limit=64, max_length=12, device="cpu", threads=1, evaluate_epochs=False)
-pct.train(s, progress=False).save({folder!r})
+quick = dict(epochs=1, limit=64, max_length=12, device="cpu", threads=1, evaluate_epochs=False)
+pct.train(pct.Settings(method="shaken", **quick), progress=False).save("method")
+s = pct.Settings(method="normal", saliency="alone", **quick)
+data = pct.load_corpus(s)
+classifier = pct.train(s, progress=False)
+texts = list(data["test"]["text"])[:5]
+own, asked = classifier.saliency(texts), classifier.saliency(texts, by="alone")
+report = pct.evaluate(classifier, data["test"], limit=20, saliency="alone", metrics=["comp"])
+explained = pct.explain(classifier, texts, saliency="alone")
+words = [classifier.predict(explained[0].words)]  # each word of the first text as a text of its own
+label = explained[0].label
+odds = np.log(words[0][:, label]) - np.log(1 - words[0][:, label])
+assert all(np.allclose(a, b, atol=1e-4) for a, b in zip(own, asked))
+assert all(np.allclose(a, b.saliency, atol=1e-4) for a, b in zip(asked, explained))
+assert np.allclose(explained[0].saliency, odds, atol=1e-3), (explained[0].saliency, odds)
+assert report.saliency == explained[0].saliency_name == "alone" and explained[0].signed
+classifier.save("saliency")
+"""
+MEASURE = """
+from pct.cli import main
+for folder, metrics in (("method", ["--metrics", "acc", "half_drop"]), ("saliency", [])):
+    print(folder, main(["evaluate", folder, "--limit", "20", "--json", *metrics]))
 """
 
 
@@ -105,79 +133,38 @@ def installed(tmp_path_factory):
     return target
 
 
-def python(code, *paths):
-    """A fresh interpreter with some folders on its path."""
+def python(code, folder, *paths):
+    """A fresh interpreter that works in a folder, with others on its path."""
     path = os.pathsep.join([*map(str, paths), str(REPOSITORY)])
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
-
-
-def test_a_package_brings_a_method_and_a_metric_and_is_missed_when_it_is_gone(installed, tmp_path):
-    folder = str(tmp_path / "model")
-    trained = python(TRAIN.format(folder=folder), installed)
-    assert trained.returncode == 0, trained.stderr
-    measure = (
-        "import sys; from pct.cli import main; "
-        f"sys.exit(main(['evaluate', {folder!r}, '--limit', '20', '--metrics', 'acc', 'half_drop', '--json']))"
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
     )
-    measured = python(measure, installed)
+
+
+@pytest.fixture(scope="module")
+def used(installed, tmp_path_factory):
+    """A folder with two classifiers: "method" was trained by the package's method, "saliency" has its saliency."""
+    folder = tmp_path_factory.mktemp("used")
+    done = python(USE, folder, installed)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_package_brings_a_method_a_metric_and_a_saliency_that_other_processes_load(installed, used):
+    measured = python(MEASURE, used, installed)
     assert measured.returncode == 0, measured.stderr
     assert '"half_drop": ' in measured.stdout
-    listed = python(
-        "import sys; from pct.methods import methods; from pct.metrics import metrics\n"
-        "assert 'shaken' in methods.names() and 'half_drop' in metrics.names()\n"
-        "assert 'pct_tiny' not in sys.modules and 'torch' not in sys.modules",
-        installed,
-    )
-    assert listed.returncode == 0, listed.stderr
-    missed = python(measure)
-    assert missed.returncode == 1
-    assert missed.stderr.strip().splitlines()[-1] == (
+    assert "\nmethod 0\n" in measured.stdout
+    assert measured.stdout.endswith("\nsaliency 0\n")
+
+
+def test_what_a_package_brought_is_missed_by_name_when_it_is_gone(used):
+    missed = python(MEASURE, used)
+    assert missed.stdout == "method 1\nsaliency 1\n"
+    of_method, of_saliency = (line for line in missed.stderr.splitlines() if line.startswith("error: "))
+    assert of_method == (
         "error: the method 'shaken' is missing: it came from the package pct-tiny 1.5 (pct_tiny:Shaken); "
         "install or import that"
     )
-
-
-SALIENCY = """
-import numpy as np
-import pct
-s = pct.Settings(
-    method="normal", epochs=1, limit=64, max_length=12, device="cpu", threads=1, evaluate_epochs=False, saliency="alone"
-)
-data = pct.load_corpus(s)
-classifier = pct.train(s, progress=False)
-texts = list(data["test"]["text"])[:5]
-own, asked = classifier.saliency(texts), classifier.saliency(texts, by="alone")
-report = pct.evaluate(classifier, data["test"], limit=20, saliency="alone", metrics=["comp"])
-explained = pct.explain(classifier, texts, saliency="alone")
-words = [classifier.predict(explained[0].words)]  # each word of the first text as a text of its own
-label = explained[0].label
-odds = np.log(words[0][:, label]) - np.log(1 - words[0][:, label])
-assert all(np.allclose(a, b, atol=1e-4) for a, b in zip(own, asked))
-assert all(np.allclose(a, b.saliency, atol=1e-4) for a, b in zip(asked, explained))
-assert np.allclose(explained[0].saliency, odds, atol=1e-3), (explained[0].saliency, odds)
-assert report.saliency == explained[0].saliency_name == "alone" and explained[0].signed
-classifier.save({folder!r})
-"""
-
-
-def test_a_package_brings_a_saliency_by_one_class(installed, tmp_path):
-    folder = str(tmp_path / "model")
-    used = python(SALIENCY.format(folder=folder), installed)
-    assert used.returncode == 0, used.stderr
-    listed = python(
-        "import sys; from pct.saliency import saliencies\n"
-        "assert 'alone' in saliencies.names() and 'l2' in saliencies.names()\n"
-        "assert 'pct_tiny' not in sys.modules and 'torch' not in sys.modules",
-        installed,
-    )
-    assert listed.returncode == 0, listed.stderr
-    measure = (
-        f"import sys; from pct.cli import main; sys.exit(main(['evaluate', {folder!r}, '--limit', '20', '--json']))"
-    )
-    measured = python(measure, installed)
-    assert measured.returncode == 0, measured.stderr
-    missed = python(measure)
-    assert missed.returncode == 1
-    assert missed.stderr.strip().splitlines()[-1].startswith("error: ")
-    assert "'alone'" in missed.stderr.strip().splitlines()[-1]
+    assert "'alone'" in of_saliency

@@ -16,6 +16,7 @@ import torch
 
 from pct.settings import Settings
 from pct.training.runs import run
+from pipelines.figures import draw_figures
 from pipelines.onnx_graphs import export_run
 from tests.project import REPOSITORY
 
@@ -33,6 +34,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished") / "run"
     made = run(TINY, folder, progress=False)
     assert export_run(made, print)  # once, not in each test that tracks it
+    draw_figures(made)
     return folder
 
 

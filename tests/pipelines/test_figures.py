@@ -19,6 +19,13 @@ from pct.training.runs import load_run
 from pipelines.figures import confidences, draw_figures, example_rows, try_to_draw
 
 
+@pytest.fixture
+def run_dir(run_dir: Path) -> Path:
+    """A finished run that was not drawn yet."""
+    shutil.rmtree(run_dir / "figures")
+    return run_dir
+
+
 def size(path: Path) -> tuple[int, int]:
     """Width and height, from a PNG's own header."""
     head = path.read_bytes()[:24]

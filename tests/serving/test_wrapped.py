@@ -104,7 +104,7 @@ def test_a_name_of_the_hub_is_served(on_the_hub: Callable[[str, str], None], tmp
 
 
 def test_a_folder_of_transformers_is_exported_and_answers_as_it_does(tmp_path: Path) -> None:
-    classifier("BERT").save_pretrained(tmp_path / "model")
+    classifier("BERT", num_hidden_layers=1).save_pretrained(tmp_path / "model")
     tokenizer("BERT").save_pretrained(tmp_path / "model")
     entry = resolve(str(tmp_path / "model"), tmp_path / "cache")
     served = ServedModel(entry, OnnxPredictor.load(entry.folder, 1), (0, 0))

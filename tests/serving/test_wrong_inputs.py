@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.one_line import ends_with_one_line
+from tests.pipelines.conftest import empty_store  # noqa: F401  making a registry's tables takes seconds
 
 pytest.importorskip("bentoml")
 
@@ -17,9 +20,10 @@ OPTIONS = [
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder with what is no model; no registry beside it."""
+def place(tmp_path, monkeypatch, empty_store):  # noqa: F811
+    """A folder with what is no model, beside an empty registry."""
     monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.setenv("PCT_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "a_file").write_text("no model", encoding="utf-8")

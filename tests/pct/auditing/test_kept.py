@@ -162,7 +162,7 @@ def test_an_audit_does_not_follow_a_model_whose_weights_have_changed(model: Path
 
 def test_an_exported_folder_holds_the_graph_of_the_audited_best(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    for part in (families.classifier("BERT", classes=2), families.tokenizer("BERT")):
+    for part in (families.classifier("BERT", classes=2, num_hidden_layers=1), families.tokenizer("BERT")):
         part.save_pretrained(tmp_path / "mine")
     write_audit(tmp_path / "mine", "gim")
     assert cli.main(["export", str(tmp_path / "mine"), str(tmp_path / "exported")]) == 0

@@ -402,6 +402,7 @@ def test_a_table_of_embeddings_that_scales_them_is_exported_as_it_answers(tmp_pa
 
     small = small_classifier("transformer", max_length=8)
     encoder = small.model.encoder
+    del encoder.encoder.layer[1:]
     encoder.set_input_embeddings(Scaled(*encoder.get_input_embeddings().weight.shape))
     exported = OnnxPredictor.load(export(small, tmp_path / "new", modified=()).folder)
     texts = small_texts(6)

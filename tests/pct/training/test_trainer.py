@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,9 +28,10 @@ from pct.settings import METHODS, Settings
 from pct.text.vocabulary import UNKNOWN, Vocabulary
 from pct.training.batches import class_weights, with_masked_words
 from pct.training.finite import not_finite
+from pct.training.history import best_epoch
 from pct.training.optimizers import lr_factor, make_optimizer
 from pct.training.prepared import prepare
-from pct.training.trainer import batch_indices, best_epoch, make_batch, train_step
+from pct.training.trainer import batch_indices, make_batch, train_step
 from tests.pct.small import (
     LEXICON,
     same_weights,
@@ -243,6 +245,15 @@ def test_a_run_that_version_0_1_0_began_goes_on(tmp_path):
     with pytest.raises(ValueError, match=r"other settings \(words: 'spaces' -> 'natural'\)"):
         run(settings.replace(words="natural"), tmp_path)
     assert same_weights(run(settings, tmp_path).model, run(settings).model)
+
+
+def test_a_log_has_a_line_an_epoch(capsys):
+    pct.train(small_settings(epochs=2, evaluate_epochs=True), small_corpus(96, 24))
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch ")]
+    form = r"epoch %d of 2: loss [\d.]+, validation accuracy [\d.]+, comp - suff -?[\d.]+, \d+ s"
+    assert [bool(re.fullmatch(form % number, line)) for number, line in enumerate(lines, 1)] == [True, True]
+    pct.train(small_settings(epochs=1), small_corpus(96, 24), progress=False)
+    assert "epoch" not in capsys.readouterr().err
 
 
 def test_texts_that_are_cut_are_told(capsys):
