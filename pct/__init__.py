@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pct.renamed import renamed
+
 if TYPE_CHECKING:
     from pct.auditing.audit import audit
     from pct.auditing.result import Audit
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from pct.saliency import saliencies
     from pct.saliency.base import ForwardSaliency, GradientSaliency
     from pct.settings import Settings
-    from pct.training.mend import Mended, mend
+    from pct.training.finetune import Finetuned, finetune
     from pct.training.trainer import train
 
 __version__ = "0.2.0"
@@ -46,18 +48,43 @@ _PLACES = {
     "saliency": ("saliencies",),
     "saliency.base": ("ForwardSaliency", "GradientSaliency"),
     "settings": ("Settings",),
-    "training.mend": ("Mended", "mend"),
+    "training.finetune": ("Finetuned", "finetune"),
     "training.trainer": ("train",),
 }
+_RENAMED = {"mend": "pct:finetune", "Mended": "pct:Finetuned"}
 _WHERE = {name: module for module, names in _PLACES.items() for name in names}
 __all__ = [
-    "Audit", "Classifier", "Curve", "Explanation", "Explanations", "ForwardSaliency", "GradientSaliency", "Mended",
-    "Prediction", "Predictions", "Predictor", "Report", "Settings", "audit", "evaluate", "explain", "load",
-    "load_corpus", "mend", "predict", "predictor_from", "saliencies", "train", "words_of", "wrap",
+    "Audit",
+    "Classifier",
+    "Curve",
+    "Explanation",
+    "Explanations",
+    "Finetuned",
+    "ForwardSaliency",
+    "GradientSaliency",
+    "Prediction",
+    "Predictions",
+    "Predictor",
+    "Report",
+    "Settings",
+    "audit",
+    "evaluate",
+    "explain",
+    "finetune",
+    "load",
+    "load_corpus",
+    "predict",
+    "predictor_from",
+    "saliencies",
+    "train",
+    "words_of",
+    "wrap",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        return renamed(__name__, _RENAMED)(name)
     if name not in _WHERE:
         raise AttributeError(f"module 'pct' has no attribute {name!r}")
     from importlib import import_module

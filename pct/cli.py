@@ -18,7 +18,7 @@ COMMANDS = {
     "evaluate": ("pct.commands.evaluate", "accuracy and the pathology metrics of a model on a corpus or a file"),
     "predict": ("pct.commands.predict", "the classes of texts, or of a file of any length"),
     "explain": ("pct.commands.explain", "words shaded by saliency, reduction curves and a verdict, of texts or a file"),
-    "mend": ("pct.commands.mend", "train an existing classifier further, and hold it against itself"),
+    "finetune": ("pct.commands.finetune", "train an existing classifier further, and hold it against itself"),
     "compare": ("tuning.compare", "methods, models, seeds and settings side by side: a grid of runs and its report"),
     "export": ("pct.commands.export", "a model as ONNX graphs with the gradient inside, for use without torch"),
     "serve": ("serving.command", "models behind HTTP: a page, predictions, explanations"),
@@ -33,6 +33,7 @@ COMMANDS = {
     "sweep": ("tuning.sweep", "search settings by Ray Tune, on this machine or a cluster, into MLflow"),
     "ablation": ("tuning.ablation", "the former name of reproduce --table"),
 }
+RENAMED = {"mend": "finetune"}  # names of the version before, for one release
 EXAMPLES = """examples:
   pct audit my-classifier --data reviews.csv --output audit.html
   pct train --corpus planted --method pct --epochs 4
@@ -56,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[0] == "--version":
         print(f"pct {pct.__version__}")
         return 0
+    if given[0] in RENAMED:
+        print(f"pct {given[0]} is now pct {RENAMED[given[0]]}", file=sys.stderr)
+        given[0] = RENAMED[given[0]]
     if given[0] not in COMMANDS:
         print(f"error: no command {given[0]!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
         return 2

@@ -47,7 +47,7 @@ def done(data_dir: Path, minilm: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.mark.notebook
 def test_the_classifier_s_probabilities_are_the_pipeline_s_before_and_after(done: Any) -> None:
-    for part in ("pct.load(FOLDER", "mended.save("):
+    for part in ("pct.load(FOLDER", "finetuned.save("):
         (difference,) = re.findall(r"largest difference to the pipeline: (\S+)", shown_by(done, part))
         assert float(difference) < 1e-5
 
@@ -71,11 +71,11 @@ def test_its_most_pathological_texts_are_shown_with_their_words_shaded(done: Any
 
 @pytest.mark.notebook
 def test_before_and_after_stand_beside_each_other_with_intervals_and_a_verdict(done: Any) -> None:
-    said = shown_by(done, "pct.mend(")
+    said = shown_by(done, "pct.finetune(")
     for name in ("acc", "comp-suff", "margin"):
         (low, high) = re.findall(rf"<td>{name}</td>.*?<td>([+-][\d.]+) \.\. ([+-][\d.]+)</td>", said)[0]
         assert float(low) <= float(high)
-    assert re.search(r"<b>(not )?mended: ", said)
+    assert re.search(r"<b>(not )?improved: ", said)
 
 
 @pytest.mark.notebook
@@ -95,5 +95,5 @@ def test_the_page_has_the_notebook_s_code_and_outputs_of_it() -> None:
     page = PAGE.read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)\n```$", page, re.M | re.S)
     assert blocks == code_of(nbformat.read(NOTEBOOK, as_version=4)), "make notebook makes the page anew"
-    for shown in ("<td>margin</td>", '<mark class="f4"', "mended: "):
+    for shown in ("<td>margin</td>", '<mark class="f4"', "improved: "):
         assert shown in page

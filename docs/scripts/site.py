@@ -42,7 +42,7 @@ def on_page_content(html: str, page: Any = None, **_: Any) -> str:
     # highlighted code has a tag around each sign
     if left := LEFT.search(html) or LEFT.search(unescape(TAG.sub("", html))):
         name = page.file.src_uri if page is not None else "a page"
-        raise ValueError(f"{name} shows {left[0]!r}, an include that was not made: mend its line")
+        raise ValueError(f"{name} shows {left[0]!r}, an include that was not made: correct its line")
     return html
 
 

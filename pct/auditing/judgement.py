@@ -211,8 +211,8 @@ def _advice(
         if flat:
             return ["No saliency can help here, and further training changes what the model reads, not how it is read."]
         return [
-            "Audit more texts, or with --budget all; `pct mend` trains the model further (its price and what it gains "
-            "by kind of model: docs/results.md)."
+            "Audit more texts, or with --budget all; `pct finetune` trains the model further (docs/results.md has its "
+            "price and gain by kind of model)."
         ]
     if shown and shown not in (judgement.best, *judgement.ties):
         own = margins.get((shown, judgement.removal))

@@ -120,7 +120,7 @@ class RowReader:
         """Counts a row that cannot be used; raises ValueError where rows are not to be skipped."""
         if self.options.on_bad_row != "skip":
             raise ValueError(
-                f"{table.name}, {table.unit} {number}: {problem}; mend it, or set on_bad_row to skip"
+                f"{table.name}, {table.unit} {number}: {problem}; correct it, or set on_bad_row to skip"
             ) from None
         self.skipped[problem.kind] += 1
 

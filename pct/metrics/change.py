@@ -1,4 +1,4 @@
-"""Two models on the same texts: what changed from one to the other, and whether it may be called mended."""
+"""Two models on the same texts: what changed from one to the other, and whether it is an improvement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pct.metrics.names import CORE_METRICS, GAPS
 from pct.metrics.report import Report
 
 CONTROLS = ("margin", "win")
-CLAIM = "comp-suff"  # what a model that is called mended must have gained
+CLAIM = "comp-suff"  # what an improved model must have gained
 # what it must not have lost; i_var - u_var grows with the number of words: it is told, and decides nothing
 KEPT = {"ur-ir": "ur-ir", "margin": "the margin of comp over a random order"}
 LARGEST_LOSS = 0.01  # of accuracy
@@ -41,11 +41,11 @@ class Change:
 
     @property
     def reasons_against(self) -> list[str]:
-        """Why the model may not be called mended; empty where it may.
+        """Why the model is no improvement; empty where it is one.
 
-        Mended: comp - suff is surely larger (its interval lies above zero), neither ur - ir nor the margin of comp over
-        a random order is surely smaller, and accuracy has lost a point at most. Without the margin a model that merely
-        became more sensitive to any removal would pass.
+        It is one where comp - suff is surely larger (its interval lies above zero), neither ur - ir nor the margin of
+        comp over a random order is surely smaller, and accuracy has lost a point at most. Without the margin a model
+        that merely became more sensitive to any removal would pass.
         """
         found = []
         loss, gained = -self.differences["acc"].value, self.differences.get(CLAIM)
@@ -60,7 +60,7 @@ class Change:
         return found
 
     @property
-    def mended(self) -> bool:
+    def improved(self) -> bool:
         """Whether nothing speaks against it."""
         return not self.reasons_against
 
@@ -68,8 +68,8 @@ class Change:
     def verdict(self) -> str:
         """One sentence."""
         if against := self.reasons_against:
-            return f"not mended: {'; '.join(against)}"
-        return f"mended: {CLAIM} is surely larger, at no loss of margin over a random order nor of accuracy"
+            return f"not improved: {'; '.join(against)}"
+        return f"improved: {CLAIM} is surely larger, at no loss of margin over a random order nor of accuracy"
 
     def rows(self) -> list[tuple[str, float, float, Interval]]:
         """(name, before, after, difference) of every metric, gap and control."""
@@ -123,7 +123,7 @@ class Change:
             name: {"before": plain(a), "after": plain(b), **{k: plain(v) for k, v in x._asdict().items()}}
             for name, a, b, x in self.rows()
         }
-        about = {k: getattr(self, k) for k in ("changed", "repaired", "broken", "mended", "reasons_against")}
+        about = {k: getattr(self, k) for k in ("changed", "repaired", "broken", "improved", "reasons_against")}
         return {"texts": len(self.before.columns["label"]), **about, "metrics": rows}
 
 

@@ -206,7 +206,7 @@ def _imported(rule: str) -> Any:
         for part in name.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError) as problem:
-        raise ValueError(f"words {rule} cannot be had ({problem}); install or mend the module that has it") from problem
+        raise ValueError(f"words {rule} cannot be had ({problem}); install or repair its module") from problem
     return found
 
 

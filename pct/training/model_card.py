@@ -46,7 +46,7 @@ def save_transformers(classifier: Classifier, folder: str | Path, change: Change
     Args:
         classifier: a wrapped classifier, or an encoder that was trained here.
         folder: where it goes; a folder of a transformers model is replaced.
-        change: what `mend` found, for the card.
+        change: what `finetune` found, for the card.
 
     Raises:
         ValueError: a model that has no form in transformers, see `to_transformers`.
@@ -66,12 +66,12 @@ def save_transformers(classifier: Classifier, folder: str | Path, change: Change
     return target
 
 
-def check_mended(classifier: Classifier, folder: str | Path) -> None:
-    """Looks, before hours of training, whether `save_mended` may write there. Raises as `check_folder`."""
+def check_finetuned(classifier: Classifier, folder: str | Path) -> None:
+    """Looks, before hours of training, whether `save_finetuned` may write there. Raises as `check_folder`."""
     check_folder(folder, TRANSFORMERS if isinstance(classifier.tokenizer, SubWords) else CONFIG)
 
 
-def save_mended(classifier: Classifier, folder: str | Path, change: Change) -> Path:
+def save_finetuned(classifier: Classifier, folder: str | Path, change: Change) -> Path:
     """`save_transformers`; a textcnn or lstm, which has no form there, as `Classifier.save`, with the same card."""
     if isinstance(classifier.tokenizer, SubWords):
         return save_transformers(classifier, folder, change)

@@ -40,6 +40,14 @@ def test_an_unknown_command_is_named_with_those_there_are(capsys):
     assert "no command 'tarin'; there are audit, train, evaluate" in capsys.readouterr().err
 
 
+def test_a_former_name_of_a_command_works_and_names_the_new_one(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["mend", "--help"])
+    told = capsys.readouterr()
+    assert told.err == "pct mend is now pct finetune\n"
+    assert told.out.startswith("usage: pct finetune")
+
+
 def test_no_command_is_a_usage_error(capsys):
     assert cli.main([]) == 2
     assert "commands:" in capsys.readouterr().out

@@ -15,6 +15,8 @@ from tests.pct.toy import Scale
     ("pct.writing", "whole_folder", "pct.writing.atomic_folder"),
     ("pct.training.runs", "alone_in", "pct.training.runs.folder_lock"),
     ("pct.explaining.predictor", "StandsIn", "pct.explaining.predictor.HasReplacementToken"),
+    ("pct", "mend", "pct.finetune"),
+    ("pct", "Mended", "pct.Finetuned"),
     ("pct.explaining.explanation", "explain", "pct.explaining.explain.explain"),
 ])  # fmt: skip
 def test_an_old_name_is_the_new_one_and_warns(module, old, new):

@@ -93,7 +93,7 @@ def test_a_terminated_run_is_killed_in_mlflow_and_goes_on(
     with monkeypatch.context() as m:
         m.setattr(upload.EpochLogger, "__call__", terminate)
         assert main(TINY_OPTIONS) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command continues" in capsys.readouterr().err
     assert [r.info.status for r in client.search_runs(["0"])] == ["KILLED"]
     assert main(TINY_OPTIONS) == 0
     assert "holds 1 of 2 epochs" in capsys.readouterr().out

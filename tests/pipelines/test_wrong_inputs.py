@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines import evaluate, mend
+from pipelines import evaluate, finetune
 from tests.one_line import ends_with_one_line
 from tests.pipelines.conftest import TINY_OPTIONS
 
@@ -71,7 +71,7 @@ def test_a_tracking_that_is_not_there(command, where, run_dir, closed_port, caps
     assert (tmp_path / "a_file").read_text(encoding="utf-8") == "no database"
 
 
-@pytest.mark.parametrize("job", [mend, evaluate], ids=lambda job: job.__name__)
+@pytest.mark.parametrize("job", [finetune, evaluate], ids=lambda job: job.__name__)
 @pytest.mark.parametrize("rest", [["--register", "a/b"], ["--device", "toaster"], ["--model", "nowhere"]], ids=" ".join)
 def test_a_job_on_a_model_that_cannot_begin(job, rest, run_dir, capsys):
     assert job.main(["--model", str(run_dir), "--quiet", *rest]) == 1

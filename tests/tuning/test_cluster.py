@@ -84,7 +84,7 @@ def said(address: str) -> str:
     return str(caught.value)
 
 
-def test_a_head_that_asks_for_a_token_is_told_with_what_mends_it(
+def test_a_head_that_asks_for_a_token_is_told_the_remedy(
     locked_head: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert "does not let this process in" in said(locked_head)

@@ -220,7 +220,7 @@ def test_a_driver_on_a_head_without_the_device_chooses_draws_and_registers(
     assert "Traceback" not in Path("driver.log").read_text()
 
 
-def test_a_head_with_a_token_is_told_with_what_mends_it_and_joined_with_it(
+def test_a_head_with_a_token_is_told_the_remedy_and_joined_with_it(
     tmp_path: Path, short_folder: str, free_port: int, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`ray start` asks for a token wherever one lies in the home folder, as the first local Ray leaves it there."""

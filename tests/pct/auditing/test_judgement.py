@@ -76,7 +76,7 @@ def test_where_nothing_beats_chance_no_explanation_is_to_be_shown():
     assert (seen.best, seen.holds, seen.beats) == ("", [], {"delete": []})
     assert seen.verdict[0].startswith("No saliency beats a random order")
     assert not any("hardly depends" in sentence for sentence in seen.verdict)
-    assert "pct mend" in seen.advice[0]
+    assert "pct finetune" in seen.advice[0]
 
 
 def test_a_margin_that_is_sure_but_tiny_is_no_explanation():

@@ -74,11 +74,11 @@ def test_evaluate(place, capsys):
     assert {"comp", "margin", "separation"} <= set(found)
 
 
-def test_mend_and_what_it_wrote(place, tmp_path, capsys):
-    code = main(["mend", str(place / "model"), *files(place), *QUICK, "--output", str(tmp_path / "mended")])
+def test_finetune_and_what_it_wrote(place, tmp_path, capsys):
+    code = main(["finetune", str(place / "model"), *files(place), *QUICK, "--output", str(tmp_path / "finetuned")])
     assert code in (0, 3)
-    assert "mended: " in capsys.readouterr().out
-    assert np.isfinite(pct.load(tmp_path / "mended", "cpu").predict([TEXT])).all()
+    assert "improved: " in capsys.readouterr().out
+    assert np.isfinite(pct.load(tmp_path / "finetuned", "cpu").predict([TEXT])).all()
 
 
 def test_train_and_compare_go_on_from_its_head(place, tmp_path, capsys):

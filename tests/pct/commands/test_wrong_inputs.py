@@ -88,12 +88,13 @@ MODELS = [
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("command", ["evaluate", "explain", "export", "mend"])
+@pytest.mark.parametrize("command", ["evaluate", "explain", "export", "finetune"])
 def test_a_model_that_is_none(command, model, place, capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
     name = str(place / model) if (place / model).exists() else model
-    rest = {"evaluate": ["--data", str(place / "label.csv")], "explain": ["a film"], "export": [str(tmp_path / "out")],
-            "mend": ["--train-file", str(place / "label.csv"), "--test-file", str(place / "label.csv")]}  # fmt: skip
+    file = str(place / "label.csv")
+    rest = {"evaluate": ["--data", file], "explain": ["a film"], "export": [str(tmp_path / "out")],
+            "finetune": ["--train-file", file, "--test-file", file]}  # fmt: skip
     ends_with_one_line([command, name, *rest[command]], capsys)
     assert not (tmp_path / "out").exists()
 
@@ -188,12 +189,12 @@ def test_where_a_result_cannot_be_written_is_told_before_the_work(place, capsys,
     def worked(*given, **more):
         raise AssertionError("worked first")
 
-    monkeypatch.setattr("pct.training.mend.mend", worked)
+    monkeypatch.setattr("pct.training.finetune.finetune", worked)
     monkeypatch.setattr("pct.metrics.evaluation.evaluate", worked)
     model = str(place / "sound")
     for rest in (["--output", str(place / "words.txt")], ["--output", str(place)], ["--output", "."],
                  ["--json", "/no/folder/x.json"], ["--json", str(place)]):  # fmt: skip
-        ends_with_one_line(["mend", model, "--corpus", "planted", "--limit", "20", *rest], capsys)
+        ends_with_one_line(["finetune", model, "--corpus", "planted", "--limit", "20", *rest], capsys)
     for name in ("/no/folder/x.parquet", str(place)):
         ends_with_one_line(["evaluate", model, "--corpus", "planted", "--per-text", name], capsys)
     assert (place / "words.txt").read_bytes() == FILES["words.txt"]

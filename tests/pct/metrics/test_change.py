@@ -1,4 +1,4 @@
-"""Two models on the same texts: what changed, and that nothing is called mended that is not."""
+"""Two models on the same texts: what changed, and that nothing is called improved that is not."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ def test_a_change_is_after_minus_before_text_by_text():
     ({"comp": 0.1, "acc": -0.01}, None),
     ({"comp": np.nan, "ir": np.nan}, "comp-suff did not become surely larger"),
 ])  # fmt: skip
-def test_it_is_called_mended_only_where_it_is(shifts, reason):
+def test_it_is_called_improved_only_where_it_is(shifts, reason):
     found = compare_reports(report(), report(**shifts))
-    assert found.mended == (reason is None)
+    assert found.improved == (reason is None)
     assert found.reasons_against == ([] if reason is None else [reason])
-    assert found.verdict.startswith("mended" if reason is None else f"not mended: {reason}")
+    assert found.verdict.startswith("improved" if reason is None else f"not improved: {reason}")
 
 
 def test_all_that_speaks_against_it_is_told():
     found = compare_reports(report(), report(acc=-0.02, comp=-0.1, margin=-0.1, ur=-1.0))
     assert found.verdict == (
-        "not mended: accuracy lost 0.020, more than 0.01; comp-suff did not become surely larger; ur-ir became smaller "
-        "by 1.000; the margin of comp over a random order became smaller by 0.100"
+        "not improved: accuracy lost 0.020, more than 0.01; comp-suff did not become surely larger; ur-ir became "
+        "smaller by 1.000; the margin of comp over a random order became smaller by 0.100"
     )
 
 
@@ -71,10 +71,10 @@ def test_a_loss_of_margin_that_may_be_chance_does_not_speak_against_it():
     after.columns["margin"] = before.columns["margin"] + np.random.default_rng(2).normal(-0.01, 1.0, TEXTS)
     margin = compare_reports(before, after).differences["margin"]
     assert margin.value < 0 < margin.high
-    assert compare_reports(before, after).mended
+    assert compare_reports(before, after).improved
 
 
-def test_without_the_margin_nothing_is_called_mended():
+def test_without_the_margin_nothing_is_called_improved():
     before, after = report(), report(comp=0.1)
     del after.columns["margin"]
     assert compare_reports(before, after).reasons_against == ["the margin of comp over a random order was not measured"]
@@ -96,7 +96,7 @@ def test_it_is_told_in_a_terminal_a_notebook_a_card_and_json():
     assert "<td>margin</td>" in found._repr_html_()
     assert f"<b>{found.verdict}</b>" in found._repr_html_()
     read = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert read["mended"] is True
+    assert read["improved"] is True
     assert read["metrics"]["comp"]["value"] == pytest.approx(0.1)
 
 

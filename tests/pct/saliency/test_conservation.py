@@ -106,7 +106,7 @@ def test_attention_is_refused_where_it_is_not_one_square_a_layer(kind, name, rea
 @pytest.mark.parametrize("kind", ["frozen_grad_x_input", "gim", "attention", "rollout"])
 @pytest.mark.parametrize("family", ["textcnn", "lstm"])
 def test_a_model_that_is_no_transformer_is_refused(kind, family):
-    with pytest.raises(ValueError, match=f"saliency {kind} is for encoders and decoders .* take grad_x_input"):
+    with pytest.raises(ValueError, match=f"saliency {kind} needs an encoder or decoder .* take grad_x_input"):
         gradient_saliency(kind).check_model(small_model(family))
 
 

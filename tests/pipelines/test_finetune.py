@@ -1,4 +1,4 @@
-"""A classifier mended in an MLflow run: the table of what changed stands there; only what is mended is registered."""
+"""A classifier fine-tuned in an MLflow run: the table of what changed is logged; only an improvement is registered."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from pct.training.runs import load_run
-from pipelines.mend import main
+from pipelines.finetune import main
 
 
 def test_the_table_before_and_after_is_logged(run_dir: Path, client: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--limit", "48", "--epochs", "1", "--evaluate_limit", "16", "--register", "mended", "--quiet"]
+    options = ["--limit", "48", "--epochs", "1", "--evaluate_limit", "16", "--register", "finetuned", "--quiet"]
     code = main(["--model", str(run_dir), "--output", "out", *options])
     (run,) = client.search_runs(["0"])
     assert run.info.status == "FINISHED"
@@ -25,9 +25,9 @@ def test_the_table_before_and_after_is_logged(run_dir: Path, client: Any, capsys
         assert run.data.metrics[f"change/{name}"] == pytest.approx(difference, abs=1e-6)
     assert "| comp-suff |" in run.data.tags["mlflow.note.content"]
     assert {f.path for f in client.list_artifacts(run.info.run_id)} >= {"change.md", "change.json"}
-    mended = json.loads(Path(client.download_artifacts(run.info.run_id, "change.json")).read_text())["mended"]
-    assert code == (0 if mended else 3)
-    assert len(client.search_model_versions("name = 'mended'")) == int(mended)
+    improved = json.loads(Path(client.download_artifacts(run.info.run_id, "change.json")).read_text())["improved"]
+    assert code == (0 if improved else 3)
+    assert len(client.search_model_versions("name = 'finetuned'")) == int(improved)
     assert "95 % interval" in capsys.readouterr().out
 
 

@@ -18,19 +18,19 @@ from pct.metrics.names import CORE_METRICS
 from pct.metrics.report import Report
 from pct.saliency import GRADIENT_NORM
 from pct.settings import Settings
-from pct.training.model_card import save_mended
+from pct.training.model_card import save_finetuned
 from pct.training.trainer import train
 
 METRICS = (*CORE_METRICS, "macro_f1", *CONTROLS)
 
 
 @dataclass(frozen=True)
-class Mended:
+class Finetuned:
     """A classifier that was trained further.
 
     Attributes:
         classifier: after the training.
-        change: from the one that was given, on the texts held out; `change.mended` says whether it may be called
+        change: from the one that was given, on the texts held out; `change.improved` says whether it may be called
             better, `change.reasons_against` why not.
         data: by split, what was skipped, held out, taken for an index or left out by a limit as the rows were read.
     """
@@ -61,16 +61,16 @@ class Mended:
         Raises:
             FileExistsError: the folder holds something else.
         """
-        return save_mended(self.classifier, folder, self.change)
+        return save_finetuned(self.classifier, folder, self.change)
 
 
-def mend(
+def finetune(
     classifier: Classifier,
     data: Any = None,
     run_dir: str | Path | None = None,
     progress: bool = True,
     **settings: Any,
-) -> Mended:
+) -> Finetuned:
     """Goes on training a classifier, its own head included, and measures both on the test split.
 
     Args:
@@ -83,12 +83,12 @@ def mend(
         settings: of the training (see `Settings`): `method="pct"`, `epochs`, `lr`, .. The model and its words stay.
 
     Returns:
-        The classifier trained further, and what changed; `change.mended` says whether it may be called better.
+        The classifier trained further, and what changed; `change.improved` says whether it may be called better.
 
     Raises:
         ValueError: the texts have other classes, or a setting does not fit the model.
     """
-    chosen, corpus = with_corpus(mend_settings(classifier, **settings), data)
+    chosen, corpus = with_corpus(finetune_settings(classifier, **settings), data)
     start = Classifier(classifier.model, classifier.tokenizer, classifier.classes, chosen)
     fitting = in_order_of(classifier.classes, corpus)
 
@@ -98,10 +98,10 @@ def mend(
 
     before = measured(start)
     after = train(chosen, fitting, run_dir, progress=progress, start=start)
-    return Mended(after, compare_reports(before, measured(after), chosen.seed), corpus.notes)
+    return Finetuned(after, compare_reports(before, measured(after), chosen.seed), corpus.notes)
 
 
-def mend_settings(classifier: Classifier, **settings: Any) -> Settings:
+def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
     """The settings of a training that goes on from a classifier: the given ones, and what is the model's own.
 
     Raises ValueError as `Settings.from_dict`.

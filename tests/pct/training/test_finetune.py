@@ -13,7 +13,7 @@ import torch
 import pct
 from pct.cli import main
 from pct.metrics.names import CORE_METRICS
-from pct.training.mend import in_order_of, mend_settings
+from pct.training.finetune import finetune_settings, in_order_of
 from pct.training.model_card import push_to_hub, save_transformers
 from tests.pct.models.families import TEXTS, classifier, tokenizer
 from tests.pct.small import same_weights, small_classifier, small_corpus
@@ -26,13 +26,13 @@ def wrapped(name="BERT"):
 
 
 @pytest.fixture(scope="module")
-def mended():
+def finetuned():
     before = wrapped()
-    return before, pct.mend(before, small_corpus(48, 24), progress=False, lr=1e-3, **QUICK)
+    return before, pct.finetune(before, small_corpus(48, 24), progress=False, lr=1e-3, **QUICK)
 
 
-def test_it_goes_on_from_the_classifier_which_is_left_as_it_is(mended):
-    before, done = mended
+def test_it_goes_on_from_the_classifier_which_is_left_as_it_is(finetuned):
+    before, done = finetuned
     assert same_weights(before.model, wrapped().model)
     assert not same_weights(done.classifier.model, before.model)
     assert done.classifier.settings.method == "pct"
@@ -44,27 +44,27 @@ def test_it_goes_on_from_the_classifier_which_is_left_as_it_is(mended):
 
 def test_no_step_leaves_the_model_as_it_was():
     before = wrapped()
-    done = pct.mend(before, small_corpus(48, 24), progress=False, method="normal", lr=1e-30, **QUICK)
+    done = pct.finetune(before, small_corpus(48, 24), progress=False, method="normal", lr=1e-30, **QUICK)
     assert done.change.changed == 0
     assert done.change.reasons_against == ["comp-suff did not become surely larger"]
 
 
 def test_epochs_are_measured_only_where_the_best_is_chosen_by_that():
-    assert not mend_settings(wrapped()).evaluate_epochs
-    assert mend_settings(wrapped(), best_by="comp-suff").evaluate_epochs
-    assert mend_settings(wrapped(), evaluate_epochs=True).evaluate_epochs
+    assert not finetune_settings(wrapped()).evaluate_epochs
+    assert finetune_settings(wrapped(), best_by="comp-suff").evaluate_epochs
+    assert finetune_settings(wrapped(), evaluate_epochs=True).evaluate_epochs
 
 
 def test_without_texts_it_asks_for_some():
-    with pytest.raises(ValueError, match="no texts are named: give a file by --train-file"):
-        pct.mend(wrapped(), progress=False)
+    with pytest.raises(ValueError, match=r"no texts are named: give a training file \(train_file\)"):
+        pct.finetune(wrapped(), progress=False)
 
 
-def test_data_in_memory_mends_too():
+def test_data_in_memory_is_taken_too():
     splits = small_corpus(48, 24).splits
     names = np.array(["NEGATIVE", "Positive"])
     rows = {k: {"text": splits[k].texts, "label": names[splits[k].labels].tolist()} for k in ("train", "test")}
-    done = pct.mend(wrapped(), rows, progress=False, method="normal", **QUICK)
+    done = pct.finetune(wrapped(), rows, progress=False, method="normal", **QUICK)
     np.testing.assert_array_equal(done.change.after.columns["label"], splits["test"].labels)
     assert done.classifier.classes == ["negative", "positive"]
 
@@ -78,11 +78,11 @@ def test_labels_are_matched_to_the_model_s_classes_by_name():
         in_order_of(["negative", "positive"], dataclasses.replace(corpus, classes=["negative", "joy"]))
 
 
-def test_the_result_is_a_folder_of_transformers_with_equal_logits_and_the_table(mended, tmp_path):
+def test_the_result_is_a_folder_of_transformers_with_equal_logits_and_the_table(finetuned, tmp_path):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-    _, done = mended
-    folder = done.save(tmp_path / "mended")
+    _, done = finetuned
+    folder = done.save(tmp_path / "finetuned")
     model, words = (x.from_pretrained(folder) for x in (AutoModelForSequenceClassification, AutoTokenizer))
     ours = done.classifier.predict(TEXTS)
     cut = {"truncation": True, "max_length": 24}
@@ -98,10 +98,10 @@ def test_the_result_is_a_folder_of_transformers_with_equal_logits_and_the_table(
     assert done.change.markdown() in card
 
 
-def test_a_textcnn_is_mended_too(tmp_path):
+def test_a_textcnn_is_fine_tuned_too(tmp_path):
     before = small_classifier("textcnn", classes=2)
-    done = pct.mend(before, small_corpus(48, 24), progress=False, corpus="", **QUICK)
-    folder = done.save(tmp_path / "mended")
+    done = pct.finetune(before, small_corpus(48, 24), progress=False, corpus="", **QUICK)
+    folder = done.save(tmp_path / "finetuned")
     np.testing.assert_array_equal(pct.load(folder, "cpu").predict(TEXTS), done.classifier.predict(TEXTS))
     assert "comp-suff" in (folder / "README.md").read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="no model of the transformers library"):
@@ -126,12 +126,12 @@ def test_it_is_pushed_by_two_calls_of_the_hub_s_client(tmp_path, monkeypatch):
 
         def upload_folder(self, **options):
             calls.append(("upload", (), options))
-            return "https://huggingface.co/someone/mended/commit/1"
+            return "https://huggingface.co/someone/finetuned/commit/1"
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
-    assert push_to_hub(tmp_path, "someone/mended", private=True).endswith("commit/1")
-    assert calls[0] == ("create", ("someone/mended",), {"private": True, "exist_ok": True})
-    assert calls[1][2]["repo_id"] == "someone/mended"
+    assert push_to_hub(tmp_path, "someone/finetuned", private=True).endswith("commit/1")
+    assert calls[0] == ("create", ("someone/finetuned",), {"private": True, "exist_ok": True})
+    assert calls[1][2]["repo_id"] == "someone/finetuned"
     assert calls[1][2]["folder_path"] == str(tmp_path)
 
 
@@ -165,11 +165,11 @@ def test_the_command_prints_the_change_and_tells_by_its_exit_code(files, tmp_pat
         train_file.read_text(encoding="utf-8") + '{"text": " ", "label": "negative"}\n', encoding="utf-8"
     )
     options += ["--on-bad-row", "skip"]
-    code = main(["mend", str(folder), *texts, *options, "--quiet", "--output", str(out), "--json", str(read)])
+    code = main(["finetune", str(folder), *texts, *options, "--quiet", "--output", str(out), "--json", str(read)])
     said = capsys.readouterr().out
     found = json.loads(read.read_text(encoding="utf-8"))
-    assert code == (0 if found["mended"] else 3)
-    assert ("\nmended: " in said) == found["mended"]
+    assert code == (0 if found["improved"] else 3)
+    assert ("\nimproved: " in said) == found["improved"]
     assert "comp-suff" in said
     assert sum(found["data"]["train"]["rows_skipped"].values()) == 1  # the blank one that was put in
     assert "train: 1 rows were skipped: 1 with " in said

@@ -1,4 +1,4 @@
-"""Mends a classifier in an MLflow run: python -m pipelines.mend --model MODEL --train_file reviews.csv."""
+"""Fine-tunes a classifier in an MLflow run: python -m pipelines.finetune --model MODEL --train_file reviews.csv."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.commands.mend import NOT_MENDED
+from pct.commands.finetune import NOT_IMPROVED
 from pct.commands.options import add_settings, given_settings
 from pipelines.connection import how_to_view
 from pipelines.job import OK, run_job
 
 if TYPE_CHECKING:
-    from pct.training.mend import Mended
+    from pct.training.finetune import Finetuned
     from pipelines.mlflow_runs import MlflowRun
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the job; returns the exit code: 0, 1 for an error, 3 for a model that is not mended, 130 when stopped."""
+    """Runs the job; returns the exit code: 0, 1 for an error, 3 for a model that is not improved, 130 when stopped."""
     options = _parser().parse_args(argv)
     return run_job(lambda: _run(options))
 
@@ -29,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from pct.classifier import load
     from pct.corpora.loading import load_splits
-    from pct.training.mend import in_order_of, mend, mend_settings
-    from pct.training.model_card import check_mended
+    from pct.training.finetune import finetune, finetune_settings, in_order_of
+    from pct.training.model_card import check_finetuned
     from pipelines import mlflow_runs
     from pipelines.data_sets import as_input, measured_data_set
     from pipelines.logged_model import register_classifier
@@ -41,30 +41,30 @@ def _run(options: argparse.Namespace) -> int:
     given = given_settings(options)
     if "train_file" in given:
         given.setdefault("corpus", "files")
-    mlflow_run = mlflow_runs.start_run(f"mend {options.model}", options.experiment)
+    mlflow_run = mlflow_runs.start_run(f"finetune {options.model}", options.experiment)
     with mlflow_runs.ended_on_failure(mlflow_run):
         classifier = load(options.model, given.get("device", "auto"))
-        check_mended(classifier, options.output)
-        settings = mend_settings(classifier, **given)
+        check_finetuned(classifier, options.output)
+        settings = finetune_settings(classifier, **given)
         log_params(mlflow_run, {**settings.to_dict(), "model": options.model})
         corpus = in_order_of(classifier.classes, load_splits(settings))
         data = measured_data_set(corpus.splits["test"], corpus.classes, f"{corpus.name}, test split")
         mlflow_run.client.log_inputs(mlflow_run.run_id, [as_input(data, "evaluation")])
         with mlflow_runs.system_metrics(mlflow_run):
-            done = mend(classifier, corpus, options.run_dir or None, not options.quiet, **given)
+            done = finetune(classifier, corpus, options.run_dir or None, not options.quiet, **given)
         folder = done.save(options.output)
         _log(mlflow_run, done)
-        if options.register and done.change.mended:
+        if options.register and done.change.improved:
             test = corpus.splits["test"]
             found = register_classifier(mlflow_run, options.register, done.classifier, test, done.change.after)
             print(f"model       {found.uri}")
         mlflow_run.client.set_terminated(mlflow_run.run_id, "FINISHED")
     print(f"{options.model} before, {folder} after {settings.method}\n{done.table()}")
     print(f"look at it  {how_to_view(mlflow_run.uri, mlflow_run.experiment_id, mlflow_run.run_id)}")
-    return OK if done.change.mended else NOT_MENDED
+    return OK if done.change.improved else NOT_IMPROVED
 
 
-def _log(mlflow_run: MlflowRun, done: Mended) -> None:
+def _log(mlflow_run: MlflowRun, done: Finetuned) -> None:
     """The before-and-after table: its columns as metrics, the whole as a file and as the run's description."""
     from pipelines.description import DESCRIPTION
     from pipelines.metric_names import as_metrics, in_group, report_metrics
@@ -83,14 +83,14 @@ def _log(mlflow_run: MlflowRun, done: Mended) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m pipelines.mend",
-        description="Goes on training a classifier that exists, as pct mend does, and logs what changed to MLflow.",
-        epilog="example: python -m pipelines.mend --model FOLDER --train_file reviews.csv --register reviews",
+        prog="python -m pipelines.finetune",
+        description="Goes on training a classifier that exists, as pct finetune does, and logs what changed to MLflow.",
+        epilog="example: python -m pipelines.finetune --model FOLDER --train_file reviews.csv --register reviews",
     )
     parser.add_argument("--model", required=True, help="a classifier: folder, hub name, run folder or MLflow URI")
-    parser.add_argument("--output", default="mended", help="the folder of the result (default: mended)")
+    parser.add_argument("--output", default="finetuned", help="the folder of the result (default: finetuned)")
     parser.add_argument("--run-dir", "--run_dir", default="", help="keep checkpoints here, and go on from them")
-    parser.add_argument("--register", default="", metavar="NAME", help="if mended, make it a version of this model")
+    parser.add_argument("--register", default="", metavar="NAME", help="if improved, make it a version of this model")
     parser.add_argument("--experiment", default="", help="the MLflow experiment (default: pct)")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     add_settings(parser, leave_out=("model", "fresh_head"))
