@@ -25,7 +25,7 @@ from pct.metrics.rationale import marks_of_document
 from pct.saliency import make_saliency
 from pct.settings import Settings
 from pct.text.words import split_all
-from pct.writing import whole_file
+from pct.writing import atomic_write
 
 SALIENCIES = (
     "l2", "grad_x_input", "frozen_grad_x_input", "smooth_grad", "integrated_gradients", "occlusion", "attention",
@@ -80,7 +80,7 @@ def measured(path: Path, model: str, saliency: str, split: Split) -> dict[str, n
         except ValueError:
             return None
         report = pct.evaluate(predictor, split, metrics=["acc", *RATIONALE], saliency=saliency)
-        with whole_file(path) as unfinished, open(unfinished, "wb") as out:
+        with atomic_write(path) as unfinished, open(unfinished, "wb") as out:
             np.savez(out, allow_pickle=False, **report.columns)
     with np.load(path, allow_pickle=False) as kept:
         return dict(kept)
