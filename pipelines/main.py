@@ -39,7 +39,7 @@ def _run(options: argparse.Namespace) -> int:
 
     check_name(options.name)
     mlflow_runs.check_connection(folder)
-    with runs.alone_in(folder):
+    with runs.folder_lock(folder):
         return _run_alone(options, settings, folder)
 
 

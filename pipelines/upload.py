@@ -10,7 +10,7 @@ from typing import Any
 
 from pct.layout import ABOUT, HISTORY, PER_TEXT, REPORT, SETTINGS, Record
 from pct.settings import Settings
-from pct.training.runs import Run, alone_in, load_run
+from pct.training.runs import Run, folder_lock, load_run
 from pipelines.champion import MARGIN
 from pipelines.connection import (
     TrackingError,
@@ -100,7 +100,7 @@ def upload_run(
     """
     folder = Path(run_dir)
     run = load_run(folder)
-    with alone_in(folder):
+    with folder_lock(folder):
         mlflow_run = mlflow_run or open_run(folder, experiment, name=run_name(run.settings))
         with ended_on_failure(mlflow_run):
             try_to_draw(lambda: draw_figures(run), say)

@@ -51,7 +51,7 @@ def run(
     `load_splits`, or where another process works in the folder.
     """
     mlflow_runs.check_connection(folder)
-    with runs.alone_in(folder):
+    with runs.folder_lock(folder):
         plan.save(folder, resources)
         ledger = Ledger(folder)
         known = ledger.sessions > 0

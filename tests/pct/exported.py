@@ -1,12 +1,12 @@
-"""Small classifiers, exported once for all tests."""
+"""Small classifiers, exported once for all processes of the tests."""
 
 from __future__ import annotations
 
 import functools
-import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from pct.classifier import Classifier
@@ -14,10 +14,12 @@ from pct.models.encoder import Transformer
 from pct.onnx.export import export
 from pct.settings import Settings
 from tests.pct.small import small_classifier, small_words, tokenizer
+from tests.shared import made_once
 
 KINDS = ("l2", "l1", "grad_x_input")
 MODIFIED = ("frozen_grad_x_input", "gim")
 MODELS = ("textcnn", "lstm", "bert", "distilbert")
+factory: list[pytest.TempPathFactory] = []  # of this process; conftest.py fills it
 
 
 @functools.cache
@@ -54,12 +56,9 @@ def _encoder(model: str) -> Any:
 
 @functools.cache
 def exported(model: str) -> Path:
-    """The folder of an exported `classifier(model)`; it is gone when the tests are. DistilBERT's has no modified
-    gradients, BERT's all of them."""
+    """The folder of an exported `classifier(model)`. DistilBERT's has no modified gradients, BERT's all of them."""
     modified = {"bert": MODIFIED, "distilbert": ()}.get(model)
-    return export(classifier(model), Path(_room().name) / model, modified=modified).folder
-
-
-@functools.cache
-def _room() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="pct-exported-")
+    shared = made_once(
+        factory[0], f"exported-{model}", lambda folder: export(classifier(model), folder / "model", modified=modified)
+    )
+    return shared / "model"

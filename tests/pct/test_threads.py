@@ -92,7 +92,7 @@ def test_a_table_of_words_that_threads_fill_gives_each_word_one_id():
         each = list(pool.map(ids, range(8)))
     assert all(one == each[0] for one in each)
     assert len(set(each[0])) == len(words)
-    assert [made._pieces[i].word for i in each[0]] == words
+    assert [made._spaced_words[i].word for i in each[0]] == words
 
 
 def test_one_exported_model_serves_threads(tmp_path):

@@ -19,6 +19,7 @@ from pct.training.runs import run
 from pipelines.figures import draw_figures
 from pipelines.onnx_graphs import export_run
 from tests.project import REPOSITORY
+from tests.shared import made_once
 
 pytest.importorskip("mlflow")
 # more threads than one only wait for each other at this size
@@ -31,11 +32,13 @@ TINY_OPTIONS = ["--limit", "48", "--epochs", "2", "--evaluate_limit", "16", "--l
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run; copy it before you change it."""
-    folder = tmp_path_factory.mktemp("finished") / "run"
-    made = run(TINY, folder, progress=False)
-    assert export_run(made, print)  # once, not in each test that tracks it
-    draw_figures(made)
-    return folder
+
+    def make(folder: Path) -> None:
+        made = run(TINY, folder / "run", progress=False)
+        assert export_run(made, print)  # once, not in each test that tracks it
+        draw_figures(made)
+
+    return made_once(tmp_path_factory, "finished", make) / "run"
 
 
 @pytest.fixture
@@ -49,11 +52,12 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database without runs: making its tables takes seconds, copying it none."""
     import mlflow
 
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    with pytest.MonkeyPatch.context() as m:
-        m.chdir(path.parent)  # where MLflow will put what runs leave: not into the checkout
-        mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as m:
+            m.chdir(folder)  # where MLflow will put what runs leave: not into the checkout
+            mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
+
+    return made_once(tmp_path_factory, "store", make) / "mlflow.db"
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,7 @@ import pytest
 
 from pct.settings import Settings
 from tests.project import REPOSITORY
+from tests.shared import made_once
 
 pytest.importorskip("bentoml")
 pytest.importorskip("onnxruntime")
@@ -113,14 +114,15 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     from pct.onnx.export import export
     from pct.training.trainer import train
 
-    folder = tmp_path_factory.mktemp("exported")
-    found = {}
-    for method in ("normal", "pct"):
-        settings = Settings(method=method, limit=600, epochs=3, evaluate_limit=16, threads=1)
-        classifier = train(settings, progress=False)
-        classifier.save(folder / f"{method}-torch")
-        found[method] = export(classifier, folder / method).folder
-    return found
+    def make(folder: Path) -> None:
+        for method in ("normal", "pct"):
+            settings = Settings(method=method, limit=600, epochs=3, evaluate_limit=16, threads=1)
+            classifier = train(settings, progress=False)
+            classifier.save(folder / f"{method}-torch")
+            export(classifier, folder / method)
+
+    folder = made_once(tmp_path_factory, "exported", make)
+    return {method: folder / method for method in ("normal", "pct")}
 
 
 @pytest.fixture(scope="session")

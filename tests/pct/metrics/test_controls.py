@@ -141,7 +141,7 @@ def test_cosines_are_the_loop_s(family):
 
 
 def test_cosines_of_a_model_that_shows_no_representation_are_refused():
-    with pytest.raises(TypeError, match="Scale gives no representations: it needs a method represent"):
+    with pytest.raises(TypeError, match="Scale has no representations: it needs a method represent"):
         measured(Scale(), ["good bad"], ["separation"])
 
 
