@@ -1,4 +1,4 @@
-"""Accuracy and the metrics of pathology. The registry lists them by name; no torch here."""
+"""Accuracy and the metrics of pathology. The registry lists them by name. This package does not import torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accuracy, and F(X), the mean confidence: what needs the original texts alone."""
+"""Accuracy and F(X), the mean confidence: the metrics that need only the original texts."""
 
 from __future__ import annotations
 

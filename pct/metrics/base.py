@@ -1,4 +1,4 @@
-"""What a metric is: the removals that it needs, a number for each text, and what these come to over a split."""
+"""The base class of metrics: the removals a metric needs, a number for each text, and the summary over a split."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pct.explaining.reduction import check_share
 from pct.explaining.removal import RemovalPlan, Removals
 
 Column = npt.NDArray[Any]
-TIE = 1e-6  # of confidence: what lies no further apart than rounding puts it
+TIE = 1e-6  # of confidence: two values that differ by less are equal up to rounding
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class MetricOptions:
     Attributes:
         p_important: the share of a text's words removed as important, in (0, 1].
         p_unimportant: the share removed as unimportant, in (0, 1].
-        random_orders: how many random orders of removal stand beside the saliency's.
+        random_orders: the number of random orders of removal that the saliency's order is compared with.
         seed: of the random orders.
 
     Raises:
@@ -49,13 +49,13 @@ class TextBlock:
     """Some texts of a split, after their removals.
 
     Attributes:
-        seen: what the removals told.
+        seen: the results of the removals.
         gold: (texts,) the true label.
-        place: (texts,) where each text stands in the split.
-        rationale: for each text 0 or 1 a word, 1 where it is known to decide; None where the data set does not know.
+        place: (texts,) the position of each text in the split.
+        rationale: for each text, 0 or 1 per word, 1 for a word of the rationale; None where the data set has none.
         shortcut: likewise, 1 where the word is a shortcut.
         rationale_share: likewise, the share of the annotators who marked the word.
-        marked_share: the mean share of marked words in the texts of the whole split; NaN where nothing is marked.
+        marked_share: the mean share of marked words in the texts of the whole split; NaN where no word is marked.
     """
 
     seen: Removals
@@ -73,12 +73,12 @@ class TextBlock:
         return predicted
 
     def of_several(self, values: Column) -> Column:
-        """The values of the texts that have reduced texts; NaN for those of one word."""
+        """The values of the texts of two or more words; NaN for texts of one word."""
         return np.where(self.seen.counts > 1, values, np.nan)
 
 
 class Estimate(NamedTuple):
-    """A metric over a split: its value, and where it has them its standard error and its 95 % interval."""
+    """A metric over a split: its value, and its standard error and 95 % interval where it has them."""
 
     value: float
     error: float = float("nan")
@@ -88,10 +88,10 @@ class Estimate(NamedTuple):
 class Metric:
     """A metric, or several that are computed together.
 
-    It is registered under each of its names: by an entry point, or by `@metrics.register("name", ..)`.
+    Register the class under each of its names, by an entry point or by `@metrics.register("name", ..)`.
 
     Attributes:
-        names: the columns that it makes.
+        names: the columns that it computes.
     """
 
     names: tuple[str, ...] = ()
@@ -100,19 +100,19 @@ class Metric:
         self.options = options
 
     def plan(self, counts: Column) -> RemovalPlan:
-        """The removals that it needs, of texts with N = counts words; none unless said otherwise."""
+        """The removals that the metric needs, for texts of N = counts words. By default none."""
         return RemovalPlan()
 
     def passes(self, counts: Column) -> Column:
-        """(texts,) how many reduced texts it runs at most beside its plan, by `Removals.drop`; none unless said."""
+        """(texts,) the most reduced texts that `columns` runs beside the plan, by `Removals.drop`. By default none."""
         return np.zeros_like(counts)
 
     def columns(self, block: TextBlock) -> dict[str, Column]:
-        """Its names, each with a number for each text, (texts,) float; NaN where a text has none."""
+        """The values of each name, (texts,) float; NaN where a text has none."""
         raise NotImplementedError(f"{type(self).__name__} must define columns(block)")
 
     def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
-        """What the columns of a whole split come to: the mean over the texts that have a number, by name.
+        """The summary of a whole split by name: the mean over the texts that have a number.
 
         Args:
             columns: every column of the split, `label` and `predicted` among them.
@@ -123,9 +123,9 @@ class Metric:
 
 def mean_of(values: Column) -> Estimate:
     """The mean of the values that are numbers, and its standard error."""
-    known = values[~np.isnan(values)]
-    error = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.nan
-    return Estimate(float(known.mean()) if len(known) else float("nan"), float(error))
+    numbers = values[~np.isnan(values)]
+    error = numbers.std(ddof=1) / np.sqrt(len(numbers)) if len(numbers) > 1 else np.nan
+    return Estimate(float(numbers.mean()) if len(numbers) else float("nan"), float(error))
 
 
 def share_of(values: Column) -> Estimate:
@@ -138,8 +138,8 @@ def share_of(values: Column) -> Estimate:
 
 
 def wilson(share: float, number: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of so many (Wilson 1927)."""
-    z = 1.959963984540054  # leaves 2.5 % above
+    """Wilson's 95 % interval of a share of `number` texts (Wilson 1927)."""
+    z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
     square = z * z / number
     middle, half = share + square / 2, z * np.sqrt(share * (1 - share) / number + square / (4 * number))
     return float((middle - half) / (1 + square)), float((middle + half) / (1 + square))

@@ -1,4 +1,4 @@
-"""The paired bootstrap: how surely two models differ on the same texts."""
+"""The bootstrap over texts: intervals of means and of paired differences between two models."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 DRAWS = 10_000
 LEVEL = 0.95
-_CELLS = 2**22  # drawn counts held at once: 32 MiB
+_CELLS = 2**22  # drawn counts in memory at once: 32 MiB
 
 Floats = npt.NDArray[np.floating]
 Doubles = npt.NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """A mean over texts, and the ends of its interval. NaN where there was nothing to measure."""
+    """A mean over texts and the ends of its interval. NaN where no text has a value."""
 
     value: float
     low: float
@@ -34,55 +34,55 @@ def paired_bootstrap(
 ) -> Interval:
     """The mean of `after - before` over texts, with its percentile interval (Efron and Tibshirani 1993, chapter 13).
 
-    The texts are drawn with replacement, both values of a text together: what is hard in a text is hard for both
-    models and falls out of the difference.
+    The texts are drawn with replacement, both values of a text together. A text that is hard for both models therefore
+    does not widen the interval.
 
     Args:
-        before: (texts,) one value a text; NaN where a text has none. Such texts, in either, count for nothing.
-        after: (texts,) the same of the other model, in the same order.
-        draws: samples of the texts.
+        before: (texts,) one value per text; NaN where a text has none. A text with NaN in either array is ignored.
+        after: (texts,) the values of the other model, in the same order.
+        draws: the number of samples of the texts.
         level: the share of the samples inside the interval.
-        seed: of the draws; calls with one seed and number of texts draw the same texts.
+        seed: of the draws; calls with the same seed and number of texts draw the same texts.
 
     Raises:
-        ValueError: the two have other shapes, or the level is not in (0, 1).
+        ValueError: the shapes differ, or the level is not in (0, 1).
     """
     if before.shape != after.shape or before.ndim != 1:
         raise ValueError(f"the values of two models must be (texts,) each, got {before.shape} and {after.shape}")
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), got {level}")
     difference = np.asarray(after, np.float64) - np.asarray(before, np.float64)
-    found = np.isfinite(difference)
-    if not found.any():
+    measured = np.isfinite(difference)
+    if not measured.any():
         return Interval(np.nan, np.nan, np.nan)
-    value = float(difference[found].mean())
-    means = _resampled(np.where(found, difference, 0.0), found, draws, seed)
+    value = float(difference[measured].mean())
+    means = _resampled(np.where(measured, difference, 0.0), measured, draws, seed)
     low, high = np.nanquantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high))
 
 
 def crossed_bootstrap(differences: Floats, draws: int = DRAWS, level: float = LEVEL, seed: int = 0) -> Interval:
-    """The mean of differences over texts and seeds, with its percentile interval: seeds and texts are drawn with
-    replacement, each on its own, so that neither a lucky seed nor a few texts decide (Owen 2007, the pigeonhole
-    bootstrap). With one seed it is the bootstrap over texts.
+    """The mean of differences over texts and seeds, with its percentile interval (Owen 2007, the pigeonhole bootstrap).
+
+    Seeds and texts are drawn with replacement, independently of each other. With one seed it is the bootstrap over
+    texts.
 
     Args:
-        differences: (seeds, texts) one model's value less the other's, trained under the same seed; NaN counts for
-            nothing.
-        draws: samples.
+        differences: (seeds, texts) one model's value less the other's, trained under the same seed; NaN is ignored.
+        draws: the number of samples.
         level: the share of the samples inside the interval.
         seed: of the draws.
 
     Raises:
-        ValueError: it is no table, or the level is not in (0, 1).
+        ValueError: `differences` has another number of dimensions, or the level is not in (0, 1).
     """
     if differences.ndim != 2:
         raise ValueError(f"differences must be (seeds, texts), got {differences.shape}")
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), got {level}")
     values = np.asarray(differences, np.float64)
-    found = np.isfinite(values)
-    if not found.any():
+    measured = np.isfinite(values)
+    if not measured.any():
         return Interval(np.nan, np.nan, np.nan)
     seeds, texts = values.shape
     rows, means = max(_CELLS // texts, 1), []
@@ -90,20 +90,20 @@ def crossed_bootstrap(differences: Floats, draws: int = DRAWS, level: float = LE
         size = min(rows, draws - start)
         drawn_texts = _drawn(texts, size, (seed, start, 0))
         drawn_seeds = _drawn(seeds, size, (seed, start, 1))
-        total = (drawn_seeds * (drawn_texts @ np.where(found, values, 0.0).T)).sum(1)
-        measured = (drawn_seeds * (drawn_texts @ found.T.astype(np.float64))).sum(1)
-        means.append(np.divide(total, measured, out=np.full(size, np.nan), where=measured > 0))
+        total = (drawn_seeds * (drawn_texts @ np.where(measured, values, 0.0).T)).sum(1)
+        number = (drawn_seeds * (drawn_texts @ measured.T.astype(np.float64))).sum(1)
+        means.append(np.divide(total, number, out=np.full(size, np.nan), where=number > 0))
     low, high = np.nanquantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(values[found].mean()), float(low), float(high))
+    return Interval(float(values[measured].mean()), float(low), float(high))
 
 
 def mean_draws(values: Floats, draws: int = DRAWS, seed: int = 0) -> Floats:
     """The means of columns over texts that are drawn with replacement, the same texts for all columns.
 
     Args:
-        values: (texts, columns); NaN counts for nothing.
-        draws: samples of the texts.
-        seed: of the draws; calls with one seed and number of texts draw the same texts.
+        values: (texts, columns); NaN is ignored.
+        draws: the number of samples of the texts.
+        seed: of the draws; calls with the same seed and number of texts draw the same texts.
 
     Returns:
         (draws, columns); NaN for a sample of texts without a value.
@@ -119,7 +119,7 @@ def mean_draws(values: Floats, draws: int = DRAWS, seed: int = 0) -> Floats:
 
 
 def interval_of(values: Doubles, level: float = LEVEL) -> Interval:
-    """The mean of values a text, NaN for none, with its bootstrap interval."""
+    """The mean of (texts,) values with its bootstrap interval; NaN is ignored."""
     return intervals_of(values[:, None], level)[0]
 
 
@@ -139,21 +139,18 @@ def intervals_of(values: Doubles, level: float = LEVEL) -> list[Interval]:
 
 @lru_cache(maxsize=6)
 def _drawn(units: int, draws: int, seed: tuple[int, ...]) -> Floats:
-    """(draws, units) how often each was drawn; kept, since one comparison after another draws the same texts."""
+    """(draws, units) how often each unit was drawn. Cached, since consecutive comparisons draw the same texts."""
     counts = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), draws)
     return counts.astype(np.float64)
 
 
-def _resampled(values: Floats, found: npt.NDArray[np.bool_], draws: int, seed: int) -> Floats:
+def _resampled(values: Floats, measured: npt.NDArray[np.bool_], draws: int, seed: int) -> Floats:
     """(draws,) means of samples of the texts; NaN for a sample of texts without a value."""
     rng, texts = np.random.default_rng(seed), len(values)
     rows = max(_CELLS // texts, 1)
     out = np.empty(draws)
     for start in range(0, draws, rows):
-        # how often each text was drawn
         counts = rng.multinomial(texts, np.full(texts, 1 / texts), min(rows, draws - start))
-        measured = counts @ found
-        out[start : start + rows] = np.divide(
-            counts @ values, measured, out=np.full(len(counts), np.nan), where=measured > 0
-        )
+        sizes = counts @ measured
+        out[start : start + rows] = np.divide(counts @ values, sizes, out=np.full(len(counts), np.nan), where=sizes > 0)
     return out

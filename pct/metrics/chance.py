@@ -1,4 +1,4 @@
-"""What saliency knows beyond chance: comprehensiveness beside that of random orders of removal."""
+"""Comprehensiveness and sufficiency compared with random orders of removal."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from pct.metrics.bootstrap import paired_bootstrap
 
 
 class Chance(Metric):
-    """What a random order of removal costs, and how far the saliency's order goes beyond it.
+    """comp of random orders of removal, and the saliency's comp and suff compared with it.
 
     comp_random: comp under a random order, the mean over R orders. margin: comp - comp_random. suff_margin:
-    comp_random - suff. win: the share of the R orders whose comp is below comp, a tie counting a half. Each order is
-    compared on its own, so an order that knows nothing has a win of .5 in expectation, whatever the model. (The mean
-    of the R orders is no fair opponent: few removals cost much and most little, so one order lies below the mean more
-    often than above it.)
+    comp_random - suff. win: the share of the R orders whose comp is below comp; a tie counts a half. Each order is
+    compared on its own, so the expected win of a random order is .5 for every model. (The mean of the R orders would
+    be an unfair opponent: a few removals cost much and most cost little, so one order lies below the mean more often
+    than above it.)
     """
 
     names = ("comp_random", "margin", "suff_margin", "win")
 
     def plan(self, counts: Column) -> RemovalPlan:
-        """See `Metric.plan`. The random orders are asked for beside it."""
+        """See `Metric.plan`. `columns` runs the random orders itself."""
         shares = (self.options.p_important, self.options.p_unimportant)
         return RemovalPlan.first(counts, *(words_to_remove(counts, share) for share in shares))
 
@@ -39,9 +39,9 @@ class Chance(Metric):
         steps = words_to_remove(counts, self.options.p_important)
         ranks = random_ranks(block.place, counts, self.options.random_orders, self.options.seed)
         text, step = steps_of(steps)
-        # (orders, rows, words) -> one row an order and step
-        gone = (ranks[text] <= step[:, None, None]).transpose(1, 0, 2).reshape(-1, ranks.shape[2])
-        drop = seen.drop(np.tile(text, ranks.shape[1]), gone)
+        # (orders, rows, words) -> one row per order and step
+        removed = (ranks[text] <= step[:, None, None]).transpose(1, 0, 2).reshape(-1, ranks.shape[2])
+        drop = seen.drop(np.tile(text, ranks.shape[1]), removed)
         orders = ranks.shape[1]
         row = np.repeat(np.arange(orders), len(text)) * len(counts) + np.tile(text, orders)
         sums = np.bincount(row, drop, orders * len(counts)).reshape(orders, len(counts))
@@ -65,18 +65,18 @@ class Chance(Metric):
 
 
 def random_ranks(place: Column, counts: Column, orders: int, seed: int) -> Column:
-    """Random orders of removal, which depend on the seed, the text's place and the number of the order alone.
+    """Random orders of removal, which depend only on the seed, the text's position and the number of the order.
 
-    So every model loses the same words, and a text that one model cuts shorter loses its words in the same order.
+    Words are therefore removed in the same order for every model, also where a model truncates the text earlier.
 
     Args:
-        place: (texts,) the place of each text in its split.
+        place: (texts,) the position of each text in its split.
         counts: (texts,) N.
-        orders: how many a text gets.
+        orders: the number of orders per text.
         seed: of the draw.
 
     Returns:
-        (texts, orders, most words) the step at which each word goes, from 1; words beyond N go last.
+        (texts, orders, most words) the step at which each word is removed, from 1; words beyond N come last.
     """
     words = int(counts.max(initial=1))
     parts = np.ix_(place, np.arange(orders), np.arange(words))

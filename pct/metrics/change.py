@@ -1,4 +1,4 @@
-"""Two models on the same texts: what changed from one to the other, and whether it is an improvement."""
+"""The change between two models measured on the same texts, and whether it is an improvement."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pct.metrics.names import CORE_METRICS, GAPS
 from pct.metrics.report import Report
 
 CONTROLS = ("margin", "win")
-CLAIM = "comp-suff"  # what an improved model must have gained
-# what it must not have lost; i_var - u_var grows with the number of words: it is told, and decides nothing
-KEPT = {"ur-ir": "ur-ir", "margin": "the margin of comp over a random order"}
+CLAIM = "comp-suff"  # must be larger in an improved model
+# must not be smaller in an improved model; i_var - u_var grows with the number of words and is only reported
+GUARDED = {"ur-ir": "ur-ir", "margin": "the margin of comp over a random order"}
 LARGEST_LOSS = 0.01  # of accuracy
 
 
 @dataclass(frozen=True)
 class Change:
-    """What became of a model.
+    """The change between two models.
 
     Attributes:
-        before: its report.
-        after: the other's, on the same texts.
+        before: the report of the first model.
+        after: the report of the second model on the same texts.
         differences: for each of the eight metrics, each gap and each control that both reports have, after - before
             with its 95 % interval (paired bootstrap over the texts).
-        changed: texts that are predicted otherwise.
-        repaired: those of them that were wrong and are right.
-        broken: those that were right and are wrong.
+        changed: the number of texts whose predicted class differs.
+        repaired: the number of texts that only the second model predicts correctly.
+        broken: the number of texts that only the first model predicts correctly.
     """
 
     before: Report
@@ -41,32 +41,32 @@ class Change:
 
     @property
     def reasons_against(self) -> list[str]:
-        """Why the model is no improvement; empty where it is one.
+        """Why the second model is not an improvement; empty where it is.
 
-        It is one where comp - suff is surely larger (its interval lies above zero), neither ur - ir nor the margin of
-        comp over a random order is surely smaller, and accuracy has lost a point at most. Without the margin a model
-        that merely became more sensitive to any removal would pass.
+        It is an improvement where comp - suff is surely larger (its interval lies above zero), neither ur - ir nor the
+        margin of comp over a random order is surely smaller, and accuracy is at most a point lower. Without the margin
+        a model that merely became more sensitive to any removal would pass.
         """
-        found = []
+        reasons = []
         loss, gained = -self.differences["acc"].value, self.differences.get(CLAIM)
         if not loss <= LARGEST_LOSS + 1e-9:
-            found.append(f"accuracy lost {loss:.3f}, more than {LARGEST_LOSS}")
+            reasons.append(f"accuracy lost {loss:.3f}, more than {LARGEST_LOSS}")
         if gained is None or not gained.low > 0:
-            found.append(f"{CLAIM} did not become surely larger")
-        lost = {name: x for name in KEPT if (x := self.differences.get(name)) is not None and x.high < 0}
-        found += [f"{KEPT[name]} became smaller by {-x.value:.3f}" for name, x in lost.items()]
+            reasons.append(f"{CLAIM} did not become surely larger")
+        lost = {name: x for name in GUARDED if (x := self.differences.get(name)) is not None and x.high < 0}
+        reasons += [f"{GUARDED[name]} became smaller by {-x.value:.3f}" for name, x in lost.items()]
         if "margin" not in self.differences:
-            found.append(f"{KEPT['margin']} was not measured")
-        return found
+            reasons.append(f"{GUARDED['margin']} was not measured")
+        return reasons
 
     @property
     def improved(self) -> bool:
-        """Whether nothing speaks against it."""
+        """Whether the second model is an improvement."""
         return not self.reasons_against
 
     @property
     def verdict(self) -> str:
-        """One sentence."""
+        """The judgement in one sentence."""
         if against := self.reasons_against:
             return f"not improved: {'; '.join(against)}"
         return f"improved: {CLAIM} is surely larger, at no loss of margin over a random order nor of accuracy"
@@ -105,11 +105,11 @@ class Change:
 
     @property
     def predictions(self) -> str:
-        """How many predictions changed, and how."""
+        """The changed predictions in one sentence."""
         texts = len(self.before.columns["label"])
         other = self.changed - self.repaired - self.broken
         return (
-            f"{self.changed} of {texts} texts are predicted otherwise: {self.repaired} repaired, {self.broken} broken, "
+            f"{self.changed} of {texts} predictions changed: {self.repaired} repaired, {self.broken} broken, "
             f"{other} wrong both times"
         )
 
@@ -128,11 +128,11 @@ class Change:
 
 
 def compare_reports(before: Report, after: Report, seed: int = 0) -> Change:
-    """What changed between two reports of the same texts.
+    """The change between two reports of the same texts.
 
     Args:
-        before: of the first model, with its columns.
-        after: of the second.
+        before: the report of the first model, with its columns.
+        after: the report of the second model.
         seed: of the bootstrap.
 
     Raises:
@@ -149,8 +149,13 @@ def compare_reports(before: Report, after: Report, seed: int = 0) -> Change:
     }
     controls = {name: pairs.pop(name) for name in CONTROLS if name in pairs}
     differences = {name: paired_bootstrap(*pair, seed=seed) for name, pair in (pairs | gaps | controls).items()}
-    was, became = (columns["predicted"] == columns["label"] for columns in (first, second))
+    was_right, is_right = (columns["predicted"] == columns["label"] for columns in (first, second))
     changed = first["predicted"] != second["predicted"]
     return Change(
-        before, after, differences, int(changed.sum()), int((~was & became).sum()), int((was & ~became).sum())
+        before,
+        after,
+        differences,
+        int(changed.sum()),
+        int((~was_right & is_right).sum()),
+        int((was_right & ~is_right).sum()),
     )

@@ -1,4 +1,4 @@
-"""Whether the representations of a text and of what is left of it still differ (the collapse of the paper's 3.4)."""
+"""Cosines between the representations of a text and of its reduced texts (the paper's section 3.4, collapse)."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Collapse(Metric):
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
         seen = block.seen
-        near = [
+        cosines = [
             block.of_several(_mean_cosine(side, words_to_remove(seen.counts, share)))
             for side, share in zip((seen.important, seen.unimportant), self._shares, strict=True)
         ]
-        return dict(zip(self.names, (*near, near[1] - near[0]), strict=True))
+        return dict(zip(self.names, (*cosines, cosines[1] - cosines[0]), strict=True))
 
     @property
     def _shares(self) -> tuple[float, float]:
@@ -39,6 +39,6 @@ class Collapse(Metric):
 
 def _mean_cosine(side: RemovalResult, steps: Column) -> Column:
     t = np.arange(side.cosine.shape[1])
-    taken = (t >= 1) & (t <= steps[:, None])
-    mean: Column = np.where(taken, side.cosine, 0).sum(1) / np.maximum(steps, 1)
+    reached = (t >= 1) & (t <= steps[:, None])
+    mean: Column = np.where(reached, side.cosine, 0).sum(1) / np.maximum(steps, 1)
     return mean

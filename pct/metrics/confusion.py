@@ -1,4 +1,4 @@
-"""What accuracy hides where classes are unequal: who is taken for whom, recall a class, macro F1. numpy alone."""
+"""Metrics for classes of unequal size: confusion counts, recall per class, macro F1. This module needs only numpy."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import numpy.typing as npt
 
 from pct.metrics.base import Column, Estimate, Metric, TextBlock
 
-RESAMPLES = 500  # of the texts, for the standard error of what is no mean over texts
+RESAMPLES = 500  # bootstrap samples of the texts, for the standard error of macro F1
 Counts = npt.NDArray[np.int64]
 
 
 def confusion_counts(gold: Counts, predicted: Counts, classes: int) -> Counts:
-    """How many texts of each class are taken for each class.
+    """How many texts of each class are predicted as each class.
 
     Args:
         gold: (texts,) true classes.
-        predicted: (texts,) predicted ones.
-        classes: how many there are.
+        predicted: (texts,) predicted classes.
+        classes: the number of classes.
 
     Returns:
-        (classes, classes); rows are true classes, columns predicted ones.
+        (classes, classes); rows are true classes, columns predicted classes.
     """
     pairs = np.asarray(gold) * classes + np.asarray(predicted)
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
 def recalls(confusion: Counts) -> npt.NDArray[np.float64]:
-    """The share of each class that is found, (classes,); NaN for a class without texts."""
+    """The recall of each class, (classes,); NaN for a class without texts."""
     sizes = confusion.sum(1)
     return np.where(sizes > 0, confusion.diagonal() / np.maximum(sizes, 1), np.nan)
 
@@ -37,17 +37,17 @@ def recalls(confusion: Counts) -> npt.NDArray[np.float64]:
 def macro_f1(confusion: Counts) -> float:
     """The mean of the classes' F1 = 2 TP / (2 TP + FP + FN), over classes that are true or predicted of some text."""
     sizes = confusion.sum(0) + confusion.sum(1)
-    there = sizes > 0
-    return float((2 * confusion.diagonal()[there] / sizes[there]).mean()) if there.any() else float("nan")
+    occurs = sizes > 0
+    return float((2 * confusion.diagonal()[occurs] / sizes[occurs]).mean()) if occurs.any() else float("nan")
 
 
 class MacroF1(Metric):
-    """Macro F1 of the predictions; its standard error by the bootstrap over texts."""
+    """Macro F1 of the predictions, with a bootstrap standard error over texts."""
 
     names = ("macro_f1",)
 
     def columns(self, block: TextBlock) -> dict[str, Column]:
-        """See `Metric.columns`: none, it is no mean over texts."""
+        """See `Metric.columns`. Empty: macro F1 is not a mean over texts."""
         return {}
 
     def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:

@@ -1,4 +1,4 @@
-"""What metrics cost: how often a text goes through the model for them, at most."""
+"""The cost of metrics: the most forward passes that they need per text."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from pct.explaining.removal import RemovalPlan
     from pct.metrics.evaluation import MetricSet
 
-EXAMPLES = (20, 200)  # words of the texts that the table speaks of
+EXAMPLES = (20, 200)  # the text lengths of the cost table, in words
 NAMED = 3  # metrics that a progress bar names
 
 
 def planned_passes(plan: RemovalPlan, counts: Column) -> Column:
-    """(texts,) the passes of a plan, the whole text counting as one; those until the prediction changes are all that
-    there may be. counts: (texts,) N."""
+    """(texts,) the passes of a plan, the whole text included. A plan that stops when the prediction changes counts as
+    if it never did. counts: (texts,) N."""
     sides = [
         np.zeros(len(counts), np.int64) if side is None else side[:, 1:].sum(1)
         for side in (plan.important, plan.unimportant)
@@ -32,29 +32,27 @@ def planned_passes(plan: RemovalPlan, counts: Column) -> Column:
 
 
 def most_passes(chosen: MetricSet, counts: Column) -> Column:
-    """(texts,) the passes that some metrics need together at most; what several need is run once."""
+    """(texts,) the most passes that some metrics need together; a pass that several need is run once."""
     total: Column = planned_passes(chosen.plan(counts), counts) + chosen.passes(counts)
     return total
 
 
 def cost_table(names: Sequence[str]) -> str:
-    """Lines for a terminal: metrics of equal cost, and their passes for texts of `EXAMPLES` words."""
+    """A table for a terminal: metrics of equal cost, and their passes for texts of `EXAMPLES` words."""
     from pct.metrics.evaluation import MetricSet
 
     counts, groups = np.array(EXAMPLES), dict[tuple[int, ...], list[str]]()
     for name in names:
         cost = tuple(most_passes(MetricSet([name], MetricOptions()), counts).tolist())
         groups.setdefault(cost, []).append(name)
-    head = (
-        f"passes of a text of {' and '.join(map(str, EXAMPLES))} words at most; what several metrics need is run once:"
-    )
+    head = f"most passes for a text of {' and '.join(map(str, EXAMPLES))} words; metrics share passes:"
     lines = [f"{cost[0]:>7,} {cost[1]:>9,}   {', '.join(group)}" for cost, group in sorted(groups.items())]
     return "\n".join([head, *lines])
 
 
 @contextmanager
 def progress_bar(shown: bool, texts: int, names: Sequence[str]) -> Iterator[Any]:
-    """A bar of texts that names what is computed; None where it is not to be shown."""
+    """A progress bar over texts that names the metrics; None where `shown` is false."""
     if not shown:
         yield None
         return
@@ -65,8 +63,8 @@ def progress_bar(shown: bool, texts: int, names: Sequence[str]) -> Iterator[Any]
         yield bar
 
 
-def tell_block(bar: Any, chosen: MetricSet, counts: Column) -> None:
-    """Says which texts are computed now, and how many passes they need."""
+def show_block(bar: Any, chosen: MetricSet, counts: Column) -> None:
+    """Shows the length of the current texts on the bar, and how many passes they need."""
     if bar is not None:
         passes = int(most_passes(chosen, counts).max(initial=0))
         bar.set_postfix_str(f"texts of up to {int(counts.max(initial=0))} words, up to {passes:,} passes each")

@@ -1,4 +1,4 @@
-"""Means that one text makes: the text that has most of a metric's error, and the median beside the mean."""
+"""Metrics that a single text dominates: the text that accounts for most of a metric's standard error."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ import numpy as np
 from pct.metrics.base import Column
 
 MOST = 0.5  # of the sum of squares about the mean
-FEWEST = 4  # of fewer texts one always has much of it
+FEWEST = 4  # texts; among fewer, one text always has a large share
 
 
 class Dominant(NamedTuple):
-    """text: its place in the split, from 0. value: its own. share: of the metric's sum of squares about the mean, from
-    which the standard error is made. words: of the text. median: of the metric over all texts."""
+    """A text that dominates a metric.
+
+    Attributes:
+        text: its position in the split, from 0.
+        value: the metric of this text.
+        share: its share of the metric's sum of squares about the mean, on which the standard error is based.
+        words: the number of words of the text.
+        median: of the metric over all texts.
+    """
 
     text: int
     value: float
@@ -24,32 +31,33 @@ class Dominant(NamedTuple):
     median: float
 
     def __str__(self) -> str:
-        """A sentence."""
+        words = "1 word" if self.words == 1 else f"{self.words} words"
         return (
-            f"text {self.text} ({self.words} words, {self.value:.4g}) has {self.share:.0%} of its error; the median is "
+            f"text {self.text} ({words}, {self.value:.4g}) has {self.share:.0%} of its error; the median is "
             f"{self.median:.4g}"
         )
 
 
 def dominant_texts(columns: Mapping[str, Column], names: Mapping[str, float]) -> dict[str, Dominant]:
-    """By metric the text that has most of its error, of those metrics where one has.
+    """For each metric that one text dominates, that text.
 
     Args:
         columns: (texts,) by name, `index` and `n` among them.
-        names: of the metrics; one of two values (right or wrong) is left out.
+        names: of the metrics; metrics with only two values (right or wrong) are skipped.
     """
-    found = {}
+    dominant = {}
     for name in names:
         values = np.asarray(columns.get(name, ()), np.float64)
-        places = np.flatnonzero(np.isfinite(values))
-        known = values[places]
-        if len(known) < FEWEST or len(np.unique(known)) < 3:
+        positions = np.flatnonzero(np.isfinite(values))
+        numbers = values[positions]
+        if len(numbers) < FEWEST or len(np.unique(numbers)) < 3:
             continue
-        squares = (known - known.mean()) ** 2
+        squares = (numbers - numbers.mean()) ** 2
         worst = int(squares.argmax())
         share = float(squares[worst] / squares.sum())
         if share > MOST:
-            text = int(places[worst])
-            own = [int(columns[k][text]) if k in columns else other for k, other in (("index", text), ("n", 0))]
-            found[name] = Dominant(own[0], float(known[worst]), share, own[1], float(np.median(known)))
-    return found
+            row = int(positions[worst])
+            text = int(columns["index"][row]) if "index" in columns else row
+            words = int(columns["n"][row]) if "n" in columns else 0
+            dominant[name] = Dominant(text, float(numbers[worst]), share, words, float(np.median(numbers)))
+    return dominant

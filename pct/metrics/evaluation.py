@@ -1,4 +1,4 @@
-"""Every metric of a split of texts, from one set of removals. numpy alone."""
+"""`pct.evaluate`: every metric of a split of texts, from one set of removals. This module needs only numpy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_
 from pct.metrics import RATIONALE, SHORTCUT
 from pct.metrics import metrics as registry
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
-from pct.metrics.cost import progress_bar, tell_block
+from pct.metrics.cost import progress_bar, show_block
 from pct.metrics.given_saliency import TextSaliency, by_text, needs_labels, numbers_of_block
 from pct.metrics.names import CORE_METRICS
 from pct.metrics.rationale import marks_of_block, metrics_of_marks
@@ -28,14 +28,14 @@ from pct.text.words import Document, split_each
 
 
 class MetricSet:
-    """Some metrics that are computed together: their removals united, each forward pass run once.
+    """Metrics that are computed together: the union of their removals, each forward pass run once.
 
     Args:
         names: of the registry.
         options: shared by all.
 
     Raises:
-        ValueError: a name that there is not.
+        ValueError: an unknown name.
     """
 
     def __init__(self, names: Sequence[str], options: MetricOptions) -> None:
@@ -47,19 +47,19 @@ class MetricSet:
         return reduce(or_, (metric.plan(counts) for metric in self.metrics), RemovalPlan())
 
     def passes(self, counts: Column) -> Column:
-        """(texts,) how many reduced texts they run at most beside their plan."""
+        """(texts,) the most reduced texts that they run beside their plan."""
         return reduce(add, (metric.passes(counts) for metric in self.metrics), np.zeros_like(counts))
 
     def columns(self, block: TextBlock) -> dict[str, Column]:
-        """The metrics of each text of a block, by name, (texts,) each; `n`, `label` and `predicted` stand before."""
-        found = {name: values for metric in self.metrics for name, values in metric.columns(block).items()}
+        """The metrics of each text of a block, by name, (texts,) each; `n`, `label` and `predicted` come first."""
+        columns = {name: values for metric in self.metrics for name, values in metric.columns(block).items()}
         about = {"n": block.seen.counts, "label": block.gold, "predicted": block.predicted}
-        return about | {name: found[name] for name in self.names if name in found}
+        return about | {name: columns[name] for name in self.names if name in columns}
 
     def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
-        """What the columns of a split come to, by name."""
-        found = {k: v for metric in self.metrics for k, v in metric.summary(columns, classes).items()}
-        return {name: found[name] for name in self.names if name in found}
+        """The summary of a split, by name."""
+        estimates = {k: v for metric in self.metrics for k, v in metric.summary(columns, classes).items()}
+        return {name: estimates[name] for name in self.names if name in estimates}
 
 
 def evaluate(
@@ -88,33 +88,34 @@ def evaluate(
         predictor: the model.
         dataset: texts and labels: a `datasets.Dataset`, a DataFrame, columns, a pair (texts, labels), a list of rows, a
             file's path, or a `Split`. Labels are matched by the names of the classes where these are known; integers
-            are indices where no class is called by a number.
+            are indices where no class has a number as its name.
         p_important: the share of words removed as important, in (0, 1].
         p_unimportant: the share of words removed as unimportant, in (0, 1].
         order: `static` ranks the words once, `recomputed` again after each removal, `beam` follows five removals at
             once and takes the best (Feng et al. 2018).
-        limit: at most so many texts, drawn under the seed; 0 takes all.
-        progress: whether to show a bar, which says what is computed and how many passes of the model it takes.
-        metrics: the names of those wanted; only the reduced texts that they need are run. Where none is named: the
-            eight, macro F1, their companions, and, where the dataset knows the rationale, its metrics. The dearer ones
-            run when they are named; `pct.metrics.metrics.names()` lists all. `usual` and `all` stand for many.
-        removal: `delete` closes the gap of a word that goes; `mask` and `unknown` put that token in its place.
+        limit: the most texts, drawn under the seed; 0 takes all.
+        progress: whether to show a progress bar with the metrics and the number of passes.
+        metrics: the names of the metrics; only the reduced texts that they need are run. Where none is named: the
+            eight, macro F1, their companions, and the rationale metrics where the dataset has rationales. The more
+            expensive ones run only when they are named; `pct.metrics.metrics.names()` lists all. `usual` and `all`
+            are names of groups.
+        removal: `delete` deletes a removed word; `mask` and `unknown` replace it by that token.
         text_column: of the dataset.
         label_column: of the dataset.
-        labels: `names`, or `indices` where labels are places in the list of classes.
-        on_bad_row: `error`, or `skip`: rows without a text or a label of the model's classes are left out and counted.
-        seed: of the texts that `limit` leaves, and of the random orders of removal, the same for every model.
-        saliency: how words are ranked: the name of a saliency in `pct.saliencies`, or numbers that were computed
-            elsewhere: for each text a number a word, of all its words or of those that the model sees, higher for more
-            important; shap's Explanation and captum's attributions as they come. With numbers, the metrics that rank
-            reduced texts are left out. The model's own where None.
-        encoding: of a text file; UTF-8, or what its byte order mark says, where empty.
+        labels: `names`, or `indices` where labels are indices into the list of classes.
+        on_bad_row: `error`, or `skip`: rows without a text or without a label of the model are skipped and counted.
+        seed: of the texts that `limit` draws and of the random orders of removal, the same for every model.
+        saliency: how words are ranked. The name of a saliency in `pct.saliencies`, or numbers that were computed
+            elsewhere: one number per word of each text, for all its words or for those that the model sees, higher for
+            more important; results of shap and captum are accepted unchanged. With numbers, the metrics that rank
+            reduced texts are skipped. None takes the model's own saliency.
+        encoding: of a text file; where empty, the one of its byte order mark, else UTF-8.
 
     Raises:
         ValueError: an empty dataset, a label outside the classes, a share outside (0, 1], an unknown metric, order or
-            removal, or a saliency that has not a finite number a word.
+            removal, or a saliency without a finite number for each word.
         FloatingPointError: the model's probabilities or its saliency are not finite.
-        TypeError: a metric that needs what the model does not give.
+        TypeError: the model does not provide what a metric needs.
     """
     options = ReadOptions(text_column, label_column, on_bad_row=on_bad_row, labels=labels, encoding=encoding)
     split, notes = read_data(dataset, predictor.classes, options)
@@ -123,19 +124,19 @@ def evaluate(
     numbers = None if saliency is None or isinstance(saliency, str) else by_text(saliency)
     ranking = choose_saliency(predictor, saliency) if saliency is None or isinstance(saliency, str) else None
     if numbers is not None and (limit or len(numbers) != len(texts)):
-        drawn = "; limit draws some of the texts: draw before, and give theirs" if limit else ""
+        drawn = "; limit draws a sample: draw it first and give the saliency of its texts" if limit else ""
         raise ValueError(f"{len(texts)} texts need a saliency each, got {len(numbers)}{drawn}")
     if len(texts) == 0:
         raise ValueError("the dataset has no texts to evaluate")
     leave_out = {*RATIONALE, *SHORTCUT}.difference(metrics_of_marks(split)) | set(() if numbers is None else RANKED)
-    chosen = MetricSet(_meant(metrics, leave_out), MetricOptions(p_important, p_unimportant, seed=seed))
+    chosen = MetricSet(_expand_groups(metrics, leave_out), MetricOptions(p_important, p_unimportant, seed=seed))
     gold = check_classes(split.labels, len(texts), len(predictor.classes))
     parts: list[dict[str, Column]] = []
     with progress_bar(progress, len(texts), chosen.names) as bar:
         for index in _blocks(texts, word_rule(predictor)):
             documents = split_texts(predictor, [texts[i] for i in index])
             tokens = predictor.tokens(documents)
-            tell_block(bar, chosen, tokens.counts)
+            show_block(bar, chosen, tokens.counts)
             given = None if numbers is None else _given_saliency(predictor, numbers, index, documents, tokens)
             seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order, removal, given, ranking)
             _check_finite(seen, index)
@@ -144,28 +145,28 @@ def evaluate(
             if bar is not None:
                 bar.update(len(index))
     joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-    place = np.argsort(joined["index"], kind="stable")
-    columns = {name: column[place] for name, column in joined.items()}
-    found = chosen.summary(columns, predictor.classes)
+    order_in_split = np.argsort(joined["index"], kind="stable")
+    columns = {name: column[order_in_split] for name, column in joined.items()}
+    estimates = chosen.summary(columns, predictor.classes)
     return Report(
-        {name: estimate.value for name, estimate in found.items()},
-        {name: estimate.error for name, estimate in found.items()},
+        {name: estimate.value for name, estimate in estimates.items()},
+        {name: estimate.error for name, estimate in estimates.items()},
         columns,
         list(predictor.classes),
-        {name: estimate.interval for name, estimate in found.items() if estimate.interval},
+        {name: estimate.interval for name, estimate in estimates.items() if estimate.interval},
         notes,
         saliency="given" if numbers is not None else ranking.name if ranking else getattr(predictor, "explains_by", ""),
     )
 
 
 def metric_names(extra: str) -> tuple[str, ...]:
-    """What a run measures, as `evaluate` takes it: the usual metrics, as none is named, or these and some more.
+    """The metrics of a run, as `evaluate` takes them: the usual ones and those in `extra`.
 
     Args:
         extra: names, separated by commas or spaces; empty for none.
 
     Raises:
-        ValueError: a name that there is not.
+        ValueError: an unknown name.
     """
     more = extra.replace(",", " ").split()
     for name in more:
@@ -174,40 +175,41 @@ def metric_names(extra: str) -> tuple[str, ...]:
     return ("usual", *more) if more else ()
 
 
-def _meant(asked: Sequence[str], leave_out: Collection[str]) -> list[str]:
-    """The metrics by name: `usual`, which is meant where none is asked for, and `all` stand for many, but for some."""
-    if isinstance(asked, str):  # one name, and not the letters of it
-        asked = [asked]
+def _expand_groups(names: Sequence[str], leave_out: Collection[str]) -> list[str]:
+    """The names with the groups `usual` (the default) and `all` expanded, without those to leave out."""
+    if isinstance(names, str):  # a string is one name, not a sequence of letters
+        names = [names]
     usual = (*CORE_METRICS, "macro_f1", *COMPANIONS, *RATES, *RATIONALE, *SHORTCUT)
     groups = {
         "usual": [name for name in usual if name not in leave_out],
         "all": [name for name in (*usual, *registry.names()) if name not in leave_out],
     }
-    return list(dict.fromkeys(name for word in asked or ["usual"] for name in groups.get(word, [word])))
+    return list(dict.fromkeys(name for word in names or ["usual"] for name in groups.get(word, [word])))
 
 
 def _given_saliency(
     predictor: Predictor, given: Sequence[TextSaliency], index: Column, documents: Sequence[Document], tokens: Tokens
 ) -> Column:
-    """A block's part of a saliency that was given, (texts, most words); of one with a column a class that which the
-    model predicts."""
+    """A block's part of a given saliency, (texts, most words); where it has a column per class, that of the predicted
+    class."""
     labels = predict_tokens(predictor, tokens).argmax(1) if needs_labels(given) else np.zeros(len(index), np.int64)
     return numbers_of_block(given, index, documents, tokens, labels, predictor.classes)
 
 
 def _check_finite(seen: Removals, index: Column) -> None:
-    """No number that is none may be averaged, ranked or compared."""
+    """Raises FloatingPointError where a probability or a saliency is not finite."""
     for what, values in (("probabilities", seen.probabilities), ("saliency", seen.saliency)):
         broken = index[~np.isfinite(values).all(1)]
         if len(broken):
+            others = f", nor those of {len(broken) - 1} other texts of its block" if len(broken) > 1 else ""
             raise FloatingPointError(
-                f"the model's {what} of text {broken[0]} are not finite, nor those of {len(broken) - 1} others of its "
-                "block; its weights or its text are broken: train it anew, with a lower lr"
+                f"the model's {what} of text {broken[0]} are not finite{others}; its weights or the text are broken: "
+                "train it again with a lower lr"
             )
 
 
 def _blocks(texts: Sequence[Any], rule: str) -> Iterator[Column]:
-    # the word lists of all texts would be larger than the texts: each block makes its own again
+    # the word lists of all texts would need more memory than the texts: each block splits its texts again
     order = np.argsort([len(words) for words in split_each(texts, rule)], kind="stable")
     for start in range(0, len(order), TEXTS_A_BLOCK):
         yield order[start : start + TEXTS_A_BLOCK]

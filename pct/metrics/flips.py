@@ -1,4 +1,4 @@
-"""IR# and UR#: how many words go until the predicted class changes."""
+"""IR# and UR#: the number of words removed until the predicted class changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pct.metrics.base import Column, Estimate, Metric, TextBlock, share_of
 
 
 class Flips(Metric):
-    """The smallest t whose reduced text is predicted otherwise, N - 1 where none is: most, and least, salient first."""
+    """The smallest t at which the prediction changes, N - 1 where it never does: most and least salient words first."""
 
     names = ("ir", "ur")
 
@@ -26,7 +26,7 @@ class Flips(Metric):
 
 
 class FlipRates(Metric):
-    """Whether any reduced text, down to the last word, is predicted otherwise: most, and least, salient first."""
+    """Whether the prediction changes on any reduced text, down to one word: most and least salient words first."""
 
     names = ("ir_rate", "ur_rate")
 

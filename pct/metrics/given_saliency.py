@@ -1,6 +1,6 @@
-"""Saliency that another library computed, as one number a word: plain numbers, shap's and captum's results.
+"""Saliency computed by another library, as one number per word: plain numbers, or results of shap and captum.
 
-Nothing is imported for it: what has the attributes of such a result is one.
+Neither library is imported: results are recognised by their attributes.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ from pct.text.tokens import Ints, Tokens
 from pct.text.words import Document
 
 Doubles = npt.NDArray[np.float64]
-# attributes in which results keep a text's numbers and its tokens: shap.Explanation, captum's VisualizationDataRecord
-# and LLMAttributionResult
+# the attributes that hold a text's numbers and its tokens: shap.Explanation, captum's VisualizationDataRecord and
+# LLMAttributionResult
 _FORMS = (("values", "data"), ("word_attributions", "raw_input_ids"), ("token_attr", "input_tokens"),
           ("seq_attr", "input_tokens"))  # fmt: skip
-_PREFIXES, _SUFFIXES = ("##", "Ġ", "▁", "Ċ"), ("</w>", "@@")  # how tokenizers mark where a word goes on or begins
+_PREFIXES, _SUFFIXES = ("##", "Ġ", "▁", "Ċ"), ("</w>", "@@")  # tokenizers' marks of word starts and continuations
 _SPECIAL = frozenset({"[CLS]", "[SEP]", "[PAD]", "<s>", "</s>", "<pad>", "<|endoftext|>"})
 _UNKNOWN = frozenset({"[UNK]", "<unk>", "[MASK]", "<mask>"})
 
 
 class TextSaliency(NamedTuple):
-    """What was given for one text.
+    """The given saliency of one text.
 
-    values: (words or tokens,), or with a column a class. tokens: the text's pieces, None where the numbers are of words
-    or of the model's own tokens. names: of the columns, where they are known.
+    Attributes:
+        values: (words or tokens,), or (tokens, classes).
+        tokens: the text's tokens; None where the numbers are of words or of the model's own tokens.
+        names: of the classes of the columns, where they are known.
     """
 
     values: Doubles
@@ -37,19 +39,19 @@ class TextSaliency(NamedTuple):
 
     @property
     def of_classes(self) -> bool:
-        """Whether there is a column a class."""
+        """Whether there is a column per class."""
         return self.tokens is not None and self.values.ndim == 2
 
 
 def by_text(saliency: Any) -> list[TextSaliency]:
-    """What was given, text by text.
+    """The given saliency, text by text.
 
     Args:
-        saliency: a list with an array a text; a tensor (texts, tokens) or (texts, tokens, width) of attributions;
+        saliency: a list with an array per text; a tensor (texts, tokens) or (texts, tokens, width) of attributions;
             shap's Explanation of many texts; a list of such results for single texts, of shap or captum.
 
     Raises:
-        ValueError: it is none of these, or its tokens are not as many as its numbers; the text is named.
+        ValueError: it is none of these, or a text has not as many tokens as numbers; the error names the text.
     """
     if _is_result(saliency):
         values, tokens, names = _parts(saliency)
@@ -57,23 +59,17 @@ def by_text(saliency: Any) -> list[TextSaliency]:
             return [_text(0, values, tokens, names)]
         return [_text(i, one, own, names) for i, (one, own) in enumerate(zip(values, tokens, strict=True))]
     rows = _array_of(saliency) if hasattr(saliency, "detach") else saliency
-    found = []
-    for place, one in enumerate(rows):
-        if _is_result(one):
-            found.append(_text(place, *_parts(one)))
-        else:
-            found.append(TextSaliency(_floats(one, place)))
-    return found
+    return [_text(i, *_parts(one)) if _is_result(one) else TextSaliency(_floats(one, i)) for i, one in enumerate(rows)]
 
 
 def word_numbers(
-    given: TextSaliency, place: int, document: Document, tokens: Tokens, row: int, label: int, classes: Sequence[str]
+    given: TextSaliency, index: int, document: Document, tokens: Tokens, row: int, label: int, classes: Sequence[str]
 ) -> Doubles:
-    """A number for each word that the model sees.
+    """One number for each word that the model sees.
 
     Args:
         given: for the text.
-        place: of the text in the split, which errors name.
+        index: of the text in the split, for errors.
         document: its words.
         tokens: of the block.
         row: of the text in the block.
@@ -81,25 +77,25 @@ def word_numbers(
         classes: the names of the model's classes.
 
     Raises:
-        ValueError: the numbers do not fit the text; it is named.
+        ValueError: the numbers do not fit the text.
     """
     if given.tokens is not None:
-        values = given.values[:, _column(given, label, classes, place)] if given.of_classes else given.values
-        numbers = _by_offsets(values, given.tokens, document, place)[tokens.places(row)]
+        values = given.values[:, _column(given, label, classes, index)] if given.of_classes else given.values
+        numbers = _by_offsets(values, given.tokens, document, index)[tokens.places(row)]
     else:
         numbers = _by_count(given.values, document, tokens, row)
     if not np.isfinite(numbers).all() or len(numbers) != tokens.counts[row]:
         n = len(given.values)
         raise ValueError(
-            f"the saliency of text {place} must be {len(document)} finite numbers, one a word, got {n}"
+            f"the saliency of text {index} must be {len(document)} finite numbers, one a word, got {n}"
             f"{', some not finite' if len(numbers) == tokens.counts[row] else ''}"
         )
     return numbers
 
 
 def _by_count(values: Doubles, document: Document, tokens: Tokens, row: int) -> Doubles:
-    """Numbers of all words, of those that the model sees, or of the model's tokens with padding behind them; what fits
-    none of these comes back as it is."""
+    """The numbers per word, from numbers of all words, of the words that the model sees, or of the model's tokens with
+    padding at the end. Numbers that fit none of these are returned unchanged."""
     count = int(tokens.counts[row])
     if values.ndim == 1 and len(values) == len(document):
         return values[tokens.places(row)]
@@ -115,39 +111,39 @@ def _by_count(values: Doubles, document: Document, tokens: Tokens, row: int) -> 
     return np.bincount(words[own], values[: len(words)][own], count).astype(np.float64)
 
 
-def _by_offsets(values: Doubles, tokens: Sequence[str], document: Document, place: int) -> Doubles:
-    """Token numbers -> one a word: a token belongs to the word in which its first character that is no space lies."""
+def _by_offsets(values: Doubles, tokens: Sequence[str], document: Document, index: int) -> Doubles:
+    """Token numbers -> word numbers. A token belongs to the word that holds its first non-space character."""
     text = document.text
     lowered = text.lower() if len(text.lower()) == len(text) else text
-    starts = np.array([start for start, _ in document.spans])
-    numbers, at, skipped = np.zeros(len(document)), 0, False
+    starts = np.array([first for first, _ in document.spans])
+    numbers, end, skipped = np.zeros(len(document)), 0, False
     for value, token in zip(values, tokens, strict=True):
         piece = _bare(token)
         if not piece or piece in _SPECIAL:
             continue
-        if piece in _UNKNOWN:  # it stands for the next word, whatever its characters are
-            found, piece, skipped = at + len(text[at:]) - len(text[at:].lstrip()), "", True
+        if piece in _UNKNOWN:  # an unknown token stands for the next word
+            start, piece, skipped = end + len(text[end:]) - len(text[end:].lstrip()), "", True
         else:
-            found = text.find(piece, at)
-            found = found if found >= 0 and not text[at:found].strip() else lowered.find(piece.lower(), at)
-            # nothing but spaces may lie between two tokens
-            if found < 0 or (text[at:found].strip() and not skipped):
+            start = text.find(piece, end)
+            start = start if start >= 0 and not text[end:start].strip() else lowered.find(piece.lower(), end)
+            # only spaces may lie between two tokens
+            if start < 0 or (text[end:start].strip() and not skipped):
                 raise ValueError(
-                    f"the saliency of text {place} does not fit it: the token {token!r} does not follow "
-                    f"{text[max(0, at - 20) : at]!r} in it; give the saliency of the same texts, in their order"
+                    f"the saliency of text {index} does not fit it: the token {token!r} does not follow "
+                    f"{text[max(0, end - 20) : end]!r} in it; give the saliency of the same texts, in their order"
                 )
             skipped = False
-        numbers[max(int(np.searchsorted(starts, found, "right")) - 1, 0)] += value
-        at = found + len(piece)
+        numbers[max(int(np.searchsorted(starts, start, "right")) - 1, 0)] += value
+        end = start + len(piece)
     return numbers
 
 
-def _column(given: TextSaliency, label: int, classes: Sequence[str], place: int) -> int:
+def _column(given: TextSaliency, label: int, classes: Sequence[str], index: int) -> int:
     columns = given.values.shape[1]
     if given.names is not None and classes[label] in given.names:
         return list(given.names).index(classes[label])
     if columns != len(classes):
-        raise ValueError(f"the saliency of text {place} has {columns} columns, the model {len(classes)} classes")
+        raise ValueError(f"the saliency of text {index} has {columns} columns, the model {len(classes)} classes")
     return label
 
 
@@ -160,7 +156,7 @@ def _is_result(thing: Any) -> bool:
 
 
 def _parts(result: Any) -> tuple[Any, Any, Sequence[str] | None]:
-    """Numbers, tokens, and the names of the classes where the result has them."""
+    """The numbers, the tokens, and the names of the classes where the result has them."""
     values, tokens = next(
         (getattr(result, v), getattr(result, t)) for v, t in _FORMS if getattr(result, v, None) is not None
     )
@@ -170,19 +166,19 @@ def _parts(result: Any) -> tuple[Any, Any, Sequence[str] | None]:
     return _array_of(values), tokens, list(names)
 
 
-def _text(place: int, values: Any, tokens: Any, names: Sequence[str] | None) -> TextSaliency:
-    numbers, pieces = _floats(values, place), [str(token) for token in tokens]
+def _text(index: int, values: Any, tokens: Any, names: Sequence[str] | None) -> TextSaliency:
+    numbers, pieces = _floats(values, index), [str(token) for token in tokens]
     if len(numbers) != len(pieces):
-        raise ValueError(f"the saliency of text {place} has {len(numbers)} numbers for {len(pieces)} tokens")
+        raise ValueError(f"the saliency of text {index} has {len(numbers)} numbers for {len(pieces)} tokens")
     return TextSaliency(numbers, pieces, names)
 
 
-def _floats(values: Any, place: int) -> Doubles:
+def _floats(values: Any, index: int) -> Doubles:
     try:
         return np.asarray(_array_of(values), np.float64)
     except (TypeError, ValueError):
         raise ValueError(
-            f"the saliency of text {place} must be numbers, one a word, or a result of shap or captum, got "
+            f"the saliency of text {index} must be numbers, one a word, or a result of shap or captum, got "
             f"{values!r:.80}"
         ) from None
 
@@ -193,7 +189,7 @@ def _array_of(values: Any) -> Any:
 
 
 def _bare(token: str) -> str:
-    """A token without its tokenizer's marks and the spaces around it."""
+    """A token without its tokenizer's marks and surrounding spaces."""
     piece = token.strip()
     for mark in _PREFIXES:
         piece = piece.removeprefix(mark) if piece != mark or mark != "##" else piece
@@ -203,7 +199,7 @@ def _bare(token: str) -> str:
 
 
 def needs_labels(given: Sequence[TextSaliency]) -> bool:
-    """Whether a column must be chosen, for which the predicted classes are asked."""
+    """Whether a text has a column per class, so that the predicted classes are needed."""
     return any(one.of_classes for one in given)
 
 
@@ -211,7 +207,7 @@ def numbers_of_block(
     given: Sequence[TextSaliency], index: Ints, documents: Sequence[Document], tokens: Tokens, labels: Ints,
     classes: Sequence[str],
 ) -> Doubles:  # fmt: skip
-    """A block's part of what was given, (texts, most words).
+    """A block's part of the given saliency, (texts, most words).
 
     Args:
         given: for all texts of the split.
@@ -222,8 +218,8 @@ def numbers_of_block(
         classes: the names of the model's classes.
     """
     out = np.zeros((len(index), int(tokens.counts.max(initial=1))))
-    for row in np.argsort(index).tolist():  # the first text that does not fit is told
-        place = int(index[row])
-        numbers = word_numbers(given[place], place, documents[row], tokens, row, int(labels[row]), classes)
+    for row in np.argsort(index).tolist():  # in the split's order, so that an error names the first text
+        i = int(index[row])
+        numbers = word_numbers(given[i], i, documents[row], tokens, row, int(labels[row]), classes)
         out[row, : len(numbers)] = numbers
     return out

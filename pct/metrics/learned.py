@@ -1,4 +1,4 @@
-"""Whether a model learned more than always naming the largest class, and whether two splits agree about it."""
+"""Whether a model is better than always predicting the largest class, and whether two accuracies differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pct.metrics.report import Report
 
 
 class BesideLargestClass(NamedTuple):
-    """An accuracy with its 95 % interval (Wilson 1927), and the largest class's share, which knowing nothing gets."""
+    """An accuracy with its 95 % interval (Wilson 1927), and the share of the largest class."""
 
     accuracy: float
     low: float
@@ -22,15 +22,15 @@ class BesideLargestClass(NamedTuple):
 
     @property
     def learned(self) -> bool:
-        """Whether the accuracy is surely above the share: the whole interval is."""
+        """Whether the whole interval of the accuracy lies above the share."""
         return self.low > self.share
 
     def __str__(self) -> str:
-        """Both, in words."""
-        beside = f"always the largest class ({self.share:.3f})"
+        """The comparison in words."""
+        baseline = f"always the largest class ({self.share:.3f})"
         if self.learned:
-            return f"better than {beside}"
-        return f"no better than {beside}" if self.accuracy <= self.share else f"not surely better than {beside}"
+            return f"better than {baseline}"
+        return f"no better than {baseline}" if self.accuracy <= self.share else f"not surely better than {baseline}"
 
 
 def beside_largest_class(accuracy: float, counts: Sequence[int]) -> BesideLargestClass:
@@ -62,6 +62,6 @@ def differ_by_more_than_chance(one: tuple[float, int], other: tuple[float, int])
 
 
 def label_counts(corpus: dict[str, Any], split: str) -> list[int]:
-    """How many texts of each class a split of a run's corpus has, as `about.json` tells it; none where it does not."""
+    """The number of texts of each class in a split of a run's corpus, from `about.json`; empty where it has none."""
     labels: dict[str, int] = corpus.get("splits", {}).get(split, {}).get("labels", {})  # 0.1.0 did not count them
     return list(labels.values())

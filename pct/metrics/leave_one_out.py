@@ -1,4 +1,4 @@
-"""Whether the saliency of words agrees with what each of them does alone."""
+"""Agreement of the saliency with the effect of leaving out each word."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def kendall_tau_b(first: Column, second: Column, counts: Column) -> Column:
 
     Args:
         first: (texts, words).
-        second: (texts, words); values that are `TIE` apart or less are tied, for rounding makes such differences.
+        second: (texts, words); values that differ by at most `TIE`, a rounding error, are tied.
         counts: (texts,) the words of each.
 
     Returns:
@@ -47,6 +47,6 @@ def kendall_tau_b(first: Column, second: Column, counts: Column) -> Column:
         one = np.where(pairs, np.sign(one), 0)
         other = np.where(pairs & (np.abs(other) > TIE), np.sign(other), 0)
         scale = np.sqrt((one != 0).sum((1, 2)) * (other != 0).sum((1, 2)))
-        known = scale > 0
-        tau[some[known]] = (one * other).sum((1, 2))[known] / scale[known]
+        defined = scale > 0
+        tau[some[defined]] = (one * other).sum((1, 2))[defined] / scale[defined]
     return tau

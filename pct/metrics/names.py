@@ -1,4 +1,4 @@
-"""The names of the core metrics and of the gaps between them: the one place that defines them."""
+"""The names of the core metrics and of the gaps between them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CONTROL_GAPS = {"naopc-gap": ("naopc_comp", "naopc_suff")}
 
 
 def gaps_of(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The gaps of those metrics that are there.
+    """The gaps between the metrics that are present.
 
     Args:
         metrics: means by name.

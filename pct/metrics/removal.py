@@ -1,4 +1,4 @@
-"""Comprehensiveness and sufficiency: what the confidence loses with the important, and the unimportant, words."""
+"""Comprehensiveness and sufficiency: the drop in confidence when important or unimportant words are removed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AOPC_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # DeYoung et al. 2020 (ERASER)
 
 
 class Comprehensiveness(Metric):
-    """f_c(X) - f_c(X_t) as the most salient words go, mean over t = 1..m."""
+    """f_c(X) - f_c(X_t) without the t most salient words, mean over t = 1..m."""
 
     names = ("comp",)
 
@@ -27,7 +27,7 @@ class Comprehensiveness(Metric):
 
 
 class Sufficiency(Metric):
-    """f_c(X) - f_c(X_t) as the least salient words go, mean over t = 1..m."""
+    """f_c(X) - f_c(X_t) without the t least salient words, mean over t = 1..m."""
 
     names = ("suff",)
 
@@ -70,7 +70,7 @@ class SufficiencyAopc(Metric):
 
 
 def drop_at(side: RemovalResult, steps: Column) -> Column:
-    """f_c(X) - f_c(X_t), mean over some steps. steps: (texts, any). Returns (texts,)."""
+    """f_c(X) - f_c(X_t), the mean over the given steps. steps: (texts, any). Returns (texts,)."""
     reached = np.take_along_axis(side.confidence, steps, 1)
     mean: Column = (side.confidence[:, :1] - reached).mean(1)
     return mean

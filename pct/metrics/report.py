@@ -1,4 +1,4 @@
-"""What an evaluation found: means, standard errors, gaps, and the values of each text. numpy alone."""
+"""The result of an evaluation: means, standard errors, gaps, and the values of each text. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from pct.writing import atomic_write
 
 COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc")
 RATES = ("ir_rate", "ur_rate")
-RANKED = ("i_var", "u_var", "i_var_aligned", "u_var_aligned")  # these rank reduced texts too
+RANKED = ("i_var", "u_var", "i_var_aligned", "u_var_aligned")  # these compute the saliency of reduced texts
 
 
 @dataclass(frozen=True)
 class Report:
-    """Metrics of a split. Every metric is an attribute too: `report.comp`.
+    """Metrics of a split. Every metric is also an attribute: `report.comp`.
 
-    A text of one word has no reduced text: its values are NaN but for acc and f_x, and it counts for nothing else.
+    A text of one word has no reduced text: it counts only for acc and f_x, and its other values are NaN.
 
     Attributes:
         metrics: the means over texts, by name.
         errors: their standard errors.
-        columns: a value a text, (texts,) each, by name.
+        columns: the value of each text, (texts,) each, by name.
         classes: the names of the classes.
         intervals: 95 % intervals, (low, high), of the metrics that have one.
-        data: what was skipped, held out, taken for an index or left out by a limit as the rows were read.
-        saliency: the name of the saliency that ranked the words; "given" for numbers, empty where the model's own has
-            no name.
+        data: notes on reading the rows: what was skipped, held out, read as an index or left out by a limit.
+        saliency: the name of the saliency that ranked the words; "given" for numbers, empty for a model's own without
+            a name.
     """
 
     metrics: dict[str, float]
@@ -61,25 +61,25 @@ class Report:
 
     @property
     def confusion(self) -> Column | None:
-        """How many texts of each class (rows) were taken for each class (columns); None without values per text."""
+        """How many texts of each class (rows) are predicted as each class (columns); None without values per text."""
         if not {"label", "predicted"} <= set(self.columns):
             return None
         return confusion_counts(self.columns["label"], self.columns["predicted"], len(self.classes))
 
     @property
     def recalls(self) -> dict[str, float]:
-        """The share of each class's texts that were found, by its name; NaN for a class without texts."""
+        """The recall of each class by its name; NaN for a class without texts."""
         counts = self.confusion
         return {} if counts is None else dict(zip(self.classes, map(float, recalls(counts)), strict=True))
 
     @property
     def cut_texts(self) -> int:
-        """How many texts were longer than max_length: the model did not see their ends."""
+        """The number of texts that were truncated to max_length."""
         return int((self.columns["cut"] > 0).sum()) if "cut" in self.columns else 0
 
     @property
     def dominant_texts(self) -> dict[str, Dominant]:
-        """By metric the text that alone has most of its error, where one has; the median says more than the mean."""
+        """For each metric whose error is mostly that of one text, that text; the median is then the better summary."""
         return dominant_texts(self.columns, self.metrics)
 
     def table(self) -> str:
@@ -94,13 +94,15 @@ class Report:
         notes = [f"{name}: {text}" for name, text in self.dominant_texts.items()]
         lines += [f"{f'recall of {name}':<28}{_cell(value)}" for name, value in self.recalls.items()]
         if short := int((self.columns.get("n", np.empty(0)) == 1).sum()):
-            lines.append(f"{short} of {len(self.columns['n'])} texts are of one word: they have nothing to remove")
+            have = "has" if short == 1 else "have"
+            lines.append(f"{short} of {len(self.columns['n'])} texts {have} one word: nothing can be removed")
         if cut := self.cut_texts:
-            lines.append(f"{cut} of {len(self.columns['cut'])} texts were cut to max_length: measured on what is left")
+            were = "was" if cut == 1 else "were"
+            lines.append(f"{cut} of {len(self.columns['cut'])} texts {were} cut to max_length")
         return "\n".join([*lines, *notes, *notes_in_words(self.data)])
 
     def __repr__(self) -> str:
-        """The table: the values of each text are in `columns`."""
+        """The table. The values of each text are in `columns`."""
         return f"Report of {len(self.columns.get('n', ()))} texts\n{self.table()}"
 
     def to_html(self) -> str:
@@ -112,7 +114,7 @@ class Report:
     _repr_html_ = to_html
 
     def to_pandas(self) -> Any:
-        """A DataFrame with a row a text.
+        """A DataFrame with one row per text.
 
         Raises:
             ImportError: pandas is not installed.
@@ -126,34 +128,34 @@ class Report:
 
         Raises:
             ImportError: matplotlib is not installed.
-            ValueError: the report has not the values of each text, or no comp and suff.
+            ValueError: the report has no comp and suff of each text.
         """
         from pct.output.plots import gap_figure
 
         if not {"comp", "suff"} <= set(self.columns):
-            raise ValueError("a plot needs comp and suff of each text; this report holds means alone, or other metrics")
+            raise ValueError("a plot needs comp and suff of each text; this report has only means, or other metrics")
         return gap_figure(self.columns["comp"] - self.columns["suff"], "comp − suff")
 
     def to_json(self) -> str:
-        """Metrics, standard errors, gaps, recalls, confusion counts, intervals if any, and of a metric most of whose
-        error one text has that text and the median; NaN is written as null."""
+        """Metrics, standard errors, gaps, recalls, confusion counts, and intervals and dominant texts if there are any.
+        NaN is written as null."""
         parts = {"metrics": self.metrics, "standard_errors": self.errors, "gaps": self.gaps, "recalls": self.recalls}
         clean = {k: {n: (float(x) if np.isfinite(x) else None) for n, x in v.items()} for k, v in parts.items()}
         counts = self.confusion
         confusion = {} if counts is None else {"confusion": counts.tolist()}
         intervals = {"intervals": self.intervals} if self.intervals else {}
         ranked = {"saliency": self.saliency} if self.saliency else {}
-        dominant = {name: found._asdict() for name, found in self.dominant_texts.items()}
-        alone = {"dominant_texts": dominant} if dominant else {}
+        texts = {name: text._asdict() for name, text in self.dominant_texts.items()}
+        dominant = {"dominant_texts": texts} if texts else {}
         sizes = {"texts": len(self.columns["n"]), "cut_texts": self.cut_texts}
         data = {"data": self.data} if self.data else {}
-        return json.dumps({**sizes, **ranked, **clean, **alone, **intervals, **confusion, **data}, indent=2)
+        return json.dumps({**sizes, **ranked, **clean, **dominant, **intervals, **confusion, **data}, indent=2)
 
     def to_parquet(self, path: str | Path) -> None:
         """Writes the value of each text.
 
         Args:
-            path: the file; it appears whole or not at all.
+            path: the file, written atomically.
 
         Raises:
             ImportError: pyarrow is not installed.
@@ -168,5 +170,5 @@ class Report:
 
 
 def _cell(value: float) -> str:
-    """A number in a column of the table; a dash where nothing could be measured."""
+    """A number in a column of the table; a dash for NaN."""
     return f"{value:>10.4f}" if np.isfinite(value) else f"{'-':>10}"

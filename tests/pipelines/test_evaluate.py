@@ -102,7 +102,7 @@ def test_what_was_skipped_cut_or_taken_for_an_index_stands_on_the_run(
     assert cli.main(["evaluate", str(run_dir), *options]) == 0
     said = capsys.readouterr().out.splitlines()[-3:]
     assert said == [
-        "1 of 3 texts were cut to max_length: measured on what is left",
+        "1 of 3 texts was cut to max_length",
         "2 rows were skipped: 1 with no text, 1 with an unknown label",
         "3 labels were taken as indices of the classes",
     ]

@@ -85,7 +85,7 @@ def test_predictions_that_changed_are_counted_by_what_became_of_them():
     after.columns["predicted"][:15] = [1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0]  # 0, 5 and 10 were wrong
     found = compare_reports(before, after)
     assert (found.changed, found.repaired, found.broken) == (6, 1, 4)
-    assert "6 of 200 texts are predicted otherwise: 1 repaired, 4 broken, 1 wrong both times" in found.table()
+    assert "6 of 200 predictions changed: 1 repaired, 4 broken, 1 wrong both times" in found.table()
 
 
 def test_it_is_told_in_a_terminal_a_notebook_a_card_and_json():

@@ -100,7 +100,7 @@ def test_texts_that_are_cut_are_counted():
 
 def test_texts_of_one_word_are_told_and_what_they_lack_is_a_dash():
     table = pct.evaluate(Scale(), (["good", "bad", "bad"], [1, 0, 0])).table()
-    assert "3 of 3 texts are of one word: they have nothing to remove" in table
+    assert "3 of 3 texts have one word: nothing can be removed" in table
     assert f"{'comp':<28}{'-':>10}{'-':>10}" in table.splitlines()
     assert "nan" not in table
     assert "acc                             1.0000" in table

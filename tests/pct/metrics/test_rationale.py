@@ -150,5 +150,5 @@ def test_the_mark_of_a_word_between_spaces_goes_to_each_of_its_natural_words():
 
 def test_marks_that_do_not_fit_the_words_are_an_error_that_names_the_row():
     split = Split(["a film", "a fine film"], np.zeros(2, np.int64), [[0, 1], [0, 1]])
-    with pytest.raises(ValueError, match="row 2 has 2 marks for 3 words between spaces; give one mark a word"):
+    with pytest.raises(ValueError, match="row 2 has 2 marks for 3 space-separated words; give one mark per word"):
         pct.evaluate(Scale(), split)
