@@ -1,4 +1,4 @@
-"""Training methods: a mini-batch -> a loss. The registry lists them by name; no torch here."""
+"""The registry of training methods. This module does not import torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every training method is made of: a mini-batch in, a loss and its named parts out, and what they share."""
+"""The interface of training methods, and the functions that they share."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from pct.settings import Settings
 
 
 class Batch(NamedTuple):
-    """Some texts as padded rows.
+    """A mini-batch of texts as padded rows.
 
     Attributes:
         ids: (batch, length) token ids.
         word_ids: (batch, length) the word of each token, -1 at specials and -2 at padding.
         labels: (batch,) the true classes.
-        counts: (batch,) N, the words of each text.
-        padding: the id that fills short rows.
-        mask_id: the id that stands for a masked word.
-        number: the batch's place in its epoch, from 0.
-        class_weights: (classes,) of the cross-entropy; None weighs all alike.
-        rationale: (batch, words) bool, the words that decide; None where the corpus does not know them.
+        counts: (batch,) N, the number of words of each text.
+        padding: the padding id.
+        mask_id: the id of the mask token.
+        number: the index of the batch in its epoch, from 0.
+        class_weights: (classes,) of the cross-entropy; None for equal weights.
+        rationale: (batch, words) bool, the words of the rationale; None where the corpus has none.
     """
 
     ids: Tensor
@@ -48,14 +48,14 @@ class Batch(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The scalar to descend, and its parts by name, detached, for the progress bar and the log."""
+    """The loss, and its parts by name, detached, for the progress bar and the log."""
 
     loss: Tensor
     parts: dict[str, Tensor]
 
 
 class Method(Protocol):
-    """A training method: one class in a file of its own, made from the settings of a run."""
+    """A training method: computes the loss of a mini-batch. It is constructed from the settings of a run."""
 
     def __call__(self, model: TextModel, batch: Batch) -> Step:
         """The loss of a mini-batch and its parts."""
@@ -68,19 +68,19 @@ def make_method(settings: Settings) -> Method:
 
 
 def supervised_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Cross-entropy of (batch, classes) logits, each text weighing as its class does; the mean over the weights."""
+    """Cross-entropy of (batch, classes) logits: the mean over texts, weighted by class."""
     weights = None if batch.class_weights is None else batch.class_weights.to(logits.dtype)
     return F.cross_entropy(logits, batch.labels, weights)
 
 
 class Originals(NamedTuple):
-    """What the texts of a batch give to the supervised loss, the saliency and the reduced texts.
+    """The results of passing a batch through the model.
 
     Attributes:
         logits: (batch, classes), with dropout, in the graph.
         representation: (batch, width), in the graph.
         projected: see `TextModel.project`, in the graph.
-        saliency: (batch, words), of the true class, without dropout; no gradient passes it.
+        saliency: (batch, words), of the true class, without dropout, detached.
     """
 
     logits: Tensor
@@ -90,22 +90,22 @@ class Originals(NamedTuple):
 
 
 def pass_originals(model: TextModel, batch: Batch, settings: Settings) -> Originals:
-    """The texts of a batch through the model, with the dropout that normal training has, and their saliency without.
+    """Passes a batch through the model with the dropout of normal training, and computes its saliency without dropout.
 
-    Where the body has no dropout, one forward pass serves both: only the last layer runs twice. Where it has some, as
-    encoders do, saliency takes a pass of its own, so that what the supervised loss sees is the same under every method.
+    Where the body has no dropout, one forward pass is enough for both: only the last layer runs twice. Where it has
+    dropout, as encoders do, the saliency takes a separate pass, so the supervised loss is the same for all methods.
     """
     mask = batch.word_ids > -2
-    places = torch.arange(mask.numel(), device=mask.device).view_as(mask)
+    positions = torch.arange(mask.numel(), device=mask.device).view_as(mask)
     saliency = gradient_saliency(settings.saliency, SaliencyOptions.of_settings(settings))
-    apart = model.dropout_in_body or not saliency.is_plain
-    if apart:
+    separate = model.dropout_in_body or not saliency.is_plain
+    if separate:
         token = batch.padding if saliency.options.baseline == "pad" else batch.mask_id
         _, scores = saliency.attribute(model, batch.ids, batch.word_ids, batch.labels, token)
     embeddings = model.embed(batch.ids)
     projected = model.project(embeddings)
-    pooled, representation = model.recombine(projected, places, mask)
-    if not apart:
+    pooled, representation = model.recombine(projected, positions, mask)
+    if not separate:
         score = class_score(model.dense(pooled).float(), batch.labels, settings.saliency_of).sum()
         (gradient,) = torch.autograd.grad(score, embeddings, retain_graph=True)
         tokens = saliency.token_scores(gradient.float(), embeddings.detach().float())
@@ -119,7 +119,7 @@ class Reduced(NamedTuple):
     Attributes:
         source: (rows, length), as `TextModel.recombine` takes it.
         mask: (rows, length), true at real tokens.
-        text: (rows,) the text that each row was.
+        text: (rows,) the index of each row's text.
     """
 
     source: Tensor
@@ -128,9 +128,9 @@ class Reduced(NamedTuple):
 
 
 def reduced_texts(batch: Batch, saliency: Tensor, settings: Settings, important: bool) -> Reduced:
-    """A batch's texts without 1..m of their important, or unimportant, words; without m alone by `contrast_steps`.
+    """The texts of a batch without their 1..m most important or unimportant words; `contrast_steps` may keep only m.
 
-    A share of 0 leaves the side out (the one-sided rows of the paper's Table 4): m is 0.
+    A share of 0 means m = 0, which leaves the side out (the one-sided rows of the paper's Table 4).
     """
     removed = words_removed(batch, settings.p_important if important else settings.p_unimportant)
     last = settings.contrast_steps == "last"
@@ -139,17 +139,16 @@ def reduced_texts(batch: Batch, saliency: Tensor, settings: Settings, important:
 
 def words_removed(batch: Batch, share: float) -> Tensor:
     """m of each text, (batch,); 0 for a share of 0."""
-    counts = batch.counts.cpu().numpy().astype(np.int64)  # m's numpy definition is the only one
+    counts = batch.counts.cpu().numpy().astype(np.int64)  # m is defined only in numpy
     removed = words_to_remove(counts, share) if share else np.zeros_like(counts)
     return torch.from_numpy(removed).to(batch.counts.device)
 
 
 def reduced_features(model: TextModel, projected: Tensor, source: Tensor, mask: Tensor, step_tokens: int) -> Features:
-    """The features of reduced texts, in the graph, in as much memory as `step_tokens` tokens take.
+    """The features of reduced texts, in the graph, with the memory for `step_tokens` tokens.
 
-    Gradient caching (Gao et al. 2021, arXiv 2101.06983): more tokens than that go through the model in parts, first
-    without a graph; once the loss's gradient at the features is known, each part runs again with its graph, under the
-    random numbers that it had before.
+    Gradient caching (Gao et al. 2021, arXiv 2101.06983): more tokens pass through the model in parts, first without a
+    graph. In the backward pass each part runs again with its graph and the same random numbers.
 
     Args:
         model: the model.
@@ -159,24 +158,24 @@ def reduced_features(model: TextModel, projected: Tensor, source: Tensor, mask: 
         step_tokens: padding included; 0 for no bound.
 
     Returns:
-        One row a reduced text.
+        One row per reduced text.
     """
     width = int(mask.sum(1).max())
     source, mask = source[:, :width], mask[:, :width]
     rows = max(step_tokens // width, 1) if step_tokens else len(source)
     parts = list(zip(torch.split(source, rows), torch.split(mask, rows), strict=True))
-    # the last part is the first that the backward pass needs: its graph is kept
+    # the backward pass needs the last part first, so its graph is kept
     features = [checkpoint(model.recombine, projected, *part, use_reentrant=False) for part in parts[:-1]]
     features.append(model.recombine(projected, *parts[-1]))
     return Features(*(torch.cat(column) for column in zip(*features, strict=True)))
 
 
 class ReducedLogits(NamedTuple):
-    """The predictions on a batch's texts without some of their words.
+    """The predictions on the texts of a batch without some of their words.
 
     Attributes:
         logits: (rows, classes), in the graph.
-        text: (rows,) the text that each row was; a text that loses no word has no row.
+        text: (rows,) the index of each row's text; a text that loses no word has no row.
     """
 
     logits: Tensor
@@ -186,35 +185,34 @@ class ReducedLogits(NamedTuple):
 def reduced_logits(
     model: TextModel, batch: Batch, projected: Tensor, choices: Sequence[Tensor], settings: Settings
 ) -> list[ReducedLogits]:
-    """The predictions on a batch's texts without the words of each choice, in one pass and in bounded memory.
+    """The predictions on the texts of a batch without the words of each choice, in one pass and in bounded memory.
 
-    Words are removed as `settings.train_removal` says; by `either`, a text is treated alike under every choice.
+    Words are removed according to `settings.train_removal`; `either` treats a text the same under every choice.
 
     Args:
         model: the model.
         batch: the texts.
         projected: of the batch, from `TextModel.project`.
-        choices: of (batch, words) bool each, the words that are removed.
+        choices: (batch, words) bool each, the words that are removed.
         settings: of the run.
 
     Returns:
-        One for each choice.
+        The predictions for each choice.
     """
     words = batch.word_ids
     masked = torch.full((len(words),), settings.train_removal == "mask", device=words.device)
     if settings.train_removal == "either":
         masked = torch.rand(len(words), device=words.device) < 0.5
-    texts = [gone.any(1).nonzero().squeeze(1) for gone in choices]
-    text = torch.cat(texts)
-    if len(text) == 0:
-        nothing = projected.new_zeros(0, model.dense.out_features)
-        return [ReducedLogits(nothing, rows) for rows in texts]
-    reduced = [without_words(words, gone, masked) for gone in choices]
-    source = torch.cat([places[rows] for (places, _), rows in zip(reduced, texts, strict=True)])
+    texts = [removed.any(1).nonzero().squeeze(1) for removed in choices]
+    if not any(map(len, texts)):
+        no_logits = projected.new_zeros(0, model.dense.out_features)
+        return [ReducedLogits(no_logits, rows) for rows in texts]
+    reduced = [without_words(words, removed, masked) for removed in choices]
+    source = torch.cat([positions[rows] for (positions, _), rows in zip(reduced, texts, strict=True)])
     mask = torch.cat([real[rows] for (_, real), rows in zip(reduced, texts, strict=True)])
     if settings.train_removal != "delete":
         mask_token = model.project(model.embed(batch.ids.new_full((1, 1), batch.mask_id)))[:1]
-        projected, source = torch.cat([mask_token, projected]), source - MASK  # the mask token is the first place
+        projected, source = torch.cat([mask_token, projected]), source - MASK  # the mask token is at position 0
     pooled = reduced_features(model, projected, source, mask, settings.step_tokens).pooled
     logits = model.dense(model.dropout(pooled)).split([len(rows) for rows in texts])
     return [ReducedLogits(*pair) for pair in zip(logits, texts, strict=True)]

@@ -1,4 +1,4 @@
-"""Entropy regularisation (Feng et al. 2018; Eq. 8): be unsure of texts that lost their unimportant words."""
+"""Entropy regularisation (Feng et al. 2018; Eq. 8): high entropy on texts without their unimportant words."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Entropy:
         originals = pass_originals(model, batch, s)
         supervised = supervised_loss(originals.logits, batch)
         source, mask, _ = reduced_texts(batch, originals.saliency, s, important=False)
-        if len(source) == 0:  # texts of one word all
+        if len(source) == 0:  # every text has one word
             return Step(supervised, {"cross_entropy": supervised.detach(), "entropy": supervised.new_zeros(())})
         reduced = reduced_features(model, originals.projected, source, mask, s.step_tokens).pooled
         entropy = mean_entropy(model.dense(model.dropout(reduced)))

@@ -10,9 +10,9 @@ from torch import Tensor
 def contrastive_loss(representations: Tensor, sets: Tensor, temperature: float) -> Tensor:
     """Eq. 6: generalised NT-Xent over the 2K sets of a mini-batch.
 
-    For a row p the loss is -log(sum over its set's other rows of exp(sim / temperature) / the same sum over all other
-    sets' rows), with cosine similarity; the mean is over the anchors: rows that have a positive and a negative. The
-    denominator leaves the positives out, so the loss can be negative.
+    For a row p the loss is -log(sum over the other rows of its set of exp(sim / temperature) / the same sum over the
+    rows of all other sets), with cosine similarity. The mean is over the anchors, the rows with a positive and a
+    negative. The denominator does not include the positives, so the loss can be negative.
 
     Args:
         representations: (n, d) float, one row a text.
@@ -34,7 +34,7 @@ def contrastive_loss(representations: Tensor, sets: Tensor, temperature: float) 
         same = sets[:, None] == sets[None]
         positive = same & ~torch.eye(len(sets), dtype=torch.bool, device=sets.device)
         anchor = positive.any(1) & ~same.all(1)
-        # a finite floor: rows that are no anchor are dropped below, and must not bring in inf - inf
+        # a finite floor: rows that are not anchors are dropped below, and must not cause inf - inf
         floor = torch.finfo(similarity.dtype).min
         positives = similarity.masked_fill(~positive, floor).logsumexp(1)
         negatives = similarity.masked_fill(same, floor).logsumexp(1)
@@ -43,7 +43,7 @@ def contrastive_loss(representations: Tensor, sets: Tensor, temperature: float) 
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    """The values in float32; float64 stays."""
+    """The values in float32, or unchanged in float64."""
     return values if values.dtype == torch.float64 else values.float()
 
 

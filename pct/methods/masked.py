@@ -1,4 +1,4 @@
-"""Training on masked words (Madsen et al. 2024, arXiv 2310.07819): a text that lost words is no stranger any more."""
+"""Training on masked words (Madsen et al. 2024, arXiv 2310.07819), so that masked texts are in distribution."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pct.settings import Settings
 
 
 class Masked:
-    """Cross-entropy; half of a batch is as it is, of each other text a share ~ U(0, 1) of the words is masked."""
+    """Cross-entropy; in half of the texts of a batch a share ~ U(0, 1) of the words is masked."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -24,14 +24,14 @@ class Masked:
 
 
 def mask_words(batch: Batch, chosen: Tensor) -> Tensor:
-    """The ids of a batch, the mask in the place of every token of the words chosen.
+    """The ids of a batch with every token of the chosen words replaced by the mask token.
 
     Args:
         batch: the texts.
         chosen: (batch, words) bool.
 
     Returns:
-        (batch, length); special tokens and padding stay.
+        (batch, length); special tokens and padding are unchanged.
     """
     of_token = chosen.gather(1, batch.word_ids.clamp(min=0)) & (batch.word_ids >= 0)
     return batch.ids.masked_fill(of_token, batch.mask_id)

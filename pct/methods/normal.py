@@ -1,4 +1,4 @@
-"""Normal training: what the other methods are compared with."""
+"""Normal training, the baseline of the other methods."""
 
 from __future__ import annotations
 

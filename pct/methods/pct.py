@@ -14,7 +14,7 @@ class PCT:
     """Cross-entropy + alpha * L_con (Eq. 6, 7).
 
     The positives of a text are the same text without its unimportant words; its negatives are the text without its
-    important words, and all other texts. With `contrast_every` = n only each n-th batch has the contrastive term.
+    important words, and all other texts. With `contrast_every` = n only every n-th batch has the contrastive term.
     """
 
     def __init__(self, settings: Settings) -> None:

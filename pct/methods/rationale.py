@@ -9,17 +9,15 @@ from pct.methods.base import Batch, Step, supervised_loss
 from pct.models.base import TextModel, without_dropout
 from pct.settings import Settings
 
-# how far presences are moved for the difference, together: far enough for float32, near enough for the curvature to be
-# that of the place
-REACH = 1e-2
+STEP_LENGTH = 1e-2  # of the central difference: large enough for float32, small enough for the curvature
 
 
 class Rationale:
     """Cross-entropy + lambda * the squared gradient of sum_k log f_k(X) at the presence of words outside the rationale,
-    summed over a text, a mean over texts. For a corpus that knows its rationales: an upper mark.
+    summed over a text, the mean over texts. It needs a corpus with rationales and serves as an upper bound.
 
-    The input of the source is how much of each word a text has, and does not learn. Here that is a factor of 1 at each
-    embedding: the gradient at the embedding alone would be made small by a larger embedding of the same effect.
+    The presence of a word is a factor of 1 at its embeddings. The source uses word counts, which are not learned; the
+    gradient at the embedding itself could be made small by a larger embedding with the same effect.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -29,11 +27,11 @@ class Rationale:
         """See `Method`.
 
         Raises:
-            ValueError: the corpus does not know which words decide.
+            ValueError: the corpus has no rationales.
         """
         if batch.rationale is None:
             raise ValueError(
-                "method rationale needs a corpus that knows which words decide, as planted and movie_rationales do"
+                "method rationale needs a corpus that knows which words decide, such as planted or movie_rationales"
             )
         mask = batch.word_ids > -2
         supervised = supervised_loss(model(batch.ids, mask).logits, batch)
@@ -44,14 +42,14 @@ class Rationale:
 
 
 def squared_gradient(model: TextModel, ids: Tensor, mask: Tensor, outside: Tensor) -> Tensor:
-    """The squared gradient of sum_k log f_k(X) at some tokens' presences, to be differentiated by the weights.
+    """The squared gradient of sum_k log f_k(X) at the presences of some tokens, differentiable in the weights.
 
-    A presence is a factor at a token's embedding; it is 1. With g the gradient at the tokens chosen, held fixed as a
-    direction v = g, the weights' gradient of |g|^2 is twice that of the slope along v; the slope is a central
-    difference, so no second derivative of the model is needed (fused attention and recurrences have none).
+    The presence of a token is a factor of 1 at its embedding. Let g be the gradient at the chosen tokens, and v = g
+    held constant. The gradient of |g|^2 in the weights is twice that of the slope along v. The slope is a central
+    difference, so that no second derivative of the model is needed (fused attention and recurrences have none).
 
     Args:
-        model: the model; dropout is off.
+        model: the model; dropout is switched off.
         ids: (batch, length) token ids.
         mask: (batch, length), true at real tokens.
         outside: (batch, length), true at the tokens that count.
@@ -59,17 +57,17 @@ def squared_gradient(model: TextModel, ids: Tensor, mask: Tensor, outside: Tenso
     Returns:
         A scalar: the sum over tokens, the mean over texts.
     """
-    # in half precision a small difference is noise
+    # without autocast: in half precision a small difference is noise
     with without_dropout(model), torch.autocast(ids.device.type, enabled=False):
         embeddings = model.embed(ids)
         presence = torch.ones_like(embeddings[..., 0]).requires_grad_(True)
         present = embeddings.detach() * presence[..., None]
         (gradient,) = torch.autograd.grad(_log_probabilities(model, present, mask).sum(), presence)
         direction = gradient * outside
-        reach = REACH / torch.linalg.vector_norm(direction, dim=1).clamp(min=1e-12)
-        move = (direction * reach[:, None])[..., None]
-        ahead, behind = (_log_probabilities(model, embeddings * (1 + sign * move), mask) for sign in (1, -1))
-    slope = ((ahead - behind) / reach).mean()
+        scale = STEP_LENGTH / torch.linalg.vector_norm(direction, dim=1).clamp(min=1e-12)
+        step = (direction * scale[:, None])[..., None]
+        ahead, behind = (_log_probabilities(model, embeddings * (1 + sign * step), mask) for sign in (1, -1))
+    slope = ((ahead - behind) / scale).mean()
     value = direction.square().sum(1).mean()
     penalty: Tensor = value + slope - slope.detach()
     return penalty

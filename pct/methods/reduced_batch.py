@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def ranks(saliency: Tensor, counts: Tensor, important: bool) -> Tensor:
-    """`removal_ranks` in torch: the step at which each word goes, from 1; N + 1.. beyond a text's words.
+    """`removal_ranks` in torch: the step at which each word is removed, from 1; N + 1.. beyond a text's words.
 
     saliency: (batch, words). counts: (batch,), N. Returns (batch, words).
     """
@@ -23,8 +23,8 @@ def reduce_batch(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Steps 1..m of every text of a batch, on its device: `removal_ranks` and `reduce_rows` in torch.
 
-    words: (batch, length), the word map. saliency: (batch, words). counts, removed: (batch,), N and m. last: of a text
-    step m alone. Returns source (rows, length), the place in the flattened batch of each token that is left, and 0 at
+    words: (batch, length), the word map. saliency: (batch, words). counts, removed: (batch,), N and m. last: only step
+    m of each text. Returns source (rows, length), the position in the flattened batch of each remaining token, and 0 at
     padding; mask (rows, length); and the text of each row (rows,).
     """
     device, length = words.device, words.shape[1]
@@ -34,31 +34,32 @@ def reduce_batch(
     text = torch.repeat_interleave(torch.arange(len(words), device=device), rows)
     step = removed[text] if last else torch.arange(len(text), device=device) - (rows.cumsum(0) - rows)[text] + 1
     keep = of_token[text] > step[:, None]
-    # a column to the right takes what is dropped, and is cut off
-    place = torch.where(keep, keep.cumsum(1) - 1, length)
+    # an extra column on the right receives the dropped tokens and is cut off
+    target = torch.where(keep, keep.cumsum(1) - 1, length)
     source = text[:, None] * length + torch.arange(length, device=device)
-    out = source.new_zeros(len(text), length + 1).scatter_(1, place, source)[:, :-1]
+    out = source.new_zeros(len(text), length + 1).scatter_(1, target, source)[:, :-1]
     mask = torch.arange(length, device=device) < keep.sum(1, keepdim=True)
     return torch.where(mask, out, 0), mask, text
 
 
-MASK = -1  # in the place of a source: the mask token
+MASK = -1  # stands for the mask token in a source
 
 
-def without_words(words: Tensor, gone: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
-    """Every text of a batch without some of its words.
+def without_words(words: Tensor, removed: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
+    """The texts of a batch without some of their words.
 
-    words: (batch, length), the word map. gone: (batch, words) bool, the words that are removed. masked: (batch,) bool,
-    true for a text whose removed tokens are replaced by the mask token; the other texts lose them. Returns source
-    (batch, length), the place in the flattened batch of each token that is left, MASK for the mask token, and 0 at
-    padding; and mask (batch, length).
+    words: (batch, length), the word map. removed: (batch, words) bool, the words that are removed. masked: (batch,)
+    bool, true for a text whose removed tokens are replaced by the mask token; in the other texts they are deleted.
+    Returns source (batch, length), the position in the flattened batch of each remaining token, MASK for the mask
+    token, and 0 at padding; and mask (batch, length).
     """
     length = words.shape[1]
-    removed = gone.gather(1, words.clamp(min=0)) & (words >= 0)
-    keep = (words > -2) & (~removed | masked[:, None])
-    place = torch.arange(words.numel(), device=words.device).view_as(words)
-    # a column to the right takes what is dropped, and is cut off
+    dropped = removed.gather(1, words.clamp(min=0)) & (words >= 0)
+    keep = (words > -2) & (~dropped | masked[:, None])
+    position = torch.arange(words.numel(), device=words.device).view_as(words)
+    # an extra column on the right receives the deleted tokens and is cut off
     target = torch.where(keep, keep.cumsum(1) - 1, length)
-    source = place.new_zeros(len(words), length + 1).scatter_(1, target, place.masked_fill(removed, MASK))[:, :-1]
+    sources = position.masked_fill(dropped, MASK)
+    source = position.new_zeros(len(words), length + 1).scatter_(1, target, sources)[:, :-1]
     mask = torch.arange(length, device=words.device) < keep.sum(1, keepdim=True)
     return torch.where(mask, source, 0), mask

@@ -1,4 +1,4 @@
-"""Removal margin: the important words of a text must be worth something, and its other words must not decide."""
+"""Removal margin: removing the important words must lower the log-odds; removing others must not change the output."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ class RemovalMargin:
     KL(f(X) || f(R)), a method of this project.
 
     z is the log-odds of the true class; I, U and R are the text X without its m_i most salient, its m_u least salient
-    and m_i random words. The means are over texts of at least two words, no gradient passes the choice of words, and a
-    word against the class is not unimportant: U goes by the absolute value of a signed saliency. The random term keeps
-    the model from becoming merely less confident. With `contrast_every` = n, normal training except in each n-th batch.
+    and m_i random words. The means are over texts of at least two words, and the choice of words has no gradient. U
+    ranks by the absolute value of a signed saliency, since a word against the class is not unimportant. The random term
+    keeps the model from becoming merely less confident. With `contrast_every` = n, all but every n-th batch are trained
+    normally.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -57,12 +58,12 @@ def words_to_compare(saliency: Tensor, batch: Batch, settings: Settings) -> tupl
         settings: `p_important` and `p_unimportant` are the shares.
 
     Returns:
-        Three of (batch, words) bool; no word of a text of one word.
+        Three masks, (batch, words) bool; all false for a text of one word.
     """
     m_i, m_u = (words_removed(batch, share)[:, None] for share in (settings.p_important, settings.p_unimportant))
-    by_chance = torch.rand(saliency.shape, device=saliency.device)
+    random = torch.rand(saliency.shape, device=saliency.device)
     return (
         ranks(saliency, batch.counts, important=True) <= m_i,
         ranks(saliency.abs(), batch.counts, important=False) <= m_u,
-        ranks(by_chance, batch.counts, important=True) <= m_i,
+        ranks(random, batch.counts, important=True) <= m_i,
     )

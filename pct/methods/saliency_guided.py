@@ -1,4 +1,4 @@
-"""Saliency-guided training (Ismail et al., NeurIPS 2021): what saliency calls unimportant must not matter."""
+"""Saliency-guided training (Ismail et al., NeurIPS 2021): masking unimportant words must not change the output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pct.settings import Settings
 
 
 class SaliencyGuided:
-    """Cross-entropy + lambda KL(f(X) || f(X with its m_u least salient words masked)), a mean over texts."""
+    """Cross-entropy + lambda KL(f(X) || f(X with its m_u least salient words masked)), the mean over texts."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -34,7 +34,7 @@ class SaliencyGuided:
 
 
 def kl_divergence(logits: Tensor, others: Tensor) -> Tensor:
-    """KL(softmax(logits) || softmax(others)), the mean over rows, in nats; zero where there is none.
+    """KL(softmax(logits) || softmax(others)), the mean over rows, in nats; zero without rows.
 
     Args:
         logits: (rows, classes).

@@ -21,16 +21,16 @@ from pct.methods.reduced_batch import ranks
 from pct.models.base import TextModel
 from pct.settings import Settings
 
-SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of the words, that are taken for the explanation
+SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of the words that form the explanation
 
 
 class Unirex:
     """Cross-entropy + w_c mean(max(-m_c, CE(X) - CE(X without the top k)) + m_c) + w_s mean(max(-m_s, CE(the top k
-    alone) - CE(X)) + m_s), with the model's own saliency in the place of a learned extractor.
+    alone) - CE(X)) + m_s), with the model's own saliency instead of a learned extractor.
 
-    k is a share of 1, 5, 10, 20 or 50 % of a text's words, one drawn for each step; the means are over texts of at
-    least two words; no gradient passes the ranking. The plausibility loss of the source needs marks of people and is
-    left out. With `contrast_every` = n, normal training except in each n-th batch.
+    k is 1, 5, 10, 20 or 50 % of a text's words; one of these is drawn for each step. The means are over texts of at
+    least two words, and the ranking has no gradient. The plausibility loss of the source, which needs human rationales,
+    is left out. With `contrast_every` = n, all but every n-th batch are trained normally.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -57,14 +57,14 @@ class Unirex:
 
 
 def bounded(whole: Tensor, reduced: ReducedLogits, labels: Tensor, sign: int, bound: float) -> Tensor:
-    """mean(max(-bound, sign (CE(reduced text) - CE(whole text))) + bound); 0 where no text is reduced.
+    """mean(max(-bound, sign (CE(reduced text) - CE(whole text))) + bound); 0 without reduced texts.
 
     Args:
         whole: (batch, classes) logits of the whole texts.
         reduced: of the reduced ones.
         labels: (batch,).
         sign: -1 for comprehensiveness, 1 for sufficiency.
-        bound: in nats; a text for which the difference is below -bound has no gradient.
+        bound: in nats; a text whose difference is below -bound has no gradient.
 
     Returns:
         A scalar.

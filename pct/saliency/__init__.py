@@ -1,5 +1,5 @@
-"""Saliencies by name: each computes one number per word. A package adds one by an entry point of the group
-`pct.saliencies`, a script by `@pct.saliencies.register("name")`. No torch here."""
+"""The registry of saliencies, which compute one number per word. A package adds one by an entry point of the group
+`pct.saliencies`, a script by `@pct.saliencies.register("name")`. This module does not import torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pct.registry import Registry
 if TYPE_CHECKING:
     from pct.saliency.base import Saliency
 
-GRADIENT_NORM = "l2"  # the paper's
+GRADIENT_NORM = "l2"  # the paper's saliency
 _CLASSES = {
     "l2": "L2", "l1": "L1", "grad_x_input": "GradientTimesInput", "integrated_gradients": "IntegratedGradients",
     "smooth_grad": "SmoothGrad", "frozen_grad_x_input": "FrozenGradientTimesInput", "gim": "Gim",
@@ -28,11 +28,11 @@ def make_saliency(name: str, settings: Any = None, seed: int = 0) -> Saliency:
 
     Args:
         name: of the registry.
-        settings: a `pct.Settings`, for what is differentiated, the steps and the baseline; the defaults where None.
-        seed: of what a saliency draws.
+        settings: a `pct.Settings` with the output explained, the steps and the baseline; None takes the defaults.
+        seed: of the random numbers of a saliency.
 
     Raises:
-        ValueError: nothing has that name.
+        ValueError: an unknown name.
     """
     from pct.saliency.base import SaliencyOptions
 
@@ -42,7 +42,7 @@ def make_saliency(name: str, settings: Any = None, seed: int = 0) -> Saliency:
 
 
 def definition_of(name: str) -> str:
-    """What a saliency is, in the first paragraph of its class; empty for a name that nothing has here."""
+    """The first paragraph of the docstring of a saliency's class; empty for an unknown name."""
     from inspect import getdoc
 
     if name not in saliencies.names():
@@ -55,14 +55,14 @@ def choose_saliency(predictor: Any, name: str | None = None, seed: int = 0) -> S
 
     Args:
         predictor: a `pct.Predictor`.
-        name: of the registry; that of the predictor's settings where None.
-        seed: of what the saliency draws.
+        name: of the registry; None takes that of the predictor's settings.
+        seed: of the random numbers of the saliency.
 
     Returns:
-        None where neither names one, or one that the predictor's own `explain_rows` is (its `explains_by`).
+        None where no saliency is named, or where the predictor's own `explain_rows` computes it (its `explains_by`).
 
     Raises:
-        ValueError: nothing has that name, or the predictor does not give what the saliency needs.
+        ValueError: an unknown name, or the predictor does not provide what the saliency needs.
     """
     settings = getattr(predictor, "settings", None)
     chosen = name or getattr(settings, "saliency", None)

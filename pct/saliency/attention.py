@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Attention(GradientSaliency):
-    """The last layer's attention weight of each token, the mean over heads, from the place that the head reads.
+    """The last layer's attention weight of each token, the mean over heads, from the position that the head reads.
 
-    The place is where the logits depend on the last layer's weights: the first token of a BERT, the last one of a
-    decoder, all tokens where their states are averaged. The numbers do not depend on the class that is explained.
+    That is the position where the logits depend on the last layer's weights: the first token of a BERT, the last one
+    of a decoder, all tokens where their states are averaged. The numbers do not depend on the class explained.
     """
 
     needs = "attention of a transformer"
@@ -38,10 +38,10 @@ class Attention(GradientSaliency):
         return logits, sum_by_word(self.token_weights(weights, rows), words)
 
     def token_weights(self, weights: list[Tensor], rows: Tensor) -> Tensor:
-        """(batch, length) what each token receives.
+        """(batch, length) the attention that each token receives.
 
         Args:
             weights: (batch, length, length) of each layer, the mean over heads.
-            rows: (batch, length) the places that the head reads; they sum to 1.
+            rows: (batch, length) the positions that the head reads, as weights that sum to 1.
         """
         return (rows[:, None] @ weights[-1]).squeeze(1)

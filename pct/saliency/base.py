@@ -1,4 +1,7 @@
-"""What a saliency is: one number a word, from a model's gradient or from forward passes alone. No torch here."""
+"""The base classes of saliencies: one number per word, from a model's gradient or from forward passes alone.
+
+This module does not import torch.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +22,19 @@ if TYPE_CHECKING:
 
 Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-TINIEST = float(np.finfo(np.float32).tiny)  # a probability that rounds to zero counts as this
+TINIEST = float(np.finfo(np.float32).tiny)  # replaces a probability that rounds to zero
 
 
 @dataclass(frozen=True)
 class SaliencyOptions:
-    """What saliencies share.
+    """The options of saliencies.
 
     Attributes:
         of: the output that is explained: log_odds, probability or logit.
         steps: the fewest steps of integrated gradients.
         baseline: where the path of integrated gradients starts: zero, mask or pad.
         samples: noisy copies of a text (smooth_grad), or reduced texts (lime, kernel_shap); None takes the default.
-        seed: of what is drawn.
+        seed: of the random numbers.
     """
 
     of: str = "log_odds"
@@ -49,16 +52,16 @@ class SaliencyOptions:
 
 
 class Saliency:
-    """One number a word: how much the word counts for the class that is explained.
+    """One number per word: how important the word is for the class explained.
 
     Subclass `GradientSaliency` or `ForwardSaliency` and register the class: `@pct.saliencies.register("name")`.
 
     Attributes:
         name: under which it was registered.
-        signed: whether numbers below 0 are evidence against the class. A saliency with a sign ranks the words from most
-            for the class to most against it.
+        signed: whether numbers below 0 are evidence against the class. A signed saliency ranks the words from most for
+            the class to most against it.
         seeded: whether another seed gives other numbers.
-        needs: what it asks of a model, for the tables of the documentation.
+        needs: what the model must provide, for the tables of the documentation.
     """
 
     name: str = ""
@@ -70,14 +73,14 @@ class Saliency:
         self.options = options or SaliencyOptions()
 
     def check(self, predictor: Predictor) -> None:
-        """Raises ValueError, with the reason, where the predictor does not give what the saliency needs."""
+        """Raises ValueError, with the reason, where the predictor does not provide what the saliency needs."""
 
     def passes(self, counts: Ints) -> Doubles:
-        """(texts,) how often a text goes through the model beside its prediction, there and back counting once."""
+        """(texts,) the passes per text besides its prediction; a forward and a backward pass count as one."""
         raise NotImplementedError(f"{type(self).__name__} must define passes(counts)")
 
     def most_passes(self, counts: Ints) -> Doubles:
-        """(texts,) an upper bound of `passes`, for a saliency whose passes depend on what it finds."""
+        """(texts,) an upper bound of `passes`, for a saliency whose passes depend on intermediate results."""
         return self.passes(counts)
 
     def explain_tokens(self, predictor: Predictor, tokens: Tokens, labels: Ints | None = None) -> tuple[Floats, Floats]:
@@ -96,7 +99,7 @@ class Saliency:
 
 
 class ForwardSaliency(Saliency):
-    """A saliency that needs forward passes of reduced texts alone, so that every `Predictor` has it."""
+    """A saliency that needs only forward passes of reduced texts, so that it works with every `Predictor`."""
 
     def scores(self, texts: ReducedTexts, probabilities: Floats, labels: Ints) -> Doubles:
         """The saliency of a block of texts.
@@ -107,12 +110,12 @@ class ForwardSaliency(Saliency):
             labels: (texts,) the class explained.
 
         Returns:
-            (texts, most words); what stands beyond a text's words means nothing.
+            (texts, most words); values beyond a text's words are ignored.
         """
         raise NotImplementedError(f"{type(self).__name__} must define scores(texts, probabilities, labels)")
 
     def output(self, probabilities: Floats, labels: Ints) -> Doubles:
-        """What is explained, (rows,): the log-odds of a class, or its probability.
+        """The output explained, (rows,): the log-odds of a class, or its probability.
 
         Args:
             probabilities: (rows, classes).
@@ -124,7 +127,7 @@ class ForwardSaliency(Saliency):
             return own
         others = probabilities.astype(np.float64)
         others[rows, labels] = 0.0
-        # from the others' sum, not from 1 - own, which is 0 where own rounds to 1
+        # the sum of the others, since 1 - own is 0 where own rounds to 1
         odds: Doubles = np.log(np.maximum(own, TINIEST)) - np.log(np.maximum(others.sum(1), TINIEST))
         return odds
 
@@ -133,7 +136,7 @@ class ForwardSaliency(Saliency):
         return self._explain(ReducedTexts(predictor, tokens), labels)
 
     def explain_texts(self, texts: ReducedTexts, labels: Ints | None) -> tuple[Floats, Floats]:
-        """See `Saliency.explain_texts`. A block whose words are deleted shares its rows with the metrics."""
+        """See `Saliency.explain_texts`. Where words are deleted, the reduced texts are shared with the metrics."""
         return self._explain(texts, labels) if texts.removal == "delete" else super().explain_texts(texts, labels)
 
     def _explain(self, texts: ReducedTexts, labels: Ints | None) -> tuple[Floats, Floats]:
@@ -145,10 +148,10 @@ class ForwardSaliency(Saliency):
 
 
 class GradientSaliency(Saliency):
-    """A saliency from the gradient at the word embeddings: torch, or an exported graph that holds it.
+    """A saliency from the gradient at the word embeddings, by torch or by an exported graph that contains it.
 
-    A subclass says how the gradient becomes a number a token (`token_scores`), or which gradient is taken (`gradient`);
-    a word takes the sum over its tokens.
+    A subclass defines the score of a token from the gradient (`token_scores`), or the gradient (`gradient`). The score
+    of a word is the sum over its tokens.
     """
 
     needs: ClassVar[str] = "gradient"
@@ -157,13 +160,13 @@ class GradientSaliency(Saliency):
         """See `Saliency.check`."""
         if not isinstance(predictor, Attributes):
             raise ValueError(
-                f"saliency {self.name} needs the gradient of the model, and a {type(predictor).__name__} gives forward "
-                "passes alone: take occlusion, lime or random"
+                f"saliency {self.name} needs the gradient of the model, and a {type(predictor).__name__} has only "
+                "forward passes: use occlusion, lime or random"
             )
         predictor.check_saliency(self)
 
     def check_model(self, model: TextModel) -> None:
-        """Raises ValueError, with the reason, for a torch model that the saliency cannot be taken of."""
+        """Raises ValueError, with the reason, for a torch model for which the saliency cannot be computed."""
 
     def passes(self, counts: Ints) -> Doubles:
         """See `Saliency.passes`."""
@@ -178,15 +181,15 @@ class GradientSaliency(Saliency):
     def attribute(
         self, model: TextModel, ids: Tensor, words: Tensor, classes: Tensor | None, replacement: int | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The saliency of a padded batch, dropout off.
+        """The saliency of a padded batch, with dropout off.
 
         Args:
             model: the network.
             ids: (batch, length) token ids.
             words: (batch, length) the word of each token, -1 at special tokens and -2 at padding.
             classes: (batch,) the class explained; the predicted one where None.
-            replacement: the id of the token whose embedding is the baseline of integrated gradients, where that is mask
-                or pad; None where the tokenizer has none.
+            replacement: the id of the token whose embedding is the baseline of integrated gradients (mask or pad); None
+                where the tokenizer has none.
 
         Returns:
             Logits (batch, classes) and saliency (batch, most words), 0 beyond a text's last word.
@@ -206,7 +209,7 @@ class GradientSaliency(Saliency):
 
         Args:
             model: the network.
-            embeddings: (batch, length, width), a leaf that wants a gradient.
+            embeddings: (batch, length, width), a leaf that requires a gradient.
             mask: (batch, length), true at real tokens.
             classes: (batch,), or None for the predicted ones.
         """
@@ -219,11 +222,11 @@ class GradientSaliency(Saliency):
         return (gradient * embeddings).sum(-1)
 
     def word_scores(self, totals: Tensor) -> Tensor:
-        """What becomes of the sums over the tokens of each word, (batch, words): themselves, unless said otherwise."""
+        """The scores of words from the sums over their tokens, (batch, words). By default the sums."""
         return totals
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is made of one gradient at the embeddings of the model as it is, which a training step has."""
+        """Whether it needs only one gradient of the unmodified model, which a training step computes anyway."""
         own = type(self)
         return own.gradient is GradientSaliency.gradient and own.attribute is GradientSaliency.attribute

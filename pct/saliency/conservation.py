@@ -1,4 +1,4 @@
-"""Whether a transformer is one that `frozen_grad_x_input` and `gim` can be taken of, found out on a probe."""
+"""Checks, on a probe, whether the saliencies of transformers can be computed for a model."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ def check_transformer(model: TextModel, name: str) -> None:
     """Raises ValueError for a model that is not of the transformers library."""
     if not isinstance(model, Transformer | Wrapped):
         raise ValueError(
-            f"saliency {name} needs an encoder or decoder of the transformers library; on a {type(model).__name__} "
-            "take grad_x_input"
+            f"saliency {name} needs an encoder or decoder of the transformers library; for a {type(model).__name__} "
+            "use grad_x_input"
         )
 
 
 def check_conserved(model: TextModel, name: str) -> None:
     """Raises ValueError where a logit is not the sum of the relevances of tokens, biases, positions and types."""
     if problem := _once(model, "frozen", _conservation_problem):
-        raise ValueError(f"saliency {name} cannot be taken of {_kind(model)}: {problem}; take occlusion or l2")
+        raise _refusal(name, model, problem)
 
 
 def check_attention(model: TextModel, name: str) -> None:
     """Raises ValueError where the attention does not go through `scaled_dot_product_attention`."""
     if problem := _once(model, "gim", _attention_problem):
-        raise ValueError(f"saliency {name} cannot be taken of {_kind(model)}: {problem}; take occlusion or l2")
+        raise _refusal(name, model, problem)
 
 
 def check_recorded(model: TextModel, name: str) -> None:
-    """Raises ValueError where the layers' attention weights are not one square a layer."""
+    """Raises ValueError where a layer's attention weights are not a square matrix."""
     if problem := _once(model, "attention", _recording_problem):
-        raise ValueError(f"saliency {name} cannot be taken of {_kind(model)}: {problem}; take occlusion or l2")
+        raise _refusal(name, model, problem)
 
 
 def conservation_gap(model: TextModel) -> float:
     """How far the relevances are from the logits under `FrozenModel`, relative to the largest part of the sum.
 
-    What adds to the hidden states is a token's embedding, a bias, or a row of another embedding table (positions,
-    types). With every nonlinear part held constant each logit is linear in these, so it equals the sum of each times
+    The terms of the hidden states are token embeddings, biases and rows of other embedding tables (positions, types).
+    With every nonlinear part held constant each logit is linear in these terms, so it equals the sum of each term times
     its gradient.
     """
-    # the copy shares the weights; those that add become leaves of their own
+    # the copy shares all weights but those of the added terms, which become leaves
     twin = copy.deepcopy(model, {id(p): p for p in [*model.parameters(), *model.buffers()]})
     added: list[nn.Parameter] = []
     for module in twin.modules():
@@ -105,29 +105,30 @@ def _recording_problem(model: TextModel) -> str:
         return "its texts are padded on the left"
     square = all(weights.shape[-2:] == (PROBE, PROBE) for weights in mode.weights)
     if not (mode.weights and square) or getattr(model, "_has_decoder", False):
-        return "it has no attention from each token to each token, a square a layer"
+        return "a layer has no attention from each token to each token"
     return ""
 
 
 def _once(model: TextModel, key: str, find: Callable[[TextModel], str]) -> str:
-    """What `find` says of a model, asked once."""
+    """The result of `find` for a model, computed once."""
     with _lock:
         results = _results.setdefault(model, {})
         if key not in results:
             try:
                 results[key] = find(model)
             except (RuntimeError, NotImplementedError, TypeError) as problem:
-                results[key] = f"it cannot be differentiated so ({' '.join(str(problem).split())[:200]})"
+                results[key] = f"it cannot be differentiated ({' '.join(str(problem).split())[:200]})"
         return results[key]
 
 
 def _probe(model: TextModel) -> Tensor:
-    """(1, PROBE) tokens that every model here has."""
+    """(1, PROBE) token ids that every model has."""
     return probe_ids(_inner(model), PROBE)[None]
 
 
-def _kind(model: TextModel) -> str:
-    return type(_inner(model)).__name__
+def _refusal(name: str, model: TextModel, problem: str) -> ValueError:
+    kind = type(_inner(model)).__name__
+    return ValueError(f"saliency {name} cannot be computed for {kind}: {problem}; use occlusion or l2")
 
 
 def _inner(model: TextModel) -> Any:

@@ -1,4 +1,4 @@
-"""Which saliency explains a model, where nobody named one. No torch here."""
+"""The default saliency of a model. This module does not import torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from pct.saliency import GRADIENT_NORM, make_saliency
 
-# What measured best among the saliencies of one pass: docs/results/audits.md. A family is `TextModel.family`.
+# The best of the saliencies that need one pass: docs/results/audits.md. The keys are `TextModel.family`.
 EVIDENCE = {
     "textcnn": "grad_x_input",
     "lstm": "grad_x_input",
@@ -16,14 +16,14 @@ EVIDENCE = {
 
 
 class Choice(NamedTuple):
-    """A saliency by name, and why it was chosen, in words."""
+    """The name of a saliency, and the reason for the choice."""
 
     name: str
     reason: str
 
 
 def own_saliency(predictor: Any) -> str | None:
-    """The saliency by which a run was trained and measured, which its report shows; None where none is named."""
+    """The saliency by which a run was trained and measured; None where its settings name none."""
     settings = getattr(predictor, "settings", None)
     return None if settings is None else str(settings.saliency)
 
@@ -31,9 +31,9 @@ def own_saliency(predictor: Any) -> str | None:
 def default_saliency(predictor: Any) -> Choice:
     """The saliency of a predictor's explanations.
 
-    The first of these that applies: the one that the settings name by `explain_by`; the one that an audit of this model
-    found best, where the model can give it (an exported one holds fewer); the one that measured best for models of its
-    family, where the model can give it; the norm of the gradient. A predictor without settings has its own.
+    The first of these that applies: the setting `explain_by`; the best one of an audit of this model, where it can be
+    computed (an exported model has fewer saliencies); the best one for models of its family, where it can be computed;
+    the norm of the gradient. A predictor without settings has its own.
 
     Args:
         predictor: a `pct.Predictor`.
@@ -57,7 +57,7 @@ def default_saliency(predictor: Any) -> Choice:
 
 
 def _problem(name: str, predictor: Any) -> ValueError | None:
-    """Why a predictor cannot give a saliency; None where it can."""
+    """Why a saliency cannot be computed for a predictor; None where it can."""
     try:
         make_saliency(name, predictor.settings).check(predictor)
     except ValueError as problem:

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 class FrozenGradientTimesInput(GradientSaliency):
     """Gradient times input with attention weights, norms' deviations and activations' ratios held constant.
 
-    Each text then has a linear model of its own: the logit of a class is the sum of the relevances of all tokens (the
-    special ones included) and of what the positions, the token types and the biases bring (Ali et al. 2022, "XAI for
-    Transformers: Better Explanations through Conservative Propagation"). Of the two factors of a gated layer the
-    activated one is held constant. The log-odds of more than two classes are no sum: there the relevances are those of
-    the difference between the logit and the softmax-weighted mean of the other logits.
+    The model is then linear in each text: the logit of a class is the sum of the relevances of all tokens (the special
+    ones included) and of the positions, the token types and the biases (Ali et al. 2022, "XAI for Transformers: Better
+    Explanations through Conservative Propagation"). Of the two factors of a gated layer the activated one is held
+    constant. For the log-odds of more than two classes, the relevances are those of the difference between the logit
+    and the softmax-weighted mean of the other logits.
     """
 
     signed = True
     needs = "gradient of a transformer"
 
     def check_model(self, model: TextModel) -> None:
-        """See `GradientSaliency.check_model`. Whether the sum holds is tested once a model, on a probe."""
+        """See `GradientSaliency.check_model`. The sum is checked once per model, on a probe."""
         from pct.saliency.conservation import check_conserved, check_transformer
 
         check_transformer(model, self.name)

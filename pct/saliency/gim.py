@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class Gim(GradientSaliency):
-    """Gradient times input, the gradient being changed where attention hides what a word does.
+    """Gradient times input, with a gradient that is modified in the attention and the norms.
 
-    The norms' deviations are held constant. A softmax passes back the gradient that it has at temperature 2, so that
-    two keys which replace each other both count. The gradients at queries and keys are multiplied by 1/4, those at
-    values by 1/2, so that a product of three shares its relevance among them. Nothing is conserved.
+    The norms' deviations are held constant. A softmax has the gradient of temperature 2, so that two keys which can
+    replace each other both count. The gradients at queries and keys are multiplied by 1/4, those at values by 1/2, so
+    that the three factors share their relevance. The relevances do not sum to the output.
     """
 
     signed = True

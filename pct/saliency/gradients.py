@@ -1,4 +1,4 @@
-"""What the gradient saliencies share, in torch: the output that is differentiated, its gradient, sums by word."""
+"""Functions of the gradient saliencies, in torch: the output that is differentiated, its gradient, sums by word."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def class_score(logits: Tensor, classes: Tensor, of: str = "log_odds") -> Tensor
 
 @contextmanager
 def embedded(model: TextModel, ids: Tensor) -> Iterator[Tensor]:
-    """The embeddings of a batch (batch, length, width) as a leaf that wants a gradient, inside with dropout off."""
+    """The embeddings of a batch (batch, length, width) as a leaf that requires a gradient, with dropout off inside."""
     with without_dropout(model), torch.enable_grad():
         yield model.embed(ids).detach().requires_grad_(True)
 
@@ -43,12 +43,12 @@ def score_gradient(
     """Logits and the gradient of the class score at the embeddings.
 
     Args:
-        model: as the next three, see `GradientSaliency.gradient`.
-        embeddings: likewise.
-        mask: likewise.
-        classes: likewise.
+        model: the network.
+        embeddings: (batch, length, width), a leaf that requires a gradient.
+        mask: (batch, length), true at real tokens.
+        classes: (batch,), or None for the predicted ones.
         of: log_odds, probability or logit.
-        mode: a function mode for the forward pass. The score of the class, a softmax maybe, is computed outside it.
+        mode: a function mode for the forward pass. The class score, which may be a softmax, is computed outside it.
     """
     with mode or nullcontext():
         logits = model.encode(embeddings, mask).logits
@@ -65,7 +65,7 @@ def sum_by_word(tokens: Tensor, words: Tensor) -> Tensor:
 
 
 def recorded_attention(model: TextModel, ids: Tensor, mask: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
-    """The attention weights of a batch, dropout off.
+    """The attention weights of a batch, with dropout off.
 
     Args:
         model: a transformer.
@@ -73,8 +73,8 @@ def recorded_attention(model: TextModel, ids: Tensor, mask: Tensor) -> tuple[Ten
         mask: (batch, length), true at real tokens.
 
     Returns:
-        Logits (batch, classes); the weights of each layer, the mean over heads, (batch, length, length); and the places
-        that the head reads, (batch, length), which sum to 1: those at which the logits depend on the last layer.
+        Logits (batch, classes); the weights of each layer, the mean over heads, (batch, length, length); and the
+        positions that the head reads, at which the logits depend on the last layer, (batch, length), summing to 1.
     """
     with embedded(model, ids) as embeddings, RecordedAttention() as recorded:
         logits = model.encode(embeddings, mask).logits

@@ -16,27 +16,26 @@ if TYPE_CHECKING:
     from pct.models.base import TextModel
 
 TOLERANCE = 0.05  # of the change of the output between the baseline and the text
-LEAST_CHANGE = 0.1  # an output that changes by less than this between them is compared with this
+LEAST_CHANGE = 0.1  # the smallest change that the error is compared with
 MOST_STEPS = 128
 
 
 class IntegratedGradients(GradientSaliency):
-    """The mean gradient on the straight path from a baseline to the text, times the way that each embedding goes.
+    """The mean gradient on the straight path from a baseline to the text, times the difference of the embeddings.
 
-    Words alone move; special tokens stay. The baseline is the zero embedding, or that of the mask or the padding token.
-    The midpoint rule is used. Its completeness error, the sum of the attributions less the change of the output
-    between baseline and text, shows whether the steps are many enough: they are doubled, up to 128, for texts where it
-    is above 5 % of that change.
+    Special tokens are the same at both ends. The baseline is the zero embedding, or that of the mask or padding token.
+    The integral uses the midpoint rule. The completeness error is the sum of the attributions less the change of the
+    output between baseline and text. Where it is above 5 % of that change, the steps are doubled, up to 128.
     """
 
     signed = True
 
     def passes(self, counts: Ints) -> Doubles:
-        """See `Saliency.passes`: at least, the baseline being one."""
+        """See `Saliency.passes`: the steps before any doubling, and the baseline."""
         return np.full(len(counts), self.options.steps + 1.0)
 
     def most_passes(self, counts: Ints) -> Doubles:
-        """See `Saliency.most_passes`: the ends of the path, and the steps, doubled up to `MOST_STEPS`."""
+        """See `Saliency.most_passes`: the baseline and the steps, doubled up to `MOST_STEPS`."""
         total = steps = self.options.steps
         while (steps := 2 * steps) <= MOST_STEPS:
             total += steps
@@ -52,7 +51,7 @@ class IntegratedGradients(GradientSaliency):
     def attribute_with_error(
         self, model: TextModel, ids: Tensor, words: Tensor, classes: Tensor | None, replacement: int | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """`attribute`, and the completeness error of each text relative to the change of the output, (batch,)."""
+        """`attribute`, and each text's completeness error relative to the change of the output, (batch,)."""
         import torch
 
         from pct.saliency.gradients import class_score, embedded, sum_by_word
@@ -86,15 +85,14 @@ class IntegratedGradients(GradientSaliency):
 
         if self.options.baseline == "zero":
             return torch.zeros_like(embeddings[0, 0])
-        token = replacement
-        if token is None:
+        if replacement is None:
             raise no_baseline(self.options.baseline)
-        return model.embed(torch.tensor([[token]], device=embeddings.device)).detach()[0, 0]
+        return model.embed(torch.tensor([[replacement]], device=embeddings.device)).detach()[0, 0]
 
     def _mean_gradient(
         self, model: TextModel, start: Tensor, end: Tensor, mask: Tensor, classes: Tensor, steps: int
     ) -> Tensor:
-        """(batch, length, width) over the midpoints of the path's steps."""
+        """The mean gradient over the midpoints of the path's steps, (batch, length, width)."""
         import torch
 
         from pct.saliency.gradients import score_gradient

@@ -12,15 +12,15 @@ from pct.saliency.base import Bools, Doubles, ForwardSaliency
 from pct.saliency.random import text_generators
 from pct.text.tokens import Ints
 
-SAMPLES = 100  # masked texts a text
+SAMPLES = 100  # masked copies per text
 
 
 class KernelShap(ForwardSaliency):
     """The Shapley values of the words: absent words are replaced by the mask token.
 
-    Where a text has no more than `samples` proper subsets of words all of them run, and the values are exact. Otherwise
-    sizes are drawn in proportion to the Shapley kernel, (N - 1) / (k (N - k)), subsets of a size uniformly, and each
-    subset comes with its complement. The values sum to the output at the text less that at the text without words.
+    Where a text has at most `samples` proper subsets of words, all of them are run and the values are exact. Otherwise
+    sizes are drawn in proportion to the Shapley kernel, (N - 1) / (k (N - k)), subsets of a size uniformly, and the
+    complement of each subset is added. The values sum to the output at the text less that at the text without words.
     """
 
     signed = True
@@ -35,14 +35,14 @@ class KernelShap(ForwardSaliency):
         replacement_token_of(predictor, "mask")
 
     def passes(self, counts: Ints) -> Doubles:
-        """See `Saliency.passes`: at most, for equal samples run once."""
+        """See `Saliency.passes`: the most, since equal samples are run once."""
         samples = self.options.samples or SAMPLES
-        samples += samples % 2  # each comes with its complement
+        samples += samples % 2  # pairs of a subset and its complement
         subsets = 2.0 ** np.minimum(counts, 60) - 2
         return np.where(counts > 1, 1 + np.minimum(subsets, samples), 0)
 
     def explain_texts(self, texts: ReducedTexts, labels: Ints | None) -> tuple[Floats, Floats]:
-        """See `Saliency.explain_texts`. A block whose words are masked shares its rows with the metrics."""
+        """See `Saliency.explain_texts`. Where words are masked, the reduced texts are shared with the metrics."""
         return self._explain(texts, labels) if texts.removal == "mask" else super().explain_texts(texts, labels)
 
     def scores(self, texts: ReducedTexts, probabilities: Floats, labels: Ints) -> Doubles:
@@ -55,16 +55,16 @@ class KernelShap(ForwardSaliency):
             for n, generator in zip(counts, text_generators(texts, self.options.seed), strict=True)
         ]
         text = np.repeat(np.arange(len(counts)), [len(present) for present, _ in drawn])
-        gone = np.zeros((len(text), width), bool)
+        removed = np.zeros((len(text), width), bool)
         words = np.arange(width) < counts[:, None]
         start = 0
         for row, (present, _) in enumerate(drawn):
-            gone[start : start + len(present), : counts[row]] = ~present
+            removed[start : start + len(present), : counts[row]] = ~present
             start += len(present)
-        # the rows of all texts, then each text without words
+        # all masked texts, then each text without words
         several = np.flatnonzero(counts > 1)
         every = np.concatenate([text, several])
-        outputs = self.output(masked.probabilities(every, np.concatenate([gone, words[several]])), labels[every])
+        outputs = self.output(masked.probabilities(every, np.concatenate([removed, words[several]])), labels[every])
         values, empty = outputs[: len(text)], np.zeros(len(counts))
         empty[several] = outputs[len(text) :]
         whole = self.output(probabilities, labels)

@@ -1,4 +1,4 @@
-"""LIME on words (Ribeiro et al. 2016): a local linear model of what removing words does."""
+"""LIME on words (Ribeiro et al. 2016): a local linear model of the effect of removing words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pct.saliency.base import Bools, Doubles, ForwardSaliency
 from pct.saliency.random import text_generators
 from pct.text.tokens import Ints
 
-SAMPLES = 100  # reduced texts a text
+SAMPLES = 100  # reduced copies per text
 KERNEL_WIDTH = 25.0  # of the kernel over 100 times the cosine distance, as in the authors' package
 RIDGE = 1.0  # the penalty of the squared weights
 
@@ -18,16 +18,16 @@ RIDGE = 1.0  # the penalty of the squared weights
 class Lime(ForwardSaliency):
     """The weights of a ridge regression of the output on the words that are present.
 
-    A sample lacks 1 to N - 1 words, each number equally often, drawn without replacement (one word always remains; the
-    authors' package may remove all). Samples weigh sqrt(exp(-d^2 / 25^2)), d being 100 times the cosine distance
-    between the sample's presence vector and that of the whole text, which is a sample itself.
+    A sample lacks 1 to N - 1 words, each number with equal probability, drawn without replacement. (One word always
+    remains; the authors' package may remove all.) The weight of a sample is sqrt(exp(-d^2 / 25^2)), where d is 100
+    times the cosine distance between its presence vector and that of the whole text. The whole text is a sample too.
     """
 
     signed = True
     seeded = True
 
     def passes(self, counts: Ints) -> Doubles:
-        """See `Saliency.passes`: at most, for equal samples run once."""
+        """See `Saliency.passes`: the most, since equal samples are run once."""
         subsets = 2.0 ** np.minimum(counts, 60) - 2
         return np.where(counts > 1, np.minimum(self.options.samples or SAMPLES, subsets), 0.0)
 
@@ -38,8 +38,8 @@ class Lime(ForwardSaliency):
         text = np.repeat(np.arange(len(counts)), samples)
         rows = np.flatnonzero(counts[text] > 1)
         outputs = np.zeros(len(text))
-        gone = removed.reshape(len(text), -1)
-        outputs[rows] = self.output(texts.probabilities(text[rows], gone[rows]), labels[text[rows]])
+        masks = removed.reshape(len(text), -1)
+        outputs[rows] = self.output(texts.probabilities(text[rows], masks[rows]), labels[text[rows]])
         words = np.arange(removed.shape[2]) < counts[:, None]
         present = np.concatenate([words[:, None], words[:, None] & ~removed], 1)
         whole = self.output(probabilities, labels)
@@ -48,7 +48,7 @@ class Lime(ForwardSaliency):
         return np.where(words & (counts > 1)[:, None], scores, 0.0)
 
     def _draw(self, texts: ReducedTexts, counts: Ints, samples: int) -> Bools:
-        """(texts, samples, words) what each sample lacks."""
+        """(texts, samples, words) the words that each sample lacks."""
         width = int(counts.max(initial=1))
         removed = np.zeros((len(counts), samples, width), bool)
         for row, generator in enumerate(text_generators(texts, self.options.seed)):
@@ -69,7 +69,7 @@ def lime_weights(present: Bools, counts: Ints) -> Doubles:
 
 
 def ridge(features: Doubles, values: Doubles, weights: Doubles) -> Doubles:
-    """The coefficients of weighted ridge regressions with an intercept that is not penalised, one a text.
+    """The coefficients of weighted ridge regressions with an unpenalised intercept, one per text.
 
     Args:
         features: (texts, samples, words).

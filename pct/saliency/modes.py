@@ -1,8 +1,8 @@
-"""Gradients with parts of a transformer held constant, by a torch function mode: the forward values stay what they are.
+"""Torch function modes that hold parts of a transformer constant in the backward pass.
 
-A mode sees every torch function that the calling thread calls. So no module is touched, and other threads that run the
-same model see nothing. What a mode changes is the gradient alone: `substitute` gives the value of the true function and
-the gradient of another one.
+A mode intercepts every torch function that the calling thread calls. No module is changed, and other threads that run
+the same model are not affected. A mode changes only the gradient: `substitute` returns the value of the true function
+with the gradient of another one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 SOFTMAX = (F.softmax, torch.softmax, Tensor.softmax)
 ATTENTION = F.scaled_dot_product_attention
-# square roots appear in norms alone, and logistic functions as gates
+# square roots occur only in norms, and logistic functions only as gates
 ROOTS = (torch.rsqrt, Tensor.rsqrt, torch.sqrt, Tensor.sqrt)
 POWERS = (torch.pow, Tensor.pow, Tensor.__pow__)
 GATES = (torch.sigmoid, Tensor.sigmoid, F.sigmoid)
@@ -29,7 +29,7 @@ ACTIVATIONS = (
 PRODUCTS = (torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__, torch.multiply)
 SUMS = (torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__)
 LAYER_NORMS, RMS_NORMS = (F.layer_norm, torch.layer_norm), (F.rms_norm, torch.rms_norm)
-NEAR_ZERO = 1e-6  # an activation's ratio f(x) / x is taken here where x is nearer to 0
+NEAR_ZERO = 1e-6  # replaces x in an activation's ratio f(x) / x where |x| is smaller
 TAG = "_pct_activation"
 
 
@@ -39,12 +39,12 @@ def substitute(value: Tensor, surrogate: Tensor) -> Tensor:
 
 
 class FrozenNorms(TorchFunctionMode):
-    """The deviation of each layer norm and RMS norm is held constant; the mean is not."""
+    """Holds the deviation of each layer norm and RMS norm constant, but not the mean."""
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """What torch calls in the place of each of its functions."""
+        """Torch calls this in place of each of its functions."""
         kwargs = kwargs or {}
         if function in ROOTS:
             return function(*args, **kwargs).detach()
@@ -57,15 +57,15 @@ class FrozenNorms(TorchFunctionMode):
         return self.modified(function, args, kwargs)
 
     def modified(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The other functions: themselves, unless a subclass says otherwise."""
+        """Calls any other function. Subclasses override this."""
         return function(*args, **kwargs)
 
 
 class FrozenModel(FrozenNorms):
-    """Beside the norms, attention weights, gates and the ratio f(x) / x of each activation f are held constant.
+    """Also holds attention weights, gates and the ratio f(x) / x of each activation f constant.
 
-    What is left is linear in the embeddings. Of the two factors of a gated layer, f(g) u, the activated one is held
-    constant, as attention weights are. 1 + tanh, of which one form of GELU is made, is a gate: it is 2 sigmoid(2x).
+    The model is then linear in the embeddings. Of the two factors of a gated layer, f(g) u, the activated one is held
+    constant. 1 + tanh, which occurs in one form of GELU, is a gate: it equals 2 sigmoid(2x).
     """
 
     def modified(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -86,8 +86,8 @@ class FrozenModel(FrozenNorms):
 
 
 class GimModel(FrozenNorms):
-    """Beside the norms: the gradient of each softmax at temperature 2; those at queries and keys times 1/4, at values
-    times 1/2 (Edin et al. 2025, arXiv 2505.17630)."""
+    """Also takes the gradient of each softmax at temperature 2, and multiplies the gradients at queries and keys by 1/4
+    and those at values by 1/2 (Edin et al. 2025, arXiv 2505.17630)."""
 
     temperature, query_scale, key_scale, value_scale = 2.0, 0.25, 0.25, 0.5
 
@@ -114,10 +114,10 @@ class GimModel(FrozenNorms):
 
 
 class RecordedAttention(TorchFunctionMode):
-    """Keeps the attention weights of a forward pass.
+    """Records the attention weights of a forward pass.
 
     Attributes:
-        weights: (batch, heads, queries, keys) of each layer in the graph, the first layer first.
+        weights: (batch, heads, queries, keys) of each layer, in the graph, the first layer first.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class RecordedAttention(TorchFunctionMode):
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """What torch calls in the place of each of its functions."""
+        """Torch calls this in place of each of its functions."""
         kwargs = kwargs or {}
         if function is ATTENTION:
             weights, value = attention_weights(*args, **kwargs)
@@ -160,7 +160,7 @@ def attention_weights(
 
 def _frozen_norm(value: Tensor, centre: bool, x: Tensor, shape: Any, weight: Tensor | None = None, *more: Any,
                  **named: Any) -> Tensor:  # fmt: skip
-    """A norm whose deviation is held constant. The arguments are those of `F.layer_norm` and `F.rms_norm`."""
+    """A norm with constant deviation. The arguments are those of `F.layer_norm` and `F.rms_norm`."""
     weight = named.get("weight", weight)
     bias = named.get("bias", more[0] if centre and more else None)
     eps = named.get("eps", more[-1] if len(more) > (1 if centre else 0) else None)
@@ -173,7 +173,7 @@ def _frozen_norm(value: Tensor, centre: bool, x: Tensor, shape: Any, weight: Ten
 
 
 def _activated(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """f(x) whose ratio f(x) / x is held constant, marked as an activation."""
+    """f(x) with constant ratio f(x) / x, marked as an activation."""
     x, *rest = args
     named = kwargs | ({"inplace": False} if "inplace" in kwargs else {})
     with torch.no_grad():
@@ -185,7 +185,7 @@ def _activated(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
 
 
 def _gated(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """The factors of a product; the activated one of two that depend on the text is held constant."""
+    """The factors of a product. Of two that depend on the text, the activated one is held constant."""
     marks = [hasattr(x, TAG) for x in (first, second)]
     if sum(marks) == 1 and first.requires_grad and second.requires_grad and first.shape == second.shape:
         return (first.detach(), second) if marks[0] else (first, second.detach())

@@ -1,4 +1,4 @@
-"""Occlusion: what the output loses without each word."""
+"""Occlusion: the drop of the output without each word."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pct.text.tokens import Ints
 class Occlusion(ForwardSaliency):
     """o(X) - o(X without word i), o the log-odds of the class (leave one out; Li et al. 2016, arXiv 1612.08220).
 
-    The words of a text of one word have a saliency of 0: nothing can be removed.
+    The word of a text of one word has a saliency of 0, since it cannot be removed.
     """
 
     signed = True

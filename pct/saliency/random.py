@@ -1,4 +1,4 @@
-"""Random numbers: the control that every other saliency has to beat."""
+"""Random saliency: the control that every other saliency has to beat."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pct.text.tokens import Ints
 
 
 class RandomSaliency(ForwardSaliency):
-    """Uniform numbers that know nothing of the model: drawn from the seed and the text, so that a rerun agrees."""
+    """Uniform random numbers, drawn from the seed and the text, so that they are reproducible."""
 
     seeded = True
     needs = "nothing"
@@ -27,6 +27,6 @@ class RandomSaliency(ForwardSaliency):
 
 
 def text_generators(texts: ReducedTexts, seed: int) -> list[np.random.Generator]:
-    """A generator a text, which depends on the seed and the text's tokens alone: not on its neighbours in a batch."""
+    """One generator per text, which depends only on the seed and the text's tokens, not on the batch."""
     keys = row_keys(texts.tokens.ids, texts.tokens.lengths)
     return [np.random.default_rng([seed, *map(int, key)]) for key in keys]

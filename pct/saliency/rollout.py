@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Rollout(Attention):
-    """The product over layers of (A + I) / 2, A the mean over heads, at the place that the head reads.
+    """The product over layers of (A + I) / 2, A the mean over heads, at the position that the head reads.
 
     The identity stands for the residual connection (Abnar & Zuidema 2020, "Quantifying Attention Flow").
     """
@@ -21,6 +21,6 @@ class Rollout(Attention):
         """See `Attention.token_weights`."""
         import torch
 
-        same = torch.eye(weights[0].shape[-1], device=weights[0].device, dtype=weights[0].dtype)
-        through = reduce(lambda below, layer: (layer + same) / 2 @ below, weights, same)
-        return (rows[:, None] @ through).squeeze(1)
+        identity = torch.eye(weights[0].shape[-1], device=weights[0].device, dtype=weights[0].dtype)
+        product = reduce(lambda below, layer: (layer + identity) / 2 @ below, weights, identity)
+        return (rows[:, None] @ product).squeeze(1)

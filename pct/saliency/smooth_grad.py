@@ -19,10 +19,10 @@ NOISE = 0.1  # of the standard deviation of a text's embeddings
 
 
 class SmoothGrad(GradientSaliency):
-    """The 2-norm of a word's gradient, the mean over copies whose embeddings carry Gaussian noise.
+    """The 2-norm of a word's gradient, the mean over copies of the text with Gaussian noise on the embeddings.
 
     The noise has a tenth of the standard deviation of the text's word embeddings. It is drawn from the seed and the
-    text's tokens, so that neither a rerun nor the other texts of a batch change it.
+    text's tokens, so that it is reproducible and does not depend on the other texts of a batch.
     """
 
     seeded = True
@@ -41,21 +41,21 @@ class SmoothGrad(GradientSaliency):
 
         mask, of = words > -2, self.options.of
         with embedded(model, ids) as leaf:
-            point, inside = leaf.detach(), words >= 0
+            embeddings, inside = leaf.detach(), words >= 0
             with torch.no_grad():
-                logits = model.encode(point, mask).logits
+                logits = model.encode(embeddings, mask).logits
             chosen = logits.argmax(-1) if classes is None else classes
-            scale = NOISE * _deviation(point, inside)[:, None, None]
+            scale = NOISE * _deviation(embeddings, inside)[:, None, None]
             total = torch.zeros((), device=ids.device)
             for sample in range(self.options.samples or SAMPLES):
-                noise = self._noise(ids, mask, sample, point.shape[-1]).to(point)
-                noisy = (point + scale * noise * inside[..., None]).requires_grad_(True)
+                noise = self._noise(ids, mask, sample, embeddings.shape[-1]).to(embeddings)
+                noisy = (embeddings + scale * noise * inside[..., None]).requires_grad_(True)
                 _, gradient = score_gradient(model, noisy, mask, chosen, of)
                 total = total + sum_by_word(gradient.float().square().sum(-1), words).sqrt()
         return logits, total / (self.options.samples or SAMPLES)
 
     def _noise(self, ids: Tensor, mask: Tensor, sample: int, width: int) -> Tensor:
-        """(batch, length, width) standard normal numbers, a text's own."""
+        """(batch, length, width) standard normal numbers, drawn for each text."""
         import torch
 
         from pct.explaining.predictor import row_keys

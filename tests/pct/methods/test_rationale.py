@@ -84,5 +84,5 @@ def test_the_penalty_moves_the_embeddings_too():
 
 def test_a_corpus_without_rationales_is_refused():
     batch = batch_of("lstm", MIXED)._replace(rationale=None)
-    with pytest.raises(ValueError, match="needs a corpus that knows which words decide, as planted does"):
+    with pytest.raises(ValueError, match="needs a corpus that knows which words decide, such as planted"):
         make_method(Settings(method="rationale"))(small_model("lstm"), batch)

@@ -261,7 +261,7 @@ def test_a_gradient_that_was_not_exported_is_refused_with_the_command_that_does_
 @pytest.mark.parametrize("name", MODIFIED)
 def test_a_gradient_that_the_model_does_not_have_is_refused_with_the_reason(name, tmp_path):
     by_onnx = OnnxPredictor.load(exported("textcnn"), threads=1)
-    with pytest.raises(ValueError, match=rf"{name} needs an encoder or decoder .* on a TextCNN take grad_x_input"):
+    with pytest.raises(ValueError, match=rf"{name} needs an encoder or decoder .* for a TextCNN use grad_x_input"):
         by_onnx.with_saliency(name)
     with pytest.raises(ValueError, match=rf"{name} needs an encoder or decoder"):
         export(classifier("textcnn"), tmp_path / "new", modified=[name])

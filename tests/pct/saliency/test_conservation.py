@@ -82,7 +82,7 @@ def test_the_log_odds_of_two_classes_are_conserved_and_those_of_three_are_not(cl
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_model_that_does_not_conserve_is_refused_with_the_reason(name):
-    with pytest.raises(ValueError, match=r"its logits are not the sum .* is missing\); take occlusion or l2"):
+    with pytest.raises(ValueError, match=r"its logits are not the sum .* is missing\); use occlusion or l2"):
         gradient_saliency("frozen_grad_x_input").check_model(tiny(name))
 
 
@@ -106,7 +106,7 @@ def test_attention_is_refused_where_it_is_not_one_square_a_layer(kind, name, rea
 @pytest.mark.parametrize("kind", ["frozen_grad_x_input", "gim", "attention", "rollout"])
 @pytest.mark.parametrize("family", ["textcnn", "lstm"])
 def test_a_model_that_is_no_transformer_is_refused(kind, family):
-    with pytest.raises(ValueError, match=f"saliency {kind} needs an encoder or decoder .* take grad_x_input"):
+    with pytest.raises(ValueError, match=f"saliency {kind} needs an encoder or decoder .* use grad_x_input"):
         gradient_saliency(kind).check_model(small_model(family))
 
 

@@ -106,7 +106,7 @@ def test_without_a_gradient_the_forward_saliencies_alone_are_given(name):
         make_saliency(name).check(Scale())
         assert len(Scale().saliency(["good bad"], by=name)[0]) == 2
         return
-    reason = "needs a mask token" if name == "kernel_shap" else "gives forward passes alone: take occlusion, lime or"
+    reason = "needs a mask token" if name == "kernel_shap" else "has only forward passes: use occlusion, lime or"
     with pytest.raises(ValueError, match=f"saliency {name} .*{reason}"):
         Scale().saliency(["good bad"], by=name)
 
