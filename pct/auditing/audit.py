@@ -1,4 +1,4 @@
-"""`pct.audit`: every saliency that a model allows, on the same texts and removals, and which of them to show."""
+"""`pct.audit`: compares the saliencies of a model on the same texts and removals, and judges which one to show."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from pct.saliency.defaults import default_saliency
 from pct.settings import ON_BAD_ROW
 
 EXAMPLES = 5  # texts that are shown
-PROBES = 64  # texts by whose answers a function is recognised
+PROBES = 64  # texts whose predictions identify a function
 
 
 def audit(
@@ -52,29 +52,29 @@ def audit(
     """Measures every saliency of a model on the same texts and judges which one to show, or that none should be.
 
     Args:
-        predictor: the model, or its name: a folder, a name of the hub, runs:/<id>/model or models:/<name>@<alias>.
+        predictor: the model, or its name: a folder, a name on the hub, runs:/<id>/model or models:/<name>@<alias>.
         data: texts and labels: a `datasets.Dataset`, a DataFrame, columns, a pair (texts, labels), a list of rows, a
-            file's path, or a `Split`. Texts alone, as a list of strings or a table without the column label, are
-            audited too; the accuracy is then not known. A rationale column is used where there is one.
+            file's path, or a `Split`. Texts without labels (a list of strings or a table without the label column) are
+            accepted; the accuracy is then unknown. A rationale column is used where there is one.
         saliencies: by name; where empty, those of the budget that the model allows. `random` is always measured.
         budget: cheap, usual or all: see `pct.auditing.plan.make_plan`.
-        removals: delete, mask or unknown, the first of which decides; where empty delete, and mask where the model can.
-        limit: at most so many texts, drawn under the seed; 0 takes all.
-        seed: of the texts that the limit leaves, the random orders, and the saliencies that draw.
-        progress: whether to show a bar, or lines where standard error is no terminal.
-        parts: a folder that keeps finished blocks: an audit that was stopped goes on from them.
+        removals: delete, mask or unknown; the first decides. Where empty: delete, and mask where the model supports it.
+        limit: the most texts, drawn under the seed; 0 takes all.
+        seed: of the texts that the limit draws, the random orders, and the random saliencies.
+        progress: whether to show a progress bar, or lines where standard error is not a terminal.
+        parts: a folder for finished blocks: an audit that was stopped continues from them.
         text_column: of the data.
         label_column: of the data.
-        labels: `names`, or `indices` where labels are places in the list of classes.
+        labels: `names`, or `indices` where labels are indices into the list of classes.
         on_bad_row: `error`, or `skip`.
-        name: what the model is called in the result.
+        name: the name of the model in the result.
 
     Returns:
         The audit: `best`, `verdict`, `table`, `to_html()`, `save("audit.html")`.
 
     Raises:
         ValueError: an empty dataset, a label outside the classes, an unknown saliency, budget or removal, or a named
-            saliency that the model cannot give.
+            saliency that cannot be computed for the model.
         FloatingPointError: a saliency that is not finite.
     """
     if isinstance(predictor, str | Path):
@@ -82,7 +82,7 @@ def audit(
         predictor = open_model(str(predictor))
     if not isinstance(predictor, Predictor):
         raise TypeError(
-            f"a {type(predictor).__name__} is no model: give its folder or hub name, pct.load(..), pct.wrap(..) or "
+            f"a {type(predictor).__name__} is not a model: give its folder or hub name, pct.load(..), pct.wrap(..) or "
             "predictor_from(..)"
         )
     if on_bad_row not in ON_BAD_ROW:
@@ -95,11 +95,11 @@ def audit(
     if split.labelled:
         check_classes(split.labels, len(split.texts), len(predictor.classes))
     plan = make_plan(predictor, saliencies, budget, removals, metrics_of_marks(split), seed)
+    measured_options = next(iter(plan.metrics.values())).options
     about = {
         "model": name or type(predictor).__name__, "budget": budget, "seed": seed, "limit": limit,
         "saliencies": list(plan.saliencies), "metrics": {k: list(v.names) for k, v in plan.metrics.items()},
-        "shares": [next(iter(plan.metrics.values())).options.p_important,
-                   next(iter(plan.metrics.values())).options.p_unimportant], "data": notes,
+        "shares": [measured_options.p_important, measured_options.p_unimportant], "data": notes,
     }  # fmt: skip
     if getattr(predictor, "settings", None) is not None:
         about["model_digest"] = model_digest(predictor)
@@ -162,10 +162,10 @@ def _mean_curves(values: Doubles) -> list[list[float]]:
 def _examples(
     predictor: Predictor, split: Split, measured: Measured, name: str, removal: str, about: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """The texts whose most salient words matter least beside their least salient ones, explained."""
+    """Explanations of the texts with the smallest comp - suff."""
     gap = measured.columns[name, removal]["comp-suff"]
-    several = np.flatnonzero(np.isfinite(gap) & (measured.facts["n"] > 2))
-    worst = several[np.argsort(gap[several], kind="stable")][:EXAMPLES]
+    candidates = np.flatnonzero(np.isfinite(gap) & (measured.facts["n"] > 2))
+    worst = candidates[np.argsort(gap[candidates], kind="stable")][:EXAMPLES]
     texts = [split.texts[i] for i in worst]
     explained = explain(predictor, texts, removal=removal, saliency=name, seed=about["seed"]) if texts else []
     gold = [None if label == UNLABELLED else predictor.classes[int(label)] for label in split.labels]
@@ -173,15 +173,15 @@ def _examples(
 
 
 def _job(predictor: Predictor, split: Split) -> dict[str, Any]:
-    """What the numbers depend on beside plan and weights: the settings or, of a function, its answers; the texts."""
+    """What the numbers depend on besides plan and weights: the texts, and the settings or a function's predictions."""
     settings = getattr(predictor, "settings", None)
     tokens = predictor.tokens(split_texts(predictor, split.texts))
     rows = hashlib.blake2b(tokens.ids.tobytes() + tokens.word_ids.tobytes(), digest_size=8).hexdigest()
     if settings is not None:
         return {"texts": _digest(split), "tokens": rows, "settings": asdict(settings)}
-    # a function has no weights that can be compared: its answers to texts from all over the data stand for them
-    some = np.unique(np.linspace(0, len(split.texts) - 1, PROBES).astype(np.int64))
-    probes = predictor.tokens(split_texts(predictor, [split.texts[i] for i in some]))
+    # a function has no weights to compare, so its predictions on texts spread over the data identify it
+    spread = np.unique(np.linspace(0, len(split.texts) - 1, PROBES).astype(np.int64))
+    probes = predictor.tokens(split_texts(predictor, [split.texts[i] for i in spread]))
     return {"texts": _digest(split), "answers": ReducedTexts(predictor, probes).whole().tolist()}
 
 

@@ -1,4 +1,4 @@
-"""Requirements on an audit, for pipelines: `margin>0.02`. No torch here."""
+"""Requirements on an audit, for pipelines, such as `margin>0.02`. This module does not import torch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Self
 
 from pct.metrics.bootstrap import Interval
+from pct.output.numbers import spell
 
 PATTERN = re.compile(r"\s*([\w-]+)\s*(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """A metric that has to lie above or below a number, by the end of its interval that speaks against it.
+    """A bound on a metric. The less favourable end of the metric's interval has to meet it.
 
     Attributes:
         metric: its name.
@@ -28,23 +29,25 @@ class Requirement:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From "margin>0.02".
+        """Parses "margin>0.02".
 
         Raises:
-            ValueError: it is not of that form.
+            ValueError: the text does not have this form.
         """
         match = PATTERN.fullmatch(text)
         if match is None:
-            raise ValueError(f"a requirement is a metric, one of > >= < <=, and a number, as margin>0.02; got {text!r}")
+            raise ValueError(
+                f"a requirement is a metric, one of > >= < <=, and a number, such as margin>0.02; got {text!r}"
+            )
         return cls(match[1], match[2], float(match[3]))
 
     def check(self, names: Collection[str]) -> None:
-        """Raises ValueError where the metric is not among those that are measured."""
+        """Raises ValueError where the metric is not measured."""
         if self.metric not in names:
             raise ValueError(f"{self.metric} is not measured; there are {', '.join(names)}")
 
     def failure(self, intervals: Mapping[str, Interval]) -> str:
-        """Why the requirement is not met, in a line; empty where it is.
+        """Why the requirement is not met, in one line; empty where it is met.
 
         Args:
             intervals: of the metrics, by name.
@@ -59,13 +62,10 @@ class Requirement:
         if met[self.sign]:
             return ""
         side = "lower" if self.sign.startswith(">") else "upper"
-        return (
-            f"{self.metric}{self.sign}{self.bound:g} is not met: {x.value:.4f} [{x.low:.4f}, {x.high:.4f}], whose "
-            f"{side} end counts"
-        )
+        return f"{self.metric}{self.sign}{self.bound:g} is not met: {spell(x, 4)}, whose {side} end counts"
 
 
 def failures(requirements: Sequence[str], intervals: Mapping[str, Interval]) -> list[str]:
-    """The requirements that are not met, a line each. Raises ValueError for one that cannot be read."""
+    """The requirements that are not met, one line each. Raises ValueError for one that cannot be parsed."""
     lines = (Requirement.parse(text).failure(intervals) for text in requirements)
     return [line for line in lines if line]

@@ -1,10 +1,10 @@
-"""What the numbers of an audit allow one to say, in plain words. numpy alone.
+"""The judgement of an audit. This module needs only numpy.
 
 A saliency beats a random order where its margin is at least `LEAST_MARGIN`, and the intervals of margin and win lie
-above 0 and .5. Many saliencies are judged at once, under several removals, so these intervals leave 5 % to all of them
-together (Bonferroni), not to each. Fewer than `FEWEST_TEXTS` texts are not judged: a bootstrap over so few is too
-narrow. Two saliencies are told apart by the interval of the paired difference of their margins; where it lies above 0
-but below `LEAST_MARGIN`, they differ by too little to matter.
+above 0 and .5. The level of these intervals is corrected for the number of saliencies and removals (Bonferroni), since
+all of them are judged at once. Fewer than `FEWEST_TEXTS` texts are not judged: the bootstrap over so few is too narrow.
+Two saliencies are compared by the interval of the paired difference of their margins; where it lies above 0 but below
+`LEAST_MARGIN`, the difference is too small to matter.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 from pct.auditing.plan import CONTROL
 from pct.metrics.bootstrap import LEVEL, Doubles, Interval, interval_of, intervals_of
 from pct.output.audit_table import in_words
-from pct.output.numbers import percent, spell
+from pct.output.numbers import number, percent, spell
 
 FEWEST_TEXTS = 20  # of two words or more
-LEAST_MARGIN = 0.01  # of confidence: less is no explanation, however surely it is more than nothing
+LEAST_MARGIN = 0.01  # of confidence; a smaller margin does not count, even if it is surely above 0
 WINS, MARGIN, COMP = "win", "margin", "comp"
 
 Cells = Mapping[tuple[str, str], Mapping[str, Doubles]]
@@ -28,20 +28,20 @@ Cells = Mapping[tuple[str, str], Mapping[str, Doubles]]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What an audit comes to.
+    """The judgement of an audit.
 
     Attributes:
         best: the saliency to show; empty where none beats a random order.
-        removal: under which removal it was judged.
-        ties: those that are as good: the difference of the margins is not surely above 0, or surely below
-            `LEAST_MARGIN`.
-        holds: the removals under which it beats a random order.
-        beats: of each removal, the saliencies that beat a random order, the largest margin first.
-        worse: those whose margin is surely below 0: their order is worse than a random one.
-        best_of_one_pass: the best of those that cost one pass at most; empty where none of them beats a random order.
+        removal: the removal that decided.
+        ties: the saliencies that are as good as the best: the difference of the margins is not surely above 0, or
+            surely below `LEAST_MARGIN`.
+        holds: the removals under which the best one beats a random order.
+        beats: for each removal, the saliencies that beat a random order, the largest margin first.
+        worse: the saliencies whose margin is surely below 0.
+        best_of_one_pass: the best saliency that needs at most one pass; empty where none of these beats a random order.
         learned: whether the model is surely better than its most frequent class; None where the labels are unknown.
-        verdict: sentences.
-        advice: sentences, what the owner of the model can do.
+        verdict: the judgement in sentences.
+        advice: what the owner of the model can do, in sentences.
     """
 
     best: str
@@ -67,12 +67,13 @@ def judge_audit(
     """The judgement of an audit.
 
     Args:
-        cells: of each (saliency, removal), by metric, (texts,) numbers; the first removal decides.
-        passes: of each saliency, a text.
+        cells: for each (saliency, removal), by metric, (texts,) numbers. The first removal under which a saliency beats
+            a random order decides.
+        passes: the passes per text of each saliency.
         accuracy: with its interval; None where the labels are unknown.
         largest_share: the share of the most frequent true class; None where the labels are unknown.
-        shown: the saliency by which the model is explained today.
-        seeded: the saliencies that draw: of two that tie, one that does not is shown.
+        shown: the saliency that explains the model at present.
+        seeded: the saliencies that depend on a seed: of two that tie, one that does not is preferred.
     """
     removals = list(dict.fromkeys(removal for _, removal in cells))
     names = [name for name in dict.fromkeys(name for name, _ in cells) if name != CONTROL]
@@ -91,9 +92,8 @@ def judge_audit(
         beats[removal] = sorted(passed, key=lambda name: -margins[name, removal].value)
     deciding = next((removal for removal in removals if beats[removal]), removals[0])
     worse = [name for name in names if texts >= FEWEST_TEXTS and margins[name, deciding].high < 0]
-    # of texts of one class the accuracy says nothing
     learned = None
-    if accuracy is not None and largest_share is not None and largest_share < 1:
+    if accuracy is not None and largest_share is not None and largest_share < 1:  # more than one class
         learned = accuracy.low > largest_share
     chosen, ties = _choose(cells, beats[deciding], deciding, passes, seeded)
     cheap = [name for name in beats[deciding] if passes[name] <= 1]
@@ -115,7 +115,7 @@ def judge_audit(
         judgement.advice.append("Give more texts.")
         return judgement
     if largest_share == 1:
-        judgement.verdict.append("The texts have one class, so that the accuracy says nothing of the model.")
+        judgement.verdict.append("The texts have only one class, so the accuracy says nothing about the model.")
     judgement.verdict.extend(_verdict(judgement, cells, removals, accuracy, largest_share, flat, passes))
     judgement.advice.extend(_advice(judgement, shown, flat, margins))
     return judgement
@@ -130,10 +130,10 @@ def _table(cells: Cells, names: Sequence[str], removal: str, metric: str) -> Dou
 def _choose(
     cells: Cells, beating: list[str], removal: str, passes: Mapping[str, float], seeded: Sequence[str]
 ) -> tuple[str, list[str]]:
-    """The saliency to show and those that it cannot be told from.
+    """The saliency to show and those that are as good.
 
-    The largest margin leads. Among those that are as good, the one of the fewest passes is shown, one that draws
-    nothing before one that does.
+    Among those that are as good as the one with the largest margin, the one with the fewest passes is chosen; of these
+    one without a seed is preferred.
     """
     if not beating:
         return "", []
@@ -155,7 +155,7 @@ def _verdict(
     sentences = []
     worse = [f"Worse than a random order: {_list(judgement.worse)}."] if judgement.worse else []
     if accuracy is None:
-        sentences.append("The labels are not known: whether the model is right was not measured.")
+        sentences.append("The labels are unknown: the accuracy of the model was not measured.")
     if judgement.learned is False and accuracy is not None:
         sentences.append(
             f"The model is not surely better than its most frequent class: accuracy {spell(accuracy)}, largest "
@@ -169,14 +169,14 @@ def _verdict(
         )
         if flat:
             sentences.append(
-                "The confidence hardly depends on the words: removing the words that any saliency ranks highest costs "
-                f"less than {LEAST_MARGIN} of it."
+                "The confidence hardly depends on the words: for every saliency, removing the words that it ranks "
+                f"highest lowers the confidence by less than {LEAST_MARGIN}."
             )
         return [*sentences, *worse]
     cell = cells[judgement.best, judgement.removal]
     sentences.append(
-        f"Show {judgement.best}. Removing the words that it ranks highest costs {spell(interval_of(cell[MARGIN]))} of "
-        f"confidence more than removing as many random words; it does better than a random order in "
+        f"Show {judgement.best}. Removing the words that it ranks highest lowers the confidence by "
+        f"{spell(interval_of(cell[MARGIN]))} more than removing as many random words; it beats a random order in "
         f"{percent(interval_of(cell[WINS]))} of the comparisons."
     )
     missing = [removal for removal in removals if removal not in judgement.holds]
@@ -186,15 +186,15 @@ def _verdict(
         sentences.append(f"This holds with {_ways(removals)}.")
     if judgement.ties:
         sentences.append(
-            f"As good on these texts (the margins differ by less than {LEAST_MARGIN}, or not surely): "
+            f"As good on these texts (the margins do not surely differ, or by less than {LEAST_MARGIN}): "
             f"{_list(judgement.ties)}."
         )
     one = judgement.best_of_one_pass
     if one and passes[judgement.best] > 1 and one != judgement.best:
         less = interval_of(cell[MARGIN] - cells[one, judgement.removal][MARGIN])
         sentences.append(
-            f"The best of one pass is {one}: its margin is {spell(less)} smaller, and {judgement.best} takes "
-            f"{passes[judgement.best]:.0f} passes a text."
+            f"The best saliency that needs one pass is {one}: its margin is {spell(less)} smaller; {judgement.best} "
+            f"needs {passes[judgement.best]:.0f} passes per text."
         )
     return [*sentences, *worse]
 
@@ -204,24 +204,24 @@ def _advice(
 ) -> list[str]:  # fmt: skip
     if judgement.learned is False:
         return [
-            "Audit more texts; where that does not make the accuracy sure, train the model until it is surely better "
-            "than its most frequent class."
+            "Audit more texts; if the accuracy is then still not surely above the share of the most frequent class, "
+            "train the model further."
         ]
     if not judgement.best:
         if flat:
             return ["No saliency can help here, and further training changes what the model reads, not how it is read."]
         return [
             "Audit more texts, or with --budget all; `pct finetune` trains the model further (docs/results.md has its "
-            "price and gain by kind of model)."
+            "cost and gain by kind of model)."
         ]
     if shown and shown not in (judgement.best, *judgement.ties):
         own = margins.get((shown, judgement.removal))
-        was = "" if own is None else f", whose margin is {own.value:.3f}"
+        margin = "" if own is None else f", whose margin is {number(own.value)}"
         return [
-            f"Today the model is explained by {shown}{was}. Taking {judgement.best} costs no training: "
+            f"Today the model is explained by {shown}{margin}. {judgement.best} needs no training: "
             f"saliency={judgement.best!r} in Python, --saliency {judgement.best} on the command line."
         ]
-    return ["Nothing has to be changed: the model is explained by what was found best, or by its equal."]
+    return ["Nothing has to be changed: the model is explained by the best saliency, or by one that is as good."]
 
 
 def _ways(removals: Sequence[str]) -> str:

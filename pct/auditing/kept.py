@@ -1,6 +1,6 @@
-"""What is kept of an audit with a model: its best saliency, and how sure that is. No torch here.
+"""The audit that is stored with a model, and its summary. This module does not import torch.
 
-A model's folder keeps the whole audit as `audit.json`. A version of a registered model has the summary as tags.
+A model's folder holds the whole audit as `audit.json`. A version of a registered model has the summary as tags.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pct.metrics.bootstrap import Interval
 from pct.saliency import saliencies
 from pct.writing import write_text
 
-FILE = "audit.json"  # beside a model that was audited
+FILE = "audit.json"  # in the folder of an audited model
 PREFIX = "pct.audit."  # of the tags
 UNKNOWN = Interval(float("nan"), float("nan"), float("nan"))
 NONE = "none"  # the tag of the best saliency where none beats a random order
@@ -33,16 +33,16 @@ logger = logging.getLogger("pct.audit")
 
 @dataclass(frozen=True)
 class AuditSummary:
-    """What a reader of a model has to know of its audit.
+    """The summary of an audit.
 
     Attributes:
         best: the saliency to show; empty where none beats a random order.
-        removal: how words were removed where that was judged.
-        texts: how many were measured.
+        removal: the removal that decided.
+        texts: the number of texts measured.
         margin: of the best saliency, in confidence, with its 95 % interval; of a random order where there is no best.
         win: likewise, the share of the random orders that it beats.
         verdict: the judgement in sentences.
-        file: where the whole audit lies; None where that is not known.
+        file: the file with the whole audit; None where it is unknown.
     """
 
     best: str
@@ -55,7 +55,7 @@ class AuditSummary:
 
     @classmethod
     def of(cls, audit: Audit, file: Path | None = None) -> Self:
-        """The summary of an audit; NaN where it lacks the numbers of its best saliency."""
+        """The summary of an audit. Margin and win are NaN where the audit lacks the numbers of its best saliency."""
         try:
             metrics = audit.best_metrics
         except KeyError:
@@ -65,7 +65,7 @@ class AuditSummary:
 
     @classmethod
     def from_tags(cls, tags: Mapping[str, str]) -> Self | None:
-        """What `to_tags` gave; None where the tags hold no audit, or a damaged one."""
+        """The inverse of `to_tags`; None where the tags hold no audit, or a damaged one."""
         values = {key.removeprefix(PREFIX): value for key, value in tags.items() if key.startswith(PREFIX)}
         try:
             best = values["best"]
@@ -77,7 +77,7 @@ class AuditSummary:
             return None
 
     def to_tags(self) -> dict[str, str]:
-        """The tags of a version of a registered model; an interval as "0.1234 [0.1000, 0.1400]"."""
+        """Tags for a version of a registered model; an interval as "0.1234 [0.1000, 0.1400]"."""
         values = {
             "best": self.best or NONE, "removal": self.removal, "texts": str(self.texts), "verdict": self.verdict,
             "margin": _spelled(self.margin), "win": _spelled(self.win),
@@ -86,7 +86,7 @@ class AuditSummary:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """What `to_dict` gave."""
+        """The inverse of `to_dict`."""
         intervals = {name: Interval(*(np.nan if x is None else x for x in values[name])) for name in ("margin", "win")}
         return cls(**{**values, **intervals})
 
@@ -97,39 +97,38 @@ class AuditSummary:
 
 
 def read_audit(predictor: Any, *folders: str | Path) -> AuditSummary | None:
-    """The summary of the audit that one of the folders keeps; the first folder that has one counts.
+    """The summary of the audit in the first of the folders that has one.
 
-    A file that cannot be used, or is of other weights, is ignored, with a line in the log that says why.
+    A file that cannot be read, or belongs to other weights, is ignored with a warning.
 
     Args:
-        predictor: the model that was loaded from there; None where it is not at hand: its weights are not compared.
-        folders: where the audit may be.
+        predictor: the loaded model, whose weights are compared; None compares none.
+        folders: the folders to search.
     """
     path = next((file for folder in folders if (file := Path(folder) / FILE).is_file()), None)
     if path is None:
         return None
     try:
-        kept = Audit.load(path)
-        summary = AuditSummary.of(kept, path)
+        audit = Audit.load(path)
+        summary = AuditSummary.of(audit, path)
     except (OSError, ValueError) as problem:
         logger.warning("%s is not used: %s", path, problem)
         return None
-    if predictor is not None and kept.about.get("model_digest") != _digest(predictor):
-        logger.warning("%s is not used: it is of other weights; audit again", path)
+    if predictor is not None and audit.about.get("model_digest") != _digest(predictor):
+        logger.warning("%s is not used: it belongs to other weights; audit again", path)
         return None
     return summary
 
 
 def take_audit(predictor: Any, summary: AuditSummary | None, where: object) -> None:
-    """Sets `audit`, and `audited`, the saliency that explains a predictor where nobody names one.
+    """Sets a predictor's `audit`, and `audited`, the saliency that explains it where none is named.
 
-    An audit without a best saliency, or with one that nothing here is called, leaves that empty, with a line in the
-    log.
+    `audited` is empty, with a warning, where the audit has no best saliency or the registry does not have it.
 
     Args:
         predictor: a `Classifier` or an `OnnxPredictor`.
-        summary: of its audit; None for none.
-        where: what is named in the log.
+        summary: of its audit; None where it has none.
+        where: the name of the model in the log.
     """
     predictor.audit, predictor.audited = summary, ""
     if summary is None:
@@ -137,20 +136,20 @@ def take_audit(predictor: Any, summary: AuditSummary | None, where: object) -> N
     if not summary.best:
         logger.warning("the audit of %s is not used: it found no saliency that beats a random order", where)
     elif summary.best not in saliencies.names():
-        logger.warning("the audit of %s is not used: no saliency is called %r here", where, summary.best)
+        logger.warning("the audit of %s is not used: no saliency is called %r", where, summary.best)
     else:
         predictor.audited = summary.best
 
 
 def copy_audit(predictor: Any, copy: Any, folder: str | Path) -> None:
-    """Copies the audit that is kept with a predictor, if there is one, into a folder of the same model.
+    """Copies the audit of a predictor, if there is one, into the folder of a copy of the model.
 
-    An audit of other weights, as those before further training, is not copied.
+    An audit of other weights, for example before further training, is not copied.
 
     Args:
         predictor: the model.
-        copy: the same model in another form, whose weights the copied audit is for from then on.
-        folder: of that form.
+        copy: the same model in another form; its weights are recorded in the copied audit.
+        folder: the folder of that form.
     """
     audited: AuditSummary | None = getattr(predictor, "audit", None)
     if audited is None or audited.file is None or not audited.file.is_file():
@@ -163,7 +162,7 @@ def copy_audit(predictor: Any, copy: Any, folder: str | Path) -> None:
 
 
 def registered_tags(uri: str) -> dict[str, str]:
-    """The tags of a version of a registered model; none for another URI. It needs MLflow.
+    """The tags of a version of a registered model; empty for any other URI. It needs MLflow.
 
     Args:
         uri: models:/<name>/<version> or models:/<name>@<alias>.
@@ -175,12 +174,12 @@ def registered_tags(uri: str) -> dict[str, str]:
 
     try:
         return dict(find_version(MlflowClient(), match["name"], match["alias"], match["version"]).tags)
-    except MlflowException:  # a stage, or "latest"
+    except MlflowException:  # the URI names a stage, or "latest"
         return {}
 
 
 def find_version(client: Any, name: str, alias: str | None, version: str | None) -> Any:
-    """MLflow's version of a registered model. Raises MlflowException for one that there is not."""
+    """MLflow's version of a registered model. Raises MlflowException where it does not exist."""
     return client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
 
 
@@ -197,5 +196,5 @@ def _spelled(x: Interval) -> str:
 def _interval(text: str) -> Interval:
     match = _INTERVAL.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no interval")
+        raise ValueError(f"{text!r} is not an interval")
     return Interval(*map(float, match.groups()))

@@ -1,4 +1,4 @@
-"""The numbers of an audit, a block of texts after another: every saliency once, every distinct reduced text once."""
+"""The measurements of an audit, block by block: every saliency once, every distinct reduced text once."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from pct.text.tokens import Ints, Tokens
 from pct.text.words import split_each
 
 TEXTS_A_BLOCK = 64
-SEPARATOR = "\x1f"  # between the parts of a name; no name of a saliency has it
-# of one text: n, the true label, the predicted one, the confidence, words beyond max_length
+SEPARATOR = "\x1f"  # between the parts of a name; names of saliencies do not contain it
+# per text: n, the true label, the predicted one, the confidence, the number of words beyond max_length
 FACTS = ("n", "label", "predicted", "confidence", "cut")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured, a number a text.
+    """The measurements of each text.
 
     Attributes:
         facts: by the names of `FACTS`, (texts,) each.
-        columns: of each (saliency, removal), by the metric's name, (texts,) each; NaN where a text has none.
-        curves: of each (saliency, removal), (texts, sides, shares + 1) the confidence after 0 words and after each of
+        columns: for each (saliency, removal), by metric, (texts,) each; NaN where a text has none.
+        curves: for each (saliency, removal), (texts, sides, shares + 1) the confidence after 0 words and after each of
             `pct.metrics.removal.AOPC_SHARES`, most salient and least salient first; empty where it was not measured.
-        seconds: of each saliency, (texts,) what computing it took.
+        seconds: for each saliency, (texts,) the time to compute it.
     """
 
     facts: dict[str, Column]
@@ -66,13 +66,13 @@ def measure(
         predictor: the model.
         split: texts, labels, and rationales where there are some.
         plan: what is measured.
-        folder: where finished blocks are kept, so that an audit that was stopped goes on from them; None keeps none.
-        job: what the numbers depend on: its digest is in the names of the blocks, so that those of another job, be it
-            one that runs at the same time, are not used.
-        after: is told the number of texts of each block.
+        folder: for finished blocks, so that an audit that was stopped continues from them; None stores none.
+        job: what the numbers depend on. Its digest is in the names of the blocks, so that blocks of other jobs are not
+            used.
+        after: called with the number of texts of each finished block.
 
     Raises:
-        FloatingPointError: a saliency or a probability that is not finite.
+        FloatingPointError: a saliency or a probability is not finite.
     """
     parts = []
     blocks = list(_blocks(split.texts, word_rule(predictor)))
@@ -86,11 +86,11 @@ def measure(
             done = sum(map(len, blocks[:number]))
             numbers = _measure_block(predictor, split, index, plan, done < STABILITY_TEXTS)
             if part is not None:
-                _keep(part, numbers)
+                _write(part, numbers)
         parts.append(numbers)
         after(len(index))
-    place = np.argsort(np.concatenate(blocks), kind="stable")
-    joined = {name: np.concatenate([part[name] for part in parts])[place] for name in parts[0]}
+    order = np.argsort(np.concatenate(blocks), kind="stable")
+    joined = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
     return _unflatten(joined, plan)
 
 
@@ -105,7 +105,7 @@ def _measure_block(
     base = texts.get("delete") or ReducedTexts(predictor, tokens)
     probabilities = base.whole()
     if not np.isfinite(probabilities).all():
-        raise FloatingPointError("the model's probabilities are not finite: its weights are broken; train it anew")
+        raise FloatingPointError("the model's probabilities are not finite: its weights are broken; train it again")
     labels = probabilities.argmax(1).astype(np.int64)
     rows = np.arange(len(index))
     facts = (tokens.counts, split.labels[index], labels, probabilities[rows, labels], tokens.truncated)
@@ -117,7 +117,7 @@ def _measure_block(
         numbers[f"seconds{SEPARATOR}{name}"] = np.full(len(index), (perf_counter() - start) / len(index))
         if not np.isfinite(scores[name]).all():
             raise FloatingPointError(
-                f"the saliency {name} is not finite; leave it out by --saliencies, or train the model anew"
+                f"the saliency {name} is not finite; leave it out by --saliencies, or train the model again"
             )
     stable = _stability(predictor, tokens, labels, index, plan, scores) if plan.stability and stability else {}
     for removal, metrics in plan.metrics.items():
@@ -146,9 +146,9 @@ def _measure_block(
 def _stability(
     predictor: Predictor, tokens: Tokens, labels: Ints, index: Ints, plan: AuditPlan, scores: dict[str, Column]
 ) -> dict[tuple[str, str], Column]:
-    """The share of the top words that stays: under another seed, and when a word is replaced by a near one."""
-    shares = next(iter(plan.metrics.values())).options.p_important
-    top = words_to_remove(tokens.counts, shares)
+    """The share of the top words that stay under another seed, and when a word is replaced by a similar one."""
+    share = next(iter(plan.metrics.values())).options.p_important
+    top = words_to_remove(tokens.counts, share)
     stable: dict[tuple[str, str], Column] = {}
     changed = replace_words(predictor, tokens, index)
     for name, saliency in plan.saliencies.items():
@@ -156,12 +156,12 @@ def _stability(
             again = make_saliency(name, getattr(predictor, "settings", None), seed=saliency.options.seed + 1)
             _, other = again.explain_tokens(predictor, tokens, labels)
         else:
-            other = scores[name]  # nothing is drawn, and dropout is off: the same numbers again
+            other = scores[name]  # without a seed the numbers would be the same again
         stable[name, "stable_seed"] = overlap(scores[name], other, tokens.counts, top)
         if changed is not None:
             _, other = saliency.explain_tokens(predictor, changed.tokens, labels)
-            share = overlap(scores[name], other, tokens.counts, top)
-            stable[name, "stable_word"] = np.where(changed.replaced, share, np.nan)
+            shared = overlap(scores[name], other, tokens.counts, top)
+            stable[name, "stable_word"] = np.where(changed.replaced, shared, np.nan)
     return stable
 
 
@@ -187,32 +187,32 @@ def _unflatten(joined: dict[str, Column], plan: AuditPlan) -> Measured:
 
 
 def job_digest(job: dict[str, Any]) -> str:
-    """Sixteen characters that differ when a job does."""
+    """A digest of a job, in sixteen characters."""
     text = json.dumps(job, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def remove_parts(folder: Path, digest: str) -> None:
-    """Removes the finished blocks of a job, and their folder where it holds nothing else."""
+    """Removes the finished blocks of a job, and their folder where it is then empty."""
     for part in folder.glob(f"block-{digest}-*.npz"):
         part.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # another audit keeps blocks there, or has removed the folder
+    with contextlib.suppress(OSError):  # another audit has blocks there, or has removed the folder
         folder.rmdir()
 
 
 def _read(part: Path | None) -> dict[str, Column] | None:
-    """A block that was kept; None where there is none, or another process has just removed it."""
+    """A stored block; None where there is none, or another process has just removed it."""
     try:
         if part is None:
             return None
-        with np.load(part, allow_pickle=False) as kept:
-            return dict(kept)
+        with np.load(part, allow_pickle=False) as arrays:
+            return dict(arrays)
     except FileNotFoundError:
         return None
 
 
-def _keep(part: Path, numbers: dict[str, Column]) -> None:
-    """Writes a block; two processes that measure the same one do not meet."""
+def _write(part: Path, numbers: dict[str, Column]) -> None:
+    """Writes a block atomically; two processes may write the same one."""
     unfinished = part.with_name(f".{part.name}.{os.getpid()}")
     with unfinished.open("wb") as out:
         np.savez(out, allow_pickle=False, **numbers)
@@ -220,7 +220,7 @@ def _keep(part: Path, numbers: dict[str, Column]) -> None:
 
 
 def _blocks(texts: Sequence[Any], rule: str) -> Iterator[Ints]:
-    """Texts of like lengths together; the blocks in random order, so that the first ones are like the whole."""
+    """Blocks of texts of similar length, in random order, so that the first blocks are a fair sample."""
     order = np.argsort([len(words) for words in split_each(texts, rule)], kind="stable")
     blocks = [order[start : start + TEXTS_A_BLOCK] for start in range(0, len(order), TEXTS_A_BLOCK)]
     return iter([blocks[i] for i in np.random.default_rng(0).permutation(len(blocks))])

@@ -1,4 +1,4 @@
-"""What an audit measures: saliencies, removals and metrics, by how much it may cost. No torch here."""
+"""The plan of an audit: saliencies, removals and metrics by budget. This module does not import torch."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from pct.metrics.names import CONTROL_GAPS, GAPS
 from pct.saliency import make_saliency, saliencies
 from pct.saliency.base import Saliency
 
-CONTROL = "random"  # always among the saliencies: what every other is compared with
+CONTROL = "random"  # always measured: every other saliency is compared with it
 CHEAP = ("l2", "grad_x_input", "frozen_grad_x_input", "gim", "attention", "rollout")
 USUAL = (*CHEAP, "smooth_grad", "occlusion")
 BUDGETS = ("cheap", "usual", "all")
 BASIC = ("comp", "suff", "comp_random", "margin", "win")
 CURVES = ("comp_aopc", "suff_aopc")
 MORE = (*CURVES, "ir", "ur", "tau_loo")
-DEAREST = ("naopc_comp", "naopc_suff")
+EXPENSIVE = ("naopc_comp", "naopc_suff")
 STABLE = ("stable_seed", "stable_word")
 AUDIT_GAPS = {**{name: GAPS[name] for name in ("comp-suff", "ur-ir")}, **CONTROL_GAPS}
-STABILITY_TEXTS = 128  # on which the stability is measured
+STABILITY_TEXTS = 128  # texts on which the stability is measured
 
 logger = logging.getLogger("pct.audit")
 
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """What is measured.
+    """What an audit measures.
 
     Attributes:
         saliencies: by name, the control among them.
-        metrics: of each removal, by its name; the first removal is the one that decides.
+        metrics: by removal; the first removal decides.
         refused: why a saliency is left out, by its name.
-        stability: whether it is measured.
+        stability: whether the stability is measured.
         budget: cheap, usual or all.
     """
 
@@ -50,10 +50,10 @@ class AuditPlan:
 
     @property
     def names(self) -> list[str]:
-        """Every number that the removal which decides may have, by name."""
-        have = {name for metrics in self.metrics.values() for name in metrics.names}
-        gaps = [name for name, parts in AUDIT_GAPS.items() if have.issuperset(parts)]
-        return [*sorted(have), *gaps, *(STABLE if self.stability else ()), "acc"]
+        """The names of all numbers that an audit by this plan may have."""
+        measured = {name for metrics in self.metrics.values() for name in metrics.names}
+        gaps = [name for name, parts in AUDIT_GAPS.items() if measured.issuperset(parts)]
+        return [*sorted(measured), *gaps, *(STABLE if self.stability else ()), "acc"]
 
 
 def make_plan(
@@ -69,16 +69,15 @@ def make_plan(
     Args:
         predictor: the model.
         names: saliencies; where empty, those of the budget that the model allows.
-        budget: `cheap`: saliencies of one pass at most, the margin over random orders alone. `usual`:
-            smooth_grad and occlusion too, flips, stability, agreement with leave-one-out and the curves. `all`: every
-            saliency of the registry, integrated gradients among them, whose steps are doubled until they are enough,
-            and the normalised AOPC, which takes some 5 N^2 passes a text.
+        budget: `cheap`: saliencies of at most one pass, and only the margin over random orders. `usual`: also
+            smooth_grad and occlusion, flips, stability, agreement with leave-one-out and the curves. `all`: every
+            saliency of the registry, and the normalised AOPC, which needs about 5 N^2 passes per text.
         removals: delete, mask or unknown; where empty delete, and mask where the model has a mask token.
-        marked: the metrics that the marks of the texts allow (`pct.metrics.rationale.metrics_of_marks`).
-        seed: of the random orders and of saliencies that draw.
+        marked: the rationale metrics that the texts allow (`pct.metrics.rationale.metrics_of_marks`).
+        seed: of the random orders and of the random saliencies.
 
     Raises:
-        ValueError: an unknown budget, saliency or removal, or a named saliency that the model cannot give.
+        ValueError: an unknown budget, saliency or removal, or a named saliency that cannot be computed for the model.
     """
     names, removals = (([x] if isinstance(x, str) else x) for x in (names, removals))
     if budget not in BUDGETS:
@@ -91,14 +90,14 @@ def make_plan(
             saliency = make_saliency(name, settings, seed)
             saliency.check(predictor)
             chosen[name] = saliency
-        except (ValueError, ImportError) as problem:  # ImportError: of an installed package that is broken
+        except (ValueError, ImportError) as problem:  # ImportError: an installed package is broken
             if name in names:
                 raise
             refused[name] = str(problem)
     if not names and list(chosen) == [CONTROL]:
         raise ValueError(
-            f"the model allows none of the saliencies of the budget {budget}: {'; '.join(refused.values())}; take the "
-            "budget usual, or name some"
+            f"the model allows none of the saliencies of the budget {budget}: {'; '.join(refused.values())}; use the "
+            "budget usual, or name some saliencies"
         )
     metrics: dict[str, MetricSet] = {}
     for removal in removals or _removals(predictor):
@@ -106,7 +105,7 @@ def make_plan(
         wanted = list(BASIC)
         if budget == "all" or (budget == "usual" and not metrics):
             wanted += [*MORE, *(() if metrics else marked)]
-        wanted += DEAREST if budget == "all" else ()
+        wanted += EXPENSIVE if budget == "all" else ()
         metrics[removal] = MetricSet(wanted, _options(settings, seed))
     return AuditPlan(chosen, metrics, refused, budget != "cheap", budget)
 
@@ -119,7 +118,7 @@ def _names(budget: str) -> list[str]:
 
 
 def _removals(predictor: Predictor) -> list[str]:
-    """Deletion, and masking where the model can mask."""
+    """Deletion, and masking where the model supports it."""
     try:
         check_removal(predictor, "mask")
     except ValueError:

@@ -1,4 +1,4 @@
-"""An audit: the table of its numbers, the judgement, and what is written of it."""
+"""The result of an audit: its numbers, its judgement, and its output formats."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PARTS = {"facts": dict, "refused": dict, "curves": dict, "examples": list, "abou
 
 @dataclass(frozen=True)
 class AuditRow:
-    """A saliency under a removal.
+    """The numbers of a saliency under a removal.
 
     Attributes:
         saliency: its name.
         removal: delete, mask or unknown.
-        signed: whether its numbers have a sign.
-        passes: how often a text goes through the model for it, the mean over the texts.
-        milliseconds: a text, for computing it; rows that it shares with others count once, for the first.
+        signed: whether the saliency is signed.
+        passes: the passes per text, the mean over the texts.
+        milliseconds: the time per text to compute it; a shared reduced text counts for the first saliency only.
         metrics: by name, with 95 % intervals over the texts.
     """
 
@@ -44,15 +44,15 @@ class AuditRow:
 
 @dataclass(frozen=True)
 class Audit:
-    """Which explanation of a model can be trusted.
+    """The result of an audit: which explanation of a model can be trusted.
 
     Attributes:
-        judgement: what the numbers allow one to say.
-        rows: of each saliency under each removal.
-        texts: how many were measured.
-        facts: of the model on them: accuracy and largest_class (None without labels), confidence, cut_texts.
+        judgement: the judgement.
+        rows: the numbers of each saliency under each removal.
+        texts: the number of texts measured.
+        facts: about the model on these texts: accuracy and largest_class (None without labels), confidence, cut_texts.
         refused: why a saliency was left out, by its name.
-        curves: of each "saliency, removal", the mean confidence after 0, 1, 5, 10, 20 and 50 % of the words were
+        curves: for each "saliency, removal", the mean confidence after 0, 1, 5, 10, 20 and 50 % of the words were
             removed, most salient and least salient first.
         examples: the most pathological texts under the best saliency, as `Explanation.to_dict` gives them.
         about: the model, the data and the options, by name.
@@ -83,7 +83,7 @@ class Audit:
         return " ".join(self.judgement.advice)
 
     def row(self, saliency: str, removal: str = "") -> AuditRow:
-        """The row of a saliency, under the removal that decided where none is named.
+        """The row of a saliency; where no removal is named, under the one that decided.
 
         Raises:
             KeyError: it was not measured.
@@ -98,7 +98,7 @@ class Audit:
     def best_metrics(self) -> dict[str, Interval]:
         """The metrics of the best saliency; of a random order where none beats it; `acc` among them."""
         name = self.best or CONTROL
-        # some are measured under the first removal alone, which need not be the one that decided
+        # some metrics are measured only under the first removal, which need not be the one that decided
         metrics = {**self.row(name, self.rows[0].removal).metrics, **self.row(name).metrics}
         accuracy = self.facts.get("accuracy")
         return metrics if accuracy is None else {**metrics, "acc": Interval(*accuracy)}
@@ -107,14 +107,14 @@ class Audit:
         """The requirements that the best saliency does not meet, by the lower (or upper) end of its interval.
 
         Args:
-            requirements: as "margin>0.02".
+            requirements: such as "margin>0.02".
 
         Raises:
-            ValueError: one cannot be read, or names a metric that was not measured.
+            ValueError: one cannot be parsed, or names a metric that was not measured.
         """
         if self.best:
             return failures(requirements, self.best_metrics)
-        # the control's numbers meet nothing: there is no explanation that they would be of
+        # without a best saliency, the numbers are those of the control and meet no requirement but acc
         parsed = {text: Requirement.parse(text) for text in requirements}
         others = [text for text, x in parsed.items() if x.metric != "acc"]
         unmet = [f"{text} is not met: no saliency beats a random order" for text in others]
@@ -122,7 +122,7 @@ class Audit:
 
     @property
     def table(self) -> str:
-        """The rows as a table for a terminal, the largest margin first; metrics as many as fit its width."""
+        """The rows as a table for a terminal, the largest margin first, with as many metrics as fit its width."""
         from pct.output.audit_table import audit_table
 
         return audit_table(self)
@@ -169,14 +169,14 @@ class Audit:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """What `to_dict` gave.
+        """The inverse of `to_dict`.
 
         Raises:
-            ValueError: it is of another format, or damaged.
+            ValueError: the values have another format, or are damaged.
         """
         try:
             if values["format"] != FORMAT:
-                raise ValueError(f"an audit of format {values['format']} is not of the format {FORMAT}; audit again")
+                raise ValueError(f"the audit has format {values['format']}, not {FORMAT}; audit again")
             rows = [
                 AuditRow(**{**row, "metrics": {k: Interval(*map(_number, v)) for k, v in row["metrics"].items()}})
                 for row in values["rows"]
@@ -187,7 +187,7 @@ class Audit:
             names = ("texts", "facts", "refused", "curves", "examples", "about")
             return cls(Judgement(**values["judgement"]), rows, **{name: values[name] for name in names})
         except (KeyError, TypeError) as problem:
-            raise ValueError(f"this is no audit, or a damaged one ({problem}); audit again") from problem
+            raise ValueError(f"this is not an audit, or a damaged one ({problem}); audit again") from problem
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -213,7 +213,7 @@ class Audit:
     _repr_html_ = to_html
 
     def plot(self) -> Any:
-        """A matplotlib figure: margin and win of each saliency with their intervals, a row of panels a removal.
+        """A matplotlib figure: margin and win of each saliency with their intervals, one row of panels per removal.
 
         Raises:
             ImportError: matplotlib is not installed.
@@ -223,7 +223,7 @@ class Audit:
         return audit_figure(self)
 
     def to_pandas(self) -> Any:
-        """A DataFrame with a row a saliency and removal; each metric with its two ends as `_low` and `_high`.
+        """A DataFrame with one row per saliency and removal; the ends of each metric's interval as `_low` and `_high`.
 
         Raises:
             ImportError: pandas is not installed.
@@ -239,13 +239,13 @@ class Audit:
         return pandas().DataFrame(rows)
 
     def save(self, path: str | Path) -> None:
-        """Writes the audit as its name ends: .html (one page), .md or .json.
+        """Writes the audit in the format of the file's extension: .html (one page), .md or .json.
 
         Args:
-            path: the file; it appears whole or not at all.
+            path: the file, written atomically.
 
         Raises:
-            ValueError: another ending.
+            ValueError: another extension.
         """
         from pct.output.audit_page import audit_page
 
@@ -267,7 +267,7 @@ def _number(value: float | None) -> float:
 
 
 def _plain_tree(value: Any) -> Any:
-    """JSON types in which a number that is not finite is None."""
+    """JSON types, with None for numbers that are not finite."""
     if isinstance(value, Mapping):
         return {key: _plain_tree(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

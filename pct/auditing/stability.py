@@ -1,4 +1,4 @@
-"""Whether a saliency stays when nothing that matters changes. numpy alone."""
+"""The stability of a saliency under small changes of the text or the seed. This module needs only numpy."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pct.text.tokens import Ints, Tokens
 
 @runtime_checkable
 class Neighbours(Protocol):
-    """A predictor that knows which tokens it embeds near each other."""
+    """A predictor that can find tokens with similar embeddings."""
 
     def nearest_tokens(self, ids: Ints) -> Ints:
-        """(n,) for each token id the nearest other one by the cosine of their embeddings; itself where none fits."""
+        """(n,) for each token id the nearest other one by the cosine of their embeddings; itself without one."""
         ...
 
 
 class Replaced(NamedTuple):
-    """Texts with a word changed.
+    """Texts with one word replaced.
 
     Attributes:
         tokens: the texts.
@@ -35,13 +35,13 @@ class Replaced(NamedTuple):
 
 
 def overlap(first: Column, second: Column, counts: Ints, top: Ints) -> Column:
-    """The share of a text's `top` most salient words under one saliency that are so under another, (texts,).
+    """The share of a text's `top` most salient words that two saliencies have in common, (texts,).
 
     Args:
         first: (texts, words).
         second: (texts, words).
         counts: (texts,) N.
-        top: (texts,) how many words are compared; NaN comes of 0.
+        top: (texts,) the number of words compared; the share is NaN where it is 0.
     """
     width = max(first.shape[1], second.shape[1])
     sides = [np.pad(x, ((0, 0), (0, width - x.shape[1]))) for x in (first, second)]
@@ -52,14 +52,14 @@ def overlap(first: Column, second: Column, counts: Ints, top: Ints) -> Column:
 
 
 def replace_words(predictor: Predictor, tokens: Tokens, place: Ints, seed: int = 0) -> Replaced | None:
-    """Each text with one of its words replaced by one that the model embeds nearby.
+    """Each text with one of its words replaced by one with a similar embedding.
 
-    The word is drawn among those of one token that the model knows. None where the predictor knows no neighbours.
+    The word is drawn among the known words of one token. None where the predictor does not implement `Neighbours`.
 
     Args:
         predictor: the model.
         tokens: the texts.
-        place: (texts,) the place of each text in its split; with the seed it decides what is drawn.
+        place: (texts,) the position of each text in its split; with the seed it determines the drawn words.
         seed: of the draw.
     """
     if not isinstance(predictor, Neighbours):

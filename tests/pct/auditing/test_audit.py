@@ -209,7 +209,7 @@ def test_a_function_is_audited_by_what_needs_forward_passes_alone(tmp_path):
 
 def test_a_budget_that_leaves_a_model_no_saliency_is_refused_with_the_remedy():
     predictor = pct.predictor_from(scoring({"good": 1.0}), ["negative", "positive"])
-    with pytest.raises(ValueError, match=r"none of the saliencies of the budget cheap.*take the budget usual"):
+    with pytest.raises(ValueError, match=r"none of the saliencies of the budget cheap.*use the budget usual"):
         audit(predictor, (["a good one"], [1]), budget="cheap")
 
 
@@ -277,7 +277,7 @@ def test_texts_without_labels_are_audited_and_the_accuracy_is_unknown(model, tmp
     labelled = audit(model, (TEXTS[:40], DATA[1][:40]), QUICK, "cheap", ["delete"])
     assert result.row("l2").metrics == labelled.row("l2").metrics
     assert (result.facts["accuracy"], result.facts["largest_class"]) == (None, None)
-    assert result.verdict.startswith("The labels are not known")
+    assert result.verdict.startswith("The labels are unknown")
     assert all(example["gold"] is None for example in result.examples)
     assert "no column &#x27;label&#x27;" in result.to_html()
 

@@ -30,7 +30,7 @@ def test_a_clear_winner_is_shown_whatever_it_costs():
     assert seen.beats == {"delete": ["occlusion", "l2"]}
     assert seen.best_of_one_pass == "l2"
     assert seen.verdict[0].startswith("Show occlusion.")
-    assert any("best of one pass is l2" in sentence for sentence in seen.verdict)
+    assert any("best saliency that needs one pass is l2" in sentence for sentence in seen.verdict)
     assert "saliency='occlusion'" in seen.advice[0]
 
 
@@ -94,8 +94,8 @@ def test_a_model_at_chance_is_told_so_before_anything_else():
     assert seen.verdict[0].startswith("The model is not surely better than its most frequent class")
     assert seen.best == "l2"
     assert seen.advice == [
-        "Audit more texts; where that does not make the accuracy sure, train the model until it is surely better "
-        "than its most frequent class."
+        "Audit more texts; if the accuracy is then still not surely above the share of the most frequent class, train "
+        "the model further."
     ]
 
 

@@ -95,7 +95,7 @@ def test_a_folder_of_transformers_is_explained_by_the_best_of_its_audit(tmp_path
         ("{", "holds no audit"),
         ("[]", "no audit, or a damaged one"),
         ('{"format": 99}', "format 99"),
-        (small_audit("l2").to_json(), "of other weights"),
+        (small_audit("l2").to_json(), "belongs to other weights"),
     ],
 )
 def test_an_audit_that_cannot_be_used_is_ignored_with_one_line(
