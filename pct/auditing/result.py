@@ -187,7 +187,7 @@ class Audit:
             names = ("texts", "facts", "refused", "curves", "examples", "about")
             return cls(Judgement(**values["judgement"]), rows, **{name: values[name] for name in names})
         except (KeyError, TypeError) as problem:
-            raise ValueError(f"this is not an audit, or a damaged one ({problem}); audit again") from problem
+            raise ValueError(f"this is not an audit, or it is damaged ({problem}); audit again") from problem
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

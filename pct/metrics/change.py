@@ -10,6 +10,7 @@ import numpy as np
 from pct.metrics.bootstrap import Interval, paired_bootstrap
 from pct.metrics.names import CORE_METRICS, GAPS
 from pct.metrics.report import Report
+from pct.output.numbers import number
 
 CONTROLS = ("margin", "win")
 CLAIM = "comp-suff"  # must be larger in an improved model
@@ -76,13 +77,18 @@ class Change:
         values = [r.metrics | r.gaps for r in (self.before, self.after)]
         return [(name, values[0][name], values[1][name], x) for name, x in self.differences.items()]
 
+    def cells(self) -> list[tuple[str, str, str, str, str]]:
+        """`rows` as text: name, before, after, change, interval."""
+        return [
+            (name, number(a, 4), number(b, 4), number(x.value, 4, signed=True),
+             f"{number(x.low, 4, signed=True)} .. {number(x.high, 4, signed=True)}")
+            for name, a, b, x in self.rows()
+        ]  # fmt: skip
+
     def table(self) -> str:
         """The change for a terminal."""
         lines = [f"{'metric':<14}{'before':>10}{'after':>10}{'change':>10}{'95 % interval':>22}"]
-        lines += [
-            f"{name:<14}{a:>10.4f}{b:>10.4f}{x.value:>+10.4f}{f'{x.low:+.4f} .. {x.high:+.4f}':>22}"
-            for name, a, b, x in self.rows()
-        ]
+        lines += [f"{name:<14}{a:>10}{b:>10}{change:>10}{ends:>22}" for name, a, b, change, ends in self.cells()]
         return "\n".join([*lines, self.predictions, self.verdict])
 
     def __repr__(self) -> str:
@@ -97,10 +103,7 @@ class Change:
     def markdown(self) -> str:
         """The change for a model card."""
         lines = ["| metric | before | after | change | 95 % interval |", "| --- | --- | --- | --- | --- |"]
-        lines += [
-            f"| {name} | {a:.4f} | {b:.4f} | {x.value:+.4f} | {x.low:+.4f} .. {x.high:+.4f} |"
-            for name, a, b, x in self.rows()
-        ]
+        lines += [f"| {' | '.join(cells)} |" for cells in self.cells()]
         return "\n".join([*lines, "", f"{self.predictions}. {self.verdict[0].upper()}{self.verdict[1:]}."])
 
     @property

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pct.metrics.base import Column
+from pct.output.numbers import count
 
 MOST = 0.5  # of the sum of squares about the mean
 FEWEST = 4  # texts; among fewer, one text always has a large share
@@ -31,10 +32,9 @@ class Dominant(NamedTuple):
     median: float
 
     def __str__(self) -> str:
-        words = "1 word" if self.words == 1 else f"{self.words} words"
         return (
-            f"text {self.text} ({words}, {self.value:.4g}) has {self.share:.0%} of its error; the median is "
-            f"{self.median:.4g}"
+            f"text {self.text} ({count(self.words, 'word')}, {self.value:.4g}) has {self.share:.0%} of its error; the "
+            f"median is {self.median:.4g}"
         )
 
 

@@ -14,6 +14,7 @@ from pct.metrics.base import Column
 from pct.metrics.confusion import confusion_counts, recalls
 from pct.metrics.dominant import Dominant, dominant_texts
 from pct.metrics.names import gaps_of
+from pct.output.numbers import count, number
 from pct.writing import atomic_write
 
 COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc")
@@ -87,7 +88,7 @@ class Report:
         lines = [f"{'metric':<28}{'mean':>10}{'± s.e.':>10}"]
         for name, value in self.metrics.items():
             low, high = self.intervals.get(name, (np.nan, np.nan))
-            interval = f"   {low:.4f} to {high:.4f}" if np.isfinite(low) else ""
+            interval = f"   {number(low, 4)} to {number(high, 4)}" if np.isfinite(low) else ""
             lines.append(f"{name:<28}{_cell(value)}{_cell(self.errors[name])}{interval}")
         lines += [f"{name:<28}{_cell(value)}" for name, value in self.gaps.items()]
         lines += [f"words ranked by {self.saliency}"] if self.saliency else []
@@ -103,7 +104,7 @@ class Report:
 
     def __repr__(self) -> str:
         """The table. The values of each text are in `columns`."""
-        return f"Report of {len(self.columns.get('n', ()))} texts\n{self.table()}"
+        return f"Report of {count(len(self.columns.get('n', ())), 'text')}\n{self.table()}"
 
     def to_html(self) -> str:
         """An HTML fragment with its own style: the metrics with their standard errors, and the gaps."""
@@ -171,4 +172,4 @@ class Report:
 
 def _cell(value: float) -> str:
     """A number in a column of the table; a dash for NaN."""
-    return f"{value:>10.4f}" if np.isfinite(value) else f"{'-':>10}"
+    return f"{number(value, 4):>10}"

@@ -1,1 +1,1 @@
-"""What a terminal, a browser, a notebook and a table get of explanations and reports."""
+"""Output of explanations, audits and reports: for terminals, browsers, notebooks and files."""

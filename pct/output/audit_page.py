@@ -1,4 +1,4 @@
-"""An audit as a page, a notebook's fragment and a section of a model card. No script, no file beside it."""
+"""An audit as an HTML page, a notebook fragment and a section of a model card, without scripts or other files."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from pct.metrics.bootstrap import Interval
 
 READING = (
-    "The words of each text are removed in the order of a saliency, and the confidence in the class that was predicted "
-    "on the whole text is measured: where a saliency names the words that the model uses, it falls.",
-    "The margin is how much more it falls than when as many random words are removed: 0 is what chance reaches; win is "
-    "the share of the random orders that the saliency beats: 50 % is what chance reaches.",
+    "The words of each text are removed in the order of a saliency. The confidence in the class that was predicted on "
+    "the whole text falls if the saliency ranks the words high that the model uses.",
+    "The margin is how much more it falls than without the same number of random words; chance has a margin of 0. Win "
+    "is the share of the random orders that the saliency beats; chance has a win of 50 %.",
     "comp - suff is the fall without the most salient words less the fall without the least salient ones; below 0 the "
-    "words called unimportant matter more.",
-    "Intervals are 95 % over the texts; the judgement takes wider ones, which leave 5 % to all saliencies together, "
-    "and compares two saliencies on the same texts, so two intervals that overlap may still differ.",
-    "All of it measures faithfulness to this model, not truth, and occlusion is measured partly by what defines it: "
-    "both remove words and look at the output.",
+    "least salient words matter more.",
+    "Intervals are 95 % over the texts. The judgement uses wider ones, since it tests many saliencies at once, and "
+    "compares two saliencies on the same texts, so two saliencies may differ although their intervals overlap.",
+    "These numbers measure faithfulness to this model, not truth. They favour occlusion, which removes words and "
+    "compares the output, as the metrics do.",
 )
 HELP = {
-    "passes": "times that a text goes through the model",
-    "ms": "milliseconds a text, for computing the saliency",
+    "passes": "passes of the model per text",
+    "ms": "milliseconds per text to compute the saliency",
     "comp-suff": "fall of the confidence without the most salient words, less that without the least salient",
     "comp": "fall of the confidence without the most salient words",
     "suff": "fall of the confidence without the least salient words",
@@ -48,8 +48,8 @@ HELP = {
     "ur-ir": "ur - ir; larger is better",
     "tau_loo": "Kendall's tau with the fall without each single word",
     "naopc-gap": "normalised comp less normalised suff",
-    "stable_seed": "share of the top words that stays under another seed",
-    "stable_word": "share of the top words that stays when a word is replaced by a near one",
+    "stable_seed": "share of the top words that stay under another seed",
+    "stable_word": "share of the top words that stay when a word is replaced by a similar one",
 }
 COUNTS = ("ir", "ur", "ur-ir")  # of words
 LEGEND = (
@@ -59,7 +59,7 @@ LEGEND = (
 
 
 def audit_page(audit: Audit) -> str:
-    """One page in one file, of any size of audit."""
+    """The audit as one HTML page."""
     title = escape(f"Audit of {_model(audit)}")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -70,7 +70,7 @@ def audit_page(audit: Audit) -> str:
 
 
 def audit_html(audit: Audit) -> str:
-    """The same as a fragment with its own style, for a notebook."""
+    """The audit as an HTML fragment with its own style, for a notebook."""
     return f'<style>{_style()}</style><div class="pct audit">{_parts(audit)}</div>'
 
 
@@ -104,32 +104,33 @@ def _facts(audit: Audit) -> str:
     facts, about = audit.facts, audit.about
     accuracy = facts.get("accuracy")
     pairs = [("model", _model(audit)), ("data", str(about.get("source") or "given in memory"))]
-    pairs.append(("texts", f"{audit.texts:,}; {facts.get('cut_texts', 0):,} were cut to the model's length"))
+    cut = facts.get("cut_texts", 0)
+    pairs.append(("texts", f"{audit.texts:,}; {cut:,} {'was' if cut == 1 else 'were'} cut to the model's length"))
     if accuracy is not None:
         pairs.append(("accuracy", f"{spell(accuracy)}; the largest class has {number(facts['largest_class'])}"))
     if facts.get("confidence"):
         pairs.append(("mean confidence", spell(facts["confidence"])))
     if facts.get("shown"):
-        pairs.append(("explained today by", str(facts["shown"])))
+        pairs.append(("explained at present by", str(facts["shown"])))
     pairs.append(("measured", _measured(audit)))
     pairs += [("note", note) for note in notes_in_words(about.get("data") or {})]
     return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{escape(value)}</dd>' for name, value in pairs)}</dl>"
 
 
 def _measured(audit: Audit) -> str:
-    """One line on how: budget, removals, share of the words, seed."""
+    """One line on how the audit was measured: budget, removals, share of the words, seed."""
     removals = " or ".join(dict.fromkeys(in_words(row.removal) for row in audit.rows))
     parts = [f"budget {audit.about['budget']}"] if "budget" in audit.about else []
     parts.append(removals)
     if shares := audit.about.get("shares"):
-        parts.append(" and ".join(dict.fromkeys(f"{100 * share:g} %" for share in shares)) + " of the words a side")
+        parts.append(" and ".join(dict.fromkeys(f"{100 * share:g} %" for share in shares)) + " of the words per side")
     if "seed" in audit.about:
         parts.append(f"seed {audit.about['seed']}")
     return ", ".join(parts)
 
 
 def _removals(audit: Audit) -> list[str]:
-    """The removal that decided first."""
+    """The removals, the one that decided first."""
     return list(dict.fromkeys([audit.judgement.removal, *(row.removal for row in audit.rows)]))
 
 
@@ -155,7 +156,8 @@ def _curves(audit: Audit) -> str:
     return (
         f"<h2>Mean confidence with {escape(in_words(removal))}</h2>"
         "<small>red: the saliency; grey: a random order on the same texts; solid: most salient words first; dashed: "
-        f'least salient first. Solid far below grey, dashed not: healthy.</small><div class="panels">{panels}</div>'
+        "least salient first. In a healthy model the solid line lies far below the grey ones and the dashed line does "
+        f'not.</small><div class="panels">{panels}</div>'
     )
 
 
@@ -163,8 +165,8 @@ def _tables(audit: Audit) -> str:
     parts = ["<h2>All metrics</h2><small>means over the texts with 95 % intervals; - where not measured</small>"]
     for removal in _removals(audit):
         rows = audit.ranked(removal)
-        have = measured_names(rows)
-        main, others = [n for n in SHOWN if n in have], [n for n in have if n not in SHOWN]
+        measured = measured_names(rows)
+        main, others = [n for n in SHOWN if n in measured], [n for n in measured if n not in SHOWN]
         parts.append(f"<h3>{escape(in_words(removal))}</h3>{_table(audit, rows, main, costs=True)}")
         if others:
             parts.append(_table(audit, rows, others))
@@ -202,8 +204,8 @@ def _examples(audit: Audit) -> str:
     )
     name = explained[0].saliency_name or audit.best or CONTROL
     return (
-        f"<h2>The most pathological texts under {escape(name)}</h2><p>Those with the smallest comp - suff, where "
-        f"the saliency serves worst; they may still be healthy.</p>{legend_html(explained)}{articles}"
+        f"<h2>The most pathological texts under {escape(name)}</h2><p>The texts with the smallest comp - suff; they "
+        f"may still be healthy.</p>{legend_html(explained)}{articles}"
     )
 
 
@@ -217,14 +219,14 @@ def _refused(audit: Audit) -> str:
 
 
 def _definitions(audit: Audit) -> str:
-    """What each saliency that was measured is, in a sentence."""
+    """The definition of each saliency that was measured."""
     definitions = {name: definition_of(name) for name in dict.fromkeys(row.saliency for row in audit.rows)}
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(what)}</dd>" for name, what in definitions.items() if what)
-    return f"<details><summary>What each saliency is</summary><dl>{items}</dl></details>" if items else ""
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in definitions.items() if text)
+    return f"<details><summary>Definitions of the saliencies</summary><dl>{items}</dl></details>" if items else ""
 
 
 def audit_markdown(audit: Audit) -> str:
-    """A section for a model card: the judgement, the saliencies under each removal, and how it was measured."""
+    """A section for a model card: the judgement, the saliencies under each removal, and how they were measured."""
     removals = _removals(audit)
     heads = ["saliency", "passes", "ms"]
     heads += [f"{name} ({removal})" for removal in removals for name in ("comp - suff", "margin", "win")]
@@ -249,5 +251,5 @@ def audit_markdown(audit: Audit) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that is neither HTML nor a table's border in Markdown."""
+    """Text escaped for a Markdown table."""
     return escape(text, quote=False).replace("|", "\\|").replace("\n", " ")

@@ -19,10 +19,10 @@ MARKERS = {"best": "D", "control": "s"}
 
 
 def audit_figure(audit: Audit) -> Any:
-    """Margin and win of each saliency with their 95 % intervals, a row of panels a removal.
+    """Margin and win of each saliency with their 95 % intervals, one row of panels per removal.
 
     Args:
-        audit: what `pct.audit` gave.
+        audit: the audit.
 
     Returns:
         A matplotlib figure.
@@ -54,7 +54,7 @@ def audit_figure(audit: Audit) -> Any:
 
 def _draw(ax: Any, audit: Audit, rows: Sequence[AuditRow], metric: str, chance: float) -> None:
     names = []
-    for place, row in enumerate(rows):
+    for y, row in enumerate(rows):
         kind = standing(audit, row.saliency, row.removal)
         names.append(f"{short(row.saliency)} ({kind})" if kind in ("best", "tie", "control") else short(row.saliency))
         interval = row.metrics.get(metric)
@@ -63,7 +63,7 @@ def _draw(ax: Any, audit: Audit, rows: Sequence[AuditRow], metric: str, chance: 
         hollow = kind in ("none", "control")
         ends = [[interval.value - interval.low], [interval.high - interval.value]]
         colour = COLOURS[kind]
-        ax.errorbar([interval.value], [place], xerr=np.maximum(ends, 0), fmt=MARKERS.get(kind, "o"), capsize=3,
+        ax.errorbar([interval.value], [y], xerr=np.maximum(ends, 0), fmt=MARKERS.get(kind, "o"), capsize=3,
                     color=colour, markerfacecolor="white" if hollow else colour, markersize=6)  # fmt: skip
     ax.axvline(chance, color=FAINT, linestyle="--", linewidth=1)
     ax.set_yticks(range(len(rows)), names, parse_math=False)

@@ -1,4 +1,4 @@
-"""The pictures of an audit as SVG: intervals of margin and win, and what removing words does to the confidence."""
+"""The plots of an audit as SVG: intervals of margin and win, and confidence curves."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from pct.output.numbers import MISSING, number, percent, spell
 if TYPE_CHECKING:
     from pct.auditing.result import Audit, AuditRow
 
-# of the interval plot, in units of its view box
+# sizes of the interval plot, in units of its view box
 WIDTH, NAMES, VALUES, GAP, ROW, TOP, AXIS = 960, 196, 56, 24, 26, 30, 40
 MARGIN_PANEL, WIN_PANEL = 372, 256
-# of the plot of curves
+# sizes of the plot of curves
 PANEL, HEIGHT, LEFT, LINES = 380, 190, 40, 26
 
-SHARES = (0, 1, 5, 10, 20, 50)  # percent of the words that went; see `Audit.curves`
+SHARES = (0, 1, 5, 10, 20, 50)  # percent of the words removed; see `Audit.curves`
 
 Scale = Callable[[float], float]
 
 
 def standing(audit: Audit, saliency: str, removal: str) -> str:
-    """How a saliency stands under a removal: best, tie, better, control, or none: not surely better than chance."""
-    judged = audit.judgement
+    """The standing of a saliency: best, tie, better (than a random order), control, or none of these."""
+    judgement = audit.judgement
     if saliency == CONTROL:
         return "control"
-    if saliency == judged.best:
+    if saliency == judgement.best:
         return "best"
-    if saliency in judged.ties and removal == judged.removal:
+    if saliency in judgement.ties and removal == judgement.removal:
         return "tie"
-    return "better" if saliency in judged.beats.get(removal, ()) else "none"
+    return "better" if saliency in judgement.beats.get(removal, ()) else "none"
 
 
 def intervals_svg(audit: Audit, removal: str) -> str:
     """Margin and win of each saliency under a removal, the largest margin on top, with their 95 % intervals."""
     rows = audit.ranked(removal)
-    # one scale for all removals, so that they can be compared by eye
+    # one scale for all removals, so that their plots can be compared
     ends = [end for row in audit.rows for end in row.metrics["margin"] if math.isfinite(end)]
     low, high = min([0.0, *ends]), max([0.02, *ends])
     ticks, pad = axis_ticks(low, high), 0.02 * (high - low)
@@ -53,14 +53,14 @@ def intervals_svg(audit: Audit, removal: str) -> str:
         _axis("margin over random orders (confidence)", start, ticks, margin, 0.0, height),
         _axis("win against a random order", second, (0.0, 0.25, 0.5, 0.75, 1.0), win, 0.5, height),
     ]
-    for place, row in enumerate(rows):
-        parts.append(_row(audit, row, TOP + ROW * (place + 0.5), margin, win))
-    said = f"margin and win of {len(rows)} saliencies with {in_words(removal)}"
+    for i, row in enumerate(rows):
+        parts.append(_row(audit, row, TOP + ROW * (i + 0.5), margin, win))
+    label = f"margin and win of {len(rows)} saliencies with {in_words(removal)}"
     first = rows[0]
     detail = f"The largest margin is that of {first.saliency}: {spell(first.metrics['margin'])}."
     return (
-        f'<svg class="plot" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(said)}">'
-        f"<title>{escape(said)}</title><desc>{escape(detail)}</desc>{''.join(parts)}</svg>"
+        f'<svg class="plot" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">'
+        f"<title>{escape(label)}</title><desc>{escape(detail)}</desc>{''.join(parts)}</svg>"
     )
 
 
@@ -88,7 +88,7 @@ def _row(audit: Audit, row: AuditRow, y: float, margin: Scale, win: Scale) -> st
 
 
 def short(name: str, longest: int = 24) -> str:
-    """A name that fits beside a plot."""
+    """A name, truncated to fit beside a plot."""
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
@@ -97,7 +97,7 @@ def _share(value: float) -> str:
 
 
 def _bar(interval: Sequence[float], y: float, scale: Scale, kind: str) -> str:
-    """An interval as a line, its mean as a mark: a diamond for the best, hollow where it does not beat chance."""
+    """An interval as a line and its mean as a mark: a diamond for the best saliency, a square for the control."""
     if any(map(math.isnan, interval)):
         return ""
     at, low, high = map(scale, interval)
@@ -128,7 +128,7 @@ def _scale(low: float, high: float, left: float, right: float) -> Scale:
 
 
 def axis_ticks(low: float, high: float, most: int = 7) -> list[float]:
-    """Round numbers from `low` to `high`, 0 among them where it lies between, `most` at most."""
+    """At most `most` round numbers from `low` to `high`, with 0 where it lies between."""
     size = 10.0 ** math.floor(math.log10((high - low) / most))
     step = next(size * factor for factor in (1, 2, 2.5, 5, 10, 20) if (high - low) / (size * factor) <= most - 1)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
@@ -136,7 +136,7 @@ def axis_ticks(low: float, high: float, most: int = 7) -> list[float]:
 
 
 def compared(audit: Audit) -> tuple[str, list[str]]:
-    """The removal whose curves are shown, and the best and the worst saliency by margin. Empty without curves."""
+    """The removal whose curves are shown, and the best and worst saliencies by margin. Empty without curves."""
     removals = [audit.judgement.removal, *dict.fromkeys(row.removal for row in audit.rows)]
     for removal in removals:
         names = [
@@ -150,13 +150,13 @@ def compared(audit: Audit) -> tuple[str, list[str]]:
 
 
 def curves_svg(audit: Audit, saliency: str, removal: str, role: str) -> str:
-    """The mean confidence as words go in a saliency's order, beside a random order's on the same texts.
+    """The mean confidence as words are removed in a saliency's order, and in a random order on the same texts.
 
     Args:
-        audit: what `pct.audit` gave.
+        audit: the audit.
         saliency: one whose curves were measured.
-        removal: under which.
-        role: what stands before its name in the head: best, worst.
+        removal: the removal.
+        role: the prefix of its name in the title: best, worst.
     """
     inner = (PANEL - LEFT - 12) / (len(SHARES) - 1)
     bottom = LINES + HEIGHT

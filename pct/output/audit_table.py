@@ -1,4 +1,4 @@
-"""The table of an audit for a terminal: as many metrics as fit its width."""
+"""The table of an audit for a terminal, with as many metrics as fit its width."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pct.output.numbers import number, spell
 if TYPE_CHECKING:
     from pct.auditing.result import Audit, AuditRow
 
-# the metrics that sum up an audit, in the order in which they stand
+# the main metrics of an audit, in the order of the columns
 SHOWN = ("comp-suff", "margin", "win", "ur-ir", "tau_loo", "naopc-gap", "stable_word", "rationale_auprc")
-# the order in which they are taken while they fit
+# the order in which columns are added while they fit
 PRIORITY = ("margin", "win", *(name for name in SHOWN if name not in ("margin", "win")))
 WIDEST, USUAL = 160, 120
 GAP = "  "
@@ -26,27 +26,27 @@ WAYS = {
 
 
 def measured_names(rows: Iterable[AuditRow]) -> list[str]:
-    """The metrics that at least one row has a number for, in the order in which they were measured."""
+    """The metrics for which at least one row has a number, in the order in which they were measured."""
     names = (name for row in rows for name, x in row.metrics.items() if not math.isnan(x.value))
     return list(dict.fromkeys(names))
 
 
 def in_words(removal: str) -> str:
-    """How words are removed: "words deleted"."""
+    """How words are removed, for example "words deleted"."""
     return WAYS.get(removal, f"words removed by {removal}")
 
 
 def terminal_width() -> int:
-    """Characters a line: `USUAL` where the output is no terminal, `WIDEST` at most."""
+    """Characters per line: `USUAL` where the output is not a terminal, `WIDEST` at most."""
     return min(shutil.get_terminal_size((USUAL, 24)).columns, WIDEST)
 
 
 def audit_table(audit: Audit, width: int = 0) -> str:
-    """The rows of an audit, a block a removal, the largest margin first.
+    """The rows of an audit, one block per removal, the largest margin first.
 
     Args:
-        audit: what `pct.audit` gave.
-        width: characters a line; the terminal's where 0. Metrics that do not fit are named below the table.
+        audit: the audit.
+        width: characters per line; 0 takes the terminal's. Metrics that do not fit are listed below the table.
     """
     blocks = {removal: audit.ranked(removal) for removal in dict.fromkeys(row.removal for row in audit.rows)}
     rows = [row for block in blocks.values() for row in block]
@@ -56,30 +56,32 @@ def audit_table(audit: Audit, width: int = 0) -> str:
         _right("passes", [number(row.passes, 1) for row in rows]),
         _right("ms", [number(row.milliseconds, 1) for row in rows]),
     ]
-    have = measured_names(rows)
-    metrics = {name: _right(name, [spell(row.metrics.get(name)) for row in rows]) for name in PRIORITY if name in have}
+    measured = measured_names(rows)
+    metrics = {
+        name: _right(name, [spell(row.metrics.get(name)) for row in rows]) for name in PRIORITY if name in measured
+    }
     left = (width or terminal_width()) - len(_line(" ", lead, 0))
     fitting: list[str] = []
     for name, column in metrics.items():
         left -= len(GAP) + len(column[0])
-        # margin always stands: without it the table says nothing
+        # the margin is always shown
         if fitting and left < 0:
             break
         fitting.append(name)
     columns = [*lead, *(metrics[name] for name in SHOWN if name in fitting)]
-    lines, place = [], 0
+    lines, i = [], 0
     for removal, block in blocks.items():
         lines += ["", in_words(removal), _line(" ", columns, 0)]
         for row in block:
-            place += 1
-            lines.append(_line("*" if row.saliency == audit.best else " ", columns, place))
+            i += 1
+            lines.append(_line("*" if row.saliency == audit.best else " ", columns, i))
     if rest := [name for name in metrics if name not in fitting]:
         lines += ["", f"no room for {', '.join(rest)}: widen the terminal, or --output FILE"]
     return "\n".join(lines[1:])
 
 
 def refused_by_reason(audit: Audit) -> list[tuple[str, list[str]]]:
-    """The saliencies that were left out, by the reason that they share."""
+    """The saliencies that were left out, grouped by reason."""
     names: dict[str, list[str]] = {}
     for name, reason in audit.refused.items():
         names.setdefault(reason.removeprefix(f"saliency {name} "), []).append(name)
@@ -87,10 +89,10 @@ def refused_by_reason(audit: Audit) -> list[tuple[str, list[str]]]:
 
 
 def _right(head: str, cells: list[str]) -> list[str]:
-    """A column, its head first, set to the right."""
+    """A right-aligned column, its head first."""
     size = max(map(len, [head, *cells]))
     return [text.rjust(size) for text in [head, *cells]]
 
 
-def _line(mark: str, columns: list[list[str]], place: int) -> str:
-    return f"{mark} {GAP.join(column[place] for column in columns)}"
+def _line(mark: str, columns: list[list[str]], i: int) -> str:
+    return f"{mark} {GAP.join(column[i] for column in columns)}"

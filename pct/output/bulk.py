@@ -1,7 +1,7 @@
-"""Results for files of any length: written in parts that appear whole or not at all, joined at the end.
+"""Output files of any length: written in parts, each atomically, and joined at the end.
 
-A job that is killed goes on from its last whole part when it is started again, so that no text is lost or doubled, and
-memory does not grow with the number of texts.
+A job that is killed continues after its last complete part when it is started again, so that no text is lost or
+duplicated. Memory does not grow with the number of texts.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pct.output.page import article_html, page_html
-from pct.output.tables import Row
+from pct.output.tables import Record
 from pct.writing import atomic_write, write_text
 
-MOST_ARTICLES = 5000  # a page of more is read by nobody, nor opened by every browser
+MOST_ARTICLES = 5000  # some browsers cannot open a larger page
 JOB = "job.json"
 
 
 class Format(Protocol):
-    """How rows become a part, and parts a file."""
+    """A file format: writes rows as a part, and joins parts to a file."""
 
-    def write(self, rows: Sequence[Row], part: Path) -> None:
+    def write(self, rows: Sequence[Record], part: Path) -> None:
         """Writes some rows."""
         ...
 
     def join(self, parts: Sequence[Path], output: Path) -> None:
-        """Makes one file of the parts, in their order."""
+        """Joins the parts, in their order, to one file."""
         ...
 
 
 class JsonLines:
-    """A JSON object a row."""
+    """One JSON object per row."""
 
-    def write(self, rows: Sequence[Row], part: Path) -> None:
+    def write(self, rows: Sequence[Record], part: Path) -> None:
         """See `Format.write`."""
         with part.open("w", encoding="utf-8") as lines:
             lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -53,7 +53,7 @@ class JsonLines:
 
 
 class Parquet:
-    """A row group a part; a column has one type in all of them.
+    """One row group per part, all with the same schema.
 
     Args:
         schema: of pyarrow.
@@ -62,7 +62,7 @@ class Parquet:
     def __init__(self, schema: Any) -> None:
         self.schema = schema
 
-    def write(self, rows: Sequence[Row], part: Path) -> None:
+    def write(self, rows: Sequence[Record], part: Path) -> None:
         """See `Format.write`."""
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -83,8 +83,8 @@ class Html(JsonLines):
 
     Args:
         title: of the page.
-        legend: HTML, what the shades mean.
-        most: beyond so many texts the most pathological are shown, and the page says so.
+        legend: the legend of the shades, in HTML.
+        most: of more texts only this number of the most pathological is shown, with a note on the page.
     """
 
     def __init__(self, title: str, legend: str, most: int = MOST_ARTICLES) -> None:
@@ -94,14 +94,14 @@ class Html(JsonLines):
         """See `Format.join`."""
         verdicts, labels = Counter[str](), set[str]()
 
-        def places() -> Iterator[tuple[float, int, int]]:
+        def sorted_positions() -> Iterator[tuple[float, int, int]]:
             for number, part in enumerate(parts):
                 for offset, row in _rows(part):
                     verdicts[row["verdict"]] += 1
                     labels.add(row["label"])
                     yield row["sort_key"], number, offset
 
-        chosen = heapq.nsmallest(self.most, places())
+        chosen = heapq.nsmallest(self.most, sorted_positions())
         with output.open("w", encoding="utf-8") as page:
             articles = (article_html(rank=i, **_row_at(parts[n], at)) for i, (_, n, at) in enumerate(chosen))
             page.writelines(page_html(self.title, self.legend, verdicts, labels, articles, len(chosen)))
@@ -109,41 +109,41 @@ class Html(JsonLines):
 
 def article_row(
     article: str, row: int, verdict: str, label: str, confidence: float, right: bool | None, gap: float
-) -> Row:
-    """What `Html` keeps of an explanation. right: None where the true class is not known. gap: comp - suff, or NaN."""
+) -> Record:
+    """An explanation as a row of `Html`. right: None where the true class is unknown. gap: comp - suff, or NaN."""
     sort_key = {"pathological": 0.0, "undecided": 10.0, "healthy": 20.0}[verdict] + (gap if gap == gap else 0.0)
-    said = {True: "right", False: "wrong", None: ""}[right]
+    outcome = {True: "right", False: "wrong", None: ""}[right]
     return {"article": article, "row": row, "verdict": verdict, "label": label, "confidence": confidence,
-            "right": said, "sort_key": sort_key}  # fmt: skip
+            "right": outcome, "sort_key": sort_key}  # fmt: skip
 
 
 def run_job(
     chunks: Iterable[Any],
-    work: Callable[[Any], Sequence[Row]],
+    work: Callable[[Any], Sequence[Record]],
     output: str | Path,
     format_: Format,
     about: dict[str, Any],
     after: Callable[[int, bool], None] = lambda rows, done_before: None,
 ) -> int:
-    """Works through the chunks of a file, a part each, and joins the parts.
+    """Processes the chunks of a file, one part each, and joins the parts.
 
     Args:
-        chunks: of the input, always cut in the same way; each has a length.
+        chunks: of the input; the boundaries must be the same in every run. Each has a length.
         work: a chunk -> its rows.
-        output: the file; it appears when all is done, and the parts lie beside it until then.
+        output: the file. It is written when all parts are done; until then the parts are in a folder beside it.
         format_: of the file.
-        about: what the result depends on, as JSON values: parts of another job are not taken for this one's.
-        after: called after each chunk with its length, and whether an earlier run had done it.
+        about: what the result depends on, as JSON values, so that parts of another job are not used.
+        after: called after each chunk with its length, and whether an earlier run had already processed it.
 
     Returns:
-        How many texts the chunks had.
+        The number of texts.
 
     Raises:
-        ValueError: the parts beside the output are another job's.
+        ValueError: the parts beside the output belong to another job.
     """
     target = Path(output)
     waiting = iter(chunks)
-    first = list(islice(waiting, 1))  # read before anything is made: data that cannot be used leaves nothing behind
+    first = list(islice(waiting, 1))  # read before a folder is created: unusable data leaves nothing behind
     folder = _open_job(target, about)
     parts, texts = [], 0
     for number, chunk in enumerate(chain(first, waiting)):
@@ -163,16 +163,16 @@ def run_job(
 
 
 def parts_folder(output: str | Path) -> Path:
-    """Where the parts of an unfinished file lie."""
+    """The folder of the parts of an unfinished file."""
     target = Path(output)
     return target.with_name(f".{target.name}.parts")
 
 
 def _open_job(target: Path, about: dict[str, Any]) -> Path:
     folder = parts_folder(target)
-    known = folder / JOB
-    if known.is_file():
-        before = json.loads(known.read_text(encoding="utf-8"))
+    job_file = folder / JOB
+    if job_file.is_file():
+        before = json.loads(job_file.read_text(encoding="utf-8"))
         changed = sorted(k for k in {*before, *about} if before.get(k) != about.get(k))
         if changed and any(folder.glob("*.part")):
             raise ValueError(
@@ -180,12 +180,12 @@ def _open_job(target: Path, about: dict[str, Any]) -> Path:
                 "remove the folder, or give another output"
             )
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(known, json.dumps(about))
+    write_text(job_file, json.dumps(about))
     return folder
 
 
-def _rows(part: Path) -> Iterator[tuple[int, Row]]:
-    """The rows of a part of lines, each with the byte at which it begins."""
+def _rows(part: Path) -> Iterator[tuple[int, Record]]:
+    """The rows of a JSON Lines part, each with its byte offset."""
     offset = 0
     with part.open("rb") as lines:
         for line in lines:
@@ -193,9 +193,9 @@ def _rows(part: Path) -> Iterator[tuple[int, Row]]:
             offset += len(line)
 
 
-def _row_at(part: Path, offset: int) -> Row:
+def _row_at(part: Path, offset: int) -> Record:
     with part.open("rb") as lines:
         lines.seek(offset)
-        row: Row = json.loads(lines.readline())
+        row: Record = json.loads(lines.readline())
     del row["sort_key"]
     return row

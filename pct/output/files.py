@@ -1,4 +1,4 @@
-"""Predictions and explanations of whole files, chunk by chunk: what `pct predict` and `pct explain --data` run."""
+"""Predictions and explanations of whole files, chunk by chunk, for `pct predict` and `pct explain --data`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pct.explaining.predictor import Predictor
 from pct.output.bulk import Format, Html, JsonLines, Parquet, article_row, run_job
 from pct.output.html import explanation_html, marks_html
 from pct.output.shades import is_signed
-from pct.output.tables import Row, explanation_row
+from pct.output.tables import Record, explanation_row
 from pct.saliency.defaults import default_saliency
 
 ROWS_PER_CHUNK = 2048
-FORMULA = tuple("=+-@\t\r＝＋－＠")  # how a cell begins that Excel, LibreOffice or Sheets runs as a formula
+FORMULA = tuple("=+-@\t\r＝＋－＠")  # first characters of cells that spreadsheets run as formulas
 EXPLANATION_KINDS, PREDICTION_KINDS = (".jsonl", ".parquet", ".html"), (".jsonl", ".parquet", ".csv")
 
 
@@ -30,7 +30,7 @@ class Chunk(Protocol):
     Attributes:
         texts: the texts.
         labels: (texts,) the true class of each as an index, None where the file has no labels.
-        numbers: the place of each row in its file, from 1.
+        numbers: the number of each row in its file, from 1.
     """
 
     texts: Sequence[str]
@@ -50,21 +50,21 @@ def write_predictions(
     after: Callable[[int, bool], None] = lambda texts, done_before: None,
     escaped: bool = True,
 ) -> int:
-    """A row a text: its number in the file, text, true class, label, confidence, probability of each class.
+    """One row per text: its number in the file, text, true class, label, confidence, probability of each class.
 
     Args:
         predictor: the model.
         chunks: of the file.
         output: .jsonl, .parquet or .csv.
         about: what the result depends on; see `pct.output.bulk.run_job`.
-        after: called after each chunk with its length, and whether an earlier run had done it.
+        after: called after each chunk with its length, and whether an earlier run had already processed it.
         escaped: of .csv; see `Csv`.
 
     Returns:
-        How many texts there were.
+        The number of texts.
 
     Raises:
-        ValueError: another kind of output; the unfinished parts beside it are another job's.
+        ValueError: another extension, or the unfinished parts beside the output belong to another job.
     """
     columns = ["row", "text", "gold", "label", "confidence", *(f"p_{name}" for name in predictor.classes)]
     kind = _kind(output, PREDICTION_KINDS)
@@ -84,23 +84,23 @@ def write_explanations(
     target: int | None = None,
     **options: Any,
 ) -> int:
-    """A row, or an article, a text: words, saliency, curves, verdict.
+    """One row or article per text: words, saliency, curves, verdict.
 
     Args:
         predictor: the model.
         chunks: of the file.
         output: .jsonl, .parquet or .html.
         about: what the result depends on; see `pct.output.bulk.run_job`.
-        after: called after each chunk with its length, and whether an earlier run had done it.
+        after: called after each chunk with its length, and whether an earlier run had already processed it.
         title: of the page.
-        target: the class explained, the predicted one where None.
+        target: the class explained; None takes the predicted one.
         **options: of `pct.explain`.
 
     Returns:
-        How many texts there were.
+        The number of texts.
 
     Raises:
-        ValueError: another kind of output; the unfinished parts beside it are another job's.
+        ValueError: another extension, or the unfinished parts beside the output belong to another job.
     """
     kind = _kind(output, EXPLANATION_KINDS)
     signed = is_signed(options.get("saliency") or default_saliency(predictor).name)
@@ -109,15 +109,15 @@ def write_explanations(
         format_ = JsonLines() if kind == ".jsonl" else _explanation_parquet()
     row = _article if kind == ".html" else _explained
 
-    def work(chunk: Chunk) -> list[Row]:
+    def work(chunk: Chunk) -> list[Record]:
         classes = None if target is None else [target] * len(chunk.texts)
-        found = explain(predictor, chunk.texts, classes=classes, **options)
-        return [row(*one) for one in zip(found, _gold(predictor, chunk), chunk.numbers, strict=True)]
+        explanations = explain(predictor, chunk.texts, classes=classes, **options)
+        return [row(*one) for one in zip(explanations, _gold(predictor, chunk), chunk.numbers, strict=True)]
 
     return run_job(chunks, work, output, format_, about, after)
 
 
-def prediction_rows(predictor: Any, chunk: Chunk) -> list[Row]:
+def prediction_rows(predictor: Any, chunk: Chunk) -> list[Record]:
     """The rows of `write_predictions`."""
     probabilities = predictor.predict(chunk.texts).astype(float).tolist()
     names = predictor.classes
@@ -130,7 +130,7 @@ def prediction_rows(predictor: Any, chunk: Chunk) -> list[Row]:
 
 
 def model_digest(predictor: Any) -> str:
-    """Sixteen characters that differ when a model's weights do: a job goes on with the model that it began with."""
+    """A digest of a model's weights, in sixteen characters."""
     digest = hashlib.blake2b(digest_size=8)
     if hasattr(predictor, "model"):
         for name, tensor in predictor.model.state_dict().items():
@@ -144,17 +144,17 @@ def model_digest(predictor: Any) -> str:
 
 
 class Csv:
-    """A line a row, below one line of column names.
+    """One line per row, below a header.
 
     Args:
-        columns: their names.
-        escaped: whether cells that a spreadsheet would run as a formula begin with an apostrophe; see `no_formula`.
+        columns: the names of the columns.
+        escaped: whether to escape cells that a spreadsheet would run as a formula; see `no_formula`.
     """
 
     def __init__(self, columns: Sequence[str], escaped: bool = True) -> None:
         self.columns, self.escaped = columns, escaped
 
-    def write(self, rows: Sequence[Row], part: Path) -> None:
+    def write(self, rows: Sequence[Record], part: Path) -> None:
         """See `Format.write`."""
         with part.open("w", encoding="utf-8", newline="") as lines:
             csv.writer(lines).writerows([self._cell(row[name]) for name in self.columns] for row in rows)
@@ -172,13 +172,13 @@ class Csv:
 
 
 def no_formula(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula: a text that begins with =, +, -, @, a tab or a carriage return,
-    spaces before them or not, gets an apostrophe before it, as OWASP recommends against CSV injection. Numbers stay."""
+    """A cell that no spreadsheet runs as a formula. A text that begins with =, +, -, @, a tab or a carriage return,
+    after any spaces, gets an apostrophe in front, as OWASP recommends against CSV injection. Numbers are unchanged."""
     return f"'{value}" if isinstance(value, str) and value.lstrip(" \n")[:1] in FORMULA else value
 
 
 def _gold(predictor: Predictor, chunk: Chunk) -> list[str | None]:
-    """The true classes by name."""
+    """The names of the true classes."""
     if chunk.labels is None:
         return [None] * len(chunk.texts)
     return [predictor.classes[label] for label in chunk.labels]
@@ -191,11 +191,11 @@ def _kind(output: str | Path, known: Sequence[str]) -> str:
     return kind
 
 
-def _explained(e: Explanation, gold: str | None, number: int) -> Row:
+def _explained(e: Explanation, gold: str | None, number: int) -> Record:
     return {"row": number, "gold": gold, **explanation_row(e)}
 
 
-def _article(e: Explanation, gold: str | None, number: int) -> Row:
+def _article(e: Explanation, gold: str | None, number: int) -> Record:
     right = None if gold is None else gold == e.label_name
     return article_row(
         explanation_html(e, gold), number, e.verdict.kind, e.label_name, e.confidence, right, e.comp - e.suff

@@ -1,4 +1,4 @@
-"""Fonts for the texts in figures: those that have their characters, of the fonts that are installed."""
+"""Chooses installed fonts that have the characters of the texts in a figure."""
 
 from __future__ import annotations
 
@@ -8,30 +8,28 @@ from contextlib import contextmanager
 from functools import cache
 
 logger = logging.getLogger("pct.output")
-BOX = "□"  # for a character that no font has; every default font has it
-LAST_RESORT = "Last Resort"  # matplotlib's own font of boxes, which has everything and shows nothing
+BOX = "□"  # replaces a character that no font has
+LAST_RESORT = "Last Resort"  # matplotlib's fallback font, which shows a box for every character
 
 
 @contextmanager
 def fonts_for(texts: Iterable[str]) -> Iterator[Callable[[str], str]]:
-    """What is drawn in this block is drawn in fonts that have the characters of some texts.
+    """Within this context, figures use fonts that have the characters of the texts.
 
     Args:
-        texts: all that will be shown.
+        texts: all texts that will be shown.
 
     Yields:
-        A function that puts a box for each character that no installed font has. That there are such is logged in one
-        line.
+        A function that replaces each character that no installed font has by a box. A warning names such characters.
     """
     from matplotlib import rc_context
 
-    wanted = {c for text in texts for c in text if not c.isascii()}
-    families, missing = choose_fonts(wanted)
+    families, missing = choose_fonts({c for text in texts for c in text if not c.isascii()})
     if missing:
-        shown = " ".join(sorted(missing)[:5])
         logger.warning(
-            "no installed font has %d characters of the texts (%s): boxes stand for them in the figure; install a font "
-            "of their script, as Noto Sans CJK", len(missing), shown,
+            "no installed font has %d %s of the texts (%s): the figure shows boxes instead; install a font of their "
+            "script, such as Noto Sans CJK", len(missing), "character" if len(missing) == 1 else "characters",
+            " ".join(sorted(missing)[:5]),
         )  # fmt: skip
     table = {ord(c): BOX for c in missing}
     with rc_context({"font.family": families}):
@@ -39,12 +37,12 @@ def fonts_for(texts: Iterable[str]) -> Iterator[Callable[[str], str]]:
 
 
 def choose_fonts(wanted: set[str]) -> tuple[list[str], set[str]]:
-    """The families, the usual one first, that have some characters, and those that none has."""
+    """The font families that together have the characters, the default one first, and the characters that none has."""
     families, missing = [usual_font()], wanted - characters_of(usual_font())
     for family in installed_fonts() if missing else ():
-        if found := missing & characters_of(family):
+        if covered := missing & characters_of(family):
             families.append(family)
-            missing = missing - found
+            missing = missing - covered
         if not missing:
             break
     return families, {c for c in missing if c.isprintable() and not c.isspace()}
@@ -52,7 +50,7 @@ def choose_fonts(wanted: set[str]) -> tuple[list[str], set[str]]:
 
 @cache
 def usual_font() -> str:
-    """The family that matplotlib takes."""
+    """Matplotlib's default font family."""
     from matplotlib import font_manager
 
     name: str = font_manager.get_font(font_manager.findfont(font_manager.FontProperties())).family_name
@@ -61,13 +59,13 @@ def usual_font() -> str:
 
 @cache
 def installed_fonts() -> tuple[str, ...]:
-    """The families that are installed, those for all scripts first: Noto and its like have whole scripts."""
+    """The installed families, those that cover whole scripts first."""
     return tuple(sorted(_files(), key=lambda name: (not name.startswith(("Noto", "Source Han", "WenQuanYi")), name)))
 
 
 @cache
 def characters_of(family: str) -> frozenset[str]:
-    """The characters that a family has; none for one that is not installed upright and of normal weight."""
+    """The characters of a family; empty where it is not installed upright in normal weight."""
     from matplotlib import font_manager
 
     path = _files().get(family)
@@ -76,7 +74,7 @@ def characters_of(family: str) -> frozenset[str]:
 
 @cache
 def _files() -> dict[str, str]:
-    """Family -> file of its upright form of normal weight."""
+    """Family -> file of its upright form in normal weight."""
     from matplotlib import font_manager
 
     return {

@@ -1,4 +1,4 @@
-"""Explanations and reports as HTML: words shaded in place, both curves, the verdict. No script, no file beside it."""
+"""Explanations and reports as HTML: shaded words, both curves, the verdict. It needs no script and no other file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pct.output.numbers import count, number
 from pct.output.shades import shade_levels
 
 if TYPE_CHECKING:
@@ -20,35 +21,35 @@ UNSIGNED = '<mark class="f3">shaded</mark> the more salient, the darker'
 SIGNED = '<mark class="f3">for</mark> the class, <mark class="a3">against</mark> it'
 UNKNOWN = '<mark class="unknown">unknown</mark> to the model'
 CURVES = (
-    'curves: the confidence as the <b class="most">most</b> and the <b class="least">least</b> salient words go; '
-    "a cross where the prediction changes"
+    'curves: the confidence as the <b class="most">most</b> and the <b class="least">least</b> salient words are '
+    "removed; a cross where the prediction changes"
 )
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 300, 118, 24, 16  # of the curves' picture
+WIDTH, HEIGHT, LEFT, BOTTOM = 300, 118, 24, 16  # of the plot of the curves
 
 
 def explanation_html(explanation: Explanation, gold: str | None = None) -> str:
-    """One explanation as an `article`: prediction, verdict, the text as it was given with its words shaded, curves.
+    """One explanation as an `article`: prediction, verdict, the original text with shaded words, curves.
 
     Args:
-        explanation: what `pct.explain` gave.
-        gold: the true class by name, where it is known.
+        explanation: the explanation.
+        gold: the name of the true class, where it is known.
     """
     e, verdict = explanation, explanation.verdict
-    said = "" if gold is None else f" <small>{'right' if gold == e.label_name else f'it is {escape(gold)}'}</small>"
+    outcome = "" if gold is None else f" <small>{'right' if gold == e.label_name else f'it is {escape(gold)}'}</small>"
     by = f"<li>{escape(f'words ranked by {e.saliency_name}: {e.saliency_reason}')}</li>" if e.saliency_name else ""
-    cut = f" <small>{e.truncated} words beyond the model's length</small>" if e.truncated else ""
+    cut = f" <small>{count(e.truncated, 'word')} beyond the model's length</small>" if e.truncated else ""
     reasons = "".join(f"<li>{escape(r)}</li>" for r in verdict.reasons)
     return (
         f'<article><header><span class="verdict {verdict.kind}">{verdict.kind}</span>'
-        f"<b>{escape(e.label_name)}</b> {e.confidence:.3f}{said}{cut}</header>"
+        f"<b>{escape(e.label_name)}</b> {e.confidence:.3f}{outcome}{cut}</header>"
         f'<p class="words" dir="auto">{words_html(e)}</p>{curves_svg(e.important, e.unimportant)}'
         f"<ul>{reasons}{by}</ul></article>"
     )
 
 
 def words_html(explanation: Explanation) -> str:
-    """The text as it was given; each word that the model saw shaded by its saliency, unknown ones underlined."""
+    """The original text; each word that the model saw is shaded by its saliency, unknown ones are underlined."""
     e, end = explanation, 0
     out: list[str] = []
     levels = shade_levels(e.saliency, e.signed)
@@ -63,35 +64,35 @@ def words_html(explanation: Explanation) -> str:
 
 
 def _unseen(text: str) -> str:
-    """What stands before the first word that the model saw, or behind the last."""
+    """The part of the text before the first word that the model saw, or after the last."""
     return f'<span class="beyond">{escape(text)}</span>' if text else ""
 
 
 def legend_html(explanations: Sequence[Explanation]) -> str:
-    """What the shades and marks mean, of those that occur."""
+    """The legend of the shades and marks that occur."""
     return marks_html(any(e.signed for e in explanations), any(not all(e.known) for e in explanations))
 
 
 def marks_html(signed: bool, unknown: bool = True) -> str:
-    """What the shades and marks of texts mean. signed: of the saliency; unknown: whether unknown words may occur."""
+    """The legend of shades and marks. signed: of the saliency; unknown: whether unknown words may occur."""
     return f"<small>{' · '.join([SIGNED if signed else UNSIGNED, *([UNKNOWN] if unknown else []), CURVES])}</small>"
 
 
 def curves_svg(important: Curve, unimportant: Curve) -> str:
-    """Both reduction curves, confidence against words removed."""
+    """Both curves: confidence against words removed."""
     steps = max(len(important.confidences), len(unimportant.confidences)) - 1
     inner = (WIDTH - LEFT - 6) / max(steps, 1)
 
-    def place(step: int, confidence: float) -> str:
+    def point(step: int, confidence: float) -> str:
         return f"{LEFT + step * inner:.1f},{(HEIGHT - BOTTOM) * (1 - confidence) + 4:.1f}"
 
     parts = [
-        f'<path d="M{LEFT} {place(0, at).split(",")[1]}H{WIDTH - 6}" stroke="#e6e9ec"/>'
-        f'<text x="0" y="{float(place(0, at).split(",")[1]) + 3:.0f}">{at:g}</text>'
+        f'<path d="M{LEFT} {point(0, at).split(",")[1]}H{WIDTH - 6}" stroke="#e6e9ec"/>'
+        f'<text x="0" y="{float(point(0, at).split(",")[1]) + 3:.0f}">{at:g}</text>'
         for at in (0.0, 0.5, 1.0)
     ]
     for curve, name in ((important, "most"), (unimportant, "least")):
-        points = [place(t, c) for t, c in enumerate(curve.confidences)]
+        points = [point(t, c) for t, c in enumerate(curve.confidences)]
         parts.append(f'<polyline class="{name}" points="{" ".join(points)}"/>')
         if curve.flips_at and curve.flips_at < len(points):
             at = points[curve.flips_at].replace(",", " ")
@@ -110,31 +111,31 @@ def explanations_html(explanations: Sequence[Explanation]) -> str:
 def report_html(report: Report) -> str:
     """A report's metrics with standard errors and gaps, as a fragment with its own style."""
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{value:.4f}</td><td>{report.errors.get(name, float('nan')):.4f}</td></tr>"
+        f"<tr><td>{escape(name)}</td><td>{number(value, 4)}</td>"
+        f"<td>{number(report.errors.get(name, float('nan')), 4)}</td></tr>"
         for name, value in report.metrics.items()
     )
-    gaps = "".join(f"<tr><td>{escape(k)}</td><td>{v:.4f}</td><td></td></tr>" for k, v in report.gaps.items())
+    gaps = "".join(f"<tr><td>{escape(k)}</td><td>{number(v, 4)}</td><td></td></tr>" for k, v in report.gaps.items())
     head = "<tr><th>metric</th><th>mean</th><th>± s.e.</th></tr>"
-    texts = f"<small>{len(report.columns.get('n', ()))} texts</small>"
-    alone = "".join(f"<li>{escape(f'{name}: {text}')}</li>" for name, text in report.dominant_texts.items())
-    notes = f"<ul>{alone}</ul>" if alone else ""
+    texts = f"<small>{count(len(report.columns.get('n', ())), 'text')}</small>"
+    items = "".join(f"<li>{escape(f'{name}: {text}')}</li>" for name, text in report.dominant_texts.items())
+    notes = f"<ul>{items}</ul>" if items else ""
     style = f"<style>{asset('explanation.css')}</style>"
     return f'{style}<div class="pct">{texts}<table>{head}{rows}{gaps}</table>{notes}</div>'
 
 
 def change_html(change: Change) -> str:
-    """What became of a model, metric by metric with its interval, and the verdict, as a fragment with its own style."""
+    """The change of each metric with its interval, and the verdict, as a fragment with its own style."""
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{before:.4f}</td><td>{after:.4f}</td><td>{x.value:+.4f}</td>"
-        f"<td>{x.low:+.4f} .. {x.high:+.4f}</td></tr>"
-        for name, before, after, x in change.rows()
+        f"<tr><td>{escape(name)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+        for name, *cells in change.cells()
     )
     head = "<tr><th>metric</th><th>before</th><th>after</th><th>change</th><th>95 % interval</th></tr>"
-    said = f"<p>{escape(change.predictions)}. <b>{escape(change.verdict)}</b></p>"
-    return f'<style>{asset("explanation.css")}</style><div class="pct"><table>{head}{rows}</table>{said}</div>'
+    verdict = f"<p>{escape(change.predictions)}. <b>{escape(change.verdict)}</b></p>"
+    return f'<style>{asset("explanation.css")}</style><div class="pct"><table>{head}{rows}</table>{verdict}</div>'
 
 
 @cache
 def asset(name: str) -> str:
-    """The text of a style or a script that lies beside this file."""
+    """The text of a style sheet or a script in the assets folder."""
     return (ASSETS / name).read_text(encoding="utf-8")

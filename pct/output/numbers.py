@@ -1,19 +1,30 @@
-"""Numbers as text: the same in a terminal, on a page and in a model card."""
+"""Numbers as text, for terminals, pages and model cards."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-MISSING = "-"  # stands where nothing was measured
+MISSING = "-"  # printed where nothing was measured
 
 
-def number(value: float, digits: int = 3) -> str:
-    """A number with so many decimals; a negative one that rounds to zero has no sign; `MISSING` for NaN."""
+def number(value: float, digits: int = 3, signed: bool = False) -> str:
+    """A number with `digits` decimals, without a minus where it rounds to zero; `MISSING` for NaN.
+
+    Args:
+        value: the number.
+        digits: the number of decimals.
+        signed: whether to print a plus sign.
+    """
     if math.isnan(value):
         return MISSING
-    text = f"{value:.{digits}f}"
-    return text.removeprefix("-") if not text.strip("-0.") else text
+    rounded = round(float(value), digits) + 0.0  # + 0.0 turns -0.0 into 0.0
+    return f"{rounded:{'+' if signed else ''}.{digits}f}"
+
+
+def count(n: int, noun: str) -> str:
+    """A number of things: 1 word, 2 words."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def bounds(interval: Sequence[float], digits: int = 3) -> str:

@@ -1,4 +1,4 @@
-"""A page of many explanations in one file: filters, sorting, readable in print, and without its script too."""
+"""A page of many explanations in one file, with filters and sorting; it is readable in print and without JavaScript."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from html import escape
 
 from pct.explaining.verdict import VERDICTS
 from pct.output.html import asset
+from pct.output.numbers import count
 
 
 def page_html(
@@ -16,11 +17,11 @@ def page_html(
 
     Args:
         title: of the page.
-        legend: HTML, what the shades mean.
-        verdicts: how many texts have each verdict, those that are not shown among them.
+        legend: the legend of the shades, in HTML.
+        verdicts: the number of texts of each verdict, including those that are not shown.
         labels: the classes, for the filter.
-        articles: what `article_html` gave, in the order in which they are to be read.
-        shown: how many those are.
+        articles: from `article_html`, in the order of the page.
+        shown: the number of articles.
     """
     total = sum(verdicts.values())
     share = ", ".join(f"{verdicts.get(v, 0)} {v}" for v in VERDICTS)
@@ -28,7 +29,7 @@ def page_html(
     yield (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(title)}</title><style>{asset('explanation.css')}{asset('page.css')}</style>"
-        f'<body class="pct"><h1>{escape(title)}</h1><p>{total} texts: {share}.{rest}</p>{legend}'
+        f'<body class="pct"><h1>{escape(title)}</h1><p>{count(total, "text")}: {share}.{rest}</p>{legend}'
         f"<form hidden>{_select('verdict', VERDICTS)}{_select('label', sorted(labels))}"
         f"{_select('right', ('right', 'wrong'))}"
         '<label>text <input name="find" type="search"></label>'
@@ -41,10 +42,10 @@ def page_html(
 
 
 def article_html(article: str, rank: int, row: int, verdict: str, label: str, confidence: float, right: str) -> str:
-    """An explanation's `article` with what the page's filters read. right: `right`, `wrong`, or empty."""
+    """An explanation's `article` with the attributes for the page's filters. right: `right`, `wrong`, or empty."""
     data = {"rank": rank, "row": row, "verdict": verdict, "label": label, "confidence": confidence, "right": right}
-    said = "".join(f' data-{name}="{escape(str(value))}"' for name, value in data.items())
-    return article.replace("<article>", f"<article{said}>", 1)
+    attributes = "".join(f' data-{name}="{escape(str(value))}"' for name, value in data.items())
+    return article.replace("<article>", f"<article{attributes}>", 1)
 
 
 def _select(name: str, values: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Figures of explanations and of what removing words does to the confidence, by matplotlib."""
+"""Figures of explanations and of the confidence as words are removed, by matplotlib."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pct.explaining.explanation import Explanation
 from pct.explaining.verdict import TOLERANCE
 from pct.output.fonts import fonts_for
+from pct.output.numbers import count, number
 from pct.output.shades import word_shades
 from pct.writing import atomic_write
 
@@ -27,7 +28,7 @@ Doubles = npt.NDArray[np.float64]
 
 
 def density(values: Doubles, grid: Doubles, bandwidth: float = BANDWIDTH) -> Doubles:
-    """A Gaussian kernel density on [0, 1]; what leaks over an end is reflected, so its integral there is one."""
+    """A Gaussian kernel density on [0, 1], reflected at both ends so that it integrates to one."""
     mirrored = np.concatenate([values, -values, 2 - values])
     kernels = np.exp(-0.5 * ((grid[:, None] - mirrored) / bandwidth) ** 2)
     height: Doubles = kernels.sum(1) / (len(values) * bandwidth * np.sqrt(2 * np.pi))
@@ -35,7 +36,7 @@ def density(values: Doubles, grid: Doubles, bandwidth: float = BANDWIDTH) -> Dou
 
 
 def ridge_figure(important: Doubles, unimportant: Doubles, title: str) -> Any:
-    """Figure 2 of the paper: the density of the confidence after each number of removed words, both sides."""
+    """Figure 2 of the paper: the density of the confidence after each number of removed words, for both sides."""
     figure = new_figure(11, 7.2)
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     _draw_ridges(axes, [important, unimportant])
@@ -43,15 +44,17 @@ def ridge_figure(important: Doubles, unimportant: Doubles, title: str) -> Any:
         ax.set_title(side, fontsize=11, color=INK, pad=10)
         ax.set_xlabel("confidence in the class predicted on the whole text")
     axes[0].set_ylabel("words removed")
-    counted = int((~np.isnan(important[:, 0])).sum())
-    put_titles(figure, "Confidence as words are removed", f"{title}; {counted} test texts; a dot marks the mean")
+    texts = int((~np.isnan(important[:, 0])).sum())
+    put_titles(figure, "Confidence as words are removed", f"{title}; {count(texts, 'test text')}; a dot marks the mean")
     return figure
 
 
 def epochs_figure(curves: Mapping[int, tuple[Doubles, Doubles]], title: str) -> Any:
-    """Figures 13 to 18 of the paper: the ridges of both sides after some epochs of training, a column an epoch.
+    """Figures 13 to 18 of the paper: the ridges of both sides after some epochs of training, one column per epoch.
 
-    curves: epochs -> the confidences that `ridge_figure` takes.
+    Args:
+        curves: epoch -> the confidences that `ridge_figure` takes.
+        title: what was measured.
     """
     figure = new_figure(3.4 * len(curves), 10.5)
     axes = figure.subplots(2, len(curves), sharex=True, sharey=True, squeeze=False)
@@ -67,17 +70,17 @@ def epochs_figure(curves: Mapping[int, tuple[Doubles, Doubles]], title: str) -> 
 
 
 def _draw_ridges(axes: Sequence[Any], sides: Sequence[Doubles]) -> None:
-    """A panel of ridges for each (texts, steps + 1) of confidences, all of one scale."""
+    """A panel of ridges for each (texts, steps + 1) array of confidences, all on one scale."""
     from matplotlib import colormaps
     from matplotlib.colors import Normalize
 
     grid = np.linspace(0, 1, 401)
     shades, norm = colormaps["viridis"], Normalize(0, STEPS)
     heights = {
-        (side, t): density(known, grid)
+        (side, t): density(measured, grid)
         for side, values in enumerate(sides)
         for t in range(values.shape[1])
-        if len(known := values[:, t][~np.isnan(values[:, t])]) > 1
+        if len(measured := values[:, t][~np.isnan(values[:, t])]) > 1
     }
     tallest = max((h.max() for h in heights.values()), default=1.0)
     for side, (ax, values) in enumerate(zip(axes, sides, strict=True)):
@@ -85,9 +88,9 @@ def _draw_ridges(axes: Sequence[Any], sides: Sequence[Doubles]) -> None:
         for t in rows:
             if (side, t) not in heights:
                 continue
-            # a square root keeps low ridges visible beside the peak at 1
+            # the square root keeps low ridges visible beside the peak at 1
             ridge = 2.6 * np.sqrt(heights[side, t] / tallest)
-            # the row of 0 removals lies at the top, each later one before it
+            # the ridge of 0 removals is at the top, each later one in front of it
             base, depth = float(STEPS - t), 2 + 3 * t
             ax.fill_between(grid, base, base + ridge, color=shades(norm(t)), alpha=0.88, zorder=depth, linewidth=0)
             ax.plot(grid, base + ridge, color="white", linewidth=1.1, zorder=depth + 1)
@@ -103,7 +106,7 @@ def _draw_ridges(axes: Sequence[Any], sides: Sequence[Doubles]) -> None:
 
 
 def explanation_figure(one: Explanation) -> Any:
-    """The saliency of each word, for the class and against it, beside both reduction curves."""
+    """The saliency of each word, for the class and against it, and both reduction curves."""
     with fonts_for([*one.words, one.label_name, *one.verdict.reasons]) as fit:
         return _explanation_figure(fitted(one, fit), fit(one.verdict.reasons[0]))
 
@@ -127,7 +130,7 @@ def gap_figure(gap: Doubles, title: str) -> Any:
     low = min(float(values.min(initial=0.0)), -0.05 * reach)
     high = max(float(values.max(initial=0.0)), 0.05 * reach)
     width = (high - low) / 48
-    # an edge at zero, so that no bar is of both sides
+    # an edge at zero, so that no bar covers both sides
     edges = np.concatenate([np.arange(0, low - width, -width)[::-1], np.arange(width, high + width, width)])
     counts, _, bars = ax.hist(values, edges, color=UNIMPORTANT, edgecolor="white", linewidth=0.4)
     for left, bar in zip(edges, bars, strict=False):
@@ -139,7 +142,7 @@ def gap_figure(gap: Doubles, title: str) -> Any:
     top = float(counts.max(initial=1.0)) * 1.18
     ax.set_ylim(0, top)
     side = "left" if mean < (low + high) / 2 else "right"
-    ax.annotate(f"mean {mean:.3f}", (mean, top * 0.97), textcoords="offset points",
+    ax.annotate(f"mean {number(mean)}", (mean, top * 0.97), textcoords="offset points",
                 xytext=(6 if side == "left" else -6, 0), ha=side, va="top", color=INK)  # fmt: skip
     ax.set_xlabel("comp − suff of a text")
     ax.set_ylabel("texts")
@@ -150,20 +153,20 @@ def gap_figure(gap: Doubles, title: str) -> Any:
     put_titles(
         figure,
         f"comp < suff, by more than {TOLERANCE}, on {below:.0%} of the texts",
-        f"{title}; {len(values)} test texts; red: the least salient words matter more than the most salient",
+        f"{title}; {count(len(values), 'test text')}; red: the least salient words matter more than the most salient",
     )
     return figure
 
 
 def example_figure(seen: list[Explanation], gold: list[str], gaps: list[float], title: str) -> Any:
-    """Texts with their words shaded by saliency, each over its two reduction curves."""
+    """Texts with their words shaded by saliency, each beside its two reduction curves."""
     texts = [text for one in seen for text in (*one.words, one.label_name)]
     with fonts_for([*texts, *gold, title]) as fit:
         return _example_figure([fitted(one, fit) for one in seen], [*map(fit, gold)], gaps, fit(title))
 
 
 def fitted(one: Explanation, fit: Callable[[str], str]) -> Explanation:
-    """An explanation with the characters that can be drawn."""
+    """An explanation without characters that cannot be drawn."""
     return replace(one, words=[*map(fit, one.words)], label_name=fit(one.label_name), text=fit(one.text))
 
 
@@ -179,7 +182,7 @@ def _example_figure(seen: list[Explanation], gold: list[str], gaps: list[float],
         ax = figure.add_subplot(grid[row, 0])
         ax.axis("off")
         name = names[row] if len(seen) == len(names) else f"text {row + 1}"
-        value = "none (one word)" if np.isnan(gap) else f"{gap:.3f}".replace("-", "−")
+        value = "none (one word)" if np.isnan(gap) else number(gap).replace("-", "−")
         head = f"{name}: comp − suff {value}"
         ax.set_title(head, loc="left", fontsize=11, fontweight="bold", color=INK)
         right = "right" if one.label_name == label else f"wrong, it is {label}"
@@ -191,7 +194,7 @@ def _example_figure(seen: list[Explanation], gold: list[str], gaps: list[float],
 
 
 def _words(figure: Any, ax: Any, one: Explanation, below: str) -> None:
-    """Lays the words out in lines, each on a ground as dark as its saliency."""
+    """Lays the words out in lines, each on a background as dark as its saliency."""
     renderer = figure.canvas.get_renderer()
     box = ax.get_window_extent(renderer)
     ax.set_xlim(0, box.width)
@@ -202,31 +205,31 @@ def _words(figure: Any, ax: Any, one: Explanation, below: str) -> None:
     x, y = 4.0, line * 0.7
     for word, shade in zip(one.words, shades, strict=True):
         shown = word if len(word) <= LONGEST_WORD else word[: LONGEST_WORD - 1] + "…"
-        ground = {
+        background = {
             "boxstyle": "round,pad=0.18",
             "facecolor": (*_rgb(FOR if shade > 0 else AGAINST), 0.75 * abs(shade)),
             "linewidth": 0,
         }
-        # a text's dollar signs are no mathematics
-        text = ax.text(x, y, shown, fontsize=size, color=INK, va="center", bbox=ground, parse_math=False)
+        # parse_math would interpret dollar signs
+        text = ax.text(x, y, shown, fontsize=size, color=INK, va="center", bbox=background, parse_math=False)
         width = text.get_window_extent(renderer).width
         if x > 4 and x + width > box.width - 4:
             x, y = 4.0, y + line
             text.set_position((x, y))
         x += width + gap
-    more = f"; {one.truncated} words beyond the model's length" if one.truncated else ""
-    ax.text(0, y + line * 1.15, below + more, fontsize=9.5, color="#5b6570", va="center", parse_math=False)
+    cut = f"; {count(one.truncated, 'word')} beyond the model's length" if one.truncated else ""
+    ax.text(0, y + line * 1.15, below + cut, fontsize=9.5, color="#5b6570", va="center", parse_math=False)
 
 
 def draw_bars(ax: Any, one: Explanation, size: float | None = None) -> None:
-    """The saliency of each word, for the class and against it. size: of the words, matplotlib's own where None."""
+    """The saliency of each word, for the class and against it. size: of the words; None takes matplotlib's default."""
     from matplotlib import rcParams
 
-    values, places = np.asarray(one.saliency, np.float64), np.arange(len(one.words))
-    ax.barh(places, values, color=[AGAINST if one.signed and v < 0 else FOR for v in values])
+    values, rows = np.asarray(one.saliency, np.float64), np.arange(len(one.words))
+    ax.barh(rows, values, color=[AGAINST if one.signed and v < 0 else FOR for v in values])
     names = [w if known else f"{w} (unknown)" for w, known in zip(one.words, one.known, strict=True)]
-    # ticks are made anew when the figure is drawn, with the font that is usual then
-    ax.set_yticks(places, names, fontsize=size, parse_math=False, fontfamily=rcParams["font.family"])
+    # ticks are created again when the figure is drawn, with the default font of that time
+    ax.set_yticks(rows, names, fontsize=size, parse_math=False, fontfamily=rcParams["font.family"])
     ax.invert_yaxis()
     ax.axvline(0, color=FAINT, linewidth=0.8)
     ax.set_xlabel("saliency")
@@ -256,7 +259,7 @@ def draw_curves(ax: Any, one: Explanation, last: bool, first: bool) -> None:
 
 
 def new_figure(width: float, height: float, constrained: bool = True) -> Any:
-    """An empty figure, in inches, with room for `put_titles` at its top. constrained: axes lay themselves out."""
+    """An empty figure, in inches, with space for `put_titles` at the top. constrained: use the constrained layout."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -268,14 +271,14 @@ def new_figure(width: float, height: float, constrained: bool = True) -> Any:
 
 
 def put_titles(figure: Any, head: str, under: str) -> None:
-    """The figure's title, and a line below it."""
+    """Adds the figure's title and a line below it."""
     inch = 1 / figure.get_figheight()
     figure.text(0.04, 1 - 0.3 * inch, head, fontsize=14, fontweight="bold", color=INK, va="center", parse_math=False)
     figure.text(0.04, 1 - 0.58 * inch, under, fontsize=10, color="#5b6570", va="center", parse_math=False)
 
 
 def bare(ax: Any, *also: str) -> None:
-    """Takes the top and right spine away, and those named; the rest is faint."""
+    """Removes the top and right spines and those named, and makes the others faint."""
     for side in ("top", "right", *also):
         ax.spines[side].set_visible(False)
     for spine in ax.spines.values():
@@ -293,6 +296,6 @@ def _rgb(colour: str) -> tuple[float, float, float]:
 
 
 def save(figure: Any, path: Path) -> None:
-    """Writes a PNG, whole or not at all."""
+    """Writes a PNG atomically."""
     with atomic_write(path) as unfinished:
         figure.savefig(unfinished, format="png", facecolor="white")

@@ -1,4 +1,4 @@
-"""Progress of long work on standard error: a bar on a terminal, a line now and then in a log."""
+"""Progress on standard error: a bar on a terminal, a line at intervals in a log."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ EVERY = 30.0  # seconds between the lines of a log
 
 @contextmanager
 def progress_of(total: int, title: str, unit: str, shown: bool) -> Iterator[Callable[[int], object]]:
-    """Gives a function that is told how many more are done.
+    """Yields a function to call with the number of units just done.
 
     Args:
-        total: how many there are.
-        title: what is done, as "auditing".
-        unit: what is counted, as "texts".
-        shown: whether anything is printed.
+        total: the number of units.
+        title: of the task, such as "auditing".
+        unit: the unit, such as "texts".
+        shown: whether to print the progress.
     """
     if not shown:
         yield lambda count: None
@@ -32,7 +32,7 @@ def progress_of(total: int, title: str, unit: str, shown: bool) -> Iterator[Call
 
 
 class _Lines:
-    """Prints how much is done and how long the rest will take, at most once in `EVERY` seconds."""
+    """Prints the progress and the remaining time, at most once every `EVERY` seconds."""
 
     def __init__(self, total: int, title: str, unit: str) -> None:
         self.total, self.title, self.unit, self.done = total, title, unit, 0
@@ -52,7 +52,7 @@ class _Lines:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a reader says them: 40 s, 3 min, 2 h 10 min."""
+    """A duration as text: 40 s, 3 min, 2 h 10 min."""
     if seconds < 60:
         return f"{max(round(seconds), 1)} s"
     minutes = round(seconds / 60)

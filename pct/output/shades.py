@@ -1,4 +1,4 @@
-"""How strongly a word is shaded, and for which side: the same for terminal, page, notebook, figure and service."""
+"""The shades of words by saliency, for terminals, pages, notebooks, figures and the service."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Doubles = npt.NDArray[np.float64]
 
 
 def is_signed(name: str, saliency: npt.ArrayLike = ()) -> bool:
-    """Whether a saliency tells words for the class from words against it.
+    """Whether a saliency is signed: words for the class have positive numbers, words against it negative ones.
 
     Args:
-        name: of the registry. It decides alone, so that all texts of a page are shaded by one rule.
-        saliency: (words,), asked only where the registry does not know the name: a number below zero is then a sign.
+        name: of the saliency; a registered name decides, so that all texts of a page are shaded by one rule.
+        saliency: (words,), used only for an unknown name: a negative number then means that it is signed.
     """
     try:
         return bool(getattr(saliencies.get(name), "signed", False))
@@ -24,10 +24,10 @@ def is_signed(name: str, saliency: npt.ArrayLike = ()) -> bool:
 
 
 def word_shades(saliency: npt.NDArray[np.floating], signed: bool) -> Doubles:
-    """How a text's words are shaded, from -1 (against the class) over 0 (not at all) to 1 (for it).
+    """The shades of a text's words, from -1 (against the class) over 0 (none) to 1 (for it).
 
-    A saliency without a sign lies between the text's smallest and largest. A signed one is a share of the largest size,
-    so that zero stays without a shade.
+    An unsigned saliency is scaled between the text's smallest and largest value. A signed one is divided by the largest
+    absolute value, so that zero has no shade.
 
     Args:
         saliency: (words,), at least one.
@@ -45,7 +45,7 @@ def word_shades(saliency: npt.NDArray[np.floating], signed: bool) -> Doubles:
 
 
 def shade_levels(saliency: npt.NDArray[np.floating], signed: bool, levels: int = 4) -> list[int]:
-    """`word_shades` in steps, -levels..levels, each as wide as the others."""
+    """`word_shades` in steps of equal width, from -levels to levels."""
     shades = word_shades(saliency, signed)
     size = np.minimum(np.floor(np.abs(shades) * (levels + 1)), levels)
     return [int(x) for x in np.sign(shades) * size]

@@ -1,4 +1,4 @@
-"""Explanations as rows of plain values, for JSON, Parquet and data frames; which words matter for a class."""
+"""Explanations as records of plain values, for JSON, Parquet and data frames; the most important words of a class."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 if TYPE_CHECKING:
     from pct.explaining.explanation import Explanation
 
-Row = dict[str, Any]
+Record = dict[str, Any]
 
 
-def explanation_row(explanation: Explanation) -> Row:
-    """One explanation as a flat row: numbers, strings, and lists with an entry a word or a step."""
+def explanation_row(explanation: Explanation) -> Record:
+    """One explanation as a flat record: numbers, strings, and lists with one entry per word or step."""
     e = explanation
     return {
         "text": e.text, "label": e.label_name, "confidence": e.confidence, "verdict": e.verdict.kind,
@@ -31,40 +31,38 @@ def explanation_row(explanation: Explanation) -> Row:
 
 
 def explanations_frame(explanations: Sequence[Explanation]) -> Any:
-    """A pandas DataFrame, a row an explanation. Raises ImportError, with the remedy, without pandas."""
+    """A pandas DataFrame with one row per explanation. Raises ImportError without pandas."""
     return pandas().DataFrame([explanation_row(e) for e in explanations])
 
 
 def words_frame(explanation: Explanation) -> Any:
-    """A pandas DataFrame of one explanation, a row a word: word, start, end, saliency, known, and when it was removed.
-
-    Raises ImportError, with the remedy, without pandas.
-    """
+    """A pandas DataFrame of one explanation, one row per word: word, start, end, saliency, known, and the steps at
+    which it was removed. Raises ImportError without pandas."""
     e = explanation
     steps = [{word: step for step, word in enumerate(side.removed, 1)} for side in (e.important, e.unimportant)]
-    places = range(len(e.words))
+    words = range(len(e.words))
     return pandas().DataFrame(
         {
             "word": e.words, "start": [a for a, _ in e.spans], "end": [b for _, b in e.spans],
             "saliency": np.asarray(e.saliency), "known": e.known,
-            "important_step": [steps[0].get(i) for i in places], "unimportant_step": [steps[1].get(i) for i in places],
+            "important_step": [steps[0].get(i) for i in words], "unimportant_step": [steps[1].get(i) for i in words],
         }
     )  # fmt: skip
 
 
-def words_of(explanations: Iterable[Explanation], least: int = 2) -> list[Row]:
-    """Which words matter most for each class, over many texts.
+def words_of(explanations: Iterable[Explanation], least: int = 2) -> list[Record]:
+    """The most important words of each class, over many texts.
 
-    A word's saliency counts as a share of its text's whole (of the sizes, where it is signed), so that loud texts do
-    not outvote quiet ones.
+    A word's saliency counts as a share of the sum of its text's absolute saliencies, so that all texts have the same
+    weight.
 
     Args:
         explanations: of any number of texts; an iterator is read once.
-        least: words that occur less often under a class are left out.
+        least: words that occur less often in a class are left out.
 
     Returns:
-        Rows class, word (lower-cased), count, share (its mean share of a text's saliency), lift (share over the share
-        that it would have, were all words of its texts alike), the largest lift first within a class.
+        Records of class, word (lower-cased), count, share (its mean share of a text's saliency), lift (share divided by
+        the share that equal saliencies would give), sorted by class and decreasing lift.
     """
     sums: dict[tuple[str, str], list[float]] = {}
     for e in explanations:
@@ -88,7 +86,7 @@ def _number(value: float) -> float | None:
 
 
 def pandas() -> Any:
-    """The library. Raises ImportError, with the remedy, where it is not installed."""
+    """The pandas library. Raises ImportError, with the remedy, where it is not installed."""
     try:
         return import_module("pandas")
     except ImportError:

@@ -1,32 +1,33 @@
-"""An explanation for a terminal: words shaded by saliency, the verdict, and what their removal does."""
+"""An explanation for a terminal: words shaded by saliency, the verdict, and the curves."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pct.output.numbers import count
 from pct.output.shades import shade_levels
 
 if TYPE_CHECKING:
     from pct.explaining.explanation import Curve, Explanation
 
-# backgrounds of the 256-colour palette, for the class and against it; black letters stay readable on all of them
+# backgrounds of the 256-colour palette, for the class and against it; black letters are readable on all of them
 FOR = (None, 224, 217, 210, 203)
 AGAINST = (None, 189, 153, 117, 75)
 BARS = 24
 
 
 def render(explanation: Explanation, colour: bool, blocks: bool = True) -> str:
-    """An explanation as lines.
+    """An explanation as lines of text.
 
     Args:
-        explanation: what `pct.explain` gave.
-        colour: shade by colours; else marks stand behind the words.
+        explanation: the explanation.
+        colour: whether to shade words by colour; otherwise marks follow the words.
         blocks: whether the terminal's encoding has block characters.
     """
     e, verdict = explanation, explanation.verdict
     head = f"{e.label_name}  {e.confidence:.3f}  {verdict.kind}"
     if e.truncated:
-        head += f"  (cut: {e.truncated} words beyond the model's length)"
+        head += f"  (cut: {count(e.truncated, 'word')} beyond the model's length)"
     lines = [head, *(f"  {reason}" for reason in verdict.reasons), "", _words(e, colour), *_legend(e, colour)]
     if e.saliency_name:
         lines.append(f"words ranked by {e.saliency_name}: {e.saliency_reason}")
@@ -40,14 +41,14 @@ def _words(e: Explanation, colour: bool) -> str:
     levels = shade_levels(e.saliency, e.signed)
     if not colour:
         return " ".join(f"{w}{('*' if n > 0 else '-') * abs(n)}" for w, n in zip(shown, levels, strict=True))
-    grounds = [(FOR if n > 0 else AGAINST)[abs(n)] for n in levels]
+    backgrounds = [(FOR if n > 0 else AGAINST)[abs(n)] for n in levels]
     return " ".join(
-        w if g is None else f"\x1b[48;5;{g}m\x1b[30m{w}\x1b[0m" for w, g in zip(shown, grounds, strict=True)
+        w if g is None else f"\x1b[48;5;{g}m\x1b[30m{w}\x1b[0m" for w, g in zip(shown, backgrounds, strict=True)
     )
 
 
 def _legend(e: Explanation, colour: bool) -> list[str]:
-    """What the marks mean, where there are others than those of a norm."""
+    """The legend of the marks, where the saliency is signed or a word unknown."""
     parts = []
     if e.signed:
         sides = [f"\x1b[48;5;{g[3]}m\x1b[30m{w}\x1b[0m" for g, w in ((FOR, "for"), (AGAINST, "against"))]

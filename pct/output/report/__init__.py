@@ -1,1 +1,1 @@
-"""A report over many runs: tables, claims and figures, as one page and as files of their own."""
+"""A report over many runs: tables, claims and figures, as one page and as separate files."""

@@ -1,4 +1,4 @@
-"""The paper's claims, each decided by paired differences over texts and seeds: held, not held or undecided."""
+"""The paper's claims, judged by paired differences over texts and seeds: held, not held or undecided."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pct.output.report.groups import (
     matching_baseline,
     paired_difference,
 )
-from pct.output.report.tables import Table, format_number, format_spread, spaced
+from pct.output.report.tables import ReportTable, format_number, format_spread, spaced
 
 HELD, NOT_HELD, UNDECIDED, NOT_RUN = "held", "not held", "undecided", "not run"
 AT_CHANCE = "not judged: at chance"
@@ -29,7 +29,7 @@ LEARNED = (
     "of the largest class. "
 )
 POINT = 0.01  # of accuracy
-COMPARED = ("acc", *GAPS, "margin", "naopc-gap")  # in which methods are set beside normal training
+COMPARED = ("acc", *GAPS, "margin", "naopc-gap")  # metrics in which methods are compared with normal training
 CONDITIONS = {
     AS_TRAINED: "delete, static, l2", "mask": "mask", "recomputed": "recomputed", "l1": "l1",
     "grad_x_input": "grad × input", "integrated_gradients": "integrated gradients",
@@ -37,8 +37,8 @@ CONDITIONS = {
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """kind: one of the five. interval: of what must lie above the bound."""
+class ClaimVerdict:
+    """The verdict on a claim. kind: one of the five. interval: of the number that must lie above the bound."""
 
     kind: str
     interval: Interval | None = None
@@ -47,52 +47,52 @@ class Verdict:
         return self.kind if self.interval is None else f"{self.kind}: {format_interval(self.interval)}"
 
 
-def decide(values: Doubles | None, bound: float = 0.0) -> Verdict:
+def decide(values: Doubles | None, bound: float = 0.0) -> ClaimVerdict:
     """Whether a mean lies above a bound: held where its whole 95 % interval does, not held where it lies below.
 
     Args:
-        values: (seeds, texts) what is claimed to be above; None where it was not run.
-        bound: where the claim begins to be true.
+        values: (seeds, texts) the numbers whose mean is claimed to be above the bound; None where they were not run.
+        bound: of the claim.
     """
     if not has_values(values):
-        return Verdict(NOT_RUN)
-    found = crossed_bootstrap(values)
-    return Verdict(HELD if found.low > bound else NOT_HELD if found.high < bound else UNDECIDED, found)
+        return ClaimVerdict(NOT_RUN)
+    interval = crossed_bootstrap(values)
+    return ClaimVerdict(HELD if interval.low > bound else NOT_HELD if interval.high < bound else UNDECIDED, interval)
 
 
-def decide_within(values: Doubles | None, tolerance: float) -> Verdict:
-    """Whether a mean lies within a tolerance of zero: held where its whole interval does, not held where none of it."""
+def decide_within(values: Doubles | None, tolerance: float) -> ClaimVerdict:
+    """Whether a mean lies within a tolerance of zero: held where the whole interval does, not held where none of it."""
     if not has_values(values):
-        return Verdict(NOT_RUN)
-    found = crossed_bootstrap(values)
-    within, beyond = max(-found.low, found.high) < tolerance, found.low > tolerance or found.high < -tolerance
-    return Verdict(HELD if within else NOT_HELD if beyond else UNDECIDED, found)
+        return ClaimVerdict(NOT_RUN)
+    interval = crossed_bootstrap(values)
+    within = max(-interval.low, interval.high) < tolerance
+    beyond = interval.low > tolerance or interval.high < -tolerance
+    return ClaimVerdict(HELD if within else NOT_HELD if beyond else UNDECIDED, interval)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper, or of a sceptical reader, about a corpus and model: one method's metric, less another's
-    where another is named, lies above a bound."""
+    """A claim about a corpus and model: one method's metric, less another's where one is named, lies above a bound."""
 
     text: str
     metric: str
     method: str
     other: str = ""
     bound: float = 0.0
-    own_condition: bool = False  # measured in one way alone: other conditions say nothing about it
+    own_condition: bool = False  # measured under one condition only
 
-    def judge(self, methods: dict[str, Group], condition: str = AS_TRAINED) -> Verdict:
-        """Whether it holds of the groups of a corpus and model, by method."""
+    def judge(self, methods: dict[str, Group], condition: str = AS_TRAINED) -> ClaimVerdict:
+        """Whether the claim holds for the groups of a corpus and model, by method."""
         names = [name for name in (self.method, self.other) if name]
         if any(name not in methods for name in names):
-            return Verdict(NOT_RUN)
+            return ClaimVerdict(NOT_RUN)
         groups = [methods[name] for name in names]
         if any(group.at_chance for group in groups):
-            return Verdict(AT_CHANCE)
+            return ClaimVerdict(AT_CHANCE)
         if self.other:
             return decide(paired_difference(groups[0], groups[1], self.metric, condition), self.bound)
-        found = groups[0].values(self.metric, condition)
-        return decide(np.array([found[seed] for seed in sorted(found)]) if found else None, self.bound)
+        by_seed = groups[0].values(self.metric, condition)
+        return decide(np.array([by_seed[seed] for seed in sorted(by_seed)]) if by_seed else None, self.bound)
 
 
 CLAIMS = (
@@ -106,8 +106,8 @@ CLAIMS = (
 )
 
 
-def claims_table(groups: Sequence[Group]) -> Table:
-    """A row a claim, corpus and model; a column a way of measuring that was used. Made by the code alone."""
+def claims_table(groups: Sequence[Group]) -> ReportTable:
+    """One row per claim, corpus and model; one column per condition that was measured."""
     used = [name for name in CONDITIONS if any(g.values("comp", name) for g in groups)]
     rows = []
     for (corpus, model), methods in by_model(groups).items():
@@ -117,24 +117,23 @@ def claims_table(groups: Sequence[Group]) -> Table:
                 for condition in used
             ]
             rows.append((corpus, model, claim.text, *cells))
-    return Table(
+    return ReportTable(
         "claims", "The paper's claims", ("corpus", "model", "claim", *(CONDITIONS[name] for name in used)), tuple(rows),
         LEARNED
-        + "The mean difference (the first named less the second; turned round where a claim says lower) with its 95 % "
-        "interval, by a bootstrap over texts and seeds, both paired (over texts alone "
-        "where there is one seed). Held: the whole interval lies on the claim's "
-        "side; for accuracy, above a point less than normal's.",
+        + "The mean difference (the first named less the second; reversed where a claim says lower) with its 95 % "
+        "interval, by a bootstrap over texts and seeds, both paired (over texts alone with one seed). Held: the whole "
+        "interval lies on the claim's side; for accuracy, above a point less than normal's.",
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What a group changes against normal training under its other settings.
+    """The effect of a method: a group compared with normal training with the same other settings.
 
     Attributes:
         group: of a method.
-        normal: what it is set beside.
-        changes: its interval for each of `COMPARED`; None for what was not measured.
+        normal: the group of normal training.
+        changes: the difference for each of `COMPARED`; None for metrics that were not measured.
     """
 
     group: Group
@@ -143,54 +142,53 @@ class Effect:
 
     @property
     def at_chance(self) -> bool:
-        """Whether one of the two has not surely learned anything."""
+        """Whether one of the two groups has not surely learned anything."""
         return self.group.at_chance or self.normal.at_chance
 
     @property
     def step(self) -> float:
-        """The time of a training step, of normal training's; NaN where one of them is not known."""
+        """The time of a training step relative to normal training; NaN where it is unknown."""
         return self.group.step_seconds / self.normal.step_seconds
 
 
 def find_effects(groups: Sequence[Group]) -> list[Effect]:
-    """One for each group that normal training can be set beside. A bootstrap each: seconds for a report's runs."""
-    found = []
+    """The effects of all groups with a matching normal training. A bootstrap for each takes seconds in all."""
+    effects = []
     for group in groups:
         normal = matching_baseline(group, groups)
         if group.settings.method != "normal" and normal is not None:
-            found.append(Effect(group, normal, {metric: change(group, normal, metric) for metric in COMPARED}))
-    return found
+            effects.append(Effect(group, normal, {metric: change(group, normal, metric) for metric in COMPARED}))
+    return effects
 
 
 def change(one: Group, other: Group, metric: str, condition: str = AS_TRAINED) -> Interval | None:
-    """One's mean of a metric less the other's, with its interval; None where it was not measured of both."""
+    """The mean difference of a metric, one less other, with its interval; None where it was not measured for both."""
     values = paired_difference(one, other, metric, condition)
     return crossed_bootstrap(values) if has_values(values) else None
 
 
-def methods_table(groups: Sequence[Group], effects: Sequence[Effect]) -> Table:
-    """Each method, in all its settings, beside normal training under the same seeds: which to choose."""
+def methods_table(groups: Sequence[Group], effects: Sequence[Effect]) -> ReportTable:
+    """Each method, in all its settings, compared with normal training under the same seeds."""
     named = labels(groups)
     rows = [
-        (*e.group.place, named[id(e.group)] + (" (at chance)" if e.at_chance else ""),
+        (*e.group.corpus_model, named[id(e.group)] + (" (at chance)" if e.at_chance else ""),
          str(len(set(e.group.seeds) & set(e.normal.seeds))), *map(_marked, e.changes.values()),
          format_spread(e.step, np.nan))
         for e in effects
     ]  # fmt: skip
-    return Table(
+    return ReportTable(
         "methods", "Each method less normal training",
         ("corpus", "model", "method", "seeds", *map(spaced, COMPARED), "step"), tuple(rows),
-        "Mean difference to normal training under the same other settings, with its 95 % interval over texts and "
-        "seeds; an interval that excludes 0 is marked by *. At chance: it, or the normal training beside it, is not "
-        "surely better than the largest class's share. What is not named is as usual, or the same in all runs. "
-        "step: the time of a training step, of normal training's (the quickest epoch of each; runs beside which the "
-        "machine was busy look slower than they are).",
+        "Mean difference to normal training with the same other settings, with its 95 % interval over texts and seeds; "
+        "* marks an interval that excludes 0. At chance: the method, or its normal training, is not surely better than "
+        "the largest class's share. Settings that are not named have their defaults, or are the same in all runs. "
+        "step: the time of a training step relative to normal training (the quickest epoch of each; a busy machine "
+        "makes steps slower).",
     )  # fmt: skip
 
 
-def conditions_table(groups: Sequence[Group], effects: Sequence[Effect]) -> Table | None:
-    """What each method changes in comp - suff, by how it is measured: which conclusions hang on that. None where all
-    runs were measured in one way."""
+def conditions_table(groups: Sequence[Group], effects: Sequence[Effect]) -> ReportTable | None:
+    """The effect of each method on comp - suff under each condition; None where all runs were measured under one."""
     named = labels(groups)
     used = [name for name in CONDITIONS if any(e.group.values("comp", name) for e in effects)]
     others = [name for name in used if name != AS_TRAINED]
@@ -200,20 +198,20 @@ def conditions_table(groups: Sequence[Group], effects: Sequence[Effect]) -> Tabl
     rows = []
     for e in measured:
         changes = e.changes[GAP], *(change(e.group, e.normal, GAP, name) for name in others)
-        rows.append((*e.group.place, named[id(e.group)], *map(_marked, changes)))
+        rows.append((*e.group.corpus_model, named[id(e.group)], *map(_marked, changes)))
     columns = ("corpus", "model", "method", *(CONDITIONS[name] for name in used))
-    return Table(
+    return ReportTable(
         "conditions", "comp − suff less normal training's, by how it is measured", columns, tuple(rows),
-        "As in the table above. Words are deleted or masked, ranked once or anew after each removal, by one saliency "
-        "or another; conditions that take long are measured on some of the texts.",
+        "As in the table above. Words are deleted or masked, and ranked once or again after each removal, by different "
+        "saliencies; expensive conditions are measured on some of the texts.",
     )  # fmt: skip
 
 
-def _marked(found: Interval | None) -> str:
-    return "–" if found is None else f"{format_interval(found)}{'*' if found.excludes_zero else ''}"
+def _marked(interval: Interval | None) -> str:
+    return "–" if interval is None else f"{format_interval(interval)}{'*' if interval.excludes_zero else ''}"
 
 
-def format_interval(found: Interval) -> str:
-    """.012 [.003, .021], as a table has it."""
-    value, low, high = map(format_number, found)
+def format_interval(interval: Interval) -> str:
+    """An interval in a table: .012 [.003, .021]."""
+    value, low, high = map(format_number, interval)
     return f"{value} [{low}, {high}]"

@@ -1,4 +1,4 @@
-"""The report's figures: what a point of accuracy buys, and the gaps of each method side by side."""
+"""The report's figures: accuracy against gaps, the cost of each method, and the gaps of each method."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OTHER = "#b08900"
 
 
 class Point(NamedTuple):
-    """A group in a plane. across, up: its bars, as matplotlib's errorbar takes them; None for none."""
+    """A group as a point. across, up: its error bars, as matplotlib's errorbar takes them; None for none."""
 
     group: Group
     x: float
@@ -31,9 +31,9 @@ class Point(NamedTuple):
 
 
 def frontier_figure(groups: Sequence[Group], metric: str, title: str) -> Any | None:
-    """Accuracy against a gap: a panel a corpus and model, a point a group, bars a standard deviation over seeds.
+    """Accuracy against a gap: one panel per corpus and model, one point per group, with standard deviations over seeds.
 
-    None where nothing has the metric.
+    None where no group has the metric.
     """
     points = []
     for group in (g for g in groups if np.isfinite(g.spread(metric)[0])):
@@ -46,45 +46,45 @@ def frontier_figure(groups: Sequence[Group], metric: str, title: str) -> Any | N
 
 
 def cost_figure(groups: Sequence[Group], effects: Sequence[Effect]) -> Any | None:
-    """What each method adds to comp - suff against the time of its step: a panel a corpus and model, 95 % intervals.
+    """The effect of each method on comp - suff against the time of its step, one panel per corpus and model.
 
     None where there is nothing to compare.
     """
     points = []
     for effect in effects:
-        found = effect.changes[GAP]
-        if found is not None and np.isfinite(effect.step):
-            interval = (found.value - found.low,), (found.high - found.value,)
-            points.append(Point(effect.group, effect.step, found.value, None, interval))
-    axes = "time of a step, of normal training's", "comp − suff, less normal training's"
+        gain = effect.changes[GAP]
+        if gain is not None and np.isfinite(effect.step):
+            bars = (gain.value - gain.low,), (gain.high - gain.value,)
+            points.append(Point(effect.group, effect.step, gain.value, None, bars))
+    axes = "time of a step relative to normal training", "comp − suff, less normal training's"
     figure = _panels(points, labels(groups), axes)
     if figure is not None:
         for ax in figure.axes:
             ax.axhline(0, color=INK, linewidth=0.8)
         put_titles(
-            figure, "What the effect costs in time",
+            figure, "The cost of the effect in time",
             "test split; up and left is better; 95 % intervals over texts and seeds",
         )  # fmt: skip
     return figure
 
 
 def _panels(points: Sequence[Point], named: dict[int, str], axes: tuple[str, str]) -> Any | None:
-    """A panel a corpus and model with its points, numbered, and their names beneath; None without points."""
-    places: dict[tuple[str, str], list[Point]] = {}
+    """One panel per corpus and model with its points, numbered, and their names below; None without points."""
+    by_panel: dict[tuple[str, str], list[Point]] = {}
     for point in points:
-        places.setdefault(point.group.place, []).append(point)
-    if not places:
+        by_panel.setdefault(point.group.corpus_model, []).append(point)
+    if not by_panel:
         return None
-    figure = new_figure(5.2 * len(places), 4.8 + 0.2 * max(map(len, places.values())))
-    panels = figure.subplots(1, len(places), squeeze=False)[0]
-    for ax, (place, here) in zip(panels, places.items(), strict=True):
-        colours = [COLOURS.get(p.group.settings.method, OTHER) for p in here]
-        for number, (point, colour) in enumerate(zip(here, colours, strict=True), 1):
+    figure = new_figure(5.2 * len(by_panel), 4.8 + 0.2 * max(map(len, by_panel.values())))
+    panels = figure.subplots(1, len(by_panel), squeeze=False)[0]
+    for ax, (corpus_model, shown) in zip(panels, by_panel.items(), strict=True):
+        colours = [COLOURS.get(p.group.settings.method, OTHER) for p in shown]
+        for number, (point, colour) in enumerate(zip(shown, colours, strict=True), 1):
             ax.errorbar(point.x, point.y, point.up, point.across, fmt="o", color=colour, capsize=3)
             _number(ax, number, point.x, point.y, colour)
-        _key(ax, [(named[id(p.group)], colour) for p, colour in zip(here, colours, strict=True)])
+        _key(ax, [(named[id(p.group)], colour) for p, colour in zip(shown, colours, strict=True)])
         ax.margins(0.2)
-        ax.set_title(" ".join(place), fontsize=11, color=INK)
+        ax.set_title(" ".join(corpus_model), fontsize=11, color=INK)
         ax.set_xlabel(axes[0])
         ax.set_ylabel(axes[1])
         ax.grid(color="#e6e9ec")
@@ -94,35 +94,35 @@ def _panels(points: Sequence[Point], named: dict[int, str], axes: tuple[str, str
 
 
 def _number(ax: Any, number: int, x: float, y: float, colour: str) -> None:
-    """Beside a point, in place of a name that would lie on others."""
+    """Writes a number beside a point, since names would overlap."""
     ax.annotate(str(number), (x, y), textcoords="offset points", xytext=(6, 5), fontsize=9, color=colour)
 
 
 def _key(ax: Any, names: Sequence[tuple[str, str]]) -> None:
-    """Beneath a panel: which number is which, each in its colour."""
+    """Writes the key of the numbers below a panel, each in its colour."""
     lines = [ax.plot([], [], " ")[0] for _ in names]
-    said = [f"{number}  {name}" for number, (name, _) in enumerate(names, 1)]
-    key = ax.legend(lines, said, loc="upper left", bbox_to_anchor=(-0.05, -0.14), frameon=False, fontsize=8.5,
+    entries = [f"{number}  {name}" for number, (name, _) in enumerate(names, 1)]
+    key = ax.legend(lines, entries, loc="upper left", bbox_to_anchor=(-0.05, -0.14), frameon=False, fontsize=8.5,
                     handlelength=0, handletextpad=0, labelspacing=0.3)  # fmt: skip
     for text, (_, colour) in zip(key.get_texts(), names, strict=True):
         text.set_color(colour)
 
 
 def effects_figure(groups: Sequence[Group], effects: Sequence[Effect]) -> Any | None:
-    """What each method changes against normal training, a panel a metric, with 95 % intervals over texts and seeds.
+    """The effect of each method, one panel per metric, with 95 % intervals over texts and seeds.
 
     None where there is nothing to compare.
     """
     named = labels(groups)
     cells = [(effect.group, effect.changes) for effect in effects]
-    shown = [metric for metric in COMPARED if any(found[metric] is not None for _, found in cells)]
+    shown = [metric for metric in COMPARED if any(changes[metric] is not None for _, changes in cells)]
     if not shown:
         return None
     figure = new_figure(2.5 * len(shown) + 1.8, 0.34 * len(cells) + 1.9)
     axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     for ax, metric in zip(axes, shown, strict=True):
-        for y, (group, found) in enumerate(cells):
-            interval = found[metric]
+        for y, (group, changes) in enumerate(cells):
+            interval = changes[metric]
             if interval is None:
                 continue
             mean, low, high = interval
@@ -141,20 +141,20 @@ def effects_figure(groups: Sequence[Group], effects: Sequence[Effect]) -> Any | 
     )
     axes[0].invert_yaxis()
     put_titles(
-        figure, "What a method changes, against normal training",
+        figure, "The effect of each method against normal training",
         "right is better; 95 % intervals over texts and seeds; grey: zero is inside",
     )  # fmt: skip
     return figure
 
 
 def gaps_figure(groups: Sequence[Group]) -> Any | None:
-    """The three gaps of each method, a row of panels a corpus and model; None without groups."""
+    """The three gaps of each method, one row of panels per corpus and model; None without groups."""
     cells = by_model(groups)
     if not cells:
         return None
     figure = new_figure(10.5, 2.6 * len(cells) + 0.9)
     axes = figure.subplots(len(cells), len(GAPS), squeeze=False)
-    for row, (place, methods) in zip(axes, cells.items(), strict=True):
+    for row, (corpus_model, methods) in zip(axes, cells.items(), strict=True):
         for ax, gap in zip(row, GAPS, strict=True):
             spreads = [group.spread(gap) for group in methods.values()]
             ax.barh(
@@ -163,7 +163,7 @@ def gaps_figure(groups: Sequence[Group]) -> Any | None:
             )  # fmt: skip
             ax.set_yticks(range(len(methods)), list(methods) if gap == next(iter(GAPS)) else [""] * len(methods))
             ax.axvline(0, color=INK, linewidth=0.8)
-            ax.set_title(f"{' '.join(place)}: {spaced(gap)}", fontsize=10, color=INK)
+            ax.set_title(f"{' '.join(corpus_model)}: {spaced(gap)}", fontsize=10, color=INK)
             ax.invert_yaxis()
             bare(ax)
     put_titles(figure, "The gaps of the explanations", "test split, mean over seeds; larger is healthier")

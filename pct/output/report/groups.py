@@ -1,4 +1,4 @@
-"""Runs that differ in their seed alone, as one group: means, deviations, and paired differences to another group."""
+"""Groups of runs that differ only in their seed: means, deviations, and paired differences between groups."""
 
 from __future__ import annotations
 
@@ -19,52 +19,52 @@ from pct.training.measured import is_measured, load_measured
 from pct.training.runs import Run
 
 Doubles = npt.NDArray[np.float64]
-AS_TRAINED = ""  # the run's own report, on test
-GAP = "comp-suff"  # the one by which methods and settings are judged
-# where a metric that is no part of a run's own report is kept
-KEPT_IN = {
+AS_TRAINED = ""  # the run's own report on the test split
+GAP = "comp-suff"  # the gap by which methods and settings are judged
+# the further reports of a run that hold metrics which its own report does not
+REPORT_OF = {
     **dict.fromkeys(("comp_random", "margin", "suff_margin", "win", "ir_rate", "ur_rate"), "controls"),
     **dict.fromkeys(("cos_important", "cos_unimportant", "separation"), "collapse"),
     **dict.fromkeys(("naopc_comp", "naopc_suff", "tau_loo", "naopc-gap"), "normalised"),
 }
-NOT_COMPARED = ("seed", "threads", "device", "glove")  # settings that make no group of their own
-# settings that say how a method trains; normal training has none of them
+NOT_COMPARED = ("seed", "threads", "device", "glove")  # settings that may differ within a group
+# settings of the methods; normal training has none of them
 OF_METHODS = (
     "method", "alpha", "temperature", "contrast_steps", "contrast_every", "entropy_weight",
     "guided_weight", "rationale_weight", "margin_weight", "margin_bound", "keep_weight", "random_weight", "comp_weight",
     "comp_bound", "suff_weight", "suff_bound", "train_removal", "p_important", "p_unimportant",
 )  # fmt: skip
-MEASURED = ("measure_important", "measure_unimportant")  # for which Settings.measured_shares speaks
+MEASURED = ("measure_important", "measure_unimportant")  # Settings.measured_shares is compared instead
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of equal settings but for the seed, by seed."""
+    """Runs that differ only in their seed, sorted by seed."""
 
     settings: Settings
     runs: tuple[Run, ...]
 
     @property
-    def place(self) -> tuple[str, str]:
+    def corpus_model(self) -> tuple[str, str]:
         """Corpus and model."""
         return self.settings.corpus, self.settings.model_name
 
     @property
     def seeds(self) -> list[int]:
-        """In order."""
+        """The seeds in order."""
         return [run.settings.seed for run in self.runs]
 
     def values(self, name: str, condition: str = AS_TRAINED) -> dict[int, Doubles]:
-        """Seed -> (texts,) a metric or gap of each text; a seed without it is left out."""
-        found = {}
+        """Seed -> (texts,) a metric or gap of each text; seeds without it are left out."""
+        columns = {}
         for run in self.runs:
             column = _column(run, name, condition)
             if column is not None:
-                found[run.settings.seed] = column
-        return found
+                columns[run.settings.seed] = column
+        return columns
 
     def spread(self, name: str, condition: str = AS_TRAINED) -> tuple[float, float]:
-        """Mean and standard deviation over the seeds of a metric or gap; NaN where there is none, or one."""
+        """Mean and standard deviation of a metric or gap over the seeds; NaN where there is none, or only one seed."""
         means = [
             float(np.nanmean(column)) for column in self.values(name, condition).values() if np.isfinite(column).any()
         ]
@@ -74,22 +74,22 @@ class Group:
 
     @property
     def at_chance(self) -> bool:
-        """Whether its accuracy on test is not surely above the largest class's share; false where that is not known."""
-        found = learned_of([run.test for run in self.runs])
-        return found is not None and not found.learned
+        """Whether the test accuracy is not surely above the largest class's share; false where that is unknown."""
+        comparison = learned_of([run.test for run in self.runs])
+        return comparison is not None and not comparison.learned
 
     @property
     def step_seconds(self) -> float:
-        """Of a training step: the quickest epoch of all seeds, as what else a machine does makes steps only slower."""
+        """The time of a training step, in the quickest epoch of all seeds, since other load only makes steps slower."""
         return min((r["step_seconds"] for run in self.runs for r in run.history if "step_seconds" in r), default=np.nan)
 
 
 def group_runs(runs: Sequence[Run]) -> list[Group]:
-    """The groups, by corpus, model and method; of one method that of the usual settings first, then by the settings."""
-    found: dict[tuple[Any, ...], list[Run]] = {}
+    """The groups, sorted by corpus, model and method; within a method the default settings first."""
+    alike: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        found.setdefault(settings_but(run.settings), []).append(run)
-    groups = [Group(rs[0].settings, tuple(sorted(rs, key=lambda r: r.settings.seed))) for rs in found.values()]
+        alike.setdefault(settings_but(run.settings), []).append(run)
+    groups = [Group(rs[0].settings, tuple(sorted(rs, key=lambda r: r.settings.seed))) for rs in alike.values()]
     return sorted(groups, key=_order)
 
 
@@ -99,73 +99,74 @@ def _order(group: Group) -> tuple[Any, ...]:
 
 
 def settings_but(settings: Settings, *left_out: str) -> tuple[tuple[str, Any], ...]:
-    """What two runs must share to be compared: the settings but some, and but those that never make a difference."""
+    """The settings without those in `NOT_COMPARED` and `left_out`."""
     return tuple((k, v) for k, v in settings.to_dict().items() if k not in (*NOT_COMPARED, *left_out))
 
 
 def settings_beside(settings: Settings, *left_out: str) -> tuple[Any, ...]:
-    """What runs of several methods must share to be set side by side: all that is no method's own (learning rate,
-    epochs, batch size and so on) but some, and the shares that are removed when they are measured."""
+    """The settings that runs of different methods must share to be compared: those that belong to no method (learning
+    rate, epochs, batch size and so on) without `left_out`, and the shares of words removed in measurements."""
     return *settings_but(settings, *OF_METHODS, *MEASURED, *left_out), settings.measured_shares
 
 
 def matching_baseline(group: Group, groups: Sequence[Group]) -> Group | None:
-    """Normal training under a group's other settings; None without it."""
+    """The group of normal training with a group's other settings; None without one."""
     wanted = settings_beside(group.settings)
     return next((g for g in groups if g.settings.method == "normal" and settings_beside(g.settings) == wanted), None)
 
 
 def by_model(groups: Sequence[Group]) -> dict[tuple[str, str], dict[str, Group]]:
-    """(corpus, model) -> method -> its group; of several of one method the one with the most runs, of these the one
-    with the most of the paper's settings."""
-    found: dict[tuple[str, str], dict[str, Group]] = {}
+    """(corpus, model) -> method -> its group. Of several groups of a method, the one with the most runs is taken, then
+    the one with the most of the paper's settings."""
+    chosen: dict[tuple[str, str], dict[str, Group]] = {}
     for group in sorted(groups, key=lambda g: (-len(g.runs), len(_changes(g.settings)))):
-        place = (group.settings.corpus, group.settings.model_name)
-        found.setdefault(place, {}).setdefault(group.settings.method, group)
-    return {place: dict(sorted(methods.items())) for place, methods in sorted(found.items())}
+        chosen.setdefault(group.corpus_model, {}).setdefault(group.settings.method, group)
+    return {corpus_model: dict(sorted(methods.items())) for corpus_model, methods in sorted(chosen.items())}
 
 
 def _changes(settings: Settings) -> tuple[tuple[str, Any], ...]:
-    """The settings that are not the usual ones."""
-    usual = settings_but(Settings(model=settings.model))
-    return tuple(own for own, other in zip(settings_but(settings), usual, strict=True) if own != other)
+    """The settings that differ from the defaults."""
+    defaults = settings_but(Settings(model=settings.model))
+    return tuple(own for own, default in zip(settings_but(settings), defaults, strict=True) if own != default)
 
 
 def labels(groups: Sequence[Group]) -> dict[int, str]:
-    """id(group) -> its method, with the settings in which it differs from others of its corpus, model and method; those
-    that are the model's usual ones go without saying."""
-    out = {}
+    """id(group) -> its method, with the settings in which it differs from other groups of its corpus, model and method;
+    settings with the model's default values are omitted."""
+    names = {}
     for group in groups:
         s = group.settings
         peers = [g.settings for g in groups if _cell(g.settings) == _cell(s)]
         alike = MEASURED if len({p.measured_shares for p in peers}) == 1 else ()
         differing = [f.name for f in fields(Settings) if f.name not in (*NOT_COMPARED, *alike)
                      and len({getattr(p, f.name) for p in peers}) > 1]  # fmt: skip
-        usual = Settings(model=s.model)
-        own = ", ".join(f"{name} {getattr(s, name)}" for name in differing if getattr(s, name) != getattr(usual, name))
-        out[id(group)] = f"{s.method} ({own})" if own else s.method
-    return out
+        default = Settings(model=s.model)
+        own = ", ".join(
+            f"{name} {getattr(s, name)}" for name in differing if getattr(s, name) != getattr(default, name)
+        )
+        names[id(group)] = f"{s.method} ({own})" if own else s.method
+    return names
 
 
 def paired_difference(one: Group, other: Group, name: str, condition: str = AS_TRAINED) -> Doubles | None:
-    """(seeds, texts) one's values less the other's, by the seeds that both have; None where they share none."""
+    """(seeds, texts) one's values less the other's, for the seeds that both have; None where they share none."""
     return stacked_difference(one.values(name, condition), other.values(name, condition))
 
 
 def stacked_difference(one: dict[int, Doubles], other: dict[int, Doubles]) -> Doubles | None:
     """`paired_difference` of values by seed."""
-    found = difference_by_seed(one, other)
-    return np.array(list(found.values())) if found else None
+    differences = difference_by_seed(one, other)
+    return np.array(list(differences.values())) if differences else None
 
 
 def difference_by_seed(one: dict[int, Doubles], other: dict[int, Doubles]) -> dict[int, Doubles]:
-    """Seed -> (texts,) one's values less the other's, in the order of the seeds."""
+    """Seed -> (texts,) one's values less the other's, sorted by seed."""
     shared = sorted(set(one) & set(other))
     return {seed: one[seed] - other[seed] for seed in shared if one[seed].shape == other[seed].shape}
 
 
 def has_values(values: Doubles | None) -> TypeGuard[Doubles]:
-    """Whether there is a number among them."""
+    """Whether any of the values is a number."""
     return values is not None and bool(np.isfinite(values).any())
 
 
@@ -174,8 +175,8 @@ def _cell(settings: Settings) -> tuple[str, str, str]:
 
 
 def _column(run: Run, name: str, condition: str) -> Doubles | None:
-    place = condition or KEPT_IN.get(name, AS_TRAINED)
-    report = run.test if not place else _measured(run.folder, place)
+    report_name = condition or REPORT_OF.get(name, AS_TRAINED)
+    report = _measured(run.folder, report_name) if report_name else run.test
     if report is None:
         return None
     pair = (GAPS | CONTROL_GAPS).get(name)
@@ -188,5 +189,5 @@ def _column(run: Run, name: str, condition: str) -> Doubles | None:
 
 @cache
 def _measured(folder: Path, name: str) -> Report | None:
-    """Read once, though one claim after another asks for it."""
+    """A further report of a run, read once; None where it was not measured."""
     return load_measured(folder, name) if is_measured(folder, name) else None

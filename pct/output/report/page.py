@@ -1,4 +1,4 @@
-"""The report as files: one self-contained HTML page, and every table and figure on its own."""
+"""The report as files: one self-contained HTML page, and a file for each table and figure."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from pct.output.numbers import count
 from pct.output.report.ablations import ablation_claims, ablation_figure, ablation_table
 from pct.output.report.best import best_table
 from pct.output.report.claims import Effect, claims_table, conditions_table, find_effects, methods_table
 from pct.output.report.figures import cost_figure, effects_figure, frontier_figure, gaps_figure
 from pct.output.report.groups import Group, group_runs
-from pct.output.report.tables import Table, controls_table, main_table
+from pct.output.report.tables import ReportTable, controls_table, main_table
 from pct.training.paper_tables import TABLES
 from pct.training.runs import Run
 from pct.writing import atomic_folder
 
 TITLE = "What the runs found"
 TEXT, PAGE = "report.md", "report.html"
-OPTIONAL = ("html", "svg", "csv", "tex")  # kinds of files that a report can do without
+OPTIONAL = ("html", "svg", "csv", "tex")  # kinds of files that can be left out
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #22262b; max-width: 78rem; margin: 2rem auto; padding: 0 1.2rem }
 table { border-collapse: collapse; font-size: .86rem }
@@ -33,26 +34,26 @@ img { max-width: 100% } figure { margin: 1.5rem 0 } pre { background: #f4f6f7; p
 """
 
 
-def make_tables(groups: Sequence[Group], effects: Sequence[Effect]) -> list[Table]:
-    """The report's tables, those that have rows."""
-    made = [claims_table(groups), methods_table(groups, effects), conditions_table(groups, effects)]
-    made += [best_table(groups), main_table(groups), controls_table(groups)]
-    made += [ablation_claims(groups), *(ablation_table(groups, effects, name) for name in TABLES)]
-    return [table for table in made if table is not None and table.rows]
+def make_tables(groups: Sequence[Group], effects: Sequence[Effect]) -> list[ReportTable]:
+    """The report's tables that have rows."""
+    tables = [claims_table(groups), methods_table(groups, effects), conditions_table(groups, effects)]
+    tables += [best_table(groups), main_table(groups), controls_table(groups)]
+    tables += [ablation_claims(groups), *(ablation_table(groups, effects, name) for name in TABLES)]
+    return [table for table in tables if table is not None and table.rows]
 
 
 def make_figures(groups: Sequence[Group], effects: Sequence[Effect]) -> dict[str, Any]:
-    """The report's figures by name, those for which there are runs."""
-    made = {
+    """The report's figures by name, where there are runs for them."""
+    figures = {
         "effects": effects_figure(groups, effects),
         "gaps": gaps_figure(groups),
-        "frontier-comp-suff": frontier_figure(groups, "comp-suff", "What a point of accuracy buys: comp − suff"),
-        "frontier-margin": frontier_figure(groups, "margin", "What a point of accuracy buys: comp over a random order"),
-        "frontier-naopc": frontier_figure(groups, "naopc-gap", "What a point of accuracy buys: normalised comp − suff"),
+        "frontier-comp-suff": frontier_figure(groups, "comp-suff", "Accuracy against comp − suff"),
+        "frontier-margin": frontier_figure(groups, "margin", "Accuracy against comp over a random order"),
+        "frontier-naopc": frontier_figure(groups, "naopc-gap", "Accuracy against normalised comp − suff"),
         "frontier-time": cost_figure(groups, effects),
     }
-    made |= {name.replace("_", "-"): ablation_figure(groups, name) for name in TABLES}
-    return {name: figure for name, figure in made.items() if figure is not None}
+    figures |= {name.replace("_", "-"): ablation_figure(groups, name) for name in TABLES}
+    return {name: figure for name, figure in figures.items() if figure is not None}
 
 
 def write_report(
@@ -64,23 +65,22 @@ def write_report(
     leave_out: Collection[str] = (),
     figures: bool = True,
 ) -> Path:
-    """Writes report.html, report.md with its pictures beside it, each table as CSV and LaTeX, each of their figures as
-    PNG and SVG.
+    """Writes report.html, report.md with its pictures, each table as CSV and LaTeX, and each figure as PNG and SVG.
 
     Args:
-        runs: finished ones.
-        folder: where to; a report that is there is replaced whole.
-        about: how the runs were made, in words: it stands on the page.
-        more: further matplotlib figures by name, as PNG alone.
-        section: further HTML, at the page's end.
+        runs: finished runs.
+        folder: of the report; an existing report is replaced.
+        about: how the runs were made, in words, for the page.
+        more: further matplotlib figures by name, written as PNG only.
+        section: further HTML for the end of the page.
         leave_out: of `OPTIONAL`, the kinds of files not to write.
-        figures: whether to draw them, which needs matplotlib.
+        figures: whether to draw the figures, which needs matplotlib.
 
     Returns:
         The path of report.html, or of report.md where that is left out.
 
     Raises:
-        FileExistsError: the folder holds something else than a report.
+        FileExistsError: the folder is not that of a report.
     """
     groups = group_runs(runs)
     effects = find_effects(groups)
@@ -95,29 +95,37 @@ def write_report(
         "csv": lambda: {f"{table.name}.csv": table.csv() for table in tables},
         "tex": lambda: {f"{table.name}.tex": table.latex() for table in tables},
     }
-    with atomic_folder(folder, TEXT) as made:
+    with atomic_folder(folder, TEXT) as unfinished:
         for kind in (k for k in makers if k not in leave_out):
             for name, content in makers[kind]().items():
-                (made / name).write_bytes(content.encode() if isinstance(content, str) else content)
+                (unfinished / name).write_bytes(content.encode() if isinstance(content, str) else content)
     return Path(folder) / (TEXT if "html" in leave_out else PAGE)
 
 
 def markdown(
-    runs: Sequence[Run], tables: Sequence[Table], pictures: Mapping[str, bytes], about: str = "", section: str = ""
+    runs: Sequence[Run],
+    tables: Sequence[ReportTable],
+    pictures: Mapping[str, bytes],
+    about: str = "",
+    section: str = "",
 ) -> str:
-    """The page for a site made of Markdown; its pictures are files beside it."""
-    said = f"```\n{about.strip()}\n```\n\n" if about else ""
+    """The report as Markdown; its pictures are separate files."""
+    description = f"```\n{about.strip()}\n```\n\n" if about else ""
     return (
-        f"# {TITLE}\n\n{' '.join(_origin(runs))}\n\n{said}"
+        f"# {TITLE}\n\n{' '.join(_origin(runs))}\n\n{description}"
         + "\n".join(t.markdown() for t in tables)
         + "".join(f"\n![{name}]({name}.png)\n" for name in pictures) + f"\n{section}\n"
     )  # fmt: skip
 
 
 def page(
-    runs: Sequence[Run], tables: Sequence[Table], pictures: Mapping[str, bytes], about: str = "", section: str = ""
+    runs: Sequence[Run],
+    tables: Sequence[ReportTable],
+    pictures: Mapping[str, bytes],
+    about: str = "",
+    section: str = "",
 ) -> str:
-    """The page as text; it needs no other file."""
+    """The report as one HTML page without other files."""
     images = "".join(
         f'<figure id="{escape(name)}"><img alt="{escape(name)}" src="data:image/png;base64,'
         f'{base64.b64encode(data).decode()}"></figure>'
@@ -131,17 +139,17 @@ def page(
 
 
 def _about(runs: Sequence[Run], about: str) -> str:
-    said = f"<pre>{escape(about)}</pre>" if about else ""
-    return f"<p>{escape(' '.join(_origin(runs)))}</p>{said}"
+    description = f"<pre>{escape(about)}</pre>" if about else ""
+    return f"<p>{escape(' '.join(_origin(runs)))}</p>{description}"
 
 
 def _origin(runs: Sequence[Run]) -> list[str]:
-    """How many runs, on what texts, made where."""
+    """The number of runs, their texts and their machines, in sentences."""
     corpora = [r.about["corpus"] for r in runs]
     texts = [
         f"{c['name']}: {', '.join(f'{k} {v}' for k, v in c['sizes'].items())} texts ({c['source']})." for c in corpora
     ]
-    lines = [f"{len(runs)} runs.", *dict.fromkeys(texts)]
+    lines = [f"{count(len(runs), 'run')}.", *dict.fromkeys(texts)]
     machines = {
         f"{r.about['device']}, {r.about['platform'].split('-')[0]}, torch {r.about['versions']['torch']}." for r in runs
     }
@@ -155,7 +163,7 @@ def _svg(figure: Any) -> bytes:
 
 
 def _png(figure: Any) -> bytes:
-    """Of 256 colours at most, which is a third of the size."""
+    """A PNG of at most 256 colours, which is a third of the size."""
     from PIL import Image
 
     drawn, out = io.BytesIO(), io.BytesIO()

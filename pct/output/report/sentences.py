@@ -1,4 +1,4 @@
-"""The paper's Figures 3 and 5 to 12 and Tables 6 to 9: single sentences as they lose their words, by two methods."""
+"""The paper's Figures 3 and 5 to 12 and Tables 6 to 9: single sentences as words are removed, by two methods."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pct.explaining.explanation import Curve, Explanation
 from pct.explaining.predictor import Predictor, split_texts
 from pct.explaining.reduced_texts import ReducedTexts
 from pct.output.fonts import fonts_for
+from pct.output.numbers import number
 from pct.output.plots import (
     AGAINST,
     FOR,
@@ -49,7 +50,7 @@ SENTENCES = (
     "entertaining despite its one-joke premise with the thesis that women from venus and men from mars can indeed get "
     "together .",
 )
-SENTIMENT = ("mr", "imdb")  # the corpora whose models have something to say on them
+SENTIMENT = ("mr", "imdb")  # the corpora whose models are applied to the sentences
 PERPLEXITY = 5.0
 
 
@@ -59,9 +60,9 @@ class Case:
 
     Attributes:
         method: the training method.
-        seen: the sentence explained.
-        important: (steps + 1, width) r(X) after 0, 1, .. of the most salient words are gone.
-        unimportant: the same for the least salient.
+        seen: the explanation of the sentence.
+        important: (steps + 1, width) r(X) after 0, 1, .. of the most salient words are removed.
+        unimportant: the same for the least salient words.
     """
 
     method: str
@@ -75,26 +76,26 @@ class Case:
 
 
 def study(predictor: Predictor, method: str, sentences: Sequence[str], order: str = "static") -> list[Case]:
-    """Explains sentences and represents all their reduced forms, up to 15 removals a side.
+    """Explains sentences and computes the representations of their reduced forms, up to 15 removals per side.
 
     Raises:
-        TypeError: the predictor gives no representations.
+        TypeError: the predictor has no representations.
     """
-    found = explain(predictor, sentences, STEPS, order=order, saliency=own_saliency(predictor))
+    explanations = explain(predictor, sentences, STEPS, order=order, saliency=own_saliency(predictor))
     texts = ReducedTexts(predictor, predictor.tokens(split_texts(predictor, sentences)))
     width = int(texts.tokens.counts.max(initial=1))
     cases = []
-    for place, one in enumerate(found):
-        sides = [_gone(curve, width) for curve in (one.important, one.unimportant)]
-        gone = np.concatenate(sides)
-        _, r = texts.represent(np.full(len(gone), place), gone)
+    for i, one in enumerate(explanations):
+        sides = [_removed(curve, width) for curve in (one.important, one.unimportant)]
+        removed = np.concatenate(sides)
+        _, r = texts.represent(np.full(len(removed), i), removed)
         cut = len(sides[0])
         cases.append(Case(method, one, r[:cut].astype(np.float64), r[cut:].astype(np.float64)))
     return cases
 
 
 def case_figure(cases: Sequence[Case]) -> Any:
-    """A row a method: t-SNE of the sentence and its reduced forms, the saliency of its words, both curves."""
+    """One row per method: t-SNE of the sentence and its reduced forms, the saliency of its words, both curves."""
     with fonts_for([cases[0].seen.text, *(case.seen.label_name for case in cases)]) as fit:
         shown = [replace(case, seen=fitted(case.seen, fit)) for case in cases]
         return _case_figure(shown)
@@ -104,55 +105,63 @@ def _case_figure(cases: Sequence[Case]) -> Any:
     words = len(cases[0].seen.words)
     figure = new_figure(11, 1.0 + len(cases) * max(2.5, 0.8 + 0.12 * words))
     for row, (case, axes) in enumerate(zip(cases, figure.subplots(len(cases), 3, squeeze=False), strict=True)):
-        near, far = case.cosines()
+        important, unimportant = case.cosines()
         _scatter(axes[0], case)
-        axes[0].set_title(f"{case.method}: cosine {near:.2f} important, {far:.2f} unimportant", fontsize=9.5, color=INK)
+        title = f"{case.method}: cosine {number(important, 2)} important, {number(unimportant, 2)} unimportant"
+        axes[0].set_title(title, fontsize=9.5, color=INK)
         draw_bars(axes[1], case.seen, size=6.5)
         axes[1].set_title(f"{case.seen.label_name} ({case.seen.confidence:.2f}), {case.seen.verdict.kind}",
                           fontsize=9.5, color=INK)  # fmt: skip
         draw_curves(axes[2], case.seen, row == len(cases) - 1, row == 0)
     text = cases[0].seen.text
-    put_titles(figure, "A sentence as its words go", text if len(text) < 130 else text[:127] + "…")
+    put_titles(figure, "A sentence as words are removed", text if len(text) < 130 else text[:127] + "…")
     return figure
 
 
-def reduction_html(place: str, cases: Sequence[Sequence[Case]]) -> str:
-    """Tables 6 to 9: each sentence step by step until its prediction changes, the word that goes next bold, the number
-    in the colour of the prediction.
+def reduction_html(corpus_model: str, cases: Sequence[Sequence[Case]]) -> str:
+    """Tables 6 to 9: each sentence step by step until its prediction changes, with the next word to remove in bold and
+    the number in the colour of the prediction.
 
     Args:
-        place: the corpus and model.
-        cases: of each sentence, a case a method.
+        corpus_model: the corpus and model.
+        cases: for each sentence, one case per method.
     """
     parts = []
     for methods in cases:
         body = "".join(
-            f'<tr><td>{escape(case.method)}<td>{side}<td style="color:{step.colour}">{step.gone}<td>{step.html()}'
+            f'<tr><td>{escape(case.method)}<td>{side}<td style="color:{step.colour}">{step.removed}<td>{step.html()}'
             for case in methods for side, step in _all_steps(case.seen)
         )  # fmt: skip
         parts.append(
-            f"<h3>{escape(methods[0].seen.text)}</h3><table><thead><tr><th>method<th>order<th>gone<th>what is left"
+            f"<h3>{escape(methods[0].seen.text)}</h3><table><thead><tr><th>method<th>order<th>removed<th>words left"
             f"</thead><tbody>{body}</tbody></table>"
         )
-    title = f"Input reduction, step by step (Tables 6 to 9): {escape(place)}"
+    title = f"Input reduction, step by step (Tables 6 to 9): {escape(corpus_model)}"
     return (
-        f'<section id="sentences-{escape(place)}"><h2>{title}</h2><p>Until the prediction changes, or {STEPS} words '
-        "are gone. Bold: the word that goes next. The number is orange while the prediction is the first one, blue "
+        f'<section id="sentences-{escape(corpus_model)}"><h2>{title}</h2><p>Until the prediction changes, or {STEPS} '
+        "words are removed. Bold: the next word to remove. The number is orange for the original prediction and blue "
         f"where it has changed.</p>{''.join(parts)}</section>"
     )
 
 
-class Step(NamedTuple):
-    """What is left of a sentence: words, which of them goes next (none at the end), whether the prediction changed."""
+class ReductionStep(NamedTuple):
+    """A reduced sentence.
 
-    gone: int
+    Attributes:
+        removed: the number of words removed.
+        words: the words left.
+        next_word: the index among them of the next word to remove; None at the end.
+        changed: whether the prediction changed.
+    """
+
+    removed: int
     words: list[str]
     next_word: int | None
     changed: bool
 
     @property
     def colour(self) -> str:
-        """Of its number."""
+        """The colour of its number."""
         return AGAINST if self.changed else FOR
 
     def html(self) -> str:
@@ -160,29 +169,29 @@ class Step(NamedTuple):
         return " ".join(f"<b>{escape(w)}</b>" if i == self.next_word else escape(w) for i, w in enumerate(self.words))
 
 
-def reduction_steps(words: Sequence[str], curve: Curve) -> list[Step]:
-    """The sentence after 0, 1, .. removals, up to the first that changes the prediction, or the curve's end."""
+def reduction_steps(words: Sequence[str], curve: Curve) -> list[ReductionStep]:
+    """The sentence after 0, 1, .. removals, until the prediction changes or the curve ends."""
     last = min(curve.flips_at or len(curve.removed), len(curve.removed))
     steps = []
     for t in range(last + 1):
         left = [i for i in range(len(words)) if i not in curve.removed[:t]]
         following = left.index(curve.removed[t]) if t < last else None
-        steps.append(Step(t, [words[i] for i in left], following, t == curve.flips_at))
+        steps.append(ReductionStep(t, [words[i] for i in left], following, t == curve.flips_at))
     return steps
 
 
-def _all_steps(seen: Explanation) -> list[tuple[str, Step]]:
+def _all_steps(seen: Explanation) -> list[tuple[str, ReductionStep]]:
     return [("most salient first", step) for step in reduction_steps(seen.words, seen.important)] + [
         ("least salient first", step) for step in reduction_steps(seen.words, seen.unimportant)
     ]
 
 
-def _gone(curve: Curve, width: int) -> npt.NDArray[np.bool_]:
-    """(steps + 1, width) the words that are gone at each step of a curve."""
+def _removed(curve: Curve, width: int) -> npt.NDArray[np.bool_]:
+    """(steps + 1, width) the words that are removed at each step of a curve."""
     step = np.full(width, len(curve.removed) + 1)
     step[curve.removed] = np.arange(1, len(curve.removed) + 1)
-    gone: npt.NDArray[np.bool_] = step <= np.arange(len(curve.removed) + 1)[:, None]
-    return gone
+    removed: npt.NDArray[np.bool_] = step <= np.arange(len(curve.removed) + 1)[:, None]
+    return removed
 
 
 def _mean_cosine(r: Doubles) -> float:
@@ -192,7 +201,7 @@ def _mean_cosine(r: Doubles) -> float:
 
 
 def _scatter(ax: Any, case: Case) -> None:
-    """The sentence, and two trails from it, later steps fainter. t-SNE keeps neighbours, not distances."""
+    """The sentence and two trails from it, later steps fainter. t-SNE preserves neighbours, not distances."""
     from sklearn.manifold import TSNE
 
     points = np.concatenate([case.important, case.unimportant[1:]])
@@ -202,8 +211,8 @@ def _scatter(ax: Any, case: Case) -> None:
     if len(points) < 4:
         ax.text(0.5, 0.5, "too few words", ha="center", transform=ax.transAxes, color=INK)
         return
-    near = min(PERPLEXITY, (len(points) - 1) / 3)
-    flat = TSNE(perplexity=near, init="pca", random_state=0).fit_transform(points.astype(np.float32))
+    perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
+    flat = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(points.astype(np.float32))
     cut = len(case.important)
     for trail, colour, name in (
         (flat[1:cut], IMPORTANT, "important removed"), (flat[cut:], UNIMPORTANT, "unimportant removed"),

@@ -1,4 +1,4 @@
-"""A table that can be read as Markdown, HTML, CSV and LaTeX, and the report's tables of metrics and controls."""
+"""Tables as Markdown, HTML, CSV and LaTeX, and the report's tables of metrics and controls."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pct.metrics.names import CORE_METRICS, GAPS, gaps_of
+from pct.output.numbers import number
 from pct.output.report.groups import Group, labels
 from pct.training.paper import RESULTS
 
@@ -20,9 +21,17 @@ LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "±": r"$\pm$", "α": r
 
 
 @dataclass(frozen=True)
-class Table:
-    """name: of its files. rows: cells as text, as many as columns. note: beneath it. marked: the rows that are the
-    paper's, which stand back."""
+class ReportTable:
+    """A table of the report.
+
+    Attributes:
+        name: of its files.
+        title: above the table.
+        columns: the names of the columns.
+        rows: cells as text, one per column.
+        note: below the title.
+        marked: the indices of the rows with the paper's numbers, which are shown in grey.
+    """
 
     name: str
     title: str
@@ -32,13 +41,13 @@ class Table:
     marked: frozenset[int] = frozenset()
 
     def markdown(self) -> str:
-        """A Markdown table under its title."""
+        """A Markdown table with its title."""
         lines = [f"## {self.title}", "", *([self.note, ""] if self.note else [])]
         lines += ["| " + " | ".join(self.columns) + " |", "| --- " * len(self.columns) + "|"]
         return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in self.rows)]) + "\n"
 
     def html(self) -> str:
-        """A section with the table; a verdict's cell has it as its class."""
+        """An HTML section with the table; a cell with a verdict has it as its class."""
         head = "".join(f"<th>{escape(c)}" for c in self.columns)
         body = "".join(
             f"<tr{' class=paper' if i in self.marked else ''}>" + "".join(_html_cell(cell) for cell in row)
@@ -59,7 +68,7 @@ class Table:
         return out.getvalue()
 
     def latex(self) -> str:
-        """A tabular in a table environment, for a paper that loads booktabs."""
+        """A LaTeX table, for a document that loads booktabs."""
         lines = [rf"\begin{{table}}\caption{{{_latex(self.title)}}}\label{{tab:{self.name}}}"]
         lines += [rf"\begin{{tabular}}{{{'l' * min(2, len(self.columns))}{'r' * (len(self.columns) - 2)}}}\toprule"]
         lines += [" & ".join(map(_latex, self.columns)) + r" \\\midrule"]
@@ -67,8 +76,8 @@ class Table:
         return "\n".join([*lines, r"\bottomrule\end{tabular}", rf"% {_latex(self.note)}", r"\end{table}", ""])
 
 
-def main_table(groups: Sequence[Group]) -> Table:
-    """Tables 1 and 2 of the paper: the eight metrics and the gaps over seeds, the paper's beneath."""
+def main_table(groups: Sequence[Group]) -> ReportTable:
+    """Tables 1 and 2 of the paper: the eight metrics and the gaps over seeds, with the paper's numbers below."""
     rows: list[tuple[str, ...]] = []
     marked = set()
     named = labels(groups)
@@ -81,7 +90,7 @@ def main_table(groups: Sequence[Group]) -> Table:
             gaps = gaps_of(dict(zip(CORE_METRICS, paper, strict=True))).values()
             marked.add(len(rows))
             rows.append((s.corpus, s.model_name, f"{s.method}, the paper", "3", *map(format_number, (*paper, *gaps))))
-    return Table(
+    return ReportTable(
         "metrics", "Accuracy and the metrics of pathology (Tables 1 and 2)",
         ("corpus", "model", "method", "seeds", *CORE_METRICS, *map(spaced, GAPS)), tuple(rows),
         "Test split, mean ± standard deviation over seeds. Larger gaps are healthier.", frozenset(marked),
@@ -89,14 +98,14 @@ def main_table(groups: Sequence[Group]) -> Table:
 
 
 def metric_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """The main table as plain JSON types, not rounded: mean and standard deviation over the seeds of every metric
-    and gap; NaN is written as null."""
+    """The main table as plain JSON types, not rounded: mean and standard deviation of every metric and gap over the
+    seeds; None for NaN."""
     named = labels(groups)
     rows = []
     for group in groups:
         values = [run.test.metrics | run.test.gaps for run in group.runs]
         metrics = {name: [v[name] for v in values] for name in values[0]}
-        corpus, model = group.place
+        corpus, model = group.corpus_model
         rows.append({
             "corpus": corpus, "model": model, "method": group.settings.method, "label": named[id(group)],
             "runs": len(values),
@@ -108,8 +117,8 @@ def metric_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     return rows
 
 
-def controls_table(groups: Sequence[Group]) -> Table | None:
-    """What saliency knows beyond chance; None where no run has controls."""
+def controls_table(groups: Sequence[Group]) -> ReportTable | None:
+    """The controls of each group; None where no run has controls."""
     measured = [g for g in groups if any(np.isfinite(g.spread(name)[0]) for name in CONTROLS)]
     if not measured:
         return None
@@ -119,31 +128,32 @@ def controls_table(groups: Sequence[Group]) -> Table | None:
          format_spread(*g.spread("comp")), *(format_spread(*g.spread(name)) for name in CONTROLS))
         for g in measured
     )  # fmt: skip
-    return Table(
-        "controls", "Controls: what is left beyond a random order of removal",
+    return ReportTable(
+        "controls", "Controls: comparison with random orders of removal",
         ("corpus", "model", "method", "seeds", "comp", *CONTROLS), rows,
-        "margin: comp less comp of random orders. naopc: AOPC scaled between the least and the most that any order "
-        "reaches in a text (300 texts), so that a softer model has no advantage. tau_loo: Kendall's tau of saliency "
-        "and leave-one-out. separation: cosine of representations after unimportant less after important removals.",
+        "margin: comp less comp of random orders. naopc: AOPC scaled between the least and the largest AOPC of any "
+        "order in a text (300 texts), so that a less confident model has no advantage. tau_loo: Kendall's tau of "
+        "saliency and leave-one-out. separation: cosine of representations after unimportant less after important "
+        "removals.",
     )  # fmt: skip
 
 
 def spaced(name: str) -> str:
-    """A gap's name as it is read: comp − suff."""
+    """A gap's name with spaces: comp − suff."""
     return name.replace("-", " − ")
 
 
 def format_spread(mean: float, deviation: float) -> str:
-    """0.123 ± 0.004; a dash where nothing was measured."""
+    """A mean with its deviation: 0.123 ± 0.004; a dash for NaN."""
     if not np.isfinite(mean):
         return "–"
     return format_number(mean) + (f" ± {format_number(deviation)}" if np.isfinite(deviation) else "")
 
 
 def format_number(value: float) -> str:
-    """Three decimals below one, one above ten, else two; a true minus, and none before zero."""
+    """A number with three decimals below one, one above ten, else two, and with a typographic minus."""
     digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1
-    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+    return number(value, digits).replace("-", "−")
 
 
 def _finite(value: Any) -> float | None:

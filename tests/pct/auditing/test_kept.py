@@ -93,7 +93,7 @@ def test_a_folder_of_transformers_is_explained_by_the_best_of_its_audit(tmp_path
     ("text", "said"),
     [
         ("{", "holds no audit"),
-        ("[]", "no audit, or a damaged one"),
+        ("[]", "not an audit, or it is damaged"),
         ('{"format": 99}', "format 99"),
         (small_audit("l2").to_json(), "belongs to other weights"),
     ],

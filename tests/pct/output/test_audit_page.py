@@ -185,7 +185,7 @@ def test_a_model_card_gets_the_verdict_a_table_and_how_it_was_measured():
     assert spell(x) in table[2]
     assert "on 300 texts" in lines[-1]
     ways = "words deleted or words replaced by the mask token or words replaced by the unknown token"
-    assert f"{ways}, 10 % of the words a side, seed 0" in lines[-1]
+    assert f"{ways}, 10 % of the words per side, seed 0" in lines[-1]
     assert made({"a|b<c": 0.2}).to_markdown().count("a\\|b&lt;c") >= 2
 
 

@@ -31,7 +31,7 @@ from pct.output.report.claims import (
 from pct.output.report.figures import effects_figure
 from pct.output.report.groups import by_model, group_runs, labels, matching_baseline, paired_difference
 from pct.output.report.page import write_report
-from pct.output.report.tables import Table, format_number, main_table, metric_rows
+from pct.output.report.tables import ReportTable, format_number, main_table, metric_rows
 from pct.settings import Settings
 from pct.training.runs import Run
 
@@ -232,7 +232,7 @@ def test_the_shares_a_method_trains_with_do_not_keep_it_from_normal_training() -
 
 
 def test_a_table_reads_the_same_as_csv_markdown_html_and_latex() -> None:
-    table = Table("t", "Title & more", ("a", "b"), (("x < y", "held: 0.1"), ("50 %", "–")), "a note")
+    table = ReportTable("t", "Title & more", ("a", "b"), (("x < y", "held: 0.1"), ("50 %", "–")), "a note")
     assert list(csv.reader(io.StringIO(table.csv()))) == [["a", "b"], ["x < y", "held: 0.1"], ["50 %", "–"]]
     assert "| x < y | held: 0.1 |" in table.markdown()
     assert '<td>x &lt; y<td class="held">held: 0.1' in table.html()

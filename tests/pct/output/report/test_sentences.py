@@ -19,14 +19,14 @@ def model(request: pytest.FixtureRequest) -> Classifier:
 
 def test_the_steps_go_to_the_first_change_of_the_prediction_and_name_the_word_that_goes_next() -> None:
     steps = reduction_steps(["a", "fine", "film"], Curve([1, 0], [0.9, 0.4, 0.3], flips_at=1))
-    assert [(s.gone, s.words, s.next_word, s.changed) for s in steps] == [
+    assert [(s.removed, s.words, s.next_word, s.changed) for s in steps] == [
         (0, ["a", "fine", "film"], 1, False),
         (1, ["a", "film"], None, True),
     ]
     never = reduction_steps(["a", "fine", "film"], Curve([1, 0], [0.9, 0.8, 0.7]))
-    assert [(s.gone, s.changed) for s in never] == [(0, False), (1, False), (2, False)]
+    assert [(s.removed, s.changed) for s in never] == [(0, False), (1, False), (2, False)]
     beyond = reduction_steps(list("abcd"), Curve([0], [0.9, 0.8], flips_at=3))  # it changes behind the curve's end
-    assert [(s.gone, s.changed) for s in beyond] == [(0, False), (1, False)]
+    assert [(s.removed, s.changed) for s in beyond] == [(0, False), (1, False)]
 
 
 def test_the_cosines_are_those_of_the_collapse_metrics(model: Classifier) -> None:
