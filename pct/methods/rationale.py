@@ -14,7 +14,7 @@ STEP_LENGTH = 1e-2  # of the central difference: large enough for float32, small
 
 class Rationale:
     """Cross-entropy + lambda * the squared gradient of sum_k log f_k(X) at the presence of words outside the rationale,
-    summed over a text, the mean over texts. It needs a corpus with rationales and serves as an upper bound.
+    summed over a text, the mean over texts. It needs a corpus with rationales.
 
     The presence of a word is a factor of 1 at its embeddings. The source uses word counts, which are not learned; the
     gradient at the embedding itself could be made small by a larger embedding with the same effect.
