@@ -82,7 +82,7 @@ class Classifier(TextInterface):
         among token ids, and cannot skip among embeddings."""
         for text in texts_with_padding(tokens):
             ids, _ = tokens.rows(np.array([text]))
-            if not self.model.reads_ids_alike(torch.from_numpy(ids).to(self.model.device)):  # type: ignore[operator]
+            if not self.model.same_logits_from_embeddings(torch.from_numpy(ids).to(self.model.device)):  # type: ignore[operator]
                 raise padding_skipped(text)
 
     def skips_padding(self) -> bool:
@@ -218,14 +218,14 @@ class Classifier(TextInterface):
         return Path(folder)
 
     def _check_saved(self, folder: Path) -> None:
-        from pct.models.checks import cannot_be_saved, check_comes_back, check_same_tokens, one_line
+        from pct.models.checks import cannot_be_saved, check_reloaded, check_same_tokens, one_line
 
         name = type(getattr(self.model, "model", self.model)).__name__
         try:
             again = type(self).load(folder, str(self.model.device))
         except ValueError as problem:
             raise ValueError(cannot_be_saved(name, one_line(problem.__cause__ or problem))) from problem
-        check_comes_back(self.model, again.model, name)
+        check_reloaded(self.model, again.model, name)
         check_same_tokens(self._encode, again._encode)
 
     @classmethod
@@ -292,9 +292,9 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
         return _from_mlflow(text, device)
     folder = Path(path) / MODEL if (Path(path) / MODEL).is_dir() else Path(path)
     if (folder / ADAPTER).is_file() and not (folder / CONFIG).is_file():
-        from pct.models.pretrained import adapter_refused
+        from pct.models.pretrained import adapter_error
 
-        raise adapter_refused(text)
+        raise adapter_error(text)
     if not (folder / CONFIG).is_file() and ((folder / TRANSFORMERS).is_file() or _may_be_on_the_hub(text)):
         classifier = _from_transformers(str(folder), text).to(device)
     else:
@@ -353,10 +353,10 @@ def _name_of(model: Any, name: str) -> str:
 
 def _wrapped(model: Any, tokenizer: Any, called: str, settings: dict[str, Any]) -> Classifier:
     from pct.models.checks import check_length
-    from pct.models.pretrained import class_names, longest_text, wrap_model
+    from pct.models.pretrained import class_names, max_tokens, wrap_model
 
     made = wrap_model(model, tokenizer, called)
-    own: dict[str, Any] = {"max_length": longest_text(model, tokenizer), "corpus": "", "method": "normal"}
+    own: dict[str, Any] = {"max_length": max_tokens(model, tokenizer), "corpus": "", "method": "normal"}
     chosen = Settings(model=called, **(own | settings))
     check_length(chosen.max_length, model, called)
     wrapped = Classifier(made, SubWords(tokenizer), class_names(model.config), chosen)

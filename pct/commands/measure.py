@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="of the measurements (default: all)")
     options = parser.parse_args(arguments)
 
-    from pct.corpora.loading import READ_BY, load_splits
+    from pct.corpora.loading import CORPUS_SETTINGS, load_splits
     from pct.training.grid import find_runs
     from pct.training.measured import STANDARD, measure_run, missing
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     left = missing(find_runs(options.runs), names)
     for number, (run, name) in enumerate(left, 1):
         s = run.settings
-        key = tuple(getattr(s, setting) for setting in READ_BY)
+        key = tuple(getattr(s, setting) for setting in CORPUS_SETTINGS)
         if key not in corpora:
             corpora[key] = load_splits(s)
         measure_run(run, name, STANDARD[name], corpora[key])

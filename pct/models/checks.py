@@ -19,11 +19,11 @@ from pct.text.words import split_all
 
 ROUNDING = 1e-4  # of the largest value, where that is above 1: float32 sums in another order
 PROBES = ("a", "Despite its slow start, the film is brilliant: don't miss it!")
-LEAST_KNOWN = 0.9  # of a model's embeddings have a token: some pad their tables to a round number
+MIN_TOKEN_SHARE = 0.9  # of a model's embeddings have a token: some pad their tables to a round number
 PROBE = 6  # tokens of the longer of two texts that are padded together
 TYPED_SPECIALS = "a [SEP] b [MASK] c </s> d <s> e <pad> f [PAD] Ä"
 SAVED_ROWS = PROBE  # texts by which a model that was saved is compared, of 1 to PROBE tokens
-SAID = 200  # characters of another library's message, at most
+MAX_MESSAGE = 200  # characters of another library's message, at most
 
 
 def positions(model: nn.Module) -> int | None:
@@ -39,8 +39,8 @@ def positions(model: nn.Module) -> int | None:
             return int(module.num_embeddings) - before
     if getattr(config, "relative_attention", False) or getattr(config, "relative_attention_num_buckets", 0):
         return None
-    found = getattr(config, "max_position_embeddings", None)
-    return int(found) if found and found > 0 else None
+    size = getattr(config, "max_position_embeddings", None)
+    return int(size) if size and size > 0 else None
 
 
 def check_length(max_length: int, model: nn.Module, name: str) -> None:
@@ -57,19 +57,19 @@ def check_vocabulary(tokenizer: Any, model: nn.Module, name: str) -> None:
     rows = embedding_rows(model)
     special = set(tokenizer.all_special_ids)
     largest = max(tokenizer.get_vocab().values(), default=-1)
-    apart = (
+    mismatch = (
         f"the tokenizer of {name} has token ids up to {largest}, the model {rows} embeddings: they do not belong "
         "together; take the tokenizer that the model was trained with, or call model.resize_token_embeddings"
     )
     if largest >= rows:
-        raise ValueError(apart)
+        raise ValueError(mismatch)
     if len(tokenizer) <= len(special):
         raise ValueError(
             f"the tokenizer of {name} knows no words, only {len(tokenizer)} special tokens: its files are missing; put "
             "tokenizer.json and tokenizer_config.json beside config.json"
         )
-    if len(tokenizer) < LEAST_KNOWN * rows:
-        raise ValueError(apart)
+    if len(tokenizer) < MIN_TOKEN_SHARE * rows:
+        raise ValueError(mismatch)
 
 
 def embedding_rows(model: nn.Module) -> int:
@@ -99,8 +99,8 @@ def probe_ids(model: nn.Module, count: int) -> torch.Tensor:
 
 def one_line(problem: BaseException) -> str:
     """What an error says, in one line that is not too long."""
-    said = " ".join(str(problem).split()) or type(problem).__name__
-    return said if len(said) <= SAID else said[: SAID - 3] + "..."
+    message = " ".join(str(problem).split()) or type(problem).__name__
+    return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 3] + "..."
 
 
 def check_precision(model: nn.Module, name: str) -> None:
@@ -132,7 +132,7 @@ def padding_changes(model: TextModel) -> bool:
     return not close(alone, together)
 
 
-def looks_both_ways(encoder: nn.Module) -> bool:
+def is_bidirectional(encoder: nn.Module) -> bool:
     """Whether the state of the first token depends on those behind it: a decoder's does not."""
     holder: Any = encoder
     ids = probe_ids(encoder, PROBE + 1)[None]
@@ -221,14 +221,14 @@ def check_logits(model: TextModel, tokenizer: Any, name: str) -> None:
         ours = model(ids, mask).logits
     if close(theirs, ours):
         return
-    apart = f"{float((theirs - ours).abs().max()):.2g}"
+    difference = f"{float((theirs - ours).abs().max()):.2g}"
     if _same_from_embeddings(own, given[0]):
         raise ValueError(
-            f"{name} ({type(own).__name__}) has logits that are not those of its last dense layer, by {apart}: its "
+            f"{name} ({type(own).__name__}) has logits that are not those of its last dense layer, by {difference}: its "
             "head has a form that is not known; give pct.predictor_from a function that calls it"
         )
     raise ValueError(
-        f"{name} ({type(own).__name__}) has other logits from embeddings than from token ids, by {apart}: there is no "
+        f"{name} ({type(own).__name__}) has other logits from embeddings than from token ids, by {difference}: there is no "
         "gradient at its words; take another architecture"
     )
 
@@ -241,7 +241,7 @@ def _same_from_embeddings(own: Any, given: Any) -> bool:
         return close(own(**given).logits, own(**embedded).logits)
 
 
-def check_comes_back(before: TextModel, after: TextModel, name: str) -> None:
+def check_reloaded(before: TextModel, after: TextModel, name: str) -> None:
     """Raises where a model that was saved and loaded again has other logits."""
     rows = embedding_rows(getattr(before, "model", getattr(before, "encoder", before)))
     ids = torch.randint(rows, (SAVED_ROWS, PROBE), generator=torch.Generator().manual_seed(0)).to(before.device)

@@ -1,4 +1,4 @@
-"""A bidirectional LSTM with the paper's size: 150 units a direction, the mean over the words, a dense layer."""
+"""A bidirectional LSTM of the paper's size: 150 units per direction, the mean over the words, a dense layer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pct.models.recurrence import recur
 class LSTM(TextModel):
     """Word embeddings, a bidirectional LSTM, the mean of its states over the words, dropout, a dense layer.
 
-    The dense layer reads the same mean that is r(X): what the loss spreads apart is what decides.
+    The input of the dense layer is r(X): the contrastive loss acts on the features that determine the logits.
 
-    Each direction is a layer of its own, and the backward one reads the words in reverse. So padding lies behind the
-    last word for both, where no word's state can feel it. What a word contributes to the gates does not depend on its
-    neighbours: it is computed once for all texts that hold the word, and only the recurrence runs for each.
+    Each direction is a separate layer, and the backward layer reads the words in reverse order. So padding follows the
+    last word for both, and does not affect any word's state. The input part of the gates depends on single words only:
+    it is computed once for all texts with the word, and only the recurrence is computed per text.
     """
 
     dropout_in_body = False
@@ -50,7 +50,7 @@ class LSTM(TextModel):
         return self.recombine(self.project(embeddings), source, mask)
 
     def project(self, embeddings: Tensor) -> Tensor:
-        """See `TextModel.project`: what a word adds to the gates, (words, 2 directions, 4 units), biases included."""
+        """See `TextModel.project`: the input part of the gates, (words, 2 directions, 4 units), with biases."""
         bias = torch.cat(self._both("bias_ih_l0")) + torch.cat(self._both("bias_hh_l0"))
         gates = nn.functional.linear(embeddings.flatten(0, -2), torch.cat(self._both("weight_ih_l0")), bias)
         return gates.view(len(gates), 2, -1)
@@ -58,12 +58,12 @@ class LSTM(TextModel):
     def recombine(self, projected: Tensor, source: Tensor, mask: Tensor) -> Features:
         """See `TextModel.recombine`."""
         lengths = mask.sum(1, keepdim=True)
-        places = torch.arange(mask.shape[1], device=mask.device)
-        mirrored = source.gather(1, torch.where(mask, lengths - 1 - places, places))
-        both = torch.stack([2 * source, 2 * mirrored + 1]).permute(2, 0, 1)  # (length, 2, rows)
-        drive = nn.functional.embedding(both, projected.flatten(0, 1))
-        states = recur(drive, torch.stack(self._both("weight_hh_l0")).transpose(1, 2))
-        # a mean does not ask for the order of the words: the backward states need not be turned round again
+        positions = torch.arange(mask.shape[1], device=mask.device)
+        reversed_source = source.gather(1, torch.where(mask, lengths - 1 - positions, positions))
+        both = torch.stack([2 * source, 2 * reversed_source + 1]).permute(2, 0, 1)  # (length, 2, rows)
+        inputs = nn.functional.embedding(both, projected.flatten(0, 1))
+        states = recur(inputs, torch.stack(self._both("weight_hh_l0")).transpose(1, 2))
+        # the mean does not depend on the order of the words: the backward states stay reversed
         sums = (states * mask.T[:, None, :, None]).sum(0)
         representation = sums.transpose(0, 1).flatten(1) / lengths
         return Features(representation, representation)

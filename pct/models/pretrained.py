@@ -21,7 +21,7 @@ from pct.models.checks import (
     check_outputs,
     check_precision,
     check_vocabulary,
-    looks_both_ways,
+    is_bidirectional,
     positions,
 )  # fmt: skip
 from pct.models.encoder import Transformer
@@ -95,10 +95,10 @@ def load_untrained(name: str, classes: Sequence[str], max_length: int, fresh_hea
     if has_head(config) and not fresh_head:
         made = wrap_model(load_classifier(name), tokenizer, name)
         order_head(made, classes)
-        check_length(max_length, made.model, name)
+        check_length(max_length, classifier.model, name)
         return made
-    encoder = _read_at_first(name, config, tokenizer)
-    model = _with_architectures_head(name, tokenizer, classes) if encoder is None else encoder
+    encoder = _first_token_encoder(name, config, tokenizer)
+    model = _with_default_head(name, tokenizer, classes) if encoder is None else encoder
     check_vocabulary(tokenizer, model, name)
     check_length(max_length, model, name)
     check_finite(model, name)
@@ -107,7 +107,7 @@ def load_untrained(name: str, classes: Sequence[str], max_length: int, fresh_hea
     return Transformer(encoder, len(classes), name=ALIASES.get(name, name))
 
 
-def adapter_refused(name: str) -> ValueError:
+def adapter_error(name: str) -> ValueError:
     """The error for a folder of the peft library."""
     return ValueError(
         f"{name} holds an adapter (adapter_config.json), not a whole model: load it by peft, save "
@@ -138,32 +138,32 @@ def class_names(config: Any) -> list[str]:
     return [str(config.id2label[i]) for i in range(config.num_labels)]
 
 
-def longest_text(model: Any, tokenizer: Any) -> int:
+def max_tokens(model: Any, tokenizer: Any) -> int:
     """Tokens of the longest text that a model takes whole: what its positions and its tokenizer allow."""
     limits = (positions(model), tokenizer.model_max_length, NO_LIMIT)
     return int(min(x for x in limits if x is not None))
 
 
-def order_head(made: Wrapped, classes: Sequence[str]) -> None:
+def order_head(classifier: Wrapped, classes: Sequence[str]) -> None:
     """Puts the outputs of a head into the order of these classes; names are compared without their case.
 
     A head whose names say nothing (LABEL_0, ..) takes these. Raises ValueError where the classes are others.
     """
-    config: Any = made.model.config
+    config: Any = classifier.model.config
     own = class_names(config)
     if all(re.fullmatch(r"LABEL_\d+", x) for x in own) and len(own) == len(classes):
-        _log.warning("%s names its classes %s: they are taken for %s", made.name, ", ".join(own), ", ".join(classes))
+        _log.warning("%s names its classes %s: they are taken for %s", classifier.name, ", ".join(own), ", ".join(classes))
         order = list(range(len(own)))
     else:
-        place = {x.casefold(): i for i, x in enumerate(own)}
-        if len(place) < len(own) or set(place) != {x.casefold() for x in classes} or len(own) != len(classes):
+        index = {x.casefold(): i for i, x in enumerate(own)}
+        if len(index) < len(own) or set(index) != {x.casefold() for x in classes} or len(own) != len(classes):
             raise ValueError(
-                f"{made.name} has a head for the classes {', '.join(own)}, the corpus has {', '.join(classes)}: give "
+                f"{classifier.name} has a head for the classes {', '.join(own)}, the corpus has {', '.join(classes)}: give "
                 "texts of the model's classes, or --fresh-head true to train a new head"
             )
-        order = [place[x.casefold()] for x in classes]
+        order = [index[x.casefold()] for x in classes]
     with torch.no_grad():
-        for weight in made.dense.parameters():
+        for weight in classifier.dense.parameters():
             weight.copy_(weight[order].clone())
     config.id2label = dict(enumerate(classes))
     config.label2id = {x: i for i, x in enumerate(classes)}
@@ -179,7 +179,7 @@ def pretrained(kind: str, name: str, **options: Any) -> Any:
     except ImportError:
         raise ImportError(f"model {name!r} needs transformers: pip install 'pct-explain[transformers]'") from None
     if (Path(name) / "adapter_config.json").is_file():
-        raise adapter_refused(name)
+        raise adapter_error(name)
     bars = transformers.utils.logging
     shown = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()
@@ -197,7 +197,7 @@ def pretrained(kind: str, name: str, **options: Any) -> Any:
             bars.enable_progress_bar()
 
 
-def _read_at_first(name: str, config: Any, tokenizer: Any) -> Any:
+def _first_token_encoder(name: str, config: Any, tokenizer: Any) -> Any:
     """The encoder where its first token's state speaks for the whole text; None where it does not."""
     if getattr(config, "is_encoder_decoder", False):
         return None
@@ -206,10 +206,10 @@ def _read_at_first(name: str, config: Any, tokenizer: Any) -> Any:
         return None
     encoder = pretrained("AutoModel", name, use_safetensors=True, dtype=torch.float32)
     check_vocabulary(tokenizer, encoder, name)
-    return encoder if looks_both_ways(encoder) else None
+    return encoder if is_bidirectional(encoder) else None
 
 
-def _with_architectures_head(name: str, tokenizer: Any, classes: Sequence[str]) -> Any:
+def _with_default_head(name: str, tokenizer: Any, classes: Sequence[str]) -> Any:
     names = dict(enumerate(classes))
     model = pretrained(
         "AutoModel" + CLASSIFIER, name, use_safetensors=True, dtype=torch.float32, id2label=names,

@@ -15,12 +15,12 @@ from pct.models.base import Features, TextModel
 class TextCNN(TextModel):
     """Convolutions over word embeddings, ReLU, the maximum over positions, dropout, a dense layer.
 
-    A window may reach over the text's edge into zeros, so a text of one word has windows too. Padding beyond the edge
-    never wins the maximum: the logits do not depend on how far a batch is padded.
+    Windows may extend beyond the text's ends, over zeros, so a text of one word has windows too. Windows of only
+    padding are excluded from the maximum: the logits do not depend on the padded length.
 
-    A filter's answer to a window is a sum over the window's words, and a word's share in it is the same wherever the
-    word stands. So the shares are computed once a word (one matrix product) and windows only add them up: texts that
-    are made of the same words, as reduced texts are, cost no further product.
+    The output of a filter for a window is a sum over the window's words, and the share of a word depends only on its
+    position in the window. So the shares are computed once per word (one matrix product), and windows add them up:
+    reduced texts, which have the same words, need no further product.
     """
 
     dropout_in_body = False
@@ -56,14 +56,14 @@ class TextCNN(TextModel):
         return embedded
 
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
-        """See `TextModel.features`. r(X): the mean over words of the convolutions' features, windows side by side."""
+        """See `TextModel.features`. r(X) is the mean over positions of the features of all window sizes, concatenated."""
         source = torch.arange(mask.numel(), device=mask.device).view_as(mask)
         return self.recombine(self.project(embeddings), source, mask)
 
     def project(self, embeddings: Tensor) -> Tensor:
-        """See `TextModel.project`: a word's shares, (words + 1, sum of k, filters), k shares for a window of k words.
+        """See `TextModel.project`: the shares of each word, (words + 1, sum of k, filters), k shares for a window of k.
 
-        The last row is zero: what lies beyond the edges of a text.
+        The last row is zero: it stands for positions beyond the text.
         """
         words = F.pad(embeddings.reshape(-1, embeddings.shape[-1]), (0, 0, 0, 1))
         kernels = [c.weight.permute(1, 2, 0).flatten(1) for c in self._layers]  # (width, k * filters)
@@ -71,25 +71,25 @@ class TextCNN(TextModel):
 
     def recombine(self, projected: Tensor, source: Tensor, mask: Tensor) -> Features:
         """See `TextModel.recombine`."""
-        beyond, kinds = len(projected) - 1, projected.shape[1]
+        beyond, shares_per_word = len(projected) - 1, projected.shape[1]
         shares = projected.flatten(0, 1).to(self.dense.weight.dtype)  # no sums in half precision
-        places = torch.where(mask, source, beyond)
+        words = torch.where(mask, source, beyond)
         lengths = mask.sum(1, keepdim=True)
-        pooled, averaged, kind = [], [], 0
+        pooled, averaged, offset = [], [], 0
         for layer, k in zip(self._layers, self.windows, strict=True):
-            windows = F.pad(places, (k - 1, k - 1), value=beyond).unfold(1, k, 1)  # window t ends at word t
-            of_word = windows * kinds + torch.arange(kind, kind + k, device=places.device)
-            of_word = torch.where(windows == beyond, beyond * kinds, of_word).flatten(0, 1)
-            # the row for what lies beyond is zero: named as padding_idx, it would keep torch off its fast kernel
+            windows = F.pad(words, (k - 1, k - 1), value=beyond).unfold(1, k, 1)  # window t ends at word t
+            of_word = windows * shares_per_word + torch.arange(offset, offset + k, device=words.device)
+            of_word = torch.where(windows == beyond, beyond * shares_per_word, of_word).flatten(0, 1)
+            # the row `beyond` is zero: it is not passed as padding_idx, which would disable torch's fast kernel
             sums = F.embedding_bag(of_word, shares, mode="sum")
             assert layer.bias is not None
             features = F.relu(sums + layer.bias).view(*windows.shape[:2], self.filters)
-            # windows that see only padding would add their bias; features are >= 0, so zero is neutral to max and sum
-            touching = torch.arange(windows.shape[1], device=places.device) < lengths + k - 1
-            features = features * touching[..., None]
+            # windows of only padding would add their bias; features are >= 0, so zero is neutral for max and sum
+            inside = torch.arange(windows.shape[1], device=words.device) < lengths + k - 1
+            features = features * inside[..., None]
             pooled.append(features.amax(1))
             averaged.append(features.sum(1) / (lengths + k - 1))
-            kind += k
+            offset += k
         return Features(torch.cat(pooled, 1), torch.cat(averaged, 1))
 
     @property

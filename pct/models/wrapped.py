@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from pct.models.base import Features, TextModel, without_dropout
 from pct.models.checks import close, one_line, padding_changes, probe_ids
 
-TRACED = 4  # tokens of the text by which a head is looked at
-ENDS_FIRST = ("mbart", "plbart")  # whose decoder starts from the text's last token
+TRACE_LENGTH = 4  # tokens of the text by which a head is looked at
+STARTS_WITH_LAST_TOKEN = ("mbart", "plbart")  # whose decoder starts from the text's last token
 
 
 class Wrapped(TextModel):
@@ -58,8 +58,8 @@ class Wrapped(TextModel):
         object.__setattr__(self, "dropout", nn.Dropout(0.0))
         try:
             self._trace_head()
-            wrong_side = not padding and self._finds_no_side()
-        except OtherHead:
+            wrong_side = not padding and self._depends_on_padding()
+        except UnsupportedHead:
             raise
         except Exception as problem:
             raise ValueError(
@@ -84,7 +84,7 @@ class Wrapped(TextModel):
         pooled = self._read(embeddings, mask)
         return Features(pooled, pooled)
 
-    def reads_ids_alike(self, ids: Tensor) -> bool:
+    def same_logits_from_embeddings(self, ids: Tensor) -> bool:
         """Whether the model gives token ids (1, length) the logits that it gives their embeddings."""
         model: Any = self.model
         mask = torch.ones_like(ids, dtype=torch.bool)
@@ -123,16 +123,16 @@ class Wrapped(TextModel):
             types = torch.where(place == end, last, torch.where(place == 0, first, inner))
             given["token_type_ids"] = torch.where(place > end, 0, types)
         if self.padding == "left":
-            places = _places_from_the_right(mask)
-            embeddings = embeddings.gather(1, places[..., None].expand_as(embeddings))
-            mask, given = mask.gather(1, places), {k: v.gather(1, places) for k, v in given.items()}
+            index = _left_padded_index(mask)
+            embeddings = embeddings.gather(1, index[..., None].expand_as(embeddings))
+            mask, given = mask.gather(1, index), {k: v.gather(1, index) for k, v in given.items()}
         logits: Tensor = model(inputs_embeds=embeddings, attention_mask=mask.long(), **given).logits
         return logits
 
     def _decode(self, embeddings: Tensor, mask: Tensor) -> Tensor:
         """The decoder's states, (batch, length, width): it reads the text itself, one place late."""
         model: Any = self.model
-        if model.config.model_type in ENDS_FIRST:
+        if model.config.model_type in STARTS_WITH_LAST_TOKEN:
             start = _at_last(embeddings, mask)[:, None]
         else:
             ids = mask.new_full((mask.shape[0], 1), model.config.decoder_start_token_id, dtype=torch.long)
@@ -146,11 +146,11 @@ class Wrapped(TextModel):
     def _trace_head(self) -> None:
         """Finds the last dense layer, the dropout that it reads from, and whether it reads the state of every token."""
         model: Any = self.model
-        ids = probe_ids(model, TRACED)[None]
+        ids = probe_ids(model, TRACE_LENGTH)[None]
         mask = torch.ones_like(ids, dtype=torch.bool)
         if self._has_decoder:
             if not hasattr(model, "classification_head"):
-                raise _other_head(model)
+                raise _unsupported_head(model)
             self.dense.register_forward_pre_hook(self._watch.enter_dense)
             with torch.no_grad(), without_dropout(model), _calls(model, nn.Dropout) as dropouts:
                 self._watch_dropout(dropouts, self._read(self.embed(ids), mask))
@@ -159,7 +159,7 @@ class Wrapped(TextModel):
             logits = model(input_ids=ids, attention_mask=mask.long()).logits
         heads = [call for call in calls if _has_outputs(call.module, model)]
         if not heads:
-            raise _other_head(model)
+            raise _unsupported_head(model)
         object.__setattr__(self, "dense", heads[-1].module)
         self.dense.register_forward_pre_hook(self._watch.enter_dense)
         self._watch_dropout([c for c in calls if isinstance(c.module, nn.Dropout)], heads[-1].given)
@@ -176,14 +176,14 @@ class Wrapped(TextModel):
     def _find_pooling(self, states: Tensor, logits: Tensor, ids: Tensor, mask: Tensor) -> None:
         model: Any = self.model
         with torch.no_grad(), without_dropout(model):
-            fitting = [k for k, pool in _POOLINGS.items() if close(self.dense(pool(states, mask, 0)), logits)]
-            if not fitting:
-                raise _other_head(model)
-            self._pooling = fitting[0]
+            matching = [k for k, pool in _POOLINGS.items() if close(self.dense(pool(states, mask, 0)), logits)]
+            if not matching:
+                raise _unsupported_head(model)
+            self._pooling = matching[0]
             base = model.base_model(inputs_embeds=self.embed(ids), attention_mask=mask.long(), use_cache=False)[0]
             self._reads_states = base.shape == states.shape and close(base, states)
 
-    def _finds_no_side(self) -> bool:
+    def _depends_on_padding(self) -> bool:
         return all(padding_changes(self) for self.padding in ("right", "left"))
 
 
@@ -200,11 +200,11 @@ def _calls(model: nn.Module, *kinds: type[nn.Module]) -> Iterator[list[_Call]]:
     """The calls of all modules of some kinds, in their order."""
     calls: list[_Call] = []
 
-    def note(module: nn.Module, given: tuple[Any, ...], out: Any) -> None:
+    def record(module: nn.Module, given: tuple[Any, ...], out: Any) -> None:
         if given and isinstance(given[0], Tensor) and isinstance(out, Tensor):
             calls.append(_Call(module, given[0], out))
 
-    hooks = [m.register_forward_hook(note) for m in model.modules() if isinstance(m, kinds)]
+    hooks = [m.register_forward_hook(record) for m in model.modules() if isinstance(m, kinds)]
     try:
         yield calls
     finally:
@@ -251,17 +251,17 @@ def _has_outputs(module: nn.Module, model: nn.Module) -> bool:
 def _last_dense(model: nn.Module) -> nn.Linear:
     layers = [m for m in model.modules() if isinstance(m, nn.Linear) and _has_outputs(m, model)]
     if not layers:
-        raise _other_head(model)
+        raise _unsupported_head(model)
     return layers[-1]
 
 
-class OtherHead(ValueError):
+class UnsupportedHead(ValueError):
     """A classifier's logits are not those of one last dense layer."""
 
 
-def _other_head(model: nn.Module) -> OtherHead:
+def _unsupported_head(model: nn.Module) -> UnsupportedHead:
     config: Any = model.config
-    return OtherHead(
+    return UnsupportedHead(
         f"the logits of {type(model).__name__} are not those of a last dense layer (torch.nn.Linear) of "
         f"{config.num_labels} outputs, read at the last token or at the mean of all: its head has a form that is not "
         "known; give pct.predictor_from a function that calls it"
@@ -282,7 +282,7 @@ def _mean(states: Tensor, mask: Tensor, _: int = 0) -> Tensor:
 _POOLINGS = {"last": _at_last, "mean": _mean}
 
 
-def _places_from_the_right(mask: Tensor) -> Tensor:
+def _left_padded_index(mask: Tensor) -> Tensor:
     """Where each place of a text that is padded on the left finds its token in one padded on the right."""
     length = mask.shape[1]
     place = torch.arange(length, device=mask.device) + mask.sum(1, keepdim=True)

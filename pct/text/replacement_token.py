@@ -1,4 +1,4 @@
-"""The token that replaces a removed word where the gap is not closed."""
+"""The tokens that replace removed words, and that are baselines of integrated gradients."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def replacement_token_id(words: Any, removal: str) -> int:
 
     Args:
         words: a vocabulary, or a sub-word tokenizer.
-        removal: `mask` for the tokenizer's mask token, or its unknown token where it has none, as a vocabulary has;
-            `unknown` for the unknown token.
+        removal: `mask` for the tokenizer's mask token, or its unknown token if it has no mask token; `unknown` for the
+            unknown token. A vocabulary has only the unknown token.
 
     Raises:
         ValueError: another removal, or a tokenizer that has no such token.
@@ -31,11 +31,11 @@ def replacement_token_id(words: Any, removal: str) -> int:
 
 
 def baseline_token(words: Any, baseline: str) -> int | None:
-    """The token whose embedding is the baseline of integrated gradients; None where the tokenizer has none.
+    """The token whose embedding is the baseline of integrated gradients; None if the tokenizer has no such token.
 
     Args:
         words: a vocabulary, or a sub-word tokenizer.
-        baseline: pad for the padding token; any other name for the one that `replacement_token_id` gives for `mask`.
+        baseline: `pad` for the padding token; any other name for `replacement_token_id(words, "mask")`.
     """
     if baseline == "pad":
         tokenizer = getattr(words, "tokenizer", None)
@@ -47,7 +47,7 @@ def baseline_token(words: Any, baseline: str) -> int | None:
 
 
 def check_baseline(words: Any, saliency: str, baseline: str) -> None:
-    """Raises ValueError if training uses integrated gradients from a token that the tokenizer does not have."""
+    """Raises ValueError if the saliency is integrated gradients and the tokenizer lacks the baseline's token."""
     if saliency == "integrated_gradients" and baseline != "zero" and baseline_token(words, baseline) is None:
         raise no_baseline(baseline)
 

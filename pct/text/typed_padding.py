@@ -1,4 +1,4 @@
-"""Texts with the padding token typed in them, which some models skip."""
+"""Texts that contain the padding token literally. Some models skip it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pct.text.tokens import Ints, Tokens
 
 
 def texts_with_padding(tokens: Tokens) -> Ints:
-    """(texts,) the places of the texts that have the padding token in a word."""
-    typed = np.flatnonzero((tokens.ids == tokens.padding) & (tokens.word_ids >= 0))
-    return np.unique(np.searchsorted(tokens.starts, typed, side="right") - 1)
+    """The indices of the texts that have the padding token in a word."""
+    occurrences = np.flatnonzero((tokens.ids == tokens.padding) & (tokens.word_ids >= 0))
+    return np.unique(np.searchsorted(tokens.starts, occurrences, side="right") - 1)
 
 
 def padding_skipped(text: int) -> ValueError:
-    """The error for a text, by its place, whose typed padding token the model skips."""
+    """The error for a text, by its index, with a padding token that the model skips."""
     return ValueError(
-        f"text {text} holds the padding token, which this model skips: what it predicts of the other words cannot be "
-        "explained then; remove the token from the text"
+        f"text {text} holds the padding token, which this model skips: the prediction cannot be explained; remove the "
+        "token from the text"
     )

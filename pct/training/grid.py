@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pct.corpora.loading import READ_BY, Corpus, load_splits
+from pct.corpora.loading import CORPUS_SETTINGS, Corpus, load_splits
 from pct.settings import Settings
 from pct.training.runs import Run, default_folder, is_finished, load_run, run
 
@@ -94,7 +94,7 @@ class _Corpora:
 
 
 def _reading(settings: Settings) -> tuple[Any, ...]:
-    return tuple(getattr(settings, name) for name in READ_BY)
+    return tuple(getattr(settings, name) for name in CORPUS_SETTINGS)
 
 
 def _jobs(cells: Sequence[Settings], root: str | Path, corpora: _Corpora) -> Iterator[Job]:

@@ -8,7 +8,7 @@ from pct.auditing.kept import copy_audit
 from pct.classifier import TRANSFORMERS, Classifier, load
 from pct.layout import CONFIG
 from pct.metrics.change import Change
-from pct.models.checks import check_comes_back
+from pct.models.checks import check_reloaded
 from pct.models.to_transformers import to_transformers
 from pct.text.subwords import SubWords
 from pct.writing import atomic_folder, check_folder, write_text
@@ -61,7 +61,7 @@ def save_transformers(classifier: Classifier, folder: str | Path, change: Change
         classifier.tokenizer.save_files(made)
         write_text(made / CARD, model_card(classifier, target.name, change))
         again = load(made, str(classifier.model.device))
-        check_comes_back(classifier.model, again.model, type(model).__name__)
+        check_reloaded(classifier.model, again.model, type(model).__name__)
         copy_audit(classifier, again, made)
     return target
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pct.corpora.loading import READ_BY, Corpus
+from pct.corpora.loading import CORPUS_SETTINGS, Corpus
 from pct.models.build import load_tokenizer, make_vocabulary
 from pct.settings import Settings
 from pct.text.tokens import Tokenizer, Tokens
 from pct.text.words import split_all
 
-DECIDING = (*READ_BY, "model", "words", "max_length", "vocabulary_size")
+DECIDING = (*CORPUS_SETTINGS, "model", "words", "max_length", "vocabulary_size")
 
 
 @dataclass(frozen=True)

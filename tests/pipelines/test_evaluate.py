@@ -104,7 +104,7 @@ def test_what_was_skipped_cut_or_taken_for_an_index_stands_on_the_run(
     assert said == [
         "1 of 3 texts were cut to max_length: measured on what is left",
         "2 rows were skipped: 1 with no text, 1 with an unknown label",
-        "3 labels were taken as indices of the classes",
+        "3 labels were read as class indices",
     ]
 
     assert main(["--model", str(run_dir), "--data", "rows.csv", "--quiet"]) == 1  # an error, unless told otherwise

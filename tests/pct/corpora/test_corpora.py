@@ -288,7 +288,7 @@ def test_rationales_in_jsonl_are_kept_and_checked(tmp_path):
     assert read_file(path, "text", "label", ["bad", "good"]).rationale == [[0, 1, 0]]
     for wrong in ([0, 1], [0, 2, 0], None, "010"):
         path.write_text(json.dumps(row) + "\n" + json.dumps(row | {"rationale": wrong}) + "\n", encoding="utf-8")
-        with pytest.raises(ValueError, match=r"'rationale' must be a list of 0 and 1, one a word \(3\), got"):
+        with pytest.raises(ValueError, match=r"'rationale' must be a list of 0 and 1, one for each of 3 words, got"):
             read_file(path, "text", "label", ["bad", "good"])
 
 
@@ -310,7 +310,7 @@ BAD_FILES = {
     "not JSON": ("a.jsonl", b'{"text": "a", "label": 1}\n{"text": \n', "line 2: not JSON"),
     "no object": ("a.jsonl", b'["a", 1]\n', "line 1: a row must be an object, got list"),
     "not UTF-8": ("a.csv", b"text,label\nfin\xe9,1\n", "row 1: .* not UTF-8: set encoding to cp1252"),
-    "not gzip": ("a.csv.gz", b"text,label\nfine,1\n", "cannot be read .*write it anew"),
+    "not gzip": ("a.csv.gz", b"text,label\nfine,1\n", "cannot be read .*save it again"),
     "gzip cut short": ("a.jsonl.gz", gzip.compress(b'{"text": "a", "label": 1}\n' * 99)[:-20], "cannot be read"),
     "another kind": ("a.doc", b"fine 1", r"must end in \.csv, \.tsv"),
 }  # fmt: skip

@@ -55,7 +55,7 @@ def test_a_corpus_of_a_test_split_alone_is_measured_on_and_not_trained_on():
     assert len(choose_texts(settings, classes, "sst_rationales", limit=1).split) == 1
     with pytest.raises(ValueError, match="corpus sst_rationales has no train split; it has test"):
         choose_texts(settings, classes, "sst_rationales", split="train")
-    with pytest.raises(ValueError, match="corpus sst_rationales has a test split alone: train on another, and give"):
+    with pytest.raises(ValueError, match="corpus sst_rationales has only a test split: train on another, and give"):
         load_splits(Settings(corpus="sst_rationales"))
 
 

@@ -176,7 +176,7 @@ def test_a_pipeline_for_another_task_is_refused(task):
     kind = {"token-classification": "BertForTokenClassification", "fill-mask": "BertForMaskedLM"}
     kind = getattr(transformers, kind.get(task, "BertForSequenceClassification"))
     made = transformers.pipeline(task, kind(classifier("BERT").config), tokenizer=tokenizer("BERT"), device="cpu")
-    with pytest.raises(ValueError, match=f"a pipeline for {task} gives no text a class: give one for text-class"):
+    with pytest.raises(ValueError, match=f"a pipeline for {task} does not classify texts: give one for text-class"):
         pct.wrap(made)
 
 

@@ -56,7 +56,7 @@ def test_epochs_are_measured_only_where_the_best_is_chosen_by_that():
 
 
 def test_without_texts_it_asks_for_some():
-    with pytest.raises(ValueError, match=r"no texts are named: give a training file \(train_file\)"):
+    with pytest.raises(ValueError, match=r"there are no texts: give a training file \(train_file\)"):
         pct.finetune(wrapped(), progress=False)
 
 
@@ -172,7 +172,7 @@ def test_the_command_prints_the_change_and_tells_by_its_exit_code(files, tmp_pat
     assert ("\nimproved: " in said) == found["improved"]
     assert "comp-suff" in said
     assert sum(found["data"]["train"]["rows_skipped"].values()) == 1  # the blank one that was put in
-    assert "train: 1 rows were skipped: 1 with " in said
+    assert "train: 1 row was skipped: 1 with " in said
     assert (out / "model.safetensors").is_file()
 
 
