@@ -55,9 +55,8 @@ def model_for(settings: Settings, tokenizer: Tokenizer, classes: Sequence[str]) 
     with torch.no_grad():
         model.embedding.weight[torch.from_numpy(has_vector)] = torch.from_numpy(vectors[has_vector])
     model.vectors_found = int(has_vector.sum())
-    logger.warning(
-        "%s has vectors for %d of %d words, %d wide", settings.glove, has_vector.sum(), len(has_vector) - 2, vectors.shape[1]
-    )
+    count, words, width = model.vectors_found, len(has_vector) - 2, vectors.shape[1]
+    logger.warning("%s has vectors of width %d for %d of %d words", settings.glove, width, count, words)
     return model
 
 

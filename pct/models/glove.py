@@ -41,7 +41,7 @@ def read_vectors(path: str | Path, vocabulary: Vocabulary) -> tuple[Floats, npt.
             return _read(file, lines, vocabulary)
     except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as problem:
         raise ValueError(
-            f"glove file {file} cannot be read as text ({problem}); give the text normal_form of the vectors (.txt, .vec, .gz)"
+            f"glove file {file} cannot be read as text ({problem}); give the text form of the vectors (.txt, .vec, .gz)"
         ) from None
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 def recur(inputs: Tensor, weight: Tensor) -> Tensor:
     """The states of LSTMs (Hochreiter & Schmidhuber 1997, with forget gates), from zero states.
 
-    inputs: (length, layers, rows, 4 units), the gates' sums over the input and biases, in the order input, forget, cell,
+    inputs: (length, layers, rows, 4 units), the input part of the gates with biases, in the order input, forget, cell,
     output. weight: (layers, units, 4 units), from the state to the gates. Returns (length, layers, rows, units).
     """
     with torch.autocast(inputs.device.type, enabled=False):
@@ -59,7 +59,9 @@ def _back_through_time(gradient: Tensor, saved: Sequence[Tensor], needs_weight: 
     transposed = weight.transpose(1, 2)
     for t in reversed(range(len(gates))):
         input_gate, forget_gate, candidate, output_gate = gates[t].chunk(4, -1)
-        input_gate_gradient, forget_gate_gradient, candidate_gradient, output_gate_gradient = gates_gradient[t].chunk(4, -1)
+        input_gate_gradient, forget_gate_gradient, candidate_gradient, output_gate_gradient = gates_gradient[t].chunk(
+            4, -1
+        )
         state_gradient += gradient[t]
         cell_gradient.addcmul_(state_gradient * output_gate, 1 - cell_tanh[t].square())
         torch.mul(state_gradient * cell_tanh[t], output_gate * (1 - output_gate), out=output_gate_gradient)

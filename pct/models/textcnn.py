@@ -56,7 +56,7 @@ class TextCNN(TextModel):
         return embedded
 
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
-        """See `TextModel.features`. r(X) is the mean over positions of the features of all window sizes, concatenated."""
+        """See `TextModel.features`. r(X): the mean over positions of the features of all windows, concatenated."""
         source = torch.arange(mask.numel(), device=mask.device).view_as(mask)
         return self.recombine(self.project(embeddings), source, mask)
 

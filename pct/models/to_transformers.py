@@ -46,8 +46,8 @@ def to_transformers(model: TextModel, classes: Sequence[str]) -> Any:
         if classifier is not None and _equal(model, classifier):
             return classifier
     raise ValueError(
-        f"the classification head of {type(model.encoder).__name__} cannot pass the first state unchanged, so the model "
-        "cannot be saved for transformers; export it as ONNX"
+        f"the classification head of {type(model.encoder).__name__} cannot pass the first state unchanged, so the "
+        "model cannot be saved for transformers; export it as ONNX"
     )
 
 

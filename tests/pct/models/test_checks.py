@@ -98,7 +98,7 @@ def test_names_that_say_nothing_take_those_of_the_corpus(with_head, caplog):
     made.save_pretrained(folder)
     model = untrained(folder, ["bad", "good"])
     assert list(model.model.config.id2label.values()) == ["bad", "good"]
-    assert "names its classes LABEL_0, LABEL_1: they are taken for bad, good" in caplog.text
+    assert "names its classes LABEL_0, LABEL_1: they are read as bad, good" in caplog.text
 
 
 @pytest.mark.parametrize("classes", [["negative", "positive"], ["a", "b", "c"]])
@@ -246,7 +246,7 @@ def test_a_head_that_lost_weights_is_refused(with_head, tmp_path):
 
 
 def test_an_encoder_without_a_head_is_no_classifier(bare):
-    with pytest.raises(ValueError, match="has no classifier's head"):
+    with pytest.raises(ValueError, match="has no classification head"):
         pct.load(bare("BERT"))
 
 
