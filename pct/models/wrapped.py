@@ -68,8 +68,8 @@ class Wrapped(TextModel):
             ) from problem
         if wrong_side:
             raise ValueError(
-                f"{type(model).__name__} gives a text another result when it is padded, on either side: its predictions "
-                "depend on the batch, so it cannot be measured; use another architecture"
+                f"{type(model).__name__} gives a text another result when it is padded, on either side: its "
+                "predictions depend on the batch, so it cannot be measured; use another architecture"
             )
 
     def embed(self, ids: Tensor) -> Tensor:
@@ -263,8 +263,8 @@ def _unsupported_head(model: nn.Module) -> UnsupportedHead:
     config: Any = model.config
     return UnsupportedHead(
         f"the logits of {type(model).__name__} are not those of a last dense layer (torch.nn.Linear) of "
-        f"{config.num_labels} outputs, read at the last token or at the mean of all: its head has an unknown form; give "
-        "pct.predictor_from a function that calls it"
+        f"{config.num_labels} outputs, read at the last token or at the mean of all: its head has an unknown form; "
+        "give pct.predictor_from a function that calls it"
     )
 
 

@@ -149,14 +149,14 @@ def test_weights_of_half_precision_are_refused_in_memory_and_read_as_float32_fro
 def test_classes_without_names_of_their_own_are_refused(names):
     model = classifier("BERT")
     model.config.id2label = names
-    with pytest.raises(ValueError, match=r"does not name its classes, .*: set model.config.id2label = "):
+    with pytest.raises(ValueError, match=r"does not name its classes, .*: set it as in model.config.id2label = "):
         pct.wrap(model, tokenizer("BERT"))
 
 
 def test_fewer_names_than_outputs_are_refused():
     model = classifier("BERT")
     model.config.id2label = {0: "a", 1: "b"}
-    with pytest.raises(ValueError, match="does not give a text one number for each of 2 classes"):
+    with pytest.raises(ValueError, match="does not give a text one logit for each of 2 classes"):
         pct.wrap(model, tokenizer("BERT"))
 
 
