@@ -22,14 +22,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from pct.corpora.loading import CORPUS_SETTINGS, load_splits
     from pct.training.grid import find_runs
-    from pct.training.measured import STANDARD, measure_run, missing
+    from pct.training.measured import STANDARD, measure_run, pending
 
     names = options.only or list(STANDARD)
     unknown = sorted(set(names) - set(STANDARD))
     if unknown:
         raise ValueError(f"no measurement is called {', '.join(unknown)}; there are {', '.join(STANDARD)}")
     corpora = {}
-    left = missing(find_runs(options.runs), names)
+    left = pending(find_runs(options.runs), names)
     for number, (run, name) in enumerate(left, 1):
         s = run.settings
         key = tuple(getattr(s, setting) for setting in CORPUS_SETTINGS)

@@ -13,7 +13,7 @@ import torch
 import pct
 from pct.cli import main
 from pct.metrics.names import CORE_METRICS
-from pct.training.finetune import finetune_settings, in_order_of
+from pct.training.finetune import align_classes, finetune_settings
 from pct.training.model_card import push_to_hub, save_transformers
 from tests.pct.models.families import TEXTS, classifier, tokenizer
 from tests.pct.small import same_weights, small_classifier, small_corpus
@@ -71,11 +71,11 @@ def test_data_in_memory_is_taken_too():
 
 def test_labels_are_matched_to_the_model_s_classes_by_name():
     corpus = small_corpus(48, 24)
-    turned = in_order_of(["Positive", "Negative"], corpus)
+    turned = align_classes(["Positive", "Negative"], corpus)
     assert turned.classes == ["Positive", "Negative"]
     np.testing.assert_array_equal(turned.splits["test"].labels, 1 - corpus.splits["test"].labels)
     with pytest.raises(ValueError, match="the texts have the class 'joy', the model has negative, positive"):
-        in_order_of(["negative", "positive"], dataclasses.replace(corpus, classes=["negative", "joy"]))
+        align_classes(["negative", "positive"], dataclasses.replace(corpus, classes=["negative", "joy"]))
 
 
 def test_the_result_is_a_folder_of_transformers_with_equal_logits_and_the_table(finetuned, tmp_path):
