@@ -95,7 +95,7 @@ def finetune(
     aligned = align_classes(classifier.classes, corpus)
 
     def measure(one: Classifier) -> Report:
-        how = {**chosen.how_measured, "saliency": settings.get("saliency", classifier.settings.saliency)}
+        how = {**chosen.evaluation_options, "saliency": settings.get("saliency", classifier.settings.saliency)}
         return evaluate(one, aligned.splits["test"], **how, progress=progress, metrics=METRICS)
 
     before = measure(start)

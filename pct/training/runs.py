@@ -106,7 +106,7 @@ def run(
         data = source if isinstance(source, Prepared) else prepare(settings, source)
         classifier = train(settings, data, folder, on_epoch, progress)
         trained_in, clock = perf_counter() - clock, perf_counter()
-        how = settings.how_measured | {"metrics": names}
+        how = settings.evaluation_options | {"metrics": names}
         bar = progress and sys.stderr.isatty()
         validation = evaluate(classifier, corpus.splits["validation"], **how, progress=bar)
         test = evaluate(classifier, corpus.splits["test"], **how, progress=bar)

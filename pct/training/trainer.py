@@ -224,7 +224,7 @@ class _Run:
             record["validation_masked_acc"] = (record["validation_acc"] + masked_acc) / 2
         if s.evaluate_epochs:
             some = with_limit(split, s.evaluate_limit, s.seed)
-            report = evaluate(self.classifier, some, **s.how_measured)
+            report = evaluate(self.classifier, some, **s.evaluation_options)
             record |= {f"validation_{k}": v for k, v in report.metrics.items() if k not in ("acc", "macro_f1")}
         record["validation_seconds"] = time.perf_counter() - start
         return record

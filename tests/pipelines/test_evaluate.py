@@ -48,7 +48,7 @@ def test_a_registered_model_is_measured_on_a_file(
     ("argv", "said"),
     [
         (["--model", "nowhere"], "holds no classifier"),
-        (["--model", "models:/none@champion"], "could not be had from MLflow"),
+        (["--model", "models:/none@champion"], "cannot be downloaded from MLflow"),
         (["--model", "{run}", "--data", "none.csv"], "none.csv does not exist"),
     ],
 )
