@@ -54,31 +54,9 @@ _MODULES = {
 _RENAMED = {"mend": "pct:finetune", "Mended": "pct:Finetuned"}
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
-    "Audit",
-    "Classifier",
-    "Curve",
-    "Explanation",
-    "Explanations",
-    "Finetuned",
-    "ForwardSaliency",
-    "GradientSaliency",
-    "Prediction",
-    "Predictions",
-    "Predictor",
-    "Report",
-    "Settings",
-    "audit",
-    "evaluate",
-    "explain",
-    "finetune",
-    "load",
-    "load_corpus",
-    "predict",
-    "predictor_from",
-    "saliencies",
-    "train",
-    "words_of",
-    "wrap",
+    "Audit", "Classifier", "Curve", "Explanation", "Explanations", "Finetuned", "ForwardSaliency", "GradientSaliency",
+    "Prediction", "Predictions", "Predictor", "Report", "Settings", "audit", "evaluate", "explain", "finetune",
+    "load", "load_corpus", "predict", "predictor_from", "saliencies", "train", "words_of", "wrap",
 ]  # fmt: skip
 
 

@@ -259,41 +259,18 @@ class Settings:
                 hint = f"; 0 needs measure_{name} to be given" if share == 0 else ""
                 raise ValueError(f"p_{name} must be in (0, 1], got {share}{hint}")
         positive = (
-            "lr",
-            "temperature",
-            "epochs",
-            "batch_size",
-            "integrated_steps",
-            "vocabulary_size",
-            "contrast_every",
-        )
+            "lr", "temperature", "epochs", "batch_size", "integrated_steps", "vocabulary_size", "contrast_every",
+        )  # fmt: skip
+        not_negative = (
+            "seed", "corpus_seed", "alpha", "entropy_weight", "guided_weight", "rationale_weight", "margin_weight",
+            "margin_bound", "keep_weight", "random_weight", "comp_weight", "comp_bound", "suff_weight", "suff_bound",
+            "step_tokens", "weight_decay", "gradient_clip", "limit", "measure_limit", "patience", "threads",
+            "evaluate_limit",
+        )  # fmt: skip
         for name in positive:
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be > 0 and finite, got {getattr(self, name)}")
-        for name in (
-            "seed",
-            "corpus_seed",
-            "alpha",
-            "entropy_weight",
-            "guided_weight",
-            "rationale_weight",
-            "margin_weight",
-            "margin_bound",
-            "keep_weight",
-            "random_weight",
-            "comp_weight",
-            "comp_bound",
-            "suff_weight",
-            "suff_bound",
-            "step_tokens",
-            "weight_decay",
-            "gradient_clip",
-            "limit",
-            "measure_limit",
-            "patience",
-            "threads",
-            "evaluate_limit",
-        ):
+        for name in not_negative:
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
         if self.seed > MAX_SEED:

@@ -68,9 +68,9 @@ def load_tokenizer(name: str) -> SubWords:
 
 
 def build_model(config: dict[str, Any]) -> TextModel:
-    """A model from what its `config()` gave, with weights yet to be loaded.
+    """Builds a model by its `config()`, without its trained weights.
 
-    The caller's random numbers go on as if nothing was drawn. Raises ValueError for an unknown family.
+    The state of torch's random number generator does not change. Raises ValueError for an unknown family.
     """
     with torch.random.fork_rng(devices=[]):
         return _build(config)

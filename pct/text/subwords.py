@@ -68,8 +68,8 @@ class SubWords:
         owner = _owners(documents, text, offsets, spans, base, first)
         owner[special == 1] = -1
         # the words of all texts that own a token
-        kept, fresh = np.unique(owner[owner >= 0], return_inverse=True)
-        text_of = np.searchsorted(first, kept, side="right") - 1
+        owning_words, new_index = np.unique(owner[owner >= 0], return_inverse=True)
+        text_of = np.searchsorted(first, owning_words, side="right") - 1
         counts = np.bincount(text_of, minlength=len(documents)).astype(np.int64)
         if not counts.all():
             if unknown is None:
@@ -78,7 +78,7 @@ class SubWords:
             nonempty = [d if n else unknown for d, n in zip(documents, counts, strict=True)]
             return self._encode(nonempty, max_length, None)
         words = np.full(len(ids), -1)
-        words[owner >= 0] = fresh - starts_of(counts)[text[owner >= 0]]
+        words[owner >= 0] = new_index - starts_of(counts)[text[owner >= 0]]
         if self._cuts_start:
             seen = base[1:].copy()  # the text after this character is in its tokens
             np.minimum.at(seen, text[special == 0], offsets[special == 0, 0])
@@ -88,12 +88,13 @@ class SubWords:
             ends = np.where(owner >= 0, np.maximum(offsets[:, 1], spans[owner, 0] + 1), offsets[:, 1])
             np.maximum.at(seen, text, ends)
             beyond = first[1:] - np.searchsorted(spans[:, 0], seen)
-        places, whole = kept - first[text_of], np.arange(len(kept)) - np.repeat(starts_of(counts)[:-1], counts)
+        places = owning_words - first[text_of]
+        all_words = np.arange(len(owning_words)) - np.repeat(starts_of(counts)[:-1], counts)
         unk = self.tokenizer.unk_token_id
         return Tokens(
             ids, words, starts, counts, int(self.tokenizer.pad_token_id or 0), -1 if unk is None else int(unk),
             cut=np.where(np.diff(starts) < max_length, 0, beyond),
-            kept=None if np.array_equal(places, whole) else places,
+            kept=None if np.array_equal(places, all_words) else places,
         )  # fmt: skip
 
     def _tokenize(self, texts: list[str], max_length: int) -> tuple[Ints, Ints, Ints, Ints]:

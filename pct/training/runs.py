@@ -114,8 +114,8 @@ def run(
         about = describe_run(settings, corpus, classifier, read_history(folder), folder, seconds, started)
         cut = {"train": data.cut_texts, "validation": validation.cut_texts, "test": test.cut_texts}
         if settings.glove:
-            known = {"words_with_vector": classifier.model.vectors_found, "words": len(data.tokenizer) - 2}  # type: ignore[arg-type]
-            about["glove"] = known
+            words = len(data.tokenizer) - 2  # type: ignore[arg-type]
+            about["glove"] = {"words_with_vector": classifier.model.vectors_found, "words": words}
         about["data"] = {k: {**corpus.notes.get(k, {}), "cut_texts": count} for k, count in cut.items()}
         text = np.array(corpus.splits["test"].texts, dtype=object)
         columns = {"index": test.columns["index"], "text": text}
