@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLASSES", "CORPUS_SETTINGS", "HUB", "SPLITS", "Corpus", "Split", "choose_texts", "corpus_of", "load_corpus",
-    "load_splits", "read_data", "read_file", "read_splits", "with_corpus", "with_limit",
+    "load_splits", "read_data", "read_splits", "with_corpus", "with_limit",
 ]  # fmt: skip
 
 CORPUS_SETTINGS = (  # the settings that determine the rows: runs that agree in them have the same corpus
@@ -160,11 +160,6 @@ def read_data(
         notes["no_label_column"] = options.label
         logger.warning("%s has no column %r: the accuracy is not measured", table.name, options.label)
     return _split(rows, labels), notes
-
-
-def read_file(path: str | Path, text_column: str, label_column: str, classes: Sequence[str]) -> Split:
-    """`read_data` of a file with default options."""
-    return read_data(Path(path), classes, ReadOptions(text_column, label_column))[0]
 
 
 class ChosenTexts(NamedTuple):

@@ -89,6 +89,38 @@ class TextModel(nn.Module, ABC):
         return next(self.parameters()).device
 
 
+class WordModel(TextModel):
+    """A model over word embeddings that start from random values; its class defines `project` and `recombine`.
+
+    Args:
+        arguments: those of the subclass, by name.
+    """
+
+    dropout_in_body = False
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        super().__init__()
+        self.arguments = arguments
+        self.embedding = nn.Embedding(arguments["vocabulary"], arguments["width"], padding_idx=0)
+        nn.init.uniform_(self.embedding.weight, -0.25, 0.25)
+        with torch.no_grad():
+            self.embedding.weight[0].zero_()
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """See `TextModel.embed`."""
+        embedded: Tensor = self.embedding(ids)
+        return embedded
+
+    def features(self, embeddings: Tensor, mask: Tensor) -> Features:
+        """See `TextModel.features`."""
+        source = torch.arange(mask.numel(), device=mask.device).view_as(mask)
+        return self.recombine(self.project(embeddings), source, mask)
+
+    def config(self) -> dict[str, Any]:
+        """See `TextModel.config`."""
+        return {"family": self.family, **self.arguments}
+
+
 class _DropoutOff:
     """The number of callers that need a model's dropout off, and the modules whose training flag was changed."""
 

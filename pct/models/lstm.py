@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from pct.models.base import Features, TextModel
+from pct.models.base import Features, WordModel
 from pct.models.recurrence import recur
 
 
-class LSTM(TextModel):
+class LSTM(WordModel):
     """Word embeddings, a bidirectional LSTM, the mean of its states over the words, dropout, a dense layer.
 
     The input of the dense layer is r(X): the contrastive loss acts on the features that determine the logits.
@@ -21,33 +19,16 @@ class LSTM(TextModel):
     it is computed once for all texts with the word, and only the recurrence is computed per text.
     """
 
-    dropout_in_body = False
-
     family = "lstm"
 
     def __init__(self, vocabulary: int, classes: int, width: int = 300, units: int = 150, dropout: float = 0.5) -> None:
-        super().__init__()
-        self.arguments = {
+        super().__init__({
             "vocabulary": vocabulary, "classes": classes, "width": width, "units": units, "dropout": dropout,
-        }  # fmt: skip
-        self.embedding = nn.Embedding(vocabulary, width, padding_idx=0)
-        nn.init.uniform_(self.embedding.weight, -0.25, 0.25)
-        with torch.no_grad():
-            self.embedding.weight[0].zero_()
+        })  # fmt: skip
         self.forwards = nn.LSTM(width, units, batch_first=True)
         self.backwards = nn.LSTM(width, units, batch_first=True)
         self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(2 * units, classes)
-
-    def embed(self, ids: Tensor) -> Tensor:
-        """See `TextModel.embed`."""
-        embedded: Tensor = self.embedding(ids)
-        return embedded
-
-    def features(self, embeddings: Tensor, mask: Tensor) -> Features:
-        """See `TextModel.features`."""
-        source = torch.arange(mask.numel(), device=mask.device).view_as(mask)
-        return self.recombine(self.project(embeddings), source, mask)
 
     def project(self, embeddings: Tensor) -> Tensor:
         """See `TextModel.project`: the input part of the gates, (words, 2 directions, 4 units), with biases."""
@@ -70,7 +51,3 @@ class LSTM(TextModel):
 
     def _both(self, name: str) -> list[Tensor]:
         return [getattr(layer, name) for layer in (self.forwards, self.backwards)]
-
-    def config(self) -> dict[str, Any]:
-        """See `TextModel.config`."""
-        return {"family": self.family, **self.arguments}

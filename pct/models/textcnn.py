@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pct.models.base import Features, TextModel
+from pct.models.base import Features, WordModel
 
 
-class TextCNN(TextModel):
+class TextCNN(WordModel):
     """Convolutions over word embeddings, ReLU, the maximum over positions, dropout, a dense layer.
 
     Windows may extend beyond the text's ends, over zeros, so a text of one word has windows too. Windows of only
@@ -21,9 +20,9 @@ class TextCNN(TextModel):
     The output of a filter for a window is a sum over the window's words, and the share of a word depends only on its
     position in the window. So the shares are computed once per word (one matrix product), and windows add them up:
     reduced texts, which have the same words, need no further product.
-    """
 
-    dropout_in_body = False
+    r(X) is the mean over positions of the features of all windows, concatenated.
+    """
 
     family = "textcnn"
 
@@ -36,29 +35,14 @@ class TextCNN(TextModel):
         filters: int = 150,
         dropout: float = 0.5,
     ) -> None:
-        super().__init__()
-        self.arguments = {
+        super().__init__({
             "vocabulary": vocabulary, "classes": classes, "width": width,
             "windows": list(windows), "filters": filters, "dropout": dropout,
-        }  # fmt: skip
-        self.embedding = nn.Embedding(vocabulary, width, padding_idx=0)
-        nn.init.uniform_(self.embedding.weight, -0.25, 0.25)
-        with torch.no_grad():
-            self.embedding.weight[0].zero_()
+        })  # fmt: skip
         self.windows, self.filters = list(windows), filters
         self.convolutions = nn.ModuleList(nn.Conv1d(width, filters, k) for k in windows)
         self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(filters * len(windows), classes)
-
-    def embed(self, ids: Tensor) -> Tensor:
-        """See `TextModel.embed`."""
-        embedded: Tensor = self.embedding(ids)
-        return embedded
-
-    def features(self, embeddings: Tensor, mask: Tensor) -> Features:
-        """See `TextModel.features`. r(X): the mean over positions of the features of all windows, concatenated."""
-        source = torch.arange(mask.numel(), device=mask.device).view_as(mask)
-        return self.recombine(self.project(embeddings), source, mask)
 
     def project(self, embeddings: Tensor) -> Tensor:
         """See `TextModel.project`: the shares of each word, (words + 1, sum of k, filters), k shares for a window of k.
@@ -95,7 +79,3 @@ class TextCNN(TextModel):
     @property
     def _layers(self) -> list[nn.Conv1d]:
         return [layer for layer in self.convolutions if isinstance(layer, nn.Conv1d)]
-
-    def config(self) -> dict[str, Any]:
-        """See `TextModel.config`."""
-        return {"family": self.family, **self.arguments}

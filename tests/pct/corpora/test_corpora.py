@@ -6,12 +6,13 @@ import csv
 import gzip
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pct.corpora.loading import CLASSES, HUB, SPLITS, Corpus, Split, load_corpus, load_splits, read_file, with_limit
-from pct.corpora.rows import MARKS
+from pct.corpora.loading import CLASSES, HUB, SPLITS, Corpus, Split, load_corpus, load_splits, read_data, with_limit
+from pct.corpora.rows import MARKS, ReadOptions
 from pct.settings import Settings
 
 ROWS = [("a fine film", 1), ("a dull film", 0), ("what a joy", 1), ("no joy at all", 0), ("so good", 1), ("so bad", 0)]
@@ -28,6 +29,10 @@ def write(path, rows, text="text", label="label"):
         else:
             file.writelines(json.dumps({text: t, label: c}) + "\n" for t, c in rows)
     return str(path)
+
+
+def read_file(path, text, label, classes):
+    return read_data(Path(path), classes, ReadOptions(text, label))[0]
 
 
 def files(tmp_path, kind="jsonl", rows=ROWS, **changes):
