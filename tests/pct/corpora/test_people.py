@@ -8,9 +8,10 @@ import json
 import numpy as np
 import pytest
 
-from pct.corpora.loading import choose_texts, load_corpus, load_splits, read_file, read_splits
+from pct.corpora.loading import choose_texts, load_corpus, load_splits, read_splits
 from pct.corpora.named import reviews_with_marks
 from pct.settings import Settings
+from tests.pct.corpora.test_corpora import read_file
 
 SENTENCES = [
     {"text": "a fine film", "label": 1, "rationale": [0, 1, 0], "share": [0.0, 0.8, 0.2], "annotators": 5},
