@@ -29,10 +29,9 @@ from pct.saliency.base import GradientSaliency
 from pct.saliency.defaults import default_saliency
 from pct.settings import Settings
 from pct.text.plurals import plural
-from pct.text.replacement_token import baseline_token, replacement_token_id
+from pct.text.replacement_token import baseline_token, padding_skipped, replacement_token_id, texts_with_padding
 from pct.text.subwords import SubWords, token_kinds
 from pct.text.tokens import Ints, Tokenizer, Tokens
-from pct.text.typed_padding import padding_skipped, texts_with_padding
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import check_saved_rule
 from pct.writing import atomic_folder

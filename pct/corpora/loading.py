@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pct.corpora.files import open_table
-from pct.corpora.hub import load_hub
-from pct.corpora.named import CLASSES, HUB, TEST_ONLY, local_folder, reviews_with_marks, with_shares
+from pct.corpora.named import CLASSES, HUB, TEST_ONLY, load_hub, local_folder, reviews_with_marks, with_shares
 from pct.corpora.planted import generate
 from pct.corpora.rows import MARKS, ClassIndex, ReadOptions, Row, RowReader, Table, has_column
 from pct.corpora.splits import HELD_OUT, SPLITS, Corpus, Split, hold_out, limited, with_limit

@@ -18,10 +18,9 @@ from pct.onnx.sessions import Sessions
 from pct.saliency import make_saliency
 from pct.saliency.base import GradientSaliency
 from pct.settings import Settings
-from pct.text.replacement_token import replacement_token_id
+from pct.text.replacement_token import padding_skipped, replacement_token_id, texts_with_padding
 from pct.text.saved_tokenizer import load_subwords
 from pct.text.tokens import Ints, Tokenizer, Tokens
-from pct.text.typed_padding import padding_skipped, texts_with_padding
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import check_saved_rule
 

@@ -1,9 +1,12 @@
-"""The tokens that replace removed words, and that are baselines of integrated gradients."""
+"""Special tokens: replacements of removed words, baselines of integrated gradients, padding tokens inside texts."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import PADDING, UNKNOWN
 
 
@@ -55,3 +58,17 @@ def check_baseline(words: Any, saliency: str, baseline: str) -> None:
 def no_baseline(baseline: str) -> ValueError:
     """The error for a tokenizer without the baseline's token."""
     return ValueError(f"baseline {baseline}: the model's tokenizer has no {baseline} token; use baseline zero")
+
+
+def texts_with_padding(tokens: Tokens) -> Ints:
+    """The indices of the texts that have the padding token in a word."""
+    occurrences = np.flatnonzero((tokens.ids == tokens.padding) & (tokens.word_ids >= 0))
+    return np.unique(np.searchsorted(tokens.starts, occurrences, side="right") - 1)
+
+
+def padding_skipped(text: int) -> ValueError:
+    """The error for a text, by its index, with a padding token that the model skips."""
+    return ValueError(
+        f"text {text} holds the padding token, which this model skips: the prediction cannot be explained; remove the "
+        "token from the text"
+    )

@@ -60,7 +60,7 @@ def test_a_setting_that_is_given_holds_for_every_cell_and_the_paper_s_where_none
 
 
 def test_a_method_that_no_corpus_can_train_is_refused_and_a_file_may_have_rationales() -> None:
-    with pytest.raises(ValueError, match="needs texts with rationales, mr has none"):
+    with pytest.raises(ValueError, match="needs texts with rationales; mr has none"):
         make_grid(Settings(), ["mr"], ["textcnn"], ["rationale"], [0])
     assert make_grid(Settings(train_file="a.jsonl"), ["files"], ["textcnn"], ["rationale"], [0])
 
