@@ -14,7 +14,7 @@ import pct
 from benchmarks.common import Row, alternate, classifier, corpus, cpu_ratio, ratio
 from pct.corpora.rows import Chunk
 from pct.output.files import ROWS_PER_CHUNK, write_explanations
-from pct.training.memory import forget_peak, peak_mb
+from pct.training.memory import peak_mb, reset_peak
 
 TEXTS, ROUNDS = 4264, 3
 SIZES = (10_000, 100_000)
@@ -74,7 +74,7 @@ def measure(kind: str, texts: int) -> float:
     model = classifier("textcnn")
     with tempfile.TemporaryDirectory() as folder:
         explain_file(model, 64, Path(folder) / f"first{kind}")  # what is loaded at first use is not the texts' doing
-        forget_peak()
+        reset_peak()
         explain_file(model, texts, Path(folder) / f"out{kind}")
     return peak_mb()
 

@@ -10,7 +10,7 @@ import sys
 import pct
 from benchmarks.common import Row, classifier, corpus
 from pct.corpora.loading import SPLITS
-from pct.training.memory import forget_peak, peak_mb, resident_mb
+from pct.training.memory import peak_mb, reset_peak, resident_mb
 
 # (texts, ten times as many); MR and the embedded corpus hold 10,662 in all. The encoder is slow: fewer.
 SIZES = {"textcnn": (1066, 10660), "lstm": (1066, 10660), "minilm": (256, 2560)}
@@ -48,7 +48,7 @@ def measure(family: str, texts: int) -> dict[str, float]:
     rows = [row for split in pool for row in zip(split.texts, split.labels.tolist(), strict=True)][:texts]
     data = [text for text, _ in rows], [label for _, label in rows]
     pct.evaluate(model, (data[0][:8], data[1][:8]))  # what torch loads at first use is not the texts' doing
-    forget_peak()
+    reset_peak()
     before = resident_mb()
     pct.evaluate(model, data)
     return {"before": before, "peak": peak_mb()}

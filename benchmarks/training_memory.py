@@ -23,7 +23,7 @@ from pct.models.build import load_tokenizer, make_model
 from pct.models.encoder import Transformer
 from pct.settings import Settings
 from pct.text.words import split_all
-from pct.training.memory import forget_peak, peak_mb
+from pct.training.memory import peak_mb, reset_peak
 from pct.training.optimizers import make_optimizer
 from pct.training.step_memory import bytes_per_token, fitting_tokens
 from pct.training.trainer import batch_indices, make_batch, train_step
@@ -78,7 +78,7 @@ def measure(model: str, corpus: str, method: str, step_tokens: int, steps: int) 
     index = batch_indices(tokens.lengths, settings.batch_size, 0, 1)
     longest = sorted(index, key=lambda rows: -int(tokens.lengths[rows].sum()))  # the peak is that of the longest texts
     made.train()
-    forget_peak()
+    reset_peak()
     times = []
     for number in range(steps):
         batch = make_batch(tokens, some.labels, longest[number % len(longest)], made.device)

@@ -15,8 +15,8 @@ from benchmarks.common import THREADS, Row
 from pct.classifier import Classifier
 from pct.corpora.loading import Corpus, load_splits
 from pct.settings import Settings
-from pct.text.typed import as_typed
-from pct.text.vocabulary import Vocabulary, looked_up
+from pct.text.detokenize import detokenize
+from pct.text.vocabulary import Vocabulary, normalized
 from pct.text.words import split_all
 from pct.training.prepared import prepare
 from pct.training.trainer import train
@@ -71,21 +71,21 @@ def unknown_words() -> list[Row]:
         splits = load_splits(Settings(corpus=name)).splits
         for rule in RULES:
             vocabulary = Vocabulary.build(split_all(splits["train"].texts, rule), Settings().vocabulary_size)
-            given, texts = splits["test"].texts, [as_typed(t) for t in splits["test"].texts]
+            given, texts = splits["test"].texts, [detokenize(t) for t in splits["test"].texts]
             rows.append({"corpus": name, "words": rule, "as given": _unknown(vocabulary, given, rule),
                          "as typed": _unknown(vocabulary, texts, rule)})  # fmt: skip
     return rows
 
 
 def _unknown(vocabulary: Vocabulary, texts: Sequence[str], rule: str) -> float:
-    words = [w for document in split_all(texts, rule) for w in looked_up(document)]
+    words = [w for document in split_all(texts, rule) for w in normalized(document)]
     return round(float(np.mean([w not in vocabulary.index for w in words])), 4)
 
 
 def typed(rule: str, vectors: str) -> Row:
     """Accuracy on the texts as given and as typed, and the share of texts that get another class; means over seeds."""
     test = mr().splits["test"]
-    other = [as_typed(text) for text in test.texts]
+    other = [detokenize(text) for text in test.texts]
     each = []
     for seed in SEEDS:
         model = trained(rule, "hidden", vectors, seed)
@@ -103,7 +103,7 @@ def new_words(choice: str, vectors: str) -> Row:
     """Accuracy on all texts of the test split, and on those with words that training never saw; means over seeds."""
     test = mr().splits["test"]
     seen = build().index
-    new = np.array([sum(w not in seen for w in looked_up(words)) for words in split_all(test.texts)])
+    new = np.array([sum(w not in seen for w in normalized(words)) for words in split_all(test.texts)])
     groups = {"all texts": new >= 0, "one new word or more": new >= 1, "two or more": new >= 2}
     right = np.array(
         [trained("natural", choice, vectors, seed).predict(test.texts).argmax(1) == test.labels for seed in SEEDS]

@@ -1,7 +1,7 @@
-"""Text classifiers whose explanations can be trusted: trained, measured and explained.
+"""Training, evaluation and explanation of text classifiers whose explanations can be trusted.
 
-These names are what the project promises. They are loaded when they are first used: those that metrics and
-explanations need ask for no torch.
+The names of `__all__` are the public interface. They are imported at their first use; metrics and explanations import
+no torch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pct.training.trainer import train
 
 __version__ = "0.2.0"
-_PLACES = {
+_MODULES = {
     "auditing.audit": ("audit",),
     "auditing.result": ("Audit",),
     "classifier": ("Classifier", "load", "wrap"),
@@ -52,44 +52,22 @@ _PLACES = {
     "training.trainer": ("train",),
 }
 _RENAMED = {"mend": "pct:finetune", "Mended": "pct:Finetuned"}
-_WHERE = {name: module for module, names in _PLACES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
-    "Audit",
-    "Classifier",
-    "Curve",
-    "Explanation",
-    "Explanations",
-    "Finetuned",
-    "ForwardSaliency",
-    "GradientSaliency",
-    "Prediction",
-    "Predictions",
-    "Predictor",
-    "Report",
-    "Settings",
-    "audit",
-    "evaluate",
-    "explain",
-    "finetune",
-    "load",
-    "load_corpus",
-    "predict",
-    "predictor_from",
-    "saliencies",
-    "train",
-    "words_of",
-    "wrap",
+    "Audit", "Classifier", "Curve", "Explanation", "Explanations", "Finetuned", "ForwardSaliency", "GradientSaliency",
+    "Prediction", "Predictions", "Predictor", "Report", "Settings", "audit", "evaluate", "explain", "finetune",
+    "load", "load_corpus", "predict", "predictor_from", "saliencies", "train", "words_of", "wrap",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name in _RENAMED:
         return renamed(__name__, _RENAMED)(name)
-    if name not in _WHERE:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'pct' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"pct.{_WHERE[name]}"), name)
+    return getattr(import_module(f"pct.{_MODULE_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -28,10 +28,10 @@ from pct.saliency import GRADIENT_NORM, make_saliency
 from pct.saliency.base import GradientSaliency
 from pct.saliency.defaults import default_saliency
 from pct.settings import Settings
-from pct.text.replacement_token import baseline_token, replacement_token_id
+from pct.text.plurals import plural
+from pct.text.replacement_token import baseline_token, padding_skipped, replacement_token_id, texts_with_padding
 from pct.text.subwords import SubWords, token_kinds
 from pct.text.tokens import Ints, Tokenizer, Tokens
-from pct.text.typed_padding import padding_skipped, texts_with_padding
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import check_saved_rule
 from pct.writing import atomic_folder
@@ -42,15 +42,15 @@ ADAPTER = "adapter_config.json"  # what a folder of the peft library has
 
 
 class Classifier(TextInterface):
-    """A text classifier that can say which words it looked at. A `Predictor`, by torch.
+    """A text classifier with saliency: a `Predictor` in torch.
 
     Attributes:
         model: the network, in evaluation mode.
-        tokenizer: what turns its texts into tokens.
+        tokenizer: converts texts to tokens.
         classes: the names of the classes, in the order of the probabilities.
         settings: of its training and its explanations.
-        audited: the saliency that an audit of this model found best; empty where none did.
-        audit: the summary of that audit; None where there is none.
+        audited: the best saliency of an audit of this model; empty without one.
+        audit: the summary of that audit, or None.
     """
 
     def __init__(self, model: TextModel, tokenizer: Tokenizer, classes: Sequence[str], settings: Settings) -> None:
@@ -64,7 +64,7 @@ class Classifier(TextInterface):
 
     @property
     def family(self) -> str:
-        """The kind of architecture: textcnn, lstm, transformer (an encoder with our head), wrapped (its own head)."""
+        """The kind of architecture: textcnn, lstm, transformer (an encoder with a new head), wrapped (its own head)."""
         return self.model.family
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
@@ -78,15 +78,15 @@ class Classifier(TextInterface):
         return self.tokenizer.encode(texts, self.settings.max_length)
 
     def _check_typed_padding(self, tokens: Tokens) -> None:
-        """Raises ValueError for a text with the padding token typed in it, which some models skip where they find it
-        among token ids, and cannot skip among embeddings."""
+        """Raises ValueError for a text with a literal padding token, if the model skips it among token ids: it cannot
+        skip it among embeddings."""
         for text in texts_with_padding(tokens):
             ids, _ = tokens.rows(np.array([text]))
-            if not self.model.reads_ids_alike(torch.from_numpy(ids).to(self.model.device)):  # type: ignore[operator]
+            if not self.model.same_logits_from_embeddings(torch.from_numpy(ids).to(self.model.device)):  # type: ignore[operator]
                 raise padding_skipped(text)
 
     def skips_padding(self) -> bool:
-        """Whether some texts with the padding token typed in them are refused: in the middle, or at the end."""
+        """Whether texts with a literal padding token, in the middle or at the end, are rejected."""
         padding = getattr(getattr(self.tokenizer, "tokenizer", None), "pad_token", None)
         if padding is None:
             return False
@@ -108,11 +108,11 @@ class Classifier(TextInterface):
         model = self.model
         with torch.inference_mode(), self._precision(), for_prediction(self.model):
             projected = model.project(model.embed(torch.from_numpy(vocabulary).to(model.device)))
-        place = np.zeros(int(vocabulary[-1]) + 1, np.int64)
-        place[vocabulary] = np.arange(len(vocabulary))
+        row_of = np.zeros(int(vocabulary[-1]) + 1, np.int64)
+        row_of[vocabulary] = np.arange(len(vocabulary))
 
         def forward(ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
-            source = torch.from_numpy(place[ids]).to(model.device)
+            source = torch.from_numpy(row_of[ids]).to(model.device)
             with torch.inference_mode(), self._precision(), for_prediction(self.model):
                 logits = model.dense(model.recombine(projected, source, torch.from_numpy(mask).to(model.device)).pooled)
                 return np.asarray(logits.float().softmax(-1).cpu().numpy())
@@ -123,27 +123,27 @@ class Classifier(TextInterface):
         """See `Represents.represent`."""
         device = self.model.device
         with torch.inference_mode(), self._precision(), for_prediction(self.model):
-            logits, found = self.model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
-            return logits.float().softmax(-1).cpu().numpy(), found.float().cpu().numpy()
+            logits, representation = self.model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
+            return logits.float().softmax(-1).cpu().numpy(), representation.float().cpu().numpy()
 
     def replacement_token_id(self, removal: str) -> int:
         """See `HasReplacementToken.replacement_token_id`."""
         return replacement_token_id(self.tokenizer, removal)
 
     def nearest_tokens(self, ids: Ints) -> Ints:
-        """See `pct.auditing.stability.Neighbours`: of the tokens that begin a word where the token does."""
+        """See `pct.auditing.stability.Neighbours`. A token that begins a word is replaced by one that does, too."""
         usable, starts = token_kinds(self.tokenizer)
         device = self.model.device
         with torch.inference_mode():
             table = self.model.embed(torch.arange(len(usable), device=device)).float()
             table = torch.nn.functional.normalize(table, dim=-1)
             own = torch.from_numpy(ids).to(device)
-            likeness = table[own] @ table.T
-            fits = torch.from_numpy(usable).to(device) & (
+            similarity = table[own] @ table.T
+            allowed = torch.from_numpy(usable).to(device) & (
                 torch.from_numpy(starts).to(device) == torch.from_numpy(starts[ids]).to(device)[:, None]
             )
-            fits[torch.arange(len(ids)), own] = False
-            best = likeness.masked_fill(~fits, -2.0).max(-1)
+            allowed[torch.arange(len(ids)), own] = False
+            best = similarity.masked_fill(~allowed, -2.0).max(-1)
         return np.where((best.values > -2.0).cpu().numpy(), best.indices.cpu().numpy(), ids)
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
@@ -171,7 +171,7 @@ class Classifier(TextInterface):
         return logits.float().softmax(-1).cpu().numpy(), scores.float().cpu().numpy()
 
     def _precision(self) -> Any:
-        # all threads share the cache: a weight that one cast in inference mode has no gradient in another
+        # no cache: threads share it, and a weight cast in inference mode has no gradient in another thread
         enabled = self.settings.precision == "bf16"
         return torch.autocast(self.model.device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
 
@@ -179,7 +179,7 @@ class Classifier(TextInterface):
         """Moves the model.
 
         Args:
-            device: "cpu", "cuda", ..; "auto" takes a GPU where there is one.
+            device: "cpu", "cuda", ...; "auto" uses a GPU if there is one.
 
         Returns:
             Itself.
@@ -193,47 +193,47 @@ class Classifier(TextInterface):
         """Writes safetensors, JSON and the tokenizer.
 
         Args:
-            folder: appears whole or not at all; a classifier that is there is replaced.
+            folder: written atomically; an existing classifier is replaced.
 
         Returns:
             The folder.
 
         Raises:
             FileExistsError: the folder holds something else.
-            ValueError: a wrapped model has other logits when it is loaded again, as one of a class of its own has.
+            ValueError: a wrapped model has other logits when it is loaded again, such as a model of a custom class.
         """
-        with atomic_folder(folder, CONFIG) as made:
+        with atomic_folder(folder, CONFIG) as temporary:
             weights = {k: v.detach().cpu().contiguous().clone() for k, v in self.model.state_dict().items()}
-            save_file(weights, made / WEIGHTS)
-            self.tokenizer.save(made)
+            save_file(weights, temporary / WEIGHTS)
+            self.tokenizer.save(temporary)
             about = {
                 "format": FORMAT, "version": __version__, "classes": self.classes, "words": self.tokenizer.kind,
                 "model": self.model.config(),
                 "settings": self.settings.to_dict(), "method_from": methods.origin(self.settings.method),
             }  # fmt: skip
-            (made / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")
+            (temporary / CONFIG).write_text(json.dumps(about, indent=2), encoding="utf-8")
             if self.model.config()["family"] == "wrapped":
-                self._check_saved(made)
-            copy_audit(self, self, made)
+                self._check_saved(temporary)
+            copy_audit(self, self, temporary)
         return Path(folder)
 
     def _check_saved(self, folder: Path) -> None:
-        from pct.models.checks import cannot_be_saved, check_comes_back, check_same_tokens, one_line
+        from pct.models.checks import cannot_be_saved, check_reloaded, check_same_tokens, one_line
 
         name = type(getattr(self.model, "model", self.model)).__name__
         try:
             again = type(self).load(folder, str(self.model.device))
         except ValueError as problem:
             raise ValueError(cannot_be_saved(name, one_line(problem.__cause__ or problem))) from problem
-        check_comes_back(self.model, again.model, name)
+        check_reloaded(self.model, again.model, name)
         check_same_tokens(self._encode, again._encode)
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Self:
-        """Reads what `save` wrote; nothing is unpickled.
+        """Reads what `save` wrote. Nothing is unpickled.
 
         Args:
-            folder: the classifier's own.
+            folder: the classifier's folder.
             device: see `to`.
 
         Raises:
@@ -245,7 +245,7 @@ class Classifier(TextInterface):
         for name in (CONFIG, WEIGHTS):
             if not (path / name).is_file():
                 raise FileNotFoundError(
-                    f"{path} holds no classifier: {name} is missing; give a folder that pct train made"
+                    f"{path} holds no classifier: {name} is missing; give a folder that pct train wrote"
                 )
         try:
             about = json.loads((path / CONFIG).read_text(encoding="utf-8"))
@@ -264,26 +264,26 @@ class Classifier(TextInterface):
 
 
 def _check_parts(about: dict[str, Any], tokenizer: Tokenizer, model: TextModel) -> None:
-    """Raises ValueError where the parts of a folder do not belong together: each may be whole, and of another model."""
+    """Raises ValueError if the parts of a folder do not belong to the same model."""
     classes, outputs = about["classes"], model.dense.out_features
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise ValueError(f"classes must be a list of names, got {classes!r}")
     if len(classes) != outputs:
-        raise ValueError(f"{len(classes)} classes are named, the model has {outputs}")
+        raise ValueError(f"{plural(len(classes), 'class is', 'classes are')} named, the model has {outputs}")
     if isinstance(tokenizer, Vocabulary) and len(tokenizer) != about["model"]["vocabulary"]:
         raise ValueError(f"the vocabulary has {len(tokenizer)} entries, the model {about['model']['vocabulary']}")
 
 
 def load(path: str | Path, device: str = "auto") -> Classifier:
-    """A classifier, by what names it: a saved one or a run by its folder, with MLflow installed by a "runs:/..." or
-    "models:/..." URI, and any `AutoModelForSequenceClassification` by its folder or hub name (see `wrap`).
+    """Loads a classifier.
 
     Args:
-        path: the name.
-        device: "cpu", "cuda", ..; "auto" takes a GPU where there is one.
+        path: the folder of a saved classifier or of a run, a "runs:/..." or "models:/..." URI of MLflow, or the folder
+            or hub name of any `AutoModelForSequenceClassification` (see `wrap`).
+        device: "cpu", "cuda", ...; "auto" uses a GPU if there is one.
 
     Raises:
-        FileNotFoundError: nothing of that name holds a classifier.
+        FileNotFoundError: there is no such classifier.
         ValueError: it is damaged, or cannot be explained (see `wrap`).
         ImportError: a URI without MLflow, or a training method of a package that is not installed.
     """
@@ -292,37 +292,37 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
         return _from_mlflow(text, device)
     folder = Path(path) / MODEL if (Path(path) / MODEL).is_dir() else Path(path)
     if (folder / ADAPTER).is_file() and not (folder / CONFIG).is_file():
-        from pct.models.pretrained import adapter_refused
+        from pct.models.pretrained import adapter_error
 
-        raise adapter_refused(text)
+        raise adapter_error(text)
     if not (folder / CONFIG).is_file() and ((folder / TRANSFORMERS).is_file() or _may_be_on_the_hub(text)):
         classifier = _from_transformers(str(folder), text).to(device)
     else:
         classifier = Classifier.load(folder, device)
-    # a run's folder keeps it beside its model, or with it
+    # the audit of a run is in the run's folder or in its model's folder
     take_audit(classifier, read_audit(classifier, path, folder), path)
     return classifier
 
 
 def wrap(model: Any, tokenizer: Any = None, name: str = "", **settings: Any) -> Classifier:
-    """A classifier of the transformers library as it is: its head, pooling, class names, special tokens and positions.
+    """Wraps a classifier of the transformers library, with its own head, pooling, class names and special tokens.
 
     Args:
         model: an `AutoModelForSequenceClassification`, or a `text-classification` pipeline, whose `max_length` is
-            honoured. Its weights are shared; it is not changed, whatever mode it is in.
+            honoured. Its weights are shared. It is not changed.
         tokenizer: its fast tokenizer; a pipeline has its own. It is not changed.
-        name: what the model is called; its own name where empty.
-        settings: of the explanation, as `saliency="l1"` (see `Settings`); `max_length` is the model's own limit
-            unless given.
+        name: the model's name; if empty, its own name.
+        settings: of the explanation, such as `saliency="l1"` (see `Settings`). By default, `max_length` is the model's
+            limit.
 
     Returns:
-        A classifier whose logits equal those that transformers gives the same strings.
+        A classifier with the same logits as in transformers for the same strings.
 
     Raises:
-        ValueError: what cannot be explained, in one line that says why: a pipeline for another task, several labels at
-            once, regression, classes without names, a slow tokenizer or one of another model, weights of half
-            precision, padding that changes the result, a `max_length` beyond the model's positions.
-        TypeError: it is no model of transformers, or one without its tokenizer.
+        ValueError: the model cannot be explained; the message has the reason: a pipeline for another task, multi-label,
+            regression, classes without names, a slow tokenizer or one of another model, weights of half precision,
+            padding that changes the result, a `max_length` beyond the model's positions.
+        TypeError: it is no model of transformers, or its tokenizer is missing.
     """
     from pct.models.checks import check_kind
 
@@ -331,17 +331,17 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", **settings: Any) -> 
 
         model, tokenizer, own = parts_of(model)
         settings = own | settings
-    check_kind(model, called := _name_of(model, name))
-    return _wrapped(structural_copy(model), copy.deepcopy(tokenizer), called, settings)
+    check_kind(model, full_name := _name_of(model, name))
+    return _wrapped(structural_copy(model), copy.deepcopy(tokenizer), full_name, settings)
 
 
 def wrap_in_place(model: Any, tokenizer: Any, **settings: Any) -> Classifier:
-    """`wrap` for a model that is to be trained: not a copy, so that its training loop and the classifier see the same
-    modules. Its head keeps two forward hooks. Arguments and errors as of `wrap`."""
+    """`wrap` for a model in a training loop: it is not copied, so that loop and classifier share its modules. Two
+    forward hooks stay on its head. Arguments and errors as in `wrap`."""
     from pct.models.checks import check_kind
 
-    check_kind(model, called := _name_of(model, ""))
-    wrapped = _wrapped(model, copy.deepcopy(tokenizer), called, settings)
+    check_kind(model, full_name := _name_of(model, ""))
+    wrapped = _wrapped(model, copy.deepcopy(tokenizer), full_name, settings)
     if "saliency" not in settings:  # training ranks words as `pct.train` does; explanations keep their default
         wrapped.settings = wrapped.settings.replace(saliency=GRADIENT_NORM)
     return wrapped
@@ -351,18 +351,18 @@ def _name_of(model: Any, name: str) -> str:
     return name or getattr(getattr(model, "config", None), "name_or_path", "") or type(model).__name__
 
 
-def _wrapped(model: Any, tokenizer: Any, called: str, settings: dict[str, Any]) -> Classifier:
+def _wrapped(model: Any, tokenizer: Any, full_name: str, settings: dict[str, Any]) -> Classifier:
     from pct.models.checks import check_length
-    from pct.models.pretrained import class_names, longest_text, wrap_model
+    from pct.models.pretrained import class_names, max_tokens, wrap_model
 
-    made = wrap_model(model, tokenizer, called)
-    own: dict[str, Any] = {"max_length": longest_text(model, tokenizer), "corpus": "", "method": "normal"}
-    chosen = Settings(model=called, **(own | settings))
-    check_length(chosen.max_length, model, called)
-    wrapped = Classifier(made, SubWords(tokenizer), class_names(model.config), chosen)
-    # no run to agree with: it is measured by what explains it
-    named = settings.get("saliency") or default_saliency(wrapped).name
-    wrapped.settings = chosen.replace(saliency=named, explain_by=chosen.explain_by or settings.get("saliency", ""))
+    network = wrap_model(model, tokenizer, full_name)
+    own: dict[str, Any] = {"max_length": max_tokens(model, tokenizer), "corpus": "", "method": "normal"}
+    chosen = Settings(model=full_name, **(own | settings))
+    check_length(chosen.max_length, model, full_name)
+    wrapped = Classifier(network, SubWords(tokenizer), class_names(model.config), chosen)
+    # without a run, the saliency of explanations is also that of measurements
+    saliency = settings.get("saliency") or default_saliency(wrapped).name
+    wrapped.settings = chosen.replace(saliency=saliency, explain_by=chosen.explain_by or settings.get("saliency", ""))
     return wrapped
 
 
@@ -373,7 +373,7 @@ def _from_transformers(source: str, name: str) -> Classifier:
         return wrap(load_classifier(source), load_tokenizer(source).tokenizer, name)
     except OSError as problem:
         raise FileNotFoundError(
-            f"{name} holds no classifier: give a folder that pct train made, or a classifier of the transformers "
+            f"{name} holds no classifier: give a folder that pct train wrote, or a classifier of the transformers "
             f"library by its folder or hub name ({problem})"
         ) from problem
 
@@ -387,23 +387,23 @@ def _from_mlflow(uri: str, device: str) -> Classifier:
         from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
     except ImportError:
-        raise ImportError(f"{uri} lies in MLflow: pip install 'pct-explain[tracking]'") from None
+        raise ImportError(f"{uri} is in MLflow: pip install 'pct-explain[tracking]'") from None
     with tempfile.TemporaryDirectory(prefix="pct-") as folder:
         try:
             root = Path(download_artifacts(artifact_uri=uri, dst_path=folder))
         except MlflowException as problem:
-            raise FileNotFoundError(f"{uri} could not be had from MLflow: {problem}") from problem
-        # an exported model, which may lie beside, has no safetensors
-        found = sorted(f for f in root.rglob(CONFIG) if (f.parent / WEIGHTS).is_file())
-        if not found:
-            raise FileNotFoundError(f"{uri} holds no classifier: {CONFIG} is missing in what MLflow gave")
-        classifier = Classifier.load(found[0].parent, device)
+            raise FileNotFoundError(f"{uri} cannot be downloaded from MLflow: {problem}") from problem
+        # an exported model may be in the same folder; it has no safetensors
+        folders = sorted(f for f in root.rglob(CONFIG) if (f.parent / WEIGHTS).is_file())
+        if not folders:
+            raise FileNotFoundError(f"{uri} holds no classifier: the download from MLflow has no {CONFIG}")
+        classifier = Classifier.load(folders[0].parent, device)
     take_audit(classifier, AuditSummary.from_tags(registered_tags(uri)), uri)
     return classifier
 
 
 def pick_device(name: str) -> torch.device:
-    """The torch device for "auto", "cpu", "cuda", ... Raises ValueError for one that torch does not know or have."""
+    """The torch device for "auto", "cpu", "cuda", ... Raises ValueError for an unknown or missing device."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -411,5 +411,5 @@ def pick_device(name: str) -> torch.device:
     except RuntimeError:
         raise ValueError(f"device must be auto, cpu or cuda, got {name!r}") from None
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {name}: torch finds no GPU on this machine; take --device auto or cpu")
+        raise ValueError(f"device {name}: torch finds no GPU on this machine; use --device auto or cpu")
     return device

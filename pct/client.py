@@ -1,4 +1,4 @@
-"""A client of the HTTP service. Its results are the library's own `Prediction` and `Explanation`. No torch here."""
+"""A client of the HTTP service. Its results are the library's `Prediction` and `Explanation`. It needs no torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Client", "Curve", "Explanation", "ModelIdentity", "Prediction", "Ser
 
 
 class ServiceError(Exception):
-    """The service refused a request, or does not answer. status: that of HTTP, 0 where there is no answer."""
+    """The service rejected a request, or does not answer. status: the HTTP status, 0 without an answer."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message if not status else f"{message} (status {status})")
@@ -30,11 +30,11 @@ class Client:
 
     Args:
         url: the address of the service.
-        token: the bearer token; PCT_TOKEN where None.
+        token: the bearer token; if None, the variable PCT_TOKEN.
         timeout: seconds to wait for an answer.
 
     Raises:
-        ValueError: the url is not one of HTTP.
+        ValueError: the url is not an HTTP URL.
 
     Example:
         with Client("http://127.0.0.1:3000") as client:
@@ -57,7 +57,7 @@ class Client:
 
         Args:
             texts: strings.
-            model: the id of a served model; the first one where None.
+            model: the id of a served model; the first one if None.
 
         Raises:
             ServiceError: the service refused the request, or does not answer.
@@ -80,16 +80,16 @@ class Client:
         model: str | None = None,
         controls: bool | Sequence[str] = False,
     ) -> Explanations:
-        """An explanation of each text, as `pct.explain` gives it.
+        """An explanation of each text, as by `pct.explain`.
 
         Args:
             texts: strings.
-            max_steps: the most words removed on each side; 15 where None.
+            max_steps: the largest number of words to remove on each side; 15 if None.
             order: `static` ranks the words once, `recomputed` again after each removal.
-            target: the name of the class explained; the predicted one where None.
-            saliency: one that `model()` lists for the model; where None, the one that an audit of the model found best,
-                else the best for models of its kind.
-            model: the id of a served model; the first one where None.
+            target: the name of the class to explain; the predicted one if None.
+            saliency: one that `model()` lists for the model; if None, the best one of an audit of the model, else the
+                best one for models of its kind.
+            model: the id of a served model; the first one if None.
             controls: metrics such as margin, by name; True for all but the most expensive ones.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The names of the files of a run and of a model. No torch here: commands read a folder before torch loads."""
+"""The names of the files of a run and of a model. This module needs no torch."""
 
 from __future__ import annotations
 

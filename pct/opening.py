@@ -1,4 +1,4 @@
-"""Opens a model by its name: an exported folder by ONNX Runtime, anything else by torch."""
+"""Opens a model by its name: an exported folder with ONNX Runtime, any other model with torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def open_model(name: str, device: str = "auto") -> Classifier | OnnxPredictor:
-    """An exported folder by ONNX Runtime, which loads no torch; anything else as `pct.load` does."""
+    """Opens an exported folder with ONNX Runtime and without torch, or any other model as `pct.load`."""
     from pct.onnx.predictor import GRADIENT, OnnxPredictor
 
     if (Path(name) / GRADIENT).is_file():

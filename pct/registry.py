@@ -1,8 +1,8 @@
-"""Things of one kind by name: the project's own, those of installed packages, and those of scripts.
+"""Registries of plugins by name: the project's own, those of installed packages, and those of scripts.
 
-A package adds one by an entry point of its metadata (`[project.entry-points."pct.methods"]`, `noise = "tiny:Noise"`), a
-script by the decorator `@methods.register("noise")`. Neither changes this project. The registries are in the packages
-of what they list: `pct.methods.methods`, `pct.metrics.metrics`, `pct.saliency.saliencies`. No torch here.
+A package adds a plugin by an entry point in its metadata (`[project.entry-points."pct.methods"]`,
+`noise = "tiny:Noise"`), a script by the decorator `@methods.register("noise")`. The registries are
+`pct.methods.methods`, `pct.metrics.metrics` and `pct.saliency.saliencies`. This module needs no torch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ S = TypeVar("S")
 
 
 class Registry(Generic[T]):
-    """The things of one kind by name. They are listed without an import, and loaded when they are first used.
+    """The plugins of one kind by name. They are listed without an import, and imported at their first use.
 
     Args:
         kind: the kind, as messages name it: "method".
@@ -40,7 +40,7 @@ class Registry(Generic[T]):
 
         def add(thing: S) -> S:
             for name in names:
-                # the same module again: a cell that is run twice, or a module that is reloaded
+                # the same module may register again: a notebook cell that runs twice, a reloaded module
                 module = self.own[name].partition(":")[0] if name in self.own else None
                 if module is None and name in self._loaded:
                     module = _home(self._loaded[name])
@@ -104,7 +104,7 @@ class Registry(Generic[T]):
         point: Any = self._point(name)
         try:
             thing = point.load()
-        except Exception as problem:  # whatever the package does when it is imported
+        except Exception as problem:  # the import runs any code of the package
             raise ImportError(
                 f"the {self.kind} {name!r} of {self.origin(name)} cannot be loaded: {problem}"
             ) from problem

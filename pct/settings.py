@@ -1,4 +1,4 @@
-"""Every choice that a run makes, in one frozen object: checked where it is made, logged whole, saved with the model."""
+"""All settings of a run in one frozen object. They are checked on creation, logged, and saved with the model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pct.text.encodings import check_encoding
 from pct.text.words import SPACES, check_rule
 
 CORPORA = ("planted", "mr", "ag_news", "imdb", "movie_rationales", "sst_rationales", "files")
-HUB_PREFIX = "hub:"  # hub:OWNER/NAME is a corpus too
+HUB_PREFIX = "hub:"  # of a corpus hub:OWNER/NAME
 ON_BAD_ROW = ("error", "skip")
 LABELS = ("names", "indices")
 METHODS = tuple(methods.own)
@@ -31,10 +31,10 @@ CLASS_WEIGHTS = ("none", "balanced")
 BEST_BY = ("acc", "macro_f1", "masked_acc", "comp-suff", "ur-ir", "i_var-u_var")
 CONTRAST_STEPS = ("all", "last")
 TRAIN_REMOVALS = ("delete", "mask", "either")
-LARGEST_SEED = 2**63 - 1  # that torch takes
-MOST_THREADS = 1024  # OpenMP ends the process, without a word of ours, where it cannot have them all
+MAX_SEED = 2**63 - 1  # the largest seed of torch
+MAX_THREADS = 1024  # OpenMP aborts the process if it cannot create all threads
 
-# The paper's (lr, alpha, temperature) for each of its models; an encoder not named here is treated as BERT.
+# The paper's (lr, alpha, temperature) for each of its models. Other encoders use those of BERT.
 PAPER_SETTINGS = {
     "textcnn": (5e-4, 0.1, 0.7),
     "lstm": (5e-4, 0.1, 0.7),
@@ -43,20 +43,20 @@ PAPER_SETTINGS = {
 }
 
 
-# What settings that version 0.1.0 did not have were then.
+# Defaults for saved settings of version 0.1.0, which did not have these.
 LEGACY_DEFAULTS = {"words": SPACES, "optimizer": "adam", "warmup": 0.0, "schedule": "constant"}
 
 
 def paper_settings(model: str) -> tuple[float, float, float]:
-    """The paper's learning rate, alpha and temperature for a model's name."""
+    """The paper's learning rate, alpha and temperature for a model."""
     if model in PAPER_SETTINGS:
         return PAPER_SETTINGS[model]
     return PAPER_SETTINGS["distilbert" if "distilbert" in model.lower() else "bert"]
 
 
-def usual_optimizer(model: str) -> tuple[str, float, float, str]:
-    """Optimizer, weight decay, warm-up and schedule for a model's name: the paper's plain Adam for models that start
-    from random weights, and for encoders what they are fine-tuned by."""
+def default_optimizer(model: str) -> tuple[str, float, float, str]:
+    """Optimizer, weight decay, warm-up and schedule for a model: the paper's Adam for models with random weights, and
+    AdamW with a linear schedule for encoders, as is usual in finetuning."""
     return ("adam", 0.0, 0.0, "constant") if model in ("textcnn", "lstm") else ("adamw", 0.01, 0.1, "linear")
 
 
@@ -68,11 +68,11 @@ def _setting(default: Any, help_text: str) -> Any:
 class Settings:
     """All settings of a training run.
 
-    `lr`, `alpha` and `temperature` left at None take the paper's for the model; `optimizer`, `weight_decay`, `warmup`
-    and `schedule` what is usual for its kind.
+    If None, `lr`, `alpha` and `temperature` are the paper's values for the model, and `optimizer`, `weight_decay`,
+    `warmup` and `schedule` the usual ones for its kind.
 
     Raises:
-        ValueError: a setting is out of its range; the message names the value and what is allowed.
+        ValueError: a setting is out of its range; the message has the value and the range.
     """
 
     # what is trained
@@ -81,67 +81,67 @@ class Settings:
     method: str = _setting("pct", f"the training method: {', '.join(METHODS)}, or one of another package")
     seed: int = _setting(0, "of the weights, the dropout and the order of the texts")
     # data
-    limit: int = _setting(0, "rows a split, for a quick look; 0 takes all")
+    limit: int = _setting(0, "the maximum number of rows per split; 0 uses all")
     train_file: str = _setting(
         "",
         "corpus=files: the training rows: .csv .tsv .txt .xlsx .jsonl .json .parquet .arrow (.gz too); - reads stdin",
     )
-    validation_file: str = _setting("", "corpus=files: the validation rows; a tenth of the training rows where empty")
-    test_file: str = _setting("", "corpus=files: the test rows; a tenth of the training rows where empty")
+    validation_file: str = _setting("", "corpus=files: the validation rows; if empty, a tenth of the training rows")
+    test_file: str = _setting("", "corpus=files: the test rows; if empty, a tenth of the training rows")
     text_column: str = _setting("text", "files and hub: the column of the texts")
     label_column: str = _setting("label", "files and hub: the column of the labels")
-    separator: str = _setting("", "of CSV files; found where empty")
-    encoding: str = _setting("", "of text files, as utf-8, cp1252, gb18030; UTF-8 or by a byte order mark where empty")
-    on_bad_row: str = _setting("error", f"a row without a text or with a label of no class: {', '.join(ON_BAD_ROW)}")
-    labels: str = _setting("names", f"what labels are: {', '.join(LABELS)} of the classes")
+    separator: str = _setting("", "of CSV files; detected if empty")
+    encoding: str = _setting("", "of text files, as utf-8, cp1252, gb18030; if empty, by a byte order mark, or UTF-8")
+    on_bad_row: str = _setting("error", f"for a row without a text or with an unknown label: {', '.join(ON_BAD_ROW)}")
+    labels: str = _setting("names", f"the kind of labels: {', '.join(LABELS)} of the classes")
     train_split: str = _setting("train", "hub: the split of the training rows")
-    validation_split: str = _setting("validation", "hub: the validation split; held out where there is none")
-    test_split: str = _setting("test", "hub: the test split; held out where there is none")
-    corpus_seed: int = _setting(0, "of the planted corpus, and of rows that are drawn: by a limit, or held out")
-    words: str = _setting("natural", "what a word is: natural, spaces, or a function text -> spans as module:name")
-    max_length: int = _setting(64, "tokens a text, special ones included; the rest is cut off")
+    validation_split: str = _setting("validation", "hub: the validation split; held out if there is none")
+    test_split: str = _setting("test", "hub: the test split; held out if there is none")
+    corpus_seed: int = _setting(0, "of the planted corpus, and of the rows that are sampled by a limit or held out")
+    words: str = _setting("natural", "the word rule: natural, spaces, or a function text -> spans as module:name")
+    max_length: int = _setting(64, "tokens per text, special ones included; the rest is truncated")
     vocabulary_size: int = _setting(30000, "textcnn, lstm: the most frequent words that get an embedding")
-    glove: str = _setting("", "textcnn, lstm: a GloVe, word2vec or fastText text file (.gz too); random where empty")
+    glove: str = _setting("", "textcnn, lstm: a GloVe, word2vec or fastText text file (.gz too); random if empty")
     # optimisation
     epochs: int = _setting(6, "passes over the training texts")
     batch_size: int = _setting(64, "texts in a mini-batch")
     optimizer: str | None = _setting(
-        None, f"{' or '.join(OPTIMIZERS)}; adam for textcnn and lstm, adamw for encoders where not given"
+        None, f"{' or '.join(OPTIMIZERS)}; by default adam for textcnn and lstm, adamw for encoders"
     )
-    lr: float | None = _setting(None, "the learning rate; the paper's for the model where not given")
-    weight_decay: float | None = _setting(None, "of the optimizer; 0.01 for encoders, else 0 where not given")
+    lr: float | None = _setting(None, "the learning rate; by default the paper's for the model")
+    weight_decay: float | None = _setting(None, "of the optimizer; by default 0.01 for encoders, else 0")
     warmup: float | None = _setting(
-        None, "the share of all steps in which the learning rate rises; 0.1 for encoders, else 0 where not given"
+        None, "the share of steps in which the learning rate rises; by default 0.1 for encoders, else 0"
     )
     schedule: str | None = _setting(
-        None, f"of the learning rate: {', '.join(SCHEDULES)}; linear for encoders, else constant where not given"
+        None, f"of the learning rate: {', '.join(SCHEDULES)}; by default linear for encoders, else constant"
     )
-    gradient_clip: float = _setting(0.0, "the gradient's largest norm; 0 is off")
+    gradient_clip: float = _setting(0.0, "the maximum norm of the gradient; 0 is off")
     dropout: float = _setting(0.5, "before the last layer (textcnn, lstm)")
-    fresh_head: bool = _setting(False, "a fine-tuned classifier as model: train a new head in place of its own")
+    fresh_head: bool = _setting(False, "for a finetuned classifier as model: train a new head instead of its own")
     class_weights: str = _setting("none", f"of the loss: {', '.join(CLASS_WEIGHTS)} (rare classes weigh more)")
-    best_by: str = _setting("acc", f"what makes an epoch the best on validation: {', '.join(BEST_BY)}")
-    patience: int = _setting(0, "epochs without a better one before it stops; 0 never stops early")
+    best_by: str = _setting("acc", f"the validation metric of the best epoch: {', '.join(BEST_BY)}")
+    patience: int = _setting(0, "epochs without improvement before training stops; 0 never stops early")
     restore_best: bool = _setting(True, "keep the weights of the best validation epoch")
     # the methods
     alpha: float | None = _setting(
-        None, "pct: the contrastive loss's weight; the paper's for the model where not given"
+        None, "pct: the weight of the contrastive loss; by default the paper's for the model"
     )
-    temperature: float | None = _setting(None, "pct: tau of the contrastive loss; the paper's where not given")
+    temperature: float | None = _setting(None, "pct: tau of the contrastive loss; by default the paper's")
     contrast_steps: str = _setting(
         "all", f"pct: which reduced texts of a side are contrasted: {', '.join(CONTRAST_STEPS)} (all words removed)"
     )
     contrast_every: int = _setting(
-        1, "pct, removal_margin, unirex: the method's own loss in every n-th mini-batch; the others are normal ones"
+        1, "pct, removal_margin, unirex: the method's loss in every n-th mini-batch; the others have the normal loss"
     )
-    entropy_weight: float = _setting(1e-3, "entropy: lambda, the entropy term's weight")
-    guided_weight: float = _setting(1.0, "saliency_guided: lambda, the divergence's weight")
+    entropy_weight: float = _setting(1e-3, "entropy: lambda, the weight of the entropy term")
+    guided_weight: float = _setting(1.0, "saliency_guided: lambda, the weight of the divergence")
     rationale_weight: float = _setting(0.1, "rationale: lambda, the weight of gradients outside the rationale")
     margin_weight: float = _setting(
-        0.3, "removal_margin: the weight of the hinge on what the important words are worth"
+        0.3, "removal_margin: the weight of the hinge loss on the drop of log-odds without the important words"
     )
     margin_bound: float = _setting(
-        2.0, "removal_margin: log-odds that the important words should be worth, in nats; beyond it the hinge is 0"
+        2.0, "removal_margin: the target drop of log-odds without the important words, in nats; above, the loss is 0"
     )
     keep_weight: float = _setting(
         1.0, "removal_margin: the weight of the divergence from the text without unimportant words"
@@ -154,7 +154,7 @@ class Settings:
     suff_weight: float = _setting(0.5, "unirex: the weight of the sufficiency loss")
     suff_bound: float = _setting(0.1, "unirex: the bound of the sufficiency loss, in nats")
     train_removal: str = _setting(
-        "delete", f"removal_margin, unirex: of words in training: {', '.join(TRAIN_REMOVALS)} of both at random a text"
+        "delete", f"removal_margin, unirex: of words in training: {', '.join(TRAIN_REMOVALS)} (random for each text)"
     )
     p_important: float = _setting(0.1, "the share of words removed as important, in (0, 1]; 0 trains without that side")
     p_unimportant: float = _setting(
@@ -162,46 +162,52 @@ class Settings:
     )
     # explanation
     saliency: str = _setting(
-        "l2", f"how words are ranked in training and when measured: {', '.join(saliencies.own)}, or one of a package"
+        "l2", f"ranks words in training and measurements: {', '.join(saliencies.own)}, or one of another package"
     )
     explain_by: str = _setting(
-        "", "the saliency of explanations; where empty, the one that measured best for the model's kind"
+        "", "the saliency of explanations; if empty, the best one in measurements of the model's kind"
     )
-    saliency_of: str = _setting("log_odds", f"what is differentiated: {', '.join(SALIENCY_OF)}")
-    integrated_steps: int = _setting(16, "fewest steps of integrated gradients; doubled until their sum is near")
+    saliency_of: str = _setting("log_odds", f"the differentiated output: {', '.join(SALIENCY_OF)}")
+    integrated_steps: int = _setting(
+        16, "the initial number of steps of integrated gradients; doubled until the completeness error is small"
+    )
     integrated_baseline: str = _setting(
-        "zero", f"where the path of integrated gradients starts: {', '.join(BASELINES)} (the embedding of that token)"
+        "zero", f"the start of the path of integrated gradients: {', '.join(BASELINES)} (the embedding of that token)"
     )
     order: str = _setting(
         "static", f"words are ranked once, again after each removal, or by a beam of five: {', '.join(ORDERS)}"
     )
     removal: str = _setting(
-        "delete", f"of words when measured and explained: {', '.join(REMOVALS)} (that token takes their place)"
+        "delete", f"of words in measurements and explanations: {', '.join(REMOVALS)} (replaced by that token)"
     )
     # measuring
     measure_limit: int = _setting(
-        0, "rows of the validation and the test split each, where measuring all takes long; 0 leaves them as limit says"
+        0, "the maximum number of rows of the validation and test splits, for faster measurements; 0 uses limit"
     )
-    measure_important: float = _setting(0.0, "the share removed when measured; 0 takes p_important")
-    measure_unimportant: float = _setting(0.0, "the share removed when measured; 0 takes p_unimportant")
-    extra_metrics: str = _setting("", "metrics of a finished run beside the usual ones, by name: margin,win; or all")
-    evaluate_epochs: bool = _setting(True, "the pathology metrics on the validation split after each epoch")
-    evaluate_limit: int = _setting(512, "texts of the validation split that those metrics use; 0 takes all")
+    measure_important: float = _setting(0.0, "the share of important words removed in measurements; 0 uses p_important")
+    measure_unimportant: float = _setting(
+        0.0, "the share of unimportant words removed in measurements; 0 uses p_unimportant"
+    )
+    extra_metrics: str = _setting("", "further metrics of a finished run by name, as margin,win; or all")
+    evaluate_epochs: bool = _setting(True, "measure the pathology metrics on validation after each epoch")
+    evaluate_limit: int = _setting(512, "the maximum number of validation texts for these metrics; 0 uses all")
     # the machine
-    device: str = _setting("auto", "auto, cpu, cuda; auto takes a GPU where there is one")
+    device: str = _setting("auto", "auto, cpu, cuda; auto uses a GPU if there is one")
     precision: str = _setting("float32", f"of the model's arithmetic: {', '.join(PRECISIONS)}")
     step_tokens: int = _setting(
-        0, "tokens of reduced texts that are kept in memory at once, padding included; 0 takes what the device holds"
+        0, "tokens of reduced texts in memory at once, padding included; 0 uses the capacity of the device"
     )
     compile: bool = _setting(False, "torch.compile the model's body in training")
     threads: int = _setting(0, "CPU threads; 0 leaves torch's choice")
 
     def __post_init__(self) -> None:
-        usual = {
+        defaults = {
             **dict(zip(("lr", "alpha", "temperature"), paper_settings(self.model), strict=True)),
-            **dict(zip(("optimizer", "weight_decay", "warmup", "schedule"), usual_optimizer(self.model), strict=True)),
+            **dict(
+                zip(("optimizer", "weight_decay", "warmup", "schedule"), default_optimizer(self.model), strict=True)
+            ),
         }
-        for name, value in usual.items():
+        for name, value in defaults.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         self._check_names()
@@ -226,7 +232,7 @@ class Settings:
         for name, allowed in choices.items():
             if (value := getattr(self, name)) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(filter(None, allowed))}, got {value!r}")
-        # empty: not known, of a classifier that existed before
+        # empty: a classifier without a training corpus
         if self.corpus not in (*CORPORA, "") and not re.fullmatch(r"hub:[\w.-]+(/[\w.-]+)?(:[\w.-]+)?", self.corpus):
             raise ValueError(f"corpus must be one of {', '.join(CORPORA)}, or hub:OWNER/NAME, got {self.corpus!r}")
         methods.check(self.method)
@@ -253,47 +259,24 @@ class Settings:
                 hint = f"; 0 needs measure_{name} to be given" if share == 0 else ""
                 raise ValueError(f"p_{name} must be in (0, 1], got {share}{hint}")
         positive = (
-            "lr",
-            "temperature",
-            "epochs",
-            "batch_size",
-            "integrated_steps",
-            "vocabulary_size",
-            "contrast_every",
-        )
+            "lr", "temperature", "epochs", "batch_size", "integrated_steps", "vocabulary_size", "contrast_every",
+        )  # fmt: skip
+        not_negative = (
+            "seed", "corpus_seed", "alpha", "entropy_weight", "guided_weight", "rationale_weight", "margin_weight",
+            "margin_bound", "keep_weight", "random_weight", "comp_weight", "comp_bound", "suff_weight", "suff_bound",
+            "step_tokens", "weight_decay", "gradient_clip", "limit", "measure_limit", "patience", "threads",
+            "evaluate_limit",
+        )  # fmt: skip
         for name in positive:
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be > 0 and finite, got {getattr(self, name)}")
-        for name in (
-            "seed",
-            "corpus_seed",
-            "alpha",
-            "entropy_weight",
-            "guided_weight",
-            "rationale_weight",
-            "margin_weight",
-            "margin_bound",
-            "keep_weight",
-            "random_weight",
-            "comp_weight",
-            "comp_bound",
-            "suff_weight",
-            "suff_bound",
-            "step_tokens",
-            "weight_decay",
-            "gradient_clip",
-            "limit",
-            "measure_limit",
-            "patience",
-            "threads",
-            "evaluate_limit",
-        ):
+        for name in not_negative:
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
-        if self.seed > LARGEST_SEED:
-            raise ValueError(f"seed must be at most {LARGEST_SEED}, got {self.seed}")
-        if self.threads > MOST_THREADS:
-            raise ValueError(f"threads must be at most {MOST_THREADS}, got {self.threads}; 0 leaves torch's choice")
+        if self.seed > MAX_SEED:
+            raise ValueError(f"seed must be at most {MAX_SEED}, got {self.seed}")
+        if self.threads > MAX_THREADS:
+            raise ValueError(f"threads must be at most {MAX_THREADS}, got {self.threads}; 0 leaves torch's choice")
         assert self.warmup is not None  # filled above
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup must be in [0, 1), got {self.warmup}")
@@ -309,19 +292,19 @@ class Settings:
 
     @property
     def measured_shares(self) -> tuple[float, float]:
-        """The shares of words removed when a model is measured: important, unimportant."""
+        """The shares of important and unimportant words that are removed in measurements."""
         return self.measure_important or self.p_important, self.measure_unimportant or self.p_unimportant
 
     @property
-    def how_measured(self) -> dict[str, Any]:
-        """What `pct.evaluate` and `pct.explain` take, as the settings have it: shares, order, removal."""
+    def evaluation_options(self) -> dict[str, Any]:
+        """The arguments of `pct.evaluate` and `pct.explain` by the settings: shares, order, removal."""
         important, unimportant = self.measured_shares
         return {
             "p_important": important, "p_unimportant": unimportant, "order": self.order, "removal": self.removal,
         }  # fmt: skip
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with some settings changed, checked anew.
+        """A copy with changed settings, which are checked.
 
         Args:
             **changes: by name.
@@ -341,23 +324,23 @@ class Settings:
         """Settings from names and values.
 
         Args:
-            values: by name; strings are read as the setting's own type, as a command line gives them.
+            values: by name. Strings, as from a command line, are converted to the setting's type.
 
         Raises:
-            ValueError: an unknown name, or a value that is not of the type or out of its range.
+            ValueError: an unknown name, or a value of the wrong type or out of its range.
         """
-        known = {f.name: f for f in fields(cls)}
-        unknown = sorted(set(values) - set(known))
+        by_name = {f.name: f for f in fields(cls)}
+        unknown = sorted(set(values) - set(by_name))
         if unknown:
-            raise ValueError(f"unknown setting {', '.join(unknown)}; known: {', '.join(known)}")
-        return cls(**{name: _read(name, str(known[name].type), value) for name, value in values.items()})
+            raise ValueError(f"unknown setting {', '.join(unknown)}; known: {', '.join(by_name)}")
+        return cls(**{name: _read(name, str(by_name[name].type), value) for name, value in values.items()})
 
     @classmethod
     def from_saved(cls, values: dict[str, Any]) -> Self:
-        """Settings that any version saved: what an older one did not know is as it was then.
+        """Settings that any version saved. Settings that an older version lacked have its fixed values.
 
         Args:
-            values: what `to_dict` gave.
+            values: the result of `to_dict`.
 
         Raises:
             ValueError: as `from_dict`.
@@ -380,7 +363,7 @@ def _read(name: str, kind: str, value: Any) -> Any:
     reader = {"int": int, "float": float, "str": str}[kind.removesuffix(" | None")]
     try:
         if reader is int and isinstance(value, float) and not value.is_integer():
-            raise ValueError(value)  # int() would cut 1.5 down to 1
+            raise ValueError(value)  # int() would truncate 1.5 to 1
         return reader(value)
     except (ValueError, TypeError):
         raise ValueError(f"{name} must be of type {kind}, got {value!r}") from None

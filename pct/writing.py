@@ -63,7 +63,7 @@ def atomic_folder(folder: str | Path, mark: str) -> Iterator[Path]:
 
 
 def check_folder(folder: str | Path, mark: str) -> None:
-    """Checks that a folder may be written: a new one, an empty one, or one of its own kind, which is replaced.
+    """Checks that a folder may be written: a new one, an empty one, or one of the same kind, which is replaced.
 
     Raises:
         FileExistsError: it is a file, or the current folder, or has other contents, which would be lost.
@@ -74,11 +74,11 @@ def check_folder(folder: str | Path, mark: str) -> None:
     if target.exists() and not target.is_dir():
         raise FileExistsError(f"{target} is a file; give a folder that does not exist yet")
     if target.is_dir() and any(target.iterdir()) and not (target / mark).is_file():
-        raise FileExistsError(f"{target} holds something else and no {mark}; give a folder of its own")
+        raise FileExistsError(f"{target} holds something else and no {mark}; give a new folder")
 
 
 def check_file(path: str | Path) -> None:
-    """Checks that a file may be written, before hours of work.
+    """Checks, before the work, that a file may be written.
 
     Raises:
         FileNotFoundError: there is no such folder.

@@ -47,7 +47,7 @@ def _run(options: argparse.Namespace) -> int:
             reading_settings(options, s), classifier.classes, options.corpus, options.data, options.split, options.limit
         )
         bar = sys.stderr.isatty() and not options.quiet
-        report = replace(evaluate(classifier, texts, **s.how_measured, progress=bar), data=notes)
+        report = replace(evaluate(classifier, texts, **s.evaluation_options, progress=bar), data=notes)
     print(report_table(report, f"{options.model} on {source}, {len(texts)} texts"))
     try:
         with mlflow_runs.ended_on_failure(mlflow_run):

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from pct.classifier import load
     from pct.corpora.loading import load_splits
-    from pct.training.finetune import finetune, finetune_settings, in_order_of
+    from pct.training.finetune import align_classes, finetune, finetune_settings
     from pct.training.model_card import check_finetuned
     from pipelines import mlflow_runs
     from pipelines.data_sets import as_input, measured_data_set
@@ -47,7 +47,7 @@ def _run(options: argparse.Namespace) -> int:
         check_finetuned(classifier, options.output)
         settings = finetune_settings(classifier, **given)
         log_params(mlflow_run, {**settings.to_dict(), "model": options.model})
-        corpus = in_order_of(classifier.classes, load_splits(settings))
+        corpus = align_classes(classifier.classes, load_splits(settings))
         data = measured_data_set(corpus.splits["test"], corpus.classes, f"{corpus.name}, test split")
         mlflow_run.client.log_inputs(mlflow_run.run_id, [as_input(data, "evaluation")])
         with mlflow_runs.system_metrics(mlflow_run):

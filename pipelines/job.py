@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pct.commands.errors import ERROR, INTERRUPTED, OK, TOLD, in_one_line
+from pct.commands.errors import ERROR, EXPECTED_ERRORS, INTERRUPTED, OK, one_line_message
 
 __all__ = ["ERROR", "INTERRUPTED", "NOT_UPLOADED", "OK", "run_job", "terminate_as_interrupt"]
 
@@ -24,8 +24,8 @@ def run_job(job: Callable[[], int], stopped: str = "stopped") -> int:
     try:
         with terminate_as_interrupt():
             return job()
-    except TOLD as problem:
-        print(f"error: {in_one_line(problem)}", file=sys.stderr)
+    except EXPECTED_ERRORS as problem:
+        print(f"error: {one_line_message(problem)}", file=sys.stderr)
         return ERROR
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)

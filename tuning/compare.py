@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.commands.errors import in_one_line
+from pct.commands.errors import one_line_message
 from pct.commands.options import add_settings, read_settings
 from pct.settings import Settings
 from pct.training.cells import check_distinct, make_grid, measured_alike
@@ -212,7 +212,7 @@ def _train(
     problems: list[str] = []
 
     def report_problem(settings: Settings, problem: Exception) -> None:
-        problems.append(f"{default_folder(settings, options.runs)}: {in_one_line(problem)}")
+        problems.append(f"{default_folder(settings, options.runs)}: {one_line_message(problem)}")
         print(f"failed {problems[-1]}", file=sys.stderr, flush=True)
 
     runs = []

@@ -18,7 +18,7 @@ METRICS = ("acc", "f_x", "comp", "suff")  # of every trial; the chosen one is me
 
 def measure(classifier: Classifier, corpus: Corpus, settings: Settings) -> dict[str, float]:
     """A trained model's metrics on the validation split, with comp_minus_suff."""
-    report = evaluate(classifier, corpus.splits["validation"], **settings.how_measured, metrics=METRICS)
+    report = evaluate(classifier, corpus.splits["validation"], **settings.evaluation_options, metrics=METRICS)
     return {**report.metrics, GAP: report.gaps["comp-suff"]}
 
 

@@ -1,1 +1,1 @@
-"""The commands of the library's own command line, one a module. See `pct.cli`."""
+"""The commands of the library, one per module. See `pct.cli`."""

@@ -1,4 +1,4 @@
-"""pct audit: which explanation of a model can be trusted."""
+"""pct audit: compares all saliencies of a model, and judges which can be trusted."""
 
 from __future__ import annotations
 
@@ -16,36 +16,39 @@ UNMET = 3  # the exit status where a requirement is not met
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Audits and prints; --output writes the page, --require makes it a gate."""
+    """Audits a model and prints the result. The exit status is UNMET if a requirement is not met."""
     parser = argparse.ArgumentParser(
         prog="pct audit",
-        description="Which explanation of a model can be trusted: every saliency that the model allows on the same "
-        "texts and the same removals of words, with 95 % intervals, beside a random order of removal. It ends in a "
-        "judgement: which saliency to show, what it cannot be told from, and whether it beats a random order.",
+        description="Compares all saliencies that the model supports, on the same texts and removals of words, with "
+        "95 % intervals and a random order as control. The judgement is which saliency is best, which others are not "
+        "significantly different, and whether it is better than a random order.",
         epilog="example: pct audit my-classifier --data reviews.csv --output audit.html; "
         'pct audit my-classifier --data reviews.csv --require "margin>0.02" --require "win>0.6"',
     )
     add_measured_texts(parser)
     parser.add_argument(
         "--budget", default="usual", choices=BUDGETS,
-        help="cheap: saliencies of one pass, margin and win alone; usual: smooth_grad, "
-        "occlusion, flips and stability too; all: every saliency, and the normalised AOPC (some 5 N^2 passes a text)",
+        help="cheap: only saliencies of one pass, margin and win; usual: also smooth_grad, occlusion, flips and "
+        "stability; all: every saliency, and the normalised AOPC (about 5 N^2 passes per text)",
     )  # fmt: skip
-    parser.add_argument("--saliencies", nargs="+", default=[], metavar="NAME", help="these alone, and random")
+    parser.add_argument("--saliencies", nargs="+", default=[], metavar="NAME", help="only these, and random")
     parser.add_argument(
         "--removals", nargs="+", default=[], choices=REMOVALS,
-        help="how words are removed, the first one decides (default: delete, and mask where there is a mask token)",
+        help="how words are removed; the judgement is by the first one (default: delete, and mask if there is a mask "
+        "token)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="of the limit, the random orders and what is drawn")
+    parser.add_argument("--seed", type=int, default=0, help="of the sampled texts and the random orders")
     parser.add_argument(
         "--output", default=[], nargs="+", metavar="FILE",
-        help="write it: .html (one page), .md (for a model card), .json; an audit with an output that was stopped goes "
-        "on where it was",
+        help="write the result: .html (one page), .md (for a model card), .json; with an output, an interrupted audit "
+        "resumes when the same command is run again",
     )  # fmt: skip
-    parser.add_argument("--keep", action="store_true", help="keep it beside the model: explanations then use its best")
+    parser.add_argument(
+        "--keep", action="store_true", help="save it in the model's folder: explanations then use its best saliency"
+    )
     parser.add_argument(
         "--require", action="append", default=[], metavar="METRIC>NUMBER",
-        help=f"exit with status {UNMET} where the best saliency's interval does not lie above (or, with <, below) it",
+        help=f"exit with status {UNMET} unless the interval of the best saliency is above (with <, below) the number",
     )  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -93,8 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(result.to_json() if options.json else result.summary())
     if options.keep:
         write_text(Path(options.model) / FILE, result.to_json())
-        kept = f"explanations use {result.best}" if result.best else "it changes no explanation, since none is best"
-        print(f"kept in {Path(options.model) / FILE}: {kept}", file=sys.stderr)
+        effect = f"explanations use {result.best}" if result.best else "explanations do not change, since none is best"
+        print(f"saved in {Path(options.model) / FILE}: {effect}", file=sys.stderr)
     if parts is not None:
         remove_parts(parts, result.about["job"])
     unmet = result.unmet(options.require)

@@ -13,7 +13,7 @@ from pct.writing import check_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures and prints; --json for machines, --per-text for the values of each text."""
+    """Measures a model and prints the metrics."""
     from pct.metrics.cost import own_cost_table
     from pct.metrics.evaluation import evaluate
     from pct.saliency import saliencies
@@ -28,14 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--p-important", type=float, help="the share of words removed as important")
     parser.add_argument("--p-unimportant", type=float, help="the share of words removed as unimportant")
     parser.add_argument("--order", choices=ORDERS, help="rank words once, after each removal, or by a beam of five")
-    parser.add_argument("--removal", choices=REMOVALS, help="close the gap of a word, or replace it by that token")
+    parser.add_argument("--removal", choices=REMOVALS, help="delete words, or replace them by that token")
     parser.add_argument("--saliency", help=f"how words are ranked: {', '.join(SALIENCIES)} (default: the model's own)")
     parser.add_argument(
         "--metrics",
         nargs="+",
         default=[],
         metavar="NAME",
-        help="these alone; all for every one. The table below lists what each costs",
+        help="only these, or all; the table below has the cost of each",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -54,10 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     texts, source, notes = choose_texts(
         reading_settings(options, s), classifier.classes, options.corpus, options.data, options.split, options.limit
     )
-    given = {name: value for name in s.how_measured if (value := getattr(options, name)) is not None}
+    given = {name: value for name in s.evaluation_options if (value := getattr(options, name)) is not None}
     bar = sys.stderr.isatty() and not options.json
     report = evaluate(
-        classifier, texts, **s.how_measured | given, progress=bar, metrics=options.metrics, saliency=options.saliency
+        classifier,
+        texts,
+        **s.evaluation_options | given,
+        progress=bar,
+        metrics=options.metrics,
+        saliency=options.saliency,
     )
     report = replace(report, data=notes)
     if options.per_text:

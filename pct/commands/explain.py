@@ -1,4 +1,4 @@
-"""pct explain: a text's words, shaded by saliency in the terminal, and what their removal does to the confidence."""
+"""pct explain: a text's words shaded by saliency, and the confidence as words are removed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Explains the texts of the command line, of standard input (one per line), or of a file into another file."""
+    """Explains the texts of the command line, of standard input (one per line), or of a file."""
     from pct.commands.file_job import add_file_options, check_files
 
     parser = argparse.ArgumentParser(
         prog="pct explain",
-        description="Shows which words decided: the words shaded by saliency, and the confidence as the most and the "
-        "least salient ones are removed. Trust the saliency where the first curve falls and the second does not.",
+        description="Shades the words by saliency, and shows the confidence as the most and the least salient words "
+        "are removed. Trust the saliency if the first curve falls and the second does not.",
         epilog='example: pct explain runs/mr-lstm-pct-1a2b3c4d "a moving and often funny film"; '
         "pct explain runs/mr-lstm-pct-1a2b3c4d --data reviews.csv --output explained.html",
     )
@@ -37,11 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="a run's, a model's or an exported folder, a transformers classifier by its folder or hub name, runs:/.. "
         "or models:/<name>@champion",
     )
-    parser.add_argument("text", nargs="*", help="texts; standard input, one text per line, where none is given")
-    parser.add_argument("--max-steps", type=int, default=15, help="the most words removed on each side (default: 15)")
+    parser.add_argument("text", nargs="*", help="texts (default: standard input, one text per line)")
+    parser.add_argument(
+        "--max-steps", type=int, default=15, help="the largest number of words to remove on each side (default: 15)"
+    )
     parser.add_argument("--target", default="", help="the class to explain, by name (default: the predicted one)")
     parser.add_argument("--order", choices=ORDERS, help="rank words once, after each removal, or by a beam of five")
-    parser.add_argument("--removal", choices=REMOVALS, help="close the gap of a word, or replace it by that token")
+    parser.add_argument("--removal", choices=REMOVALS, help="delete words, or replace them by that token")
     parser.add_argument("--saliency", default="", help=f"{', '.join(SALIENCIES)} (default: the best one for the model)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print JSON, a list of explanations")
@@ -89,10 +91,10 @@ def _explain_file(options: argparse.Namespace) -> int:
 
 
 def _how(options: argparse.Namespace, classifier: Classifier | OnnxPredictor) -> dict[str, Any]:
-    """The options of `pct.explain`."""
+    """The arguments of `pct.explain`."""
     given = {name: value for name in ("order", "removal") if (value := getattr(options, name))}
     given["saliency"] = options.saliency or None
-    return {"max_steps": options.max_steps, **classifier.settings.how_measured, **given}
+    return {"max_steps": options.max_steps, **classifier.settings.evaluation_options, **given}
 
 
 def _target(name: str, classes: Sequence[str]) -> int | None:
@@ -102,7 +104,7 @@ def _target(name: str, classes: Sequence[str]) -> int | None:
 
 
 def _typed_texts(encoding: str) -> list[str]:
-    """The lines of standard input that are not empty."""
+    """The non-empty lines of standard input."""
     if not hasattr(sys.stdin, "buffer"):
         return [line for line in split_lines(sys.stdin.read()) if line.strip()]
     content = sys.stdin.buffer.read()

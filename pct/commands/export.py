@@ -1,4 +1,4 @@
-"""pct export: a model as ONNX graphs with the gradient inside, or as a classifier of the transformers library."""
+"""pct export: a model as ONNX graphs with their gradient, or as a classifier of the transformers library."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exports, and prints how closely the graphs agree with torch."""
+    """Exports a model, and prints the differences of the graphs from torch."""
     parser = argparse.ArgumentParser(
         prog="pct export",
-        description="Writes a model as ONNX graphs that give logits, representation and saliency, with weights and "
-        "tokens, in a folder that pct evaluate and pct explain read without torch. They are compared with torch first; "
-        "graphs that differ are not kept. --to transformers writes a wrapped classifier, or an encoder trained here, "
+        description="Writes a model as ONNX graphs of logits, representation and saliency, with its tokenizer, into a "
+        "folder that pct evaluate and pct explain read without torch. The graphs are compared with torch first; "
+        "nothing is written if they differ. --to transformers writes a wrapped classifier, or an encoder trained here, "
         "as a folder that AutoModelForSequenceClassification loads, with equal logits.",
         epilog="example: pct export models:/pct-planted-textcnn@champion exported",
     )
@@ -24,8 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--saliencies",
         metavar="NAMES",
         help="of a transformer: frozen_grad_x_input, gim or both, separated by a comma; each is a further graph, which "
-        "takes as long to export as the others together; empty for none (default: frozen_grad_x_input where the model "
-        "has it, and the model's own)",
+        "takes as long to export as the others together; empty for none (default: frozen_grad_x_input if the model "
+        "supports it, and the model's own)",
     )
     options = parser.parse_args(arguments)
     for_onnx = {"--int8": options.int8, "--saliencies": options.saliencies is not None}

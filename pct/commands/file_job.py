@@ -1,4 +1,4 @@
-"""What `pct predict` and `pct explain --data` share: from a file to a file, with a progress bar."""
+"""The common part of `pct predict --data` and `pct explain --data`: jobs from a file to a file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pct.commands.options import add_reading, reading_settings
+from pct.text.plurals import plural
 
 
 def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
@@ -19,7 +20,7 @@ def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
     group = parser.add_argument_group("a file of texts")
     group.add_argument(
         "--data", default="", metavar="FILE",
-        help="CSV, TSV, text, Excel, JSONL, JSON, Parquet or Arrow (also .gz), - for standard input; labels are kept",
+        help="CSV, TSV, text, Excel, JSONL, JSON, Parquet or Arrow (also .gz), - for standard input; labels are copied",
     )  # fmt: skip
     group.add_argument("--output", default="", metavar="FILE", help=f"the file for the result: {kinds}")
     add_reading(group)
@@ -32,10 +33,10 @@ def run_file_job(
     """Reads the file in chunks, writes their results, and prints their number.
 
     Args:
-        options: those of the command line.
+        options: of the command line.
         predictor: the model.
         write: `pct.output.files.write_predictions` or `write_explanations`.
-        about: the settings that the result depends on, beside model and file.
+        about: further settings that the result depends on.
         **more: further arguments of `write`.
 
     Raises:
@@ -52,19 +53,19 @@ def run_file_job(
     with _progress(options.quiet) as after:
         texts = write(predictor, chunks, options.output, job, after, **more)
     reader.notify(options.data)
-    print(f"{texts} texts  {options.output}")
+    print(f"{plural(texts, 'text')}  {options.output}")
 
 
 def check_files(options: argparse.Namespace) -> None:
     """Raises ValueError for --data without --output, the reverse, or an output that would overwrite the data."""
     if not (options.data and options.output):
-        raise ValueError("--data and --output need each other: the file of the texts, and the file for the result")
+        raise ValueError("--data and --output need each other: give the file of the texts and the file for the result")
     if options.data != "-" and Path(options.data).resolve() == Path(options.output).resolve():
-        raise ValueError(f"--output {options.output} is the data itself; give another name")
+        raise ValueError(f"--output {options.output} is also --data; give another name")
 
 
 def _file_identity(path: str) -> list[Any]:
-    """Changes when the file does. Standard input cannot be compared: a job on it starts anew."""
+    """Values that change with the file. Those of standard input are unique, so that its job starts again."""
     if path == "-":
         return [path, time.time_ns()]
     state = Path(path).stat()
@@ -73,7 +74,7 @@ def _file_identity(path: str) -> list[Any]:
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Callable[[int, bool], None]]:
-    """A bar with texts per second on a terminal; texts of an earlier run do not count for the rate."""
+    """A bar with texts per second on a terminal. Texts of an earlier run do not count for the rate."""
     from tqdm import tqdm
 
     with tqdm(unit=" texts", disable=quiet or not sys.stderr.isatty()) as bar:

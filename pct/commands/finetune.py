@@ -1,4 +1,4 @@
-"""pct finetune: an existing classifier, trained further and held against itself."""
+"""pct finetune: trains an existing classifier further, and compares it with the original."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ NOT_IMPROVED = 3  # the exit code of a model that is no better
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains further, prints what changed, and writes the model; exit code 3 where it is not improved."""
+    """Finetunes a classifier, prints the change, and writes the model. The exit code is 3 if it has not improved."""
     parser = argparse.ArgumentParser(
         prog="pct finetune",
-        description="Goes on training a classifier that exists, its own head included, on your texts, and prints what "
-        "changed on the texts held out. A classifier of the transformers library, or an encoder trained here, is "
-        "written as a folder that transformers loads, with a model card that holds the table; a textcnn or lstm as pct "
-        "train writes it. The exit code is 3 where the model is no improvement.",
+        description="Trains an existing classifier further on your texts, with its own head, and compares it with the "
+        "original on the test texts. A classifier of the transformers library, or an encoder trained here, is written "
+        "as a folder that transformers loads, with a model card; a textcnn or lstm is written as by pct train. The "
+        "exit code is 3 if the model has not improved.",
         epilog="example: pct finetune OWNER/NAME --train-file reviews.csv --test-file held_out.csv --epochs 2",
     )
     parser.add_argument("model", help="a classifier's folder or hub name, a run's folder, or models:/<name>@champion")
     parser.add_argument("--output", default="finetuned", help="the folder of the result (default: finetuned)")
-    parser.add_argument("--run-dir", default="", help="keep checkpoints here; a run that was stopped goes on from them")
-    parser.add_argument("--push-to-hub", default="", metavar="OWNER/NAME", help="upload the result, if it improved")
-    parser.add_argument("--private", action="store_true", help="a new repository of the hub is private")
-    parser.add_argument("--json", default="", metavar="FILE", help="write what changed as JSON too")
+    parser.add_argument(
+        "--run-dir", default="", help="the folder for checkpoints, from which an interrupted run resumes"
+    )
+    parser.add_argument("--push-to-hub", default="", metavar="OWNER/NAME", help="upload the result if it has improved")
+    parser.add_argument("--private", action="store_true", help="make a new repository of the hub private")
+    parser.add_argument("--json", default="", metavar="FILE", help="also write the change as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     add_settings(parser, leave_out=("model", "fresh_head"))
     options = parser.parse_args(arguments)
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{options.model} before, {folder} after {settings.method}\n{done.table()}")
     if not done.change.improved:
         if options.push_to_hub:
-            print("not pushed: it is not improved", file=sys.stderr)
+            print("not pushed: the model has not improved", file=sys.stderr)
         return NOT_IMPROVED
     if options.push_to_hub:
         print(f"pushed  {push_to_hub(folder, options.push_to_hub, options.private)}")

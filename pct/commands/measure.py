@@ -8,31 +8,31 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures what is not measured yet; what is there is left."""
+    """Makes the measurements that the runs do not have yet."""
     parser = argparse.ArgumentParser(
         prog="pct measure",
-        description="Measures finished runs further and keeps it in their folders, for pct report: controls (random "
-        "order, normalised AOPC, leave-one-out, collapse), and the eight metrics with words masked instead of deleted, "
-        "ranked anew after each removal, or by another saliency.",
+        description="Measures finished runs further and saves the results in their folders, for pct report: controls "
+        "(random order, normalised AOPC, leave-one-out, collapse), and the eight metrics with words masked instead of "
+        "deleted, ranked again after each removal, or ranked by another saliency.",
         epilog="example: pct measure runs/reproduce --only controls mask",
     )
     parser.add_argument("runs", nargs="+", help="run folders, or folders of run folders")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="of the measurements (default: all)")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these measurements (default: all)")
     options = parser.parse_args(arguments)
 
-    from pct.corpora.loading import READ_BY, load_splits
+    from pct.corpora.loading import CORPUS_SETTINGS, load_splits
     from pct.training.grid import find_runs
-    from pct.training.measured import STANDARD, measure_run, missing
+    from pct.training.measured import STANDARD, measure_run, pending
 
     names = options.only or list(STANDARD)
     unknown = sorted(set(names) - set(STANDARD))
     if unknown:
         raise ValueError(f"no measurement is called {', '.join(unknown)}; there are {', '.join(STANDARD)}")
     corpora = {}
-    left = missing(find_runs(options.runs), names)
+    left = pending(find_runs(options.runs), names)
     for number, (run, name) in enumerate(left, 1):
         s = run.settings
-        key = tuple(getattr(s, setting) for setting in READ_BY)
+        key = tuple(getattr(s, setting) for setting in CORPUS_SETTINGS)
         if key not in corpora:
             corpora[key] = load_splits(s)
         measure_run(run, name, STANDARD[name], corpora[key])

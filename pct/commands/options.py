@@ -1,4 +1,4 @@
-"""The settings as command line options, made from the dataclass: a new setting is an option without more code."""
+"""Command-line options, among them one for each field of `Settings`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pct.settings import CORPORA, LABELS, ON_BAD_ROW, Settings
 
 
 def add_settings(parser: argparse.ArgumentParser, leave_out: Collection[str] = ()) -> None:
-    """An option for every field of `Settings` but those left out; `--batch-size` and `--batch_size` are one."""
+    """Adds an option for every field of `Settings` except `leave_out`. `--batch_size` is an alias of `--batch-size`."""
     group = parser.add_argument_group("settings")
     for f in fields(Settings):
         if f.name in leave_out:
@@ -28,21 +28,21 @@ def add_settings(parser: argparse.ArgumentParser, leave_out: Collection[str] = (
 
 
 def add_reading(parser: argparse._ActionsContainer) -> None:
-    """The options of how a file of rows is read; what is not given is the model's own setting."""
+    """Adds the options for reading a file of rows. By default the model's own settings apply."""
     for name, what, choices in (
         ("text_column", "of the file (default: the model's own setting)", None),
         ("label_column", "of the file (default: the model's own setting)", None),
-        ("separator", "of a CSV file's columns (default: it is found)", None),
+        ("separator", "of a CSV file's columns (default: detected)", None),
         ("encoding", "of a text file, as cp1252 (default: UTF-8, or by its byte order mark)", None),
         ("labels", "whether labels are class names or indices (default: the model's own setting)", LABELS),
-        ("on_bad_row", "a row that cannot be used ends the job, or is skipped (default: error)", ON_BAD_ROW),
+        ("on_bad_row", "whether an unusable row ends the job or is skipped (default: error)", ON_BAD_ROW),
     ):
         spellings = dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"])
         parser.add_argument(*spellings, dest=name, default="", choices=choices and ("", *choices), help=what)
 
 
 def add_measured_texts(parser: argparse.ArgumentParser) -> None:
-    """A model, and the texts that it is measured on: a file, or a split of a corpus."""
+    """Adds the options of a model and of the texts to measure it on: a file, or a split of a corpus."""
     parser.add_argument(
         "model",
         help="a classifier of the transformers library by its folder or hub name, a run's, a model's or an exported "
@@ -52,21 +52,23 @@ def add_measured_texts(parser: argparse.ArgumentParser) -> None:
     add_reading(parser)
     parser.add_argument("--corpus", default="", help=f"{', '.join(CORPORA)} or hub:OWNER/NAME (default: its own)")
     parser.add_argument("--split", default="test", choices=SPLITS, help="of the corpus (default: test)")
-    parser.add_argument("--limit", type=int, default=0, help="at most so many texts, drawn; 0 takes all (default)")
+    parser.add_argument(
+        "--limit", type=int, default=0, help="the maximum number of sampled texts; 0 uses all (default)"
+    )
 
 
 def reading_settings(options: argparse.Namespace, settings: Settings) -> Settings:
-    """A model's settings with what `add_reading` got. Raises ValueError as `Settings`."""
+    """A model's settings with the options of `add_reading`. Raises ValueError as `Settings`."""
     names = ("text_column", "label_column", "separator", "encoding", "labels", "on_bad_row")
-    # how the file that it was trained on was broken or separated says nothing about another one
+    # the format of the training file does not apply to another file
     own = settings.replace(separator="", encoding="", on_bad_row="error") if options.data else settings
     return own.replace(**{name: value for name in names if (value := getattr(options, name))})
 
 
 def given_settings(options: argparse.Namespace) -> dict[str, str]:
-    """The settings that were given, as they were typed; an empty value counts as not given.
+    """The given settings as strings. An empty value counts as not given.
 
-    A training file alone makes the corpus `files`. Raises ValueError for a training file beside another corpus.
+    A training file implies the corpus `files`. Raises ValueError for a training file with another corpus.
     """
     given = {f.name: v for f in fields(Settings) if (v := getattr(options, f.name, None)) not in (None, "")}
     if "train_file" in given and given.setdefault("corpus", "files") != "files":

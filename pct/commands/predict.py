@@ -1,4 +1,4 @@
-"""pct predict: the classes of a file of texts, or of texts of the command line."""
+"""pct predict: the classes of texts or of a file of texts."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Predicts the texts of the command line, or of a file into another file."""
+    """Predicts the classes of the texts of the command line or of a file."""
     from pct.commands.file_job import add_file_options, run_file_job
 
     parser = argparse.ArgumentParser(
         prog="pct predict",
-        description="Prints the predicted class and its confidence, of texts or of a file of any length. A job on a "
-        "file that was stopped continues when the same command is run again.",
+        description="Predicts the classes, with confidence, of texts or of a file of any length. An interrupted job on "
+        "a file resumes when the same command is run again.",
         epilog="example: pct predict models:/pct-mr-lstm@champion --data reviews.csv --output predictions.parquet",
     )
     parser.add_argument(
         "model", help="a run's, a model's or an exported folder, a transformers classifier, runs:/.. or models:/.."
     )
-    parser.add_argument("text", nargs="*", help="texts, where no file is given")
+    parser.add_argument("text", nargs="*", help="texts, if no file is given")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     add_file_options(parser, ".csv, .jsonl or .parquet")
     parser.add_argument(
         "--raw-cells", action="store_true",
-        help="leave the cells of a .csv output as they are; otherwise one that begins with = + - or @, which Excel "
-        "would run as a formula, gets an apostrophe before it",
+        help="do not escape cells of a .csv output; by default, cells that begin with = + - or @, which Excel would "
+        "run as formulas, get an apostrophe before them",
     )  # fmt: skip
     options = parser.parse_intermixed_args(arguments)
     if bool(options.text) == bool(options.data):

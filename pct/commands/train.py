@@ -1,4 +1,4 @@
-"""pct train: a classifier, trained and measured, in a run folder. No tracking: `pct track` uploads it later."""
+"""pct train: trains and measures a classifier in a run folder. `pct track` uploads the run to MLflow."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pct.commands.options import add_settings, read_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains, or goes on with a run that was stopped; prints the metrics on the test split."""
+    """Trains a classifier, or resumes an interrupted run, and prints the metrics on the test split."""
     parser = argparse.ArgumentParser(
         prog="pct train",
-        description="Trains a classifier and measures it on the test split. A run that was stopped goes on from its "
-        "last epoch when the same command is given again.",
+        description="Trains a classifier and measures it on the test split. An interrupted run resumes after its last "
+        "epoch when the same command is run again.",
         epilog="example: pct train --corpus mr --model lstm --method pct --epochs 4",
     )
     parser.add_argument("--run-dir", default="", help="the run's folder (default: runs/<its settings>)")
@@ -22,16 +22,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_settings(parser)
     options = parser.parse_args(arguments)
     settings = read_settings(options)
-    # torch takes seconds to import: a wrong setting is told before that
+    # importing torch takes seconds: settings are checked before
     from pct.training.runs import default_folder, run
 
     folder = options.run_dir or default_folder(settings)
     try:
         done = run(settings, folder, progress=not options.quiet)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last epoch", file=sys.stderr)
+        print("interrupted; run the same command again to resume after the last epoch", file=sys.stderr)
         return 130
     if not done.trained:
-        print(f"{folder} holds this run, finished: it is not trained again")
+        print(f"{folder} holds this finished run: it is not trained again")
     print(f"{settings.method} on {settings.corpus}, test split\n{done.test.table()}\nresults  {folder}")
     return 0

@@ -1,1 +1,1 @@
-"""Texts with labels: the embedded corpus, named ones, files."""
+"""Corpora: labelled texts from files, the hub, memory or a generator."""

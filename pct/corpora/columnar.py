@@ -14,19 +14,19 @@ from pct.corpora.values import BadRow
 
 
 def read_parquet(source: Source, options: ReadOptions) -> Table:
-    """A Parquet file, of which the columns that are wanted are read."""
+    """Reads the wanted columns of a Parquet file."""
     pa = _pyarrow()
     import pyarrow.parquet as pq
 
     with _arrow_errors(source, pa):
         file = pq.ParquetFile(source.stream if source.stream.seekable() else io.BytesIO(source.whole()))
         schema = file.schema_arrow
-        batches = file.iter_batches(columns=_read_of(schema, options))
+        batches = file.iter_batches(columns=_wanted_columns(schema, options))
     return _arrow_table(source, schema, batches, options, pa)
 
 
 def read_arrow(source: Source, options: ReadOptions) -> Table:
-    """An Arrow file, of either form."""
+    """Reads an Arrow file, in the file format or the stream format."""
     pa = _pyarrow()
     import pyarrow.ipc as ipc
 
@@ -35,32 +35,32 @@ def read_arrow(source: Source, options: ReadOptions) -> Table:
         try:
             file = ipc.open_file(content)
             schema, batches = file.schema, (file.get_batch(i) for i in range(file.num_record_batches))
-        except pa.ArrowInvalid:  # the other form of the same format, in which datasets keeps its files
+        except pa.ArrowInvalid:  # the stream format, which the datasets library writes
             if hasattr(content, "seek"):
                 content.seek(0)
             stream = ipc.open_stream(content)
             schema, batches = stream.schema, iter(stream)
-    return _arrow_table(source, schema, (b.select(_read_of(schema, options)) for b in batches), options, pa)
+    return _arrow_table(source, schema, (b.select(_wanted_columns(schema, options)) for b in batches), options, pa)
 
 
 def rows_of_batches(batches: Iterator[Any]) -> Rows:
-    """The rows of record batches, numbered from 1; one with a value that Python cannot hold is a bad row."""
+    """The rows of record batches, numbered from 1. A row with a value that Python cannot represent is a bad row."""
     number = 0
     for batch in batches:
         try:
             rows = batch.to_pylist()
         except (ValueError, OverflowError, ArithmeticError):  # a date beyond year 9999, bytes that are not UTF-8, ..
-            rows = [_row(batch, place) for place in range(batch.num_rows)]
+            rows = [_row(batch, index) for index in range(batch.num_rows)]
         for row in rows:
             number += 1
             yield number, row
 
 
-def _row(batch: Any, place: int) -> dict[str, Any] | BadRow:
+def _row(batch: Any, index: int) -> dict[str, Any] | BadRow:
     values = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         try:
-            values[name] = column[place].as_py()
+            values[name] = column[index].as_py()
         except (ValueError, OverflowError, ArithmeticError) as problem:
             return BadRow("a value that cannot be read", f"column {name!r} ({column.type}) cannot be read: {problem}")
     return values
@@ -74,14 +74,14 @@ def _arrow_table(source: Source, schema: Any, batches: Iterator[Any], options: R
     return Table(source.name, list(schema.names), rows(), _hub_classes(schema, options.label))
 
 
-def _read_of(schema: Any, options: ReadOptions) -> list[str]:
+def _wanted_columns(schema: Any, options: ReadOptions) -> list[str]:
     return [name for name in schema.names if name in options.wanted]
 
 
 def _hub_classes(schema: Any, label: str) -> list[str] | None:
-    """The class names that the datasets library writes beside a column."""
-    about = (schema.metadata or {}).get(b"huggingface")
-    feature = json.loads(about)["info"]["features"].get(label, {}) if about else {}
+    """The class names that the datasets library stores in the schema's metadata."""
+    metadata = (schema.metadata or {}).get(b"huggingface")
+    feature = json.loads(metadata)["info"]["features"].get(label, {}) if metadata else {}
     return feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
 
 
@@ -89,7 +89,7 @@ def _pyarrow() -> Any:
     try:
         import pyarrow as pa
     except ImportError:
-        raise ImportError("Parquet and Arrow files are read with pyarrow: pip install 'pct-explain[data]'") from None
+        raise ImportError("Parquet and Arrow files need pyarrow: pip install 'pct-explain[data]'") from None
     return pa
 
 
@@ -99,4 +99,4 @@ def _arrow_errors(source: Source, pa: Any) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError) as problem:
         first = (str(problem).splitlines() or [type(problem).__name__])[0]
-        raise ValueError(f"data file {source.name} cannot be read ({first}); write it anew as .{source.kind}") from None
+        raise ValueError(f"data file {source.name} cannot be read ({first}); save it again as .{source.kind}") from None

@@ -13,20 +13,23 @@ from pct.corpora.source import Rows, Source, undecoded
 from pct.corpora.values import BadRow
 
 SEPARATORS = {"csv": ",;\t|", "tsv": "\t", "txt": "\t"}
-LONGEST_FIELD = 2**31 - 1  # characters; Python's own limit of 131072 is less than a long document has
+MAX_FIELD_LENGTH = 2**31 - 1  # characters; Python's default of 131072 is too small for long documents
 
 
 def read_csv(source: Source, options: ReadOptions) -> Table:
-    """A file with a line of column names, read row by row."""
-    with source.telling():
+    """Reads a file with a header line, row by row."""
+    with source.translated_errors():
         lines = source.text()
         return _with_header(source, lines, lines.readline(), options)
 
 
 def read_text(source: Source, options: ReadOptions) -> Table:
-    """A .txt file: tab-separated, as Excel saves it, where its first line has a tab or is the name of the text column;
-    else a text a line, without labels."""
-    with source.telling():
+    """Reads a .txt file.
+
+    It is tab-separated, as Excel saves it, if its first line has a tab or is the name of the text column. Otherwise
+    each line is a text without a label.
+    """
+    with source.translated_errors():
         lines = source.text()
         head = lines.readline()
         if "\t" in head or head.strip() == options.text:
@@ -38,86 +41,88 @@ def _with_header(source: Source, lines: IO[str], head: str, options: ReadOptions
     if not head.strip():
         raise ValueError(f"{source.name} has no rows")
     if fault := undecoded(head):
-        raise source.wrong(f"its first line, of the column names: {fault}")
+        raise source.error(f"the header line: {fault}")
     separator = options.separator.replace("\\t", "\t")
-    if head.startswith("sep=") and len(head.strip("\r\n")) == 5:  # a line for Excel alone
+    if head.startswith("sep=") and len(head.strip("\r\n")) == 5:  # a line that only Excel uses
         separator, head = separator or head[4], lines.readline()
     separator = separator or _separator(head, SEPARATORS[source.kind], options)
-    # the rest of a header that has line breaks in quotes
+    # a quoted column name may contain line breaks
     while head.count('"') % 2 and (more := lines.readline()):
         head += more
     if "\0" in head:
-        raise source.wrong("its first line has NUL characters: if it is UTF-16, set encoding to utf-16-le")
+        raise source.error("the header line has NUL characters: if the file is UTF-16, set encoding to utf-16-le")
     columns = [name.strip() for name in next(csv.reader(io.StringIO(head), delimiter=separator), [])]
     return Table(source.name, columns, _csv_rows(source, lines, separator, columns))
 
 
-class _Record(Iterator[str]):
-    """The lines of a file, which remembers those of the row that is being read, and can give them again."""
+class _RecordedLines(Iterator[str]):
+    """The lines of a file. It records the lines of the current row, and lines can be pushed back."""
 
     def __init__(self, lines: Iterator[str]) -> None:
-        self.waiting = lines
+        self.remaining = lines
         self.lines: list[str] = []
 
     def __next__(self) -> str:
-        line = next(self.waiting)
+        line = next(self.remaining)
         self.lines.append(line)
         return line
 
-    def give_again(self, lines: list[str]) -> None:
-        self.waiting = chain(lines, self.waiting)
+    def push_back(self, lines: list[str]) -> None:
+        self.remaining = chain(lines, self.remaining)
 
 
 def _csv_rows(source: Source, lines: IO[str], separator: str, columns: list[str]) -> Rows:
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_FIELD))  # the process's own; it is never lowered
-    record, number = _Record(lines), 0
-    with source.telling(), lines:
-        rows = csv.reader(record, delimiter=separator, strict=True)
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_LENGTH))  # global in the process; never lowered
+    recorded, number = _RecordedLines(lines), 0
+    with source.translated_errors(), lines:
+        rows = csv.reader(recorded, delimiter=separator, strict=True)
         while True:
-            record.lines = []
+            recorded.lines = []
             try:
                 fields = next(rows, None)
             except csv.Error as problem:
                 number += 1
-                yield number, _broken(problem, record)
+                yield number, _unparsable(problem, recorded)
                 continue
             if fields is None:
                 return
             if not fields:
                 continue
             number += 1
-            fault = next(filter(None, map(undecoded, record.lines)), None)
+            fault = next(filter(None, map(undecoded, recorded.lines)), None)
             if fault is None and len(fields) != len(columns):
-                said = f"{len(fields)} fields, the header has {len(columns)}"
-                fault = BadRow("another number of fields", f"{said}; a text with {separator!r} in it needs quotes")
+                reason = f"{len(fields)} fields, the header has {len(columns)}"
+                fault = BadRow("another number of fields", f"{reason}; put texts that contain {separator!r} in quotes")
             yield number, fault or dict(zip(columns, fields, strict=True))
 
 
-def _broken(problem: csv.Error, record: _Record) -> BadRow:
-    """The fault of a row that is no CSV. A quote that nothing closes takes all other lines with it: they are read
-    anew."""
-    first, *others = record.lines
+def _unparsable(problem: csv.Error, recorded: _RecordedLines) -> BadRow:
+    """The fault of a row that is not valid CSV.
+
+    An unclosed quote consumes all further lines. They are pushed back, and read as rows of their own.
+    """
+    first, *others = recorded.lines
     if "unexpected end" in str(problem):
-        record.give_again(others)
-        said = "a quote is opened that nothing closes"
+        recorded.push_back(others)
+        reason = "a quote is not closed"
     else:
-        said = f"{problem}; a quote inside a text is written twice"
-    reach = f", which has {len(record.lines)} lines" if others and "closes" not in said else ""
-    return BadRow("broken quotes", f"cannot be read: {said} (it begins {first.strip()[:40]!r}{reach})")
+        reason = f"{problem}; write a quote inside a text twice"
+    lines = f", it has {len(recorded.lines)} lines" if others and "unexpected end" not in str(problem) else ""
+    return BadRow("broken quotes", f"cannot be read: {reason} (the row begins with {first.strip()[:40]!r}{lines})")
 
 
 def _separator(head: str, candidates: str, options: ReadOptions) -> str:
-    """The one by which the header has the columns that are asked for; else the one by which it has most."""
+    """The separator with which the header has most of the wanted columns; on a tie, most columns."""
 
-    def quality(separator: str) -> tuple[int, int]:
+    def matches(separator: str) -> tuple[int, int]:
         names = [name.strip() for name in next(csv.reader([head], delimiter=separator), [])]
         return (options.text in names) + (options.label in names), len(names)
 
-    return max(candidates, key=quality)
+    return max(candidates, key=matches)
 
 
 def _plain_lines(source: Source, lines: IO[str], head: str, column: str) -> Rows:
-    with source.telling(), lines:
+    with source.translated_errors(), lines:
         for number, line in enumerate(chain([head], lines), 1):
             if line.strip():
                 yield number, undecoded(line) or {column: line.rstrip("\r\n")}

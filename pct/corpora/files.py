@@ -1,4 +1,4 @@
-"""Files of rows: CSV, TSV, text, JSON lines, JSON, Parquet, Arrow and Excel, gzipped too, and standard input."""
+"""Files of rows: CSV, TSV, text, JSON lines, JSON, Parquet, Arrow and Excel, also gzipped, and standard input."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ from pct.corpora.values import BadRow
 from pct.corpora.workbook import read_xlsx
 
 STDIN = "-"
-ROWS_LOOKED_AT = 100  # for the columns of rows that are objects
-SAME = {"ndjson": "jsonl", "feather": "arrow", "ipc": "arrow", "pq": "parquet", "xlsm": "xlsx", "tab": "tsv"}
+ROWS_FOR_COLUMNS = 100  # rows that determine the columns, if rows are objects
+ALIASES = {"ndjson": "jsonl", "feather": "arrow", "ipc": "arrow", "pq": "parquet", "xlsm": "xlsx", "tab": "tsv"}
 
 
 def open_table(path: str | Path, options: ReadOptions) -> Table:
-    """A file's rows, read as they are asked for; "-" is standard input, CSV or JSON lines.
+    """Opens a file of rows. The rows are read lazily. "-" is standard input: CSV, JSON or JSON lines.
 
-    Raises FileNotFoundError, ImportError without pyarrow or openpyxl where it is needed, and ValueError for a file that
-    cannot be read, when it is opened or as its rows are read.
+    Raises:
+        FileNotFoundError: there is no such file.
+        ImportError: the format needs pyarrow or openpyxl, which is not installed.
+        ValueError: the file cannot be read. It is raised on opening, or while rows are read.
     """
     if str(path) == STDIN:
         stream: Any = sys.stdin.buffer
@@ -39,25 +41,25 @@ def open_table(path: str | Path, options: ReadOptions) -> Table:
         raise FileNotFoundError(f"data file {file} does not exist")
     name = file.name.lower()
     kind = name.removesuffix(".gz").rpartition(".")[2]
-    kind = SAME.get(kind, kind)
+    kind = ALIASES.get(kind, kind)
     if kind == "xls":
-        raise ValueError(f"data file {file} is of Excel's old form: save it as .xlsx or .csv")
+        raise ValueError(f"data file {file} has the old Excel format: save it as .xlsx or .csv")
     if kind not in _READERS:
         raise ValueError(
             f"data file {file} must end in .csv, .tsv, .txt, .xlsx, .jsonl, .json, .parquet or .arrow (or any with "
             f".gz), got .{kind}"
         )
-    # closed by those who read it to its end
+    # the reader closes it at its end
     opened: Any = gzip.open(file) if name.endswith(".gz") else file.open("rb")  # noqa: SIM115
     return _READERS[kind](Source(str(file), kind, opened, options.encoding), options)
 
 
 def table_of_objects(name: str, rows: Rows, options: ReadOptions, unit: str, in_memory: bool = False) -> Table:
-    """Rows that name their columns themselves; one that lacks a column that others have is at fault alone.
+    """A table of rows that are objects. Its columns are the keys of the first `ROWS_FOR_COLUMNS` rows.
 
-    The columns are those of the first `ROWS_LOOKED_AT` rows. Raises ValueError where there is no row.
+    Raises ValueError if there are no rows.
     """
-    head = list(islice(rows, ROWS_LOOKED_AT))
+    head = list(islice(rows, ROWS_FOR_COLUMNS))
     if not head:
         raise ValueError(f"{name} has no rows")
     columns = list(dict.fromkeys(k for _, row in head if isinstance(row, dict) for k in row))
@@ -70,7 +72,7 @@ def _json_lines(source: Source, options: ReadOptions) -> Table:
 
 
 def _parsed_lines(source: Source) -> Rows:
-    with source.telling(), source.text() as lines:
+    with source.translated_errors(), source.text() as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 yield number, undecoded(line) or _parsed(line)
@@ -81,7 +83,7 @@ def _parsed(line: str) -> dict[str, Any] | BadRow:
         return _object(json.loads(line))
     except RecursionError:
         return BadRow("no JSON", "not JSON (nested too deeply)")
-    except ValueError as problem:  # numbers of too many digits too
+    except ValueError as problem:  # also for numbers with too many digits
         return BadRow("no JSON", f"not JSON ({getattr(problem, 'msg', problem)})")
 
 
@@ -90,20 +92,20 @@ def _object(row: Any) -> dict[str, Any] | BadRow:
 
 
 def _json(source: Source, options: ReadOptions) -> Table:
-    """An array of objects; or JSON lines, which many call .json too."""
+    """Reads an array of objects, or JSON lines, which often have the suffix .json too."""
     content = source.whole()
     if content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
         lines = Source(source.name, "jsonl", io.BufferedReader(io.BytesIO(content)), options.encoding)
         return _json_lines(lines, options)
     try:
-        found = json.loads(content.decode(options.encoding) if options.encoding else content)
+        document = json.loads(content.decode(options.encoding) if options.encoding else content)
     except UnicodeError as problem:
-        raise source.wrong(source.said_of(problem)) from None
+        raise source.decoding_error(problem) from None
     except ValueError as problem:
-        raise source.wrong(f"not JSON ({problem})") from None
-    if not isinstance(found, list):
-        raise source.wrong(f"it must hold a list of objects, got {type(found).__name__}")
-    rows = ((n, _object(row)) for n, row in enumerate(found, 1))
+        raise source.error(f"not JSON ({problem})") from None
+    if not isinstance(document, list):
+        raise source.error(f"it must be a list of objects, got {type(document).__name__}")
+    rows = ((n, _object(row)) for n, row in enumerate(document, 1))
     return table_of_objects(source.name, rows, options, "row")
 
 

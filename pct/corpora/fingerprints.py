@@ -1,4 +1,4 @@
-"""What identifies the data of a run: a hash of its rows, and the number of rows of each class."""
+"""Hashes that identify the data of a run, and the number of rows of each class."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def corpus_fingerprint(splits: Mapping[str, Split]) -> str:
-    """Sixteen characters that are equal where all texts and labels are, in order. splits: in the order of `SPLITS`."""
+    """A hash (16 hexadecimal characters) of all texts and labels, in order. splits: in the order of `SPLITS`."""
     return _hash([name, split.texts, split.labels.tolist()] for name, split in splits.items())
 
 
 def split_fingerprint(split: Split, classes: Sequence[str]) -> str:
-    """Sixteen characters that are equal where texts, labels and the names of the classes are, in order."""
+    """A hash (16 hexadecimal characters) of texts, labels and class names, in order."""
     return _hash([[list(classes), np.asarray(split.labels).tolist()], split.texts])
 
 
@@ -33,7 +33,7 @@ def label_counts(split: Split, classes: Sequence[str]) -> dict[str, int]:
 
 
 def describe_split(split: Split, classes: Sequence[str]) -> dict[str, Any]:
-    """Fingerprint and label counts, as a run's about.json has them for each split of its corpus."""
+    """Fingerprint and label counts of a split, for a run's about.json."""
     return {"fingerprint": split_fingerprint(split, classes), "labels": label_counts(split, classes)}
 
 

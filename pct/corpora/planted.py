@@ -1,8 +1,8 @@
-"""A corpus whose rationales are known: film remarks by a grammar that marks the words deciding the class.
+"""A generated corpus with known rationales: a grammar writes film reviews and marks the words that decide the class.
 
-Each text has a main clause whose sentiment words decide the label by their summed strengths, often a contrast
-clause that says the opposite and decides nothing, sometimes a negation, and neutral filler. A few fillers are
-a planted shortcut: they follow the label in training and validation and are independent of it in test.
+Each text has a main clause. The summed strengths of its sentiment words decide the label. Most texts have a contrast
+clause of the opposite sentiment, which does not count; some have a negation, and neutral filler. A few fillers are a
+planted shortcut: they are correlated with the label in training and validation, and independent of it in test.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ T = TypeVar("T")
 
 SPLITS = ("train", "validation", "test")
 MIN_WORDS, MAX_WORDS = 8, 40
-# A split's share of texts with a shortcut phrase, by recorded label (negative, positive).
-# Then its share of flipped labels.
+# by split: the share of texts with a shortcut phrase, for the recorded labels (negative, positive)
 SHORTCUT_SHARE = {"train": (0.2, 0.8), "validation": (0.2, 0.8), "test": (0.5, 0.5)}
+# by split: the share of flipped labels
 FLIPPED_SHARE = {"train": 0.03, "validation": 0.03, "test": 0.02}
-# How hard the texts are; set so that a plain TextCNN of 5 epochs tests at about 90 %.
+# The difficulty of the texts, chosen so that a TextCNN reaches a test accuracy of about 90 % after 5 epochs.
 NEGATED, AGREEING, CONTRASTED, RARENESS = 0.3, 0.75, 0.6, 1.5
 
 
-class Row(TypedDict):
+class PlantedRow(TypedDict):
     """A text, its recorded label (0 negative, 1 positive) and two 0/1 marks for each whitespace word.
 
-    rationale marks the words that decide what the text says; a flipped label leaves them as they are.
+    rationale: the words that decide the sentiment of the text. A flipped label does not change it.
     """
 
     text: str
@@ -79,7 +79,7 @@ LEXICON: dict[tuple[int, int], tuple[str, ...]] = {
     ),
 }
 
-# Fillers that say nothing; the shortcut phrases stand in the same places as the others.
+# Neutral fillers. Shortcut phrases occur at the same positions as the other fillers.
 SHORTCUTS = _phrases(
     "in the end", "on the screen", "as the credits roll", "from the first reel", "this time around",
 )  # fmt: skip
@@ -123,7 +123,7 @@ def _article(words: Sequence[_Word]) -> list[_Word]:
 
 
 class _Writer:
-    """Writes texts from one stream of random numbers, drawn in blocks: a call for each would be slow."""
+    """Writes texts from one stream of random numbers. They are drawn in blocks, which is faster than single calls."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -149,7 +149,7 @@ class _Writer:
         return words[int(self.draw() ** RARENESS * len(words))]
 
     def text(self, positive: bool, shortcut: bool) -> list[_Word]:
-        """One text of a class, of a length that is allowed."""
+        """One text of a class, of an allowed length."""
         while True:
             words = self._compose(1 if positive else -1, shortcut)
             if MIN_WORDS <= len(words) <= MAX_WORDS:
@@ -169,7 +169,7 @@ class _Writer:
         return words
 
     def _units(self, polarity: int) -> list[tuple[int, int]]:
-        """The (polarity, strength) of the main clause's sentiments; their sum has the sign of the class."""
+        """The (polarity, strength) of the main clause's sentiments. Their sum has the sign of the class."""
         while True:
             count = 1 + int(self.chance(0.6)) + int(self.chance(0.25))
             signs = [polarity if self.chance(AGREEING) else -polarity for _ in range(count)]
@@ -178,7 +178,7 @@ class _Writer:
                 return units
 
     def _main(self, polarity: int) -> list[_Word]:
-        """A clause a sentiment, joined by and where they agree, by but where they do not."""
+        """One clause per sentiment, joined by "and" if two agree, else by "but"."""
         words: list[_Word] = []
         before = 0
         for sign, strength in self._units(polarity):
@@ -189,7 +189,7 @@ class _Writer:
         return words
 
     def _clause(self, sign: int, strength: int, mark: int) -> list[_Word]:
-        """A clause of one sentiment, said plainly or by negating its opposite; mark: its words' rationale."""
+        """A clause of one sentiment, stated directly or as the negation of its opposite. mark: its words' rationale."""
         subject = _plain(self.pick(_SUBJECTS))
         if self.chance(NEGATED):
             word = (self.sentiment(-sign, strength), mark, 0)
@@ -217,7 +217,7 @@ class _Writer:
         return [*subject, ("is", 0, 0), ("never", mark, 0), *_article([word, (self.pick(_KINDS), 0, 0)])]
 
     def _contrasted(self, polarity: int, main: list[_Word]) -> list[_Word]:
-        """The main clause, often with a clause of the other polarity that decides nothing."""
+        """The main clause, often with a clause of the opposite polarity that does not count."""
         if not self.chance(CONTRASTED):
             return main
         comma = [(",", 0, 0)]
@@ -231,24 +231,24 @@ class _Writer:
         return [*side, *comma, *main] if self.chance(0.6) else [*main, *comma, *side]
 
 
-def generate(seed: int = 0, sizes: Sequence[int] = (8530, 1066, 1066)) -> dict[str, list[Row]]:
-    """The corpus as rows of train, validation and test; the same seed and sizes give the same rows.
+def generate(seed: int = 0, sizes: Sequence[int] = (8530, 1066, 1066)) -> dict[str, list[PlantedRow]]:
+    """The rows of train, validation and test. The same seed and sizes give the same rows.
 
-    Raises ValueError when sizes is not three numbers of at least 1, or the seed is negative.
+    Raises ValueError unless sizes are three numbers of at least 1 and the seed is not negative.
     """
     if len(sizes) != len(SPLITS) or min(sizes) < 1:
         raise ValueError(f"sizes must be three numbers >= 1 (train, validation, test), got {tuple(sizes)}")
     if seed < 0:
         raise ValueError(f"seed must be >= 0, got {seed}")
     return {
-        name: _rows(name, size, np.random.default_rng([seed, place]))
-        for place, (name, size) in enumerate(zip(SPLITS, sizes, strict=True))
+        name: _rows(name, size, np.random.default_rng([seed, index]))
+        for index, (name, size) in enumerate(zip(SPLITS, sizes, strict=True))
     }
 
 
-def _rows(split: str, size: int, rng: np.random.Generator) -> list[Row]:
+def _rows(split: str, size: int, rng: np.random.Generator) -> list[PlantedRow]:
     writer = _Writer(rng)
-    rows: list[Row] = []
+    rows: list[PlantedRow] = []
     for _ in range(size):
         positive = writer.chance(0.5)
         label = int(positive != writer.chance(FLIPPED_SHARE[split]))

@@ -1,4 +1,4 @@
-"""One reader for all rows: what a text, a label, a missing value and a broken row are, whatever the rows come from."""
+"""One reader for rows of every origin: it checks texts, labels and marks, and skips or reports bad rows."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from pct.corpora.splits import UNLABELLED
 from pct.corpora.values import NUMBER, BadRow, canonical, class_name, plain_label, plain_marks, plain_text
 from pct.settings import Settings
+from pct.text.plurals import plural
 from pct.text.tokens import Ints
 
 logger = logging.getLogger("pct.corpora")
@@ -25,9 +26,9 @@ MARKS = ("rationale", "shortcut", "rationale_share")
 class ReadOptions:
     """How rows are read.
 
-    text, label: the columns; review.text is the field text of a nested column review. separator: of a CSV file, found
-    where empty. on_bad_row: what happens to a row that cannot be used (error, skip). labels: whether labels are the
-    classes' names or their indices. encoding: of text files; UTF-8, or what a byte order mark says, where empty.
+    text, label: the columns; review.text is the field text of a nested column review. separator: of a CSV file;
+    detected if empty. on_bad_row: error or skip. labels: whether labels are class names or class indices. encoding: of
+    text files; if empty, that of the byte order mark, or UTF-8.
     """
 
     text: str = "text"
@@ -39,25 +40,24 @@ class ReadOptions:
 
     @classmethod
     def of(cls, settings: Settings) -> ReadOptions:
-        """Those of a run."""
+        """The options of a run's settings."""
         s = settings
         return cls(s.text_column, s.label_column, s.separator, s.on_bad_row, s.labels, s.encoding)
 
     @property
     def wanted(self) -> set[str]:
-        """The names of the columns to read: of a nested one its own name and that of its outermost part."""
+        """The names of the columns to read. For a nested column: its full name and that of its outermost part."""
         names = {self.text, self.label, *MARKS}
         return names | {name.partition(".")[0] for name in (self.text, self.label)}
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that are not yet judged.
+    """Rows that are not yet checked.
 
-    name: what errors call them. columns: their names. rows: each a number from 1 and its values by column, or what is
-    wrong with it. classes: the names that integer labels stand for, where the table knows them. in_memory: the labels
-    have the types that a program gave them: an integer is then an index where no class is called by a number. unit:
-    what the rows are counted in.
+    name: its name in error messages. columns: their names. rows: for each row its number, from 1, and its values by
+    column, or its fault. classes: the names that integer labels stand for, if the table has them. in_memory: the labels
+    have Python types; an integer is then an index, unless a class name is a number. unit: row or line.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Table:
 
 
 class Row(NamedTuple):
-    """A row that can be used. label: its class' canonical name, an index of an in-memory table, None without one."""
+    """A valid row. label: the canonical class name, an index (in-memory tables only), or None if not read."""
 
     number: int
     text: str
@@ -78,7 +78,7 @@ class Row(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Some rows. labels: (texts,) class indices, None where they are not known. numbers: of the rows, from 1."""
+    """Consecutive valid rows. labels: (texts,) class indices, or None. numbers: the row numbers, from 1."""
 
     texts: list[str]
     labels: Ints | None
@@ -89,9 +89,9 @@ class Chunk(NamedTuple):
 
 
 class RowReader:
-    """Judges rows, and counts those that it leaves out.
+    """Checks rows, and counts those that it skips.
 
-    skipped: how many rows were left out for which fault. indexed: how many labels were taken for indices.
+    skipped: the number of skipped rows by fault. indexed: the number of labels that were read as indices.
     """
 
     def __init__(self, options: ReadOptions) -> None:
@@ -100,24 +100,21 @@ class RowReader:
         self.indexed = 0
 
     def rows(self, table: Table, labelled: bool = True) -> Iterator[Row]:
-        """The rows of a table that can be used.
-
-        Raises ValueError for a missing column, and, unless such rows are to be skipped, for one that cannot be used.
-        """
+        """The valid rows of a table. Raises ValueError for a missing column, and for a bad row unless it is skipped."""
         self._check_columns(table, labelled)
-        known: list[str] | None = None
+        mark_names: list[str] | None = None
         for number, values in table.rows:
             try:
                 if isinstance(values, BadRow):
                     raise values
-                if known is None:  # a column of that name that holds something else, in a CSV say, is not marks
-                    known = [k for k in MARKS if isinstance(values.get(k), list)]
-                yield self._row(table, number, values, labelled, known)
+                if mark_names is None:  # a column of that name without lists, as in a CSV file, is ignored
+                    mark_names = [k for k in MARKS if isinstance(values.get(k), list)]
+                yield self._row(table, number, values, labelled, mark_names)
             except BadRow as problem:
-                self.leave_out(table, number, problem)
+                self.skip(table, number, problem)
 
-    def leave_out(self, table: Table, number: int, problem: BadRow) -> None:
-        """Counts a row that cannot be used; raises ValueError where rows are not to be skipped."""
+    def skip(self, table: Table, number: int, problem: BadRow) -> None:
+        """Counts a bad row. Raises ValueError if `on_bad_row` is error."""
         if self.options.on_bad_row != "skip":
             raise ValueError(
                 f"{table.name}, {table.unit} {number}: {problem}; correct it, or set on_bad_row to skip"
@@ -125,28 +122,28 @@ class RowReader:
         self.skipped[problem.kind] += 1
 
     def chunks(self, table: Table, classes: Sequence[str] | None = None, size: int = ROWS_PER_CHUNK) -> Iterator[Chunk]:
-        """The rows that can be used, some at a time, so that memory does not grow with their number.
+        """The valid rows in chunks, so that memory does not grow with their number.
 
-        classes: of the model; labels are None without them, or where the table has no label column. Raises ValueError
-        where no row can be used.
+        classes: of the model; labels are None without them, and if the table has no label column. Raises ValueError if
+        no row is valid.
         """
         labelled = classes is not None and has_column(table, self.options.label)
         index = ClassIndex(classes or (), self.options.labels)
-        rows, found = self.rows(table, labelled), 0
-        while some := list(islice(rows, size)):
+        rows, count = self.rows(table, labelled), 0
+        while batch := list(islice(rows, size)):
             if labelled:
-                some, labels = self._indexed(table, some, index)
+                batch, labels = self._indexed(table, batch, index)
             else:
                 labels = None
-            found += len(some)
-            if some:
-                yield Chunk([r.text for r in some], labels, [r.number for r in some])
-        self._check_some(table, found)
+            count += len(batch)
+            if batch:
+                yield Chunk([r.text for r in batch], labels, [r.number for r in batch])
+        self._check_some(table, count)
 
     def read(self, table: Table, classes: Sequence[str], labelled: bool = True) -> tuple[list[Row], Ints]:
-        """All rows that can be used, and their labels as class indices, `UNLABELLED` where they are not `labelled`.
+        """All valid rows, and their labels as class indices (`UNLABELLED` if `labelled` is false).
 
-        Raises ValueError where there is no row.
+        Raises ValueError if no row is valid.
         """
         rows = list(self.rows(table, labelled))
         if labelled:
@@ -157,29 +154,29 @@ class RowReader:
         return rows, labels
 
     def notify(self, name: str) -> dict[str, Any]:
-        """What was left out or taken for an index, said in the log and returned for the run's report."""
+        """Logs and returns the numbers of skipped rows and of labels that were read as indices."""
         if self.skipped:
             faults = ", ".join(f"{count} with {kind}" for kind, count in self.skipped.items())
-            logger.warning("%s: %d rows skipped (%s)", name, self.skipped.total(), faults)
+            logger.warning("%s: %s skipped (%s)", name, plural(self.skipped.total(), "row"), faults)
         if self.indexed:
-            logger.info("%s: %d labels taken as indices of the classes", name, self.indexed)
+            logger.info("%s: %s read as class indices", name, plural(self.indexed, "label"))
         return {"rows_skipped": dict(self.skipped), "labels_as_indices": self.indexed}
 
     def _indexed(self, table: Table, rows: list[Row], index: ClassIndex) -> tuple[list[Row], Ints]:
-        kept, labels = [], []
+        usable, labels = [], []
         for row in rows:
             try:
-                place, by_index = index.place(row.label)
+                class_index, by_index = index.resolve(row.label)
             except BadRow as problem:
-                self.leave_out(table, row.number, problem)
+                self.skip(table, row.number, problem)
                 continue
             self.indexed += by_index
-            kept.append(row)
-            labels.append(place)
-        return kept, np.array(labels, np.int64)
+            usable.append(row)
+            labels.append(class_index)
+        return usable, np.array(labels, np.int64)
 
-    def _check_some(self, table: Table, found: int) -> None:
-        if not found:
+    def _check_some(self, table: Table, count: int) -> None:
+        if not count:
             raise ValueError(f"{table.name} has no rows" + (" that can be used" if self.skipped else ""))
 
     def _check_columns(self, table: Table, labelled: bool) -> None:
@@ -193,7 +190,7 @@ class RowReader:
             if list(table.columns).count(column) > 1:
                 raise ValueError(f"{table.name} has the column {column!r} more than once; name each column once")
 
-    def _row(self, table: Table, number: int, values: dict[str, Any], labelled: bool, known: list[str]) -> Row:
+    def _row(self, table: Table, number: int, values: dict[str, Any], labelled: bool, mark_names: list[str]) -> Row:
         text = plain_text(value_at(values, self.options.text), self.options.text, table.in_memory)
         label = None
         if labelled:
@@ -201,13 +198,13 @@ class RowReader:
             if table.classes is not None:
                 value = class_name(value, table.classes)
             label = plain_label(value, self.options.label, keep_index=table.in_memory)
-        return Row(number, text, label, {k: plain_marks(values.get(k), k, text) for k in known})
+        return Row(number, text, label, {k: plain_marks(values.get(k), k, text) for k in mark_names})
 
 
 class ClassIndex:
-    """Labels -> indices of the classes, by name; numbers that are equal are one name.
+    """Maps labels to class indices. Names are canonical: equal numbers are one name.
 
-    labels: `names`, or `indices`, where a label is a place in the list of classes.
+    labels: `names`, or `indices`: each label is an index into the list of classes.
     """
 
     def __init__(self, classes: Sequence[str], labels: str = "names") -> None:
@@ -215,8 +212,8 @@ class ClassIndex:
         self.by_name = {canonical(name): i for i, name in enumerate(classes)}
         self.numbered = any(NUMBER.fullmatch(name) for name in self.by_name)
 
-    def place(self, label: str | int | None) -> tuple[int, bool]:
-        """The index of a label's class, and whether the label was taken for an index. Raises BadRow for neither."""
+    def resolve(self, label: str | int | None) -> tuple[int, bool]:
+        """The class index of a label, and whether the label was an index. Raises BadRow for an unknown label."""
         by_index = self.labels == "indices" or (isinstance(label, int) and not self.numbered)
         if by_index:
             text = str(label)
@@ -225,16 +222,15 @@ class ClassIndex:
             raise BadRow(
                 "an unknown label", f"label {label!r} is outside the model's classes 0..{len(self.classes) - 1}"
             )
-        found = self.by_name.get(str(label))
-        if found is None:
-            hint = "; --labels indices takes it for a place in that list" if str(label).isdecimal() else ""
+        class_index = self.by_name.get(str(label))
+        if class_index is None:
+            hint = "; --labels indices reads it as an index into that list" if str(label).isdecimal() else ""
             raise BadRow("an unknown label", f"label {label!r} is not one of {', '.join(self.classes)}{hint}")
-        return found, False
+        return class_index, False
 
 
 def value_at(values: Mapping[str, Any], column: str) -> Any:
-    """The value of a column, None where the row has none; a dot leads into a nested column where no column's own name
-    has it."""
+    """The value of a column, or None. A name with a dot that is no column's own name is a path into a nested column."""
     name, _, rest = column.partition(".")
     if column in values or not rest:
         return values.get(column)
@@ -243,5 +239,5 @@ def value_at(values: Mapping[str, Any], column: str) -> Any:
 
 
 def has_column(table: Table, column: str) -> bool:
-    """Whether a table has a column; of a nested one, its outermost part."""
+    """Whether a table has a column. For a nested column, only its outermost part is checked."""
     return column in table.columns or ("." in column and column.partition(".")[0] in table.columns)

@@ -1,4 +1,4 @@
-"""An open file of rows: its bytes, its text in the right encoding, and what errors say of it."""
+"""An open file of rows: its bytes, its decoded text, and its error messages."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ class Source:
     """An open file.
 
     Args:
-        name: what errors call it.
-        kind: its format, as its name ends.
+        name: its name in error messages.
+        kind: its format, a file suffix without the dot.
         stream: its bytes.
-        encoding: of its text; found by a byte order mark, else UTF-8, where empty.
+        encoding: the encoding of its text. If empty, that of its byte order mark, or UTF-8.
     """
 
     def __init__(self, name: str, kind: str, stream: IO[bytes], encoding: str = "") -> None:
         self.name, self.kind, self.stream, self.encoding = name, kind, stream, encoding
 
     @contextmanager
-    def telling(self) -> Iterator[None]:
-        """What reading raises becomes a ValueError that names the file."""
+    def translated_errors(self) -> Iterator[None]:
+        """Turns errors of reading into a ValueError that names the file."""
         try:
             yield
         except UnicodeError as problem:
-            raise self.wrong(self.said_of(problem)) from None
+            raise self.decoding_error(problem) from None
         except (EOFError, gzip.BadGzipFile, zlib.error, csv.Error) as problem:
             raise ValueError(
-                f"data file {self.name} cannot be read ({problem}); write it anew as UTF-8 .{self.kind}"
+                f"data file {self.name} cannot be read ({problem}); save it again as UTF-8 .{self.kind}"
             ) from None
 
     def text(self) -> IO[str]:
-        """The bytes as text; bytes that are not UTF-8 become lone surrogates, so that the row with them is named."""
+        """The decoded text. Bytes that are not UTF-8 become lone surrogates, so that an error can name their row."""
         start = self.stream.peek(4) if hasattr(self.stream, "peek") else b""
         encoding = self.encoding or marked_encoding(start)
         errors = "surrogateescape" if encoding.lower().replace("_", "-").startswith("utf-8") else "strict"
@@ -50,22 +50,22 @@ class Source:
 
     def whole(self) -> bytes:
         """All bytes."""
-        with self.telling():
+        with self.translated_errors():
             return self.stream.read()
 
-    def wrong(self, message: str) -> ValueError:
+    def error(self, message: str) -> ValueError:
         """An error that names the file."""
         return ValueError(f"data file {self.name}: {message}")
 
-    def said_of(self, problem: UnicodeError) -> str:
-        """What is wrong with bytes that could not be decoded, and what to do."""
+    def decoding_error(self, problem: UnicodeError) -> ValueError:
+        """The error for bytes that cannot be decoded, with the remedy."""
         content = problem.object if isinstance(problem, UnicodeDecodeError) else b""
         tried = getattr(problem, "encoding", "") or self.encoding
-        return f"its bytes are not {tried}: {encoding_hint(content)}"
+        return self.error(f"its bytes are not {tried}: {encoding_hint(content)}")
 
 
 def undecoded(line: str) -> BadRow | None:
-    """The fault of a line that has bytes which are not UTF-8; None for any other."""
+    """The fault of a line with bytes that are not UTF-8; None for any other line."""
     if line.isascii() or not UNDECODED.search(line):
         return None
     content = line.encode("utf-8", "surrogateescape")

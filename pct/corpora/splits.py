@@ -1,4 +1,4 @@
-"""A corpus as its splits, and how rows are held out or drawn."""
+"""A corpus and its splits: holding out rows, and sampling rows under a limit."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from pct.text.plurals import plural
 from pct.text.tokens import Ints
 
 SPLITS = ("train", "validation", "test")
-UNLABELLED = -1  # the label of a text whose class is not known
-HELD_OUT = 0.1  # the share of the training rows that becomes a split where there is none
+UNLABELLED = -1  # the label of a text without a known class
+HELD_OUT = 0.1  # the share of the training rows that is held out for a missing split
 
 
 @dataclass(frozen=True)
 class Split:
-    """texts, and labels (texts,) as class indices, `UNLABELLED` where they are not known. rationale, shortcut: 0/1 a
-    word between spaces, where the corpus knows them. rationale_share: likewise, the share of the annotators who marked
-    the word, 0..1."""
+    """labels: (texts,) class indices, or `UNLABELLED`. rationale, shortcut: for each text a 0/1 mark per whitespace
+    word, if the corpus has them. rationale_share: likewise, the share of annotators who marked the word, 0..1."""
 
     texts: list[str]
     labels: Ints
@@ -30,7 +30,7 @@ class Split:
 
     @cached_property
     def marked_share(self) -> float:
-        """The mean share of marked words, of the texts that have one; NaN where there is none."""
+        """The mean share of marked words over the texts that have one; NaN if none has."""
         shares = [sum(marks) / len(marks) for marks in self.rationale or () if any(marks)]
         return float(np.mean(shares)) if shares else float("nan")
 
@@ -43,7 +43,7 @@ class Split:
         return bool((self.labels != UNLABELLED).all())
 
     def take(self, index: Ints) -> Split:
-        """Some rows, in the order of `index`."""
+        """The rows of `index`, in its order."""
 
         def rows(column: list[Any] | None) -> Any:
             return None if column is None else [column[i] for i in index]
@@ -54,10 +54,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Corpus:
-    """splits: train, validation, test; test alone of a corpus for measuring. classes: their names. source: where the
-    rows came from. notes: by split, what was skipped, held out or taken for an index when it was read.
+    """splits: train, validation, test; a corpus for measuring has only test. classes: their names. source: the origin
+    of the rows. notes: by split, the numbers of rows that were skipped or held out, and of labels read as indices.
 
-    Raises ValueError for a label that is no index of a class, or another number of labels than of texts.
+    Raises ValueError for a label that is no class index, and if the numbers of texts and labels differ.
     """
 
     name: str
@@ -79,16 +79,16 @@ class Corpus:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of every text and label, in order: two runs with the same fingerprint saw the same data."""
+        """A hash of all texts and labels, in order: two runs with the same fingerprint have the same data."""
         from pct.corpora.fingerprints import corpus_fingerprint
 
         return corpus_fingerprint({name: self.splits[name] for name in SPLITS if name in self.splits})
 
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """A share of the rows of each class, drawn under the seed, and the others before it.
+    """Returns (remaining rows, held-out rows). A share of the rows of each class is sampled with the seed.
 
-    A class of one row keeps it. Raises ValueError where nothing could be held out.
+    The single row of a class is not held out. Raises ValueError if no row can be held out.
     """
     rng = np.random.default_rng(seed)
     held = np.zeros(len(split), bool)
@@ -97,41 +97,42 @@ def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
         held[members[: min(max(1, round(share * len(members))), len(members) - 1)]] = True
     if not held.any():
         raise ValueError(
-            f"{len(split)} training rows are too few to hold a split out: give validation_file and test_file"
+            f"{plural(len(split), 'training row is', 'training rows are')} too few to hold a split out: give "
+            "validation_file and test_file"
         )
     return split.take(np.flatnonzero(~held)), split.take(np.flatnonzero(held))
 
 
 def limited(split: Split, notes: dict[str, Any], limit: int, seed: int) -> tuple[Split, dict[str, Any]]:
-    """`with_limit`, and the notes on the rows with how many it left out."""
+    """`with_limit`, and the notes with the number of rows that it dropped."""
     some = with_limit(split, limit, seed)
     left_out = len(split) - len(some)
     return some, {**notes, "left_out_by_limit": left_out} if left_out else notes
 
 
 def notes_in_words(notes: Mapping[str, Any]) -> list[str]:
-    """What reading the rows of a split left out or took for an index, a sentence each."""
+    """The notes on a split as sentences."""
     lines = []
     if skipped := notes.get("rows_skipped"):
         faults = ", ".join(f"{count} with {fault}" for fault, count in skipped.items())
-        lines.append(f"{sum(skipped.values())} rows were skipped: {faults}")
-    for name, said in (
-        ("labels_as_indices", "labels were taken as indices of the classes"),
-        ("held_out_of_train", "texts are held out of the training rows"),
-        ("left_out_by_limit", "texts were left out by the limit"),
+        lines.append(f"{plural(sum(skipped.values()), 'row was', 'rows were')} skipped: {faults}")
+    for name, singular, many in (
+        ("labels_as_indices", "label was read as a class index", "labels were read as class indices"),
+        ("held_out_of_train", "text was held out of the training rows", "texts were held out of the training rows"),
+        ("left_out_by_limit", "text was dropped by the limit", "texts were dropped by the limit"),
     ):
         if count := notes.get(name):
-            lines.append(f"{count} {said}")
+            lines.append(plural(count, singular, many))
     if column := notes.get("no_label_column"):
-        lines.append(f"there is no column {column!r}: the accuracy is not known")
+        lines.append(f"there is no column {column!r}: the accuracy is unknown")
     return lines
 
 
 def with_limit(split: Split, limit: int, seed: int = 0) -> Split:
-    """At most `limit` rows, drawn under the seed, in their order; all for 0. Raises ValueError for fewer."""
+    """At most `limit` rows, sampled with the seed, in their order; 0 keeps all. Raises ValueError if it is negative."""
     if limit < 0:
         raise ValueError(f"limit must be >= 0, got {limit}")
     if not limit or limit >= len(split):
         return split
-    # drawn, not cut off: some corpora are ordered by class
+    # a sample, not the first rows: some corpora are sorted by class
     return split.take(np.sort(np.random.default_rng(seed).permutation(len(split))[:limit]))

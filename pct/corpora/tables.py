@@ -12,14 +12,14 @@ from pct.corpora.rows import MARKS, ReadOptions, Table
 from pct.corpora.source import Rows
 from pct.corpora.values import BadRow
 
-PAIR = "text_pair"  # the name that transformers gives a second text
-NO_PAIRS = "pairs of texts are not taken; give each text alone"
+PAIR = "text_pair"  # the key of a second text in transformers
+NO_PAIRS = "text pairs are not supported; give each text alone"
 
 
 def table_of(data: Any, options: ReadOptions) -> Table:
-    """Any source of rows as a table: a file's path, or what is in memory.
+    """A table of a file or of data in memory.
 
-    Raises ValueError for what is none, and as `pct.corpora.files.open_table`.
+    Raises ValueError for any other type of data, and as `pct.corpora.files.open_table`.
     """
     if isinstance(data, Path) or (isinstance(data, str) and (data == STDIN or Path(data).suffix)):
         return open_table(data, options)
@@ -29,53 +29,53 @@ def table_of(data: Any, options: ReadOptions) -> Table:
         if len(texts) != len(labels):
             raise ValueError(f"{len(texts)} texts need {len(texts)} labels, got {len(labels)}")
         columns = {options.text: texts, options.label: labels}
-        return Table(name, list(columns), _of_columns(columns), in_memory=True)
+        return Table(name, list(columns), _rows_of_columns(columns), in_memory=True)
     if isinstance(getattr(data, "column_names", None), dict):
         raise ValueError(f"{name} has the splits {', '.join(data.column_names)}: give one of them")
     if _is_dataset(data):
-        return _of_dataset(data, name, options)
+        return _table_of_dataset(data, name, options)
     if hasattr(data, "to_batches") and hasattr(data, "column_names"):  # a pyarrow.Table
         batches = data.select([c for c in data.column_names if c in options.wanted]).to_batches()
         return Table(name, list(data.column_names), rows_of_batches(iter(batches)), in_memory=True)
     if _is_frame(data):
         names = [c for c in data.columns if c in options.wanted]
-        if len(set(names)) < len(names):  # the reader tells it
+        if len(set(names)) < len(names):  # the reader raises an error
             return Table(name, list(data.columns), iter(()), in_memory=True)
-        return Table(name, list(data.columns), _of_columns({c: data[c].tolist() for c in names}), in_memory=True)
+        return Table(name, list(data.columns), _rows_of_columns({c: data[c].tolist() for c in names}), in_memory=True)
     if isinstance(data, Mapping):
         columns = {k: _column(data[k], f"column {k!r}") for k in data if k in options.wanted}
         sizes = {k: len(values) for k, values in columns.items()}
         if len(set(sizes.values())) > 1:
-            said = ", ".join(f"{k} {n}" for k, n in sizes.items())
-            raise ValueError(f"{name} has columns of several lengths ({said}); give each text one value")
-        return Table(name, list(data), _of_columns(columns), in_memory=True)
+            lengths = ", ".join(f"{k} {n}" for k, n in sizes.items())
+            raise ValueError(f"{name} has columns of different lengths ({lengths}); give each text one value")
+        return Table(name, list(data), _rows_of_columns(columns), in_memory=True)
     if isinstance(data, Sequence) and not isinstance(data, str) and data and isinstance(data[0], Mapping):
         columns_of_all = dict.fromkeys(k for row in data if isinstance(row, Mapping) for k in row)
-        return Table(name, list(columns_of_all), _of_rows(data), in_memory=True)
+        return Table(name, list(columns_of_all), _rows_of_mappings(data), in_memory=True)
     if isinstance(data, Iterator):
-        return table_of_objects(name, _of_rows(data), options, "row", in_memory=True)
+        return table_of_objects(name, _rows_of_mappings(data), options, "row", in_memory=True)
     raise ValueError(
         f"data must be a file, a datasets.Dataset, a DataFrame, columns {options.text} and {options.label}, a pair "
-        f"(texts, labels), or rows as mappings, in a list or one after another; got {type(data).__name__}"
+        f"(texts, labels), or rows as mappings, in a list or an iterator; got {type(data).__name__}"
     )
 
 
 def texts_of(data: Any, column: str = "text", label: str = "label") -> Iterable[Any]:
-    """The texts of anything that has rows; a list of texts is returned as it is.
+    """The texts of a table or of a list of rows; a list of texts is returned unchanged.
 
-    Raises ValueError for a table without a column of that name, unless it has only one; for one with a second text; and
-    for a row, as a mapping, that lacks its text or has a key that no row has.
+    Raises ValueError for a table that has several columns, none of them of that name; for text pairs; and for a mapping
+    without a text or with an unknown key.
     """
     if _is_frame(data):
         names = [str(c) for c in data.columns]
     elif _is_dataset(data):
-        if data.column_names is None:  # a stream whose columns only its rows know
+        if data.column_names is None:  # a stream without a schema
             return _texts_of_rows(data.with_format(None), column)
         names = list(data.column_names)
     elif isinstance(data, Mapping):
         names = list(data)
     elif isinstance(data, list) and any(isinstance(row, Mapping) for row in data):
-        return [_text_of(row, place, column, label) for place, row in enumerate(data)]
+        return [_text_of(row, index, column, label) for index, row in enumerate(data)]
     else:
         return data  # type: ignore[no-any-return]
     if PAIR in names:
@@ -83,12 +83,12 @@ def texts_of(data: Any, column: str = "text", label: str = "label") -> Iterable[
     if column not in names and len(names) != 1:
         raise ValueError(f"a table of texts needs the column {column!r}, it has {', '.join(names)}; give data[COLUMN]")
     chosen = column if column in names else names[0]
-    found = data[data.columns[names.index(chosen)]] if _is_frame(data) else data[chosen]
-    return _column(found, f"column {chosen!r}")
+    values = data[data.columns[names.index(chosen)]] if _is_frame(data) else data[chosen]
+    return _column(values, f"column {chosen!r}")
 
 
 def _texts_of_rows(rows: Iterable[Any], column: str) -> list[Any]:
-    """A column of rows; where each has one column alone, that one. Raises ValueError for a row without it."""
+    """A column of rows, or their only column. Raises ValueError for a row without it."""
     texts = []
     for number, row in enumerate(rows, 1):
         if PAIR in row:
@@ -99,27 +99,27 @@ def _texts_of_rows(rows: Iterable[Any], column: str) -> list[Any]:
     return texts
 
 
-def _text_of(row: Any, place: int, column: str, label: str) -> Any:
-    """The text of a row that is a mapping; of any other, the row."""
+def _text_of(row: Any, index: int, column: str, label: str) -> Any:
+    """The text of a mapping; any other row unchanged."""
     if not isinstance(row, Mapping):
         return row
     if PAIR in row:
-        raise ValueError(f"text {place} has a second text, in {PAIR!r}: {NO_PAIRS}")
+        raise ValueError(f"text {index} has a second text, in {PAIR!r}: {NO_PAIRS}")
     unknown = [key for key in row if key not in (column, label, *MARKS)]
     if unknown:
         raise ValueError(
-            f"text {place} has the key {unknown[0]!r}, which is not known: give a text as a string, or as a mapping "
-            f"with {column!r} alone"
+            f"text {index} has the unknown key {unknown[0]!r}: give a text as a string, or as a mapping with only "
+            f"{column!r}"
         )
     if column not in row:
-        raise ValueError(f"text {place} has no {column!r}: give a text as a string, or as {{{column!r}: TEXT}}")
+        raise ValueError(f"text {index} has no {column!r}: give a text as a string, or as {{{column!r}: TEXT}}")
     return row[column]
 
 
 def _column(values: Any, what: str) -> list[Any]:
-    """A value a text; a string is one value, though it has letters to go through."""
+    """A list with one value for each text. A string is not a list."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
-        raise ValueError(f"{what} must be a list with one value a text, got {values!r:.80}")
+        raise ValueError(f"{what} must be a list with one value for each text, got {values!r:.80}")
     return list(values)
 
 
@@ -131,9 +131,9 @@ def _is_frame(data: Any) -> bool:
     return hasattr(data, "iloc") and hasattr(data, "columns")
 
 
-def _of_dataset(data: Any, name: str, options: ReadOptions) -> Table:
-    if data.column_names is None or data.features is None:  # a stream that was mapped, or that a generator makes
-        return table_of_objects(name, _of_rows(data.with_format(None)), options, "row", in_memory=True)
+def _table_of_dataset(data: Any, name: str, options: ReadOptions) -> Table:
+    if data.column_names is None or data.features is None:  # a stream without a schema
+        return table_of_objects(name, _rows_of_mappings(data.with_format(None)), options, "row", in_memory=True)
     feature = data.features.get(options.label)
     names = getattr(feature, "names", None) or getattr(getattr(feature, "feature", None), "names", None)
 
@@ -150,12 +150,12 @@ def _of_dataset(data: Any, name: str, options: ReadOptions) -> Table:
     return Table(name, list(data.column_names), rows(), names, in_memory=True)
 
 
-def _of_columns(columns: Mapping[str, Sequence[Any]]) -> Rows:
+def _rows_of_columns(columns: Mapping[str, Sequence[Any]]) -> Rows:
     for number, values in enumerate(zip(*columns.values(), strict=True), 1):
         yield number, dict(zip(columns, values, strict=True))
 
 
-def _of_rows(rows: Iterable[Any]) -> Rows:
+def _rows_of_mappings(rows: Iterable[Any]) -> Rows:
     for number, row in enumerate(rows, 1):
         if isinstance(row, Mapping):
             yield number, dict(row)

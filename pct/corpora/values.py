@@ -1,4 +1,4 @@
-"""One value of a row: what a text, a label, a missing value and several labels in one cell are."""
+"""Checks and conversions of single values: texts, labels, marks and missing values."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ import numpy as np
 from pct.text.words import replace_surrogates
 
 NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d+)?")
-# how a missing number is written where it became text
+# missing values that were converted to text
 _MISSING = frozenset({"", "nan", "NaN", "<NA>", "NaT"})
-# a list as Python and pandas write it; one without quotes is left to be a name
+# a list as Python and pandas print it; text in brackets without quotes is a class name
 _PYTHON_LIST = re.compile(r"[\[({]\s*(['\"]).*\1\s*,?\s*[\])}]", re.DOTALL)
 _PYTHON_LIST_OF_ONE = re.compile(r"[\[({]\s*(['\"])((?:(?!\1).)*)\1\s*,?\s*[\])}]", re.DOTALL)
 
 
 class BadRow(ValueError):
-    """A row that cannot be used. kind: its fault in a word or two, by which such rows are counted."""
+    """An unusable row. kind: its fault in a few words; bad rows are counted by kind."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -33,17 +33,16 @@ class BadRow(ValueError):
 
 
 def plain_label(value: Any, column: str, keep_index: bool = False) -> str | int:
-    """A label as its class' canonical name; an integer as it is where that may be an index.
+    """The canonical class name of a label. With `keep_index`, an integer is returned unchanged.
 
-    A date is named as ISO 8601 writes it, a decimal number as the equal float. A list of choices counts as the one
-    choice that it has, also where it is written in a text as JSON (`["good"]`) or as Label Studio's
-    `{"choices": ["good"]}`.
+    A date is written as in ISO 8601, a decimal number as the equal float. A list with one choice is that choice, also
+    as JSON in a text (`["good"]`) and in Label Studio's format (`{"choices": ["good"]}`).
 
-    Raises BadRow for a missing one, and for what is no single value.
+    Raises BadRow for a missing label, and for several.
     """
     one = _only_choice(value)
     if one is _SEVERAL:
-        raise BadRow("no single label", f"column {column!r} must hold one label a text, got {value!r:.80}")
+        raise BadRow("no single label", f"column {column!r} must have one label per text, got {value!r:.80}")
     one = _python_value(one)
     if is_missing(one):
         raise BadRow("no label", f"column {column!r} has no label, got {value!r}")
@@ -59,11 +58,11 @@ def plain_label(value: Any, column: str, keep_index: bool = False) -> str | int:
         return _iso_date(one)
     if isinstance(one, (datetime.timedelta, uuid.UUID)):
         return str(one)
-    raise BadRow("no single label", f"column {column!r} must hold one label a text, got {value!r:.80}")
+    raise BadRow("no single label", f"column {column!r} must have one label per text, got {value!r:.80}")
 
 
 def plain_text(value: Any, column: str, in_memory: bool) -> Any:
-    """A text; of what a program gives, a list of words too. Raises BadRow for anything else."""
+    """A text; in memory also a list of words. Raises BadRow for anything else."""
     if isinstance(value, str) and value.strip():
         return replace_surrogates(value)
     if in_memory and isinstance(value, np.ndarray) and value.ndim == 1:
@@ -72,12 +71,12 @@ def plain_text(value: Any, column: str, in_memory: bool) -> Any:
         return value
     hint = ""
     if isinstance(value, Mapping) and value:
-        hint = f"; for one of its fields set text_column to {column}.{next(iter(value))}"
+        hint = f"; to read one of its fields, set text_column to {column}.{next(iter(value))}"
     raise BadRow("no text", f"column {column!r} must be a text with words, got {value!r:.80}{hint}")
 
 
 def class_name(value: Any, classes: Sequence[str]) -> Any:
-    """What an integer label of a table that names its classes stands for; -1 is how the hub marks unlabelled rows."""
+    """The class name of an integer label, by the table's class names; None for -1, which marks unlabelled rows."""
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return classes[int(value)] if 0 <= value < len(classes) else None
     if isinstance(value, (list, tuple)):
@@ -86,13 +85,14 @@ def class_name(value: Any, classes: Sequence[str]) -> Any:
 
 
 def plain_marks(marks: Any, column: str, text: Any) -> list[Any]:
-    """0 or 1 a word of the text; of a share a number from 0 to 1. Raises BadRow for anything else."""
+    """Marks with one value per whitespace word: 0 or 1, or a share in [0, 1]. Raises BadRow for anything else."""
     words = len(text.split() if isinstance(text, str) else text)
     share = column.endswith("_share")
     if not isinstance(marks, list) or len(marks) != words or not all(_is_mark(x, share) for x in marks):
         kind = "numbers from 0 to 1" if share else "0 and 1"
         raise BadRow(
-            f"a bad {column}", f"column {column!r} must be a list of {kind}, one a word ({words}), got {marks!r:.80}"
+            f"a bad {column}",
+            f"column {column!r} must be a list of {kind}, one for each of {words} words, got {marks!r:.80}",
         )
     return marks
 
@@ -102,7 +102,7 @@ def _is_mark(x: Any, share: bool) -> bool:
 
 
 def canonical(name: str) -> str:
-    """A class' name, written so that equal ones are equal: composed, no spaces around it, 1.0 as 1, true as True."""
+    """The canonical form of a class name: NFC, stripped, 1.0 as 1, true as True."""
     name = unicodedata.normalize("NFC", replace_surrogates(name.strip()))
     if NUMBER.fullmatch(name):
         number = float(name)
@@ -111,7 +111,7 @@ def canonical(name: str) -> str:
 
 
 def is_missing(value: Any) -> bool:
-    """None, NaN, pandas' NA and NaT, and text that says so or nothing."""
+    """Whether a value is None, NaN, pandas' NA or NaT, the text of one of these, or blank."""
     if isinstance(value, str):
         return value.strip() in _MISSING
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
@@ -122,18 +122,18 @@ def is_missing(value: Any) -> bool:
 
 
 def class_names(labels: Iterable[str | int | None]) -> list[str]:
-    """The classes of some labels, sorted: numbers as numbers, so that 10 comes behind 9."""
+    """The sorted distinct labels. If all are numbers, they are sorted by value."""
     seen = {str(label) for label in labels}
     if all(NUMBER.fullmatch(x) for x in seen):
         return sorted(seen, key=float)
     return sorted(seen)
 
 
-_SEVERAL = object()  # no single choice
+_SEVERAL = object()  # more than one choice
 
 
 def _only_choice(value: Any) -> Any:
-    """The choice of a list of one, None of an empty list, `_SEVERAL` of a longer one; any other value as it is."""
+    """The choice of a list of one, None for an empty list, `_SEVERAL` for a longer one; any other value unchanged."""
     if isinstance(value, str):
         value = _written_list(value.strip())
     if isinstance(value, Mapping) and set(value) == {"choices"}:
@@ -146,7 +146,7 @@ def _only_choice(value: Any) -> Any:
 
 
 def _written_list(text: str) -> Any:
-    """The list or object that a text writes as JSON or as Python does; any other text as it is."""
+    """The list or object that a text holds in JSON's or Python's notation; any other text unchanged."""
     if not (text[:1] in "[{(" and text[-1:] in "]})"):
         return text
     try:
@@ -159,7 +159,7 @@ def _written_list(text: str) -> Any:
 
 
 def _python_value(value: Any) -> Any:
-    """numpy's scalars as Python's, and decimal numbers as the float or integer that they equal."""
+    """Converts numpy scalars to Python's types, and decimal numbers to the equal integer or float."""
     if isinstance(value, (np.datetime64, np.timedelta64)):
         return value.astype(f"{'M' if isinstance(value, np.datetime64) else 'm'}8[us]").item()
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
@@ -170,7 +170,7 @@ def _python_value(value: Any) -> Any:
 
 
 def _iso_date(value: datetime.date | datetime.time) -> str:
-    """As CSV files have it: a time of day only where there is one."""
+    """A date or time in ISO 8601; midnight without a time zone is omitted."""
     if isinstance(value, datetime.datetime):
         midnight = value.time() == datetime.time() and value.tzinfo is None
         return value.date().isoformat() if midnight else value.isoformat(" ")

@@ -1,4 +1,4 @@
-"""Rows of Excel workbooks (.xlsx), by openpyxl: the first sheet, whose first row has the column names."""
+"""Rows of Excel workbooks (.xlsx), by openpyxl. The first row of the first sheet has the column names."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pct.corpora.rows import ReadOptions, Table
 from pct.corpora.source import Rows, Source
 from pct.corpora.values import BadRow
 
-_ESCAPED = re.compile(r"_x(000[0-9A-Fa-f]|001[0-9A-Fa-f])_")  # how XML holds control characters
+_ESCAPED = re.compile(r"_x(000[0-9A-Fa-f]|001[0-9A-Fa-f])_")  # control characters in XML
 
 
 def read_xlsx(source: Source, options: ReadOptions) -> Table:
-    """The rows of the first sheet, read as they are asked for; empty ones are left out, and their numbers kept."""
+    """Reads the first sheet lazily. Empty rows are skipped, but they count in the row numbers."""
     try:
         from openpyxl import load_workbook
     except ImportError:
-        raise ImportError(".xlsx files are read with openpyxl: pip install 'pct-explain[data]'") from None
+        raise ImportError(".xlsx files need openpyxl: pip install 'pct-explain[data]'") from None
     try:
         book = load_workbook(io.BytesIO(source.whole()), read_only=True, data_only=True)
         sheet = book.worksheets[0]
         lines = ([_value(cell) for cell in row] for row in sheet.iter_rows())
         header = next((line for line in lines if any(value is not None for value in line)), [])
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, IndexError) as problem:
-        raise source.wrong(f"it cannot be read as a workbook ({problem}); save it anew as .xlsx, or as .csv") from None
+        raise source.error(f"it cannot be read as a workbook ({problem}); save it again as .xlsx or .csv") from None
     columns = ["" if name is None else str(name).strip() for name in header]
     while columns and not columns[-1]:
         columns.pop()
@@ -42,7 +42,13 @@ def _rows(lines: Iterator[list[Any]], columns: list[str]) -> Rows:
             continue
         beyond = sum(value is not None for value in line[len(columns) :])
         if beyond:
-            yield number, BadRow("another number of fields", f"{beyond} cells stand beyond the last named column")
+            yield (
+                number,
+                BadRow(
+                    "another number of fields",
+                    f"{beyond} {'cells are' if beyond > 1 else 'cell is'} beyond the last named column",
+                ),
+            )
         else:
             yield number, dict(zip(columns, [*line, *[None] * len(columns)], strict=False))
 

@@ -1,7 +1,7 @@
 """The models: one protocol, three families.
 
-A model has `embed(ids)`, `features(embeddings, mask)` and `encode`, so that a saliency can be taken at the embeddings
-of any of them.
+A model has `embed(ids)`, `features(embeddings, mask)` and `encode`, so that its output can be differentiated with
+respect to the embeddings.
 """
 
 from pct.models.base import Encoding, Features, TextModel

@@ -1,4 +1,4 @@
-"""The protocol that every model follows."""
+"""The base class of models."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ class Encoding(NamedTuple):
 
 
 class Features(NamedTuple):
-    """pooled: (batch, features), what the dense layer reads. representation: (batch, width), r(X) of Eq. 6."""
+    """pooled: (batch, features), the input of the dense layer. representation: (batch, width), r(X) of Eq. 6."""
 
     pooled: Tensor
     representation: Tensor
 
 
 class TextModel(nn.Module, ABC):
-    """A classifier of token sequences that can be differentiated at its word embeddings.
+    """A classifier of token sequences that can be differentiated with respect to its word embeddings.
 
-    The last layer stands apart, so that one pass through the body gives the logits with dropout (for the loss) and
-    those without (for the saliency).
+    The last layer is separate, so that one pass through the body gives the logits with dropout (for the loss) and
+    without (for the saliency).
     """
 
     # the kind of architecture, as saved in the configuration
     family: ClassVar[str] = ""
     dropout: nn.Dropout
     dense: nn.Linear
-    # whether `features` drop units in training: a pass for the loss is then no pass for the saliency
+    # whether `features` has dropout: then loss and saliency need separate passes
     dropout_in_body: bool = True
-    # words of the vocabulary whose embedding came from a file of vectors, when the model was made
+    # the number of words whose initial embedding is from a vector file
     vectors_found: int = 0
 
     @abstractmethod
@@ -54,23 +54,23 @@ class TextModel(nn.Module, ABC):
         """Embeddings (batch, length, width) and mask (batch, length), true at real tokens -> `Features`."""
 
     def project(self, embeddings: Tensor) -> Tensor:
-        """What the model computes for a word alone, whatever its neighbours: (.., width) -> (words, any), flat.
+        """The part of the computation that needs single words only: (.., width) -> (words, any), flat.
 
-        Here nothing: the embeddings themselves.
+        By default the embeddings themselves.
         """
         return embeddings.reshape(-1, embeddings.shape[-1])
 
     def recombine(self, projected: Tensor, source: Tensor, mask: Tensor) -> Features:
-        """`features` of texts that are made of some words, as reduced texts are made of a batch's.
+        """`features` of texts that consist of the words of `projected`, such as the reduced texts of a batch.
 
-        projected: from `project`, once, however many of the texts hold a word. source: (rows, length), the place of
-        each word among them; any valid place at padding. mask: (rows, length), true at real tokens.
+        projected: from `project`, one row for each distinct word. source: (rows, length), the row of each word; any
+        valid row at padding. mask: (rows, length), true at real tokens.
         """
         return self.features(nn.functional.embedding(source, projected), mask)
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """What `build_model` needs, beside the weights, to make this model again (JSON types)."""
+        """The arguments with which `build_model` builds this model, without weights (JSON types)."""
 
     def encode(self, embeddings: Tensor, mask: Tensor) -> Encoding:
         """Embeddings (batch, length, width) and mask (batch, length), true at real tokens -> `Encoding`."""
@@ -78,19 +78,51 @@ class TextModel(nn.Module, ABC):
         return Encoding(self.dense(self.dropout(pooled)), representation)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Encoding:
-        """Token ids and mask, both (batch, length) -> `Encoding`. A token in many places is embedded once."""
+        """Token ids and mask, both (batch, length) -> `Encoding`. A repeated token is embedded once."""
         distinct, source = torch.unique(ids, return_inverse=True)
         pooled, representation = self.recombine(self.project(self.embed(distinct)), source, mask)
         return Encoding(self.dense(self.dropout(pooled)), representation)
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.parameters()).device
 
 
-class _Off:
-    """How many callers need the dropout of a model off, and the modules whose training flag was changed for them."""
+class WordModel(TextModel):
+    """A model over word embeddings that start from random values; its class defines `project` and `recombine`.
+
+    Args:
+        arguments: those of the subclass, by name.
+    """
+
+    dropout_in_body = False
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        super().__init__()
+        self.arguments = arguments
+        self.embedding = nn.Embedding(arguments["vocabulary"], arguments["width"], padding_idx=0)
+        nn.init.uniform_(self.embedding.weight, -0.25, 0.25)
+        with torch.no_grad():
+            self.embedding.weight[0].zero_()
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """See `TextModel.embed`."""
+        embedded: Tensor = self.embedding(ids)
+        return embedded
+
+    def features(self, embeddings: Tensor, mask: Tensor) -> Features:
+        """See `TextModel.features`."""
+        source = torch.arange(mask.numel(), device=mask.device).view_as(mask)
+        return self.recombine(self.project(embeddings), source, mask)
+
+    def config(self) -> dict[str, Any]:
+        """See `TextModel.config`."""
+        return {"family": self.family, **self.arguments}
+
+
+class _DropoutOff:
+    """The number of callers that need a model's dropout off, and the modules whose training flag was changed."""
 
     def __init__(self) -> None:
         self.callers = 0
@@ -98,44 +130,45 @@ class _Off:
 
 
 _lock = threading.Lock()
-_off: weakref.WeakKeyDictionary[nn.Module, _Off] = weakref.WeakKeyDictionary()
+_dropout_off: weakref.WeakKeyDictionary[nn.Module, _DropoutOff] = weakref.WeakKeyDictionary()
 
 
 @contextmanager
 def without_dropout(model: nn.Module) -> Iterator[None]:
-    """Every dropout off. Threads can share a model: the last one to leave restores the training flags.
+    """Turns dropout off. Threads can share a model: the last one restores the training flags.
 
-    Recurrent layers are in training mode on a GPU: cuDNN has no backward pass for them in evaluation mode.
+    Recurrent layers stay in training mode on a GPU: cuDNN has no backward pass for them in evaluation mode.
     """
     with _lock:
-        off = _off.setdefault(model, _Off())
-        off.callers += 1
-        _switch(changed := [module for module in model.modules() if module.training != _trains(module)])
-        off.changed += changed
+        state = _dropout_off.setdefault(model, _DropoutOff())
+        state.callers += 1
+        changed = [module for module in model.modules() if module.training != _flag_without_dropout(module)]
+        _toggle_training(changed)
+        state.changed += changed
     try:
         yield
     finally:
         with _lock:
-            off.callers -= 1
-            if not off.callers:
-                _switch(off.changed)
-                del _off[model]
+            state.callers -= 1
+            if not state.callers:
+                _toggle_training(state.changed)
+                del _dropout_off[model]
 
 
 def for_prediction(model: nn.Module) -> AbstractContextManager[None]:
     """`without_dropout`, unless the model is in evaluation mode and no other thread will change that."""
     with _lock:
-        ready = not model.training and model not in _off
+        ready = not model.training and model not in _dropout_off
     return nullcontext() if ready else without_dropout(model)
 
 
-def _switch(modules: list[nn.Module]) -> None:
+def _toggle_training(modules: list[nn.Module]) -> None:
     for module in modules:
         module.training = not module.training
 
 
-def _trains(module: nn.Module) -> bool:
-    """The training flag that a module has while dropout is off."""
+def _flag_without_dropout(module: nn.Module) -> bool:
+    """The training flag of a module while dropout is off."""
     if not isinstance(module, nn.RNNBase):
         return False
     return module.training or next(module.parameters()).is_cuda

@@ -1,4 +1,4 @@
-"""From a name or a saved configuration to a model and its tokenizer."""
+"""Builds a model and its tokenizer from a name or a saved configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pct.text.tokens import Tokenizer
 from pct.text.vocabulary import Vocabulary
 
 logger = logging.getLogger("pct.models")
-EMBEDDING_WIDTH = 300  # of random embeddings; those of a file have its own
+EMBEDDING_WIDTH = 300  # of random embeddings
 
 
 def make_model(
@@ -33,16 +33,16 @@ def make_model(
 
 
 def make_vocabulary(settings: Settings, texts: Sequence[Sequence[str]]) -> Vocabulary | None:
-    """The vocabulary of the training texts; None for an encoder, which brings its own."""
+    """The vocabulary of the training texts; None for an encoder, which has its own tokenizer."""
     if settings.model in ("textcnn", "lstm"):
         return Vocabulary.build(texts, settings.vocabulary_size)
     if settings.glove:
-        raise ValueError(f"glove is for textcnn and lstm; {settings.model} brings its own embeddings: leave it empty")
+        raise ValueError(f"glove is for textcnn and lstm; {settings.model} has its own embeddings: leave it empty")
     return None
 
 
 def model_for(settings: Settings, tokenizer: Tokenizer, classes: Sequence[str]) -> TextModel:
-    """A model to train, for a tokenizer that was made before. Raises as `make_model`."""
+    """A model to train, for a given tokenizer. Raises as `make_model`."""
     if not isinstance(tokenizer, Vocabulary):
         from pct.models.pretrained import load_untrained
 
@@ -50,14 +50,13 @@ def model_for(settings: Settings, tokenizer: Tokenizer, classes: Sequence[str]) 
     family = TextCNN if settings.model == "textcnn" else LSTM
     if not settings.glove:
         return family(len(tokenizer), len(classes), width=EMBEDDING_WIDTH, dropout=settings.dropout)
-    vectors, known = read_vectors(settings.glove, tokenizer)
+    vectors, has_vector = read_vectors(settings.glove, tokenizer)
     model = family(len(tokenizer), len(classes), width=vectors.shape[1], dropout=settings.dropout)
     with torch.no_grad():
-        model.embedding.weight[torch.from_numpy(known)] = torch.from_numpy(vectors[known])
-    model.vectors_found = int(known.sum())
-    logger.warning(
-        "%s has vectors for %d of %d words, %d wide", settings.glove, known.sum(), len(known) - 2, vectors.shape[1]
-    )
+        model.embedding.weight[torch.from_numpy(has_vector)] = torch.from_numpy(vectors[has_vector])
+    model.vectors_found = int(has_vector.sum())
+    count, words, width = model.vectors_found, len(has_vector) - 2, vectors.shape[1]
+    logger.warning("%s has vectors of width %d for %d of %d words", settings.glove, width, count, words)
     return model
 
 
@@ -69,9 +68,9 @@ def load_tokenizer(name: str) -> SubWords:
 
 
 def build_model(config: dict[str, Any]) -> TextModel:
-    """A model from what its `config()` gave, with weights yet to be loaded.
+    """Builds a model by its `config()`, without its trained weights.
 
-    The caller's random numbers go on as if nothing was drawn. Raises ValueError for an unknown family.
+    The state of torch's random number generator does not change. Raises ValueError for an unknown family.
     """
     with torch.random.fork_rng(devices=[]):
         return _build(config)
@@ -89,17 +88,17 @@ def _build(config: dict[str, Any]) -> TextModel:
 
         from pct.models.encoder import Transformer
 
-        encoder = dict(arguments["encoder"])
-        made = AutoModel.from_config(AutoConfig.for_model(encoder.pop("model_type"), **encoder))
-        return Transformer(made.float(), arguments["classes"], arguments["dropout"], arguments["name"])
+        encoder_config = dict(arguments["encoder"])
+        encoder = AutoModel.from_config(AutoConfig.for_model(encoder_config.pop("model_type"), **encoder_config))
+        return Transformer(encoder.float(), arguments["classes"], arguments["dropout"], arguments["name"])
     if family == "wrapped":
         from transformers import AutoConfig, AutoModelForSequenceClassification
 
         from pct.models.wrapped import Wrapped
 
         config = dict(arguments.pop("model"))
-        made = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(config.pop("model_type"), **config))
-        if "last_type" in arguments:  # as it was saved before
+        model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(config.pop("model_type"), **config))
+        if "last_type" in arguments:  # an older format
             arguments["types"] = (0, 0, arguments.pop("last_type"))
-        return Wrapped(made.float(), **arguments)
+        return Wrapped(model.float(), **arguments)
     raise ValueError(f"model family must be textcnn, lstm, transformer or wrapped, got {family!r}")

@@ -1,6 +1,6 @@
-"""What is assumed of a model of the transformers library, checked when the settings meet it, before any training.
+"""Checks of models of the transformers library, before any training.
 
-Each check raises a ValueError that names the value and the remedy in one line.
+Each check raises a ValueError with the value and the remedy in one line.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from pct.models.base import TextModel, without_dropout
 from pct.text.tokens import Tokens
 from pct.text.words import split_all
 
-ROUNDING = 1e-4  # of the largest value, where that is above 1: float32 sums in another order
+ROUNDING = 1e-4  # relative to the largest value if that is above 1: float32 sums differ by their order
 PROBES = ("a", "Despite its slow start, the film is brilliant: don't miss it!")
-LEAST_KNOWN = 0.9  # of a model's embeddings have a token: some pad their tables to a round number
-PROBE = 6  # tokens of the longer of two texts that are padded together
+MIN_TOKEN_SHARE = 0.9  # of a model's embeddings must have a token: some tables are padded to a round number
+PROBE = 6  # tokens of the longer of two texts that are padded to one length
 TYPED_SPECIALS = "a [SEP] b [MASK] c </s> d <s> e <pad> f [PAD] Ä"
-SAVED_ROWS = PROBE  # texts by which a model that was saved is compared, of 1 to PROBE tokens
-SAID = 200  # characters of another library's message, at most
+SAVED_ROWS = PROBE  # texts of 1 to PROBE tokens with which a reloaded model is compared
+MAX_MESSAGE = 200  # characters of another library's error message
 
 
 def positions(model: nn.Module) -> int | None:
-    """How many tokens a model has positions for, its special ones included; None where any number will do.
+    """The number of positions of a model, special tokens included; None if it has no limit.
 
-    The table of learned positions tells, where there is one: RoBERTa and its kin begin to count behind their padding
-    index. Rotary positions end where the configuration says, relative ones never.
+    Learned positions are counted in their table: those of RoBERTa and similar models start after the padding index.
+    For rotary positions the limit is in the configuration. Relative positions have no limit.
     """
     config: Any = model.config
     for name, module in model.named_modules():
@@ -39,12 +39,12 @@ def positions(model: nn.Module) -> int | None:
             return int(module.num_embeddings) - before
     if getattr(config, "relative_attention", False) or getattr(config, "relative_attention_num_buckets", 0):
         return None
-    found = getattr(config, "max_position_embeddings", None)
-    return int(found) if found and found > 0 else None
+    size = getattr(config, "max_position_embeddings", None)
+    return int(size) if size and size > 0 else None
 
 
 def check_length(max_length: int, model: nn.Module, name: str) -> None:
-    """Raises where texts may become longer than the model has positions."""
+    """Raises if `max_length` exceeds the model's positions."""
     limit = positions(model)
     if limit is not None and max_length > limit:
         raise ValueError(
@@ -53,27 +53,27 @@ def check_length(max_length: int, model: nn.Module, name: str) -> None:
 
 
 def check_vocabulary(tokenizer: Any, model: nn.Module, name: str) -> None:
-    """Raises where the tokenizer can give a token that the model has no embedding for, or knows no words at all."""
+    """Raises if the tokenizer has tokens without an embedding, far fewer tokens than embeddings, or no words."""
     rows = embedding_rows(model)
     special = set(tokenizer.all_special_ids)
     largest = max(tokenizer.get_vocab().values(), default=-1)
-    apart = (
+    mismatch = (
         f"the tokenizer of {name} has token ids up to {largest}, the model {rows} embeddings: they do not belong "
-        "together; take the tokenizer that the model was trained with, or call model.resize_token_embeddings"
+        "together; use the tokenizer that the model was trained with, or call model.resize_token_embeddings"
     )
     if largest >= rows:
-        raise ValueError(apart)
+        raise ValueError(mismatch)
     if len(tokenizer) <= len(special):
         raise ValueError(
-            f"the tokenizer of {name} knows no words, only {len(tokenizer)} special tokens: its files are missing; put "
+            f"the tokenizer of {name} has no words, only {len(tokenizer)} special tokens: its files are missing; put "
             "tokenizer.json and tokenizer_config.json beside config.json"
         )
-    if len(tokenizer) < LEAST_KNOWN * rows:
-        raise ValueError(apart)
+    if len(tokenizer) < MIN_TOKEN_SHARE * rows:
+        raise ValueError(mismatch)
 
 
 def embedding_rows(model: nn.Module) -> int:
-    """How many tokens a model has an embedding for. Raises ValueError where it has no table of them."""
+    """The number of a model's word embeddings. Raises ValueError if it has no table of them."""
     holder: Any = model
     try:
         table = holder.get_input_embeddings()
@@ -81,12 +81,12 @@ def embedding_rows(model: nn.Module) -> int:
     except (NotImplementedError, AttributeError) as problem:
         raise ValueError(
             f"{type(model).__name__} has no table of word embeddings ({one_line(problem)}): there is no gradient at "
-            "its words; take another architecture"
+            "its words; use another architecture"
         ) from problem
 
 
 def probe_ids(model: nn.Module, count: int) -> torch.Tensor:
-    """(count,) token ids to look at a model with, none of them its padding or its token for the end."""
+    """(count,) token ids for test inputs, without padding and end-of-sequence tokens."""
     config: Any = model.config
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
     ends = getattr(text, "eos_token_id", None)
@@ -98,13 +98,13 @@ def probe_ids(model: nn.Module, count: int) -> torch.Tensor:
 
 
 def one_line(problem: BaseException) -> str:
-    """What an error says, in one line that is not too long."""
-    said = " ".join(str(problem).split()) or type(problem).__name__
-    return said if len(said) <= SAID else said[: SAID - 3] + "..."
+    """An error's message as one line of at most MAX_MESSAGE characters."""
+    message = " ".join(str(problem).split()) or type(problem).__name__
+    return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 3] + "..."
 
 
 def check_precision(model: nn.Module, name: str) -> None:
-    """Raises for weights of half precision: gradients round to zero in it, and ranks with them."""
+    """Raises for weights of half precision, in which gradients round to zero."""
     for part, weight in model.named_parameters():
         if weight.dtype in (torch.float16, torch.bfloat16):
             raise ValueError(
@@ -114,14 +114,14 @@ def check_precision(model: nn.Module, name: str) -> None:
 
 
 def check_finite(model: nn.Module, name: str) -> None:
-    """Raises where a weight is NaN or infinite."""
+    """Raises if a weight is NaN or infinite."""
     for part, weight in model.named_parameters():
         if not torch.isfinite(weight).all():
-            raise ValueError(f"the weights of {name} are not finite ({part}): take another copy of the model")
+            raise ValueError(f"the weights of {name} are not finite ({part}): use another copy of the model")
 
 
 def padding_changes(model: TextModel) -> bool:
-    """Whether a text gets another result when it is padded to the length of a longer one."""
+    """Whether padding a text changes its logits."""
     own: Any = model.model
     ids = probe_ids(own, PROBE).repeat(2, 1)
     mask = torch.ones_like(ids, dtype=torch.bool)
@@ -132,8 +132,8 @@ def padding_changes(model: TextModel) -> bool:
     return not close(alone, together)
 
 
-def looks_both_ways(encoder: nn.Module) -> bool:
-    """Whether the state of the first token depends on those behind it: a decoder's does not."""
+def is_bidirectional(encoder: nn.Module) -> bool:
+    """Whether the state of the first token depends on later tokens. That of a decoder does not."""
     holder: Any = encoder
     ids = probe_ids(encoder, PROBE + 1)[None]
     ids, other = ids[:, :-1], torch.cat([ids[:, :1], ids[:, 2:]], 1)
@@ -143,14 +143,14 @@ def looks_both_ways(encoder: nn.Module) -> bool:
 
 
 def close(first: torch.Tensor, second: torch.Tensor) -> bool:
-    """Whether two results are equal but for rounding; a NaN never is."""
+    """Whether two tensors are equal up to rounding. NaN is never equal."""
     scale = max(1.0, float(first.abs().max()))
     difference = float((first.float() - second.float()).abs().max())
     return not math.isnan(difference) and difference <= ROUNDING * scale
 
 
 def check_kind(model: Any, name: str) -> None:
-    """Raises for what is no model of transformers, or one that does not name its classes."""
+    """Raises if it is no model of transformers, or if its configuration has no unique class names."""
     if not (isinstance(model, nn.Module) and hasattr(model, "config") and hasattr(model, "get_input_embeddings")):
         raise TypeError(
             f"a {type(model).__name__} is no model of the transformers library; pct.predictor_from takes any function "
@@ -159,8 +159,8 @@ def check_kind(model: Any, name: str) -> None:
     names = getattr(model.config, "id2label", None)
     if not names or set(names) != set(range(len(names))) or len(set(names.values())) < len(names):
         raise ValueError(
-            f"the configuration of {name} does not name its classes, each by a name of its own (id2label is {names}): "
-            'set model.config.id2label = {0: "negative", 1: "positive"}, say'
+            f"the configuration of {name} does not name its classes, or not uniquely (id2label is {names}): set it as "
+            'in model.config.id2label = {0: "negative", 1: "positive"}'
         )
     back = getattr(model.config, "label2id", None) or {}
     if set(back) == set(names.values()) and any(back[x] != i for i, x in names.items()):
@@ -171,45 +171,43 @@ def check_kind(model: Any, name: str) -> None:
 
 
 def check_outputs(model: Any, tokenizer: Any, name: str) -> None:
-    """Raises for a model that does not give one number a class for a whole text, the same each time."""
+    """Raises unless the model gives a text one logit per class, deterministically."""
     limit = {"truncation": True, "max_length": n} if (n := positions(model)) else {}
     try:
         with torch.no_grad(), without_dropout(model):
             given, again = (model(**tokenizer(PROBES[1], return_tensors="pt", **limit).to(model.device)) for _ in "12")
     except Exception as problem:
         raise ValueError(
-            f"{name} ({type(model).__name__}) gives no logits for the tokens of a text alone ({one_line(problem)}): "
-            "set it up so that transformers classifies a text by it, or take another architecture"
+            f"{name} ({type(model).__name__}) gives no logits for the tokens of a text ({one_line(problem)}): "
+            "configure it so that transformers can classify a text with it, or use another architecture"
         ) from problem
     shape = tuple(given.logits.shape) if hasattr(given, "logits") else None
     if shape != (1, model.config.num_labels):
         raise ValueError(
-            f"{name} ({type(model).__name__}) does not give a text one number for each of {model.config.num_labels} "
+            f"{name} ({type(model).__name__}) does not give a text one logit for each of {model.config.num_labels} "
             "classes: it is no sequence classifier; give a model of AutoModelForSequenceClassification"
         )
     if not close(given.logits, again.logits):
         raise ValueError(
-            f"{name} ({type(model).__name__}) gives a text other logits each time that it is asked: nothing can be "
-            "measured; fix its random numbers by its configuration, or take another architecture"
+            f"{name} ({type(model).__name__}) gives a text different logits at each call: it cannot be measured; make "
+            "it deterministic by its configuration, or use another architecture"
         )
 
 
 def check_classes(model: nn.Module, name: str) -> None:
-    """Raises for a model that does not choose one of at least two classes."""
+    """Raises unless the model is a classifier of one out of two or more classes."""
     config: Any = model.config
     if config.problem_type == "multi_label_classification":
         raise ValueError(
-            f"{name} gives every class a yes or no of its own (multi-label): only classifiers that choose one class of "
-            "several can be explained; ask for one label at a time"
+            f"{name} is a multi-label classifier: only classifiers that choose one of several classes can be "
+            "explained; use one label at a time"
         )
     if config.problem_type == "regression" or config.num_labels == 1:
-        raise ValueError(
-            f"{name} gives a number, no class (regression): only classifiers of two classes or more can be explained"
-        )
+        raise ValueError(f"{name} is a regression model: only classifiers of two or more classes can be explained")
 
 
 def check_logits(model: TextModel, tokenizer: Any, name: str) -> None:
-    """Raises where a text alone has other logits than transformers gives it, or other ones in a batch."""
+    """Raises if the logits of texts in a batch differ from those that transformers gives each text."""
     own: Any = model.model
     limit = {"truncation": True, "max_length": n} if (n := positions(own)) else {}
     given = [tokenizer(text, return_tensors="pt", **limit).to(model.device) for text in PROBES]
@@ -221,49 +219,47 @@ def check_logits(model: TextModel, tokenizer: Any, name: str) -> None:
         ours = model(ids, mask).logits
     if close(theirs, ours):
         return
-    apart = f"{float((theirs - ours).abs().max()):.2g}"
+    difference = f"{float((theirs - ours).abs().max()):.2g}"
     if _same_from_embeddings(own, given[0]):
         raise ValueError(
-            f"{name} ({type(own).__name__}) has logits that are not those of its last dense layer, by {apart}: its "
-            "head has a form that is not known; give pct.predictor_from a function that calls it"
+            f"{name} ({type(own).__name__}) has logits that are not those of its last dense layer, by {difference}: "
+            "its head has an unknown form; give pct.predictor_from a function that calls it"
         )
     raise ValueError(
-        f"{name} ({type(own).__name__}) has other logits from embeddings than from token ids, by {apart}: there is no "
-        "gradient at its words; take another architecture"
+        f"{name} ({type(own).__name__}) has other logits from embeddings than from token ids, by {difference}: there "
+        "is no gradient at its words; use another architecture"
     )
 
 
 def _same_from_embeddings(own: Any, given: Any) -> bool:
-    """Whether a model gives a text the same logits when it gets the embeddings of its tokens."""
+    """Whether a model gives a text the same logits from the embeddings of its tokens."""
     embedded = {k: v for k, v in given.items() if k != "input_ids"}
     with torch.no_grad(), without_dropout(own):
         embedded["inputs_embeds"] = own.get_input_embeddings()(given["input_ids"])
         return close(own(**given).logits, own(**embedded).logits)
 
 
-def check_comes_back(before: TextModel, after: TextModel, name: str) -> None:
-    """Raises where a model that was saved and loaded again has other logits."""
+def check_reloaded(before: TextModel, after: TextModel, name: str) -> None:
+    """Raises if a model has different logits after it was saved and loaded."""
     rows = embedding_rows(getattr(before, "model", getattr(before, "encoder", before)))
     ids = torch.randint(rows, (SAVED_ROWS, PROBE), generator=torch.Generator().manual_seed(0)).to(before.device)
     mask = torch.arange(PROBE, device=ids.device) < torch.arange(1, SAVED_ROWS + 1, device=ids.device)[:, None]
     with torch.no_grad(), without_dropout(before), without_dropout(after):
         logits, again = before(ids, mask).logits, after(ids, mask).logits
     if not close(logits, again):
-        raise ValueError(
-            cannot_be_saved(name, f"its logits are other ones, by {float((logits - again).abs().max()):.2g}")
-        )
+        raise ValueError(cannot_be_saved(name, f"it has other logits, by {float((logits - again).abs().max()):.2g}"))
 
 
 def cannot_be_saved(name: str, reason: str) -> str:
-    """The message for a model that is not itself after it was saved and loaded."""
+    """The message for a model that changes when it is saved and loaded."""
     return (
-        f"{name} cannot be saved: loaded again by transformers, {reason}; its own class, or what was changed in it, is "
-        "not in the files. Keep its own code and give pct.wrap the model, or write its graph by pct.onnx.export.export"
+        f"{name} cannot be saved: loaded again by transformers, {reason}; the files do not contain its class or its "
+        "changes. Keep its own code and give pct.wrap the model, or export it with pct.onnx.export.export"
     )
 
 
 def check_same_tokens(before: Callable[..., Tokens], after: Callable[..., Tokens]) -> None:
-    """Raises where a tokenizer that was saved and loaded again gives some texts other tokens."""
+    """Raises if a tokenizer gives different tokens after it was saved and loaded."""
     documents = split_all([*PROBES, " ".join(PROBES * 40), TYPED_SPECIALS])
     if not np.array_equal(before(documents).ids, after(documents).ids):
         raise ValueError(

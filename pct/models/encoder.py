@@ -1,4 +1,4 @@
-"""Any encoder of the transformers library, by hub name or folder: BERT, DistilBERT and their kin."""
+"""Encoders of the transformers library, such as BERT and DistilBERT."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Transformer(TextModel):
     def __init__(self, encoder: nn.Module, classes: int, dropout: float = 0.1, name: str = "") -> None:
         super().__init__()
         if getattr(encoder, "pooler", None) is not None:
-            encoder.register_module("pooler", None)  # nothing reads it: it would be computed in vain and never learn
+            encoder.register_module("pooler", None)  # its output is not used
         self.encoder = encoder
         self.classes, self.rate, self.name = classes, dropout, name
         config: Any = encoder.config
@@ -28,7 +28,7 @@ class Transformer(TextModel):
         nn.init.zeros_(self.dense.bias)
 
     def embed(self, ids: Tensor) -> Tensor:
-        """See `TextModel.embed`: the word embeddings only; positions are added inside `features`."""
+        """See `TextModel.embed`. The word embeddings only: `features` adds the positions."""
         encoder: Any = self.encoder
         embedded: Tensor = encoder.get_input_embeddings()(ids)
         return embedded
@@ -40,7 +40,7 @@ class Transformer(TextModel):
         return Features(representation, representation)
 
     def config(self) -> dict[str, Any]:
-        """See `TextModel.config`: the encoder's own configuration whole, so that no hub is asked at loading."""
+        """See `TextModel.config`. It has the encoder's whole configuration, so that loading needs no hub."""
         encoder: Any = self.encoder.config
         return {
             "family": self.family, "name": self.name, "classes": self.classes, "dropout": self.rate,

@@ -1,4 +1,4 @@
-"""Word vectors in text form: GloVe's, word2vec's and fastText's files of any width, gzipped too."""
+"""Word vectors in text format: GloVe, word2vec and fastText files of any width, also gzipped."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from pct.text.vocabulary import Vocabulary, looked_up
+from pct.text.vocabulary import Vocabulary, normalized
 
 Floats = npt.NDArray[np.float32]
 
 
 def read_vectors(path: str | Path, vocabulary: Vocabulary) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """The vectors of a vocabulary's words.
+    """Reads the vectors of a vocabulary's words.
 
-    A line is a word and its numbers; a first line of two whole numbers (word2vec's, fastText's) is passed over. A word
-    that stands in the file more than once, in capitals say, has the first vector; exact spelling goes first.
+    A line is a word and its numbers. A first line of two integers (word2vec, fastText) is skipped. If several lines
+    match a word, the exact spelling takes precedence, then the first line.
 
     Args:
         path: the file, .gz or not.
-        vocabulary: whose words are looked up.
+        vocabulary: the words.
 
     Returns:
-        Vectors (entries, width), zeros where there is none, and which entries have one (entries,).
+        The vectors (entries, width), zero for words without a vector, and which entries have a vector (entries,).
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no text of vectors of one width, or has none of the words.
+        ValueError: the file is not text, its vectors have different widths, or it has none of the words.
     """
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"glove file {file} does not exist; leave glove empty for random embeddings")
     try:
-        with _opened(file) as lines:
+        with _open(file) as lines:
             return _read(file, lines, vocabulary)
     except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as problem:
         raise ValueError(
@@ -45,7 +45,7 @@ def read_vectors(path: str | Path, vocabulary: Vocabulary) -> tuple[Floats, npt.
         ) from None
 
 
-def _opened(file: Path) -> IO[str]:
+def _open(file: Path) -> IO[str]:
     if file.suffix == ".gz":
         return gzip.open(file, "rt", encoding="utf-8", newline="\n")
     return file.open(encoding="utf-8", newline="\n")
@@ -53,7 +53,7 @@ def _opened(file: Path) -> IO[str]:
 
 def _read(file: Path, lines: Iterator[str] | IO[str], vocabulary: Vocabulary) -> tuple[Floats, npt.NDArray[np.bool_]]:
     vectors: Any = None
-    known = np.zeros(len(vocabulary), bool)
+    has_vector = np.zeros(len(vocabulary), bool)
     exact = np.zeros(len(vocabulary), bool)
     width = 0
     for number, line in enumerate(lines, 1):
@@ -67,28 +67,28 @@ def _read(file: Path, lines: Iterator[str] | IO[str], vocabulary: Vocabulary) ->
                 )
             vectors = np.zeros((len(vocabulary), width), np.float32)
         word = line.partition(" ")[0]
-        (form,) = looked_up([word])
-        row = vocabulary.index.get(form)
-        if row is None or exact[row] or (known[row] and form != word):
+        (normal_form,) = normalized([word])
+        row = vocabulary.index.get(normal_form)
+        if row is None or exact[row] or (has_vector[row] and normal_form != word):
             continue
-        found = _numbers(file, number, line, width)
-        if found is not None:
-            vectors[row] = found
-            known[row], exact[row] = True, form == word
-    if not known.any():
+        vector = _numbers(file, number, line, width)
+        if vector is not None:
+            vectors[row] = vector
+            has_vector[row], exact[row] = True, normal_form == word
+    if not has_vector.any():
         raise ValueError(f"glove file {file} has none of the {len(vocabulary)} words of the vocabulary")
-    return vectors, known
+    return vectors, has_vector
 
 
 def _numbers(file: Path, number: int, line: str, width: int) -> Floats | None:
-    """The numbers of a line; None where its word has a space in it, which the vocabulary's words have not."""
+    """The numbers of a line; None if its word has a space in it, which no word of the vocabulary has."""
     parts = line.split()
     if len(parts) > width + 1 and not _is_number(parts[1]):
         return None
-    found = np.array([float(x) if _is_number(x) else np.nan for x in parts[1:]], np.float32)
-    if len(found) != width or not np.isfinite(found).all():
+    vector = np.array([float(x) if _is_number(x) else np.nan for x in parts[1:]], np.float32)
+    if len(vector) != width or not np.isfinite(vector).all():
         raise ValueError(f"glove file {file}, line {number}: {width} finite numbers were expected, got {line!r:.60}")
-    return found
+    return vector
 
 
 def _is_number(text: str) -> bool:

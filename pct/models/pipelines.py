@@ -1,4 +1,4 @@
-"""A `text-classification` pipeline of transformers: its model, its tokenizer, and what it was told to do."""
+"""Text-classification pipelines of transformers: model, tokenizer and options."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ HARMLESS = ("padding", "return_tensors", "return_token_type_ids", "return_attent
 def parts_of(pipeline: Any) -> tuple[Any, Any, dict[str, Any]]:
     """The model, the tokenizer and the settings of a pipeline.
 
-    `max_length` is honoured where the pipeline cuts texts to it. `top_k` chooses which scores are shown: all are given.
+    `max_length` is honoured if the pipeline truncates. `top_k` is ignored: all scores are given.
 
     Args:
         pipeline: a `TextClassificationPipeline`.
 
     Raises:
         TypeError: it is no pipeline.
-        ValueError: it is one for another task, it has code of its own, its scores are no softmax of the logits, or it
-            tokenises texts in another way than its tokenizer does.
+        ValueError: it is for another task, it overrides a step, its scores are no softmax of the logits, or it passes
+            unsupported options to its tokenizer.
     """
     if not (hasattr(pipeline, "model") and hasattr(pipeline, "tokenizer")):
         raise TypeError(f"a {type(pipeline).__name__} alone has no tokenizer: give wrap(model, tokenizer) both")
     if (task := getattr(pipeline, "task", CLASSIFYING)) != CLASSIFYING:
-        raise ValueError(f"a pipeline for {task} gives no text a class: give one for {CLASSIFYING}")
+        raise ValueError(f"a pipeline for {task} does not classify texts: give one for {CLASSIFYING}")
     _check_code(pipeline)
     function = getattr(pipeline, "_postprocess_params", {}).get("function_to_apply")
     if function is not None and getattr(function, "value", function) != "softmax":
         raise ValueError(
             f"the pipeline has function_to_apply={getattr(function, 'value', function)!r}: only the probabilities of "
-            "softmax can be explained; make it without function_to_apply"
+            "softmax can be explained; create it without function_to_apply"
         )
     return pipeline.model, pipeline.tokenizer, _length(dict(getattr(pipeline, "_preprocess_params", {})))
 
@@ -52,9 +52,9 @@ def _length(given: dict[str, Any]) -> dict[str, Any]:
     other = sorted(k for k in given if k not in HARMLESS)
     if other:
         raise ValueError(
-            f"the pipeline tokenises with {other[0]}={given[other[0]]!r}, which is not taken: set it on the tokenizer, "
-            "or make the pipeline without it"
+            f"the pipeline tokenises with {other[0]}={given[other[0]]!r}, which is not supported: set it on the "
+            "tokenizer, or create the pipeline without it"
         )
-    # transformers takes a max_length without a word on truncation for truncation
+    # in transformers, max_length without truncation=... truncates
     cuts = cut in (None, True) or str(getattr(cut, "value", cut)) in ("longest_first", "only_first")
     return {"max_length": int(length)} if length is not None and cuts else {}

@@ -1,4 +1,4 @@
-"""Models of the transformers library, from a folder or the hub: encoders, and classifiers with a head of their own."""
+"""Loads models of the transformers library from a folder or the hub: encoders and sequence classifiers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pct.models.checks import (
     check_outputs,
     check_precision,
     check_vocabulary,
-    looks_both_ways,
+    is_bidirectional,
     positions,
 )  # fmt: skip
 from pct.models.encoder import Transformer
@@ -30,7 +30,7 @@ from pct.text.subwords import SubWords
 
 ALIASES = {"bert": "bert-base-uncased", "distilbert": "distilbert-base-uncased"}
 CLASSIFIER = "ForSequenceClassification"
-NO_LIMIT = 2**20  # tokens of a text, where neither the model nor its tokenizer knows a limit
+NO_LIMIT = 2**20  # tokens of a text, if neither the model nor its tokenizer has a limit
 _log = logging.getLogger(__name__)
 
 
@@ -40,32 +40,34 @@ def load_tokenizer(name: str) -> SubWords:
 
 
 def load_classifier(name: str) -> Any:
-    """A classifier with the head that its folder or hub name has, as transformers gives it.
+    """A classifier with its own head, as transformers loads it.
 
     Raises:
-        ValueError: it has no head, or not all of its weights.
+        ValueError: it has no head, or some weights are missing.
         OSError: neither the disk nor the hub has it.
     """
     config = pretrained("AutoConfig", name)
     _check_class(config, name)
     if not has_head(config):
         raise ValueError(
-            f"{name} has no classifier's head ({', '.join(config.architectures or ['no architecture'])}): train one by "
-            f"`pct train --model {name}`"
+            f"{name} has no classification head ({', '.join(config.architectures or ['no architecture'])}): train one "
+            f"with `pct train --model {name}`"
         )
     options = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
     model, info = pretrained("AutoModel" + CLASSIFIER, name, **options)
     if missing := sorted(info["missing_keys"]):
-        raise ValueError(f"{name} lacks weights of its own architecture ({', '.join(missing[:3])}): take a whole copy")
+        raise ValueError(
+            f"{name} lacks weights of its own architecture ({', '.join(missing[:3])}): use a complete copy"
+        )
     return model
 
 
 def wrap_model(model: Any, tokenizer: Any, name: str) -> Wrapped:
-    """A classifier of transformers as a `TextModel`, after all that is assumed of it was checked.
+    """A classifier of transformers as a `TextModel`, after all checks (see `pct.models.checks`).
 
-    Raises ValueError in one line: no classifier, classes without names, several labels at once, regression, no fast
-    tokenizer, token ids without embeddings, weights that are not finite or of half precision, padding that changes the
-    result, or other logits than the model's own; TypeError for what is no model.
+    Raises ValueError for: no sequence classifier, classes without names, multi-label, regression, no fast tokenizer,
+    token ids without embeddings, weights that are not finite or of half precision, padding that changes the result, and
+    logits that differ from the model's own. Raises TypeError for what is no model.
     """
     check_kind(model, name)
     check_classes(model, name)
@@ -74,31 +76,30 @@ def wrap_model(model: Any, tokenizer: Any, name: str) -> Wrapped:
     check_precision(model, name)
     check_finite(model, name)
     check_outputs(model, tokenizer, name)
-    made = Wrapped(model, name, types=_types(tokenizer), unread=_unread(model, tokenizer))
-    check_logits(made, tokenizer, name)
-    return made
+    wrapped = Wrapped(model, name, types=_types(tokenizer), unread=_unread(model, tokenizer))
+    check_logits(wrapped, tokenizer, name)
+    return wrapped
 
 
 def load_untrained(name: str, classes: Sequence[str], max_length: int, fresh_head: bool = False) -> TextModel:
-    """What a run starts from: a classifier with the head that it has, or a model with a fresh one.
+    """The initial model of a run: a classifier with its own head, or a model with a new head.
 
-    A fresh head reads the state of the first token where that is a special one which the whole text reaches (BERT's
-    [CLS]); any other model gets the head that its architecture has for classifying.
+    A new head reads the state of the first token if that is a special token that attends to the whole text (BERT's
+    [CLS]). Any other model gets the classification head of its architecture.
 
     Raises:
-        ValueError: what is assumed of the model does not hold (see `pct.models.checks`), or its head is for other
-            classes.
+        ValueError: a check of the model fails (see `pct.models.checks`), or its head is for other classes.
         OSError: neither the disk nor the hub has it.
     """
     config, tokenizer = pretrained("AutoConfig", name), load_tokenizer(name).tokenizer
     _check_class(config, name)
     if has_head(config) and not fresh_head:
-        made = wrap_model(load_classifier(name), tokenizer, name)
-        order_head(made, classes)
-        check_length(max_length, made.model, name)
-        return made
-    encoder = _read_at_first(name, config, tokenizer)
-    model = _with_architectures_head(name, tokenizer, classes) if encoder is None else encoder
+        classifier = wrap_model(load_classifier(name), tokenizer, name)
+        order_head(classifier, classes)
+        check_length(max_length, classifier.model, name)
+        return classifier
+    encoder = _first_token_encoder(name, config, tokenizer)
+    model = _with_default_head(name, tokenizer, classes) if encoder is None else encoder
     check_vocabulary(tokenizer, model, name)
     check_length(max_length, model, name)
     check_finite(model, name)
@@ -107,7 +108,7 @@ def load_untrained(name: str, classes: Sequence[str], max_length: int, fresh_hea
     return Transformer(encoder, len(classes), name=ALIASES.get(name, name))
 
 
-def adapter_refused(name: str) -> ValueError:
+def adapter_error(name: str) -> ValueError:
     """The error for a folder of the peft library."""
     return ValueError(
         f"{name} holds an adapter (adapter_config.json), not a whole model: load it by peft, save "
@@ -120,7 +121,7 @@ def _own_code(name: str, what: str) -> str:
 
 
 def _check_class(config: Any, name: str) -> None:
-    """Raises where a folder's weights belong to a class that transformers does not have: it would load another."""
+    """Raises if transformers does not have the class of a folder's weights: it would load another class."""
     import transformers
 
     own = [x for x in config.architectures or [] if not hasattr(transformers, x)]
@@ -129,7 +130,7 @@ def _check_class(config: Any, name: str) -> None:
 
 
 def has_head(config: Any) -> bool:
-    """Whether a configuration is that of a classifier with a head of its own."""
+    """Whether a configuration is that of a sequence classifier."""
     return any(x.endswith(CLASSIFIER) for x in config.architectures or [])
 
 
@@ -138,48 +139,50 @@ def class_names(config: Any) -> list[str]:
     return [str(config.id2label[i]) for i in range(config.num_labels)]
 
 
-def longest_text(model: Any, tokenizer: Any) -> int:
-    """Tokens of the longest text that a model takes whole: what its positions and its tokenizer allow."""
+def max_tokens(model: Any, tokenizer: Any) -> int:
+    """The largest number of tokens of a text that both the model's positions and its tokenizer allow."""
     limits = (positions(model), tokenizer.model_max_length, NO_LIMIT)
     return int(min(x for x in limits if x is not None))
 
 
-def order_head(made: Wrapped, classes: Sequence[str]) -> None:
-    """Puts the outputs of a head into the order of these classes; names are compared without their case.
+def order_head(classifier: Wrapped, classes: Sequence[str]) -> None:
+    """Reorders the outputs of a head to the order of these classes. Names are compared without case.
 
-    A head whose names say nothing (LABEL_0, ..) takes these. Raises ValueError where the classes are others.
+    A head with default names (LABEL_0, ...) gets these names. Raises ValueError if the classes differ.
     """
-    config: Any = made.model.config
+    config: Any = classifier.model.config
     own = class_names(config)
     if all(re.fullmatch(r"LABEL_\d+", x) for x in own) and len(own) == len(classes):
-        _log.warning("%s names its classes %s: they are taken for %s", made.name, ", ".join(own), ", ".join(classes))
+        _log.warning(
+            "%s names its classes %s: they are read as %s", classifier.name, ", ".join(own), ", ".join(classes)
+        )
         order = list(range(len(own)))
     else:
-        place = {x.casefold(): i for i, x in enumerate(own)}
-        if len(place) < len(own) or set(place) != {x.casefold() for x in classes} or len(own) != len(classes):
+        index = {x.casefold(): i for i, x in enumerate(own)}
+        if len(index) < len(own) or set(index) != {x.casefold() for x in classes} or len(own) != len(classes):
             raise ValueError(
-                f"{made.name} has a head for the classes {', '.join(own)}, the corpus has {', '.join(classes)}: give "
-                "texts of the model's classes, or --fresh-head true to train a new head"
+                f"{classifier.name} has a head for the classes {', '.join(own)}, the corpus has {', '.join(classes)}: "
+                "give texts of the model's classes, or --fresh-head true to train a new head"
             )
-        order = [place[x.casefold()] for x in classes]
+        order = [index[x.casefold()] for x in classes]
     with torch.no_grad():
-        for weight in made.dense.parameters():
+        for weight in classifier.dense.parameters():
             weight.copy_(weight[order].clone())
     config.id2label = dict(enumerate(classes))
     config.label2id = {x: i for i, x in enumerate(classes)}
 
 
 def pretrained(kind: str, name: str, **options: Any) -> Any:
-    """`from_pretrained` of a class of transformers, without code that a folder brings.
+    """`from_pretrained` of a class of transformers. Code in the model's folder is not run.
 
-    Raises OSError, ImportError or (for an adapter, or code of its own) ValueError, in one line with the remedy.
+    Raises OSError, ImportError, or (for an adapter or a model with its own code) ValueError, with the remedy.
     """
     try:
         import transformers
     except ImportError:
         raise ImportError(f"model {name!r} needs transformers: pip install 'pct-explain[transformers]'") from None
     if (Path(name) / "adapter_config.json").is_file():
-        raise adapter_refused(name)
+        raise adapter_error(name)
     bars = transformers.utils.logging
     shown = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()
@@ -190,15 +193,15 @@ def pretrained(kind: str, name: str, **options: Any) -> Any:
             raise ValueError(_own_code(name, "code of its own, which is not run")) from problem
         raise OSError(
             f"model {name!r} is neither textcnn, lstm, a folder with config.json, model.safetensors and a tokenizer, "
-            f"nor a model that the Hugging Face hub gave: {(str(problem).splitlines() or ['no word of why'])[0]}"
+            f"nor a model of the Hugging Face hub: {(str(problem).splitlines() or [type(problem).__name__])[0]}"
         ) from problem
     finally:
         if shown:
             bars.enable_progress_bar()
 
 
-def _read_at_first(name: str, config: Any, tokenizer: Any) -> Any:
-    """The encoder where its first token's state speaks for the whole text; None where it does not."""
+def _first_token_encoder(name: str, config: Any, tokenizer: Any) -> Any:
+    """The encoder, if its first token is a special token that attends to the whole text; else None."""
     if getattr(config, "is_encoder_decoder", False):
         return None
     first = tokenizer("a")["input_ids"][:1]
@@ -206,10 +209,10 @@ def _read_at_first(name: str, config: Any, tokenizer: Any) -> Any:
         return None
     encoder = pretrained("AutoModel", name, use_safetensors=True, dtype=torch.float32)
     check_vocabulary(tokenizer, encoder, name)
-    return encoder if looks_both_ways(encoder) else None
+    return encoder if is_bidirectional(encoder) else None
 
 
-def _with_architectures_head(name: str, tokenizer: Any, classes: Sequence[str]) -> Any:
+def _with_default_head(name: str, tokenizer: Any, classes: Sequence[str]) -> Any:
     names = dict(enumerate(classes))
     model = pretrained(
         "AutoModel" + CLASSIFIER, name, use_safetensors=True, dtype=torch.float32, id2label=names,
@@ -228,7 +231,7 @@ def _types(tokenizer: Any) -> tuple[int, int, int]:
 
 
 def _unread(model: Any, tokenizer: Any) -> int:
-    """How many tokens of the frame at a text's end are the padding token of the model's configuration."""
+    """The number of special tokens at a text's end that equal the padding token of the model's configuration."""
     padding = model.config.get_text_config().pad_token_id
     ids = tokenizer("a")["input_ids"]
     return len(ids) - max((i + 1 for i, token in enumerate(ids) if token != padding), default=1)

@@ -13,26 +13,26 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def structural_copy(module: M, device: torch.device | None = None) -> M:
-    """A copy of a module tree whose parameters and buffers are the original's own tensors.
+    """A copy of a module tree that shares the original's parameters and buffers.
 
-    What belongs to a module object is separate: training mode, registered hooks, submodules, configuration. What
-    belongs to a tensor is shared: values, gradients, `requires_grad`. Hooks are called by both.
+    The state of module objects is separate: training mode, registered hooks, submodules, configuration. The state of
+    tensors is shared: values, gradients, `requires_grad`. Both call the same hook functions.
 
     Args:
         module: the original. It is not changed.
-        device: where the copy's tensors are. None shares the tensors; so does the device that they are on.
+        device: the device of the copy's tensors. Tensors are shared if it is None or their own device.
 
     Returns:
         The copy.
     """
-    # deepcopy takes what its memo holds as copied already. The list keeps every key's object alive.
-    kept: list[Any] = list(_shared(module))
-    memo = {id(x): _moved(x, device) if isinstance(x, Tensor) else x for x in kept}
+    # deepcopy does not copy the objects of its memo. The list keeps them alive.
+    shared_objects: list[Any] = list(_shared(module))
+    memo = {id(x): _on_device(x, device) if isinstance(x, Tensor) else x for x in shared_objects}
     return copy.deepcopy(module, memo)
 
 
 def _shared(module: nn.Module) -> Iterator[Any]:
-    """Parameters, buffers, tensors that are plain attributes, and hooks, of the whole tree."""
+    """The parameters, buffers, tensor attributes and hooks of the whole tree."""
     for part in module.modules():
         for value in vars(part).values():
             if isinstance(value, Tensor):
@@ -42,8 +42,8 @@ def _shared(module: nn.Module) -> Iterator[Any]:
                 yield from (x for x in value.values() if x is not None)
 
 
-def _moved(tensor: Tensor, device: torch.device | None) -> Tensor:
+def _on_device(tensor: Tensor, device: torch.device | None) -> Tensor:
     if device is None or tensor.device == device:
         return tensor
-    moved = tensor.detach().to(device)
-    return nn.Parameter(moved, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else moved
+    copied = tensor.detach().to(device)
+    return nn.Parameter(copied, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else copied

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pct.models.base import Features, TextModel
+from pct.models.base import Features, WordModel
 
 
-class TextCNN(TextModel):
+class TextCNN(WordModel):
     """Convolutions over word embeddings, ReLU, the maximum over positions, dropout, a dense layer.
 
-    A window may reach over the text's edge into zeros, so a text of one word has windows too. Padding beyond the edge
-    never wins the maximum: the logits do not depend on how far a batch is padded.
+    Windows may extend beyond the text's ends, over zeros, so a text of one word has windows too. Windows of only
+    padding are excluded from the maximum: the logits do not depend on the padded length.
 
-    A filter's answer to a window is a sum over the window's words, and a word's share in it is the same wherever the
-    word stands. So the shares are computed once a word (one matrix product) and windows only add them up: texts that
-    are made of the same words, as reduced texts are, cost no further product.
+    The output of a filter for a window is a sum over the window's words, and the share of a word depends only on its
+    position in the window. So the shares are computed once per word (one matrix product), and windows add them up:
+    reduced texts, which have the same words, need no further product.
+
+    r(X) is the mean over positions of the features of all windows, concatenated.
     """
-
-    dropout_in_body = False
 
     family = "textcnn"
 
@@ -36,34 +35,19 @@ class TextCNN(TextModel):
         filters: int = 150,
         dropout: float = 0.5,
     ) -> None:
-        super().__init__()
-        self.arguments = {
+        super().__init__({
             "vocabulary": vocabulary, "classes": classes, "width": width,
             "windows": list(windows), "filters": filters, "dropout": dropout,
-        }  # fmt: skip
-        self.embedding = nn.Embedding(vocabulary, width, padding_idx=0)
-        nn.init.uniform_(self.embedding.weight, -0.25, 0.25)
-        with torch.no_grad():
-            self.embedding.weight[0].zero_()
+        })  # fmt: skip
         self.windows, self.filters = list(windows), filters
         self.convolutions = nn.ModuleList(nn.Conv1d(width, filters, k) for k in windows)
         self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(filters * len(windows), classes)
 
-    def embed(self, ids: Tensor) -> Tensor:
-        """See `TextModel.embed`."""
-        embedded: Tensor = self.embedding(ids)
-        return embedded
-
-    def features(self, embeddings: Tensor, mask: Tensor) -> Features:
-        """See `TextModel.features`. r(X): the mean over words of the convolutions' features, windows side by side."""
-        source = torch.arange(mask.numel(), device=mask.device).view_as(mask)
-        return self.recombine(self.project(embeddings), source, mask)
-
     def project(self, embeddings: Tensor) -> Tensor:
-        """See `TextModel.project`: a word's shares, (words + 1, sum of k, filters), k shares for a window of k words.
+        """See `TextModel.project`: the shares of each word, (words + 1, sum of k, filters), k shares for a window of k.
 
-        The last row is zero: what lies beyond the edges of a text.
+        The last row is zero: it stands for positions beyond the text.
         """
         words = F.pad(embeddings.reshape(-1, embeddings.shape[-1]), (0, 0, 0, 1))
         kernels = [c.weight.permute(1, 2, 0).flatten(1) for c in self._layers]  # (width, k * filters)
@@ -71,31 +55,27 @@ class TextCNN(TextModel):
 
     def recombine(self, projected: Tensor, source: Tensor, mask: Tensor) -> Features:
         """See `TextModel.recombine`."""
-        beyond, kinds = len(projected) - 1, projected.shape[1]
+        beyond, shares_per_word = len(projected) - 1, projected.shape[1]
         shares = projected.flatten(0, 1).to(self.dense.weight.dtype)  # no sums in half precision
-        places = torch.where(mask, source, beyond)
+        words = torch.where(mask, source, beyond)
         lengths = mask.sum(1, keepdim=True)
-        pooled, averaged, kind = [], [], 0
+        pooled, averaged, offset = [], [], 0
         for layer, k in zip(self._layers, self.windows, strict=True):
-            windows = F.pad(places, (k - 1, k - 1), value=beyond).unfold(1, k, 1)  # window t ends at word t
-            of_word = windows * kinds + torch.arange(kind, kind + k, device=places.device)
-            of_word = torch.where(windows == beyond, beyond * kinds, of_word).flatten(0, 1)
-            # the row for what lies beyond is zero: named as padding_idx, it would keep torch off its fast kernel
+            windows = F.pad(words, (k - 1, k - 1), value=beyond).unfold(1, k, 1)  # window t ends at word t
+            of_word = windows * shares_per_word + torch.arange(offset, offset + k, device=words.device)
+            of_word = torch.where(windows == beyond, beyond * shares_per_word, of_word).flatten(0, 1)
+            # the row `beyond` is zero: it is not passed as padding_idx, which would disable torch's fast kernel
             sums = F.embedding_bag(of_word, shares, mode="sum")
             assert layer.bias is not None
             features = F.relu(sums + layer.bias).view(*windows.shape[:2], self.filters)
-            # windows that see only padding would add their bias; features are >= 0, so zero is neutral to max and sum
-            touching = torch.arange(windows.shape[1], device=places.device) < lengths + k - 1
-            features = features * touching[..., None]
+            # windows of only padding would add their bias; features are >= 0, so zero is neutral for max and sum
+            inside = torch.arange(windows.shape[1], device=words.device) < lengths + k - 1
+            features = features * inside[..., None]
             pooled.append(features.amax(1))
             averaged.append(features.sum(1) / (lengths + k - 1))
-            kind += k
+            offset += k
         return Features(torch.cat(pooled, 1), torch.cat(averaged, 1))
 
     @property
     def _layers(self) -> list[nn.Conv1d]:
         return [layer for layer in self.convolutions if isinstance(layer, nn.Conv1d)]
-
-    def config(self) -> dict[str, Any]:
-        """See `TextModel.config`."""
-        return {"family": self.family, **self.arguments}

@@ -1,4 +1,4 @@
-"""A model of this project as a classifier of the transformers library, with equal logits."""
+"""Converts a model to a classifier of the transformers library with equal logits."""
 
 from __future__ import annotations
 
@@ -15,57 +15,57 @@ from pct.models.encoder import Transformer
 from pct.models.structural_copy import structural_copy
 from pct.models.wrapped import Wrapped
 
-# tanh(x) is x to a relative 2^-29 / 3 for |x| < 2^-14.5, and a power of two costs no digit
-_SMALL = 2.0**-14
-# ReLU and GELU are the identity far above zero; a state has left a layer norm, and is smaller than this
-_FAR = 32.0
+# tanh(x) = x up to a relative error of 2^-29 / 3 for |x| < 2^-14.5; scaling by a power of two is exact
+_SCALE = 2.0**-14
+# ReLU and GELU are the identity for large values; the output of a layer norm is smaller than this
+_SHIFT = 32.0
 
 
 def to_transformers(model: TextModel, classes: Sequence[str]) -> Any:
     """An `AutoModelForSequenceClassification` that gives the model's logits.
 
-    A wrapped classifier is one already. An encoder that was trained here is read at its first state, where most
-    architectures put a dense layer and a bend (tanh, ReLU, GELU) between that state and the classes: the layer is
-    written so that it lets the state pass where the bend is straight, and the last layer undoes its scale or shift.
+    A wrapped classifier is one already. The head of an encoder that was trained here reads the first state. Most
+    architectures have a dense layer and an activation (tanh, ReLU, GELU) before the last layer. That dense layer is set
+    to scale or shift the state into the range where the activation is the identity, and the last layer reverses it.
 
     Raises:
-        ValueError: textcnn or lstm; or an architecture whose head lets nothing pass unchanged.
+        ValueError: textcnn or lstm, or an architecture whose head cannot pass the state unchanged.
     """
     names = dict(enumerate(classes))
     labels = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
     if isinstance(model, Wrapped):
-        made: Any = structural_copy(model.model)
-        made.config.update(labels | {"problem_type": "single_label_classification"})
-        return made
+        classifier: Any = structural_copy(model.model)
+        classifier.config.update(labels | {"problem_type": "single_label_classification"})
+        return classifier
     if not isinstance(model, Transformer):
         raise ValueError(
             f"a {type(model).__name__} is no model of the transformers library: export it as ONNX, or train an encoder"
         )
-    for write in (_pass_small, _pass_far):
-        made = _with_head(model, labels, write)
-        if made is not None and _equal(model, made):
-            return made
+    for write in (_pass_scaled, _pass_shifted):
+        classifier = _with_head(model, labels, write)
+        if classifier is not None and _equal(model, classifier):
+            return classifier
     raise ValueError(
-        f"the head of {type(model.encoder).__name__}'s own classifier does not let the first state pass unchanged: it "
-        "cannot be saved as one; export it as ONNX"
+        f"the classification head of {type(model.encoder).__name__} cannot pass the first state unchanged, so the "
+        "model cannot be saved for transformers; export it as ONNX"
     )
 
 
 def _with_head(model: Transformer, labels: dict[str, Any], write: Callable[..., None]) -> Any:
-    """The architecture's classifier on a copy of the encoder; None where its head has another form."""
+    """The architecture's classifier on a copy of the encoder; None if its head has another form."""
     from transformers import AutoModelForSequenceClassification
 
     encoder: Any = model.encoder
     config = copy.deepcopy(encoder.config)
     config.update(labels | {"problem_type": "single_label_classification", "num_labels": model.classes})
     try:
-        made: Any = AutoModelForSequenceClassification.from_config(config)
+        classifier: Any = AutoModelForSequenceClassification.from_config(config)
     except ValueError:
         return None
-    made.base_model.load_state_dict(encoder.state_dict(), strict=False)
-    made = made.to(model.device, torch.float32).eval()
+    classifier.base_model.load_state_dict(encoder.state_dict(), strict=False)
+    classifier = classifier.to(model.device, torch.float32).eval()
     width = model.dense.in_features
-    head = [m for m in _outside(made, encoder) if isinstance(m, nn.Linear)]
+    head = [m for m in _outside(classifier, encoder) if isinstance(m, nn.Linear)]
     with torch.no_grad():
         if len(head) == 1:
             _copy(head[0], model.dense.weight, model.dense.bias)
@@ -73,25 +73,25 @@ def _with_head(model: Transformer, labels: dict[str, Any], write: Callable[..., 
             write(head[0], head[1], model.dense)
         else:
             return None
-    return made
+    return classifier
 
 
-def _outside(made: nn.Module, encoder: nn.Module) -> list[nn.Module]:
+def _outside(classifier: nn.Module, encoder: nn.Module) -> list[nn.Module]:
     """The modules of a classifier that its bare encoder does not have."""
-    base: Any = made
+    base: Any = classifier
     prefix = f"{base.base_model_prefix}."
     have = {name for name, _ in encoder.named_modules()}
-    return [m for name, m in made.named_modules() if name.removeprefix(prefix) not in have]
+    return [m for name, m in classifier.named_modules() if name.removeprefix(prefix) not in have]
 
 
-def _pass_small(inner: nn.Linear, outer: nn.Linear, dense: nn.Linear) -> None:
-    _copy(inner, _SMALL * torch.eye(inner.in_features), torch.zeros(inner.out_features))
-    _copy(outer, dense.weight / _SMALL, dense.bias)
+def _pass_scaled(inner: nn.Linear, outer: nn.Linear, dense: nn.Linear) -> None:
+    _copy(inner, _SCALE * torch.eye(inner.in_features), torch.zeros(inner.out_features))
+    _copy(outer, dense.weight / _SCALE, dense.bias)
 
 
-def _pass_far(inner: nn.Linear, outer: nn.Linear, dense: nn.Linear) -> None:
-    _copy(inner, torch.eye(inner.in_features), torch.full((inner.out_features,), _FAR))
-    _copy(outer, dense.weight, dense.bias - _FAR * dense.weight.sum(1))
+def _pass_shifted(inner: nn.Linear, outer: nn.Linear, dense: nn.Linear) -> None:
+    _copy(inner, torch.eye(inner.in_features), torch.full((inner.out_features,), _SHIFT))
+    _copy(outer, dense.weight, dense.bias - _SHIFT * dense.weight.sum(1))
 
 
 def _copy(layer: nn.Linear, weight: Tensor, bias: Tensor) -> None:
@@ -100,7 +100,7 @@ def _copy(layer: nn.Linear, weight: Tensor, bias: Tensor) -> None:
         layer.bias.copy_(bias)
 
 
-def _equal(model: Transformer, made: Any) -> bool:
+def _equal(model: Transformer, classifier: Any) -> bool:
     ids = torch.arange(4, 4 + PROBE, device=model.device)[None]
-    with torch.no_grad(), without_dropout(model), without_dropout(made):
-        return close(model(ids, torch.ones_like(ids, dtype=torch.bool)).logits, made(input_ids=ids).logits)
+    with torch.no_grad(), without_dropout(model), without_dropout(classifier):
+        return close(model(ids, torch.ones_like(ids, dtype=torch.bool)).logits, classifier(input_ids=ids).logits)

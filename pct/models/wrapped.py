@@ -1,4 +1,4 @@
-"""A sequence classifier of the transformers library, with the head that it has."""
+"""A sequence classifier of the transformers library with its own head."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from torch import Tensor, nn
 from pct.models.base import Features, TextModel, without_dropout
 from pct.models.checks import close, one_line, padding_changes, probe_ids
 
-TRACED = 4  # tokens of the text by which a head is looked at
-ENDS_FIRST = ("mbart", "plbart")  # whose decoder starts from the text's last token
+TRACE_LENGTH = 4  # tokens of the text with which a head is traced
+STARTS_WITH_LAST_TOKEN = ("mbart", "plbart")  # models whose decoder starts from the text's last token
 
 
 class Wrapped(TextModel):
     """Any `AutoModelForSequenceClassification`; its logits are the model's own.
 
-    r(X) is what the last dense layer of its head reads. A head that reads every token is pooled here: over the last
-    token, as decoders have it, or over their mean. An encoder-decoder's head reads the decoder's state at the last
-    token. Any other head finds its own way, and is watched.
+    r(X) is the input of the last dense layer of its head. The states of a head that reads every token are pooled here:
+    the last token, as in decoders, or the mean. The head of an encoder-decoder reads the decoder's state at the last
+    token. Any other head runs as it is, and forward hooks capture the input.
 
     Args:
-        model: the classifier. Two forward hooks are put on its head.
+        model: the classifier. Two forward hooks are registered on its head.
         name: its hub name or folder.
-        padding: "right", or "left" where the model needs it there (XLNet); found out where empty.
-        types: the token types of a text's first token, of those between, and of its last one (XLNet: 0, 0, 2).
-        unread: how many tokens at the end of each text are padding to the model: those of a frame whose token for the
-            end is the padding token (GPT-2). A decoder's head reads the state before them.
+        padding: the side, "right" or "left" (XLNet); detected if empty.
+        types: the token types of a text's first token, of the inner tokens, and of its last token (XLNet: 0, 0, 2).
+        unread: the number of tokens at the end of each text that the model treats as padding, because its end token is
+            the padding token (GPT-2). A decoder's head reads the state before them.
 
     Raises:
-        ValueError: the model takes no embeddings, its head has another form, or padding changes its result.
+        ValueError: the model takes no embeddings, its head is not supported, or padding changes its result.
     """
 
     family = "wrapped"
@@ -52,28 +52,28 @@ class Wrapped(TextModel):
         config: Any = model.config
         self._has_decoder = bool(getattr(config, "is_encoder_decoder", False))
         self._pooling, self._reads_states = "", False
-        self._watch = _Watch()
-        # beside the registered modules: they are parts of the model, and its weights are saved once
+        self._capture = _InputCapture()
+        # not registered as submodules: they are parts of the model, and its weights must be saved once
         object.__setattr__(self, "dense", _last_dense(model))
         object.__setattr__(self, "dropout", nn.Dropout(0.0))
         try:
             self._trace_head()
-            wrong_side = not padding and self._finds_no_side()
-        except OtherHead:
+            wrong_side = not padding and self._depends_on_padding()
+        except UnsupportedHead:
             raise
         except Exception as problem:
             raise ValueError(
                 f"{type(model).__name__} takes no embeddings in place of token ids ({one_line(problem)}): there is no "
-                "gradient at its words; take another architecture"
+                "gradient at its words; use another architecture"
             ) from problem
         if wrong_side:
             raise ValueError(
-                f"{type(model).__name__} gives a text another result when it is padded, on either side: what it "
-                "predicts depends on the batch, so nothing could be measured; take another architecture"
+                f"{type(model).__name__} gives a text another result when it is padded, on either side: its "
+                "predictions depend on the batch, so it cannot be measured; use another architecture"
             )
 
     def embed(self, ids: Tensor) -> Tensor:
-        """See `TextModel.embed`: what the model takes as `inputs_embeds`."""
+        """See `TextModel.embed`: the model's `inputs_embeds`."""
         model: Any = self.model
         table = model.get_encoder().get_input_embeddings() if self._has_decoder else model.get_input_embeddings()
         embedded: Tensor = table(ids)
@@ -84,8 +84,8 @@ class Wrapped(TextModel):
         pooled = self._read(embeddings, mask)
         return Features(pooled, pooled)
 
-    def reads_ids_alike(self, ids: Tensor) -> bool:
-        """Whether the model gives token ids (1, length) the logits that it gives their embeddings."""
+    def same_logits_from_embeddings(self, ids: Tensor) -> bool:
+        """Whether the model gives token ids (1, length) and their embeddings the same logits."""
         model: Any = self.model
         mask = torch.ones_like(ids, dtype=torch.bool)
         with torch.no_grad(), without_dropout(self):
@@ -93,7 +93,7 @@ class Wrapped(TextModel):
             return close(own, self.encode(self.embed(ids), mask).logits)
 
     def config(self) -> dict[str, Any]:
-        """See `TextModel.config`: the model's own configuration whole, so that no hub is asked at loading."""
+        """See `TextModel.config`. It has the model's whole configuration, so that loading needs no hub."""
         model: Any = self.model
         return {
             "family": self.family, "name": self.name, "padding": self.padding, "types": list(self.types),
@@ -101,94 +101,94 @@ class Wrapped(TextModel):
         }  # fmt: skip
 
     def _read(self, embeddings: Tensor, mask: Tensor) -> Tensor:
-        """What the last dense layer reads, before its dropout: (batch, width)."""
+        """The input of the last dense layer before its dropout, (batch, width)."""
         model: Any = self.model
         if self._has_decoder:
             model.classification_head(_at_last(self._decode(embeddings, mask), mask))
-            return self._watch.take()
-        if self._reads_states:  # without the model's own pooling, which sees no padding in embeddings
+            return self._capture.take()
+        if self._reads_states:  # not with the model's own pooling, which cannot detect padding in embeddings
             states = model.base_model(inputs_embeds=embeddings, attention_mask=mask.long(), use_cache=False)[0]
         else:
             self._run(embeddings, mask)
-            states = self._watch.take()
+            states = self._capture.take()
         return _POOLINGS[self._pooling](states, mask, self.unread) if self._pooling else states
 
     def _run(self, embeddings: Tensor, mask: Tensor) -> Tensor:
-        """The model's own logits, of a batch that is padded on the side that it needs."""
+        """The model's own logits, with padding on the model's side."""
         model: Any = self.model
-        given: dict[str, Any] = {}
+        inputs: dict[str, Any] = {}
         if any(self.types):
             first, inner, last = self.types
-            place, end = torch.arange(mask.shape[1], device=mask.device), mask.sum(1, keepdim=True) - 1
-            types = torch.where(place == end, last, torch.where(place == 0, first, inner))
-            given["token_type_ids"] = torch.where(place > end, 0, types)
+            position, end = torch.arange(mask.shape[1], device=mask.device), mask.sum(1, keepdim=True) - 1
+            types = torch.where(position == end, last, torch.where(position == 0, first, inner))
+            inputs["token_type_ids"] = torch.where(position > end, 0, types)
         if self.padding == "left":
-            places = _places_from_the_right(mask)
-            embeddings = embeddings.gather(1, places[..., None].expand_as(embeddings))
-            mask, given = mask.gather(1, places), {k: v.gather(1, places) for k, v in given.items()}
-        logits: Tensor = model(inputs_embeds=embeddings, attention_mask=mask.long(), **given).logits
+            index = _left_padded_index(mask)
+            embeddings = embeddings.gather(1, index[..., None].expand_as(embeddings))
+            mask, inputs = mask.gather(1, index), {k: v.gather(1, index) for k, v in inputs.items()}
+        logits: Tensor = model(inputs_embeds=embeddings, attention_mask=mask.long(), **inputs).logits
         return logits
 
     def _decode(self, embeddings: Tensor, mask: Tensor) -> Tensor:
-        """The decoder's states, (batch, length, width): it reads the text itself, one place late."""
+        """The decoder's states, (batch, length, width). Its input is the text, shifted by one token."""
         model: Any = self.model
-        if model.config.model_type in ENDS_FIRST:
+        if model.config.model_type in STARTS_WITH_LAST_TOKEN:
             start = _at_last(embeddings, mask)[:, None]
         else:
             ids = mask.new_full((mask.shape[0], 1), model.config.decoder_start_token_id, dtype=torch.long)
             start = self.embed(ids)
-        late = torch.cat([start, embeddings[:, :-1]], 1)
+        shifted = torch.cat([start, embeddings[:, :-1]], 1)
         states: Tensor = model.base_model(
-            inputs_embeds=embeddings, attention_mask=mask.long(), decoder_inputs_embeds=late, use_cache=False
+            inputs_embeds=embeddings, attention_mask=mask.long(), decoder_inputs_embeds=shifted, use_cache=False
         )[0]
         return states
 
     def _trace_head(self) -> None:
-        """Finds the last dense layer, the dropout that it reads from, and whether it reads the state of every token."""
+        """Finds the last dense layer, the dropout before it, and whether it reads the state of every token."""
         model: Any = self.model
-        ids = probe_ids(model, TRACED)[None]
+        ids = probe_ids(model, TRACE_LENGTH)[None]
         mask = torch.ones_like(ids, dtype=torch.bool)
         if self._has_decoder:
             if not hasattr(model, "classification_head"):
-                raise _other_head(model)
-            self.dense.register_forward_pre_hook(self._watch.enter_dense)
+                raise _unsupported_head(model)
+            self.dense.register_forward_pre_hook(self._capture.enter_dense)
             with torch.no_grad(), without_dropout(model), _calls(model, nn.Dropout) as dropouts:
-                self._watch_dropout(dropouts, self._read(self.embed(ids), mask))
+                self._capture_dropout(dropouts, self._read(self.embed(ids), mask))
             return
         with torch.no_grad(), without_dropout(model), _calls(model, nn.Dropout, nn.Linear) as calls:
             logits = model(input_ids=ids, attention_mask=mask.long()).logits
         heads = [call for call in calls if _has_outputs(call.module, model)]
         if not heads:
-            raise _other_head(model)
+            raise _unsupported_head(model)
         object.__setattr__(self, "dense", heads[-1].module)
-        self.dense.register_forward_pre_hook(self._watch.enter_dense)
-        self._watch_dropout([c for c in calls if isinstance(c.module, nn.Dropout)], heads[-1].given)
+        self.dense.register_forward_pre_hook(self._capture.enter_dense)
+        self._capture_dropout([c for c in calls if isinstance(c.module, nn.Dropout)], heads[-1].given)
         if heads[-1].given.ndim == 3:
             self._find_pooling(heads[-1].given, logits, ids, mask)
 
-    def _watch_dropout(self, calls: Sequence[_Call], pooled: Tensor) -> None:
-        # out of training a dropout gives what it was given, at the same place of the memory
+    def _capture_dropout(self, calls: Sequence[_Call], pooled: Tensor) -> None:
+        # without training, the output of a dropout is its input, with the same memory address
         before = [call.module for call in calls if call.out.data_ptr() == pooled.data_ptr()]
         if before:
             object.__setattr__(self, "dropout", before[-1])
-            self.dropout.register_forward_pre_hook(self._watch.enter_dropout)
+            self.dropout.register_forward_pre_hook(self._capture.enter_dropout)
 
     def _find_pooling(self, states: Tensor, logits: Tensor, ids: Tensor, mask: Tensor) -> None:
         model: Any = self.model
         with torch.no_grad(), without_dropout(model):
-            fitting = [k for k, pool in _POOLINGS.items() if close(self.dense(pool(states, mask, 0)), logits)]
-            if not fitting:
-                raise _other_head(model)
-            self._pooling = fitting[0]
+            matching = [k for k, pool in _POOLINGS.items() if close(self.dense(pool(states, mask, 0)), logits)]
+            if not matching:
+                raise _unsupported_head(model)
+            self._pooling = matching[0]
             base = model.base_model(inputs_embeds=self.embed(ids), attention_mask=mask.long(), use_cache=False)[0]
             self._reads_states = base.shape == states.shape and close(base, states)
 
-    def _finds_no_side(self) -> bool:
+    def _depends_on_padding(self) -> bool:
         return all(padding_changes(self) for self.padding in ("right", "left"))
 
 
 class _Call(NamedTuple):
-    """module: what was called. given: its first argument. out: its result."""
+    """A module's forward call. given: its first argument. out: its result."""
 
     module: Any
     given: Tensor
@@ -197,14 +197,14 @@ class _Call(NamedTuple):
 
 @contextmanager
 def _calls(model: nn.Module, *kinds: type[nn.Module]) -> Iterator[list[_Call]]:
-    """The calls of all modules of some kinds, in their order."""
+    """Records the calls of all modules of the given types, in order."""
     calls: list[_Call] = []
 
-    def note(module: nn.Module, given: tuple[Any, ...], out: Any) -> None:
+    def record(module: nn.Module, given: tuple[Any, ...], out: Any) -> None:
         if given and isinstance(given[0], Tensor) and isinstance(out, Tensor):
             calls.append(_Call(module, given[0], out))
 
-    hooks = [m.register_forward_hook(note) for m in model.modules() if isinstance(m, kinds)]
+    hooks = [m.register_forward_hook(record) for m in model.modules() if isinstance(m, kinds)]
     try:
         yield calls
     finally:
@@ -212,21 +212,21 @@ def _calls(model: nn.Module, *kinds: type[nn.Module]) -> Iterator[list[_Call]]:
             hook.remove()
 
 
-class _Watch:
-    """What entered a head's last dropout, or its last dense layer where no dropout comes first.
+class _InputCapture:
+    """Captures the input of a head's last dropout, or of its last dense layer if no dropout precedes it.
 
-    Its two methods are forward hooks that stay on the head. Each thread has a value of its own, so that threads can
-    share a model. Copies of a model share the watch: a thread takes a value before it begins another pass.
+    Its `enter_` methods are forward hooks that stay on the head. Each thread has its own value, so that threads can
+    share a model. Copies of a model share the object: a thread must take a value before its next pass.
     """
 
     def __init__(self) -> None:
         self._of_thread = threading.local()
 
-    def __deepcopy__(self, _: dict[int, Any]) -> _Watch:
+    def __deepcopy__(self, _: dict[int, Any]) -> _InputCapture:
         return self
 
-    def __reduce__(self) -> tuple[type[_Watch], tuple[()]]:
-        return _Watch, ()
+    def __reduce__(self) -> tuple[type[_InputCapture], tuple[()]]:
+        return _InputCapture, ()
 
     def enter_dropout(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         """The hook of the dropout."""
@@ -238,7 +238,7 @@ class _Watch:
         self._of_thread.seen = inputs[0] if by_dropout is None else by_dropout
 
     def take(self) -> Tensor:
-        """The value of this thread's last pass; it is not kept."""
+        """Returns and removes the value of this thread's last pass."""
         seen: Tensor = self._of_thread.__dict__.pop("seen")
         return seen
 
@@ -251,25 +251,25 @@ def _has_outputs(module: nn.Module, model: nn.Module) -> bool:
 def _last_dense(model: nn.Module) -> nn.Linear:
     layers = [m for m in model.modules() if isinstance(m, nn.Linear) and _has_outputs(m, model)]
     if not layers:
-        raise _other_head(model)
+        raise _unsupported_head(model)
     return layers[-1]
 
 
-class OtherHead(ValueError):
-    """A classifier's logits are not those of one last dense layer."""
+class UnsupportedHead(ValueError):
+    """A classifier's logits are not the output of a last dense layer."""
 
 
-def _other_head(model: nn.Module) -> OtherHead:
+def _unsupported_head(model: nn.Module) -> UnsupportedHead:
     config: Any = model.config
-    return OtherHead(
+    return UnsupportedHead(
         f"the logits of {type(model).__name__} are not those of a last dense layer (torch.nn.Linear) of "
-        f"{config.num_labels} outputs, read at the last token or at the mean of all: its head has a form that is not "
-        "known; give pct.predictor_from a function that calls it"
+        f"{config.num_labels} outputs, read at the last token or at the mean of all: its head has an unknown form; "
+        "give pct.predictor_from a function that calls it"
     )
 
 
 def _at_last(states: Tensor, mask: Tensor, unread: int = 0) -> Tensor:
-    """(batch, length, width), padded on the right -> the states of the last tokens that are read, (batch, width)."""
+    """(batch, length, width), padded on the right -> the states of the last tokens before `unread`, (batch, width)."""
     last = (mask.sum(1) - 1 - unread).clamp(min=0)
     return states.gather(1, last[:, None, None].expand(-1, 1, states.shape[-1])).squeeze(1)
 
@@ -282,8 +282,8 @@ def _mean(states: Tensor, mask: Tensor, _: int = 0) -> Tensor:
 _POOLINGS = {"last": _at_last, "mean": _mean}
 
 
-def _places_from_the_right(mask: Tensor) -> Tensor:
-    """Where each place of a text that is padded on the left finds its token in one padded on the right."""
+def _left_padded_index(mask: Tensor) -> Tensor:
+    """(batch, length) the index, in texts padded on the right, of each token of the texts padded on the left."""
     length = mask.shape[1]
-    place = torch.arange(length, device=mask.device) + mask.sum(1, keepdim=True)
-    return torch.where(place < length, place, place - length)
+    index = torch.arange(length, device=mask.device) + mask.sum(1, keepdim=True)
+    return torch.where(index < length, index, index - length)

@@ -1,7 +1,7 @@
-"""Models as ONNX graphs that hold their own gradient."""
+"""Export of models as ONNX graphs with their gradient, and prediction with ONNX Runtime."""
 
 import os
 
-# ONNX Runtime may write an identifier of the device into the user's home and ask for a host by name: not from here.
-# It looks when it is imported, and whatever imports it in this project imports this package first.
+# ONNX Runtime's telemetry writes a device identifier into the user's home and contacts a host. The variable is read on
+# import, and every import of ONNX Runtime in this project is preceded by that of this package.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

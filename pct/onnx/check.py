@@ -1,4 +1,4 @@
-"""An exported model held against torch: the differences in numbers, and for int8 what the rounding costs."""
+"""Compares an exported model with torch, and an int8 model with its float32 model."""
 
 from __future__ import annotations
 
@@ -23,32 +23,37 @@ from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import split_all
 
-TEXTS = 256
-USUAL_LENGTH, LONGEST = 64, 512  # words of most of the texts, and of the few long ones, at most
-TOLERANCE = 1e-4  # of the largest value of an output, where that is above 1
-TOKENS_A_BATCH = 1024
+SAMPLE_TEXTS = 256
+MOST_LENGTHS, MAX_LENGTH = 64, 512  # the largest number of words: of most texts, and of the few long ones
+TOLERANCE = 1e-4  # relative to the largest value of an output if that is above 1
+TOKENS_PER_BATCH = 1024
 ROUNDING = 1e-6  # relative, a few units in the last place of float32
-NUDGES, RARE = 16, 0.05  # how often a text is nudged; the share of texts that may need it
+PERTURBATIONS, MAX_PERTURBED_SHARE = 16, 0.05  # per text; and the share of texts that may need them
 
 Array = npt.NDArray[Any]
 
 
 def differences(classifier: Classifier, predictor: OnnxPredictor, texts: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """Every output of model.onnx and forward.onnx against torch in float32, on word lists of mixed length.
+    """Compares every output of model.onnx and forward.onnx with torch in float32, on word lists of mixed length.
 
-    The class explained is the predicted one for some texts, for others one drawn at random.
+    The explained class is the predicted one for some texts, and a random one for others.
 
     Returns:
-        For each output its largest difference and its largest value; `texts`, their number; and `nudged`, the number of
-        texts that agree only with what torch gives for embeddings moved by a rounding error: where two windows of a
-        TextCNN are equal but for rounding, either may be the maximum.
+        For each output its largest difference and its largest value; `texts`, the number of texts; and `nudged`, the
+        number of texts that agree with torch only if the embeddings are perturbed by a rounding error. If two windows
+        of a TextCNN are equal up to rounding, either may be the maximum.
 
     Raises:
-        ValueError: the tokens differ, or an output by more than TOLERANCE.
+        ValueError: the tokens differ, or an output differs by more than TOLERANCE.
     """
-    of = classifier.settings.saliency_of
+    output = classifier.settings.saliency_of
     nudged, figures = _compare(
-        classifier, predictor, texts, _by_onnx, lambda model, rows: _by_torch(model, rows, of), "nothing was written"
+        classifier,
+        predictor,
+        texts,
+        _by_onnx,
+        lambda model, rows: _by_torch(model, rows, output),
+        "nothing was written",
     )
     return {"texts": len(texts), "nudged": nudged, **figures}
 
@@ -56,25 +61,25 @@ def differences(classifier: Classifier, predictor: OnnxPredictor, texts: Sequenc
 def modified_differences(
     classifier: Classifier, predictor: OnnxPredictor, texts: Sequence[Sequence[str]], name: str
 ) -> dict[str, Any]:
-    """`differences` of the graph of a modified gradient, without the number of texts.
+    """`differences` for the graph of a modified gradient, without the numbers of texts.
 
     Args:
         classifier: the model.
-        predictor: the exported one.
+        predictor: the exported model.
         texts: word lists.
         name: the saliency.
 
     Raises:
         ValueError: an output differs by more than TOLERANCE.
     """
-    of = classifier.settings.saliency_of
+    output = classifier.settings.saliency_of
 
     def by_onnx(exported: OnnxPredictor, rows: _Rows) -> dict[str, Array]:
         outputs = exported.run_modified(name, rows.ids, rows.word_ids, rows.classes)
         return {f"saliency_{name}": outputs[f"saliency_{name}"], f"{name}_logits": outputs["logits"]}
 
     def by_torch(model: TextModel, rows: _Rows) -> dict[str, Array]:
-        plain = _by_torch(model, rows, of, [name])
+        plain = _by_torch(model, rows, output, [name])
         return {f"saliency_{name}": plain[f"saliency_{name}"], f"{name}_logits": plain["logits"]}
 
     return _compare(classifier, predictor, texts, by_onnx, by_torch, f"{name} was not written")[1]
@@ -88,46 +93,48 @@ def _compare(
     by_torch: Callable[[TextModel, _Rows], dict[str, Array]],
     refusal: str,
 ) -> tuple[int, dict[str, dict[str, float]]]:
-    """How many texts agree only when nudged, and for each output the largest difference and the largest value."""
+    """The number of texts that agree only if perturbed, and for each output the largest difference and value."""
     tokens = classifier.tokens(texts)
     _same_tokens(tokens, predictor.tokens(texts))
     typed = split_all([*PROBES, TYPED_SPECIALS, " ".join(PROBES * 40)], classifier.word_rule)
-    # some models refuse a text with such tokens: what is compared here are the tokenizers
+    # only the tokenizers are compared: some models reject a text with such tokens
     _same_tokens(*(x.tokenizer.encode(typed, x.settings.max_length) for x in (classifier, predictor)))
     model = on_cpu(classifier.model).eval()
     rng = np.random.default_rng(0)
     batch = [_Rows(*tokens.rows(i), rng.integers(-1, len(classifier.classes), len(i)))
-             for i in batches(tokens.lengths, TOKENS_A_BATCH)]  # fmt: skip
+             for i in batches(tokens.lengths, TOKENS_PER_BATCH)]  # fmt: skip
     ours = [by_onnx(predictor, rows) for rows in batch]
     torchs = [by_torch(model, rows) for rows in batch]
     largest = {name: max(float(np.abs(x[name]).max()) for x in torchs) for name in torchs[0]}
     allowed = {name: TOLERANCE * max(1.0, value) for name, value in largest.items()}
-    apart = [_apart(mine, theirs) for mine, theirs in zip(ours, torchs, strict=True)]
-    beyond = [np.flatnonzero(_beyond(off, allowed)).tolist() for off in apart]
+    differing = [_row_differences(mine, theirs) for mine, theirs in zip(ours, torchs, strict=True)]
+    exceeding = [np.flatnonzero(_exceeds(diff, allowed)).tolist() for diff in differing]
     nudged = 0
-    if sum(map(len, beyond)) <= RARE * len(texts):  # more are no accident: the graph is wrong
-        for rows, mine, off, places in zip(batch, ours, apart, beyond, strict=True):
-            for row in places:
+    if sum(map(len, exceeding)) <= MAX_PERTURBED_SHARE * len(texts):  # if there are more, the graph is wrong
+        for rows, mine, diff, indices in zip(batch, ours, differing, exceeding, strict=True):
+            for row in indices:
                 alone = {name: value[row : row + 1] for name, value in mine.items()}
-                nudged += _agrees_nudged(
-                    model, rows.take(row), alone, by_torch, allowed, {k: v[row:] for k, v in off.items()}
+                nudged += _agrees_perturbed(
+                    model, rows.take(row), alone, by_torch, allowed, {k: v[row:] for k, v in diff.items()}
                 )
-    # np.max, not max: a NaN stays one
-    found = {name: float(np.max([off[name].max() for off in apart])) for name in largest}
-    for name, difference in found.items():
+    # np.max, unlike max, propagates NaN
+    largest_difference = {name: float(np.max([diff[name].max() for diff in differing])) for name in largest}
+    for name, difference in largest_difference.items():
         if not difference <= allowed[name]:
             raise ValueError(
                 f"the graph's {name} differs from torch's by {difference:.2g}, more than {allowed[name]:.2g}: "
                 f"{refusal}; report the model's kind and the versions of torch, onnx and onnxruntime"
             )
-    return nudged, {name: {"difference": found[name], "largest": largest[name]} for name in found}
+    return nudged, {
+        name: {"difference": largest_difference[name], "largest": largest[name]} for name in largest_difference
+    }
 
 
 def cost_of_int8(exact: OnnxPredictor, rounded: OnnxPredictor, data: Split) -> dict[str, Any]:
-    """Accuracy of both, the share of texts with the same class, and the rank agreement of each saliency.
+    """The accuracy of both models, the share of texts with the same class, and the rank agreement of each saliency.
 
-    The saliency of both is that of the class that `exact` predicts. Agreement is Spearman's correlation, the mean over
-    the texts that have a ranking (three words or more, not all of one saliency).
+    Both explain the class that `exact` predicts. The agreement is the mean of Spearman's correlation over the texts
+    that have a ranking: at least three words, not all of equal saliency.
     """
     texts = split_texts(exact, data.texts)
     tokens = exact.tokens(texts)
@@ -148,7 +155,7 @@ def cost_of_int8(exact: OnnxPredictor, rounded: OnnxPredictor, data: Split) -> d
 
 
 def spearman(first: Array, second: Array) -> float:
-    """Rank correlation, equal values sharing their mean rank; NaN where either has no ranking or under three values."""
+    """Spearman's correlation. Equal values have their mean rank. NaN for constant or fewer than three values."""
     if len(first) < 3:
         return float("nan")
     ranks = [_mean_ranks(x) for x in (first, second)]
@@ -157,24 +164,24 @@ def spearman(first: Array, second: Array) -> float:
     return float((a * b).sum() / norm) if norm > 0 else float("nan")
 
 
-def sample_texts(classifier: Classifier, count: int = TEXTS) -> list[list[str]]:
-    """Word lists made of what the model knows, the same each time: of 1 word up to more than max_length.
+def sample_texts(classifier: Classifier, count: int = SAMPLE_TEXTS) -> list[list[str]]:
+    """Random word lists of the model's vocabulary, from 1 word to more than max_length; the same at each call.
 
-    Most are short: a model that takes texts of any length would be checked for hours.
+    Most are short, so that the check of a model without a length limit does not take hours.
     """
     rng = np.random.default_rng(0)
     tokenizer = classifier.tokenizer
-    known = tokenizer.words if isinstance(tokenizer, Vocabulary) else _plain_pieces(tokenizer)
-    pool = np.array([*known, "\ue000"])  # the last is nobody's word
+    vocabulary = tokenizer.words if isinstance(tokenizer, Vocabulary) else _plain_pieces(tokenizer)
+    pool = np.array([*vocabulary, "\ue000"])  # the last is an unknown word
     longest = classifier.settings.max_length
-    lengths = rng.integers(1, min(longest, USUAL_LENGTH) + 9, count)
-    lengths[-4:] = min(longest, LONGEST) + 8
+    lengths = rng.integers(1, min(longest, MOST_LENGTHS) + 9, count)
+    lengths[-4:] = min(longest, MAX_LENGTH) + 8
     lengths[:8] = np.minimum(lengths[:8], [1, 1, 1, 2, 2, 3, 4, 5])[: len(lengths)]
     return [rng.choice(pool, n).tolist() for n in lengths]
 
 
 def on_cpu(model: TextModel) -> TextModel:
-    """The model itself where it is on the CPU in float32, else a copy that is."""
+    """The model itself if it is on the CPU in float32, else a copy that is."""
     first = next(model.parameters())
     if first.device.type == "cpu" and first.dtype == torch.float32:
         return model
@@ -183,39 +190,39 @@ def on_cpu(model: TextModel) -> TextModel:
     return copy.deepcopy(model).to("cpu", torch.float32)
 
 
-def _agrees_nudged(
+def _agrees_perturbed(
     model: TextModel,
     row: _Rows,
     ours: dict[str, Array],
     by_torch: Callable[[TextModel, _Rows], dict[str, Array]],
     allowed: dict[str, float],
-    off: dict[str, Array],
+    diff: dict[str, Array],
 ) -> bool:
-    """Whether one text agrees with torch for embeddings moved by a rounding error; its place in `off` then says so."""
-    for seed in range(NUDGES):
-        again = _apart(ours, by_torch(_Nudged(model, seed), row))
-        if not _beyond(again, allowed).any():
+    """Whether one text agrees with torch for perturbed embeddings. If so, the first row of `diff` is updated."""
+    for seed in range(PERTURBATIONS):
+        again = _row_differences(ours, by_torch(_Perturbed(model, seed), row))
+        if not _exceeds(again, allowed).any():
             for name, value in again.items():
-                off[name][0] = value[0]
+                diff[name][0] = value[0]
             return True
     return False
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """A padded batch, and the class explained in each row, -1 for the predicted one."""
+    """A padded batch, and the explained class of each row, -1 for the predicted one."""
 
     ids: Ints
     word_ids: Ints
     classes: Ints
 
     def take(self, row: int) -> _Rows:
-        """One row, its padding left as it is."""
+        """One row with its padding."""
         return _Rows(self.ids[row : row + 1], self.word_ids[row : row + 1], self.classes[row : row + 1])
 
 
-class _Nudged(TextModel):
-    """A model whose embeddings are off by about a rounding error."""
+class _Perturbed(TextModel):
+    """A model whose embeddings are perturbed by about a rounding error."""
 
     def __init__(self, model: TextModel, seed: int) -> None:
         super().__init__()
@@ -244,8 +251,8 @@ def _by_onnx(predictor: OnnxPredictor, rows: _Rows) -> dict[str, Array]:
     }
 
 
-def _by_torch(model: TextModel, rows: _Rows, of: str, kinds: Sequence[str] = KINDS) -> dict[str, Array]:
-    """The same outputs, by name."""
+def _by_torch(model: TextModel, rows: _Rows, output: str, kinds: Sequence[str] = KINDS) -> dict[str, Array]:
+    """The outputs of `_by_onnx`, by name."""
     ids, words = torch.from_numpy(rows.ids), torch.from_numpy(rows.word_ids)
     with torch.no_grad():
         logits, representation = (x.numpy() for x in model.encode(model.embed(ids), words > -2))
@@ -253,21 +260,21 @@ def _by_torch(model: TextModel, rows: _Rows, of: str, kinds: Sequence[str] = KIN
     out = {"logits": logits, "representation": representation}
     out |= {f"forward_{k}": v for k, v in out.items()}
     for kind in kinds:
-        scores = saliency(model, ids, words, chosen, kind, of)[1].numpy()
+        scores = saliency(model, ids, words, chosen, kind, output)[1].numpy()
         beyond = np.zeros((len(scores), rows.ids.shape[1] - scores.shape[1]), np.float32)
         out[f"saliency_{kind}"] = np.concatenate([scores, beyond], 1)
     return out
 
 
-def _apart(first: dict[str, Array], second: dict[str, Array]) -> dict[str, Array]:
+def _row_differences(first: dict[str, Array], second: dict[str, Array]) -> dict[str, Array]:
     """The largest difference of each row, (rows,) for each output."""
     return {name: np.abs(first[name] - value).max(1) for name, value in second.items()}
 
 
-def _beyond(off: dict[str, Array], allowed: dict[str, float]) -> Array:
-    """(rows,) whether any output differs by more than it may; a NaN does."""
-    beyond: Array = np.any([~(value <= allowed[name]) for name, value in off.items()], axis=0)
-    return beyond
+def _exceeds(diff: dict[str, Array], allowed: dict[str, float]) -> Array:
+    """(rows,) whether any output differs by more than allowed, or is NaN."""
+    exceeds: Array = np.any([~(value <= allowed[name]) for name, value in diff.items()], axis=0)
+    return exceeds
 
 
 def _same_tokens(first: Tokens, second: Tokens) -> None:
@@ -280,7 +287,7 @@ def _same_tokens(first: Tokens, second: Tokens) -> None:
 
 
 def _plain_pieces(tokenizer: Any) -> list[str]:
-    # letters and digits only: what marks a piece's place in a word (##, Ġ, ▁) is left off
+    # letters and digits only: position marks (##, Ġ, ▁) are removed
     pieces = {"".join(c for c in piece if c.isascii() and c.isalnum()) for piece in tokenizer.tokenizer.get_vocab()}
     return sorted(pieces - {""})
 

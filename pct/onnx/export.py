@@ -1,4 +1,4 @@
-"""A classifier as a folder that ONNX Runtime reads: graphs with the gradient inside, checked before they are kept."""
+"""Exports a classifier as a folder for ONNX Runtime: graphs with the gradient, which are checked before."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
     Models = dict[str, onnx.ModelProto]
 
 INT8_TEXTS = 1000
-USUAL = ("frozen_grad_x_input",)  # of MODIFIED: each takes about as long to trace as the model itself
+DEFAULT_MODIFIED = ("frozen_grad_x_input",)  # of MODIFIED: tracing one takes about as long as tracing the model
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote.
+    """The result of an export.
 
     Attributes:
-        folder: where.
+        folder: the exported folder.
         bytes: its size.
-        agreement: the largest difference from torch of each output, and the largest value of each.
-        left_out: saliencies of which there is no graph, each with the reason.
-        int8: what the rounding costs, see `pct.onnx.check.cost_of_int8`; None without it.
+        agreement: the largest difference from torch and the largest value of each output.
+        left_out: the saliencies without a graph, each with the reason.
+        int8: the effect of rounding, see `pct.onnx.check.cost_of_int8`; None without int8.
     """
 
     folder: Path
@@ -68,7 +68,7 @@ class Exported:
         lines += [f"{name:<30}{v['difference']:>12.1e}{v['largest']:>10.3g}" for name, v in outputs.items()]
         lines += [f"not written: {reason}" for reason in self.left_out.values()]
         if self.int8 is not None:
-            lines += [f"int8, on {self.int8['texts']} texts of the corpus (the figures above are float32's)"]
+            lines += [f"int8, on {self.int8['texts']} texts of the corpus (the numbers above are for float32)"]
             lines += [f"{k:<28}{self.int8[k]:>12.4f}" for k in ("accuracy_float32", "accuracy_int8", "same_class")]
             ranks = self.int8["rank_agreement"].items()
             lines += [f"{'ranks of ' + k:<28}{'none' if v is None else format(v, '.4f'):>12}" for k, v in ranks]
@@ -84,23 +84,23 @@ def export(
 ) -> Exported:
     """Writes model.onnx, forward.onnx, their weights, the vocabulary or tokenizer, and classifier.json.
 
-    The graphs are compared with torch on 256 texts first. The folder appears whole or not at all; one that holds an
-    exported model is replaced.
+    The graphs are compared with torch on 256 texts first. The folder is written atomically. It replaces an exported
+    model.
 
     Args:
         classifier: the model.
-        folder: where it goes.
-        quantize: matrix products and embeddings in int8 (dynamic), with its cost measured on `data` and kept in
-            classifier.json.
-        data: the test split of the classifier's own corpus where None, a thousand texts at most.
-        modified: the saliencies that get a graph of their own, of frozen_grad_x_input (frozen.onnx) and gim (gim.onnx).
-            Where None, frozen_grad_x_input, the one of the classifier's settings and the one that an audit found best,
-            left out with the reason where the model does not have them.
+        folder: the exported folder.
+        quantize: whether matrix products and embeddings are in int8 (dynamic). The effect is measured on `data` and
+            written to classifier.json.
+        data: labelled texts; if None, at most a thousand texts of the test split of the classifier's corpus.
+        modified: the saliencies with a separate graph, of frozen_grad_x_input (frozen.onnx) and gim (gim.onnx). If
+            None: frozen_grad_x_input, the saliency of the classifier's settings and the best one of its audit. Those
+            that the model does not support are left out, with the reason.
 
     Raises:
-        ValueError: a graph differs from torch by more than 1e-4, the model has none, or it does not have a saliency
-            that was asked for.
-        FileExistsError: the folder holds anything else.
+        ValueError: a graph differs from torch by more than 1e-4, the model has no graph, or it does not support a
+            saliency of `modified`.
+        FileExistsError: the folder holds something else.
         ImportError: onnx or ONNX Runtime is missing.
     """
     target = Path(folder)
@@ -115,10 +115,10 @@ def export(
     except ImportError as problem:
         raise ImportError(f"exporting needs {problem.name}: pip install 'pct-explain[export]'") from problem
     if quantize and data is None:
-        data = _labelled(classifier)
+        data = _test_split(classifier)
     settings = classifier.settings
-    with atomic_folder(target, GRADIENT) as made, tempfile.TemporaryDirectory(prefix="pct-export-") as scratch:
-        with _quiet():
+    with atomic_folder(target, GRADIENT) as temporary, tempfile.TemporaryDirectory(prefix="pct-export-") as scratch:
+        with _quiet_exporters():
             graphs = build_graphs(classifier.model, settings.saliency_of, settings.max_length)
             extra, left_out = _modified_graphs(classifier, modified)
         about: dict[str, Any] = {
@@ -126,7 +126,7 @@ def export(
             "model": classifier.model.config()["family"], "settings": settings.to_dict(), "weights": "float32",
             SCALED: WORDS, SKIPS_PADDING: classifier.skips_padding(),
         }  # fmt: skip
-        float32 = Path(scratch) if quantize else made
+        float32 = Path(scratch) if quantize else temporary
         exact = _write(float32, classifier, about, {GRADIENT: graphs.gradient, FORWARD: graphs.forward, **extra})
         texts = sample_texts(classifier)
         about["agreement"] = differences(classifier, exact, texts)
@@ -141,24 +141,24 @@ def export(
         exact, about["left_out"] = OnnxPredictor.load(float32), left_out
         if quantize:
             assert data is not None
-            graphs_held = [name for name in (GRADIENT, FORWARD, *MODIFIED.values()) if (float32 / name).is_file()]
-            rounded = _write(made, classifier, about | {"weights": "int8"}, _rounded(float32, graphs_held))
+            names = [name for name in (GRADIENT, FORWARD, *MODIFIED.values()) if (float32 / name).is_file()]
+            rounded = _write(temporary, classifier, about | {"weights": "int8"}, _rounded(float32, names))
             about |= {"weights": "int8", "int8": cost_of_int8(exact, rounded, data)}
-        write_text(made / CONFIG, json.dumps(about, indent=2))
-        copy_audit(classifier, OnnxPredictor.load(made), made)
+        write_text(temporary / CONFIG, json.dumps(about, indent=2))
+        copy_audit(classifier, OnnxPredictor.load(temporary), temporary)
     size = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
     return Exported(target, size, about["agreement"], left_out, about.get("int8"))
 
 
 def _modified_graphs(classifier: Classifier, asked: Sequence[str] | None) -> tuple[Models, dict[str, str]]:
-    """The graphs of modified gradients by file name, and the reason for each saliency that the model does not have.
+    """The graphs of modified gradients by file name, and the reason for each saliency that the model does not support.
 
-    Raises ValueError, with the reason, for one that was asked for.
+    Raises ValueError, with the reason, for a saliency of `asked`.
     """
     from pct.onnx.graphs import build_saliency_graph
 
     settings, graphs, left_out = classifier.settings, {}, {}
-    wanted = (*USUAL, settings.saliency, settings.explain_by, classifier.audited) if asked is None else asked
+    wanted = (*DEFAULT_MODIFIED, settings.saliency, settings.explain_by, classifier.audited) if asked is None else asked
     for name, file in MODIFIED.items():
         saliency = make_saliency(name, settings)
         assert isinstance(saliency, GradientSaliency)
@@ -173,13 +173,13 @@ def _modified_graphs(classifier: Classifier, asked: Sequence[str] | None) -> tup
     return graphs, left_out
 
 
-def _labelled(classifier: Classifier) -> Split:
+def _test_split(classifier: Classifier) -> Split:
     try:
         corpus = load_splits(classifier.settings.replace(limit=INT8_TEXTS))
     except (FileNotFoundError, ImportError) as problem:
         raise ValueError(
-            f"int8 is measured on texts with labels, and the corpus of the classifier cannot be had ({problem}); "
-            "give some as data"
+            f"int8 is measured on labelled texts, and the corpus of the classifier is not available ({problem}); give "
+            "texts as data"
         ) from problem
     return corpus.splits["test"]
 
@@ -196,14 +196,14 @@ def _write(folder: Path, classifier: Classifier, about: dict[str, Any], models: 
 
 
 def _rounded(folder: Path, names: Sequence[str]) -> Models:
-    """Graphs of a folder, by file name, with int8 weights."""
+    """The graphs of a folder by file name, with int8 weights."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     models = {}
     for name in names:
         part = folder / f"{name}.int8"
-        with _quiet():
+        with _quiet_exporters():
             quantize_dynamic(folder / name, part, weight_type=QuantType.QInt8)
         models[name] = onnx.load(part)
         part.unlink()
@@ -211,14 +211,14 @@ def _rounded(folder: Path, names: Sequence[str]) -> Models:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporters' remarks about packages that are not used, and about preparations that change nothing."""
-    loud = [logging.getLogger(x) for x in ("torch.onnx._internal.exporter._registration", "root")]
-    before = [x.level for x in loud]
-    for logger in loud:
+def _quiet_exporters() -> Iterator[None]:
+    """Suppresses irrelevant log messages of the exporters."""
+    loggers = [logging.getLogger(x) for x in ("torch.onnx._internal.exporter._registration", "root")]
+    before = [x.level for x in loggers]
+    for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        for logger, level in zip(loud, before, strict=True):
+        for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""Integrated gradients by an exported graph: the rule of `pct.saliency.integrated_gradients`, in numpy."""
+"""Integrated gradients with an exported graph: `pct.saliency.integrated_gradients` in numpy."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ RunAt = Callable[[Ints, float], tuple[Floats, Floats]]
 
 
 def integrate(run_at: RunAt, classes: Ints, logits: Floats, of: str, steps: int) -> Floats:
-    """The attributions of a batch, the path starting where the embeddings of all words are zero.
+    """The attributions of a batch. The path starts at zero embeddings of all words.
 
     Args:
-        run_at: from rows of the batch and a factor at the embeddings of words to logits (rows, classes) and the
-            gradient there times the whole embeddings, summed by word, (rows, words).
-        classes: (batch,) the class explained.
-        logits: (batch, classes) of the whole texts.
+        run_at: maps rows of the batch and a factor of the word embeddings to the logits (rows, classes) and the
+            gradient at that point times the original embeddings, summed by word, (rows, words).
+        classes: (batch,) the explained class.
+        logits: (batch, classes) of the original texts.
         of: log_odds, probability or logit.
-        steps: the fewest; doubled for texts whose completeness error is too large.
+        steps: the initial number; doubled for texts whose completeness error is too large.
 
     Returns:
         (batch, words).
@@ -43,7 +43,7 @@ def integrate(run_at: RunAt, classes: Ints, logits: Floats, of: str, steps: int)
 
 
 def mean_gradient(run_at: RunAt, rows: Ints, steps: int) -> Floats:
-    """The mean over the midpoints of the path's steps, (rows, words). Arguments as in `integrate`."""
+    """The mean over the midpoints of the path's steps, (rows, words). For arguments see `integrate`."""
     return np.asarray(sum(run_at(rows, (step + 0.5) / steps)[1] for step in range(steps)) / steps, np.float32)
 
 

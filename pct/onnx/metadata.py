@@ -1,4 +1,4 @@
-"""What a graph says of itself, so that it can be run where this package is not: see docs/reference/onnx.md."""
+"""The documentation inside a graph, so that it can be used without this package: see docs/reference/onnx.md."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ VALUES = {
 
 
 def describe(models: dict[str, onnx.ModelProto], about: dict[str, Any]) -> None:
-    """Writes into graphs (file name -> model) what they compute, what goes in and comes out, and in which order.
+    """Adds documentation of the graph, its inputs and outputs, and metadata to graphs (file name -> model).
 
-    about: all of classifier.json; its metadata are strings: classes and settings as JSON.
+    about: the contents of classifier.json. Metadata values are strings.
     """
     from onnx import helper
 
-    said = {
+    properties = {
         "format": str(about["format"]), "classes": json.dumps(about["classes"]), "tokenizer": about["words"],
         "max_length": str(about["settings"]["max_length"]), "saliency": about["settings"]["saliency"],
         "saliency_of": about["settings"]["saliency_of"],
     }  # fmt: skip
     for name, model in models.items():
         model.doc_string = GRAPHS[name]
-        helper.set_model_props(model, said)
+        helper.set_model_props(model, properties)
         for value in (*model.graph.input, *model.graph.output):
             value.doc_string = VALUES[value.name]

@@ -1,4 +1,4 @@
-"""An exported model by ONNX Runtime: a `Predictor` that needs neither torch nor transformers."""
+"""An exported model in ONNX Runtime: a `Predictor` that needs neither torch nor transformers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from pct.onnx.sessions import Sessions
 from pct.saliency import make_saliency
 from pct.saliency.base import GradientSaliency
 from pct.settings import Settings
-from pct.text.replacement_token import replacement_token_id
+from pct.text.replacement_token import padding_skipped, replacement_token_id, texts_with_padding
 from pct.text.saved_tokenizer import load_subwords
 from pct.text.tokens import Ints, Tokenizer, Tokens
-from pct.text.typed_padding import padding_skipped, texts_with_padding
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import check_saved_rule
 
@@ -29,11 +28,11 @@ FORMAT = 1
 GRADIENT, FORWARD, WEIGHTS, CONFIG = "model.onnx", "forward.onnx", "weights.bin", "classifier.json"
 PLAIN = ("l2", "l1", "grad_x_input")  # outputs of GRADIENT
 INTEGRATED = "integrated_gradients"
-# graphs of their own, which transformers alone have
+# saliencies with a separate graph, for transformers only
 MODIFIED = {"frozen_grad_x_input": "frozen.onnx", "gim": "gim.onnx"}
 OUTPUTS = ("logits", "representation", *(f"saliency_{name}" for name in PLAIN))
-SKIPS_PADDING = "skips_padding"  # in CONFIG: whether texts with a typed padding token are refused
-SCALED, WORDS = "scaled", "words"  # in CONFIG: which embeddings `scale` multiplies; all of them where it is not said
+SKIPS_PADDING = "skips_padding"  # in CONFIG: whether texts with a literal padding token are rejected
+SCALED, WORDS = "scaled", "words"  # in CONFIG: the embeddings that `scale` multiplies; all if it is missing
 
 
 class OnnxPredictor(TextInterface):
@@ -41,11 +40,11 @@ class OnnxPredictor(TextInterface):
 
     Attributes:
         classes: their names.
-        settings: those of the training run, with the saliency that `explain_rows` gives.
-        about: all of classifier.json, the measured agreement with torch included.
-        folder: from which it was loaded.
-        audited: the saliency that an audit of this model found best; empty where none did.
-        audit: the summary of that audit; None where there is none.
+        settings: those of the training run, with the saliency of `explain_rows`.
+        about: the contents of classifier.json, with the measured agreement with torch.
+        folder: the folder that it was loaded from.
+        audited: the best saliency of an audit of this model; empty without one.
+        audit: the summary of that audit, or None.
     """
 
     folder: Path | None = None
@@ -64,8 +63,8 @@ class OnnxPredictor(TextInterface):
         """Reads what `pct.onnx.export.export` wrote; nothing is unpickled.
 
         Args:
-            folder: the exported model's. It must stay as it is: some graphs are opened when they are first needed.
-            threads: CPU threads of one call; 0 takes all cores.
+            folder: the exported folder. It must not change: some graphs are opened when they are first used.
+            threads: CPU threads of one call; 0 uses all cores.
 
         Raises:
             FileNotFoundError: the folder holds no exported model.
@@ -82,7 +81,7 @@ class OnnxPredictor(TextInterface):
         for name in (CONFIG, GRADIENT, FORWARD, WEIGHTS):
             if not (path / name).is_file():
                 raise FileNotFoundError(
-                    f"{path} holds no exported model: {name} is missing; make it with `pct export MODEL {path}`"
+                    f"{path} holds no exported model: {name} is missing; create it with `pct export MODEL {path}`"
                 )
         sessions = Sessions(path, threads)
         for name in (FORWARD, GRADIENT):
@@ -109,22 +108,22 @@ class OnnxPredictor(TextInterface):
 
     @property
     def saliency_kind(self) -> str:
-        """The saliency that `explain_rows` gives: at first that of the training run."""
+        """The saliency of `explain_rows`, by default that of the training run."""
         return self.settings.saliency
 
     @property
     def gradient_saliencies(self) -> list[str]:
-        """The names of the gradient saliencies that the folder holds."""
+        """The names of the gradient saliencies with a graph in the folder."""
         return [*PLAIN, INTEGRATED, *(name for name, file in MODIFIED.items() if file in self._sessions)]
 
     def with_saliency(self, name: str) -> Self:
-        """The same model, its weights shared, measured and explained by another saliency.
+        """The same model with another saliency; the weights are shared.
 
         Args:
             name: of the registry.
 
         Raises:
-            ValueError: nothing has that name, or the folder does not hold what it needs.
+            ValueError: there is no such saliency, or the folder lacks its graph.
         """
         make_saliency(name, self.settings).check(self)
         other = copy.copy(self)
@@ -134,8 +133,8 @@ class OnnxPredictor(TextInterface):
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
         """See `Predictor.tokens`."""
         tokens = self.tokenizer.encode(texts, self.settings.max_length)
-        if self.about.get(SKIPS_PADDING) and len(typed := texts_with_padding(tokens)):
-            raise padding_skipped(typed[0])
+        if self.about.get(SKIPS_PADDING) and len(indices := texts_with_padding(tokens)):
+            raise padding_skipped(indices[0])
         return tokens
 
     def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
@@ -146,15 +145,15 @@ class OnnxPredictor(TextInterface):
 
     def represent(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """See `Represents.represent`."""
-        found = self.run_forward(ids, mask)
-        return softmax(found["logits"]), found["representation"]
+        outputs = self.run_forward(ids, mask)
+        return softmax(outputs["logits"]), outputs["representation"]
 
     def replacement_token_id(self, removal: str) -> int:
         """See `HasReplacementToken.replacement_token_id`."""
         return replacement_token_id(self.tokenizer, removal)
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
-        """See `Predictor.explain_rows`: by `saliency_kind`. Raises ValueError where the folder does not hold it."""
+        """See `Predictor.explain_rows`: by `saliency_kind`. Raises ValueError if the folder lacks its graph."""
         saliency = make_saliency(self.saliency_kind, self.settings)
         saliency.check(self)
         if len(ids) == 0:
@@ -174,7 +173,7 @@ class OnnxPredictor(TextInterface):
                 wanted = ",".join(x for x in MODIFIED if x == name or x in self.gradient_saliencies)
                 raise ValueError(f"{held}, not {name}; run `pct export MODEL FOLDER --saliencies {wanted}`")
             raise ValueError(
-                f"{held}, not {name}: no graph of `pct export` can hold that; explain the torch model that was exported"
+                f"{held}, not {name}: `pct export` has no graph of it; explain the torch model that was exported"
             )
         if options.of != self.settings.saliency_of:
             raise ValueError(
@@ -183,8 +182,8 @@ class OnnxPredictor(TextInterface):
             )
         if name == INTEGRATED and options.baseline != "zero":
             raise ValueError(
-                f"integrated_baseline {options.baseline}: the exported graph scales the embeddings, so that its path "
-                "starts at zero; take baseline zero, or explain the torch model that was exported"
+                f"integrated_baseline {options.baseline}: the exported graph scales the embeddings, so its path starts "
+                "at zero; use baseline zero, or explain the torch model that was exported"
             )
 
     def attribute_rows(
@@ -193,48 +192,48 @@ class OnnxPredictor(TextInterface):
         """See `Attributes.attribute_rows`."""
         name = saliency.name
         if name in MODIFIED:
-            found = self.run_modified(name, ids, words, classes)
-            scores = found[f"saliency_{name}"]
+            outputs = self.run_modified(name, ids, words, classes)
+            scores = outputs[f"saliency_{name}"]
         elif name == INTEGRATED:
-            found = self.run_gradient(ids, words, classes, ["logits"])
-            chosen = found["logits"].argmax(1) if classes is None else classes
-            scores = self._integrate(ids, words, chosen, found["logits"], saliency)
+            outputs = self.run_gradient(ids, words, classes, ["logits"])
+            chosen = outputs["logits"].argmax(1) if classes is None else classes
+            scores = self._integrate(ids, words, chosen, outputs["logits"], saliency)
         else:
-            found = self.run_gradient(ids, words, classes, ["logits", f"saliency_{name}"])
-            scores = found[f"saliency_{name}"]
-        return softmax(found["logits"]), scores[:, : max(int(words.max()) + 1, 1)]
+            outputs = self.run_gradient(ids, words, classes, ["logits", f"saliency_{name}"])
+            scores = outputs[f"saliency_{name}"]
+        return softmax(outputs["logits"]), scores[:, : max(int(words.max()) + 1, 1)]
 
     def run_forward(
         self, ids: Ints, mask: npt.NDArray[np.bool_], outputs: Sequence[str] = ("logits", "representation")
     ) -> dict[str, Floats]:
-        """Outputs of the graph without a gradient by name; see `pct.onnx.graphs.build_graphs`."""
+        """Outputs of the graph without gradient, by name; see `pct.onnx.graphs.build_graphs`."""
         return self._sessions.run(FORWARD, outputs, {"ids": ids, "mask": mask})
 
     def run_gradient(
         self, ids: Ints, words: Ints, classes: Ints | None, outputs: Sequence[str] = OUTPUTS, scale: float = 1.0
     ) -> dict[str, Floats]:
-        """Outputs of the graph with the gradient by name; see `pct.onnx.graphs.build_graphs`."""
+        """Outputs of the graph with gradient, by name; see `pct.onnx.graphs.build_graphs`."""
         feeds = _feeds(ids, words, classes) | {"scale": np.array(scale, np.float32)}
         return self._sessions.run(GRADIENT, outputs, feeds)
 
     def run_modified(self, name: str, ids: Ints, words: Ints, classes: Ints | None) -> dict[str, Floats]:
-        """Outputs of the graph of one of MODIFIED by name; see `pct.onnx.graphs.build_saliency_graph`."""
+        """Outputs of the graph of one of MODIFIED, by name; see `pct.onnx.graphs.build_saliency_graph`."""
         return self._sessions.run(MODIFIED[name], ["logits", f"saliency_{name}"], _feeds(ids, words, classes))
 
     def _integrate(self, ids: Ints, words: Ints, classes: Ints, logits: Floats, saliency: GradientSaliency) -> Floats:
         options, product = saliency.options, "saliency_grad_x_input"
 
         def run_at(rows: Ints, scale: float) -> tuple[Floats, Floats]:
-            found = self.run_gradient(ids[rows], words[rows], classes[rows], ["logits", product], scale)
-            return found["logits"], found[product]
+            outputs = self.run_gradient(ids[rows], words[rows], classes[rows], ["logits", product], scale)
+            return outputs["logits"], outputs[product]
 
-        if self.about.get(SCALED) != WORDS:  # an older folder: special tokens move too, in as many steps as were set
+        if self.about.get(SCALED) != WORDS:  # an older format, which scales special tokens too and has fixed steps
             return mean_gradient(run_at, np.arange(len(ids)), options.steps)
         return integrate(run_at, classes, logits, options.of, options.steps)
 
 
 def softmax(logits: Floats) -> Floats:
-    """Along the last axis, in the numbers' own precision."""
+    """The softmax along the last axis, in the precision of the logits."""
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     shares: Floats = powers / powers.sum(-1, keepdims=True)
     return shares

@@ -1,4 +1,4 @@
-"""The graphs of an exported folder as ONNX Runtime sessions, each opened when it is first asked for."""
+"""The graphs of an exported folder as ONNX Runtime sessions, each opened at its first use."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Sessions:
     """The graphs of a folder. Threads may share it.
 
     Args:
-        folder: an exported one.
-        threads: CPU threads of one call; 0 takes all cores.
+        folder: an exported folder.
+        threads: CPU threads of one call; 0 uses all cores.
     """
 
     def __init__(self, folder: Path, threads: int = 0) -> None:
@@ -30,11 +30,11 @@ class Sessions:
         self._lock = threading.Lock()
 
     def __contains__(self, name: str) -> bool:
-        """Whether the folder held a graph of this file name."""
+        """Whether the folder has a graph of this file name."""
         return name in self._files
 
     def run(self, name: str, outputs: Sequence[str], feeds: dict[str, Any]) -> dict[str, Floats]:
-        """Some outputs of a graph by name.
+        """Runs a graph, and returns outputs by name.
 
         Args:
             name: the graph's file name.
@@ -47,10 +47,10 @@ class Sessions:
         return dict(zip(outputs, self.open(name).run(list(outputs), feeds), strict=True))
 
     def open(self, name: str) -> InferenceSession:
-        """The session of a graph, which is opened once.
+        """The session of a graph. It is opened once.
 
         Raises:
-            ValueError: the file is damaged, or another one than when the folder was loaded.
+            ValueError: the file is damaged, or has changed since the folder was loaded.
         """
         session = self._open.get(name)
         if session is not None:
@@ -69,7 +69,7 @@ class Sessions:
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # threads that wait in a loop take the cores from whatever else the machine does: here, the web server
+        # spinning threads would take the cores from other work, such as the web server
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -78,6 +78,6 @@ class Sessions:
 
 
 def _identity(path: Path) -> Identity:
-    """What differs between a file and another that has taken its place."""
+    """Numbers that change if the file is changed or replaced."""
     status = path.stat()
     return status.st_ino, status.st_size, status.st_mtime_ns

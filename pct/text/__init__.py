@@ -1,1 +1,1 @@
-"""From texts to words, and from words to tokens."""
+"""Splits texts into words and tokens."""

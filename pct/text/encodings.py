@@ -1,4 +1,4 @@
-"""The encoding of text files: what a byte order mark says, and which one undecodable bytes are likely in."""
+"""The encoding of text files: detection by a byte order mark, and a guess for undecodable bytes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
-UNDECODED = re.compile("[\udc80-\udcff]")  # what the error handler surrogateescape makes of a byte
+UNDECODED = re.compile("[\udc80-\udcff]")  # a byte, as the error handler surrogateescape decodes it
 
-# Per encoding the characters that its languages use most beyond ASCII, and whether they stand beside one another.
+# by encoding: the most frequent non-ASCII characters of its languages, and whether they are usually adjacent
 _FREQUENT = (
     ("cp1252", "àáâãäåæçèéêëìíîïñòóôõöøùúûüßœÀÉÈÖÜÄÅØ€’‘“”–—…«»°", False),
     ("cp1250", "ąćęłńóśźżčďěňřšťůýžáéíúőűŁŚŻŠČŘŽÁÉ„”–…", False),
@@ -28,49 +28,51 @@ _FREQUENT = (
 
 
 def marked_encoding(start: bytes) -> str:
-    """The encoding of a text file by its first bytes: that of its byte order mark, else UTF-8."""
+    """The encoding of a text file by its first bytes: that of its byte order mark, or UTF-8."""
     return next((name for mark, name in BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8-sig")
 
 
 def check_encoding(name: str) -> None:
-    """Raises ValueError for a name that is no encoding of text; the empty name is one to be found."""
+    """Raises ValueError for a name that is no text encoding. The empty name is valid: the encoding is detected."""
     try:
-        known = not name or codecs.lookup(name)._is_text_encoding
+        valid = not name or codecs.lookup(name)._is_text_encoding
     except LookupError:
-        known = False
-    if not known:
-        raise ValueError(f"encoding must be one that Python knows, as utf-8, utf-16, cp1252 or gb18030, got {name!r}")
+        valid = False
+    if not valid:
+        raise ValueError(f"encoding must be an encoding of Python, such as utf-8, cp1252 or gb18030, got {name!r}")
 
 
 def likely_encoding(content: bytes) -> str:
-    """The encoding that some bytes of a text, which are not UTF-8, are most likely in; empty where none fits.
+    """The most likely encoding of bytes that are not UTF-8; empty if none fits.
 
-    Each candidate is judged by the share of its characters beyond ASCII that are frequent in the languages that it is
-    used for, times the share that stand beside another where these languages have no Latin letters, and less where
-    they stand so and these languages have them.
+    The score of a candidate is the share of its non-ASCII characters that are frequent in its languages. It is
+    multiplied by the share of adjacent ones for languages without Latin letters, and reduced by half that share for
+    languages with Latin letters.
 
     Args:
-        content: some bytes of the text; a character cut off at either end does no harm.
+        content: some bytes of the text. A character that is cut off at either end is harmless.
     """
     if content[:4000].count(0) > len(content[:4000]) // 8:
         return "utf-16-le" if content[1:4000:2].count(0) > content[0:4000:2].count(0) else "utf-16-be"
-    scores = {name: _fit(content, name, set(letters), beside) for name, letters, beside in _FREQUENT}
+    scores = {name: _fit(content, name, set(letters), adjacent) for name, letters, adjacent in _FREQUENT}
     best = max(scores, key=scores.__getitem__)
     return best if scores[best] >= 0.2 else ""
 
 
 def encoding_hint(content: bytes) -> str:
-    """What to do about bytes that are in another encoding than was thought."""
+    """The remedy for bytes that cannot be decoded."""
     likely = likely_encoding(content)
-    return f"set encoding to {likely}, which they look like" if likely else "set encoding, or write it anew as UTF-8"
+    return f"set encoding to {likely}, which is likely" if likely else "set encoding, or save the file as UTF-8"
 
 
-def _fit(content: bytes, name: str, frequent: set[str], beside: bool) -> float:
+def _fit(content: bytes, name: str, frequent: set[str], adjacent: bool) -> float:
     text = content.decode(name, "replace")
-    foreign = [place for place, character in enumerate(text) if character > "\x7f"]
-    if not foreign:
+    positions = [position for position, character in enumerate(text) if character > "\x7f"]
+    if not positions:
         return 0.0
-    share = sum(text[place] in frequent for place in foreign) / len(foreign)
-    places = set(foreign)
-    neighbours = sum(place - 1 in places or place + 1 in places for place in foreign) / len(foreign)
-    return share * (neighbours if beside else 1 - neighbours / 2)
+    share = sum(text[position] in frequent for position in positions) / len(positions)
+    foreign_positions = set(positions)
+    neighbours = sum(
+        position - 1 in foreign_positions or position + 1 in foreign_positions for position in positions
+    ) / len(positions)
+    return share * (neighbours if adjacent else 1 - neighbours / 2)

@@ -1,9 +1,12 @@
-"""The token that replaces a removed word where the gap is not closed."""
+"""Special tokens: replacements of removed words, baselines of integrated gradients, padding tokens inside texts."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import PADDING, UNKNOWN
 
 
@@ -12,8 +15,8 @@ def replacement_token_id(words: Any, removal: str) -> int:
 
     Args:
         words: a vocabulary, or a sub-word tokenizer.
-        removal: `mask` for the tokenizer's mask token, or its unknown token where it has none, as a vocabulary has;
-            `unknown` for the unknown token.
+        removal: `mask` for the tokenizer's mask token, or its unknown token if it has no mask token; `unknown` for the
+            unknown token. A vocabulary has only the unknown token.
 
     Raises:
         ValueError: another removal, or a tokenizer that has no such token.
@@ -31,11 +34,11 @@ def replacement_token_id(words: Any, removal: str) -> int:
 
 
 def baseline_token(words: Any, baseline: str) -> int | None:
-    """The token whose embedding is the baseline of integrated gradients; None where the tokenizer has none.
+    """The token whose embedding is the baseline of integrated gradients; None if the tokenizer has no such token.
 
     Args:
         words: a vocabulary, or a sub-word tokenizer.
-        baseline: pad for the padding token; any other name for the one that `replacement_token_id` gives for `mask`.
+        baseline: `pad` for the padding token; any other name for `replacement_token_id(words, "mask")`.
     """
     if baseline == "pad":
         tokenizer = getattr(words, "tokenizer", None)
@@ -47,7 +50,7 @@ def baseline_token(words: Any, baseline: str) -> int | None:
 
 
 def check_baseline(words: Any, saliency: str, baseline: str) -> None:
-    """Raises ValueError if training uses integrated gradients from a token that the tokenizer does not have."""
+    """Raises ValueError if the saliency is integrated gradients and the tokenizer lacks the baseline's token."""
     if saliency == "integrated_gradients" and baseline != "zero" and baseline_token(words, baseline) is None:
         raise no_baseline(baseline)
 
@@ -55,3 +58,17 @@ def check_baseline(words: Any, saliency: str, baseline: str) -> None:
 def no_baseline(baseline: str) -> ValueError:
     """The error for a tokenizer without the baseline's token."""
     return ValueError(f"baseline {baseline}: the model's tokenizer has no {baseline} token; use baseline zero")
+
+
+def texts_with_padding(tokens: Tokens) -> Ints:
+    """The indices of the texts that have the padding token in a word."""
+    occurrences = np.flatnonzero((tokens.ids == tokens.padding) & (tokens.word_ids >= 0))
+    return np.unique(np.searchsorted(tokens.starts, occurrences, side="right") - 1)
+
+
+def padding_skipped(text: int) -> ValueError:
+    """The error for a text, by its index, with a padding token that the model skips."""
+    return ValueError(
+        f"text {text} holds the padding token, which this model skips: the prediction cannot be explained; remove the "
+        "token from the text"
+    )

@@ -1,4 +1,4 @@
-"""A saved tokenizer, read by the `tokenizers` library alone: serving has sub-words without transformers or torch."""
+"""A saved tokenizer, read with the `tokenizers` library, so that serving needs neither transformers nor torch."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 def load_subwords(folder: Path) -> SubWords:
-    """What `SubWords.save` wrote, giving the same `Tokens` as `SubWords.load`.
+    """Loads what `SubWords.save` wrote. It gives the same `Tokens` as `SubWords.load`.
 
-    Raises FileNotFoundError or ValueError for a folder without a sound tokenizer, ImportError without `tokenizers`.
+    Raises FileNotFoundError for missing files, ValueError for damaged ones, ImportError without `tokenizers`.
     """
     return SubWords(SavedTokenizer(folder / "tokenizer"))
 
 
 class SavedTokenizer:
-    """The part of a transformers tokenizer that `SubWords` asks for, over tokenizer.json and tokenizer_config.json."""
+    """The interface of a transformers tokenizer that `SubWords` uses, over tokenizer.json and tokenizer_config.json."""
 
     is_fast = True
 
@@ -52,6 +52,6 @@ class SavedTokenizer:
 
 
 def _token(config: dict[str, Any], name: str) -> str | None:
-    """A special token, which the file holds as a string or, from older libraries, as {"content": ...}."""
+    """A special token. The file has a string, or, from older versions of the library, {"content": ...}."""
     value = config.get(name)
     return value["content"] if isinstance(value, dict) else value

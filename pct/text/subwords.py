@@ -1,4 +1,4 @@
-"""Sub-words: a transformers tokenizer's tokens of the whole text, each with the word that it belongs to."""
+"""Sub-word tokens of a transformers tokenizer, each with the word that it belongs to."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from pct.text.words import Document, as_document
 
 
 class SubWords:
-    """A transformers tokenizer. The text is tokenised as transformers does it; a token belongs to the word in which
-    its first character that is no space lies, special tokens belong to none.
+    """A transformers tokenizer. The whole text is tokenised as in transformers.
 
-    The tokenizer's own `truncation_side` and `split_special_tokens` are honoured. Its state is never changed, and
-    threads can share it: texts are tokenised by copies of its backend, one a length.
+    A token belongs to the word that has its first non-space character. Special tokens belong to no word.
+
+    The tokenizer's `truncation_side` and `split_special_tokens` are honoured. Its state is never changed, and threads
+    can share it: texts are tokenised by copies of its backend, one for each `max_length`.
 
     Args:
         tokenizer: a fast tokenizer of transformers, or a `pct.text.saved_tokenizer.SavedTokenizer`.
 
     Raises:
-        ValueError: it has no backend of the `tokenizers` library, or one that cannot be copied.
+        ValueError: it has no backend of the `tokenizers` library, or its backend cannot be copied.
     """
 
     kind = "subwords"
@@ -47,11 +48,11 @@ class SubWords:
     def encode(self, texts: Sequence[Sequence[str]], max_length: int) -> Tokens:
         """See `Tokenizer.encode`.
 
-        A word whose characters the tokenizer drops, or joins to the word before it, has no token and is not counted. A
-        text that has none at all becomes the unknown token.
+        A word has no token, and is not counted, if the tokenizer drops its characters or joins them to the previous
+        word. A text without tokens becomes the unknown token.
 
         Raises:
-            ValueError: a text has no token, and the tokenizer no unknown token.
+            ValueError: a text has no token, and the tokenizer has no unknown token.
         """
         return self._encode([as_document(t) for t in texts], max_length, self._unknown_text())
 
@@ -62,57 +63,58 @@ class SubWords:
     def _encode(self, documents: list[Document], max_length: int, unknown: Document | None) -> Tokens:
         ids, starts, special, offsets = self._tokenize([d.text for d in documents], max_length)
         text = np.repeat(np.arange(len(documents)), np.diff(starts))
-        spans, base, first = _laid_out(documents)
+        spans, base, first = _concatenated(documents)
         offsets += base[text][:, None]
         owner = _owners(documents, text, offsets, spans, base, first)
         owner[special == 1] = -1
-        # the words that own a token, of all texts one after another
-        kept, fresh = np.unique(owner[owner >= 0], return_inverse=True)
-        text_of = np.searchsorted(first, kept, side="right") - 1
+        # the words of all texts that own a token
+        owning_words, new_index = np.unique(owner[owner >= 0], return_inverse=True)
+        text_of = np.searchsorted(first, owning_words, side="right") - 1
         counts = np.bincount(text_of, minlength=len(documents)).astype(np.int64)
         if not counts.all():
             if unknown is None:
                 empty = documents[int(np.argmin(counts))].text
-                raise ValueError(f"the tokenizer has no token for the text {empty!r:.80}: leave such texts out")
-            known = [d if n else unknown for d, n in zip(documents, counts, strict=True)]
-            return self._encode(known, max_length, None)
+                raise ValueError(f"the tokenizer has no token for the text {empty!r:.80}: remove such texts")
+            nonempty = [d if n else unknown for d, n in zip(documents, counts, strict=True)]
+            return self._encode(nonempty, max_length, None)
         words = np.full(len(ids), -1)
-        words[owner >= 0] = fresh - starts_of(counts)[text[owner >= 0]]
+        words[owner >= 0] = new_index - starts_of(counts)[text[owner >= 0]]
         if self._cuts_start:
-            seen = base[1:].copy()  # from here on, the text is in its tokens
+            seen = base[1:].copy()  # the text after this character is in its tokens
             np.minimum.at(seen, text[special == 0], offsets[special == 0, 0])
             beyond = np.searchsorted(spans[:, 1], seen, side="right") - first[:-1]
         else:
-            seen = base[:-1].copy()  # up to here, the text is in its tokens
+            seen = base[:-1].copy()  # the text before this character is in its tokens
             ends = np.where(owner >= 0, np.maximum(offsets[:, 1], spans[owner, 0] + 1), offsets[:, 1])
             np.maximum.at(seen, text, ends)
             beyond = first[1:] - np.searchsorted(spans[:, 0], seen)
-        places, whole = kept - first[text_of], np.arange(len(kept)) - np.repeat(starts_of(counts)[:-1], counts)
+        places = owning_words - first[text_of]
+        all_words = np.arange(len(owning_words)) - np.repeat(starts_of(counts)[:-1], counts)
         unk = self.tokenizer.unk_token_id
         return Tokens(
             ids, words, starts, counts, int(self.tokenizer.pad_token_id or 0), -1 if unk is None else int(unk),
             cut=np.where(np.diff(starts) < max_length, 0, beyond),
-            kept=None if np.array_equal(places, whole) else places,
+            kept=None if np.array_equal(places, all_words) else places,
         )  # fmt: skip
 
     def _tokenize(self, texts: list[str], max_length: int) -> tuple[Ints, Ints, Ints, Ints]:
         """ids, starts, special (1 at special tokens) and offsets (tokens, 2) in each text."""
-        found = self._backend(max_length).encode_batch(texts)
-        lengths = np.fromiter(map(len, found), np.int64, len(found))
+        encodings = self._backend(max_length).encode_batch(texts)
+        lengths = np.fromiter(map(len, encodings), np.int64, len(encodings))
         total = int(lengths.sum())
-        ids = np.fromiter(chain.from_iterable(e.ids for e in found), np.int64, total)
-        special = np.fromiter(chain.from_iterable(e.special_tokens_mask for e in found), np.int64, total)
-        return ids, starts_of(lengths), special, _pairs((e.offsets for e in found), total)
+        ids = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.int64, total)
+        special = np.fromiter(chain.from_iterable(e.special_tokens_mask for e in encodings), np.int64, total)
+        return ids, starts_of(lengths), special, _pairs((e.offsets for e in encodings), total)
 
     def _backend(self, max_length: int) -> Any:
-        """The backend, set up as transformers does it for `truncation=True`; not changed while it is in use."""
+        """The backend, set up as transformers does for `truncation=True`. It is not changed while it is in use."""
         if max_length not in self._backends:
             try:
                 backend = copy.deepcopy(self.tokenizer.backend_tokenizer)
             except Exception as problem:  # the library raises a bare Exception
                 raise ValueError(
-                    f"{type(self.tokenizer).__name__} has a part that is written in Python and cannot be copied "
-                    f"({problem}): take a tokenizer that its own library can save"
+                    f"{type(self.tokenizer).__name__} has a component in Python that cannot be copied ({problem}): use "
+                    "a tokenizer that its own library can save"
                 ) from problem
             backend.no_padding()
             backend.enable_truncation(
@@ -127,7 +129,7 @@ class SubWords:
         self.save_files(folder / "tokenizer")
 
     def save_files(self, folder: Path) -> None:
-        """Writes the tokenizer's own JSON files, with what the library leaves out of them when it was set later."""
+        """Writes the tokenizer's own JSON files, with the options that the library does not save."""
         self.tokenizer.save_pretrained(str(folder))
         path = folder / "tokenizer_config.json"
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -136,15 +138,15 @@ class SubWords:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Reads tokenizer/, from the disk alone."""
+        """Reads tokenizer/, without the network."""
         from transformers import AutoTokenizer
 
         return cls(AutoTokenizer.from_pretrained(str(folder / "tokenizer"), local_files_only=True))
 
 
-def _laid_out(documents: Sequence[Document]) -> tuple[Ints, Ints, Ints]:
-    """All texts as one, a character apart: spans (words, 2) of all words, and where the characters and the words of
-    each text begin, both (texts + 1,)."""
+def _concatenated(documents: Sequence[Document]) -> tuple[Ints, Ints, Ints]:
+    """The texts as one text, joined by one character: the spans (words, 2) of all words, and the offsets of the
+    characters and of the words of each text, both (texts + 1,)."""
     counts = np.fromiter(map(len, documents), np.int64, len(documents))
     base = starts_of(np.fromiter((len(d.text) + 1 for d in documents), np.int64, len(documents)))
     spans = _pairs((d.spans for d in documents), int(counts.sum()))
@@ -156,10 +158,10 @@ def _owners(documents: Sequence[Document], text: Ints, offsets: Ints, spans: Int
 
     text: (tokens,) the text of each token. offsets: (tokens, 2), as the spans over all texts.
     """
-    # the first word that ends behind the token's start: spaces before it are skipped
+    # the first word that ends after the token's start: leading spaces are skipped
     owner = np.searchsorted(spans[:, 1], offsets[:, 0], side="right")
     owner[owner >= first[text + 1]] = -1
-    # a token that ends before its word is a space that leads to it, or text that a user's own rule leaves to no word
+    # a token that ends before its word is a space, or text that a user's word rule assigns to no word
     ends = np.maximum(offsets[:, 1], offsets[:, 0] + 1)
     for token in np.flatnonzero((owner >= 0) & (ends <= spans[owner, 0])):
         start, end = offsets[token] - base[text[token]]
@@ -175,17 +177,17 @@ def _pairs(groups: Iterable[Iterable[tuple[int, int]]], total: int) -> Ints:
 
 
 def token_kinds(words: Any) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which tokens are words or parts of words, and which of them begin one, both (ids,) bool.
+    """Which tokens are words or parts of words, and which tokens begin a word, both (ids,) bool.
 
     Args:
-        words: a sub-word tokenizer, or a vocabulary, whose tokens are words but for the first two.
+        words: a sub-word tokenizer, or a vocabulary: all of its tokens but the first two are words.
     """
     tokenizer = getattr(words, "tokenizer", None)
     if tokenizer is None:
         usable = np.arange(len(words)) > 1
         return usable, usable
     vocabulary = tokenizer.get_vocab()
-    # byte-level and unigram tokenizers mark the tokens that begin a word, WordPiece those that go on with one
+    # byte-level and unigram tokenizers mark the tokens that begin a word, WordPiece those that continue one
     marked = any(piece[:1] in ("Ġ", "▁") for piece in vocabulary)
     usable, starts = np.zeros((2, max(vocabulary.values()) + 1), bool)
     special = set(tokenizer.all_special_ids)

@@ -1,1 +1,1 @@
-"""Runs: epochs, checkpoints, folders, comparisons."""
+"""Training runs: epochs, checkpoints, run folders, grids of runs."""

@@ -1,4 +1,4 @@
-"""What a run ran on: corpus, machine, time, code and versions."""
+"""The contents of a run's about.json: corpus, machine, time, code and versions."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def describe_run(
     seconds: dict[str, float],
     start: datetime,
 ) -> dict[str, Any]:
-    """What a run ran on, as its about.json holds it.
+    """The contents of a run's about.json.
 
     Args:
         settings: of the run.
         corpus: its texts.
-        classifier: the trained one.
-        history: one record an epoch.
-        folder: the run's, which holds the model.
-        seconds: of each part of the run.
-        start: when it began.
+        classifier: the trained model.
+        history: one record per epoch.
+        folder: the run's folder, with the model.
+        seconds: the time of each part of the run.
+        start: the start of the run.
     """
     device = classifier.model.device
     return {

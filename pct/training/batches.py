@@ -1,4 +1,4 @@
-"""What a mini-batch carries beside its texts: the mask's id, the words that decide, the weights of the classes."""
+"""The parts of a mini-batch beside its texts: masked and unknown words, rationales, class weights."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from pct.text.tokens import Ints, Tokenizer, Tokens
 from pct.text.vocabulary import UNKNOWN, Vocabulary
 
 Bools = npt.NDArray[np.bool_]
-HIDDEN_SHARE = 0.5  # of the words that were seen once, in each pass over the texts
+HIDDEN_SHARE = 0.5  # of the occurrences of rare words (with a count of 1), in each epoch
 
 
 def mask_id(tokenizer: Tokenizer) -> int:
-    """The token that stands for a masked word: the tokenizer's mask, else what is unknown, as in a vocabulary."""
+    """The token of a masked word: the tokenizer's mask token, else its unknown token (a vocabulary has only that)."""
     if isinstance(tokenizer, Vocabulary):
         return UNKNOWN
     inner: Any = tokenizer.tokenizer  # type: ignore[attr-defined]
-    known = (inner.mask_token_id, inner.unk_token_id, inner.pad_token_id)
-    return int(next(token for token in known if token is not None))
+    candidates = (inner.mask_token_id, inner.unk_token_id, inner.pad_token_id)
+    return int(next(token for token in candidates if token is not None))
 
 
 def with_unknown(ids: Tensor, vocabulary: Vocabulary) -> Tensor:
-    """Token ids in which words that were seen once are unknown half of the time, so that this entry is trained: it
-    stands for words that a model never saw, and they are like words that it saw once."""
+    """Replaces half of the rare words (with a count of 1) by the unknown token at random, so that its embedding is
+    trained: unseen words resemble rare words."""
     rare = ids >= vocabulary.first_rare
     return torch.where(rare & (torch.rand(ids.shape, device=ids.device) < HIDDEN_SHARE), UNKNOWN, ids)
 
 
 def with_masked_words(tokens: Tokens, mask: int, seed: int) -> Tokens:
-    """The texts with a share ~ U(0, 1) of the words of each one masked, as training by `masked` draws it; drawn under
-    the seed, so that it is the same after every epoch."""
+    """The texts with a share ~ U(0, 1) of the words of each text masked, as in the training method `masked`. They are
+    drawn with the seed, so that they are the same after every epoch."""
     rng, ids = np.random.default_rng(seed), tokens.ids.copy()
     for start, count, length in zip(tokens.starts[:-1], tokens.counts, tokens.lengths, strict=True):
         own = slice(start, start + length)
@@ -47,16 +47,16 @@ def with_masked_words(tokens: Tokens, mask: int, seed: int) -> Tokens:
 
 
 def marked_words(rationale: Sequence[Sequence[float]], tokens: Tokens) -> Bools:
-    """The words that decide, (texts, most words), of a corpus that knows them: 0/1 a counted word of each text."""
+    """The rationale as an array, (texts, most words): whether each counted word is marked."""
     marks = np.zeros((len(tokens), int(tokens.counts.max(initial=1))), bool)
-    for row, count, known in zip(marks, tokens.counts, rationale, strict=True):
-        row[:count] = known[:count]
+    for row, count, values in zip(marks, tokens.counts, rationale, strict=True):
+        row[:count] = values[:count]
     return marks
 
 
 def class_weights(settings: Settings, labels: Ints, classes: int, device: torch.device) -> Tensor | None:
-    """The weight of each class in the loss, (classes,): n / (classes n_c) by `balanced`, zero for a class without a
-    training text; None where all weigh alike."""
+    """The weight of each class in the loss, (classes,). With `balanced`: n / (classes n_c), zero for a class without a
+    training text. None for equal weights."""
     if settings.class_weights == "none":
         return None
     counts = np.bincount(labels, minlength=classes)

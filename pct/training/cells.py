@@ -1,4 +1,4 @@
-"""The cells of a grid: the settings of every corpus, model, method, seed and variant. No torch here."""
+"""The cells of a grid: the settings of every corpus, model, method, seed and variant. This module needs no torch."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import Any
 
 from pct.settings import Settings
 
-# settings of which each model has its own where none is given
-OWN = ("lr", "alpha", "temperature", "optimizer", "weight_decay", "warmup", "schedule")
-EMBEDDED = ("textcnn", "lstm")  # models that take word vectors; encoders have their own embeddings
+# settings with a default for each model
+MODEL_SETTINGS = ("lr", "alpha", "temperature", "optimizer", "weight_decay", "warmup", "schedule")
+WORD_VECTOR_MODELS = ("textcnn", "lstm")  # encoders have their own embeddings
 WITHOUT_RATIONALE = ("mr", "ag_news", "imdb")
 
 
 def free_settings(base: Settings) -> dict[str, None]:
-    """Changes that give each model its own settings of OWN, except those in which base differs from its own model."""
+    """Changes that reset MODEL_SETTINGS to each model's default, except settings in which base has another value."""
     own = Settings(model=base.model)
-    return {n: None for n in OWN if getattr(base, n) == getattr(own, n)}
+    return {n: None for n in MODEL_SETTINGS if getattr(base, n) == getattr(own, n)}
 
 
-def check_distinct(**given: Sequence[Any]) -> None:
-    """Raises ValueError for a value that is given twice: a run that counted twice would make a spread too small."""
-    for name, values in given.items():
-        twice = [str(v) for v in dict.fromkeys(values) if list(values).count(v) > 1]
-        if twice:
-            raise ValueError(f"{name} has {', '.join(twice)} more than once; give each once")
+def check_distinct(**sequences: Sequence[Any]) -> None:
+    """Raises ValueError for a repeated value: a run that counts twice would make a deviation too small."""
+    for name, values in sequences.items():
+        repeated = [str(v) for v in dict.fromkeys(values) if list(values).count(v) > 1]
+        if repeated:
+            raise ValueError(f"{name} has {', '.join(repeated)} more than once; give each once")
 
 
 def measured_alike(base: Settings) -> Settings:
-    """The settings with the shares of removed words fixed by which all cells are measured, whatever shares a cell
-    trains with."""
+    """The settings with fixed shares of removed words for measuring, independent of the shares that a cell trains
+    with."""
     important, unimportant = base.measured_shares
     return base.replace(measure_important=important, measure_unimportant=unimportant)
 
@@ -42,18 +42,18 @@ def make_grid(
     seeds: Sequence[int],
     changes: Sequence[dict[str, Any]] = ({},),
 ) -> list[Settings]:
-    """The settings of every cell, seed by seed: a grid that is cut short has as many seeds of one cell as of another.
+    """The settings of every cell, ordered by seed: an interrupted grid has about the same number of seeds of each cell.
 
     Args:
-        base: what all cells share. `glove` goes to the models that take it.
+        base: the common settings. `glove` applies only to models with word vectors.
         corpora: their names.
         models: their names, hub names or folders.
-        methods: their names; `rationale` is left out for the named corpora that have no rationales.
+        methods: their names. `rationale` is skipped for named corpora without rationales.
         seeds: of the weights, the dropout and the order of the texts.
-        changes: of the settings, one for each variant: the rows of a table of the paper, or settings to compare.
+        changes: of the settings, one for each variant, such as the rows of a table of the paper.
 
     Raises:
-        ValueError: as `Settings`, or as `check_distinct`, or where nothing is left to train.
+        ValueError: as `Settings` and `check_distinct`, or if there are no cells.
     """
     check_distinct(corpora=corpora, models=models, methods=methods, seeds=seeds)
     free = free_settings(base)
@@ -65,7 +65,7 @@ def make_grid(
                 "model": model,
                 "method": method,
                 "seed": seed,
-                "glove": base.glove if model in EMBEDDED else "",
+                "glove": base.glove if model in WORD_VECTOR_MODELS else "",
                 **variant,
             }
         )
@@ -77,5 +77,5 @@ def make_grid(
         if method != "rationale" or corpus not in WITHOUT_RATIONALE
     ]
     if not cells:
-        raise ValueError(f"method rationale needs texts with rationales, which {', '.join(corpora)} has not")
+        raise ValueError(f"method rationale needs texts with rationales; {', '.join(corpora)} has none")
     return list(dict.fromkeys(cells))

@@ -1,4 +1,4 @@
-"""An existing classifier, trained further on its user's texts, and held against itself."""
+"""Finetunes an existing classifier on a user's texts, and compares it with the original."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ METRICS = (*CORE_METRICS, "macro_f1", *CONTROLS)
 
 @dataclass(frozen=True)
 class Finetuned:
-    """A classifier that was trained further.
+    """A finetuned classifier.
 
     Attributes:
-        classifier: after the training.
-        change: from the one that was given, on the texts held out; `change.improved` says whether it may be called
-            better, `change.reasons_against` why not.
-        data: by split, what was skipped, held out, taken for an index or left out by a limit as the rows were read.
+        classifier: the finetuned classifier.
+        change: the comparison with the original on the test split. `change.improved` is whether it is better,
+            `change.reasons_against` the reasons if it is not.
+        data: by split, the numbers of rows that were skipped, held out or dropped by a limit, and of labels that were
+            read as indices.
     """
 
     classifier: Classifier
@@ -40,20 +41,20 @@ class Finetuned:
     data: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def table(self) -> str:
-        """The change for a terminal, and what reading the rows left out."""
-        left_out = [f"{split}: {said}" for split, notes in self.data.items() for said in notes_in_words(notes)]
-        return "\n".join([self.change.table(), *left_out])
+        """The change for a terminal, with the notes on the rows that were read."""
+        lines = [f"{split}: {line}" for split, notes in self.data.items() for line in notes_in_words(notes)]
+        return "\n".join([self.change.table(), *lines])
 
     def to_dict(self) -> dict[str, Any]:
-        """The change and `data`, in plain JSON types."""
+        """The change and `data` as JSON types."""
         return {**self.change.to_dict(), "data": self.data}
 
     def save(self, folder: str | Path) -> Path:
-        """Writes the classifier with a model card that holds the change: a folder that transformers loads.
+        """Writes the classifier, and a model card with the change, as a folder that transformers loads.
 
         Args:
-            folder: appears whole or not at all. A textcnn or lstm, which transformers does not know, is written as
-                `Classifier.save` does.
+            folder: written atomically. A textcnn or lstm has no class in transformers; it is written as by
+                `Classifier.save`.
 
         Returns:
             The folder.
@@ -71,66 +72,67 @@ def finetune(
     progress: bool = True,
     **settings: Any,
 ) -> Finetuned:
-    """Goes on training a classifier, its own head included, and measures both on the test split.
+    """Trains a classifier further, with its own head, and measures both on the test split.
 
     Args:
-        classifier: saved or wrapped; it is left as it is.
-        data: the user's texts: what `train` takes, or its splits by name, as {"train": rows, "test": rows}; a tenth of
-            the training rows is held out for one that is missing. None takes what the settings name. The classes are
-            the classifier's, in any order.
-        run_dir: where settings, history and checkpoints are kept, as by `train`; None keeps nothing.
+        classifier: saved or wrapped; it is not changed.
+        data: the user's texts: what `train` accepts, or its splits by name, as {"train": rows, "test": rows}. A tenth
+            of the training rows is held out for a missing split. If None, the corpus of the settings. The classes must
+            be the classifier's, in any order.
+        run_dir: the folder for settings, history and checkpoints, as in `train`; None writes nothing.
         progress: whether to show a bar.
-        settings: of the training (see `Settings`): `method="pct"`, `epochs`, `lr`, .. The model and its words stay.
+        settings: of the training (see `Settings`): `method="pct"`, `epochs`, `lr`, ... The model and its word rule
+            cannot be changed.
 
     Returns:
-        The classifier trained further, and what changed; `change.improved` says whether it may be called better.
+        The finetuned classifier and the change. `change.improved` is whether it is better.
 
     Raises:
         ValueError: the texts have other classes, or a setting does not fit the model.
     """
     chosen, corpus = with_corpus(finetune_settings(classifier, **settings), data)
     start = Classifier(classifier.model, classifier.tokenizer, classifier.classes, chosen)
-    fitting = in_order_of(classifier.classes, corpus)
+    aligned = align_classes(classifier.classes, corpus)
 
-    def measured(one: Classifier) -> Report:
-        how = {**chosen.how_measured, "saliency": settings.get("saliency", classifier.settings.saliency)}
-        return evaluate(one, fitting.splits["test"], **how, progress=progress, metrics=METRICS)
+    def measure(one: Classifier) -> Report:
+        how = {**chosen.evaluation_options, "saliency": settings.get("saliency", classifier.settings.saliency)}
+        return evaluate(one, aligned.splits["test"], **how, progress=progress, metrics=METRICS)
 
-    before = measured(start)
-    after = train(chosen, fitting, run_dir, progress=progress, start=start)
-    return Finetuned(after, compare_reports(before, measured(after), chosen.seed), corpus.notes)
+    before = measure(start)
+    after = train(chosen, aligned, run_dir, progress=progress, start=start)
+    return Finetuned(after, compare_reports(before, measure(after), chosen.seed), corpus.notes)
 
 
 def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
-    """The settings of a training that goes on from a classifier: the given ones, and what is the model's own.
+    """The settings for finetuning a classifier: the given ones, and else the classifier's own.
 
     Raises ValueError as `Settings.from_dict`.
     """
     own = classifier.settings
-    kept: dict[str, Any] = {
+    values: dict[str, Any] = {
         k: getattr(own, k) for k in ("model", "words", "explain_by", "saliency_of", "integrated_steps", "order")
     }
-    # a classifier that was never trained here is shown by another saliency than training ranks words by
-    kept["saliency"] = own.saliency if own.corpus or own.explain_by else GRADIENT_NORM
-    # a file of texts is no corpus to come back to where none was given
+    # a classifier of transformers explains with another saliency than the one that ranks words in training
+    values["saliency"] = own.saliency if own.corpus or own.explain_by else GRADIENT_NORM
+    # the files of an earlier training are not reused
     corpus = "" if own.corpus == "files" else own.corpus
-    kept |= {"corpus": corpus, "max_length": min(own.max_length, Settings.max_length)}
-    # both models are measured whole, before and after; epochs only where the best is chosen by what that gives
-    kept["evaluate_epochs"] = "-" in settings.get("best_by", Settings.best_by)
-    return Settings.from_dict({**kept, **settings})
+    values |= {"corpus": corpus, "max_length": min(own.max_length, Settings.max_length)}
+    # both models are measured before and after; epochs only if the best one is chosen by these metrics
+    values["evaluate_epochs"] = "-" in settings.get("best_by", Settings.best_by)
+    return Settings.from_dict({**values, **settings})
 
 
-def in_order_of(classes: Sequence[str], corpus: Corpus) -> Corpus:
-    """The corpus with its labels as indices of these classes; names are compared without their case.
+def align_classes(classes: Sequence[str], corpus: Corpus) -> Corpus:
+    """The corpus with labels as indices of the given classes. Names are compared without case.
 
-    Raises ValueError where the corpus has other classes.
+    Raises ValueError if the corpus has other classes.
     """
-    place = {name.casefold(): i for i, name in enumerate(classes)}
-    unknown = [name for name in corpus.classes if name.casefold() not in place]
+    index_of = {name.casefold(): i for i, name in enumerate(classes)}
+    unknown = [name for name in corpus.classes if name.casefold() not in index_of]
     if unknown:
         raise ValueError(
-            f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}: name the labels as it does"
+            f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}: use its names for the labels"
         )
-    index = np.array([place[name.casefold()] for name in corpus.classes], np.int64)
+    index = np.array([index_of[name.casefold()] for name in corpus.classes], np.int64)
     splits = {name: replace(split, labels=index[split.labels]) for name, split in corpus.splits.items()}
     return replace(corpus, splits=splits, classes=list(classes))

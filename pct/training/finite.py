@@ -1,4 +1,4 @@
-"""NaN and infinity, noticed where they arise."""
+"""Detection of NaN and infinity in a training step."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 
 def not_finite(model: nn.Module, parts: dict[str, Tensor]) -> str:
-    """What is NaN or infinite after a step: a part of the loss, a gradient or a weight; empty where all is well."""
-    # a sum is finite where all that it sums is, and takes one pass over it
+    """The first part of the loss, gradient or weight that is not finite after a step; empty if all are finite."""
+    # a tensor is finite if its sum is, which takes one pass
     if _finite(list(parts.values())) and _finite([t for p in model.parameters() for t in (p, p.grad) if t is not None]):
         return ""
     for name, part in parts.items():

@@ -1,4 +1,4 @@
-"""The engine of grids: it trains every cell in a run folder of its own, and goes on where it was stopped."""
+"""Runs a grid: it trains every cell in its own run folder, and resumes an interrupted grid."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pct.corpora.loading import READ_BY, Corpus, load_splits
+from pct.corpora.loading import CORPUS_SETTINGS, Corpus, load_splits
 from pct.settings import Settings
 from pct.training.runs import Run, default_folder, is_finished, load_run, run
 
-# what a cell can fail by; anything else is a fault of the program
+# the expected errors of a cell; any other error is a bug
 CELL_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)
 
 
 class Job(NamedTuple):
-    """A cell that is to be trained: its settings, its folder and its texts."""
+    """A cell to train: its settings, its folder and its corpus."""
 
     settings: Settings
     folder: Path
     corpus: Corpus
 
 
-# takes the jobs, one after another, and gives each back as it ends, with what went wrong, if anything did
+# consumes jobs, and yields each job when it ends, with its error or None
 Executor = Callable[[Iterable[Job]], Iterator[tuple[Job, Exception | None]]]
 OnProblem = Callable[[Settings, Exception], None]
 
 
 def in_this_process(jobs: Iterable[Job], progress: bool = False) -> Iterator[tuple[Job, Exception | None]]:
-    """The executor of one worker: the jobs one after another, in this process."""
+    """The executor of one worker: it runs the jobs sequentially in this process."""
     for job in jobs:
         try:
             run(job.settings, job.folder, progress=progress, corpus=job.corpus)
@@ -43,29 +43,29 @@ def run_grid(
 ) -> Generator[Run, None, None]:
     """The runs of the cells: first those that are finished, then the others as they end.
 
-    The same settings find their run again below root, and one that was stopped goes on from its last epoch. A cell that
-    fails is reported, and the others go on.
+    The folder of a run depends on its settings, so finished runs are reused, and interrupted runs resume after their
+    last epoch. A failed cell is reported, and the others continue.
 
     Args:
         cells: of `make_grid`.
-        root: the folder of the run folders.
-        on_problem: called with the settings of a cell that failed, and why.
+        root: the parent of the run folders.
+        on_problem: called with the settings of a failed cell, and its error.
         execute: trains the cells, here or on other workers.
 
     Raises:
         ValueError, OSError, ImportError: the corpus that all remaining cells share cannot be read.
     """
     corpora = _Corpora(cells, on_problem)
-    left = []
+    pending = []
     for settings in cells:
         folder = default_folder(settings, root)
         if not is_finished(folder):
-            left.append(settings)
+            pending.append(settings)
         elif settings.corpus != "files":
             yield load_run(folder)
-        else:  # a file may have changed since, and `run` refuses a run of other texts
+        else:  # the files may have changed: `run` checks their texts
             yield from _finished_runs(in_this_process(_jobs([settings], root, corpora)), on_problem)
-    yield from _finished_runs(execute(_jobs(left, root, corpora)), on_problem)
+    yield from _finished_runs(execute(_jobs(pending, root, corpora)), on_problem)
 
 
 class _Corpora:
@@ -77,9 +77,9 @@ class _Corpora:
         self._read: dict[tuple[Any, ...], Corpus] = {}
 
     def get(self, settings: Settings) -> Corpus | None:
-        """The texts of a cell; None where they cannot be read, which is reported.
+        """The corpus of a cell; None if it cannot be read, which is reported.
 
-        Raises what reading raises where no other cell has other texts.
+        Raises the error of reading if all cells share the corpus.
         """
         key = _reading(settings)
         try:
@@ -94,7 +94,7 @@ class _Corpora:
 
 
 def _reading(settings: Settings) -> tuple[Any, ...]:
-    return tuple(getattr(settings, name) for name in READ_BY)
+    return tuple(getattr(settings, name) for name in CORPUS_SETTINGS)
 
 
 def _jobs(cells: Sequence[Settings], root: str | Path, corpora: _Corpora) -> Iterator[Job]:
@@ -113,14 +113,14 @@ def _finished_runs(ended: Iterable[tuple[Job, Exception | None]], on_problem: On
 
 
 def find_runs(roots: Sequence[str | Path]) -> list[Run]:
-    """The finished runs in these folders, or in folders directly below them, by their names.
+    """The finished runs among these folders and their direct subfolders, sorted by name.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there are none.
     """
     folders = {f for root in roots for f in (Path(root), *sorted(Path(root).glob("*/"))) if is_finished(f)}
     if not folders:
         raise FileNotFoundError(
-            f"no finished run in {', '.join(map(str, roots))}; make some with pct reproduce, pct compare or pct train"
+            f"no finished run in {', '.join(map(str, roots))}; train some with pct reproduce, pct compare or pct train"
         )
     return [load_run(f) for f in sorted(folders)]

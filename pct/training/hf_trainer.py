@@ -12,25 +12,25 @@ from transformers import Trainer, TrainingArguments
 from pct.methods.base import Batch
 from pct.training.own_loop import MethodLoss
 
-# arguments that change the loss or the model, and that only the library's own loss follows
+# arguments that change the loss or the model, and that only the library's own loss supports
 PLAIN_LOSS_ONLY = ("label_smoothing_factor", "neftune_noise_alpha", "use_liger_kernel", "fp16", "deepspeed", "fsdp")
 
 
 class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
-    """A `transformers.Trainer` that descends a training method's loss; all else is the library's.
+    """A `transformers.Trainer` that minimises the loss of a training method.
 
-    With `method="normal"` the loss is the library's too, whatever the arguments. The loss of an accumulated update is
-    the mean over all of its texts, for every model and method: as if they were one batch.
+    With `method="normal"` the loss is the library's. With gradient accumulation, the loss of an update is the mean over
+    all of its texts, as for one large batch.
 
     Args:
         model: an `AutoModelForSequenceClassification`.
-        args: the library's; they are not changed. Columns are kept, since the loss reads `text` and `label`.
+        args: the library's; they are not changed. Unused columns are kept, since the loss reads `text` and `label`.
         tokenizer: the model's fast tokenizer.
-        settings: of the method, as `MethodLoss` takes them.
-        rest: what `Trainer` takes; the data sets have rows with `text` and `label`.
+        settings: of the method, see `MethodLoss`.
+        rest: further arguments of `Trainer`. The data sets have rows with `text` and `label`.
 
     Raises:
-        ValueError: an argument that another method than `normal` does not follow, by its name.
+        ValueError: an argument that only method `normal` supports.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
     ) -> None:
         for name in ("data_collator", "processing_class"):
             if name in rest:
-                raise ValueError(f"{name} is the method's own here, made of the tokenizer: leave it out")
+                raise ValueError(f"{name} is set by the trainer, from the tokenizer: leave it out")
         self.method_loss = MethodLoss(model, tokenizer, **settings)
         self._plain = self.method_loss.classifier.settings.method == "normal"
         if not self._plain:
@@ -53,13 +53,13 @@ class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The method's loss in training, as its share of the update's; the model's own when it is evaluated.
+        """The method's loss in training, scaled to its share of the update; the model's own loss in evaluation.
 
         Args:
-            model: as it is trained, wrapped for several devices or not.
+            model: the model, possibly wrapped for several devices.
             inputs: from `MethodLoss.collate_rows`.
-            return_outputs: whether the model's outputs are wanted too.
-            num_items_in_batch: the labels of the whole update, which may be several batches on several devices.
+            return_outputs: whether to return the model's outputs too.
+            num_items_in_batch: the number of labels of the whole update: of all batches and devices.
 
         Returns:
             The loss, or the loss and the outputs.
@@ -72,12 +72,12 @@ class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
         if model.training and not return_outputs and not self._plain:
             with self.accelerator.autocast():
                 return self.method_loss(Batch(**batch)) * share
-        # without the count, the library gives the batch's mean, which not every model divides by it
-        found = super().compute_loss(model, inputs, return_outputs)
-        return (found[0] * share, found[1]) if return_outputs else found * share
+        # without num_items_in_batch, the loss is the batch's mean: not every model divides by that number
+        result = super().compute_loss(model, inputs, return_outputs)
+        return (result[0] * share, result[1]) if return_outputs else result * share
 
     def _share(self, texts: int, in_update: Any) -> float:
-        """What a batch's mean weighs in that of an update, times the devices that the gradient is averaged over."""
+        """The weight of a batch's mean in the update's mean, times the number of devices that average gradients."""
         if in_update is None:
             return 1.0
         total = float(in_update.flatten()[0]) if isinstance(in_update, Tensor) else float(in_update)
@@ -87,7 +87,7 @@ class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
         return texts * devices / total
 
     def _with_lengths(self, rows: Any, args: TrainingArguments) -> Any:
-        """Rows with the tokens that the library groups by length, where it groups and they have none."""
+        """Rows with token ids, if the library groups texts by length and the rows have no lengths."""
         grouped = getattr(args, "group_by_length", False) or getattr(args, "train_sampling_strategy", "random") in (
             "group_by_length", "batch_rebalance",
         )  # fmt: skip
@@ -100,7 +100,7 @@ class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
 
 
 class _Tokenized(Dataset):  # type: ignore[type-arg]
-    """Rows with their token ids beside them."""
+    """Rows with their token ids added."""
 
     def __init__(self, rows: Any, loss: MethodLoss) -> None:
         self.rows, self.loss = rows, loss
@@ -108,27 +108,27 @@ class _Tokenized(Dataset):  # type: ignore[type-arg]
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, place: int) -> dict[str, Any]:
-        row = dict(self.rows[place])
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        row = dict(self.rows[index])
         return row | {"input_ids": self.loss.inputs([row["text"]])["input_ids"][0].tolist()}
 
 
 def _check_arguments(args: TrainingArguments, rest: dict[str, Any], method: str) -> None:
-    """Raises ValueError for an argument that changes the loss of normal training and would not change this one."""
+    """Raises ValueError for an argument that would affect normal training only."""
     for name in PLAIN_LOSS_ONLY:
         if value := getattr(args, name, None):
-            remedy = "take bf16, or float32" if name == "fp16" else "leave it out"
+            remedy = "use bf16 or float32" if name == "fp16" else "leave it out"
             raise ValueError(f"TrainingArguments({name}={value!r}) is for method normal, not for {method}: {remedy}")
     if rest.get("compute_loss_func") is not None:
         raise ValueError(f"compute_loss_func would replace the loss of method {method}: leave it out")
     if args.world_size > 1:
         raise ValueError(
-            f"{args.world_size} processes would train apart under method {method}, whose loss does not pass the "
-            "wrapped model: train on one device, or with method normal"
+            f"{args.world_size} processes would train separate models with method {method}, whose loss does not call "
+            "the wrapped model: train on one device, or with method normal"
         )
     reentrant = (args.gradient_checkpointing_kwargs or {}).get("use_reentrant", False)
     if args.gradient_checkpointing and reentrant:
         raise ValueError(
             "gradient_checkpointing_kwargs with use_reentrant=True allows no gradient at the words, which method "
-            f"{method} needs: set it to False"
+            f"{method} needs: set use_reentrant to False"
         )

@@ -1,4 +1,4 @@
-"""What the records of a run's epochs tell."""
+"""Summaries of the records of a run's epochs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pct.layout import Record
 
 
 def epoch_line(record: Record, epochs: int) -> str:
-    """An epoch in a line, which a log shows too, where there is no bar.
+    """An epoch as one line for the log.
 
     Args:
         record: of the epoch.
-        epochs: how many the run has.
+        epochs: the number of epochs of the run.
     """
     values = {"loss": record["train_loss"], "validation accuracy": record["validation_acc"]}
     if "validation_comp" in record:
@@ -24,22 +24,19 @@ def epoch_line(record: Record, epochs: int) -> str:
 
 
 def best_epoch(history: Sequence[Record], best_by: str) -> int:
-    """The first epoch that is the best on validation.
+    """The number, from 1, of the best epoch on validation; the first one on a tie.
 
     Args:
-        history: one record an epoch, at least one.
+        history: one record per epoch, at least one.
         best_by: `Settings.best_by`: a metric, or a gap "a-b" of two.
 
-    Returns:
-        Its number, from 1.
-
     Raises:
-        ValueError: an epoch has no such number, so that none can be the best.
+        ValueError: the metric of an epoch is not finite.
     """
     values = [_measure(record, best_by) for record in history]
     if not np.isfinite(values).all():
         raise ValueError(
-            f"best_by {best_by} is {values} on validation: its texts have nothing that it measures; choose best_by acc"
+            f"best_by {best_by} is {values} on validation: its texts have no values of this metric; choose best_by acc"
         )
     return int(np.argmax(values)) + 1
 

@@ -1,4 +1,4 @@
-"""How much memory a process holds, and has held. No torch here."""
+"""The memory of this process, now and at its peak. This module needs no torch."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def resident_mb() -> float:
-    """Resident memory now, in MiB; the peak where the system does not tell (without /proc)."""
+    """The current resident memory in MiB; the peak on systems without /proc."""
     return _status("VmRSS") if STATUS.exists() else _peak_of_usage()
 
 
 def peak_mb() -> float:
-    """The largest resident memory of this process so far, or since `forget_peak`, in MiB; NaN where none is counted.
+    """The peak resident memory of this process, since its start or `reset_peak`, in MiB; NaN on Windows.
 
-    getrusage's count begins with what the parent held when it started this process; Linux' own begins anew.
+    The peak of getrusage includes the memory of the parent at the start of this process; that of /proc does not.
     """
     return _status("VmHWM") if STATUS.exists() else _peak_of_usage()
 
 
-def forget_peak() -> None:
-    """The peak is the present again, on Linux; elsewhere it stays."""
+def reset_peak() -> None:
+    """Resets the peak to the current memory, on Linux only."""
     if CLEAR.exists():
         CLEAR.write_text("5")
 
@@ -35,7 +35,7 @@ def _status(name: str) -> float:
 def _peak_of_usage() -> float:
     try:
         import resource
-    except ImportError:  # Windows has no such count
+    except ImportError:  # Windows
         return float("nan")
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return size / (2**20 if sys.platform == "darwin" else 2**10)

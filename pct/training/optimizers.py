@@ -1,4 +1,4 @@
-"""Adam and its kin, and the learning rate of each step."""
+"""The optimizers Adam and AdamW, and the learning rate of each step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pct.settings import Settings
 def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     """Adam (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019), whose decay is not scaled by the gradients.
 
-    AdamW decays matrices alone: biases and the scales of layer norms stay, as encoders are fine-tuned.
+    AdamW decays matrices only, not biases and the scales of layer norms, as is usual for encoders.
     """
     assert settings.lr is not None  # Settings fills both
     assert settings.weight_decay is not None
@@ -26,7 +26,7 @@ def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimize
 
 
 def set_lr(optimizer: torch.optim.Optimizer, settings: Settings, done: int, total: int) -> None:
-    """Sets the learning rate of the step behind `done` of `total` steps; a resumed run finds it again from these."""
+    """Sets the learning rate of the next step after `done` of `total` steps."""
     s = settings
     assert s.lr is not None  # Settings fills all three
     assert s.warmup is not None
@@ -36,11 +36,11 @@ def set_lr(optimizer: torch.optim.Optimizer, settings: Settings, done: int, tota
 
 
 def lr_factor(schedule: str, warmup: float, done: int, total: int) -> float:
-    """The share of the full learning rate: a linear rise over the first steps, then as the schedule says.
+    """The factor of the learning rate: a linear warm-up, then the schedule.
 
     Args:
         schedule: constant, linear (to zero at the end) or cosine (likewise).
-        warmup: the share of all steps that the rise takes.
+        warmup: the share of warm-up steps.
         done: steps before this one.
         total: steps of the whole run.
 

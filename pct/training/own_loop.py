@@ -1,4 +1,4 @@
-"""The training methods for a classifier of the transformers library, in a loop that is not ours."""
+"""The training methods for a classifier of the transformers library, in a custom training loop."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from pct.training.trainer import make_batch
 
 
 class MethodLoss:
-    """The loss of a training method for a plain transformers model, whose own weights it trains.
+    """The loss of a training method for a transformers model. Its weights are trained in place.
 
         loss = MethodLoss(model, tokenizer, method="pct", alpha=0.3)
         for texts, labels in batches:
             loss(loss.collate(texts, labels)).backward()
 
     Args:
-        model: an `AutoModelForSequenceClassification`; it is put into training mode.
+        model: an `AutoModelForSequenceClassification`; it is set to training mode.
         tokenizer: its fast tokenizer.
-        settings: of the method (see `Settings`); alpha and temperature are the paper's for the model's name unless
-            given, `max_length` is 64. What a training loop decides (epochs, lr, ..) has no effect here.
+        settings: of the method (see `Settings`). By default, alpha and temperature are the paper's for the model, and
+            `max_length` is 64. Settings of the training loop (epochs, lr, ...) have no effect.
 
     Raises:
-        ValueError: what `pct.wrap` refuses, a setting that is out of its range, or one that only `pct.train` follows.
+        ValueError: as `pct.wrap`, a setting is out of its range, or only `pct.train` supports it.
     """
 
     def __init__(self, model: Any, tokenizer: Any, **settings: Any) -> None:
         if settings.get("class_weights", "none") != "none":
             raise ValueError(
-                f"class_weights={settings['class_weights']!r} needs the labels of all texts, which only pct.train "
-                "knows: leave it out"
+                f"class_weights={settings['class_weights']!r} needs the labels of all texts, which only pct.train has: "
+                "leave it out"
             )
         self.classifier = wrap_in_place(model, tokenizer, **{"method": "pct", "max_length": 64, **settings})
         chosen = self.classifier.settings
@@ -53,7 +53,7 @@ class MethodLoss:
         return self._batch(texts, labels, self.classifier.model.device)
 
     def inputs(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        """What transformers gives the model for some texts: its own tokenizer's inputs, padded on its own side."""
+        """The inputs of the model for texts, by its tokenizer, padded on the tokenizer's side."""
         tokenizer: Any = self.classifier.tokenizer.tokenizer  # type: ignore[attr-defined]
         length = self.classifier.settings.max_length
         return dict(tokenizer(list(texts), truncation=True, max_length=length, padding=True, return_tensors="pt"))
@@ -65,10 +65,10 @@ class MethodLoss:
 
     def step(self, batch: Batch) -> Step:
         """The loss of a batch, and its parts by name; `contrast_every` counts the calls."""
-        model, half = self.classifier.model, self.classifier.settings.precision == "bf16"
+        model, bf16 = self.classifier.model, self.classifier.settings.precision == "bf16"
         batch, self.steps = batch._replace(number=self.steps), self.steps + 1
-        # none of its own where the loop has one
-        with torch.autocast(model.device.type, torch.bfloat16) if half else nullcontext():
+        # in float32, an autocast of the training loop stays in effect
+        with torch.autocast(model.device.type, torch.bfloat16) if bf16 else nullcontext():
             return self.method(model, batch)
 
     def __call__(self, batch: Batch) -> Tensor:
@@ -76,9 +76,9 @@ class MethodLoss:
         return self.step(batch).loss
 
     def collate_rows(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Rows with `text` and `label` as inputs of the model and of `compute_loss`: a collator for a `Trainer`."""
+        """The inputs of the model and of `compute_loss` for rows with `text` and `label`: a collator for `Trainer`."""
         texts, labels = [row["text"] for row in rows], [int(row["label"]) for row in rows]
-        # on the CPU: a loader's own process has no GPU, and the trainer moves what it gets
+        # on the CPU: a data loader's process has no GPU, and the trainer moves the batch
         batch = self._batch(texts, labels, torch.device("cpu"))
         if self.classifier.tokenizer.tokenizer.pad_token is None:  # type: ignore[attr-defined]
             own = {"input_ids": batch.ids, "attention_mask": (batch.word_ids > -2).long()}

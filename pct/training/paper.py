@@ -1,4 +1,4 @@
-"""What the paper reports: Tables 1 and 2 of Zhan et al. 2022, to be printed beside measured rows."""
+"""The paper's results: Tables 1 and 2 of Zhan et al. 2022."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ FOUR = CORE_METRICS[:4]
 
 @dataclass(frozen=True)
 class PaperRow:
-    """A row of a table: its label, what it changes of the paper's settings, and the paper's numbers."""
+    """A row of a table: its label, its changes of the paper's settings, and the paper's numbers."""
 
     label: str
     changes: dict[str, Any]
@@ -21,7 +21,7 @@ class PaperRow:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """An ablation: its rows, and which metrics the paper gives for them."""
+    """An ablation: its metrics and rows."""
 
     title: str
     columns: tuple[str, ...]
@@ -42,7 +42,7 @@ TABLES = {
         96: (0.7917, 0.80, 0.13, 0.04, 9.36, 11.58, 10.43, 6.78),
         128: (0.7936, 0.86, 0.13, 0.04, 9.28, 11.33, 10.38, 7.11),
     })),
-    # "+p_u" generates positive pairs alone, "+p_i" negative ones: the other side is left out (share 0)
+    # "+p_u" generates only positive pairs, "+p_i" only negative ones: the other share is 0
     "shares": PaperTable("Table 4: reduced percentage", FOUR, (
         PaperRow("normal", {"method": "normal"}, (0.7902, 0.83, 0.08, 0.04)),
         PaperRow("p_u = 0.1", {"p_important": 0.0, "p_unimportant": 0.1}, (0.7917, 0.87, 0.08, 0.03)),

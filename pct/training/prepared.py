@@ -1,16 +1,16 @@
-"""A corpus made ready for training once, to be trained on many times: a sweep's trials share one."""
+"""A tokenised corpus that several trainings share, such as the trials of a sweep."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pct.corpora.loading import READ_BY, Corpus
+from pct.corpora.loading import CORPUS_SETTINGS, Corpus
 from pct.models.build import load_tokenizer, make_vocabulary
 from pct.settings import Settings
 from pct.text.tokens import Tokenizer, Tokens
 from pct.text.words import split_all
 
-DECIDING = (*READ_BY, "model", "words", "max_length", "vocabulary_size")
+DECIDING = (*CORPUS_SETTINGS, "model", "words", "max_length", "vocabulary_size")
 
 
 @dataclass(frozen=True)
@@ -28,21 +28,20 @@ class Prepared:
 
     @property
     def cut_texts(self) -> int:
-        """Training texts that were cut to max_length."""
+        """The number of training texts that were truncated to max_length."""
         return int((self.train.truncated > 0).sum())
 
     def check(self, settings: Settings) -> None:
-        """Raises ValueError where a run of these settings needs other tokens."""
+        """Raises ValueError if a run of these settings needs other tokens."""
         changed = [
             f"{k}: {v!r} -> {getattr(settings, k)!r}" for k, v in self.made_for.items() if getattr(settings, k) != v
         ]
         if changed:
-            raise ValueError(f"the corpus was prepared for other settings ({'; '.join(changed)}); prepare it anew")
+            raise ValueError(f"the corpus was prepared for other settings ({'; '.join(changed)}); prepare it again")
 
 
 def prepare(settings: Settings, corpus: Corpus, tokenizer: Tokenizer | None = None) -> Prepared:
-    """The corpus' tokenizer (made for these settings, unless given) and tokens. Raises as
-    `pct.models.build.make_model`."""
+    """Tokenises a corpus. Without a tokenizer, builds that of the settings. Raises as `pct.models.build.make_model`."""
     train_texts, validation_texts = (split_all(corpus.splits[k].texts, settings.words) for k in ("train", "validation"))
     tokenizer = tokenizer or make_vocabulary(settings, train_texts) or load_tokenizer(settings.model)
     train, validation = (tokenizer.encode(part, settings.max_length) for part in (train_texts, validation_texts))

@@ -1,6 +1,6 @@
-"""A run from start to end in one folder: trained, measured on the test split, and written down. No tracking here.
+"""A run in one folder: training, evaluation on the test split, and the result files, without tracking.
 
-A folder is read without torch: only `run` and `Run.classifier` load it.
+Only `run` and `Run.classifier` import torch.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from pct.writing import write_text
 if TYPE_CHECKING:
     from pct.classifier import Classifier
 
-_held: set[tuple[Path, int]] = set()
+_locked: set[tuple[Path, int]] = set()
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run, as its folder tells it.
+    """A finished run, read from its folder.
 
-    test, validation: the reports of the final model on the whole splits; `test` has the values per text as its columns
-    (text among them), `validation` the means alone. history: one record an epoch. about: what the run ran on.
-    trained: whether the call that gave this object trained, or found the run finished.
+    test, validation: the reports of the final model on the whole splits. `test` has the values and the text of each
+    text as columns, `validation` has only the means. history: one record per epoch. about: the contents of about.json.
+    trained: whether the call that returned this object trained the model, or found a finished run.
     """
 
     folder: Path
@@ -61,13 +61,13 @@ class Run:
 
 
 def default_folder(settings: Settings, root: str | Path = "runs") -> Path:
-    """runs/<corpus>-<model>-<method>-<hash of all settings>: the same settings find their run again."""
+    """runs/<corpus>-<model>-<method>-<hash of all settings>: equal settings have the same folder."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{settings.corpus}-{settings.model_name}-{settings.method}")
     return Path(root) / f"{name}-{settings_hash(settings)}"
 
 
 def settings_hash(settings: Settings) -> str:
-    """Eight characters that differ when any setting does."""
+    """A hash (8 hexadecimal characters) of all settings."""
     return hashlib.sha256(json.dumps(settings.to_dict(), sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -80,33 +80,33 @@ def run(
 ) -> Run:
     """Trains, evaluates on validation and test, and writes report.json, per_text.parquet and about.json.
 
-    run_dir: `default_folder` where None. A run that was stopped there goes on; one that is finished is read back, not
-    trained again. Raises ValueError when the folder holds a run with other settings or another corpus, or is in use by
-    another process; FileNotFoundError, ImportError and FloatingPointError as `load_splits` and `train`.
+    run_dir: `default_folder` if None. An interrupted run in it resumes; a finished run is read, not trained again.
+    Raises ValueError if the folder holds a run with other settings or another corpus, or if another process uses it;
+    FileNotFoundError, ImportError and FloatingPointError as `load_splits` and `train`.
     """
     try:
-        import pyarrow  # noqa: F401  before an hour of training, not after it
+        import pyarrow  # noqa: F401  checked before the training
     except ImportError:
-        raise ImportError("a run writes per_text.parquet with pyarrow: pip install 'pct-explain[data]'") from None
+        raise ImportError("a run needs pyarrow for per_text.parquet: pip install 'pct-explain[data]'") from None
     from pct.training.about import describe_run
     from pct.training.prepared import Prepared, prepare
     from pct.training.trainer import train
 
     folder = Path(run_dir) if run_dir else default_folder(settings)
-    named = metric_names(settings.extra_metrics)  # a wrong name too is told before that hour
-    given = corpus
-    if not isinstance(given, Prepared):
-        settings, given = with_corpus(settings, corpus)
-    corpus = given.corpus if isinstance(given, Prepared) else given
+    names = metric_names(settings.extra_metrics)  # checks the names before the training
+    source = corpus
+    if not isinstance(source, Prepared):
+        settings, source = with_corpus(settings, corpus)
+    corpus = source.corpus if isinstance(source, Prepared) else source
     with folder_lock(folder):
         if is_finished(folder):
             _check_same(folder, settings, corpus)
             return load_run(folder)
         started, clock = datetime.now(UTC), perf_counter()
-        data = given if isinstance(given, Prepared) else prepare(settings, given)
+        data = source if isinstance(source, Prepared) else prepare(settings, source)
         classifier = train(settings, data, folder, on_epoch, progress)
         trained_in, clock = perf_counter() - clock, perf_counter()
-        how = settings.how_measured | {"metrics": named}
+        how = settings.evaluation_options | {"metrics": names}
         bar = progress and sys.stderr.isatty()
         validation = evaluate(classifier, corpus.splits["validation"], **how, progress=bar)
         test = evaluate(classifier, corpus.splits["test"], **how, progress=bar)
@@ -114,35 +114,35 @@ def run(
         about = describe_run(settings, corpus, classifier, read_history(folder), folder, seconds, started)
         cut = {"train": data.cut_texts, "validation": validation.cut_texts, "test": test.cut_texts}
         if settings.glove:
-            known = {"words_with_vector": classifier.model.vectors_found, "words": len(data.tokenizer) - 2}  # type: ignore[arg-type]
-            about["glove"] = known
+            words = len(data.tokenizer) - 2  # type: ignore[arg-type]
+            about["glove"] = {"words_with_vector": classifier.model.vectors_found, "words": words}
         about["data"] = {k: {**corpus.notes.get(k, {}), "cut_texts": count} for k, count in cut.items()}
         text = np.array(corpus.splits["test"].texts, dtype=object)
         columns = {"index": test.columns["index"], "text": text}
         replace(test, columns=columns | test.columns).to_parquet(folder / PER_TEXT)
         _write_json(folder / ABOUT, about)
-        # the last file: where it is, the run is finished
+        # the last file marks a finished run
         _write_json(folder / REPORT, {**json.loads(test.to_json()), "validation": json.loads(validation.to_json())})
-        # it serves to resume, and is the largest file of a run
+        # the largest file of a run, needed only to resume
         (folder / CHECKPOINT).unlink(missing_ok=True)
         return replace(load_run(folder), trained=True)
 
 
 def load_run(folder: str | Path) -> Run:
-    """Reads a finished run. Raises FileNotFoundError for a folder without one, ValueError for a damaged one."""
+    """Reads a finished run. Raises FileNotFoundError if the folder has none, ValueError if it is damaged."""
     path = Path(folder)
     if not is_finished(path):
-        what = "an unfinished run" if (path / SETTINGS).is_file() else "no run"
-        raise FileNotFoundError(f"{path} holds {what} ({REPORT} is missing): train into this folder to finish it")
+        state = "an unfinished run" if (path / SETTINGS).is_file() else "no run"
+        raise FileNotFoundError(f"{path} holds {state} ({REPORT} is missing): train into this folder to finish it")
     return read_run(path)
 
 
 def read_run(path: Path) -> Run:
-    """Reads a finished run, also one whose model is elsewhere. Raises ValueError for a damaged one."""
+    """Reads a finished run, whose model may be elsewhere. Raises ValueError if it is damaged."""
     try:
         import pyarrow.parquet as pq
     except ImportError:
-        raise ImportError("a run is read with pyarrow: pip install 'pct-explain[data]'") from None
+        raise ImportError("reading a run needs pyarrow: pip install 'pct-explain[data]'") from None
     try:
         report, about = (json.loads((path / name).read_text(encoding="utf-8")) for name in (REPORT, ABOUT))
         settings = Settings.from_saved(json.loads((path / SETTINGS).read_text(encoding="utf-8"))["settings"])
@@ -156,12 +156,12 @@ def read_run(path: Path) -> Run:
 
 
 def is_finished(folder: str | Path) -> bool:
-    """Whether the folder holds a run that was trained and measured to its end."""
+    """Whether the folder holds a finished run."""
     return all((Path(folder) / name).is_file() for name in (REPORT, ABOUT, PER_TEXT, SETTINGS, f"{MODEL}/{WEIGHTS}"))
 
 
 def read_history(folder: str | Path) -> list[Record]:
-    """The records of the epochs so far; none for a folder without a run."""
+    """The records of the finished epochs; empty for a folder without a run."""
     path = Path(folder) / HISTORY
     if not path.is_file():
         return []
@@ -179,7 +179,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     key = (folder.resolve(), threading.get_ident())
-    if key in _held:
+    if key in _locked:
         yield
         return
     try:
@@ -192,15 +192,15 @@ def folder_lock(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ValueError(f"{folder} is in use by another process; wait for it, or give another folder") from None
-        _held.add(key)
+        _locked.add(key)
         try:
             yield
         finally:
-            _held.discard(key)
+            _locked.discard(key)
 
 
 def code_version() -> dict[str, Any]:
-    """The git commit of this code and whether files differ from it; None for both outside of a git tree."""
+    """The git commit of this code, and whether files differ from it; None for both outside of a git repository."""
     here = Path(__file__).resolve()
 
     def git(*arguments: str) -> str:
@@ -210,30 +210,36 @@ def code_version() -> dict[str, Any]:
         return done.stdout.strip()
 
     try:
-        # a package installed into some other project's tree is not that project's commit
+        # fails if this file is not tracked: the package may be installed in another project's repository
         git("ls-files", "--error-unmatch", here.name)
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "-uno"))}
     except (OSError, subprocess.SubprocessError):
         return {"commit": None, "dirty": None}
 
 
-def _check_same(folder: Path, settings: Settings, corpus: Corpus) -> None:
-    before = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    old = {**Settings.from_saved(before["settings"]).to_dict(), "corpus fingerprint": before["fingerprint"]}
+def changed_settings(path: Path, settings: Settings, corpus: Corpus) -> list[str]:
+    """The differences of settings and corpus from those of a saved settings.json, as "name: old -> new"."""
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    old = {**Settings.from_saved(saved["settings"]).to_dict(), "corpus fingerprint": saved["fingerprint"]}
     new = {**settings.to_dict(), "corpus fingerprint": corpus.fingerprint}
-    changed = [f"{k}: {old.get(k)!r} -> {v!r}" for k, v in new.items() if old.get(k) != v]
-    if changed:
+    return [f"{k}: {old.get(k)!r} -> {v!r}" for k, v in new.items() if old.get(k) != v]
+
+
+def _check_same(folder: Path, settings: Settings, corpus: Corpus) -> None:
+    if changed := changed_settings(folder / SETTINGS, settings, corpus):
         raise ValueError(f"{folder} holds a finished run of other settings ({'; '.join(changed)}); give another folder")
 
 
 def _report(part: dict[str, Any], columns: dict[str, Any], classes: list[str]) -> Report:
-    def numbers(values: dict[str, float | None]) -> dict[str, float]:
-        return {k: float("nan") if v is None else v for k, v in values.items()}
-
     intervals = {name: (low, high) for name, (low, high) in part.get("intervals", {}).items()}
     return Report(
         numbers(part["metrics"]), numbers(part["standard_errors"]), columns, classes, intervals, part.get("data", {})
     )
+
+
+def numbers(values: dict[str, float | None]) -> dict[str, float]:
+    """Numbers of a JSON file, in which NaN is null."""
+    return {k: float("nan") if v is None else v for k, v in values.items()}
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Training: epochs, validation, early stopping, checkpoints from which a killed run goes on bit-equal."""
+"""Training: epochs, validation, early stopping, and checkpoints from which a run resumes with bit-equal results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch._functorch.config as functorch
+import torch._functorch.config as functorch_config
 from torch import Tensor
 
 from pct.classifier import Classifier, pick_device
@@ -27,6 +27,7 @@ from pct.metrics.rationale import marks_of_words
 from pct.models import TextModel
 from pct.models.build import model_for
 from pct.settings import Settings
+from pct.text.plurals import plural
 from pct.text.replacement_token import check_baseline
 from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
@@ -41,9 +42,9 @@ from pct.training.prepared import Prepared, prepare
 from pct.training.step_memory import fitting_tokens
 from pct.writing import write_text
 
-# Batches are cut from runs of this many batches' texts sorted by length: little padding, yet a shuffle.
-BATCHES_A_BUCKET = 32
-BODY = ("features", "recombine")  # the model's methods that setting compile compiles
+# Texts are shuffled, and sorted by length within buckets of this many batches, which reduces padding.
+BATCHES_PER_BUCKET = 32
+COMPILED = ("features", "recombine")  # the methods of the model that are compiled
 
 
 def train(
@@ -57,21 +58,21 @@ def train(
     """Trains a classifier.
 
     Args:
-        settings: everything that is chosen.
-        corpus: loaded by the settings where None; a prepared one is not tokenised again; a `Corpus`, or data in memory
-            (a `datasets.Dataset` or DatasetDict, a DataFrame, (texts, labels), rows).
-        run_dir: where settings.json, history.jsonl, a checkpoint after each epoch and the model are kept; a run that
-            was stopped there goes on from its last epoch, to the same weights bit by bit on a CPU. None keeps nothing.
-        on_epoch: called with each epoch's record (loss parts, times, validation metrics).
-        progress: whether to show a bar, and a line an epoch.
-        start: a classifier to go on from, which is left as it is; the corpus has its classes, in its order.
+        settings: of the training.
+        corpus: a `Corpus`, a prepared one, or data in memory (a `datasets.Dataset` or DatasetDict, a DataFrame, (texts,
+            labels), rows). If None, the corpus of the settings.
+        run_dir: the folder for settings.json, history.jsonl, a checkpoint after each epoch, and the model. An
+            interrupted run in it resumes after its last epoch, on a CPU with bit-equal weights. None writes nothing.
+        on_epoch: called with the record of each epoch (loss parts, times, validation metrics).
+        progress: whether to show a bar, and a line per epoch.
+        start: a classifier to start from; it is not changed. The corpus has its classes in its order.
 
     Returns:
         The classifier; with `restore_best` that of the best validation epoch.
 
     Raises:
-        ValueError: run_dir holds a run with other settings, or the corpus was prepared for others.
-        FloatingPointError: a loss, a gradient, a weight or a probability is not finite; the step is named.
+        ValueError: run_dir holds a run with other settings, or the corpus was prepared for other settings.
+        FloatingPointError: a loss, a gradient, a weight or a probability is not finite; the message has the step.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -88,9 +89,9 @@ def train(
     classifier = Classifier(model.to(pick_device(settings.device)), data.tokenizer, whole.classes, settings)
     run = _Run(settings, classifier, data, folder)
     run.resume()
-    if progress and (cut := int((data.train.truncated > 0).sum())):
-        what = f"{cut} of {len(data.train)} training texts are longer than max_length {settings.max_length}"
-        print(f"{what}: their ends are cut off", file=sys.stderr)
+    if progress and data.cut_texts:
+        cut = f"{data.cut_texts} of {plural(len(data.train), 'training text')}"
+        print(f"max_length {settings.max_length} truncates {cut}", file=sys.stderr)
     start_of_epoch = time.perf_counter()
     for record in run.epochs(progress):
         if progress:
@@ -126,14 +127,14 @@ class _Run:
         self.history: list[Record] = []
         self.best: dict[str, Tensor] = {}
         if settings.compile:
-            # saliency and loss both go back through the body: its buffers must outlive the first backward pass
-            functorch.donated_buffer = False
-            # the body is what costs; batches differ in length, so shapes are dynamic
-            for name in BODY:
+            # saliency and loss both backpropagate through the body: its buffers must survive the first backward pass
+            functorch_config.donated_buffer = False
+            # only the body is expensive; batches differ in length, so shapes are dynamic
+            for name in COMPILED:
                 setattr(self.model, name, torch.compile(getattr(self.model, name), dynamic=True))
 
     def epochs(self, progress: bool) -> Iterator[Record]:
-        """Runs the epochs that are left."""
+        """Runs the remaining epochs."""
         s = self.settings
         while len(self.history) < s.epochs and not self._patience_is_over():
             epoch = len(self.history) + 1
@@ -149,8 +150,8 @@ class _Run:
         if self.best:
             self.model.load_state_dict(self.best)
         if self.settings.compile:
-            for name in BODY:
-                delattr(self.model, name)  # the eager method again
+            for name in COMPILED:
+                delattr(self.model, name)  # restores the eager method
         self.model.eval()
         if self.folder is not None:
             self.classifier.save(self.folder / MODEL)
@@ -163,14 +164,14 @@ class _Run:
 
     def _train_epoch(self, epoch: int, progress: bool) -> Record:
         s = self.settings
-        torch.manual_seed(s.seed * 1_000_003 + epoch)  # an epoch's dropout depends on nothing before it
+        torch.manual_seed(s.seed * 1_000_003 + epoch)  # the dropout of an epoch does not depend on earlier ones
         index = batch_indices(self.tokens.lengths, s.batch_size, s.seed, epoch)
         device = self.model.device
         self.model.train()
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         sums: dict[str, Tensor] = {}
-        steps: Counter[str] = Counter()  # a part of the loss may be in some steps alone
+        steps: Counter[str] = Counter()  # some parts of the loss do not occur in every step
         start = time.perf_counter()
         bar = _bar(index, f"epoch {epoch}/{s.epochs}", progress)
         for number, rows in enumerate(bar, 1):
@@ -207,23 +208,23 @@ class _Run:
         s, split = self.settings, self.validation
         self.model.eval()
         start = time.perf_counter()
-        found = predict_tokens(self.classifier, self.validation_tokens)
-        if not np.isfinite(found).all():
+        probabilities = predict_tokens(self.classifier, self.validation_tokens)
+        if not np.isfinite(probabilities).all():
             raise FloatingPointError(
                 f"the probabilities are not finite after epoch {epoch}; lower lr ({s.lr}) or alpha"
             )
-        predicted = found.argmax(1)
+        predicted = probabilities.argmax(1)
         record = {
             "validation_acc": float((predicted == split.labels).mean()),
-            "validation_macro_f1": macro_f1(confusion_counts(split.labels, predicted, found.shape[1])),
+            "validation_macro_f1": macro_f1(confusion_counts(split.labels, predicted, probabilities.shape[1])),
         }
         if s.best_by == "masked_acc":
             masked = predict_tokens(self.classifier, with_masked_words(self.validation_tokens, self.mask_id, s.seed))
-            of_masked = float((masked.argmax(1) == split.labels).mean())
-            record["validation_masked_acc"] = (record["validation_acc"] + of_masked) / 2
+            masked_acc = float((masked.argmax(1) == split.labels).mean())
+            record["validation_masked_acc"] = (record["validation_acc"] + masked_acc) / 2
         if s.evaluate_epochs:
             some = with_limit(split, s.evaluate_limit, s.seed)
-            report = evaluate(self.classifier, some, **s.how_measured)
+            report = evaluate(self.classifier, some, **s.evaluation_options)
             record |= {f"validation_{k}": v for k, v in report.metrics.items() if k not in ("acc", "macro_f1")}
         record["validation_seconds"] = time.perf_counter() - start
         return record
@@ -234,16 +235,16 @@ class _Run:
             write_text(self.folder / HISTORY, "".join(json.dumps(r) + "\n" for r in self.history))
 
     def resume(self) -> None:
-        """Takes up the run's checkpoint, if there is one."""
+        """Loads the run's checkpoint, if there is one."""
         if self.folder is not None and (path := self.folder / CHECKPOINT).is_file():
             self.history, self.best = load_checkpoint(path, self.model, self.optimizer)
 
 
 def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]:
-    """An epoch's batches of text indices: shuffled under (seed, epoch), like lengths together, each text once."""
+    """An epoch's batches of text indices, shuffled with (seed, epoch). Texts of a batch have similar lengths."""
     rng = np.random.default_rng([seed, epoch])
     shuffled = rng.permutation(len(lengths))
-    bucket = size * BATCHES_A_BUCKET
+    bucket = size * BATCHES_PER_BUCKET
     out: list[Ints] = []
     for start in range(0, len(shuffled), bucket):
         part = shuffled[start : start + bucket]
@@ -253,7 +254,7 @@ def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]
 
 
 def make_batch(tokens: Tokens, labels: Ints, rows: Ints, device: torch.device, mask_id: int = 0) -> Batch:
-    """Some texts as a padded batch on a device."""
+    """The texts of some rows as a padded batch on a device."""
 
     def move(array: Ints) -> Tensor:
         return torch.from_numpy(array).to(device, non_blocking=True)
@@ -265,7 +266,7 @@ def make_batch(tokens: Tokens, labels: Ints, rows: Ints, device: torch.device, m
 def train_step(
     model: TextModel, method: Method, optimizer: torch.optim.Optimizer, batch: Batch, settings: Settings
 ) -> dict[str, Tensor]:
-    """One step of the optimizer; returns the loss and its parts, detached."""
+    """Runs one step of the optimizer. Returns the loss and its parts, detached."""
     optimizer.zero_grad(set_to_none=True)
     with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
         step = method(model, batch)

@@ -275,5 +275,5 @@ def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):
 def test_an_mlflow_uri_without_mlflow_says_how_to_get_it(monkeypatch, uri):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     monkeypatch.setitem(sys.modules, "mlflow.artifacts", None)
-    with pytest.raises(ImportError, match=r"lies in MLflow: pip install 'pct-explain\[tracking\]'"):
+    with pytest.raises(ImportError, match=r"is in MLflow: pip install 'pct-explain\[tracking\]'"):
         pct.load(uri)

@@ -48,7 +48,7 @@ def test_a_registered_model_is_measured_on_a_file(
     ("argv", "said"),
     [
         (["--model", "nowhere"], "holds no classifier"),
-        (["--model", "models:/none@champion"], "could not be had from MLflow"),
+        (["--model", "models:/none@champion"], "cannot be downloaded from MLflow"),
         (["--model", "{run}", "--data", "none.csv"], "none.csv does not exist"),
     ],
 )
@@ -104,7 +104,7 @@ def test_what_was_skipped_cut_or_taken_for_an_index_stands_on_the_run(
     assert said == [
         "1 of 3 texts was cut to max_length",
         "2 rows were skipped: 1 with no text, 1 with an unknown label",
-        "3 labels were taken as indices of the classes",
+        "3 labels were read as class indices",
     ]
 
     assert main(["--model", str(run_dir), "--data", "rows.csv", "--quiet"]) == 1  # an error, unless told otherwise

@@ -128,7 +128,7 @@ def test_pct_load_takes_both_kinds_of_uri(tracked: upload.UploadedRun, run_dir: 
 
 @pytest.mark.parametrize("uri", ["models:/pct-none@champion", "models:/pct-planted-textcnn/9", "runs:/0123/model"])
 def test_a_uri_that_leads_nowhere_is_named(tracked: upload.UploadedRun, uri: str) -> None:
-    with pytest.raises(FileNotFoundError, match="could not be had from MLflow"):
+    with pytest.raises(FileNotFoundError, match="cannot be downloaded from MLflow"):
         pct.load(uri)
 
 

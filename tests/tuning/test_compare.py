@@ -60,7 +60,7 @@ def test_a_setting_that_is_given_holds_for_every_cell_and_the_paper_s_where_none
 
 
 def test_a_method_that_no_corpus_can_train_is_refused_and_a_file_may_have_rationales() -> None:
-    with pytest.raises(ValueError, match="needs texts with rationales, which mr has not"):
+    with pytest.raises(ValueError, match="needs texts with rationales; mr has none"):
         make_grid(Settings(), ["mr"], ["textcnn"], ["rationale"], [0])
     assert make_grid(Settings(train_file="a.jsonl"), ["files"], ["textcnn"], ["rationale"], [0])
 
@@ -245,5 +245,5 @@ def test_the_former_ablation_command_names_the_new_one_and_trains_the_same_cells
 
 
 def test_a_grid_without_runs_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no finished run in .*; make some with pct reproduce"):
+    with pytest.raises(FileNotFoundError, match=r"no finished run in .*; train some with pct reproduce"):
         find_runs([tmp_path])

@@ -53,4 +53,4 @@ def test_a_cell_that_cannot_be_trained_is_told_and_the_command_fails(capsys, tmp
     from pct import cli
 
     assert cli.main(["reproduce", *one, "--no-tracking", "--quiet", "--runs", runs]) == 1
-    assert "a file is in the way" in capsys.readouterr().err.strip().splitlines()[-1]
+    assert "a part of the path is a file" in capsys.readouterr().err.strip().splitlines()[-1]

@@ -1,7 +1,7 @@
-"""The models as ONNX graphs with the gradient inside: one file a family, as in `pct.models`.
+"""Models as ONNX graphs with their gradient, one module for each family of `pct.models`.
 
-A family writes its forward pass and, by hand or by tracing, the way back from the logits to the word embeddings; what
-is common (which class, which score, from gradient to words) stands once, in `pct.onnx.graphs.explain`.
+A family has its forward pass and, by hand or by tracing, its backward pass from the logits to the word embeddings. The
+common parts (explained class, differentiated score, saliency of words) are in `pct.onnx.graphs.explain`.
 """
 
 from pct.onnx.graphs.explain import KINDS, Graphs, build_graphs, build_saliency_graph

@@ -1,4 +1,4 @@
-"""What a family of models gives to its graph."""
+"""The interface of a model family's graph."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pct.onnx.graphs.graph import FLOAT, Graph
 
 @dataclass(frozen=True)
 class Forward:
-    """Names of results, and the way back.
+    """The names of the results of a forward pass, and the backward pass.
 
     embeddings: (batch, length, width), unscaled. logits: (batch, classes). representation: (batch, r's width).
-    backward: takes the gradient at the logits, (batch, classes), writes the nodes that lead to the gradient at the
-    embeddings, and returns its name, (batch, length, width); what it has at padding means nothing.
+    backward: adds the nodes from the gradient of the logits, (batch, classes), to that of the embeddings, and returns
+    its name, (batch, length, width). Values at padding are undefined.
     """
 
     embeddings: str
@@ -30,12 +30,12 @@ class Forward:
 
 @dataclass(frozen=True)
 class Scale:
-    """A factor at the embeddings of words, for integrated gradients.
+    """A factor of the word embeddings, for integrated gradients.
 
     Attributes:
         factor: the name of a () float32 result.
-        words: the name of a (batch, length) bool result, true at tokens of words. A family whose texts have no special
-            tokens may scale all tokens.
+        words: the name of a (batch, length) bool result, true at tokens of words. A family without special tokens may
+            scale all tokens.
     """
 
     factor: str
@@ -43,16 +43,16 @@ class Scale:
 
 
 class Family(Protocol):
-    """A model that can write itself into a graph, more than once, each time with the same names of weights."""
+    """A model that can be added to several graphs, with the same names of weights."""
 
     def __call__(self, graph: Graph, ids: str, mask: str, scale: Scale | None) -> Forward:
-        """Writes the model into the graph.
+        """Adds the model to the graph.
 
         Args:
-            graph: where the nodes go.
+            graph: the graph.
             ids: (batch, length) int64.
             mask: (batch, length) bool, true at tokens.
-            scale: a factor at the embeddings of words; None where no gradient is asked for.
+            scale: a factor of the word embeddings; None without a gradient.
         """
         ...
 
@@ -68,6 +68,6 @@ def token_counts(graph: Graph, mask: str) -> str:
 
 
 def span(graph: Graph, source: str, start: int | str, stop: int | str, axis: int) -> str:
-    """A slice along one axis; its ends may be numbers or the names of (1,) int64 results."""
+    """A slice along one axis. Its ends are numbers or the names of (1,) int64 results."""
     ends = [graph.constant([x]) if isinstance(x, int) else x for x in (start, stop)]
     return graph("Slice", source, *ends, graph.constant([axis]))

@@ -1,4 +1,4 @@
-"""From token ids to logits, representation and saliency: the part of the graphs that is the same for every model."""
+"""Graphs from token ids to logits, representation and saliency: the part that all models share."""
 
 from __future__ import annotations
 
@@ -22,65 +22,65 @@ KINDS = ("l2", "l1", "grad_x_input")
 
 
 class Graphs(NamedTuple):
-    """The two graphs of a model; weights of one name are one weight."""
+    """The two graphs of a model. Weights of equal name are shared."""
 
     gradient: onnx.ModelProto
     forward: onnx.ModelProto
 
 
-def build_graphs(model: TextModel, of: str = "log_odds", longest: int = 64) -> Graphs:
-    """A model as graphs, with and without the way back.
+def build_graphs(model: TextModel, of: str = "log_odds", max_tokens: int = 64) -> Graphs:
+    """Builds the graphs of a model, with and without its gradient.
 
-    gradient: ids, words (batch, length) int64, the word map -1 at special tokens and -2 at padding; classes
-    (batch,) int64, the class explained, -1 for the predicted one; scale () float32, a factor at the embeddings of
-    words, 1 if left out. Gives logits (batch, classes), representation (batch, r's width) and saliency_l2, saliency_l1,
-    saliency_grad_x_input (batch, length), a number a word, 0 beyond a text's last word.
-    forward: ids, and mask (batch, length) bool. Gives logits and representation, without the cost of a gradient.
+    gradient: inputs ids, words (batch, length) int64, the word of each token, -1 at special tokens and -2 at padding;
+    classes (batch,) int64, the explained class, -1 for the predicted one; scale () float32, a factor of the word
+    embeddings, by default 1. Outputs logits (batch, classes), representation (batch, r's width) and saliency_l2,
+    saliency_l1, saliency_grad_x_input (batch, length), one number per word, 0 beyond a text's last word.
+    forward: inputs ids, and mask (batch, length) bool. Outputs logits and representation, without a gradient.
 
-    of: what is differentiated, as in `pct.saliency.gradients.class_score`. longest: tokens of a text at most.
-    Raises ValueError for a model that has no graph.
+    of: the differentiated score, as in `pct.saliency.gradients.class_score`. max_tokens: the longest text.
+    Raises ValueError for a model without a graph.
     """
-    family = _family(model, longest)
+    family = _family(model, max_tokens)
     classes, width = model.dense.out_features, model.dense.in_features
     return Graphs(_with_gradient(family, classes, width, of), _forward_only(family, classes, width))
 
 
-def build_saliency_graph(model: TextModel, name: str, of: str = "log_odds", longest: int = 64) -> onnx.ModelProto:
-    """A transformer as a graph with a modified gradient.
+def build_saliency_graph(model: TextModel, name: str, of: str = "log_odds", max_tokens: int = 64) -> onnx.ModelProto:
+    """Builds the graph of a transformer with a modified gradient.
 
     Args:
-        model: one that the saliency's `check_model` lets pass.
+        model: a model that the saliency's `check_model` accepts.
         name: frozen_grad_x_input or gim.
         of: see `build_graphs`.
-        longest: see `build_graphs`.
+        max_tokens: see `build_graphs`.
 
     Returns:
         A graph from ids, words and classes to logits (batch, classes) and saliency_<name> (batch, length).
 
     Raises:
-        ValueError: the model cannot be traced so.
+        ValueError: the model cannot be traced.
     """
     if not isinstance(model, Transformer | Wrapped):
         raise ValueError(f"there is no ONNX graph of {name} for a {type(model).__name__}: it is for transformers")
     g = Graph()
     ids, words, chosen = _inputs(g)
     inside = g("Greater", words, g.constant(-2))
-    found = TransformerGraph(model, longest, name)(g, ids, inside, None)
+    forward = TransformerGraph(model, max_tokens, name)(g, ids, inside, None)
     classes = model.dense.out_features
-    g.output(found.logits, "logits", FLOAT, ["batch", classes])
-    gradient = found.backward(_score_gradient(g, found.logits, _explained(g, chosen, found.logits), classes, of))
-    tokens = _token_saliency(g, gradient, found.embeddings, "grad_x_input")
+    g.output(forward.logits, "logits", FLOAT, ["batch", classes])
+    gradient = forward.backward(_score_gradient(g, forward.logits, _explained(g, chosen, forward.logits), classes, of))
+    tokens = _token_saliency(g, gradient, forward.embeddings, "grad_x_input")
     g.output(_word_saliency(g, tokens, words, name), f"saliency_{name}", FLOAT, ["batch", "length"])
     return g.model()
 
 
-def _family(model: TextModel, longest: int) -> Family:
+def _family(model: TextModel, max_tokens: int) -> Family:
     if isinstance(model, TextCNN):
         return TextCNNGraph(model)
     if isinstance(model, LSTM):
         return LSTMGraph(model)
     if isinstance(model, Transformer | Wrapped):
-        return TransformerGraph(model, longest)
+        return TransformerGraph(model, max_tokens)
     raise ValueError(f"there is no ONNX graph for a {type(model).__name__}; export textcnn, lstm or a transformer")
 
 
@@ -88,9 +88,9 @@ def _forward_only(family: Family, classes: int, width: int) -> onnx.ModelProto:
     g = Graph()
     ids = g.input("ids", INT64, ["batch", "length"])
     mask = g.input("mask", BOOL, ["batch", "length"])
-    found = family(g, ids, mask, None)
-    g.output(found.logits, "logits", FLOAT, ["batch", classes])
-    g.output(found.representation, "representation", FLOAT, ["batch", width])
+    forward = family(g, ids, mask, None)
+    g.output(forward.logits, "logits", FLOAT, ["batch", classes])
+    g.output(forward.representation, "representation", FLOAT, ["batch", width])
     return g.model()
 
 
@@ -98,12 +98,12 @@ def _with_gradient(family: Family, classes: int, width: int, of: str) -> onnx.Mo
     g = Graph()
     ids, words, chosen = _inputs(g)
     scale = Scale(g.input("scale", FLOAT, [], np.float32(1)), g("Greater", words, g.constant(-1)))
-    found = family(g, ids, g("Greater", words, g.constant(-2)), scale)
-    g.output(found.logits, "logits", FLOAT, ["batch", classes])
-    g.output(found.representation, "representation", FLOAT, ["batch", width])
-    gradient = found.backward(_score_gradient(g, found.logits, _explained(g, chosen, found.logits), classes, of))
+    forward = family(g, ids, g("Greater", words, g.constant(-2)), scale)
+    g.output(forward.logits, "logits", FLOAT, ["batch", classes])
+    g.output(forward.representation, "representation", FLOAT, ["batch", width])
+    gradient = forward.backward(_score_gradient(g, forward.logits, _explained(g, chosen, forward.logits), classes, of))
     for kind in KINDS:
-        tokens = _token_saliency(g, gradient, found.embeddings, kind)
+        tokens = _token_saliency(g, gradient, forward.embeddings, kind)
         g.output(_word_saliency(g, tokens, words, kind), f"saliency_{kind}", FLOAT, ["batch", "length"])
     return g.model()
 
@@ -116,7 +116,7 @@ def _inputs(g: Graph) -> tuple[str, str, str]:
 
 
 def _explained(g: Graph, chosen: str, logits: str) -> str:
-    """(batch,) the class explained: the one chosen, or the predicted one where that is -1."""
+    """(batch,) the explained class: the chosen one, or the predicted one for -1."""
     given = g("Greater", chosen, g.constant(-1))
     return g("Where", given, chosen, g("ArgMax", logits, axis=1, keepdims=0))
 
@@ -126,34 +126,34 @@ def _score_gradient(g: Graph, logits: str, explained: str, classes: int, of: str
     hot = g("Equal", g("Unsqueeze", explained, g.constant([1])), g.constant(list(range(classes))))
     one = g("Cast", hot, to=FLOAT)
     if of == "logit":
-        made = one
+        result = one
     elif of == "log_odds":
         others = g("Where", hot, g.constant(-np.inf, np.float32), logits)
-        made = g("Sub", one, g("Softmax", others, axis=1))
+        result = g("Sub", one, g("Softmax", others, axis=1))
     elif of == "probability":
-        all_of_them = g("Softmax", logits, axis=1)
-        its_own = g("ReduceSum", g("Mul", all_of_them, one), g.constant([1]), keepdims=1)
-        made = g("Mul", its_own, g("Sub", one, all_of_them))
+        probabilities = g("Softmax", logits, axis=1)
+        own = g("ReduceSum", g("Mul", probabilities, one), g.constant([1]), keepdims=1)
+        result = g("Mul", own, g("Sub", one, probabilities))
     else:
         raise ValueError(f"saliency_of must be log_odds, probability or logit, got {of!r}")
-    return made
+    return result
 
 
 def _token_saliency(g: Graph, gradient: str, embeddings: str, kind: str) -> str:
     last = g.constant([2])
     if kind == "l2":
-        made = g("ReduceSumSquare", gradient, last, keepdims=0)
+        result = g("ReduceSumSquare", gradient, last, keepdims=0)
     elif kind == "l1":
-        made = g("ReduceL1", gradient, last, keepdims=0)
+        result = g("ReduceL1", gradient, last, keepdims=0)
     else:
-        made = g("ReduceSum", g("Mul", gradient, embeddings), last, keepdims=0)
-    return made
+        result = g("ReduceSum", g("Mul", gradient, embeddings), last, keepdims=0)
+    return result
 
 
 def _word_saliency(g: Graph, tokens: str, words: str, kind: str) -> str:
     zero = g.constant(0, np.float32)
     own = g("Where", g("Greater", words, g.constant(-1)), tokens, zero)
-    nothing = g("Expand", zero, g("Shape", words))
-    place = g("Max", words, g.constant(0))
-    made = g("ScatterElements", nothing, place, own, axis=1, reduction="add")
-    return g("Sqrt", made) if kind == "l2" else made
+    zeros = g("Expand", zero, g("Shape", words))
+    index = g("Max", words, g.constant(0))
+    result = g("ScatterElements", zeros, index, own, axis=1, reduction="add")
+    return g("Sqrt", result) if kind == "l2" else result

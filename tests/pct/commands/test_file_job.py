@@ -80,7 +80,7 @@ def test_a_job_that_was_stopped_goes_on_by_the_same_command(data, tmp_path, caps
         (["predict", MODEL, "--data", "{data}"], "--data and --output need each other"),
         (["explain", MODEL, "--output", "x.jsonl"], "--data and --output need each other"),
         (["explain", MODEL, "a film", "--data", "{data}", "--output", "x.jsonl"], "not both"),
-        (["explain", MODEL, "--data", "{data}", "--output", "{data}"], "is the data itself"),
+        (["explain", MODEL, "--data", "{data}", "--output", "{data}"], "is also --data"),
         (["explain", MODEL, "--data", "{data}", "--output", "x.xlsx"], "must end in .jsonl, .parquet, .html"),
         (["predict", MODEL, "--data", "{data}", "--output", "x.csv", "--text-column", "body"], "has no column 'body'"),
         (["predict", MODEL, "--data", "none.csv", "--output", "x.csv"], "data file none.csv does not exist"),

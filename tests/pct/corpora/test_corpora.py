@@ -6,12 +6,13 @@ import csv
 import gzip
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pct.corpora.loading import CLASSES, HUB, SPLITS, Corpus, Split, load_corpus, load_splits, read_file, with_limit
-from pct.corpora.rows import MARKS
+from pct.corpora.loading import CLASSES, HUB, SPLITS, Corpus, Split, load_corpus, load_splits, read_data, with_limit
+from pct.corpora.rows import MARKS, ReadOptions
 from pct.settings import Settings
 
 ROWS = [("a fine film", 1), ("a dull film", 0), ("what a joy", 1), ("no joy at all", 0), ("so good", 1), ("so bad", 0)]
@@ -28,6 +29,10 @@ def write(path, rows, text="text", label="label"):
         else:
             file.writelines(json.dumps({text: t, label: c}) + "\n" for t, c in rows)
     return str(path)
+
+
+def read_file(path, text, label, classes):
+    return read_data(Path(path), classes, ReadOptions(text, label))[0]
 
 
 def files(tmp_path, kind="jsonl", rows=ROWS, **changes):
@@ -288,7 +293,7 @@ def test_rationales_in_jsonl_are_kept_and_checked(tmp_path):
     assert read_file(path, "text", "label", ["bad", "good"]).rationale == [[0, 1, 0]]
     for wrong in ([0, 1], [0, 2, 0], None, "010"):
         path.write_text(json.dumps(row) + "\n" + json.dumps(row | {"rationale": wrong}) + "\n", encoding="utf-8")
-        with pytest.raises(ValueError, match=r"'rationale' must be a list of 0 and 1, one a word \(3\), got"):
+        with pytest.raises(ValueError, match=r"'rationale' must be a list of 0 and 1, one for each of 3 words, got"):
             read_file(path, "text", "label", ["bad", "good"])
 
 
@@ -310,7 +315,7 @@ BAD_FILES = {
     "not JSON": ("a.jsonl", b'{"text": "a", "label": 1}\n{"text": \n', "line 2: not JSON"),
     "no object": ("a.jsonl", b'["a", 1]\n', "line 1: a row must be an object, got list"),
     "not UTF-8": ("a.csv", b"text,label\nfin\xe9,1\n", "row 1: .* not UTF-8: set encoding to cp1252"),
-    "not gzip": ("a.csv.gz", b"text,label\nfine,1\n", "cannot be read .*write it anew"),
+    "not gzip": ("a.csv.gz", b"text,label\nfine,1\n", "cannot be read .*save it again"),
     "gzip cut short": ("a.jsonl.gz", gzip.compress(b'{"text": "a", "label": 1}\n' * 99)[:-20], "cannot be read"),
     "another kind": ("a.doc", b"fine 1", r"must end in \.csv, \.tsv"),
 }  # fmt: skip

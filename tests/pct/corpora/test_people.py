@@ -8,9 +8,10 @@ import json
 import numpy as np
 import pytest
 
-from pct.corpora.loading import choose_texts, load_corpus, load_splits, read_file, read_splits
+from pct.corpora.loading import choose_texts, load_corpus, load_splits, read_splits
 from pct.corpora.named import reviews_with_marks
 from pct.settings import Settings
+from tests.pct.corpora.test_corpora import read_file
 
 SENTENCES = [
     {"text": "a fine film", "label": 1, "rationale": [0, 1, 0], "share": [0.0, 0.8, 0.2], "annotators": 5},
@@ -55,7 +56,7 @@ def test_a_corpus_of_a_test_split_alone_is_measured_on_and_not_trained_on():
     assert len(choose_texts(settings, classes, "sst_rationales", limit=1).split) == 1
     with pytest.raises(ValueError, match="corpus sst_rationales has no train split; it has test"):
         choose_texts(settings, classes, "sst_rationales", split="train")
-    with pytest.raises(ValueError, match="corpus sst_rationales has a test split alone: train on another, and give"):
+    with pytest.raises(ValueError, match="corpus sst_rationales has only a test split: train on another, and give"):
         load_splits(Settings(corpus="sst_rationales"))
 
 

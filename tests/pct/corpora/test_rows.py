@@ -139,7 +139,7 @@ def test_a_label_that_is_none_or_no_single_one_is_refused_or_skipped_and_counted
         split, notes = read_data(data, CLASSES, SKIP)
     assert len(split) == 4
     assert sum(notes["rows_skipped"].values()) == 1
-    assert "1 rows skipped" in caplog.text
+    assert "1 row skipped" in caplog.text
 
 
 def test_a_row_that_lacks_a_column_others_have_is_a_bad_row(tmp_path):
@@ -153,7 +153,7 @@ def test_a_row_that_lacks_a_column_others_have_is_a_bad_row(tmp_path):
 
 def test_a_label_is_an_index_only_where_asked_for(tmp_path):
     path = write(tmp_path, "csv", [("fine", 1), ("dull", 0)])
-    with pytest.raises(ValueError, match="label '1' is not one of bad, good; --labels indices takes it"):
+    with pytest.raises(ValueError, match="label '1' is not one of bad, good; --labels indices reads it"):
         read_data(path, CLASSES, ReadOptions())
     split, notes = read_data(path, CLASSES, ReadOptions(labels="indices"))
     assert (split.labels.tolist(), notes["labels_as_indices"]) == ([1, 0], 2)
@@ -206,7 +206,7 @@ def test_classes_may_be_booleans_and_digits_with_gaps():
 @pytest.mark.parametrize(("name", "content", "message"), [
     ("a.csv", b"text,label\nfine, really good,good\n", "row 1: 3 fields, the header has 2"),
     ("a.csv", b"text,text,label\nfine,x,good\n", "the column 'text' more than once"),
-    ("a.csv", b"t\0e\0x\0t\0,\0l\0a\0b\0e\0l\0\n\0", "NUL characters: if it is UTF-16"),
+    ("a.csv", b"t\0e\0x\0t\0,\0l\0a\0b\0e\0l\0\n\0", "NUL characters: if the file is UTF-16"),
     ("a.csv", b"", "has no rows"), ("a.json", b"[]", "has no rows"), ("a.json", b"{", "has no rows|not JSON"),
     ("a.json", b"[[1, 2]]", "row 1: a row must be an object, got list"),
     ("a.json", b'"x"', "a list of objects, got str"),
@@ -279,7 +279,7 @@ def test_a_class_of_one_row_keeps_it_in_training(tmp_path, caplog):
         corpus = load_splits(Settings(corpus="files", train_file=str(write(tmp_path, "csv", rows))))
     assert corpus.classes == ["bad", "good", "mixed"]
     assert (corpus.splits["train"].labels == 2).sum() == 1
-    assert "one training row alone for mixed" in caplog.text
+    assert "only one training row of the class mixed" in caplog.text
 
 
 # --- everywhere ---
@@ -351,10 +351,10 @@ def test_data_of_several_splits_is_asked_for_one():
 
 
 @pytest.mark.parametrize(("data", "said"), [
-    ({"text": "a film", "label": "positive"}, "column 'text' must be a list with one value a text, got 'a film'"),
-    ({"text": ["a", "b"], "label": [1]}, r"several lengths \(text 2, label 1\)"),
-    (("film", [1, 0, 1, 0]), "texts must be a list with one value a text, got 'film'"),
-    ((["a film"], 1), "labels must be a list with one value a text, got 1"),
+    ({"text": "a film", "label": "positive"}, "column 'text' must be a list with one value for each text, got 'a f"),
+    ({"text": ["a", "b"], "label": [1]}, r"different lengths \(text 2, label 1\)"),
+    (("film", [1, 0, 1, 0]), "texts must be a list with one value for each text, got 'film'"),
+    ((["a film"], 1), "labels must be a list with one value for each text, got 1"),
     ((["a film"], np.array(1)), "labels must be a list"),
 ])  # fmt: skip
 def test_one_value_is_no_column(data, said):
@@ -368,5 +368,5 @@ def test_large_whole_floats_are_the_numbers_they_equal():
 
 @pytest.mark.parametrize("label", [float("inf"), -float("inf"), 1 + 2j, object()])
 def test_what_is_no_label_is_refused(label):
-    with pytest.raises(BadRow, match="must hold one label a text"):
+    with pytest.raises(BadRow, match="must have one label per text"):
         plain_label(label, "label")

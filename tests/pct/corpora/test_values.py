@@ -46,7 +46,7 @@ def test_a_list_of_one_choice_is_that_choice(value):
     '{"a": 1}', {"good"}, "['it\\'s', 'x']",
 ])  # fmt: skip
 def test_several_choices_are_no_single_label_however_they_are_written(value):
-    with pytest.raises(BadRow, match="column 'label' must hold one label a text") as error:
+    with pytest.raises(BadRow, match="column 'label' must have one label per text") as error:
         plain_label(value, "label")
     assert error.value.kind == "no single label"
 

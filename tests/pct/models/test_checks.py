@@ -98,7 +98,7 @@ def test_names_that_say_nothing_take_those_of_the_corpus(with_head, caplog):
     made.save_pretrained(folder)
     model = untrained(folder, ["bad", "good"])
     assert list(model.model.config.id2label.values()) == ["bad", "good"]
-    assert "names its classes LABEL_0, LABEL_1: they are taken for bad, good" in caplog.text
+    assert "names its classes LABEL_0, LABEL_1: they are read as bad, good" in caplog.text
 
 
 @pytest.mark.parametrize("classes", [["negative", "positive"], ["a", "b", "c"]])
@@ -149,14 +149,14 @@ def test_weights_of_half_precision_are_refused_in_memory_and_read_as_float32_fro
 def test_classes_without_names_of_their_own_are_refused(names):
     model = classifier("BERT")
     model.config.id2label = names
-    with pytest.raises(ValueError, match=r"does not name its classes, .*: set model.config.id2label = "):
+    with pytest.raises(ValueError, match=r"does not name its classes, .*: set it as in model.config.id2label = "):
         pct.wrap(model, tokenizer("BERT"))
 
 
 def test_fewer_names_than_outputs_are_refused():
     model = classifier("BERT")
     model.config.id2label = {0: "a", 1: "b"}
-    with pytest.raises(ValueError, match="does not give a text one number for each of 2 classes"):
+    with pytest.raises(ValueError, match="does not give a text one logit for each of 2 classes"):
         pct.wrap(model, tokenizer("BERT"))
 
 
@@ -176,7 +176,7 @@ def test_a_pipeline_for_another_task_is_refused(task):
     kind = {"token-classification": "BertForTokenClassification", "fill-mask": "BertForMaskedLM"}
     kind = getattr(transformers, kind.get(task, "BertForSequenceClassification"))
     made = transformers.pipeline(task, kind(classifier("BERT").config), tokenizer=tokenizer("BERT"), device="cpu")
-    with pytest.raises(ValueError, match=f"a pipeline for {task} gives no text a class: give one for text-class"):
+    with pytest.raises(ValueError, match=f"a pipeline for {task} does not classify texts: give one for text-class"):
         pct.wrap(made)
 
 
@@ -246,7 +246,7 @@ def test_a_head_that_lost_weights_is_refused(with_head, tmp_path):
 
 
 def test_an_encoder_without_a_head_is_no_classifier(bare):
-    with pytest.raises(ValueError, match="has no classifier's head"):
+    with pytest.raises(ValueError, match="has no classification head"):
         pct.load(bare("BERT"))
 
 

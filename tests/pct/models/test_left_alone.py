@@ -183,7 +183,7 @@ def test_a_pipeline_s_options_are_honoured(options):
 @pytest.mark.parametrize(("options", "message"), [
     ({"function_to_apply": "sigmoid"}, "function_to_apply='sigmoid': only the probabilities of softmax"),
     ({"function_to_apply": "none"}, "function_to_apply='none'"),
-    ({"add_special_tokens": False}, "tokenises with add_special_tokens=False, which is not taken"),
+    ({"add_special_tokens": False}, "tokenises with add_special_tokens=False, which is not supported"),
     ({"stride": 3}, "tokenises with stride=3"),
 ])  # fmt: skip
 def test_what_a_pipeline_is_told_and_cannot_be_honoured_is_refused(options, message):

@@ -39,7 +39,7 @@ def test_an_encoder_trained_here_has_equal_logits_in_its_architecture_s_own_clas
 
 
 def test_a_head_that_lets_nothing_pass_is_refused():
-    with pytest.raises(ValueError, match=r"ModernBertModel's own classifier .* export it as ONNX"):
+    with pytest.raises(ValueError, match=r"classification head of ModernBertModel .* export it as ONNX"):
         to_transformers(trained_here("ModernBERT"), CLASSES)
 
 

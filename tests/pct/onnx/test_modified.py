@@ -286,7 +286,7 @@ def test_another_baseline_than_zero_is_refused(bert, tmp_path):
     about["settings"] |= {"integrated_baseline": "mask", "saliency": "integrated_gradients"}
     (folder / "classifier.json").write_text(json.dumps(about))
     by_onnx = OnnxPredictor.load(folder, threads=1)
-    with pytest.raises(ValueError, match=r"integrated_baseline mask: .* starts at zero; take baseline zero"):
+    with pytest.raises(ValueError, match=r"integrated_baseline mask: .* starts at zero; use baseline zero"):
         by_onnx.explain_rows(np.array([[2, 3]]), np.array([[0, 1]]), None)
 
 

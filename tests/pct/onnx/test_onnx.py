@@ -346,7 +346,7 @@ def test_windows_that_are_equal_but_for_rounding_are_no_reason_to_refuse(tmp_pat
     monkeypatch.setattr(pct.onnx.graphs, "build_graphs", build)
     monkeypatch.setattr(onnx_check, "sample_texts", lambda classifier: texts)
     assert export(twins, tmp_path / "model").agreement["nudged"] == 2
-    for name, value in {"NUDGES": 0, "RARE": 0.01}.items():
+    for name, value in {"PERTURBATIONS": 0, "MAX_PERTURBED_SHARE": 0.01}.items():
         with monkeypatch.context() as stricter:
             stricter.setattr(onnx_check, name, value)
             with pytest.raises(ValueError, match="the graph's saliency_l2 differs"):
@@ -475,7 +475,7 @@ def test_int8_needs_texts_with_labels(tmp_path, monkeypatch):
         raise FileNotFoundError("corpus mr is not here")
 
     monkeypatch.setattr(onnx_export, "load_splits", missing)
-    with pytest.raises(ValueError, match=r"int8 is measured on texts with labels.*corpus mr is not here.*give some"):
+    with pytest.raises(ValueError, match=r"int8 is measured on labelled texts.*corpus mr is not here.*give texts"):
         export(classifier("textcnn"), tmp_path / "new", quantize=True)
     assert not list(tmp_path.iterdir())
 

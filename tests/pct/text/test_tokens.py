@@ -10,7 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pct.text.subwords import SubWords
-from pct.text.vocabulary import UNKNOWN, Vocabulary, looked_up
+from pct.text.vocabulary import UNKNOWN, Vocabulary, normalized
 from pct.text.words import split, split_all
 from tests.pct.small import LEXICON, small_texts, small_words, tokenizer
 from tests.pct.text.test_words import ANY_TEXT
@@ -166,7 +166,7 @@ def test_a_vocabulary_looks_words_up_composed_and_lower_cased():
 @example(["a\nb", "c"])
 @example([])
 def test_words_are_looked_up_together_as_alone(words):
-    assert looked_up(words) == [looked_up([w])[0] for w in words]
+    assert normalized(words) == [normalized([w])[0] for w in words]
 
 
 @given(st.lists(st.lists(st.sampled_from(LEXICON), min_size=1, max_size=9), min_size=1, max_size=4), st.integers(3, 9))

@@ -13,7 +13,7 @@ import torch
 import pct
 from pct.cli import main
 from pct.metrics.names import CORE_METRICS
-from pct.training.finetune import finetune_settings, in_order_of
+from pct.training.finetune import align_classes, finetune_settings
 from pct.training.model_card import push_to_hub, save_transformers
 from tests.pct.models.families import TEXTS, classifier, tokenizer
 from tests.pct.small import same_weights, small_classifier, small_corpus
@@ -56,7 +56,7 @@ def test_epochs_are_measured_only_where_the_best_is_chosen_by_that():
 
 
 def test_without_texts_it_asks_for_some():
-    with pytest.raises(ValueError, match=r"no texts are named: give a training file \(train_file\)"):
+    with pytest.raises(ValueError, match=r"there are no texts: give a training file \(train_file\)"):
         pct.finetune(wrapped(), progress=False)
 
 
@@ -71,11 +71,11 @@ def test_data_in_memory_is_taken_too():
 
 def test_labels_are_matched_to_the_model_s_classes_by_name():
     corpus = small_corpus(48, 24)
-    turned = in_order_of(["Positive", "Negative"], corpus)
+    turned = align_classes(["Positive", "Negative"], corpus)
     assert turned.classes == ["Positive", "Negative"]
     np.testing.assert_array_equal(turned.splits["test"].labels, 1 - corpus.splits["test"].labels)
     with pytest.raises(ValueError, match="the texts have the class 'joy', the model has negative, positive"):
-        in_order_of(["negative", "positive"], dataclasses.replace(corpus, classes=["negative", "joy"]))
+        align_classes(["negative", "positive"], dataclasses.replace(corpus, classes=["negative", "joy"]))
 
 
 def test_the_result_is_a_folder_of_transformers_with_equal_logits_and_the_table(finetuned, tmp_path):
@@ -172,7 +172,7 @@ def test_the_command_prints_the_change_and_tells_by_its_exit_code(files, tmp_pat
     assert ("\nimproved: " in said) == found["improved"]
     assert "comp-suff" in said
     assert sum(found["data"]["train"]["rows_skipped"].values()) == 1  # the blank one that was put in
-    assert "train: 1 rows were skipped: 1 with " in said
+    assert "train: 1 row was skipped: 1 with " in said
     assert (out / "model.safetensors").is_file()
 
 

@@ -59,7 +59,7 @@ def test_some_measurements_are_asked_for_by_name_and_an_unknown_one_is_told(root
     assert measure.main([str(root), "--only", "few"]) == 0
     assert is_measured(root / "one", "few")
     assert not is_measured(root / "one", "l1")
-    with pytest.raises(FileNotFoundError, match="has no measurement l1; make it with pct measure"):
+    with pytest.raises(FileNotFoundError, match="has no measurement l1; run pct measure"):
         load_measured(root / "one", "l1")
     with pytest.raises(ValueError, match="no measurement is called l3; there are l1, few"):
         measure.main([str(root), "--only", "l3"])

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from pct.training.memory import CLEAR, STATUS, forget_peak, peak_mb, resident_mb
+from pct.training.memory import CLEAR, STATUS, peak_mb, reset_peak, resident_mb
 
 on_linux = pytest.mark.skipif(not STATUS.exists(), reason="needs Linux' /proc")
 
@@ -32,7 +32,7 @@ def test_the_peak_remembers_what_was_freed() -> None:
 def test_a_peak_can_be_forgotten() -> None:
     hold(400)
     high = peak_mb()
-    forget_peak()
+    reset_peak()
     assert peak_mb() < high - 350
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pct.text.typed import as_typed
+from pct.text.detokenize import detokenize
 
 
 @pytest.mark.parametrize(("spaced", "typed"), [
@@ -16,4 +16,4 @@ from pct.text.typed import as_typed
     ("", ""),
 ])  # fmt: skip
 def test_marks_stand_at_their_words_and_sentences_begin_with_capitals(spaced, typed):
-    assert as_typed(spaced) == typed
+    assert detokenize(spaced) == typed
