@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 
 import pct
+from pct.methods import methods
+from pct.metrics import metrics
 from pct.onnx.export import export
 from pct.settings import Settings
 from tests.pct.small import small_encoder, tokenizer
@@ -61,6 +63,13 @@ def small_head() -> Any:
     config.num_labels, config.id2label = 2, {0: "negative", 1: "positive"}
     config.label2id = {name: i for i, name in config.id2label.items()}
     return BertForSequenceClassification(config).eval()
+
+
+@pytest.fixture(autouse=True)
+def registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a page registers is gone after its test: other tests of the process list what is registered."""
+    for registry in (pct.saliencies, methods, metrics):
+        monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
 
 
 def put_module(monkeypatch: pytest.MonkeyPatch, name: str, **contents: Any) -> None:
