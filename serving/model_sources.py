@@ -196,7 +196,8 @@ def _export(source: str, folder: Path) -> Path:
         return folder
     _make_cache(folder.parent)
     print(f"{source} has no ONNX graphs yet: exporting it", file=sys.stderr)
-    command = [sys.executable, "-m", "pct.cli", "export", source, str(folder)]
+    # -P: a folder called pct in the working directory is no package
+    command = [sys.executable, "-P", "-m", "pct.cli", "export", source, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason is known"])[-1].removeprefix("error: ")

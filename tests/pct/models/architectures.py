@@ -137,7 +137,11 @@ def _without_names(message: str, model: Any, model_type: str) -> str:
     """The reason alone: without the model's names, numbers and the remedy."""
     kind = type(model).__name__
     reason = message.removeprefix(model_type).strip().removeprefix(f"({kind})").removeprefix(kind).strip()
-    reason = re.split(r": there is no gradient|: set it up|: what it predicts|: its head has|: nothing can", reason)[0]
+    remedies = (
+        "there is no gradient", "set it up", "what it predicts", "its head has", "nothing can", "it cannot be measured",
+        "its predictions depend",
+    )  # fmt: skip
+    reason = re.split("|".join(f": {words}" for words in remedies), reason)[0]
     return re.sub(r", by [\d.e+-]+", "", reason).replace("|", "\\|")
 
 

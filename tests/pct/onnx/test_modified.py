@@ -245,7 +245,9 @@ def test_a_folder_that_was_replaced_meanwhile_is_not_read_into_an_older_model(fo
 
 @pytest.mark.parametrize("name", ["smooth_grad", "attention", "rollout"])
 def test_a_gradient_that_no_folder_holds_is_refused_with_what_it_does_hold(bert, name):
-    with pytest.raises(ValueError, match=rf"holds l2, .*, gim, not {name}: no graph .* explain the torch model"):
+    with pytest.raises(
+        ValueError, match=rf"holds l2, .*, gim, not {name}: `pct export` has no graph of it; explain the torch model"
+    ):
         bert[1].with_saliency(name)
     with pytest.raises(ValueError, match=f"not {name}"):
         bert[1].saliency(["the film"], by=name)

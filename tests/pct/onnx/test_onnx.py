@@ -226,8 +226,8 @@ def test_the_folder_holds_graphs_weights_words_and_figures_and_no_pickle(pair):
     graphs = {"model.onnx", "forward.onnx", "weights.bin", "classifier.json"}
     vocabulary = {"vocabulary.json"}
     tokenizer = {"tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json"}
-    modified = {"frozen.onnx", "gim.onnx"} if place.name == "bert" else set()
-    assert names == graphs | modified | (tokenizer if "bert" in place.name else vocabulary)
+    modified = {"frozen.onnx", "gim.onnx"} if by_torch.settings.model == "bert" else set()
+    assert names == graphs | modified | (tokenizer if "bert" in by_torch.settings.model else vocabulary)
     figures = by_onnx.about["agreement"]
     assert figures["texts"] == 256
     for name in ("logits", "representation", "forward_logits", *(f"saliency_{k}" for k in KINDS)):
@@ -270,7 +270,7 @@ def test_an_exported_model_is_replaced_and_nothing_else_is(tmp_path):
     assert (first / "weights.bin").read_bytes() != before
     (tmp_path / "papers").mkdir()
     (tmp_path / "papers" / "thesis.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match=r"papers holds something else and no model.onnx; give a folder"):
+    with pytest.raises(FileExistsError, match=r"papers holds something else and no model.onnx; give a new folder"):
         export(classifier("textcnn"), tmp_path / "papers")
     with pytest.raises(FileExistsError, match=r"thesis.txt is a file; give a folder"):
         export(classifier("textcnn"), tmp_path / "papers" / "thesis.txt")
@@ -495,7 +495,7 @@ def test_rank_agreement_is_spearmans():
 
 
 def test_a_folder_without_an_exported_model_is_named_with_the_remedy(tmp_path, folder):
-    with pytest.raises(FileNotFoundError, match=r"classifier.json is missing; make it with `pct export MODEL"):
+    with pytest.raises(FileNotFoundError, match=r"classifier.json is missing; create it with `pct export MODEL"):
         OnnxPredictor.load(tmp_path)
     classifier("textcnn").save(tmp_path / "torch")
     with pytest.raises(FileNotFoundError, match=r"model\.onnx is missing"):

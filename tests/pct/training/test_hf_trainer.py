@@ -211,7 +211,7 @@ def test_a_loop_of_one_s_own_refuses_a_baseline_that_its_tokenizer_lacks():
 
 @pytest.mark.parametrize("name", ["data_collator", "processing_class"])
 def test_what_the_method_brings_itself_is_refused_by_name(name, tmp_path):
-    with pytest.raises(ValueError, match=f"{name} is the method's own here"):
+    with pytest.raises(ValueError, match=f"{name} is set by the trainer, from the tokenizer"):
         MethodTrainer(
             classifier("BERT", 2), arguments(tmp_path), tokenizer("BERT"), {"method": "pct"}, train_dataset=rows(),
             **{name: None},
