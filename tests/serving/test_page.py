@@ -273,7 +273,7 @@ def test_an_edited_text_marks_the_explanation_as_old(page: Page) -> None:
     assert not page.one("#old").is_displayed()
     page.one("#text").send_keys(" indeed")
     assert page.one("#old").is_displayed()
-    assert "the one before" in page.one("#old").text
+    assert "explanation of the previous text" in page.one("#old").text
     page.one("#text").send_keys(*[Keys.BACKSPACE] * 7)
     assert not page.one("#old").is_displayed()
 
