@@ -39,8 +39,6 @@ def _run(options: argparse.Namespace) -> int:
 
     check_name(options.register)
     given = given_settings(options)
-    if "train_file" in given:
-        given.setdefault("corpus", "files")
     mlflow_run = mlflow_runs.start_run(f"finetune {options.model}", options.experiment)
     with mlflow_runs.ended_on_failure(mlflow_run):
         classifier = load(options.model, given.get("device", "auto"))

@@ -88,8 +88,8 @@ def measured(path: Path, model: str, saliency: str, split: Split) -> dict[str, n
 
 def not_in_training(texts: list[str]) -> np.ndarray:
     """(texts,) whether a text is not in the training split of mr, compared by letters and digits alone."""
-    known = {letters(text) for text in load_splits(Settings(corpus="mr")).splits["train"].texts}
-    return np.array([letters(text) not in known for text in texts])
+    training_texts = {letters(text) for text in load_splits(Settings(corpus="mr")).splits["train"].texts}
+    return np.array([letters(text) not in training_texts for text in texts])
 
 
 def letters(text: str) -> str:

@@ -16,7 +16,7 @@ from pct.auditing.plan import CONTROL, AuditPlan, make_plan
 from pct.auditing.result import Audit, AuditRow
 from pct.corpora.loading import read_data
 from pct.corpora.rows import MARKS, ReadOptions
-from pct.corpora.splits import UNLABELLED, Split, limited
+from pct.corpora.splits import Split, limited
 from pct.explaining.explain import explain
 from pct.explaining.predictor import Predictor, check_classes, split_texts
 from pct.explaining.reduced_texts import ReducedTexts
@@ -168,8 +168,10 @@ def _examples(
     worst = candidates[np.argsort(gap[candidates], kind="stable")][:EXAMPLES]
     texts = [split.texts[i] for i in worst]
     explained = explain(predictor, texts, removal=removal, saliency=name, seed=about["seed"]) if texts else []
-    gold = [None if label == UNLABELLED else predictor.classes[int(label)] for label in split.labels]
-    return [{"row": int(i), "gold": gold[i], **one.to_dict()} for i, one in zip(worst, explained, strict=True)]
+    gold = [predictor.classes[int(label)] if split.labelled else None for label in split.labels[worst]]
+    return [
+        {"row": int(i), "gold": label, **one.to_dict()} for i, label, one in zip(worst, gold, explained, strict=True)
+    ]
 
 
 def _job(predictor: Predictor, split: Split) -> dict[str, Any]:

@@ -35,8 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_settings(parser, leave_out=("model", "fresh_head"))
     options = parser.parse_args(arguments)
     given = given_settings(options)
-    if "train_file" in given:
-        given.setdefault("corpus", "files")
     from pct.classifier import load
     from pct.corpora.loading import load_splits
     from pct.training.finetune import finetune, finetune_settings

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pct.metrics.base import Column
-from pct.output.numbers import count
+from pct.text.plurals import plural
 
 MOST = 0.5  # of the sum of squares about the mean
 FEWEST = 4  # texts; among fewer, one text always has a large share
@@ -33,7 +33,7 @@ class Dominant(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"text {self.text} ({count(self.words, 'word')}, {self.value:.4g}) has {self.share:.0%} of its error; the "
+            f"text {self.text} ({plural(self.words, 'word')}, {self.value:.4g}) has {self.share:.0%} of its error; the "
             f"median is {self.median:.4g}"
         )
 

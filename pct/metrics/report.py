@@ -14,7 +14,8 @@ from pct.metrics.base import Column
 from pct.metrics.confusion import confusion_counts, recalls
 from pct.metrics.dominant import Dominant, dominant_texts
 from pct.metrics.names import gaps_of
-from pct.output.numbers import count, number
+from pct.output.numbers import number
+from pct.text.plurals import plural
 from pct.writing import atomic_write
 
 COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc")
@@ -104,7 +105,7 @@ class Report:
 
     def __repr__(self) -> str:
         """The table. The values of each text are in `columns`."""
-        return f"Report of {count(len(self.columns.get('n', ())), 'text')}\n{self.table()}"
+        return f"Report of {plural(len(self.columns.get('n', ())), 'text')}\n{self.table()}"
 
     def to_html(self) -> str:
         """An HTML fragment with its own style: the metrics with their standard errors, and the gaps."""

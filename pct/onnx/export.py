@@ -138,14 +138,15 @@ def export(
                     raise
                 left_out[name] = str(problem)
                 (float32 / MODIFIED[name]).unlink()
-        exact, about["left_out"] = OnnxPredictor.load(float32), left_out
+        exported = exact = OnnxPredictor.load(float32)
+        about["left_out"] = left_out
         if quantize:
             assert data is not None
             names = [name for name in (GRADIENT, FORWARD, *MODIFIED.values()) if (float32 / name).is_file()]
-            rounded = _write(temporary, classifier, about | {"weights": "int8"}, _rounded(float32, names))
-            about |= {"weights": "int8", "int8": cost_of_int8(exact, rounded, data)}
+            exported = _write(temporary, classifier, about | {"weights": "int8"}, _rounded(float32, names))
+            about |= {"weights": "int8", "int8": cost_of_int8(exact, exported, data)}
         write_text(temporary / CONFIG, json.dumps(about, indent=2))
-        copy_audit(classifier, OnnxPredictor.load(temporary), temporary)
+        copy_audit(classifier, exported, temporary)
     size = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
     return Exported(target, size, about["agreement"], left_out, about.get("int8"))
 

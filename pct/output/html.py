@@ -8,8 +8,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pct.output.numbers import count, number
+from pct.output.numbers import number
 from pct.output.shades import shade_levels
+from pct.text.plurals import plural
 
 if TYPE_CHECKING:
     from pct.explaining.explanation import Curve, Explanation
@@ -38,7 +39,7 @@ def explanation_html(explanation: Explanation, gold: str | None = None) -> str:
     e, verdict = explanation, explanation.verdict
     outcome = "" if gold is None else f" <small>{'right' if gold == e.label_name else f'it is {escape(gold)}'}</small>"
     by = f"<li>{escape(f'words ranked by {e.saliency_name}: {e.saliency_reason}')}</li>" if e.saliency_name else ""
-    cut = f" <small>{count(e.truncated, 'word')} beyond the model's length</small>" if e.truncated else ""
+    cut = f" <small>{plural(e.truncated, 'word')} beyond the model's length</small>" if e.truncated else ""
     reasons = "".join(f"<li>{escape(r)}</li>" for r in verdict.reasons)
     return (
         f'<article><header><span class="verdict {verdict.kind}">{verdict.kind}</span>'
@@ -117,7 +118,7 @@ def report_html(report: Report) -> str:
     )
     gaps = "".join(f"<tr><td>{escape(k)}</td><td>{number(v, 4)}</td><td></td></tr>" for k, v in report.gaps.items())
     head = "<tr><th>metric</th><th>mean</th><th>± s.e.</th></tr>"
-    texts = f"<small>{count(len(report.columns.get('n', ())), 'text')}</small>"
+    texts = f"<small>{plural(len(report.columns.get('n', ())), 'text')}</small>"
     items = "".join(f"<li>{escape(f'{name}: {text}')}</li>" for name, text in report.dominant_texts.items())
     notes = f"<ul>{items}</ul>" if items else ""
     style = f"<style>{asset('explanation.css')}</style>"

@@ -22,11 +22,6 @@ def number(value: float, digits: int = 3, signed: bool = False) -> str:
     return f"{rounded:{'+' if signed else ''}.{digits}f}"
 
 
-def count(n: int, noun: str) -> str:
-    """A number of things: 1 word, 2 words."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
 def bounds(interval: Sequence[float], digits: int = 3) -> str:
     """The ends of (value, low, high), as [0.105, 0.143]."""
     return f"[{number(interval[1], digits)}, {number(interval[2], digits)}]"

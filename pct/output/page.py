@@ -7,7 +7,7 @@ from html import escape
 
 from pct.explaining.verdict import VERDICTS
 from pct.output.html import asset
-from pct.output.numbers import count
+from pct.text.plurals import plural
 
 
 def page_html(
@@ -29,7 +29,7 @@ def page_html(
     yield (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(title)}</title><style>{asset('explanation.css')}{asset('page.css')}</style>"
-        f'<body class="pct"><h1>{escape(title)}</h1><p>{count(total, "text")}: {share}.{rest}</p>{legend}'
+        f'<body class="pct"><h1>{escape(title)}</h1><p>{plural(total, "text")}: {share}.{rest}</p>{legend}'
         f"<form hidden>{_select('verdict', VERDICTS)}{_select('label', sorted(labels))}"
         f"{_select('right', ('right', 'wrong'))}"
         '<label>text <input name="find" type="search"></label>'

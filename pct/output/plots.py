@@ -13,8 +13,9 @@ import numpy.typing as npt
 from pct.explaining.explanation import Explanation
 from pct.explaining.verdict import TOLERANCE
 from pct.output.fonts import fonts_for
-from pct.output.numbers import count, number
+from pct.output.numbers import number
 from pct.output.shades import word_shades
+from pct.text.plurals import plural
 from pct.writing import atomic_write
 
 STEPS = 15
@@ -45,7 +46,9 @@ def ridge_figure(important: Doubles, unimportant: Doubles, title: str) -> Any:
         ax.set_xlabel("confidence in the class predicted on the whole text")
     axes[0].set_ylabel("words removed")
     texts = int((~np.isnan(important[:, 0])).sum())
-    put_titles(figure, "Confidence as words are removed", f"{title}; {count(texts, 'test text')}; a dot marks the mean")
+    put_titles(
+        figure, "Confidence as words are removed", f"{title}; {plural(texts, 'test text')}; a dot marks the mean"
+    )
     return figure
 
 
@@ -153,7 +156,7 @@ def gap_figure(gap: Doubles, title: str) -> Any:
     put_titles(
         figure,
         f"comp < suff, by more than {TOLERANCE}, on {below:.0%} of the texts",
-        f"{title}; {count(len(values), 'test text')}; red: the least salient words matter more than the most salient",
+        f"{title}; {plural(len(values), 'test text')}; red: the least salient words matter more than the most salient",
     )
     return figure
 
@@ -217,7 +220,7 @@ def _words(figure: Any, ax: Any, one: Explanation, below: str) -> None:
             x, y = 4.0, y + line
             text.set_position((x, y))
         x += width + gap
-    cut = f"; {count(one.truncated, 'word')} beyond the model's length" if one.truncated else ""
+    cut = f"; {plural(one.truncated, 'word')} beyond the model's length" if one.truncated else ""
     ax.text(0, y + line * 1.15, below + cut, fontsize=9.5, color="#5b6570", va="center", parse_math=False)
 
 

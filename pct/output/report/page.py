@@ -9,13 +9,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from pct.output.numbers import count
 from pct.output.report.ablations import ablation_claims, ablation_figure, ablation_table
 from pct.output.report.best import best_table
 from pct.output.report.claims import Effect, claims_table, conditions_table, find_effects, methods_table
 from pct.output.report.figures import cost_figure, effects_figure, frontier_figure, gaps_figure
 from pct.output.report.groups import Group, group_runs
 from pct.output.report.tables import ReportTable, controls_table, main_table
+from pct.text.plurals import plural
 from pct.training.paper_tables import TABLES
 from pct.training.runs import Run
 from pct.writing import atomic_folder
@@ -149,7 +149,7 @@ def _origin(runs: Sequence[Run]) -> list[str]:
     texts = [
         f"{c['name']}: {', '.join(f'{k} {v}' for k, v in c['sizes'].items())} texts ({c['source']})." for c in corpora
     ]
-    lines = [f"{count(len(runs), 'run')}.", *dict.fromkeys(texts)]
+    lines = [f"{plural(len(runs), 'run')}.", *dict.fromkeys(texts)]
     machines = {
         f"{r.about['device']}, {r.about['platform'].split('-')[0]}, torch {r.about['versions']['torch']}." for r in runs
     }
