@@ -291,12 +291,9 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
     if text.startswith(("runs:/", "models:/")):
         return _from_mlflow(text, device)
     folder = Path(path) / MODEL if (Path(path) / MODEL).is_dir() else Path(path)
-    if (folder / ADAPTER).is_file() and not (folder / CONFIG).is_file():
-        from pct.models.pretrained import adapter_error
-
-        raise adapter_error(text)
-    if not (folder / CONFIG).is_file() and ((folder / TRANSFORMERS).is_file() or _may_be_on_the_hub(text)):
-        classifier = _from_transformers(str(folder), text).to(device)
+    of_transformers = any((folder / name).is_file() for name in (TRANSFORMERS, ADAPTER)) or _may_be_on_the_hub(text)
+    if of_transformers and not (folder / CONFIG).is_file():
+        classifier = _from_transformers(str(folder), text, pick_device(device)).to(device)
     else:
         classifier = Classifier.load(folder, device)
     # the audit of a run is in the run's folder or in its model's folder
@@ -304,14 +301,16 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
     return classifier
 
 
-def wrap(model: Any, tokenizer: Any = None, name: str = "", **settings: Any) -> Classifier:
+def wrap(model: Any, tokenizer: Any = None, name: str = "", head: Any = None, **settings: Any) -> Classifier:
     """Wraps a classifier of the transformers library, with its own head, pooling, class names and special tokens.
 
     Args:
         model: an `AutoModelForSequenceClassification`, or a `text-classification` pipeline, whose `max_length` is
-            honoured. Its weights are shared. It is not changed.
+            honoured; a `SetFitModel`, or a `SentenceTransformer` with a `head`. Its weights are shared, but for weights
+            of half precision on a CPU, which are copied as float32. It is not changed.
         tokenizer: its fast tokenizer; a pipeline has its own. It is not changed.
         name: the model's name; if empty, its own name.
+        head: of a `SentenceTransformer`: a fitted `LogisticRegression` of scikit-learn, or a `SetFitHead`.
         settings: of the explanation, such as `saliency="l1"` (see `Settings`). By default, `max_length` is the model's
             limit.
 
@@ -324,15 +323,22 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", **settings: Any) -> 
             padding that changes the result, a `max_length` beyond the model's positions.
         TypeError: it is no model of transformers, or its tokenizer is missing.
     """
-    from pct.models.checks import check_kind
+    from pct.models.checks import check_kind, check_length, in_usable_precision
+    from pct.models.sentence import has_sentence_body, sentence_classifier
 
+    if head is not None or has_sentence_body(model):
+        parts = sentence_classifier(model, head, name or type(model).__name__)
+        own = {"max_length": parts.max_length, "corpus": "", "method": "normal", "model": parts.model.name}
+        chosen = Settings(**(own | settings))
+        check_length(chosen.max_length, parts.model.encoder, parts.model.name)
+        return _explained(Classifier(parts.model, SubWords(parts.tokenizer), parts.classes, chosen), settings)
     if tokenizer is None:
         from pct.models.pipelines import parts_of
 
         model, tokenizer, own = parts_of(model)
         settings = own | settings
     check_kind(model, full_name := _name_of(model, name))
-    return _wrapped(structural_copy(model), copy.deepcopy(tokenizer), full_name, settings)
+    return _wrapped(in_usable_precision(model, full_name), copy.deepcopy(tokenizer), full_name, settings)
 
 
 def wrap_in_place(model: Any, tokenizer: Any, **settings: Any) -> Classifier:
@@ -359,18 +365,22 @@ def _wrapped(model: Any, tokenizer: Any, full_name: str, settings: dict[str, Any
     own: dict[str, Any] = {"max_length": max_tokens(model, tokenizer), "corpus": "", "method": "normal"}
     chosen = Settings(model=full_name, **(own | settings))
     check_length(chosen.max_length, model, full_name)
-    wrapped = Classifier(network, SubWords(tokenizer), class_names(model.config), chosen)
-    # without a run, the saliency of explanations is also that of measurements
-    saliency = settings.get("saliency") or default_saliency(wrapped).name
-    wrapped.settings = chosen.replace(saliency=saliency, explain_by=chosen.explain_by or settings.get("saliency", ""))
-    return wrapped
+    return _explained(Classifier(network, SubWords(tokenizer), class_names(model.config), chosen), settings)
 
 
-def _from_transformers(source: str, name: str) -> Classifier:
+def _explained(classifier: Classifier, settings: dict[str, Any]) -> Classifier:
+    """Sets its saliency: without a run, that of explanations is also that of measurements."""
+    chosen, given = classifier.settings, settings.get("saliency", "")
+    saliency = given or default_saliency(classifier).name
+    classifier.settings = chosen.replace(saliency=saliency, explain_by=chosen.explain_by or given)
+    return classifier
+
+
+def _from_transformers(source: str, name: str, device: torch.device) -> Classifier:
     from pct.models.pretrained import load_classifier, load_tokenizer
 
     try:
-        return wrap(load_classifier(source), load_tokenizer(source).tokenizer, name)
+        return wrap(load_classifier(source, device.type), load_tokenizer(source).tokenizer, name)
     except OSError as problem:
         raise FileNotFoundError(
             f"{name} holds no classifier: give a folder that pct train wrote, or a classifier of the transformers "

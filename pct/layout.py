@@ -6,6 +6,7 @@ from typing import Any
 
 # a run's folder
 MODEL = "model"  # the folder of its classifier
+ADAPTER = "adapter"  # the folder of its LoRA adapter, in the format of the peft library
 CHECKPOINT, HISTORY, SETTINGS = "checkpoint.safetensors", "history.jsonl", "settings.json"
 REPORT, PER_TEXT, ABOUT, LOCK = "report.json", "per_text.parquet", "about.json", ".lock"
 # a classifier's folder

@@ -119,6 +119,9 @@ class Settings:
     gradient_clip: float = _setting(0.0, "the maximum norm of the gradient; 0 is off")
     dropout: float = _setting(0.5, "before the last layer (textcnn, lstm)")
     fresh_head: bool = _setting(False, "for a finetuned classifier as model: train a new head instead of its own")
+    lora: str = _setting(
+        "", "encoders: train low-rank updates instead of all weights, by peft's LoraConfig: r=8,alpha=16,dropout=0.1"
+    )
     class_weights: str = _setting("none", f"of the loss: {', '.join(CLASS_WEIGHTS)} (rare classes weigh more)")
     best_by: str = _setting("acc", f"the validation metric of the best epoch: {', '.join(BEST_BY)}")
     patience: int = _setting(0, "epochs without improvement before training stops; 0 never stops early")
@@ -247,6 +250,10 @@ class Settings:
         if self.corpus == "files" and not self.train_file:
             raise ValueError("corpus files needs train_file: give a file with the training rows")
         check_encoding(self.encoding)
+        lora_options(self.lora)
+        if self.lora and (self.model in ("textcnn", "lstm") or self.compile):
+            what = "compile" if self.compile else f"the model {self.model}"
+            raise ValueError(f"lora trains encoders of the transformers library, not with {what}: leave it empty")
         if len(self.separator.replace("\\t", "\t")) > 1:
             raise ValueError(f"separator must be one character, or empty, got {self.separator!r}")
 
@@ -346,6 +353,30 @@ class Settings:
             ValueError: as `from_dict`.
         """
         return cls.from_dict(LEGACY_DEFAULTS | values)
+
+
+def lora_options(text: str) -> dict[str, Any]:
+    """`r=8,alpha=16,dropout=0.1,target_modules=query+value` as the options of `peft.LoraConfig`.
+
+    Raises ValueError for a part without "=".
+    """
+    names = {"alpha": "lora_alpha", "dropout": "lora_dropout"}
+    options: dict[str, Any] = {}
+    for part in filter(None, text.replace(" ", ",").split(",")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ValueError(f"lora is NAME=VALUE,..., as r=8,alpha=16; got {part!r}")
+        options[names.get(key, key)] = value.split("+") if key == "target_modules" else _number(value)
+    return options
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _read(name: str, kind: str, value: Any) -> Any:

@@ -46,7 +46,9 @@ def model_for(settings: Settings, tokenizer: Tokenizer, classes: Sequence[str]) 
     if not isinstance(tokenizer, Vocabulary):
         from pct.models.pretrained import load_untrained
 
-        return load_untrained(settings.model, classes, settings.max_length, settings.fresh_head)
+        return load_untrained(
+            settings.model, classes, settings.max_length, settings.fresh_head, default_head=bool(settings.lora)
+        )
     family = TextCNN if settings.model == "textcnn" else LSTM
     if not settings.glove:
         return family(len(tokenizer), len(classes), width=EMBEDDING_WIDTH, dropout=settings.dropout)
@@ -88,9 +90,9 @@ def _build(config: dict[str, Any]) -> TextModel:
 
         from pct.models.encoder import Transformer
 
-        encoder_config = dict(arguments["encoder"])
+        encoder_config = dict(arguments.pop("encoder"))
         encoder = AutoModel.from_config(AutoConfig.for_model(encoder_config.pop("model_type"), **encoder_config))
-        return Transformer(encoder.float(), arguments["classes"], arguments["dropout"], arguments["name"])
+        return Transformer(encoder.float(), **arguments)
     if family == "wrapped":
         from transformers import AutoConfig, AutoModelForSequenceClassification
 

@@ -5,6 +5,8 @@ Each check raises a ValueError with the value and the remedy in one line.
 
 from __future__ import annotations
 
+import copy
+import logging
 import math
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +16,7 @@ import torch
 from torch import nn
 
 from pct.models.base import TextModel, without_dropout
+from pct.models.structural_copy import structural_copy
 from pct.text.tokens import Tokens
 from pct.text.words import split_all
 
@@ -23,6 +26,7 @@ MIN_TOKEN_SHARE = 0.9  # of a model's embeddings must have a token: some tables 
 PROBE = 6  # tokens of the longer of two texts that are padded to one length
 TYPED_SPECIALS = "a [SEP] b [MASK] c </s> d <s> e <pad> f [PAD] Ä"
 SAVED_ROWS = PROBE  # texts of 1 to PROBE tokens with which a reloaded model is compared
+_log = logging.getLogger(__name__)
 MAX_MESSAGE = 200  # characters of another library's error message
 
 
@@ -103,14 +107,30 @@ def one_line(problem: BaseException) -> str:
     return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 3] + "..."
 
 
+HALF = (torch.float16, torch.bfloat16)
+
+
 def check_precision(model: nn.Module, name: str) -> None:
-    """Raises for weights of half precision, in which gradients round to zero."""
+    """Raises for weights of half precision on a CPU, which computes them slowly and coarsely."""
     for part, weight in model.named_parameters():
-        if weight.dtype in (torch.float16, torch.bfloat16):
+        if weight.dtype in HALF and weight.device.type == "cpu":
             raise ValueError(
-                f"the weights of {name} are in half precision ({part} is {weight.dtype}), too coarse to rank words by: "
-                "call model.float() first"
+                f"the weights of {name} are in half precision ({part} is {weight.dtype}), too coarse to rank words by "
+                "on a CPU: call model.float() first"
             )
+
+
+def in_usable_precision(model: nn.Module, name: str) -> nn.Module:
+    """A copy of a model that shares its weights; with weights of half precision on a CPU, a copy in float32.
+
+    A GPU computes half precision, so these weights stay what they are.
+    """
+    try:
+        check_precision(model, name)
+    except ValueError:
+        _log.warning("the weights of %s are in half precision: a copy in float32 is used on the CPU", name)
+        return copy.deepcopy(model).float()
+    return structural_copy(model)
 
 
 def check_finite(model: nn.Module, name: str) -> None:

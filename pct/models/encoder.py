@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,16 +11,34 @@ from pct.models.base import Features, TextModel
 
 
 class Transformer(TextModel):
-    """An encoder and a dense layer on its last hidden state at [CLS], which is r(X)."""
+    """An encoder and a dense layer on r(X), its last hidden state at [CLS].
+
+    Args:
+        encoder: of the transformers library; its own pooler is removed.
+        classes: their number.
+        dropout: before the dense layer.
+        name: the encoder's hub name or folder.
+        pooling: r(X) is the state of the `first` token or of the `last` one, or the `mean` over all tokens.
+        normalize: whether r(X) is divided by its norm, as in sentence embeddings.
+    """
 
     family = "transformer"
 
-    def __init__(self, encoder: nn.Module, classes: int, dropout: float = 0.1, name: str = "") -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        classes: int,
+        dropout: float = 0.1,
+        name: str = "",
+        pooling: str = "first",
+        normalize: bool = False,
+    ) -> None:
         super().__init__()
         if getattr(encoder, "pooler", None) is not None:
             encoder.register_module("pooler", None)  # its output is not used
         self.encoder = encoder
         self.classes, self.rate, self.name = classes, dropout, name
+        self.pooling, self.normalize = pooling, normalize
         config: Any = encoder.config
         hidden = getattr(config, "hidden_size", None) or config.dim
         self.dropout = nn.Dropout(dropout)
@@ -36,7 +55,11 @@ class Transformer(TextModel):
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """See `TextModel.features`."""
         states = self.encoder(inputs_embeds=embeddings, attention_mask=mask.long()).last_hidden_state
-        representation = states[:, 0]
+        representation = _POOLINGS[self.pooling](states, mask)
+        if self.normalize:
+            # a square root, which saliencies that hold norms constant recognise
+            square = representation.square().sum(-1, keepdim=True)
+            representation = representation * square.clamp(min=1e-24).rsqrt()
         return Features(representation, representation)
 
     def config(self) -> dict[str, Any]:
@@ -44,5 +67,21 @@ class Transformer(TextModel):
         encoder: Any = self.encoder.config
         return {
             "family": self.family, "name": self.name, "classes": self.classes, "dropout": self.rate,
-            "encoder": encoder.to_dict(),
+            "encoder": encoder.to_dict(), "pooling": self.pooling, "normalize": self.normalize,
         }  # fmt: skip
+
+
+def last_state(states: Tensor, mask: Tensor, unread: int = 0) -> Tensor:
+    """(batch, length, width), padded on the right -> the states of the last tokens before `unread`, (batch, width)."""
+    last = (mask.sum(1) - 1 - unread).clamp(min=0)
+    return states.gather(1, last[:, None, None].expand(-1, 1, states.shape[-1])).squeeze(1)
+
+
+def mean_state(states: Tensor, mask: Tensor, _: int = 0) -> Tensor:
+    """(batch, length, width) -> the mean of the states of all tokens, (batch, width)."""
+    return (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+
+
+_POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "first": lambda states, _: states[:, 0], "last": last_state, "mean": mean_state,
+}  # fmt: skip

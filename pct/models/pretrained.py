@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 
+from pct.models.adapters import base_of, has_file, is_adapter, load_adapter
 from pct.models.base import TextModel
 from pct.models.checks import (
+    HALF,
     check_classes,
     check_finite,
     check_kind,
@@ -35,17 +36,28 @@ _log = logging.getLogger(__name__)
 
 
 def load_tokenizer(name: str) -> SubWords:
-    """The tokenizer of a folder or hub name. Raises OSError, ValueError or ImportError, with the remedy."""
+    """The tokenizer of a folder or hub name; that of its base model where an adapter has none.
+
+    Raises OSError, ValueError or ImportError, with the remedy.
+    """
+    if is_adapter(name) and not has_file(name, "tokenizer_config.json"):
+        name = base_of(name)
     return SubWords(pretrained("AutoTokenizer", name, use_fast=True))
 
 
-def load_classifier(name: str) -> Any:
-    """A classifier with its own head, as transformers loads it.
+def load_classifier(name: str, device: str = "cpu") -> Any:
+    """A classifier with its own head, as transformers loads it; an adapter of peft is merged into its base model.
+
+    Args:
+        name: a folder or hub name.
+        device: where it will run. Weights of half precision stay so for a GPU, and are float32 on a CPU.
 
     Raises:
-        ValueError: it has no head, or some weights are missing.
+        ValueError: it has no head, some weights are missing, or it is quantised and runs on a CPU.
         OSError: neither the disk nor the hub has it.
     """
+    if is_adapter(name):
+        return load_adapter(name)
     config = pretrained("AutoConfig", name)
     _check_class(config, name)
     if not has_head(config):
@@ -53,7 +65,13 @@ def load_classifier(name: str) -> Any:
             f"{name} has no classification head ({', '.join(config.architectures or ['no architecture'])}): train one "
             f"with `pct train --model {name}`"
         )
-    options = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
+    on_cpu = torch.device(device).type == "cpu"
+    if on_cpu and (quantized := getattr(config, "quantization_config", None)):
+        kind = quantized.get("quant_method", "") if isinstance(quantized, dict) else type(quantized).__name__
+        raise ValueError(f"{name} is quantised ({kind}), which needs a GPU: give a copy with float weights, or a GPU")
+    if on_cpu and getattr(config, "dtype", None) in HALF:
+        _log.warning("the weights of %s are in half precision: they are read as float32 on the CPU", name)
+    options = {"use_safetensors": True, "dtype": torch.float32 if on_cpu else "auto", "output_loading_info": True}
     model, info = pretrained("AutoModel" + CLASSIFIER, name, **options)
     if missing := sorted(info["missing_keys"]):
         raise ValueError(
@@ -66,8 +84,8 @@ def wrap_model(model: Any, tokenizer: Any, name: str) -> Wrapped:
     """A classifier of transformers as a `TextModel`, after all checks (see `pct.models.checks`).
 
     Raises ValueError for: no sequence classifier, classes without names, multi-label, regression, no fast tokenizer,
-    token ids without embeddings, weights that are not finite or of half precision, padding that changes the result, and
-    logits that differ from the model's own. Raises TypeError for what is no model.
+    token ids without embeddings, weights that are not finite or, on a CPU, of half precision, padding that changes the
+    result, and logits that differ from the model's own. Raises TypeError for what is no model.
     """
     check_kind(model, name)
     check_classes(model, name)
@@ -81,24 +99,30 @@ def wrap_model(model: Any, tokenizer: Any, name: str) -> Wrapped:
     return wrapped
 
 
-def load_untrained(name: str, classes: Sequence[str], max_length: int, fresh_head: bool = False) -> TextModel:
+def load_untrained(
+    name: str, classes: Sequence[str], max_length: int, fresh_head: bool = False, default_head: bool = False
+) -> TextModel:
     """The initial model of a run: a classifier with its own head, or a model with a new head.
 
     A new head reads the state of the first token if that is a special token that attends to the whole text (BERT's
-    [CLS]). Any other model gets the classification head of its architecture.
+    [CLS]). Any other model gets the classification head of its architecture; with `default_head`, every model.
 
     Raises:
         ValueError: a check of the model fails (see `pct.models.checks`), or its head is for other classes.
         OSError: neither the disk nor the hub has it.
     """
-    config, tokenizer = pretrained("AutoConfig", name), load_tokenizer(name).tokenizer
-    _check_class(config, name)
-    if has_head(config) and not fresh_head:
+    tokenizer = load_tokenizer(name).tokenizer
+    if (adapter := is_adapter(name)) and fresh_head:
+        raise ValueError(f"the adapter {name} was trained with its head: train a new head on {base_of(name)}")
+    config = None if adapter else pretrained("AutoConfig", name)
+    if config is not None:
+        _check_class(config, name)
+    if adapter or (has_head(config) and not fresh_head):
         classifier = wrap_model(load_classifier(name), tokenizer, name)
         order_head(classifier, classes)
         check_length(max_length, classifier.model, name)
         return classifier
-    encoder = _first_token_encoder(name, config, tokenizer)
+    encoder = None if default_head else _first_token_encoder(name, config, tokenizer)
     model = _with_default_head(name, tokenizer, classes) if encoder is None else encoder
     check_vocabulary(tokenizer, model, name)
     check_length(max_length, model, name)
@@ -106,14 +130,6 @@ def load_untrained(name: str, classes: Sequence[str], max_length: int, fresh_hea
     if encoder is None:
         return wrap_model(model, tokenizer, name)
     return Transformer(encoder, len(classes), name=ALIASES.get(name, name))
-
-
-def adapter_error(name: str) -> ValueError:
-    """The error for a folder of the peft library."""
-    return ValueError(
-        f"{name} holds an adapter (adapter_config.json), not a whole model: load it by peft, save "
-        "model.merge_and_unload().save_pretrained(FOLDER) with the tokenizer beside it, and give that folder"
-    )
 
 
 def _own_code(name: str, what: str) -> str:
@@ -181,8 +197,6 @@ def pretrained(kind: str, name: str, **options: Any) -> Any:
         import transformers
     except ImportError:
         raise ImportError(f"model {name!r} needs transformers: pip install 'pct-explain[transformers]'") from None
-    if (Path(name) / "adapter_config.json").is_file():
-        raise adapter_error(name)
     bars = transformers.utils.logging
     shown = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()

@@ -41,6 +41,11 @@ def to_transformers(model: TextModel, classes: Sequence[str]) -> Any:
         raise ValueError(
             f"a {type(model).__name__} is no model of the transformers library: export it as ONNX, or train an encoder"
         )
+    if model.pooling != "first" or model.normalize:
+        raise ValueError(
+            f"transformers has no classifier that reads the {model.pooling} of the states"
+            f"{', normalized,' if model.normalize else ''} as {model.name} does: export it as ONNX"
+        )
     for write in (_pass_scaled, _pass_shifted):
         classifier = _with_head(model, labels, write)
         if classifier is not None and _equal(model, classifier):

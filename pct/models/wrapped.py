@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pct.models.base import Features, TextModel, without_dropout
 from pct.models.checks import close, one_line, padding_changes, probe_ids
+from pct.models.encoder import last_state, mean_state
 
 TRACE_LENGTH = 4  # tokens of the text with which a head is traced
 STARTS_WITH_LAST_TOKEN = ("mbart", "plbart")  # models whose decoder starts from the text's last token
@@ -54,7 +55,7 @@ class Wrapped(TextModel):
         self._pooling, self._reads_states = "", False
         self._capture = _InputCapture()
         # not registered as submodules: they are parts of the model, and its weights must be saved once
-        object.__setattr__(self, "dense", _last_dense(model))
+        object.__setattr__(self, "dense", last_dense(model))
         object.__setattr__(self, "dropout", nn.Dropout(0.0))
         try:
             self._trace_head()
@@ -104,7 +105,7 @@ class Wrapped(TextModel):
         """The input of the last dense layer before its dropout, (batch, width)."""
         model: Any = self.model
         if self._has_decoder:
-            model.classification_head(_at_last(self._decode(embeddings, mask), mask))
+            model.classification_head(last_state(self._decode(embeddings, mask), mask))
             return self._capture.take()
         if self._reads_states:  # not with the model's own pooling, which cannot detect padding in embeddings
             states = model.base_model(inputs_embeds=embeddings, attention_mask=mask.long(), use_cache=False)[0]
@@ -133,7 +134,7 @@ class Wrapped(TextModel):
         """The decoder's states, (batch, length, width). Its input is the text, shifted by one token."""
         model: Any = self.model
         if model.config.model_type in STARTS_WITH_LAST_TOKEN:
-            start = _at_last(embeddings, mask)[:, None]
+            start = last_state(embeddings, mask)[:, None]
         else:
             ids = mask.new_full((mask.shape[0], 1), model.config.decoder_start_token_id, dtype=torch.long)
             start = self.embed(ids)
@@ -248,7 +249,8 @@ def _has_outputs(module: nn.Module, model: nn.Module) -> bool:
     return isinstance(module, nn.Linear) and module.out_features == config.num_labels
 
 
-def _last_dense(model: nn.Module) -> nn.Linear:
+def last_dense(model: nn.Module) -> nn.Linear:
+    """The last dense layer with as many outputs as the model has classes. Raises `UnsupportedHead` if there is none."""
     layers = [m for m in model.modules() if isinstance(m, nn.Linear) and _has_outputs(m, model)]
     if not layers:
         raise _unsupported_head(model)
@@ -268,18 +270,7 @@ def _unsupported_head(model: nn.Module) -> UnsupportedHead:
     )
 
 
-def _at_last(states: Tensor, mask: Tensor, unread: int = 0) -> Tensor:
-    """(batch, length, width), padded on the right -> the states of the last tokens before `unread`, (batch, width)."""
-    last = (mask.sum(1) - 1 - unread).clamp(min=0)
-    return states.gather(1, last[:, None, None].expand(-1, 1, states.shape[-1])).squeeze(1)
-
-
-def _mean(states: Tensor, mask: Tensor, _: int = 0) -> Tensor:
-    """(batch, length, width) -> the mean of the states of all tokens, (batch, width)."""
-    return (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-
-
-_POOLINGS = {"last": _at_last, "mean": _mean}
+_POOLINGS = {"last": last_state, "mean": mean_state}
 
 
 def _left_padded_index(mask: Tensor) -> Tensor:

@@ -13,14 +13,16 @@ from pct.settings import Settings
 def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     """Adam (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019), whose decay is not scaled by the gradients.
 
-    AdamW decays matrices only, not biases and the scales of layer norms, as is usual for encoders.
+    AdamW decays matrices only, not biases and the scales of layer norms, as is usual for encoders. Frozen weights are
+    left out.
     """
     assert settings.lr is not None  # Settings fills both
     assert settings.weight_decay is not None
+    trained = [p for p in model.parameters() if p.requires_grad]
     if settings.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    rest = [p for p in model.parameters() if p.ndim <= 1]
+        return torch.optim.Adam(trained, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    matrices = [p for p in trained if p.ndim > 1]
+    rest = [p for p in trained if p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": rest, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=settings.lr, fused=True)
 

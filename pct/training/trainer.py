@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 from pct.classifier import Classifier, pick_device
 from pct.corpora.loading import Corpus, Split, with_corpus, with_limit
 from pct.explaining.predictor import predict_tokens
-from pct.layout import CHECKPOINT, HISTORY, MODEL, Record
+from pct.layout import ADAPTER, CHECKPOINT, HISTORY, MODEL, Record
 from pct.methods.base import Batch, Method, make_method
 from pct.metrics.confusion import confusion_counts, macro_f1
 from pct.metrics.evaluation import evaluate
@@ -41,6 +41,9 @@ from pct.training.optimizers import make_optimizer, set_lr
 from pct.training.prepared import Prepared, prepare
 from pct.training.step_memory import fitting_tokens
 from pct.writing import write_text
+
+if TYPE_CHECKING:
+    from pct.models.adapters import LoraTraining
 
 # Texts are shuffled, and sorted by length within buckets of this many batches, which reduces padding.
 BATCHES_PER_BUCKET = 32
@@ -86,8 +89,14 @@ def train(
     data.check(settings)
     torch.manual_seed(settings.seed)
     model = model_for(settings, data.tokenizer, whole.classes) if start is None else copy.deepcopy(start.model)
+    lora = None
+    if settings.lora:
+        from pct.models.adapters import LoraTraining
+
+        lora = LoraTraining(model, settings.lora)
+        model = lora.model
     classifier = Classifier(model.to(pick_device(settings.device)), data.tokenizer, whole.classes, settings)
-    run = _Run(settings, classifier, data, folder)
+    run = _Run(settings, classifier, data, folder, lora)
     run.resume()
     if progress and data.cut_texts:
         cut = f"{data.cut_texts} of {plural(len(data.train), 'training text')}"
@@ -107,8 +116,11 @@ def train(
 class _Run:
     """One training run in progress."""
 
-    def __init__(self, settings: Settings, classifier: Classifier, data: Prepared, folder: Path | None) -> None:
+    def __init__(
+        self, settings: Settings, classifier: Classifier, data: Prepared, folder: Path | None, lora: LoraTraining | None
+    ) -> None:
         self.settings, self.classifier, self.tokens, self.folder = settings, classifier, data.train, folder
+        self.lora = lora
         self.model: TextModel = classifier.model
         train = data.corpus.splits["train"]
         self.labels = train.labels
@@ -153,6 +165,10 @@ class _Run:
             for name in COMPILED:
                 delattr(self.model, name)  # restores the eager method
         self.model.eval()
+        if self.lora is not None:
+            if self.folder is not None:
+                self.lora.save(self.folder / ADAPTER, self.classifier.tokenizer)
+            self.classifier.model = self.lora.merged().eval()
         if self.folder is not None:
             self.classifier.save(self.folder / MODEL)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -135,14 +137,36 @@ def test_a_tokenizer_that_is_much_smaller_than_the_embeddings_is_refused(tmp_pat
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_weights_of_half_precision_are_refused_in_memory_and_read_as_float32_from_a_folder(dtype, tmp_path):
+def test_weights_of_half_precision_are_float32_on_a_cpu_in_memory_and_from_a_folder(dtype, tmp_path, caplog):
     model = classifier("BERT").to(dtype)
-    with pytest.raises(ValueError, match=rf"half precision \(bert.* is {dtype}\), .*: call model.float\(\) first"):
-        pct.wrap(model, tokenizer("BERT"))
+    wrapped = pct.wrap(model, tokenizer("BERT"), name="halved")
+    assert [r.message for r in caplog.records] == [
+        "the weights of halved are in half precision: a copy in float32 is used on the CPU"
+    ]
+    assert {p.dtype for p in model.parameters()} == {dtype}  # the caller's model is not changed
     model.save_pretrained(tmp_path)
     tokenizer("BERT").save_pretrained(tmp_path)
-    loaded, rounded = pct.load(tmp_path, "cpu"), pct.wrap(model.float(), tokenizer("BERT"))
-    np.testing.assert_allclose(loaded.predict(TEXTS), rounded.predict(TEXTS), atol=1e-6)
+    caplog.clear()
+    loaded = pct.load(tmp_path, "cpu")
+    assert "are in half precision: they are read as float32 on the CPU" in caplog.text
+    expected = pct.wrap(model.float(), tokenizer("BERT")).predict(TEXTS)
+    for made in (wrapped, loaded):
+        np.testing.assert_allclose(made.predict(TEXTS), expected, atol=1e-6)
+
+
+def test_a_training_loop_on_a_cpu_with_weights_of_half_precision_is_refused():
+    with pytest.raises(ValueError, match=r"half precision \(bert.* is torch.float16\), .*: call model.float\(\) first"):
+        MethodLoss(classifier("BERT").half(), tokenizer("BERT"), method="pct")
+
+
+def test_a_quantised_model_is_refused_on_a_cpu(tmp_path):
+    classifier("BERT").save_pretrained(tmp_path)
+    tokenizer("BERT").save_pretrained(tmp_path)
+    about = json.loads((tmp_path / "config.json").read_text())
+    quantized = {"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}}
+    (tmp_path / "config.json").write_text(json.dumps(about | quantized))
+    with pytest.raises(ValueError, match=r"is quantised \(bitsandbytes\), which needs a GPU: give a copy with float"):
+        pct.load(tmp_path, "cpu")
 
 
 @pytest.mark.parametrize("names", [None, {}, {"0": "a", "1": "b", "2": "c"}, {0: "a", 1: "a", 2: "b"}])

@@ -1,4 +1,4 @@
-"""A model's own class: wrapped as it is, never saved or loaded as another; adapters and code of a folder refused."""
+"""A model's own class: wrapped as it is, never saved or loaded as another; code of a folder is refused."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from transformers import BertForSequenceClassification
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 import pct
-from pct.models.build import make_model
 from pct.onnx.export import export
 from pct.onnx.predictor import OnnxPredictor
-from pct.settings import Settings
 from pct.training.model_card import save_transformers
 from tests.pct.models.families import TEXTS, classifier, tokenizer
 
@@ -129,18 +127,6 @@ def test_a_folder_with_code_of_its_own_is_refused(tmp_path):
         (tmp_path / "config.json").write_text(json.dumps(config | changes))
         with pytest.raises(ValueError, match=r"of its own.*: load it by its own code, and give pct.wrap the model"):
             pct.load(tmp_path)
-
-
-def test_a_folder_of_an_adapter_is_refused_with_the_remedy(tmp_path):
-    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "x"}')
-    (tmp_path / "adapter_model.safetensors").write_bytes(b"")
-    ways = [pct.load, lambda folder: make_model(Settings(model=str(folder)), [], ["a", "b"])]
-    for load in ways:
-        with pytest.raises(ValueError, match=r"holds an adapter .*merge_and_unload\(\).save_pretrained\(FOLDER\)"):
-            load(tmp_path)
-    classifier("BERT").config.save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="holds an adapter"):
-        pct.load(tmp_path)
 
 
 @pytest.mark.slow

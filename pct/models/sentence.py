@@ -1,0 +1,120 @@
+"""Classifiers on sentence embeddings: SetFit models, and a sentence-transformers body with a logistic regression."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pct.models.checks import PROBES, ROUNDING, check_finite, check_vocabulary, positions
+from pct.models.encoder import Transformer
+from pct.models.structural_copy import structural_copy
+
+_POOLINGS = {"mean": "mean", "cls": "first", "lasttoken": "last"}
+_ALTERNATIVE = "give pct.predictor_from a function that calls its predict_proba"
+
+
+class SentenceClassifier(NamedTuple):
+    """The parts of a classifier on sentence embeddings."""
+
+    model: Transformer
+    tokenizer: Any
+    max_length: int
+    classes: list[str]
+
+
+def has_sentence_body(model: Any) -> bool:
+    """Whether it is a SetFit model (a body and a head)."""
+    return hasattr(model, "model_body") and hasattr(model, "model_head")
+
+
+def sentence_classifier(model: Any, head: Any, name: str) -> SentenceClassifier:
+    """Body and head as one differentiable model, whose probabilities are those of the head's `predict_proba`.
+
+    Args:
+        model: a `SetFitModel`, or a `SentenceTransformer` with a `head`. It is not changed; weights are shared.
+        head: a fitted `LogisticRegression` of scikit-learn or a `SetFitHead`; None takes that of the SetFit model.
+        name: for messages.
+
+    Raises:
+        ValueError: a body with modules other than an encoder, its pooling and a normalisation, a head of another form,
+            several labels at once, or probabilities that differ from the head's own.
+    """
+    body, labels, normalized = model, None, False
+    if has_sentence_body(model):
+        body, labels = model.model_body, getattr(model, "labels", None)
+        head, normalized = head or model.model_head, bool(getattr(model, "normalize_embeddings", False))
+    encoder, tokenizer, pooling, normalizes = _parts_of_body(body, name)
+    weight, bias, classes = _linear(head, name)
+    network = Transformer(
+        structural_copy(encoder), len(classes), dropout=0.0, name=name, pooling=pooling, normalize=normalizes or normalized
+    )  # fmt: skip
+    with torch.no_grad():
+        network.dense.weight.copy_(weight)
+        network.dense.bias.copy_(bias)
+    network.to(next(encoder.parameters()).device)
+    check_vocabulary(tokenizer, network.encoder, name)
+    check_finite(network, name)
+    limits = (body.max_seq_length, tokenizer.model_max_length, positions(network.encoder))
+    length = int(min(limit for limit in limits if limit))
+    _check_probabilities(network, tokenizer, length, body, head, normalized, name)
+    return SentenceClassifier(network, tokenizer, length, [str(x) for x in (labels or classes)])
+
+
+def _parts_of_body(body: Any, name: str) -> tuple[Any, Any, str, bool]:
+    """The encoder, its tokenizer, its pooling, and whether the embedding is normalised."""
+    kinds = [type(module).__name__ for module in body]
+    if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
+        raise ValueError(
+            f"the body of {name} is {', '.join(kinds)}, not an encoder, its pooling and at most a normalisation: "
+            + _ALTERNATIVE
+        )
+    mode = body[1].pooling_mode
+    if mode not in _POOLINGS:
+        raise ValueError(f"the body of {name} pools by {mode!r}, not by {', '.join(_POOLINGS)}: {_ALTERNATIVE}")
+    if body.default_prompt_name:
+        raise ValueError(
+            f"the body of {name} puts the prompt {body.default_prompt_name!r} before texts: {_ALTERNATIVE}"
+        )
+    return body[0].auto_model, body.tokenizer, _POOLINGS[mode], len(kinds) == 3
+
+
+def _linear(head: Any, name: str) -> tuple[Tensor, Tensor, list[Any]]:
+    """The weights (classes, width), the biases and the names of the classes of a head.
+
+    A head with one output z has the logits (0, z): softmax gives sigmoid(z).
+    """
+    if hasattr(head, "coef_") and hasattr(head, "predict_proba") and getattr(head, "multi_class", "auto") != "ovr":
+        weight, bias = torch.tensor(head.coef_), torch.tensor(head.intercept_)
+        classes = list(head.classes_)
+    elif isinstance(getattr(head, "linear", None), torch.nn.Linear) and not getattr(head, "multitarget", False):
+        weight, bias = head.linear.weight.detach(), head.linear.bias
+        bias = torch.zeros(len(weight)) if bias is None else bias.detach()
+        weight, bias = (x / head.temperature for x in (weight, bias))
+        classes = list(range(max(len(weight), 2)))
+    else:
+        raise ValueError(
+            f"the head of {name} ({type(head).__name__}) is neither a fitted logistic regression of scikit-learn nor "
+            f"a SetFitHead for one label a text: {_ALTERNATIVE}"
+        )
+    if len(weight) == 1:
+        weight, bias = (torch.cat([torch.zeros_like(x), x]) for x in (weight, bias))
+    return weight.float(), bias.float(), classes
+
+
+def _check_probabilities(
+    network: Transformer, tokenizer: Any, length: int, body: Any, head: Any, normalized: bool, name: str
+) -> None:
+    embedded = body.encode(
+        list(PROBES), normalize_embeddings=normalized, convert_to_tensor=True, show_progress_bar=False
+    )
+    inputs = tokenizer(list(PROBES), padding=True, truncation=True, max_length=length, return_tensors="pt")
+    device = network.device
+    with torch.no_grad():
+        own = head.predict_proba(embedded.clone() if isinstance(head, torch.nn.Module) else embedded.cpu().numpy())
+        own = np.asarray(own.cpu() if isinstance(own, Tensor) else own)
+        logits = network.eval()(inputs["input_ids"].to(device), inputs["attention_mask"].bool().to(device)).logits
+    if np.abs(logits.softmax(-1).cpu().numpy() - own).max() > ROUNDING:
+        raise ValueError(f"{name} gives other probabilities as one model than by its own predict_proba: {_ALTERNATIVE}")

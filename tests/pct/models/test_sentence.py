@@ -1,0 +1,92 @@
+"""Classifiers on sentence embeddings as one differentiable model: SetFit, and a body with a logistic regression."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pct
+from pct.onnx.export import export
+from pct.onnx.predictor import OnnxPredictor
+from pct.training.model_card import save_transformers
+
+sentence_transformers = pytest.importorskip("sentence_transformers")
+setfit = pytest.importorskip("setfit")
+linear_model = pytest.importorskip("sklearn.linear_model")
+
+TEXTS = ["a fine film", "slow and dull, but honest", "brilliant!", "the worst of the year", "it is a film", "two hours"]
+TWO, THREE = ["good", "bad"] * 3, ["good", "bad", "good", "bad", "neither", "neither"]
+
+
+@pytest.fixture(scope="module")
+def body(minilm):
+    return sentence_transformers.SentenceTransformer(str(minilm), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def embeddings(body):
+    return body.encode(TEXTS)
+
+
+def regression(embeddings, labels):
+    return linear_model.LogisticRegression(C=10).fit(embeddings, labels)
+
+
+@pytest.mark.parametrize("labels", [TWO, THREE], ids=["two classes", "three classes"])
+def test_a_logistic_regression_on_a_body_gives_its_own_probabilities(labels, body, embeddings):
+    head = regression(embeddings, labels)
+    classifier = pct.wrap(body, head=head)
+    assert classifier.classes == sorted(set(labels))
+    np.testing.assert_allclose(classifier.predict(TEXTS), head.predict_proba(embeddings), atol=1e-5)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_a_setfit_model_with_a_differentiable_head_gives_its_own_probabilities(outputs, body):
+    head = setfit.SetFitHead(384, outputs, temperature=2.0).eval()
+    model = setfit.SetFitModel(model_body=body, model_head=head, labels=["x", "y", "z"][: max(outputs, 2)])
+    own = np.asarray(model.predict_proba(TEXTS, as_numpy=True)).reshape(len(TEXTS), -1)
+    predicted = pct.wrap(model).predict(TEXTS)
+    np.testing.assert_allclose(predicted[:, -own.shape[1] :], own, atol=1e-5)
+
+
+def test_a_setfit_model_that_normalises_itself_is_wrapped_so(body, embeddings):
+    plain = sentence_transformers.SentenceTransformer(modules=[body[0], body[1]], device="cpu")
+    model = setfit.SetFitModel(plain, regression(embeddings, TWO), normalize_embeddings=True, labels=["bad", "good"])
+    np.testing.assert_allclose(pct.wrap(model).predict(TEXTS), model.predict_proba(TEXTS, as_numpy=True), atol=1e-5)
+    model.normalize_embeddings = False
+    np.testing.assert_allclose(pct.wrap(model).predict(TEXTS), model.predict_proba(TEXTS, as_numpy=True), atol=1e-5)
+
+
+def test_it_is_explained_by_the_frozen_gradient_saved_and_exported(body, embeddings, tmp_path):
+    classifier = pct.wrap(body, head=regression(embeddings, TWO))
+    explanation = pct.explain(classifier, TEXTS[3:4])[0]
+    assert classifier.settings.saliency == "frozen_grad_x_input"
+    assert explanation.words[int(np.argmax(explanation.saliency))] == "worst"
+    again = pct.load(classifier.save(tmp_path / "saved"))
+    np.testing.assert_array_equal(again.predict(TEXTS), classifier.predict(TEXTS))
+    export(classifier, tmp_path / "exported")
+    exported = OnnxPredictor.load(tmp_path / "exported")
+    np.testing.assert_allclose(exported.predict(TEXTS), classifier.predict(TEXTS), atol=1e-4)
+    with pytest.raises(
+        ValueError, match=r"transformers has no classifier that reads the mean of the states, normalized,"
+    ):
+        save_transformers(classifier, tmp_path / "transformers")
+
+
+def test_the_body_is_not_changed(body, embeddings):
+    before = body.encode(TEXTS)
+    pct.explain(pct.wrap(body, head=regression(embeddings, TWO)), TEXTS[:2])
+    np.testing.assert_array_equal(body.encode(TEXTS), before)
+
+
+def test_other_heads_and_bodies_are_refused_with_the_way_out(body, embeddings):
+    from sklearn.tree import DecisionTreeClassifier
+
+    tree = DecisionTreeClassifier().fit(embeddings, TWO)
+    with pytest.raises(ValueError, match=r"\(DecisionTreeClassifier\) is neither a fitted .*: give pct.predictor_from"):
+        pct.wrap(body, head=tree)
+    with pytest.raises(ValueError, match="for one label a text"):
+        pct.wrap(setfit.SetFitModel(body, setfit.SetFitHead(384, 2, multitarget=True)))
+    only_encoder = sentence_transformers.SentenceTransformer(modules=[body[0]], device="cpu")
+    with pytest.raises(ValueError, match="is Transformer, not an encoder, its pooling"):
+        pct.wrap(only_encoder, head=regression(embeddings, TWO))
