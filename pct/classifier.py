@@ -39,6 +39,10 @@ from pct.writing import atomic_folder
 FORMAT = 1
 TRANSFORMERS = "config.json"  # what a folder of the transformers library has
 ADAPTER = "adapter_config.json"  # what a folder of the peft library has
+_UNTRAINED: dict[str, Any] = {
+    "corpus": "",
+    "method": "normal",
+}  # the settings of a classifier that was not trained here
 
 
 class Classifier(TextInterface):
@@ -328,8 +332,7 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", head: Any = None, **
 
     if head is not None or has_sentence_body(model):
         parts = sentence_classifier(model, head, name or type(model).__name__)
-        own = {"max_length": parts.max_length, "corpus": "", "method": "normal", "model": parts.model.name}
-        chosen = Settings(**(own | settings))
+        chosen = Settings(**({**_UNTRAINED, "max_length": parts.max_length, "model": parts.model.name} | settings))
         check_length(chosen.max_length, parts.model.encoder, parts.model.name)
         return _explained(Classifier(parts.model, SubWords(parts.tokenizer), parts.classes, chosen), settings)
     if tokenizer is None:
@@ -362,8 +365,7 @@ def _wrapped(model: Any, tokenizer: Any, full_name: str, settings: dict[str, Any
     from pct.models.pretrained import class_names, max_tokens, wrap_model
 
     network = wrap_model(model, tokenizer, full_name)
-    own: dict[str, Any] = {"max_length": max_tokens(model, tokenizer), "corpus": "", "method": "normal"}
-    chosen = Settings(model=full_name, **(own | settings))
+    chosen = Settings(**({**_UNTRAINED, "max_length": max_tokens(model, tokenizer)} | settings | {"model": full_name}))
     check_length(chosen.max_length, model, full_name)
     return _explained(Classifier(network, SubWords(tokenizer), class_names(model.config), chosen), settings)
 

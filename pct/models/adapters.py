@@ -123,7 +123,12 @@ class LoraTraining:
             self._adapted = peft.get_peft_model(model.model, config)
         except (TypeError, ValueError) as problem:
             raise ValueError(f"lora {lora!r}: {problem}") from problem
-        self._parts = {"name": model.name, "padding": model.padding, "types": model.types, "unread": model.unread}
+        self._parts: dict[str, Any] = {
+            "name": model.name,
+            "padding": model.padding,
+            "types": model.types,
+            "unread": model.unread,
+        }
         self.model = Wrapped(self._adapted.get_base_model(), **self._parts)
 
     def save(self, folder: str | Path, tokenizer: SubWords) -> None:
@@ -150,7 +155,7 @@ def _head_name(config: Any) -> str:
     with torch.device("meta"):
         model = transformers.AutoModelForSequenceClassification.from_config(config)
     dense = last_dense(model)
-    return next(name for name, module in model.named_modules() if module is dense)
+    return str(next(name for name, module in model.named_modules() if module is dense))
 
 
 def _shapes(name: str) -> dict[str, list[int]]:

@@ -49,7 +49,7 @@ def sentence_classifier(model: Any, head: Any, name: str) -> SentenceClassifier:
     encoder, tokenizer, pooling, normalizes = _parts_of_body(body, name)
     weight, bias, classes = _linear(head, name)
     network = Transformer(
-        structural_copy(encoder), len(classes), dropout=0.0, name=name, pooling=pooling, normalize=normalizes or normalized
+        structural_copy(encoder), len(classes), 0.0, name, pooling, normalize=normalizes or normalized
     )  # fmt: skip
     with torch.no_grad():
         network.dense.weight.copy_(weight)

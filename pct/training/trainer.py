@@ -29,6 +29,7 @@ from pct.models.build import model_for
 from pct.settings import Settings
 from pct.text.plurals import plural
 from pct.text.replacement_token import check_baseline
+from pct.text.subwords import SubWords
 from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import split_all
@@ -167,6 +168,7 @@ class _Run:
         self.model.eval()
         if self.lora is not None:
             if self.folder is not None:
+                assert isinstance(self.classifier.tokenizer, SubWords)  # LoRA is for encoders
                 self.lora.save(self.folder / ADAPTER, self.classifier.tokenizer)
             self.classifier.model = self.lora.merged().eval()
         if self.folder is not None:

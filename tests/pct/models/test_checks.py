@@ -14,6 +14,7 @@ from pct.models.checks import positions
 from pct.models.encoder import Transformer
 from pct.models.wrapped import Wrapped
 from pct.settings import Settings
+from pct.training.own_loop import MethodLoss
 from tests.pct.models.families import FAMILIES, TEXTS, classifier, tokenizer
 from tests.pct.small import small_corpus, small_settings
 

@@ -11,8 +11,10 @@ from transformers import BertForSequenceClassification
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 import pct
+from pct.models.build import make_model
 from pct.onnx.export import export
 from pct.onnx.predictor import OnnxPredictor
+from pct.settings import Settings
 from pct.training.model_card import save_transformers
 from tests.pct.models.families import TEXTS, classifier, tokenizer
 
