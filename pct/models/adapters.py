@@ -123,12 +123,7 @@ class LoraTraining:
             self._adapted = peft.get_peft_model(model.model, config)
         except (TypeError, ValueError) as problem:
             raise ValueError(f"lora {lora!r}: {problem}") from problem
-        self._parts: dict[str, Any] = {
-            "name": model.name,
-            "padding": model.padding,
-            "types": model.types,
-            "unread": model.unread,
-        }
+        self._parts: dict[str, Any] = {name: getattr(model, name) for name in ("name", "padding", "types", "unread")}
         self.model = Wrapped(self._adapted.get_base_model(), **self._parts)
 
     def save(self, folder: str | Path, tokenizer: SubWords) -> None:
@@ -187,11 +182,11 @@ def _path(name: str, file: str) -> str | None:
     if Path(name).exists():
         path = Path(name) / file
         return str(path) if path.is_file() else None
-    from transformers.utils import cached_file
-
     try:
+        from transformers.utils import cached_file
+
         return cast("str | None", cached_file(name, file, _raise_exceptions_for_missing_entries=False))
-    except (OSError, ValueError):
+    except (ImportError, OSError, ValueError):  # the loading that follows names what is missing
         return None
 
 
