@@ -27,8 +27,9 @@ from tuning.driver import with_data
 from tuning.ledger import FINISHED, Ledger
 from tuning.mlflow_mirror import MlflowMirror
 from tuning.objective import measure
-from tuning.plan import Plan, Resources
+from tuning.plan import Plan
 from tuning.proposals import TpeProposer
+from tuning.resources import Resources
 from tuning.search import search
 
 TRIALS = 16
@@ -63,7 +64,7 @@ def overhead_rows() -> tuple[list[float], list[Row], list[Row]]:
         configs = [random_config(number) for number in range(TRIALS)]
         bare = [bare_seconds(plan, data, config) for config in configs[: TRIALS // 2]]
         start = time.perf_counter()
-        mirror.start(known=False)
+        mirror.start()
         swept_in = sweep_seconds(plan, folder, ledger, data, mirror)
         mirror.stop()
         seconds = time.perf_counter() - start

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from shlex import quote
@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pct.commands.errors import JobError
+from pipelines.job import first_line
 
 # MLflow sends telemetry by default; a run makes requests to its tracking server only.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -21,6 +22,8 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 SECONDS_TO_ANSWER = 5
+# for whole files, at a time when no training waits
+UPLOAD_SECONDS, UPLOAD_RETRIES = 120, 3
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -64,7 +67,7 @@ def connect(uri: str) -> Any:
             with request_timeout():
                 client.search_experiments(max_results=1)
     except Exception as problem:  # a database's driver raises its own types
-        raise tracking_error(uri, problem) from problem
+        raise TrackingError(_explained(uri, problem)) from problem
     return client
 
 
@@ -129,19 +132,25 @@ def how_to_view(uri: str, experiment_id: str = "", run_id: str = "") -> str:
 
 
 @contextmanager
-def tracking_errors(uri: str) -> Iterator[None]:
-    """Turns what requests to the server raise into `TrackingError`; a ValueError stays one."""
+def requests_to(uri: str, seconds: int = SECONDS_TO_ANSWER, retries: int = 1) -> Iterator[None]:
+    """`request_timeout`, and what requests to the server raise becomes `TrackingError`; a ValueError stays one."""
     try:
-        yield
+        with request_timeout(seconds, retries):
+            yield
     except (ValueError, TrackingError):
         raise
     except Exception as problem:  # a server or its driver raises many types
-        raise tracking_error(uri, problem) from problem
+        raise TrackingError(_explained(uri, problem)) from problem
 
 
-def tracking_error(uri: str, problem: Exception) -> TrackingError:
-    """What a request to the server raised, as an error with the remedy."""
-    return problem if isinstance(problem, TrackingError) else TrackingError(_explained(uri, problem))
+def search_pages(search: Callable[..., Any], *arguments: Any, **options: Any) -> Iterator[Any]:
+    """All results of one of the client's searches, which come in pages."""
+    token = None
+    while True:
+        page = search(*arguments, page_token=token, **options)
+        yield from page
+        if not (token := page.token):
+            return
 
 
 def _probe(uri: str) -> None:
@@ -166,15 +175,16 @@ def _explained(uri: str, problem: Exception) -> str:
             f"the tracking server {without_password(uri)} refused the credentials; "
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)"
         )
-    for sign, said in (
+    for sign, reason in (
         ("Connection refused", "connection refused"),
         ("timed out", f"no answer in {SECONDS_TO_ANSWER} seconds"),
         ("resolve", "its host name is unknown"),
         ("Name or service", "its host name is unknown"),
     ):
         if sign in text:
-            return _unusable(uri, said)
-    return _unusable(uri, _first_line(problem))
+            return _unusable(uri, reason)
+    name = type(problem).__name__
+    return _unusable(uri, f"{name}: {first_line(problem)}" if str(problem).strip() else name)
 
 
 def _unusable(uri: str, why: str) -> str:
@@ -187,8 +197,3 @@ def _unusable(uri: str, why: str) -> str:
         f"the tracking server {without_password(uri)} cannot be used: {why}. Start it, or set MLFLOW_TRACKING_URI to "
         "one that runs; sqlite:///mlflow.db is a file in this folder and needs no server"
     )
-
-
-def _first_line(problem: Exception) -> str:
-    lines = str(problem).strip().splitlines()
-    return f"{type(problem).__name__}: {lines[0][:200]}" if lines else type(problem).__name__

@@ -10,6 +10,7 @@ from pct.corpora.fingerprints import label_counts, split_fingerprint
 from pct.corpora.loading import Split
 from pct.settings import Settings
 from pct.training.runs import Run
+from pipelines.mlflow_runs import MlflowRun
 
 CONTEXTS = {"train": "training", "validation": "validation", "test": "testing"}
 FILES = {"train": "train_file", "validation": "validation_file", "test": "test_file"}
@@ -39,6 +40,24 @@ def measured_data_set(texts: Split, classes: Sequence[str], source: str) -> Any:
     """Texts that a model was measured on; MLflow's entity. source: a file, or the corpus and split in words."""
     profile = {"num_rows": len(texts), "classes": list(classes), "labels": label_counts(texts, classes)}
     return _data_set(source, split_fingerprint(texts, classes), _location(source), profile)
+
+
+def log_measured_data(
+    mlflow_run: MlflowRun, texts: Split, classes: Sequence[str], source: str, notes: dict[str, Any] | None = None
+) -> dict[str, str]:
+    """Logs the texts that a model is measured on as an input of the run, and notes on them as tags.
+
+    Returns the fields by which metrics name these texts, see `metric_names.as_metrics`.
+    """
+    data = measured_data_set(texts, classes, source)
+    mlflow_run.client.log_inputs(mlflow_run.run_id, [as_input(data, "evaluation")])
+    mlflow_run.set_tags({f"data.{name}": text for name, text in noted(notes or {})})
+    return {"dataset_name": data.name, "dataset_digest": data.digest}
+
+
+def noted(notes: dict[str, Any]) -> list[tuple[str, str]]:
+    """The notes on the texts (skipped, cut, held out, taken for an index) that are not empty, as text."""
+    return [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in notes.items() if value]
 
 
 def as_input(data: Any, context: str) -> Any:

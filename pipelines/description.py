@@ -8,10 +8,9 @@ from typing import Any
 from pct.explaining.verdict import TOLERANCE
 from pct.metrics.learned import BesideLargestClass, beside_largest_class, differ_by_more_than_chance, label_counts
 from pct.training.runs import Run
-from pipelines.champion_alias import read_versions
+from pipelines.champion import read_versions
 from pipelines.registry import model_name, version_tags
 
-DESCRIPTION = "mlflow.note.content"
 ERRORS = 2.0  # a difference counts where it exceeds so many standard errors
 
 
@@ -37,8 +36,8 @@ def _test_accuracy(run: Run) -> BesideLargestClass | None:
 
 def _beside_largest_class(run: Run) -> str:
     """The accuracy of a model that has not learned is put beside the largest class, before its explanations."""
-    found = _test_accuracy(run)
-    return "" if found is None or found.learned else f", {found}"
+    accuracy = _test_accuracy(run)
+    return "" if accuracy is None or accuracy.learned else f", {accuracy}"
 
 
 def _splits_differ(run: Run) -> str:
@@ -57,11 +56,11 @@ def _health(run: Run) -> str:
     gap, error = comp - suff, math.hypot(run.test.errors["comp"], run.test.errors["suff"])
     if not math.isfinite(gap):
         return "Its explanations could not be measured: no test text has words to remove."
-    found = _test_accuracy(run)
+    accuracy = _test_accuracy(run)
     verdict = "healthy" if gap > 0 else "pathological"
     if not abs(gap) > max(ERRORS * error, TOLERANCE):
         verdict = "too little to call them healthy or pathological"
-    if found is not None and not found.learned:
+    if accuracy is not None and not accuracy.learned:
         verdict = "no verdict: the model has not surely learned anything"
     return (
         f"Its explanations: removing the most salient words {_moves(comp)}, the least salient {_moves(suff)}; "

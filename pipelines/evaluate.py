@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pct.classifier import Classifier, load
-from pct.commands.options import add_reading, reading_settings
-from pct.corpora.loading import SPLITS, Split, choose_texts
+from pct.commands.options import add_measured_texts, reading_settings
+from pct.corpora.loading import Split, choose_texts
 from pct.layout import PER_TEXT, REPORT
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
-from pct.settings import CORPORA
-from pipelines.connection import how_to_view, without_password
-from pipelines.job import NOT_UPLOADED, OK, run_job
-from pipelines.main import report_table
+from pipelines.connection import without_password
+from pipelines.job import NOT_UPLOADED, OK, add_job_options, first_line, run_job
 
 if TYPE_CHECKING:
     from pipelines.mlflow_runs import MlflowRun
@@ -48,58 +44,38 @@ def _run(options: argparse.Namespace) -> int:
         )
         bar = sys.stderr.isatty() and not options.quiet
         report = replace(evaluate(classifier, texts, **s.evaluation_options, progress=bar), data=notes)
-    print(report_table(report, f"{options.model} on {source}, {len(texts)} texts"))
+    print(f"{options.model} on {source}, {len(texts)} texts\n{report.table()}")
     try:
         with mlflow_runs.ended_on_failure(mlflow_run):
             registered = _log(mlflow_run, options, classifier, texts, source, report)
     except Exception as problem:  # a server or its driver raises many types
-        first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
-        print(f"error: not logged to {without_password(mlflow_run.uri)}: {first[:200]}", file=sys.stderr)
+        print(f"error: not logged to {without_password(mlflow_run.uri)}: {first_line(problem)}", file=sys.stderr)
         return NOT_UPLOADED
     if registered is not None:
-        state = "is @champion" if registered.champion else "is not @champion"
-        print(f"model       {registered.uri} {state}: {registered.reason}")
-    print(f"look at it  {how_to_view(mlflow_run.uri, mlflow_run.experiment_id, mlflow_run.run_id)}")
+        print(f"model       {registered}")
+    print(f"look at it  {mlflow_run.how_to_view}")
     return OK
 
 
 def _log(
-    mlflow_run: MlflowRun,
-    options: argparse.Namespace,
-    classifier: Classifier,
-    texts: Split,
-    source: str,
+    mlflow_run: MlflowRun, options: argparse.Namespace, classifier: Classifier, texts: Split, source: str,
     report: Report,
-) -> RegisteredVersion | None:
-    from pipelines.data_sets import as_input, measured_data_set
+) -> RegisteredVersion | None:  # fmt: skip
+    from pipelines.data_sets import log_measured_data
     from pipelines.logged_model import register_classifier
     from pipelines.metric_names import as_metrics, report_metrics
-    from pipelines.upload import log_missing, log_params, noted
 
-    s = classifier.settings
-    values = {
-        "model": options.model,
-        "data": source,
-        "texts": len(texts),
-        **{f"model.{name}": value for name, value in s.to_dict().items()},
-    }
-    log_params(mlflow_run, values)
-    for name, value in noted({**report.data, "cut_texts": report.cut_texts}):
-        mlflow_run.client.set_tag(mlflow_run.run_id, f"data.{name}", value)
-    data = measured_data_set(texts, classifier.classes, source)
-    mlflow_run.client.log_inputs(mlflow_run.run_id, [as_input(data, "evaluation")])
-    split = "data" if options.data else options.split
-    of = {"dataset_name": data.name, "dataset_digest": data.digest}
-    log_missing(mlflow_run, as_metrics(report_metrics(split, report), 0, **of))
-    with tempfile.TemporaryDirectory() as folder:
-        columns = {"index": report.columns["index"], "text": np.array(texts.texts, dtype=object)}
-        replace(report, columns=columns | report.columns).to_parquet(Path(folder) / PER_TEXT)
-        (Path(folder) / REPORT).write_text(report.to_json(), encoding="utf-8")
-        mlflow_run.client.log_artifacts(mlflow_run.run_id, folder)
-    registered = (
-        register_classifier(mlflow_run, options.register, classifier, texts, report) if options.register else None
-    )
-    mlflow_run.client.set_terminated(mlflow_run.run_id, "FINISHED")
+    values = {"model": options.model, "data": source, "texts": len(texts)}
+    mlflow_run.log_params(values | {f"model.{k}": value for k, value in classifier.settings.to_dict().items()})
+    notes = {**report.data, "cut_texts": report.cut_texts}
+    of = log_measured_data(mlflow_run, texts, classifier.classes, source, notes)
+    mlflow_run.log_metrics(as_metrics(report_metrics("data" if options.data else options.split, report), 0, **of))
+    with_texts = {"index": report.columns["index"], "text": np.array(texts.texts, dtype=object)} | report.columns
+    mlflow_run.log_files({PER_TEXT: replace(report, columns=with_texts).to_parquet, REPORT: report.to_json()})
+    registered = None
+    if options.register:
+        registered = register_classifier(mlflow_run, options.register, classifier, texts, report)
+    mlflow_run.end()
     return registered
 
 
@@ -109,18 +85,10 @@ def _parser() -> argparse.ArgumentParser:
         description="Measures a model's accuracy and explanations on a corpus or a file, and logs them to MLflow.",
         epilog="example: python -m pipelines.evaluate --model models:/pct-planted-textcnn@champion --limit 200",
     )
-    parser.add_argument("--model", required=True, help="a run's folder, an MLflow URI, or a classifier of transformers")
-    parser.add_argument(
-        "--corpus", default="", help=f"{', '.join(CORPORA)} or hub:OWNER/NAME (default: the model's own)"
-    )
-    parser.add_argument("--data", default="", help="a file instead: .csv .tsv .jsonl .json .parquet .arrow (.gz too)")
-    add_reading(parser)
-    parser.add_argument("--split", default="test", choices=SPLITS, help="of the corpus (default: test)")
-    parser.add_argument("--limit", type=int, default=0, help="at most so many texts; 0 takes all")
+    add_measured_texts(parser, "--model")
     parser.add_argument("--register", default="", metavar="NAME", help="make it a version of this registered model")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: pct)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    add_job_options(parser)
     return parser
 
 

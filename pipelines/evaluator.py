@@ -6,8 +6,6 @@ MLflow finds this evaluator by the entry point `mlflow.model_evaluator` of the i
 from __future__ import annotations
 
 import logging
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
 from pipelines.audit import log_audit
 from pipelines.metric_names import as_metrics, report_metrics
+from pipelines.mlflow_runs import MlflowRun
 
 GROUP = "evaluation"  # of the metrics: evaluation/comp, evaluation/comp_minus_suff
 OPTIONS = ("text_column", "p_important", "p_unimportant", "order", "metrics", "limit", "audit")
@@ -67,17 +66,14 @@ class PctEvaluator(ModelEvaluator):  # type: ignore[misc]
             return None
         report = measure(classifier, dataset, evaluator_config)
         values = report_metrics(GROUP, report)
-        client = MlflowClient()
+        mlflow_run = MlflowRun(MlflowClient(), "", run_id, "")
         of = {"model_id": model_id} if model_id else {}
-        client.log_batch(run_id, metrics=as_metrics(values, 0, **of))
-        with tempfile.TemporaryDirectory() as folder:
-            report.to_parquet(Path(folder) / PER_TEXT)
-            (Path(folder) / REPORT).write_text(report.to_json(), encoding="utf-8")
-            client.log_artifacts(run_id, folder)
+        mlflow_run.log_metrics(as_metrics(values, 0, **of))
+        mlflow_run.log_files({PER_TEXT: report.to_parquet, REPORT: report.to_json()})
         if wanted := evaluator_config.get("audit"):
-            chosen = {} if wanted is True else dict(wanted)
-            found = audit(classifier, _labelled(dataset, evaluator_config), **chosen, name=model_id or "")
-            values |= log_audit(client, run_id, found, **of)
+            options = {} if wanted is True else dict(wanted)
+            result = audit(classifier, _labelled(dataset, evaluator_config), **options, name=model_id or "")
+            values |= log_audit(mlflow_run, result, **of)
         return EvaluationResult(values, {}, run_id)
 
 
@@ -90,9 +86,9 @@ def classifier_of(model: Any) -> Classifier:
     flavors = metadata.flavors if metadata is not None else {}
     if "transformers" in flavors:
         return wrap(model.get_raw_model())
-    found = getattr(_python_model(model), "classifier", None)
-    if isinstance(found, Classifier):
-        return found
+    classifier = getattr(_python_model(model), "classifier", None)
+    if isinstance(classifier, Classifier):
+        return classifier
     what = ", ".join(flavors) or type(model).__name__
     raise ValueError(f"it is neither a transformers text classifier nor a model that pct registered, but of {what}")
 

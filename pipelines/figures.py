@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pct.explaining.predictor import Predictor
 from pct.output.plots import STEPS, Doubles, example_figure, gap_figure, ridge_figure, save
 from pct.saliency.defaults import own_saliency
 from pct.training.runs import Run
+from pipelines.job import first_line
 
 FIGURES = "figures"
 TEXTS, TEXTS_A_BLOCK = 512, 128
@@ -29,13 +31,8 @@ def draw_figures(run: Run, anew: bool = False) -> list[Path]:
     title = f"{run.settings.method}, {run.settings.model_name} on {run.settings.corpus}"
     gap = run.test.columns["comp"] - run.test.columns["suff"]
     texts = run.test.columns["text"]
-    loaded: list[Predictor] = []
-
-    def classifier() -> Predictor:
-        if not loaded:
-            # a run that was trained on a GPU may be drawn on a machine without one
-            loaded.append(run.classifier("cpu" if run.settings.device == "cpu" else "auto"))
-        return loaded[0]
+    # a run that was trained on a GPU may be drawn on a machine without one
+    classifier = cache(lambda: run.classifier("cpu" if run.settings.device == "cpu" else "auto"))
 
     def ridges() -> Any:
         sample = np.random.default_rng(run.settings.seed).permutation(len(texts))[:TEXTS]
@@ -65,8 +62,7 @@ def try_to_draw(draw: Callable[[], list[Path]], say: Callable[[str], None]) -> l
     try:
         return draw()
     except Exception as problem:  # drawing libraries raise many types
-        first = (str(problem).strip().splitlines() or ["no message"])[0][:200]
-        say(f"figures are missing ({type(problem).__name__}: {first}); the results are complete")
+        say(f"figures are missing ({type(problem).__name__}: {first_line(problem)}); the results are complete")
         return []
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pct.commands.finetune import NOT_IMPROVED
 from pct.commands.options import add_settings, given_settings
-from pipelines.connection import how_to_view
-from pipelines.job import OK, run_job
+from pipelines.job import OK, add_job_options, run_job
 
 if TYPE_CHECKING:
     from pct.training.finetune import Finetuned
@@ -32,10 +29,9 @@ def _run(options: argparse.Namespace) -> int:
     from pct.training.finetune import align_classes, finetune, finetune_settings
     from pct.training.model_card import check_finetuned
     from pipelines import mlflow_runs
-    from pipelines.data_sets import as_input, measured_data_set
+    from pipelines.data_sets import log_measured_data
     from pipelines.logged_model import register_classifier
     from pipelines.registry import check_name
-    from pipelines.upload import log_params
 
     check_name(options.register)
     given = given_settings(options)
@@ -44,39 +40,34 @@ def _run(options: argparse.Namespace) -> int:
         classifier = load(options.model, given.get("device", "auto"))
         check_finetuned(classifier, options.output)
         settings = finetune_settings(classifier, **given)
-        log_params(mlflow_run, {**settings.to_dict(), "model": options.model})
+        mlflow_run.log_params({**settings.to_dict(), "model": options.model})
         corpus = align_classes(classifier.classes, load_splits(settings))
-        data = measured_data_set(corpus.splits["test"], corpus.classes, f"{corpus.name}, test split")
-        mlflow_run.client.log_inputs(mlflow_run.run_id, [as_input(data, "evaluation")])
+        test = corpus.splits["test"]
+        log_measured_data(mlflow_run, test, corpus.classes, f"{corpus.name}, test split")
         with mlflow_runs.system_metrics(mlflow_run):
             done = finetune(classifier, corpus, options.run_dir or None, not options.quiet, **given)
         folder = done.save(options.output)
         _log(mlflow_run, done)
         if options.register and done.change.improved:
-            test = corpus.splits["test"]
-            found = register_classifier(mlflow_run, options.register, done.classifier, test, done.change.after)
-            print(f"model       {found.uri}")
-        mlflow_run.client.set_terminated(mlflow_run.run_id, "FINISHED")
+            registered = register_classifier(mlflow_run, options.register, done.classifier, test, done.change.after)
+            print(f"model       {registered}")
+        mlflow_run.end()
     print(f"{options.model} before, {folder} after {settings.method}\n{done.table()}")
-    print(f"look at it  {how_to_view(mlflow_run.uri, mlflow_run.experiment_id, mlflow_run.run_id)}")
+    print(f"look at it  {mlflow_run.how_to_view}")
     return OK if done.change.improved else NOT_IMPROVED
 
 
 def _log(mlflow_run: MlflowRun, done: Finetuned) -> None:
     """The before-and-after table: its columns as metrics, the whole as a file and as the run's description."""
-    from pipelines.description import DESCRIPTION
     from pipelines.metric_names import as_metrics, in_group, report_metrics
-    from pipelines.upload import log_missing
+    from pipelines.mlflow_runs import DESCRIPTION
 
     change = done.change
     values: dict[str, Any] = report_metrics("before", change.before) | report_metrics("after", change.after)
     values |= in_group("change", {name: interval.value for name, interval in change.differences.items()})
-    log_missing(mlflow_run, as_metrics(values, 0))
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "change.md").write_text(change.markdown() + "\n", encoding="utf-8")
-        (Path(folder) / "change.json").write_text(json.dumps(done.to_dict(), indent=2), encoding="utf-8")
-        mlflow_run.client.log_artifacts(mlflow_run.run_id, folder)
-    mlflow_run.client.set_tag(mlflow_run.run_id, DESCRIPTION, change.markdown())
+    mlflow_run.log_metrics(as_metrics(values, 0))
+    mlflow_run.log_files({"change.md": change.markdown() + "\n", "change.json": json.dumps(done.to_dict(), indent=2)})
+    mlflow_run.set_tags({DESCRIPTION: change.markdown()})
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,8 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", default="finetuned", help="the folder of the result (default: finetuned)")
     parser.add_argument("--run-dir", "--run_dir", default="", help="keep checkpoints here, and go on from them")
     parser.add_argument("--register", default="", metavar="NAME", help="if improved, make it a version of this model")
-    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: pct)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    add_job_options(parser)
     add_settings(parser, leave_out=("model", "fresh_head"))
     return parser
 

@@ -1,7 +1,8 @@
-"""Runs a job to its exit code: an error ends it with one line, a signal as an interrupt does."""
+"""What the commands of jobs share: options, the exit code, errors in one line, a signal as an interrupt."""
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 import threading
@@ -11,12 +12,38 @@ from typing import Any
 
 from pct.commands.errors import ERROR, EXPECTED_ERRORS, INTERRUPTED, OK, one_line_message
 
-__all__ = ["ERROR", "INTERRUPTED", "NOT_UPLOADED", "OK", "run_job", "terminate_as_interrupt"]
+__all__ = [
+    "ERROR", "INTERRUPTED", "NOT_UPLOADED", "OK", "add_force", "add_job_options", "first_line", "run_job",
+    "terminate_as_interrupt",
+]  # fmt: skip
 
 NOT_UPLOADED = 3  # the results are on disk, and not in MLflow
 
 
-def run_job(job: Callable[[], int], stopped: str = "stopped") -> int:
+def add_job_options(parser: argparse.ArgumentParser) -> None:
+    """Adds --experiment and --quiet."""
+    parser.add_argument("--experiment", default="", help="the MLflow experiment (default: pct)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+
+
+def add_force(parser: argparse.ArgumentParser, help: str) -> None:
+    """Adds --force, with --anyway as its former name. help: what it does in this command."""
+    parser.add_argument("--force", "--anyway", action=_Force, nargs=0, default=False, help=help)
+
+
+class _Force(argparse.Action):
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        if option == "--anyway":
+            print("--anyway is now --force; the former name goes away with the next release", file=sys.stderr)
+        namespace.force = True
+
+
+def first_line(problem: BaseException, most: int = 200) -> str:
+    """The first line of an error's message, at most so many characters; its type where there is no message."""
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0][:most]
+
+
+def run_job(job: Callable[[], int], stopped: str = "interrupted") -> int:
     """Runs a job, and returns its exit code: its own, 1 for an error, reported in one line, 130 where it was stopped.
 
     stopped: the message then.

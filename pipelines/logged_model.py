@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,16 +17,16 @@ from pct.corpora.fingerprints import describe_split
 from pct.corpora.loading import Split
 from pct.layout import MODEL, WEIGHTS
 from pct.metrics.report import Report
-from pct.onnx.predictor import CONFIG
+from pct.onnx.predictor import CONFIG, GRADIENT
 from pct.settings import Settings
 from pct.training.runs import Run
 from pipelines.champion import MARGIN
-from pipelines.connection import default_tracking
+from pipelines.connection import default_tracking, search_pages
 from pipelines.mlflow_runs import MlflowRun
-from pipelines.onnx_graphs import EXPORTED, export_model
 from pipelines.registry import RegisteredVersion, measured_tags, register_version
 
 NAME, TEXT = "model", "text"
+EXPORTED = "exported"  # the folder of the ONNX graphs in a run's
 ALWAYS = ("mlflow", "numpy", "pandas", "safetensors", "torch", "tqdm")
 ENCODERS = ("tokenizers", "transformers")
 
@@ -67,15 +68,16 @@ def log_model(
     import pandas as pd  # type: ignore[import-untyped]
     from mlflow.models import Model
 
-    found = _logged(client, run_id, experiment_id, saved.weights)
-    if found:
-        return found
+    models = search_pages(client.search_logged_models, [experiment_id], f"source_run_id = '{run_id}'")
+    for model in models:
+        if model.name == NAME and str(model.status) == "READY" and model.tags.get("weights") == saved.weights:
+            return str(model.model_id)
     artifacts = {"classifier": str(saved.folder)}
     metadata = {"settings": saved.settings.to_dict(), "classes": saved.classes}
     if exported is not None:
         artifacts["exported"] = str(exported)
         metadata["onnx"] = json.loads((exported / CONFIG).read_text(encoding="utf-8"))["agreement"]
-    made = client.create_logged_model(
+    model = client.create_logged_model(
         experiment_id, NAME, run_id, tags={"weights": saved.weights}, model_type="text-classifier"
     )
     Model.log(
@@ -83,7 +85,7 @@ def log_model(
         name=NAME,
         flavor=mlflow.pyfunc,
         run_id=run_id,
-        model_id=made.model_id,
+        model_id=model.model_id,
         python_model=str(Path(__file__).with_name("pyfunc_model.py")),
         artifacts=artifacts,
         code_paths=[str(Path(pct.__file__).parent)],
@@ -92,7 +94,29 @@ def log_model(
         input_example=pd.DataFrame({TEXT: saved.examples}),
         metadata=metadata,
     )
-    return str(made.model_id)
+    return str(model.model_id)
+
+
+def export_run(run: Run, say: Callable[[str], None]) -> Path | None:
+    """The folder of a run's ONNX graphs within the run's, made if it is missing; None as `export_model`."""
+    folder = run.folder / EXPORTED
+    return folder if (folder / GRADIENT).is_file() else export_model(run.folder / MODEL, folder, say)
+
+
+def export_model(model: Path, folder: Path, say: Callable[[str], None]) -> Path | None:
+    """A saved classifier as ONNX graphs in a folder: the service runs the registry's models in this form.
+
+    None, and a message, where the packages are missing or the graphs disagree with torch: the model is logged in any
+    case.
+    """
+    try:
+        from pct.onnx.export import export
+
+        export(Classifier.load(model, "cpu"), folder)
+    except (ImportError, ValueError) as problem:
+        say(f"the model is logged without its ONNX graphs: {problem}")
+        return None
+    return folder
 
 
 def register_classifier(
@@ -139,15 +163,3 @@ def signature() -> Any:
         ),
         params=ParamSchema([ParamSpec("explain", DataType.boolean, False)]),
     )
-
-
-def _logged(client: Any, run_id: str, experiment_id: str, weights: str) -> str | None:
-    token = None
-    while True:
-        page = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'", page_token=token)
-        for model in page:
-            if model.name == NAME and str(model.status) == "READY" and model.tags.get("weights") == weights:
-                return str(model.model_id)
-        token = page.token
-        if not token:
-            return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from pct.settings import Settings
 from pct.training.runs import code_version
 from pct.writing import write_text
-from pipelines.connection import connect, request_timeout, tracking_error, tracking_uri, without_password
+from pipelines.connection import connect, how_to_view, request_timeout, requests_to, tracking_uri, without_password
 
 TRACKING = "mlflow.json"
 CONTINUED_BY = "pct.continued_by"  # the tag that names the run with the results
@@ -21,6 +22,8 @@ PROJECT = "pct"  # the default experiment
 MLFLOWS_OWN = "0"  # the default experiment of `mlflow run`
 # the tags of `mlflow run`: the source of the code, and the command
 GIVEN_TAGS = ("mlflow.source.", "mlflow.project.", "mlflow.git")
+DESCRIPTION = "mlflow.note.content"  # the tag that a run's page shows as its description
+METRICS_A_CALL, PARAMS_A_CALL = 500, 100
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,49 @@ class MlflowRun:
     uri: str
     run_id: str
     experiment_id: str
+
+    @property
+    def how_to_view(self) -> str:
+        """How to open the MLflow UI on this run."""
+        return how_to_view(self.uri, self.experiment_id, self.run_id)
+
+    def log_params(self, values: dict[str, Any]) -> None:
+        """Logs parameters. One that exists stays, since MLflow allows no change."""
+        from mlflow.entities import Param
+
+        logged = self.client.get_run(self.run_id).data.params
+        missing = [Param(k, str(v)) for k, v in values.items() if k not in logged]
+        for start in range(0, len(missing), PARAMS_A_CALL):
+            self.client.log_batch(self.run_id, params=missing[start : start + PARAMS_A_CALL])
+
+    def log_metrics(self, metrics: list[Any]) -> None:
+        """Logs those of some metrics of `metric_names.as_metrics` that the run does not have at their step."""
+        known = set(self.client.get_run(self.run_id).data.metrics)
+        logged: set[tuple[str, int]] = set()
+        for key in {m.key for m in metrics} & known:
+            logged |= {(key, m.step) for m in self.client.get_metric_history(self.run_id, key)}
+        missing = [m for m in metrics if (m.key, m.step) not in logged]
+        for start in range(0, len(missing), METRICS_A_CALL):
+            self.client.log_batch(self.run_id, metrics=missing[start : start + METRICS_A_CALL])
+
+    def set_tags(self, tags: dict[str, str]) -> None:
+        """Sets tags."""
+        for key, value in tags.items():
+            self.client.set_tag(self.run_id, key, value)
+
+    def log_files(self, files: Mapping[str, str | Callable[[Path], object]]) -> None:
+        """Logs files by their names: each is a text, or a function that writes the file to a path."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                if isinstance(content, str):
+                    write_text(Path(folder) / name, content)
+                else:
+                    content(Path(folder) / name)
+            self.client.log_artifacts(self.run_id, folder)
+
+    def end(self, status: str = "FINISHED") -> None:
+        """Ends the run."""
+        self.client.set_terminated(self.run_id, status)
 
 
 def check_connection(folder: Path | None = None) -> str:
@@ -70,17 +116,14 @@ def _open(
     uri: str, remembered: dict[str, str], given: str, name: str, experiment: str, parent: MlflowRun | None
 ) -> MlflowRun:
     client = connect(uri)
-    try:
-        with request_timeout():
-            if given and (wanted := _experiment_instead(client, given, experiment)):
-                found = _find(client, uri, remembered, "") or _new(client, uri, name, wanted, parent)
-                _hand_over(client, given, found.run_id, f"see {name} in {wanted}")
-                return found
-            if given:
-                client.update_run(given, name=name)
-            return _find(client, uri, remembered, given) or _new(client, uri, name, experiment, parent)
-    except Exception as problem:  # a server or its driver raises many types
-        raise tracking_error(uri, problem) from problem
+    with requests_to(uri):
+        if given and (wanted := _experiment_instead(client, given, experiment)):
+            mlflow_run = _find(client, uri, remembered, "") or _new(client, uri, name, wanted, parent)
+            _hand_over(client, given, mlflow_run.run_id, f"see {name} in {wanted}")
+            return mlflow_run
+        if given:
+            client.update_run(given, name=name)
+        return _find(client, uri, remembered, given) or _new(client, uri, name, experiment, parent)
 
 
 @contextmanager
@@ -115,7 +158,7 @@ def end_run(mlflow_run: MlflowRun, status: str) -> None:
     """Marks an MLflow run that did not finish (FAILED, KILLED), if the server answers."""
     try:
         with request_timeout():
-            mlflow_run.client.set_terminated(mlflow_run.run_id, status)
+            mlflow_run.end(status)
     except Exception:  # the run reports its own error
         return
 
@@ -177,11 +220,11 @@ def _close_stale(client: Any, run_id: str, successor: str) -> None:
 
 def _experiment_instead(client: Any, given: str, experiment: str) -> str:
     """The name of the experiment to which a run of `mlflow run` belongs; empty where it is there already."""
-    found = client.get_run(given)
+    run = client.get_run(given)
     wanted = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME", "")
-    if not wanted and found.info.experiment_id == MLFLOWS_OWN and "mlflow.parentRunId" not in found.data.tags:
+    if not wanted and run.info.experiment_id == MLFLOWS_OWN and "mlflow.parentRunId" not in run.data.tags:
         wanted = PROJECT
-    return wanted if wanted and client.get_experiment(found.info.experiment_id).name != wanted else ""
+    return wanted if wanted and client.get_experiment(run.info.experiment_id).name != wanted else ""
 
 
 def _hand_over(client: Any, given: str, successor: str, name: str) -> None:
@@ -206,27 +249,25 @@ def _new(client: Any, uri: str, name: str, experiment: str, parent: MlflowRun | 
         tags["mlflow.source.git.commit"] = commit
     if parent:
         tags["mlflow.parentRunId"] = parent.run_id
-    made = client.create_run(experiment_id, tags=tags, run_name=name)
-    return MlflowRun(client, uri, made.info.run_id, experiment_id)
+    run = client.create_run(experiment_id, tags=tags, run_name=name)
+    return MlflowRun(client, uri, run.info.run_id, experiment_id)
 
 
 def _experiment(client: Any, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
     name = name or os.environ.get("MLFLOW_EXPERIMENT_NAME", "")
-    if not name and (known := os.environ.get("MLFLOW_EXPERIMENT_ID")):
-        return known
+    if not name and (experiment_id := os.environ.get("MLFLOW_EXPERIMENT_ID")):
+        return experiment_id
     name = name or PROJECT
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    try:
-        return str(client.create_experiment(name))
-    except MlflowException:  # another run made it in this moment
-        found = client.get_experiment_by_name(name)
-        if found is None:
-            raise
-        return str(found.experiment_id)
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        try:
+            return str(client.create_experiment(name))
+        except MlflowException:  # another run made it in this moment
+            if (experiment := client.get_experiment_by_name(name)) is None:
+                raise
+    return str(experiment.experiment_id)
 
 
 def _remembered(folder: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.champion_alias import (
+from pipelines.champion import (
     champion_of,
     delete_version,
     is_registered,
@@ -17,7 +17,7 @@ from pipelines.champion_alias import (
     read_versions,
     why,
 )
-from pipelines.connection import connect, tracking_errors, tracking_uri
+from pipelines.connection import connect, requests_to, search_pages, tracking_uri
 from pipelines.job import OK, run_job
 
 COLUMNS = {  # of the table -> the tag of a version
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     client = connect(uri := tracking_uri())
-    with tracking_errors(uri):
+    with requests_to(uri):
         names = _names(client, options.name)
         if options.delete is not None:
             delete_version(client, options.name, options.delete)
@@ -95,14 +95,8 @@ def _names(client: Any, name: str) -> list[str]:
         if not is_registered(client, name):
             raise ValueError(f"no model is registered as {name!r}; pct models lists what is there")
         return [name]
-    names: list[str] = []
-    token = None
-    while True:
-        page = client.search_registered_models(max_results=200, page_token=token)
-        names += [m.name for m in page if any("champion_rule" in v.tags for v in read_versions(client, m.name))]
-        token = page.token
-        if not token:
-            return sorted(names)
+    models = search_pages(client.search_registered_models, max_results=200)
+    return sorted(m.name for m in models if any("champion_rule" in v.tags for v in read_versions(client, m.name)))
 
 
 def _number(text: str) -> Any:

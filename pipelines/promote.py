@@ -7,10 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.champion_alias import choose_again, lost_champion, margin_of, promote, read_versions, why
-from pipelines.connection import connect, tracking_errors, tracking_uri
-from pipelines.force import add_force
-from pipelines.job import OK, run_job
+from pipelines.champion import choose_again, lost_champion, margin_of, promote, read_versions, why
+from pipelines.connection import connect, requests_to, tracking_uri
+from pipelines.job import OK, add_force, run_job
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     client = connect(uri := tracking_uri())
-    with tracking_errors(uri):
+    with requests_to(uri):
         print(_move(client, options))
     return OK
 
@@ -39,7 +38,7 @@ def _move(client: Any, options: argparse.Namespace) -> str:
     versions = read_versions(client, options.name)
     if not versions:
         raise ValueError(f"no model is registered as {options.name!r}; pct models lists what is there")
-    lost = f"{said}. " if (said := lost_champion(client, options.name)) else ""
+    lost = f"{reason}. " if (reason := lost_champion(client, options.name)) else ""
     if options.version is not None:
         promote(client, options.name, options.version, options.force)
         champion = options.version

@@ -15,8 +15,15 @@ from pct.metrics.learned import beside_largest_class, differ_by_more_than_chance
 from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.runs import Run, settings_hash
-from pipelines.champion import MARGIN, champion_rule
-from pipelines.champion_alias import CHAMPION, lost_champion, read_versions, update_champion, why
+from pipelines.champion import (
+    CHAMPION,
+    MARGIN,
+    champion_rule,
+    lost_champion,
+    read_versions,
+    update_champion,
+    why,
+)
 
 AUDIT = "Audit of the explanations "  # how its line in a version's description begins
 # Settings that say how explanations are measured, and their values before they were settings.
@@ -57,13 +64,13 @@ def version_tags(run: Run, margin: float) -> dict[str, str]:
 def _test_says(run: Run) -> str:
     """The test accuracy of a version in words; validation chooses the champion."""
     corpus = run.about["corpus"]
-    said = f"on the test split its accuracy is {run.test.acc:.4f}"
+    text = f"on the test split its accuracy is {run.test.acc:.4f}"
     if counts := label_counts(corpus, "test"):
-        said += f", {beside_largest_class(run.test.acc, counts)}"
-    texts = [corpus["sizes"].get(split, 0) for split in ("validation", "test")]
-    if all(texts) and differ_by_more_than_chance((run.validation.acc, texts[0]), (run.test.acc, texts[1])):
-        said += f", and differs from validation ({run.validation.acc:.4f}) by more than chance"
-    return said
+        text += f", {beside_largest_class(run.test.acc, counts)}"
+    sizes = [corpus["sizes"].get(split, 0) for split in ("validation", "test")]
+    if all(sizes) and differ_by_more_than_chance((run.validation.acc, sizes[0]), (run.test.acc, sizes[1])):
+        text += f", and differs from validation ({run.validation.acc:.4f}) by more than chance"
+    return text
 
 
 def measured_tags(
@@ -149,6 +156,10 @@ class RegisteredVersion:
         """models:/<name>/<version>."""
         return f"models:/{self.name}/{self.version}"
 
+    def __str__(self) -> str:
+        """The URI, and whether and why it is the champion."""
+        return f"{self.uri} {'is' if self.champion else 'is not'} @champion: {self.reason}"
+
 
 def register(
     client: Any, run: Run, source: str, model_id: str | None, run_id: str | None, margin: float = MARGIN, name: str = ""
@@ -168,18 +179,18 @@ def register_version(
     """
     _make_model(client, name, settings)
     same = ("weights", "settings_hash")
-    found = [v for v in read_versions(client, name) if all(v.tags.get(k) == tags[k] for k in same)]
-    if found:
-        version = min(int(v.version) for v in found)
+    registered = [int(v.version) for v in read_versions(client, name) if all(v.tags.get(k) == tags[k] for k in same)]
+    if registered:
+        version = min(registered)
         for key, value in tags.items():
             client.set_model_version_tag(name, str(version), key, value)
     else:
-        made = client.create_model_version(name, source, run_id, tags=tags, model_id=model_id, await_creation_for=60)
-        version = int(made.version)
+        new = client.create_model_version(name, source, run_id, tags=tags, model_id=model_id, await_creation_for=60)
+        version = int(new.version)
         if model_id:
             # as MLflow's own registration does: the model's page names its version
-            there = json.dumps([{"name": name, "version": version}])
-            client.set_logged_model_tags(model_id, {"mlflow.modelVersions": there})
+            versions = json.dumps([{"name": name, "version": version}])
+            client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
     lost = lost_champion(client, name)
     champion = update_champion(client, name, margin)
     reason = why(client, name, version, margin)

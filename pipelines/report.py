@@ -21,7 +21,15 @@ from pct.output.report.sentences import SENTENCES, SENTIMENT, Case, case_figure,
 from pct.training.grid import find_runs
 from pct.training.runs import Run, read_run
 from pct.writing import check_folder
-from pipelines.connection import TrackingError, connect, how_to_view, request_timeout, tracking_error, tracking_uri
+from pipelines.connection import (
+    UPLOAD_RETRIES,
+    UPLOAD_SECONDS,
+    TrackingError,
+    connect,
+    requests_to,
+    search_pages,
+    tracking_uri,
+)
 from pipelines.figures import TEXTS, confidences
 from pipelines.job import NOT_UPLOADED, OK, run_job
 
@@ -29,7 +37,6 @@ if TYPE_CHECKING:
     from pipelines.mlflow_runs import MlflowRun
 
 FILES = (REPORT, ABOUT, SETTINGS, HISTORY, PER_TEXT)
-UPLOAD_SECONDS, UPLOAD_RETRIES = 120, 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,14 +81,11 @@ def log_report(folder: Path, experiment: str = "", at: MlflowRun | None = None) 
     from pipelines.mlflow_runs import start_run
 
     at = at or start_run("report", experiment)
-    try:
-        with request_timeout(UPLOAD_SECONDS, UPLOAD_RETRIES):
-            at.client.log_artifacts(at.run_id, str(folder))
-            at.client.set_tag(at.run_id, "pct.kind", "report")
-            at.client.set_terminated(at.run_id, "FINISHED")
-    except Exception as problem:  # a server or its driver raises many types
-        raise tracking_error(at.uri, problem) from problem
-    return how_to_view(at.uri, at.experiment_id, at.run_id)
+    with requests_to(at.uri, UPLOAD_SECONDS, UPLOAD_RETRIES):
+        at.client.log_artifacts(at.run_id, str(folder))
+        at.set_tags({"pct.kind": "report"})
+        at.end()
+    return at.how_to_view
 
 
 @contextmanager
@@ -93,12 +97,9 @@ def mlflow_runs_of(experiment: str) -> Iterator[list[Run]]:
     uri = tracking_uri()
     client = connect(uri)
     with tempfile.TemporaryDirectory(prefix="pct-report-") as scratch:
-        try:
-            with request_timeout(UPLOAD_SECONDS, UPLOAD_RETRIES):
-                found = [_download(client, run.info.run_id, Path(scratch)) for run in _finished(client, experiment)]
-        except Exception as problem:  # a server or its driver raises many types
-            raise tracking_error(uri, problem) from problem
-        runs = [read_run(folder) for folder in found if folder is not None]
+        with requests_to(uri, UPLOAD_SECONDS, UPLOAD_RETRIES):
+            folders = [_download(client, run.info.run_id, Path(scratch)) for run in _finished(client, experiment)]
+        runs = [read_run(folder) for folder in folders if folder is not None]
         if not runs:
             raise FileNotFoundError(f"the experiment {experiment} holds no finished run; make some with pct reproduce")
         yield runs
@@ -118,11 +119,11 @@ def ridges_by_epoch(runs: Sequence[Run]) -> dict[str, Any]:
 
     At a constant learning rate a run of fewer epochs is the beginning of a longer one of the same seed.
     """
-    found: dict[tuple[Any, ...], dict[int, Run]] = {}
+    others: dict[tuple[Any, ...], dict[int, Run]] = {}
     for group in group_runs(runs):
-        found.setdefault(settings_but(group.settings, "epochs"), {})[group.settings.epochs] = group.runs[0]
+        others.setdefault(settings_but(group.settings, "epochs"), {})[group.settings.epochs] = group.runs[0]
     drawn = {}
-    for by_epoch in found.values():
+    for by_epoch in others.values():
         if len(by_epoch) > 1:
             s = next(iter(by_epoch.values())).settings
             curves = {epochs: _curves(by_epoch[epochs]) for epochs in sorted(by_epoch)}
@@ -152,18 +153,18 @@ def sentence_cases(runs: Sequence[Run], path: str = "") -> dict[str, list[list[C
     """
     sentences = Path(path).read_text(encoding="utf-8").split("\n") if path else list(SENTENCES)
     sentences = [line.strip() for line in sentences if line.strip()]
-    found = {}
+    by_name = {}
     for (corpus, model), methods in by_model(group_runs(runs)).items():
         shown = {name: methods[name].runs[0] for name in ("normal", "pct") if name in methods}
         if sentences and len(shown) == 2 and (path or corpus in SENTIMENT):
             cases = [study(run.classifier(), name, sentences, run.settings.order) for name, run in shown.items()]
-            found[f"{corpus}-{model}"] = [list(pair) for pair in zip(*cases, strict=True)]
-    if not found:
+            by_name[f"{corpus}-{model}"] = [list(pair) for pair in zip(*cases, strict=True)]
+    if not by_name:
         raise ValueError(
             "--sentences shows a model by normal and by pct: train both"
             + ("" if path else f" on {' or '.join(SENTIMENT)}, or name a file of your own sentences")
         )
-    return found
+    return by_name
 
 
 @contextmanager
@@ -181,7 +182,7 @@ def _finished(client: Any, experiment: str) -> list[Any]:
     found = client.get_experiment_by_name(experiment)
     if found is None:
         return []
-    return list(client.search_runs([found.experiment_id], "attributes.status = 'FINISHED'", max_results=1000))
+    return list(search_pages(client.search_runs, [found.experiment_id], "attributes.status = 'FINISHED'"))
 
 
 def _download(client: Any, run_id: str, scratch: Path) -> Path | None:

@@ -7,9 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.champion import MARGIN, check_margin
 from pipelines.job import OK, run_job
-from pipelines.registry import check_name
+from pipelines.main import add_upload_options, check_upload_options, upload_summary
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,17 +20,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("run_dir", type=Path, help="the run's folder")
     parser.add_argument("--experiment", default="", help="the MLflow experiment of a new run (default: pct)")
-    parser.add_argument("--champion-margin", "--champion_margin", type=float, default=MARGIN)
-    parser.add_argument("--name", default="", help="the registered model (default: pct-<corpus>-<model>)")
+    add_upload_options(parser)
     options = parser.parse_args(argv)
     return run_job(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
-    check_margin(options.champion_margin)
-    check_name(options.name)
+    check_upload_options(options)
     from pipelines import upload
-    from pipelines.main import upload_summary
 
     done = upload.upload_run(options.run_dir, options.champion_margin, options.experiment, name=options.name)
     print(upload_summary(done, options.run_dir))

@@ -124,7 +124,7 @@ def _no_champion(client: Any, name: str) -> str:
     """Why a registered model has no champion; empty where it has one, or does not exist."""
     from mlflow.exceptions import MlflowException
 
-    from pipelines.champion_alias import champion_of, no_champion
+    from pipelines.champion import champion_of, no_champion
 
     try:
         return "" if champion_of(client, name) else no_champion(client, name)

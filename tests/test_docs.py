@@ -130,7 +130,7 @@ def names_of(place: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: str(page.relative_to(REPOSITORY)))
-def test_the_code_of_a_page_runs(page: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_of_a_page_runs(page, place, monkeypatch):
     monkeypatch.chdir(place)
     if page.name == "export.md":
         export(pct.load(place / "runs" / "first"), place / "exported")
@@ -143,7 +143,7 @@ def test_the_code_of_a_page_runs(page: Path, place: Path, monkeypatch: pytest.Mo
         exec(compile(code, str(page), "exec"), names)
 
 
-def test_the_pages_that_teach_by_code_are_among_those_that_run() -> None:
+def test_the_pages_that_teach_by_code_are_among_those_that_run():
     names = {page.name for page in RUN}
     assert {"README.md", "metric.md", "method.md", "any-model.md", "data.md", "explain.md", "classifier.md"} <= names
 
@@ -167,20 +167,20 @@ def site() -> ModuleType:
         "<!-- from the code: x",
     ],
 )
-def test_a_page_that_shows_an_include_fails_the_build(left: str) -> None:
+def test_a_page_that_shows_an_include_fails_the_build(left):
     hooks, page = site(), SimpleNamespace(file=SimpleNamespace(src_uri="a.md"))
     with pytest.raises(ValueError, match=r"a\.md shows .*an include that was not made"):
         hooks.on_page_content(f"<p>{left}</p>", page=page)
     assert hooks.on_page_content("<p>8 &lt; 9</p>", page=page) == "<p>8 &lt; 9</p>"
 
 
-def test_no_page_holds_an_include_that_would_be_shown() -> None:
+def test_no_page_holds_an_include_that_would_be_shown():
     hooks = site()
     for page in PAGES:
         text = hooks.MARK.sub("", page.read_text(encoding="utf-8"))
         assert not hooks.LEFT.search(re.sub(r"`[^`\n]+`", "", text)), page
 
 
-def test_the_first_page_shows_the_script_that_runs() -> None:
+def test_the_first_page_shows_the_script_that_runs():
     shown = site().on_page_markdown((REPOSITORY / "docs" / "getting-started.md").read_text(encoding="utf-8"))
     assert (REPOSITORY / "examples" / "quickstart.py").read_text(encoding="utf-8").strip() in shown

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import runpy
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +22,7 @@ def run_example(name: str, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> 
     runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
 
-def test_quickstart(uri: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_quickstart(uri, capsys, monkeypatch):  # noqa: F811
     run_example("quickstart.py", monkeypatch=monkeypatch)
     said = capsys.readouterr().out
     assert re.search(r"^(positive|negative), 0\.\d+$", said, re.M)
@@ -32,11 +31,11 @@ def test_quickstart(uri: str, capsys: pytest.CaptureFixture[str], monkeypatch: p
 
 
 def test_serve_and_ask(
-    exported: dict[str, Path],  # noqa: F811
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    exported,  # noqa: F811
+    tmp_path,
+    capsys,
+    monkeypatch,
+):
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
     monkeypatch.setenv("PCT_CACHE_DIR", str(tmp_path / "cache"))
     run_example("serve_and_ask.py", str(exported["pct"]), monkeypatch=monkeypatch)
@@ -46,7 +45,7 @@ def test_serve_and_ask(
 
 
 @pytest.mark.usefixtures("local_ray")
-def test_sweep(uri: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_sweep(uri, capsys, monkeypatch):  # noqa: F811
     run_example("sweep.py", monkeypatch=monkeypatch)
     said = capsys.readouterr().out
     assert "models:/pct-planted-textcnn/1 is @champion" in said
@@ -54,9 +53,7 @@ def test_sweep(uri: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
 
 @pytest.mark.parametrize("name", ["own_loop.py", "transformers_trainer.py"])
-def test_the_methods_in_other_loops(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_methods_in_other_loops(name, tmp_path, capsys, monkeypatch):
     if name == "transformers_trainer.py":
         pytest.importorskip("accelerate")
     small_encoder().save_pretrained(tmp_path)

@@ -46,14 +46,14 @@ def done(data_dir: Path, minilm: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.mark.notebook
-def test_the_classifier_s_probabilities_are_the_pipeline_s_before_and_after(done: Any) -> None:
+def test_the_classifier_s_probabilities_are_the_pipeline_s_before_and_after(done):
     for part in ("pct.load(FOLDER", "finetuned.save("):
         (difference,) = re.findall(r"largest difference to the pipeline: (\S+)", shown_by(done, part))
         assert float(difference) < 1e-5
 
 
 @pytest.mark.notebook
-def test_it_is_measured_against_chance_with_an_interval(done: Any) -> None:
+def test_it_is_measured_against_chance_with_an_interval(done):
     said = shown_by(done, "pct.evaluate(clf")
     found = re.search(r"in (\d+)% of the texts \(95 % interval (\d+)% to (\d+)%\)", said)
     assert found is not None
@@ -63,14 +63,14 @@ def test_it_is_measured_against_chance_with_an_interval(done: Any) -> None:
 
 
 @pytest.mark.notebook
-def test_its_most_pathological_texts_are_shown_with_their_words_shaded(done: Any) -> None:
+def test_its_most_pathological_texts_are_shown_with_their_words_shaded(done):
     said = shown_by(done, "worst = sorted")
     assert re.search(r"'healthy': \d+, 'undecided': \d+, 'pathological': \d+", said)
     assert re.search(r'<mark class="f4" title="\S+">', said)
 
 
 @pytest.mark.notebook
-def test_before_and_after_stand_beside_each_other_with_intervals_and_a_verdict(done: Any) -> None:
+def test_before_and_after_stand_beside_each_other_with_intervals_and_a_verdict(done):
     said = shown_by(done, "pct.finetune(")
     for name in ("acc", "comp-suff", "margin"):
         (low, high) = re.findall(rf"<td>{name}</td>.*?<td>([+-][\d.]+) \.\. ([+-][\d.]+)</td>", said)[0]
@@ -79,19 +79,19 @@ def test_before_and_after_stand_beside_each_other_with_intervals_and_a_verdict(d
 
 
 @pytest.mark.notebook
-def test_the_service_answers_with_the_words_and_their_saliency(done: Any) -> None:
+def test_the_service_answers_with_the_words_and_their_saliency(done):
     said = shown_by(done, "client.explain(")
     assert re.search(r"^(positive|negative) \(0\.\d+\), (healthy|undecided|pathological)$", said, re.M)
     assert re.search(r"\{'Despite': -?\d.*'brilliant': -?\d", said)
 
 
-def test_the_notebook_is_kept_without_its_outputs() -> None:
+def test_the_notebook_is_kept_without_its_outputs():
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     nbformat.validate(notebook)
     assert not any(cell.outputs or cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
 
 
-def test_the_page_has_the_notebook_s_code_and_outputs_of_it() -> None:
+def test_the_page_has_the_notebook_s_code_and_outputs_of_it():
     page = PAGE.read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)\n```$", page, re.M | re.S)
     assert blocks == code_of(nbformat.read(NOTEBOOK, as_version=4)), "make notebook makes the page anew"

@@ -57,18 +57,18 @@ def install(python: Path, wheels: Path, what: str) -> None:
     run([str(python), "-m", "pip", "install", "--quiet", "--find-links", str(wheels), "-c", str(locked), what])
 
 
-def test_the_citation_and_the_changelog_name_the_version() -> None:
+def test_the_citation_and_the_changelog_name_the_version():
     assert f"\nversion: {pct.__version__}\n" in (REPOSITORY / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\n## [{pct.__version__}]" in (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "pct.__version__"}
 
 
-def test_what_serves_needs_no_torch_and_the_extras_that_need_it_bring_it() -> None:
+def test_what_serves_needs_no_torch_and_the_extras_that_need_it_bring_it():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
 
-    def needs(requirements: list[str]) -> set[str]:
+    def needs(requirements):
         names: set[str] = set()
         for requirement in requirements:
             name, own = re.match(r"([\w-]+)(?:\[([\w,-]+)\])?", requirement).groups()  # type: ignore[union-attr]
@@ -82,7 +82,7 @@ def test_what_serves_needs_no_torch_and_the_extras_that_need_it_bring_it() -> No
     assert not re.search(r"^(torch|transformers|mlflow)\b", (REPOSITORY / "requirements-serve.lock").read_text(), re.M)
 
 
-def test_locks_name_versions_and_hashes_and_no_place() -> None:
+def test_locks_name_versions_and_hashes_and_no_place():
     for lock in REPOSITORY.glob("*.lock"):
         text = lock.read_text(encoding="utf-8")
         requirements = re.findall(r"^\S.*(?:\n .*)*", text, re.M)
@@ -92,7 +92,7 @@ def test_locks_name_versions_and_hashes_and_no_place() -> None:
             assert all("--hash=sha256:" in each for each in requirements), lock
 
 
-def test_the_pythons_that_are_tested_are_those_that_are_promised() -> None:
+def test_the_pythons_that_are_tested_are_those_that_are_promised():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     promised = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
     workflow = (REPOSITORY / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
@@ -101,7 +101,7 @@ def test_the_pythons_that_are_tested_are_those_that_are_promised() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)  # it installs everything anew
-def test_the_wheel_trains_and_explains_without_the_checkout(wheels: Path, environment: Path, tmp_path: Path) -> None:
+def test_the_wheel_trains_and_explains_without_the_checkout(wheels, environment, tmp_path):
     install(environment, wheels, "pct-explain[data]")
     command = [str(environment.with_name("pct"))]
     assert run([*command, "--version"]).stdout == f"pct {pct.__version__}\n"
@@ -116,11 +116,11 @@ def test_the_wheel_trains_and_explains_without_the_checkout(wheels: Path, enviro
 @pytest.mark.slow
 @pytest.mark.timeout(3600)  # it installs everything anew
 def test_the_wheel_serves_and_explains_without_torch(
-    wheels: Path,
-    environment: Path,
-    exported: dict[str, Path],  # noqa: F811
-    tmp_path: Path,
-) -> None:
+    wheels,
+    environment,
+    exported,  # noqa: F811
+    tmp_path,
+):
     install(environment, wheels, "pct-explain-core[serve]")
     listed = run([str(environment), "-m", "pip", "list", "--format=freeze"]).stdout
     names = {line.partition("==")[0].lower() for line in listed.splitlines()}

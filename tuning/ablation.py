@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from pct.training.paper_tables import TABLES
 from pipelines.job import run_job
 from tuning import reproduce
-from tuning.plan import check_cpus
-from tuning.resource_options import LOGGERS
+from tuning.resources import LOGGERS, check_cpus
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,10 +12,10 @@ from pct.corpora.loading import Corpus
 from pct.settings import Settings
 from pct.training.grid import Executor, Job
 from pct.training.runs import run
+from pipelines.job import first_line
 from tuning.cluster import connected
-from tuning.plan import Resources
-from tuning.run_files import read_files, write_files
-from tuning.trial import error_line
+from tuning.resources import Resources
+from tuning.trial import error_line, read_files, write_files
 
 
 def on_ray(resources: Resources) -> Executor:
@@ -68,7 +68,7 @@ def _next(running: dict[Any, tuple[Job, Path]]) -> tuple[Job, Exception | None]:
         if files and not error:
             write_files(files, job.folder)
     except (RayError, OSError) as problem:  # the worker died too often; the run cannot be written here
-        error = (str(problem).strip().splitlines() or ["the worker died"])[0]
+        error = first_line(problem)
     finally:
         running.pop(reference)
         mark.unlink(missing_ok=True)

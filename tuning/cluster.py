@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pct.commands.errors import JobError
-from tuning.plan import Resources
+from pipelines.job import first_line
+from tuning.resources import Resources
 
 SECONDS_TO_ANSWER = 5
 STARTS = 3  # of a local Ray: its own limit is 30 seconds, which a busy machine may exceed
@@ -40,8 +41,7 @@ def connected(resources: Resources, corpus_bytes: int = 0) -> Iterator[None]:
     except Exception as problem:  # Ray raises many types, Exception itself among them
         if not already:
             ray.shutdown()
-        why = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:300]
-        raise ClusterError(_remedy(resources.address, why)) from problem
+        raise ClusterError(_remedy(resources.address, first_line(problem, 300))) from problem
     try:
         _check_size(resources)
         yield

@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.commands.errors import one_line_message
+from pct.commands.errors import RESUMABLE, one_line_message
 from pct.commands.options import add_settings, read_settings
 from pct.settings import Settings
 from pct.training.cells import check_distinct, make_grid, measured_alike
@@ -22,8 +22,7 @@ from pct.training.paper import METHODS
 from pct.training.paper_tables import TABLES
 from pct.writing import check_file, check_folder, write_text
 from pipelines.job import ERROR, NOT_UPLOADED, OK, run_job
-from tuning.plan import Resources
-from tuning.resource_options import add_resources, read_resources
+from tuning.resources import Resources, add_resources, read_resources
 from tuning.space import setting_name, setting_value
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def main(argv: Sequence[str] | None = None, preset: Preset = COMPARE) -> int:
     def job() -> int:
         return _run(preset, read_cells(options), read_resources(options, Resources()), options)
 
-    return run_job(job, "stopped; the same command goes on from the last epoch")
+    return run_job(job, RESUMABLE)
 
 
 def parser(preset: Preset = COMPARE) -> argparse.ArgumentParser:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import ray
+from ray import tune
 
 from pct.corpora.loading import load_splits
 from pct.training import runs
 from pct.training.prepared import Prepared, prepare
 from pipelines import mlflow_runs
-from pipelines.connection import TrackingError, request_timeout, tracking_error
+from pipelines.connection import TrackingError, requests_to
 from pipelines.mlflow_runs import MlflowRun
-from pipelines.upload import UploadedRun, log_params
+from pipelines.upload import UploadedRun
 from tuning import results
 from tuning.cluster import connected
-from tuning.ledger import RUNNING, Ledger
+from tuning.ledger import RUNNING, Ledger, Trial
 from tuning.mlflow_mirror import MlflowMirror
-from tuning.objective import ACCURACY, GAP
-from tuning.pareto import choose_registered
-from tuning.plan import KIND, Plan, Resources
+from tuning.objective import ACCURACY, GAP, choose_registered
+from tuning.plan import KIND, Plan
 from tuning.progress import Progress, table
 from tuning.proposals import next_arm
-from tuning.record_copy import RecordCopy
+from tuning.resources import Resources
 from tuning.search import search
-from tuning.storage import storage_of
+from tuning.storage import RecordCopy, storage_of
 from tuning.trial import run_trial
 from tuning.tune_hooks import Listener
 
@@ -54,73 +54,75 @@ def run(
     with runs.folder_lock(folder):
         plan.save(folder, resources)
         ledger = Ledger(folder)
-        known = ledger.sessions > 0
+        resumed = ledger.sessions > 0
         mlflow_run = mlflow_runs.open_run(folder, experiment)
         progress = Progress(plan, ledger, live=False if quiet else None)
         mirror = MlflowMirror(mlflow_run, plan, ledger, progress.say)
         try:
-            _log_plan(mlflow_run, plan, resources)
+            with requests_to(mlflow_run.uri):
+                _log_plan(mlflow_run, plan, resources)
             data = prepare(plan.base, load_splits(plan.base))
-            _start(mirror, mlflow_run, known)
-            return _run(plan, resources, folder, ledger, data, mirror, progress, champion_margin, force)
+            with requests_to(mlflow_run.uri):
+                mirror.start(resumed)
+            with connected(resources, _size(data)):
+                shared = ray.put(data)  # once, whatever the number of trials
+                if not _is_done(plan, ledger):
+                    _search(resources, folder, mirror, progress, shared)
+                chosen, why = choose_registered(plan, ledger, force)
+                run = results.restore_chosen(chosen, plan, resources, storage_of(resources, folder), folder, shared)
+            return _conclude(run, chosen, why, folder, mirror, progress, champion_margin)
         except BaseException as problem:
             mirror.stop_short()
             mlflow_runs.end_run(mlflow_run, "KILLED" if isinstance(problem, KeyboardInterrupt) else "FAILED")
             raise
 
 
-def _run(
-    plan: Plan, resources: Resources, folder: Path, ledger: Ledger, data: Prepared, mirror: MlflowMirror,
-    progress: Progress, champion_margin: float, force: bool,
-) -> Outcome:  # fmt: skip
-    import ray
-    from ray import tune
+def _search(resources: Resources, folder: Path, mirror: MlflowMirror, progress: Progress, shared: Any) -> None:
+    """Runs the remaining trials. Where the storage is not the sweep's own folder, the record is copied to it."""
+    plan, ledger = mirror.plan, mirror.ledger
+    if ledger.trials:
+        ended = sum(t.state != RUNNING for t in ledger.searched())
+        progress.say(f"{folder} holds {ended} of {plan.trials} trials: the sweep continues from there")
+    copy = RecordCopy(folder, storage_of(resources, folder), progress.say) if resources.storage else None
+    listeners: list[Listener] = [mirror.news, *([copy.news] if copy else []), progress]
+    trainable = tune.with_parameters(with_data, shared=[shared])
+    if copy:
+        copy.start()
+    try:
+        search(plan, resources, folder, ledger, trainable, listeners)
+    finally:
+        if copy:
+            copy.stop()
+    progress.finish()
 
-    size = sum(t.ids.nbytes + t.word_ids.nbytes for t in (data.train, data.validation))
-    size += sum(len(text) for split in data.corpus.splits.values() for text in split.texts)
-    with connected(resources, size):
-        shared = ray.put(data)  # once, whatever the number of trials
-        if not _is_done(plan, ledger):
-            if ledger.trials:
-                ended = sum(t.state != RUNNING for t in ledger.searched())
-                progress.say(f"{folder} holds {ended} of {plan.trials} trials: the sweep continues from there")
-            trainable = tune.with_parameters(with_data, shared=[shared])
-            with _copied_record(resources, folder, progress) as copy:
-                search(plan, resources, folder, ledger, trainable, [mirror.news, *copy, progress])
-            progress.finish()
-        chosen, why = choose_registered(plan, ledger, force)
-        run = results.restore_chosen(chosen, plan, resources, storage_of(resources, folder), folder, shared)
+
+def _conclude(
+    run: runs.Run, chosen: Trial, why: str, folder: Path, mirror: MlflowMirror, progress: Progress,
+    champion_margin: float,
+) -> Outcome:  # fmt: skip
+    """Writes the results, and uploads them with the choice."""
+    plan, ledger = mirror.plan, mirror.ledger
     result = results.summary(plan, ledger, chosen, why)
     result["test"] = {**run.test.metrics, **run.test.gaps}
     paths = results.write_results(folder, result, plan, ledger, progress.say)
     text = "\n".join([*([] if progress.live else table(plan, ledger, 24)), "", _result_text(result)])
-    sent = mirror.stop()
     try:
-        if not sent:
+        if not mirror.stop():
             raise TrackingError("the tracking server does not answer")
-        uploaded = results.upload_choice(mirror.mlflow_run, mirror, folder, run, chosen, result, paths, champion_margin)
+        uploaded = results.upload_choice(mirror, folder, run, chosen, result, paths, champion_margin)
     except TrackingError as problem:
         return Outcome(mirror.mlflow_run, text, not_uploaded=str(problem))
     return Outcome(mirror.mlflow_run, text, uploaded)
 
 
-@contextmanager
-def _copied_record(resources: Resources, folder: Path, progress: Progress) -> Iterator[list[Listener]]:
-    """The listener that copies the record to the storage; none where the storage is the sweep's own folder."""
-    if not resources.storage:
-        yield []
-        return
-    copy = RecordCopy(folder, storage_of(resources, folder), progress.say)
-    try:
-        yield [copy.news]
-    finally:
-        copy.stop()
+def _size(data: Prepared) -> int:
+    """About how many bytes the corpus takes in Ray's object store."""
+    ids = sum(t.ids.nbytes + t.word_ids.nbytes for t in (data.train, data.validation))
+    return ids + sum(len(text) for split in data.corpus.splits.values() for text in split.texts)
 
 
 def with_data(config: dict[str, Any], shared: list[Any]) -> None:
     """A trial with the corpus from the object store: a reference in a list is not fetched before it is needed."""
-    import ray
-
     run_trial(config, ray.get(shared[0]))
 
 
@@ -153,16 +155,5 @@ def _log_plan(mlflow_run: MlflowRun, plan: Plan, resources: Resources) -> None:
         "cpus_per_trial": resources.cpus, "gpus_per_trial": resources.gpus,
     }  # fmt: skip
     values = about | {f"space.{n}": text for n, text in plan.ranges.items()}
-    try:
-        with request_timeout():
-            log_params(mlflow_run, values | {n: v for n, v in plan.base.to_dict().items() if n not in plan.ranges})
-            mlflow_run.client.set_tag(mlflow_run.run_id, "pct.kind", KIND)
-    except Exception as problem:  # a server or its driver raises many types
-        raise tracking_error(mlflow_run.uri, problem) from problem
-
-
-def _start(mirror: MlflowMirror, mlflow_run: MlflowRun, known: bool) -> None:
-    try:
-        mirror.start(known)
-    except Exception as problem:  # as above
-        raise tracking_error(mlflow_run.uri, problem) from problem
+    mlflow_run.log_params(values | {n: v for n, v in plan.base.to_dict().items() if n not in plan.ranges})
+    mlflow_run.set_tags({"pct.kind": KIND})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ import numpy as np
 from pct.output.plots import FAINT, IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles, save
 from pipelines.figures import FIGURES
 from tuning.ledger import Ledger, Trial
-from tuning.objective import accuracy_floor, trial_objectives
-from tuning.pareto import comparable, finished, pareto_front
+from tuning.objective import accuracy_floor, comparable, finished, pareto_front, trial_objectives
 from tuning.plan import Plan
 from tuning.progress import SHORT
 from tuning.proposals import make_study
@@ -30,9 +30,8 @@ def draw_sweep(folder: Path, plan: Plan, ledger: Ledger, chosen: str) -> list[Pa
     drawn = {"pareto.png": pareto_figure(plan, trials, comparable(ledger.baselines()), chosen)}
     if len(trials) > 1:
         drawn["parallel.png"] = parallel_figure(plan, trials, chosen)
-    found = importances(plan, ledger) if len(trials) >= FEW else {}
-    if found:
-        drawn["importance.png"] = importance_figure(plan, found, len(trials))
+    if len(trials) >= FEW and (shares := importances(plan, ledger)):
+        drawn["importance.png"] = importance_figure(plan, shares, len(trials))
     for name, figure in drawn.items():
         save(figure, target / name)
     return [target / name for name in drawn]
@@ -47,50 +46,20 @@ def pareto_figure(plan: Plan, trials: Sequence[Trial], baselines: Sequence[Trial
     rest = np.array([trial_objectives(t) for t in trials if t.name not in names]).reshape(-1, 2)
     line = np.array([trial_objectives(t) for t in front])
     ax.scatter(rest[:, 0], rest[:, 1], s=34, color=FAINT, alpha=0.8, label="trials", zorder=2)
-    ax.plot(
-        line[:, 0],
-        line[:, 1],
-        color=UNIMPORTANT,
-        linewidth=1.4,
-        marker="o",
-        markersize=6,
-        label="Pareto front",
-        zorder=3,
-    )
+    ax.plot(*line.T, color=UNIMPORTANT, linewidth=1.4, marker="o", markersize=6, label="Pareto front", zorder=3)
     for trial in front:
-        ax.annotate(
-            str(trial.number),
-            trial_objectives(trial),
-            textcoords="offset points",
-            xytext=(6, 4),
-            fontsize=8.5,
-            color=UNIMPORTANT,
-        )
-    best = next((t for t in (*trials, *baselines) if t.name == chosen), None)
-    if best is not None:
-        ax.scatter(
-            *trial_objectives(best),
-            s=190,
-            marker="*",
-            color=IMPORTANT,
-            edgecolor="white",
-            label=f"chosen: {chosen}",
-            zorder=5,
-        )
+        _note(ax, str(trial.number), trial_objectives(trial), (6, 4), fontsize=8.5, color=UNIMPORTANT)
+    star = {"s": 190, "marker": "*", "color": IMPORTANT, "edgecolor": "white", "zorder": 5}
+    for trial in (t for t in (*trials, *baselines) if t.name == chosen):
+        ax.scatter(*trial_objectives(trial), label=f"chosen: {chosen}", **star)
     if baselines:
         points = np.array([trial_objectives(t) for t in baselines])
         ax.scatter(*points.T, s=60, marker="D", color=INK, label="normal baseline", zorder=4)
     ax.set_xlabel("accuracy")
     ax.set_ylabel("comp − suff")
-    ax.grid(color="#e6e9ec")
-    ax.set_axisbelow(True)
-    ax.legend(frameon=False, fontsize=9.5)
-    bare(ax)
-    put_titles(
-        figure,
-        "Accuracy and the gap of the explanations",
-        f"{_title(plan)}; {len(trials)} trials, validation split; larger is better in both",
-    )
+    _grid_and_legend(ax, "both", "best")
+    about = f"{_title(plan)}; {len(trials)} trials, validation split; larger is better in both"
+    put_titles(figure, "Accuracy and the gap of the explanations", about)
     return figure
 
 
@@ -111,28 +80,20 @@ def parallel_figure(plan: Plan, trials: Sequence[Trial], chosen: str) -> Any:
     shades, norm = colormaps["viridis"], Normalize(float(gaps.min()), float(max(gaps.max(), gaps.min() + 1e-12)))
     for row in np.argsort(gaps):
         heights = [heights[row] for _, heights, _ in columns]
-        best = trials[row].name == chosen
-        ax.plot(
-            range(len(columns)),
-            heights,
-            color=IMPORTANT if best else shades(norm(gaps[row])),
-            linewidth=2.6 if best else 1.2,
-            alpha=1 if best else 0.7,
-            zorder=5 if best else 2,
-        )
+        style = {"color": shades(norm(gaps[row])), "linewidth": 1.2, "alpha": 0.7, "zorder": 2}
+        if trials[row].name == chosen:
+            style = {"color": IMPORTANT, "linewidth": 2.6, "zorder": 5}
+        ax.plot(range(len(columns)), heights, **style)
     for place, (_, _, ends) in enumerate(columns):
         ax.axvline(place, color=FAINT, linewidth=0.8, zorder=1)
         for height, text in zip(np.linspace(0, 1, len(ends)), ends, strict=True):
-            ax.annotate(text, (place, height), textcoords="offset points", xytext=(4, 3), fontsize=8, color=INK)
+            _note(ax, text, (place, height), (4, 3), fontsize=8, color=INK)
     ax.set_xticks(range(len(columns)), [name for name, _, _ in columns])
     ax.set_xlim(-0.15, len(columns) - 0.55)
     ax.set_yticks([])
     bare(ax, "left", "bottom")
-    put_titles(
-        figure,
-        "Settings and their results",
-        f"{_title(plan)}; one line for each trial, lighter: a larger gap; red: the choice",
-    )
+    about = f"{_title(plan)}; one line for each trial, lighter: a larger gap; red: the choice"
+    put_titles(figure, "Settings and their results", about)
     return figure
 
 
@@ -144,48 +105,54 @@ def importances(plan: Plan, ledger: Ledger) -> dict[str, dict[str, float]]:
     ranges = plan.read_ranges()
     study = make_study(plan, ranges, ledger.searched(), accuracy_floor(ledger, plan.margin))
     targets = {"score": 0} if plan.mode == "single" else {"accuracy": 0, "comp − suff": 1}
-    out = {}
-    for name, place in targets.items():
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                evaluator = optuna.importance.FanovaImportanceEvaluator(seed=plan.seed)
-                out[name] = optuna.importance.get_param_importances(
+    shares = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, place in targets.items():
+            evaluator = optuna.importance.FanovaImportanceEvaluator(seed=plan.seed)
+            with suppress(RuntimeError, ValueError):
+                shares[name] = optuna.importance.get_param_importances(
                     study, evaluator=evaluator, target=lambda t, p=place: t.values[p]
                 )
-        except (RuntimeError, ValueError):
-            continue
-    return out
+    return shares
 
 
-def importance_figure(plan: Plan, found: dict[str, dict[str, float]], trials: int) -> Any:
+def importance_figure(plan: Plan, importance: dict[str, dict[str, float]], trials: int) -> Any:
     """Bars: one group for each setting, one bar for each objective."""
     figure = new_figure(8, 0.55 * len(plan.ranges) + 2.2)
     ax = figure.subplots()
-    first = next(iter(found.values()))
+    first = next(iter(importance.values()))
     names = sorted(plan.ranges, key=lambda n: first.get(n, 0.0))
-    width = 0.8 / len(found)
-    for place, (objective, shares) in enumerate(found.items()):
+    width = 0.8 / len(importance)
+    for place, (objective, shares) in enumerate(importance.items()):
         at = np.arange(len(names)) + 0.4 - (place + 0.5) * width
         ax.barh(at, [shares.get(n, 0.0) for n in names], width, color=(UNIMPORTANT, IMPORTANT)[place], label=objective)
     ax.set_yticks(range(len(names)), [SHORT.get(n, n) for n in names])
     ax.set_xlabel("share of the variance explained")
-    ax.grid(axis="x", color="#e6e9ec")
-    ax.set_axisbelow(True)
-    ax.legend(frameon=False, fontsize=9.5, loc="lower right")
-    bare(ax)
+    _grid_and_legend(ax, "x", "lower right")
     put_titles(figure, "How much each setting matters", f"{_title(plan)}; fANOVA over {trials} trials")
     return figure
 
 
-def _scale(found: Range, values: list[Any]) -> tuple[Any, list[str]]:
+def _note(ax: Any, text: str, at: tuple[float, float], offset: tuple[int, int], **style: Any) -> None:
+    ax.annotate(text, at, textcoords="offset points", xytext=offset, **style)
+
+
+def _grid_and_legend(ax: Any, axis: str, place: str) -> None:
+    ax.grid(axis=axis, color="#e6e9ec")
+    ax.set_axisbelow(True)
+    ax.legend(frameon=False, fontsize=9.5, loc=place)
+    bare(ax)
+
+
+def _scale(searched: Range, values: list[Any]) -> tuple[Any, list[str]]:
     """Heights in [0, 1], and the labels of the axis from bottom to top, evenly spaced."""
-    if found.kind == "choice":
-        last = max(len(found.values) - 1, 1)
-        return np.array([found.values.index(v) / last for v in values]), [str(v) for v in found.values]
-    low, high = (float(v) for v in found.values)
+    if searched.kind == "choice":
+        last = max(len(searched.values) - 1, 1)
+        return np.array([searched.values.index(v) / last for v in values]), [str(v) for v in searched.values]
+    low, high = (float(v) for v in searched.values)
     numbers = np.array(values, dtype=float)
-    if found.kind == "loguniform":
+    if searched.kind == "loguniform":
         return np.log(numbers / low) / np.log(high / low), [f"{low:.3g}", f"{np.sqrt(low * high):.3g}", f"{high:.3g}"]
     return (numbers - low) / (high - low), [f"{low:.3g}", f"{(low + high) / 2:.3g}", f"{high:.3g}"]
 

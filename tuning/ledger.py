@@ -57,6 +57,44 @@ class Trial:
         return f"{'trial' if self.arm == SEARCH else 'baseline'}-{self.number:03d}"
 
 
+class Follower:
+    """A thread that follows the ledger: it acts soon after there is news, and never delays a trial."""
+
+    def __init__(self, name: str) -> None:
+        self._stop, self._news = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def news(self, number: int) -> None:
+        """A listener of the search: the ledger has more of this trial."""
+        self._news.set()
+
+    def stop(self) -> bool:
+        """Ends the thread, and acts a last time. Returns whether that succeeded."""
+        self._stop.set()
+        self._news.set()
+        self._thread.join()
+        return self.follow()
+
+    def follow(self) -> bool:
+        """Acts on what is new; returns whether it succeeded. It must not raise."""
+        raise NotImplementedError
+
+    def pause(self) -> float:
+        """Seconds from one action to the next."""
+        raise NotImplementedError
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._news.wait(self.pause())
+            self._news.clear()
+            self.follow()
+            self._stop.wait(self.pause())
+
+
 class Ledger:
     """All trials of a sweep. Raises OSError with the remedy where a line cannot be written."""
 

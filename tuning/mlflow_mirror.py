@@ -8,19 +8,17 @@ sent twice: a sweep that is resumed reads from the server what was sent. Every v
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from pct.layout import Record
 from pct.training.runs import code_version
-from pipelines.connection import request_timeout
+from pipelines.connection import request_timeout, search_pages
 from pipelines.metric_names import VALIDATION_FINAL, epoch_metrics, in_group
-from pipelines.mlflow_runs import MlflowRun
-from pipelines.upload import METRICS_A_CALL
-from tuning.ledger import FAILED, RUNNING, Ledger, Trial
+from pipelines.mlflow_runs import METRICS_A_CALL, MlflowRun
+from tuning.ledger import FAILED, RUNNING, Follower, Ledger, Trial
 from tuning.plan import Plan
 
 SWEEP, NUMBER, STATE, EPOCH = "pct.sweep", "pct.trial", "pct.state", "epoch"
@@ -30,10 +28,11 @@ SECONDS_A_TRIAL = 10.0  # between two calls for a running trial
 STATUS = {FAILED: "FAILED"}  # the others end as FINISHED; a tag marks those that were stopped early
 
 
-class MlflowMirror:
+class MlflowMirror(Follower):
     """Copies a ledger to MLflow. `calls` counts the requests by kind."""
 
     def __init__(self, mlflow_run: MlflowRun, plan: Plan, ledger: Ledger, say: Callable[[str], None] = print) -> None:
+        super().__init__("mlflow")
         self.mlflow_run, self.plan, self.ledger, self.say = mlflow_run, plan, ledger, say
         self.runs: dict[int, str] = {}
         self.sent: dict[int, int] = {}  # number -> the last epoch that the server has
@@ -42,33 +41,18 @@ class MlflowMirror:
         self.calls = {"create": 0, "log": 0, "close": 0}
         self.down = False
         self._commit: str | None = None
-        self._stop, self._news = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="mlflow", daemon=True)
 
-    def start(self, known: bool) -> None:
-        """Starts the thread. known: the sweep is resumed: the server may have trials. Raises what MLflow raises."""
+    def start(self, resumed: bool = False) -> None:
+        """Starts the thread. resumed: the server may have trials of the sweep. Raises what MLflow raises."""
         self._commit = code_version()["commit"]
-        if known:
+        if resumed:
             with request_timeout():
                 self._read_back()
-        self._thread.start()
-
-    def news(self, number: int) -> None:
-        """A listener of the search: there is something to send."""
-        self._news.set()
-
-    def stop(self) -> bool:
-        """Sends the rest and stops. Returns whether the server has everything."""
-        if self._thread.ident is None:  # it was never started
-            return True
-        self._stop.set()
-        self._news.set()
-        self._thread.join()
-        return self._try_sync()
+        super().start()
 
     def stop_short(self) -> None:
         """Stops before the sweep ends: its running trials end as killed, until the sweep is resumed."""
-        if not self.stop():
+        if self._thread.ident is None or not self.stop():  # it was never started, or the server does not answer
             return
         with contextlib.suppress(Exception), request_timeout():  # the sweep reports its own error
             for trial in self.ledger:
@@ -79,15 +63,12 @@ class MlflowMirror:
         """The MLflow run of a trial."""
         return MlflowRun(self.mlflow_run.client, self.mlflow_run.uri, self.runs[number], self.mlflow_run.experiment_id)
 
-    def _follow(self) -> None:
-        while not self._stop.is_set():
-            self._news.wait(SECONDS_BETWEEN)
-            self._news.clear()
-            self._try_sync()
-            # what is new in this time is sent by one call
-            self._stop.wait(SECONDS_WITHOUT_SERVER if self.down else SECONDS_BETWEEN)
+    def pause(self) -> float:
+        """What is new in this time is sent by one call."""
+        return SECONDS_WITHOUT_SERVER if self.down else SECONDS_BETWEEN
 
-    def _try_sync(self) -> bool:
+    def follow(self) -> bool:
+        """Sends what is new; returns whether the server answered."""
         try:
             with request_timeout():
                 if self.down:
@@ -133,10 +114,10 @@ class MlflowMirror:
         if self._commit:
             tags["mlflow.source.git.commit"] = self._commit
         self.calls["create"] += 1
-        made = self.mlflow_run.client.create_run(
+        run = self.mlflow_run.client.create_run(
             self.mlflow_run.experiment_id, start_time=int(trial.started * 1000), tags=tags, run_name=trial.name
         )
-        self.runs[trial.number] = made.info.run_id
+        self.runs[trial.number] = run.info.run_id
         self._asked[trial.number] = time.monotonic()
 
     def _log(self, trial: Trial, new: list[Record], ended: bool) -> None:
@@ -177,12 +158,17 @@ class MlflowMirror:
         (a request was carried out, and its answer lost) the one without data is deleted.
         """
         twins: dict[int, list[Any]] = defaultdict(list)
-        for run in self._found():
-            twins[int(run.data.tags[NUMBER])].append(run)
         client = self.mlflow_run.client
+        of_the_sweep = search_pages(
+            client.search_runs, [self.mlflow_run.experiment_id], f"tags.`{SWEEP}` = '{self.ledger.id}'",
+            max_results=1000, order_by=["attributes.start_time ASC"],
+        )  # fmt: skip
+        for run in of_the_sweep:
+            if (number := run.data.tags.get(NUMBER, "")).isdecimal():
+                twins[int(number)].append(run)
         for number, runs in twins.items():
-            known = self.runs.get(number)
-            kept = max(runs, key=lambda r: (r.info.run_id == known, bool(r.data.params)))
+            own = self.runs.get(number)
+            kept = max(runs, key=lambda r: (r.info.run_id == own, bool(r.data.params)))
             for twin in runs:
                 if twin is not kept:
                     client.delete_run(twin.info.run_id)
@@ -196,19 +182,6 @@ class MlflowMirror:
                 self.closed.add(number)
             elif kept.info.status != "RUNNING":
                 client.update_run(kept.info.run_id, "RUNNING")
-
-    def _found(self) -> Iterator[Any]:
-        """The server's runs of this sweep's trials."""
-        token = None
-        while True:
-            page = self.mlflow_run.client.search_runs(
-                [self.mlflow_run.experiment_id], f"tags.`{SWEEP}` = '{self.ledger.id}'", max_results=1000,
-                page_token=token, order_by=["attributes.start_time ASC"],
-            )  # fmt: skip
-            yield from (run for run in page if run.data.tags.get(NUMBER, "").isdecimal())
-            token = page.token
-            if not token:
-                return
 
 
 def _values(record: Record) -> dict[str, float]:

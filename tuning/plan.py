@@ -1,10 +1,9 @@
-"""The plan of a sweep: what is searched, and on which resources. It is kept as JSON in the sweep's folder."""
+"""The plan of a sweep: what is searched. It is kept as JSON in the sweep's folder, with the resources."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Self
 
 from pct.settings import Settings
 from pct.writing import write_text
+from tuning.resources import Resources
 from tuning.space import USED, Range, read_range
 
 PLAN = "sweep.json"
@@ -19,49 +19,6 @@ PLAN = "sweep.json"
 FORMER: dict[str, Any] = {"kind": "sweep", "split": "validation", "points": (), "name": ""}
 MODES = ("pareto", "single")
 KIND = "sweep"
-
-
-def check_cpus(cpus: float) -> None:
-    """Raises ValueError for an impossible number of CPUs."""
-    if not 0 < cpus < math.inf:
-        raise ValueError(f"cpus must be > 0 and finite, got {cpus}")
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a sweep runs on. address: "local", "auto" or a head node's host:port. workers: trials at a time, 0 as many
-    as the cluster holds. storage: of the checkpoints, a folder that all nodes see or an s3:// or gs:// URI; the
-    sweep's own folder where empty. retries: how often a trial whose worker died starts again from its checkpoint.
-    custom: Ray's custom resources that a trial needs. loggers: Ray's own, which write beside the checkpoints."""
-
-    address: str = "local"
-    workers: int = 0
-    cpus: float = 1
-    gpus: float = 0
-    storage: str = ""
-    retries: int = 3
-    custom: dict[str, float] = field(default_factory=dict)
-    loggers: tuple[str, ...] = ()
-
-    @property
-    def a_trial(self) -> dict[str, float]:
-        """What Ray reserves for a trial, by Ray's names."""
-        return {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
-
-    def __post_init__(self) -> None:
-        if self.address.startswith("ray://"):
-            raise ValueError(
-                f"address {self.address} is Ray's client, which a sweep cannot use; start the sweep on a node of the "
-                "cluster with RAY_ADDRESS=auto (ray job submit does), or give the head's host:port"
-            )
-        check_cpus(self.cpus)
-        for name in ("workers", "gpus", "retries"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
-        object.__setattr__(self, "loggers", tuple(self.loggers))  # JSON has lists
-        for name, amount in self.custom.items():
-            if not 0 < amount < math.inf:
-                raise ValueError(f"the custom resource {name} must be > 0 and finite, got {amount}")
 
 
 @dataclass(frozen=True)
@@ -108,7 +65,7 @@ class Plan:
 
     def baseline_ranges(self) -> dict[str, Range]:
         """The ranges of the settings that normal training uses."""
-        return {name: found for name, found in self.read_ranges().items() if name in USED["normal"]}
+        return {name: values for name, values in self.read_ranges().items() if name in USED["normal"]}
 
     def settings(self, config: dict[str, Any]) -> Settings:
         """The settings of a trial: base with the trial's values."""

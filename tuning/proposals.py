@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from tuning.ledger import BASELINE, FAILED, FINISHED, NORMAL, RUNNING, SEARCH, STOPPED, Ledger, Trial
-from tuning.objective import accuracy_floor, score, trial_objectives
+from tuning.objective import accuracy_floor, epoch_objectives, score, trial_objectives
 from tuning.plan import Plan
 from tuning.space import Range
 
@@ -36,8 +36,8 @@ class TpeProposer:
 
         draw = hashlib.sha256(f"{self.plan.seed} {number}".encode()).digest()
         sampler = TPESampler(seed=int.from_bytes(draw[:4], "big"), n_startup_trials=STARTUP)
-        known = ledger.searched() if self.arm == SEARCH else [t for t in ledger.baselines() if t.number != BASELINE]
-        study = make_study(self.plan, self.ranges, known, accuracy_floor(ledger, self.plan.margin), sampler)
+        trials = ledger.searched() if self.arm == SEARCH else [t for t in ledger.baselines() if t.number != BASELINE]
+        study = make_study(self.plan, self.ranges, trials, accuracy_floor(ledger, self.plan.margin), sampler)
         asked = study.ask({name: r.distribution() for name, r in self.ranges.items()})
         return dict(asked.params)
 
@@ -71,12 +71,10 @@ def _frozen(plan: Plan, ranges: dict[str, Range], trial: Trial, floor: float) ->
     }[trial.state]  # fmt: skip
     seen, values = {}, None
     if plan.mode == "single":
-        from tuning.objective import epoch_objectives
-
         seen = {int(r["epoch"]): score(*epoch_objectives(r), floor) for r in trial.records}
     if trial.state == FINISHED:
-        found = trial_objectives(trial)
-        values = [score(*found, floor)] if plan.mode == "single" else list(found)
+        objectives = trial_objectives(trial)
+        values = [score(*objectives, floor)] if plan.mode == "single" else list(objectives)
         if not all(map(math.isfinite, values)):  # a corpus of one-word texts has no gap
             state, values = TrialState.FAIL, None
     distributions = {name: r.distribution() for name, r in ranges.items()}

@@ -16,18 +16,16 @@ from pct.training.prepared import Prepared
 from pct.writing import write_text
 from pipelines import upload
 from pipelines.champion import MARGIN
-from pipelines.connection import request_timeout, tracking_error
+from pipelines.connection import UPLOAD_RETRIES, UPLOAD_SECONDS, requests_to
 from pipelines.figures import try_to_draw
 from pipelines.metric_names import VALIDATION_FINAL, as_metrics, in_group, report_metrics
-from pipelines.mlflow_runs import MlflowRun
 from tuning import figures
 from tuning.ledger import Ledger, Trial
 from tuning.mlflow_mirror import MlflowMirror
-from tuning.objective import ACCURACY, GAP, trial_objectives
-from tuning.pareto import best_baseline, finished, pareto_front
-from tuning.plan import Plan, Resources
-from tuning.run_files import read_files, write_files
-from tuning.trial import KEPT
+from tuning.objective import ACCURACY, GAP, best_baseline, finished, pareto_front, trial_objectives
+from tuning.plan import Plan
+from tuning.resources import Resources
+from tuning.trial import KEPT, read_files, write_files
 
 CHOSEN, RESULTS, TABLE = "chosen", "results.json", "front.csv"
 
@@ -106,8 +104,8 @@ def write_results(
 
 
 def upload_choice(
-    mlflow_run: MlflowRun, mirror: MlflowMirror, folder: Path, run: runs.Run, chosen: Trial, result: dict[str, Any],
-    paths: list[Path], margin: float = MARGIN, say: Callable[[str], None] = print,
+    mirror: MlflowMirror, folder: Path, run: runs.Run, chosen: Trial, result: dict[str, Any], paths: list[Path],
+    margin: float = MARGIN,
 ) -> upload.UploadedRun:  # fmt: skip
     """Uploads the choice to its trial's MLflow run and to the registry, table and figures to the sweep's run.
 
@@ -117,24 +115,12 @@ def upload_choice(
     values = in_group(VALIDATION_FINAL, {k: result["chosen"][k] for k in (ACCURACY, GAP)})
     values |= report_metrics("test", run.test)
     values |= {f"trials/{k}": float(v) for k, v in result["trials"].items()}
-    tags = {"pct.best": chosen.name, "pct.best_run": mirror.runs[chosen.number], "pct.why": result["chosen"]["why"]}
-    _log_end(mlflow_run, values, tags, folder, paths)
+    sweep = mirror.mlflow_run
+    with requests_to(sweep.uri, UPLOAD_SECONDS, UPLOAD_RETRIES):
+        sweep.log_metrics(as_metrics(values, 0))
+        for path in paths:
+            sweep.client.log_artifact(sweep.run_id, str(path), "" if path.parent == folder else path.parent.name)
+        best = {"pct.best": chosen.name, "pct.best_run": mirror.runs[chosen.number]}
+        sweep.set_tags(best | {"pct.why": result["chosen"]["why"]})
+        sweep.end()
     return uploaded
-
-
-def _log_end(
-    mlflow_run: MlflowRun, values: dict[str, float], tags: dict[str, str], folder: Path, paths: list[Path]
-) -> None:
-    """Ends the sweep's own run: metrics, tags, files, status."""
-    try:
-        with request_timeout(upload.UPLOAD_SECONDS, upload.UPLOAD_RETRIES):
-            upload.log_missing(mlflow_run, as_metrics(values, 0))
-            for path in paths:
-                mlflow_run.client.log_artifact(
-                    mlflow_run.run_id, str(path), "" if path.parent == folder else path.parent.name
-                )
-            for key, value in tags.items():
-                mlflow_run.client.set_tag(mlflow_run.run_id, key, value)
-            mlflow_run.client.set_terminated(mlflow_run.run_id, "FINISHED")
-    except Exception as problem:  # a server or its driver raises many types
-        raise tracking_error(mlflow_run.uri, problem) from problem

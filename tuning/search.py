@@ -14,7 +14,8 @@ from ray import tune
 from pct.commands.errors import JobError
 from tuning.cluster import slots
 from tuning.ledger import Ledger
-from tuning.plan import Plan, Resources
+from tuning.plan import Plan
+from tuning.resources import Resources
 from tuning.storage import clear_sessions, storage_of
 from tuning.tune_hooks import AshaScheduler, LedgerCallback, LedgerSearcher, Listener, StopWhenHalted, SweepState
 

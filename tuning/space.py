@@ -32,27 +32,17 @@ SMALL = {
     "lr": "loguniform(0.0001, 0.003)",  # 5e-4
     **WEIGHTS,
 }
+LARGE = SMALL | {
+    "alpha": "loguniform(0.1, 3.0)",  # 1.2
+    "batch_size": "choice(16, 32, 64)",  # 64
+    "lr": "loguniform(0.00001, 0.0001)",  # 3e-5
+}
 RANGES: dict[str, dict[str, str]] = {
     "textcnn": SMALL,
     "lstm": SMALL,
-    "bert": {
-        "alpha": "loguniform(0.1, 3.0)",  # 1.2
-        "temperature": "uniform(0.05, 1.2)",  # 0.7
-        "batch_size": "choice(16, 32, 64)",  # 64
-        "p_important": "uniform(0.05, 0.3)",  # 0.1
-        "p_unimportant": "uniform(0.05, 0.3)",  # 0.1
-        "lr": "loguniform(0.00001, 0.0001)",  # 3e-5
-        **WEIGHTS,
-    },
-    "distilbert": {
-        "alpha": "loguniform(0.02, 1.5)",  # 0.15
-        "temperature": "uniform(0.05, 1.0)",  # 0.15
-        "batch_size": "choice(16, 32, 64)",  # 64
-        "p_important": "uniform(0.05, 0.3)",  # 0.1
-        "p_unimportant": "uniform(0.05, 0.3)",  # 0.1
-        "lr": "loguniform(0.00001, 0.0001)",  # 3e-5
-        **WEIGHTS,
-    },
+    "bert": LARGE,
+    # 0.15 and 0.15
+    "distilbert": LARGE | {"alpha": "loguniform(0.02, 1.5)", "temperature": "uniform(0.05, 1.0)"},
 }
 # The settings that a method uses; the other ranges would be noise.
 USED = {
@@ -111,11 +101,10 @@ class Range:
 def setting_name(name: str) -> str:
     """A setting's name from what is written: tau, p_i, p_u, lambda and dashes are understood. Raises ValueError."""
     written = name.strip().replace("-", "_")
-    found = ALIASES.get(written, written)
-    known = [f.name for f in fields(Settings)]
-    if found not in known:
+    setting = ALIASES.get(written, written)
+    if setting not in [f.name for f in fields(Settings)]:
         raise ValueError(f"unknown setting {name.strip()!r}; a sweep varies {', '.join(TUNABLE)}")
-    return found
+    return setting
 
 
 def read_range(name: str, text: str, base: Settings) -> Range | Any:
@@ -124,12 +113,12 @@ def read_range(name: str, text: str, base: Settings) -> Range | Any:
     Every bound is checked as the setting itself would be. Raises ValueError, naming the setting, the text and the
     forms that are understood.
     """
-    found = re.fullmatch(r"\s*(\w+)\s*\((.*)\)\s*", text)
-    if found is None:
+    match = re.fullmatch(r"\s*(\w+)\s*\((.*)\)\s*", text)
+    if match is None:
         if not text.strip() or "(" in text or ")" in text:
             raise ValueError(f"{name}={text!r} is no range; write {FORMS}")
         return setting_value(name, text.strip(), text, base)
-    kind, inside = found[1], [part.strip() for part in found[2].split(",")]
+    kind, inside = match[1], [part.strip() for part in match[2].split(",")]
     if kind not in ("uniform", "loguniform", "choice") or not all(inside):
         raise ValueError(f"{name}={text!r} is no range; write {FORMS}")
     if name not in TUNABLE:
@@ -168,13 +157,13 @@ def setting_value(name: str, part: str, text: str, base: Settings) -> Any:
 def read_sets(given: Sequence[str]) -> dict[str, str]:
     """NAME=VALUE of each --set, or of several in one with semicolons between, by the setting's name; the last one
     counts. Raises ValueError for a malformed one."""
-    found = {}
+    values = {}
     for one in (part for text in given for part in text.split(";")):
         name, equals, text = one.partition("=")
         if not equals or not name.strip():
             raise ValueError(f"--set takes NAME=VALUE, got {one!r}; VALUE is {FORMS}")
-        found[setting_name(name)] = text.strip()
-    return found
+        values[setting_name(name)] = text.strip()
+    return values
 
 
 def make_space(base: Settings, fixed: Sequence[str], sets: dict[str, str]) -> tuple[Settings, dict[str, Range]]:

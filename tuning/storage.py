@@ -1,13 +1,25 @@
-"""The storage of a sweep's checkpoints: a folder or an s3:// or gs:// URI, by pyarrow's file systems."""
+"""The storage of a sweep's checkpoints: a folder or an s3:// or gs:// URI, by pyarrow's file systems.
+
+A remote storage also has a copy of the sweep's record: the loss of the driver's disk costs seconds of the record and no
+trial.
+"""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tuning.ledger import Ledger
-from tuning.plan import Resources
+from pct.writing import atomic_write
+from pipelines.mlflow_runs import TRACKING
+from tuning.ledger import LEDGER, Follower, Ledger
+from tuning.plan import PLAN
+from tuning.resources import Resources
+
+RECORD = "record"  # the folder in the storage
+FILES = (PLAN, TRACKING, LEDGER)  # the ledger last: where it exists, the others do
+SECONDS_BETWEEN = 2.0
 
 
 def storage_of(resources: Resources, folder: Path) -> str:
@@ -30,15 +42,74 @@ def clear_sessions(storage: str, ledger: Ledger) -> None:
 
     needed = {t.checkpoint.split("/")[0] for t in ledger if t.checkpoint}
     system, path = file_system(storage)
-    for found in system.get_file_info(FileSelector(path, allow_not_found=True)):
-        if found.base_name.startswith("session-") and found.base_name not in needed:
+    for folder in system.get_file_info(FileSelector(path, allow_not_found=True)):
+        if folder.base_name.startswith("session-") and folder.base_name not in needed:
             with contextlib.suppress(OSError):
-                system.delete_dir(found.path)
+                system.delete_dir(folder.path)
 
 
-def file_system(place: str) -> tuple[Any, str]:
+def file_system(uri: str) -> tuple[Any, str]:
     """pyarrow's file system of a folder or URI, and the path in it."""
     from pyarrow.fs import FileSystem
 
-    system, path = FileSystem.from_uri(place if "://" in place else Path(place).absolute().as_uri())
+    system, path = FileSystem.from_uri(uri if "://" in uri else Path(uri).absolute().as_uri())
     return system, path
+
+
+class RecordCopy(Follower):
+    """Copies the sweep's record to the storage."""
+
+    def __init__(self, folder: Path, storage: str, say: Callable[[str], None] = print) -> None:
+        super().__init__("record")
+        self.folder, self.storage, self.say = folder, storage, say
+        self.failed = False
+        self._copied: dict[str, bytes] = {}
+
+    def follow(self) -> bool:
+        """Copies what changed; a storage that cannot be written is reported once."""
+        try:
+            self.copy()
+        except OSError as problem:
+            if not self.failed:
+                self.say(f"the record cannot be copied to {self.storage} ({problem}); the sweep goes on without a copy")
+            self.failed = True
+            return False
+        self.failed = False
+        return True
+
+    def pause(self) -> float:
+        """What is new in this time is copied at once."""
+        return SECONDS_BETWEEN
+
+    def copy(self) -> None:
+        """Copies the files that changed. Raises OSError."""
+        system, base = file_system(f"{self.storage}/{RECORD}")
+        system.create_dir(base)
+        for name in FILES:
+            content = (self.folder / name).read_bytes() if (self.folder / name).is_file() else b""
+            if content and content != self._copied.get(name):
+                with system.open_output_stream(f"{base}/{name}.part") as out:
+                    out.write(content)
+                system.move(f"{base}/{name}.part", f"{base}/{name}")
+                self._copied[name] = content
+
+
+def bring_back(folder: Path, storage: str) -> bool:
+    """Copies the record from the storage into a sweep's folder that has none. Returns whether it did.
+
+    Raises OSError where the storage cannot be read.
+    """
+    if (folder / LEDGER).is_file():
+        return False
+    system, base = file_system(f"{storage}/{RECORD}")
+    if not system.get_file_info(f"{base}/{LEDGER}").is_file:
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        with (
+            contextlib.suppress(FileNotFoundError),
+            system.open_input_stream(f"{base}/{name}") as copy,
+            atomic_write(folder / name) as unfinished,
+        ):
+            unfinished.write_bytes(copy.read())
+    return True

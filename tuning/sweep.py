@@ -13,14 +13,11 @@ from pct.commands.options import add_settings, read_settings
 from pct.settings import Settings
 from pct.training.cells import measured_alike
 from pipelines.champion import MARGIN, check_margin
-from pipelines.connection import how_to_view
-from pipelines.force import add_force
-from pipelines.job import INTERRUPTED, NOT_UPLOADED, OK, run_job
-from tuning.plan import MODES, PLAN, Plan, Resources, check_cpus
-from tuning.record_copy import bring_back
-from tuning.resource_options import add_resources, add_storage, read_resources
+from pipelines.job import INTERRUPTED, NOT_UPLOADED, OK, add_force, add_job_options, run_job
+from tuning.plan import MODES, PLAN, Plan
+from tuning.resources import Resources, add_resources, add_storage, check_cpus, read_resources
 from tuning.space import FORMS, make_space, read_range, read_sets
-from tuning.storage import storage_of
+from tuning.storage import bring_back, storage_of
 
 if TYPE_CHECKING:
     from tuning.driver import Outcome
@@ -48,7 +45,7 @@ def run(plan: Plan, resources: Resources, folder: Path, options: argparse.Namesp
         done = driver.run(plan, resources, folder, options.experiment, options.champion_margin, options.quiet,
                           options.force)  # fmt: skip
     except KeyboardInterrupt:
-        print(f"stopped; continue with: pct sweep --resume {folder}", file=sys.stderr)
+        print(f"interrupted; continue with: pct sweep --resume {folder}", file=sys.stderr)
         return INTERRUPTED
     print(outcome_text(done, folder))
     if done.not_uploaded:
@@ -59,14 +56,8 @@ def run(plan: Plan, resources: Resources, folder: Path, options: argparse.Namesp
 
 def outcome_text(done: Outcome, folder: Path) -> str:
     """What is printed at the end of a sweep."""
-    lines = [done.text, f"results     {folder}"]
-    if done.uploaded is not None and done.uploaded.registered is not None:
-        registered = done.uploaded.registered
-        state = "is @champion" if registered.champion else "is not @champion"
-        lines.append(f"model       {registered.uri} {state}: {registered.reason}")
-    lines.append(
-        f"look at it  {how_to_view(done.mlflow_run.uri, done.mlflow_run.experiment_id, done.mlflow_run.run_id)}"
-    )
+    model = [f"model       {done.uploaded.registered}"] if done.uploaded else []
+    lines = [done.text, f"results     {folder}", *model, f"look at it  {done.mlflow_run.how_to_view}"]
     return "\n".join(lines)
 
 
@@ -117,9 +108,14 @@ def check_unchanged(options: argparse.Namespace, plan: Plan, folder: Path) -> No
 
 def make_plan(options: argparse.Namespace) -> Plan:
     """The plan that the options ask for."""
-    base = comparable(read_settings(options), options.cpus_per_trial or 1)
+    cpus = 1 if options.cpus is None else options.cpus
+    check_cpus(cpus)
+    # all trials are measured by the same shares, and trained on as many threads as a trial has CPUs: a result does not
+    # depend on the machine
+    base = measured_alike(read_settings(options))
+    base = base.replace(threads=base.threads or max(1, int(cpus)))
     base, ranges = make_space(base, given_settings(options), read_sets(options.set))
-    texts = {name: str(found) for name, found in ranges.items()}
+    texts = {name: str(values) for name, values in ranges.items()}
     trials = DEFAULT_TRIALS if options.trials is None else options.trials
     mode = options.mode or MODES[0]
     return Plan(
@@ -134,78 +130,46 @@ def given_settings(options: argparse.Namespace) -> list[str]:
     return [f.name for f in fields(Settings) if getattr(options, f.name, None) not in (None, "")]
 
 
-def comparable(base: Settings, cpus: float) -> Settings:
-    """The base with all trials measured by the same shares, and trained on as many threads as a trial has CPUs, so that
-    a result does not depend on the machine."""
-    check_cpus(cpus)
-    return measured_alike(base).replace(threads=base.threads or max(1, int(cpus)))
-
-
 def latest(root: Path) -> Path:
     """The folder of the sweep that ran last. Raises FileNotFoundError where there is none."""
-    found = sorted(root.glob(f"*/{PLAN}"), key=lambda p: max(q.stat().st_mtime for q in p.parent.iterdir()))
-    if not found:
+    plans = sorted(root.glob(f"*/{PLAN}"), key=lambda p: max(q.stat().st_mtime for q in p.parent.iterdir()))
+    if not plans:
         raise FileNotFoundError(f"{root} holds no sweep to continue; name its folder: pct sweep --resume FOLDER")
-    return found[-1].parent
+    return plans[-1].parent
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(
+    result = argparse.ArgumentParser(
         prog="pct sweep",
         description="Searches settings by Ray Tune and Optuna: accuracy and comp - suff on the validation split, at "
         "once or as one objective. Every trial is a nested MLflow run; the choice is evaluated on test and registered.",
         epilog="example: pct sweep --corpus mr --model textcnn --trials 40 --set 'alpha=loguniform(0.05,1.5)'",
     )
-    made.add_argument(
-        "--trials", type=int, help=f"how many (default: {DEFAULT_TRIALS}); a larger number extends a sweep"
-    )
-    made.add_argument(
-        "--mode",
-        choices=MODES,
-        help="pareto (default): accuracy and gap at once; single: the gap, at the baseline's accuracy",
-    )
-    made.add_argument("--margin", type=float, help=f"accuracy that the choice may lose (default: {MARGIN})")
-    made.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help=f"a setting's range: {FORMS}; tau, p_i, p_u and lambda are understood",
-    )
-    made.add_argument("--sweep-seed", "--sweep_seed", type=int, help="of the search (default: 0)")
-    made.add_argument("--no-baseline", "--no_baseline", action="store_true", help="train no normal baseline (pareto)")
-    made.add_argument(
-        "--sweep-baseline",
-        "--sweep_baseline",
-        action="store_true",
-        help="search the normal baseline as well, with as many trials (learning rate, batch size)",
-    )
-    add_force(made, "register the search's choice even where the normal baseline is better")
-    made.add_argument("--no-early-stopping", "--no_early_stopping", action="store_true", help="no ASHA (single)")
-    made.add_argument(
-        "--resume",
-        nargs="?",
-        const=LATEST,
-        default="",
-        metavar="FOLDER",
-        help="continue a sweep that was stopped (default: the latest); its plan is kept",
-    )
-    made.add_argument("--folder", default="", help="of the sweep (default: runs/<its plan>)")
-    made.add_argument("--runs", default="runs", help="where the sweeps' folders are made (default: runs)")
-    made.add_argument("--experiment", default="", help="the MLflow experiment (default: MLflow's own)")
-    made.add_argument(
-        "--champion-margin",
-        "--champion_margin",
-        type=float,
-        default=MARGIN,
-        help=f"accuracy that a registered champion may lose (default: {MARGIN})",
-    )
-    made.add_argument("--quiet", action="store_true", help="no live table")
-    add_resources(made, "as many as the cluster holds")
-    add_storage(made)
-    add_settings(made, leave_out=SWEPT_ELSEWHERE)
-    return made
+    add = result.add_argument
+    add("--trials", type=int, help=f"how many (default: {DEFAULT_TRIALS}); a larger number extends a sweep")
+    mode = "pareto (default): accuracy and gap at once; single: the gap, at the baseline's accuracy"
+    add("--mode", choices=MODES, help=mode)
+    add("--margin", type=float, help=f"accuracy that the choice may lose (default: {MARGIN})")
+    ranges = f"a setting's range: {FORMS}; tau, p_i, p_u and lambda are understood"
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help=ranges)
+    add("--sweep-seed", "--sweep_seed", type=int, help="of the search (default: 0)")
+    add("--no-baseline", "--no_baseline", action="store_true", help="train no normal baseline (pareto)")
+    swept = "search the normal baseline as well, with as many trials (learning rate, batch size)"
+    add("--sweep-baseline", "--sweep_baseline", action="store_true", help=swept)
+    add_force(result, "register the search's choice even where the normal baseline is better")
+    add("--no-early-stopping", "--no_early_stopping", action="store_true", help="no ASHA (single)")
+    resume = "continue a sweep that was stopped (default: the latest); its plan is kept"
+    add("--resume", nargs="?", const=LATEST, default="", metavar="FOLDER", help=resume)
+    add("--folder", default="", help="of the sweep (default: runs/<its plan>)")
+    add("--runs", default="runs", help="where the sweeps' folders are made (default: runs)")
+    add_job_options(result)
+    margin = f"accuracy that a registered champion may lose (default: {MARGIN})"
+    add("--champion-margin", "--champion_margin", type=float, default=MARGIN, help=margin)
+    add_resources(result, "as many as the cluster holds")
+    add_storage(result)
+    add_settings(result, leave_out=SWEPT_ELSEWHERE)
+    return result
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One trial on a worker: trained from its last checkpoint, measured, reported epoch by epoch."""
+"""One trial on a worker: trained from its last checkpoint, measured, reported epoch by epoch; a run as bytes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pct.layout import CHECKPOINT, HISTORY, SETTINGS, Record
+from pct.layout import CHECKPOINT, HISTORY, LOCK, SETTINGS, Record
 from pct.settings import Settings
 from pct.training.prepared import Prepared
 from pct.training.runs import read_history
 from pct.training.trainer import train
+from pct.writing import atomic_folder
+from pipelines.job import first_line
 from tuning.objective import measure
 
 KEPT = (CHECKPOINT, HISTORY, SETTINGS)
@@ -40,8 +42,8 @@ def run_trial(config: dict[str, Any], data: Prepared) -> None:
                 with tempfile.TemporaryDirectory(prefix="checkpoint-", dir=scratch) as copy:
                     for name in KEPT:
                         os.link(folder / name, Path(copy) / name)
-                    found = {"number": number, "record": record, "resumed": resumed}
-                    tune.report(found, checkpoint=tune.Checkpoint.from_directory(copy))
+                    values = {"number": number, "record": record, "resumed": resumed}
+                    tune.report(values, checkpoint=tune.Checkpoint.from_directory(copy))
 
             classifier = train(settings, data, folder, report, progress=False)
             values = measure(classifier, data.corpus, settings)
@@ -57,10 +59,10 @@ def restore_checkpoint(folder: Path, left: str) -> int:
     """
     from ray import tune
 
-    found = tune.get_checkpoint() or (tune.Checkpoint(left) if left else None)
-    if found is None:
+    checkpoint = tune.get_checkpoint() or (tune.Checkpoint(left) if left else None)
+    if checkpoint is None:
         return 0
-    with found.as_directory() as held:
+    with checkpoint.as_directory() as held:
         folder.mkdir(parents=True, exist_ok=True)
         for name in KEPT:
             shutil.copy(Path(held) / name, folder / name)
@@ -69,8 +71,7 @@ def restore_checkpoint(folder: Path, left: str) -> int:
 
 def error_line(problem: BaseException) -> str:
     """An error in one line, with the name of the machine."""
-    lines = str(problem).strip().splitlines()
-    what = lines[0][:500] if lines else "no message"
+    what = first_line(problem, 500)
     if no_space(problem):
         what = f"no space left for a checkpoint: {what}"
     return f"{type(problem).__name__}: {what} (on {platform.node()})"
@@ -83,3 +84,17 @@ def no_space(problem: BaseException | None) -> bool:
             return True
         problem = problem.__cause__ or problem.__context__
     return False
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """The files of a run folder, path below it -> content: a worker may not share a disk with the driver."""
+    files = [p for p in folder.rglob("*") if p.is_file() and p.name != LOCK]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
+def write_files(files: dict[str, bytes], folder: Path) -> None:
+    """Makes a run folder of them; it appears whole or not at all. Raises FileExistsError as `atomic_folder`."""
+    with atomic_folder(folder, SETTINGS) as unfinished:
+        for name, content in files.items():
+            (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
+            (unfinished / name).write_bytes(content)

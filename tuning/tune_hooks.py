@@ -15,8 +15,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search import Searcher
 
 from tuning.ledger import BASELINE, FAILED, FINISHED, NORMAL, RUNNING, STOPPED, Ledger
-from tuning.objective import accuracy_floor, epoch_objectives, score
-from tuning.pareto import worth_keeping
+from tuning.objective import accuracy_floor, epoch_objectives, score, worth_keeping
 from tuning.plan import Plan
 from tuning.proposals import TpeProposer, next_arm
 from tuning.storage import remove

@@ -41,10 +41,14 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
         parser.add_argument(*spellings, dest=name, default="", choices=choices and ("", *choices), help=what)
 
 
-def add_measured_texts(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of a model and of the texts to measure it on: a file, or a split of a corpus."""
+def add_measured_texts(parser: argparse.ArgumentParser, model: str = "model") -> None:
+    """Adds the options of a model and of the texts to measure it on: a file, or a split of a corpus.
+
+    model: how the model is given, by position or by the option --model.
+    """
     parser.add_argument(
-        "model",
+        model,
+        **({"required": True} if model.startswith("-") else {}),  # type: ignore[arg-type]
         help="a classifier of the transformers library by its folder or hub name, a run's, a model's or an exported "
         "folder, runs:/<id>/model or models:/<name>@champion",
     )

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from pct.commands.errors import INTERRUPTED, RESUMABLE
 from pct.commands.options import add_settings, read_settings
 
 
@@ -29,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         done = run(settings, folder, progress=not options.quiet)
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to resume after the last epoch", file=sys.stderr)
-        return 130
+        print(RESUMABLE, file=sys.stderr)
+        return INTERRUPTED
     if not done.trained:
         print(f"{folder} holds this finished run: it is not trained again")
     print(f"{settings.method} on {settings.corpus}, test split\n{done.test.table()}\nresults  {folder}")

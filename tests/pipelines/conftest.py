@@ -17,7 +17,7 @@ import torch
 from pct.settings import Settings
 from pct.training.runs import run
 from pipelines.figures import draw_figures
-from pipelines.onnx_graphs import export_run
+from pipelines.logged_model import export_run
 from tests.project import REPOSITORY
 from tests.shared import made_once
 

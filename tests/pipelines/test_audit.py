@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import mlflow
@@ -30,15 +28,6 @@ ROWS = [
 CHEAP = ["--budget", "cheap", "--saliencies", "l2", "occlusion", "--quiet"]
 
 
-@pytest.fixture(autouse=True)
-def _pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pages of an audit, where this version has none yet."""
-    if find_spec("pct.output.audit_page") is None:
-        pages = ModuleType("pct.output.audit_page")
-        vars(pages).update({f"audit_{kind}": lambda audit: audit.verdict for kind in ("page", "html", "markdown")})
-        monkeypatch.setitem(__import__("sys").modules, pages.__name__, pages)
-
-
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
     pd.DataFrame(ROWS, columns=["text", "label"]).to_csv(tmp_path / "rows.csv", index=False)
@@ -54,9 +43,7 @@ def newest(client: Any) -> Any:
     return client.search_runs(["0"], order_by=["start_time DESC"])[0]
 
 
-def test_an_audit_is_logged_with_its_numbers_judgement_and_files(
-    run_dir: Path, rows: Path, tmp_path: Path, client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_audit_is_logged_with_its_numbers_judgement_and_files(run_dir, rows, tmp_path, client, capsys):
     assert main(["--model", str(run_dir), "--data", str(rows), *CHEAP]) == 0
     shown = capsys.readouterr().out
     run = newest(client)
@@ -80,9 +67,7 @@ def test_an_audit_is_logged_with_its_numbers_judgement_and_files(
     assert result.verdict in shown.replace("\n", " ")
 
 
-def test_the_texts_of_a_limit_are_those_of_pct_audit(
-    run_dir: Path, rows: Path, client: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_texts_of_a_limit_are_those_of_pct_audit(run_dir, rows, client, tmp_path, capsys):
     from pct import cli
 
     options = ["--data", str(rows), "--budget", "cheap", "--saliencies", "l2", "--limit", "3", "--seed", "7", "--quiet"]
@@ -96,9 +81,7 @@ def test_the_texts_of_a_limit_are_those_of_pct_audit(
     assert mine.row("l2").metrics["margin"] == pytest.approx(theirs.row("l2").metrics["margin"])
 
 
-def test_a_requirement_that_is_not_met_fails_the_run_and_is_named(
-    run_dir: Path, rows: Path, client: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_requirement_that_is_not_met_fails_the_run_and_is_named(run_dir, rows, client, monkeypatch, capsys):
     judged(monkeypatch, "occlusion")
     asked = ["--model", str(run_dir), "--data", str(rows)]
     assert main([*asked, "--require", "margin>0.2; win>0.8", "--require", "acc>0.7"]) == 0
@@ -114,25 +97,19 @@ def test_a_requirement_that_is_not_met_fails_the_run_and_is_named(
 
 
 @pytest.mark.parametrize("wrong", ["margin=0.2", "nothing>0.1"])
-def test_a_requirement_that_cannot_be_judged_is_an_error(
-    wrong: str, run_dir: Path, rows: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_requirement_that_cannot_be_judged_is_an_error(wrong, run_dir, rows, monkeypatch, capsys):
     judged(monkeypatch, "occlusion")
     assert main(["--model", str(run_dir), "--data", str(rows), "--require", wrong]) == 1
     assert wrong[:6] in capsys.readouterr().err
 
 
-def test_several_values_stand_in_one_parameter_as_mlflow_gives_them(
-    run_dir: Path, rows: Path, client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_several_values_stand_in_one_parameter_as_mlflow_gives_them(run_dir, rows, client, capsys):
     asked = ["--model", str(run_dir), "--data", str(rows), "--budget", "cheap", "--quiet"]
     assert main([*asked, "--saliencies", "l1, grad_x_input l2"]) == 0
     assert newest(client).data.params["saliencies"] == "l1, grad_x_input, l2, random"
 
 
-def test_a_registered_version_has_the_judgement_as_tags_and_explains_by_it(
-    run_dir: Path, rows: Path, client: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_registered_version_has_the_judgement_as_tags_and_explains_by_it(run_dir, rows, client, monkeypatch, capsys):
     registered = upload_run(run_dir).registered
     assert registered is not None
     assert pct.load(registered.uri).audited == ""
@@ -158,9 +135,7 @@ def test_a_registered_version_has_the_judgement_as_tags_and_explains_by_it(
     assert (loaded.audited, loaded.audit.margin.low) == ("l1", 0.25)
 
 
-def test_a_version_without_a_best_saliency_is_explained_as_one_that_was_not_audited(
-    run_dir: Path, rows: Path, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_version_without_a_best_saliency_is_explained_as_one_that_was_not_audited(run_dir, rows, client, monkeypatch):
     registered = upload_run(run_dir).registered
     assert registered is not None
     judged(monkeypatch, "")
@@ -172,9 +147,7 @@ def test_a_version_without_a_best_saliency_is_explained_as_one_that_was_not_audi
     assert "not audited" in default_saliency(loaded).reason
 
 
-def test_a_service_of_a_version_that_was_audited_knows_the_judgement(
-    run_dir: Path, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_service_of_a_version_that_was_audited_knows_the_judgement(run_dir, rows, tmp_path, monkeypatch):
     from serving.model_sources import resolve
     from serving.registry_watch import RegistryWatch
 
@@ -192,7 +165,7 @@ def test_a_service_of_a_version_that_was_audited_knows_the_judgement(
     assert watch.models[0].audit == resolve(alias, tmp_path / "cache").audit == wanted
 
 
-def test_a_description_has_one_verdict_the_latest() -> None:
+def test_a_description_has_one_verdict_the_latest():
     first, second = (AuditSummary.of(small_audit(best)) for best in ("l2", "l1"))
     described = with_verdict(with_verdict("A text classifier.", first), second)
     assert described.splitlines() == [
@@ -201,14 +174,12 @@ def test_a_description_has_one_verdict_the_latest() -> None:
     assert with_verdict("", first) == "Audit of the explanations (40 texts): Show l2."
 
 
-def test_mlflows_own_evaluation_audits_where_it_is_asked_to(
-    run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mlflows_own_evaluation_audits_where_it_is_asked_to(run_dir, client, monkeypatch):
     registered = upload_run(run_dir).registered
     assert registered is not None
     data = pd.DataFrame(ROWS, columns=["text", "label"])
 
-    def evaluated(**config: Any) -> Any:
+    def evaluated(**config):
         with mlflow.start_run() as active:
             found = mlflow.models.evaluate(
                 registered.uri, data, targets="label", model_type="classifier", evaluators="pct",
@@ -232,7 +203,7 @@ def test_mlflows_own_evaluation_audits_where_it_is_asked_to(
         evaluated(audit="cheap")
 
 
-def test_the_project_has_the_entry(tmp_path: Path) -> None:
+def test_the_project_has_the_entry(tmp_path):
     import yaml  # type: ignore[import-untyped]
 
     from tests.project import REPOSITORY

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,14 +17,14 @@ from pipelines.connection import TrackingError, connect, how_to_view, request_ti
 from tests.project import REPOSITORY
 
 
-def test_nothing_at_the_port_is_told_with_the_remedy(closed_port: int) -> None:
+def test_nothing_at_the_port_is_told_with_the_remedy(closed_port):
     with pytest.raises(
         TrackingError, match=r"127\.0\.0\.1:\d+ cannot be used: connection refused.*MLFLOW_TRACKING_URI"
     ):
         connect(f"http://127.0.0.1:{closed_port}")
 
 
-def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_never_answers_is_given_up(monkeypatch):
     monkeypatch.setattr(connection, "request_timeout", lambda: request_timeout(1, 1))
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -34,18 +33,18 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
             connect(f"http://127.0.0.1:{silent.getsockname()[1]}")
 
 
-def test_a_database_that_is_down_is_told_at_once(closed_port: int) -> None:
+def test_a_database_that_is_down_is_told_at_once(closed_port):
     with pytest.raises(TrackingError, match="refused") as told:
         connect(f"postgresql://user:secret@127.0.0.1:{closed_port}/mlflow")
     assert "secret" not in str(told.value)
 
 
-def test_a_sqlite_file_in_no_folder_is_told(tmp_path: Path) -> None:
+def test_a_sqlite_file_in_no_folder_is_told(tmp_path):
     with pytest.raises(TrackingError, match="there is no folder"):
         connect(f"sqlite:///{tmp_path}/none/mlflow.db")
 
 
-def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_told(tmp_path):
     (tmp_path / "notes.db").write_text("these are notes, not a database " * 100)
     with pytest.raises(TrackingError, match="cannot be used"):
         connect(f"sqlite:///{tmp_path}/notes.db")
@@ -72,12 +71,12 @@ def refusing() -> Iterator[str]:
     made.server_close()
 
 
-def test_refused_credentials_are_told_as_such(refusing: str) -> None:
+def test_refused_credentials_are_told_as_such(refusing):
     with pytest.raises(TrackingError, match="refused the credentials; set MLFLOW_TRACKING_USERNAME"):
         connect(refusing)
 
 
-def test_patience_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patience_leaves_the_environment_as_it_was(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
     with request_timeout(3, 2):
@@ -86,7 +85,7 @@ def test_patience_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPat
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
 
 
-def test_as_default_gives_the_old_uri_and_environment_back(uri: str, tmp_path: Path) -> None:
+def test_as_default_gives_the_old_uri_and_environment_back(uri, tmp_path):
     import mlflow
 
     other = f"sqlite:///{tmp_path}/other.db"
@@ -96,7 +95,7 @@ def test_as_default_gives_the_old_uri_and_environment_back(uri: str, tmp_path: P
     assert os.environ["MLFLOW_TRACKING_URI"] == uri
 
 
-def test_the_environment_goes_before_what_a_folder_remembers(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_goes_before_what_a_folder_remembers(uri, monkeypatch):
     assert tracking_uri("http://remembered") == uri
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert tracking_uri("http://remembered") == "http://remembered"
@@ -112,19 +111,19 @@ def test_the_environment_goes_before_what_a_folder_remembers(uri: str, monkeypat
         ("http://host:5000", "http://host:5000"),
     ],
 )
-def test_user_and_password_are_never_shown(uri: str, shown: str) -> None:
+def test_user_and_password_are_never_shown(uri, shown):
     assert without_password(uri) == shown
     assert "secret" not in how_to_view(uri, "1", "2")
 
 
-def test_the_ui_is_opened_on_loopback_or_at_the_server() -> None:
+def test_the_ui_is_opened_on_loopback_or_at_the_server():
     assert how_to_view("sqlite:////a b/mlflow.db") == (
         "mlflow ui --backend-store-uri 'sqlite:////a b/mlflow.db' --host 127.0.0.1 --port 5000"
     )
     assert how_to_view("https://host/", "3", "abc") == "open https://host/#/experiments/3/runs/abc"
 
 
-def test_processes_that_begin_together_set_a_database_up_once(tmp_path: Path) -> None:
+def test_processes_that_begin_together_set_a_database_up_once(tmp_path):
     code = "import sys; from pipelines.connection import connect; connect(sys.argv[1])"
     command = [sys.executable, "-c", code, f"sqlite:///{tmp_path}/fresh.db"]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
@@ -134,7 +133,7 @@ def test_processes_that_begin_together_set_a_database_up_once(tmp_path: Path) ->
     connect(f"sqlite:///{tmp_path}/fresh.db")
 
 
-def test_a_database_that_cannot_be_used_is_not_the_advice(tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_used_is_not_the_advice(tmp_path):
     (tmp_path / "broken.db").write_bytes(b"no database at all, but long enough to be taken for one" * 99)
     with pytest.raises(TrackingError, match=r"database .*broken\.db cannot be used: .*another one") as told:
         connect(f"sqlite:///{tmp_path}/broken.db")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import mlflow.data
 import numpy as np
@@ -18,7 +17,7 @@ from pipelines.data_sets import as_input, measured_data_set, run_data_sets
 TEXTS = Split(["good", "bad", "fine"], np.array([1, 0, 1]))
 
 
-def test_a_run_has_three_with_schema_sizes_and_the_hash_of_their_rows(finished: Path) -> None:
+def test_a_run_has_three_with_schema_sizes_and_the_hash_of_their_rows(finished):
     run = load_run(finished)
     found = run_data_sets(run)
     assert list(found) == ["train", "validation", "test"]
@@ -32,7 +31,7 @@ def test_a_run_has_three_with_schema_sizes_and_the_hash_of_their_rows(finished: 
         assert mlflow.data.get_source(as_input(data, "training")) is not None
 
 
-def test_a_run_of_0_1_0_is_known_by_the_hash_of_its_whole_corpus(finished: Path) -> None:
+def test_a_run_of_0_1_0_is_known_by_the_hash_of_its_whole_corpus(finished):
     run = load_run(finished)
     del run.about["corpus"]["splits"]
     assert {data.digest for data in run_data_sets(run).values()} == {run.about["corpus"]["fingerprint"]}
@@ -42,14 +41,14 @@ def test_a_run_of_0_1_0_is_known_by_the_hash_of_its_whole_corpus(finished: Path)
     ("where", "kind"),
     [("hub: owner/name", "hugging_face"), ("rows.csv", "local"), ("/data/rows", "local"), ("mr, test split", "code")],
 )
-def test_the_source_is_of_a_kind_that_mlflow_knows(where: str, kind: str) -> None:
+def test_the_source_is_of_a_kind_that_mlflow_knows(where, kind):
     data = measured_data_set(TEXTS, ["bad", "good"], where)
     assert data.source_type == kind
     assert mlflow.data.get_source(as_input(data, "evaluation")) is not None
     assert json.loads(data.profile) == {"num_rows": 3, "classes": ["bad", "good"], "labels": {"bad": 1, "good": 2}}
 
 
-def test_files_name_the_file_of_each_split(finished: Path) -> None:
+def test_files_name_the_file_of_each_split(finished):
     run = load_run(finished)
     files = {"train_file": "train.csv", "test_file": "test.csv"}
     settings = Settings(corpus="files", **files)
@@ -58,7 +57,7 @@ def test_files_name_the_file_of_each_split(finished: Path) -> None:
     assert found == {"train": {"uri": "train.csv"}, "validation": {"uri": "train.csv"}, "test": {"uri": "test.csv"}}
 
 
-def test_a_split_is_known_by_texts_labels_and_class_names_in_order() -> None:
+def test_a_split_is_known_by_texts_labels_and_class_names_in_order():
     same = describe_split(Split(["good", "bad", "fine"], np.array([1, 0, 1])), ["bad", "good"])
     assert same == {"fingerprint": same["fingerprint"], "labels": {"bad": 1, "good": 2}}
     others = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -41,7 +40,7 @@ def on_test(run: Run, comp: float, suff: float, error: float = 0.005) -> Run:
         (float("nan"), float("nan"), "could not be measured"),
     ],
 )
-def test_the_health_is_told_where_it_can_be_told(client: Any, run: Run, comp: float, suff: float, said: str) -> None:
+def test_the_health_is_told_where_it_can_be_told(client, run, comp, suff, said):
     text = describe(client, on_test(run, comp, suff))
     assert said in text
     assert text.startswith("textcnn trained by pct on 48 texts of planted, 2 epochs (kept: ")
@@ -54,14 +53,12 @@ def test_the_health_is_told_where_it_can_be_told(client: Any, run: Run, comp: fl
     ({"negative": 13, "positive": 35}, "is no verdict: the model has not surely learned anything"),
     ({"negative": 24, "positive": 24}, "is healthy."),
 ])  # fmt: skip
-def test_a_model_that_is_no_better_than_the_largest_class_is_told(
-    client: Any, run: Run, labels: dict[str, int], said: str
-) -> None:
+def test_a_model_that_is_no_better_than_the_largest_class_is_told(client, run, labels, said):
     corpus = run.about["corpus"] | {"splits": {"test": {"labels": labels}}}
     assert said in describe(client, replace(on_test(run, 0.2, 0.01), about=run.about | {"corpus": corpus}))
 
 
-def test_splits_that_differ_by_more_than_chance_are_told(client: Any, run: Run) -> None:
+def test_splits_that_differ_by_more_than_chance_are_told(client, run):
     texts = {**run.about["corpus"], "sizes": {"train": 48, "validation": 48, "test": 48}}
     alike = replace(on_test(run, 0.2, 0.01), about=run.about | {"corpus": texts})
     for accuracy, told in ((0.95, True), (0.80, False)):
@@ -70,23 +67,23 @@ def test_splits_that_differ_by_more_than_chance_are_told(client: Any, run: Run) 
         assert (f"On validation it is {accuracy:.3f}: the splits differ by more than chance" in said) is told
 
 
-def test_a_gap_within_its_error_is_no_verdict(client: Any, run: Run) -> None:
+def test_a_gap_within_its_error_is_no_verdict(client, run):
     assert "too little to call them" in describe(client, on_test(run, 0.2, 0.1, error=0.04))
 
 
-def test_normal_training_is_not_compared_with_itself(client: Any, run: Run) -> None:
+def test_normal_training_is_not_compared_with_itself(client, run):
     normal = replace(run, settings=run.settings.replace(method="normal"))
     assert describe(client, normal).endswith("This is the normal training that other methods are compared with.")
 
 
-def test_without_a_normal_version_measured_alike_nothing_is_claimed(client: Any, run: Run) -> None:
+def test_without_a_normal_version_measured_alike_nothing_is_claimed(client, run):
     assert "not known whether it is healthier than normal training" in describe(client, run)
     put(client, like(run, 0.9, 0.5, "w1", method="normal", saliency="l1"))
     assert "not known whether it is healthier than normal training" in describe(client, run)
 
 
 @pytest.mark.parametrize(("gap", "said"), [(0.9, "Healthier"), (-0.9, "Less healthy"), (0.1, "Not distinguishable")])
-def test_it_is_compared_with_the_normal_version_of_its_seed(client: Any, run: Run, gap: float, said: str) -> None:
+def test_it_is_compared_with_the_normal_version_of_its_seed(client, run, gap, said):
     put(client, like(run, 0.9, 0.1, "w1", method="normal"))
     put(client, like(run, 0.9, 0.4, "w2", method="normal", seed=5))
     text = describe(client, like(run, 0.85, gap, "w3"))

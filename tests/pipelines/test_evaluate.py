@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,9 +13,7 @@ from pipelines.evaluate import main
 from pipelines.upload import upload_run
 
 
-def test_a_run_folder_measured_again_gives_its_own_report(
-    run_dir: Path, client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_folder_measured_again_gives_its_own_report(run_dir, client, capsys):
     assert main(["--model", str(run_dir), "--limit", "48", "--quiet"]) == 0
     assert "on planted, test split, 48 texts" in capsys.readouterr().out
     (run,) = client.search_runs(["0"])
@@ -32,9 +28,7 @@ def test_a_run_folder_measured_again_gives_its_own_report(
     assert {f.path for f in client.list_artifacts(run.info.run_id)} == {"report.json", "per_text.parquet"}
 
 
-def test_a_registered_model_is_measured_on_a_file(
-    run_dir: Path, tmp_path: Path, client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_registered_model_is_measured_on_a_file(run_dir, tmp_path, client, capsys):
     upload_run(run_dir)
     rows = [{"text": "a brilliant film", "label": "positive"}, {"text": "dull and stale", "label": "negative"}]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -52,34 +46,26 @@ def test_a_registered_model_is_measured_on_a_file(
         (["--model", "{run}", "--data", "none.csv"], "none.csv does not exist"),
     ],
 )
-def test_what_cannot_be_measured_is_an_error_and_a_failed_run(
-    argv: list[str], said: str, run_dir: Path, client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_cannot_be_measured_is_an_error_and_a_failed_run(argv, said, run_dir, client, capsys):
     assert main([a.replace("{run}", str(run_dir)) for a in argv]) == 1
     assert said in capsys.readouterr().err
     assert [r.info.status for r in client.search_runs(["0"])] == ["FAILED"]
 
 
-def test_a_corpus_of_other_classes_is_refused(
-    run_dir: Path, data_dir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_corpus_of_other_classes_is_refused(run_dir, data_dir, capsys):
     assert main(["--model", str(run_dir), "--corpus", "ag_news"]) == 1
     assert "corpus ag_news has the classes World" in capsys.readouterr().err
 
 
-def test_a_server_that_is_down_fails_before_the_model_is_read(
-    closed_port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_server_that_is_down_fails_before_the_model_is_read(closed_port, monkeypatch, capsys):
     monkeypatch.setattr(job, "load", lambda *a: pytest.fail("the model was read"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed_port}")
     assert main(["--model", "x"]) == 1
     assert "connection refused" in capsys.readouterr().err
 
 
-def test_what_was_measured_is_shown_also_when_it_cannot_be_logged(
-    run_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def gone(*_: Any) -> None:
+def test_what_was_measured_is_shown_also_when_it_cannot_be_logged(run_dir, monkeypatch, capsys):
+    def gone(*_):
         raise ConnectionError("gone")
 
     monkeypatch.setattr(job, "_log", gone)
@@ -89,9 +75,7 @@ def test_what_was_measured_is_shown_also_when_it_cannot_be_logged(
     assert "not logged to" in told.err
 
 
-def test_what_was_skipped_cut_or_taken_for_an_index_stands_on_the_run(
-    run_dir: Path, tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_was_skipped_cut_or_taken_for_an_index_stands_on_the_run(run_dir, tmp_path, client, monkeypatch, capsys):
     rows = [("a brilliant film", 1), ("dull and stale", 0), ("", 1), ("dull", 7), ("film " * 100, 0)]
     (tmp_path / "rows.csv").write_text("text,label\n" + "".join(f"{t},{x}\n" for t, x in rows), encoding="utf-8")
     options = ["--data", "rows.csv", "--on-bad-row", "skip", "--labels", "indices"]

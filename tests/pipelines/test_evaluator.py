@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -42,14 +41,14 @@ def measured(model: str, data: pd.DataFrame = ROWS, **config: Any) -> Any:
         )
 
 
-def test_mlflow_finds_it_by_its_entry_point() -> None:
+def test_mlflow_finds_it_by_its_entry_point():
     from importlib.metadata import entry_points
 
     (found,) = entry_points(group="mlflow.model_evaluator", name="pct")
     assert found.load() is PctEvaluator
 
 
-def test_a_transformers_classifier_is_measured_as_pct_measures_it(transformers_model: str, client: Any) -> None:
+def test_a_transformers_classifier_is_measured_as_pct_measures_it(transformers_model, client):
     result = measured(transformers_model)
     wanted = pct.evaluate(
         pct.wrap(families.classifier("BERT", classes=2), families.tokenizer("BERT")),
@@ -62,7 +61,7 @@ def test_a_transformers_classifier_is_measured_as_pct_measures_it(transformers_m
     assert {f.path for f in client.list_artifacts(run.info.run_id)} >= {"report.json", "per_text.parquet"}
 
 
-def test_a_model_that_pct_registered_is_measured(run_dir: Path) -> None:
+def test_a_model_that_pct_registered_is_measured(run_dir):
     uploaded = upload_run(run_dir)
     assert uploaded.registered is not None
     result = measured(uploaded.registered.uri, limit=4)
@@ -71,7 +70,7 @@ def test_a_model_that_pct_registered_is_measured(run_dir: Path) -> None:
     assert result.metrics["evaluation/ir"] == wanted.ir
 
 
-def test_an_option_or_a_column_that_is_not_there_is_named(transformers_model: str) -> None:
+def test_an_option_or_a_column_that_is_not_there_is_named(transformers_model):
     with pytest.raises(ValueError, match="neutral"):
         measured(transformers_model, ROWS.replace({"label": {"positive": "neutral"}}))
     with pytest.raises(ValueError, match="evaluator_config of pct has no colour; there are text_column"):
@@ -86,7 +85,7 @@ def test_an_option_or_a_column_that_is_not_there_is_named(transformers_model: st
     )
 
 
-def test_a_model_of_another_kind_is_left_to_other_evaluators(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_model_of_another_kind_is_left_to_other_evaluators(caplog):
     from sklearn.linear_model import LogisticRegression
 
     numbers = pd.DataFrame({"x": [0.0, 1.0, 0.2, 0.9], "label": [0, 1, 0, 1]})
@@ -98,9 +97,7 @@ def test_a_model_of_another_kind_is_left_to_other_evaluators(caplog: pytest.LogC
     assert "pct does not measure this model" in caplog.text
 
 
-def test_a_classifier_of_transformers_is_registered_from_the_command_line_and_loads(
-    tmp_path: Path, client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_classifier_of_transformers_is_registered_from_the_command_line_and_loads(tmp_path, client, capsys):
     from pipelines.evaluate import main
 
     for part in (families.classifier("BERT", classes=2, num_hidden_layers=1), families.tokenizer("BERT")):

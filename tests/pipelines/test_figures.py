@@ -33,7 +33,7 @@ def size(path: Path) -> tuple[int, int]:
     return struct.unpack(">II", head[16:24])  # type: ignore[return-value]
 
 
-def test_a_run_gets_three_legible_figures_once(run_dir: Path) -> None:
+def test_a_run_gets_three_legible_figures_once(run_dir):
     drawn = draw_figures(load_run(run_dir))
     assert [p.name for p in drawn] == ["confidence.png", "comp_minus_suff.png", "examples.png"]
     for path in drawn:
@@ -46,7 +46,7 @@ def test_a_run_gets_three_legible_figures_once(run_dir: Path) -> None:
     assert not list((run_dir / "figures").glob("*.part"))
 
 
-def test_the_curves_are_those_of_the_explanations(run_dir: Path) -> None:
+def test_the_curves_are_those_of_the_explanations(run_dir):
     run = load_run(run_dir)
     texts = [*run.test.columns["text"][:5].tolist(), "one", "two words"]
     classifier = run.classifier()
@@ -60,12 +60,12 @@ def test_the_curves_are_those_of_the_explanations(run_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [[0.5], [0.0, 1.0], [1.0] * 9, list(np.linspace(0, 1, 50))])
-def test_a_density_has_the_area_one_also_at_the_ends(values: list[float]) -> None:
+def test_a_density_has_the_area_one_also_at_the_ends(values):
     grid = np.linspace(0, 1, 2001)
     assert np.trapezoid(density(np.array(values), grid), grid) == pytest.approx(1, abs=1e-3)
 
 
-def test_the_examples_are_the_best_the_median_and_the_worst() -> None:
+def test_the_examples_are_the_best_the_median_and_the_worst():
     gap = np.array([0.1, -0.4, np.nan, 0.3, 0.2, 0.0, 0.9])
     counts = np.array([10, 12, 1, 9, 20, 8, 3])
     assert example_rows(gap, counts).tolist() == [3, 0, 1]  # the text of three words is too short to show much
@@ -73,7 +73,7 @@ def test_the_examples_are_the_best_the_median_and_the_worst() -> None:
     assert len(example_rows(np.array([np.nan]), np.array([1]))) == 1
 
 
-def test_odd_texts_are_drawn(run_dir: Path, tmp_path: Path) -> None:
+def test_odd_texts_are_drawn(run_dir, tmp_path):
     texts = ["costs $5 or $6 {x} _y_^z \\frac", "word", "w" * 400 + " end", "מצוין 😀 film", "long " * 200]
     seen = explain(load_run(run_dir).classifier(), texts, 15)
     figure = example_figure(seen, ["positive"] * 5, [0.1, float("nan"), -0.2, 0.0, 0.3], "title with $ signs $")
@@ -82,22 +82,22 @@ def test_odd_texts_are_drawn(run_dir: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gap", [[], [np.nan], [0.0], [0.2, 0.2], [-1.0, 1.0], [1e-9, -1e-9]])
-def test_a_histogram_of_few_or_equal_values_is_drawn(gap: list[float], tmp_path: Path) -> None:
+def test_a_histogram_of_few_or_equal_values_is_drawn(gap, tmp_path):
     gap_figure(np.array(gap, dtype=float), "t").savefig(tmp_path / "gap.png")
 
 
-def test_ridges_without_later_steps_are_drawn(tmp_path: Path) -> None:
+def test_ridges_without_later_steps_are_drawn(tmp_path):
     values = np.full((3, 16), np.nan)
     values[:, :2] = 0.7
     ridge_figure(values, values, "t").savefig(tmp_path / "ridge.png")
 
 
-def test_the_headline_counts_the_texts_whose_least_salient_words_matter_more() -> None:
+def test_the_headline_counts_the_texts_whose_least_salient_words_matter_more():
     figure: Any = gap_figure(np.array([-0.1, 0.1, 0.2, 0.3]), "t")
     assert "comp < suff, by more than 0.01, on 25% of the texts" in " ".join(t.get_text() for t in figure.texts)
 
 
-def test_a_run_of_one_word_texts_has_figures(run_dir: Path) -> None:
+def test_a_run_of_one_word_texts_has_figures(run_dir):
     run = load_run(run_dir)
     n = 4
     columns = {"text": np.array(["good"] * n, object), "n": np.ones(n, int), "label": np.ones(n, int)}
@@ -106,17 +106,17 @@ def test_a_run_of_one_word_texts_has_figures(run_dir: Path) -> None:
     assert len(draw_figures(run)) == 3
 
 
-def test_a_picture_that_cannot_be_drawn_costs_nothing_and_is_said() -> None:
+def test_a_picture_that_cannot_be_drawn_costs_nothing_and_is_said():
     said: list[str] = []
 
-    def fail() -> list[Path]:
+    def fail():
         raise RuntimeError("no GPU\nand more")
 
     assert try_to_draw(fail, said.append) == []
     assert said == ["figures are missing (RuntimeError: no GPU); the results are complete"]
 
 
-def test_a_run_that_was_trained_on_a_gpu_is_drawn_where_there_is_none(run_dir: Path, tmp_path: Path) -> None:
+def test_a_run_that_was_trained_on_a_gpu_is_drawn_where_there_is_none(run_dir, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     copy = Path(shutil.copytree(run_dir, tmp_path / "copy", ignore=shutil.ignore_patterns("figures")))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,7 +11,7 @@ from pct.training.runs import load_run
 from pipelines.finetune import main
 
 
-def test_the_table_before_and_after_is_logged(run_dir: Path, client: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_before_and_after_is_logged(run_dir, client, capsys):
     options = ["--limit", "48", "--epochs", "1", "--evaluate_limit", "16", "--register", "finetuned", "--quiet"]
     code = main(["--model", str(run_dir), "--output", "out", *options])
     (run,) = client.search_runs(["0"])
@@ -31,9 +30,7 @@ def test_the_table_before_and_after_is_logged(run_dir: Path, client: Any, capsys
     assert "95 % interval" in capsys.readouterr().out
 
 
-def test_other_classes_end_the_run_as_failed(
-    run_dir: Path, tmp_path: Path, client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_classes_end_the_run_as_failed(run_dir, tmp_path, client, capsys):
     rows = [{"text": "a film", "label": label} for label in ("good", "bad")] * 8
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert main(["--model", str(run_dir), "--train_file", "rows.jsonl", "--test_file", "rows.jsonl", "--quiet"]) == 1

@@ -11,7 +11,6 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,9 +22,7 @@ from pipelines.track import main as track
 from tests.pipelines.conftest import TINY, TINY_OPTIONS, in_use
 
 
-def test_it_prints_the_eight_metrics_the_model_and_how_to_look(
-    uri: str, client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_prints_the_eight_metrics_the_model_and_how_to_look(uri, client, capsys):
     assert main(TINY_OPTIONS) == 0
     out = capsys.readouterr().out
     lines = [line.split() for line in out.splitlines()]
@@ -37,14 +34,12 @@ def test_it_prints_the_eight_metrics_the_model_and_how_to_look(
     assert f"mlflow ui --backend-store-uri {uri} --host 127.0.0.1" in out
     assert client.search_runs(["0"])[0].info.status == "FINISHED"
     assert main(TINY_OPTIONS) == 0
-    assert "which is finished: it is not trained again" in capsys.readouterr().out
+    assert "holds this finished run: it is not trained again" in capsys.readouterr().out
     assert len(client.search_runs(["0"])) == 1
 
 
-def test_a_server_that_is_down_fails_before_the_corpus_is_read(
-    closed_port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def read(*_: Any) -> None:
+def test_a_server_that_is_down_fails_before_the_corpus_is_read(closed_port, monkeypatch, capsys):
+    def read(*_):
         pytest.fail("the corpus was read")
 
     monkeypatch.setattr(runs, "with_corpus", read)
@@ -65,15 +60,13 @@ def test_a_server_that_is_down_fails_before_the_corpus_is_read(
         (["--model", "./no-such-encoder", "--limit", "20"], "no-such-encoder"),
     ],
 )
-def test_a_wrong_setting_is_an_error_without_traceback(
-    argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_wrong_setting_is_an_error_without_traceback(argv, said, capsys):
     assert main([*argv, "--quiet"]) == 1
     assert said in capsys.readouterr().err
 
 
-def test_a_run_that_fails_is_failed_in_mlflow(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any, **__: Any) -> None:
+def test_a_run_that_fails_is_failed_in_mlflow(client, monkeypatch):
+    def fail(*_, **__):
         raise FloatingPointError("the loss is nan in epoch 1")
 
     monkeypatch.setattr("pct.training.trainer.train", fail)
@@ -81,19 +74,17 @@ def test_a_run_that_fails_is_failed_in_mlflow(client: Any, monkeypatch: pytest.M
     assert [r.info.status for r in client.search_runs(["0"])] == ["FAILED"]
 
 
-def test_a_terminated_run_is_killed_in_mlflow_and_goes_on(
-    client: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_terminated_run_is_killed_in_mlflow_and_goes_on(client, monkeypatch, capsys):
     log = upload.EpochLogger.__call__
 
-    def terminate(self: upload.EpochLogger, record: dict[str, Any]) -> None:
+    def terminate(self, record):
         log(self, record)
         os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as m:
         m.setattr(upload.EpochLogger, "__call__", terminate)
         assert main(TINY_OPTIONS) == 130
-    assert "the same command continues" in capsys.readouterr().err
+    assert "run the same command again to resume" in capsys.readouterr().err
     assert [r.info.status for r in client.search_runs(["0"])] == ["KILLED"]
     assert main(TINY_OPTIONS) == 0
     assert "holds 1 of 2 epochs" in capsys.readouterr().out
@@ -102,9 +93,7 @@ def test_a_terminated_run_is_killed_in_mlflow_and_goes_on(
     assert [m.step for m in client.get_metric_history(run.info.run_id, "train/loss")] == [1, 2]
 
 
-def test_a_second_command_in_a_folder_in_use_leaves_the_first_ones_run_alone(
-    client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_second_command_in_a_folder_in_use_leaves_the_first_ones_run_alone(client, capsys):
     with in_use(runs.default_folder(TINY)):
         assert main(TINY_OPTIONS) == 1
         assert "in use by another process" in capsys.readouterr().err
@@ -154,15 +143,13 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def test_a_server_that_dies_in_mid_run_loses_nothing(
-    mlflow_server: Server, client: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_server_that_dies_in_mid_run_loses_nothing(mlflow_server, client, monkeypatch, capsys):
     address, start = mlflow_server
     process = start()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     log = upload.EpochLogger.__call__
 
-    def log_then_kill(self: upload.EpochLogger, record: dict[str, Any]) -> None:
+    def log_then_kill(self, record):
         log(self, record)
         stop(process)
 

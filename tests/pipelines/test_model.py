@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ import pct
 from pct.onnx.predictor import WEIGHTS
 from pct.training import runs
 from pipelines import upload
-from pipelines.onnx_graphs import EXPORTED
+from pipelines.logged_model import EXPORTED
 
 TEXTS = ["a brilliant and moving film .", "dull"]
 
@@ -46,7 +45,7 @@ def files_of(tracked: upload.UploadedRun) -> Path:
     return Path(download_artifacts(artifact_uri=tracked.model_uri))
 
 
-def test_it_answers_for_the_column_text_and_other_columns_pass_by(tracked: upload.UploadedRun, run_dir: Path) -> None:
+def test_it_answers_for_the_column_text_and_other_columns_pass_by(tracked, run_dir):
     import mlflow.pyfunc
     import pandas as pd
 
@@ -60,7 +59,7 @@ def test_it_answers_for_the_column_text_and_other_columns_pass_by(tracked: uploa
         assert list(answer) == ["label", "confidence"]
 
 
-def test_it_explains_when_asked(tracked: upload.UploadedRun, run_dir: Path) -> None:
+def test_it_explains_when_asked(tracked, run_dir):
     import mlflow.pyfunc
 
     answer = mlflow.pyfunc.load_model(tracked.model_uri).predict({"text": TEXTS}, params={"explain": True})
@@ -70,7 +69,7 @@ def test_it_explains_when_asked(tracked: upload.UploadedRun, run_dir: Path) -> N
         np.testing.assert_allclose(found, saliency, rtol=1e-4, atol=1e-6)
 
 
-def test_an_empty_text_is_refused(tracked: upload.UploadedRun) -> None:
+def test_an_empty_text_is_refused(tracked):
     import mlflow.pyfunc
 
     with pytest.raises(Exception, match="at least one word"):
@@ -78,7 +77,7 @@ def test_an_empty_text_is_refused(tracked: upload.UploadedRun) -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan"), 3])
-def test_what_is_no_text_is_refused(tracked: upload.UploadedRun, nothing: Any) -> None:
+def test_what_is_no_text_is_refused(tracked, nothing):
     import mlflow.pyfunc
     import pandas as pd
 
@@ -102,9 +101,7 @@ def test_what_is_no_text_is_refused(tracked: upload.UploadedRun, nothing: Any) -
         {"dataframe_records": [{"text": "a film"}, {"text": None}]},
     ],
 )
-def test_a_null_sent_to_mlflow_s_server_is_refused_and_texts_are_answered(
-    tracked: upload.UploadedRun, body: dict[str, Any]
-) -> None:
+def test_a_null_sent_to_mlflow_s_server_is_refused_and_texts_are_answered(tracked, body):
     """As `mlflow models serve` does it: its own application, asked in this process."""
     import mlflow.pyfunc
     from fastapi.testclient import TestClient
@@ -120,19 +117,19 @@ def test_a_null_sent_to_mlflow_s_server_is_refused_and_texts_are_answered(
     assert len(answer.json()["predictions"]) == 2
 
 
-def test_pct_load_takes_both_kinds_of_uri(tracked: upload.UploadedRun, run_dir: Path) -> None:
+def test_pct_load_takes_both_kinds_of_uri(tracked, run_dir):
     wanted = runs.load_run(run_dir).classifier().predict(TEXTS)
     for uri in (tracked.model_uri, "models:/pct-planted-textcnn@champion", "models:/pct-planted-textcnn/1"):
         np.testing.assert_array_equal(pct.load(uri).predict(TEXTS), wanted)
 
 
 @pytest.mark.parametrize("uri", ["models:/pct-none@champion", "models:/pct-planted-textcnn/9", "runs:/0123/model"])
-def test_a_uri_that_leads_nowhere_is_named(tracked: upload.UploadedRun, uri: str) -> None:
+def test_a_uri_that_leads_nowhere_is_named(tracked, uri):
     with pytest.raises(FileNotFoundError, match="cannot be downloaded from MLflow"):
         pct.load(uri)
 
 
-def test_nothing_in_it_is_pickled(tracked: upload.UploadedRun) -> None:
+def test_nothing_in_it_is_pickled(tracked):
     import zipfile
 
     root = files_of(tracked)
@@ -145,7 +142,7 @@ def test_nothing_in_it_is_pickled(tracked: upload.UploadedRun) -> None:
             assert path.read_bytes()[:2] not in (b"\x80\x04", b"\x80\x05"), path
 
 
-def test_it_has_signature_example_settings_and_exact_requirements(tracked: upload.UploadedRun, run_dir: Path) -> None:
+def test_it_has_signature_example_settings_and_exact_requirements(tracked, run_dir):
     import mlflow.models
 
     root = files_of(tracked)
@@ -160,7 +157,7 @@ def test_it_has_signature_example_settings_and_exact_requirements(tracked: uploa
     assert not any("+" in line or "==" not in line for line in lines)
 
 
-def test_it_loads_and_answers_where_this_project_is_not_installed(tracked: upload.UploadedRun, tmp_path: Path) -> None:
+def test_it_loads_and_answers_where_this_project_is_not_installed(tracked, tmp_path):
     root = files_of(tracked)
     code = (
         "import importlib.util, sys\n"

@@ -26,13 +26,13 @@ def project() -> dict[str, Any]:
     return found
 
 
-def test_the_parameters_of_main_are_settings_with_their_defaults(project: dict[str, Any]) -> None:
+def test_the_parameters_of_main_are_settings_with_their_defaults(project):
     defaults = {f.name: f.default for f in fields(Settings)} | {"champion_margin": MARGIN}
     parameters = project["entry_points"]["main"]["parameters"]
     assert {name: p["default"] for name, p in parameters.items()} == {name: defaults[name] for name in parameters}
 
 
-def test_the_commands_use_each_of_their_parameters_and_parse(project: dict[str, Any]) -> None:
+def test_the_commands_use_each_of_their_parameters_and_parse(project):
     for entry in project["entry_points"].values():
         assert set(re.findall(r"{(\w+)}", entry["command"])) == set(entry["parameters"])
     main = project["entry_points"]["main"]
@@ -40,21 +40,21 @@ def test_the_commands_use_each_of_their_parameters_and_parse(project: dict[str, 
     _parser().parse_args(command.split()[3:])
 
 
-def test_the_environment_is_the_lock() -> None:
+def test_the_environment_is_the_lock():
     environment = yaml.safe_load((REPOSITORY / "python_env.yaml").read_text())
     assert environment == {"dependencies": ["-r requirements.lock"]}
     assert (REPOSITORY / "requirements.lock").is_file()
 
 
 @pytest.mark.slow
-def test_mlflow_run_with_the_local_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlflow_run_with_the_local_environment(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
     place = clone(tmp_path / "clone")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path}
 
-    def mlflow_run(*options: str) -> str:
+    def mlflow_run(*options):
         command = [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local", *options]
         done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -78,9 +78,7 @@ def test_mlflow_run_with_the_local_environment(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.slow
 @pytest.mark.timeout(3600)  # it installs everything anew
 @pytest.mark.skipif(shutil.which("pyenv") is None, reason="mlflow run makes its environments with pyenv")
-def test_mlflow_run_as_it_is_written_with_only_mlflow_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mlflow_run_as_it_is_written_with_only_mlflow_installed(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.delenv("PYTHONPATH", raising=False)
     place = clone(tmp_path / "clone")

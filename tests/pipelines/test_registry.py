@@ -14,7 +14,7 @@ from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.runs import Run, load_run
 from pipelines import models, promote
-from pipelines.champion_alias import CHAMPION, champion_of, no_champion, update_champion, why
+from pipelines.champion import CHAMPION, champion_of, no_champion, update_champion, why
 from pipelines.registry import model_name, register
 from serving.model_sources import find_version
 
@@ -46,7 +46,7 @@ def champion(client: Any, run: Run) -> int:
     return int(client.get_model_version_by_alias(model_name(run.settings), CHAMPION).version)
 
 
-def test_the_champion_s_reason_says_what_the_test_split_says(client: Any, run: Run) -> None:
+def test_the_champion_s_reason_says_what_the_test_split_says(client, run):
     """A split that holds a shortcut may make a champion of a model that knows nothing else."""
     labels = {"splits": {"test": {"labels": {"negative": 20, "positive": 28}}}, "sizes": {"validation": 48, "test": 48}}
     corpus = {**run.about["corpus"], **labels}
@@ -59,7 +59,7 @@ def test_the_champion_s_reason_says_what_the_test_split_says(client: Any, run: R
     assert "no better than" in models.table(models.describe(client, model_name(run.settings)))
 
 
-def test_the_champion_moves_only_to_a_better_version(client: Any, run: Run) -> None:
+def test_the_champion_moves_only_to_a_better_version(client, run):
     version, is_champion, reason = put(client, like(run, 0.90, 0.1, "w1"))
     assert (version, is_champion) == (1, True)
     assert reason.startswith("there was no version to compare it with; on the test split its accuracy is ")
@@ -74,20 +74,20 @@ def test_the_champion_moves_only_to_a_better_version(client: Any, run: Run) -> N
     assert champion(client, run) == 4
 
 
-def test_a_run_registered_twice_has_one_version(client: Any, run: Run) -> None:
+def test_a_run_registered_twice_has_one_version(client, run):
     assert put(client, run)[0] == 1
     assert put(client, run)[:2] == put(client, run)[:2] == (1, True)
     assert len(client.search_model_versions(f"name = '{model_name(run.settings)}'")) == 1
 
 
-def test_equal_weights_under_other_settings_are_another_version(client: Any, run: Run) -> None:
+def test_equal_weights_under_other_settings_are_another_version(client, run):
     put(client, like(run, 0.9, 0.1, "same"))
     version, is_champion, reason = put(client, like(run, 0.9, 0.4, "same", saliency="grad_x_input"))
     assert (version, is_champion) == (2, False)
     assert "were measured differently" in reason
 
 
-def test_a_whole_run_takes_the_place_of_a_quick_look(client: Any, run: Run) -> None:
+def test_a_whole_run_takes_the_place_of_a_quick_look(client, run):
     put(client, like(run, 0.99, 0.9, "quick"))
     assert put(client, like(run, 0.8, 0.1, "whole", limit=0))[:2] == (2, True)
     version, is_champion, reason = put(client, like(run, 0.99, 0.9, "quick again"))
@@ -95,7 +95,7 @@ def test_a_whole_run_takes_the_place_of_a_quick_look(client: Any, run: Run) -> N
     assert "it had a part of the corpus (limit), version 2 the whole: they are not compared" in reason
 
 
-def test_the_rule_and_what_it_needs_stand_on_the_version(client: Any, run: Run) -> None:
+def test_the_rule_and_what_it_needs_stand_on_the_version(client, run):
     put(client, like(run, 0.9, 0.25, "w"), margin=0.02)
     tags = client.get_model_version(model_name(run.settings), "1").tags
     assert tags["validation_comp_minus_suff"] == "0.250000"
@@ -104,7 +104,7 @@ def test_the_rule_and_what_it_needs_stand_on_the_version(client: Any, run: Run) 
     assert float(tags["test_acc"]) == pytest.approx(run.test.acc, abs=1e-6)
 
 
-def test_versions_that_other_hands_made_are_left_alone(client: Any, run: Run) -> None:
+def test_versions_that_other_hands_made_are_left_alone(client, run):
     client.create_registered_model(model_name(run.settings))
     client.create_model_version(model_name(run.settings), str(run.folder / "model"))
     assert put(client, run)[:2] == (2, True)
@@ -140,7 +140,7 @@ class TwoWriters:
         self.alias = int(version)
 
 
-def test_two_runs_that_end_together_leave_the_better_one_as_champion() -> None:
+def test_two_runs_that_end_together_leave_the_better_one_as_champion():
     registry = TwoWriters()
     assert update_champion(registry, "name", 0.01) == 2
     assert registry.alias == 2
@@ -151,15 +151,13 @@ def splits(validation: str, **labels: int) -> dict[str, Any]:
     return {"validation": {"fingerprint": validation, "labels": labels or {"negative": 24, "positive": 24}}}
 
 
-def test_more_training_rows_do_not_freeze_the_champion(client: Any, run: Run) -> None:
+def test_more_training_rows_do_not_freeze_the_champion(client, run):
     put(client, like(run, 0.90, 0.1, "w1", {"fingerprint": "of 100 rows", "splits": splits("v")}))
     more = like(run, 0.91, 0.2, "w2", {"fingerprint": "of 200 rows", "splits": splits("v")})
     assert put(client, more)[:2] == (2, True)
 
 
-def test_other_validation_texts_are_told_with_the_remedy_and_promoted_by_hand(
-    client: Any, run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_validation_texts_are_told_with_the_remedy_and_promoted_by_hand(client, run, capsys):
     name = model_name(run.settings)
     put(client, like(run, 0.90, 0.1, "w1", {"fingerprint": "1", "splits": splits("v1")}))
     other = like(run, 0.90, 0.3, "w2", {"fingerprint": "2", "splits": splits("v2")})
@@ -173,7 +171,7 @@ def test_other_validation_texts_are_told_with_the_remedy_and_promoted_by_hand(
     assert put(client, like(run, 0.90, 0.4, "w4", {"fingerprint": "2", "splits": splits("v2")}))[:2] == (4, True)
 
 
-def test_a_promoted_version_holds_against_what_was_there_and_the_rule_can_be_had_back(client: Any, run: Run) -> None:
+def test_a_promoted_version_holds_against_what_was_there_and_the_rule_can_be_had_back(client, run):
     name = model_name(run.settings)
     for weights, gap in (("w1", 0.1), ("w2", 0.3)):
         put(client, like(run, 0.90, gap, weights))
@@ -185,9 +183,7 @@ def test_a_promoted_version_holds_against_what_was_there_and_the_rule_can_be_had
     assert champion(client, run) == 2
 
 
-def test_what_is_not_finite_is_no_champion_not_even_by_hand(
-    client: Any, run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_not_finite_is_no_champion_not_even_by_hand(client, run, capsys):
     name = model_name(run.settings)
     version, is_champion, reason = put(client, like(run, float("nan"), float("nan"), "w1"))
     assert (version, is_champion) == (1, False)
@@ -200,9 +196,7 @@ def test_what_is_not_finite_is_no_champion_not_even_by_hand(
     assert put(client, like(run, 0.6, 0.0, "w3"))[:2] == (3, True)
 
 
-def test_no_better_than_the_largest_class_is_a_champion_by_hand_alone(
-    client: Any, run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_better_than_the_largest_class_is_a_champion_by_hand_alone(client, run, capsys):
     name = model_name(run.settings)
     lazy = like(run, 0.95, 0.3, "w1", {"splits": splits("v", negative=95, positive=5)})
     assert put(client, lazy)[:2] == (1, False)
@@ -213,7 +207,7 @@ def test_no_better_than_the_largest_class_is_a_champion_by_hand_alone(
     assert champion(client, run) == 1
 
 
-def test_a_champion_that_is_deleted_leaves_the_next_by_the_rule(client: Any, run: Run) -> None:
+def test_a_champion_that_is_deleted_leaves_the_next_by_the_rule(client, run):
     name = model_name(run.settings)
     for weights, gap in (("w1", 0.1), ("w2", 0.3), ("w3", 0.2)):
         put(client, like(run, 0.90, gap, weights))
@@ -224,9 +218,7 @@ def test_a_champion_that_is_deleted_leaves_the_next_by_the_rule(client: Any, run
     assert champion(client, run) == 1
 
 
-def test_the_models_are_listed_with_their_numbers_and_reasons(
-    client: Any, run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_models_are_listed_with_their_numbers_and_reasons(client, run, capsys):
     assert models.main([]) == 0
     assert "no model is registered yet" in capsys.readouterr().out
     for weights, gap in (("w1", 0.1), ("w2", 0.3)):
@@ -242,15 +234,13 @@ def test_the_models_are_listed_with_their_numbers_and_reasons(
 
 
 @pytest.mark.parametrize("command", [(models, ["none"]), (promote, ["none", "1"]), (promote, ["none"])])
-def test_a_model_that_is_not_there_is_an_error_in_a_line(
-    command: tuple[Any, list[str]], uri: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_model_that_is_not_there_is_an_error_in_a_line(command, uri, capsys):
     module, arguments = command
     assert module.main(arguments) == 1
     assert capsys.readouterr().err == "error: no model is registered as 'none'; pct models lists what is there\n"
 
 
-def test_a_version_that_is_not_there_is_named(client: Any, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_version_that_is_not_there_is_named(client, run, capsys):
     name = model_name(run.settings)
     put(client, like(run, 0.9, 0.1, "w1"))
     assert promote.main([name, "7"]) == 1
@@ -259,7 +249,7 @@ def test_a_version_that_is_not_there_is_named(client: Any, run: Run, capsys: pyt
     assert "has no version 7" in capsys.readouterr().err
 
 
-def test_folders_and_hub_names_that_end_alike_have_names_of_their_own(tmp_path: Path) -> None:
+def test_folders_and_hub_names_that_end_alike_have_names_of_their_own(tmp_path):
     folders = [str(tmp_path / one / "model") for one in ("a", "b")]
     names = {model_name(Settings(model=m)) for m in (*folders, "one/model", "other/model", "model")}
     assert len(names) == 5
@@ -268,7 +258,7 @@ def test_folders_and_hub_names_that_end_alike_have_names_of_their_own(tmp_path: 
     assert model_name(Settings(model=folders[0])) == model_name(Settings(model=folders[0]))
 
 
-def test_a_version_of_0_1_0_is_compared_with_new_ones_of_the_same_corpus(client: Any, run: Run) -> None:
+def test_a_version_of_0_1_0_is_compared_with_new_ones_of_the_same_corpus(client, run):
     name = model_name(run.settings)
     put(client, like(run, 0.90, 0.1, "w1"))
     for later in ("measured_on", "largest_class", "validation_comp_minus_suff_se"):
@@ -277,9 +267,7 @@ def test_a_version_of_0_1_0_is_compared_with_new_ones_of_the_same_corpus(client:
     assert put(client, like(run, 0.90, 0.15, "w3", {"fingerprint": "another"}))[:2] == (3, False)
 
 
-def test_a_champion_that_is_deleted_in_mlflow_is_told_and_followed_by_the_next_best(
-    client: Any, run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_champion_that_is_deleted_in_mlflow_is_told_and_followed_by_the_next_best(client, run, capsys):
     name = model_name(run.settings)
     put(client, like(run, 0.90, 0.1, "w1"))
     put(client, like(run, 0.90, 0.3, "w2"))
@@ -305,9 +293,7 @@ def test_a_champion_that_is_deleted_in_mlflow_is_told_and_followed_by_the_next_b
     assert "deleted" not in put(client, like(run, 0.90, 0.04, "w5"))[2]
 
 
-def test_the_rule_chooses_again_by_promote_and_says_what_was_lost(
-    client: Any, run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_rule_chooses_again_by_promote_and_says_what_was_lost(client, run, capsys):
     name = model_name(run.settings)
     put(client, like(run, 0.90, 0.1, "w1"))
     put(client, like(run, 0.90, 0.3, "w2"))
@@ -321,7 +307,7 @@ def test_the_rule_chooses_again_by_promote_and_says_what_was_lost(
     assert "pct models lists what is there" in capsys.readouterr().err
 
 
-def test_a_model_that_never_had_a_champion_has_lost_none(client: Any, run: Run) -> None:
+def test_a_model_that_never_had_a_champion_has_lost_none(client, run):
     name = model_name(run.settings)
     put(client, like(run, 0.5, 0.1, "w1", {"splits": splits("a")}))
     assert champion_of(client, name) is None

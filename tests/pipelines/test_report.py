@@ -13,9 +13,7 @@ from pipelines import report
 from pipelines.upload import upload_run
 
 
-def test_a_report_of_folders_is_written_and_logged(
-    run_dir: Path, client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_report_of_folders_is_written_and_logged(run_dir, client, capsys):
     assert report.main([str(run_dir), "--out", "out", "--track", "--about", "by hand"]) == 0
     assert "report      out/report.html" in capsys.readouterr().out
     (run,) = client.search_runs(["0"], "tags.`pct.kind` = 'report'")
@@ -23,7 +21,7 @@ def test_a_report_of_folders_is_written_and_logged(
     assert {"report.html", "metrics.csv", "gaps.svg"} <= {f.path for f in client.list_artifacts(run.info.run_id)}
 
 
-def test_a_report_of_runs_in_mlflow_is_that_of_their_folders(run_dir: Path, client: Any) -> None:
+def test_a_report_of_runs_in_mlflow_is_that_of_their_folders(run_dir, client):
     upload_run(run_dir, experiment="grid", registers=False)
     assert report.main([str(run_dir), "--out", "of-folders"]) == 0
     assert report.main(["--from-mlflow", "grid", "--out", "of-mlflow"]) == 0
@@ -32,9 +30,7 @@ def test_a_report_of_runs_in_mlflow_is_that_of_their_folders(run_dir: Path, clie
 
 
 @pytest.mark.parametrize("argv", [["nowhere"], ["--from-mlflow", "nothing"]])
-def test_a_report_of_nothing_is_an_error_in_a_line(
-    argv: list[str], client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_report_of_nothing_is_an_error_in_a_line(argv, client, capsys):
     assert report.main(argv) == 1
     err = capsys.readouterr().err
     assert err.startswith("error: ")
@@ -50,9 +46,7 @@ def other_run(run_dir: Path, **changes: Any) -> dict[str, Any]:
     return dict(own["settings"])
 
 
-def test_sentences_are_shown_by_normal_and_by_pct(
-    run_dir: Path, client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sentences_are_shown_by_normal_and_by_pct(run_dir, client, capsys):
     Path("own.txt").write_text("The film is brilliant .\n\nA dull <script> .\n", encoding="utf-8")
     assert report.main([str(run_dir), "--out", "out", "--sentences", "own.txt"]) == 1
     assert "--sentences shows a model by normal and by pct: train both" in capsys.readouterr().err
@@ -64,7 +58,7 @@ def test_sentences_are_shown_by_normal_and_by_pct(
     assert "&lt;script" in Path("out/report.html").read_text()
 
 
-def test_runs_that_differ_in_their_epochs_alone_are_drawn_side_by_side(run_dir: Path, client: Any) -> None:
+def test_runs_that_differ_in_their_epochs_alone_are_drawn_side_by_side(run_dir, client):
     method = other_run(run_dir, epochs=7)["method"]
     assert report.main([str(run_dir), "other", "--out", "out", "--ridges"]) == 0
     names = {f.name for f in Path("out").glob("*.png")}

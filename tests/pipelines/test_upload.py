@@ -38,7 +38,7 @@ def everything(client: Any) -> dict[str, Any]:
     }
 
 
-def test_a_tracked_run_has_its_settings_metrics_files_and_model(run_dir: Path, client: Any) -> None:
+def test_a_tracked_run_has_its_settings_metrics_files_and_model(run_dir, client):
     tracked = upload.upload_run(run_dir)
     run = runs.load_run(run_dir)
     data = client.get_run(tracked.mlflow_run.run_id).data
@@ -72,7 +72,7 @@ def test_a_tracked_run_has_its_settings_metrics_files_and_model(run_dir: Path, c
     assert tracked.registered.champion
 
 
-def test_tracked_twice_is_tracked_once(run_dir: Path, client: Any) -> None:
+def test_tracked_twice_is_tracked_once(run_dir, client):
     upload.upload_run(run_dir)
     before = everything(client)
     upload.upload_run(run_dir)
@@ -81,10 +81,8 @@ def test_tracked_twice_is_tracked_once(run_dir: Path, client: Any) -> None:
     assert before["versions"] == [1]
 
 
-def test_an_upload_that_broke_off_goes_on_where_it_broke(
-    run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: Any) -> None:
+def test_an_upload_that_broke_off_goes_on_where_it_broke(run_dir, client, monkeypatch):
+    def broken(*_):
         raise ConnectionError("the line is cut")
 
     with monkeypatch.context() as m:
@@ -100,13 +98,11 @@ def test_an_upload_that_broke_off_goes_on_where_it_broke(
     assert all(len(h) == len(set(h)) for h in held["histories"].values())
 
 
-def test_a_half_logged_model_is_not_taken_for_a_whole_one(
-    run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_half_logged_model_is_not_taken_for_a_whole_one(run_dir, client, monkeypatch):
     import mlflow
     from mlflow.models import Model
 
-    def full(*_: Any, **__: Any) -> None:
+    def full(*_, **__):
         raise OSError("no space left")
 
     with monkeypatch.context() as m:
@@ -121,7 +117,7 @@ def test_a_half_logged_model_is_not_taken_for_a_whole_one(
     assert mlflow.pyfunc.load_model(tracked.registered.uri).predict({"text": ["a brilliant film"]}) is not None
 
 
-def test_epochs_logged_live_are_not_logged_again(run_dir: Path, client: Any) -> None:
+def test_epochs_logged_live_are_not_logged_again(run_dir, client):
     mlflow_run = open_run(run_dir)
     live = upload.EpochLogger(mlflow_run)
     for record in runs.read_history(run_dir):
@@ -131,11 +127,11 @@ def test_epochs_logged_live_are_not_logged_again(run_dir: Path, client: Any) -> 
     assert [m.step for m in client.get_metric_history(mlflow_run.run_id, "train/loss")] == [1, 2]
 
 
-def test_one_epoch_is_one_call(run_dir: Path) -> None:
+def test_one_epoch_is_one_call(run_dir):
     calls: list[str] = []
 
     class Counting:
-        def __getattr__(self, name: str) -> Any:
+        def __getattr__(self, name):
             return lambda *a, **k: calls.append(name)
 
     live = upload.EpochLogger(mlflow_runs.MlflowRun(Counting(), "http://x", "run", "0"))
@@ -143,11 +139,11 @@ def test_one_epoch_is_one_call(run_dir: Path) -> None:
     assert calls == ["log_batch"]
 
 
-def test_a_server_that_goes_is_told_once_and_asked_no_more(run_dir: Path) -> None:
+def test_a_server_that_goes_is_told_once_and_asked_no_more(run_dir):
     calls, said = [], []
 
     class Gone:
-        def log_batch(self, *_: Any, **__: Any) -> None:
+        def log_batch(self, *_, **__):
             calls.append(1)
             raise ConnectionError
 
@@ -158,9 +154,7 @@ def test_a_server_that_goes_is_told_once_and_asked_no_more(run_dir: Path) -> Non
     assert len(calls) == len(said) == 1
 
 
-def test_the_run_of_mlflow_run_is_taken_and_its_params_stay(
-    run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_run_of_mlflow_run_is_taken_and_its_params_stay(run_dir, client, monkeypatch):
     from mlflow.entities import Param
 
     given = client.create_run("0").info.run_id
@@ -173,9 +167,7 @@ def test_the_run_of_mlflow_run_is_taken_and_its_params_stay(
     assert len(client.search_runs(["0"])) == 1
 
 
-def test_a_second_mlflow_run_of_a_finished_folder_is_whole_but_no_second_version(
-    run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_mlflow_run_of_a_finished_folder_is_whole_but_no_second_version(run_dir, client, monkeypatch):
     upload.upload_run(run_dir)
     given = client.create_run("0").info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", given)
@@ -194,8 +186,8 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("unset")
 def test_mlflow_run_leaves_one_named_entry_in_the_project_s_experiment_however_often_it_is_repeated(
-    run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    run_dir, client, monkeypatch
+):
     entries = set()
     for attempt in range(3):
         given = client.create_run("0", run_name=f"random-{attempt}", tags={"mlflow.project.entryPoint": "main"})
@@ -213,9 +205,7 @@ def test_mlflow_run_leaves_one_named_entry_in_the_project_s_experiment_however_o
 
 
 @pytest.mark.usefixtures("unset")
-def test_a_run_of_mlflow_run_in_an_experiment_that_was_asked_for_stays_and_is_named(
-    run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_of_mlflow_run_in_an_experiment_that_was_asked_for_stays_and_is_named(run_dir, client, monkeypatch):
     mine = client.create_experiment("mine")
     given = client.create_run(mine, run_name="random").info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", given)
@@ -226,13 +216,11 @@ def test_a_run_of_mlflow_run_in_an_experiment_that_was_asked_for_stays_and_is_na
 
 
 @pytest.mark.usefixtures("unset")
-def test_without_mlflow_run_the_experiment_is_the_project_s_too(run_dir: Path, client: Any) -> None:
+def test_without_mlflow_run_the_experiment_is_the_project_s_too(run_dir, client):
     assert client.get_experiment(open_run(run_dir).experiment_id).name == "pct"
 
 
-def test_a_killed_run_is_closed_by_the_one_that_goes_on(
-    run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_run_is_closed_by_the_one_that_goes_on(run_dir, client, monkeypatch):
     killed = open_run(run_dir).run_id
     assert client.get_run(killed).info.status == "RUNNING"
     given = client.create_run("0").info.run_id
@@ -253,19 +241,15 @@ def test_a_killed_run_is_closed_by_the_one_that_goes_on(
         (OSError("full"), "FAILED"),
     ],
 )
-def test_a_run_that_is_left_early_does_not_stay_running(
-    run_dir: Path, client: Any, problem: BaseException, status: str
-) -> None:
+def test_a_run_that_is_left_early_does_not_stay_running(run_dir, client, problem, status):
     mlflow_run = open_run(run_dir)
     with pytest.raises(type(problem)), mlflow_runs.ended_on_failure(mlflow_run):
         raise problem
     assert client.get_run(mlflow_run.run_id).info.status == status
 
 
-def test_an_upload_that_breaks_off_ends_its_run_as_failed(
-    run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*_: Any) -> None:
+def test_an_upload_that_breaks_off_ends_its_run_as_failed(run_dir, client, monkeypatch):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(upload, "log_model", interrupted)
@@ -275,7 +259,7 @@ def test_an_upload_that_breaks_off_ends_its_run_as_failed(
     assert run.info.status == "KILLED"
 
 
-def test_a_run_of_flat_metric_names_is_uploaded_again_without_harm(run_dir: Path, client: Any) -> None:
+def test_a_run_of_flat_metric_names_is_uploaded_again_without_harm(run_dir, client):
     """What version 0.1.0 left in a store."""
     mlflow_run = open_run(run_dir)
     client.log_metric(mlflow_run.run_id, "final_validation_acc_se", 0.1)
@@ -285,9 +269,7 @@ def test_a_run_of_flat_metric_names_is_uploaded_again_without_harm(run_dir: Path
     assert "test/comp" in metrics
 
 
-def test_system_metrics_are_logged_where_mlflow_s_setting_asks(
-    run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_system_metrics_are_logged_where_mlflow_s_setting_asks(run_dir, client, monkeypatch):
     mlflow_run = open_run(run_dir)
     with mlflow_runs.system_metrics(mlflow_run):
         pass
@@ -301,9 +283,7 @@ def test_system_metrics_are_logged_where_mlflow_s_setting_asks(
     assert "system/cpu_utilization_percentage" in client.get_run(mlflow_run.run_id).data.metrics
 
 
-def test_a_run_s_page_has_its_description_and_its_test_metrics_stand_with_model_and_data(
-    run_dir: Path, client: Any
-) -> None:
+def test_a_run_s_page_has_its_description_and_its_test_metrics_stand_with_model_and_data(run_dir, client):
     uploaded = upload.upload_run(run_dir)
     run = client.get_run(uploaded.mlflow_run.run_id)
     assert run.data.tags["mlflow.note.content"].startswith("textcnn trained by pct on 48 texts of planted")
@@ -314,7 +294,7 @@ def test_a_run_s_page_has_its_description_and_its_test_metrics_stand_with_model_
     assert of_model["test/comp"].dataset_digest == contexts["testing"]
 
 
-def test_what_was_skipped_or_cut_is_told_in_mlflow(run_dir: Path, client: Any) -> None:
+def test_what_was_skipped_or_cut_is_told_in_mlflow(run_dir, client):
     about = json.loads((run_dir / "about.json").read_text())
     about["data"] = {"train": {"cut_texts": 7, "rows_skipped": {"no label": 2}, "labels_as_indices": 0}, "test": {}}
     (run_dir / "about.json").write_text(json.dumps(about))
@@ -325,20 +305,20 @@ def test_what_was_skipped_or_cut_is_told_in_mlflow(run_dir: Path, client: Any) -
     assert json.loads(train.profile)["cut_texts"] == 7
 
 
-def test_how_many_words_have_a_vector_is_told_in_mlflow(run_dir: Path, client: Any) -> None:
+def test_how_many_words_have_a_vector_is_told_in_mlflow(run_dir, client):
     about = json.loads((run_dir / "about.json").read_text())
     (run_dir / "about.json").write_text(json.dumps({**about, "glove": {"words_with_vector": 30, "words": 40}}))
     tags = client.get_run(upload.upload_run(run_dir).mlflow_run.run_id).data.tags
     assert (tags["glove.words_with_vector"], tags["glove.words"]) == ("30", "40")
 
 
-def test_the_name_of_the_registered_model_may_be_given(run_dir: Path, client: Any) -> None:
+def test_the_name_of_the_registered_model_may_be_given(run_dir, client):
     uploaded = upload.upload_run(run_dir, name="reviews")
     assert uploaded.registered is not None
     assert uploaded.registered.uri == "models:/reviews/1"
 
 
-def test_a_run_that_was_stopped_is_running_again_when_taken_up(run_dir: Path, client: Any) -> None:
+def test_a_run_that_was_stopped_is_running_again_when_taken_up(run_dir, client):
     mlflow_run = open_run(run_dir)
     mlflow_runs.end_run(mlflow_run, "KILLED")
     assert client.get_run(mlflow_run.run_id).info.status == "KILLED"
@@ -346,15 +326,13 @@ def test_a_run_that_was_stopped_is_running_again_when_taken_up(run_dir: Path, cl
     assert client.get_run(mlflow_run.run_id).info.status == "RUNNING"
 
 
-def test_a_run_deleted_in_mlflow_is_made_anew(run_dir: Path, client: Any) -> None:
+def test_a_run_deleted_in_mlflow_is_made_anew(run_dir, client):
     first = open_run(run_dir)
     client.delete_run(first.run_id)
     assert open_run(run_dir).run_id != first.run_id
 
 
-def test_a_folder_goes_to_another_tracking_as_a_new_run(
-    run_dir: Path, empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_goes_to_another_tracking_as_a_new_run(run_dir, empty_store, tmp_path, monkeypatch):
     first = upload.upload_run(run_dir)
     shutil.copy(empty_store, tmp_path / "other.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db")
@@ -364,9 +342,7 @@ def test_a_folder_goes_to_another_tracking_as_a_new_run(
     assert second.registered.version == 1
 
 
-def test_a_folder_remembers_its_tracking(
-    run_dir: Path, uri: str, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_remembers_its_tracking(run_dir, uri, client, tmp_path, monkeypatch):
     open_run(run_dir)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.chdir(tmp_path / "run" / "model")
@@ -378,9 +354,7 @@ def test_a_folder_remembers_its_tracking(
     assert not Path("mlflow.db").exists()
 
 
-def test_a_nested_run_lies_under_its_parent_and_may_stay_unregistered(
-    run_dir: Path, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_nested_run_lies_under_its_parent_and_may_stay_unregistered(run_dir, client, monkeypatch):
     parent = start_run("a sweep")
     monkeypatch.setenv("MLFLOW_RUN_ID", parent.run_id)
     child = open_run(run_dir, parent=parent)
@@ -389,32 +363,30 @@ def test_a_nested_run_lies_under_its_parent_and_may_stay_unregistered(
     assert not client.search_model_versions("")
 
 
-def test_the_experiment_is_made_by_its_name(run_dir: Path, client: Any) -> None:
+def test_the_experiment_is_made_by_its_name(run_dir, client):
     tracked = upload.upload_run(run_dir, experiment="new one")
     assert client.get_experiment_by_name("new one").experiment_id == tracked.mlflow_run.experiment_id
     assert not client.search_runs(["0"])
 
 
-def test_track_tells_the_version(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_track_tells_the_version(run_dir, capsys):
     assert main([str(run_dir)]) == 0
     assert "models:/pct-planted-textcnn/1 is @champion" in capsys.readouterr().out
 
 
-def test_track_of_no_run_is_an_error_without_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_track_of_no_run_is_an_error_without_traceback(tmp_path, capsys):
     assert main([str(tmp_path)]) == 1
     assert "holds no run" in capsys.readouterr().err
 
 
-def test_track_to_a_server_that_is_down_leaves_the_results(
-    run_dir: Path, closed_port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_track_to_a_server_that_is_down_leaves_the_results(run_dir, closed_port, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed_port}")
     assert main([str(run_dir)]) == 1
     assert "connection refused" in capsys.readouterr().err
     assert not runs.run(TINY, run_dir, progress=False).trained
 
 
-def test_a_damaged_memory_of_mlflow_is_named(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_memory_of_mlflow_is_named(run_dir, capsys):
     (run_dir / TRACKING).write_text("[]")
     assert main([str(run_dir)]) == 1
     assert "mlflow.json is damaged; remove it" in capsys.readouterr().err

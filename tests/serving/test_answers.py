@@ -54,7 +54,7 @@ def explained(served: ServedModel, texts: list[str], **asked: Any) -> list[dict[
 
 @pytest.mark.parametrize("order", ["static", "recomputed"])
 @pytest.mark.parametrize("max_steps", [3, 15])
-def test_an_explanation_is_that_of_the_library(served: ServedModel, order: str, max_steps: int) -> None:
+def test_an_explanation_is_that_of_the_library(served, order, max_steps):
     theirs = pct.explain(served.predictor, TEXTS, max_steps, order=order)
     for mine, e in zip(explained(served, TEXTS, max_steps=max_steps, order=order), theirs, strict=True):
         expected = e.to_dict()
@@ -66,13 +66,13 @@ def test_an_explanation_is_that_of_the_library(served: ServedModel, order: str, 
 
 
 @pytest.mark.parametrize("asked", [{}, {"controls": True}, {"target": "positive"}, {"max_steps": 0}])
-def test_an_answer_becomes_an_explanation_and_the_same_answer_again(served: ServedModel, asked: dict[str, Any]) -> None:
+def test_an_answer_becomes_an_explanation_and_the_same_answer_again(served, asked):
     for mine in explained(served, TEXTS, **asked):
         assert Explanation.from_dict(json.loads(json.dumps(mine))).to_dict() == mine
 
 
 @pytest.mark.parametrize("order", ["static", "recomputed"])
-def test_the_metrics_of_a_text_are_those_that_evaluation_gives_it(served: ServedModel, order: str) -> None:
+def test_the_metrics_of_a_text_are_those_that_evaluation_gives_it(served, order):
     s = served.predictor.settings
     report = pct.evaluate(served.predictor, (TEXTS, [0] * len(TEXTS)), *s.measured_shares, order)
     for row, mine in enumerate(explained(served, TEXTS, order=order, max_steps=1, saliency=s.saliency)):
@@ -81,7 +81,7 @@ def test_the_metrics_of_a_text_are_those_that_evaluation_gives_it(served: Served
             assert value is None if np.isnan(expected) else value == pytest.approx(expected, abs=1e-6), name
 
 
-def test_controls_are_those_that_evaluation_gives_each_text_by_itself(served: ServedModel) -> None:
+def test_controls_are_those_that_evaluation_gives_each_text_by_itself(served):
     names = get_args(Control)
     found = explained(served, TEXTS, controls=list(names), saliency=served.predictor.settings.saliency)
     for text, mine in zip(TEXTS, found, strict=True):
@@ -96,14 +96,14 @@ def test_controls_are_those_that_evaluation_gives_each_text_by_itself(served: Se
     assert set(found[3]["controls"].values()) == {None}  # of one word
 
 
-def test_controls_are_given_where_they_are_asked_for(served: ServedModel) -> None:
+def test_controls_are_given_where_they_are_asked_for(served):
     assert explained(served, TEXTS[:1])[0]["controls"] is None
     assert list(explained(served, TEXTS[:1], controls=["win", "win"])[0]["controls"]) == ["win"]
     given = explained(served, TEXTS[:1], controls=True)[0]["controls"]
     assert set(get_args(Control)) - set(given) == {"naopc_comp", "naopc_suff"}
 
 
-def test_a_steps_label_and_the_flip_are_those_of_the_text_that_is_left(served: ServedModel) -> None:
+def test_a_steps_label_and_the_flip_are_those_of_the_text_that_is_left(served):
     for mine in explained(served, TEXTS, max_steps=200):
         for side in ("important", "unimportant"):
             left = dict(enumerate(w["word"] for w in mine["words"]))
@@ -119,7 +119,7 @@ def test_a_steps_label_and_the_flip_are_those_of_the_text_that_is_left(served: S
             assert mine[side]["flips_at"] == flips
 
 
-def test_a_target_is_explained_in_place_of_the_prediction(served: ServedModel) -> None:
+def test_a_target_is_explained_in_place_of_the_prediction(served):
     for target in served.predictor.classes:
         for mine in explained(served, TEXTS, target=target):
             assert mine["target"] == target
@@ -128,7 +128,7 @@ def test_a_target_is_explained_in_place_of_the_prediction(served: ServedModel) -
             assert mine["confidence"] == max(mine["probabilities"].values())
 
 
-def test_texts_that_go_together_are_answered_as_alone(served: ServedModel) -> None:
+def test_texts_that_go_together_are_answered_as_alone(served):
     together = explained(served, TEXTS)
     alone = [explained(served, [text])[0] for text in TEXTS]
     for one, other in zip(together, alone, strict=True):
@@ -156,14 +156,14 @@ def _flat(value: Any) -> Any:
         "e\u0301 \ufffd f",
     ],
 )
-def test_offsets_point_at_the_words_in_the_text(served: ServedModel, text: str) -> None:
+def test_offsets_point_at_the_words_in_the_text(served, text):
     (mine,) = explained(served, [text])
     assert [mine["text"][w["start"] : w["end"]] for w in mine["words"]] == [w["word"] for w in mine["words"]]
     assert [w["word"] for w in mine["words"]] == list(split(text))
     mine["text"].encode()
 
 
-def test_a_text_beyond_the_models_length_says_how_many_words_it_never_saw(served: ServedModel) -> None:
+def test_a_text_beyond_the_models_length_says_how_many_words_it_never_saw(served):
     length = served.predictor.settings.max_length
     (mine,) = explained(served, ["word " * (length + 7)])
     assert len(mine["words"]) == length
@@ -172,7 +172,7 @@ def test_a_text_beyond_the_models_length_says_how_many_words_it_never_saw(served
     assert predicted["truncated"] == 7
 
 
-def test_a_text_of_one_word_has_no_curves_no_metrics_and_no_pathology(served: ServedModel) -> None:
+def test_a_text_of_one_word_has_no_curves_no_metrics_and_no_pathology(served):
     (mine,) = explained(served, ["dreadful"])
     assert mine["important"] == mine["unimportant"] == {"steps": [], "flips_at": None, "flips_to": None}
     assert set(mine["metrics"].values()) == {None}
@@ -180,7 +180,7 @@ def test_a_text_of_one_word_has_no_curves_no_metrics_and_no_pathology(served: Se
     assert mine["verdict"]["kind"] == "undecided"
 
 
-def test_answers_are_what_the_schema_says(served: ServedModel) -> None:
+def test_answers_are_what_the_schema_says(served):
     for mine in [*explained(served, TEXTS), *explained(served, TEXTS, controls=True)]:
         schema.Explanation.model_validate(mine, strict=True, extra="forbid")
     for found in PredictJob(served).run(read_texts(TEXTS, LIMITS), math.inf):
@@ -190,7 +190,7 @@ def test_answers_are_what_the_schema_says(served: ServedModel) -> None:
     }  # fmt: skip
 
 
-def test_a_verdict_is_that_of_the_library_on_what_is_answered(served: ServedModel) -> None:
+def test_a_verdict_is_that_of_the_library_on_what_is_answered(served):
     kinds = set()
     for mine in explained(served, MANY):
         comp, suff = mine["metrics"]["comp"], mine["metrics"]["suff"]
@@ -211,7 +211,7 @@ def test_a_verdict_is_that_of_the_library_on_what_is_answered(served: ServedMode
     assert len(kinds) > 1
 
 
-def test_work_stops_at_the_deadline(served: ServedModel) -> None:
+def test_work_stops_at_the_deadline(served):
     job = ExplainJob.of(ExplainRequest(texts=TEXTS, order="recomputed"), served, LIMITS)
     with pytest.raises(TimeoutError):
         job.run(read_texts(TEXTS, LIMITS), time.monotonic() - 1)
@@ -219,7 +219,7 @@ def test_work_stops_at_the_deadline(served: ServedModel) -> None:
         PredictJob(served).run(read_texts(TEXTS, LIMITS), time.monotonic() - 1)
 
 
-def test_what_is_beyond_the_limits_is_named(served: ServedModel) -> None:
+def test_what_is_beyond_the_limits_is_named(served):
     limits = Limits(characters=5, max_steps=9)
     with pytest.raises(ValueError, match="text 1 has 6 characters; send at most 5"):
         read_texts(["a", "bbbbbb"], limits)
@@ -231,11 +231,11 @@ def test_what_is_beyond_the_limits_is_named(served: ServedModel) -> None:
         ExplainJob.of(ExplainRequest(texts=["a"], target="good"), served, limits)
 
 
-def test_words_are_read_by_the_rule_of_the_model() -> None:
+def test_words_are_read_by_the_rule_of_the_model():
     assert read_texts(["Great film!"], LIMITS, "natural") == [("Great", "film", "!")]
     assert read_texts(["Great film!"], LIMITS, "spaces") == [("Great", "film!")]
 
 
-def test_a_word_that_the_model_does_not_know_is_said_to_be_unknown(served: ServedModel) -> None:
+def test_a_word_that_the_model_does_not_know_is_said_to_be_unknown(served):
     (mine,) = explained(served, ["a xyzzyqwert film"])
     assert [w["known"] for w in mine["words"]] == [True, False, True]

@@ -56,8 +56,8 @@ async def while_busy(batcher: Batcher, model: Model, *asked: tuple[Any, list[int
     return await asyncio.gather(*others, return_exceptions=True)
 
 
-def test_a_request_that_finds_the_model_idle_runs_at_once_and_alone() -> None:
-    async def scene(batcher: Batcher, model: Model) -> None:
+def test_a_request_that_finds_the_model_idle_runs_at_once_and_alone():
+    async def scene(batcher, model):
         assert await batcher.submit("a", [1, 2], 5) == [2, 4]
         assert await batcher.submit("a", [3], 5) == [6]
         assert model.calls == [("a", [1, 2]), ("a", [3])]
@@ -65,8 +65,8 @@ def test_a_request_that_finds_the_model_idle_runs_at_once_and_alone() -> None:
     play(scene)
 
 
-def test_those_that_wait_with_one_key_go_together_and_get_their_own_results() -> None:
-    async def scene(batcher: Batcher, model: Model) -> None:
+def test_those_that_wait_with_one_key_go_together_and_get_their_own_results():
+    async def scene(batcher, model):
         found = await while_busy(batcher, model, ("a", [1], 5), ("b", [2], 5), ("a", [3, 4], 5), ("b", [5], 5))
         assert found == [[2], [4], [6, 8], [10]]
         assert model.calls[1:] == [("a", [1, 3, 4]), ("b", [2, 5])]
@@ -75,8 +75,8 @@ def test_those_that_wait_with_one_key_go_together_and_get_their_own_results() ->
     play(scene)
 
 
-def test_a_call_holds_no_more_than_its_size_but_for_a_request_that_is_larger_by_itself() -> None:
-    async def scene(batcher: Batcher, model: Model) -> None:
+def test_a_call_holds_no_more_than_its_size_but_for_a_request_that_is_larger_by_itself():
+    async def scene(batcher, model):
         large = list(range(20, 32))
         await while_busy(batcher, model, ("a", [1] * 5, 5), ("a", [2] * 4, 5), ("a", [3] * 3, 5), ("a", large, 5))
         assert [items for _, items in model.calls[1:]] == [[1] * 5 + [3] * 3, [2] * 4, large]
@@ -84,8 +84,8 @@ def test_a_call_holds_no_more_than_its_size_but_for_a_request_that_is_larger_by_
     play(scene)
 
 
-def test_a_request_that_fails_spoils_none_that_waited_with_it() -> None:
-    async def scene(batcher: Batcher, model: Model) -> None:
+def test_a_request_that_fails_spoils_none_that_waited_with_it():
+    async def scene(batcher, model):
         found = await while_busy(batcher, model, ("a", [1], 5), ("a", [13], 5), ("a", [2], 5))
         assert found[0] == [2]
         assert isinstance(found[1], ZeroDivisionError)
@@ -95,8 +95,8 @@ def test_a_request_that_fails_spoils_none_that_waited_with_it() -> None:
     play(scene)
 
 
-def test_who_has_waited_too_long_gives_up_and_is_not_run() -> None:
-    async def scene(batcher: Batcher, model: Model) -> None:
+def test_who_has_waited_too_long_gives_up_and_is_not_run():
+    async def scene(batcher, model):
         model.go.clear()
         first = asyncio.create_task(batcher.submit("busy", [0], 10))
         while not model.calls:
@@ -113,10 +113,10 @@ def test_who_has_waited_too_long_gives_up_and_is_not_run() -> None:
     play(scene)
 
 
-def test_the_call_knows_the_latest_deadline_of_those_that_wait() -> None:
+def test_the_call_knows_the_latest_deadline_of_those_that_wait():
     seen: list[float] = []
 
-    async def run() -> None:
+    async def run():
         batcher = Batcher(lambda key, items, deadline: (seen.append(deadline), items)[1], 8, 64)
         await asyncio.gather(batcher.submit("a", [1], 5), batcher.submit("a", [2], 50))
         await asyncio.to_thread(batcher.close)
@@ -127,8 +127,8 @@ def test_the_call_knows_the_latest_deadline_of_those_that_wait() -> None:
     assert 49 < seen[0] - now < 60
 
 
-def test_requests_beyond_the_queue_are_refused_at_once_and_the_others_finish() -> None:
-    async def scene(batcher: Batcher, model: Model) -> None:
+def test_requests_beyond_the_queue_are_refused_at_once_and_the_others_finish():
+    async def scene(batcher, model):
         model.go.clear()
         tasks = [asyncio.create_task(batcher.submit("k", [n], 10)) for n in range(2)]
         while not model.calls:

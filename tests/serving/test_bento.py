@@ -25,7 +25,7 @@ def bento_of(home: Path) -> Path:
     return found
 
 
-def test_a_bento_is_built_by_one_command_and_serves_its_model(exported: dict[str, Path], tmp_path: Path) -> None:
+def test_a_bento_is_built_by_one_command_and_serves_its_model(exported, tmp_path):
     model = Path(shutil.copytree(exported["pct"], tmp_path / "model"))
     environment = {**os.environ, "BENTOML_HOME": str(tmp_path / "home"), "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-m", "pct.cli", "bento", f"reviews={model}", "--name", "reviews", "--version", "one"]
@@ -52,7 +52,7 @@ def test_a_bento_is_built_by_one_command_and_serves_its_model(exported: dict[str
         process.wait(30)
 
 
-def test_bentoml_build_takes_the_model_that_was_exported_to_served(exported: dict[str, Path], tmp_path: Path) -> None:
+def test_bentoml_build_takes_the_model_that_was_exported_to_served(exported, tmp_path):
     checkout = tmp_path / "checkout"
     for part in ("pct", "serving"):
         shutil.copytree(REPOSITORY / part, checkout / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -69,14 +69,14 @@ def test_bentoml_build_takes_the_model_that_was_exported_to_served(exported: dic
     assert "torch" not in (bento / "env" / "python" / "requirements.txt").read_text()
 
 
-def test_what_cannot_be_put_into_a_bento_is_named(tmp_path: Path) -> None:
+def test_what_cannot_be_put_into_a_bento_is_named(tmp_path):
     command = [sys.executable, "-m", "pct.cli", "bento", str(tmp_path / "none")]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert "there is no model" in done.stderr
 
 
-def test_the_containers_recipe() -> None:
+def test_the_containers_recipe():
     recipe = (REPOSITORY / "Dockerfile").read_text()
     ignored = (REPOSITORY / ".dockerignore").read_text().splitlines()
     final = recipe.rpartition("FROM ")[2]
@@ -90,9 +90,7 @@ def test_the_containers_recipe() -> None:
 
 
 @pytest.mark.slow
-def test_the_containers_steps_in_an_environment_of_a_user_without_a_home(
-    exported: dict[str, Path], tmp_path: Path
-) -> None:
+def test_the_containers_steps_in_an_environment_of_a_user_without_a_home(exported, tmp_path):
     recipe = (REPOSITORY / "Dockerfile").read_text()
     python = tmp_path / "venv" / "bin" / "python"
     context = tmp_path / "context"

@@ -51,7 +51,7 @@ def until(found: Callable[[], Any]) -> bool:
     return bool(found())
 
 
-def test_a_client_that_reads_no_answer_is_cut_off(strict: Running) -> None:
+def test_a_client_that_reads_no_answer_is_cut_off(strict):
     body = json.dumps({"texts": ["x" * 10_000] * 64}).encode()
     asked = b"POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     with connect(strict) as client:
@@ -65,7 +65,7 @@ def test_a_client_that_reads_no_answer_is_cut_off(strict: Running) -> None:
     assert "Traceback" not in strict.log
 
 
-def test_of_too_many_connections_the_one_waited_for_longest_gives_way(strict: Running) -> None:
+def test_of_too_many_connections_the_one_waited_for_longest_gives_way(strict):
     clients = []
     try:
         for _ in range(3 * MOST):

@@ -48,7 +48,7 @@ def enter(
         b"10.1.2.3:80",
     ],
 )
-def test_the_machines_own_names_and_addresses_come_in(host: bytes) -> None:
+def test_the_machines_own_names_and_addresses_come_in(host):
     assert enter(host)[0] == 200
 
 
@@ -69,13 +69,13 @@ def test_the_machines_own_names_and_addresses_come_in(host: bytes) -> None:
         None,
     ],
 )
-def test_other_names_do_not(host: bytes | None) -> None:
+def test_other_names_do_not(host):
     status, error = enter(host)
     assert status == 421
     assert "--allow-host" in error
 
 
-def test_a_name_that_is_allowed_comes_in_and_two_hosts_do_not() -> None:
+def test_a_name_that_is_allowed_comes_in_and_two_hosts_do_not():
     assert enter(b"reviews.example:443", hosts=("Reviews.Example",))[0] == 200
     assert enter(b"a.reviews.example", hosts=("reviews.example",))[0] == 421
     assert enter(b"any.example", hosts=("*",))[0] == 200
@@ -83,15 +83,15 @@ def test_a_name_that_is_allowed_comes_in_and_two_hosts_do_not() -> None:
     assert enter(b"", hosts=("",))[0] == 421
 
 
-def test_a_path_that_there_is_not_goes_no_further() -> None:
+def test_a_path_that_there_is_not_goes_no_further():
     for path in ("/none", "/predict/", "/../secret", "", "//"):
         assert enter(path=path)[0] == 404
 
 
-def test_large_heads_are_refused() -> None:
+def test_large_heads_are_refused():
     for large in ({"headers": [(b"x", b"y" * 1000)]}, {"query_string": b"y" * 1000}, {"headers": [(b"a", b"b")] * 500}):
         assert enter(**large)[0] == 431
 
 
-def test_there_are_no_websockets() -> None:
+def test_there_are_no_websockets():
     assert enter(type="websocket") == "websocket.close"

@@ -27,20 +27,20 @@ def listed(entries: list[ModelEntry], tmp_path: Path) -> Path:
     return path
 
 
-def test_a_list_is_read_as_it_was_written(listed: Path, entries: list[ModelEntry]) -> None:
+def test_a_list_is_read_as_it_was_written(listed, entries):
     assert read_entries(listed) == entries
     assert [f.name for f in listed.parent.iterdir()] == ["models.json"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"models": []}', '{"models": [{"id": "a"}]}', '{"models": [1]}'])
-def test_what_is_no_list_is_named(text: str, tmp_path: Path) -> None:
+def test_what_is_no_list_is_named(text, tmp_path):
     path = tmp_path / "models.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"models\.json"):
         read_entries(path)
 
 
-def test_ids_must_differ(listed: Path, entries: list[ModelEntry]) -> None:
+def test_ids_must_differ(listed, entries):
     write_entries(listed, [entries[0], entries[0]])
     with pytest.raises(ValueError, match="each with its own id"):
         ModelStore.open(listed, 1)
@@ -48,7 +48,7 @@ def test_ids_must_differ(listed: Path, entries: list[ModelEntry]) -> None:
     assert [e.id for e in with_unique_ids(same)] == ["a", "b", "a-2", "a-3"]
 
 
-def test_a_model_is_found_by_its_id_and_the_first_one_is_the_default(listed: Path) -> None:
+def test_a_model_is_found_by_its_id_and_the_first_one_is_the_default(listed):
     store = ModelStore.open(listed, 1)
     assert store.find(None) is store.find("normal")
     assert store.find("pct").predictor.settings.method == "pct"
@@ -56,14 +56,12 @@ def test_a_model_is_found_by_its_id_and_the_first_one_is_the_default(listed: Pat
         store.find("x")
 
 
-def test_an_exported_folder_alone_will_do(exported: dict[str, Path]) -> None:
+def test_an_exported_folder_alone_will_do(exported):
     store = ModelStore.open(exported["pct"], 1)
     assert store.find(None).predictor.settings.method == "pct"
 
 
-def test_a_changed_list_is_taken_up_and_models_that_stay_are_not_loaded_again(
-    listed: Path, entries: list[ModelEntry]
-) -> None:
+def test_a_changed_list_is_taken_up_and_models_that_stay_are_not_loaded_again(listed, entries):
     store = ModelStore.open(listed, 1)
     before = store.find("pct")
     assert not store.refresh()
@@ -75,7 +73,7 @@ def test_a_changed_list_is_taken_up_and_models_that_stay_are_not_loaded_again(
     assert before.predictor.predict(["a film"]).shape == (1, 2)
 
 
-def test_a_folder_that_is_exported_again_is_loaded_again(exported: dict[str, Path], tmp_path: Path) -> None:
+def test_a_folder_that_is_exported_again_is_loaded_again(exported, tmp_path):
     folder = Path(shutil.copytree(exported["normal"], tmp_path / "model"))
     write_entries(tmp_path / "models.json", [ModelEntry("a", str(folder), "here")])
     store = ModelStore.open(tmp_path / "models.json", 1)
@@ -85,9 +83,7 @@ def test_a_folder_that_is_exported_again_is_loaded_again(exported: dict[str, Pat
     assert store.find("a").predictor.settings.method == "pct"
 
 
-def test_a_list_that_cannot_be_loaded_leaves_the_models_and_is_told_once(
-    listed: Path, entries: list[ModelEntry], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_list_that_cannot_be_loaded_leaves_the_models_and_is_told_once(listed, entries, tmp_path, caplog):
     store = ModelStore.open(listed, 1)
     before = store.models
     broken = Path(shutil.copytree(entries[0].folder, tmp_path / "broken"))
@@ -107,7 +103,7 @@ def test_a_list_that_cannot_be_loaded_leaves_the_models_and_is_told_once(
     assert store.refresh()
 
 
-def test_what_is_told_of_a_model(listed: Path, exported: dict[str, Path]) -> None:
+def test_what_is_told_of_a_model(listed, exported):
     about = ModelStore.open(listed, 1).find("pct").about()
     assert about["id"] == "pct"
     assert about["labels"] == ["negative", "positive"]

@@ -204,7 +204,7 @@ def shown(confidence: float) -> str:
     return f"{confidence:.3f}"
 
 
-def test_a_typed_text_is_explained(page: Page, served: Running) -> None:
+def test_a_typed_text_is_explained(page, served):
     page.explain()
     why = answer(served)
     panel = page.panels()[0]
@@ -233,7 +233,7 @@ def test_a_typed_text_is_explained(page: Page, served: Running) -> None:
     page.picture("explained")
 
 
-def test_it_opens_with_a_worked_example(page: Page, served: Running) -> None:
+def test_it_opens_with_a_worked_example(page, served):
     text = page.one("#text").get_attribute("value") or ""
     assert page.one("#worked").is_displayed()
     assert "where those words do not matter" in page.one(".top p").text
@@ -248,14 +248,14 @@ def test_it_opens_with_a_worked_example(page: Page, served: Running) -> None:
     assert not page.one("#worked").is_displayed()
 
 
-def test_back_and_forward_lead_through_the_questions(page: Page) -> None:
+def test_back_and_forward_lead_through_the_questions(page):
     example = page.one("#text").get_attribute("value")
     for text in ("a dull film", "a moving film"):
         page.explain(text)
     page.one("#slider").send_keys(Keys.ARROW_RIGHT)  # a step is no question of its own
     page.until(lambda: "k=1" in page.js("return location.hash"))
 
-    def leads(move: Callable[[], None], text: str | None) -> None:
+    def leads(move, text):
         move()
         page.until(lambda: page.one("#text").get_attribute("value") == text and page.settled())
         assert " ".join(page.texts(".words")[0].split()) == text
@@ -268,7 +268,7 @@ def test_back_and_forward_lead_through_the_questions(page: Page) -> None:
     page.until(lambda: len(page.struck()) == 1)
 
 
-def test_an_edited_text_marks_the_explanation_as_old(page: Page) -> None:
+def test_an_edited_text_marks_the_explanation_as_old(page):
     page.explain()
     assert not page.one("#old").is_displayed()
     page.one("#text").send_keys(" indeed")
@@ -278,7 +278,7 @@ def test_an_edited_text_marks_the_explanation_as_old(page: Page) -> None:
     assert not page.one("#old").is_displayed()
 
 
-def test_an_example_is_explained_at_once(page: Page) -> None:
+def test_an_example_is_explained_at_once(page):
     example = page.all("#examples button")[1]
     text = example.text
     example.click()
@@ -287,7 +287,7 @@ def test_an_example_is_explained_at_once(page: Page) -> None:
     assert " ".join(page.texts(".words")[0].split()) == text
 
 
-def test_the_slider_removes_words_in_either_order(page: Page, served: Running) -> None:
+def test_the_slider_removes_words_in_either_order(page, served):
     page.explain()
     slider = page.one("#slider")
     for side in ("important", "unimportant"):
@@ -310,7 +310,7 @@ def test_the_slider_removes_words_in_either_order(page: Page, served: Running) -
     assert page.struck() == []
 
 
-def test_hovering_a_step_shows_its_text_and_prediction_until_the_pointer_leaves(page: Page, served: Running) -> None:
+def test_hovering_a_step_shows_its_text_and_prediction_until_the_pointer_leaves(page, served):
     page.explain()
     step = answer(served)["unimportant"]["steps"][4]
     point = page.panels()[0].find_elements(By.CSS_SELECTOR, ".curve.unimportant .point")[5]
@@ -328,7 +328,7 @@ def test_hovering_a_step_shows_its_text_and_prediction_until_the_pointer_leaves(
     assert page.one("#slider").get_attribute("value") == "5"
 
 
-def test_a_clicked_word_goes_and_comes_back_and_the_confidence_moves(page: Page, served: Running) -> None:
+def test_a_clicked_word_goes_and_comes_back_and_the_confidence_moves(page, served):
     page.explain()
     before = page.texts(".said")
     page.panels()[0].find_elements(By.CSS_SELECTOR, ".word")[9].click()
@@ -348,7 +348,7 @@ def test_a_clicked_word_goes_and_comes_back_and_the_confidence_moves(page: Page,
     assert page.struck() == []
 
 
-def test_a_word_removed_by_hand_after_steps_adds_to_them(page: Page, served: Running) -> None:
+def test_a_word_removed_by_hand_after_steps_adds_to_them(page, served):
     page.explain("a dull film")
     first = answer(served, text="a dull film")["important"]["steps"][0]["removed"]
     page.one("#slider").send_keys(Keys.ARROW_RIGHT)
@@ -360,7 +360,7 @@ def test_a_word_removed_by_hand_after_steps_adds_to_them(page: Page, served: Run
     assert page.struck() == sorted([first, others[0]])
 
 
-def test_two_models_stand_side_by_side(page: Page) -> None:
+def test_two_models_stand_side_by_side(page):
     page.explain()
     assert page.texts(".method") == ["normal", "pct"]
     left, right = page.panels()
@@ -372,13 +372,13 @@ def test_two_models_stand_side_by_side(page: Page) -> None:
     page.until(lambda: page.texts(".method") == ["pct"])
 
 
-def test_everything_is_done_by_keyboard(page: Page, served: Running) -> None:
+def test_everything_is_done_by_keyboard(page, served):
     keys = ActionChains(page.driver)
 
-    def focus() -> str:
+    def focus():
         return str(page.js("const e = document.activeElement; return e.id || e.getAttribute('class') || e.tagName"))
 
-    def tab_to(name: str, most: int = 40) -> None:
+    def tab_to(name, most=40):
         for _ in range(most):
             keys.send_keys(Keys.TAB).perform()
             if name in focus():
@@ -421,7 +421,7 @@ def test_everything_is_done_by_keyboard(page: Page, served: Running) -> None:
         ("\x1c", "Text 0 has no words"),
     ],
 )
-def test_a_text_that_cannot_be_explained_is_refused_in_words(page: Page, text: str, said: str) -> None:
+def test_a_text_that_cannot_be_explained_is_refused_in_words(page, text, said):
     page.put(text)
     page.one("#explain").click()
     assert said in page.fails()
@@ -431,16 +431,14 @@ def test_a_text_that_cannot_be_explained_is_refused_in_words(page: Page, text: s
     page.driver.get_log("browser")
 
 
-def test_settings_out_of_range_are_told(page: Page) -> None:
+def test_settings_out_of_range_are_told(page):
     page.put(TEXT)
     page.js("document.getElementById('ask').noValidate = true; document.getElementById('steps').value = '900'")
     page.one("#explain").click()
     assert "a whole number from 1 to 200, not “900”" in page.fails()
 
 
-def test_a_token_is_asked_for_and_a_stopped_server_is_told(
-    driver: webdriver.Chrome, exported: dict[str, Path], artefacts: Path, tmp_path: Path
-) -> None:
+def test_a_token_is_asked_for_and_a_stopped_server_is_told(driver, exported, artefacts, tmp_path):
     with serving(tmp_path, str(exported["normal"]), PCT_TOKEN="right-one") as running:
         page = Page(driver, running.url, artefacts).open()
         assert "asks for a token" in page.fails()
@@ -471,7 +469,7 @@ def test_a_token_is_asked_for_and_a_stopped_server_is_told(
     driver.get_log("browser")
 
 
-def test_a_busy_server_is_asked_again_and_at_last_given_up(page: Page) -> None:
+def test_a_busy_server_is_asked_again_and_at_last_given_up(page):
     page.js("""
         const ask = window.fetch;
         const headers = {"Retry-After": "0.05"};
@@ -512,7 +510,7 @@ window.fails = arguments[0];
 """
 
 
-def test_a_champion_that_moved_is_named_as_what_it_is_now(page: Page) -> None:
+def test_a_champion_that_moved_is_named_as_what_it_is_now(page):
     page.js(CHANGED, False)
     page.explain()
     panel = page.panels()[0]
@@ -524,7 +522,7 @@ def test_a_champion_that_moved_is_named_as_what_it_is_now(page: Page) -> None:
     page.until(lambda: "explain the text again" in page.status())
 
 
-def test_one_model_that_fails_leaves_the_other_its_answer(page: Page) -> None:
+def test_one_model_that_fails_leaves_the_other_its_answer(page):
     page.js(CHANGED, True)
     page.explain()
     one, other = page.panels()
@@ -538,7 +536,7 @@ def test_one_model_that_fails_leaves_the_other_its_answer(page: Page) -> None:
     assert len(page.texts(".words")) == 2
 
 
-def test_the_last_question_is_the_one_that_is_answered(page: Page) -> None:
+def test_the_last_question_is_the_one_that_is_answered(page):
     page.js("""
         const ask = window.fetch;
         window.slow = (path, options) => new Promise((done) => setTimeout(done, 300)).then(() => ask(path, options));
@@ -554,21 +552,21 @@ def test_the_last_question_is_the_one_that_is_answered(page: Page) -> None:
     assert page.texts(".words")[0] == "the second film"
 
 
-def test_nothing_is_asked_of_another_origin(page: Page, served: Running) -> None:
+def test_nothing_is_asked_of_another_origin(page, served):
     page.explain()
     asked = page.js("return performance.getEntriesByType('resource').map((e) => e.name)")
     assert len(asked) > 8
     assert [x for x in asked if not x.startswith(served.url)] == []
 
 
-def test_the_policy_lets_nothing_inline_run(page: Page) -> None:
+def test_the_policy_lets_nothing_inline_run(page):
     page.js("const s = document.createElement('script'); s.textContent = 'window.ran = 1'; document.body.append(s)")
     assert page.js("return window.ran") is None
     refused = [line["message"] for line in page.driver.get_log("browser")]
     assert any("default-src 'self'" in message for message in refused)
 
 
-def test_text_is_shown_as_text(page: Page) -> None:
+def test_text_is_shown_as_text(page):
     text = "<img/src=x/onerror=alert(1)> <b>film</b> &amp; <script>alert(2)</script>"
     page.put(text)
     page.one("#explain").click()
@@ -578,7 +576,7 @@ def test_text_is_shown_as_text(page: Page) -> None:
     assert page.all("#results img, #results b, #results script") == []
 
 
-def test_words_of_astral_and_right_to_left_characters_keep_their_places(page: Page) -> None:
+def test_words_of_astral_and_right_to_left_characters_keep_their_places(page):
     words = ["🎬", "הסרט", "👍🏽", "מצחיק", "ומרגש", "👨‍👩‍👧", "film"]
     page.put("  ".join(words))
     page.one("#explain").click()
@@ -596,7 +594,7 @@ def test_words_of_astral_and_right_to_left_characters_keep_their_places(page: Pa
     page.picture("right-to-left")
 
 
-def test_words_that_the_model_never_saw_are_told(page: Page) -> None:
+def test_words_that_the_model_never_saw_are_told(page):
     page.put("film " * 60 + "one two three four five six seven")
     page.one("#explain").click()
     page.answered()
@@ -604,7 +602,7 @@ def test_words_that_the_model_never_saw_are_told(page: Page) -> None:
     assert page.texts(".unseen")[0].split() == ["five", "six", "seven"]
 
 
-def test_a_text_is_shown_as_it_was_typed_and_unknown_words_are_marked(page: Page) -> None:
+def test_a_text_is_shown_as_it_was_typed_and_unknown_words_are_marked(page):
     text = "Brilliant!  The film's xyzzy,\nmoving."
     page.put(text)
     page.one("#explain").click()
@@ -624,7 +622,7 @@ def test_a_text_is_shown_as_it_was_typed_and_unknown_words_are_marked(page: Page
     assert page.texts(".step-text")[0].split() == ["!", "The", "film's", ",", "moving."]
 
 
-def test_a_text_of_one_word_has_no_verdict(page: Page) -> None:
+def test_a_text_of_one_word_has_no_verdict(page):
     page.explain("dreadful")
     assert page.texts(".verdict-title")[0] == "Undecided here"
     assert page.one("#slider").get_attribute("max") == "0"
@@ -632,7 +630,7 @@ def test_a_text_of_one_word_has_no_verdict(page: Page) -> None:
     assert "one always remains" in page.fails()
 
 
-def test_signed_saliency_has_two_hues_and_settings_reach_the_service(page: Page, served: Running) -> None:
+def test_signed_saliency_has_two_hues_and_settings_reach_the_service(page, served):
     page.explain()
     settings = {"saliency": "grad_x_input", "order": "recomputed", "target": "negative"}
     page.choose(**settings)
@@ -648,7 +646,7 @@ def test_signed_saliency_has_two_hues_and_settings_reach_the_service(page: Page,
     page.picture("signed")
 
 
-def test_controls_stand_among_the_figures_where_they_are_chosen(page: Page, served: Running) -> None:
+def test_controls_stand_among_the_figures_where_they_are_chosen(page, served):
     page.explain()
     assert "margin" not in page.figures()
     page.choose(controls="chance")
@@ -659,7 +657,7 @@ def test_controls_stand_among_the_figures_where_they_are_chosen(page: Page, serv
         assert found[name] == shown(value).replace("-", "−")
 
 
-def test_a_link_brings_back_what_was_shown(page: Page) -> None:
+def test_a_link_brings_back_what_was_shown(page):
     page.put("50 % of the film & more + 🎬 #1 'quoted'")
     page.one("#explain").click()
     page.answered()
@@ -687,13 +685,13 @@ def test_a_link_brings_back_what_was_shown(page: Page) -> None:
     "fragment",
     ["#text=", "#text=film&k=-3&side=x&steps=abc&saliency=no&models=none", "#%zz", "#k=3", "#text=one+two&out=0.1.7"],
 )
-def test_a_broken_link_does_no_harm(page: Page, fragment: str) -> None:
+def test_a_broken_link_does_no_harm(page, fragment):
     page.open(fragment)
     page.explain()
     assert page.struck() == []
 
 
-def test_the_curl_command_gives_the_same_answer(page: Page, served: Running) -> None:
+def test_the_curl_command_gives_the_same_answer(page, served):
     if not shutil.which("curl"):
         pytest.skip("curl is not installed: apt-get install curl")
     page.driver.execute_cdp_cmd(
@@ -712,7 +710,7 @@ def test_the_curl_command_gives_the_same_answer(page: Page, served: Running) -> 
     assert found["explanations"][0] == answer(served, "pct", text)
 
 
-def test_a_phone_shows_it_without_scrolling_sideways(page: Page) -> None:
+def test_a_phone_shows_it_without_scrolling_sideways(page):
     page.size(360, 740)
     assert page.js("return document.documentElement.scrollWidth") <= 360
     page.explain()
@@ -732,7 +730,7 @@ def test_a_phone_shows_it_without_scrolling_sideways(page: Page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground(page: Page, scheme: str) -> None:
+def test_text_stands_out_from_its_ground(page, scheme):
     page.scheme(scheme)
     page.explain()
     page.one("#slider").send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
@@ -754,7 +752,7 @@ def test_text_stands_out_from_its_ground(page: Page, scheme: str) -> None:
     page.picture(scheme)
 
 
-def test_a_terms_meaning_is_told_on_focus(page: Page) -> None:
+def test_a_terms_meaning_is_told_on_focus(page):
     page.explain()
     page.js("arguments[0].focus()", page.one(".measures abbr"))
     assert page.one(".tip").text.startswith("Comprehensiveness")
@@ -762,7 +760,7 @@ def test_a_terms_meaning_is_told_on_focus(page: Page) -> None:
     assert not page.one(".tip").is_displayed()
 
 
-def test_all_steps_are_there_as_a_table(page: Page, served: Running) -> None:
+def test_all_steps_are_there_as_a_table(page, served):
     page.explain()
     page.one(".table summary").click()
     page.until(lambda: page.all(".table tbody tr"))

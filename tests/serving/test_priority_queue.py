@@ -39,8 +39,8 @@ class Work:
         return list(texts)
 
 
-def test_a_cheap_request_is_answered_while_an_expensive_one_is_running() -> None:
-    async def run() -> None:
+def test_a_cheap_request_is_answered_while_an_expensive_one_is_running():
+    async def run():
         queue, done = PriorityQueue(Limits()), list[str]()
         stuck, free = threading.Event(), threading.Event()
         free.set()
@@ -56,8 +56,8 @@ def test_a_cheap_request_is_answered_while_an_expensive_one_is_running() -> None
     asyncio.run(run())
 
 
-def test_a_full_lane_leaves_room_in_the_others() -> None:
-    async def run() -> None:
+def test_a_full_lane_leaves_room_in_the_others():
+    async def run():
         queue, done = PriorityQueue(Limits(queue=2)), list[str]()
         stuck, free = threading.Event(), threading.Event()
         free.set()
@@ -73,10 +73,10 @@ def test_a_full_lane_leaves_room_in_the_others() -> None:
     asyncio.run(run())
 
 
-def test_expensive_work_gives_way_until_the_cheap_ends_but_not_for_ever() -> None:
+def test_expensive_work_gives_way_until_the_cheap_ends_but_not_for_ever():
     requests = ActiveRequests()
 
-    def waited(level: int) -> float:
+    def waited(level):
         begun = time.monotonic()
         requests.give_way(level)
         return time.monotonic() - begun

@@ -18,7 +18,7 @@ def parameters(function: Any) -> set[str]:
     return set(inspect.signature(function).parameters)
 
 
-def test_bentoml_has_the_metrics_that_the_service_takes() -> None:
+def test_bentoml_has_the_metrics_that_the_service_takes():
     from bentoml._internal.container import BentoMLContainer
     from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
 
@@ -28,13 +28,13 @@ def test_bentoml_has_the_metrics_that_the_service_takes() -> None:
     assert client.CONTENT_TYPE_LATEST.startswith("text/plain")
 
 
-def test_bentoml_takes_a_request_from_its_model() -> None:
+def test_bentoml_takes_a_request_from_its_model():
     import bentoml
 
     assert list(inspect.signature(bentoml.IODescriptor.from_http_request).parameters) == ["request", "serde"]
 
 
-def test_uvicorn_has_the_protocol_that_the_service_extends() -> None:
+def test_uvicorn_has_the_protocol_that_the_service_extends():
     import uvicorn.config
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -55,12 +55,12 @@ def test_uvicorn_has_the_protocol_that_the_service_extends() -> None:
 
 
 @pytest.mark.parametrize("package", ["bentoml", "uvicorn"])
-def test_their_versions_have_an_upper_bound(package: str) -> None:
+def test_their_versions_have_an_upper_bound(package):
     (requirement,) = [r for r in PROJECT["optional-dependencies"]["serve"] if re.match(rf"{package}\b", r)]
     assert "<" in requirement
 
 
-def test_the_service_is_installed_from_one_list(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_service_is_installed_from_one_list(monkeypatch):
     """The extra `serve`: the lock of bentofile.yaml and the Dockerfile, and `pct bento`, are made from it."""
     from serving import bento
 

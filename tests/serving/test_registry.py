@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,7 +54,7 @@ def client(uri: str) -> Any:
     return mlflow.MlflowClient(uri)
 
 
-def test_a_version_comes_with_its_graphs_and_its_figures(registered: str, tmp_path: Path) -> None:
+def test_a_version_comes_with_its_graphs_and_its_figures(registered, tmp_path):
     client(registered).set_registered_model_alias(NAME, "champion", "2")
     found = resolve(CHAMPION, tmp_path)
     assert (found.id, found.name, found.version, found.alias) == ("planted-textcnn-pct", NAME, "2", "champion")
@@ -65,9 +64,7 @@ def test_a_version_comes_with_its_graphs_and_its_figures(registered: str, tmp_pa
     assert resolve(f"models:/{NAME}/1", tmp_path).folder != found.folder
 
 
-def test_a_version_without_graphs_is_exported(
-    registered: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_version_without_graphs_is_exported(registered, tmp_path, capfd):
     found = resolve(f"models:/{NAME}/3", tmp_path)
     assert "exporting it" in capfd.readouterr().err
     assert found.id == "planted-textcnn-entropy"
@@ -76,21 +73,19 @@ def test_a_version_without_graphs_is_exported(
 
 
 @pytest.mark.parametrize("source", ["models:/none@champion", f"models:/{NAME}@none", f"models:/{NAME}/99"])
-def test_a_model_that_is_not_there_is_named(source: str, registered: str, tmp_path: Path) -> None:
+def test_a_model_that_is_not_there_is_named(source, registered, tmp_path):
     with pytest.raises(FileNotFoundError, match="is not in the registry"):
         resolve(source, tmp_path)
 
 
-def test_the_metadata_of_the_logged_model_holds_the_agreement_with_torch(registered: str) -> None:
+def test_the_metadata_of_the_logged_model_holds_the_agreement_with_torch(registered):
     import mlflow
 
     about = mlflow.models.get_model_info(f"models:/{NAME}/2").metadata
     assert 0 <= about["onnx"]["logits"]["difference"] < 1e-4
 
 
-def test_a_registry_that_is_away_or_a_bad_version_leaves_what_is_served(
-    registered: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_registry_that_is_away_or_a_bad_version_leaves_what_is_served(registered, tmp_path, capsys, monkeypatch):
     client(registered).set_registered_model_alias(NAME, "champion", "1")
     models = [resolve(CHAMPION, tmp_path), ModelEntry("own", "folder", "folder")]
     watch = RegistryWatch(models, tmp_path / "models.json", tmp_path)
@@ -108,14 +103,14 @@ def test_a_registry_that_is_away_or_a_bad_version_leaves_what_is_served(
     assert not watch.check()
 
 
-def test_the_champion_moves_under_load_and_no_request_fails(registered: str, tmp_path: Path) -> None:
+def test_the_champion_moves_under_load_and_no_request_fails(registered, tmp_path):
     client(registered).set_registered_model_alias(NAME, "champion", "1")
     with serving(tmp_path, CHAMPION, "--poll", "0.2", MLFLOW_TRACKING_URI=registered) as running:
         statuses: list[int] = []
         versions: list[str] = []
         stop = threading.Event()
 
-        def load(path: str) -> None:
+        def load(path):
             while not stop.wait(0.02):  # load, and time for the process that exports the third version
                 status, answer = running.ask(path, {"texts": ["a brilliant and moving film"]})
                 statuses.append(status)

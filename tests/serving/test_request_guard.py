@@ -108,7 +108,7 @@ def invalid(model: type[ExplainRequest] | type[PredictRequest], body: bytes, mos
     return str(refused.value)
 
 
-def test_a_good_request_arrives_validated() -> None:
+def test_a_good_request_arrives_validated():
     expected = PredictRequest(texts=["a moving film"])
     status, _, _, requests = once(GOOD, content_type="application/json; charset=utf-8")
     assert (status, requests) == (200, [expected])
@@ -119,8 +119,8 @@ def test_a_good_request_arrives_validated() -> None:
     ]
 
 
-def test_a_body_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
+def test_a_body_is_parsed_once(monkeypatch):
+    def refuse(*_, **__):
         raise AssertionError("a second parser")
 
     monkeypatch.setattr(json, "loads", refuse)
@@ -149,7 +149,7 @@ def test_a_body_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
         (b'{"texts": ' + b"[" * 90 + b"]" * 90 + b"}", "texts"),
     ],
 )
-def test_a_bad_body_is_refused_in_words_and_goes_no_further(body: bytes, said: str) -> None:
+def test_a_bad_body_is_refused_in_words_and_goes_no_further(body, said):
     status, error, _, requests = once(body)
     assert (status, requests) == (400, [])
     assert said in error
@@ -161,13 +161,13 @@ def test_a_bad_body_is_refused_in_words_and_goes_no_further(body: bytes, said: s
      ("saliency", "1"), ("target", "0"), ("model", "1"), ("max_steps", "1e400"), ("controls", "1"),
      ("controls", "null"), ("controls.0", '["acc"]'), ("controls", "[" + '"win",' * 12 + "1]")],
 )  # fmt: skip
-def test_a_bad_choice_is_refused_by_its_name(field: str, value: str) -> None:
+def test_a_bad_choice_is_refused_by_its_name(field, value):
     status, error, _, requests = once(b'{"texts": ["a"], "%s": %s}' % (field.encode(), value.encode()), "/explain")
     assert (status, requests) == (400, [])
     assert error.startswith(f"{field}: ")
 
 
-def test_lengths_come_first_and_the_first_mistake_alone_is_told() -> None:
+def test_lengths_come_first_and_the_first_mistake_alone_is_told():
     limits = Limits(texts=64)
     one = b"[%s]" % b",".join([b"1"] * 64)
     assert invalid(PredictRequest, b'{"texts": %s}' % one, limits.texts) == "texts.0: input should be a valid string"
@@ -194,7 +194,7 @@ def test_lengths_come_first_and_the_first_mistake_alone_is_told() -> None:
         b'{"texts": {%s}}' % b",".join(b'"k%d": 1' % n for n in range(80_000)),
     ],
 )
-def test_a_body_of_a_megabyte_is_refused_in_little_memory(body: bytes) -> None:
+def test_a_body_of_a_megabyte_is_refused_in_little_memory(body):
     tracemalloc.start()
     try:
         assert invalid(ExplainRequest, body, 64)
@@ -211,7 +211,7 @@ def written(value: Any) -> list[bytes]:
 
 
 @given(st.lists(CHARACTERS), st.integers(1, 20))
-def test_texts_are_counted_whatever_stands_in_them(texts: list[str], most: int) -> None:
+def test_texts_are_counted_whatever_stands_in_them(texts, most):
     for body in written({"texts": texts, "model": ",,,"}):
         assert holds_more_values(body, most) == (max(len(texts), 1) >= most)
 
@@ -220,8 +220,8 @@ NESTED = st.recursive(CHARACTERS | st.none(), lambda v: st.lists(v) | st.diction
 
 
 @given(NESTED, st.integers(1, 40))
-def test_no_value_goes_uncounted(value: Any, most: int) -> None:
-    def commas(value: Any) -> int:
+def test_no_value_goes_uncounted(value, most):
+    def commas(value):
         inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
         return max(len(inner) - 1, 0) + sum(map(commas, inner))
 
@@ -229,7 +229,7 @@ def test_no_value_goes_uncounted(value: Any, most: int) -> None:
         assert holds_more_values(body, most) or commas(value) < most
 
 
-def test_a_name_that_stands_twice_is_refused() -> None:
+def test_a_name_that_stands_twice_is_refused():
     assert once(b'{"texts": ["a"], "texts": ["b"]}')[:2] == (400, "texts: it stands twice in one object; send it once")
     assert once(b'{"texts": ["a"], "\\u0074exts": ["b"]}')[0] == 400
     assert once(b'{"texts": ["texts", "texts"]}')[0] == 200
@@ -238,13 +238,13 @@ def test_a_name_that_stands_twice_is_refused() -> None:
 @pytest.mark.parametrize(
     "kind", ["text/plain", "", "multipart/form-data; boundary=x", "application/vnd.bentoml+pickle"]
 )
-def test_only_json_is_taken(kind: str) -> None:
+def test_only_json_is_taken(kind):
     status, error, _, requests = once(GOOD, content_type=kind)
     assert (status, requests) == (415, [])
     assert "application/json" in error
 
 
-def test_a_body_beyond_the_limit_is_refused_by_what_it_announces_and_by_what_it_is() -> None:
+def test_a_body_beyond_the_limit_is_refused_by_what_it_announces_and_by_what_it_is():
     for announced in ({"content_length": str(2**30)}, {"content_length": "1000", "expect": "100-continue"}):
         status, error, headers, requests = once([GOOD, GOOD], pause=9, **announced)
         assert (status, requests) == (413, [])
@@ -255,14 +255,14 @@ def test_a_body_beyond_the_limit_is_refused_by_what_it_announces_and_by_what_it_
     assert once([b" " * 2**20] * 40, content_length="1000")[0] == 413
 
 
-def test_a_body_that_does_not_arrive_is_given_up() -> None:
+def test_a_body_that_does_not_arrive_is_given_up():
     status, error, _, requests = once([GOOD[:5], GOOD[5:]], pause=0.15)
     assert (status, requests) == (408, [])
     assert "0.2 seconds" in error
 
 
-def test_bodies_that_do_not_come_to_an_end_keep_nobody_waiting() -> None:
-    async def run() -> None:
+def test_bodies_that_do_not_come_to_an_end_keep_nobody_waiting():
+    async def run():
         guard = guarded(Inner(), limits=Limits(body_bytes=200, seconds=0.4, queue=2))
         stalled = [asyncio.create_task(ask(guard, [GOOD[:-3], GOOD[-3:]], pause=0.3)) for _ in range(64)]
         await asyncio.sleep(0.02)
@@ -272,8 +272,8 @@ def test_bodies_that_do_not_come_to_an_end_keep_nobody_waiting() -> None:
     asyncio.run(run())
 
 
-def test_of_the_bodies_that_fill_the_memory_the_oldest_are_given_up() -> None:
-    async def run() -> None:
+def test_of_the_bodies_that_fill_the_memory_the_oldest_are_given_up():
+    async def run():
         guard = guarded(Inner(), limits=Limits(body_bytes=200, seconds=5, queue=2))
         # each has sent 150 bytes of more, of 400 that are held at once
         slow = [asyncio.create_task(ask(guard, [b" " * 150, b" " * 9 + GOOD], pause=0.1 + n / 50)) for n in range(4)]
@@ -284,8 +284,8 @@ def test_of_the_bodies_that_fill_the_memory_the_oldest_are_given_up() -> None:
     asyncio.run(run())
 
 
-def test_a_body_that_comes_quickly_gets_in_among_many_that_do_not() -> None:
-    async def run() -> None:
+def test_a_body_that_comes_quickly_gets_in_among_many_that_do_not():
+    async def run():
         guard = guarded(Inner(), limits=Limits(body_bytes=200, seconds=30, queue=2))
         slow = [asyncio.create_task(guard(*stalled(150))) for _ in range(12)]
         await asyncio.sleep(0.01)
@@ -299,9 +299,9 @@ def test_a_body_that_comes_quickly_gets_in_among_many_that_do_not() -> None:
     asyncio.run(run())
 
 
-def test_a_failure_behind_the_guard_goes_through_it() -> None:
-    async def run() -> None:
-        async def failing(scope: Any, receive: Any, send: Any) -> None:
+def test_a_failure_behind_the_guard_goes_through_it():
+    async def run():
+        async def failing(scope, receive, send):
             raise ZeroDivisionError
 
         guard = guarded(Inner())
@@ -315,7 +315,7 @@ def test_a_failure_behind_the_guard_goes_through_it() -> None:
 @pytest.mark.parametrize(
     "given", ["", "Bearer", "Bearer wrong", "Basic secret", "secret", "Bearer secretx", "Bearer s\xff"]
 )
-def test_a_wrong_token_is_refused_before_the_body_is_read(given: str) -> None:
+def test_a_wrong_token_is_refused_before_the_body_is_read(given):
     for path, method in (("/predict", "POST"), ("/explain", "POST"), ("/model", "GET")):
         status, error, headers, requests = once(GOOD, path, method, token="secret", authorization=given)
         assert (status, requests) == (401, [])
@@ -323,14 +323,14 @@ def test_a_wrong_token_is_refused_before_the_body_is_read(given: str) -> None:
         assert "secret" not in error
 
 
-def test_the_right_token_is_let_through_and_the_page_and_health_need_none() -> None:
+def test_the_right_token_is_let_through_and_the_page_and_health_need_none():
     assert once(GOOD, token="secret", authorization="Bearer secret")[0] == 200
     assert once(GOOD, token="secret", authorization="bearer secret")[0] == 200
     for path in ("/", "/readyz", "/metrics", "/page.js"):
         assert once(b"", path, "GET", token="secret")[0] == 200
 
 
-def test_limits_come_from_the_environment_and_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_come_from_the_environment_and_are_checked(monkeypatch):
     monkeypatch.setenv("PCT_SERVE_TEXTS", "3")
     monkeypatch.setenv("PCT_SERVE_SECONDS", "0.5")
     assert Limits.from_environment() == Limits(texts=3, seconds=0.5)
@@ -345,15 +345,13 @@ def test_limits_come_from_the_environment_and_are_checked(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(("status", "delayed"), [(404, True), (421, True), (400, True), (503, False), (408, False)])
-def test_who_asks_wrongly_hears_it_a_little_later_and_who_shall_come_again_at_once(
-    status: int, delayed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_asks_wrongly_hears_it_a_little_later_and_who_shall_come_again_at_once(status, delayed, monkeypatch):
     events: list[Any] = []
 
-    async def sleep(seconds: float) -> None:
+    async def sleep(seconds):
         events.append(seconds)
 
-    async def send(message: Any) -> None:
+    async def send(message):
         events.append(message["type"])
 
     monkeypatch.setattr(refusal, "SECONDS_TO_REFUSE", 0.05)

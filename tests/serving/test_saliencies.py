@@ -68,7 +68,7 @@ def counted(served: ServedModel, before: Any = None) -> tuple[ServedModel, Count
     return ServedModel(served.entry, counting, (0, 0)), counting  # type: ignore[arg-type]
 
 
-def test_every_saliency_that_the_model_offers_is_given_when_asked_for(served: ServedModel) -> None:
+def test_every_saliency_that_the_model_offers_is_given_when_asked_for(served):
     assert set(FORWARD_ONLY) | {"l2", "l1", "grad_x_input", "integrated_gradients"} == set(served.saliencies)
     for name in served.saliencies:
         job = job_of(served, TEXTS, saliency=name)
@@ -78,7 +78,7 @@ def test_every_saliency_that_the_model_offers_is_given_when_asked_for(served: Se
         assert (job.saliency, job.reason, job.signed) == (name, "asked for", make_saliency(name).signed)
 
 
-def test_a_text_is_answered_as_alone_whoever_is_asked_beside_it(served: ServedModel) -> None:
+def test_a_text_is_answered_as_alone_whoever_is_asked_beside_it(served):
     for name in FORWARD_ONLY:
         together = job_of(served, TEXTS, saliency=name).run(read_texts(TEXTS, LIMITS), math.inf)
         for text, mine in zip(TEXTS, together, strict=True):
@@ -88,16 +88,14 @@ def test_a_text_is_answered_as_alone_whoever_is_asked_beside_it(served: ServedMo
 
 
 @pytest.mark.parametrize("name", ["attention", "gim", "no such thing", "", "l2 "])
-def test_a_saliency_that_the_model_does_not_give_is_refused_with_those_that_it_gives(
-    served: ServedModel, name: str
-) -> None:
+def test_a_saliency_that_the_model_does_not_give_is_refused_with_those_that_it_gives(served, name):
     with pytest.raises(ValueError, match="is not one that this model gives; it gives l2, l1, ") as caught:
         job_of(served, TEXTS, saliency=name)
     assert "\n" not in str(caught.value)
     assert all(other in str(caught.value) for other in FORWARD_ONLY)
 
 
-def test_requests_of_one_saliency_go_together_whether_it_was_named_or_not(served: ServedModel) -> None:
+def test_requests_of_one_saliency_go_together_whether_it_was_named_or_not(served):
     named, default = (job_of(served, TEXTS, saliency=name) for name in (served.default_saliency.name, None))
     assert named == default
     assert hash(named) == hash(default)
@@ -105,14 +103,14 @@ def test_requests_of_one_saliency_go_together_whether_it_was_named_or_not(served
     assert job_of(served, TEXTS, saliency="random") != default
 
 
-def test_a_model_that_was_not_audited_is_explained_by_the_evidence_for_its_family(served: ServedModel) -> None:
+def test_a_model_that_was_not_audited_is_explained_by_the_evidence_for_its_family(served):
     job = job_of(served, TEXTS)
     assert job.saliency == EVIDENCE["textcnn"]
     assert "not audited on this model" in job.reason
     assert served.about()["audit"] is None
 
 
-def test_an_audited_model_is_explained_by_the_best_of_its_audit(exported: dict[str, Path], tmp_path: Path) -> None:
+def test_an_audited_model_is_explained_by_the_best_of_its_audit(exported, tmp_path):
     folder = Path(shutil.copytree(exported["pct"], tmp_path / "model"))
     write_audit(folder, "occlusion")
     one = ModelStore.open(folder, 1).find(None)
@@ -127,7 +125,7 @@ def test_an_audited_model_is_explained_by_the_best_of_its_audit(exported: dict[s
     assert about["audit"]["verdict"] == "Show occlusion."
 
 
-def test_an_audit_that_comes_while_the_model_is_served_is_taken_up(exported: dict[str, Path], tmp_path: Path) -> None:
+def test_an_audit_that_comes_while_the_model_is_served_is_taken_up(exported, tmp_path):
     folder = Path(shutil.copytree(exported["pct"], tmp_path / "model"))
     store = ModelStore.open(folder, 1)
     assert store.find(None).default_saliency.name != "occlusion"
@@ -136,7 +134,7 @@ def test_an_audit_that_comes_while_the_model_is_served_is_taken_up(exported: dic
     assert store.find(None).default_saliency.name == "occlusion"
 
 
-def test_the_audit_of_a_list_goes_before_that_of_the_folder(exported: dict[str, Path], tmp_path: Path) -> None:
+def test_the_audit_of_a_list_goes_before_that_of_the_folder(exported, tmp_path):
     summary = AuditSummary("l1", "mask", 5, Interval(0.1, 0.05, 0.2), Interval(0.9, 0.8, 1.0), "Show l1.")
     folder = str(exported["pct"])
     entries = [ModelEntry("a", folder, "a", audit=summary.to_dict()), ModelEntry("b", folder, "b")]
@@ -147,9 +145,7 @@ def test_the_audit_of_a_list_goes_before_that_of_the_folder(exported: dict[str, 
     assert store.find("b").predictor.audit is None
 
 
-def test_an_audited_best_that_an_exported_model_does_not_hold_gives_way(
-    exported: dict[str, Path], tmp_path: Path
-) -> None:
+def test_an_audited_best_that_an_exported_model_does_not_hold_gives_way(exported, tmp_path):
     folder = Path(shutil.copytree(exported["pct"], tmp_path / "model"))
     write_audit(folder, "gim")
     one = ModelStore.open(folder, 1).find(None)
@@ -157,7 +153,7 @@ def test_an_audited_best_that_an_exported_model_does_not_hold_gives_way(
     assert one.default_saliency.name == EVIDENCE["textcnn"]
 
 
-def test_the_cost_bounds_the_passes_of_the_model(served: ServedModel) -> None:
+def test_the_cost_bounds_the_passes_of_the_model(served):
     cases: list[dict[str, Any]] = [{}, {"controls": True}, {"order": "recomputed"}, {"controls": ["naopc_comp"]}]
     cases += [{"saliency": name} for name in ("l2", *FORWARD_ONLY)]
     cases += [{"saliency": name, "order": "recomputed"} for name in ("occlusion", "random")]
@@ -171,7 +167,7 @@ def test_the_cost_bounds_the_passes_of_the_model(served: ServedModel) -> None:
     assert dear > 10 * job_of(served, TEXTS, saliency="l2").cost(texts)
 
 
-def test_the_cost_of_occlusion_is_a_pass_a_word(served: ServedModel) -> None:
+def test_the_cost_of_occlusion_is_a_pass_a_word(served):
     texts = read_texts(["one two three four five"], LIMITS)
     costs = {name: job_of(served, TEXTS, saliency=name).cost(texts) for name in ("random", "occlusion", "l2")}
     assert costs["occlusion"] - costs["random"] == 5
@@ -182,7 +178,7 @@ def test_the_cost_of_occlusion_is_a_pass_a_word(served: ServedModel) -> None:
 
 
 @pytest.mark.parametrize("name", FORWARD_ONLY)
-def test_forward_only_saliencies_stop_at_the_deadline_and_give_way(served: ServedModel, name: str) -> None:
+def test_forward_only_saliencies_stop_at_the_deadline_and_give_way(served, name):
     texts = read_texts(TEXTS, LIMITS)
     with pytest.raises(TimeoutError):
         job_of(served, TEXTS, saliency=name).run(texts, time.monotonic() - 1)
@@ -193,6 +189,6 @@ def test_forward_only_saliencies_stop_at_the_deadline_and_give_way(served: Serve
     assert calls == list(range(1, len(calls) + 1))  # a turn was offered before each call of the model
 
 
-def test_the_library_gives_the_same_default(served: ServedModel) -> None:
+def test_the_library_gives_the_same_default(served):
     (theirs,) = pct.explain(served.predictor, TEXTS[:1])
     assert (theirs.saliency_name, theirs.saliency_reason) == served.default_saliency

@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-from tests.serving.conftest import Running
 
 pytest.importorskip("schemathesis")
 
@@ -21,9 +18,7 @@ CHECKS = (
 
 
 @pytest.mark.slow
-def test_no_generated_request_meets_a_server_error_and_answers_are_as_described(
-    served: Running, tmp_path: Path
-) -> None:
+def test_no_generated_request_meets_a_server_error_and_answers_are_as_described(served, tmp_path):
     command = [
         sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json", "--checks", ",".join(CHECKS),
         "--max-examples", "150", "--seed", "1", "--no-color", "--continue-on-failure",

@@ -24,14 +24,14 @@ from pct.saliency import make_saliency
 from serving.openapi import openapi
 from serving.schema import Control, ExplainAnswer, ModelAnswer, PredictAnswer
 from tests.project import REPOSITORY
-from tests.serving.conftest import PATIENCE, Running, serving
+from tests.serving.conftest import PATIENCE, serving
 
 TEXT = "despite its slow start , the film is brilliant"
 FIXTURES = REPOSITORY / "tests" / "fixtures" / "v0.1.0"
 TEXTS = [TEXT, "a dull and lifeless piece of work", "dreadful"]
 
 
-def test_predictions_are_the_models_own(served: Running, exported: dict[str, Path]) -> None:
+def test_predictions_are_the_models_own(served, exported):
     status, answer = served.ask("/predict", {"texts": TEXTS})
     assert status == 200
     PredictAnswer.model_validate(answer, strict=True)
@@ -41,7 +41,7 @@ def test_predictions_are_the_models_own(served: Running, exported: dict[str, Pat
     assert answer["model"] == {"id": "normal", "name": None, "version": None, "alias": None}
 
 
-def test_explanations_are_the_librarys_own(served: Running, exported: dict[str, Path]) -> None:
+def test_explanations_are_the_librarys_own(served, exported):
     asked = {"texts": TEXTS, "max_steps": 4, "order": "recomputed", "saliency": "grad_x_input", "model": "pct"}
     status, answer = served.ask("/explain", asked)
     assert status == 200
@@ -54,9 +54,7 @@ def test_explanations_are_the_librarys_own(served: Running, exported: dict[str, 
             assert [s["removed"] for s in found[side]["steps"]] == getattr(e, side).removed
 
 
-def test_controls_are_those_of_the_command_line_for_the_same_text(
-    served: Running, exported: dict[str, Path], trained: dict[str, Path], tmp_path: Path
-) -> None:
+def test_controls_are_those_of_the_command_line_for_the_same_text(served, exported, trained, tmp_path):
     data = tmp_path / "one.csv"
     data.write_text(f'text,label\n"{TEXT}",positive\n', encoding="utf-8")
     names = list(get_args(Control))
@@ -74,7 +72,7 @@ def test_controls_are_those_of_the_command_line_for_the_same_text(
     assert "fewer controls" in served.ask("/explain", expensive)[1]["error"]
 
 
-def test_the_saliency_is_told_with_its_sign_and_reason_and_is_refused_where_the_model_lacks_it(served: Running) -> None:
+def test_the_saliency_is_told_with_its_sign_and_reason_and_is_refused_where_the_model_lacks_it(served):
     about = served.ask("/model")[1]["models"][0]
     for saliency in (None, *about["saliencies"]):
         status, answer = served.ask("/explain", {"texts": [TEXT], "saliency": saliency})
@@ -92,14 +90,14 @@ def test_the_saliency_is_told_with_its_sign_and_reason_and_is_refused_where_the_
     assert served.ask("/explain", {"texts": [TEXT], "saliency": ["l2"]})[0] == 400
 
 
-def test_the_passes_of_a_saliency_count_against_the_limit(served: Running) -> None:
+def test_the_passes_of_a_saliency_count_against_the_limit(served):
     long = {"texts": ["film " * 60] * 64, "order": "recomputed"}
     status, refused = served.ask("/explain", {**long, "saliency": "occlusion"})
     assert status == 400
     assert "passes of the model, and 100000 are allowed" in refused["error"]
 
 
-def test_the_models_and_the_limits_are_told(served: Running) -> None:
+def test_the_models_and_the_limits_are_told(served):
     status, answer = served.ask("/model")
     assert status == 200
     ModelAnswer.model_validate(answer, strict=True)
@@ -134,7 +132,7 @@ LONG = json.dumps({"texts": ["film " * 3000]}).encode()
         (json.dumps({"texts": ["a"] * 64}).encode(), 200),
     ],
 )
-def test_no_body_is_answered_with_a_server_error(served: Running, path: str, body: bytes, status: int) -> None:
+def test_no_body_is_answered_with_a_server_error(served, path, body, status):
     found, answer = served.ask(path, body)
     assert found == status
     if status != 200:
@@ -143,7 +141,7 @@ def test_no_body_is_answered_with_a_server_error(served: Running, path: str, bod
     assert served.ask("/predict", {"texts": ["a film"]})[0] == 200
 
 
-def test_other_methods_and_paths_are_refused(served: Running) -> None:
+def test_other_methods_and_paths_are_refused(served):
     assert served.ask("/predict")[0] == 405
     assert served.ask("/model", {"texts": ["a"]})[0] == 405
     assert served.ask("/../secret")[0] == 404
@@ -185,7 +183,7 @@ ASKED = b'{"texts": ["a film"]}'
         (CHUNKED + b"\r\n" + b"".join(b"1\r\n%c\r\n" % c for c in ASKED) + b"0\r\n", 200),
     ],
 )
-def test_no_bytes_meet_a_server_error(served: Running, request_: bytes, status: int) -> None:
+def test_no_bytes_meet_a_server_error(served, request_, status):
     place = urlsplit(served.url)
     end = b"" if request_.endswith(ASKED) else b"\r\n" if b"\r\n\r\n" in request_ else b"Connection: close\r\n\r\n"
     with socket.create_connection((place.hostname, place.port), PATIENCE) as s:
@@ -194,7 +192,7 @@ def test_no_bytes_meet_a_server_error(served: Running, request_: bytes, status: 
     assert "Traceback" not in served.log
 
 
-def test_cross_origin_requests_are_not_allowed(served: Running) -> None:
+def test_cross_origin_requests_are_not_allowed(served):
     place = urlsplit(served.url)
     with socket.create_connection((place.hostname, place.port), 10) as s:
         s.sendall(
@@ -207,7 +205,7 @@ def test_cross_origin_requests_are_not_allowed(served: Running) -> None:
     assert answer.startswith(b"http/1.1 405")
 
 
-def test_it_listens_on_loopback_alone(served: Running) -> None:
+def test_it_listens_on_loopback_alone(served):
     import psutil
 
     processes = [psutil.Process(served.process.pid), *psutil.Process(served.process.pid).children(recursive=True)]
@@ -215,7 +213,7 @@ def test_it_listens_on_loopback_alone(served: Running) -> None:
     assert heard == {"127.0.0.1"}
 
 
-def test_the_openapi_document_describes_what_is_answered_and_says_nothing_of_the_models(served: Running) -> None:
+def test_the_openapi_document_describes_what_is_answered_and_says_nothing_of_the_models(served):
     status, document = served.ask("/openapi.json")
     assert status == 200
     assert document == openapi(pct.__version__)  # the same for every service
@@ -242,7 +240,7 @@ def shape(value: Any) -> Any:
     return shape(value[0]) if isinstance(value, list) and value else None
 
 
-def test_the_document_can_be_read(served: Running) -> None:
+def test_the_document_can_be_read(served):
     status, page = served.ask("/docs")
     assert status == 200
     for part in ("POST /predict", "POST /explain", "GET /model", "max_steps", "421: The Host header", "flips_at"):
@@ -251,13 +249,13 @@ def test_the_document_can_be_read(served: Running) -> None:
     assert [a for a in re.findall(r"href='#(\w+)'", page) if f"id='{a}'" not in page] == []
 
 
-def test_health_and_prometheus_metrics(served: Running) -> None:
+def test_health_and_prometheus_metrics(served):
     assert served.ask("/livez")[0] == served.ask("/readyz")[0] == 200
     served.ask("/explain", {"texts": [TEXT]})
     served.ask("/predict", b"{")
     text = served.ask("/metrics")[1]
 
-    def value(name: str) -> float:
+    def value(name):
         (found,) = (line for line in text.splitlines() if line.startswith(name))
         return float(found.split()[-1])
 
@@ -271,7 +269,7 @@ def test_health_and_prometheus_metrics(served: Running) -> None:
     assert 'bentoml_service_request_total{endpoint="/explain"' in text
 
 
-def test_unknown_paths_leave_nothing_behind(served: Running) -> None:
+def test_unknown_paths_leave_nothing_behind(served):
     served.ask("/predict", {"texts": ["a film"]})
     before = served.ask("/metrics")[1].count("\n")
     for n in range(50):
@@ -279,15 +277,15 @@ def test_unknown_paths_leave_nothing_behind(served: Running) -> None:
     assert served.ask("/metrics")[1].count("\n") <= before + 3  # the status 404 among the refusals
 
 
-def test_a_rebound_name_is_refused(served: Running) -> None:
+def test_a_rebound_name_is_refused(served):
     for path, body in (("/", None), ("/model", None), ("/predict", {"texts": ["a"]}), ("/metrics", None)):
         status, answer = served.ask(path, body, {"Host": "attacker.example"})
         assert (status, "attacker.example" in answer["error"]) == (421, True)
         assert served.ask(path, body, {"Host": "localhost:3000"})[0] == 200
 
 
-def test_a_large_head_is_refused_and_half_a_head_is_closed(served: Running) -> None:
-    def sent(*parts: bytes, pause: float = 0) -> bytes:
+def test_a_large_head_is_refused_and_half_a_head_is_closed(served):
+    def sent(*parts, pause=0):
         place = urlsplit(served.url)
         with socket.create_connection((place.hostname, place.port), 30) as s:
             try:
@@ -314,7 +312,7 @@ def test_a_large_head_is_refused_and_half_a_head_is_closed(served: Running) -> N
     assert served.ask("/predict", {"texts": ["a film"]})[0] == 200
 
 
-def test_a_dear_explanation_keeps_no_prediction_waiting(served: Running) -> None:
+def test_a_dear_explanation_keeps_no_prediction_waiting(served):
     words = [f"film {n} is brilliant and dreadful and moving and dull" for n in range(64)]
     heavy = {"texts": [" ".join(words[n:] + words[:n])[:400] for n in range(64)], "order": "recomputed"}
     with ThreadPoolExecutor(1) as pool:
@@ -330,11 +328,11 @@ def test_a_dear_explanation_keeps_no_prediction_waiting(served: Running) -> None
     assert "passes of the model, and 100000 are allowed" in answer["error"]
 
 
-def test_many_clients_get_their_own_answers(served: Running, exported: dict[str, Path]) -> None:
+def test_many_clients_get_their_own_answers(served, exported):
     texts = [f"the film number {n} is {'brilliant' if n % 3 else 'dreadful'} and long" for n in range(48)]
     expected = OnnxPredictor.load(exported["normal"], 1).predict(texts)
 
-    def ask(n: int) -> list[float]:
+    def ask(n):
         path = "/explain" if n % 2 else "/predict"
         status, answer = served.ask(path, {"texts": [texts[n]]})
         assert status == 200, answer
@@ -345,7 +343,7 @@ def test_many_clients_get_their_own_answers(served: Running, exported: dict[str,
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_the_client_gives_typed_results(served: Running) -> None:
+def test_the_client_gives_typed_results(served):
     with Client(served.url) as client:
         (predicted,) = client.predict([TEXT], model="pct")
         assert predicted.model.id == "pct"
@@ -372,7 +370,7 @@ def test_the_client_gives_typed_results(served: Running) -> None:
         Client("localhost")
 
 
-def test_the_client_says_when_nothing_answers() -> None:
+def test_the_client_says_when_nothing_answers():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{s.getsockname()[1]}"
@@ -381,7 +379,7 @@ def test_the_client_says_when_nothing_answers() -> None:
     assert refused.value.status == 0
 
 
-def test_a_token_is_asked_for(exported: dict[str, Path], tmp_path: Path) -> None:
+def test_a_token_is_asked_for(exported, tmp_path):
     with serving(tmp_path, str(exported["normal"]), PCT_TOKEN="open sesame") as running:
         for path, body in (("/predict", {"texts": ["a"]}), ("/explain", {"texts": ["a"]}), ("/model", None)):
             assert running.ask(path, body)[0] == 401
@@ -403,12 +401,12 @@ def test_a_token_is_asked_for(exported: dict[str, Path], tmp_path: Path) -> None
         )
 
 
-def test_overload_is_refused_at_once_and_slow_requests_are_given_up(exported: dict[str, Path], tmp_path: Path) -> None:
+def test_overload_is_refused_at_once_and_slow_requests_are_given_up(exported, tmp_path):
     heavy = {"texts": ["a dull and lifeless film " * 12] * 64, "order": "recomputed", "max_steps": 60}
     limits = ("--max-queue", "3", "--max-seconds", "1.5")
     with serving(tmp_path, str(exported["normal"]), *limits) as running:
 
-        def ask(_: int) -> tuple[int, float]:
+        def ask(_):
             begun = time.monotonic()
             return running.ask("/explain", heavy)[0], time.monotonic() - begun
 
@@ -423,7 +421,7 @@ def test_overload_is_refused_at_once_and_slow_requests_are_given_up(exported: di
         assert "Traceback" not in running.log
 
 
-def test_a_killed_worker_comes_back(exported: dict[str, Path], tmp_path: Path) -> None:
+def test_a_killed_worker_comes_back(exported, tmp_path):
     import psutil
 
     with serving(tmp_path, str(exported["normal"])) as running:
@@ -441,7 +439,7 @@ def test_a_killed_worker_comes_back(exported: dict[str, Path], tmp_path: Path) -
         assert running.ask("/predict", {"texts": [TEXT]})[0] == 200
 
 
-def test_a_worker_that_cannot_come_back_ends_the_service(exported: dict[str, Path], tmp_path: Path) -> None:
+def test_a_worker_that_cannot_come_back_ends_the_service(exported, tmp_path):
     import psutil
 
     model = Path(shutil.copytree(exported["normal"], tmp_path / "model"))
@@ -454,7 +452,7 @@ def test_a_worker_that_cannot_come_back_ends_the_service(exported: dict[str, Pat
         assert str(model) in running.log.splitlines()[-1]
 
 
-def test_two_services_have_metrics_of_their_own(served: Running, exported: dict[str, Path], tmp_path: Path) -> None:
+def test_two_services_have_metrics_of_their_own(served, exported, tmp_path):
     served.ask("/explain", {"texts": [TEXT]})
     before = re.findall(r"pct_explain_seconds_count.*", served.ask("/metrics")[1])
     # the second one's home cannot be written to, either, and its log is JSON
@@ -473,8 +471,8 @@ def _is_worker(process: Any) -> bool:
     return any("service" in part and "worker" in part for part in process.cmdline())
 
 
-def test_what_cannot_be_served_is_named_at_the_start(tmp_path: Path) -> None:
-    def refused(*arguments: str) -> str:
+def test_what_cannot_be_served_is_named_at_the_start(tmp_path):
+    def refused(*arguments):
         command = [sys.executable, "-m", "pct.cli", "serve", *arguments]
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 1
@@ -502,7 +500,7 @@ def test_what_cannot_be_served_is_named_at_the_start(tmp_path: Path) -> None:
         assert f"port {port} of 127.0.0.1 is in use; choose another with --port" in refused("none", "--port", port)
 
 
-def test_the_service_needs_neither_torch_nor_transformers_nor_mlflow(exported: dict[str, Path]) -> None:
+def test_the_service_needs_neither_torch_nor_transformers_nor_mlflow(exported):
     code = """
 import sys
 class Refuse:

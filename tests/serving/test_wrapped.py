@@ -46,7 +46,7 @@ def on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
     return put
 
 
-def test_a_name_of_the_hub_is_loaded_as_its_folder_is(on_the_hub: Callable[[str, str], None], tmp_path: Path) -> None:
+def test_a_name_of_the_hub_is_loaded_as_its_folder_is(on_the_hub, tmp_path):
     on_the_hub("someone/reviews", "RoBERTa")
     loaded = pct.load("someone/reviews", "cpu")
     wanted = pct.wrap(classifier("RoBERTa"), tokenizer("RoBERTa"))
@@ -73,9 +73,7 @@ def exported_as(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def test_a_name_of_the_hub_is_exported_once(
-    on_the_hub: Callable[[str, str], None], exported_as: list[str], tmp_path: Path
-) -> None:
+def test_a_name_of_the_hub_is_exported_once(on_the_hub, exported_as, tmp_path):
     on_the_hub("someone/reviews", "GPT-2")
     entry = resolve("someone/reviews", tmp_path / "cache")
     assert (entry.id, entry.source) == ("reviews-normal", "someone/reviews")
@@ -85,7 +83,7 @@ def test_a_name_of_the_hub_is_exported_once(
         resolve("someone/other", tmp_path / "cache")
 
 
-def test_weights_that_lie_in_several_files_are_found_and_told_apart(exported_as: list[str], tmp_path: Path) -> None:
+def test_weights_that_lie_in_several_files_are_found_and_told_apart(exported_as, tmp_path):
     folder = tmp_path / "model"
     classifier("BERT").save_pretrained(folder, max_shard_size="8KB")
     tokenizer("BERT").save_pretrained(folder)
@@ -96,14 +94,14 @@ def test_weights_that_lie_in_several_files_are_found_and_told_apart(exported_as:
 
 
 @pytest.mark.slow
-def test_a_name_of_the_hub_is_served(on_the_hub: Callable[[str, str], None], tmp_path: Path) -> None:
+def test_a_name_of_the_hub_is_served(on_the_hub, tmp_path):
     on_the_hub("someone/reviews", "GPT-2")
     entry = resolve("someone/reviews", tmp_path / "cache")
     wanted = pct.load("someone/reviews", "cpu").predict(TEXTS)
     np.testing.assert_allclose(OnnxPredictor.load(entry.folder, 1).predict(TEXTS), wanted, atol=1e-4)
 
 
-def test_a_folder_of_transformers_is_exported_and_answers_as_it_does(tmp_path: Path) -> None:
+def test_a_folder_of_transformers_is_exported_and_answers_as_it_does(tmp_path):
     classifier("BERT", num_hidden_layers=1).save_pretrained(tmp_path / "model")
     tokenizer("BERT").save_pretrained(tmp_path / "model")
     entry = resolve(str(tmp_path / "model"), tmp_path / "cache")

@@ -19,7 +19,8 @@ from tests.pipelines.conftest import client, closed_port, empty_store, uri  # no
 from tests.pipelines.test_main import mlflow_server  # noqa: F401  a real tracking server
 from tuning.cluster import connected
 from tuning.ledger import FINISHED, NORMAL, SEARCH, Ledger
-from tuning.plan import Plan, Resources
+from tuning.plan import Plan
+from tuning.resources import Resources
 
 TINY = ["--limit", "64", "--epochs", "2", "--evaluate_limit", "16", "--quiet", "--device", "cpu"]
 

@@ -29,19 +29,19 @@ def judge(scheduler: AshaScheduler, number: int, epoch: int, gap: float) -> str:
     return scheduler.on_trial_result(None, SimpleNamespace(trial_id="of Ray"), result)
 
 
-def test_a_trial_goes_on_where_its_score_is_in_the_best_third_of_its_rung(scheduler: AshaScheduler) -> None:
+def test_a_trial_goes_on_where_its_score_is_in_the_best_third_of_its_rung(scheduler):
     """The cutoff is the percentile 66.7 of the gaps at the rung, the trial's own not among them; epoch 2 is no rung."""
     assert judge(scheduler, 6, 1, 0.36) == "STOP"  # of .1 .2 .3 .4 .5 it is .367
     assert judge(scheduler, 7, 1, 0.38) == "CONTINUE"
     assert judge(scheduler, 7, 2, -1.0) == "CONTINUE"
 
 
-def test_an_epoch_that_is_repeated_counts_once_and_the_last_one_is_not_judged(scheduler: AshaScheduler) -> None:
+def test_an_epoch_that_is_repeated_counts_once_and_the_last_one_is_not_judged(scheduler):
     for _ in range(9):  # a trial that starts again from its checkpoint
         assert judge(scheduler, 6, 1, 0.9) == "CONTINUE"
     assert judge(scheduler, 7, 1, 0.45) == "CONTINUE"  # nine times .9 would have made the cutoff .9
     assert judge(scheduler, 8, 4, -1.0) == "CONTINUE"
 
 
-def test_a_baseline_is_not_judged(scheduler: AshaScheduler) -> None:
+def test_a_baseline_is_not_judged(scheduler):
     assert judge(scheduler, BASELINE, 1, -1.0) == "CONTINUE"

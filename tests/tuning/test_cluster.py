@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from tuning.cluster import ClusterError, connected, slots
-from tuning.plan import Resources
+from tuning.resources import Resources
 
 TOO_SLOW = "The current node timed out during startup. This could happen because some of the raylets died."
 
@@ -32,13 +32,13 @@ def starts(monkeypatch: pytest.MonkeyPatch, problems: list[str]) -> list[str]:
     return called
 
 
-def test_a_ray_that_was_too_slow_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ray_that_was_too_slow_is_started_again(monkeypatch):
     called = starts(monkeypatch, [TOO_SLOW, TOO_SLOW])
     with connected(Resources()):
         assert called == ["init", "shutdown", "init", "shutdown", "init"]
 
 
-def test_a_ray_that_is_always_too_slow_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ray_that_is_always_too_slow_is_told_with_the_remedy(monkeypatch):
     called = starts(monkeypatch, [TOO_SLOW] * 9)
     with (
         pytest.raises(ClusterError, match=r"timed out.*Try again when .* less busy"),
@@ -48,14 +48,14 @@ def test_a_ray_that_is_always_too_slow_is_told_with_the_remedy(monkeypatch: pyte
     assert called.count("init") == 3
 
 
-def test_another_problem_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_problem_is_told_at_once(monkeypatch):
     called = starts(monkeypatch, ["no such address"])
     with pytest.raises(ClusterError, match="no such address"), connected(Resources()):
         pass
     assert called.count("init") == 1
 
 
-def test_a_ray_that_the_process_has_joined_is_used_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ray_that_the_process_has_joined_is_used_and_stays(monkeypatch):
     called = starts(monkeypatch, [])
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
     with connected(Resources()):
@@ -84,9 +84,7 @@ def said(address: str) -> str:
     return str(caught.value)
 
 
-def test_a_head_that_asks_for_a_token_is_told_the_remedy(
-    locked_head: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_head_that_asks_for_a_token_is_told_the_remedy(locked_head, monkeypatch, tmp_path):
     assert "does not let this process in" in said(locked_head)
     assert "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to the head's token" in said(locked_head)
     (tmp_path / ".ray").mkdir()
@@ -96,7 +94,7 @@ def test_a_head_that_asks_for_a_token_is_told_the_remedy(
     assert "the token of this process is not the cluster's" in said(locked_head)
 
 
-def test_trials_at_a_time_are_counted_by_every_resource_that_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trials_at_a_time_are_counted_by_every_resource_that_they_take(monkeypatch):
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 8.0, "GPU": 1.0, "tpu": 3.0})
     assert slots(Resources(cpus=2)) == 4
     assert slots(Resources(cpus=2, gpus=0.5)) == 2

@@ -50,7 +50,7 @@ def options(command: str) -> Any:
     return sweep.parser().parse_args(words[words.index("sweep") + 1 :])
 
 
-def test_the_file_for_ray_up_keeps_ray_s_own_schema() -> None:
+def test_the_file_for_ray_up_keeps_ray_s_own_schema():
     schema = json.loads((Path(ray.__file__).parent / "autoscaler" / "ray-schema.json").read_text(encoding="utf-8"))
     (config,) = documents("ray.yaml")
     jsonschema.Draft7Validator.check_schema(schema)
@@ -60,7 +60,7 @@ def test_the_file_for_ray_up_keeps_ray_s_own_schema() -> None:
         jsonschema.validate({**config, "max_worker": 8}, schema)
 
 
-def test_ray_up_installs_the_package_from_files_that_it_brings_and_lets_every_node_write_to_the_bucket() -> None:
+def test_ray_up_installs_the_package_from_files_that_it_brings_and_lets_every_node_write_to_the_bucket():
     (config,) = documents("ray.yaml")
     (there,) = config["file_mounts"]
     assert any(f"-r {there}/requirements.lock" in command for command in config["setup_commands"])
@@ -72,19 +72,19 @@ def test_ray_up_installs_the_package_from_files_that_it_brings_and_lets_every_no
     assert config["available_node_types"]["head"]["resources"]["CPU"] == 0
 
 
-def test_the_commands_in_the_files_are_understood_and_keep_the_record_where_it_outlives_the_head() -> None:
+def test_the_commands_in_the_files_are_understood_and_keep_the_record_where_it_outlives_the_head():
     text = (CLUSTER / "ray.yaml").read_text(encoding="utf-8")
     told = re.search(r"'(cd pct.*?)'", re.sub(r"\\\n#\s*", "", text), re.DOTALL)
     assert told is not None
     by_hand = options(told[1])
     assert by_hand.storage.startswith("s3://")
-    assert (by_hand.device, by_hand.gpus_per_trial) == ("cuda", 0.5)
+    assert (by_hand.device, by_hand.gpus) == ("cuda", 0.5)
     job, claim = documents("kuberay.yaml")
     asked = options(job["spec"]["entrypoint"])
     mount = job["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"][0]["volumeMounts"][0]
     assert asked.runs.startswith(mount["mountPath"])
     assert asked.storage.startswith(mount["mountPath"])
-    assert asked.ray == "auto"
+    assert asked.address == "auto"
     assert claim["kind"] == "PersistentVolumeClaim"
 
 
@@ -92,7 +92,7 @@ def unknown(part: Mapping[str, Any], known: set[str]) -> set[str]:
     return set(part) - known
 
 
-def test_the_file_for_kubernetes_has_fields_that_the_operator_knows() -> None:
+def test_the_file_for_kubernetes_has_fields_that_the_operator_knows():
     job, claim = documents("kuberay.yaml")
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
     spec = job["spec"]["rayClusterSpec"]
@@ -114,7 +114,7 @@ def test_the_file_for_kubernetes_has_fields_that_the_operator_knows() -> None:
     assert workers["minReplicas"] <= workers["replicas"] <= workers["maxReplicas"]
 
 
-def test_one_version_of_ray_is_named_everywhere() -> None:
+def test_one_version_of_ray_is_named_everywhere():
     locked = re.search(r"^ray(?:\[.*\])?==(\S+)$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     assert locked is not None
     assert documents("kuberay.yaml")[0]["spec"]["rayClusterSpec"]["rayVersion"] == locked[1]

@@ -21,7 +21,7 @@ from tests.pct.small import small_corpus, small_settings
 from tests.project import REPOSITORY
 from tuning import ablation, compare, reproduce, sweep
 from tuning.cells_on_ray import train_cell
-from tuning.run_files import write_files
+from tuning.trial import write_files
 
 QUICK = [
     "--models", "textcnn", "--seeds", "0", "--limit", "48", "--epochs", "1", "--device", "cpu",
@@ -42,7 +42,7 @@ def weights(folder: str) -> dict[Any, str]:
     }
 
 
-def test_each_cell_has_its_model_s_own_settings_and_embeddings_and_each_seed_comes_whole() -> None:
+def test_each_cell_has_its_model_s_own_settings_and_embeddings_and_each_seed_comes_whole():
     base = Settings(glove="glove.txt", epochs=5)
     cells = make_grid(base, ["mr", "planted"], ["textcnn", "bert"], ["normal", "pct", "rationale"], [3, 4])
     assert [s.seed for s in cells] == [3] * 10 + [4] * 10
@@ -54,18 +54,18 @@ def test_each_cell_has_its_model_s_own_settings_and_embeddings_and_each_seed_com
     assert {s.epochs for s in cells} == {5}
 
 
-def test_a_setting_that_is_given_holds_for_every_cell_and_the_paper_s_where_none_is() -> None:
+def test_a_setting_that_is_given_holds_for_every_cell_and_the_paper_s_where_none_is():
     cells = make_grid(Settings(alpha=0.9), ["mr"], ["lstm", "bert"], ["pct"], [0])
     assert [(s.model, s.alpha, s.lr) for s in cells] == [("lstm", 0.9, 5e-4), ("bert", 0.9, 3e-5)]
 
 
-def test_a_method_that_no_corpus_can_train_is_refused_and_a_file_may_have_rationales() -> None:
+def test_a_method_that_no_corpus_can_train_is_refused_and_a_file_may_have_rationales():
     with pytest.raises(ValueError, match="needs texts with rationales; mr has none"):
         make_grid(Settings(), ["mr"], ["textcnn"], ["rationale"], [0])
     assert make_grid(Settings(train_file="a.jsonl"), ["files"], ["textcnn"], ["rationale"], [0])
 
 
-def test_settings_with_several_values_give_every_combination_measured_alike() -> None:
+def test_settings_with_several_values_give_every_combination_measured_alike():
     cells = cells_of(
         compare.COMPARE, "--methods", "pct", "--seeds", "1", "--set", "tau=0.1,0.7; p_i=0,0.3", "--set", "epochs=2"
     )
@@ -79,13 +79,13 @@ def test_settings_with_several_values_give_every_combination_measured_alike() ->
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_row_of_a_table_is_a_valid_run_measured_with_the_same_shares(name: str) -> None:
+def test_every_row_of_a_table_is_a_valid_run_measured_with_the_same_shares(name):
     cells = cells_of(reproduce.PAPER, "--corpora", "mr", "--models", "textcnn", "--table", name)
     assert len(cells) == 3 * len(TABLES[name].cells)
     assert {s.measured_shares for s in cells} == {(0.1, 0.1)}
 
 
-def test_the_tables_agree_where_they_repeat_a_row_of_the_paper_s_main_table() -> None:
+def test_the_tables_agree_where_they_repeat_a_row_of_the_paper_s_main_table():
     """All have the paper's own setting, whose numbers Table 2 has too (except suff, .08 there and .04 here)."""
     main = RESULTS["mr"]["textcnn"]
     own = {"batch_size": "64", "shares": "p_u = p_i = 0.1", "tau": "0.7", "alpha": "0.1"}
@@ -98,12 +98,12 @@ def test_the_tables_agree_where_they_repeat_a_row_of_the_paper_s_main_table() ->
     assert TABLES["shares"].cells[0].paper == main["normal"][:4]
 
 
-def test_an_unknown_row_is_named_with_those_there_are() -> None:
+def test_an_unknown_row_is_named_with_those_there_are():
     with pytest.raises(ValueError, match=r"alpha has no cell 0\.2; it has '0\.05', '0\.1'"):
         compare.table_rows("alpha", ["0.2"])
 
 
-def test_the_entry_points_of_the_project_parse() -> None:
+def test_the_entry_points_of_the_project_parse():
     project = yaml.safe_load((REPOSITORY / "MLproject").read_text())["entry_points"]
     parsers = {
         "sweep": sweep.parser(), "ablation": ablation.parser(), "compare": compare.parser(),
@@ -121,7 +121,7 @@ def test_the_entry_points_of_the_project_parse() -> None:
             assert not rest
 
 
-def test_one_worker_needs_neither_ray_nor_mlflow_and_ends_in_a_report(tmp_path: Path) -> None:
+def test_one_worker_needs_neither_ray_nor_mlflow_and_ends_in_a_report(tmp_path):
     code = (
         "import sys\nfor name in ('ray', 'mlflow', 'optuna'): sys.modules[name] = None\n"
         "from pct import cli\nsys.exit(cli.main(sys.argv[1:]))"
@@ -142,9 +142,7 @@ def test_one_worker_needs_neither_ray_nor_mlflow_and_ends_in_a_report(tmp_path: 
     ]  # fmt: skip
 
 
-def test_cells_are_trained_once_tracked_and_a_cell_that_fails_leaves_the_others(
-    client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_cells_are_trained_once_tracked_and_a_cell_that_fails_leaves_the_others(client, capsys):
     command = [*TINY, "--methods", "normal", "pct", "--runs", "cells", "--experiment", "grid"]
     assert reproduce.main([*command, "--dry-run"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
@@ -166,7 +164,7 @@ def test_cells_are_trained_once_tracked_and_a_cell_that_fails_leaves_the_others(
     assert len(client.search_runs([experiment])) == 3 + 3  # the last command sent nothing
 
 
-def test_a_file_that_changed_since_its_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_changed_since_its_run_is_refused(tmp_path, capsys):
     rows = [f"the film is {word} number {i},{label}" for i in range(12) for word, label in (("good", 1), ("bad", 0))]
     Path("texts.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
     command = [*QUICK, "--corpus", "files", "--train-file", "texts.csv", "--methods", "normal", "--no-report"]
@@ -177,9 +175,7 @@ def test_a_file_that_changed_since_its_run_is_refused(tmp_path: Path, capsys: py
     assert "holds a finished run of other settings (corpus fingerprint" in capsys.readouterr().err
 
 
-def test_workers_train_cells_side_by_side_to_the_same_weights_and_one_that_fails_leaves_the_others(
-    local_ray: None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_workers_train_cells_side_by_side_to_the_same_weights_and_one_that_fails_leaves_the_others(local_ray, capsys):
     command = [*TINY, "--methods", "normal", "pct", "--no-tracking"]
     assert reproduce.main([*command, "--runs", "one-by-one"]) == 0
     there = [*command, "--runs", "by-ray", "--workers", "2"]
@@ -197,7 +193,7 @@ def test_workers_train_cells_side_by_side_to_the_same_weights_and_one_that_fails
     assert [f.stat().st_mtime_ns for f in sorted(Path("by-ray").glob("planted*/report.json"))] == times
 
 
-def test_a_worker_without_the_driver_s_disk_sends_the_run_back(tmp_path: Path) -> None:
+def test_a_worker_without_the_driver_s_disk_sends_the_run_back(tmp_path):
     settings, corpus = small_settings(epochs=1), small_corpus(48, 24)
     error, files = train_cell(settings.to_dict(), str(tmp_path / "elsewhere"), str(tmp_path / "no mark"), corpus)
     assert not error
@@ -213,8 +209,8 @@ def test_a_worker_without_the_driver_s_disk_sends_the_run_back(tmp_path: Path) -
 
 
 def test_the_former_ablation_command_names_the_new_one_and_trains_the_same_cells(
-    local_ray: None, client: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    local_ray, client, capsys, monkeypatch
+):
     """Under `mlflow run`, whose run has the cells' runs nested in it."""
     experiment = client.create_experiment("tables")
     given = client.create_run(experiment).info.run_id
@@ -244,6 +240,6 @@ def test_the_former_ablation_command_names_the_new_one_and_trains_the_same_cells
     }
 
 
-def test_a_grid_without_runs_is_told(tmp_path: Path) -> None:
+def test_a_grid_without_runs_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no finished run in .*; train some with pct reproduce"):
         find_runs([tmp_path])

@@ -20,11 +20,11 @@ from typing import Any
 
 import pytest
 
-from tests.pipelines.test_main import Server, stop
+from tests.pipelines.test_main import stop
 from tests.tuning.conftest import TINY, tiny_plan
 from tuning import sweep
 from tuning.ledger import FAILED, FINISHED, RUNNING, Ledger
-from tuning.plan import Resources
+from tuning.resources import Resources
 
 pytestmark = pytest.mark.faults
 
@@ -134,7 +134,7 @@ def cluster() -> Iterator[Any]:
     made.shutdown()
 
 
-def test_a_worker_that_dies_in_mid_sweep_costs_no_trial_and_no_epoch(cluster: Any, client: Any) -> None:
+def test_a_worker_that_dies_in_mid_sweep_costs_no_trial_and_no_epoch(cluster, client):
     driver = start(*LONG, "--trials", "3", "--folder", "sweep", RAY_ADDRESS=cluster.address)
     wait(driver, in_mid_trial)
     cluster.remove_node(cluster.workers[0], allow_graceful=False)
@@ -148,7 +148,7 @@ def test_a_worker_that_dies_in_mid_sweep_costs_no_trial_and_no_epoch(cluster: An
     assert_each_trial_once(client, ledger, 8)
 
 
-def test_a_driver_killed_at_once_goes_on_as_if_it_had_not_been(client: Any) -> None:
+def test_a_driver_killed_at_once_goes_on_as_if_it_had_not_been(client):
     """On one worker the whole sweep is the same, trial by trial and bit by bit, as one that was left alone."""
     options = [*LONG, "--trials", "3", "--workers", "1", "--no-baseline"]
     driver = start(*options, "--folder", "sweep")
@@ -168,11 +168,7 @@ def test_a_driver_killed_at_once_goes_on_as_if_it_had_not_been(client: Any) -> N
     assert [(t.number, t.config, t.values) for t in resumed] == [(t.number, t.config, t.values) for t in alone]
 
 
-def test_trials_go_on_without_the_tracking_server_and_are_sent_later(
-    mlflow_server: Server,
-    client: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_trials_go_on_without_the_tracking_server_and_are_sent_later(mlflow_server, client, monkeypatch):
     address, start_server = mlflow_server
     server = start_server()
     options = [*LONG, "--trials", "2", "--workers", "1", "--folder", "sweep"]
@@ -206,9 +202,7 @@ def cluster_with_devices() -> Iterator[Any]:
     made.shutdown()
 
 
-def test_a_driver_on_a_head_without_the_device_chooses_draws_and_registers(
-    cluster_with_devices: Any, client: Any
-) -> None:
+def test_a_driver_on_a_head_without_the_device_chooses_draws_and_registers(cluster_with_devices, client):
     options = [*TINY, "--trials", "2"]
     driver = start(
         *options, "--custom-per-trial", "device=1", "--folder", "sweep", RAY_ADDRESS=cluster_with_devices.address
@@ -221,8 +215,8 @@ def test_a_driver_on_a_head_without_the_device_chooses_draws_and_registers(
 
 
 def test_a_head_with_a_token_is_told_the_remedy_and_joined_with_it(
-    tmp_path: Path, short_folder: str, free_port: int, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    tmp_path, short_folder, free_port, client, monkeypatch
+):
     """`ray start` asks for a token wherever one lies in the home folder, as the first local Ray leaves it there."""
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):  # a Ray in this process sets the first
         monkeypatch.delenv(name, raising=False)
@@ -290,7 +284,7 @@ def run_stand_in(folder: Path, trainable: Callable[[dict[str, Any]], None], tria
     return ledger
 
 
-def test_a_trial_that_raises_is_failed_with_its_error_and_the_others_go_on(client: Any) -> None:
+def test_a_trial_that_raises_is_failed_with_its_error_and_the_others_go_on(client):
     """A learning rate at which the loss is not finite any more."""
     options = ["--limit", "64", "--epochs", "2", "--evaluate_limit", "16", "--quiet", "--trials", "5", "--workers", "1"]
     assert sweep.main([*options, "--folder", "sweep", "--set", "lr=choice(0.0005, 1e30)"]) == 0
@@ -323,7 +317,7 @@ def out_of_memory(config: dict[str, Any]) -> None:
         tune.report({"number": config["number"], "error": error_line(problem)})
 
 
-def test_a_trial_that_runs_out_of_memory_is_failed_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_trial_that_runs_out_of_memory_is_failed_and_the_others_go_on(tmp_path):
     ledger = run_stand_in(tmp_path / "sweep", out_of_memory, 5)
     assert {t.number: t.state for t in ledger} == {1: FINISHED, 2: FAILED, 3: FAILED, 4: FINISHED, 5: FINISHED}
     assert ledger.trials[2].error.startswith("MemoryError")
@@ -346,8 +340,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_at_a_checkpoint_stops_the_sweep_with_a_clear_error_and_it_goes_on_when_there_is_space(
-    small_disk: Path, client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+    small_disk, client, capsys
+):
     (small_disk / "ballast").write_bytes(b"x" * (61 * 2**20))
     options = ["--limit", "64", "--epochs", "2", "--evaluate_limit", "16", "--quiet", "--trials", "1", "--workers", "1"]
     assert sweep.main([*options, "--no-baseline", "--folder", "sweep", "--storage", str(small_disk)]) == 1

@@ -24,7 +24,7 @@ def filled(folder: Path) -> Ledger:
     return ledger
 
 
-def test_a_ledger_is_read_back_as_it_stood(tmp_path: Path) -> None:
+def test_a_ledger_is_read_back_as_it_stood(tmp_path):
     before = filled(tmp_path)
     after = Ledger(tmp_path)
     assert after.trials == before.trials
@@ -34,7 +34,7 @@ def test_a_ledger_is_read_back_as_it_stood(tmp_path: Path) -> None:
     assert (after.trials[2].epoch, after.trials[2].retries) == (1, 1)
 
 
-def test_a_kill_at_any_byte_leaves_a_ledger_that_goes_on(tmp_path: Path) -> None:
+def test_a_kill_at_any_byte_leaves_a_ledger_that_goes_on(tmp_path):
     filled(tmp_path / "whole")
     raw = (tmp_path / "whole" / "trials.jsonl").read_bytes()
     for length in range(0, len(raw), 7):
@@ -47,7 +47,7 @@ def test_a_kill_at_any_byte_leaves_a_ledger_that_goes_on(tmp_path: Path) -> None
         assert 9 in Ledger(folder).trials
 
 
-def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path) -> None:
+def test_a_damaged_line_in_the_middle_is_named(tmp_path):
     filled(tmp_path)
     lines = (tmp_path / "trials.jsonl").read_text().splitlines()
     lines[2] = lines[2][:10]
@@ -56,7 +56,7 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path) -> None:
         Ledger(tmp_path)
 
 
-def test_an_epoch_or_an_end_that_comes_again_is_not_counted_twice(ledger: Ledger) -> None:
+def test_an_epoch_or_an_end_that_comes_again_is_not_counted_twice(ledger):
     ledger.start(1, {})
     for epoch in (1, 2, 1, 2, 3):
         ledger.epoch(1, record(epoch))
@@ -67,7 +67,7 @@ def test_an_epoch_or_an_end_that_comes_again_is_not_counted_twice(ledger: Ledger
     assert sum(json.loads(line)["event"] == "end" for line in ledger.path.read_text().splitlines()) == 1
 
 
-def test_a_record_that_cannot_be_written_says_how_to_go_on(ledger: Ledger) -> None:
+def test_a_record_that_cannot_be_written_says_how_to_go_on(ledger):
     ledger.path.unlink()
     ledger.path.mkdir()
     with pytest.raises(OSError, match=r"could not be written .*; free disk space and continue with pct sweep --resume"):

@@ -48,12 +48,10 @@ def fill(ledger: Ledger) -> None:
     ledger.end(3, FAILED, error="ValueError: no (on node)")
 
 
-def test_each_trial_is_a_nested_run_with_its_settings_metrics_and_end(
-    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any
-) -> None:
+def test_each_trial_is_a_nested_run_with_its_settings_metrics_and_end(ledger, made, client):
     fill(ledger)
     mirror = made()
-    mirror.start(known=False)
+    mirror.start()
     assert mirror.stop()
     runs = children(client, mirror)
     assert set(runs) == {"trial-001", "trial-002", "trial-003"}
@@ -71,39 +69,35 @@ def test_each_trial_is_a_nested_run_with_its_settings_metrics_and_end(
     assert runs["trial-002"].info.end_time == int(ledger.trials[2].ended * 1000)
 
 
-def test_a_driver_that_goes_on_sends_nothing_twice(
-    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any
-) -> None:
+def test_a_driver_that_goes_on_sends_nothing_twice(ledger, made, client):
     ledger.start(1, {"alpha": 0.1, "batch_size": 32})
     ledger.epoch(1, record(1))
     first = made()
-    first.start(known=False)
+    first.start()
     assert first.stop()
     ledger.epoch(1, record(2))
     fill_rest = Ledger(ledger.path.parent)
     fill_rest.end(1, "finished", {"acc": 0.7, "comp_minus_suff": 0.1})
     second = made()
-    second.start(known=True)
+    second.start(resumed=True)
     assert second.stop()
     runs = children(client, second)
     assert steps(client, runs["trial-001"]) == [1, 2]
     assert runs["trial-001"].info.status == "FINISHED"
     third = made()
-    third.start(known=True)
+    third.start(resumed=True)
     assert third.stop()
     assert sum(third.calls.values()) == 0
     assert steps(client, children(client, third)["trial-001"]) == [1, 2]
 
 
-def test_a_run_that_was_made_and_its_answer_lost_is_not_counted_twice(
-    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_was_made_and_its_answer_lost_is_not_counted_twice(ledger, made, client, monkeypatch):
     mirror = made()
     fill(mirror.ledger)
     create = type(mirror.mlflow_run.client).create_run
     lost = []
 
-    def lose_the_first_answer(*given: Any, **named: Any) -> Any:
+    def lose_the_first_answer(*given, **named):
         run = create(*given, **named)
         if not lost:
             lost.append(run)
@@ -111,34 +105,30 @@ def test_a_run_that_was_made_and_its_answer_lost_is_not_counted_twice(
         return run
 
     monkeypatch.setattr(type(mirror.mlflow_run.client), "create_run", lose_the_first_answer)
-    assert not mirror._try_sync()
-    assert mirror._try_sync()
+    assert not mirror.follow()
+    assert mirror.follow()
     assert set(children(client, mirror)) == {"trial-001", "trial-002", "trial-003"}
 
 
-def test_trials_come_under_the_run_that_the_sweep_goes_on_in(
-    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_trials_come_under_the_run_that_the_sweep_goes_on_in(ledger, made, client, monkeypatch):
     """`mlflow run` makes a run of its own each time, and names it by MLFLOW_RUN_ID."""
     first = made()
     fill(first.ledger)
-    first.start(known=False)
+    first.start()
     assert first.stop()
     monkeypatch.setenv("MLFLOW_RUN_ID", client.create_run("0").info.run_id)
     second = made()
     assert second.mlflow_run.run_id != first.mlflow_run.run_id
-    second.start(known=True)
+    second.start(resumed=True)
     assert second.stop()
     assert set(children(client, second)) == {"trial-001", "trial-002", "trial-003"}
     assert not children(client, first)
 
 
-def test_a_driver_killed_before_it_heard_of_the_server_s_answer_sends_it_again_without_harm(
-    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any
-) -> None:
+def test_a_driver_killed_before_it_heard_of_the_server_s_answer_sends_it_again_without_harm(ledger, made, client):
     fill(ledger)
     first = made()
-    first.start(known=False)
+    first.start()
     assert first.stop()
     again = made()
     again.runs, again.sent = dict(first.runs), dict.fromkeys(first.runs, 0)
@@ -148,9 +138,7 @@ def test_a_driver_killed_before_it_heard_of_the_server_s_answer_sends_it_again_w
     assert steps(client, run, "validation_final/acc") == [0]
 
 
-def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(
-    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(ledger, made, client, monkeypatch):
     monkeypatch.setattr("tuning.mlflow_mirror.SECONDS_BETWEEN", 0.02)
     monkeypatch.setattr("tuning.mlflow_mirror.SECONDS_WITHOUT_SERVER", 0.02)
     said: list[str] = []
@@ -159,13 +147,13 @@ def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(
     log = type(mirror.mlflow_run.client).log_batch
     down = True
 
-    def log_or_fail(*given: Any, **named: Any) -> Any:
+    def log_or_fail(*given, **named):
         if down:
             raise ConnectionError("connection refused")
         return log(*given, **named)
 
     monkeypatch.setattr(type(mirror.mlflow_run.client), "log_batch", log_or_fail)
-    mirror.start(known=False)
+    mirror.start()
     ledger.start(1, {"alpha": 0.1, "batch_size": 32})
     for epoch in (1, 2, 3):
         ledger.epoch(1, record(epoch))
@@ -181,22 +169,20 @@ def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(
     ]
 
 
-def test_a_server_that_stays_away_is_told_at_the_end(
-    ledger: Ledger, made: Callable[[], MlflowMirror], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_stays_away_is_told_at_the_end(ledger, made, monkeypatch):
     mirror = made()
     fill(ledger)
     mirror.ledger = ledger
 
-    def fail(*_: Any, **__: Any) -> None:
+    def fail(*_, **__):
         raise ConnectionError
 
     monkeypatch.setattr(type(mirror.mlflow_run.client), "create_run", fail)
-    mirror.start(known=False)
+    mirror.start()
     assert not mirror.stop()
 
 
-def test_the_epochs_that_gathered_go_in_one_call(ledger: Ledger, made: Callable[[], MlflowMirror]) -> None:
+def test_the_epochs_that_gathered_go_in_one_call(ledger, made):
     mirror = made()
     mirror.ledger = ledger
     ledger.start(1, {"alpha": 0.1, "batch_size": 32})
@@ -208,9 +194,7 @@ def test_the_epochs_that_gathered_go_in_one_call(ledger: Ledger, made: Callable[
     assert mirror.calls == {"create": 1, "log": 1, "close": 1}
 
 
-def test_a_trial_that_runs_is_sent_when_its_turn_has_come(
-    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any
-) -> None:
+def test_a_trial_that_runs_is_sent_when_its_turn_has_come(ledger, made, client):
     """Epochs of a second do not cost a call each; nothing waits once the driver stops."""
     mirror = made()
     mirror.ledger = ledger
@@ -226,7 +210,7 @@ def test_a_trial_that_runs_is_sent_when_its_turn_has_come(
     ledger.epoch(1, record(9))
     mirror.sync(all_of_it=False)
     assert mirror.calls["log"] == 1  # the last epoch: its end is near
-    mirror.start(known=False)
+    mirror.start()
     assert mirror.stop()
     run = children(client, mirror)["trial-001"]
     assert steps(client, run) == [1, 2, 3, 9]
@@ -242,14 +226,12 @@ def until(holds: Callable[[], bool]) -> None:
     raise AssertionError("it did not come about")
 
 
-def test_trials_that_were_at_work_when_the_sweep_was_stopped_end_as_killed_until_it_goes_on(
-    ledger: Ledger, made: Callable[[], MlflowMirror], client: Any
-) -> None:
+def test_trials_that_were_at_work_when_the_sweep_was_stopped_end_as_killed_until_it_goes_on(ledger, made, client):
     mirror = made()
     mirror.ledger = ledger
     ledger.start(1, {"alpha": 0.1, "batch_size": 32})
     ended(ledger, 2, 0.8, 0.1)
-    mirror.start(known=False)
+    mirror.start()
     mirror.stop_short()
     assert {name: r.info.status for name, r in children(client, mirror).items()} == {
         "trial-001": "KILLED",
@@ -257,12 +239,12 @@ def test_trials_that_were_at_work_when_the_sweep_was_stopped_end_as_killed_until
     }
     again = made()
     again.mlflow_run = mirror.mlflow_run
-    again.start(known=True)
+    again.start(resumed=True)
     assert children(client, mirror)["trial-001"].info.status == "RUNNING"
     assert again.stop()
 
 
-def test_a_mirror_that_never_began_has_nothing_to_stop(made: Callable[[], MlflowMirror], client: Any) -> None:
+def test_a_mirror_that_never_began_has_nothing_to_stop(made, client):
     mirror = made()
     mirror.stop_short()
     assert mirror.calls == {"create": 0, "log": 0, "close": 0}

@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 
 from tests.tuning.conftest import ended, tiny_plan
 from tuning.ledger import BASELINE, FAILED, NORMAL, SEARCH, STOPPED, Ledger, Trial
-from tuning.objective import accuracy_floor, score, trial_objectives
-from tuning.pareto import choose_registered, choose_trial, finished, pareto_front, worth_keeping
+from tuning.objective import (
+    accuracy_floor,
+    choose_registered,
+    choose_trial,
+    finished,
+    pareto_front,
+    score,
+    trial_objectives,
+    worth_keeping,
+)
 from tuning.proposals import TpeProposer, next_arm
 
 VALUE = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.4])
@@ -21,7 +29,7 @@ def trial(number: int, accuracy: float, gap: float) -> Trial:
     return Trial(number, {}, 0.0, "finished", values={"acc": accuracy, "comp_minus_suff": gap})
 
 
-def test_every_trial_that_keeps_the_floor_stands_above_every_one_that_does_not() -> None:
+def test_every_trial_that_keeps_the_floor_stands_above_every_one_that_does_not():
     assert score(0.80, -1.9, 0.79) > score(0.78, 1.9, 0.79)
     assert score(0.80, 0.2, 0.79) > score(0.90, 0.1, 0.79)
     assert score(0.78, 0.0, 0.79) > score(0.70, 0.5, 0.79)
@@ -30,7 +38,7 @@ def test_every_trial_that_keeps_the_floor_stands_above_every_one_that_does_not()
 
 
 @given(st.lists(st.tuples(VALUE, VALUE), max_size=12))
-def test_the_front_is_what_no_other_trial_dominates(points: list[tuple[float, float]]) -> None:
+def test_the_front_is_what_no_other_trial_dominates(points):
     trials = [trial(n, *point) for n, point in enumerate(points, 1)]
     expected = {
         p for p in points if not any(q != p and q[0] >= p[0] and q[1] >= p[1] for q in points)
@@ -43,7 +51,7 @@ def test_the_front_is_what_no_other_trial_dominates(points: list[tuple[float, fl
     ]
 
 
-def test_the_choice_is_the_champion_rule_s(ledger: Ledger) -> None:
+def test_the_choice_is_the_champion_rule_s(ledger):
     ended(ledger, 1, 0.800, 0.10)
     ended(ledger, 2, 0.795, 0.15)
     ended(ledger, 3, 0.780, 0.90)
@@ -53,7 +61,7 @@ def test_the_choice_is_the_champion_rule_s(ledger: Ledger) -> None:
     assert choose_trial(tiny_plan(margin=0.03), ledger)[0].number == 3
 
 
-def test_in_mode_single_the_baseline_s_accuracy_is_what_must_be_kept(ledger: Ledger) -> None:
+def test_in_mode_single_the_baseline_s_accuracy_is_what_must_be_kept(ledger):
     ended(ledger, BASELINE, 0.760, 0.05, {"method": "normal"})
     ended(ledger, 1, 0.800, 0.10)
     ended(ledger, 2, 0.755, 0.30)
@@ -64,7 +72,7 @@ def test_in_mode_single_the_baseline_s_accuracy_is_what_must_be_kept(ledger: Led
     assert accuracy_floor(ledger, 0.01) == pytest.approx(0.75)
 
 
-def test_where_no_trial_keeps_the_baseline_s_accuracy_it_is_said(ledger: Ledger) -> None:
+def test_where_no_trial_keeps_the_baseline_s_accuracy_it_is_said(ledger):
     ended(ledger, BASELINE, 0.90, 0.05, {"method": "normal"})
     ended(ledger, 1, 0.80, 0.10)
     ended(ledger, 2, 0.70, 0.30)
@@ -73,7 +81,7 @@ def test_where_no_trial_keeps_the_baseline_s_accuracy_it_is_said(ledger: Ledger)
     assert "none reached the baseline's accuracy minus 0.01 (0.8900)" in why
 
 
-def test_trials_that_failed_or_were_stopped_are_not_chosen(ledger: Ledger) -> None:
+def test_trials_that_failed_or_were_stopped_are_not_chosen(ledger):
     with pytest.raises(ValueError, match="no trial finished"):
         choose_trial(tiny_plan(), ledger)
     for number, state in ((1, FAILED), (2, STOPPED)):
@@ -86,9 +94,7 @@ def test_trials_that_failed_or_were_stopped_are_not_chosen(ledger: Ledger) -> No
 
 
 @given(st.lists(st.tuples(VALUE, VALUE), min_size=1, max_size=10), st.sampled_from(["pareto", "single"]))
-def test_no_checkpoint_is_removed_that_could_still_be_chosen(
-    tmp_path_factory: pytest.TempPathFactory, points: list[tuple[float, float]], mode: str
-) -> None:
+def test_no_checkpoint_is_removed_that_could_still_be_chosen(tmp_path_factory, points, mode):
     ledger, plan = Ledger(tmp_path_factory.mktemp("ledger")), tiny_plan(mode=mode)
     ended(ledger, BASELINE, 0.2, 0.1, {"method": "normal"})
     kept = set()
@@ -99,7 +105,7 @@ def test_no_checkpoint_is_removed_that_could_still_be_chosen(
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_a_trial_whose_numbers_are_not_finite_never_wins(ledger: Ledger, number: float) -> None:
+def test_a_trial_whose_numbers_are_not_finite_never_wins(ledger, number):
     ended(ledger, 1, 0.6, 0.01)
     ended(ledger, 2, 0.9, number)
     ended(ledger, 3, number, 0.9)
@@ -108,7 +114,7 @@ def test_a_trial_whose_numbers_are_not_finite_never_wins(ledger: Ledger, number:
     assert score(0.9, number, 0.5) == score(number, 0.9, 0.5) == -4.0 < score(0.0, -1.0, 1.0)
 
 
-def test_a_baseline_that_dominates_the_choice_is_registered_in_its_place_and_said(ledger: Ledger) -> None:
+def test_a_baseline_that_dominates_the_choice_is_registered_in_its_place_and_said(ledger):
     ended(ledger, 0, 0.80, 0.20)
     ended(ledger, 1, 0.79, 0.15)
     ended(ledger, 2, 0.80, 0.10)
@@ -122,15 +128,13 @@ def test_a_baseline_that_dominates_the_choice_is_registered_in_its_place_and_sai
 
 
 @pytest.mark.parametrize("base", [(0.85, 0.10), (0.70, 0.30), (0.80, 0.20), (math.nan, 0.9), (0.9, math.nan)])
-def test_a_baseline_that_is_worse_in_one_or_equal_or_not_finite_leaves_the_choice(
-    ledger: Ledger, base: tuple[float, float]
-) -> None:
+def test_a_baseline_that_is_worse_in_one_or_equal_or_not_finite_leaves_the_choice(ledger, base):
     ended(ledger, 0, *base)
     ended(ledger, 1, 0.80, 0.20)
     assert choose_registered(tiny_plan(), ledger)[0].number == 1
 
 
-def test_of_baselines_that_were_swept_the_best_is_compared(ledger: Ledger) -> None:
+def test_of_baselines_that_were_swept_the_best_is_compared(ledger):
     ended(ledger, 0, 0.70, 0.05)
     ended(ledger, 1, 0.80, 0.20)
     ended(ledger, 2, 0.82, 0.25, {"method": "normal", "lr": 0.001}, NORMAL)
@@ -138,7 +142,7 @@ def test_of_baselines_that_were_swept_the_best_is_compared(ledger: Ledger) -> No
     assert [t.number for t in finished(ledger)] == [1]
 
 
-def test_a_swept_baseline_takes_turns_with_the_search(ledger: Ledger) -> None:
+def test_a_swept_baseline_takes_turns_with_the_search(ledger):
     plan = tiny_plan(trials=2, sweep_baseline=True)
     ended(ledger, 0, 0.7, 0.1)
     arms = []

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.tuning.conftest import tiny_plan
-from tuning.plan import PLAN, Plan, Resources
+from tuning.plan import PLAN, Plan
+from tuning.resources import Resources
 
 FORMER: dict[str, Any] = {"kind": "sweep", "split": "validation", "points": [], "name": ""}
 
@@ -24,7 +25,7 @@ def write_former(folder: Path, **changes: Any) -> None:
     (folder / PLAN).write_text(json.dumps(about), encoding="utf-8")
 
 
-def test_a_plan_of_an_earlier_version_is_read_and_its_folder_found_again(tmp_path: Path) -> None:
+def test_a_plan_of_an_earlier_version_is_read_and_its_folder_found_again(tmp_path):
     write_former(tmp_path)
     assert Plan.load(tmp_path)[0] == tiny_plan()
     about = asdict(tiny_plan(trials=1)) | FORMER
@@ -33,7 +34,7 @@ def test_a_plan_of_an_earlier_version_is_read_and_its_folder_found_again(tmp_pat
     assert tiny_plan().default_folder() == Path(f"runs/sweep-planted-textcnn-pct-pareto-{digest}")
 
 
-def test_an_ablation_of_an_earlier_version_is_refused_by_its_new_name(tmp_path: Path) -> None:
+def test_an_ablation_of_an_earlier_version_is_refused_by_its_new_name(tmp_path):
     write_former(tmp_path, kind="ablation", split="test", points=[{"alpha": 0.1}], name="alpha", baseline=False)
     with pytest.raises(ValueError, match="holds an ablation of an earlier version; run pct reproduce --table instead"):
         Plan.load(tmp_path)

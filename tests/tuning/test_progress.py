@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 
 from tests.tuning.conftest import ended, record, tiny_plan
-from tuning.ledger import BASELINE, FAILED, STOPPED, Ledger
+from tuning.ledger import BASELINE, FAILED, STOPPED
 from tuning.progress import Progress, table
 
 
-def test_the_table_has_a_row_a_trial_with_settings_epoch_metrics_and_state(ledger: Ledger) -> None:
+def test_the_table_has_a_row_a_trial_with_settings_epoch_metrics_and_state(ledger):
     plan = tiny_plan()
     ended(ledger, BASELINE, 0.75, 0.05, {"method": "normal"})
     ended(ledger, 1, 0.8, 0.1)
@@ -29,7 +29,7 @@ def test_the_table_has_a_row_a_trial_with_settings_epoch_metrics_and_state(ledge
     assert len(table(plan, ledger, rows=5)) == 5
 
 
-def test_a_log_gets_a_line_a_trial_and_no_control_characters(ledger: Ledger) -> None:
+def test_a_log_gets_a_line_a_trial_and_no_control_characters(ledger):
     out = io.StringIO()
     told = Progress(tiny_plan(), ledger, out=out)
     ledger.start(1, {"alpha": 0.25, "batch_size": 16})
@@ -53,7 +53,7 @@ def test_a_log_gets_a_line_a_trial_and_no_control_characters(ledger: Ledger) -> 
     ]
 
 
-def test_a_terminal_s_table_is_redrawn_in_its_place(ledger: Ledger) -> None:
+def test_a_terminal_s_table_is_redrawn_in_its_place(ledger):
     out = io.StringIO()
     told = Progress(tiny_plan(), ledger, live=True, out=out)
     ended(ledger, 1, 0.8, 0.1)

@@ -10,7 +10,7 @@ from tuning.space import RANGES, USED, Range, make_space, read_range, read_sets
 BASE = Settings()
 
 
-def test_the_forms_are_read() -> None:
+def test_the_forms_are_read():
     assert read_range("alpha", "loguniform(0.05, 1.5)", BASE) == Range("loguniform", (0.05, 1.5))
     assert read_range("temperature", " uniform( 0.1,1 ) ", BASE) == Range("uniform", (0.1, 1.0))
     assert read_range("batch_size", "choice(32, 64)", BASE) == Range("choice", (32, 64))
@@ -21,7 +21,7 @@ def test_the_forms_are_read() -> None:
 
 
 @pytest.mark.parametrize("text", ["loguniform(0.05, 1.5)", "uniform(0.1, 1.0)", "choice(0.1, 0.2)"])
-def test_a_range_is_written_as_it_is_read(text: str) -> None:
+def test_a_range_is_written_as_it_is_read(text):
     assert str(read_range("alpha", text, BASE)) == text
 
 
@@ -46,12 +46,12 @@ def test_a_range_is_written_as_it_is_read(text: str) -> None:
     ("saliency", "choice(l1, l2)", "saliency must be one value in a sweep"),
     ("epochs", "uniform(1, 9)", "epochs must be one value in a sweep"),
 ])  # fmt: skip
-def test_a_malformed_one_is_named_with_the_remedy(name: str, text: str, said: str) -> None:
+def test_a_malformed_one_is_named_with_the_remedy(name, text, said):
     with pytest.raises(ValueError, match=said):
         read_range(name, text, BASE)
 
 
-def test_sets_are_read_by_the_paper_s_names_and_the_last_one_counts() -> None:
+def test_sets_are_read_by_the_paper_s_names_and_the_last_one_counts():
     given = ["tau=0.1", "p_i=uniform(0.1, 0.2)", "lambda=0.5", "learning-rate=1e-3", "tau=0.2"]
     assert read_sets(given) == {
         "temperature": "0.2", "p_important": "uniform(0.1, 0.2)", "entropy_weight": "0.5", "lr": "1e-3",
@@ -63,7 +63,7 @@ def test_sets_are_read_by_the_paper_s_names_and_the_last_one_counts() -> None:
         read_sets(["aplha=0.1"])
 
 
-def test_a_method_searches_what_it_uses() -> None:
+def test_a_method_searches_what_it_uses():
     assert set(make_space(Settings(method="normal"), [], {})[1]) == {"batch_size", "lr"}
     assert set(make_space(Settings(method="entropy"), [], {})[1]) == {
         "entropy_weight", "batch_size", "p_unimportant", "lr",
@@ -76,7 +76,7 @@ def test_a_method_searches_what_it_uses() -> None:
     assert {"alpha", "entropy_weight", "method"} <= set(both)
 
 
-def test_what_is_given_is_fixed_and_set_stands_above_it() -> None:
+def test_what_is_given_is_fixed_and_set_stands_above_it():
     base, ranges = make_space(Settings(alpha=0.3), ["alpha"], {"lr": "0.001"})
     assert "alpha" not in ranges
     assert "lr" not in ranges
@@ -87,7 +87,7 @@ def test_what_is_given_is_fixed_and_set_stands_above_it() -> None:
 
 
 @pytest.mark.parametrize("model", sorted(RANGES))
-def test_every_range_is_sound_and_holds_the_paper_s_setting(model: str) -> None:
+def test_every_range_is_sound_and_holds_the_paper_s_setting(model):
     base = Settings(model=model)
     for name, text in RANGES[model].items():
         found = read_range(name, text, base)

@@ -25,9 +25,7 @@ def children(client: Any) -> list[Any]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
-def test_a_sweep_trains_compares_chooses_tests_once_and_registers(
-    client: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_sweep_trains_compares_chooses_tests_once_and_registers(client, capsys, tmp_path):
     command = [*TINY, "--trials", "3", "--workers", "1", "--folder", "first", "--set", "tau=0.5"]
     assert sweep.main(command) == 0
     told = capsys.readouterr()
@@ -93,7 +91,7 @@ def test_a_sweep_trains_compares_chooses_tests_once_and_registers(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
-def test_a_sweep_goes_on_from_the_head_of_a_classifier_that_exists(client: Any, tmp_path: Path) -> None:
+def test_a_sweep_goes_on_from_the_head_of_a_classifier_that_exists(client, tmp_path):
     classifier("GPT-2", classes=2).save_pretrained(tmp_path / "reviews")
     tokenizer("GPT-2").save_pretrained(tmp_path / "reviews")
     model = ["--model", str(tmp_path / "reviews"), "--max-length", "24", "--batch-size", "16"]
@@ -106,9 +104,7 @@ def test_a_sweep_goes_on_from_the_head_of_a_classifier_that_exists(client: Any, 
 
 
 @pytest.mark.usefixtures("local_ray")
-def test_one_objective_trains_the_baseline_first_and_stops_poor_trials_early(
-    client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_objective_trains_the_baseline_first_and_stops_poor_trials_early(client, capsys):
     """A rate that learns nothing never gets the accuracy of one that learns: ASHA must see it."""
     command = [
         "--mode", "single", "--limit", "400", "--epochs", "3", "--evaluate_limit", "32", "--quiet", "--trials", "6",
@@ -152,9 +148,7 @@ def test_one_objective_trains_the_baseline_first_and_stops_poor_trials_early(
         (["--resume"], "runs holds no sweep to continue"),
     ],
 )
-def test_a_wrong_option_is_an_error_in_a_line_before_anything_starts(
-    argv: list[str], said: str, capsys: pytest.CaptureFixture[str], client: Any
-) -> None:
+def test_a_wrong_option_is_an_error_in_a_line_before_anything_starts(argv, said, capsys, client):
     assert sweep.main([*TINY, *argv]) == 1
     err = capsys.readouterr().err
     assert said in err
@@ -162,9 +156,7 @@ def test_a_wrong_option_is_an_error_in_a_line_before_anything_starts(
     assert not client.search_runs(["0"])
 
 
-def test_a_cluster_that_is_not_there_or_too_small_is_told(
-    closed_port: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cluster_that_is_not_there_or_too_small_is_told(closed_port, capsys, monkeypatch):
     assert sweep.main([*TINY, "--gpus-per-trial", "64"]) == 1
     assert "a trial needs 1 CPU, 64 GPU, this machine has" in capsys.readouterr().err
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed_port}")
@@ -172,7 +164,7 @@ def test_a_cluster_that_is_not_there_or_too_small_is_told(
     assert f"no Ray at 127.0.0.1:{closed_port}" in capsys.readouterr().err
 
 
-def test_trials_are_measured_alike_whatever_shares_they_are_trained_with() -> None:
+def test_trials_are_measured_alike_whatever_shares_they_are_trained_with():
     options = sweep.parser().parse_args(["--set", "p_i=choice(0.1, 0.3)", "--cpus-per-trial", "2"])
     plan, resources, folder = sweep.read(options)
     for share in (0.1, 0.3):
@@ -193,9 +185,7 @@ def test_trials_are_measured_alike_whatever_shares_they_are_trained_with() -> No
         (["--sweep-baseline"], "sweep_baseline is False in mine, and True was given"),
     ],
 )
-def test_a_sweep_that_is_resumed_with_another_plan_is_refused(
-    argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_sweep_that_is_resumed_with_another_plan_is_refused(argv, said, capsys):
     plan, resources, _ = sweep.read(sweep.parser().parse_args([*TINY, "--folder", "mine"]))
     plan.save(Path("mine"), resources)
     assert sweep.main(["--resume", "mine", *argv]) == 1
@@ -204,7 +194,7 @@ def test_a_sweep_that_is_resumed_with_another_plan_is_refused(
     assert "a sweep that is resumed keeps its plan" in err
 
 
-def test_a_sweep_is_resumed_with_the_options_that_it_has_and_with_more_trials() -> None:
+def test_a_sweep_is_resumed_with_the_options_that_it_has_and_with_more_trials():
     plan, resources, _ = sweep.read(sweep.parser().parse_args([*TINY, "--folder", "mine", "--set", "tau=0.5"]))
     plan.save(Path("mine"), resources)
     given = ["--resume", "mine", *TINY, "--set", "tau=0.5", "--mode", "pareto", "--trials", "50", "--workers", "3"]
@@ -213,9 +203,7 @@ def test_a_sweep_is_resumed_with_the_options_that_it_has_and_with_more_trials() 
     assert elsewhere.workers == 3
 
 
-def test_a_corpus_that_is_not_there_ends_the_sweep_s_run_as_failed(
-    client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_corpus_that_is_not_there_ends_the_sweep_s_run_as_failed(client, capsys):
     command = [
         "--corpus",
         "files",
@@ -233,7 +221,7 @@ def test_a_corpus_that_is_not_there_ends_the_sweep_s_run_as_failed(
     assert run.info.status == "FAILED"
 
 
-def test_a_folder_of_0_1_0_is_read_and_found_again() -> None:
+def test_a_folder_of_0_1_0_is_read_and_found_again():
     plan, resources, folder = sweep.read(sweep.parser().parse_args(TINY))
     plan.save(folder, resources)
     about = json.loads((folder / "sweep.json").read_text())
@@ -244,9 +232,7 @@ def test_a_folder_of_0_1_0_is_read_and_found_again() -> None:
 
 
 @pytest.mark.slow
-def test_a_baseline_that_is_swept_as_well_gets_as_many_trials_and_is_registered_where_it_is_better(
-    client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_baseline_that_is_swept_as_well_gets_as_many_trials_and_is_registered_where_it_is_better(client, capsys):
     """A weight of the contrastive loss that nothing can be learned under: the choice is beaten by normal training."""
     command = [*TINY, "--limit", "400", "--trials", "2", "--workers", "1", "--folder", "swept", "--sweep-baseline"]
     command += ["--set", "alpha=1000", "--set", "lr=choice(0.001, 0.003)", "--set", "batch_size=16"]
@@ -265,7 +251,7 @@ def test_a_baseline_that_is_swept_as_well_gets_as_many_trials_and_is_registered_
     assert sorted(methods) == ["normal", "pct"]
 
 
-def test_a_folder_of_another_sweep_is_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_of_another_sweep_is_not_overwritten(capsys):
     plan, resources, _ = sweep.read(sweep.parser().parse_args([*TINY, "--folder", "mine"]))
     plan.save(Path("mine"), resources)
     assert sweep.main([*TINY, "--folder", "mine", "--epochs", "5"]) == 1

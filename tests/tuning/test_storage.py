@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
-
-import pytest
 
 from tests.tuning.conftest import TINY, ended
 from tuning import sweep
 from tuning.ledger import Ledger
 from tuning.plan import Plan
-from tuning.record_copy import RecordCopy, bring_back
-from tuning.storage import clear_sessions, storage_of
+from tuning.storage import RecordCopy, bring_back, clear_sessions, storage_of
 
 
-def test_the_record_of_a_lost_folder_is_brought_back_by_the_same_command(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_record_of_a_lost_folder_is_brought_back_by_the_same_command(tmp_path, capsys):
     options = sweep.parser().parse_args([*TINY, "--storage", str(tmp_path / "remote"), "--trials", "7"])
     plan, resources, folder = sweep.read(options)
     plan.save(folder, resources)
     ledger = Ledger(folder)
     copy = RecordCopy(folder, storage_of(resources, folder))
+    copy.start()
     ended(ledger, 1, 0.8, 0.1)
     copy.news(1)
     copy.stop()
@@ -42,20 +37,20 @@ def test_the_record_of_a_lost_folder_is_brought_back_by_the_same_command(
     assert sweep.read(sweep.parser().parse_args(["--resume", str(folder), "--storage", resources.storage]))[0] == plan
 
 
-def test_a_record_that_is_there_is_not_overwritten_by_its_copy(tmp_path: Path) -> None:
+def test_a_record_that_is_there_is_not_overwritten_by_its_copy(tmp_path):
     ledger = Ledger(tmp_path / "sweep")
-    copy = RecordCopy(ledger.path.parent, str(tmp_path / "remote"))
-    copy.stop()
+    RecordCopy(ledger.path.parent, str(tmp_path / "remote")).copy()
     ended(ledger, 1, 0.8, 0.1)
     assert not bring_back(ledger.path.parent, str(tmp_path / "remote"))
     assert 1 in Ledger(ledger.path.parent).trials
 
 
-def test_a_storage_that_cannot_be_written_is_said_once_and_the_sweep_goes_on(tmp_path: Path) -> None:
+def test_a_storage_that_cannot_be_written_is_said_once_and_the_sweep_goes_on(tmp_path):
     (tmp_path / "file").write_text("")
     ledger = Ledger(tmp_path / "sweep")
     said: list[str] = []
     copy = RecordCopy(ledger.path.parent, str(tmp_path / "file"), said.append)
+    copy.start()
     copy.news(1)
     copy.stop()
     assert len(said) == 1
