@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pct.explaining.explain import CurveOptions, build_explanations
 from pct.explaining.explanation import METRICS
 from pct.explaining.prediction import build_predictions
-from pct.explaining.predictor import Floats, Predictor, predict_tokens, word_rule
+from pct.explaining.predictor import Predictor, predict_tokens, word_rule
 from pct.explaining.removal import RemovalPlan, Removals, remove_words
 from pct.metrics.base import MetricOptions, TextBlock
 from pct.metrics.evaluation import MetricSet
@@ -22,14 +22,16 @@ from pct.saliency.base import GradientSaliency, Saliency
 from pct.saliency.defaults import Choice
 from pct.text.tokens import Ints, Tokens
 from pct.text.words import NATURAL, Document, split
+from serving.batching import LIGHT
 from serving.limits import Limits
 from serving.model_store import ServedModel
-from serving.priority_queue import LIGHT
 from serving.schema import Control, ExplainRequest
 
 STEPS = 15
 
 Json = dict[str, Any]
+P = ParamSpec("P")
+Result = TypeVar("Result")
 GiveWay = Callable[[], None]
 
 
@@ -60,7 +62,7 @@ class PredictJob:
     served: ServedModel
 
     def lane(self, texts: Sequence[Document]) -> str:
-        """The lane in which these texts wait; see `serving.priority_queue`."""
+        """The lane in which these texts wait; see `serving.batching`."""
         return "predict"
 
     def run(self, texts: Sequence[Document], deadline: float, give_way: GiveWay = _do_not_wait) -> list[Json]:
@@ -110,7 +112,7 @@ class ExplainJob:
         return self._ranking.signed
 
     def lane(self, texts: Sequence[Document]) -> str:
-        """The lane in which these texts wait; see `serving.priority_queue`."""
+        """The lane in which these texts wait; see `serving.batching`."""
         return "light" if self.cost(texts) <= LIGHT else "heavy"
 
     def cost(self, texts: Sequence[Document]) -> int:
@@ -165,44 +167,18 @@ class DeadlinePredictor:
     (of `time.monotonic()`)."""
 
     def __init__(self, predictor: OnnxPredictor, deadline: float, give_way: GiveWay) -> None:
-        self.classes, self.word_rule = predictor.classes, word_rule(predictor)
-        self._predictor, self._deadline, self._give_way = predictor, deadline, give_way
+        self.classes, self.word_rule, self.tokens = predictor.classes, word_rule(predictor), predictor.tokens
+        self.check_saliency, self.replacement_token_id = predictor.check_saliency, predictor.replacement_token_id
 
-    def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
-        """See `Predictor.tokens`."""
-        return self._predictor.tokens(texts)
+        def interruptible(call: Callable[P, Result]) -> Callable[P, Result]:
+            def checked(*arguments: P.args, **options: P.kwargs) -> Result:
+                give_way()
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+                return call(*arguments, **options)
 
-    def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
-        """See `Predictor.forward`."""
-        self._check()
-        return self._predictor.forward(ids, mask)
+            return checked
 
-    def represent(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
-        """See `Represents.represent`."""
-        self._check()
-        return self._predictor.represent(ids, mask)
-
-    def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
-        """See `Predictor.explain_rows`."""
-        self._check()
-        return self._predictor.explain_rows(ids, words, classes)
-
-    def check_saliency(self, saliency: GradientSaliency) -> None:
-        """See `Attributes.check_saliency`."""
-        self._predictor.check_saliency(saliency)
-
-    def attribute_rows(
-        self, saliency: GradientSaliency, ids: Ints, words: Ints, classes: Ints | None
-    ) -> tuple[Floats, Floats]:
-        """See `Attributes.attribute_rows`."""
-        self._check()
-        return self._predictor.attribute_rows(saliency, ids, words, classes)
-
-    def replacement_token_id(self, removal: str) -> int:
-        """See `HasReplacementToken.replacement_token_id`."""
-        return self._predictor.replacement_token_id(removal)
-
-    def _check(self) -> None:
-        self._give_way()
-        if time.monotonic() > self._deadline:
-            raise TimeoutError
+        self.forward, self.represent = interruptible(predictor.forward), interruptible(predictor.represent)
+        self.explain_rows = interruptible(predictor.explain_rows)
+        self.attribute_rows = interruptible(predictor.attribute_rows)

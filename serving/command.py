@@ -19,9 +19,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from serving.limits import FAILURE, HOSTS, LOG, MODEL_LIST, PREFIX, THREADS, WORKERS, Limits
-from serving.model_sources import default_cache, resolve
+from serving.model_sources import RegistryWatch, default_cache, resolve
 from serving.model_store import LIST_FILE, ModelEntry, write_entries
-from serving.registry_watch import RegistryWatch
 
 SERVICE = "serving.service:Explainer"
 
@@ -174,11 +173,7 @@ def _parser() -> argparse.ArgumentParser:
         "models", nargs="+", metavar="MODEL",
         help="the folder of an export, run or model, models:/<name>@champion or runs:/<id>/model; ID=MODEL names it",
     )  # fmt: skip
-    parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="the address to listen at (default: 127.0.0.1, loopback)",
-    )
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: 127.0.0.1, loopback)")
     parser.add_argument("--port", type=int, default=3000, help="the port to listen at (default: 3000)")
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME",

@@ -1,4 +1,7 @@
-"""From the name of a model to an exported folder: an existing one, one of the registry, or a new export."""
+"""From the name of a model to an exported folder: an existing one, one of the registry, or a new export.
+
+`pct serve` watches the registry: the list of models follows its aliases.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from pct.auditing import kept
 from pct.auditing.kept import REGISTERED, AuditSummary
 from pct.onnx.predictor import CONFIG, GRADIENT
 from pct.settings import Settings
-from serving.model_store import ModelEntry
+from serving.model_store import ModelEntry, write_entries
 
 EXPORTED, CHAMPION = "exported", "champion"
 MODEL = "model"  # the classifier in a run's folder
@@ -26,19 +29,6 @@ HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 OF_A_CLASSIFIER = ["*.json", "*.safetensors", "*.txt", "*.model"]  # the files of a repository that transformers reads
 # the metrics of the registry that GET /model shows, without the prefix of their split; the second form is that of 0.1.0
 TEST_METRIC = re.compile(r"test/(?P<name>.+)|test_(?P<old>.+(?<!_se))")
-
-
-@dataclass(frozen=True)
-class RegisteredVersion:
-    """A version of a registered model. model_id: that of MLflow's logged model; empty where there is none. audit: that
-    of its tags, as in `ModelEntry`."""
-
-    name: str
-    version: str
-    alias: str | None
-    model_id: str
-    run_id: str | None
-    audit: dict[str, Any] = field(default_factory=dict)
 
 
 def default_cache() -> Path:
@@ -64,9 +54,8 @@ def resolve(source: str, cache: Path) -> ModelEntry:
         entry = ModelEntry("", str(Path(source).absolute()), source)
     elif match := REGISTERED.fullmatch(source):
         client = registry()
-        entry = entry_of_version(
-            client, find_version(client, match["name"], match["alias"], match["version"]), source, cache
-        )
+        version = find_version(client, match["name"], match["alias"], match["version"])
+        entry = entry_of_version(client, version, match["alias"], source, cache)
     elif source.startswith(("runs:/", "models:/")):
         entry = ModelEntry("", str(_export(source, cache / "exported" / _cache_name(source))), source)
     elif Path(source).is_dir():
@@ -106,18 +95,16 @@ def registry() -> Any:
         raise ConnectionError(str(problem)) from problem
 
 
-def find_version(client: Any, name: str, alias: str | None, version: str | None) -> RegisteredVersion:
-    """A version as the registry has it. Raises FileNotFoundError where there is none."""
+def find_version(client: Any, name: str, alias: str | None, version: str | None) -> Any:
+    """MLflow's version of a registered model. Raises FileNotFoundError where there is none."""
     from mlflow.exceptions import MlflowException
 
     try:
-        registered = kept.find_version(client, name, alias, version)
+        return kept.find_version(client, name, alias, version)
     except MlflowException as problem:
         suffix = f"@{alias}" if alias else f"/{version}"
         reason = (_no_champion(client, name) if alias == CHAMPION else "") or str(problem)
         raise FileNotFoundError(f"models:/{name}{suffix} is not in the registry: {reason}") from problem
-    audit = _as_dict(AuditSummary.from_tags(dict(registered.tags or {})))
-    return RegisteredVersion(name, str(registered.version), alias, registered.model_id or "", registered.run_id, audit)
 
 
 def _no_champion(client: Any, name: str) -> str:
@@ -132,16 +119,20 @@ def _no_champion(client: Any, name: str) -> str:
         return ""
 
 
-def entry_of_version(client: Any, version: RegisteredVersion, source: str, cache: Path) -> ModelEntry:
-    """A registered version, with the metrics of its run and its ONNX graphs, which are exported if none were logged."""
+def entry_of_version(client: Any, version: Any, alias: str | None, source: str, cache: Path) -> ModelEntry:
+    """A version, with the metrics of its run and its ONNX graphs, which are exported if none were logged."""
     uri = f"models:/{version.name}/{version.version}"
-    folder = cache / "registry" / _cache_name(f"{client.tracking_uri} {uri} {version.model_id}")
+    folder = cache / "registry" / _cache_name(f"{client.tracking_uri} {uri} {version.model_id or ''}")
     if not (folder / GRADIENT).is_file() and not _download(uri, folder):
         _export(uri, folder)
     return ModelEntry(
-        "", str(folder), source, version.name, version.version, version.alias,
-        _registry_metrics(client, version.run_id), version.audit,
+        "", str(folder), source, version.name, str(version.version), alias,
+        _registry_metrics(client, version.run_id), _audit_of(version),
     )  # fmt: skip
+
+
+def _audit_of(version: Any) -> dict[str, Any]:
+    return _as_dict(AuditSummary.from_tags(dict(version.tags or {})))
 
 
 def _as_dict(audit: AuditSummary | None) -> dict[str, Any]:
@@ -239,3 +230,50 @@ def _make_cache(folder: Path) -> None:
 
 def _cache_name(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass
+class RegistryWatch:
+    """Checks whether the aliases in the registry still name the versions that are served."""
+
+    models: list[ModelEntry]
+    listed: Path
+    cache: Path
+    last_error: str = ""
+
+    def check(self) -> bool:
+        """Updates the list of models; returns whether it changed.
+
+        A registry that does not answer, or a version that cannot be served, is reported once, and the models stay.
+        """
+        try:
+            client = registry()
+            current = [self._current(client, m) for m in self.models]
+        except Exception as problem:  # whatever a server or its driver raises, the service goes on
+            if str(problem) != self.last_error:
+                self.last_error = str(problem)
+                print(f"the models stay as they are: {problem}", file=sys.stderr, flush=True)
+            return False
+        self.last_error = ""
+        if current == self.models:
+            return False
+        for before, after in zip(self.models, current, strict=True):
+            if before.version != after.version:
+                print(f"{after.id}: version {after.version} instead of {before.version}", flush=True)
+        write_entries(self.listed, current)
+        self.models = current
+        return True
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is an alias to follow."""
+        return any(m.alias for m in self.models)
+
+    def _current(self, client: Any, model: ModelEntry) -> ModelEntry:
+        match = REGISTERED.fullmatch(model.source)
+        if match is None or not match["alias"]:
+            return model
+        version = find_version(client, match["name"], match["alias"], None)
+        if str(version.version) == model.version:
+            return replace(model, audit=_audit_of(version))  # it may have been audited meanwhile
+        return replace(entry_of_version(client, version, match["alias"], model.source, self.cache), id=model.id)

@@ -24,13 +24,12 @@ from starlette.responses import Response
 import serving.transport  # noqa: F401  replaces uvicorn's connections by bounded ones
 from pct.text.words import Document
 from serving.answers import ExplainJob, PredictJob, read_texts
-from serving.batching import BusyError
+from serving.batching import BusyError, PriorityQueue
 from serving.host_check import EVERY_HOST, HostCheck
 from serving.limits import FAILURE, HOSTS, LOG, MODEL_LIST, THREADS, TOKEN, WORKERS, Limits
 from serving.logs import RequestLog, log_as_json
 from serving.metrics import explain_seconds, refusals, set_model_versions, swaps, verdicts, words_range
 from serving.model_store import SERVED, ModelStore, ServedModel
-from serving.priority_queue import PriorityQueue
 from serving.request_guard import RequestGuard
 from serving.routes import PATHS, make_app
 from serving.schema import ExplainAnswer, ExplainRequest, PredictAnswer, PredictRequest

@@ -148,8 +148,7 @@ def test_a_version_without_a_best_saliency_is_explained_as_one_that_was_not_audi
 
 
 def test_a_service_of_a_version_that_was_audited_knows_the_judgement(run_dir, rows, tmp_path, monkeypatch):
-    from serving.model_sources import resolve
-    from serving.registry_watch import RegistryWatch
+    from serving.model_sources import RegistryWatch, resolve
 
     registered = upload_run(run_dir).registered
     assert registered is not None

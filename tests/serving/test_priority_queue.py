@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from serving.batching import BusyError
+from serving.batching import PATIENCE, ActiveRequests, BusyError, PriorityQueue
 from serving.limits import Limits
-from serving.priority_queue import PATIENCE, ActiveRequests, PriorityQueue
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from pct.settings import Settings
-from serving.model_sources import resolve
+from serving.model_sources import RegistryWatch, resolve
 from serving.model_store import ModelEntry
-from serving.registry_watch import RegistryWatch
 from tests.serving.conftest import PATIENCE, serving
 
 pytest.importorskip("mlflow")
