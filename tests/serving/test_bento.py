@@ -69,13 +69,6 @@ def test_bentoml_build_takes_the_model_that_was_exported_to_served(exported, tmp
     assert "torch" not in (bento / "env" / "python" / "requirements.txt").read_text()
 
 
-def test_what_cannot_be_put_into_a_bento_is_named(tmp_path):
-    command = [sys.executable, "-m", "pct.cli", "bento", str(tmp_path / "none")]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
-    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
-    assert "there is no model" in done.stderr
-
-
 def test_the_containers_recipe():
     recipe = (REPOSITORY / "Dockerfile").read_text()
     ignored = (REPOSITORY / ".dockerignore").read_text().splitlines()

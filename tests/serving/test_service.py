@@ -9,7 +9,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
@@ -18,13 +21,15 @@ import numpy as np
 import pytest
 
 import pct
+from pct import cli
 from pct.client import Client, ServiceError
 from pct.onnx.predictor import OnnxPredictor
 from pct.saliency import make_saliency
 from serving.openapi import openapi
 from serving.schema import Control, ExplainAnswer, ModelAnswer, PredictAnswer
+from tests.one_line import ends_with_one_line
 from tests.project import REPOSITORY
-from tests.serving.conftest import PATIENCE, serving
+from tests.serving.conftest import PATIENCE, Running, serving
 
 TEXT = "despite its slow start , the film is brilliant"
 FIXTURES = REPOSITORY / "tests" / "fixtures" / "v0.1.0"
@@ -54,17 +59,15 @@ def test_explanations_are_the_librarys_own(served, exported):
             assert [s["removed"] for s in found[side]["steps"]] == getattr(e, side).removed
 
 
-def test_controls_are_those_of_the_command_line_for_the_same_text(served, exported, trained, tmp_path):
+def test_controls_are_those_of_the_command_line_for_the_same_text(served, exported, trained, tmp_path, capsys):
     data = tmp_path / "one.csv"
     data.write_text(f'text,label\n"{TEXT}",positive\n', encoding="utf-8")
     names = list(get_args(Control))
     with Client(served.url) as client:
         (found,) = client.explain([TEXT], model="pct", controls=names, saliency="l2")  # as `pct evaluate` measures
     for folder in (exported["pct"], trained["pct"]):
-        command = [sys.executable, "-m", "pct.cli", "evaluate", str(folder), "--data", str(data), "--json"]
-        done = subprocess.run([*command, "--metrics", *names], cwd=REPOSITORY, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert found.controls == pytest.approx(json.loads(done.stdout)["metrics"], abs=1e-5)
+        assert cli.main(["evaluate", str(folder), "--data", str(data), "--json", "--metrics", *names]) == 0
+        assert found.controls == pytest.approx(json.loads(capsys.readouterr().out)["metrics"], abs=1e-5)
     status, refused = served.ask("/explain", {"texts": [TEXT], "controls": ["acc"]})
     assert status == 400
     assert "controls" in refused["error"]
@@ -379,77 +382,75 @@ def test_the_client_says_when_nothing_answers():
     assert refused.value.status == 0
 
 
-def test_a_token_is_asked_for(exported, tmp_path):
-    with serving(tmp_path, str(exported["normal"]), PCT_TOKEN="open sesame") as running:
-        for path, body in (("/predict", {"texts": ["a"]}), ("/explain", {"texts": ["a"]}), ("/model", None)):
-            assert running.ask(path, body)[0] == 401
-            assert running.ask(path, body, {"Authorization": "Bearer open"})[0] == 401
-            assert running.ask(path, body, {"Authorization": "Bearer open sesame"})[0] == 200
-        assert Client(running.url, token="open sesame").predict(["a film"])
-        with pytest.raises(ServiceError, match="needs a token"):
-            Client(running.url, token="").predict(["a film"])
-        assert "sesame" not in running.log
-        # what is public says nothing of what is served
-        for path in ("/openapi.json", "/docs", "/schema.json", "/"):
-            status, text = running.ask(path)
-            assert status == 200
-            assert str(exported["normal"]) not in str(text)
-            assert "planted" not in str(text)
-        # the id is made of the model's own settings where none was given
-        assert running.ask("/model", headers={"Authorization": "Bearer open sesame"})[1]["models"][0]["id"] == (
-            "planted-textcnn-normal"
-        )
-
-
-def test_overload_is_refused_at_once_and_slow_requests_are_given_up(exported, tmp_path):
-    heavy = {"texts": ["a dull and lifeless film " * 12] * 64, "order": "recomputed", "max_steps": 60}
+@pytest.fixture(scope="module")
+def guarded(exported: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service of a folder of its own, with a token, a short queue and little time."""
+    folder = tmp_path_factory.mktemp("guarded")
+    model = shutil.copytree(exported["normal"], folder / "model")
     limits = ("--max-queue", "3", "--max-seconds", "1.5")
-    with serving(tmp_path, str(exported["normal"]), *limits) as running:
-
-        def ask(_):
-            begun = time.monotonic()
-            return running.ask("/explain", heavy)[0], time.monotonic() - begun
-
-        with ThreadPoolExecutor(12) as pool:
-            answers = list(pool.map(ask, range(12)))
-        statuses = [status for status, _ in answers]
-        assert statuses.count(503) >= 6
-        assert set(statuses) <= {200, 408, 503}
-        assert statuses.count(200) + statuses.count(408) >= 3
-        # what was given up does not go on in secret: a small request is answered in its time
-        assert running.ask("/explain", {"texts": [TEXT]})[0] == 200
-        assert "Traceback" not in running.log
+    with serving(folder, str(model), *limits, PCT_TOKEN="open sesame") as running:
+        running.headers["Authorization"] = "Bearer open sesame"
+        yield running
 
 
-def test_a_killed_worker_comes_back(exported, tmp_path):
+def test_a_token_is_asked_for(guarded):
+    stranger = replace(guarded, headers={})
+    for path, body in (("/predict", {"texts": ["a"]}), ("/explain", {"texts": ["a"]}), ("/model", None)):
+        assert stranger.ask(path, body)[0] == 401
+        assert stranger.ask(path, body, {"Authorization": "Bearer open"})[0] == 401
+        assert guarded.ask(path, body)[0] == 200
+    assert Client(guarded.url, token="open sesame").predict(["a film"])
+    with pytest.raises(ServiceError, match="needs a token"):
+        Client(guarded.url, token="").predict(["a film"])
+    assert "sesame" not in guarded.log
+    # what is public says nothing of what is served
+    for path in ("/openapi.json", "/docs", "/schema.json", "/"):
+        status, text = stranger.ask(path)
+        assert status == 200
+        assert str(guarded.log_file.parent / "model") not in str(text)
+        assert "planted" not in str(text)
+    # the id is made of the model's own settings where none was given
+    assert guarded.ask("/model")[1]["models"][0]["id"] == "planted-textcnn-normal"
+
+
+def test_overload_is_refused_at_once_and_slow_requests_are_given_up(guarded):
+    heavy = {"texts": ["a dull and lifeless film " * 12] * 64, "order": "recomputed", "max_steps": 60}
+    with ThreadPoolExecutor(12) as pool:
+        statuses = [status for status, _ in pool.map(lambda _: guarded.ask("/explain", heavy), range(12))]
+    assert statuses.count(503) >= 6
+    assert set(statuses) <= {200, 408, 503}
+    assert statuses.count(200) + statuses.count(408) >= 3
+    # what was given up does not go on in secret: a small request is answered in its time
+    assert guarded.ask("/explain", {"texts": [TEXT]})[0] == 200
+    assert "Traceback" not in guarded.log
+
+
+def worker_of(running: Running) -> Any:
+    """The only process that answers."""
     import psutil
 
-    with serving(tmp_path, str(exported["normal"])) as running:
-        workers = [p for p in psutil.Process(running.process.pid).children(recursive=True) if _is_worker(p)]
-        assert len(workers) == 1
-        workers[0].kill()
-        until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            try:
-                if running.ask("/predict", {"texts": [TEXT]})[0] == 200:
-                    break
-            except OSError:
-                pass
-            time.sleep(0.2)
-        assert running.ask("/predict", {"texts": [TEXT]})[0] == 200
+    processes = psutil.Process(running.process.pid).children(recursive=True)
+    (worker,) = [p for p in processes if any("service" in part and "worker" in part for part in p.cmdline())]
+    return worker
 
 
-def test_a_worker_that_cannot_come_back_ends_the_service(exported, tmp_path):
-    import psutil
+def test_a_killed_worker_comes_back_and_one_that_cannot_ends_the_service(guarded):
+    worker_of(guarded).kill()
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        with suppress(OSError):
+            if guarded.ask("/predict", {"texts": [TEXT]})[0] == 200:
+                break
+        time.sleep(0.2)
+    assert guarded.ask("/predict", {"texts": [TEXT]})[0] == 200
 
-    model = Path(shutil.copytree(exported["normal"], tmp_path / "model"))
-    with serving(tmp_path, str(model)) as running:
-        shutil.rmtree(model)
-        (worker,) = [p for p in psutil.Process(running.process.pid).children(recursive=True) if _is_worker(p)]
-        worker.kill()
-        assert running.process.wait(90) == 1
-        assert running.log.splitlines()[-1].startswith("error: the service cannot start: ")
-        assert str(model) in running.log.splitlines()[-1]
+    model = guarded.log_file.parent / "model"
+    shutil.rmtree(model)
+    worker_of(guarded).kill()
+    assert guarded.process.wait(90) == 1
+    last = guarded.log.splitlines()[-1]
+    assert last.startswith("error: the service cannot start: ")
+    assert str(model) in last
 
 
 def test_two_services_have_metrics_of_their_own(served, exported, tmp_path):
@@ -467,37 +468,29 @@ def test_two_services_have_metrics_of_their_own(served, exported, tmp_path):
         assert "Traceback" not in running.log
 
 
-def _is_worker(process: Any) -> bool:
-    return any("service" in part and "worker" in part for part in process.cmdline())
-
-
-def test_what_cannot_be_served_is_named_at_the_start(tmp_path):
-    def refused(*arguments):
-        command = [sys.executable, "-m", "pct.cli", "serve", *arguments]
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE)
-        assert done.returncode == 1
-        assert len(done.stderr.splitlines()) == 1
-        assert "Traceback" not in done.stderr
-        return done.stderr
-
-    assert "there is no model none" in refused("none")
+def test_what_cannot_be_served_is_named_at_the_start(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
-    assert "holds no model" in refused(str(tmp_path / "empty"))
     run = str(FIXTURES / "run-textcnn")
-    assert "name another folder by --cache or PCT_CACHE_DIR" in refused(run, "--cache", "/proc/none")
-    assert "PCT_SERVE_TEXTS must be > 0 and finite, got 0" in refused("none", "--max-texts", "0")
-    assert "--poll must be > 0 seconds and finite, got nan" in refused("none", "--poll", "nan")
-    assert "--port must be from 1 to 65535, got 99999" in refused("none", "--port", "99999")
-    assert "--workers must be >= 1, got 0" in refused("none", "--workers", "0")
-    assert "--threads must be >= 0, got -1" in refused("none", "--threads", "-1")
-    assert "--host must be an address or a name of this machine, got 'no.such.invalid'" in refused(
-        "none", "--host", "no.such.invalid"
-    )
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        assert f"port {port} of 127.0.0.1 is in use; choose another with --port" in refused("none", "--port", port)
+        for arguments, message in (
+            (["none"], "there is no model none"),
+            ([str(tmp_path / "empty")], "holds no model"),
+            ([run, "--cache", "/proc/none"], "name another folder by --cache or PCT_CACHE_DIR"),
+            (["none", "--max-texts", "0"], "PCT_SERVE_TEXTS must be > 0 and finite, got 0"),
+            (["none", "--poll", "nan"], "--poll must be > 0 seconds and finite, got nan"),
+            (["none", "--port", "99999"], "--port must be from 1 to 65535, got 99999"),
+            (["none", "--workers", "0"], "--workers must be >= 1, got 0"),
+            (["none", "--threads", "-1"], "--threads must be >= 0, got -1"),
+            (
+                ["none", "--host", "no.such.invalid"],
+                "--host must be an address or a name of this machine, got 'no.such",
+            ),
+            (["none", "--port", port], f"port {port} of 127.0.0.1 is in use; choose another with --port"),
+        ):
+            assert message in ends_with_one_line(["serve", *arguments], capsys)
 
 
 def test_the_service_needs_neither_torch_nor_transformers_nor_mlflow(exported):
