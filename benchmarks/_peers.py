@@ -17,39 +17,44 @@ from pct.metrics.removal import AOPC_SHARES
 Numbers = np.ndarray[Any, Any]
 
 
+def _inputs(model: Classifier, words: list[str]) -> tuple[torch.Tensor, torch.Tensor, Numbers]:
+    tokens = model.tokens([words])
+    ids = torch.from_numpy(tokens.ids)[None].to(model.model.device)
+    return ids, torch.ones_like(ids, dtype=torch.bool), tokens.word_ids
+
+
+@torch.no_grad()
+def probabilities(model: Classifier, words: list[str]) -> list[float]:
+    """Those of the classes, for a text alone."""
+    ids, mask, _ = _inputs(model, words)
+    row: list[float] = model.model(ids, mask).logits.softmax(-1)[0].tolist()
+    return row
+
+
+def captum_norms(model: Classifier, words: list[str], label: int) -> list[float]:
+    """Of each word of a text, the norm of captum's gradient of the label's log-odds at its embeddings."""
+    from captum.attr import Saliency
+
+    ids, mask, of_token = _inputs(model, words)
+
+    def log_odds(x: torch.Tensor) -> torch.Tensor:
+        return class_score(model.model.encode(x, mask).logits, torch.full((len(x),), label, device=x.device))
+
+    gradient = Saliency(log_odds).attribute(model.model.embed(ids).detach(), abs=False)[0]
+    return [gradient[torch.from_numpy(of_token == w)].norm().item() for w in range(of_token.max() + 1)]
+
+
 def captum_loop(model: Classifier, texts: list[list[str]], all_steps: bool = False) -> dict[str, Numbers]:
     """comp_aopc and suff_aopc of each text: captum's gradient at the embeddings, then a forward for each reduced text.
 
     all_steps: also every other step of both sides, and the saliency of the two texts that lack one word, as the eight
     metrics need them. Raises ImportError where captum is not installed.
     """
-    from captum.attr import Saliency
-
-    def embedded(words: list[str]) -> tuple[torch.Tensor, torch.Tensor, Numbers]:
-        tokens = model.tokens([words])
-        ids = torch.from_numpy(tokens.ids)[None].to(model.model.device)
-        return ids, torch.ones_like(ids, dtype=torch.bool), tokens.word_ids
-
-    @torch.no_grad()
-    def probabilities(words: list[str]) -> list[float]:
-        ids, mask, _ = embedded(words)
-        found: list[float] = model.model(ids, mask).logits.softmax(-1)[0].tolist()
-        return found
-
-    def saliency(words: list[str], label: int) -> list[float]:
-        ids, mask, of_token = embedded(words)
-
-        def log_odds(x: torch.Tensor) -> torch.Tensor:
-            return class_score(model.model.encode(x, mask).logits, torch.full((len(x),), label, device=x.device))
-
-        gradient = Saliency(log_odds).attribute(model.model.embed(ids).detach(), abs=False)[0]
-        return [gradient[torch.from_numpy(of_token == w)].norm().item() for w in range(of_token.max() + 1)]
-
     out: dict[str, list[float]] = {"comp_aopc": [], "suff_aopc": []}
     for words in texts:
-        whole = probabilities(words)
+        whole = probabilities(model, words)
         label = whole.index(max(whole))
-        found = saliency(words, label)
+        found = captum_norms(model, words, label)
         n = len(found)
         for key, sign in (("comp_aopc", -1), ("suff_aopc", 1)):
             if n == 1:
@@ -60,9 +65,9 @@ def captum_loop(model: Classifier, texts: list[list[str]], all_steps: bool = Fal
             reached = {}
             for t in range(1, n) if all_steps else sorted(set(steps)):
                 rest = [word for w, word in enumerate(words[:n]) if w not in order[:t]]
-                reached[t] = probabilities(rest)[label]
+                reached[t] = probabilities(model, rest)[label]
                 if all_steps and t == 1:
-                    saliency(rest, label)
+                    captum_norms(model, rest, label)
             out[key].append(float(np.mean([whole[label] - reached[t] for t in steps])))
     return {key: np.array(values) for key, values in out.items()}
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pct
-from benchmarks.common import Row, alternate, classifier, corpus, cpu_ratio, ratio
+from benchmarks.common import Row, alternate, classifier, corpus, cpu_ratio, in_own_process, ratio
 from pct.corpora.rows import Chunk
 from pct.output.files import ROWS_PER_CHUNK, write_explanations
 from pct.training.memory import peak_mb, reset_peak
@@ -34,7 +32,7 @@ def main() -> Row:
          "/ evaluate, by CPU time": cpu_ratio(base, timings[kind])}
         for kind in KINDS
     ]  # fmt: skip
-    few, many = ([in_own_process(kind, n) for kind in KINDS] for n in SIZES)
+    few, many = ([in_own_process("benchmarks.bulk", kind, n) for kind in KINDS] for n in SIZES)
     memory = [
         {"output": kind, f"peak MB, {SIZES[0]} texts": a, f"peak MB, {SIZES[1]} texts": b, "growth": b / a}
         for kind, a, b in zip(KINDS, few, many, strict=True)
@@ -61,16 +59,8 @@ def explain_file(model: pct.Classifier, texts: int, output: Path) -> None:
     write_explanations(model, chunks(texts), output, {})
 
 
-def in_own_process(kind: str, texts: int) -> float:
-    """The peak of resident memory, in MB."""
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(2**20)}
-    command = [sys.executable, "-m", "benchmarks.bulk", kind, str(texts)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    return float(json.loads(done.stdout.splitlines()[-1]))
-
-
 def measure(kind: str, texts: int) -> float:
-    """See `in_own_process`."""
+    """The peak of resident memory, in MB."""
     model = classifier("textcnn")
     with tempfile.TemporaryDirectory() as folder:
         explain_file(model, 64, Path(folder) / f"first{kind}")  # what is loaded at first use is not the texts' doing

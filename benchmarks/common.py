@@ -12,6 +12,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -94,6 +95,49 @@ def synchronize() -> None:
     """Waits for a GPU to finish, where there is one."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+
+
+def in_own_process(module: str, *arguments: object) -> Any:
+    """What a module of the benchmarks prints last, as JSON, in a process of its own: for peaks of memory.
+
+    Its standard error is shown meanwhile.
+    """
+    # glibc gives large freed blocks back at once only under a fixed threshold: else the peak shows its habits, not ours
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(2**20)}
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+START = """
+import json, re, sys, time
+begun = time.perf_counter()
+kind, what, folder, text = sys.argv[1:]
+if kind == "torch":
+    from pct.classifier import Classifier as Kind
+else:
+    from pct.onnx.predictor import OnnxPredictor as Kind
+model = Kind.load(folder)
+if what == "explanation":
+    import pct
+    pct.explain(model, [text])
+else:
+    model.saliency([text])
+seconds = time.perf_counter() - begun
+sizes = dict(re.findall(r"(VmHWM|VmRSS):\\s+(\\d+) kB", open("/proc/self/status").read()))
+print(json.dumps([seconds, int(sizes["VmHWM"]) / 1024, int(sizes["VmRSS"]) / 1024]))
+"""
+
+
+def starts(kind: str, what: str, folder: Path, text: str, python: str = sys.executable) -> list[list[float]]:
+    """Three fresh interpreters that load a saved model and answer for a text: seconds, peak and resident MiB of each.
+
+    kind: torch or onnx. what: saliency or explanation.
+    """
+    command = [python, "-c", START, kind, what, str(folder), text]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True, env=environment) for _ in range(3)]
+    return [json.loads(done.stdout) for done in runs]
 
 
 def machine() -> Row:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 
 import pct
-from benchmarks.common import Row, classifier, corpus
+from benchmarks.common import Row, classifier, corpus, in_own_process
 from pct.corpora.loading import SPLITS
 from pct.training.memory import peak_mb, reset_peak, resident_mb
 
@@ -20,7 +18,7 @@ def main() -> Row:
     """A row a model: what evaluation adds, at its peak, to the process that holds the model and the texts."""
     rows = []
     for family, (few, many) in SIZES.items():
-        low, high = (in_own_process(family, n) for n in (few, many))
+        low, high = (in_own_process("benchmarks.memory", family, n) for n in (few, many))
         rows.append({
             "model": family, "texts": few, "peak MB": low["peak"], "added MB": low["peak"] - low["before"],
             "texts x 10": many, "peak x 10 MB": high["peak"], "added x 10 MB": high["peak"] - high["before"],
@@ -29,20 +27,8 @@ def main() -> Row:
     return {"tables": {f"Peak memory (RSS) of evaluating {corpus().name} texts, and ten times as many": rows}}
 
 
-def in_own_process(family: str, texts: int) -> dict[str, float]:
-    """before, peak: MB of resident memory, with model and texts loaded, and at the peak of the evaluation."""
-    command = [sys.executable, "-m", "benchmarks.memory", family, str(texts)]
-    # glibc gives large freed blocks back at once only under a fixed threshold: else the peak shows its habits, not ours
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(2**20)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        raise RuntimeError(f"measuring {family} on {texts} texts failed:\n{done.stderr[-2000:]}")
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def measure(family: str, texts: int) -> dict[str, float]:
-    """See `in_own_process`."""
+    """before, peak: MB of resident memory, with model and texts loaded, and at the peak of the evaluation."""
     model = classifier(family)
     pool = [corpus().splits[name] for name in ("test", *(s for s in SPLITS if s != "test"))]
     rows = [row for split in pool for row in zip(split.texts, split.labels.tolist(), strict=True)][:texts]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import pct
-from benchmarks.common import FAMILIES, THREADS, Row, alternate, classifier, corpus, ratio
+from benchmarks.common import FAMILIES, THREADS, Row, Timing, alternate, classifier, corpus, ratio, starts
 from pct.classifier import Classifier
 from pct.corpora.loading import with_limit
 from pct.explaining.reduction import removal_ranks
@@ -29,23 +26,6 @@ SHAPES = ((1, 20), (8, 20), (64, 24), (64, 40))
 INT8_TEXTS = 400
 
 Calls = dict[str, Callable[[], object]]
-
-START = """
-import sys, time
-begun = time.perf_counter()
-kind, folder, text = sys.argv[1:]
-if kind == "torch":
-    from pct.classifier import Classifier
-    model = Classifier.load(folder, "cpu")
-else:
-    from pct.onnx.predictor import OnnxPredictor
-    model = OnnxPredictor.load(folder)
-model.saliency([text])
-seconds = time.perf_counter() - begun
-import json
-from pct.training.memory import peak_mb
-print(json.dumps([seconds, peak_mb()]))
-"""
 
 
 def main() -> Row:
@@ -97,15 +77,7 @@ def reduced_texts(family: str, by_torch: Classifier, by_onnx: OnnxPredictor) -> 
 
 
 def _passes(by_torch: Classifier, by_onnx: OnnxPredictor, ids: Ints, words: Ints) -> Row:
-    calls: Calls = {
-        f"{name} {what}": call
-        for name, model in (("torch", by_torch), ("onnx", by_onnx))
-        for what, call in (
-            ("forward", partial(model.forward, ids, words > -2)),
-            ("gradient", partial(model.explain_rows, ids, words, None)),
-        )
-    }
-    times = alternate(calls, rounds=15, warmup=3)
+    times = _timed({"torch": by_torch, "onnx": by_onnx}, ids, words, rounds=15, warmup=3)
     out: Row = {}
     for what in ("forward", "gradient"):
         slow, fast = times[f"torch {what}"], times[f"onnx {what}"]
@@ -113,6 +85,13 @@ def _passes(by_torch: Classifier, by_onnx: OnnxPredictor, ids: Ints, words: Ints
         out[f"{what} ratio"] = ratio(slow, fast)["median"]
     out["onnx gradient / forward"] = ratio(times["onnx gradient"], times["onnx forward"])["median"]
     return out
+
+
+def _timed(models: dict[str, Any], ids: Ints, words: Ints, rounds: int, warmup: int) -> dict[str, Timing]:
+    """`NAME forward` and `NAME gradient` of each model, on the same rows."""
+    calls: Calls = {f"{name} forward": partial(model.forward, ids, words > -2) for name, model in models.items()}
+    calls |= {f"{name} gradient": partial(model.explain_rows, ids, words, None) for name, model in models.items()}
+    return alternate(calls, rounds, warmup)
 
 
 def explained(family: str, by_torch: Classifier, by_onnx: OnnxPredictor, count: int) -> Row:
@@ -129,22 +108,13 @@ def explained(family: str, by_torch: Classifier, by_onnx: OnnxPredictor, count: 
 
 def start(family: str, torch_folder: Path, onnx_folder: Path, seconds: float) -> list[Row]:
     """A fresh interpreter loads a model and explains a text; the better of three."""
-    rows = []
+    rows: list[Row] = []
     for kind, folder in (("torch", torch_folder), ("onnx", onnx_folder)):
-        command = [sys.executable, "-c", START, kind, str(folder), text_of(20)]
-        runs = [json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in "abc"]
-        best: list[Any] = min(runs)
+        best, peak, _ = min(starts(kind, "saliency", folder, text_of(20)))
         size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 2**20
-        rows.append(
-            {
-                "model": family,
-                "by": kind,
-                "seconds": best[0],
-                "peak MiB": best[1],
-                "folder MiB": size,
-                "export s": seconds if kind == "onnx" else None,
-            }
-        )
+        exporting = seconds if kind == "onnx" else None
+        rows.append({"model": family, "by": kind, "seconds": best, "peak MiB": peak, "folder MiB": size,
+                     "export s": exporting})  # fmt: skip
     return rows
 
 
@@ -156,15 +126,7 @@ def int8(family: str, by_torch: Classifier, by_onnx: OnnxPredictor, folder: Path
     rounded = OnnxPredictor.load(folder, threads=THREADS)
     tokens = by_torch.tokens(split_all(data.texts[:64]))
     ids, words = tokens.rows(np.arange(64))
-    calls: Calls = {
-        f"{name} {what}": call
-        for name, model in (("float", by_onnx), ("int8", rounded))
-        for what, call in (
-            ("forward", partial(model.forward, ids, words > -2)),
-            ("gradient", partial(model.explain_rows, ids, words, None)),
-        )
-    }
-    times = alternate(calls, rounds=9, warmup=2)
+    times = _timed({"float": by_onnx, "int8": rounded}, ids, words, rounds=9, warmup=2)
     cost = made.int8
     return {
         "model": family, "MiB": made.bytes / 2**20, "accuracy": cost["accuracy_float32"], "int8": cost["accuracy_int8"],

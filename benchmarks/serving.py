@@ -21,11 +21,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks._peers import Eager
+from benchmarks._peers import Eager, captum_norms, probabilities
 from benchmarks._service import REPOSITORY, Service, eager_service, load, pressed, service
-from benchmarks.common import FAMILIES, THREADS, Row, Timing, alternate, classifier, corpus, ratio
+from benchmarks.common import FAMILIES, THREADS, Row, Timing, alternate, classifier, corpus, ratio, starts
 from pct.classifier import Classifier
-from pct.explaining.saliency import class_score
 from pct.onnx.export import export
 from pct.onnx.predictor import FORWARD, GRADIENT, OnnxPredictor
 from pct.text.words import Document
@@ -41,20 +40,6 @@ TURNS = {"textcnn": 24, "lstm": 8, "minilm": 2}
 # of 32 clients at /explain: where a batch takes seconds, its last answers are waited for
 PRESSED = {"textcnn": {"seconds": 4}, "lstm": {"seconds": 4}, "minilm": {"requests": 96}}
 ROUNDS = {"textcnn": 7, "lstm": 5, "minilm": 3}
-
-START = """
-import sys, time
-begun = time.perf_counter()
-kind, folder, text = sys.argv[1:]
-if kind == "torch":
-    from pct.classifier import Classifier as Kind
-else:
-    from pct.onnx.predictor import OnnxPredictor as Kind
-import pct
-model = Kind.load(folder)
-pct.explain(model, [text])
-print(time.perf_counter() - begun, open("/proc/self/statm").read().split()[1])
-"""
 
 
 def main() -> Row:
@@ -169,29 +154,14 @@ def captum_curves(model: Classifier, words: list[str], steps: int) -> list[list[
 
     Runs the steps of the curves alone, fewer than the service, which also looks for the flip behind them.
     """
-    from captum.attr import Saliency
-
-    def embedded(some: list[str]) -> tuple[torch.Tensor, torch.Tensor, Any]:
-        tokens = model.tokens([some])
-        ids = torch.from_numpy(tokens.ids)[None]
-        return ids, torch.ones_like(ids, dtype=torch.bool), tokens.word_ids
-
-    ids, mask, of_token = embedded(words)
-    with torch.no_grad():
-        label = int(model.model(ids, mask).logits.argmax())
-    target = torch.tensor([label])
-    score = Saliency(lambda x: class_score(model.model.encode(x, mask).logits, target.expand(len(x))))
-    gradient = score.attribute(model.model.embed(ids).detach(), abs=False)[0]
-    found = [gradient[torch.from_numpy(of_token == w)].norm().item() for w in range(of_token.max() + 1)]
+    whole = probabilities(model, words)
+    label = whole.index(max(whole))
+    norms = captum_norms(model, words, label)
     sides = []
     for sign in (-1, 1):
-        order = sorted(range(len(found)), key=lambda w: (sign * found[w], w))
-        side = []
-        for t in range(1, min(steps, len(found) - 1) + 1):
-            ids, mask, _ = embedded([word for w, word in enumerate(words[: len(found)]) if w not in order[:t]])
-            with torch.no_grad():
-                side.append(float(model.model(ids, mask).logits.softmax(-1)[0, label]))
-        sides.append(side)
+        order = sorted(range(len(norms)), key=lambda w: (sign * norms[w], w))
+        kept = [[word for w, word in enumerate(words[: len(norms)]) if w not in order[:t]] for t in range(len(norms))]
+        sides.append([probabilities(model, some)[label] for some in kept[1 : steps + 1]])
     return sides
 
 
@@ -205,8 +175,8 @@ def explain(
     job = ExplainJob.of(ExplainRequest(texts=texts), _served(by_onnx), Limits())
     singly, jointly = Recorder(by_onnx), Recorder(by_onnx)
     for text in read:
-        job.study(singly, singly.tokens([text]))
-    job.study(jointly, jointly.tokens(read))
+        job.remove(singly, singly.tokens([text]))
+    job.remove(jointly, jointly.tokens(read))
     eager, turns = Eager(by_torch), TURNS[family]
     n = len(texts)
 
@@ -229,10 +199,10 @@ def explain(
             for i, one in enumerate(by_eager)
         },
         # slower ones go through the texts once a round
-        "eager 1": lambda: each(lambda t: job.study(eager, eager.tokens([t]))),
-        "eager 8": lambda: job.study(eager, eager.tokens(read)),
-        "shared 1": lambda: each(lambda t: job.study(by_torch, by_torch.tokens([t]))),
-        "shared 8": lambda: job.study(by_torch, by_torch.tokens(read)),
+        "eager 1": lambda: each(lambda t: job.remove(eager, eager.tokens([t]))),
+        "eager 8": lambda: job.remove(eager, eager.tokens(read)),
+        "shared 1": lambda: each(lambda t: job.remove(by_torch, by_torch.tokens([t]))),
+        "shared 8": lambda: job.remove(by_torch, by_torch.tokens(read)),
         "captum": lambda: each(lambda t: captum_curves(by_torch, list(t), job.max_steps)),
     }
     times = alternate(calls, rounds=ROUNDS[family])
@@ -279,12 +249,11 @@ def predict(family: str, by_onnx: OnnxPredictor, running: Service) -> Row:
     bodies = bodies_of(texts)
     tokens = by_onnx.tokens([t.split() for t in texts])
     rows = [tokens.rows(np.array([i])) for i in range(len(texts))]
-    feeds = [{"ids": ids, "mask": words > -2} for ids, words in rows]
     job, read = PredictJob(_served(by_onnx)), read_texts(texts, Limits(), by_onnx.word_rule)
 
     def bare() -> None:
-        for feed in feeds:
-            by_onnx._forward.run(["logits"], feed)
+        for ids, words in rows:
+            by_onnx.run_forward(ids, words > -2, ["logits"])
 
     found: dict[str, list[float]] = {}
     for _ in range(3):
@@ -360,15 +329,9 @@ def start(by_torch: Classifier, exported: Path, python: str, folder: Path) -> li
         ("a process with ONNX Runtime, lean", python, "onnx", exported),
         ("a process with torch", sys.executable, "torch", saved),
     ):
-        command = [interpreter, "-c", START, kind, str(of), texts[0]]
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-        runs = [
-            subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split()
-            for _ in range(3)
-        ]
-        seconds, pages = [float(s) for s, _ in runs], min(int(p) for _, p in runs)
-        megabytes = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-        rows.append({"what": name, "seconds": min(seconds), "worker MB": megabytes, "all MB": None})
+        runs = starts(kind, "explanation", of, texts[0], interpreter)
+        least = min(resident for _, _, resident in runs)
+        rows.append({"what": name, "seconds": min(runs)[0], "worker MB": least, "all MB": None})
     return rows
 
 

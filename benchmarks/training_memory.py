@@ -6,15 +6,13 @@ Each row is measured in a process of its own: the peak counts weights, optimizer
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
 
 import numpy as np
 import torch
 
-from benchmarks.common import THREADS, Row, encoder_folder
+from benchmarks.common import THREADS, Row, encoder_folder, in_own_process
 from pct.classifier import Classifier
 from pct.corpora.loading import load_splits
 from pct.methods.base import make_method
@@ -40,19 +38,8 @@ RUNS = (
 
 def main() -> Row:
     """One row a run."""
-    rows = [in_own_process(*run) for run in RUNS]
+    rows = [in_own_process("benchmarks.training_memory", *run) for run in RUNS]
     return {"tables": {"A training step, K = 64: time, and the peak memory (RSS) of its process": rows}}
-
-
-def in_own_process(model: str, corpus: str, method: str, step_tokens: int, steps: int) -> Row:
-    """See `measure`."""
-    command = [sys.executable, "-m", "benchmarks.training_memory", model, corpus, method, str(step_tokens), str(steps)]
-    # glibc gives large freed blocks back at once only under a fixed threshold: else the peak shows its habits, not ours
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(2**20)}
-    # what it says meanwhile is seen: the dearest run takes an hour
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
-    found: Row = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def measure(model: str, corpus: str, method: str, step_tokens: int, steps: int) -> Row:

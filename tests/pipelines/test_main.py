@@ -74,6 +74,13 @@ def test_a_run_that_fails_is_failed_in_mlflow(client, monkeypatch):
     assert [r.info.status for r in client.search_runs(["0"])] == ["FAILED"]
 
 
+@pytest.fixture
+def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take seconds."""
+    monkeypatch.setattr(upload, "draw_figures", lambda run: [])
+
+
+@pytest.mark.usefixtures("_no_figures")
 def test_a_terminated_run_is_killed_in_mlflow_and_goes_on(client, monkeypatch, capsys):
     log = upload.EpochLogger.__call__
 
@@ -143,6 +150,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+@pytest.mark.usefixtures("_no_figures")
 def test_a_server_that_dies_in_mid_run_loses_nothing(mlflow_server, client, monkeypatch, capsys):
     address, start = mlflow_server
     process = start()

@@ -58,6 +58,12 @@ def _on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _no_figures_of_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figures of each run that is uploaded take seconds, and are tested in tests/pipelines."""
+    monkeypatch.setattr("pipelines.upload.draw_figures", lambda run: [])
+
+
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
     """A Ray of two CPUs on this machine, for all tests that need one and leave it as it is: a start is expensive."""

@@ -29,19 +29,7 @@ from tuning.resources import Resources
 pytestmark = pytest.mark.faults
 
 # epochs enough that a trial is still at work when it is killed
-LONG = [
-    "--limit",
-    "300",
-    "--epochs",
-    "8",
-    "--evaluate_limit",
-    "64",
-    "--quiet",
-    "--set",
-    "batch_size=16",
-    "--device",
-    "cpu",
-]
+LONG = ["--limit=300", "--epochs=8", "--evaluate_limit=64", "--quiet", "--set=batch_size=16", "--device=cpu"]
 ROOT = Path(__file__).parents[2]
 
 

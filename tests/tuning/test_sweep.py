@@ -131,31 +131,6 @@ def test_one_objective_trains_the_baseline_first_and_stops_poor_trials_early(cli
     assert not any("validation_final/acc" in r.data.metrics for r in stopped)
 
 
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (["--set", "alpha=loguniform(0.05"], "alpha='loguniform(0.05' is no range; write a value, uniform(low, high)"),
-        (["--set", "alpha"], "--set takes NAME=VALUE, got 'alpha'"),
-        (["--set", "colour=red"], "unknown setting 'colour'"),
-        (["--trials", "0"], "trials must be >= 1, got 0"),
-        (["--margin", "2"], "margin must be in [0, 1]"),
-        (["--cpus-per-trial", "0"], "cpus must be > 0"),
-        (["--ray", "ray://head:10001"], "is Ray's client, which a sweep cannot use"),
-        (["--mode", "single", "--no-baseline"], "mode single needs the normal baseline"),
-        (["--alpha", "-1"], "alpha must be >= 0"),
-        (["--champion-margin", "7"], "champion_margin must be in [0, 1]"),
-        (["--resume", "nowhere"], "nowhere holds no sweep"),
-        (["--resume"], "runs holds no sweep to continue"),
-    ],
-)
-def test_a_wrong_option_is_an_error_in_a_line_before_anything_starts(argv, said, capsys, client):
-    assert sweep.main([*TINY, *argv]) == 1
-    err = capsys.readouterr().err
-    assert said in err
-    assert "Traceback" not in err
-    assert not client.search_runs(["0"])
-
-
 def test_a_cluster_that_is_not_there_or_too_small_is_told(closed_port, capsys, monkeypatch):
     assert sweep.main([*TINY, "--gpus-per-trial", "64"]) == 1
     assert "a trial needs 1 CPU, 64 GPU, this machine has" in capsys.readouterr().err
@@ -204,17 +179,7 @@ def test_a_sweep_is_resumed_with_the_options_that_it_has_and_with_more_trials():
 
 
 def test_a_corpus_that_is_not_there_ends_the_sweep_s_run_as_failed(client, capsys):
-    command = [
-        "--corpus",
-        "files",
-        "--train_file",
-        "none.csv",
-        "--test_file",
-        "none.csv",
-        "--folder",
-        "mine",
-        "--quiet",
-    ]
+    command = [*TINY, "--corpus", "files", "--train_file", "none.csv", "--test_file", "none.csv", "--folder", "mine"]
     assert sweep.main(command) == 1
     assert "none.csv" in capsys.readouterr().err
     (run,) = client.search_runs(["0"])

@@ -14,14 +14,27 @@ RESOURCES = [
     ["--custom-per-trial", "x=nan"], ["--custom-per-trial", "x=-1"], ["--loggers", "magic"], ["--epochs", "0"],
 ]  # fmt: skip
 SWEEP = [
-    ["--trials", "0"], ["--trials", "x"], ["--mode", "magic"], ["--margin", "2"], ["--margin", "nan"],
-    ["--sweep-seed", "-1"], ["--champion-margin", "7"], ["--champion-margin", "nan"], ["--resume", "nowhere"],
-    ["--resume"], ["--resume", "a_file"], ["--folder", "a_file"],
+    ["--trials", "x"], ["--mode", "magic"], ["--margin", "nan"], ["--sweep-seed", "-1"], ["--champion-margin", "nan"],
+    ["--resume", "a_file"], ["--folder", "a_file"],
     *(["--set", text] for text in (
-        "alpha", "alpha=", "nothing=1", "alpha=uniform(2,1)", "alpha=uniform(0,nan)", "lr=loguniform(0,1)",
-        "model=choice(magic)", "alpha=choice()", "alpha=choice(1,1)", "alpha=magic(1)", "alpha=nan",
+        "alpha=", "alpha=uniform(2,1)", "alpha=uniform(0,nan)", "lr=loguniform(0,1)", "model=choice(magic)",
+        "alpha=choice()", "alpha=choice(1,1)", "alpha=magic(1)", "alpha=nan",
     )),
 ]  # fmt: skip
+MESSAGES = [
+    (["--set", "alpha=loguniform(0.05"], "alpha='loguniform(0.05' is no range; write a value, uniform(low, high)"),
+    (["--set", "alpha"], "--set takes NAME=VALUE, got 'alpha'"),
+    (["--set", "colour=red"], "unknown setting 'colour'"),
+    (["--trials", "0"], "trials must be >= 1, got 0"),
+    (["--margin", "2"], "margin must be in [0, 1]"),
+    (["--cpus-per-trial", "0"], "cpus must be > 0"),
+    (["--ray", "ray://head:10001"], "is Ray's client, which a sweep cannot use"),
+    (["--mode", "single", "--no-baseline"], "mode single needs the normal baseline"),
+    (["--alpha", "-1"], "alpha must be >= 0"),
+    (["--champion-margin", "7"], "champion_margin must be in [0, 1]"),
+    (["--resume", "nowhere"], "nowhere holds no sweep"),
+    (["--resume"], "runs holds no sweep to continue"),
+]
 
 
 @pytest.mark.parametrize("command", [
@@ -44,6 +57,12 @@ def test_nothing_begins_where_the_plan_makes_no_sense(command, capsys, tmp_path,
     ends_with_one_line(command, capsys)
     assert not (tmp_path / "runs").exists()
     assert (tmp_path / "a_file").read_text(encoding="utf-8") == "kept"
+
+
+@pytest.mark.parametrize(("rest", "message"), MESSAGES, ids=lambda part: " ".join(part))
+def test_a_wrong_option_of_a_sweep_is_named_before_anything_starts(rest, message, client, capsys):
+    assert message in ends_with_one_line(["sweep", *rest], capsys)
+    assert not client.search_runs(["0"])
 
 
 def test_a_cell_that_cannot_be_trained_is_told_and_the_command_fails(capsys, tmp_path):
