@@ -55,7 +55,7 @@ def aopc_by_removal(model: Classifier, texts: list[str]) -> Numbers:
     plan = RemovalPlan.at(n, np.where(counted, steps, 0), np.where(counted, n[:, None] - steps, 0))
     seen = remove_words(model, tokens, plan)
     one = model.tokens([["a"]])
-    specials = one.ids[one.words < 0][None]  # at its last threshold nothing else is left, or all
+    specials = one.ids[one.word_ids < 0][None]  # at its last threshold nothing else is left, or all
     nothing = model.forward(specials, specials >= 0)[0][seen.labels]
     rows, out = np.arange(len(n)), []
     for side, at in ((seen.important, steps), (seen.unimportant, n[:, None] - steps)):

@@ -330,8 +330,8 @@ def start(by_torch: Classifier, exported: Path, python: str, folder: Path) -> li
         ("a process with torch", sys.executable, "torch", saved),
     ):
         runs = starts(kind, "explanation", of, texts[0], interpreter)
-        least = min(resident for _, _, resident in runs)
-        rows.append({"what": name, "seconds": min(runs)[0], "worker MB": least, "all MB": None})
+        resident = min(mb for _, _, mb in runs)
+        rows.append({"what": name, "seconds": min(runs)[0], "worker MB": resident, "all MB": None})
     return rows
 
 

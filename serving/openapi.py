@@ -103,33 +103,17 @@ def openapi(version: str) -> dict[str, Any]:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema
-    paths: dict[str, Any] = {
-        path: {
-            "post": {
-                "summary": summary,
-                "operationId": path[1:],
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": _ref(asked), "example": {"texts": ["a moving film"]}}},
-                },
-                "responses": {
-                    "200": _answer("The answer", given, EXAMPLES[path]),
-                    **_refusals("400", "401", "408", "413", "415", "421", "431", "503"),
-                },
-            }
+    paths: dict[str, Any] = {}
+    for path, summary, asked, given in posts:
+        example = {"schema": _ref(asked), "example": {"texts": ["a moving film"]}}
+        body = {"required": True, "content": {"application/json": example}}
+        responses = _responses(_answer("The answer", given, EXAMPLES[path]), *REFUSALS)
+        paths[path] = {
+            "post": {"summary": summary, "operationId": path[1:], "requestBody": body, "responses": responses}
         }
-        for path, summary, asked, given in posts
-    }
-    paths["/model"] = {
-        "get": {
-            "summary": "The served models and the limits",
-            "operationId": "model",
-            "responses": {
-                "200": _answer("The models", ModelAnswer, EXAMPLES["/model"]),
-                **_refusals("401", "421", "431"),
-            },
-        }
-    }
+    responses = _responses(_answer("The models", ModelAnswer, EXAMPLES["/model"]), "401", "421", "431")
+    summary = "The served models and the limits"
+    paths["/model"] = {"get": {"summary": summary, "operationId": "model", "responses": responses}}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Text classifiers with their explanations", "version": version},
@@ -155,8 +139,8 @@ REFUSALS = {
 }
 
 
-def _refusals(*codes: str) -> dict[str, Any]:
-    return {code: _answer(REFUSALS[code], Refusal) for code in codes}
+def _responses(answer: dict[str, Any], *refusals: str) -> dict[str, Any]:
+    return {"200": answer, **{code: _answer(REFUSALS[code], Refusal) for code in refusals}}
 
 
 def _answer(description: str, model: type[BaseModel], example: Any = None) -> dict[str, Any]:

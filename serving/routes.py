@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -68,9 +67,7 @@ def make_app(limits: Limits) -> Starlette:
 
 
 def _file(path: Path) -> Callable[[Request], Awaitable[Response]]:
-    media_type = MEDIA_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-
     async def send_file(_: Request) -> Response:
-        return FileResponse(path, media_type=media_type, headers=HEADERS)
+        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers=HEADERS)
 
     return send_file

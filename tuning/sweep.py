@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pct.commands.options import add_settings, read_settings
-from pct.settings import Settings
+from pct.commands.options import add_settings, given_settings, read_settings
 from pct.training.cells import measured_alike
 from pipelines.champion import MARGIN, check_margin
 from pipelines.job import INTERRUPTED, NOT_UPLOADED, OK, add_force, add_job_options, run_job
@@ -92,12 +91,12 @@ def check_unchanged(options: argparse.Namespace, plan: Plan, folder: Path) -> No
     base = plan.base.to_dict()
     wanted = {name: given[name] for name in given_settings(options) if name not in plan.ranges}
     has = {name: base[name] for name in wanted}
-    ranges = {n: str(read_range(n, text, plan.base)) for n, text in read_sets(getattr(options, "set", [])).items()}
+    ranges = {n: str(read_range(n, text, plan.base)) for n, text in read_sets(options.set).items()}
     wanted |= ranges
     has |= {n: plan.ranges.get(n, str(base[n])) for n in ranges}
     for option, field in PLAN_OPTIONS.items():
-        if getattr(options, option, None) not in (None, False):
-            wanted[option], has[option] = getattr(options, option), getattr(plan, field)
+        if (value := getattr(options, option)) not in (None, False):
+            wanted[option], has[option] = value, getattr(plan, field)
     for name, value in wanted.items():
         if value != has[name]:
             raise ValueError(
@@ -114,7 +113,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
     # depend on the machine
     base = measured_alike(read_settings(options))
     base = base.replace(threads=base.threads or max(1, int(cpus)))
-    base, ranges = make_space(base, given_settings(options), read_sets(options.set))
+    base, ranges = make_space(base, list(given_settings(options)), read_sets(options.set))
     texts = {name: str(values) for name, values in ranges.items()}
     trials = DEFAULT_TRIALS if options.trials is None else options.trials
     mode = options.mode or MODES[0]
@@ -123,11 +122,6 @@ def make_plan(options: argparse.Namespace) -> Plan:
         baseline=not options.no_baseline, stop_early=mode == "single" and not options.no_early_stopping,
         sweep_baseline=options.sweep_baseline,
     )  # fmt: skip
-
-
-def given_settings(options: argparse.Namespace) -> list[str]:
-    """The names of the settings that are given on the command line."""
-    return [f.name for f in fields(Settings) if getattr(options, f.name, None) not in (None, "")]
 
 
 def latest(root: Path) -> Path:
