@@ -139,8 +139,8 @@ def test_a_driver_killed_before_it_heard_of_the_server_s_answer_sends_it_again_w
 
 
 def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(ledger, made, client, monkeypatch):
-    monkeypatch.setattr("tuning.mlflow_mirror.SECONDS_BETWEEN", 0.02)
-    monkeypatch.setattr("tuning.mlflow_mirror.SECONDS_WITHOUT_SERVER", 0.02)
+    for seconds in ("SECONDS_BETWEEN", "SECONDS_WITHOUT_SERVER", "SECONDS_A_TRIAL"):
+        monkeypatch.setattr(f"tuning.mlflow_mirror.{seconds}", 0.02)
     said: list[str] = []
     mirror = made()
     mirror.ledger, mirror.say = ledger, said.append

@@ -107,7 +107,7 @@ def test_a_sweep_goes_on_from_the_head_of_a_classifier_that_exists(client, tmp_p
 def test_one_objective_trains_the_baseline_first_and_stops_poor_trials_early(client, capsys):
     """A rate that learns nothing never gets the accuracy of one that learns: ASHA must see it."""
     command = [
-        "--mode", "single", "--limit", "400", "--epochs", "3", "--evaluate_limit", "32", "--quiet", "--trials", "6",
+        "--mode", "single", "--limit", "200", "--epochs", "3", "--evaluate_limit", "32", "--quiet", "--trials", "6",
         "--loggers", "csv", "tensorboard", "--workers", "1",
         "--set", "lr=choice(0.002, 1e-9)", "--set", "alpha=0.1", "--set", "tau=0.7", "--set",
         "p_i=0.1", "--set", "p_u=0.1", "--set", "batch_size=16", "--margin", "0.05", "--folder", "single",
