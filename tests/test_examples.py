@@ -24,10 +24,10 @@ def run_example(name: str, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_quickstart(uri, capsys, monkeypatch):  # noqa: F811
     run_example("quickstart.py", monkeypatch=monkeypatch)
-    said = capsys.readouterr().out
-    assert re.search(r"^(positive|negative), 0\.\d+$", said, re.M)
-    assert float(re.search(r"^acc +(\S+)", said, re.M)[1]) > 0.6  # type: ignore[index]
-    assert "comp-suff" in said
+    output = capsys.readouterr().out
+    assert re.search(r"^(positive|negative), 0\.\d+$", output, re.M)
+    assert float(re.search(r"^acc +(\S+)", output, re.M)[1]) > 0.6  # type: ignore[index]
+    assert "comp-suff" in output
 
 
 def test_serve_and_ask(
@@ -39,17 +39,17 @@ def test_serve_and_ask(
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
     monkeypatch.setenv("PCT_CACHE_DIR", str(tmp_path / "cache"))
     run_example("serve_and_ask.py", str(exported["pct"]), monkeypatch=monkeypatch)
-    said = capsys.readouterr().out
-    assert re.search(r"^(positive|negative) \(0\.\d+\): A dull and lifeless comedy\.$", said, re.M)
-    assert re.search(r"^(healthy|pathological|undecided): \S", said, re.M)
+    output = capsys.readouterr().out
+    assert re.search(r"^(positive|negative) \(0\.\d+\): A dull and lifeless comedy\.$", output, re.M)
+    assert re.search(r"^(healthy|pathological|undecided): \S", output, re.M)
 
 
 @pytest.mark.usefixtures("local_ray")
 def test_sweep(uri, capsys, monkeypatch):  # noqa: F811
     run_example("sweep.py", monkeypatch=monkeypatch)
-    said = capsys.readouterr().out
-    assert "models:/pct-planted-textcnn/1 is @champion" in said
-    assert re.search(r"^chosen: trial-00\d, alpha 0\.\d+|1\.\d+, batch size (16|32)$", said, re.M)
+    output = capsys.readouterr().out
+    assert "models:/pct-planted-textcnn/1 is @champion" in output
+    assert re.search(r"^chosen: trial-00\d, alpha 0\.\d+|1\.\d+, batch size (16|32)$", output, re.M)
 
 
 @pytest.mark.parametrize("name", ["own_loop.py", "transformers_trainer.py"])
@@ -59,5 +59,5 @@ def test_the_methods_in_other_loops(name, tmp_path, capsys, monkeypatch):
     small_encoder().save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
     run_example(name, str(tmp_path), monkeypatch=monkeypatch)
-    said = capsys.readouterr().out
-    assert ("'contrastive': " if name == "own_loop.py" else "'eval_loss': ") in said
+    output = capsys.readouterr().out
+    assert ("'contrastive': " if name == "own_loop.py" else "'eval_loss': ") in output

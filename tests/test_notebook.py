@@ -25,9 +25,9 @@ def code_of(notebook: Any) -> list[str]:
 def shown_by(notebook: Any, part: str) -> str:
     """All that the cell whose code has this part printed and showed."""
     (cell,) = (c for c in notebook.cells if c.cell_type == "code" and part in c.source)
-    said = [x.text if x.output_type == "stream" else next(iter(x.data[k] for k in ("text/html", "text/plain")
+    output = [x.text if x.output_type == "stream" else next(iter(x.data[k] for k in ("text/html", "text/plain")
             if k in x.data), "") for x in cell.outputs]  # fmt: skip
-    return "\n".join(said)
+    return "\n".join(output)
 
 
 @pytest.fixture(scope="module")
@@ -54,35 +54,35 @@ def test_the_classifier_s_probabilities_are_the_pipeline_s_before_and_after(done
 
 @pytest.mark.notebook
 def test_it_is_measured_against_chance_with_an_interval(done):
-    said = shown_by(done, "pct.evaluate(clf")
-    found = re.search(r"in (\d+)% of the texts \(95 % interval (\d+)% to (\d+)%\)", said)
+    output = shown_by(done, "pct.evaluate(clf")
+    found = re.search(r"in (\d+)% of the texts \(95 % interval (\d+)% to (\d+)%\)", output)
     assert found is not None
     share, low, high = map(int, found.groups())
     assert low <= share <= high
-    assert "<td>margin</td>" in said
+    assert "<td>margin</td>" in output
 
 
 @pytest.mark.notebook
 def test_its_most_pathological_texts_are_shown_with_their_words_shaded(done):
-    said = shown_by(done, "worst = sorted")
-    assert re.search(r"'healthy': \d+, 'undecided': \d+, 'pathological': \d+", said)
-    assert re.search(r'<mark class="f4" title="\S+">', said)
+    output = shown_by(done, "worst = sorted")
+    assert re.search(r"'healthy': \d+, 'undecided': \d+, 'pathological': \d+", output)
+    assert re.search(r'<mark class="f4" title="\S+">', output)
 
 
 @pytest.mark.notebook
 def test_before_and_after_stand_beside_each_other_with_intervals_and_a_verdict(done):
-    said = shown_by(done, "pct.finetune(")
+    output = shown_by(done, "pct.finetune(")
     for name in ("acc", "comp-suff", "margin"):
-        (low, high) = re.findall(rf"<td>{name}</td>.*?<td>([+-][\d.]+) \.\. ([+-][\d.]+)</td>", said)[0]
+        (low, high) = re.findall(rf"<td>{name}</td>.*?<td>([+-][\d.]+) \.\. ([+-][\d.]+)</td>", output)[0]
         assert float(low) <= float(high)
-    assert re.search(r"<b>(not )?improved: ", said)
+    assert re.search(r"<b>(not )?improved: ", output)
 
 
 @pytest.mark.notebook
 def test_the_service_answers_with_the_words_and_their_saliency(done):
-    said = shown_by(done, "client.explain(")
-    assert re.search(r"^(positive|negative) \(0\.\d+\), (healthy|undecided|pathological)$", said, re.M)
-    assert re.search(r"\{'Despite': -?\d.*'brilliant': -?\d", said)
+    output = shown_by(done, "client.explain(")
+    assert re.search(r"^(positive|negative) \(0\.\d+\), (healthy|undecided|pathological)$", output, re.M)
+    assert re.search(r"\{'Despite': -?\d.*'brilliant': -?\d", output)
 
 
 def test_the_notebook_is_kept_without_its_outputs():

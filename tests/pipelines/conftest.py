@@ -34,9 +34,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run; copy it before you change it."""
 
     def make(folder: Path) -> None:
-        made = run(TINY, folder / "run", progress=False)
-        assert export_run(made, print)  # once, not in each test that tracks it
-        draw_figures(made)
+        trained = run(TINY, folder / "run", progress=False)
+        assert export_run(trained, print)  # once, not in each test that tracks it
+        draw_figures(trained)
 
     return made_once(tmp_path_factory, "finished", make) / "run"
 

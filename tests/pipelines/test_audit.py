@@ -90,9 +90,9 @@ def test_a_requirement_that_is_not_met_fails_the_run_and_is_named(run_dir, rows,
     run = newest(client)
     assert run.info.status == "FAILED"
     assert "audit.margin" in run.data.metrics  # what was measured is there all the same
-    said = capsys.readouterr().err
-    assert "requirement: margin>0.28 is not met: 0.3000 [0.2500, 0.3500]" in said
-    assert "win" not in said
+    output = capsys.readouterr().err
+    assert "requirement: margin>0.28 is not met: 0.3000 [0.2500, 0.3500]" in output
+    assert "win" not in output
     assert run.data.tags["pct.audit.unmet"].startswith("margin>0.28 is not met")
 
 

@@ -39,16 +39,16 @@ def test_a_registered_model_is_measured_on_a_file(run_dir, tmp_path, client, cap
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (["--model", "nowhere"], "holds no classifier"),
         (["--model", "models:/none@champion"], "cannot be downloaded from MLflow"),
         (["--model", "{run}", "--data", "none.csv"], "none.csv does not exist"),
     ],
 )
-def test_what_cannot_be_measured_is_an_error_and_a_failed_run(argv, said, run_dir, client, capsys):
+def test_what_cannot_be_measured_is_an_error_and_a_failed_run(argv, message, run_dir, client, capsys):
     assert main([a.replace("{run}", str(run_dir)) for a in argv]) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert [r.info.status for r in client.search_runs(["0"])] == ["FAILED"]
 
 
@@ -84,8 +84,8 @@ def test_what_was_skipped_cut_or_taken_for_an_index_stands_on_the_run(run_dir, t
     assert json.loads(capsys.readouterr().out)["data"] == notes
 
     assert cli.main(["evaluate", str(run_dir), *options]) == 0
-    said = capsys.readouterr().out.splitlines()[-3:]
-    assert said == [
+    output = capsys.readouterr().out.splitlines()[-3:]
+    assert output == [
         "1 of 3 texts was cut to max_length",
         "2 rows were skipped: 1 with no text, 1 with an unknown label",
         "3 labels were read as class indices",

@@ -107,13 +107,13 @@ def test_a_run_of_one_word_texts_has_figures(run_dir):
 
 
 def test_a_picture_that_cannot_be_drawn_costs_nothing_and_is_said():
-    said: list[str] = []
+    messages: list[str] = []
 
     def fail():
         raise RuntimeError("no GPU\nand more")
 
-    assert try_to_draw(fail, said.append) == []
-    assert said == ["figures are missing (RuntimeError: no GPU); the results are complete"]
+    assert try_to_draw(fail, messages.append) == []
+    assert messages == ["figures are missing (RuntimeError: no GPU); the results are complete"]
 
 
 def test_a_run_that_was_trained_on_a_gpu_is_drawn_where_there_is_none(run_dir, tmp_path):

@@ -52,7 +52,7 @@ def test_a_server_that_is_down_fails_before_the_corpus_is_read(closed_port, monk
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (["--alpha", "-1"], "alpha must be >= 0 and finite, got -1"),
         (["--champion-margin", "2"], "champion_margin must be in [0, 1]"),
@@ -60,9 +60,9 @@ def test_a_server_that_is_down_fails_before_the_corpus_is_read(closed_port, monk
         (["--model", "./no-such-encoder", "--limit", "20"], "no-such-encoder"),
     ],
 )
-def test_a_wrong_setting_is_an_error_without_traceback(argv, said, capsys):
+def test_a_wrong_setting_is_an_error_without_traceback(argv, message, capsys):
     assert main([*argv, "--quiet"]) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_run_that_fails_is_failed_in_mlflow(client, monkeypatch):

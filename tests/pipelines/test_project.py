@@ -60,11 +60,11 @@ def test_mlflow_run_with_the_local_environment(tmp_path, monkeypatch):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    said = mlflow_run("-P", "method=pct", "-P", "limit=200", "-P", "epochs=1", "-P", "p_important=0.2")
-    assert "models:/pct-planted-textcnn/1 is @champion" in said
-    assert f"mlflow ui --backend-store-uri sqlite:///{place}/mlflow.db" in said
-    said = mlflow_run("-e", "evaluate", "-P", "model=models:/pct-planted-textcnn@champion", "-P", "limit=50")
-    assert "50 texts" in said
+    output = mlflow_run("-P", "method=pct", "-P", "limit=200", "-P", "epochs=1", "-P", "p_important=0.2")
+    assert "models:/pct-planted-textcnn/1 is @champion" in output
+    assert f"mlflow ui --backend-store-uri sqlite:///{place}/mlflow.db" in output
+    output = mlflow_run("-e", "evaluate", "-P", "model=models:/pct-planted-textcnn@champion", "-P", "limit=50")
+    assert "50 texts" in output
     import mlflow
 
     client = mlflow.MlflowClient(f"sqlite:///{place}/mlflow.db")

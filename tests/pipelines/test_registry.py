@@ -275,15 +275,15 @@ def test_a_champion_that_is_deleted_in_mlflow_is_told_and_followed_by_the_next_b
     client.delete_model_version(name, "2")  # as MLflow's page does it
     assert champion_of(client, name) is None
 
-    said = f"version 2, which was the champion, was deleted: pct promote {name} lets the rule choose"
+    message = f"version 2, which was the champion, was deleted: pct promote {name} lets the rule choose"
     assert models.main([name]) == 0
-    assert said in capsys.readouterr().out.splitlines()[0]
+    assert message in capsys.readouterr().out.splitlines()[0]
     assert models.main([name, "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert found["champion"] is None
-    assert said in found["no_champion"]
-    assert all(said in version["why"] for version in found["versions"])
-    with pytest.raises(FileNotFoundError, match=f"models:/{name}@champion is not in the registry: {said}"):
+    assert message in found["no_champion"]
+    assert all(message in version["why"] for version in found["versions"])
+    with pytest.raises(FileNotFoundError, match=f"models:/{name}@champion is not in the registry: {message}"):
         find_version(client, name, CHAMPION, None)
     assert champion_of(client, name) is None  # who lists changes nothing
 
@@ -299,8 +299,8 @@ def test_the_rule_chooses_again_by_promote_and_says_what_was_lost(client, run, c
     put(client, like(run, 0.90, 0.3, "w2"))
     client.delete_registered_model_alias(name, CHAMPION)
     assert promote.main([name]) == 0
-    said = f"version 2, which was the champion, has lost the alias. models:/{name}/2 is @champion: "
-    assert capsys.readouterr().out.startswith(said)
+    message = f"version 2, which was the champion, has lost the alias. models:/{name}/2 is @champion: "
+    assert capsys.readouterr().out.startswith(message)
     client.delete_model_version(name, "2")
     client.delete_model_version(name, "1")
     assert promote.main([name]) == 1

@@ -140,18 +140,18 @@ def test_one_epoch_is_one_call(run_dir):
 
 
 def test_a_server_that_goes_is_told_once_and_asked_no_more(run_dir):
-    calls, said = [], []
+    calls, messages = [], []
 
     class Gone:
         def log_batch(self, *_, **__):
             calls.append(1)
             raise ConnectionError
 
-    live = upload.EpochLogger(mlflow_runs.MlflowRun(Gone(), "http://x", "run", "0"), said.append)
+    live = upload.EpochLogger(mlflow_runs.MlflowRun(Gone(), "http://x", "run", "0"), messages.append)
     for record in runs.read_history(run_dir):
         live(record)
     assert live.failed == "ConnectionError"
-    assert len(calls) == len(said) == 1
+    assert len(calls) == len(messages) == 1
 
 
 def test_the_run_of_mlflow_run_is_taken_and_its_params_stay(run_dir, client, monkeypatch):

@@ -405,15 +405,15 @@ def test_everything_is_done_by_keyboard(page, served):
     keys.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT).perform()
     steps = answer(served)["important"]["steps"]
     assert page.struck() == sorted(s["removed"] for s in steps[:2])
-    said = page.js("return document.activeElement.getAttribute('aria-valuetext')")
-    assert f"2 words removed, the last one “{steps[1]['word']}”" in said
+    message = page.js("return document.activeElement.getAttribute('aria-valuetext')")
+    assert f"2 words removed, the last one “{steps[1]['word']}”" in message
     tab_to("curve unimportant")
     keys.send_keys(Keys.END).perform()
     assert len(page.struck()) == len(WORDS) - 1
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "There is no text to explain"),
         (" \n ", "There is no text to explain"),
@@ -421,10 +421,10 @@ def test_everything_is_done_by_keyboard(page, served):
         ("\x1c", "Text 0 has no words"),
     ],
 )
-def test_a_text_that_cannot_be_explained_is_refused_in_words(page, text, said):
+def test_a_text_that_cannot_be_explained_is_refused_in_words(page, text, message):
     page.put(text)
     page.one("#explain").click()
-    assert said in page.fails()
+    assert message in page.fails()
     assert page.one("#status").get_attribute("aria-live") == "polite"
     assert page.one("#old").is_displayed()
     # the browser notes each refused request in its console: here it was meant to be

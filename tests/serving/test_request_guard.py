@@ -128,7 +128,7 @@ def test_a_body_is_parsed_once(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b"", "invalid JSON"),
         (b"not json", "invalid JSON"),
@@ -149,10 +149,10 @@ def test_a_body_is_parsed_once(monkeypatch):
         (b'{"texts": ' + b"[" * 90 + b"]" * 90 + b"}", "texts"),
     ],
 )
-def test_a_bad_body_is_refused_in_words_and_goes_no_further(body, said):
+def test_a_bad_body_is_refused_in_words_and_goes_no_further(body, message):
     status, error, _, requests = once(body)
     assert (status, requests) == (400, [])
-    assert said in error
+    assert message in error
 
 
 @pytest.mark.parametrize(

@@ -78,20 +78,20 @@ def locked_head(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str
         yield f"127.0.0.1:{listening.getsockname()[1]}"
 
 
-def said(address: str) -> str:
+def refusal_of(address: str) -> str:
     with pytest.raises(ClusterError) as caught, connected(Resources(address=address)):
         pass
     return str(caught.value)
 
 
 def test_a_head_that_asks_for_a_token_is_told_the_remedy(locked_head, monkeypatch, tmp_path):
-    assert "does not let this process in" in said(locked_head)
-    assert "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to the head's token" in said(locked_head)
+    assert "does not let this process in" in refusal_of(locked_head)
+    assert "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to the head's token" in refusal_of(locked_head)
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("0123")
-    assert "set RAY_AUTH_MODE=token, and the token of this machine is sent" in said(locked_head)
+    assert "set RAY_AUTH_MODE=token, and the token of this machine is sent" in refusal_of(locked_head)
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    assert "the token of this process is not the cluster's" in said(locked_head)
+    assert "the token of this process is not the cluster's" in refusal_of(locked_head)
 
 
 def test_trials_at_a_time_are_counted_by_every_resource_that_they_take(monkeypatch):

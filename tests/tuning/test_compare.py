@@ -221,11 +221,11 @@ def test_the_former_ablation_command_names_the_new_one_and_trains_the_same_cells
         "--experiment", "tables",
     ]  # fmt: skip
     assert ablation.main(command) == 0
-    said = capsys.readouterr()
-    assert "pct ablation is now: pct reproduce --table shares --corpora planted --models textcnn" in said.err
-    assert "--loggers has no effect on a grid" in said.err
-    assert "## Table 4: reduced percentage" in said.out
-    assert "| planted | textcnn | p_u = 0.1 | 1 |" in said.out
+    output = capsys.readouterr()
+    assert "pct ablation is now: pct reproduce --table shares --corpora planted --models textcnn" in output.err
+    assert "--loggers has no effect on a grid" in output.err
+    assert "## Table 4: reduced percentage" in output.out
+    assert "| planted | textcnn | p_u = 0.1 | 1 |" in output.out
     runs = find_runs(["table4"])
     assert sorted((r.settings.method, r.settings.p_important, r.settings.p_unimportant) for r in runs) == [
         ("normal", 0.1, 0.1), ("pct", 0.0, 0.1), ("pct", 0.1, 0.0),

@@ -164,10 +164,10 @@ def test_trials_go_on_without_the_tracking_server_and_are_sent_later(mlflow_serv
     wait(driver, lambda known: any(t.epoch >= 2 for t in known))
     stop(server)
     assert driver.wait(900) == 3, Path("driver.log").read_text()
-    said = Path("driver.log").read_text()
-    assert "MLflow does not answer" in said
-    assert "send it later with: pct sweep --resume sweep" in said
-    assert "Traceback" not in said
+    output = Path("driver.log").read_text()
+    assert "MLflow does not answer" in output
+    assert "send it later with: pct sweep --resume sweep" in output
+    assert "Traceback" not in output
     ledger = Ledger(Path("sweep"))
     assert [t.state for t in ledger] == [FINISHED] * 3
 

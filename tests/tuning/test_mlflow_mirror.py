@@ -16,7 +16,7 @@ from tuning.mlflow_mirror import SECONDS_A_TRIAL, MlflowMirror
 
 
 @pytest.fixture
-def made(ledger: Ledger) -> Callable[[], MlflowMirror]:
+def new_mirror(ledger: Ledger) -> Callable[[], MlflowMirror]:
     """Mirrors of the same sweep: each is a driver's."""
 
     def make() -> MlflowMirror:
@@ -48,9 +48,9 @@ def fill(ledger: Ledger) -> None:
     ledger.end(3, FAILED, error="ValueError: no (on node)")
 
 
-def test_each_trial_is_a_nested_run_with_its_settings_metrics_and_end(ledger, made, client):
+def test_each_trial_is_a_nested_run_with_its_settings_metrics_and_end(ledger, new_mirror, client):
     fill(ledger)
-    mirror = made()
+    mirror = new_mirror()
     mirror.start()
     assert mirror.stop()
     runs = children(client, mirror)
@@ -69,30 +69,30 @@ def test_each_trial_is_a_nested_run_with_its_settings_metrics_and_end(ledger, ma
     assert runs["trial-002"].info.end_time == int(ledger.trials[2].ended * 1000)
 
 
-def test_a_driver_that_goes_on_sends_nothing_twice(ledger, made, client):
+def test_a_driver_that_goes_on_sends_nothing_twice(ledger, new_mirror, client):
     ledger.start(1, {"alpha": 0.1, "batch_size": 32})
     ledger.epoch(1, record(1))
-    first = made()
+    first = new_mirror()
     first.start()
     assert first.stop()
     ledger.epoch(1, record(2))
     fill_rest = Ledger(ledger.path.parent)
     fill_rest.end(1, "finished", {"acc": 0.7, "comp_minus_suff": 0.1})
-    second = made()
+    second = new_mirror()
     second.start(resumed=True)
     assert second.stop()
     runs = children(client, second)
     assert steps(client, runs["trial-001"]) == [1, 2]
     assert runs["trial-001"].info.status == "FINISHED"
-    third = made()
+    third = new_mirror()
     third.start(resumed=True)
     assert third.stop()
     assert sum(third.calls.values()) == 0
     assert steps(client, children(client, third)["trial-001"]) == [1, 2]
 
 
-def test_a_run_that_was_made_and_its_answer_lost_is_not_counted_twice(ledger, made, client, monkeypatch):
-    mirror = made()
+def test_a_run_that_was_made_and_its_answer_lost_is_not_counted_twice(ledger, new_mirror, client, monkeypatch):
+    mirror = new_mirror()
     fill(mirror.ledger)
     create = type(mirror.mlflow_run.client).create_run
     lost = []
@@ -110,14 +110,14 @@ def test_a_run_that_was_made_and_its_answer_lost_is_not_counted_twice(ledger, ma
     assert set(children(client, mirror)) == {"trial-001", "trial-002", "trial-003"}
 
 
-def test_trials_come_under_the_run_that_the_sweep_goes_on_in(ledger, made, client, monkeypatch):
+def test_trials_come_under_the_run_that_the_sweep_goes_on_in(ledger, new_mirror, client, monkeypatch):
     """`mlflow run` makes a run of its own each time, and names it by MLFLOW_RUN_ID."""
-    first = made()
+    first = new_mirror()
     fill(first.ledger)
     first.start()
     assert first.stop()
     monkeypatch.setenv("MLFLOW_RUN_ID", client.create_run("0").info.run_id)
-    second = made()
+    second = new_mirror()
     assert second.mlflow_run.run_id != first.mlflow_run.run_id
     second.start(resumed=True)
     assert second.stop()
@@ -125,12 +125,12 @@ def test_trials_come_under_the_run_that_the_sweep_goes_on_in(ledger, made, clien
     assert not children(client, first)
 
 
-def test_a_driver_killed_before_it_heard_of_the_server_s_answer_sends_it_again_without_harm(ledger, made, client):
+def test_a_driver_killed_before_it_heard_of_the_server_s_answer_sends_it_again_without_harm(ledger, new_mirror, client):
     fill(ledger)
-    first = made()
+    first = new_mirror()
     first.start()
     assert first.stop()
-    again = made()
+    again = new_mirror()
     again.runs, again.sent = dict(first.runs), dict.fromkeys(first.runs, 0)
     again.sync()
     run = children(client, again)["trial-001"]
@@ -138,12 +138,12 @@ def test_a_driver_killed_before_it_heard_of_the_server_s_answer_sends_it_again_w
     assert steps(client, run, "validation_final/acc") == [0]
 
 
-def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(ledger, made, client, monkeypatch):
+def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(ledger, new_mirror, client, monkeypatch):
     for seconds in ("SECONDS_BETWEEN", "SECONDS_WITHOUT_SERVER", "SECONDS_A_TRIAL"):
         monkeypatch.setattr(f"tuning.mlflow_mirror.{seconds}", 0.02)
-    said: list[str] = []
-    mirror = made()
-    mirror.ledger, mirror.say = ledger, said.append
+    messages: list[str] = []
+    mirror = new_mirror()
+    mirror.ledger, mirror.say = ledger, messages.append
     log = type(mirror.mlflow_run.client).log_batch
     down = True
 
@@ -163,14 +163,14 @@ def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(ledg
     until(lambda: not mirror.down)
     assert mirror.stop()
     assert steps(client, children(client, mirror)["trial-001"]) == [1, 2, 3]
-    assert said == [
+    assert messages == [
         "MLflow does not answer (ConnectionError); the trials go on, and are sent later",
         "MLflow answers again",
     ]
 
 
-def test_a_server_that_stays_away_is_told_at_the_end(ledger, made, monkeypatch):
-    mirror = made()
+def test_a_server_that_stays_away_is_told_at_the_end(ledger, new_mirror, monkeypatch):
+    mirror = new_mirror()
     fill(ledger)
     mirror.ledger = ledger
 
@@ -182,8 +182,8 @@ def test_a_server_that_stays_away_is_told_at_the_end(ledger, made, monkeypatch):
     assert not mirror.stop()
 
 
-def test_the_epochs_that_gathered_go_in_one_call(ledger, made):
-    mirror = made()
+def test_the_epochs_that_gathered_go_in_one_call(ledger, new_mirror):
+    mirror = new_mirror()
     mirror.ledger = ledger
     ledger.start(1, {"alpha": 0.1, "batch_size": 32})
     for epoch in range(1, 9):
@@ -194,9 +194,9 @@ def test_the_epochs_that_gathered_go_in_one_call(ledger, made):
     assert mirror.calls == {"create": 1, "log": 1, "close": 1}
 
 
-def test_a_trial_that_runs_is_sent_when_its_turn_has_come(ledger, made, client):
+def test_a_trial_that_runs_is_sent_when_its_turn_has_come(ledger, new_mirror, client):
     """Epochs of a second do not cost a call each; nothing waits once the driver stops."""
-    mirror = made()
+    mirror = new_mirror()
     mirror.ledger = ledger
     ledger.start(1, {"alpha": 0.1, "batch_size": 32})
     for epoch in range(1, 4):
@@ -226,8 +226,8 @@ def until(holds: Callable[[], bool]) -> None:
     raise AssertionError("it did not come about")
 
 
-def test_trials_that_were_at_work_when_the_sweep_was_stopped_end_as_killed_until_it_goes_on(ledger, made, client):
-    mirror = made()
+def test_trials_that_were_at_work_when_the_sweep_was_stopped_end_as_killed_until_it_goes_on(ledger, new_mirror, client):
+    mirror = new_mirror()
     mirror.ledger = ledger
     ledger.start(1, {"alpha": 0.1, "batch_size": 32})
     ended(ledger, 2, 0.8, 0.1)
@@ -237,14 +237,14 @@ def test_trials_that_were_at_work_when_the_sweep_was_stopped_end_as_killed_until
         "trial-001": "KILLED",
         "trial-002": "FINISHED",
     }
-    again = made()
+    again = new_mirror()
     again.mlflow_run = mirror.mlflow_run
     again.start(resumed=True)
     assert children(client, mirror)["trial-001"].info.status == "RUNNING"
     assert again.stop()
 
 
-def test_a_mirror_that_never_began_has_nothing_to_stop(made, client):
-    mirror = made()
+def test_a_mirror_that_never_began_has_nothing_to_stop(new_mirror, client):
+    mirror = new_mirror()
     mirror.stop_short()
     assert mirror.calls == {"create": 0, "log": 0, "close": 0}

@@ -25,7 +25,7 @@ def test_a_range_is_written_as_it_is_read(text):
     assert str(read_range("alpha", text, BASE)) == text
 
 
-@pytest.mark.parametrize(("name", "text", "said"), [
+@pytest.mark.parametrize(("name", "text", "message"), [
     ("alpha", "gauss(1, 2)", r"alpha='gauss\(1, 2\)' is no range; write a value, uniform\(low, high\)"),
     ("alpha", "loguniform(0.05, 1.5", "is no range; write"),
     ("alpha", "loguniform 0.05, 1.5)", "is no range; write"),
@@ -46,8 +46,8 @@ def test_a_range_is_written_as_it_is_read(text):
     ("saliency", "choice(l1, l2)", "saliency must be one value in a sweep"),
     ("epochs", "uniform(1, 9)", "epochs must be one value in a sweep"),
 ])  # fmt: skip
-def test_a_malformed_one_is_named_with_the_remedy(name, text, said):
-    with pytest.raises(ValueError, match=said):
+def test_a_malformed_one_is_named_with_the_remedy(name, text, message):
+    with pytest.raises(ValueError, match=message):
         read_range(name, text, BASE)
 
 

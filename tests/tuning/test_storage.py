@@ -48,10 +48,10 @@ def test_a_record_that_is_there_is_not_overwritten_by_its_copy(tmp_path):
 def test_a_storage_that_cannot_be_written_is_said_once_and_the_sweep_goes_on(tmp_path):
     (tmp_path / "file").write_text("")
     ledger = Ledger(tmp_path / "sweep")
-    said: list[str] = []
-    copy = RecordCopy(ledger.path.parent, str(tmp_path / "file"), said.append)
+    messages: list[str] = []
+    copy = RecordCopy(ledger.path.parent, str(tmp_path / "file"), messages.append)
     copy.start()
     copy.news(1)
     copy.stop()
-    assert len(said) == 1
-    assert "the record cannot be copied to" in said[0]
+    assert len(messages) == 1
+    assert "the record cannot be copied to" in messages[0]

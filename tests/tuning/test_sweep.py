@@ -151,7 +151,7 @@ def test_trials_are_measured_alike_whatever_shares_they_are_trained_with():
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (["--epochs", "3"], "epochs is 2 in mine, and 3 was given"),
         (["--set", "alpha=loguniform(0.01, 1.0)"], "alpha is loguniform(0.02, 1.0) in mine, and loguniform(0.01, 1.0)"),
@@ -160,12 +160,12 @@ def test_trials_are_measured_alike_whatever_shares_they_are_trained_with():
         (["--sweep-baseline"], "sweep_baseline is False in mine, and True was given"),
     ],
 )
-def test_a_sweep_that_is_resumed_with_another_plan_is_refused(argv, said, capsys):
+def test_a_sweep_that_is_resumed_with_another_plan_is_refused(argv, message, capsys):
     plan, resources, _ = sweep.read(sweep.parser().parse_args([*TINY, "--folder", "mine"]))
     plan.save(Path("mine"), resources)
     assert sweep.main(["--resume", "mine", *argv]) == 1
     err = capsys.readouterr().err
-    assert said in err
+    assert message in err
     assert "a sweep that is resumed keeps its plan" in err
 
 
