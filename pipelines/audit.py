@@ -6,7 +6,6 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pct.auditing.audit import audit
 from pct.auditing.gate import Requirement
@@ -18,11 +17,13 @@ from pct.commands.options import add_measured_texts, reading_settings
 from pct.corpora.loading import Split, choose_texts
 from pct.corpora.splits import limited
 from pct.opening import open_model
+from pct.output.plots import save
 from pct.settings import REMOVALS
+from pipelines.data_sets import log_measured_data
 from pipelines.job import OK, add_job_options, run_job
-
-if TYPE_CHECKING:
-    from pipelines.mlflow_runs import MlflowRun
+from pipelines.metric_names import as_metrics, audit_metrics
+from pipelines.mlflow_runs import DESCRIPTION, MlflowRun, ended_on_failure, start_run
+from pipelines.registry import tag_audit
 
 ARTIFACTS = ("audit.html", "audit.json", "audit.md")
 PLOT = "audit.png"
@@ -35,13 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from pipelines import mlflow_runs
-
     requirements = _split(options.require, ";")
     for text in requirements:
         Requirement.parse(text)
-    mlflow_run = mlflow_runs.start_run(f"audit {options.model}", options.experiment)
-    with mlflow_runs.ended_on_failure(mlflow_run):
+    mlflow_run = start_run(f"audit {options.model}", options.experiment)
+    with ended_on_failure(mlflow_run):
         predictor = open_model(options.model, options.device)
         texts, source, notes = choose_texts(
             reading_settings(options, predictor.settings), predictor.classes, options.corpus, options.data,
@@ -68,9 +67,6 @@ def _run(options: argparse.Namespace) -> int:
 
 def _log(mlflow_run: MlflowRun, result: Audit, texts: Split, classes: list[str], source: str, model: str) -> str:
     """Logs the audit into the run, and on the version that the model is; returns the version's URI."""
-    from pipelines.data_sets import log_measured_data
-    from pipelines.registry import tag_audit
-
     about = result.about
     values = {name: about[name] for name in ("model", "budget", "seed", "limit")}
     mlflow_run.log_params({**values, "data": source, "saliencies": ", ".join(about["saliencies"])})
@@ -89,10 +85,6 @@ def log_audit(mlflow_run: MlflowRun, result: Audit, **of: str) -> dict[str, floa
     Returns:
         The metrics by their names in MLflow.
     """
-    from pct.output.plots import save
-    from pipelines.metric_names import as_metrics, audit_metrics
-    from pipelines.mlflow_runs import DESCRIPTION
-
     values = audit_metrics(result)
     mlflow_run.log_metrics(as_metrics(values, 0, **of))
     mlflow_run.set_tags({**AuditSummary.of(result).to_tags(), DESCRIPTION: result.to_markdown()})

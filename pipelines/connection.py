@@ -23,7 +23,7 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 SECONDS_TO_ANSWER = 5
 # for whole files, at a time when no training waits
-UPLOAD_SECONDS, UPLOAD_RETRIES = 120, 3
+UPLOAD = {"seconds": 120, "retries": 3}
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 

@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,11 +16,12 @@ from pct.layout import PER_TEXT, REPORT
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
 from pipelines.connection import without_password
+from pipelines.data_sets import log_measured_data
 from pipelines.job import NOT_UPLOADED, OK, add_job_options, first_line, run_job
-
-if TYPE_CHECKING:
-    from pipelines.mlflow_runs import MlflowRun
-    from pipelines.registry import RegisteredVersion
+from pipelines.logged_model import register_classifier
+from pipelines.metric_names import as_metrics, report_metrics
+from pipelines.mlflow_runs import MlflowRun, ended_on_failure, start_run
+from pipelines.registry import RegisteredVersion, check_name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,12 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from pipelines import mlflow_runs
-    from pipelines.registry import check_name
-
     check_name(options.register)
-    mlflow_run = mlflow_runs.start_run(f"evaluate {options.model}", options.experiment)
-    with mlflow_runs.ended_on_failure(mlflow_run):
+    mlflow_run = start_run(f"evaluate {options.model}", options.experiment)
+    with ended_on_failure(mlflow_run):
         classifier = load(options.model, options.device)
         s = classifier.settings
         texts, source, notes = choose_texts(
@@ -46,7 +43,7 @@ def _run(options: argparse.Namespace) -> int:
         report = replace(evaluate(classifier, texts, **s.evaluation_options, progress=bar), data=notes)
     print(f"{options.model} on {source}, {len(texts)} texts\n{report.table()}")
     try:
-        with mlflow_runs.ended_on_failure(mlflow_run):
+        with ended_on_failure(mlflow_run):
             registered = _log(mlflow_run, options, classifier, texts, source, report)
     except Exception as problem:  # a server or its driver raises many types
         print(f"error: not logged to {without_password(mlflow_run.uri)}: {first_line(problem)}", file=sys.stderr)
@@ -61,10 +58,6 @@ def _log(
     mlflow_run: MlflowRun, options: argparse.Namespace, classifier: Classifier, texts: Split, source: str,
     report: Report,
 ) -> RegisteredVersion | None:  # fmt: skip
-    from pipelines.data_sets import log_measured_data
-    from pipelines.logged_model import register_classifier
-    from pipelines.metric_names import as_metrics, report_metrics
-
     values = {"model": options.model, "data": source, "texts": len(texts)}
     mlflow_run.log_params(values | {f"model.{k}": value for k, value in classifier.settings.to_dict().items()})
     notes = {**report.data, "cut_texts": report.cut_texts}

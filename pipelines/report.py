@@ -11,7 +11,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from pct.layout import ABOUT, HISTORY, PER_TEXT, REPORT, SETTINGS
 from pct.output.plots import epochs_figure, ridge_figure
@@ -21,20 +23,10 @@ from pct.output.report.sentences import SENTENCES, SENTIMENT, Case, case_figure,
 from pct.training.grid import find_runs
 from pct.training.runs import Run, read_run
 from pct.writing import check_folder
-from pipelines.connection import (
-    UPLOAD_RETRIES,
-    UPLOAD_SECONDS,
-    TrackingError,
-    connect,
-    requests_to,
-    search_pages,
-    tracking_uri,
-)
+from pipelines.connection import UPLOAD, TrackingError, connect, requests_to, search_pages, tracking_uri
 from pipelines.figures import TEXTS, confidences
 from pipelines.job import NOT_UPLOADED, OK, run_job
-
-if TYPE_CHECKING:
-    from pipelines.mlflow_runs import MlflowRun
+from pipelines.mlflow_runs import MlflowRun, start_run
 
 FILES = (REPORT, ABOUT, SETTINGS, HISTORY, PER_TEXT)
 
@@ -78,10 +70,8 @@ def log_report(folder: Path, experiment: str = "", at: MlflowRun | None = None) 
     Raises:
         TrackingError: the server cannot be used.
     """
-    from pipelines.mlflow_runs import start_run
-
     at = at or start_run("report", experiment)
-    with requests_to(at.uri, UPLOAD_SECONDS, UPLOAD_RETRIES):
+    with requests_to(at.uri, **UPLOAD):
         at.client.log_artifacts(at.run_id, str(folder))
         at.set_tags({"pct.kind": "report"})
         at.end()
@@ -97,7 +87,7 @@ def mlflow_runs_of(experiment: str) -> Iterator[list[Run]]:
     uri = tracking_uri()
     client = connect(uri)
     with tempfile.TemporaryDirectory(prefix="pct-report-") as scratch:
-        with requests_to(uri, UPLOAD_SECONDS, UPLOAD_RETRIES):
+        with requests_to(uri, **UPLOAD):
             folders = [_download(client, run.info.run_id, Path(scratch)) for run in _finished(client, experiment)]
         runs = [read_run(folder) for folder in folders if folder is not None]
         if not runs:
@@ -134,8 +124,6 @@ def ridges_by_epoch(runs: Sequence[Run]) -> dict[str, Any]:
 
 def _curves(run: Run) -> tuple[Any, Any]:
     """Of at most 512 test texts, the same for every model."""
-    import numpy as np
-
     texts = run.test.columns["text"]
     chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:TEXTS])
     return confidences(run.classifier(), texts[chosen].tolist(), run.settings.order)

@@ -10,15 +10,7 @@ from typing import Any
 from pct.layout import ABOUT, HISTORY, PER_TEXT, REPORT, SETTINGS, Record
 from pct.training.runs import Run, folder_lock, load_run
 from pipelines.champion import MARGIN
-from pipelines.connection import (
-    UPLOAD_RETRIES,
-    UPLOAD_SECONDS,
-    TrackingError,
-    connect,
-    default_tracking,
-    request_timeout,
-    without_password,
-)
+from pipelines.connection import UPLOAD, TrackingError, connect, default_tracking, request_timeout, without_password
 from pipelines.data_sets import CONTEXTS, as_input, noted, run_data_sets
 from pipelines.description import describe
 from pipelines.figures import FIGURES, draw_figures, try_to_draw
@@ -83,7 +75,7 @@ def upload_run(
             exported = export_run(run, say) if registers else None
             connect(mlflow_run.uri)  # a server that is gone is told within seconds
             try:
-                with default_tracking(mlflow_run.uri), request_timeout(UPLOAD_SECONDS, UPLOAD_RETRIES):
+                with default_tracking(mlflow_run.uri), request_timeout(**UPLOAD):
                     return _upload(run, mlflow_run, margin if registers else None, exported, name)
             except Exception as problem:  # a server or its driver raises many types
                 where, reason = without_password(mlflow_run.uri), first_line(problem)

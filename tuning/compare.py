@@ -85,35 +85,27 @@ def parser(preset: Preset = COMPARE) -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog=f"pct {preset.name}", description=preset.description, epilog=f"example: {preset.example}"
     )
+    add = result.add_argument
     corpora = " ".join(preset.corpora) or "that of --corpus"
-    result.add_argument("--corpora", nargs="+", default=list(preset.corpora), help=f"default: {corpora}")
-    result.add_argument("--models", nargs="+", default=list(preset.models), help=f"default: {' '.join(preset.models)}")
-    result.add_argument(
-        "--methods", nargs="+", default=list(preset.methods), help=f"default: {' '.join(preset.methods)}"
-    )
-    result.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
-    result.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE,VALUE",
-        help="a setting that takes several values, each a cell; of several such options every combination",
-    )  # fmt: skip
-    result.add_argument(
-        "--table", choices=TABLES,
-        help="the rows of this table of the paper in place of --methods (Tables 3 to 5; the paper: mr, textcnn)",
-    )  # fmt: skip
-    result.add_argument("--cells", nargs="+", default=[], metavar="LABEL", help="only these rows of --table")
-    result.add_argument("--runs", default=preset.runs, help=f"the folder of the run folders (default: {preset.runs})")
-    result.add_argument("--dry-run", "--dry_run", action="store_true", help="list the cells that are left; train none")
-    result.add_argument("--out", default="", help=f"the folder of the report (default: {REPORT} in --runs)")
-    result.add_argument("--no-report", "--no_report", action="store_true", help="print the table, and write no report")
-    result.add_argument("--json", default="", metavar="FILE", help="write the table as JSON too")
-    result.add_argument("--track", action="store_true", default=preset.tracked, help="upload the runs to MLflow")
-    result.add_argument(
-        "--no-tracking", "--no_tracking", dest="track", action="store_false", help="no MLflow; pct track uploads later"
-    )
-    result.add_argument(
-        "--experiment", default=preset.experiment, help=f"of MLflow (default: {preset.experiment or 'pct'})"
-    )
-    result.add_argument("--quiet", action="store_true", help="no progress bars")
+    add("--corpora", nargs="+", default=list(preset.corpora), help=f"default: {corpora}")
+    add("--models", nargs="+", default=list(preset.models), help=f"default: {' '.join(preset.models)}")
+    add("--methods", nargs="+", default=list(preset.methods), help=f"default: {' '.join(preset.methods)}")
+    add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
+    values = "a setting that takes several values, each a cell; of several such options every combination"
+    add("--set", action="append", default=[], metavar="NAME=VALUE,VALUE", help=values)
+    table = "the rows of this table of the paper in place of --methods (Tables 3 to 5; the paper: mr, textcnn)"
+    add("--table", choices=TABLES, help=table)
+    add("--cells", nargs="+", default=[], metavar="LABEL", help="only these rows of --table")
+    add("--runs", default=preset.runs, help=f"the folder of the run folders (default: {preset.runs})")
+    add("--dry-run", "--dry_run", action="store_true", help="list the cells that are left; train none")
+    add("--out", default="", help=f"the folder of the report (default: {REPORT} in --runs)")
+    add("--no-report", "--no_report", action="store_true", help="print the table, and write no report")
+    add("--json", default="", metavar="FILE", help="write the table as JSON too")
+    add("--track", action="store_true", default=preset.tracked, help="upload the runs to MLflow")
+    untracked = "no MLflow; pct track uploads later"
+    add("--no-tracking", "--no_tracking", dest="track", action="store_false", help=untracked)
+    add("--experiment", default=preset.experiment, help=f"of MLflow (default: {preset.experiment or 'pct'})")
+    add("--quiet", action="store_true", help="no progress bars")
     add_resources(result, "1, which needs no Ray")
     add_settings(result, leave_out=("model", "method", "seed", *(("corpus",) if preset.corpora else ())))
     return result

@@ -16,7 +16,7 @@ from pct.training.prepared import Prepared
 from pct.writing import write_text
 from pipelines import upload
 from pipelines.champion import MARGIN
-from pipelines.connection import UPLOAD_RETRIES, UPLOAD_SECONDS, requests_to
+from pipelines.connection import UPLOAD, requests_to
 from pipelines.figures import try_to_draw
 from pipelines.metric_names import VALIDATION_FINAL, as_metrics, in_group, report_metrics
 from tuning import figures
@@ -116,7 +116,7 @@ def upload_choice(
     values |= report_metrics("test", run.test)
     values |= {f"trials/{k}": float(v) for k, v in result["trials"].items()}
     sweep = mirror.mlflow_run
-    with requests_to(sweep.uri, UPLOAD_SECONDS, UPLOAD_RETRIES):
+    with requests_to(sweep.uri, **UPLOAD):
         sweep.log_metrics(as_metrics(values, 0))
         for path in paths:
             sweep.client.log_artifact(sweep.run_id, str(path), "" if path.parent == folder else path.parent.name)

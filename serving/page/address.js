@@ -4,10 +4,10 @@ const NAMES = ["text", "saliency", "order", "target", "controls", "steps", "side
 
 /** What the address says, as strings (models: a list of ids); empty where there is no text. */
 export function read() {
-  const found = new URLSearchParams(location.hash.slice(1));
-  if (!found.get("text")) return {};
-  const values = Object.fromEntries(NAMES.map((name) => [name, found.get(name) ?? ""]));
-  return { ...values, models: found.getAll("model") };
+  const parameters = new URLSearchParams(location.hash.slice(1));
+  if (!parameters.get("text")) return {};
+  const values = Object.fromEntries(NAMES.map((name) => [name, parameters.get(name) ?? ""]));
+  return { ...values, models: parameters.getAll("model") };
 }
 
 /** Writes it, as a place of its own to come back to, or over the present one. Empty values are left out; a list is

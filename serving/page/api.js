@@ -72,23 +72,23 @@ async function read(answer) {
   try {
     body = await answer.json();
   } catch {
-    // told below
+    // reported below
   }
   if (answer.ok && body !== null) return body;
-  const said = sentence(body?.error);
+  const reason = sentence(body?.error);
   if (answer.status === 401) {
     throw new Problem("token", token() ? "The server refuses this token. Enter another." : "This server asks for a token.");
   }
   if (answer.status === 503) {
-    throw new Problem("busy", `${said || "The server is busy."} The page tried ${RETRIES + 1} times; try again later.`);
+    throw new Problem("busy", `${reason || "The server is busy."} The page tried ${RETRIES + 1} times; try again later.`);
   }
-  if (answer.status === 408) throw new Problem("slow", said || "The server took too long. Shorten the text.");
+  if (answer.status === 408) throw new Problem("slow", reason || "The server took too long. Shorten the text.");
   if (answer.status >= 400 && answer.status < 500) {
-    throw new Problem("refused", said || `The server refused the request (status ${answer.status}).`);
+    throw new Problem("refused", reason || `The server refused the request (status ${answer.status}).`);
   }
   throw new Problem(
     "broken",
-    said || `The server failed (status ${answer.status}) without a reason; see its log. Try again.`,
+    reason || `The server failed (status ${answer.status}) without a reason; see its log. Try again.`,
   );
 }
 

@@ -109,8 +109,8 @@ export class Panel {
     const [low, high] = [Math.min(...scores), Math.max(...scores)];
     const { target } = explanation;
     const most = Math.max(...scores.map(Math.abs));
-    this.part("low").textContent = signed ? `against ${target} −${score(most)}` : score(low);
-    this.part("high").textContent = signed ? `+${score(most)} for ${target}` : score(high);
+    this.part("low").textContent = signed ? `against ${target} ${score(-most)}` : score(low);
+    this.part("high").textContent = signed ? `${most > 0 ? "+" : ""}${score(most)} for ${target}` : score(high);
     this.part("by").textContent = `Saliency ${saliency}: ${reason}.`;
   }
 

@@ -17,8 +17,8 @@ export function gone(explanation, view) {
 
 /** Confidence in the explained class and predicted label after k removals; k beyond the last step is the last step. */
 export function stepAt(explanation, side, k) {
-  const found = explanation[side].steps.slice(0, k).at(-1);
-  return found ?? { confidence: explanation.target_confidence, label: explanation.label };
+  const step = explanation[side].steps.slice(0, k).at(-1);
+  return step ?? { confidence: explanation.target_confidence, label: explanation.label };
 }
 
 /** The text without some of the words that the model sees, as it was typed otherwise. What stood apart stays apart. */
