@@ -33,18 +33,14 @@ _CONTROLS_SCHEMA: JsonSchemaValue = {
 }
 # the limits of a service are settings; `serving.request_guard` and `serving.answers` check them
 Text = Annotated[str, StringConstraints(min_length=1)]
-Texts = Annotated[
-    list[Text],
-    Field(
-        min_length=1,
-        fail_fast=True,
-        description="The texts. The model's own rule splits them into words.",
-        examples=[[TEXT]],
-    ),
-]
+ABOUT_TEXTS = "The texts. The model's own rule splits them into words."
+Texts = Annotated[list[Text], Field(min_length=1, fail_fast=True, description=ABOUT_TEXTS, examples=[[TEXT]])]
 ModelId = Annotated[
     str | None, Field(description="The id of a served model; the first one where null.", examples=[None])
 ]
+Signed = Annotated[bool, Field(description="Whether numbers below 0 are evidence against the target.")]
+Reason = Annotated[str, Field(description="Why this saliency was taken.")]
+Interval = Annotated[list[float | None], Field(min_length=3, max_length=3)]
 
 
 class Request(bentoml.IODescriptor):  # type: ignore[misc]
@@ -70,25 +66,19 @@ class ExplainRequest(Request):
     """Texts to explain, and how."""
 
     texts: Texts
-    max_steps: Annotated[
-        Annotated[int, Field(ge=0)] | None,
-        Field(description="The most words removed on each side; one always remains. 15, or the limit, where null."),
-    ] = None
-    order: Annotated[
-        Order,
-        Field(description="static: words are ranked once, on the whole text. recomputed: after each removal."),
-    ] = "static"
-    target: Annotated[
-        str | None, Field(description="The label that is explained; the predicted one where null.", examples=[None])
-    ] = None
-    saliency: Annotated[
-        str | None,
-        Field(
-            description="The saliency, one of those that GET /model lists for the model. Where null, the best one by "
-            "an audit of the model, else the best one for models of its family.",
-            examples=[None],
-        ),
-    ] = None
+    max_steps: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="The most words removed on each side; one always remains. 15, or the limit, where null."
+    )
+    order: Order = Field(
+        "static", description="static: words are ranked once, on the whole text. recomputed: after each removal."
+    )
+    target: str | None = Field(
+        None, description="The label that is explained; the predicted one where null.", examples=[None]
+    )
+    saliency: str | None = Field(
+        None, examples=[None], description="The saliency, one of those that GET /model lists for the model. Where "
+        "null, the best one by an audit of the model, else the best one for models of its family.",
+    )  # fmt: skip
     controls: Annotated[
         list[Control],
         Field(
@@ -213,8 +203,8 @@ class Explanation(BaseModel):
     verdict: Verdict
     pathology: Pathology
     saliency_name: str
-    signed: Annotated[bool, Field(description="Whether numbers below 0 are evidence against the target.")]
-    saliency_reason: Annotated[str, Field(description="Why this saliency was taken.")]
+    signed: Signed
+    saliency_reason: Reason
 
 
 class ExplainAnswer(BaseModel):
@@ -223,8 +213,8 @@ class ExplainAnswer(BaseModel):
     model: Identity
     order: str
     saliency: str
-    signed: Annotated[bool, Field(description="Whether numbers below 0 are evidence against the target.")]
-    saliency_reason: Annotated[str, Field(description="Why this saliency was taken.")]
+    signed: Signed
+    saliency_reason: Reason
     max_steps: int
     explanations: list[Explanation]
 
@@ -237,8 +227,8 @@ class AboutAudit(BaseModel):
     best: str
     removal: str
     texts: int
-    margin: Annotated[list[float | None], Field(min_length=3, max_length=3)]
-    win: Annotated[list[float | None], Field(min_length=3, max_length=3)]
+    margin: Interval
+    win: Interval
     verdict: str
 
 
