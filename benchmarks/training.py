@@ -27,7 +27,8 @@ from pct.models.lstm import LSTM
 from pct.models.textcnn import TextCNN
 from pct.settings import Settings
 from pct.text.words import split_all
-from pct.training.trainer import batch_indices, make_batch, train_step
+from pct.training.batches import batch_indices, make_batch
+from pct.training.optimizers import train_step
 
 BATCHES = {"textcnn": 12, "lstm": 8, "minilm": 1}
 # further trainings, timed beside normal and pct

@@ -21,10 +21,10 @@ from pct.models.build import load_tokenizer, make_model
 from pct.models.encoder import Transformer
 from pct.settings import Settings
 from pct.text.words import split_all
+from pct.training.batches import batch_indices, make_batch
 from pct.training.memory import peak_mb, reset_peak
-from pct.training.optimizers import make_optimizer
+from pct.training.optimizers import make_optimizer, train_step
 from pct.training.step_memory import bytes_per_token, fitting_tokens
-from pct.training.trainer import batch_indices, make_batch, train_step
 
 # model, corpus, method, step_tokens (-1: no bound, 0: chosen by the machine's memory), steps
 RUNS = (

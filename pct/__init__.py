@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pct.explaining.predictor import Predictor
     from pct.metrics.evaluation import evaluate
     from pct.metrics.report import Report
-    from pct.output.tables import words_of
+    from pct.output.records import words_of
     from pct.saliency import saliencies
     from pct.saliency.base import ForwardSaliency, GradientSaliency
     from pct.settings import Settings
@@ -44,7 +44,7 @@ _MODULES = {
     "explaining.predictor": ("Predictor",),
     "metrics.evaluation": ("evaluate",),
     "metrics.report": ("Report",),
-    "output.tables": ("words_of",),
+    "output.records": ("words_of",),
     "saliency": ("saliencies",),
     "saliency.base": ("ForwardSaliency", "GradientSaliency"),
     "settings": ("Settings",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -31,6 +32,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 BEST_BY = ("acc", "macro_f1", "masked_acc", "comp-suff", "ur-ir", "i_var-u_var")
 CONTRAST_STEPS = ("all", "last")
 TRAIN_REMOVALS = ("delete", "mask", "either")
+POSITIVE = ("lr", "temperature", "epochs", "batch_size", "integrated_steps", "vocabulary_size", "contrast_every")
 MAX_SEED = 2**63 - 1  # the largest seed of torch
 MAX_THREADS = 1024  # OpenMP aborts the process if it cannot create all threads
 
@@ -60,8 +62,10 @@ def default_optimizer(model: str) -> tuple[str, float, float, str]:
     return ("adam", 0.0, 0.0, "constant") if model in ("textcnn", "lstm") else ("adamw", 0.01, 0.1, "linear")
 
 
-def _setting(default: Any, help_text: str) -> Any:
-    return field(default=default, metadata={"help": help_text})
+def _setting(default: Any, help_text: str, choices: Sequence[str] = ()) -> Any:
+    """A field. help_text: with {} for the choices, where there are any."""
+    shown = help_text.format(", ".join(choices)) if choices else help_text
+    return field(default=default, metadata={"help": shown, "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,8 @@ class Settings:
     label_column: str = _setting("label", "files and hub: the column of the labels")
     separator: str = _setting("", "of CSV files; detected if empty")
     encoding: str = _setting("", "of text files, as utf-8, cp1252, gb18030; if empty, by a byte order mark, or UTF-8")
-    on_bad_row: str = _setting("error", f"for a row without a text or with an unknown label: {', '.join(ON_BAD_ROW)}")
-    labels: str = _setting("names", f"the kind of labels: {', '.join(LABELS)} of the classes")
+    on_bad_row: str = _setting("error", "for a row without a text or with an unknown label: {}", ON_BAD_ROW)
+    labels: str = _setting("names", "the kind of labels: {} of the classes", LABELS)
     train_split: str = _setting("train", "hub: the split of the training rows")
     validation_split: str = _setting("validation", "hub: the validation split; held out if there is none")
     test_split: str = _setting("test", "hub: the test split; held out if there is none")
@@ -105,16 +109,14 @@ class Settings:
     # optimisation
     epochs: int = _setting(6, "passes over the training texts")
     batch_size: int = _setting(64, "texts in a mini-batch")
-    optimizer: str | None = _setting(
-        None, f"{' or '.join(OPTIMIZERS)}; by default adam for textcnn and lstm, adamw for encoders"
-    )
+    optimizer: str | None = _setting(None, "{}; by default adam for textcnn and lstm, adamw for encoders", OPTIMIZERS)
     lr: float | None = _setting(None, "the learning rate; by default the paper's for the model")
     weight_decay: float | None = _setting(None, "of the optimizer; by default 0.01 for encoders, else 0")
     warmup: float | None = _setting(
         None, "the share of steps in which the learning rate rises; by default 0.1 for encoders, else 0"
     )
     schedule: str | None = _setting(
-        None, f"of the learning rate: {', '.join(SCHEDULES)}; by default linear for encoders, else constant"
+        None, "of the learning rate: {}; by default linear for encoders, else constant", SCHEDULES
     )
     gradient_clip: float = _setting(0.0, "the maximum norm of the gradient; 0 is off")
     dropout: float = _setting(0.5, "before the last layer (textcnn, lstm)")
@@ -122,8 +124,8 @@ class Settings:
     lora: str = _setting(
         "", "encoders: train low-rank updates instead of all weights, by peft's LoraConfig: r=8,alpha=16,dropout=0.1"
     )
-    class_weights: str = _setting("none", f"of the loss: {', '.join(CLASS_WEIGHTS)} (rare classes weigh more)")
-    best_by: str = _setting("acc", f"the validation metric of the best epoch: {', '.join(BEST_BY)}")
+    class_weights: str = _setting("none", "of the loss: {} (rare classes weigh more)", CLASS_WEIGHTS)
+    best_by: str = _setting("acc", "the validation metric of the best epoch: {}", BEST_BY)
     patience: int = _setting(0, "epochs without improvement before training stops; 0 never stops early")
     restore_best: bool = _setting(True, "keep the weights of the best validation epoch")
     # the methods
@@ -132,7 +134,7 @@ class Settings:
     )
     temperature: float | None = _setting(None, "pct: tau of the contrastive loss; by default the paper's")
     contrast_steps: str = _setting(
-        "all", f"pct: which reduced texts of a side are contrasted: {', '.join(CONTRAST_STEPS)} (all words removed)"
+        "all", "pct: which reduced texts of a side are contrasted: {} (all words removed)", CONTRAST_STEPS
     )
     contrast_every: int = _setting(
         1, "pct, removal_margin, unirex: the method's loss in every n-th mini-batch; the others have the normal loss"
@@ -157,7 +159,7 @@ class Settings:
     suff_weight: float = _setting(0.5, "unirex: the weight of the sufficiency loss")
     suff_bound: float = _setting(0.1, "unirex: the bound of the sufficiency loss, in nats")
     train_removal: str = _setting(
-        "delete", f"removal_margin, unirex: of words in training: {', '.join(TRAIN_REMOVALS)} (random for each text)"
+        "delete", "removal_margin, unirex: of words in training: {} (random for each text)", TRAIN_REMOVALS
     )
     p_important: float = _setting(0.1, "the share of words removed as important, in (0, 1]; 0 trains without that side")
     p_unimportant: float = _setting(
@@ -170,18 +172,16 @@ class Settings:
     explain_by: str = _setting(
         "", "the saliency of explanations; if empty, the best one in measurements of the model's kind"
     )
-    saliency_of: str = _setting("log_odds", f"the differentiated output: {', '.join(SALIENCY_OF)}")
+    saliency_of: str = _setting("log_odds", "the differentiated output: {}", SALIENCY_OF)
     integrated_steps: int = _setting(
         16, "the initial number of steps of integrated gradients; doubled until the completeness error is small"
     )
     integrated_baseline: str = _setting(
-        "zero", f"the start of the path of integrated gradients: {', '.join(BASELINES)} (the embedding of that token)"
+        "zero", "the start of the path of integrated gradients: {} (the embedding of that token)", BASELINES
     )
-    order: str = _setting(
-        "static", f"words are ranked once, again after each removal, or by a beam of five: {', '.join(ORDERS)}"
-    )
+    order: str = _setting("static", "words are ranked once, again after each removal, or by a beam of five: {}", ORDERS)
     removal: str = _setting(
-        "delete", f"of words in measurements and explanations: {', '.join(REMOVALS)} (replaced by that token)"
+        "delete", "of words in measurements and explanations: {} (replaced by that token)", REMOVALS
     )
     # measuring
     measure_limit: int = _setting(
@@ -196,7 +196,7 @@ class Settings:
     evaluate_limit: int = _setting(512, "the maximum number of validation texts for these metrics; 0 uses all")
     # the machine
     device: str = _setting("auto", "auto, cpu, cuda; auto uses a GPU if there is one")
-    precision: str = _setting("float32", f"of the model's arithmetic: {', '.join(PRECISIONS)}")
+    precision: str = _setting("float32", "of the model's arithmetic: {}", PRECISIONS)
     step_tokens: int = _setting(
         0, "tokens of reduced texts in memory at once, padding included; 0 uses the capacity of the device"
     )
@@ -204,37 +204,18 @@ class Settings:
     threads: int = _setting(0, "CPU threads; 0 leaves torch's choice")
 
     def __post_init__(self) -> None:
-        defaults = {
-            **dict(zip(("lr", "alpha", "temperature"), paper_settings(self.model), strict=True)),
-            **dict(
-                zip(("optimizer", "weight_decay", "warmup", "schedule"), default_optimizer(self.model), strict=True)
-            ),
-        }
-        for name, value in defaults.items():
+        names = ("lr", "alpha", "temperature", "optimizer", "weight_decay", "warmup", "schedule")
+        for name, value in zip(names, (*paper_settings(self.model), *default_optimizer(self.model)), strict=True):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         self._check_names()
         self._check_ranges()
 
     def _check_names(self) -> None:
-        choices = {
-            "on_bad_row": ON_BAD_ROW,
-            "labels": LABELS,
-            "integrated_baseline": BASELINES,
-            "saliency_of": SALIENCY_OF,
-            "order": ORDERS,
-            "removal": REMOVALS,
-            "precision": PRECISIONS,
-            "optimizer": OPTIMIZERS,
-            "schedule": SCHEDULES,
-            "class_weights": CLASS_WEIGHTS,
-            "best_by": BEST_BY,
-            "contrast_steps": CONTRAST_STEPS,
-            "train_removal": TRAIN_REMOVALS,
-        }
-        for name, allowed in choices.items():
-            if (value := getattr(self, name)) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(filter(None, allowed))}, got {value!r}")
+        for f in fields(self):
+            allowed, value = f.metadata["choices"], getattr(self, f.name)
+            if allowed and value not in allowed:
+                raise ValueError(f"{f.name} must be one of {', '.join(allowed)}, got {value!r}")
         # empty: a classifier without a training corpus
         if self.corpus not in (*CORPORA, "") and not re.fullmatch(r"hub:[\w.-]+(/[\w.-]+)?(:[\w.-]+)?", self.corpus):
             raise ValueError(f"corpus must be one of {', '.join(CORPORA)}, or hub:OWNER/NAME, got {self.corpus!r}")
@@ -265,21 +246,6 @@ class Settings:
             if not 0 < share <= 1 and not (share == 0 and measured):
                 hint = f"; 0 needs measure_{name} to be given" if share == 0 else ""
                 raise ValueError(f"p_{name} must be in (0, 1], got {share}{hint}")
-        positive = (
-            "lr", "temperature", "epochs", "batch_size", "integrated_steps", "vocabulary_size", "contrast_every",
-        )  # fmt: skip
-        not_negative = (
-            "seed", "corpus_seed", "alpha", "entropy_weight", "guided_weight", "rationale_weight", "margin_weight",
-            "margin_bound", "keep_weight", "random_weight", "comp_weight", "comp_bound", "suff_weight", "suff_bound",
-            "step_tokens", "weight_decay", "gradient_clip", "limit", "measure_limit", "patience", "threads",
-            "evaluate_limit",
-        )  # fmt: skip
-        for name in positive:
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be > 0 and finite, got {getattr(self, name)}")
-        for name in not_negative:
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
         if self.seed > MAX_SEED:
             raise ValueError(f"seed must be at most {MAX_SEED}, got {self.seed}")
         if self.threads > MAX_THREADS:
@@ -291,6 +257,10 @@ class Settings:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if self.max_length < 3:
             raise ValueError(f"max_length must be at least 3 (two special tokens and a word), got {self.max_length}")
+        for name in (f.name for f in fields(self) if str(f.type).startswith(("int", "float"))):
+            value, sign = getattr(self, name), ">" if name in POSITIVE else ">="
+            if not 0 <= value < math.inf or (value == 0 and name in POSITIVE):
+                raise ValueError(f"{name} must be {sign} 0 and finite, got {value}")
 
     @property
     def model_name(self) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pct.auditing.judgement import Judgement
-from pct.auditing.kept import FILE
+from pct.auditing.kept import FILE, model_digest
 from pct.auditing.result import Audit, AuditRow
 from pct.metrics.bootstrap import Interval
 from pct.opening import open_model
-from pct.output.files import model_digest
 
 
 def small_audit(best: str, margin: float = 0.3) -> Audit:

@@ -7,8 +7,7 @@ import pytest
 from pct.output.report.groups import Group, group_runs
 from pct.output.report.tables import main_table
 from pct.settings import Settings
-from pct.training.cells import make_grid
-from pct.training.grid import run_grid
+from pct.training.grid import make_grid, run_grid
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from pct.training.paper_tables import TABLES
+from pct.training.paper import TABLES
 from pipelines.job import run_job
 from tuning import reproduce
 from tuning.resources import LOGGERS, check_cpus

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 from pct.commands.errors import RESUMABLE, one_line_message
 from pct.commands.options import add_settings, read_settings
 from pct.settings import Settings
-from pct.training.cells import check_distinct, make_grid, measured_alike
-from pct.training.paper import METHODS
-from pct.training.paper_tables import TABLES
+from pct.training.grid import check_distinct, make_grid, measured_alike
+from pct.training.paper import METHODS, TABLES
 from pct.writing import check_file, check_folder, write_text
 from pipelines.job import ERROR, NOT_UPLOADED, OK, run_job
 from tuning.resources import Resources, add_resources, read_resources

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pct.commands.options import add_settings, given_settings, read_settings
-from pct.training.cells import measured_alike
+from pct.training.grid import measured_alike
 from pipelines.champion import MARGIN, check_margin
 from pipelines.job import INTERRUPTED, NOT_UPLOADED, OK, add_force, add_job_options, run_job
 from tuning.plan import MODES, PLAN, Plan

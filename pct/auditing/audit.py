@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pct.auditing.judgement import judge_audit
+from pct.auditing.kept import model_digest
 from pct.auditing.measure import Measured, job_digest, measure
 from pct.auditing.plan import CONTROL, AuditPlan, make_plan
 from pct.auditing.result import Audit, AuditRow
@@ -21,10 +22,9 @@ from pct.explaining.explain import explain
 from pct.explaining.predictor import Predictor, check_classes, split_texts
 from pct.explaining.reduced_texts import ReducedTexts
 from pct.metrics.base import Column, share_of
-from pct.metrics.bootstrap import Doubles, Interval, interval_of, intervals_of
+from pct.metrics.bootstrap import Interval, interval_of, intervals_of
 from pct.metrics.rationale import metrics_of_marks
 from pct.opening import open_model
-from pct.output.files import model_digest
 from pct.output.progress import progress_of
 from pct.saliency.defaults import default_saliency
 from pct.settings import ON_BAD_ROW
@@ -112,7 +112,8 @@ def audit(
 
 
 def _judged(predictor: Predictor, split: Split, plan: AuditPlan, measured: Measured, about: dict[str, Any]) -> Audit:
-    facts, passes = measured.facts, _passes(plan, measured)
+    facts = measured.facts
+    passes = {name: float(saliency.passes(facts["n"]).mean()) for name, saliency in plan.saliencies.items()}
     accuracy, largest = _accuracy(facts["label"], facts["predicted"]) if split.labelled else (None, None)
     shown = default_saliency(predictor).name
     judgement = judge_audit(
@@ -137,7 +138,7 @@ def _judged(predictor: Predictor, split: Split, plan: AuditPlan, measured: Measu
             "shown": shown,
         },
         refused=dict(plan.refused),
-        curves={f"{name}, {removal}": _mean_curves(x) for (name, removal), x in measured.curves.items()},
+        curves={f"{name}, {removal}": np.nanmean(x, 0).tolist() for (name, removal), x in measured.curves.items()},
         examples=_examples(predictor, split, measured, best, judgement.removal, about),
         about=about,
     )
@@ -147,16 +148,6 @@ def _accuracy(labels: Column, predicted: Column) -> tuple[Interval, float]:
     """The accuracy with its interval, and the share of the most frequent true class."""
     share = share_of((labels == predicted).astype(np.float64))
     return Interval(share.value, *(share.interval or (np.nan, np.nan))), float(np.bincount(labels).max() / len(labels))
-
-
-def _passes(plan: AuditPlan, measured: Measured) -> dict[str, float]:
-    counts = measured.facts["n"]
-    return {name: float(saliency.passes(counts).mean()) for name, saliency in plan.saliencies.items()}
-
-
-def _mean_curves(values: Doubles) -> list[list[float]]:
-    """(texts, sides, steps) -> the mean of each side and step."""
-    return [[float(x) for x in side] for side in np.nanmean(values, axis=0)]
 
 
 def _examples(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -57,15 +57,8 @@ class Requirement:
         """
         self.check(intervals)
         x = intervals[self.metric]
-        end = x.low if self.sign.startswith(">") else x.high
+        end, side = (x.low, "lower") if self.sign.startswith(">") else (x.high, "upper")
         met = {">": end > self.bound, ">=": end >= self.bound, "<": end < self.bound, "<=": end <= self.bound}
         if met[self.sign]:
             return ""
-        side = "lower" if self.sign.startswith(">") else "upper"
         return f"{self.metric}{self.sign}{self.bound:g} is not met: {spell(x, 4)}, whose {side} end counts"
-
-
-def failures(requirements: Sequence[str], intervals: Mapping[str, Interval]) -> list[str]:
-    """The requirements that are not met, one line each. Raises ValueError for one that cannot be parsed."""
-    lines = (Requirement.parse(text).failure(intervals) for text in requirements)
-    return [line for line in lines if line]

@@ -5,6 +5,7 @@ A model's folder holds the whole audit as `audit.json`. A version of a registere
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
@@ -114,7 +115,7 @@ def read_audit(predictor: Any, *folders: str | Path) -> AuditSummary | None:
     except (OSError, ValueError) as problem:
         logger.warning("%s is not used: %s", path, problem)
         return None
-    if predictor is not None and audit.about.get("model_digest") != _digest(predictor):
+    if predictor is not None and audit.about.get("model_digest") != model_digest(predictor):
         logger.warning("%s is not used: it belongs to other weights; audit again", path)
         return None
     return summary
@@ -155,9 +156,9 @@ def copy_audit(predictor: Any, copy: Any, folder: str | Path) -> None:
     if audited is None or audited.file is None or not audited.file.is_file():
         return
     values = json.loads(audited.file.read_text(encoding="utf-8"))
-    if values["about"].get("model_digest") != _digest(predictor):
+    if values["about"].get("model_digest") != model_digest(predictor):
         return
-    values["about"]["model_digest"] = _digest(copy)
+    values["about"]["model_digest"] = model_digest(copy)
     write_text(Path(folder) / FILE, json.dumps(values, indent=2, ensure_ascii=False))
 
 
@@ -183,10 +184,18 @@ def find_version(client: Any, name: str, alias: str | None, version: str | None)
     return client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
 
 
-def _digest(predictor: Any) -> str:
-    from pct.output.files import model_digest
-
-    return model_digest(predictor)
+def model_digest(predictor: Any) -> str:
+    """A digest of a model's weights, in sixteen characters."""
+    digest = hashlib.blake2b(digest_size=8)
+    if hasattr(predictor, "model"):
+        for name, tensor in predictor.model.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
+    folder = getattr(predictor, "folder", None)
+    for path in [] if folder is None else sorted(Path(folder).glob("weights*")):
+        with path.open("rb") as weights:
+            digest.update(hashlib.file_digest(weights, "blake2b").digest())
+    return digest.hexdigest()
 
 
 def _spelled(x: Interval) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pct.explaining.predictor import Predictor
 from pct.explaining.reduced_texts import check_removal
@@ -39,14 +38,12 @@ class AuditPlan:
         metrics: by removal; the first removal decides.
         refused: why a saliency is left out, by its name.
         stability: whether the stability is measured.
-        budget: cheap, usual or all.
     """
 
     saliencies: Mapping[str, Saliency]
     metrics: Mapping[str, MetricSet]
     refused: Mapping[str, str] = field(default_factory=dict)
     stability: bool = True
-    budget: str = "usual"
 
     @property
     def names(self) -> list[str]:
@@ -99,6 +96,7 @@ def make_plan(
             f"the model allows none of the saliencies of the budget {budget}: {'; '.join(refused.values())}; use the "
             "budget usual, or name some saliencies"
         )
+    options = MetricOptions(*(settings.measured_shares if settings else ()), seed=seed)
     metrics: dict[str, MetricSet] = {}
     for removal in removals or _removals(predictor):
         check_removal(predictor, removal)
@@ -106,8 +104,8 @@ def make_plan(
         if budget == "all" or (budget == "usual" and not metrics):
             wanted += [*MORE, *(() if metrics else marked)]
         wanted += EXPENSIVE if budget == "all" else ()
-        metrics[removal] = MetricSet(wanted, _options(settings, seed))
-    return AuditPlan(chosen, metrics, refused, budget != "cheap", budget)
+        metrics[removal] = MetricSet(wanted, options)
+    return AuditPlan(chosen, metrics, refused, budget != "cheap")
 
 
 def _names(budget: str) -> list[str]:
@@ -124,10 +122,3 @@ def _removals(predictor: Predictor) -> list[str]:
     except ValueError:
         return ["delete"]
     return ["delete", "mask"]
-
-
-def _options(settings: Any, seed: int) -> MetricOptions:
-    if settings is None:
-        return MetricOptions(seed=seed)
-    important, unimportant = settings.measured_shares
-    return MetricOptions(important, unimportant, seed=seed)

@@ -10,11 +10,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from pct.auditing.gate import Requirement, failures
+from pct.auditing.gate import Requirement
 from pct.auditing.judgement import Judgement
 from pct.auditing.plan import CONTROL
 from pct.metrics.bootstrap import Interval
-from pct.output.numbers import spell
+from pct.output.numbers import for_json, spell
 from pct.writing import write_text
 
 FORMAT = 1
@@ -73,6 +73,23 @@ class Audit:
         return self.judgement.best
 
     @property
+    def headline(self) -> str:
+        """The judgement in one line."""
+        if self.judgement.learned is False:
+            return "The model is not surely better than its most frequent class"
+        return f"Best saliency: {self.best}" if self.best else "No saliency beats a random order"
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+        return str(self.about.get("model") or "a model")
+
+    @property
+    def removals(self) -> list[str]:
+        """The removals, the one that decided first."""
+        return list(dict.fromkeys([self.judgement.removal, *(row.removal for row in self.rows)]))
+
+    @property
     def verdict(self) -> str:
         """The judgement in sentences."""
         return " ".join(self.judgement.verdict)
@@ -112,13 +129,15 @@ class Audit:
         Raises:
             ValueError: one cannot be parsed, or names a metric that was not measured.
         """
-        if self.best:
-            return failures(requirements, self.best_metrics)
-        # without a best saliency, the numbers are those of the control and meet no requirement but acc
-        parsed = {text: Requirement.parse(text) for text in requirements}
-        others = [text for text, x in parsed.items() if x.metric != "acc"]
-        unmet = [f"{text} is not met: no saliency beats a random order" for text in others]
-        return unmet + failures([text for text, x in parsed.items() if x.metric == "acc"], self.best_metrics)
+        lines = []
+        for text in requirements:
+            requirement = Requirement.parse(text)
+            # without a best saliency, the numbers are those of the control and meet no requirement but acc
+            if self.best or requirement.metric == "acc":
+                lines.append(requirement.failure(self.best_metrics))
+            else:
+                lines.append(f"{text} is not met: no saliency beats a random order")
+        return [line for line in lines if line]
 
     @property
     def table(self) -> str:
@@ -140,7 +159,7 @@ class Audit:
 
         accuracy = self.facts.get("accuracy")
         correct = "" if accuracy is None else f", accuracy {spell(accuracy)}"
-        head = f"{self.about.get('model', 'the model')} on {self.texts} texts{correct}"
+        head = f"{self.model} on {self.texts} texts{correct}"
         refused = [f"left out: {', '.join(names)}: {reason}" for reason, names in refused_by_reason(self)]
         note = "95 % intervals over the texts; * the saliency to show; random: the control"
         sentences = [*self.judgement.verdict, *self.judgement.advice]
@@ -154,18 +173,17 @@ class Audit:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; NaN as None. `Audit.from_dict` reads it."""
-        rows = [
-            {**vars(row), "metrics": {k: [_plain(x) for x in v] for k, v in row.metrics.items()}} for row in self.rows
-        ]
-        return {
+        values = {
             "format": FORMAT, "best": self.best, "verdict": self.verdict, "advice": self.advice,
-            "judgement": asdict(self.judgement), "texts": self.texts, "facts": self.facts, "rows": rows,
+            "judgement": asdict(self.judgement), "texts": self.texts, "facts": self.facts,
+            "rows": [vars(row) for row in self.rows],
             "refused": self.refused, "curves": self.curves, "examples": self.examples, "about": self.about,
         }  # fmt: skip
+        return {key: _plain(value) for key, value in values.items()}
 
     def to_json(self) -> str:
         """`to_dict` as indented JSON."""
-        return json.dumps(_plain_tree(self.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -178,7 +196,7 @@ class Audit:
             if values["format"] != FORMAT:
                 raise ValueError(f"the audit has format {values['format']}, not {FORMAT}; audit again")
             rows = [
-                AuditRow(**{**row, "metrics": {k: Interval(*map(_number, v)) for k, v in row["metrics"].items()}})
+                AuditRow(**{**row, "metrics": {k: _interval(ends) for k, ends in row["metrics"].items()}})
                 for row in values["rows"]
             ]
             for name, kind in PARTS.items():
@@ -228,7 +246,7 @@ class Audit:
         Raises:
             ImportError: pandas is not installed.
         """
-        from pct.output.tables import pandas
+        from pct.output.records import pandas
 
         rows = []
         for row in self.rows:
@@ -258,18 +276,14 @@ class Audit:
         write_text(Path(path), make(self))
 
 
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _interval(ends: Sequence[float | None]) -> Interval:
+    return Interval(*(np.nan if x is None else float(x) for x in ends))
 
 
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else float(value)
-
-
-def _plain_tree(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """JSON types, with None for numbers that are not finite."""
     if isinstance(value, Mapping):
-        return {key: _plain_tree(inner) for key, inner in value.items()}
+        return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain_tree(inner) for inner in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+        return [_plain(inner) for inner in value]
+    return for_json(value) if isinstance(value, float) else value

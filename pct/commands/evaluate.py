@@ -14,14 +14,16 @@ from pct.writing import check_file
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures a model and prints the metrics."""
-    from pct.metrics.cost import own_cost_table
+    from pct.metrics import metrics
+    from pct.metrics.cost import cost_table
     from pct.metrics.evaluation import evaluate
     from pct.saliency import saliencies
 
+    costs = cost_table(list(metrics.own))
     parser = argparse.ArgumentParser(
         prog="pct evaluate",
         description="Accuracy and the pathology metrics of a model, with standard errors over the texts.",
-        epilog=f"example: pct evaluate runs/mr-lstm-pct-1a2b3c4d --data reviews.csv --json\n\n{own_cost_table()}",
+        epilog=f"example: pct evaluate runs/mr-lstm-pct-1a2b3c4d --data reviews.csv --json\n\n{costs}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_measured_texts(parser)

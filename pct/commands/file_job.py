@@ -42,9 +42,10 @@ def run_file_job(
     Raises:
         ValueError: --data without --output, or an output that is the data.
     """
+    from pct.auditing.kept import model_digest
     from pct.corpora.files import open_table
     from pct.corpora.rows import ReadOptions, RowReader
-    from pct.output.files import ROWS_PER_CHUNK, model_digest
+    from pct.output.files import ROWS_PER_CHUNK
 
     check_files(options)
     reader = RowReader(ReadOptions.of(reading_settings(options, predictor.settings)))

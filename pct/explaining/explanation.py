@@ -164,7 +164,7 @@ class Explanation:
         Raises:
             ImportError: pandas is not installed.
         """
-        from pct.output.tables import words_frame
+        from pct.output.records import words_frame
 
         return words_frame(self)
 

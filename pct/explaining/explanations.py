@@ -25,7 +25,7 @@ class Explanations(list["Explanation"]):
         Raises:
             ImportError: pandas is not installed.
         """
-        from pct.output.tables import explanations_frame
+        from pct.output.records import explanations_frame
 
         return explanations_frame(self)
 

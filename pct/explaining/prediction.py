@@ -56,7 +56,7 @@ class Predictions(list[Prediction]):
         Raises:
             ImportError: pandas is not installed.
         """
-        from pct.output.tables import pandas
+        from pct.output.records import pandas
 
         rows = [
             {"text": p.text, "label": p.label, "confidence": p.confidence}

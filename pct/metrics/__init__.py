@@ -17,7 +17,7 @@ SHORTCUT = ("rationale_auprc_shortcut", "rationale_f1_shortcut", "shortcut_share
 _CLASSES = {
     "accuracy:Accuracy": ("acc",),
     "accuracy:Confidence": ("f_x",),
-    "confusion:MacroF1": ("macro_f1",),
+    "accuracy:MacroF1": ("macro_f1",),
     "removal:Comprehensiveness": ("comp",),
     "removal:Sufficiency": ("suff",),
     "removal:ComprehensivenessAopc": ("comp_aopc",),

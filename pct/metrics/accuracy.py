@@ -1,10 +1,16 @@
-"""Accuracy and F(X), the mean confidence: the metrics that need only the original texts."""
+"""Accuracy, recalls, macro F1 and F(X), the mean confidence: what needs only the original texts. No torch here."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
-from pct.metrics.base import Column, Metric, TextBlock
+import numpy as np
+import numpy.typing as npt
+
+from pct.metrics.base import Column, Estimate, Metric, TextBlock
+
+RESAMPLES = 500  # bootstrap samples of the texts, for the standard error of macro F1
+Counts = npt.NDArray[np.int64]
 
 
 class Accuracy(Metric):
@@ -26,3 +32,49 @@ class Confidence(Metric):
         """See `Metric.columns`."""
         seen = block.seen
         return {"f_x": seen.probabilities[np.arange(len(seen.labels)), seen.labels]}
+
+
+def confusion_counts(gold: Counts, predicted: Counts, classes: int) -> Counts:
+    """How many texts of each class are predicted as each class.
+
+    Args:
+        gold: (texts,) true classes.
+        predicted: (texts,) predicted classes.
+        classes: the number of classes.
+
+    Returns:
+        (classes, classes); rows are true classes, columns predicted classes.
+    """
+    pairs = np.asarray(gold) * classes + np.asarray(predicted)
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+
+
+def recalls(confusion: Counts) -> npt.NDArray[np.float64]:
+    """The recall of each class, (classes,); NaN for a class without texts."""
+    sizes = confusion.sum(1)
+    return np.where(sizes > 0, confusion.diagonal() / np.maximum(sizes, 1), np.nan)
+
+
+def macro_f1(confusion: Counts) -> float:
+    """The mean of the classes' F1 = 2 TP / (2 TP + FP + FN), over classes that are true or predicted of some text."""
+    sizes = confusion.sum(0) + confusion.sum(1)
+    occurs = sizes > 0
+    return float((2 * confusion.diagonal()[occurs] / sizes[occurs]).mean()) if occurs.any() else float("nan")
+
+
+class MacroF1(Metric):
+    """Macro F1 of the predictions, with a bootstrap standard error over texts."""
+
+    names = ("macro_f1",)
+
+    def columns(self, block: TextBlock) -> dict[str, Column]:
+        """See `Metric.columns`. Empty: macro F1 is not a mean over texts."""
+        return {}
+
+    def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
+        """See `Metric.summary`."""
+        counts = confusion_counts(columns["label"], columns["predicted"], len(classes))
+        size = int(counts.sum())
+        drawn = np.random.default_rng(0).multinomial(size, counts.ravel() / size, RESAMPLES)
+        error = np.std([macro_f1(d.reshape(counts.shape)) for d in drawn], ddof=1) if size > 1 else np.nan
+        return {"macro_f1": Estimate(macro_f1(counts), float(error))}

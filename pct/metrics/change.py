@@ -10,7 +10,7 @@ import numpy as np
 from pct.metrics.bootstrap import Interval, paired_bootstrap
 from pct.metrics.names import CORE_METRICS, GAPS
 from pct.metrics.report import Report
-from pct.output.numbers import number
+from pct.output.numbers import for_json, number
 
 CONTROLS = ("margin", "win")
 CLAIM = "comp-suff"  # must be larger in an improved model
@@ -118,12 +118,8 @@ class Change:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; NaN is written as null."""
-
-        def plain(x: float) -> float | None:
-            return float(x) if np.isfinite(x) else None
-
         rows = {
-            name: {"before": plain(a), "after": plain(b), **{k: plain(v) for k, v in x._asdict().items()}}
+            name: {k: for_json(v) for k, v in {"before": a, "after": b, **x._asdict()}.items()}
             for name, a, b, x in self.rows()
         }
         about = {k: getattr(self, k) for k in ("changed", "repaired", "broken", "improved", "reasons_against")}

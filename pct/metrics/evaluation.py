@@ -17,7 +17,7 @@ from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_
 from pct.metrics import RATIONALE, SHORTCUT
 from pct.metrics import metrics as registry
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
-from pct.metrics.cost import progress_bar, show_block
+from pct.metrics.cost import most_passes
 from pct.metrics.given_saliency import TextSaliency, by_text, needs_labels, numbers_of_block
 from pct.metrics.names import CORE_METRICS
 from pct.metrics.rationale import marks_of_block, metrics_of_marks
@@ -25,6 +25,8 @@ from pct.metrics.report import COMPANIONS, RANKED, RATES, Report
 from pct.saliency import choose_saliency
 from pct.text.tokens import Tokens
 from pct.text.words import Document, split_each
+
+NAMED = 3  # metrics that a progress bar names
 
 
 class MetricSet:
@@ -132,18 +134,23 @@ def evaluate(
     chosen = MetricSet(_expand_groups(metrics, leave_out), MetricOptions(p_important, p_unimportant, seed=seed))
     gold = check_classes(split.labels, len(texts), len(predictor.classes))
     parts: list[dict[str, Column]] = []
-    with progress_bar(progress, len(texts), chosen.names) as bar:
+    from tqdm import tqdm
+
+    title = ", ".join(chosen.names[:NAMED])
+    title += f" and {len(chosen.names) - NAMED} more" if len(chosen.names) > NAMED else ""
+    with tqdm(total=len(texts), desc=title, unit="text", leave=False, disable=not progress) as bar:
         for index in _blocks(texts, word_rule(predictor)):
             documents = split_texts(predictor, [texts[i] for i in index])
             tokens = predictor.tokens(documents)
-            show_block(bar, chosen, tokens.counts)
+            if progress:
+                longest, most = (int(x.max(initial=0)) for x in (tokens.counts, most_passes(chosen, tokens.counts)))
+                bar.set_postfix_str(f"texts of up to {longest} words, up to {most:,} passes each")
             given = None if numbers is None else _given_saliency(predictor, numbers, index, documents, tokens)
             seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order, removal, given, ranking)
             _check_finite(seen, index)
             block = TextBlock(seen, gold[index], index, **marks_of_block(split, index, documents, tokens))
             parts.append({"index": index, "cut": tokens.truncated, **chosen.columns(block)})
-            if bar is not None:
-                bar.update(len(index))
+            bar.update(len(index))
     joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     order_in_split = np.argsort(joined["index"], kind="stable")
     columns = {name: column[order_in_split] for name, column in joined.items()}

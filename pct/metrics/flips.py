@@ -25,14 +25,10 @@ class Flips(Metric):
         return {name: block.of_several(removed_until_flip(side, block.seen.counts)) for name, side in sides.items()}
 
 
-class FlipRates(Metric):
+class FlipRates(Flips):
     """Whether the prediction changes on any reduced text, down to one word: most and least salient words first."""
 
     names = ("ir_rate", "ur_rate")
-
-    def plan(self, counts: Column) -> RemovalPlan:
-        """See `Metric.plan`."""
-        return RemovalPlan(until_flip=True)
 
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""

@@ -15,65 +15,50 @@ class Comprehensiveness(Metric):
     """f_c(X) - f_c(X_t) without the t most salient words, mean over t = 1..m."""
 
     names = ("comp",)
+    side = "important"
 
     def plan(self, counts: Column) -> RemovalPlan:
         """See `Metric.plan`."""
-        return RemovalPlan.first(counts, important=words_to_remove(counts, self.options.p_important))
+        return RemovalPlan.first(counts, **{self.side: self._steps(counts)})
 
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
-        steps = words_to_remove(block.seen.counts, self.options.p_important)
-        return {"comp": block.of_several(block.seen.important.mean_drop(steps))}
+        side: RemovalResult = getattr(block.seen, self.side)
+        return {self.names[0]: block.of_several(side.mean_drop(self._steps(block.seen.counts)))}
+
+    def _steps(self, counts: Column) -> Column:
+        return words_to_remove(counts, getattr(self.options, f"p_{self.side}"))
 
 
-class Sufficiency(Metric):
+class Sufficiency(Comprehensiveness):
     """f_c(X) - f_c(X_t) without the t least salient words, mean over t = 1..m."""
 
     names = ("suff",)
-
-    def plan(self, counts: Column) -> RemovalPlan:
-        """See `Metric.plan`."""
-        return RemovalPlan.first(counts, unimportant=words_to_remove(counts, self.options.p_unimportant))
-
-    def columns(self, block: TextBlock) -> dict[str, Column]:
-        """See `Metric.columns`."""
-        steps = words_to_remove(block.seen.counts, self.options.p_unimportant)
-        return {"suff": block.of_several(block.seen.unimportant.mean_drop(steps))}
+    side = "unimportant"
 
 
 class ComprehensivenessAopc(Metric):
     """ERASER's comprehensiveness: the mean over the shares of `AOPC_SHARES`."""
 
     names = ("comp_aopc",)
+    side = "important"
 
     def plan(self, counts: Column) -> RemovalPlan:
         """See `Metric.plan`."""
-        return RemovalPlan.at(counts, important=aopc_steps(counts))
+        return RemovalPlan.at(counts, **{self.side: aopc_steps(counts)})
 
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
-        return {"comp_aopc": block.of_several(drop_at(block.seen.important, aopc_steps(block.seen.counts)))}
+        confidence = getattr(block.seen, self.side).confidence
+        reached = np.take_along_axis(confidence, aopc_steps(block.seen.counts), 1)
+        return {self.names[0]: block.of_several((confidence[:, :1] - reached).mean(1))}
 
 
-class SufficiencyAopc(Metric):
+class SufficiencyAopc(ComprehensivenessAopc):
     """ERASER's sufficiency: the mean over the shares of `AOPC_SHARES`."""
 
     names = ("suff_aopc",)
-
-    def plan(self, counts: Column) -> RemovalPlan:
-        """See `Metric.plan`."""
-        return RemovalPlan.at(counts, unimportant=aopc_steps(counts))
-
-    def columns(self, block: TextBlock) -> dict[str, Column]:
-        """See `Metric.columns`."""
-        return {"suff_aopc": block.of_several(drop_at(block.seen.unimportant, aopc_steps(block.seen.counts)))}
-
-
-def drop_at(side: RemovalResult, steps: Column) -> Column:
-    """f_c(X) - f_c(X_t), the mean over the given steps. steps: (texts, any). Returns (texts,)."""
-    reached = np.take_along_axis(side.confidence, steps, 1)
-    mean: Column = (side.confidence[:, :1] - reached).mean(1)
-    return mean
+    side = "unimportant"
 
 
 def aopc_steps(counts: Column) -> Column:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from pct.corpora.splits import notes_in_words
+from pct.metrics.accuracy import confusion_counts, recalls
 from pct.metrics.base import Column
-from pct.metrics.confusion import confusion_counts, recalls
 from pct.metrics.dominant import Dominant, dominant_texts
 from pct.metrics.names import gaps_of
-from pct.output.numbers import number
+from pct.output.numbers import for_json, number
 from pct.text.plurals import plural
 from pct.writing import atomic_write
 
@@ -121,7 +121,7 @@ class Report:
         Raises:
             ImportError: pandas is not installed.
         """
-        from pct.output.tables import pandas
+        from pct.output.records import pandas
 
         return pandas().DataFrame(self.columns)
 
@@ -141,17 +141,20 @@ class Report:
     def to_json(self) -> str:
         """Metrics, standard errors, gaps, recalls, confusion counts, and intervals and dominant texts if there are any.
         NaN is written as null."""
-        parts = {"metrics": self.metrics, "standard_errors": self.errors, "gaps": self.gaps, "recalls": self.recalls}
-        clean = {k: {n: (float(x) if np.isfinite(x) else None) for n, x in v.items()} for k, v in parts.items()}
+        means = {"metrics": self.metrics, "standard_errors": self.errors, "gaps": self.gaps, "recalls": self.recalls}
         counts = self.confusion
-        confusion = {} if counts is None else {"confusion": counts.tolist()}
-        intervals = {"intervals": self.intervals} if self.intervals else {}
-        ranked = {"saliency": self.saliency} if self.saliency else {}
-        texts = {name: text._asdict() for name, text in self.dominant_texts.items()}
-        dominant = {"dominant_texts": texts} if texts else {}
-        sizes = {"texts": len(self.columns["n"]), "cut_texts": self.cut_texts}
-        data = {"data": self.data} if self.data else {}
-        return json.dumps({**sizes, **ranked, **clean, **dominant, **intervals, **confusion, **data}, indent=2)
+        optional = {
+            "dominant_texts": {name: text._asdict() for name, text in self.dominant_texts.items()},
+            "intervals": self.intervals,
+            "confusion": None if counts is None else counts.tolist(),
+            "data": self.data,
+        }
+        return json.dumps({
+            "texts": len(self.columns["n"]), "cut_texts": self.cut_texts,
+            **({"saliency": self.saliency} if self.saliency else {}),
+            **{name: {k: for_json(x) for k, x in values.items()} for name, values in means.items()},
+            **{name: value for name, value in optional.items() if value},
+        }, indent=2)  # fmt: skip
 
     def to_parquet(self, path: str | Path) -> None:
         """Writes the value of each text.
@@ -162,13 +165,11 @@ class Report:
         Raises:
             ImportError: pyarrow is not installed.
         """
-        try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-        except ImportError:
-            raise ImportError("to_parquet needs pyarrow: pip install 'pct-explain[data]'") from None
+        from pct.output.records import pyarrow
+
+        pa = pyarrow("to_parquet")
         with atomic_write(path) as unfinished:
-            pq.write_table(pa.table({k: pa.array(v) for k, v in self.columns.items()}), unfinished)
+            pa.parquet.write_table(pa.table({k: pa.array(v) for k, v in self.columns.items()}), unfinished)
 
 
 def _cell(value: float) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pct.auditing.plan import CONTROL
 from pct.corpora.splits import notes_in_words
@@ -60,7 +60,7 @@ LEGEND = (
 
 def audit_page(audit: Audit) -> str:
     """The audit as one HTML page."""
-    title = escape(f"Audit of {_model(audit)}")
+    title = escape(f"Audit of {audit.model}")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -83,19 +83,12 @@ def _parts(audit: Audit) -> str:
     return "".join(part(audit) for part in parts)
 
 
-def _model(audit: Audit) -> str:
-    return str(audit.about.get("model") or "a model")
-
-
 def _judgement(audit: Audit) -> str:
-    head = f"Best saliency: {audit.best}" if audit.best else "No saliency beats a random order"
-    if audit.judgement.learned is False:
-        head = "The model is not surely better than its most frequent class"
     sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in audit.judgement.verdict)
     advice = "".join(f"<p><b>What to do.</b> {escape(sentence)}</p>" for sentence in audit.judgement.advice)
     kind = "" if audit.best and audit.judgement.learned is not False else " no"
     return (
-        f'<section class="judgement{kind}" aria-label="judgement"><p class="best">{escape(head)}</p>'
+        f'<section class="judgement{kind}" aria-label="judgement"><p class="best">{escape(audit.headline)}</p>'
         f"{sentences}{advice}</section>"
     )
 
@@ -103,7 +96,7 @@ def _judgement(audit: Audit) -> str:
 def _facts(audit: Audit) -> str:
     facts, about = audit.facts, audit.about
     accuracy = facts.get("accuracy")
-    pairs = [("model", _model(audit)), ("data", str(about.get("source") or "given in memory"))]
+    pairs = [("model", audit.model), ("data", str(about.get("source") or "given in memory"))]
     cut = facts.get("cut_texts", 0)
     pairs.append(("texts", f"{audit.texts:,}; {cut:,} {'was' if cut == 1 else 'were'} cut to the model's length"))
     if accuracy is not None:
@@ -129,16 +122,11 @@ def _measured(audit: Audit) -> str:
     return ", ".join(parts)
 
 
-def _removals(audit: Audit) -> list[str]:
-    """The removals, the one that decided first."""
-    return list(dict.fromkeys([audit.judgement.removal, *(row.removal for row in audit.rows)]))
-
-
 def _intervals(audit: Audit) -> str:
     plots = "".join(
         f"<h3>{escape(in_words(removal))}{' (this decided)' if removal == audit.judgement.removal else ''}</h3>"
         f'<div class="scroll">{intervals_svg(audit, removal)}</div>'
-        for removal in _removals(audit)
+        for removal in audit.removals
     )
     return f"<h2>Margin and win of each saliency</h2>{LEGEND}{plots}{_definitions(audit)}"
 
@@ -163,7 +151,7 @@ def _curves(audit: Audit) -> str:
 
 def _tables(audit: Audit) -> str:
     parts = ["<h2>All metrics</h2><small>means over the texts with 95 % intervals; - where not measured</small>"]
-    for removal in _removals(audit):
+    for removal in audit.removals:
         rows = audit.ranked(removal)
         measured = measured_names(rows)
         main, others = [n for n in SHOWN if n in measured], [n for n in measured if n not in SHOWN]
@@ -227,16 +215,15 @@ def _definitions(audit: Audit) -> str:
 
 def audit_markdown(audit: Audit) -> str:
     """A section for a model card: the judgement, the saliencies under each removal, and how they were measured."""
-    removals = _removals(audit)
+    removals = audit.removals
     heads = ["saliency", "passes", "ms"]
     heads += [f"{name} ({removal})" for removal in removals for name in ("comp - suff", "margin", "win")]
     lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
-    cells: Mapping[tuple[str, str], Any] = {(row.saliency, row.removal): row.metrics for row in audit.rows}
     for row in audit.ranked(removals[0]):
         name = f"**{row.saliency}**" if row.saliency == audit.best else row.saliency
         values = [name, number(row.passes, 1), number(row.milliseconds, 1)]
         for removal in removals:
-            metrics = cells.get((row.saliency, removal), {})
+            metrics = audit.row(row.saliency, removal).metrics
             values += [spell(metrics.get(metric)) for metric in ("comp-suff", "margin", "win")]
         lines.append(f"| {' | '.join(_plain(value) for value in values)} |")
     data = audit.about.get("source") or "data given in memory"

@@ -27,12 +27,11 @@ def audit_figure(audit: Audit) -> Any:
     Returns:
         A matplotlib figure.
     """
-    removals = list(dict.fromkeys([audit.judgement.removal, *(row.removal for row in audit.rows)]))
-    blocks = {removal: audit.ranked(removal) for removal in removals}
+    blocks = {removal: audit.ranked(removal) for removal in audit.removals}
     figure = new_figure(11, 1.2 + sum(0.9 + 0.3 * len(rows) for rows in blocks.values()))
     heights = [3 + len(rows) for rows in blocks.values()]
     axes = figure.subplots(
-        len(removals), 2, squeeze=False, sharex="col", width_ratios=(3, 2), height_ratios=heights
+        len(blocks), 2, squeeze=False, sharex="col", width_ratios=(3, 2), height_ratios=heights
     )  # fmt: skip
     for line, (removal, rows) in zip(axes, blocks.items(), strict=True):
         for ax, (metric, head, chance) in zip(line, PANELS, strict=True):
@@ -40,14 +39,10 @@ def audit_figure(audit: Audit) -> Any:
             ax.set_title(f"{head}, by {removal}", fontsize=10, color=INK, loc="left")
         line[1].set_xlim(-0.02, 1.02)
         line[1].set_yticklabels([])
-    head = f"best saliency: {audit.best}" if audit.best else "no saliency beats a random order"
-    if audit.judgement.learned is False:
-        head = "the model is not surely better than its most frequent class"
-    model = str(audit.about.get("model") or "a model")
     put_titles(
         figure,
-        head[0].upper() + head[1:],
-        f"{short(model, 60)}; {audit.texts} texts; 95 % intervals; hollow: does not surely beat a random order",
+        audit.headline,
+        f"{short(audit.model, 60)}; {audit.texts} texts; 95 % intervals; hollow: does not surely beat a random order",
     )
     return figure
 
@@ -69,6 +64,4 @@ def _draw(ax: Any, audit: Audit, rows: Sequence[AuditRow], metric: str, chance: 
     ax.set_yticks(range(len(rows)), names, parse_math=False)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
-    ax.grid(axis="x", color="#e6e9ec")
-    ax.set_axisbelow(True)
-    bare(ax, "left")
+    bare(ax, "left", grid="x")

@@ -45,19 +45,16 @@ def intervals_svg(audit: Audit, removal: str) -> str:
     low, high = min([0.0, *ends]), max([0.02, *ends])
     ticks, pad = axis_ticks(low, high), 0.02 * (high - low)
     height = TOP + ROW * len(rows) + AXIS
-    start = NAMES
-    margin = _scale(low - pad, high + pad, start, start + MARGIN_PANEL)
-    second = start + MARGIN_PANEL + VALUES + GAP
+    margin = _scale(low - pad, high + pad, NAMES, NAMES + MARGIN_PANEL)
+    second = NAMES + MARGIN_PANEL + VALUES + GAP
     win = _scale(0.0, 1.0, second, second + WIN_PANEL)
     parts = [
-        _axis("margin over random orders (confidence)", start, ticks, margin, 0.0, height),
+        _axis("margin over random orders (confidence)", NAMES, ticks, margin, 0.0, height),
         _axis("win against a random order", second, (0.0, 0.25, 0.5, 0.75, 1.0), win, 0.5, height),
     ]
-    for i, row in enumerate(rows):
-        parts.append(_row(audit, row, TOP + ROW * (i + 0.5), margin, win))
+    parts += [_row(audit, row, TOP + ROW * (i + 0.5), margin, win) for i, row in enumerate(rows)]
     label = f"margin and win of {len(rows)} saliencies with {in_words(removal)}"
-    first = rows[0]
-    detail = f"The largest margin is that of {first.saliency}: {spell(first.metrics['margin'])}."
+    detail = f"The largest margin is that of {rows[0].saliency}: {spell(rows[0].metrics['margin'])}."
     return (
         f'<svg class="plot" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">'
         f"<title>{escape(label)}</title><desc>{escape(detail)}</desc>{''.join(parts)}</svg>"
@@ -68,17 +65,13 @@ def _row(audit: Audit, row: AuditRow, y: float, margin: Scale, win: Scale) -> st
     kind = standing(audit, row.saliency, row.removal)
     note = {"control": "control", "tie": "tie"}.get(kind, "")
     tag = f' <tspan class="note">{note}</tspan>' if note else ""
-    band = (
-        f'<rect class="band" x="0" y="{y - ROW / 2:.1f}" width="{WIDTH}" height="{ROW}" rx="4"/>'
-        if kind == "best"
-        else ""
-    )
+    band = f'<rect class="band" x="0" y="{y - ROW / 2:.1f}" width="{WIDTH}" height="{ROW}" rx="4"/>'
     shown = row.metrics["margin"]
     cell = row.metrics.get("win", (math.nan, math.nan, math.nan))
     title = f"{row.saliency}, {row.removal}: margin {spell(shown)}, win {percent(cell)}"
     middle = f"{y + 4:.1f}"
     return (
-        f'<g class="{kind}"><title>{escape(title)}</title>{band}'
+        f'<g class="{kind}"><title>{escape(title)}</title>{band if kind == "best" else ""}'
         f'<text class="name" x="{NAMES - 14}" y="{middle}" text-anchor="end">{escape(short(row.saliency))}{tag}</text>'
         f"{_bar(shown, y, margin, kind)}{_bar(cell, y, win, kind)}"
         f'<text class="value" x="{NAMES + MARGIN_PANEL + VALUES}" y="{middle}" text-anchor="end">'
@@ -137,8 +130,7 @@ def axis_ticks(low: float, high: float, most: int = 7) -> list[float]:
 
 def compared(audit: Audit) -> tuple[str, list[str]]:
     """The removal whose curves are shown, and the best and worst saliencies by margin. Empty without curves."""
-    removals = [audit.judgement.removal, *dict.fromkeys(row.removal for row in audit.rows)]
-    for removal in removals:
+    for removal in audit.removals:
         names = [
             row.saliency for row in audit.ranked(removal)
             if row.saliency != CONTROL and f"{row.saliency}, {removal}" in audit.curves

@@ -6,21 +6,19 @@ duplicated. Memory does not grow with the number of texts.
 
 from __future__ import annotations
 
-import heapq
+import csv
 import json
 import os
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from pct.output.page import article_html, page_html
-from pct.output.tables import Record
+from pct.output.records import Record
 from pct.writing import atomic_write, write_text
 
-MOST_ARTICLES = 5000  # some browsers cannot open a larger page
+FORMULA = tuple("=+-@\t\r＝＋－＠")  # first characters of cells that spreadsheets run as formulas
 JOB = "job.json"
 
 
@@ -78,43 +76,38 @@ class Parquet:
                 whole.write_table(pq.read_table(part, schema=self.schema))
 
 
-class Html(JsonLines):
-    """One page, the most pathological texts first. Rows: see `article_row`.
+class Csv:
+    """One line per row, below a header.
 
     Args:
-        title: of the page.
-        legend: the legend of the shades, in HTML.
-        most: of more texts only this number of the most pathological is shown, with a note on the page.
+        columns: the names of the columns.
+        escaped: whether to escape cells that a spreadsheet would run as a formula; see `no_formula`.
     """
 
-    def __init__(self, title: str, legend: str, most: int = MOST_ARTICLES) -> None:
-        self.title, self.legend, self.most = title, legend, most
+    def __init__(self, columns: Sequence[str], escaped: bool = True) -> None:
+        self.columns, self.escaped = columns, escaped
+
+    def write(self, rows: Sequence[Record], part: Path) -> None:
+        """See `Format.write`."""
+        with part.open("w", encoding="utf-8", newline="") as lines:
+            csv.writer(lines).writerows([self._cell(row[name]) for name in self.columns] for row in rows)
 
     def join(self, parts: Sequence[Path], output: Path) -> None:
         """See `Format.join`."""
-        verdicts, labels = Counter[str](), set[str]()
+        with output.open("w", encoding="utf-8", newline="") as whole:
+            csv.writer(whole).writerow([self._cell(name) for name in self.columns])
+            for part in parts:
+                with part.open(encoding="utf-8", newline="") as lines:
+                    shutil.copyfileobj(lines, whole)
 
-        def sorted_positions() -> Iterator[tuple[float, int, int]]:
-            for number, part in enumerate(parts):
-                for offset, row in _rows(part):
-                    verdicts[row["verdict"]] += 1
-                    labels.add(row["label"])
-                    yield row["sort_key"], number, offset
-
-        chosen = heapq.nsmallest(self.most, sorted_positions())
-        with output.open("w", encoding="utf-8") as page:
-            articles = (article_html(rank=i, **_row_at(parts[n], at)) for i, (_, n, at) in enumerate(chosen))
-            page.writelines(page_html(self.title, self.legend, verdicts, labels, articles, len(chosen)))
+    def _cell(self, value: Any) -> Any:
+        return no_formula(value) if self.escaped else value
 
 
-def article_row(
-    article: str, row: int, verdict: str, label: str, confidence: float, right: bool | None, gap: float
-) -> Record:
-    """An explanation as a row of `Html`. right: None where the true class is unknown. gap: comp - suff, or NaN."""
-    sort_key = {"pathological": 0.0, "undecided": 10.0, "healthy": 20.0}[verdict] + (gap if gap == gap else 0.0)
-    outcome = {True: "right", False: "wrong", None: ""}[right]
-    return {"article": article, "row": row, "verdict": verdict, "label": label, "confidence": confidence,
-            "right": outcome, "sort_key": sort_key}  # fmt: skip
+def no_formula(value: Any) -> Any:
+    """A cell that no spreadsheet runs as a formula. A text that begins with =, +, -, @, a tab or a carriage return,
+    after any spaces, gets an apostrophe in front, as OWASP recommends against CSV injection. Numbers are unchanged."""
+    return f"'{value}" if isinstance(value, str) and value.lstrip(" \n")[:1] in FORMULA else value
 
 
 def run_job(
@@ -182,20 +175,3 @@ def _open_job(target: Path, about: dict[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_text(job_file, json.dumps(about))
     return folder
-
-
-def _rows(part: Path) -> Iterator[tuple[int, Record]]:
-    """The rows of a JSON Lines part, each with its byte offset."""
-    offset = 0
-    with part.open("rb") as lines:
-        for line in lines:
-            yield offset, json.loads(line)
-            offset += len(line)
-
-
-def _row_at(part: Path, offset: int) -> Record:
-    with part.open("rb") as lines:
-        lines.seek(offset)
-        row: Record = json.loads(lines.readline())
-    del row["sort_key"]
-    return row

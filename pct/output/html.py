@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -57,7 +58,7 @@ def words_html(explanation: Explanation) -> str:
     for (start, stop), level, value, known in zip(e.spans, levels, e.saliency, e.known, strict=False):
         shade = f"{'f' if level > 0 else 'a'}{abs(level)}" if level else ""
         names = " ".join(x for x in (shade, "" if known else "unknown") if x)
-        title = f"{value:.3g}" + ("" if known else ", unknown to the model")
+        title = f"{value + 0.0:.3g}" + ("" if known else ", unknown to the model")
         out.append(_unseen(e.text[end:start]) if e.truncated and not out else escape(e.text[end:start]))
         out.append(f'<mark class="{names}" title="{title}">{escape(e.text[start:stop])}</mark>')
         end = stop
@@ -105,35 +106,31 @@ def curves_svg(important: Curve, unimportant: Curve) -> str:
 
 def explanations_html(explanations: Sequence[Explanation]) -> str:
     """Some explanations as a fragment with its own style, for a notebook."""
-    articles = "".join(explanation_html(e) for e in explanations)
-    return f'<style>{asset("explanation.css")}</style><div class="pct">{legend_html(explanations)}{articles}</div>'
+    return _fragment(legend_html(explanations), *map(explanation_html, explanations))
 
 
 def report_html(report: Report) -> str:
     """A report's metrics with standard errors and gaps, as a fragment with its own style."""
-    rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{number(value, 4)}</td>"
-        f"<td>{number(report.errors.get(name, float('nan')), 4)}</td></tr>"
-        for name, value in report.metrics.items()
-    )
-    gaps = "".join(f"<tr><td>{escape(k)}</td><td>{number(v, 4)}</td><td></td></tr>" for k, v in report.gaps.items())
-    head = "<tr><th>metric</th><th>mean</th><th>± s.e.</th></tr>"
+    rows = [(name, number(x, 4), number(report.errors.get(name, math.nan), 4)) for name, x in report.metrics.items()]
+    rows += [(name, number(x, 4), "") for name, x in report.gaps.items()]
     texts = f"<small>{plural(len(report.columns.get('n', ())), 'text')}</small>"
     items = "".join(f"<li>{escape(f'{name}: {text}')}</li>" for name, text in report.dominant_texts.items())
-    notes = f"<ul>{items}</ul>" if items else ""
-    style = f"<style>{asset('explanation.css')}</style>"
-    return f'{style}<div class="pct">{texts}<table>{head}{rows}{gaps}</table>{notes}</div>'
+    return _fragment(texts, _table(("metric", "mean", "± s.e."), rows), f"<ul>{items}</ul>" if items else "")
 
 
 def change_html(change: Change) -> str:
     """The change of each metric with its interval, and the verdict, as a fragment with its own style."""
-    rows = "".join(
-        f"<tr><td>{escape(name)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-        for name, *cells in change.cells()
-    )
-    head = "<tr><th>metric</th><th>before</th><th>after</th><th>change</th><th>95 % interval</th></tr>"
-    verdict = f"<p>{escape(change.predictions)}. <b>{escape(change.verdict)}</b></p>"
-    return f'<style>{asset("explanation.css")}</style><div class="pct"><table>{head}{rows}</table>{verdict}</div>'
+    table = _table(("metric", "before", "after", "change", "95 % interval"), change.cells())
+    return _fragment(table, f"<p>{escape(change.predictions)}. <b>{escape(change.verdict)}</b></p>")
+
+
+def _fragment(*parts: str) -> str:
+    return f'<style>{asset("explanation.css")}</style><div class="pct">{"".join(parts)}</div>'
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr>{body}</table>"
 
 
 @cache

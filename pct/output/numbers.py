@@ -22,6 +22,11 @@ def number(value: float, digits: int = 3, signed: bool = False) -> str:
     return f"{rounded:{'+' if signed else ''}.{digits}f}"
 
 
+def for_json(value: float) -> float | None:
+    """A number for JSON: None for NaN and infinity."""
+    return float(value) if math.isfinite(value) else None
+
+
 def bounds(interval: Sequence[float], digits: int = 3) -> str:
     """The ends of (value, low, high), as [0.105, 0.143]."""
     return f"[{number(interval[1], digits)}, {number(interval[2], digits)}]"

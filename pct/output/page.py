@@ -2,50 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import heapq
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
+from pathlib import Path
 
 from pct.explaining.verdict import VERDICTS
+from pct.output.bulk import JsonLines
 from pct.output.html import asset
+from pct.output.records import Record
 from pct.text.plurals import plural
 
+MOST_ARTICLES = 5000  # some browsers cannot open a larger page
 
-def page_html(
-    title: str, legend: str, verdicts: Mapping[str, int], labels: Iterable[str], articles: Iterable[str], shown: int
-) -> Iterator[str]:
-    """The page, piece by piece.
+
+class Html(JsonLines):
+    """One page with filters and sorting, the most pathological texts first. Rows: see `article_row`.
 
     Args:
         title: of the page.
         legend: the legend of the shades, in HTML.
-        verdicts: the number of texts of each verdict, including those that are not shown.
-        labels: the classes, for the filter.
-        articles: from `article_html`, in the order of the page.
-        shown: the number of articles.
+        most: of more texts only this number of the most pathological is shown, with a note on the page.
     """
-    total = sum(verdicts.values())
-    share = ", ".join(f"{verdicts.get(v, 0)} {v}" for v in VERDICTS)
-    rest = f" The {shown} most pathological are shown." if shown < total else ""
-    yield (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title><style>{asset('explanation.css')}{asset('page.css')}</style>"
-        f'<body class="pct"><h1>{escape(title)}</h1><p>{plural(total, "text")}: {share}.{rest}</p>{legend}'
-        f"<form hidden>{_select('verdict', VERDICTS)}{_select('label', sorted(labels))}"
-        f"{_select('right', ('right', 'wrong'))}"
-        '<label>text <input name="find" type="search"></label>'
-        '<label>sort <select name="sort"><option value="pathology">most pathological first'
-        '<option value="row">as in the file<option value="confidence">least confident first</select></label>'
-        '<output></output></form><div id="list">'
-    )
-    yield from articles
-    yield f"</div><script>{asset('page.js')}</script></body></html>\n"
+
+    def __init__(self, title: str, legend: str, most: int = MOST_ARTICLES) -> None:
+        self.title, self.legend, self.most = title, legend, most
+
+    def join(self, parts: Sequence[Path], output: Path) -> None:
+        """See `Format.join`."""
+        verdicts, labels = Counter[str](), set[str]()
+
+        def sorted_positions() -> Iterator[tuple[float, int, int]]:
+            for number, part in enumerate(parts):
+                for offset, row in _rows(part):
+                    verdicts[row["verdict"]] += 1
+                    labels.add(row["label"])
+                    yield row["sort_key"], number, offset
+
+        chosen = heapq.nsmallest(self.most, sorted_positions())
+        with output.open("w", encoding="utf-8") as page:
+            page.write(self._head(verdicts, labels, len(chosen)))
+            page.writelines(_article(parts[number], at, rank) for rank, (_, number, at) in enumerate(chosen))
+            page.write(f"</div><script>{asset('page.js')}</script></body></html>\n")
+
+    def _head(self, verdicts: Mapping[str, int], labels: Iterable[str], shown: int) -> str:
+        """The page above the articles. verdicts: the number of texts of each, including those that are not shown."""
+        total = sum(verdicts.values())
+        share = ", ".join(f"{verdicts.get(v, 0)} {v}" for v in VERDICTS)
+        rest = f" The {shown} most pathological are shown." if shown < total else ""
+        title = escape(self.title)
+        return (
+            f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+            f"<title>{title}</title><style>{asset('explanation.css')}{asset('page.css')}</style>"
+            f'<body class="pct"><h1>{title}</h1><p>{plural(total, "text")}: {share}.{rest}</p>{self.legend}'
+            f"<form hidden>{_select('verdict', VERDICTS)}{_select('label', sorted(labels))}"
+            f"{_select('right', ('right', 'wrong'))}"
+            '<label>text <input name="find" type="search"></label>'
+            '<label>sort <select name="sort"><option value="pathology">most pathological first'
+            '<option value="row">as in the file<option value="confidence">least confident first</select></label>'
+            '<output></output></form><div id="list">'
+        )
 
 
-def article_html(article: str, rank: int, row: int, verdict: str, label: str, confidence: float, right: str) -> str:
-    """An explanation's `article` with the attributes for the page's filters. right: `right`, `wrong`, or empty."""
-    data = {"rank": rank, "row": row, "verdict": verdict, "label": label, "confidence": confidence, "right": right}
-    attributes = "".join(f' data-{name}="{escape(str(value))}"' for name, value in data.items())
-    return article.replace("<article>", f"<article{attributes}>", 1)
+def article_row(
+    article: str, row: int, verdict: str, label: str, confidence: float, right: bool | None, gap: float
+) -> Record:
+    """An explanation as a row of `Html`. right: None where the true class is unknown. gap: comp - suff, or NaN."""
+    sort_key = {"pathological": 0.0, "undecided": 10.0, "healthy": 20.0}[verdict] + (gap if gap == gap else 0.0)
+    outcome = {True: "right", False: "wrong", None: ""}[right]
+    return {"article": article, "row": row, "verdict": verdict, "label": label, "confidence": confidence,
+            "right": outcome, "sort_key": sort_key}  # fmt: skip
+
+
+def _rows(part: Path) -> Iterator[tuple[int, Record]]:
+    """The rows of a JSON Lines part, each with its byte offset."""
+    offset = 0
+    with part.open("rb") as lines:
+        for line in lines:
+            yield offset, json.loads(line)
+            offset += len(line)
+
+
+def _article(part: Path, offset: int, rank: int) -> str:
+    """The article of the row at a byte offset, with the attributes for the page's filters."""
+    with part.open("rb") as lines:
+        lines.seek(offset)
+        row: Record = json.loads(lines.readline())
+    names = ("row", "verdict", "label", "confidence", "right")
+    values = {"rank": rank, **{name: row[name] for name in names}}
+    attributes = "".join(f' data-{name}="{escape(str(value))}"' for name, value in values.items())
+    return str(row["article"]).replace("<article>", f"<article{attributes}>", 1)
 
 
 def _select(name: str, values: Iterable[str]) -> str:

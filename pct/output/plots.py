@@ -104,23 +104,19 @@ def _draw_ridges(axes: Sequence[Any], sides: Sequence[Doubles]) -> None:
         ax.set_ylim(-0.25, STEPS + 2.9)
         ax.set_yticks([STEPS - t for t in rows], [str(t) for t in rows])
         ax.tick_params(axis="y", length=0)
-        ax.grid(axis="x", color="#e6e9ec", zorder=0)
-        bare(ax, "left")
+        bare(ax, "left", grid="x")
 
 
 def explanation_figure(one: Explanation) -> Any:
     """The saliency of each word, for the class and against it, and both reduction curves."""
-    with fonts_for([*one.words, one.label_name, *one.verdict.reasons]) as fit:
-        return _explanation_figure(fitted(one, fit), fit(one.verdict.reasons[0]))
-
-
-def _explanation_figure(one: Explanation, reason: str) -> Any:
     figure = new_figure(11, max(3.2, 1.4 + 0.24 * len(one.words)))
     bars, curves = figure.subplots(1, 2, width_ratios=(1, 1.2))
-    draw_bars(bars, one)
-    draw_curves(curves, one, last=True, first=True)
-    curves.set_xlim(-0.3, max(len(one.important.confidences) - 1, 1) + 0.3)
-    put_titles(figure, f"{one.label_name} ({one.confidence:.2f}), {one.verdict.kind}", reason)
+    with fonts_for([*one.words, one.label_name, *one.verdict.reasons]) as fit:
+        reason, one = fit(one.verdict.reasons[0]), fitted(one, fit)
+        draw_bars(bars, one)
+        draw_curves(curves, one, last=True, first=True)
+        curves.set_xlim(-0.3, max(len(one.important.confidences) - 1, 1) + 0.3)
+        put_titles(figure, f"{one.label_name} ({one.confidence:.2f}), {one.verdict.kind}", reason)
     return figure
 
 
@@ -149,9 +145,7 @@ def gap_figure(gap: Doubles, title: str) -> Any:
                 xytext=(6 if side == "left" else -6, 0), ha=side, va="top", color=INK)  # fmt: skip
     ax.set_xlabel("comp − suff of a text")
     ax.set_ylabel("texts")
-    ax.grid(axis="y", color="#e6e9ec")
-    ax.set_axisbelow(True)
-    bare(ax)
+    bare(ax, grid="y")
     below = float((values < -TOLERANCE).mean()) if len(values) else 0.0
     put_titles(
         figure,
@@ -198,6 +192,8 @@ def _example_figure(seen: list[Explanation], gold: list[str], gaps: list[float],
 
 def _words(figure: Any, ax: Any, one: Explanation, below: str) -> None:
     """Lays the words out in lines, each on a background as dark as its saliency."""
+    from matplotlib.colors import to_rgba
+
     renderer = figure.canvas.get_renderer()
     box = ax.get_window_extent(renderer)
     ax.set_xlim(0, box.width)
@@ -210,7 +206,7 @@ def _words(figure: Any, ax: Any, one: Explanation, below: str) -> None:
         shown = word if len(word) <= LONGEST_WORD else word[: LONGEST_WORD - 1] + "…"
         background = {
             "boxstyle": "round,pad=0.18",
-            "facecolor": (*_rgb(FOR if shade > 0 else AGAINST), 0.75 * abs(shade)),
+            "facecolor": to_rgba(FOR if shade > 0 else AGAINST, 0.75 * abs(shade)),
             "linewidth": 0,
         }
         # parse_math would interpret dollar signs
@@ -252,9 +248,7 @@ def draw_curves(ax: Any, one: Explanation, last: bool, first: bool) -> None:
     ax.set_xlim(-0.3, STEPS + 0.3)
     ax.set_xticks(range(0, STEPS + 1, 3))
     ax.set_ylabel("confidence")
-    ax.grid(color="#e6e9ec")
-    ax.set_axisbelow(True)
-    bare(ax)
+    bare(ax, grid="both")
     if last:
         ax.set_xlabel("words removed (cross: the prediction changes)")
     if first:
@@ -280,8 +274,11 @@ def put_titles(figure: Any, head: str, under: str) -> None:
     figure.text(0.04, 1 - 0.58 * inch, under, fontsize=10, color="#5b6570", va="center", parse_math=False)
 
 
-def bare(ax: Any, *also: str) -> None:
-    """Removes the top and right spines and those named, and makes the others faint."""
+def bare(ax: Any, *also: str, grid: str = "") -> None:
+    """Removes the top and right spines and those named, and makes the others faint. grid: of x, y or both."""
+    if grid:
+        ax.grid(axis=grid, color="#e6e9ec")
+        ax.set_axisbelow(True)
     for side in ("top", "right", *also):
         ax.spines[side].set_visible(False)
     for spine in ax.spines.values():
@@ -289,13 +286,6 @@ def bare(ax: Any, *also: str) -> None:
     ax.tick_params(colors="#5b6570")
     ax.xaxis.label.set_color(INK)
     ax.yaxis.label.set_color(INK)
-
-
-def _rgb(colour: str) -> tuple[float, float, float]:
-    from matplotlib.colors import to_rgb
-
-    red, green, blue = to_rgb(colour)
-    return red, green, blue
 
 
 def save(figure: Any, path: Path) -> None:

@@ -19,9 +19,9 @@ from pct.corpora.fingerprints import describe_split
 from pct.corpora.loading import Corpus
 from pct.layout import MODEL, WEIGHTS, Record
 from pct.settings import Settings
-from pct.training.history import best_epoch
 from pct.training.memory import peak_mb
 from pct.training.runs import code_version, settings_hash
+from pct.training.trainer import best_epoch
 
 PACKAGES = ("torch", "numpy", "safetensors", "transformers", "tokenizers", "datasets", "mlflow")
 

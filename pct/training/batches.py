@@ -1,4 +1,4 @@
-"""The parts of a mini-batch beside its texts: masked and unknown words, rationales, class weights."""
+"""Mini-batches: the texts of each, masked and unknown words, rationales, class weights."""
 
 from __future__ import annotations
 
@@ -11,12 +11,38 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pct.methods.base import Batch
 from pct.settings import Settings
 from pct.text.tokens import Ints, Tokenizer, Tokens
 from pct.text.vocabulary import UNKNOWN, Vocabulary
 
+# Texts are shuffled, and sorted by length within buckets of this many batches, which reduces padding.
+BATCHES_PER_BUCKET = 32
 Bools = npt.NDArray[np.bool_]
 HIDDEN_SHARE = 0.5  # of the occurrences of rare words (with a count of 1), in each epoch
+
+
+def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]:
+    """An epoch's batches of text indices, shuffled with (seed, epoch). Texts of a batch have similar lengths."""
+    rng = np.random.default_rng([seed, epoch])
+    shuffled = rng.permutation(len(lengths))
+    bucket = size * BATCHES_PER_BUCKET
+    out: list[Ints] = []
+    for start in range(0, len(shuffled), bucket):
+        part = shuffled[start : start + bucket]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        out += [part[i : i + size] for i in range(0, len(part), size)]
+    return [out[i] for i in rng.permutation(len(out))]
+
+
+def make_batch(tokens: Tokens, labels: Ints, rows: Ints, device: torch.device, mask_id: int = 0) -> Batch:
+    """The texts of some rows as a padded batch on a device."""
+
+    def move(array: Ints) -> Tensor:
+        return torch.from_numpy(array).to(device, non_blocking=True)
+
+    ids, words = tokens.rows(rows)
+    return Batch(move(ids), move(words), move(labels[rows]), move(tokens.counts[rows]), tokens.padding, mask_id)
 
 
 def mask_id(tokenizer: Tokenizer) -> int:

@@ -11,7 +11,7 @@ from pct.corpora.loading import Corpus, with_limit
 from pct.metrics.evaluation import evaluate
 from pct.metrics.names import CORE_METRICS
 from pct.metrics.report import Report
-from pct.training.runs import Run, numbers
+from pct.training.runs import Run, report_of
 from pct.writing import write_text
 
 MEASURED = "measured"
@@ -80,13 +80,8 @@ def load_measured(folder: Path, name: str) -> Report:
     path = folder / MEASURED / f"{name}.json"
     if not path.is_file():
         raise FileNotFoundError(f"{folder} has no measurement {name}; run pct measure {folder}")
-    import pyarrow.parquet as pq
-
     about = json.loads(path.read_text(encoding="utf-8"))
-    table = pq.read_table(path.with_suffix(".parquet"))
-    columns = {column: table[column].to_numpy() for column in table.column_names}
-    means, errors = (numbers(about[part]) for part in ("metrics", "standard_errors"))
-    return Report(means, errors, columns, about["classes"])
+    return report_of(about, about["classes"], path.with_suffix(".parquet"))
 
 
 def pending(runs: Sequence[Run], names: Sequence[str]) -> list[tuple[Run, str]]:

@@ -1,12 +1,14 @@
-"""The optimizers Adam and AdamW, and the learning rate of each step."""
+"""The optimizers Adam and AdamW, their steps, the learning rate of each, and the detection of NaN and infinity."""
 
 from __future__ import annotations
 
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from pct.methods.base import Batch, Method
+from pct.models import TextModel
 from pct.settings import Settings
 
 
@@ -54,3 +56,36 @@ def lr_factor(schedule: str, warmup: float, done: int, total: int) -> float:
         return (done + 1) / (rise + 1)
     progress = (done - rise) / max(total - rise, 1)
     return {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}[schedule]
+
+
+def train_step(
+    model: TextModel, method: Method, optimizer: torch.optim.Optimizer, batch: Batch, settings: Settings
+) -> dict[str, Tensor]:
+    """Runs one step of the optimizer. Returns the loss and its parts, detached."""
+    optimizer.zero_grad(set_to_none=True)
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+        step = method(model, batch)
+    step.loss.backward()  # type: ignore[no-untyped-call]
+    if settings.gradient_clip:
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+    optimizer.step()
+    return {"loss": step.loss.detach(), **step.parts}
+
+
+def not_finite(model: nn.Module, parts: dict[str, Tensor]) -> str:
+    """The first part of the loss, gradient or weight that is not finite after a step; empty if all are finite."""
+    # a tensor is finite if its sum is, which takes one pass
+    if _finite(list(parts.values())) and _finite([t for p in model.parameters() for t in (p, p.grad) if t is not None]):
+        return ""
+    for name, part in parts.items():
+        if not _finite([part]):
+            return "the loss" if name == "loss" else f"the loss's part {name}"
+    for name, weight in model.named_parameters():
+        if weight.grad is not None and not _finite([weight.grad]):
+            return f"the gradient of {name}"
+    return next(f"the weight {name}" for name, weight in model.named_parameters() if not _finite([weight]))
+
+
+@torch.no_grad()
+def _finite(tensors: list[Tensor]) -> bool:
+    return bool(torch.stack([t.sum(dtype=torch.float32) for t in tensors]).isfinite().all())

@@ -14,8 +14,7 @@ from pct.classifier import wrap_in_place
 from pct.methods.base import Batch, Step, make_method
 from pct.text.replacement_token import check_baseline
 from pct.text.words import split_all
-from pct.training.batches import mask_id
-from pct.training.trainer import make_batch
+from pct.training.batches import make_batch, mask_id
 
 
 class MethodLoss:

@@ -25,6 +25,7 @@ from pct.corpora.loading import Corpus, with_corpus
 from pct.layout import ABOUT, CHECKPOINT, HISTORY, LOCK, MODEL, PER_TEXT, REPORT, SETTINGS, WEIGHTS, Record
 from pct.metrics.evaluation import evaluate, metric_names
 from pct.metrics.report import Report
+from pct.output.records import pyarrow
 from pct.renamed import renamed
 from pct.settings import Settings
 from pct.text.lines import split_lines
@@ -84,10 +85,7 @@ def run(
     Raises ValueError if the folder holds a run with other settings or another corpus, or if another process uses it;
     FileNotFoundError, ImportError and FloatingPointError as `load_splits` and `train`.
     """
-    try:
-        import pyarrow  # noqa: F401  checked before the training
-    except ImportError:
-        raise ImportError("a run needs pyarrow for per_text.parquet: pip install 'pct-explain[data]'") from None
+    pyarrow("a run")  # checked before the training
     from pct.training.about import describe_run
     from pct.training.prepared import Prepared, prepare
     from pct.training.trainer import train
@@ -139,17 +137,13 @@ def load_run(folder: str | Path) -> Run:
 
 def read_run(path: Path) -> Run:
     """Reads a finished run, whose model may be elsewhere. Raises ValueError if it is damaged."""
-    try:
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise ImportError("reading a run needs pyarrow: pip install 'pct-explain[data]'") from None
+    pyarrow("reading a run")
     try:
         report, about = (json.loads((path / name).read_text(encoding="utf-8")) for name in (REPORT, ABOUT))
         settings = Settings.from_saved(json.loads((path / SETTINGS).read_text(encoding="utf-8"))["settings"])
-        table = pq.read_table(path / PER_TEXT)
-        columns = {name: table[name].to_numpy() for name in table.column_names}
         classes = about["corpus"]["classes"]
-        test, validation = _report(report, columns, classes), _report(report["validation"], {}, classes)
+        test = report_of(report, classes, path / PER_TEXT)
+        validation = report_of(report["validation"], classes)
         return Run(path, settings, test, validation, read_history(path), about)
     except (OSError, KeyError, TypeError, ValueError) as problem:
         raise ValueError(f"{path} holds a damaged run ({problem}); remove {REPORT} there and run it again") from problem
@@ -230,16 +224,18 @@ def _check_same(folder: Path, settings: Settings, corpus: Corpus) -> None:
         raise ValueError(f"{folder} holds a finished run of other settings ({'; '.join(changed)}); give another folder")
 
 
-def _report(part: dict[str, Any], columns: dict[str, Any], classes: list[str]) -> Report:
-    intervals = {name: (low, high) for name, (low, high) in part.get("intervals", {}).items()}
-    return Report(
-        numbers(part["metrics"]), numbers(part["standard_errors"]), columns, classes, intervals, part.get("data", {})
+def report_of(values: dict[str, Any], classes: list[str], per_text: Path | None = None) -> Report:
+    """The report that `Report.to_json` wrote, with the columns that `Report.to_parquet` wrote, if given."""
+    columns = {}
+    if per_text is not None:
+        table = pyarrow("the values of each text").parquet.read_table(per_text)
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+    means, errors = (
+        {name: np.nan if x is None else x for name, x in values[part].items()}
+        for part in ("metrics", "standard_errors")
     )
-
-
-def numbers(values: dict[str, float | None]) -> dict[str, float]:
-    """Numbers of a JSON file, in which NaN is null."""
-    return {k: float("nan") if v is None else v for k, v in values.items()}
+    intervals = {name: (low, high) for name, (low, high) in values.get("intervals", {}).items()}
+    return Report(means, errors, columns, classes, intervals, values.get("data", {}))
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,24 +21,31 @@ from pct.corpora.loading import Corpus, Split, with_corpus, with_limit
 from pct.explaining.predictor import predict_tokens
 from pct.layout import ADAPTER, CHECKPOINT, HISTORY, MODEL, Record
 from pct.methods.base import Batch, Method, make_method
-from pct.metrics.confusion import confusion_counts, macro_f1
+from pct.metrics.accuracy import confusion_counts, macro_f1
 from pct.metrics.evaluation import evaluate
 from pct.metrics.rationale import marks_of_words
 from pct.models import TextModel
 from pct.models.build import model_for
+from pct.output.numbers import number
 from pct.settings import Settings
 from pct.text.plurals import plural
 from pct.text.replacement_token import check_baseline
 from pct.text.subwords import SubWords
-from pct.text.tokens import Ints, Tokens
+from pct.text.tokens import Ints
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import split_all
-from pct.training.batches import class_weights, marked_words, mask_id, with_masked_words, with_unknown
+from pct.training.batches import (
+    batch_indices,
+    class_weights,
+    make_batch,
+    marked_words,
+    mask_id,
+    with_masked_words,
+    with_unknown,
+)
 from pct.training.checkpoint import load_checkpoint, open_run, save_checkpoint
-from pct.training.finite import not_finite
-from pct.training.history import best_epoch, epoch_line
 from pct.training.memory import peak_mb
-from pct.training.optimizers import make_optimizer, set_lr
+from pct.training.optimizers import make_optimizer, not_finite, set_lr, train_step
 from pct.training.prepared import Prepared, prepare
 from pct.training.step_memory import fitting_tokens
 from pct.writing import write_text
@@ -46,8 +53,6 @@ from pct.writing import write_text
 if TYPE_CHECKING:
     from pct.models.adapters import LoraTraining
 
-# Texts are shuffled, and sorted by length within buckets of this many batches, which reduces padding.
-BATCHES_PER_BUCKET = 32
 COMPILED = ("features", "recombine")  # the methods of the model that are compiled
 
 
@@ -192,20 +197,20 @@ class _Run:
         steps: Counter[str] = Counter()  # some parts of the loss do not occur in every step
         start = time.perf_counter()
         bar = _bar(index, f"epoch {epoch}/{s.epochs}", progress)
-        for number, rows in enumerate(bar, 1):
-            batch = self._batch(rows, number - 1)
-            done = (epoch - 1) * len(index) + number - 1
+        for step, rows in enumerate(bar, 1):
+            batch = self._batch(rows, step - 1)
+            done = (epoch - 1) * len(index) + step - 1
             set_lr(self.optimizer, s, done, s.epochs * len(index))
             parts = train_step(self.model, self.method, self.optimizer, batch, s)
             if problem := not_finite(self.model, parts):
                 raise FloatingPointError(
-                    f"{problem} is not finite in step {number} of epoch {epoch}; lower lr ({s.lr}) or alpha, or set "
+                    f"{problem} is not finite in step {step} of epoch {epoch}; lower lr ({s.lr}) or alpha, or set "
                     "gradient_clip"
                 )
             for name, value in parts.items():
                 sums[name] = sums[name] + value if name in sums else value.clone()
                 steps[name] += 1
-            if progress and (number % 10 == 0 or number == len(index)):
+            if progress and (step % 10 == 0 or step == len(index)):
                 bar.set_postfix({k: f"{float(v) / steps[k]:.3f}" for k, v in sums.items()})
         seconds = time.perf_counter() - start
         return {
@@ -258,43 +263,6 @@ class _Run:
             self.history, self.best = load_checkpoint(path, self.model, self.optimizer)
 
 
-def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]:
-    """An epoch's batches of text indices, shuffled with (seed, epoch). Texts of a batch have similar lengths."""
-    rng = np.random.default_rng([seed, epoch])
-    shuffled = rng.permutation(len(lengths))
-    bucket = size * BATCHES_PER_BUCKET
-    out: list[Ints] = []
-    for start in range(0, len(shuffled), bucket):
-        part = shuffled[start : start + bucket]
-        part = part[np.argsort(lengths[part], kind="stable")]
-        out += [part[i : i + size] for i in range(0, len(part), size)]
-    return [out[i] for i in rng.permutation(len(out))]
-
-
-def make_batch(tokens: Tokens, labels: Ints, rows: Ints, device: torch.device, mask_id: int = 0) -> Batch:
-    """The texts of some rows as a padded batch on a device."""
-
-    def move(array: Ints) -> Tensor:
-        return torch.from_numpy(array).to(device, non_blocking=True)
-
-    ids, words = tokens.rows(rows)
-    return Batch(move(ids), move(words), move(labels[rows]), move(tokens.counts[rows]), tokens.padding, mask_id)
-
-
-def train_step(
-    model: TextModel, method: Method, optimizer: torch.optim.Optimizer, batch: Batch, settings: Settings
-) -> dict[str, Tensor]:
-    """Runs one step of the optimizer. Returns the loss and its parts, detached."""
-    optimizer.zero_grad(set_to_none=True)
-    with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-        step = method(model, batch)
-    step.loss.backward()  # type: ignore[no-untyped-call]
-    if settings.gradient_clip:
-        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
-    optimizer.step()
-    return {"loss": step.loss.detach(), **step.parts}
-
-
 def _bar(index: list[Ints], title: str, progress: bool) -> Any:
     from tqdm import tqdm
 
@@ -305,3 +273,40 @@ def _memory_mb(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     return peak_mb()
+
+
+def epoch_line(record: Record, epochs: int) -> str:
+    """An epoch as one line for the log.
+
+    Args:
+        record: of the epoch.
+        epochs: the number of epochs of the run.
+    """
+    values = {"loss": record["train_loss"], "validation accuracy": record["validation_acc"]}
+    if "validation_comp" in record:
+        values["comp - suff"] = record["validation_comp"] - record["validation_suff"]
+    shown = ", ".join(f"{name} {number(value)}" for name, value in values.items())
+    return f"epoch {record['epoch']} of {epochs}: {shown}"
+
+
+def best_epoch(history: Sequence[Record], best_by: str) -> int:
+    """The number, from 1, of the best epoch on validation; the first one on a tie.
+
+    Args:
+        history: one record per epoch, at least one.
+        best_by: `Settings.best_by`: a metric, or a gap "a-b" of two.
+
+    Raises:
+        ValueError: the metric of an epoch is not finite.
+    """
+    values = [_measure(record, best_by) for record in history]
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"best_by {best_by} is {values} on validation: its texts have no values of this metric; choose best_by acc"
+        )
+    return int(np.argmax(values)) + 1
+
+
+def _measure(record: Record, best_by: str) -> float:
+    parts = [float(record.get(f"validation_{name}", "nan")) for name in best_by.split("-")]
+    return parts[0] - sum(parts[1:])

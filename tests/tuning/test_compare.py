@@ -13,10 +13,8 @@ import pytest
 import yaml
 
 from pct.settings import Settings
-from pct.training.cells import make_grid
-from pct.training.grid import find_runs
-from pct.training.paper import RESULTS
-from pct.training.paper_tables import TABLES
+from pct.training.grid import find_runs, make_grid
+from pct.training.paper import RESULTS, TABLES
 from tests.pct.small import small_corpus, small_settings
 from tests.project import REPOSITORY
 from tuning import ablation, compare, reproduce, sweep

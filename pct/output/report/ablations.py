@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pct.output.plots import FAINT, IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles
-from pct.output.report.claims import LEARNED, ClaimVerdict, Effect, decide, decide_within, format_interval
-from pct.output.report.groups import (
-    GAP,
-    Doubles,
-    Group,
-    difference_by_seed,
-    matching_baseline,
-    paired_difference,
-    settings_beside,
-    stacked_difference,
-)
+from pct.output.report.claims import LEARNED, ClaimVerdict, Effect, decide, format_interval
+from pct.output.report.groups import GAP, BySeed, Group, difference, matching_baseline, settings_beside
 from pct.output.report.tables import ReportTable, format_number, format_spread, spaced
 from pct.settings import Settings
-from pct.training.paper_tables import TABLES, PaperRow
+from pct.training.paper import TABLES, PaperRow
 
 ABLATED = ("method", "batch_size", "p_important", "p_unimportant", "temperature", "alpha")
 FULL = {"contrast_steps": "all", "contrast_every": 1}  # the paper's form of pct, without its cheaper variants
 PAPER = ("mr", "textcnn")  # the corpus and model of the paper's tables
 FEWEST = 3  # cells of a table; two exist wherever normal and pct were compared
 TOLERANCE = 0.02  # of confidence: a smaller change of a gap counts as none
-SMALL, LARGE = (4, 8), (128, 96, 64)  # batch sizes, in order of preference
+SMALL, LARGE = ("4", "8"), ("128", "96", "64")  # batch sizes, in order of preference
 
 CorpusModel = tuple[str, str]
 
@@ -43,11 +35,9 @@ class MeasuredRow:
     normal: Group | None
 
     @property
-    def gain(self) -> dict[int, Doubles]:
-        """Seed -> (texts,) comp - suff less that of normal training; empty without another group of normal training."""
-        if self.normal is None or self.normal is self.group:
-            return {}
-        return difference_by_seed(self.group.values(GAP), self.normal.values(GAP))
+    def gain(self) -> BySeed:
+        """comp - suff less that of normal training; empty without another group of normal training."""
+        return {} if self.normal is None or self.normal is self.group else self.group.less(self.normal, GAP)
 
 
 def ablation_rows(groups: Sequence[Group], name: str) -> dict[CorpusModel, list[MeasuredRow]]:
@@ -104,11 +94,11 @@ def ablation_table(groups: Sequence[Group], effects: Sequence[Effect], name: str
 def ablation_claims(groups: Sequence[Group]) -> ReportTable | None:
     """The paper's claims on its ablations, and further ones, judged as its other claims; None where none was run."""
     rows = []
-    for text, (name, decided) in CLAIMS.items():
-        for corpus_model, cells in ablation_rows(groups, name).items():
-            verdict = decided({row.cell.label: row for row in cells if not row.group.at_chance})
+    for claim in CLAIMS:
+        for corpus_model, cells in ablation_rows(groups, claim.table).items():
+            verdict = claim.judge([row for row in cells if not row.group.at_chance])
             if verdict is not None:
-                rows.append((*corpus_model, text, str(verdict)))
+                rows.append((*corpus_model, claim.text, str(verdict)))
     columns = ("corpus", "model", "claim", "verdict")
     title = "The paper's claims on its settings"
     return ReportTable("ablation-claims", title, columns, tuple(rows), LEARNED.strip()) if rows else None
@@ -145,37 +135,53 @@ def _shown(groups: Sequence[Group], name: str) -> dict[CorpusModel, list[Measure
     return {corpus_model: rows for corpus_model, rows in ablation_rows(groups, name).items() if len(rows) >= FEWEST}
 
 
-def _alpha(rows: dict[str, MeasuredRow]) -> ClaimVerdict | None:
-    pair = rows.get("0.1"), rows.get("1.2")
-    return decide(paired_difference(pair[0].group, pair[1].group, "acc")) if pair[0] and pair[1] else None
+@dataclass(frozen=True)
+class AblationClaim:
+    """A claim on two cells of a table: the metric of one less that of the other lies between two bounds.
+
+    Attributes:
+        text: of the claim.
+        table: the name of the table.
+        one: the labels of the first cell, in order of preference.
+        other: the labels of the second cell.
+        metric: what is compared.
+        of_gains: compare the gains over the cells' own normal trainings.
+        above: the lower bound.
+        below: the upper bound.
+    """
+
+    text: str
+    table: str
+    one: tuple[str, ...]
+    other: tuple[str, ...]
+    metric: str = GAP
+    of_gains: bool = False
+    above: float = 0.0
+    below: float = math.inf
+
+    def judge(self, rows: Sequence[MeasuredRow]) -> ClaimVerdict | None:
+        """The verdict; None where one of the cells was not run."""
+        by_label = {row.cell.label: row for row in rows if row.gain or not self.of_gains}
+        one, other = (
+            next((by_label[label] for label in labels if label in by_label), None) for labels in (self.one, self.other)
+        )
+        if one is None or other is None:
+            return None
+        values = difference(one.gain, other.gain) if self.of_gains else one.group.less(other.group, self.metric)
+        return decide(values, self.above, self.below)
 
 
-def _shares(rows: dict[str, MeasuredRow]) -> ClaimVerdict | None:
-    small, large = (rows.get(f"p_u = p_i = {share}") for share in (0.1, 0.3))
-    return decide_within(paired_difference(large.group, small.group, GAP), TOLERANCE) if small and large else None
-
-
-def _sizes(rows: dict[str, MeasuredRow]) -> tuple[MeasuredRow, MeasuredRow] | None:
-    small, large = (next((rows[str(n)] for n in sizes if str(n) in rows), None) for sizes in (SMALL, LARGE))
-    return (small, large) if small and large else None
-
-
-def _batch(rows: dict[str, MeasuredRow]) -> ClaimVerdict | None:
-    pair = _sizes(rows)
-    return decide(paired_difference(pair[1].group, pair[0].group, GAP)) if pair else None
-
-
-def _gain_by_batch(rows: dict[str, MeasuredRow]) -> ClaimVerdict | None:
-    pair = _sizes({label: row for label, row in rows.items() if row.gain})
-    return decide(stacked_difference(pair[1].gain, pair[0].gain)) if pair else None
-
-
-CLAIMS: dict[str, tuple[str, Callable[[dict[str, MeasuredRow]], ClaimVerdict | None]]] = {
-    "a large alpha (1.2) costs accuracy against 0.1": ("alpha", _alpha),
-    f"comp − suff moves less than {TOLERANCE} between the shares 0.1 and 0.3": ("shares", _shares),
-    "a batch of 64 or more gives a larger comp − suff than one of 4 or 8": ("batch_size", _batch),
-    "beyond the paper: a batch of 64 or more gains more over its own normal training than one of 4 or 8": (
-        "batch_size",
-        _gain_by_batch,
+CLAIMS = (
+    AblationClaim("a large alpha (1.2) costs accuracy against 0.1", "alpha", ("0.1",), ("1.2",), "acc"),
+    AblationClaim(
+        f"comp − suff moves less than {TOLERANCE} between the shares 0.1 and 0.3", "shares", ("p_u = p_i = 0.3",),
+        ("p_u = p_i = 0.1",), above=-TOLERANCE, below=TOLERANCE,
     ),
-}
+    AblationClaim(
+        "a batch of 64 or more gives a larger comp − suff than one of 4 or 8", "batch_size", LARGE, SMALL
+    ),
+    AblationClaim(
+        "beyond the paper: a batch of 64 or more gains more over its own normal training than one of 4 or 8",
+        "batch_size", LARGE, SMALL, of_gains=True,
+    ),
+)  # fmt: skip

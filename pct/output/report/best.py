@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pct.output.report.claims import POINT, change, format_interval
-from pct.output.report.groups import GAP, Group, labels
+from pct.output.report.claims import POINT, format_interval
+from pct.output.report.groups import GAP, Group
 from pct.output.report.tables import ReportTable, format_spread, spaced
 
 MEASURED_BY = ("limit", "measure_limit", "corpus_seed", "saliency", "saliency_of", "order", "removal")
@@ -45,22 +45,27 @@ def best_groups(groups: Sequence[Group]) -> list[Best]:
                 methods.setdefault(group.settings.method, []).append(group)
         if "normal" not in methods or all(len(alike) == 1 for alike in methods.values()):
             continue
-        enough = max(map(_accuracy, methods["normal"])) - POINT
-        chosen = {method: _best(alike, enough) for method, alike in methods.items()}
-        normal, widest = chosen["normal"], max(methods["normal"], key=_gap)
+        enough = max(_validated(group, "acc") for group in methods["normal"]) - POINT
+        widest = {method: sorted(alike, key=_gap, reverse=True) for method, alike in methods.items()}
+        chosen = {
+            method: next((group for group in alike if _validated(group, "acc") >= enough), None)
+            for method, alike in widest.items()
+        }
+        normal = chosen["normal"]
         assert normal is not None  # its most accurate group is within a point of itself
-        best += [Best(g, len(methods[name]), normal, widest) for name, g in chosen.items() if g is not None]
+        best += [
+            Best(g, len(methods[name]), normal, widest["normal"][0]) for name, g in chosen.items() if g is not None
+        ]
     return best
 
 
 def best_table(groups: Sequence[Group]) -> ReportTable | None:
     """The groups of `best_groups` on the test split, each less normal training's; None where there is none."""
-    named = labels(groups)
     rows = []
     for group, tried, normal, widest in best_groups(groups):
         less = [_less(group, normal, metric) for metric in SHOWN] + [_less(group, widest, GAP)]
         own = (format_spread(*group.spread(metric)) for metric in ("acc", GAP))
-        rows.append((*group.corpus_model, named[id(group)], str(tried), str(len(group.runs)), *own, *less))
+        rows.append((*group.corpus_model, group.label, str(tried), str(len(group.runs)), *own, *less))
     columns = "corpus", "model", "method", "tried", "seeds", "acc", spaced(GAP)
     return ReportTable(
         "best", "Each method at its best settings, normal training too",
@@ -72,25 +77,17 @@ def best_table(groups: Sequence[Group]) -> ReportTable | None:
     ) if rows else None  # fmt: skip
 
 
-def _best(groups: Sequence[Group], enough: float) -> Group | None:
-    accurate = [group for group in groups if _accuracy(group) >= enough]
-    return max(accurate, key=_gap, default=None)
+def _validated(group: Group, name: str) -> float:
+    """The mean of a metric or gap on validation over the seeds."""
+    return float(np.mean([(run.validation.metrics | run.validation.gaps)[name] for run in group.runs]))
 
 
 def _gap(group: Group) -> float:
-    return _mean([run.validation.gaps[GAP] for run in group.runs])
-
-
-def _accuracy(group: Group) -> float:
-    return _mean([run.validation.acc for run in group.runs])
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values))
+    return _validated(group, GAP)
 
 
 def _less(group: Group, normal: Group, metric: str) -> str:
     if group is normal:
         return ""
-    interval = change(group, normal, metric)
+    interval = group.change(normal, metric)
     return "–" if interval is None else format_interval(interval)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pct.metrics.bootstrap import Interval, crossed_bootstrap
+from pct.metrics.bootstrap import Interval
 from pct.metrics.names import GAPS
 from pct.output.report.groups import (
     AS_TRAINED,
     GAP,
-    Doubles,
+    BySeed,
     Group,
     by_model,
-    has_values,
-    labels,
+    difference,
+    interval_over,
     matching_baseline,
-    paired_difference,
 )
 from pct.output.report.tables import ReportTable, format_number, format_spread, spaced
 
@@ -47,27 +47,15 @@ class ClaimVerdict:
         return self.kind if self.interval is None else f"{self.kind}: {format_interval(self.interval)}"
 
 
-def decide(values: Doubles | None, bound: float = 0.0) -> ClaimVerdict:
-    """Whether a mean lies above a bound: held where its whole 95 % interval does, not held where it lies below.
-
-    Args:
-        values: (seeds, texts) the numbers whose mean is claimed to be above the bound; None where they were not run.
-        bound: of the claim.
-    """
-    if not has_values(values):
+def decide(values: BySeed, above: float = 0.0, below: float = math.inf) -> ClaimVerdict:
+    """Whether a mean over texts and seeds lies between two bounds: held where its whole 95 % interval does, not held
+    where none of it does, not run without values."""
+    interval = interval_over(values)
+    if interval is None:
         return ClaimVerdict(NOT_RUN)
-    interval = crossed_bootstrap(values)
-    return ClaimVerdict(HELD if interval.low > bound else NOT_HELD if interval.high < bound else UNDECIDED, interval)
-
-
-def decide_within(values: Doubles | None, tolerance: float) -> ClaimVerdict:
-    """Whether a mean lies within a tolerance of zero: held where the whole interval does, not held where none of it."""
-    if not has_values(values):
-        return ClaimVerdict(NOT_RUN)
-    interval = crossed_bootstrap(values)
-    within = max(-interval.low, interval.high) < tolerance
-    beyond = interval.low > tolerance or interval.high < -tolerance
-    return ClaimVerdict(HELD if within else NOT_HELD if beyond else UNDECIDED, interval)
+    if interval.low > above and interval.high < below:
+        return ClaimVerdict(HELD, interval)
+    return ClaimVerdict(NOT_HELD if interval.high < above or interval.low > below else UNDECIDED, interval)
 
 
 @dataclass(frozen=True)
@@ -89,10 +77,8 @@ class Claim:
         groups = [methods[name] for name in names]
         if any(group.at_chance for group in groups):
             return ClaimVerdict(AT_CHANCE)
-        if self.other:
-            return decide(paired_difference(groups[0], groups[1], self.metric, condition), self.bound)
-        by_seed = groups[0].values(self.metric, condition)
-        return decide(np.array([by_seed[seed] for seed in sorted(by_seed)]) if by_seed else None, self.bound)
+        values = [group.values(self.metric, condition) for group in groups]
+        return decide(difference(*values) if self.other else values[0], self.bound)
 
 
 CLAIMS = (
@@ -157,21 +143,14 @@ def find_effects(groups: Sequence[Group]) -> list[Effect]:
     for group in groups:
         normal = matching_baseline(group, groups)
         if group.settings.method != "normal" and normal is not None:
-            effects.append(Effect(group, normal, {metric: change(group, normal, metric) for metric in COMPARED}))
+            effects.append(Effect(group, normal, {metric: group.change(normal, metric) for metric in COMPARED}))
     return effects
 
 
-def change(one: Group, other: Group, metric: str, condition: str = AS_TRAINED) -> Interval | None:
-    """The mean difference of a metric, one less other, with its interval; None where it was not measured for both."""
-    values = paired_difference(one, other, metric, condition)
-    return crossed_bootstrap(values) if has_values(values) else None
-
-
-def methods_table(groups: Sequence[Group], effects: Sequence[Effect]) -> ReportTable:
+def methods_table(effects: Sequence[Effect]) -> ReportTable:
     """Each method, in all its settings, compared with normal training under the same seeds."""
-    named = labels(groups)
     rows = [
-        (*e.group.corpus_model, named[id(e.group)] + (" (at chance)" if e.at_chance else ""),
+        (*e.group.corpus_model, e.group.label + (" (at chance)" if e.at_chance else ""),
          str(len(set(e.group.seeds) & set(e.normal.seeds))), *map(_marked, e.changes.values()),
          format_spread(e.step, np.nan))
         for e in effects
@@ -187,9 +166,8 @@ def methods_table(groups: Sequence[Group], effects: Sequence[Effect]) -> ReportT
     )  # fmt: skip
 
 
-def conditions_table(groups: Sequence[Group], effects: Sequence[Effect]) -> ReportTable | None:
+def conditions_table(effects: Sequence[Effect]) -> ReportTable | None:
     """The effect of each method on comp - suff under each condition; None where all runs were measured under one."""
-    named = labels(groups)
     used = [name for name in CONDITIONS if any(e.group.values("comp", name) for e in effects)]
     others = [name for name in used if name != AS_TRAINED]
     measured = [e for e in effects if any(e.group.values("comp", name) for name in others)]
@@ -197,8 +175,8 @@ def conditions_table(groups: Sequence[Group], effects: Sequence[Effect]) -> Repo
         return None
     rows = []
     for e in measured:
-        changes = e.changes[GAP], *(change(e.group, e.normal, GAP, name) for name in others)
-        rows.append((*e.group.corpus_model, named[id(e.group)], *map(_marked, changes)))
+        changes = e.changes[GAP], *(e.group.change(e.normal, GAP, name) for name in others)
+        rows.append((*e.group.corpus_model, e.group.label, *map(_marked, changes)))
     columns = ("corpus", "model", "method", *(CONDITIONS[name] for name in used))
     return ReportTable(
         "conditions", "comp − suff less normal training's, by how it is measured", columns, tuple(rows),

@@ -10,7 +10,7 @@ import numpy as np
 from pct.metrics.names import GAPS
 from pct.output.plots import FAINT, INK, bare, new_figure, put_titles
 from pct.output.report.claims import COMPARED, Effect
-from pct.output.report.groups import GAP, Group, by_model, labels
+from pct.output.report.groups import GAP, Group, by_model
 from pct.output.report.tables import spaced
 
 COLOURS = {
@@ -39,13 +39,13 @@ def frontier_figure(groups: Sequence[Group], metric: str, title: str) -> Any | N
     for group in (g for g in groups if np.isfinite(g.spread(metric)[0])):
         (accuracy, across), (gap, up) = group.spread("acc"), group.spread(metric)
         points.append(Point(group, accuracy, gap, float(np.nan_to_num(across)), float(np.nan_to_num(up))))
-    figure = _panels(points, labels(groups), ("accuracy", spaced(metric)))
+    figure = _panels(points, ("accuracy", spaced(metric)))
     if figure is not None:
         put_titles(figure, title, "test split; up and right is better; bars: standard deviation over seeds")
     return figure
 
 
-def cost_figure(groups: Sequence[Group], effects: Sequence[Effect]) -> Any | None:
+def cost_figure(effects: Sequence[Effect]) -> Any | None:
     """The effect of each method on comp - suff against the time of its step, one panel per corpus and model.
 
     None where there is nothing to compare.
@@ -57,7 +57,7 @@ def cost_figure(groups: Sequence[Group], effects: Sequence[Effect]) -> Any | Non
             bars = (gain.value - gain.low,), (gain.high - gain.value,)
             points.append(Point(effect.group, effect.step, gain.value, None, bars))
     axes = "time of a step relative to normal training", "comp − suff, less normal training's"
-    figure = _panels(points, labels(groups), axes)
+    figure = _panels(points, axes)
     if figure is not None:
         for ax in figure.axes:
             ax.axhline(0, color=INK, linewidth=0.8)
@@ -68,7 +68,7 @@ def cost_figure(groups: Sequence[Group], effects: Sequence[Effect]) -> Any | Non
     return figure
 
 
-def _panels(points: Sequence[Point], named: dict[int, str], axes: tuple[str, str]) -> Any | None:
+def _panels(points: Sequence[Point], axes: tuple[str, str]) -> Any | None:
     """One panel per corpus and model with its points, numbered, and their names below; None without points."""
     by_panel: dict[tuple[str, str], list[Point]] = {}
     for point in points:
@@ -81,21 +81,17 @@ def _panels(points: Sequence[Point], named: dict[int, str], axes: tuple[str, str
         colours = [COLOURS.get(p.group.settings.method, OTHER) for p in shown]
         for number, (point, colour) in enumerate(zip(shown, colours, strict=True), 1):
             ax.errorbar(point.x, point.y, point.up, point.across, fmt="o", color=colour, capsize=3)
-            _number(ax, number, point.x, point.y, colour)
-        _key(ax, [(named[id(p.group)], colour) for p, colour in zip(shown, colours, strict=True)])
+            # a number, since names would overlap
+            ax.annotate(
+                str(number), (point.x, point.y), textcoords="offset points", xytext=(6, 5), fontsize=9, color=colour
+            )
+        _key(ax, [(p.group.label, colour) for p, colour in zip(shown, colours, strict=True)])
         ax.margins(0.2)
         ax.set_title(" ".join(corpus_model), fontsize=11, color=INK)
         ax.set_xlabel(axes[0])
         ax.set_ylabel(axes[1])
-        ax.grid(color="#e6e9ec")
-        ax.set_axisbelow(True)
-        bare(ax)
+        bare(ax, grid="both")
     return figure
-
-
-def _number(ax: Any, number: int, x: float, y: float, colour: str) -> None:
-    """Writes a number beside a point, since names would overlap."""
-    ax.annotate(str(number), (x, y), textcoords="offset points", xytext=(6, 5), fontsize=9, color=colour)
 
 
 def _key(ax: Any, names: Sequence[tuple[str, str]]) -> None:
@@ -108,12 +104,11 @@ def _key(ax: Any, names: Sequence[tuple[str, str]]) -> None:
         text.set_color(colour)
 
 
-def effects_figure(groups: Sequence[Group], effects: Sequence[Effect]) -> Any | None:
+def effects_figure(effects: Sequence[Effect]) -> Any | None:
     """The effect of each method, one panel per metric, with 95 % intervals over texts and seeds.
 
     None where there is nothing to compare.
     """
-    named = labels(groups)
     cells = [(effect.group, effect.changes) for effect in effects]
     shown = [metric for metric in COMPARED if any(changes[metric] is not None for _, changes in cells)]
     if not shown:
@@ -131,13 +126,11 @@ def effects_figure(groups: Sequence[Group], effects: Sequence[Effect]) -> Any | 
             ax.plot([mean], [y], marker="o", markersize=6, color=colour)
         ax.axvline(0, color=INK, linewidth=0.8)
         ax.set_title(spaced(metric), fontsize=10.5, color=INK)
-        ax.grid(axis="x", color="#e6e9ec")
-        ax.set_axisbelow(True)
         ax.tick_params(axis="x", labelsize=8)
         ax.margins(0.08, 0.5 / max(len(cells), 1))
-        bare(ax)
+        bare(ax, grid="x")
     axes[0].set_yticks(
-        range(len(cells)), [f"{g.settings.corpus} {g.settings.model_name}   {named[id(g)]}" for g, _ in cells]
+        range(len(cells)), [f"{g.settings.corpus} {g.settings.model_name}   {g.label}" for g, _ in cells]
     )
     axes[0].invert_yaxis()
     put_titles(

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pct.metrics.bootstrap import Interval, crossed_bootstrap
 from pct.metrics.learned import learned_of
 from pct.metrics.names import CONTROL_GAPS, GAPS
 from pct.metrics.report import Report
@@ -19,6 +20,7 @@ from pct.training.measured import is_measured, load_measured
 from pct.training.runs import Run
 
 Doubles = npt.NDArray[np.float64]
+BySeed = dict[int, Doubles]  # seed -> (texts,)
 AS_TRAINED = ""  # the run's own report on the test split
 GAP = "comp-suff"  # the gap by which methods and settings are judged
 # the further reports of a run that hold metrics which its own report does not
@@ -39,10 +41,18 @@ MEASURED = ("measure_important", "measure_unimportant")  # Settings.measured_sha
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ only in their seed, sorted by seed."""
+    """Runs that differ only in their seed.
+
+    Attributes:
+        settings: of the first run.
+        runs: sorted by seed.
+        label: the method, with the settings in which it differs from other groups of its corpus, model and method;
+            settings with the model's default values are omitted.
+    """
 
     settings: Settings
     runs: tuple[Run, ...]
+    label: str = ""
 
     @property
     def corpus_model(self) -> tuple[str, str]:
@@ -54,20 +64,22 @@ class Group:
         """The seeds in order."""
         return [run.settings.seed for run in self.runs]
 
-    def values(self, name: str, condition: str = AS_TRAINED) -> dict[int, Doubles]:
-        """Seed -> (texts,) a metric or gap of each text; seeds without it are left out."""
-        columns = {}
-        for run in self.runs:
-            column = _column(run, name, condition)
-            if column is not None:
-                columns[run.settings.seed] = column
-        return columns
+    def values(self, name: str, condition: str = AS_TRAINED) -> BySeed:
+        """A metric or gap of each text; seeds without it are left out."""
+        columns = {run.settings.seed: _column(run, name, condition) for run in self.runs}
+        return {seed: column for seed, column in columns.items() if column is not None}
 
-    def spread(self, name: str, condition: str = AS_TRAINED) -> tuple[float, float]:
+    def less(self, other: Group, name: str, condition: str = AS_TRAINED) -> BySeed:
+        """The group's values of a metric or gap less the other's, for the seeds that both have."""
+        return difference(self.values(name, condition), other.values(name, condition))
+
+    def change(self, other: Group, name: str, condition: str = AS_TRAINED) -> Interval | None:
+        """The mean of `less` with its interval; None where it was not measured for both."""
+        return interval_over(self.less(other, name, condition))
+
+    def spread(self, name: str) -> tuple[float, float]:
         """Mean and standard deviation of a metric or gap over the seeds; NaN where there is none, or only one seed."""
-        means = [
-            float(np.nanmean(column)) for column in self.values(name, condition).values() if np.isfinite(column).any()
-        ]
+        means = [float(np.nanmean(column)) for column in self.values(name).values() if np.isfinite(column).any()]
         if not means:
             return np.nan, np.nan
         return float(np.mean(means)), float(np.std(means, ddof=1)) if len(means) > 1 else np.nan
@@ -87,15 +99,11 @@ class Group:
 def group_runs(runs: Sequence[Run]) -> list[Group]:
     """The groups, sorted by corpus, model and method; within a method the default settings first."""
     alike: dict[tuple[Any, ...], list[Run]] = {}
-    for run in runs:
+    for run in sorted(runs, key=lambda run: run.settings.seed):
         alike.setdefault(settings_but(run.settings), []).append(run)
-    groups = [Group(rs[0].settings, tuple(sorted(rs, key=lambda r: r.settings.seed))) for rs in alike.values()]
-    return sorted(groups, key=_order)
-
-
-def _order(group: Group) -> tuple[Any, ...]:
-    changes = _changes(group.settings)
-    return group.settings.corpus, group.settings.model_name, group.settings.method, len(changes), changes
+    every = [same[0].settings for same in alike.values()]
+    groups = [Group(same[0].settings, tuple(same), _label(same[0].settings, every)) for same in alike.values()]
+    return sorted(groups, key=lambda g: (*_cell(g.settings), len(_changes(g.settings)), _changes(g.settings)))
 
 
 def settings_but(settings: Settings, *left_out: str) -> tuple[tuple[str, Any], ...]:
@@ -130,44 +138,29 @@ def _changes(settings: Settings) -> tuple[tuple[str, Any], ...]:
     return tuple(own for own, default in zip(settings_but(settings), defaults, strict=True) if own != default)
 
 
-def labels(groups: Sequence[Group]) -> dict[int, str]:
-    """id(group) -> its method, with the settings in which it differs from other groups of its corpus, model and method;
-    settings with the model's default values are omitted."""
-    names = {}
-    for group in groups:
-        s = group.settings
-        peers = [g.settings for g in groups if _cell(g.settings) == _cell(s)]
-        alike = MEASURED if len({p.measured_shares for p in peers}) == 1 else ()
-        differing = [f.name for f in fields(Settings) if f.name not in (*NOT_COMPARED, *alike)
-                     and len({getattr(p, f.name) for p in peers}) > 1]  # fmt: skip
-        default = Settings(model=s.model)
-        own = ", ".join(
-            f"{name} {getattr(s, name)}" for name in differing if getattr(s, name) != getattr(default, name)
-        )
-        names[id(group)] = f"{s.method} ({own})" if own else s.method
-    return names
+def _label(settings: Settings, every: Sequence[Settings]) -> str:
+    """See `Group.label`. every: the settings of all groups."""
+    peers = [one for one in every if _cell(one) == _cell(settings)]
+    alike = MEASURED if len({one.measured_shares for one in peers}) == 1 else ()
+    default = Settings(model=settings.model)
+    own = []
+    for name in (f.name for f in fields(Settings) if f.name not in (*NOT_COMPARED, *alike)):
+        value, differs = getattr(settings, name), len({getattr(one, name) for one in peers}) > 1
+        own += [f"{name} {value}"] if differs and value != getattr(default, name) else []
+    return f"{settings.method} ({', '.join(own)})" if own else settings.method
 
 
-def paired_difference(one: Group, other: Group, name: str, condition: str = AS_TRAINED) -> Doubles | None:
-    """(seeds, texts) one's values less the other's, for the seeds that both have; None where they share none."""
-    return stacked_difference(one.values(name, condition), other.values(name, condition))
-
-
-def stacked_difference(one: dict[int, Doubles], other: dict[int, Doubles]) -> Doubles | None:
-    """`paired_difference` of values by seed."""
-    differences = difference_by_seed(one, other)
-    return np.array(list(differences.values())) if differences else None
-
-
-def difference_by_seed(one: dict[int, Doubles], other: dict[int, Doubles]) -> dict[int, Doubles]:
-    """Seed -> (texts,) one's values less the other's, sorted by seed."""
+def difference(one: BySeed, other: BySeed) -> BySeed:
+    """One's values less the other's, for the seeds that both have, in order."""
     shared = sorted(set(one) & set(other))
     return {seed: one[seed] - other[seed] for seed in shared if one[seed].shape == other[seed].shape}
 
 
-def has_values(values: Doubles | None) -> TypeGuard[Doubles]:
-    """Whether any of the values is a number."""
-    return values is not None and bool(np.isfinite(values).any())
+def interval_over(values: BySeed) -> Interval | None:
+    """The mean over texts and seeds with its interval; None where no value is a number."""
+    if not any(np.isfinite(column).any() for column in values.values()):
+        return None
+    return crossed_bootstrap(np.array(list(values.values())))
 
 
 def _cell(settings: Settings) -> tuple[str, str, str]:

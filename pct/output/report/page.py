@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from pct.output.report.figures import cost_figure, effects_figure, frontier_figu
 from pct.output.report.groups import Group, group_runs
 from pct.output.report.tables import ReportTable, controls_table, main_table
 from pct.text.plurals import plural
-from pct.training.paper_tables import TABLES
+from pct.training.paper import TABLES
 from pct.training.runs import Run
 from pct.writing import atomic_folder
 
@@ -36,7 +36,7 @@ img { max-width: 100% } figure { margin: 1.5rem 0 } pre { background: #f4f6f7; p
 
 def make_tables(groups: Sequence[Group], effects: Sequence[Effect]) -> list[ReportTable]:
     """The report's tables that have rows."""
-    tables = [claims_table(groups), methods_table(groups, effects), conditions_table(groups, effects)]
+    tables = [claims_table(groups), methods_table(effects), conditions_table(effects)]
     tables += [best_table(groups), main_table(groups), controls_table(groups)]
     tables += [ablation_claims(groups), *(ablation_table(groups, effects, name) for name in TABLES)]
     return [table for table in tables if table is not None and table.rows]
@@ -45,12 +45,12 @@ def make_tables(groups: Sequence[Group], effects: Sequence[Effect]) -> list[Repo
 def make_figures(groups: Sequence[Group], effects: Sequence[Effect]) -> dict[str, Any]:
     """The report's figures by name, where there are runs for them."""
     figures = {
-        "effects": effects_figure(groups, effects),
+        "effects": effects_figure(effects),
         "gaps": gaps_figure(groups),
         "frontier-comp-suff": frontier_figure(groups, "comp-suff", "Accuracy against comp − suff"),
         "frontier-margin": frontier_figure(groups, "margin", "Accuracy against comp over a random order"),
         "frontier-naopc": frontier_figure(groups, "naopc-gap", "Accuracy against normalised comp − suff"),
-        "frontier-time": cost_figure(groups, effects),
+        "frontier-time": cost_figure(effects),
     }
     figures |= {name.replace("_", "-"): ablation_figure(groups, name) for name in TABLES}
     return {name: figure for name, figure in figures.items() if figure is not None}
@@ -82,16 +82,16 @@ def write_report(
     Raises:
         FileExistsError: the folder is not that of a report.
     """
-    groups = group_runs(runs)
+    groups, origin = group_runs(runs), _origin(runs)
     effects = find_effects(groups)
     tables = make_tables(groups, effects)
     drawn = make_figures(groups, effects) if figures else {}
     pictures = {name: _png(figure) for name, figure in {**drawn, **(more or {})}.items()}
     makers: dict[str, Callable[[], dict[str, str | bytes]]] = {
-        "md": lambda: {TEXT: markdown(runs, tables, pictures, about, section)},
+        "md": lambda: {TEXT: _markdown(origin, about, tables, pictures, section)},
         "png": lambda: {f"{name}.png": picture for name, picture in pictures.items()},
-        "html": lambda: {PAGE: page(runs, tables, pictures, about, section)},
-        "svg": lambda: {f"{name}.svg": _svg(figure) for name, figure in drawn.items()},
+        "html": lambda: {PAGE: _page(origin, about, tables, pictures, section)},
+        "svg": lambda: {f"{name}.svg": _drawn(figure, "svg") for name, figure in drawn.items()},
         "csv": lambda: {f"{table.name}.csv": table.csv() for table in tables},
         "tex": lambda: {f"{table.name}.tex": table.latex() for table in tables},
     }
@@ -102,30 +102,16 @@ def write_report(
     return Path(folder) / (TEXT if "html" in leave_out else PAGE)
 
 
-def markdown(
-    runs: Sequence[Run],
-    tables: Sequence[ReportTable],
-    pictures: Mapping[str, bytes],
-    about: str = "",
-    section: str = "",
-) -> str:
+def _markdown(origin: str, about: str, tables: Sequence[ReportTable], pictures: Iterable[str], section: str) -> str:
     """The report as Markdown; its pictures are separate files."""
     description = f"```\n{about.strip()}\n```\n\n" if about else ""
-    return (
-        f"# {TITLE}\n\n{' '.join(_origin(runs))}\n\n{description}"
-        + "\n".join(t.markdown() for t in tables)
-        + "".join(f"\n![{name}]({name}.png)\n" for name in pictures) + f"\n{section}\n"
-    )  # fmt: skip
+    links = "".join(f"\n![{name}]({name}.png)\n" for name in pictures)
+    return f"# {TITLE}\n\n{origin}\n\n{description}" + "\n".join(t.markdown() for t in tables) + f"{links}\n{section}\n"
 
 
-def page(
-    runs: Sequence[Run],
-    tables: Sequence[ReportTable],
-    pictures: Mapping[str, bytes],
-    about: str = "",
-    section: str = "",
-) -> str:
+def _page(origin: str, about: str, tables: Sequence[ReportTable], pictures: Mapping[str, bytes], section: str) -> str:
     """The report as one HTML page without other files."""
+    description = f"<pre>{escape(about)}</pre>" if about else ""
     images = "".join(
         f'<figure id="{escape(name)}"><img alt="{escape(name)}" src="data:image/png;base64,'
         f'{base64.b64encode(data).decode()}"></figure>'
@@ -133,17 +119,12 @@ def page(
     )
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Faithful explanations: report</title>'
-        f"<style>{STYLE}</style><h1>{TITLE}</h1>{_about(runs, about)}"
+        f"<style>{STYLE}</style><h1>{TITLE}</h1><p>{escape(origin)}</p>{description}"
         + "".join(t.html() for t in tables) + images + section + "</html>\n"
     )  # fmt: skip
 
 
-def _about(runs: Sequence[Run], about: str) -> str:
-    description = f"<pre>{escape(about)}</pre>" if about else ""
-    return f"<p>{escape(' '.join(_origin(runs)))}</p>{description}"
-
-
-def _origin(runs: Sequence[Run]) -> list[str]:
+def _origin(runs: Sequence[Run]) -> str:
     """The number of runs, their texts and their machines, in sentences."""
     corpora = [r.about["corpus"] for r in runs]
     texts = [
@@ -153,12 +134,12 @@ def _origin(runs: Sequence[Run]) -> list[str]:
     machines = {
         f"{r.about['device']}, {r.about['platform'].split('-')[0]}, torch {r.about['versions']['torch']}." for r in runs
     }
-    return [*lines, *sorted(machines)]
+    return " ".join([*lines, *sorted(machines)])
 
 
-def _svg(figure: Any) -> bytes:
+def _drawn(figure: Any, kind: str) -> bytes:
     out = io.BytesIO()
-    figure.savefig(out, format="svg", facecolor="white")
+    figure.savefig(out, format=kind, facecolor="white")
     return out.getvalue()
 
 
@@ -166,7 +147,6 @@ def _png(figure: Any) -> bytes:
     """A PNG of at most 256 colours, which is a third of the size."""
     from PIL import Image
 
-    drawn, out = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", facecolor="white")
-    Image.open(drawn).convert("RGB").quantize(256).save(out, format="png", optimize=True)
+    out = io.BytesIO()
+    Image.open(io.BytesIO(_drawn(figure, "png"))).convert("RGB").quantize(256).save(out, format="png", optimize=True)
     return out.getvalue()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from typing import Any, NamedTuple
 
@@ -96,25 +96,22 @@ def study(predictor: Predictor, method: str, sentences: Sequence[str], order: st
 
 def case_figure(cases: Sequence[Case]) -> Any:
     """One row per method: t-SNE of the sentence and its reduced forms, the saliency of its words, both curves."""
-    with fonts_for([cases[0].seen.text, *(case.seen.label_name for case in cases)]) as fit:
-        shown = [replace(case, seen=fitted(case.seen, fit)) for case in cases]
-        return _case_figure(shown)
-
-
-def _case_figure(cases: Sequence[Case]) -> Any:
     words = len(cases[0].seen.words)
     figure = new_figure(11, 1.0 + len(cases) * max(2.5, 0.8 + 0.12 * words))
-    for row, (case, axes) in enumerate(zip(cases, figure.subplots(len(cases), 3, squeeze=False), strict=True)):
-        important, unimportant = case.cosines()
-        _scatter(axes[0], case)
-        title = f"{case.method}: cosine {number(important, 2)} important, {number(unimportant, 2)} unimportant"
-        axes[0].set_title(title, fontsize=9.5, color=INK)
-        draw_bars(axes[1], case.seen, size=6.5)
-        axes[1].set_title(f"{case.seen.label_name} ({case.seen.confidence:.2f}), {case.seen.verdict.kind}",
-                          fontsize=9.5, color=INK)  # fmt: skip
-        draw_curves(axes[2], case.seen, row == len(cases) - 1, row == 0)
-    text = cases[0].seen.text
-    put_titles(figure, "A sentence as words are removed", text if len(text) < 130 else text[:127] + "…")
+    panels = figure.subplots(len(cases), 3, squeeze=False)
+    with fonts_for([cases[0].seen.text, *(case.seen.label_name for case in cases)]) as fit:
+        for row, (case, axes) in enumerate(zip(cases, panels, strict=True)):
+            seen = fitted(case.seen, fit)
+            important, unimportant = case.cosines()
+            _scatter(axes[0], case)
+            title = f"{case.method}: cosine {number(important, 2)} important, {number(unimportant, 2)} unimportant"
+            axes[0].set_title(title, fontsize=9.5, color=INK)
+            draw_bars(axes[1], seen, size=6.5)
+            title = f"{seen.label_name} ({seen.confidence:.2f}), {seen.verdict.kind}"
+            axes[1].set_title(title, fontsize=9.5, color=INK)
+            draw_curves(axes[2], seen, row == len(cases) - 1, row == 0)
+        text = fit(cases[0].seen.text)
+        put_titles(figure, "A sentence as words are removed", text if len(text) < 130 else text[:127] + "…")
     return figure
 
 
@@ -128,10 +125,17 @@ def reduction_html(corpus_model: str, cases: Sequence[Sequence[Case]]) -> str:
     """
     parts = []
     for methods in cases:
-        body = "".join(
-            f'<tr><td>{escape(case.method)}<td>{side}<td style="color:{step.colour}">{step.removed}<td>{step.html()}'
-            for case in methods for side, step in _all_steps(case.seen)
-        )  # fmt: skip
+        body = ""
+        for seen, method in ((case.seen, case.method) for case in methods):
+            for side, curve in (("most", seen.important), ("least", seen.unimportant)):
+                for step in reduction_steps(seen.words, curve):
+                    colour, words = AGAINST if step.changed else FOR, [*map(escape, step.words)]
+                    if step.next_word is not None:
+                        words[step.next_word] = f"<b>{words[step.next_word]}</b>"
+                    body += (
+                        f'<tr><td>{escape(method)}<td>{side} salient first<td style="color:{colour}">{step.removed}<td>'
+                        f"{' '.join(words)}"
+                    )
         parts.append(
             f"<h3>{escape(methods[0].seen.text)}</h3><table><thead><tr><th>method<th>order<th>removed<th>words left"
             f"</thead><tbody>{body}</tbody></table>"
@@ -159,15 +163,6 @@ class ReductionStep(NamedTuple):
     next_word: int | None
     changed: bool
 
-    @property
-    def colour(self) -> str:
-        """The colour of its number."""
-        return AGAINST if self.changed else FOR
-
-    def html(self) -> str:
-        """The words, the next one bold."""
-        return " ".join(f"<b>{escape(w)}</b>" if i == self.next_word else escape(w) for i, w in enumerate(self.words))
-
 
 def reduction_steps(words: Sequence[str], curve: Curve) -> list[ReductionStep]:
     """The sentence after 0, 1, .. removals, until the prediction changes or the curve ends."""
@@ -178,12 +173,6 @@ def reduction_steps(words: Sequence[str], curve: Curve) -> list[ReductionStep]:
         following = left.index(curve.removed[t]) if t < last else None
         steps.append(ReductionStep(t, [words[i] for i in left], following, t == curve.flips_at))
     return steps
-
-
-def _all_steps(seen: Explanation) -> list[tuple[str, ReductionStep]]:
-    return [("most salient first", step) for step in reduction_steps(seen.words, seen.important)] + [
-        ("least salient first", step) for step in reduction_steps(seen.words, seen.unimportant)
-    ]
 
 
 def _removed(curve: Curve, width: int) -> npt.NDArray[np.bool_]:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from pct.metrics.names import CORE_METRICS, GAPS, gaps_of
-from pct.output.numbers import number
-from pct.output.report.groups import Group, labels
+from pct.output.numbers import for_json, number
+from pct.output.report.groups import Group
 from pct.training.paper import RESULTS
 
 CONTROLS = ("margin", "suff_margin", "win", "naopc_comp", "naopc_suff", "naopc-gap", "tau_loo", "separation")
@@ -80,13 +80,12 @@ def main_table(groups: Sequence[Group]) -> ReportTable:
     """Tables 1 and 2 of the paper: the eight metrics and the gaps over seeds, with the paper's numbers below."""
     rows: list[tuple[str, ...]] = []
     marked = set()
-    named = labels(groups)
     for group in groups:
         s = group.settings
         cells = [format_spread(*group.spread(name)) for name in (*CORE_METRICS, *GAPS)]
-        rows.append((s.corpus, s.model_name, named[id(group)], str(len(group.runs)), *cells))
+        rows.append((s.corpus, s.model_name, group.label, str(len(group.runs)), *cells))
         paper = RESULTS.get(s.corpus, {}).get(s.model_name, {}).get(s.method)
-        if paper and named[id(group)] == s.method:
+        if paper and group.label == s.method:
             gaps = gaps_of(dict(zip(CORE_METRICS, paper, strict=True))).values()
             marked.add(len(rows))
             rows.append((s.corpus, s.model_name, f"{s.method}, the paper", "3", *map(format_number, (*paper, *gaps))))
@@ -100,18 +99,17 @@ def main_table(groups: Sequence[Group]) -> ReportTable:
 def metric_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     """The main table as plain JSON types, not rounded: mean and standard deviation of every metric and gap over the
     seeds; None for NaN."""
-    named = labels(groups)
     rows = []
     for group in groups:
         values = [run.test.metrics | run.test.gaps for run in group.runs]
         metrics = {name: [v[name] for v in values] for name in values[0]}
         corpus, model = group.corpus_model
         rows.append({
-            "corpus": corpus, "model": model, "method": group.settings.method, "label": named[id(group)],
+            "corpus": corpus, "model": model, "method": group.settings.method, "label": group.label,
             "runs": len(values),
             "metrics": {
-                name: {"mean": _finite(np.mean(of)), "deviation": _finite(np.std(of, ddof=1)) if len(of) > 1 else None}
-                for name, of in metrics.items()
+                name: {"mean": for_json(np.mean(x)), "deviation": for_json(np.std(x, ddof=1) if len(x) > 1 else np.nan)}
+                for name, x in metrics.items()
             },
         })  # fmt: skip
     return rows
@@ -122,9 +120,8 @@ def controls_table(groups: Sequence[Group]) -> ReportTable | None:
     measured = [g for g in groups if any(np.isfinite(g.spread(name)[0]) for name in CONTROLS)]
     if not measured:
         return None
-    named = labels(groups)
     rows = tuple(
-        (g.settings.corpus, g.settings.model_name, named[id(g)], str(len(g.runs)),
+        (g.settings.corpus, g.settings.model_name, g.label, str(len(g.runs)),
          format_spread(*g.spread("comp")), *(format_spread(*g.spread(name)) for name in CONTROLS))
         for g in measured
     )  # fmt: skip
@@ -154,10 +151,6 @@ def format_number(value: float) -> str:
     """A number with three decimals below one, one above ten, else two, and with a typographic minus."""
     digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1
     return number(value, digits).replace("-", "−")
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _html_cell(cell: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pct.auditing.gate import Requirement, failures
+from pct.auditing.gate import Requirement
 from pct.auditing.judgement import LEAST_MARGIN
 from pct.metrics.bootstrap import Interval, intervals_of, paired_bootstrap
 from tests.pct.auditing.made import cell, judged, made
@@ -154,13 +154,15 @@ def test_of_saliencies_that_are_random_numbers_one_wins_in_no_more_than_a_twenti
 
 def test_a_requirement_is_held_against_the_end_of_the_interval_that_speaks_against_it():
     x = {"margin": Interval(0.1, 0.03, 0.2)}
-    assert failures(["margin>0.02", "margin<.3", "margin >= 0.03", "margin<=2e-1"], x) == []
-    line = failures(["margin>0.05"], x)[0]
-    assert "margin>0.05 is not met: 0.1000 [0.0300, 0.2000]" in line
-    assert "lower end" in line
-    assert "upper end" in failures(["margin<0.15"], x)[0]
-    assert failures(["margin>0.03"], x)  # not above it
-    assert failures(["margin>0"], {"margin": Interval(np.nan, np.nan, np.nan)})  # no number meets nothing
+
+    def failure(text, intervals=x):
+        return Requirement.parse(text).failure(intervals)
+
+    assert [failure(text) for text in ("margin>0.02", "margin<.3", "margin >= 0.03", "margin<=2e-1")] == [""] * 4
+    assert failure("margin>0.05") == "margin>0.05 is not met: 0.1000 [0.0300, 0.2000], whose lower end counts"
+    assert "upper end" in failure("margin<0.15")
+    assert failure("margin>0.03")  # not above it
+    assert failure("margin>0", {"margin": Interval(np.nan, np.nan, np.nan)})  # a missing number meets nothing
 
 
 @pytest.mark.parametrize("text", ["margin", "margin>", ">0.1", "margin=0.1", "margin>x", "margin>0.1 or so", ""])

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 
 from pct.explaining.saliency import saliency
-from pct.training.batches import mask_id
-from pct.training.trainer import make_batch
+from pct.training.batches import make_batch, mask_id
 from tests.pct import twins
 from tests.pct.small import LEXICON, small_texts, small_words
 

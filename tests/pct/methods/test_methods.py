@@ -11,8 +11,8 @@ import torch
 from pct.methods import methods
 from pct.methods.base import make_method
 from pct.settings import METHODS, Settings
+from pct.training.batches import make_batch
 from pct.training.paper import METHODS as OF_THE_PAPER
-from pct.training.trainer import make_batch
 from tests.pct import twins
 from tests.pct.methods.one_text import MIXED, batch_of, encoded, gradients, labels_of, order_of, twin_cross_entropy
 from tests.pct.small import FAMILIES, LEXICON, small_model, small_words

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pct
-from pct.metrics.confusion import confusion_counts, macro_f1, recalls
+from pct.metrics.accuracy import confusion_counts, macro_f1, recalls
 from tests.pct.toy import Scale
 
 LABELS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30)

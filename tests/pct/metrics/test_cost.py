@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pct
-from pct.metrics import RATIONALE, SHORTCUT, cost, metrics
+from pct.metrics import RATIONALE, SHORTCUT, metrics
 from pct.metrics.base import MetricOptions
 from pct.metrics.cost import cost_table, most_passes
 from pct.metrics.evaluation import MetricSet
@@ -62,4 +62,3 @@ def test_progress_says_what_is_computed_and_how_much(monkeypatch):
     pct.evaluate(Scale(), ([TEXT, "good bad"], [1, 0]), metrics=["acc", "comp", "suff", "tau_loo"], progress=True)
     assert (seen[0]["desc"], seen[0]["total"]) == ("acc, comp, suff and 1 more", 2)
     assert seen[1:] == ["texts of up to 12 words, up to 17 passes each", 2]
-    assert cost.NAMED == 3

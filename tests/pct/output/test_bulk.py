@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pct.output.bulk import Html, JsonLines, Parquet, article_row, parts_folder, run_job
+from pct.output.bulk import JsonLines, Parquet, parts_folder, run_job
+from pct.output.page import Html, article_row
 
 SCHEMA = pa.schema([("row", pa.int64()), ("gap", pa.float64())])
 PIECES = [[0, 1, 2], [3, 4, 5], [6]]

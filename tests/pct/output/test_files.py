@@ -10,7 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import pct
-from pct.output.files import Csv, model_digest, write_explanations, write_predictions
+from pct.auditing.kept import model_digest
+from pct.output.bulk import Csv
+from pct.output.files import write_explanations, write_predictions
 from tests.pct.small import small_classifier
 from tests.pct.toy import Scale
 

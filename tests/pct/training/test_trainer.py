@@ -26,12 +26,10 @@ from pct.explaining.predictor import predict_tokens
 from pct.methods.base import make_method
 from pct.settings import METHODS, Settings
 from pct.text.vocabulary import UNKNOWN, Vocabulary
-from pct.training.batches import class_weights, with_masked_words
-from pct.training.finite import not_finite
-from pct.training.history import best_epoch
-from pct.training.optimizers import lr_factor, make_optimizer
+from pct.training.batches import batch_indices, class_weights, make_batch, with_masked_words
+from pct.training.optimizers import lr_factor, make_optimizer, not_finite, train_step
 from pct.training.prepared import prepare
-from pct.training.trainer import batch_indices, make_batch, train_step
+from pct.training.trainer import best_epoch
 from tests.pct.small import (
     LEXICON,
     same_weights,

@@ -24,12 +24,11 @@ from pct.output.report.claims import (
     claims_table,
     conditions_table,
     decide,
-    decide_within,
     find_effects,
     methods_table,
 )
 from pct.output.report.figures import effects_figure
-from pct.output.report.groups import by_model, group_runs, labels, matching_baseline, paired_difference
+from pct.output.report.groups import by_model, group_runs, matching_baseline
 from pct.output.report.page import write_report
 from pct.output.report.tables import ReportTable, format_number, main_table, metric_rows
 from pct.settings import Settings
@@ -100,14 +99,14 @@ def test_one_seed_is_the_bootstrap_over_texts_and_texts_without_a_value_count_fo
 
 def test_a_claim_is_held_not_held_or_undecided_by_where_its_whole_interval_lies() -> None:
     noise = np.random.default_rng(1).normal(0, 0.1, (3, 300))
-    assert decide(noise + 0.1).kind == "held"
-    assert decide(noise - 0.1).kind == "not held"
-    assert decide(noise - noise.mean()).kind == "undecided"
-    assert decide(noise + 0.1, bound=0.2).kind == "not held"
-    assert decide(None).kind == decide(np.full((1, 3), np.nan)).kind == "not run"
-    assert decide_within(noise - noise.mean(), 0.1).kind == "held"
-    assert decide_within(noise + 0.3, 0.1).kind == decide_within(noise - 0.3, 0.1).kind == "not held"
-    assert decide_within(noise - noise.mean() + 0.1, 0.1).kind == "undecided"
+    noise -= noise.mean()
+
+    def kind(mean: float, *bounds: float) -> str:
+        return decide(dict(enumerate(noise + mean)), *bounds).kind
+
+    assert (kind(0.1), kind(-0.1), kind(0.0), kind(0.1, 0.2)) == ("held", "not held", "undecided", "not held")
+    assert [kind(mean, -0.1, 0.1) for mean in (0, 0.3, -0.3, 0.1)] == ["held", "not held", "not held", "undecided"]
+    assert decide({}).kind == decide({0: np.full(3, np.nan)}).kind == "not run"
 
 
 def test_the_claims_of_a_made_up_world_come_out_as_it_was_made() -> None:
@@ -127,16 +126,15 @@ def test_the_claims_of_a_made_up_world_come_out_as_it_was_made() -> None:
 
 def test_differences_pair_the_seeds_that_both_have() -> None:
     normal, pct = (group_runs([run(m, s) for s in seeds])[0] for m, seeds in (("normal", (0, 1)), ("pct", (1, 2))))
-    found = paired_difference(pct, normal, "comp")
-    assert found is not None
-    assert found.shape == (1, TEXTS)
+    less = pct.less(normal, "comp")
     own = np.random.default_rng(101).normal(size=TEXTS) * 0.01
-    assert found[0] == pytest.approx(0.05 + own)
+    assert list(less) == [1]
+    assert less[1] == pytest.approx(0.05 + own)
 
 
 def test_runs_that_differ_in_a_setting_are_groups_of_their_own_and_say_in_which() -> None:
     groups = group_runs([*RUNS, run("pct", 0, alpha=0.3)])
-    assert sorted(labels(groups).values()) == ["entropy", "normal", "pct", "pct (alpha 0.3)"]
+    assert sorted(group.label for group in groups) == ["entropy", "normal", "pct", "pct (alpha 0.3)"]
     means, deviations = zip(*(g.spread("comp-suff") for g in groups), strict=True)
     by_hand = [np.mean(r.test.columns["comp"] - r.test.columns["suff"]) for r in RUNS if r.settings.method == "normal"]
     place = [g.settings.method for g in groups].index("normal")
@@ -227,8 +225,11 @@ def test_the_shares_a_method_trains_with_do_not_keep_it_from_normal_training() -
     groups = group_runs([run("normal", 0), run("pct", 0, **measured), run("pct", 0, **shares)])
     found = {g.settings.measured_shares: matching_baseline(g, groups) for g in groups if g.settings.method == "pct"}
     assert found == {(0.1, 0.1): next(g for g in groups if g.settings.method == "normal"), (0.3, 0.3): None}
-    alike = labels(group_runs([run("pct", 0), run("pct", 0, **measured)]))
-    assert sorted(alike.values()) == ["pct", "pct (p_important 0.3, p_unimportant 0.3)"]  # measured with one share
+    alike = group_runs([run("pct", 0), run("pct", 0, **measured)])
+    assert sorted(group.label for group in alike) == [
+        "pct",
+        "pct (p_important 0.3, p_unimportant 0.3)",
+    ]  # measured with one share
 
 
 def test_a_table_reads_the_same_as_csv_markdown_html_and_latex() -> None:
@@ -313,15 +314,14 @@ def test_groups_stand_in_the_order_of_their_settings() -> None:
         run("pct", 0, **s)
         for s in ({"alpha": 0.5}, {"temperature": 1.0}, {"alpha": 0.5, "lr": 1e-3}, {"alpha": 0.05}, {})
     ]
-    named = labels(groups := group_runs(made))
-    assert [named[id(g)] for g in groups] == [
+    assert [group.label for group in group_runs(made)] == [
         "pct", "pct (alpha 0.05)", "pct (alpha 0.5)", "pct (temperature 1.0)", "pct (lr 0.001, alpha 0.5)",
     ]  # fmt: skip
 
 
 def test_each_method_stands_beside_normal_training() -> None:
     groups = group_runs(RUNS)
-    rows = methods_table(groups, find_effects(groups)).rows
+    rows = methods_table(find_effects(groups)).rows
     assert [row[2] for row in rows] == ["entropy", "pct"]
     assert [row[-1] for row in rows] == ["2.00", "3.50"]  # of the quickest epochs
     assert rows[1][5].endswith("*")
@@ -332,7 +332,7 @@ def test_what_a_method_changes_stands_under_each_way_of_measuring_that_was_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     groups = group_runs(RUNS)
-    assert conditions_table(groups, find_effects(groups)) is None  # one way alone says nothing new
+    assert conditions_table(find_effects(groups)) is None  # one way alone says nothing new
     by_folder = {r.folder: r for r in RUNS}
 
     def masked(folder: Path, name: str) -> Report | None:
@@ -342,7 +342,7 @@ def test_what_a_method_changes_stands_under_each_way_of_measuring_that_was_used(
         return run(made.settings.method, made.settings.seed, gain=-2.0).test
 
     monkeypatch.setattr("pct.output.report.groups._measured", masked)
-    table = conditions_table(groups, find_effects(groups))
+    table = conditions_table(find_effects(groups))
     assert table is not None
     assert table.columns[3:] == ("delete, static, l2", "mask")
     assert [(row[2], row[3][:5], row[4][:6]) for row in table.rows] == [("pct", "0.050", "−0.100")]
@@ -357,7 +357,7 @@ def test_a_method_stands_beside_normal_training_of_the_same_learning_rate() -> N
     assert matching_baseline(usual, groups) is found["normal", 5e-4, 64]
     assert matching_baseline(found["pct", 1e-3, 64], groups) is found["normal", 1e-3, 64]
     assert matching_baseline(found["pct", 5e-4, 16], groups) is None
-    assert [row[2:4] for row in methods_table(groups, find_effects(groups)).rows if row[2].startswith("pct")] == [
+    assert [row[2:4] for row in methods_table(find_effects(groups)).rows if row[2].startswith("pct")] == [
         ("pct", "3"), ("pct (lr 0.001)", "2"),
     ]  # fmt: skip
     assert by_model(groups)["mr", "textcnn"]["pct"] is usual  # the claims are about the one with the most seeds
@@ -366,17 +366,14 @@ def test_a_method_stands_beside_normal_training_of_the_same_learning_rate() -> N
 
 def test_the_figure_of_effects_has_a_panel_for_each_metric_that_was_measured() -> None:
     groups = group_runs(RUNS)
-    figure = effects_figure(groups, find_effects(groups))
+    figure = effects_figure(find_effects(groups))
     assert [ax.get_title() for ax in figure.axes] == ["acc", "comp − suff", "ur − ir", "i_var − u_var"]
     dots = {float(line.get_xdata()[0]) for line in figure.axes[1].lines if line.get_marker() == "o"}
     by_method = {g.settings.method: g for g in group_runs(RUNS)}
-    expected = {
-        name: float(paired_difference(by_method[name], by_method["normal"], "comp-suff").mean())
-        for name in ("pct", "entropy")
-    }
+    expected = {name: by_method[name].change(by_method["normal"], "comp-suff").value for name in ("pct", "entropy")}
     assert sorted(dots) == pytest.approx(sorted(expected.values()))
     alone = group_runs([run("pct", 0)])
-    assert effects_figure(alone, find_effects(alone)) is None  # nothing to set it beside
+    assert effects_figure(find_effects(alone)) is None  # nothing to set it beside
 
 
 def labelled(run: Run, accuracy: float) -> Run:
@@ -396,7 +393,7 @@ def test_claims_are_judged_only_of_models_that_learned_something(accuracy, judge
     table = claims_table(groups)
     assert all((row[3] == "not judged: at chance") is not judged for row in table.rows if row[3] != "not run")
     assert "judged only of models that learned something" in table.note
-    (row,) = [r for r in methods_table(groups, find_effects(groups)).rows if r[2].startswith("pct")]
+    (row,) = [r for r in methods_table(find_effects(groups)).rows if r[2].startswith("pct")]
     assert row[2].endswith("(at chance)") is not judged
 
 

@@ -8,24 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pct.output.numbers import for_json
+
 if TYPE_CHECKING:
     from pct.explaining.explanation import Explanation
 
 Record = dict[str, Any]
+OF_A_CURVE = ("removed", "confidences", "flips_at", "flips_to")
 
 
 def explanation_row(explanation: Explanation) -> Record:
     """One explanation as a flat record: numbers, strings, and lists with one entry per word or step."""
     e = explanation
+    sides = {"important": e.important, "unimportant": e.unimportant}
+    steps = {f"{side}_{name}": getattr(curve, name) for side, curve in sides.items() for name in OF_A_CURVE}
     return {
         "text": e.text, "label": e.label_name, "confidence": e.confidence, "verdict": e.verdict.kind,
-        "comp": _number(e.comp), "suff": _number(e.suff), "ir": _number(e.ir), "ur": _number(e.ur),
+        "comp": for_json(e.comp), "suff": for_json(e.suff), "ir": for_json(e.ir), "ur": for_json(e.ur),
         "words": list(e.words), "starts": [start for start, _ in e.spans], "ends": [end for _, end in e.spans],
         "known": list(e.known), "saliency": np.asarray(e.saliency, np.float64).tolist(),
-        "important_removed": list(e.important.removed), "important_confidences": list(e.important.confidences),
-        "important_flips_at": e.important.flips_at, "important_flips_to": e.important.flips_to,
-        "unimportant_removed": list(e.unimportant.removed), "unimportant_confidences": list(e.unimportant.confidences),
-        "unimportant_flips_at": e.unimportant.flips_at, "unimportant_flips_to": e.unimportant.flips_to,
+        **steps,
         "truncated": e.truncated,
     }  # fmt: skip
 
@@ -81,13 +83,18 @@ def words_of(explanations: Iterable[Explanation], least: int = 2) -> list[Record
     return sorted(rows, key=lambda r: (r["class"], -r["lift"], r["word"]))
 
 
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
 def pandas() -> Any:
     """The pandas library. Raises ImportError, with the remedy, where it is not installed."""
     try:
         return import_module("pandas")
     except ImportError:
         raise ImportError("a data frame needs pandas: pip install pandas") from None
+
+
+def pyarrow(need: str) -> Any:
+    """The pyarrow library. need: what needs it, for the ImportError where it is not installed."""
+    try:
+        import_module("pyarrow.parquet")
+        return import_module("pyarrow")
+    except ImportError:
+        raise ImportError(f"{need} needs pyarrow: pip install 'pct-explain[data]'") from None
