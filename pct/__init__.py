@@ -51,7 +51,6 @@ _MODULES = {
     "training.finetune": ("Finetuned", "finetune"),
     "training.trainer": ("train",),
 }
-_RENAMED = {"mend": "pct:finetune", "Mended": "pct:Finetuned"}
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "Audit", "Classifier", "Curve", "Explanation", "Explanations", "Finetuned", "ForwardSaliency", "GradientSaliency",
@@ -61,10 +60,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _RENAMED:
-        return renamed(__name__, _RENAMED)(name)
     if name not in _MODULE_OF:
-        raise AttributeError(f"module 'pct' has no attribute {name!r}")
+        return renamed(__name__)(name)
     from importlib import import_module
 
     return getattr(import_module(f"pct.{_MODULE_OF[name]}"), name)

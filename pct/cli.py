@@ -10,6 +10,7 @@ from io import TextIOWrapper
 
 import pct
 from pct.commands.errors import CLOSED, ERROR, EXPECTED_ERRORS, INTERRUPTED, one_line_message, with_option_names
+from pct.renamed import COMMANDS as FORMER_COMMANDS
 
 # Commands are listed by module name, so that importing pct.cli imports no packages above the library.
 COMMANDS = {
@@ -36,7 +37,6 @@ COMMANDS = {
     "sweep": ("tuning.sweep", "search settings with Ray Tune, on this machine or a cluster, tracked in MLflow"),
     "ablation": ("tuning.ablation", "the former name of reproduce --table"),
 }
-RENAMED = {"mend": "finetune"}  # former names, which work for one more release
 EXAMPLES = """examples:
   pct audit my-classifier --data reviews.csv --output audit.html
   pct train --corpus planted --method pct --epochs 4
@@ -61,9 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if command_line[0] == "--version":
         print(f"pct {pct.__version__}")
         return 0
-    if command_line[0] in RENAMED:
-        print(f"pct {command_line[0]} is now pct {RENAMED[command_line[0]]}", file=sys.stderr)
-        command_line[0] = RENAMED[command_line[0]]
+    if new_name := FORMER_COMMANDS.get(command_line[0]):
+        print(f"pct {command_line[0]} is now pct {new_name}", file=sys.stderr)
+        command_line[0] = new_name
     if command_line[0] not in COMMANDS:
         print(f"error: no command {command_line[0]!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
         return 2

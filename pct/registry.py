@@ -117,4 +117,4 @@ def _home(thing: object) -> str:
     return str(getattr(thing, "__module__", "unknown"))
 
 
-__getattr__ = renamed(__name__, {"methods": "pct.methods:methods", "metrics": "pct.metrics:metrics"})
+__getattr__ = renamed(__name__)

@@ -1,23 +1,31 @@
-"""Names of an earlier version, which work for one more release and warn."""
+"""Names of version 0.1, which work for one more release and warn: all of them stand here."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+COMMANDS = {"mend": "finetune"}  # of the command line
+NAMES = {  # by module: the new place of each old name
+    "pct": {"mend": "pct:finetune", "Mended": "pct:Finetuned"},
+    "pct.explaining.explanation": {"explain": "pct.explaining.explain:explain"},
+    "pct.explaining.predictor": {"StandsIn": "pct.explaining.predictor:HasReplacementToken"},
+    "pct.registry": {"methods": "pct.methods:methods", "metrics": "pct.metrics:metrics"},
+    "pct.text.typed": {"as_typed": "pct.text.detokenize:detokenize"},
+    "pct.training.runs": {"alone_in": "pct.training.runs:folder_lock"},
+    "pct.writing": {"whole_file": "pct.writing:atomic_write", "whole_folder": "pct.writing:atomic_folder"},
+}
 
-def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+
+def renamed(module: str) -> Callable[[str], Any]:
     """The `__getattr__` of a module some of whose names have changed.
 
     Args:
         module: its `__name__`.
-        names: the new place of each old name, as "module:name".
-
-    Example:
-        __getattr__ = renamed(__name__, {"atomic_write": "pct.writing:atomic_write"})
     """
+    names = NAMES[module]
 
     def get(name: str) -> Any:
         if name not in names:

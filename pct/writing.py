@@ -94,4 +94,4 @@ def check_file(path: str | Path) -> None:
         raise PermissionError(f"{target} cannot be written: {target.parent} is not writable; give another path")
 
 
-__getattr__ = renamed(__name__, {"whole_file": "pct.writing:atomic_write", "whole_folder": "pct.writing:atomic_folder"})
+__getattr__ = renamed(__name__)

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -22,11 +22,11 @@ from pct.explaining.reduced_texts import ReducedTexts
 from pct.explaining.reduction import words_to_remove
 from pct.explaining.removal import remove_words
 from pct.metrics.base import Column, TextBlock
+from pct.metrics.evaluation import blocks_by_length, join_blocks
 from pct.metrics.rationale import marks_of_block
 from pct.metrics.removal import aopc_steps
 from pct.saliency import make_saliency
 from pct.text.tokens import Ints, Tokens
-from pct.text.words import split_each
 
 TEXTS_A_BLOCK = 64
 SEPARATOR = "\x1f"  # between the parts of a name; names of saliencies do not contain it
@@ -75,7 +75,9 @@ def measure(
         FloatingPointError: a saliency or a probability is not finite.
     """
     parts = []
-    blocks = list(_blocks(split.texts, word_rule(predictor)))
+    blocks = blocks_by_length(split.texts, word_rule(predictor), TEXTS_A_BLOCK)
+    # in random order, so that the first blocks are a fair sample
+    blocks = [blocks[i] for i in np.random.default_rng(0).permutation(len(blocks))]
     digest = job_digest(job or {})
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,9 +91,7 @@ def measure(
                 _write(part, numbers)
         parts.append(numbers)
         after(len(index))
-    order = np.argsort(np.concatenate(blocks), kind="stable")
-    joined = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
-    return _unflatten(joined, plan)
+    return _unflatten(join_blocks(blocks, parts), plan)
 
 
 def _measure_block(
@@ -217,10 +217,3 @@ def _write(part: Path, numbers: dict[str, Column]) -> None:
     with unfinished.open("wb") as out:
         np.savez(out, allow_pickle=False, **numbers)
     os.replace(unfinished, part)
-
-
-def _blocks(texts: Sequence[Any], rule: str) -> Iterator[Ints]:
-    """Blocks of texts of similar length, in random order, so that the first blocks are a fair sample."""
-    order = np.argsort([len(words) for words in split_each(texts, rule)], kind="stable")
-    blocks = [order[start : start + TEXTS_A_BLOCK] for start in range(0, len(order), TEXTS_A_BLOCK)]
-    return iter([blocks[i] for i in np.random.default_rng(0).permutation(len(blocks))])

@@ -96,7 +96,9 @@ def make_plan(
             f"the model allows none of the saliencies of the budget {budget}: {'; '.join(refused.values())}; use the "
             "budget usual, or name some saliencies"
         )
-    options = MetricOptions(*(settings.measured_shares if settings else ()), seed=seed)
+    usual = MetricOptions.p_important, MetricOptions.p_unimportant
+    important, unimportant = settings.measured_shares if settings else usual
+    options = MetricOptions(important, unimportant, seed=seed)
     metrics: dict[str, MetricSet] = {}
     for removal in removals or _removals(predictor):
         check_removal(predictor, removal)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pct.auditing.plan import BUDGETS
-from pct.commands.options import add_measured_texts, reading_settings
+from pct.commands.options import add_measured_texts, measured_texts
 from pct.settings import REMOVALS
 from pct.writing import check_file, write_text
 
@@ -71,15 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pct.auditing.audit import audit
     from pct.auditing.measure import remove_parts
     from pct.auditing.plan import make_plan
-    from pct.corpora.loading import choose_texts
     from pct.metrics.rationale import metrics_of_marks
     from pct.opening import open_model
 
     classifier = open_model(options.model, options.device)
-    texts, source, notes = choose_texts(
-        reading_settings(options, classifier.settings), classifier.classes, options.corpus, options.data, options.split,
-        needs_labels=bool(options.label_column),
-    )  # fmt: skip
+    texts, source, notes = measured_texts(options, classifier, options.seed, bool(options.label_column))
     plan = make_plan(
         classifier, options.saliencies, options.budget, options.removals, metrics_of_marks(texts), options.seed
     )
@@ -87,10 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         requirement.check(plan.names)
     parts = Path(f"{options.output[0]}.parts") if options.output else None
     result = audit(
-        classifier, texts, options.saliencies, options.budget, options.removals, options.limit, options.seed,
+        classifier, texts, options.saliencies, options.budget, options.removals, seed=options.seed,
         progress=not options.quiet, parts=parts, name=options.model,
     )  # fmt: skip
-    result.about.update(source=source, data={**notes, **result.about["data"]})
+    result.about.update(source=source, limit=options.limit, data=notes)
     for path in options.output:
         result.save(path)
     print(result.to_json() if options.json else result.summary())

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pct.commands.options import add_measured_texts, reading_settings
+from pct.commands.options import add_measured_texts, measured_texts
 from pct.settings import ORDERS, REMOVALS, SALIENCIES
 from pct.writing import check_file
 
@@ -32,13 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--order", choices=ORDERS, help="rank words once, after each removal, or by a beam of five")
     parser.add_argument("--removal", choices=REMOVALS, help="delete words, or replace them by that token")
     parser.add_argument("--saliency", help=f"how words are ranked: {', '.join(SALIENCIES)} (default: the model's own)")
-    parser.add_argument(
-        "--metrics",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="only these, or all; the table below has the cost of each",
-    )
+    cost = "only these, or all; the table below has the cost of each"
+    parser.add_argument("--metrics", nargs="+", default=[], metavar="NAME", help=cost)
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--per-text", default="", metavar="FILE", help="a file for the values of each text (Parquet)")
@@ -48,25 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.saliency:
         saliencies.check(options.saliency)
 
-    from pct.corpora.loading import choose_texts
     from pct.opening import open_model
 
     classifier = open_model(options.model, options.device)
     s = classifier.settings
-    texts, source, notes = choose_texts(
-        reading_settings(options, s), classifier.classes, options.corpus, options.data, options.split, options.limit
-    )
+    texts, source, notes = measured_texts(options, classifier, s.corpus_seed)
     given = {name: value for name in s.evaluation_options if (value := getattr(options, name)) is not None}
     bar = sys.stderr.isatty() and not options.json
-    report = evaluate(
-        classifier,
-        texts,
-        **s.evaluation_options | given,
-        progress=bar,
-        metrics=options.metrics,
-        saliency=options.saliency,
-    )
-    report = replace(report, data=notes)
+    how = s.evaluation_options | given | {"metrics": options.metrics, "saliency": options.saliency}
+    report = replace(evaluate(classifier, texts, **how, progress=bar), data=notes)
     if options.per_text:
         report.to_parquet(options.per_text)
     print(report.to_json() if options.json else f"{options.model} on {source}, {len(texts)} texts\n{report.table()}")

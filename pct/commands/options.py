@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from pct.corpora.splits import SPLITS
 from pct.settings import CORPORA, LABELS, ON_BAD_ROW, Settings
+
+if TYPE_CHECKING:
+    from pct.classifier import Classifier
+    from pct.corpora.loading import ChosenTexts
+    from pct.onnx.predictor import OnnxPredictor
+
+READING: dict[str, tuple[str, Sequence[str] | None]] = {  # options of a file: what they are, and their choices
+    "text_column": ("of the file (default: the model's own setting)", None),
+    "label_column": ("of the file (default: the model's own setting)", None),
+    "separator": ("of a CSV file's columns (default: detected)", None),
+    "encoding": ("of a text file, as cp1252 (default: UTF-8, or by its byte order mark)", None),
+    "labels": ("whether labels are class names or indices (default: the model's own setting)", LABELS),
+    "on_bad_row": ("whether an unusable row ends the job or is skipped (default: error)", ON_BAD_ROW),
+}
 
 
 def add_settings(parser: argparse.ArgumentParser, leave_out: Collection[str] = ()) -> None:
@@ -29,14 +44,7 @@ def add_settings(parser: argparse.ArgumentParser, leave_out: Collection[str] = (
 
 def add_reading(parser: argparse._ActionsContainer) -> None:
     """Adds the options for reading a file of rows. By default the model's own settings apply."""
-    for name, what, choices in (
-        ("text_column", "of the file (default: the model's own setting)", None),
-        ("label_column", "of the file (default: the model's own setting)", None),
-        ("separator", "of a CSV file's columns (default: detected)", None),
-        ("encoding", "of a text file, as cp1252 (default: UTF-8, or by its byte order mark)", None),
-        ("labels", "whether labels are class names or indices (default: the model's own setting)", LABELS),
-        ("on_bad_row", "whether an unusable row ends the job or is skipped (default: error)", ON_BAD_ROW),
-    ):
+    for name, (what, choices) in READING.items():
         spellings = dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"])
         parser.add_argument(*spellings, dest=name, default="", choices=choices and ("", *choices), help=what)
 
@@ -63,10 +71,24 @@ def add_measured_texts(parser: argparse.ArgumentParser, model: str = "model") ->
 
 def reading_settings(options: argparse.Namespace, settings: Settings) -> Settings:
     """A model's settings with the options of `add_reading`. Raises ValueError as `Settings`."""
-    names = ("text_column", "label_column", "separator", "encoding", "labels", "on_bad_row")
     # the format of the training file does not apply to another file
     own = settings.replace(separator="", encoding="", on_bad_row="error") if options.data else settings
-    return own.replace(**{name: value for name in names if (value := getattr(options, name))})
+    return own.replace(**{name: value for name in READING if (value := getattr(options, name))})
+
+
+def measured_texts(
+    options: argparse.Namespace, predictor: Classifier | OnnxPredictor, seed: int, needs_labels: bool = True
+) -> ChosenTexts:
+    """The texts that the options of `add_measured_texts` name. seed: of the texts that --limit samples."""
+    from pct.corpora.loading import ChosenTexts, choose_texts
+    from pct.corpora.splits import limited
+
+    settings = reading_settings(options, predictor.settings)
+    chosen = choose_texts(
+        settings, predictor.classes, options.corpus, options.data, options.split, needs_labels=needs_labels
+    )
+    texts, notes = limited(chosen.split, chosen.notes, options.limit, seed)
+    return ChosenTexts(texts, chosen.source, notes)
 
 
 def given_settings(options: argparse.Namespace) -> dict[str, str]:

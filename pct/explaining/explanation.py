@@ -283,4 +283,4 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-__getattr__ = renamed(__name__, {"explain": "pct.explaining.explain:explain"})
+__getattr__ = renamed(__name__)

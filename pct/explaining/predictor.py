@@ -378,4 +378,4 @@ def check_classes(classes: Sequence[int] | Ints, texts: int, number: int) -> Int
     return chosen
 
 
-__getattr__ = renamed(__name__, {"StandsIn": "pct.explaining.predictor:HasReplacementToken"})
+__getattr__ = renamed(__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from functools import reduce
 from operator import add, or_
 from typing import Any
@@ -18,13 +18,12 @@ from pct.metrics import RATIONALE, SHORTCUT
 from pct.metrics import metrics as registry
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
 from pct.metrics.cost import most_passes
-from pct.metrics.given_saliency import TextSaliency, by_text, needs_labels, numbers_of_block
+from pct.metrics.given_saliency import by_text, numbers_of_block
 from pct.metrics.names import CORE_METRICS
 from pct.metrics.rationale import marks_of_block, metrics_of_marks
 from pct.metrics.report import COMPANIONS, RANKED, RATES, Report
 from pct.saliency import choose_saliency
-from pct.text.tokens import Tokens
-from pct.text.words import Document, split_each
+from pct.text.words import split_each
 
 NAMED = 3  # metrics that a progress bar names
 
@@ -134,26 +133,30 @@ def evaluate(
     chosen = MetricSet(_expand_groups(metrics, leave_out), MetricOptions(p_important, p_unimportant, seed=seed))
     gold = check_classes(split.labels, len(texts), len(predictor.classes))
     parts: list[dict[str, Column]] = []
+    blocks = blocks_by_length(texts, word_rule(predictor))
     from tqdm import tqdm
 
     title = ", ".join(chosen.names[:NAMED])
     title += f" and {len(chosen.names) - NAMED} more" if len(chosen.names) > NAMED else ""
     with tqdm(total=len(texts), desc=title, unit="text", leave=False, disable=not progress) as bar:
-        for index in _blocks(texts, word_rule(predictor)):
+        for index in blocks:
             documents = split_texts(predictor, [texts[i] for i in index])
             tokens = predictor.tokens(documents)
             if progress:
                 longest, most = (int(x.max(initial=0)) for x in (tokens.counts, most_passes(chosen, tokens.counts)))
                 bar.set_postfix_str(f"texts of up to {longest} words, up to {most:,} passes each")
-            given = None if numbers is None else _given_saliency(predictor, numbers, index, documents, tokens)
+            given = None
+            if numbers is not None:
+                explained = np.zeros(len(index), np.int64)
+                if any(one.of_classes for one in numbers):  # a column per class: that of the predicted class is taken
+                    explained = predict_tokens(predictor, tokens).argmax(1)
+                given = numbers_of_block(numbers, index, documents, tokens, explained, predictor.classes)
             seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order, removal, given, ranking)
             _check_finite(seen, index)
             block = TextBlock(seen, gold[index], index, **marks_of_block(split, index, documents, tokens))
             parts.append({"index": index, "cut": tokens.truncated, **chosen.columns(block)})
             bar.update(len(index))
-    joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-    order_in_split = np.argsort(joined["index"], kind="stable")
-    columns = {name: column[order_in_split] for name, column in joined.items()}
+    columns = join_blocks(blocks, parts)
     estimates = chosen.summary(columns, predictor.classes)
     return Report(
         {name: estimate.value for name, estimate in estimates.items()},
@@ -194,15 +197,6 @@ def _expand_groups(names: Sequence[str], leave_out: Collection[str]) -> list[str
     return list(dict.fromkeys(name for word in names or ["usual"] for name in groups.get(word, [word])))
 
 
-def _given_saliency(
-    predictor: Predictor, given: Sequence[TextSaliency], index: Column, documents: Sequence[Document], tokens: Tokens
-) -> Column:
-    """A block's part of a given saliency, (texts, most words); where it has a column per class, that of the predicted
-    class."""
-    labels = predict_tokens(predictor, tokens).argmax(1) if needs_labels(given) else np.zeros(len(index), np.int64)
-    return numbers_of_block(given, index, documents, tokens, labels, predictor.classes)
-
-
 def _check_finite(seen: Removals, index: Column) -> None:
     """Raises FloatingPointError where a probability or a saliency is not finite."""
     for what, values in (("probabilities", seen.probabilities), ("saliency", seen.saliency)):
@@ -215,8 +209,14 @@ def _check_finite(seen: Removals, index: Column) -> None:
             )
 
 
-def _blocks(texts: Sequence[Any], rule: str) -> Iterator[Column]:
+def blocks_by_length(texts: Sequence[Any], rule: str, size: int = TEXTS_A_BLOCK) -> list[Column]:
+    """The indices of the texts in blocks of similar length, the shortest first. rule: of words."""
     # the word lists of all texts would need more memory than the texts: each block splits its texts again
     order = np.argsort([len(words) for words in split_each(texts, rule)], kind="stable")
-    for start in range(0, len(order), TEXTS_A_BLOCK):
-        yield order[start : start + TEXTS_A_BLOCK]
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def join_blocks(blocks: Sequence[Column], parts: Sequence[dict[str, Column]]) -> dict[str, Column]:
+    """The columns of blocks of texts as columns of the split, in its order."""
+    order = np.argsort(np.concatenate(blocks), kind="stable")
+    return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}

@@ -198,11 +198,6 @@ def _bare(token: str) -> str:
     return piece.strip()
 
 
-def needs_labels(given: Sequence[TextSaliency]) -> bool:
-    """Whether a text has a column per class, so that the predicted classes are needed."""
-    return any(one.of_classes for one in given)
-
-
 def numbers_of_block(
     given: Sequence[TextSaliency], index: Ints, documents: Sequence[Document], tokens: Tokens, labels: Ints,
     classes: Sequence[str],

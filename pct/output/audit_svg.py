@@ -68,6 +68,7 @@ def _row(audit: Audit, row: AuditRow, y: float, margin: Scale, win: Scale) -> st
     band = f'<rect class="band" x="0" y="{y - ROW / 2:.1f}" width="{WIDTH}" height="{ROW}" rx="4"/>'
     shown = row.metrics["margin"]
     cell = row.metrics.get("win", (math.nan, math.nan, math.nan))
+    share = MISSING if math.isnan(cell[0]) else f"{100 * cell[0]:.0f} %"
     title = f"{row.saliency}, {row.removal}: margin {spell(shown)}, win {percent(cell)}"
     middle = f"{y + 4:.1f}"
     return (
@@ -76,17 +77,13 @@ def _row(audit: Audit, row: AuditRow, y: float, margin: Scale, win: Scale) -> st
         f"{_bar(shown, y, margin, kind)}{_bar(cell, y, win, kind)}"
         f'<text class="value" x="{NAMES + MARGIN_PANEL + VALUES}" y="{middle}" text-anchor="end">'
         f"{number(shown[0])}</text>"
-        f'<text class="value" x="{WIDTH - 6}" y="{middle}" text-anchor="end">{_share(cell[0])}</text></g>'
+        f'<text class="value" x="{WIDTH - 6}" y="{middle}" text-anchor="end">{share}</text></g>'
     )
 
 
 def short(name: str, longest: int = 24) -> str:
     """A name, truncated to fit beside a plot."""
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
-
-
-def _share(value: float) -> str:
-    return MISSING if math.isnan(value) else f"{100 * value:.0f} %"
 
 
 def _bar(interval: Sequence[float], y: float, scale: Scale, kind: str) -> str:

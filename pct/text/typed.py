@@ -2,4 +2,4 @@
 
 from pct.renamed import renamed
 
-__getattr__ = renamed(__name__, {"as_typed": "pct.text.detokenize:detokenize"})
+__getattr__ = renamed(__name__)

@@ -47,6 +47,11 @@ def describe_run(
         start: the start of the run.
     """
     device = classifier.model.device
+    peak = {"process": peak_mb()}
+    if device.type == "cuda":
+        peak["device"] = torch.cuda.max_memory_allocated(device) / 2**20
+    with (folder / MODEL / WEIGHTS).open("rb") as weights:
+        digest = hashlib.file_digest(weights, "sha256").hexdigest()[:16]
     return {
         "settings_hash": settings_hash(settings),
         "corpus": {
@@ -57,14 +62,14 @@ def describe_run(
             "sizes": {name: len(split) for name, split in corpus.splits.items()},
             "splits": {name: describe_split(split, corpus.classes) for name, split in corpus.splits.items()},
         },
-        "weights": _digest(folder / MODEL / WEIGHTS),
+        "weights": digest,
         "epochs": len(history),
         "epoch_kept": best_epoch(history, settings.best_by) if settings.restore_best else len(history),
         "device": device.type,
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "peak_memory_mb": _peak_memory_mb(device),
+        "peak_memory_mb": {part: size for part, size in peak.items() if math.isfinite(size)},
         "seconds": seconds,
         "started": start.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -82,15 +87,3 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def _peak_memory_mb(device: torch.device) -> dict[str, float]:
-    peak = {"process": peak_mb()}
-    if device.type == "cuda":
-        peak["device"] = torch.cuda.max_memory_allocated(device) / 2**20
-    return {where: size for where, size in peak.items() if math.isfinite(size)}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

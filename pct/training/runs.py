@@ -98,7 +98,9 @@ def run(
     corpus = source.corpus if isinstance(source, Prepared) else source
     with folder_lock(folder):
         if is_finished(folder):
-            _check_same(folder, settings, corpus)
+            if changed := changed_settings(folder / SETTINGS, settings, corpus):
+                changes = "; ".join(changed)
+                raise ValueError(f"{folder} holds a finished run of other settings ({changes}); give another folder")
             return load_run(folder)
         started, clock = datetime.now(UTC), perf_counter()
         data = source if isinstance(source, Prepared) else prepare(settings, source)
@@ -118,9 +120,10 @@ def run(
         text = np.array(corpus.splits["test"].texts, dtype=object)
         columns = {"index": test.columns["index"], "text": text}
         replace(test, columns=columns | test.columns).to_parquet(folder / PER_TEXT)
-        _write_json(folder / ABOUT, about)
+        write_text(folder / ABOUT, json.dumps(about, indent=2))
         # the last file marks a finished run
-        _write_json(folder / REPORT, {**json.loads(test.to_json()), "validation": json.loads(validation.to_json())})
+        report = {**json.loads(test.to_json()), "validation": json.loads(validation.to_json())}
+        write_text(folder / REPORT, json.dumps(report, indent=2))
         # the largest file of a run, needed only to resume
         (folder / CHECKPOINT).unlink(missing_ok=True)
         return replace(load_run(folder), trained=True)
@@ -219,11 +222,6 @@ def changed_settings(path: Path, settings: Settings, corpus: Corpus) -> list[str
     return [f"{k}: {old.get(k)!r} -> {v!r}" for k, v in new.items() if old.get(k) != v]
 
 
-def _check_same(folder: Path, settings: Settings, corpus: Corpus) -> None:
-    if changed := changed_settings(folder / SETTINGS, settings, corpus):
-        raise ValueError(f"{folder} holds a finished run of other settings ({'; '.join(changed)}); give another folder")
-
-
 def report_of(values: dict[str, Any], classes: list[str], per_text: Path | None = None) -> Report:
     """The report that `Report.to_json` wrote, with the columns that `Report.to_parquet` wrote, if given."""
     columns = {}
@@ -238,8 +236,4 @@ def report_of(values: dict[str, Any], classes: list[str], per_text: Path | None 
     return Report(means, errors, columns, classes, intervals, values.get("data", {}))
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    write_text(path, json.dumps(value, indent=2))
-
-
-__getattr__ = renamed(__name__, {"alone_in": "pct.training.runs:folder_lock"})
+__getattr__ = renamed(__name__)

@@ -24,37 +24,37 @@ class Text:
         self.label = whole.index(max(whole))
         self.saliency = self.asked.saliency(self.words, self.label)
 
-    def without(self, gone: Sequence[int]) -> list[str]:
+    def without(self, removed: Sequence[int]) -> list[str]:
         if self.replace is None:
-            return without(self.words, gone)
-        parts = [self.replace(w) if i in set(gone) else [w] for i, w in enumerate(self.words)]
+            return without(self.words, removed)
+        parts = [self.replace(w) if i in set(removed) else [w] for i, w in enumerate(self.words)]
         return [word for part in parts for word in part]
 
-    def probabilities(self, gone: Sequence[int]) -> list[float]:
-        key = frozenset(gone)
+    def probabilities(self, removed: Sequence[int]) -> list[float]:
+        key = frozenset(removed)
         if key not in self.seen:
-            self.seen[key] = self.asked.probabilities(self.without(gone))
+            self.seen[key] = self.asked.probabilities(self.without(removed))
         return self.seen[key]
 
-    def confidence(self, gone: Sequence[int]) -> float:
-        return self.probabilities(gone)[self.label]
+    def confidence(self, removed: Sequence[int]) -> float:
+        return self.probabilities(removed)[self.label]
 
-    def drop(self, gone: Sequence[int]) -> float:
-        return self.confidence(()) - self.confidence(gone)
+    def drop(self, removed: Sequence[int]) -> float:
+        return self.confidence(()) - self.confidence(removed)
 
-    def left(self, gone: Sequence[int]) -> list[int]:
-        return [i for i in range(len(self.words)) if i not in set(gone)]
+    def left(self, removed: Sequence[int]) -> list[int]:
+        return [i for i in range(len(self.words)) if i not in set(removed)]
 
-    def saliency_of_left(self, gone: Sequence[int]) -> dict[int, float]:
+    def saliency_of_left(self, removed: Sequence[int]) -> dict[int, float]:
         """By place in the whole text. Of texts whose words are one token each, where words are replaced."""
-        scores = self.asked.saliency(self.without(gone), self.label)
-        left = self.left(gone)
+        scores = self.asked.saliency(self.without(removed), self.label)
+        left = self.left(removed)
         return {i: scores[i] for i in left} if self.replace else dict(zip(left, scores, strict=True))
 
     def flips_at(self, order: Sequence[int]) -> int:
         for t in range(1, len(self.words)):
-            found = self.probabilities(order[:t])
-            if found.index(max(found)) != self.label:
+            actual = self.probabilities(order[:t])
+            if actual.index(max(actual)) != self.label:
                 return t
         return 0
 
@@ -96,19 +96,6 @@ def chance(text: Text, place: int, p_important: float, p_unimportant: float, see
     return {"comp_random": random, "margin": comp - random, "suff_margin": random - suff, "win": win}
 
 
-def wilson(p: float, n: int) -> tuple[float, float]:
-    """The shares q for which p lies 1.96 of their standard errors away, found by halving."""
-
-    def below(p: float) -> float:
-        low, high = 0.0, p
-        for _ in range(200):
-            q = (low + high) / 2
-            low, high = (q, high) if p - q > 1.959963984540054 * math.sqrt(q * (1 - q) / n) else (low, q)
-        return low
-
-    return below(p), 1 - below(1 - p)
-
-
 # --- normalised AOPC ---------------------------------------------------------------------------------------------
 
 
@@ -119,19 +106,19 @@ def bounds_of_all_orders(text: Text) -> tuple[float, float]:
 
 
 def bounds_by_beam(text: Text, width: int = 5) -> tuple[float, float]:
-    found = []
+    actual = []
     n = len(text.words)
     for sign in (-1, 1):
         beam = [(0.0, frozenset[int]())]
         for _ in range(n - 1):
             best: dict[frozenset[int], float] = {}
-            for total, gone in beam:
-                for word in text.left(list(gone)):
-                    child = gone | {word}
+            for total, removed in beam:
+                for word in text.left(list(removed)):
+                    child = removed | {word}
                     best[child] = max(best.get(child, -math.inf), total + sign * text.drop(list(child)))
-            beam = sorted(((total, gone) for gone, total in best.items()), key=lambda x: -x[0])[:width]
-        found.append(sign * beam[0][0] / (n - 1))
-    return found[0], found[1]
+            beam = sorted(((total, removed) for removed, total in best.items()), key=lambda x: -x[0])[:width]
+        actual.append(sign * beam[0][0] / (n - 1))
+    return actual[0], actual[1]
 
 
 def naopc(text: Text, bounds: tuple[float, float]) -> dict[str, float]:

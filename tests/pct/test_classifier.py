@@ -74,12 +74,12 @@ def test_a_save_that_fails_leaves_the_old_model_and_no_litter(saved, monkeypatch
 def test_predictions_are_probabilities_in_the_order_of_the_texts():
     classifier = small_classifier("lstm")
     texts = small_texts(300, seed=12)
-    found = classifier.predict(texts)
-    assert found.shape == (300, 3)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
+    actual = classifier.predict(texts)
+    assert actual.shape == (300, 3)
+    assert actual.dtype == np.float32
+    np.testing.assert_allclose(actual.sum(1), 1, atol=1e-5)
     for place in (0, 1, 150, 299):
-        np.testing.assert_allclose(found[place], classifier.predict([texts[place]])[0], atol=1e-5)
+        np.testing.assert_allclose(actual[place], classifier.predict([texts[place]])[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -94,13 +94,13 @@ def test_strings_and_lists_of_words_are_the_same_texts(family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_saliency_has_one_number_a_word_of_the_predicted_class_or_of_the_given_one(family):
     classifier = small_classifier(family)
-    found = classifier.saliency(TEXTS)
-    assert [len(row) for row in found] == [len(text.split()) for text in TEXTS]
+    actual = classifier.saliency(TEXTS)
+    assert [len(row) for row in actual] == [len(text.split()) for text in TEXTS]
     predicted = classifier.predict(TEXTS).argmax(1)
-    for a, b in zip(found, classifier.saliency(TEXTS, list(predicted)), strict=True):
+    for a, b in zip(actual, classifier.saliency(TEXTS, list(predicted)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5)
     others = classifier.saliency(TEXTS, list((predicted + 1) % 3))
-    assert not all(np.allclose(a, b, rtol=1e-3) for a, b in zip(found, others, strict=True))
+    assert not all(np.allclose(a, b, rtol=1e-3) for a, b in zip(actual, others, strict=True))
 
 
 def test_explaining_leaves_the_weights_trainable():

@@ -6,8 +6,6 @@ import sys
 
 import pytest
 
-from pct import registry as module
-from pct.methods import methods
 from pct.metrics import metrics
 from pct.registry import Registry
 from tests.pct.toy import Scale
@@ -88,9 +86,3 @@ def test_each_of_the_project_s_metrics_has_its_name():
     for name in metrics.own:
         assert name in metrics.get(name).names
     assert set(metrics.own) == {name for cls in map(metrics.get, metrics.own) for name in cls.names}
-
-
-@pytest.mark.parametrize(("name", "registry"), [("methods", methods), ("metrics", metrics)])
-def test_the_old_place_of_a_registry_still_gives_it_and_names_the_new_one(name, registry):
-    with pytest.warns(DeprecationWarning, match=f"pct.registry.{name} is now pct.{name}.{name}"):
-        assert getattr(module, name) is registry

@@ -7,24 +7,25 @@ from importlib import import_module
 import pytest
 
 from pct.explaining.predictor import replacement_token_of
+from pct.renamed import NAMES
 from tests.pct.toy import Scale
 
 
-@pytest.mark.parametrize(("module", "old", "new"), [
-    ("pct.writing", "whole_file", "pct.writing.atomic_write"),
-    ("pct.writing", "whole_folder", "pct.writing.atomic_folder"),
-    ("pct.training.runs", "alone_in", "pct.training.runs.folder_lock"),
-    ("pct.explaining.predictor", "StandsIn", "pct.explaining.predictor.HasReplacementToken"),
-    ("pct", "mend", "pct.finetune"),
-    ("pct", "Mended", "pct.Finetuned"),
-    ("pct.explaining.explanation", "explain", "pct.explaining.explain.explain"),
-])  # fmt: skip
-def test_an_old_name_is_the_new_one_and_warns(module, old, new):
-    with pytest.warns(DeprecationWarning, match=f"{module}.{old} is now {new}"):
-        found = getattr(import_module(module), old)
-    place, _, name = new.rpartition(".")
-    assert found is getattr(import_module(place), name)
+@pytest.mark.parametrize(("module", "old"), [(module, old) for module, names in NAMES.items() for old in names])
+def test_an_old_name_is_the_new_one_and_warns(module, old):
+    new_module, _, new = NAMES[module][old].partition(":")
+    with pytest.warns(DeprecationWarning, match=f"{module}.{old} is now {new_module}.{new}"):
+        renamed = getattr(import_module(module), old)
+    assert renamed is getattr(import_module(new_module), new)
     assert not hasattr(import_module(module), "none")
+
+
+def test_the_names_of_version_0_1_are_all_there():
+    assert {f"{module}.{old}" for module, names in NAMES.items() for old in names} == {
+        "pct.mend", "pct.Mended", "pct.explaining.explanation.explain", "pct.explaining.predictor.StandsIn",
+        "pct.registry.methods", "pct.registry.metrics", "pct.text.typed.as_typed", "pct.training.runs.alone_in",
+        "pct.writing.whole_file", "pct.writing.whole_folder",
+    }  # fmt: skip
 
 
 def test_a_predictor_may_have_the_old_name_of_its_replacement_token():

@@ -105,7 +105,8 @@ def test_what_is_given_stands_above_the_paper():
 INVALID = [
     ("alpha", -0.1, ">= 0"), ("alpha", float("nan"), ">= 0"), ("temperature", 0.0, "> 0"), ("temperature", -1.0, "> 0"),
     ("p_important", 0.0, r"in \(0, 1\]"), ("p_important", 1.01, r"in \(0, 1\]"), ("p_unimportant", 0.0, r"in \(0, 1\]"),
-    ("p_unimportant", -0.1, r"in \(0, 1\]"), ("p_unimportant", float("nan"), r"in \(0, 1\]"), ("lr", 0.0, "> 0"),
+    ("p_unimportant", -0.1, r"in \(0, 1\]"), ("p_unimportant", 1.5, r"in \(0, 1\]"),
+    ("p_unimportant", float("nan"), r"in \(0, 1\]"), ("lr", 0.0, "> 0"),
     ("lr", float("inf"), "finite"), ("epochs", 0, "> 0"), ("batch_size", 0, "> 0"), ("integrated_steps", 0, "> 0"),
     ("vocabulary_size", 0, "> 0"), ("entropy_weight", -1.0, ">= 0"), ("limit", -1, ">= 0"),
     ("measure_limit", -1, ">= 0"), ("patience", -1, ">= 0"),

@@ -53,21 +53,21 @@ PREDICTORS: dict[str, Callable[[], Any]] = {
 }  # fmt: skip
 
 
-def asked(made: Any, kind: int, texts: list[str]) -> list[np.ndarray]:
+def asked(model: Any, kind: int, texts: list[str]) -> list[np.ndarray]:
     """One of the public calls, as arrays."""
     if kind == 0:
-        return [made.predict(texts)]
+        return [model.predict(texts)]
     if kind == 1:
-        return made.saliency(texts)
-    explained = pct.explain(made, texts)
+        return model.saliency(texts)
+    explained = pct.explain(model, texts)
     return [np.array([*e.saliency, e.confidence, e.comp, e.suff, *e.important.confidences]) for e in explained]
 
 
 @pytest.mark.parametrize("name", PREDICTORS)
 def test_threads_get_what_a_call_alone_gets(name):
-    made = PREDICTORS[name]()
+    model = PREDICTORS[name]()
     parts = [small_texts(EACH, seed=i, longest=4 + 2 * (i % 4)) for i in range(PARTS)]
-    wanted = [asked(made, i % 3, part) for i, part in enumerate(parts)]
+    wanted = [asked(model, i % 3, part) for i, part in enumerate(parts)]
     fresh = PREDICTORS[name]()  # a growing table is empty again
 
     def ask(thread: int) -> None:
@@ -82,17 +82,17 @@ def test_threads_get_what_a_call_alone_gets(name):
 
 
 def test_a_table_of_words_that_threads_fill_gives_each_word_one_id():
-    made = FunctionPredictor(shares, ["a", "b"])
+    model = FunctionPredictor(shares, ["a", "b"])
     words = [f"w{i}" for i in range(3000)]
 
     def ids(_: int) -> list[int]:
-        return [int(made.tokens([[word]]).ids[0]) for word in words]
+        return [int(model.tokens([[word]]).ids[0]) for word in words]
 
     with ThreadPoolExecutor(8) as pool:
         each = list(pool.map(ids, range(8)))
     assert all(one == each[0] for one in each)
     assert len(set(each[0])) == len(words)
-    assert [made._spaced_words[i].word for i in each[0]] == words
+    assert [model._spaced_words[i].word for i in each[0]] == words
 
 
 def test_one_exported_model_serves_threads(tmp_path):
@@ -101,11 +101,11 @@ def test_one_exported_model_serves_threads(tmp_path):
     from pct.onnx.predictor import OnnxPredictor
 
     export(small_classifier("textcnn"), tmp_path / "exported")
-    made = OnnxPredictor.load(tmp_path / "exported", threads=1)
+    model = OnnxPredictor.load(tmp_path / "exported", threads=1)
     texts = [[LEXICON[i % len(LEXICON)] + " film"] * 2 for i in range(40)]
-    wanted = [(made.predict(t), made.saliency(t)) for t in texts]
+    wanted = [(model.predict(t), model.saliency(t)) for t in texts]
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(lambda t: (made.predict(t), made.saliency(t)), texts * 3))
-    for (ours, s), (theirs, w) in zip(found, wanted * 3, strict=True):
+        actual = list(pool.map(lambda t: (model.predict(t), model.saliency(t)), texts * 3))
+    for (ours, s), (theirs, w) in zip(actual, wanted * 3, strict=True):
         np.testing.assert_array_equal(ours, theirs)
         np.testing.assert_array_equal(np.stack(s), np.stack(w))

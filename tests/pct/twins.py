@@ -27,9 +27,9 @@ def removal_order(saliency: Sequence[float], important: bool) -> list[int]:
     return sorted(range(len(saliency)), key=lambda w: (-saliency[w] if important else saliency[w], w))
 
 
-def without(words: Sequence[str], gone: Sequence[int]) -> list[str]:
+def without(words: Sequence[str], removed: Sequence[int]) -> list[str]:
     """The words but those."""
-    return [word for place, word in enumerate(words) if place not in set(gone)]
+    return [word for place, word in enumerate(words) if place not in set(removed)]
 
 
 def reduced(words: Sequence[str], order: Sequence[int], steps: int) -> list[list[str]]:
@@ -78,13 +78,13 @@ def metrics(
     asked, n = Asked(predictor), len(words)
     whole = asked.probabilities(words)
     label = whole.index(max(whole))
-    found = {"n": n, "label": gold, "predicted": label, "acc": float(label == gold), "f_x": whole[label]}
+    actual = {"n": n, "label": gold, "predicted": label, "acc": float(label == gold), "f_x": whole[label]}
     rest = (
         "comp", "suff", "ir", "ur", "i_var", "u_var", "i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc",
         "ir_rate", "ur_rate",
     )  # fmt: skip
     if n == 1:
-        return found | dict.fromkeys(rest, math.nan)
+        return actual | dict.fromkeys(rest, math.nan)
     saliency = asked.saliency(words, label)
     for important, share, drop, flip, var in (
         (True, p_important, "comp", "ir", "i_var"),
@@ -96,19 +96,19 @@ def metrics(
             return whole[label] - asked.probabilities(without(words, order[:t]))[label]
 
         drops = [drop_after(t) for t in range(1, how_many(n, share) + 1)]
-        found[drop] = sum(drops) / len(drops)
-        found[f"{drop}_aopc"] = sum(drop_after(how_many(n, s)) for s in AOPC) / len(AOPC)
+        actual[drop] = sum(drops) / len(drops)
+        actual[f"{drop}_aopc"] = sum(drop_after(how_many(n, s)) for s in AOPC) / len(AOPC)
         flips = [t for t in range(1, n) if asked.predicted(without(words, order[:t])) != label]
-        found[flip], found[f"{flip}_rate"] = flips[0] if flips else n - 1, float(bool(flips))
-        found[var], found[f"{var}_aligned"] = rank_variance(asked, words, saliency, order[0], label)
-    return found
+        actual[flip], actual[f"{flip}_rate"] = flips[0] if flips else n - 1, float(bool(flips))
+        actual[var], actual[f"{var}_aligned"] = rank_variance(asked, words, saliency, order[0], label)
+    return actual
 
 
 def rank_variance(
-    asked: Asked, words: Sequence[str], saliency: Sequence[float], gone: int, label: int
+    asked: Asked, words: Sequence[str], saliency: Sequence[float], removed: int, label: int
 ) -> tuple[float, float]:
     """The mean of (d - d')^2 over the words left, with d as in the whole text, and with d among the words left."""
-    left = [w for w in range(len(words)) if w != gone]
+    left = [w for w in range(len(words)) if w != removed]
     after = asked.saliency([words[w] for w in left], label)
     literal = [(rank(saliency, w) - rank(after, place)) ** 2 for place, w in enumerate(left)]
     close = [saliency[w] for w in left]

@@ -45,17 +45,16 @@ def ablation_rows(groups: Sequence[Group], name: str) -> dict[CorpusModel, list[
 
     Of several sets of such groups (for example of two learning rates), the one with the most cells is taken.
     """
-    sets: dict[tuple[CorpusModel, tuple[Any, ...]], list[MeasuredRow]] = {}
+    sets: dict[tuple[Any, ...], dict[str, MeasuredRow]] = {}
     for cell in TABLES[name].cells:
         for group in groups:
-            s = group.settings
-            rows = sets.setdefault((group.corpus_model, settings_beside(s, "batch_size")), [])
-            if _runs_cell(cell, s) and not any(row.cell is cell for row in rows):
-                rows.append(MeasuredRow(cell, group, matching_baseline(group, groups)))
+            if _runs_cell(cell, group.settings):
+                rows = sets.setdefault((group.corpus_model, settings_beside(group.settings, "batch_size")), {})
+                rows.setdefault(cell.label, MeasuredRow(cell, group, matching_baseline(group, groups)))
     largest: dict[CorpusModel, list[MeasuredRow]] = {}
     for (corpus_model, _), rows in sets.items():
         if len(rows) > len(largest.get(corpus_model, [])):
-            largest[corpus_model] = rows
+            largest[corpus_model] = list(rows.values())
     return largest
 
 

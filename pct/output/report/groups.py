@@ -80,9 +80,7 @@ class Group:
     def spread(self, name: str) -> tuple[float, float]:
         """Mean and standard deviation of a metric or gap over the seeds; NaN where there is none, or only one seed."""
         means = [float(np.nanmean(column)) for column in self.values(name).values() if np.isfinite(column).any()]
-        if not means:
-            return np.nan, np.nan
-        return float(np.mean(means)), float(np.std(means, ddof=1)) if len(means) > 1 else np.nan
+        return mean_and_deviation(means)
 
     @property
     def at_chance(self) -> bool:
@@ -148,6 +146,13 @@ def _label(settings: Settings, every: Sequence[Settings]) -> str:
         value, differs = getattr(settings, name), len({getattr(one, name) for one in peers}) > 1
         own += [f"{name} {value}"] if differs and value != getattr(default, name) else []
     return f"{settings.method} ({', '.join(own)})" if own else settings.method
+
+
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation over seeds; NaN where there is no value, or only one."""
+    if not values:
+        return np.nan, np.nan
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
 
 
 def difference(one: BySeed, other: BySeed) -> BySeed:

@@ -13,7 +13,7 @@ import numpy as np
 
 from pct.metrics.names import CORE_METRICS, GAPS, gaps_of
 from pct.output.numbers import for_json, number
-from pct.output.report.groups import Group
+from pct.output.report.groups import Group, mean_and_deviation
 from pct.training.paper import RESULTS
 
 CONTROLS = ("margin", "suff_margin", "win", "naopc_comp", "naopc_suff", "naopc-gap", "tau_loo", "separation")
@@ -108,7 +108,7 @@ def metric_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
             "corpus": corpus, "model": model, "method": group.settings.method, "label": group.label,
             "runs": len(values),
             "metrics": {
-                name: {"mean": for_json(np.mean(x)), "deviation": for_json(np.std(x, ddof=1) if len(x) > 1 else np.nan)}
+                name: dict(zip(("mean", "deviation"), map(for_json, mean_and_deviation(x)), strict=True))
                 for name, x in metrics.items()
             },
         })  # fmt: skip

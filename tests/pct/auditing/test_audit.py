@@ -119,7 +119,7 @@ def test_an_audit_is_the_same_after_json(bert):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"format": 0}, "format 0"),
         ({"rows": 3}, "damaged"),
@@ -128,10 +128,10 @@ def test_an_audit_is_the_same_after_json(bert):
         ({"texts": None}, ""),
     ],
 )
-def test_what_is_no_audit_is_refused_with_the_remedy(change, said):
+def test_what_is_no_audit_is_refused_with_the_remedy(change, message):
     whole = audit(Scale(), (["good bad fine", "slow the"], [1, 0]), ["occlusion"], "cheap").to_dict()
-    if said:
-        with pytest.raises(ValueError, match=f"{said}.*audit again"):
+    if message:
+        with pytest.raises(ValueError, match=f"{message}.*audit again"):
             Audit.from_dict(whole | change)
     with pytest.raises(ValueError, match="audit again"):
         Audit.from_dict({k: v for k, v in whole.items() if k not in change})
@@ -252,7 +252,7 @@ def test_all_takes_every_saliency_of_the_registry_or_says_why_not(model):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"saliencies": ["l3"]}, "l3"),
         ({"saliencies": ["gim"]}, "gim"),
@@ -262,8 +262,8 @@ def test_all_takes_every_saliency_of_the_registry_or_says_why_not(model):
         ({"seed": -1}, "seed"),
     ],
 )
-def test_a_wrong_option_says_what_is_wrong_before_anything_is_measured(model, options, said, tmp_path):
-    with pytest.raises(ValueError, match=said):
+def test_a_wrong_option_says_what_is_wrong_before_anything_is_measured(model, options, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
         audit(model, (DATA[0][:4], DATA[1][:4]), parts=tmp_path / "parts", **options)
     assert not (tmp_path / "parts").exists()
 

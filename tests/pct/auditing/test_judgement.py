@@ -8,7 +8,7 @@ import pytest
 from pct.auditing.gate import Requirement
 from pct.auditing.judgement import LEAST_MARGIN
 from pct.metrics.bootstrap import Interval, intervals_of, paired_bootstrap
-from tests.pct.auditing.made import cell, judged, made
+from tests.pct.auditing.fake_audits import cell, fake_audit, judged
 
 AT_CHANCE = Interval(0.51, 0.47, 0.55)
 
@@ -126,8 +126,8 @@ def test_what_holds_under_one_removal_alone_is_said_to():
     cells = {("l2", "delete"): cell(0.2, 0.9), ("l2", "mask"): cell(0.0, seed=1)}
     seen = judged(cells)
     assert (seen.best, seen.removal, seen.holds) == ("l2", "delete", ["delete"])
-    said = "This holds with words deleted; it was not found with words replaced by the mask token."
-    assert said in seen.verdict
+    message = "This holds with words deleted; it was not found with words replaced by the mask token."
+    assert message in seen.verdict
     turned = judged({("l2", "delete"): cell(0.0, seed=1), ("l2", "mask"): cell(0.2, 0.9)})
     assert (turned.best, turned.removal, turned.holds) == ("l2", "mask", ["mask"])
     both = judged({("l2", "delete"): cell(0.2, 0.9), ("l2", "mask"): cell(0.2, 0.9)})
@@ -173,9 +173,9 @@ def test_a_requirement_that_cannot_be_read_says_how_one_is_written(text):
 
 def test_a_requirement_on_what_is_not_measured_names_what_is():
     with pytest.raises(ValueError, match="margn is not measured; there are comp, suff, comp_random"):
-        made({"l2": 0.2}).unmet(["margn>0.02"])
+        fake_audit({"l2": 0.2}).unmet(["margn>0.02"])
 
 
 def test_an_audit_is_held_to_its_best_saliency_or_to_the_control_where_there_is_none():
-    assert made({"l2": 0.2, "grad_x_input": 0.05}).unmet(["margin>0.1", "acc>0.8"]) == []
-    assert len(made({"l2": 0.0}).unmet(["margin>0.1", "win>0.6", "acc>0.8"])) == 2
+    assert fake_audit({"l2": 0.2, "grad_x_input": 0.05}).unmet(["margin>0.1", "acc>0.8"]) == []
+    assert len(fake_audit({"l2": 0.0}).unmet(["margin>0.1", "win>0.6", "acc>0.8"])) == 2

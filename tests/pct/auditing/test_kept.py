@@ -6,7 +6,6 @@ import json
 import logging
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -90,16 +89,17 @@ def test_a_folder_of_transformers_is_explained_by_the_best_of_its_audit(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "holds no audit"),
         ("[]", "not an audit, or it is damaged"),
         ('{"format": 99}', "format 99"),
+        (json.dumps(small_audit("l2").to_dict() | {"judgement": 1}), "not an audit, or it is damaged"),
         (small_audit("l2").to_json(), "belongs to other weights"),
     ],
 )
 def test_an_audit_that_cannot_be_used_is_ignored_with_one_line(
-    model: Path, text: str, said: str, caplog: pytest.LogCaptureFixture
+    model: Path, text: str, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (model / FILE).write_text(text, encoding="utf-8")
     with caplog.at_level(logging.WARNING, "pct.audit"):
@@ -107,23 +107,23 @@ def test_an_audit_that_cannot_be_used_is_ignored_with_one_line(
     assert loaded.audited == ""
     assert default_saliency(loaded).name == "grad_x_input"
     (line,) = caplog.messages
-    assert said in line
+    assert message in line
     assert str(model) in line
     assert "not used" in line
 
 
 @pytest.mark.parametrize(
-    ("best", "said"), [("", "no saliency that beats a random order"), ("strange", "no saliency is called 'strange'")]
+    ("best", "message"), [("", "no saliency that beats a random order"), ("strange", "no saliency is called 'strange'")]
 )
 def test_a_best_saliency_that_is_none_or_unknown_is_not_used(
-    model: Path, best: str, said: str, caplog: pytest.LogCaptureFixture
+    model: Path, best: str, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_audit(model, best)
     with caplog.at_level(logging.WARNING, "pct.audit"):
         loaded = pct.load(model)
     assert (loaded.audited, default_saliency(loaded).name) == ("", "grad_x_input")
     (line,) = caplog.messages
-    assert said in line
+    assert message in line
 
 
 def test_a_choice_by_hand_goes_before_the_audit(model: Path) -> None:
@@ -175,21 +175,6 @@ def test_an_audit_follows_a_model_that_is_handed_back_to_transformers(tmp_path: 
     write_audit(tmp_path / "mine", "occlusion")
     assert cli.main(["export", str(tmp_path / "mine"), str(tmp_path / "again"), "--to", "transformers"]) == 0
     assert pct.load(tmp_path / "again").audited == "occlusion"
-
-
-def test_pct_audit_keep_is_what_loading_reads(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows: list[dict[str, Any]] = [
-        {"text": "the film is full of joy and force", "label": "positive"},
-        {"text": "a tired and stale script from top to bottom", "label": "negative"},
-    ]
-    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    asked = ["audit", str(model), "--data", str(tmp_path / "rows.jsonl"), "--saliencies", "l2", "--budget", "cheap"]
-    assert cli.main([*asked, "--keep", "--quiet"]) == 0
-    capsys.readouterr()
-    assert (model / FILE).is_file()
-    audit = pct.load(model).audit
-    assert audit is not None
-    assert audit.texts == 2
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,9 @@ def test_a_file_is_predicted_with_its_true_classes_beside(data, tmp_path, capsys
     assert cli.main(["predict", MODEL, "--data", str(data), "--output", str(output)]) == 0
     assert capsys.readouterr().out == f"3 texts  {output}\n"
     with output.open(newline="", encoding="utf-8") as lines:
-        found = list(csv.DictReader(lines))
-    assert [(r["row"], r["text"], r["gold"]) for r in found] == [(str(i), *row) for i, row in enumerate(ROWS, 1)]
-    assert all(r["label"] in ("negative", "positive") for r in found)
+        actual = list(csv.DictReader(lines))
+    assert [(r["row"], r["text"], r["gold"]) for r in actual] == [(str(i), *row) for i, row in enumerate(ROWS, 1)]
+    assert all(r["label"] in ("negative", "positive") for r in actual)
 
 
 def test_texts_given_are_predicted_on_the_spot(capsys):
@@ -46,9 +46,9 @@ def test_a_file_without_labels_is_explained(tmp_path):
     output = tmp_path / "out.jsonl"
     arguments = ["--data", str(tmp_path / "texts.jsonl"), "--text-column", "review", "--output", str(output)]
     assert cli.main(["explain", MODEL, *arguments, "--max-steps", "2", "--target", "negative"]) == 0
-    found = [json.loads(line) for line in output.read_text().splitlines()]
-    assert [len(r["important_removed"]) for r in found] == [2, 0]
-    assert all((r["gold"], r["label"]) == (None, "negative") for r in found)
+    actual = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [len(r["important_removed"]) for r in actual] == [2, 0]
+    assert all((r["gold"], r["label"]) == (None, "negative") for r in actual)
 
 
 def test_a_job_that_was_stopped_goes_on_by_the_same_command(data, tmp_path, capsys, monkeypatch):
@@ -90,9 +90,9 @@ def test_a_job_that_was_stopped_goes_on_by_the_same_command(data, tmp_path, caps
 def test_what_is_wrong_is_named(arguments, message, data, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cli.main([x.replace("{data}", str(data)) for x in arguments]) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert message in said
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert message in printed
     assert data.read_text(encoding="utf-8").startswith("text,label")
 
 

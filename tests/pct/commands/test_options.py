@@ -31,12 +31,12 @@ def test_every_setting_can_be_given_in_both_spellings() -> None:
 
 
 def test_values_take_the_type_of_their_setting() -> None:
-    made = parse("--lr", "1e-3", "--batch_size", "32", "--compile", "--restore-best", "false", "--glove", "")
-    assert made == Settings(lr=1e-3, batch_size=32, compile=True, restore_best=False)
+    parsed = parse("--lr", "1e-3", "--batch_size", "32", "--compile", "--restore-best", "false", "--glove", "")
+    assert parsed == Settings(lr=1e-3, batch_size=32, compile=True, restore_best=False)
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (["--epochs", "many"], "epochs"),
         (["--p-important", "0"], r"p_important must be in \(0, 1\], got 0"),
@@ -44,6 +44,6 @@ def test_values_take_the_type_of_their_setting() -> None:
         (["--compile", "perhaps"], "true or false"),
     ],
 )
-def test_a_wrong_value_is_named_with_what_is_allowed(argv: list[str], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_wrong_value_is_named_with_what_is_allowed(argv: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         parse(*argv)

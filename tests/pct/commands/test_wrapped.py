@@ -49,9 +49,9 @@ def of_the_test_file(place):
 def test_predict(place, tmp_path, capsys):
     model, out = pct.load(place / "model", "cpu"), tmp_path / "out.jsonl"
     assert main(["predict", str(place / "model"), TEXT, "fine"]) == 0
-    found = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
+    actual = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
     best = model.predict([TEXT, "fine"])
-    assert [line[0] for line in found] == [model.classes[i] for i in best.argmax(1)]
+    assert [line[0] for line in actual] == [model.classes[i] for i in best.argmax(1)]
     assert main(["predict", str(place / "model"), "--data", str(place / "test.csv"), "--output", str(out)]) == 0
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     wanted = model.predict(of_the_test_file(place))
@@ -69,9 +69,9 @@ def test_explain(place, tmp_path, capsys):
 def test_evaluate(place, capsys):
     asked = ["--data", str(place / "test.csv"), "--metrics", "usual", "margin", "separation", "--json"]
     assert main(["evaluate", str(place / "model"), *asked]) == 0
-    found = json.loads(capsys.readouterr().out)["metrics"]
-    assert found["acc"] == pct.evaluate(pct.load(place / "model", "cpu"), place / "test.csv", metrics=["acc"]).acc
-    assert {"comp", "margin", "separation"} <= set(found)
+    actual = json.loads(capsys.readouterr().out)["metrics"]
+    assert actual["acc"] == pct.evaluate(pct.load(place / "model", "cpu"), place / "test.csv", metrics=["acc"]).acc
+    assert {"comp", "margin", "separation"} <= set(actual)
 
 
 def test_finetune_and_what_it_wrote(place, tmp_path, capsys):
@@ -106,11 +106,11 @@ def test_its_graphs_are_evaluated_explained_and_predicted_with(place, tmp_path, 
     assert main(["evaluate", out, "--data", data]) == 0
     assert main(["explain", out, TEXT]) == 0
     capsys.readouterr()
-    said = []
+    message = []
     for model in (out, str(place / "model")):
         assert main(["predict", model, TEXT, "fine"]) == 0
-        said.append(capsys.readouterr().out)
-    assert said[0] == said[1]
+        message.append(capsys.readouterr().out)
+    assert message[0] == message[1]
 
 
 @pytest.mark.slow

@@ -54,9 +54,9 @@ def place(tmp_path_factory):
     for name, content in FILES.items():
         (root / name).write_bytes(content)
     small_classifier("textcnn", classes=2).save(root / "sound")
-    made = root / "classifier"
-    classifier("BERT", classes=2).save_pretrained(made)
-    tokenizer("BERT").save_pretrained(made)
+    bert = root / "classifier"
+    classifier("BERT", classes=2).save_pretrained(bert)
+    tokenizer("BERT").save_pretrained(bert)
     for name in ("no_config", "no_weights", "bad_config", "bad_weights", "cut_weights", "other_json"):
         for kind in ("sound", "classifier"):
             folder = shutil.copytree(root / kind, root / f"{kind}_{name}")
@@ -74,7 +74,7 @@ def place(tmp_path_factory):
                 weights.write_bytes(b"\xff" * 64)
             else:
                 weights.write_bytes(weights.read_bytes()[:-100])
-    shutil.copytree(made, root / "classifier_bad_tokenizer")
+    shutil.copytree(bert, root / "classifier_bad_tokenizer")
     (root / "classifier_bad_tokenizer" / "tokenizer.json").write_text("{}", encoding="utf-8")
     (root / "empty_folder").mkdir()
     return root
@@ -99,21 +99,25 @@ def test_a_model_that_is_none(command, model, place, capsys, tmp_path, monkeypat
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", [*FILES, "nowhere.csv", "empty_folder"])
-@pytest.mark.parametrize("model", ["sound", "classifier"])
-def test_a_file_that_holds_no_texts_with_labels(name, model, place, capsys):
-    if name in ("huge_field.csv", "nul.csv"):
-        pytest.skip("may be read")
-    ends_with_one_line(["evaluate", str(place / model), "--data", str(place / name), "--device", "cpu"], capsys)
+READABLE = {"huge_field.csv", "nul.csv"}  # may be read
+WITHOUT_LABELS = {"null_label.jsonl", "nan.jsonl", "words.txt"}  # has texts to predict
 
 
-@pytest.mark.parametrize("name", [*FILES, "nowhere.csv", "empty_folder"])
-def test_a_training_file_that_holds_no_texts_with_labels(name, place, capsys, tmp_path):
-    if name in ("huge_field.csv", "nul.csv"):
-        pytest.skip("may be read")
-    file = str(place / name)
-    rest = ["--corpus", "files", "--train-file", file, "--test-file", file, "--run-dir", str(tmp_path / "run")]
-    ends_with_one_line(["train", *rest, "--epochs", "1", "--quiet", "--device", "cpu"], capsys)
+@pytest.mark.parametrize("name", [*sorted(FILES.keys() - READABLE), "nowhere.csv", "empty_folder"])
+@pytest.mark.parametrize("command", ["evaluate sound", "evaluate classifier", "train", "predict sound"])
+def test_a_file_that_cannot_be_used(command, name, place, capsys, tmp_path):
+    if command.startswith("predict") and name in WITHOUT_LABELS:
+        pytest.skip("has texts to predict")
+    verb, *models = command.split()
+    file, output = str(place / name), tmp_path / "new" / "out.csv"
+    rest = {
+        "evaluate": ["--data", file, "--device", "cpu"],
+        "predict": ["--data", file, "--output", str(output)],
+        "train": ["--corpus", "files", "--train-file", file, "--test-file", file, "--run-dir", str(tmp_path / "run"),
+                  "--epochs", "1", "--quiet", "--device", "cpu"],
+    }[verb]  # fmt: skip
+    ends_with_one_line([verb, *(str(place / model) for model in models), *rest], capsys)
+    assert not output.parent.exists()
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=" ".join)
@@ -125,23 +129,6 @@ def test_a_setting_that_there_is_not(command, setting, capsys, tmp_path):
     ends_with_one_line([command, "--limit", "20", "--epochs", "1", "--quiet", *where, *setting], capsys)
 
 
-@pytest.mark.parametrize("rest", [
-    ["--p-important", "0.0"], ["--p-important", "7"], ["--p-unimportant", "-1"], ["--order", "random"],
-    ["--limit", "-3"],
-    ["--corpus", "ag_news"], ["--device", "toaster"], ["--per-text", "/no/such/folder/x.parquet"], ["--split", "dev"],
-], ids=" ".join)  # fmt: skip
-def test_options_of_an_evaluation_that_make_no_sense(rest, place, capsys):
-    ends_with_one_line(["evaluate", str(place / "sound"), "--limit", "8", *rest], capsys)
-
-
-@pytest.mark.parametrize("rest", [
-    [""], [" "], ["a film", "--target", "joyful"], ["a film", "--max-steps", "-1"], ["a film", "--order", "random"],
-    ["a film", "--device", "toaster"],
-], ids=" ".join)  # fmt: skip
-def test_texts_that_cannot_be_explained(rest, place, capsys):
-    ends_with_one_line(["explain", str(place / "sound"), *rest], capsys)
-
-
 def test_a_place_that_cannot_be_written(place, capsys):
     ends_with_one_line(["export", str(place / "sound"), str(place / "words.txt")], capsys)
     ends_with_one_line(["export", str(place / "classifier"), str(place / "sound"), "--to", "transformers"], capsys)
@@ -150,23 +137,6 @@ def test_a_place_that_cannot_be_written(place, capsys):
 
 def test_a_classifier_without_a_corpus_asks_for_texts(place, capsys):
     ends_with_one_line(["evaluate", str(place / "classifier")], capsys)
-
-
-@pytest.mark.parametrize("name", [*FILES, "nowhere.csv", "empty_folder"])
-def test_a_file_that_holds_no_texts_to_predict(name, place, capsys, tmp_path):
-    if name in ("huge_field.csv", "nul.csv", "null_label.jsonl", "nan.jsonl", "words.txt"):
-        pytest.skip("may be read")
-    output = tmp_path / "new" / "out.csv"
-    ends_with_one_line(["predict", str(place / "sound"), "--data", str(place / name), "--output", str(output)], capsys)
-    assert not output.parent.exists()
-
-
-@pytest.mark.parametrize("rest", [
-    [], [""], [" "], ["a", "--data", "x.csv"], ["--data", "x.csv"], ["--output", "x.csv"], ["a", "--device", "toaster"],
-    ["--data", "x.csv", "--output", "out.xyz"], ["--data", "x.csv", "--output", "x.csv"],
-], ids=" ".join)  # fmt: skip
-def test_texts_that_cannot_be_predicted(rest, place, capsys):
-    ends_with_one_line(["predict", str(place / "sound"), *rest], capsys)
 
 
 @pytest.mark.parametrize("rest", [
@@ -209,3 +179,29 @@ def test_vectors_that_are_none(capsys, tmp_path):
         path.write_bytes(content)
         rest = ["--run-dir", str(tmp_path / "run"), "--limit", "20", "--epochs", "1", "--quiet"]
         ends_with_one_line(["train", "--glove", str(path), *rest], capsys)
+
+
+OPTIONS = {
+    "evaluate": [
+        ["--p-important", "0.0"], ["--p-important", "7"], ["--p-unimportant", "-1"], ["--order", "random"],
+        ["--limit", "-3"], ["--corpus", "ag_news"], ["--device", "toaster"], ["--split", "dev"],
+        ["--per-text", "/no/such/folder/x.parquet"],
+    ],
+    "explain": [
+        [""], [" "], ["a film", "--target", "joyful"], ["a film", "--max-steps", "-1"], ["a film", "--order", "random"],
+        ["a film", "--device", "toaster"],
+    ],
+    "predict": [
+        [], [""], [" "], ["a", "--data", "x.csv"], ["--data", "x.csv"], ["--output", "x.csv"],
+        ["a", "--device", "toaster"], ["--data", "x.csv", "--output", "out.xyz"],
+        ["--data", "x.csv", "--output", "x.csv"],
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "rest"), [(verb, rest) for verb, lists in OPTIONS.items() for rest in lists], ids=str
+)
+def test_options_that_make_no_sense(command, rest, place, capsys):
+    limit = ["--limit", "8"] if command == "evaluate" else []
+    ends_with_one_line([command, str(place / "sound"), *limit, *rest], capsys)

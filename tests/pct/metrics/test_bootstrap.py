@@ -26,32 +26,32 @@ def test_it_agrees_with_loops_up_to_the_chance_of_drawing():
     rng = np.random.default_rng(1)
     before, after = rng.normal(size=60), rng.normal(0.3, 1, size=60)
     before[3], after[7] = np.nan, np.nan
-    found = paired_bootstrap(before, after)
+    actual = paired_bootstrap(before, after)
     both = np.isfinite(before) & np.isfinite(after)
-    assert found.value == pytest.approx((after - before)[both].mean())
-    np.testing.assert_allclose(found[1:], by_loops(before, after, 4000, 5), atol=0.02)
+    assert actual.value == pytest.approx((after - before)[both].mean())
+    np.testing.assert_allclose(actual[1:], by_loops(before, after, 4000, 5), atol=0.02)
 
 
 def test_its_width_is_that_of_the_standard_error():
     rng = np.random.default_rng(2)
     difference = rng.normal(size=2000)
-    found = paired_bootstrap(np.zeros(2000), difference)
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * difference.std() / np.sqrt(2000), rel=0.03)
+    actual = paired_bootstrap(np.zeros(2000), difference)
+    assert (actual.high - actual.low) / 2 == pytest.approx(1.96 * difference.std() / np.sqrt(2000), rel=0.03)
 
 
 def test_what_is_hard_for_both_falls_out():
     rng = np.random.default_rng(3)
     hard = 100 * rng.normal(size=500)
-    found = paired_bootstrap(hard, hard + 0.1)
-    assert found == pytest.approx((0.1, 0.1, 0.1))
-    assert found.excludes_zero
+    actual = paired_bootstrap(hard, hard + 0.1)
+    assert actual == pytest.approx((0.1, 0.1, 0.1))
+    assert actual.excludes_zero
 
 
 def test_no_difference_has_an_interval_around_zero():
     same = np.random.default_rng(4).normal(size=50)
-    found = paired_bootstrap(same, same)
-    assert found == (0, 0, 0)
-    assert not found.excludes_zero
+    actual = paired_bootstrap(same, same)
+    assert actual == (0, 0, 0)
+    assert not actual.excludes_zero
 
 
 def test_equal_seeds_draw_equal_texts_whatever_the_pieces(monkeypatch):

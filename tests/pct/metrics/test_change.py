@@ -28,11 +28,11 @@ def report(seed=0, texts=TEXTS, **shifts):
 
 def test_a_change_is_after_minus_before_text_by_text():
     before, after = report(), report(seed=1)
-    found = compare_reports(before, after)
-    assert list(found.differences) == [*CORE_METRICS, "comp-suff", "ur-ir", "i_var-u_var", "margin", "win"]
+    actual = compare_reports(before, after)
+    assert list(actual.differences) == [*CORE_METRICS, "comp-suff", "ur-ir", "i_var-u_var", "margin", "win"]
     gap = [r.columns["comp"] - r.columns["suff"] for r in (before, after)]
-    assert found.differences["comp-suff"] == paired_bootstrap(*gap)
-    name, a, b, x = found.rows()[2]
+    assert actual.differences["comp-suff"] == paired_bootstrap(*gap)
+    name, a, b, x = actual.rows()[2]
     assert (name, a, b) == ("comp", before.comp, after.comp)
     assert x.value == pytest.approx(b - a)
 
@@ -52,15 +52,15 @@ def test_a_change_is_after_minus_before_text_by_text():
     ({"comp": np.nan, "ir": np.nan}, "comp-suff did not become surely larger"),
 ])  # fmt: skip
 def test_it_is_called_improved_only_where_it_is(shifts, reason):
-    found = compare_reports(report(), report(**shifts))
-    assert found.improved == (reason is None)
-    assert found.reasons_against == ([] if reason is None else [reason])
-    assert found.verdict.startswith("improved" if reason is None else f"not improved: {reason}")
+    actual = compare_reports(report(), report(**shifts))
+    assert actual.improved == (reason is None)
+    assert actual.reasons_against == ([] if reason is None else [reason])
+    assert actual.verdict.startswith("improved" if reason is None else f"not improved: {reason}")
 
 
 def test_all_that_speaks_against_it_is_told():
-    found = compare_reports(report(), report(acc=-0.02, comp=-0.1, margin=-0.1, ur=-1.0))
-    assert found.verdict == (
+    actual = compare_reports(report(), report(acc=-0.02, comp=-0.1, margin=-0.1, ur=-1.0))
+    assert actual.verdict == (
         "not improved: accuracy lost 0.020, more than 0.01; comp-suff did not become surely larger; ur-ir became "
         "smaller by 1.000; the margin of comp over a random order became smaller by 0.100"
     )
@@ -83,19 +83,19 @@ def test_without_the_margin_nothing_is_called_improved():
 def test_predictions_that_changed_are_counted_by_what_became_of_them():
     before, after = report(), report()
     after.columns["predicted"][:15] = [1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0]  # 0, 5 and 10 were wrong
-    found = compare_reports(before, after)
-    assert (found.changed, found.repaired, found.broken) == (6, 1, 4)
-    assert "6 of 200 predictions changed: 1 repaired, 4 broken, 1 wrong both times" in found.table()
+    actual = compare_reports(before, after)
+    assert (actual.changed, actual.repaired, actual.broken) == (6, 1, 4)
+    assert "6 of 200 predictions changed: 1 repaired, 4 broken, 1 wrong both times" in actual.table()
 
 
 def test_it_is_told_in_a_terminal_a_notebook_a_card_and_json():
-    found = compare_reports(report(), report(comp=0.1))
-    assert "comp-suff" in found.table()
-    assert repr(found) == found.table()
-    assert "| comp | " in found.markdown()
-    assert "<td>margin</td>" in found._repr_html_()
-    assert f"<b>{found.verdict}</b>" in found._repr_html_()
-    read = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    actual = compare_reports(report(), report(comp=0.1))
+    assert "comp-suff" in actual.table()
+    assert repr(actual) == actual.table()
+    assert "| comp | " in actual.markdown()
+    assert "<td>margin</td>" in actual._repr_html_()
+    assert f"<b>{actual.verdict}</b>" in actual._repr_html_()
+    read = json.loads(json.dumps(actual.to_dict(), allow_nan=False))
     assert read["improved"] is True
     assert read["metrics"]["comp"]["value"] == pytest.approx(0.1)
 

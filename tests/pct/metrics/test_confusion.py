@@ -19,9 +19,9 @@ LABELS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, m
 
 def twin_f1(pairs, label):
     """F1 of a class; None where it is neither true nor predicted of any text."""
-    hits = sum(1 for gold, found in pairs if gold == found == label)
-    wrong = sum(1 for gold, found in pairs if found == label != gold)
-    missed = sum(1 for gold, found in pairs if gold == label != found)
+    hits = sum(1 for gold, actual in pairs if gold == actual == label)
+    wrong = sum(1 for gold, actual in pairs if actual == label != gold)
+    missed = sum(1 for gold, actual in pairs if gold == label != actual)
     return 2 * hits / (2 * hits + wrong + missed) if hits + wrong + missed else None
 
 
@@ -31,7 +31,7 @@ def test_the_counts_recalls_and_macro_f1_are_the_loop_s(pairs):
     counts = confusion_counts(gold, predicted, 4)
     assert counts.tolist() == [[sum(p == (i, j) for p in pairs) for j in range(4)] for i in range(4)]
     for label, recall in enumerate(recalls(counts)):
-        of_class = [found for gold_, found in pairs if gold_ == label]
+        of_class = [actual for gold_, actual in pairs if gold_ == label]
         assert math.isnan(recall) if not of_class else recall == pytest.approx(of_class.count(label) / len(of_class))
     scores = [f for f in (twin_f1(pairs, label) for label in range(4)) if f is not None]
     assert macro_f1(counts) == pytest.approx(sum(scores) / len(scores))

@@ -21,8 +21,8 @@ MEASURED = [name for name in metrics.own if name not in UNMEASURED]
 def test_no_metric_takes_more_passes_than_is_said(name):
     model = Scale()
     pct.evaluate(model, ([TEXT], [1]), metrics=[name])
-    said = int(most_passes(MetricSet([name], MetricOptions()), np.array([len(TEXT.split())]))[0])
-    assert 1 <= model.rows_seen <= said
+    most = int(most_passes(MetricSet([name], MetricOptions()), np.array([len(TEXT.split())]))[0])
+    assert 1 <= model.rows_seen <= most
 
 
 @pytest.mark.parametrize("name", ["acc", "comp", "comp_aopc", "tau_loo"])

@@ -18,22 +18,22 @@ def report(values):
 
 def test_the_text_with_most_of_a_metric_s_error_is_named_and_the_median_told():
     values = [5.0, 6.0, 7.0, 1700.0, 5.5, float("nan"), 6.5, 6.2]
-    found = report(values).dominant_texts["i_var"]
+    actual = report(values).dominant_texts["i_var"]
     squares = [(v - np.nanmean(values)) ** 2 for v in values if v == v]
-    assert (found.text, found.value, found.words) == (3, 1700.0, 9)
-    assert found.share == max(squares) / sum(squares)
-    assert found.median == 6.2
-    made = report(values)
-    assert "i_var: text 3 (9 words, 1700) has 86% of its error; the median is 6.2" in made.table()
-    assert json.loads(made.to_json())["dominant_texts"]["i_var"]["text"] == 3
-    assert "text 3 (9 words" in made.to_html()
+    assert (actual.text, actual.value, actual.words) == (3, 1700.0, 9)
+    assert actual.share == max(squares) / sum(squares)
+    assert actual.median == 6.2
+    measured = report(values)
+    assert "i_var: text 3 (9 words, 1700) has 86% of its error; the median is 6.2" in measured.table()
+    assert json.loads(measured.to_json())["dominant_texts"]["i_var"]["text"] == 3
+    assert "text 3 (9 words" in measured.to_html()
 
 
 def test_a_mean_that_no_text_makes_alone_is_left_as_it_is():
-    made = report([5.0, 6.0, 7.0, 8.0, 5.5, 6.6, 7.7])
-    assert made.dominant_texts == {}
-    assert "dominant_texts" not in json.loads(made.to_json())
-    assert "has" not in made.table()
+    measured = report([5.0, 6.0, 7.0, 8.0, 5.5, 6.6, 7.7])
+    assert measured.dominant_texts == {}
+    assert "dominant_texts" not in json.loads(measured.to_json())
+    assert "has" not in measured.table()
 
 
 def test_right_or_wrong_is_no_error_of_one_text():

@@ -34,8 +34,8 @@ def assert_columns_are_the_twin_s(classifier, texts, report, p_important=0.1, p_
         expected = twins.metrics(
             classifier, text.split(), label, p_important, p_unimportant, recomputed=order == "recomputed"
         )
-        found = {name: float(report.columns[name][i]) for name in expected}
-        assert found == pytest.approx(expected, abs=1e-5, nan_ok=True), text
+        actual = {name: float(report.columns[name][i]) for name in expected}
+        assert actual == pytest.approx(expected, abs=1e-5, nan_ok=True), text
 
 
 @pytest.mark.parametrize("order", ["static", "recomputed"])
@@ -78,8 +78,8 @@ def test_more_texts_than_a_block_holds_keep_their_places():
     some = [0, 1, 127, 128, 129, 200, 298, 299]
     for i in some:
         expected = twins.metrics(classifier, texts[i].split(), i % 2, 0.1, 0.1, recomputed=False)
-        found = {name: float(report.columns[name][i]) for name in expected}
-        assert found == pytest.approx(expected, abs=1e-5, nan_ok=True)
+        actual = {name: float(report.columns[name][i]) for name in expected}
+        assert actual == pytest.approx(expected, abs=1e-5, nan_ok=True)
 
 
 def test_a_worked_example():

@@ -39,10 +39,10 @@ def test_agreement_is_the_loop_s(texts, share):
     saliency = [[float(s) for s, _ in text] for text in texts]
     marks = [[int(m) for _, m in text] for text in texts]
     counts = np.array([len(text) for text in texts])
-    found = agreement(padded(saliency, float), counts, padded(marks, bool), share)
+    actual = agreement(padded(saliency, float), counts, padded(marks, bool), share)
     for i, row in enumerate(saliency):
         expected = twins.rationale(row, marks[i], share)
-        assert {name: found[name][i] for name in AGREEMENT} == pytest.approx(expected, nan_ok=True)
+        assert {name: actual[name][i] for name in AGREEMENT} == pytest.approx(expected, nan_ok=True)
 
 
 def test_the_area_is_scikit_learn_s_average_precision():
@@ -51,17 +51,17 @@ def test_the_area_is_scikit_learn_s_average_precision():
     for values in (rng.random((50, 12)), rng.integers(0, 4, (50, 12)).astype(float)):
         marked = rng.random((50, 12)) < 0.3
         marked[:, 0] |= ~marked.any(1)
-        found = average_precision(values, np.full(50, 12), marked)
+        actual = average_precision(values, np.full(50, 12), marked)
         expected = [metrics.average_precision_score(m, v) for m, v in zip(marked, values, strict=True)]
-        assert found == pytest.approx(np.array(expected))
+        assert actual == pytest.approx(np.array(expected))
 
 
 def test_the_area_of_chance_is_the_mean_over_all_orders():
     for n, k in ((1, 1), (3, 1), (5, 2), (6, 6)):
         marked = np.arange(n) < k
         orders = np.array(list(itertools.permutations(range(n))), float)
-        found = average_precision(orders, np.full(len(orders), n), np.tile(marked, (len(orders), 1)))
-        assert found.mean() == pytest.approx(twins.average_precision_by_chance(n, k))
+        actual = average_precision(orders, np.full(len(orders), n), np.tile(marked, (len(orders), 1)))
+        assert actual.mean() == pytest.approx(twins.average_precision_by_chance(n, k))
 
 
 @settings(max_examples=20)
@@ -85,8 +85,8 @@ def test_an_evaluation_has_the_loop_s_agreement_and_that_of_the_texts_with_a_sho
             "shortcut_share": sum(shortcut[i][w] for w in top) / len(top),
         }  # fmt: skip
         nothing = dict.fromkeys(lured, math.nan)
-        found = {name: columns[name][i] for name in SHORTCUT}
-        assert found == pytest.approx(lured if any(shortcut[i]) else nothing, nan_ok=True)
+        actual = {name: columns[name][i] for name in SHORTCUT}
+        assert actual == pytest.approx(lured if any(shortcut[i]) else nothing, nan_ok=True)
 
 
 def test_tau_is_of_the_annotators_shares_where_they_are_known_and_of_the_marks_elsewhere():
@@ -96,11 +96,11 @@ def test_tau_is_of_the_annotators_shares_where_they_are_known_and_of_the_marks_e
     marks = [[int(x >= 0.5) for x in row] for row in shares]
     for known in (None, shares):
         split = Split(texts, np.zeros(30, np.int64), marks, None, known)
-        found = pct.evaluate(Scale(WEIGHTS), split, metrics=["rationale_tau"]).columns["rationale_tau"]
+        actual = pct.evaluate(Scale(WEIGHTS), split, metrics=["rationale_tau"]).columns["rationale_tau"]
         for i, text in enumerate(texts):
             second = (known or marks)[i]
             expected = control_twins.tau_b([WEIGHTS[w] for w in text.split()], second) if any(marks[i]) else math.nan
-            assert found[i] == pytest.approx(expected, nan_ok=True)
+            assert actual[i] == pytest.approx(expected, nan_ok=True)
 
 
 def test_the_random_orders_are_the_same_for_every_model_and_change_with_the_seed():

@@ -15,7 +15,7 @@ from pct.output.audit_page import READING, audit_html, audit_markdown, audit_pag
 from pct.output.audit_svg import axis_ticks, compared, intervals_svg
 from pct.output.audit_table import WIDEST, audit_table
 from pct.output.numbers import number, percent, spell
-from tests.pct.auditing.made import explanation, made
+from tests.pct.auditing.fake_audits import explanation, fake_audit
 
 ARABIC, CHINESE, EVIL = (
     ["هذا", "الفيلم", "ممتع", "جدا"],
@@ -55,12 +55,12 @@ class Checked(HTMLParser):
 
 
 AUDITS = {
-    "one": made({"l2": 0.1}),
-    "many": made(MANY, ("delete", "mask", "unknown"), examples=[ARABIC, CHINESE, EVIL]),
-    "no best": made({"l2": 0.0, "occlusion": -0.1}, examples=[EVIL]),
-    "at chance": made({"l2": 0.1}, accuracy=Interval(0.51, 0.47, 0.55)),
-    "no labels": made({"l2": 0.1}, accuracy=None),
-    "no curves": made({"l2": 0.1}, curves=False),
+    "one": fake_audit({"l2": 0.1}),
+    "many": fake_audit(MANY, ("delete", "mask", "unknown"), examples=[ARABIC, CHINESE, EVIL]),
+    "no best": fake_audit({"l2": 0.0, "occlusion": -0.1}, examples=[EVIL]),
+    "at chance": fake_audit({"l2": 0.1}, accuracy=Interval(0.51, 0.47, 0.55)),
+    "no labels": fake_audit({"l2": 0.1}, accuracy=None),
+    "no curves": fake_audit({"l2": 0.1}, curves=False),
 }
 
 
@@ -108,7 +108,7 @@ def test_without_labels_no_accuracy_is_shown():
 
 
 def test_nothing_of_a_text_or_a_name_becomes_markup():
-    evil = made({"<b>l2</b>": 0.1}, examples=[EVIL], model="<i>&", source='"><u>')
+    evil = fake_audit({"<b>l2</b>": 0.1}, examples=[EVIL], model="<i>&", source='"><u>')
     for page in (audit_page(evil), audit_html(evil)):
         assert "<script" not in page
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -124,18 +124,18 @@ def test_texts_of_any_script_stand_as_they_are_in_their_own_direction():
 
 
 def test_the_plot_marks_the_best_the_ties_the_control_and_what_is_no_better_than_chance():
-    audit = made({"grad_x_input": 0.2, "occlusion": 0.2, "l2": 0.1, "attention": 0.0})
+    audit = fake_audit({"grad_x_input": 0.2, "occlusion": 0.2, "l2": 0.1, "attention": 0.0})
     picture = intervals_svg(audit, "delete")
-    found = re.findall(r'<g class="(\w+)"><title>([\w_]+),', picture)
-    assert {name: kind for kind, name in found} == {
+    actual = re.findall(r'<g class="(\w+)"><title>([\w_]+),', picture)
+    assert {name: kind for kind, name in actual} == {
         "grad_x_input": "best", "occlusion": "tie", "l2": "better", "attention": "none", "random": "control",
     }  # fmt: skip
-    margins = [audit.row(name).metrics["margin"].value for _, name in found]
+    margins = [audit.row(name).metrics["margin"].value for _, name in actual]
     assert margins == sorted(margins, reverse=True)
 
 
 def test_an_interval_is_drawn_where_its_numbers_are():
-    audit = made({"l2": 0.2})
+    audit = fake_audit({"l2": 0.2})
     picture = intervals_svg(audit, "delete")
     ticks = dict(re.findall(r'<text class="tick" x="([\d.]+)"[^>]*>([-\d.]+)</text>', picture.split("win against")[0]))
     (x0, t0), (x1, t1) = [(float(x), float(t)) for x, t in ticks.items()][:2]
@@ -155,7 +155,7 @@ def test_the_curves_are_those_of_the_best_and_the_worst_beside_the_random_order(
 
 
 def test_a_metric_that_one_removal_lacks_is_a_dash_or_has_no_column():
-    audit = made({"l2": 0.2, "occlusion": 0.1})
+    audit = fake_audit({"l2": 0.2, "occlusion": 0.1})
     audit.rows[0].metrics["tau_loo"] = Interval(0.5, 0.4, 0.6)
     for row in audit.rows:
         row.metrics["stable_word"] = Interval(math.nan, math.nan, math.nan)
@@ -186,7 +186,7 @@ def test_a_model_card_gets_the_verdict_a_table_and_how_it_was_measured():
     assert "on 300 texts" in lines[-1]
     ways = "words deleted or words replaced by the mask token or words replaced by the unknown token"
     assert f"{ways}, 10 % of the words per side, seed 0" in lines[-1]
-    assert made({"a|b<c": 0.2}).to_markdown().count("a\\|b&lt;c") >= 2
+    assert fake_audit({"a|b<c": 0.2}).to_markdown().count("a\\|b&lt;c") >= 2
 
 
 def test_a_file_is_written_as_its_name_ends(tmp_path):

@@ -29,7 +29,7 @@ def lines(path):
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_a_job_that_is_killed_goes_on_without_a_text_lost_or_doubled(kind, tmp_path):
-    made = {"jsonl": JsonLines(), "parquet": Parquet(SCHEMA)}[kind]
+    format_ = {"jsonl": JsonLines(), "parquet": Parquet(SCHEMA)}[kind]
     output, worked = tmp_path / f"out.{kind}", []
 
     def work(piece):
@@ -40,14 +40,14 @@ def test_a_job_that_is_killed_goes_on_without_a_text_lost_or_doubled(kind, tmp_p
         return rows(piece)
 
     with pytest.raises(Killed):
-        run_job(PIECES, work, output, made, {"data": "a"})
+        run_job(PIECES, work, output, format_, {"data": "a"})
     assert not output.exists()
     seen = []
-    assert run_job(PIECES, work, output, made, {"data": "a"}, lambda n, before: seen.append((n, before))) == 7
+    assert run_job(PIECES, work, output, format_, {"data": "a"}, lambda n, before: seen.append((n, before))) == 7
     assert worked == [[0, 1, 2], [3, 4, 5], [3, 4, 5], [6]]  # the first part was not worked on again
     assert seen == [(3, True), (3, False), (1, False)]
-    found = lines(output) if kind == "jsonl" else pq.read_table(output).to_pylist()
-    assert found == rows(range(7))
+    actual = lines(output) if kind == "jsonl" else pq.read_table(output).to_pylist()
+    assert actual == rows(range(7))
     assert not parts_folder(output).exists()
 
 

@@ -50,9 +50,9 @@ def read(path):
 def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe_unless_raw_cells_are_wanted(cell, tmp_path):
     for escaped, expected in ((True, f"'{cell}"), (False, cell)):
         part, output = tmp_path / "part", tmp_path / f"{escaped}.csv"
-        made = Csv(["text", "p_=x"], escaped)
-        made.write([{"text": cell, "p_=x": -0.5}, {"text": "1 - 1 = 0", "p_=x": 1.0}], part)
-        made.join([part], output)
+        format_ = Csv(["text", "p_=x"], escaped)
+        format_.write([{"text": cell, "p_=x": -0.5}, {"text": "1 - 1 = 0", "p_=x": 1.0}], part)
+        format_.join([part], output)
         with output.open(newline="", encoding="utf-8") as lines:
             assert list(csv.reader(lines)) == [["text", "p_=x"], [expected, "-0.5"], ["1 - 1 = 0", "1.0"]]
 
@@ -72,8 +72,8 @@ def test_predictions_as_csv_hold_no_formula(tmp_path):
 def test_explanations_are_those_of_the_call(kind, gold, tmp_path):
     output = tmp_path / f"out.{kind}"
     assert write_explanations(Scale(), pieces(gold), output, {}, max_steps=3) == 4
-    found = read(output)
-    for row, e, true in zip(found, pct.explain(Scale(), TEXTS, max_steps=3), GOLD, strict=True):
+    actual = read(output)
+    for row, e, true in zip(actual, pct.explain(Scale(), TEXTS, max_steps=3), GOLD, strict=True):
         assert (row["text"], row["label"], row["verdict"]) == (e.text, e.label_name, e.verdict.kind)
         assert row["gold"] == (true if gold else None)
         assert row["words"] == e.words
@@ -81,7 +81,7 @@ def test_explanations_are_those_of_the_call(kind, gold, tmp_path):
         assert row["saliency"] == pytest.approx(e.saliency.tolist())
         assert row["important_confidences"] == pytest.approx(e.important.confidences)
         assert row["unimportant_flips_at"] == e.unimportant.flips_at
-    assert found[3]["comp"] is None  # a text of one word
+    assert actual[3]["comp"] is None  # a text of one word
 
 
 def test_a_page_of_a_file_has_every_text_and_its_true_class(tmp_path):

@@ -23,14 +23,17 @@ def drawn(figure):
     """The figure as PNG; any warning is an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        made = io.BytesIO()
-        figure.savefig(made, format="png")
-    return made.getvalue()
+        png = io.BytesIO()
+        figure.savefig(png, format="png")
+    return png.getvalue()
 
 
 def test_a_text_of_any_script_is_drawn_without_a_warning_and_with_one_line_at_most(caplog):
-    found = pct.explain(Scale(), [SCRIPTS])[0]
-    for make in (lambda: explanation_figure(found), lambda: example_figure([found], ["negative"], [0.1], "映画")):
+    explained = pct.explain(Scale(), [SCRIPTS])[0]
+    for make in (
+        lambda: explanation_figure(explained),
+        lambda: example_figure([explained], ["negative"], [0.1], "映画"),
+    ):
         caplog.clear()
         with caplog.at_level(logging.WARNING), warnings.catch_warnings():
             warnings.simplefilter("error")

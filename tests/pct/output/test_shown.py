@@ -130,8 +130,8 @@ def test_an_explanation_says_by_which_saliency_it_was_made():
 
 
 def test_explanations_and_reports_show_themselves_in_a_notebook():
-    (found,) = pct.explain(Scale(), ["good the bad superb"])
-    assert ">superb</mark>" in found._repr_html_()
+    (explained,) = pct.explain(Scale(), ["good the bad superb"])
+    assert ">superb</mark>" in explained._repr_html_()
     report = pct.evaluate(Scale(), (["good the bad superb", "superb the the bad"], [1, 1]))
     assert "<td>comp</td>" in report._repr_html_()
     assert len(repr(report)) < 1500
@@ -140,14 +140,14 @@ def test_explanations_and_reports_show_themselves_in_a_notebook():
 
 def test_explanations_and_reports_become_frames_and_figures():
     pytest.importorskip("pandas")
-    (found,) = pct.explain(Scale(), ["good the bad superb"])
-    frame = found.to_pandas()
+    (explained,) = pct.explain(Scale(), ["good the bad superb"])
+    frame = explained.to_pandas()
     assert frame["word"].tolist() == ["good", "the", "bad", "superb"]
     assert frame["important_step"].fillna(0).tolist() == [2, 0, 3, 1]  # "the" is the one that remains
     report = pct.evaluate(Scale(), (["good the bad superb", "superb the the bad"], [1, 1]))
     assert report.to_pandas()["n"].tolist() == [4, 4]
     pytest.importorskip("matplotlib")
-    assert len(found.plot().axes) == 2
+    assert len(explained.plot().axes) == 2
     assert report.plot().axes[0].get_xlabel() == "comp − suff of a text"
 
 

@@ -89,9 +89,9 @@ def test_the_result_is_a_folder_of_transformers_with_equal_logits_and_the_table(
     with torch.no_grad():
         theirs = torch.cat([model(**words(t, return_tensors="pt", **cut)).logits for t in TEXTS]).softmax(-1)
     np.testing.assert_allclose(theirs, ours, atol=1e-5)
-    said = pipeline("text-classification", str(folder), device="cpu")(TEXTS, **cut)
-    assert [x["label"] for x in said] == [done.classifier.classes[i] for i in ours.argmax(1)]
-    np.testing.assert_allclose([x["score"] for x in said], ours.max(1), atol=1e-5)
+    message = pipeline("text-classification", str(folder), device="cpu")(TEXTS, **cut)
+    assert [x["label"] for x in message] == [done.classifier.classes[i] for i in ours.argmax(1)]
+    np.testing.assert_allclose([x["score"] for x in message], ours.max(1), atol=1e-5)
     np.testing.assert_allclose(pct.load(folder, "cpu").predict(TEXTS[4:5]), ours[4:5], atol=1e-6)
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\nlibrary_name: transformers\n")
@@ -166,13 +166,13 @@ def test_the_command_prints_the_change_and_tells_by_its_exit_code(files, tmp_pat
     )
     options += ["--on-bad-row", "skip"]
     code = main(["finetune", str(folder), *texts, *options, "--quiet", "--output", str(out), "--json", str(read)])
-    said = capsys.readouterr().out
-    found = json.loads(read.read_text(encoding="utf-8"))
-    assert code == (0 if found["improved"] else 3)
-    assert ("\nimproved: " in said) == found["improved"]
-    assert "comp-suff" in said
-    assert sum(found["data"]["train"]["rows_skipped"].values()) == 1  # the blank one that was put in
-    assert "train: 1 row was skipped: 1 with " in said
+    message = capsys.readouterr().out
+    actual = json.loads(read.read_text(encoding="utf-8"))
+    assert code == (0 if actual["improved"] else 3)
+    assert ("\nimproved: " in message) == actual["improved"]
+    assert "comp-suff" in message
+    assert sum(actual["data"]["train"]["rows_skipped"].values()) == 1  # the blank one that was put in
+    assert "train: 1 row was skipped: 1 with " in message
     assert (out / "model.safetensors").is_file()
 
 
@@ -181,7 +181,7 @@ def test_a_trained_encoder_is_exported_to_transformers_by_the_command(tmp_path, 
 
     small_classifier("transformer").save(tmp_path / "model")
     assert main(["export", str(tmp_path / "model"), str(tmp_path / "out"), "--to", "transformers"]) == 0
-    made = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
-    assert list(made.config.id2label.values()) == ["negative", "positive", "neither"]
+    exported = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    assert list(exported.config.id2label.values()) == ["negative", "positive", "neither"]
     assert main(["export", str(tmp_path / "model"), str(tmp_path / "b"), "--to", "transformers", "--int8"]) == 1
     assert "--int8 can be used with --to onnx only" in capsys.readouterr().err

@@ -14,8 +14,8 @@ from pct.training.hf_trainer import PLAIN_LOSS_ONLY, MethodTrainer
 from pct.training.own_loop import MethodLoss
 from tests.pct.models.families import classifier, tokenizer
 from tests.pct.small import small_corpus
+from tests.pct.training.test_own_loop import QUIET, flat
 
-QUIET = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 LENGTH = 24
 datasets = pytest.importorskip("datasets")
 pytest.importorskip("accelerate")
@@ -39,7 +39,13 @@ def trained(trainer):
     """The weights after training, and the loss that is reported."""
     torch.manual_seed(1)
     loss = trainer.train().training_loss
-    return torch.cat([p.detach().flatten() for p in trainer.model.parameters()]).clone(), loss
+    return flat(trainer.model), loss
+
+
+def by_pct(args, words=None, **rest):
+    """A trainer of the method pct."""
+    words = words or tokenizer("BERT")
+    return MethodTrainer(classifier("BERT", 2), args, words, {"method": "pct"}, train_dataset=rows(), **rest)
 
 
 def by_method(folder, family="BERT", count=10, settings=None, data=None, **changes):
@@ -59,7 +65,7 @@ def by_library(folder, family="BERT", count=10, **changes):
 
 
 def start(family="BERT", **changes):
-    return torch.cat([p.detach().flatten() for p in classifier(family, 2, **(changes or QUIET)).parameters()])
+    return flat(classifier(family, 2, **(changes or QUIET)))
 
 
 @pytest.mark.parametrize("changes", [
@@ -98,7 +104,7 @@ def test_an_update_of_several_batches_is_that_of_one_batch(family, smoothing, tm
 def test_another_method_s_update_weighs_each_batch_by_its_texts(tmp_path):
     """By hand: the gradient of (4 a + 4 b + 2 c) / 10, a, b and c the losses of the batches."""
     settings = {"method": "pct", "alpha": 0.3, "max_length": LENGTH}
-    found, _ = by_method(
+    actual, _ = by_method(
         tmp_path, settings=settings, gradient_accumulation_steps=3, max_grad_norm=0.0, lr_scheduler_type="constant",
         train_sampling_strategy="sequential",
     )  # fmt: skip
@@ -108,8 +114,7 @@ def test_another_method_s_update_weighs_each_batch_by_its_texts(tmp_path):
     for part in (slice(0, 4), slice(4, 8), slice(8, 10)):
         (loss(loss.collate(texts[part], labels[part])) * len(texts[part]) / 10).backward()
     torch.optim.SGD(model.parameters(), lr=0.05).step()
-    wanted = torch.cat([p.detach().flatten() for p in model.parameters()])
-    torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(actual, flat(model), atol=1e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize("method", ["pct", "entropy", "masked", "saliency_guided"])
@@ -124,14 +129,6 @@ def test_other_methods_follow_mixed_precision_and_checkpoints(method, changes, t
     )  # ranks are rounded too
 
 
-def test_the_contrast_is_in_every_nth_batch():
-    common = {"alpha": 1.0, "max_length": LENGTH, "method": "pct"}
-    loss = MethodLoss(classifier("BERT", 2, **QUIET), tokenizer("BERT"), contrast_every=2, **common)
-    batch = loss.collate(rows()["text"], rows()["label"])
-    parts = [set(loss.step(batch).parts) for _ in range(4)]
-    assert parts == [{"cross_entropy", "contrastive"}, {"cross_entropy"}] * 2
-
-
 REFUSED = {
     "label_smoothing_factor": 0.1, "neftune_noise_alpha": 5.0, "use_liger_kernel": True, "fp16": True,
     "deepspeed": {"zero_optimization": {"stage": 3}}, "fsdp": ["full_shard"],
@@ -143,18 +140,15 @@ def test_what_another_method_does_not_follow_is_refused_by_name(name, tmp_path):
     args = arguments(tmp_path)
     object.__setattr__(args, name, REFUSED[name])  # some need packages or devices to be set in the usual way
     with pytest.raises(ValueError, match=f"{name}=.* is for method normal, not for pct"):
-        MethodTrainer(classifier("BERT", 2), args, tokenizer("BERT"), {"method": "pct"}, train_dataset=rows())
+        by_pct(args)
 
 
 def test_reentrant_checkpoints_and_a_loss_of_one_s_own_are_refused(tmp_path):
     args = arguments(tmp_path, gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": True})
     with pytest.raises(ValueError, match="use_reentrant=True allows no gradient at the words"):
-        MethodTrainer(classifier("BERT", 2), args, tokenizer("BERT"), {"method": "pct"}, train_dataset=rows())
+        by_pct(args)
     with pytest.raises(ValueError, match="compute_loss_func would replace the loss of method pct"):
-        MethodTrainer(
-            classifier("BERT", 2), arguments(tmp_path), tokenizer("BERT"), {"method": "pct"}, train_dataset=rows(),
-            compute_loss_func=lambda *_, **__: None,
-        )  # fmt: skip
+        by_pct(arguments(tmp_path), compute_loss_func=lambda *_, **__: None)
 
 
 def test_weights_of_classes_are_refused_where_the_texts_are_not_known():
@@ -166,7 +160,7 @@ def test_the_caller_s_arguments_and_tokenizer_are_not_changed(tmp_path):
     args, words = arguments(tmp_path), copy.deepcopy(tokenizer("BERT"))
     words("a", truncation=True, max_length=7)
     before = (words.backend_tokenizer.truncation, words.backend_tokenizer.padding, words.truncation_side)
-    MethodTrainer(classifier("BERT", 2), args, words, {"method": "pct"}, train_dataset=rows()).train()
+    by_pct(args, words).train()
     assert args.remove_unused_columns
     assert (words.backend_tokenizer.truncation, words.backend_tokenizer.padding, words.truncation_side) == before
 
@@ -212,7 +206,4 @@ def test_a_loop_of_one_s_own_refuses_a_baseline_that_its_tokenizer_lacks():
 @pytest.mark.parametrize("name", ["data_collator", "processing_class"])
 def test_what_the_method_brings_itself_is_refused_by_name(name, tmp_path):
     with pytest.raises(ValueError, match=f"{name} is set by the trainer, from the tokenizer"):
-        MethodTrainer(
-            classifier("BERT", 2), arguments(tmp_path), tokenizer("BERT"), {"method": "pct"}, train_dataset=rows(),
-            **{name: None},
-        )  # fmt: skip
+        by_pct(arguments(tmp_path), **{name: None})

@@ -40,19 +40,19 @@ def root(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 def test_a_measurement_is_what_evaluate_gives_under_its_conditions_and_is_made_once(root: Path) -> None:
     assert measure.main([str(root)]) == 0
-    (made,) = find_runs([root])
-    found = load_measured(made.folder, "l1")
-    classifier = made.classifier("cpu")
+    (finished_run,) = find_runs([root])
+    actual = load_measured(finished_run.folder, "l1")
+    classifier = finished_run.classifier("cpu")
     classifier.settings = classifier.settings.replace(saliency="l1")
-    s, corpus = made.settings, load_splits(made.settings)
+    s, corpus = finished_run.settings, load_splits(finished_run.settings)
     expected = evaluate(classifier, corpus.splits["test"], *s.measured_shares, s.order, metrics=("acc", "comp", "suff"))
-    assert found.metrics == pytest.approx(expected.metrics)
-    assert np.array_equal(found.columns["comp"], expected.columns["comp"])
-    assert found.comp != made.test.comp  # another saliency, other words
-    assert len(load_measured(made.folder, "few").columns["n"]) == 10
-    times = [p.stat().st_mtime_ns for p in sorted(made.folder.glob("measured/*"))]
+    assert actual.metrics == pytest.approx(expected.metrics)
+    assert np.array_equal(actual.columns["comp"], expected.columns["comp"])
+    assert actual.comp != finished_run.test.comp  # another saliency, other words
+    assert len(load_measured(finished_run.folder, "few").columns["n"]) == 10
+    times = [p.stat().st_mtime_ns for p in sorted(finished_run.folder.glob("measured/*"))]
     assert measure.main([str(root)]) == 0
-    assert [p.stat().st_mtime_ns for p in sorted(made.folder.glob("measured/*"))] == times
+    assert [p.stat().st_mtime_ns for p in sorted(finished_run.folder.glob("measured/*"))] == times
 
 
 def test_some_measurements_are_asked_for_by_name_and_an_unknown_one_is_told(root: Path) -> None:
@@ -66,6 +66,6 @@ def test_some_measurements_are_asked_for_by_name_and_an_unknown_one_is_told(root
 
 
 def test_a_run_is_not_measured_on_other_texts(root: Path) -> None:
-    (made,) = find_runs([root])
+    (finished_run,) = find_runs([root])
     with pytest.raises(ValueError, match="was measured on other texts"):
-        measure_run(made, "l1", OTHERS["l1"], load_splits(made.settings.replace(corpus_seed=9)))
+        measure_run(finished_run, "l1", OTHERS["l1"], load_splits(finished_run.settings.replace(corpus_seed=9)))

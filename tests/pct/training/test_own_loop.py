@@ -8,8 +8,8 @@ import torch
 
 from pct.classifier import Classifier, wrap
 from pct.methods.base import make_method
+from pct.training.optimizers import train_step
 from pct.training.own_loop import MethodLoss
-from pct.training.trainer import train_step
 from tests.pct.models.families import classifier, tokenizer
 from tests.pct.small import small_corpus
 
@@ -26,18 +26,18 @@ def rows(count=12):
 
 def ours(method):
     """The weights after each of our own steps on one batch."""
-    made: Classifier = wrap(
+    trained: Classifier = wrap(
         classifier("BERT", 2, **QUIET), tokenizer("BERT"), method=method, **{"saliency": "l2", **SETTINGS}
     )
     batch = MethodLoss(classifier("BERT", 2), tokenizer("BERT"), **SETTINGS).collate(*texts_and_labels())
-    optimizer = torch.optim.SGD(made.model.parameters(), lr=0.1)
-    made.model.train()
+    optimizer = torch.optim.SGD(trained.model.parameters(), lr=0.1)
+    trained.model.train()
     torch.manual_seed(0)
-    found = []
+    actual = []
     for _ in range(STEPS):
-        train_step(made.model, make_method(made.settings), optimizer, batch, made.settings)
-        found.append(flat(made.model.model))
-    return found
+        train_step(trained.model, make_method(trained.settings), optimizer, batch, trained.settings)
+        actual.append(flat(trained.model.model))
+    return actual
 
 
 def texts_and_labels():
@@ -48,9 +48,9 @@ def flat(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()]).clone()
 
 
-def same(found, wanted):
-    assert len(found) == len(wanted) == STEPS
-    for a, b in zip(found, wanted, strict=True):
+def same(actual, wanted):
+    assert len(actual) == len(wanted) == STEPS
+    for a, b in zip(actual, wanted, strict=True):
         torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-4)
     assert not torch.allclose(wanted[0], wanted[-1], atol=1e-4)
 
@@ -61,13 +61,13 @@ def test_a_loop_of_one_s_own_takes_our_steps(method):
     loss = MethodLoss(model, tokenizer("BERT"), method=method, **SETTINGS)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     torch.manual_seed(0)
-    found = []
+    actual = []
     for _ in range(STEPS):
         optimizer.zero_grad()
         loss(loss.collate(*texts_and_labels())).backward()
         optimizer.step()
-        found.append(flat(model))
-    same(found, ours(method))
+        actual.append(flat(model))
+    same(actual, ours(method))
 
 
 @pytest.mark.parametrize("method", ["pct", "normal", "removal_margin"])
@@ -77,11 +77,11 @@ def test_the_library_s_trainer_takes_our_steps(method, tmp_path):
 
     from pct.training.hf_trainer import MethodTrainer
 
-    found = []
+    actual = []
 
     class Watch(TrainerCallback):
         def on_step_end(self, *_, model=None, **__):
-            found.append(flat(model))
+            actual.append(flat(model))
 
     model = classifier("BERT", 2, **QUIET)
     args = TrainingArguments(
@@ -95,20 +95,21 @@ def test_the_library_s_trainer_takes_our_steps(method, tmp_path):
         optimizers=(optimizer, constant), callbacks=[Watch()],
     )  # fmt: skip
     trainer.train()
-    same(found, ours(method))
+    same(actual, ours(method))
     assert np.isfinite(trainer.evaluate()["eval_loss"])
 
 
-def test_in_a_loop_of_one_s_own_the_method_s_loss_is_in_every_nth_batch():
-    loss = MethodLoss(classifier("BERT", 2), tokenizer("BERT"), method="removal_margin", contrast_every=2, **SETTINGS)
+@pytest.mark.parametrize(("method", "part"), [("removal_margin", "hinge"), ("pct", "contrastive")])
+def test_in_a_custom_loop_the_method_s_loss_is_in_every_nth_batch(method, part):
+    loss = MethodLoss(classifier("BERT", 2), tokenizer("BERT"), method=method, contrast_every=2, **SETTINGS)
     batch = loss.collate(*texts_and_labels())
-    assert ["hinge" in loss.step(batch).parts for _ in range(4)] == [True, False, True, False]
+    assert [part in loss.step(batch).parts for _ in range(4)] == [True, False, True, False]
 
 
 def test_the_normal_method_s_loss_is_the_model_s_own():
     model = classifier("BERT", 2, **QUIET)
     loss = MethodLoss(model, tokenizer("BERT"), method="normal", **SETTINGS)
-    made = loss.collate_rows(rows())
-    del made["batch"]
+    inputs = loss.collate_rows(rows())
+    del inputs["batch"]
     ours = loss(loss.collate(*texts_and_labels())).detach()
-    assert float(ours) == pytest.approx(float(model(**made).loss.detach()), abs=1e-6)
+    assert float(ours) == pytest.approx(float(model(**inputs).loss.detach()), abs=1e-6)

@@ -17,7 +17,7 @@ def test_a_token_more_takes_what_was_measured(family):
     """Against the saved tensors of ten times the text."""
     model = small_model(family, dropout=0.0).train()
     tokens = small_words(family).encode([LEXICON[:3], LEXICON[:12]], 64)
-    found = bytes_per_token(model, tokens)
+    actual = bytes_per_token(model, tokens)
     longest = int(tokens.lengths.max())
     sizes = {}
 
@@ -29,7 +29,7 @@ def test_a_token_more_takes_what_was_measured(family):
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         kept = model.encode(model.embed(torch.from_numpy(ids)), torch.from_numpy(words) > -2)
     weights = sum(p.nbytes for p in model.parameters())
-    assert sum(sizes.values()) - weights <= found * longest * 10 * 1.2 <= sum(sizes.values()) * 1.5
+    assert sum(sizes.values()) - weights <= actual * longest * 10 * 1.2 <= sum(sizes.values()) * 1.5
     del kept
 
 
@@ -46,12 +46,12 @@ def test_the_measurement_leaves_no_trace():
 
 def test_twice_the_memory_holds_twice_the_tokens_and_none_holds_one(monkeypatch):
     model, tokens = small_model("lstm"), small_words("lstm").encode([LEXICON[:12]], 64)
-    found = []
+    actual = []
     for memory in (2.0**30, 2.0**31, 1.0):
         monkeypatch.setattr(step_memory, "device_memory", lambda device, memory=memory: memory)
-        found.append(fitting_tokens(model, tokens))
-    assert found[1] == pytest.approx(2 * found[0], rel=1e-3)
-    assert found[2] == 1
+        actual.append(fitting_tokens(model, tokens))
+    assert actual[1] == pytest.approx(2 * actual[0], rel=1e-3)
+    assert actual[2] == 1
 
 
 def test_a_container_s_limit_counts(tmp_path, monkeypatch):

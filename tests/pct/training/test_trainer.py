@@ -89,6 +89,12 @@ def run(settings, folder=None, rows=None, on_epoch=None):
     return pct.train(settings, rows or corpus(), folder, on_epoch, progress=False)
 
 
+def break_off(settings, folder, epoch=1, rows=None):
+    """A run that is interrupted after an epoch."""
+    with pytest.raises(Stop):
+        run(settings, folder, rows, interrupted_by(epoch))
+
+
 def test_a_seed_determines_the_weights(tmp_path):
     settings = small_settings(epochs=2)
     first, again, other = run(settings, tmp_path / "a"), run(settings, tmp_path / "b"), run(settings.replace(seed=1))
@@ -111,8 +117,7 @@ def test_random_numbers_drawn_before_or_between_change_nothing():
 def test_a_run_that_broke_off_goes_on_to_the_same_weights(tmp_path, encoder, model, epoch):
     settings = small_settings(model=encoder if model == "transformer" else model)
     whole = run(settings, tmp_path / "whole")
-    with pytest.raises(Stop):
-        run(settings, tmp_path / "broken", on_epoch=interrupted_by(epoch))
+    break_off(settings, tmp_path / "broken", epoch)
     assert len(history(tmp_path / "broken")) == epoch
     assert not (tmp_path / "broken" / "model").exists()
     seen = []
@@ -123,43 +128,15 @@ def test_a_run_that_broke_off_goes_on_to_the_same_weights(tmp_path, encoder, mod
     assert history(tmp_path / "whole") == history(tmp_path / "broken")
 
 
-KILLED = """
-import json, os, signal, sys
-import pct
-from tests.pct.small import small_corpus, small_settings
-
-folder, epoch, settings = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
-
-def die(record):
-    if record["epoch"] == epoch:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-pct.train(small_settings(**settings), small_corpus(96, 32), folder, die, progress=False)
-"""
-
-
-def start(folder, epoch, settings):
-    """A run in a process of its own, which kills itself after `epoch`; 0 never does."""
-    command = [sys.executable, "-c", KILLED, str(folder), str(epoch), json.dumps(settings)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, env=environment, cwd=folder.parent)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is a signal of POSIX systems")
-def test_a_process_that_is_killed_after_an_epoch_goes_on_to_the_same_weights(tmp_path):
-    whole = run(small_settings(), tmp_path / "whole")
-    killed = start(tmp_path / "killed", 2, {})
-    assert killed.wait(timeout=300) == -signal.SIGKILL
-    resumed = run(small_settings(), tmp_path / "killed")
-    assert same_weights(whole.model, resumed.model)
-    assert history(tmp_path / "whole") == history(tmp_path / "killed")
-
-
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is a signal of POSIX systems")
 def test_a_process_that_is_killed_at_any_moment_goes_on_to_the_same_weights(tmp_path):
     """Killed from outside as soon as it has written something: within an epoch, or while it writes."""
-    settings = {"epochs": 10}
-    killed = start(tmp_path / "killed", 0, settings)
+    code = (
+        "import sys, pct\nfrom tests.pct.small import small_corpus, small_settings\n"
+        "pct.train(small_settings(epochs=10), small_corpus(96, 32), sys.argv[1], progress=False)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "killed")]
+    killed = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=tmp_path)
     written = tmp_path / "killed" / "history.jsonl"
     try:
         while killed.poll() is None and not written.is_file():
@@ -186,8 +163,7 @@ def test_a_run_that_is_done_gives_its_model_again(tmp_path):
 
 def test_the_best_epoch_is_restored_also_after_a_break(tmp_path):
     rows, settings = contrary(corpus()), small_settings(epochs=4, lr=3e-3)
-    with pytest.raises(Stop):
-        run(settings, tmp_path / "best", rows, interrupted_by(3))
+    break_off(settings, tmp_path / "best", 3, rows)
     best = run(settings, tmp_path / "best", rows)
     accuracies = [record["validation_acc"] for record in history(tmp_path / "best")]
     epoch = accuracies.index(max(accuracies)) + 1
@@ -218,8 +194,7 @@ def test_patience_is_kept_across_a_break(tmp_path):
     settings = small_settings(epochs=30, lr=3e-3, patience=3)
     run(settings, tmp_path / "whole", contrary(corpus()))
     epochs = len(history(tmp_path / "whole"))
-    with pytest.raises(Stop):
-        run(settings, tmp_path / "broken", contrary(corpus()), interrupted_by(epochs - 1))
+    break_off(settings, tmp_path / "broken", epochs - 1, contrary(corpus()))
     run(settings, tmp_path / "broken", contrary(corpus()))
     assert history(tmp_path / "broken") == history(tmp_path / "whole")
 
@@ -233,8 +208,7 @@ def test_a_folder_with_a_run_of_other_settings_is_refused_with_the_difference(tm
 def test_a_run_that_version_0_1_0_began_goes_on(tmp_path):
     """It knew neither words nor optimizer: natural words are another run, its own are not."""
     settings = small_settings(epochs=2, words="spaces")
-    with pytest.raises(Stop):
-        run(settings, tmp_path, on_epoch=interrupted_by(1))
+    break_off(settings, tmp_path)
     path = tmp_path / "settings.json"
     about = json.loads(path.read_text())
     new = {"words", "fresh_head", "optimizer", "warmup", "schedule", "class_weights", "best_by", "step_tokens"}
@@ -289,8 +263,7 @@ def without_weights(path):
 
 @pytest.mark.parametrize("damage", [cut, empty, garbage, without_state, without_weights], ids=lambda d: d.__name__)
 def test_a_damaged_checkpoint_is_an_error_with_the_remedy(tmp_path, damage):
-    with pytest.raises(Stop):
-        run(small_settings(epochs=2), tmp_path, on_epoch=interrupted_by(1))
+    break_off(small_settings(epochs=2), tmp_path)
     checkpoint = tmp_path / "checkpoint.safetensors"
     damage(checkpoint)
     with pytest.raises(ValueError, match=r"(?s)checkpoint\.safetensors is damaged .*; remove it to train again"):
@@ -307,16 +280,14 @@ def test_settings_that_were_cut_short_are_an_error_that_names_the_file(tmp_path)
 
 
 def test_a_checkpoint_half_written_at_the_kill_does_no_harm(tmp_path):
-    with pytest.raises(Stop):
-        run(small_settings(epochs=2), tmp_path, on_epoch=interrupted_by(1))
+    break_off(small_settings(epochs=2), tmp_path)
     for name in ("checkpoint.safetensors", "history.jsonl", "settings.json"):
         (tmp_path / f"{name}.part").write_bytes(b"half")
     assert same_weights(run(small_settings(epochs=2), tmp_path).model, run(small_settings(epochs=2)).model)
 
 
 def test_a_checkpoint_that_cannot_be_written_says_so_and_leaves_the_last_one(tmp_path):
-    with pytest.raises(Stop):
-        run(small_settings(epochs=2), tmp_path, on_epoch=interrupted_by(1))
+    break_off(small_settings(epochs=2), tmp_path)
     before = (tmp_path / "checkpoint.safetensors").read_bytes()
     (tmp_path / "checkpoint.safetensors.part").mkdir()
     with pytest.raises(OSError, match=r"could not be written .*; free disk space and start again"):
@@ -464,9 +435,11 @@ def test_what_can_be_learned_from_one_class_or_one_word_is(method, change):
     records = []
     settings = small_settings(method=method, epochs=1, evaluate_epochs=True, class_weights="balanced")
     trained = run(settings, rows=change(corpus()), on_epoch=records.append)
-    (found,) = records
-    assert all(np.isfinite(found[k]) for k in ("train_loss", "validation_acc", "validation_macro_f1", "validation_f_x"))
-    assert np.isfinite(found["validation_comp"]) == (change is of_one_class)
+    (record,) = records
+    assert all(
+        np.isfinite(record[k]) for k in ("train_loss", "validation_acc", "validation_macro_f1", "validation_f_x")
+    )
+    assert np.isfinite(record["validation_comp"]) == (change is of_one_class)
     assert np.isfinite(trained.predict(["film", "a film"])).all()
 
 
@@ -525,8 +498,7 @@ def test_the_learning_rate_of_each_step(schedule, warmup, expected):
 def test_a_schedule_goes_on_where_a_broken_run_left_it(tmp_path, encoder):
     settings = small_settings(model=encoder, optimizer="adamw", schedule="cosine", warmup=0.3, weight_decay=0.1)
     whole = run(settings, tmp_path / "whole")
-    with pytest.raises(Stop):
-        run(settings, tmp_path / "broken", on_epoch=interrupted_by(2))
+    break_off(settings, tmp_path / "broken", 2)
     assert same_weights(whole.model, run(settings, tmp_path / "broken").model)
     constant = run(settings.replace(schedule="constant", warmup=0.0))
     assert not same_weights(whole.model, constant.model)

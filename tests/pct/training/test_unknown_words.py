@@ -14,10 +14,10 @@ def test_words_that_were_seen_once_are_hidden_half_of_the_time_and_no_others():
     vocabulary = Vocabulary(["often", "once", "also"], rare=2)
     torch.manual_seed(0)
     ids = torch.tensor([[0, 1, 2, 3, 4]]).expand(4000, 5)
-    found = with_unknown(ids, vocabulary)
-    assert torch.equal(found[:, :3], ids[:, :3])
-    hidden = found[:, 3:] == UNKNOWN
-    assert torch.equal(found[:, 3:][~hidden], ids[:, 3:][~hidden])
+    actual = with_unknown(ids, vocabulary)
+    assert torch.equal(actual[:, :3], ids[:, :3])
+    hidden = actual[:, 3:] == UNKNOWN
+    assert torch.equal(actual[:, 3:][~hidden], ids[:, 3:][~hidden])
     assert abs(hidden.float().mean() - HIDDEN_SHARE) < 0.02
 
 

@@ -53,10 +53,10 @@ def run(method: str, seed: int, gain: float = 1.0, **settings: Any) -> Run:
         columns |= {name: columns[name] + gain * by + own for name, by in HEALTHY.items()}
     means = {name: float(column.mean()) for name, column in columns.items()}
     report = Report(means, {}, {"n": np.full(TEXTS, 20), **columns}, ["bad", "good"])
-    made = Settings(corpus="mr", method=method, seed=seed, **settings)
-    folder = Path("nowhere") / f"{method}-{seed}-{made.alpha}-{made.batch_size}"
+    chosen = Settings(corpus="mr", method=method, seed=seed, **settings)
+    folder = Path("nowhere") / f"{method}-{seed}-{chosen.alpha}-{chosen.batch_size}"
     history = [{"step_seconds": STEPS.get(method, 0.1) + 0.01 * (seed + epoch)} for epoch in range(2)]
-    return Run(folder, made, report, report, history, ABOUT)
+    return Run(folder, chosen, report, report, history, ABOUT)
 
 
 RUNS = [run(method, seed) for method in ("normal", "entropy", "pct") for seed in (0, 1, 2)]
@@ -78,12 +78,12 @@ def twin_interval(differences: np.ndarray, draws: int, seed: int) -> tuple[float
 def test_the_bootstrap_over_seeds_and_texts_is_that_of_drawing_both_one_by_one() -> None:
     rng = np.random.default_rng(3)
     values = rng.normal(0.3, 1.0, (3, 25)) + rng.normal(0, 0.4, (3, 1))
-    found = crossed_bootstrap(values, draws=4000)
+    actual = crossed_bootstrap(values, draws=4000)
     low, high = twin_interval(values, 1500, 5)
-    assert found.value == pytest.approx(values.mean())
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.08)
+    assert actual.value == pytest.approx(values.mean())
+    assert (actual.low, actual.high) == pytest.approx((low, high), abs=0.08)
     texts_alone = paired_bootstrap(np.zeros(25), values.mean(0))
-    assert found.high - found.low > texts_alone.high - texts_alone.low  # the seeds add to it
+    assert actual.high - actual.low > texts_alone.high - texts_alone.low  # the seeds add to it
 
 
 def test_one_seed_is_the_bootstrap_over_texts_and_texts_without_a_value_count_for_nothing() -> None:
@@ -111,14 +111,14 @@ def test_a_claim_is_held_not_held_or_undecided_by_where_its_whole_interval_lies(
 
 def test_the_claims_of_a_made_up_world_come_out_as_it_was_made() -> None:
     table = claims_table(group_runs(RUNS))
-    found = {row[2]: row[3].split(":")[0] for row in table.rows}
-    assert found["pct's accuracy is within a point of normal training's"] == "held"
+    actual = {row[2]: row[3].split(":")[0] for row in table.rows}
+    assert actual["pct's accuracy is within a point of normal training's"] == "held"
     for gap in ("comp − suff", "ur − ir", "i_var − u_var"):
-        assert found[f"pct widens {gap} against normal"] == "held"
-        assert found[f"pct widens {gap} more than entropy"] == "held"
-    assert found["pct lowers u_var against normal"] == "undecided"  # equal, draw by draw
-    assert found["pct's confidence F(X) is above .83"] == "held"
-    assert found["beyond the paper: pct widens comp over a random order"] == "not run"
+        assert actual[f"pct widens {gap} against normal"] == "held"
+        assert actual[f"pct widens {gap} more than entropy"] == "held"
+    assert actual["pct lowers u_var against normal"] == "undecided"  # equal, draw by draw
+    assert actual["pct's confidence F(X) is above .83"] == "held"
+    assert actual["beyond the paper: pct widens comp over a random order"] == "not run"
     assert len(table.rows) == len(CLAIMS)
     worse = claims_table(group_runs([run("normal", 0), run("pct", 0, gain=-1.0)]))
     assert [row[3].split(":")[0] for row in worse.rows if "comp − suff against" in row[2]] == ["not held"]
@@ -193,8 +193,8 @@ def test_an_ablation_takes_no_run_that_differs_in_more_and_keeps_models_and_lear
         run("pct", 0, alpha=1.0, epochs=2), *(run("pct", 0, alpha=a, model="lstm") for a in (0.1, 0.3)),
     ]  # fmt: skip
     groups = group_runs([*others, *alphas])
-    found = ablation_rows(groups, "alpha")
-    assert {place: [row.cell.label for row in rows] for place, rows in found.items()} == {
+    actual = ablation_rows(groups, "alpha")
+    assert {place: [row.cell.label for row in rows] for place, rows in actual.items()} == {
         ("mr", "textcnn"): ["0.05", "0.1", "0.5"], ("mr", "lstm"): ["0.1", "0.3"],
     }  # fmt: skip
     table = ablation_table(groups, find_effects(groups), "alpha")
@@ -223,8 +223,8 @@ def test_the_shares_a_method_trains_with_do_not_keep_it_from_normal_training() -
     shares = {"p_important": 0.3, "p_unimportant": 0.3}
     measured = shares | {"measure_important": 0.1, "measure_unimportant": 0.1}
     groups = group_runs([run("normal", 0), run("pct", 0, **measured), run("pct", 0, **shares)])
-    found = {g.settings.measured_shares: matching_baseline(g, groups) for g in groups if g.settings.method == "pct"}
-    assert found == {(0.1, 0.1): next(g for g in groups if g.settings.method == "normal"), (0.3, 0.3): None}
+    actual = {g.settings.measured_shares: matching_baseline(g, groups) for g in groups if g.settings.method == "pct"}
+    assert actual == {(0.1, 0.1): next(g for g in groups if g.settings.method == "normal"), (0.3, 0.3): None}
     alike = group_runs([run("pct", 0), run("pct", 0, **measured)])
     assert sorted(group.label for group in alike) == [
         "pct",
@@ -272,9 +272,9 @@ def test_a_report_replaces_one_that_is_there_whole_and_nothing_else(tmp_path: Pa
 
 
 def test_each_method_at_its_best_stands_beside_normal_training_at_its_best() -> None:
-    def known(made: Run, acc: float, gap: float) -> Run:
+    def known(one: Run, acc: float, gap: float) -> Run:
         """With other numbers on validation than on test."""
-        return replace(made, validation=Report({"acc": acc, "comp": gap, "suff": 0.0}, {}, {}, ["bad", "good"]))
+        return replace(one, validation=Report({"acc": acc, "comp": gap, "suff": 0.0}, {}, {}, ["bad", "good"]))
 
     plain = [known(run("normal", s), 0.800, 0.10) for s in (0, 1)]
     quick = [known(run("normal", s, lr=1e-3), 0.795, 0.15) for s in (0, 1)]  # the best: within a point, and wider
@@ -310,11 +310,11 @@ def test_the_page_says_of_every_part_of_a_corpus_how_large_it_was(tmp_path: Path
 
 
 def test_groups_stand_in_the_order_of_their_settings() -> None:
-    made = [
+    runs = [
         run("pct", 0, **s)
         for s in ({"alpha": 0.5}, {"temperature": 1.0}, {"alpha": 0.5, "lr": 1e-3}, {"alpha": 0.05}, {})
     ]
-    assert [group.label for group in group_runs(made)] == [
+    assert [group.label for group in group_runs(runs)] == [
         "pct", "pct (alpha 0.05)", "pct (alpha 0.5)", "pct (temperature 1.0)", "pct (lr 0.001, alpha 0.5)",
     ]  # fmt: skip
 
@@ -336,10 +336,10 @@ def test_what_a_method_changes_stands_under_each_way_of_measuring_that_was_used(
     by_folder = {r.folder: r for r in RUNS}
 
     def masked(folder: Path, name: str) -> Report | None:
-        made = by_folder[folder]
-        if name != "mask" or made.settings.method == "entropy":
+        own = by_folder[folder]
+        if name != "mask" or own.settings.method == "entropy":
             return None
-        return run(made.settings.method, made.settings.seed, gain=-2.0).test
+        return run(own.settings.method, own.settings.seed, gain=-2.0).test
 
     monkeypatch.setattr("pct.output.report.groups._measured", masked)
     table = conditions_table(find_effects(groups))
@@ -352,11 +352,11 @@ def test_what_a_method_changes_stands_under_each_way_of_measuring_that_was_used(
 def test_a_method_stands_beside_normal_training_of_the_same_learning_rate() -> None:
     faster = [run(method, seed, gain, lr=1e-3) for method, gain in (("normal", 1), ("pct", 2)) for seed in (0, 1)]
     groups = group_runs([*RUNS, *faster, run("pct", 0, batch_size=16)])
-    found = {(g.settings.method, g.settings.lr, g.settings.batch_size): g for g in groups}
-    usual = found["pct", 5e-4, 64]
-    assert matching_baseline(usual, groups) is found["normal", 5e-4, 64]
-    assert matching_baseline(found["pct", 1e-3, 64], groups) is found["normal", 1e-3, 64]
-    assert matching_baseline(found["pct", 5e-4, 16], groups) is None
+    actual = {(g.settings.method, g.settings.lr, g.settings.batch_size): g for g in groups}
+    usual = actual["pct", 5e-4, 64]
+    assert matching_baseline(usual, groups) is actual["normal", 5e-4, 64]
+    assert matching_baseline(actual["pct", 1e-3, 64], groups) is actual["normal", 1e-3, 64]
+    assert matching_baseline(actual["pct", 5e-4, 16], groups) is None
     assert [row[2:4] for row in methods_table(find_effects(groups)).rows if row[2].startswith("pct")] == [
         ("pct", "3"), ("pct (lr 0.001)", "2"),
     ]  # fmt: skip

@@ -40,7 +40,9 @@ def judged(cells, accuracy=ACCURACY, largest=0.5, shown="", passes=None, seeded=
     return judge_audit(cells, costs, accuracy, largest, shown, seeded)
 
 
-def made(margins, removals=("delete",), accuracy=ACCURACY, largest=0.5, texts=300, examples=(), curves=True, **about):
+def fake_audit(
+    margins, removals=("delete",), accuracy=ACCURACY, largest=0.5, texts=300, examples=(), curves=True, **about
+):
     """An audit of saliencies with the margins that are given; the control is added."""
     cells = {
         (name, removal): cell(margin, 0.5 + min(margin * 3, 0.45), texts, seed=i)
