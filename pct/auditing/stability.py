@@ -51,7 +51,7 @@ def overlap(first: Column, second: Column, counts: Ints, top: Ints) -> Column:
     return share
 
 
-def replace_words(predictor: Predictor, tokens: Tokens, place: Ints, seed: int = 0) -> Replaced | None:
+def replace_words(predictor: Predictor, tokens: Tokens, place: Ints) -> Replaced | None:
     """Each text with one of its words replaced by one with a similar embedding.
 
     The word is drawn among the known words of one token. None where the predictor does not implement `Neighbours`.
@@ -59,8 +59,7 @@ def replace_words(predictor: Predictor, tokens: Tokens, place: Ints, seed: int =
     Args:
         predictor: the model.
         tokens: the texts.
-        place: (texts,) the position of each text in its split; with the seed it determines the drawn words.
-        seed: of the draw.
+        place: (texts,) the position of each text in its split, which determines the drawn words.
     """
     if not isinstance(predictor, Neighbours):
         return None
@@ -70,7 +69,7 @@ def replace_words(predictor: Predictor, tokens: Tokens, place: Ints, seed: int =
     word = np.where(own, tokens.word_ids + offset[text], 0)
     sizes = np.bincount(word[own], minlength=int(tokens.counts.sum()))
     single = np.flatnonzero(own & (sizes[word] == 1) & (tokens.ids != tokens.unknown))
-    keys = np.random.default_rng([seed, *place.tolist()]).random(len(single))
+    keys = np.random.default_rng([0, *place.tolist()]).random(len(single))
     order = np.lexsort((keys, text[single]))
     texts, first = np.unique(text[single][order], return_index=True)
     drawn = single[order][first]

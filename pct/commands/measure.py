@@ -20,8 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only these measurements (default: all)")
     options = parser.parse_args(arguments)
 
-    from pct.corpora.loading import CORPUS_SETTINGS, load_splits
-    from pct.training.grid import find_runs
+    from pct.corpora.loading import load_splits
+    from pct.training.grid import corpus_key, find_runs
     from pct.training.measured import STANDARD, measure_run, pending
 
     names = options.only or list(STANDARD)
@@ -31,10 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     corpora = {}
     left = pending(find_runs(options.runs), names)
     for number, (run, name) in enumerate(left, 1):
-        s = run.settings
-        key = tuple(getattr(s, setting) for setting in CORPUS_SETTINGS)
+        key = corpus_key(run.settings)
         if key not in corpora:
-            corpora[key] = load_splits(s)
+            corpora[key] = load_splits(run.settings)
         measure_run(run, name, STANDARD[name], corpora[key])
         print(f"{number} of {len(left)}  {name}  {run.folder}", file=sys.stderr, flush=True)
     return 0

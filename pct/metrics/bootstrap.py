@@ -97,30 +97,22 @@ def crossed_bootstrap(differences: Floats, draws: int = DRAWS, level: float = LE
     return Interval(float(values[measured].mean()), float(low), float(high))
 
 
-def mean_draws(values: Floats, draws: int = DRAWS, seed: int = 0) -> Floats:
-    """The means of columns over texts that are drawn with replacement, the same texts for all columns.
-
-    Args:
-        values: (texts, columns); NaN is ignored.
-        draws: the number of samples of the texts.
-        seed: of the draws; calls with the same seed and number of texts draw the same texts.
-
-    Returns:
-        (draws, columns); NaN for a sample of texts without a value.
-    """
+def _mean_draws(values: Floats) -> Floats:
+    """(draws, columns) the means of (texts, columns) over texts that are drawn with replacement, the same for all
+    columns; NaN for a sample of texts without a value."""
     numbers = np.isfinite(values)
     filled, weights = np.where(numbers, values, 0.0), numbers.astype(np.float64)
     rows, means = max(_CELLS // len(values), 1), []
-    for start in range(0, draws, rows):
-        drawn = _drawn(len(values), min(rows, draws - start), (seed, start, 0))
+    for start in range(0, DRAWS, rows):
+        drawn = _drawn(len(values), min(rows, DRAWS - start), (0, start, 0))
         sums, sizes = drawn @ filled, drawn @ weights
         means.append(np.divide(sums, sizes, out=np.full(sums.shape, np.nan), where=sizes > 0))
     return np.concatenate(means)
 
 
-def interval_of(values: Doubles, level: float = LEVEL) -> Interval:
+def interval_of(values: Doubles) -> Interval:
     """The mean of (texts,) values with its bootstrap interval; NaN is ignored."""
-    return intervals_of(values[:, None], level)[0]
+    return intervals_of(values[:, None])[0]
 
 
 def intervals_of(values: Doubles, level: float = LEVEL) -> list[Interval]:
@@ -133,7 +125,7 @@ def intervals_of(values: Doubles, level: float = LEVEL) -> list[Interval]:
     some = sizes > 0
     if some.any():
         tails = [(1 - level) / 2, (1 + level) / 2]
-        ends[:, some] = np.nanquantile(mean_draws(values[:, some]), tails, axis=0)
+        ends[:, some] = np.nanquantile(_mean_draws(values[:, some]), tails, axis=0)
     return [Interval(float(m), float(a), float(b)) for m, a, b in zip(means, *ends, strict=True)]
 
 

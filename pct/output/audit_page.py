@@ -94,20 +94,19 @@ def _judgement(audit: Audit) -> str:
 
 
 def _facts(audit: Audit) -> str:
-    facts, about = audit.facts, audit.about
-    accuracy = facts.get("accuracy")
-    pairs = [("model", audit.model), ("data", str(about.get("source") or "given in memory"))]
-    cut = facts.get("cut_texts", 0)
-    pairs.append(("texts", f"{audit.texts:,}; {cut:,} {'was' if cut == 1 else 'were'} cut to the model's length"))
-    if accuracy is not None:
-        pairs.append(("accuracy", f"{spell(accuracy)}; the largest class has {number(facts['largest_class'])}"))
-    if facts.get("confidence"):
-        pairs.append(("mean confidence", spell(facts["confidence"])))
-    if facts.get("shown"):
-        pairs.append(("explained at present by", str(facts["shown"])))
-    pairs.append(("measured", _measured(audit)))
-    pairs += [("note", note) for note in notes_in_words(about.get("data") or {})]
-    return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{escape(value)}</dd>' for name, value in pairs)}</dl>"
+    facts, cut, accuracy = audit.facts, audit.facts.get("cut_texts", 0), audit.facts.get("accuracy")
+    pairs = [
+        ("model", audit.model),
+        ("data", str(audit.about.get("source") or "given in memory")),
+        ("texts", f"{audit.texts:,}; {cut:,} {'was' if cut == 1 else 'were'} cut to the model's length"),
+        ("accuracy", f"{spell(accuracy)}; the largest class has {number(facts['largest_class'])}" if accuracy else ""),
+        ("mean confidence", spell(facts["confidence"]) if facts.get("confidence") else ""),
+        ("explained at present by", str(facts.get("shown") or "")),
+        ("measured", _measured(audit)),
+        *(("note", note) for note in notes_in_words(audit.about.get("data") or {})),
+    ]
+    shown = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs if value)
+    return f"<dl>{shown}</dl>"
 
 
 def _measured(audit: Audit) -> str:

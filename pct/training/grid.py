@@ -127,7 +127,29 @@ def run_grid(
     Raises:
         ValueError, OSError, ImportError: the corpus that all remaining cells share cannot be read.
     """
-    corpora = _Corpora(cells, on_problem)
+    shared = len({corpus_key(settings) for settings in cells}) == 1
+    corpora: dict[tuple[Any, ...], Corpus] = {}  # each is read once
+
+    def jobs(some: Iterable[Settings]) -> Iterator[Job]:
+        for settings in some:
+            key = corpus_key(settings)
+            try:
+                if key not in corpora:
+                    corpora[key] = load_splits(settings)
+            except CELL_ERRORS as problem:
+                if shared:
+                    raise
+                on_problem(settings, problem)
+            else:
+                yield Job(settings, default_folder(settings, root), corpora[key])
+
+    def finished(ended: Iterable[tuple[Job, Exception | None]]) -> Iterator[Run]:
+        for job, problem in ended:
+            if problem is None:
+                yield load_run(job.folder)
+            else:
+                on_problem(job.settings, problem)
+
     pending = []
     for settings in cells:
         folder = default_folder(settings, root)
@@ -136,51 +158,13 @@ def run_grid(
         elif settings.corpus != "files":
             yield load_run(folder)
         else:  # the files may have changed: `run` checks their texts
-            yield from _finished_runs(in_this_process(_jobs([settings], root, corpora)), on_problem)
-    yield from _finished_runs(execute(_jobs(pending, root, corpora)), on_problem)
+            yield from finished(in_this_process(jobs([settings])))
+    yield from finished(execute(jobs(pending)))
 
 
-def _jobs(cells: Sequence[Settings], root: str | Path, corpora: _Corpora) -> Iterator[Job]:
-    for settings in cells:
-        if (corpus := corpora.get(settings)) is not None:
-            yield Job(settings, default_folder(settings, root), corpus)
-
-
-class _Corpora:
-    """The corpora of a grid, each read once."""
-
-    def __init__(self, cells: Sequence[Settings], on_problem: OnProblem) -> None:
-        self.on_problem = on_problem
-        self.shared = len({_reading(settings) for settings in cells}) == 1
-        self._read: dict[tuple[Any, ...], Corpus] = {}
-
-    def get(self, settings: Settings) -> Corpus | None:
-        """The corpus of a cell; None if it cannot be read, which is reported.
-
-        Raises the error of reading if all cells share the corpus.
-        """
-        key = _reading(settings)
-        try:
-            if key not in self._read:
-                self._read[key] = load_splits(settings)
-        except CELL_ERRORS as problem:
-            if self.shared:
-                raise
-            self.on_problem(settings, problem)
-            return None
-        return self._read[key]
-
-
-def _reading(settings: Settings) -> tuple[Any, ...]:
+def corpus_key(settings: Settings) -> tuple[Any, ...]:
+    """Equal for settings with the same corpus."""
     return tuple(getattr(settings, name) for name in CORPUS_SETTINGS)
-
-
-def _finished_runs(ended: Iterable[tuple[Job, Exception | None]], on_problem: OnProblem) -> Iterator[Run]:
-    for job, problem in ended:
-        if problem is None:
-            yield load_run(job.folder)
-        else:
-            on_problem(job.settings, problem)
 
 
 def find_runs(roots: Sequence[str | Path]) -> list[Run]:

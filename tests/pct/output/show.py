@@ -1,6 +1,0 @@
-"""A command that prints what not every terminal has."""
-
-
-def main(arguments):
-    print("é █")
-    return 0
