@@ -20,8 +20,7 @@ from pct.corpora.loading import Corpus
 from pct.layout import MODEL, WEIGHTS, Record
 from pct.settings import Settings
 from pct.training.memory import peak_mb
-from pct.training.runs import code_version, settings_hash
-from pct.training.trainer import best_epoch
+from pct.training.runs import best_epoch, code_version, settings_hash
 
 PACKAGES = ("torch", "numpy", "safetensors", "transformers", "tokenizers", "datasets", "mlflow")
 

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from pct.corpora.loading import Corpus, with_corpus
 from pct.layout import ABOUT, CHECKPOINT, HISTORY, LOCK, MODEL, PER_TEXT, REPORT, SETTINGS, WEIGHTS, Record
 from pct.metrics.evaluation import evaluate, metric_names
 from pct.metrics.report import Report
+from pct.output.numbers import number
 from pct.output.records import pyarrow
 from pct.renamed import renamed
 from pct.settings import Settings
@@ -163,6 +164,43 @@ def read_history(folder: str | Path) -> list[Record]:
     if not path.is_file():
         return []
     return [json.loads(line) for line in split_lines(path.read_text(encoding="utf-8")) if line.strip()]
+
+
+def epoch_line(record: Record, epochs: int) -> str:
+    """An epoch as one line for the log.
+
+    Args:
+        record: of the epoch.
+        epochs: the number of epochs of the run.
+    """
+    values = {"loss": record["train_loss"], "validation accuracy": record["validation_acc"]}
+    if "validation_comp" in record:
+        values["comp - suff"] = record["validation_comp"] - record["validation_suff"]
+    shown = ", ".join(f"{name} {number(value)}" for name, value in values.items())
+    return f"epoch {record['epoch']} of {epochs}: {shown}"
+
+
+def best_epoch(history: Sequence[Record], best_by: str) -> int:
+    """The number, from 1, of the best epoch on validation; the first one on a tie.
+
+    Args:
+        history: one record per epoch, at least one.
+        best_by: `Settings.best_by`: a metric, or a gap "a-b" of two.
+
+    Raises:
+        ValueError: the metric of an epoch is not finite.
+    """
+    values = [_measure(record, best_by) for record in history]
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"best_by {best_by} is {values} on validation: its texts have no values of this metric; choose best_by acc"
+        )
+    return int(np.argmax(values)) + 1
+
+
+def _measure(record: Record, best_by: str) -> float:
+    parts = [float(record.get(f"validation_{name}", "nan")) for name in best_by.split("-")]
+    return parts[0] - sum(parts[1:])
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ from pct.training.checkpoint import load_checkpoint, open_run, save_checkpoint
 from pct.training.memory import peak_mb
 from pct.training.optimizers import make_optimizer, not_finite, set_lr, train_step
 from pct.training.prepared import Prepared, prepare
+from pct.training.runs import best_epoch, epoch_line
 from pct.training.step_memory import fitting_tokens
 from pct.writing import write_text
 
@@ -211,7 +212,7 @@ class _Run:
                 sums[name] = sums[name] + value if name in sums else value.clone()
                 steps[name] += 1
             if progress and (step % 10 == 0 or step == len(index)):
-                bar.set_postfix({k: f"{float(v) / steps[k]:.3f}" for k, v in sums.items()})
+                bar.set_postfix({k: number(float(v) / steps[k]) for k, v in sums.items()})
         seconds = time.perf_counter() - start
         return {
             **{f"train_{k}": float(v) / steps[k] for k, v in sums.items()},
@@ -273,40 +274,3 @@ def _memory_mb(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     return peak_mb()
-
-
-def epoch_line(record: Record, epochs: int) -> str:
-    """An epoch as one line for the log.
-
-    Args:
-        record: of the epoch.
-        epochs: the number of epochs of the run.
-    """
-    values = {"loss": record["train_loss"], "validation accuracy": record["validation_acc"]}
-    if "validation_comp" in record:
-        values["comp - suff"] = record["validation_comp"] - record["validation_suff"]
-    shown = ", ".join(f"{name} {number(value)}" for name, value in values.items())
-    return f"epoch {record['epoch']} of {epochs}: {shown}"
-
-
-def best_epoch(history: Sequence[Record], best_by: str) -> int:
-    """The number, from 1, of the best epoch on validation; the first one on a tie.
-
-    Args:
-        history: one record per epoch, at least one.
-        best_by: `Settings.best_by`: a metric, or a gap "a-b" of two.
-
-    Raises:
-        ValueError: the metric of an epoch is not finite.
-    """
-    values = [_measure(record, best_by) for record in history]
-    if not np.isfinite(values).all():
-        raise ValueError(
-            f"best_by {best_by} is {values} on validation: its texts have no values of this metric; choose best_by acc"
-        )
-    return int(np.argmax(values)) + 1
-
-
-def _measure(record: Record, best_by: str) -> float:
-    parts = [float(record.get(f"validation_{name}", "nan")) for name in best_by.split("-")]
-    return parts[0] - sum(parts[1:])

@@ -29,7 +29,7 @@ from pct.text.vocabulary import UNKNOWN, Vocabulary
 from pct.training.batches import batch_indices, class_weights, make_batch, with_masked_words
 from pct.training.optimizers import lr_factor, make_optimizer, not_finite, train_step
 from pct.training.prepared import prepare
-from pct.training.trainer import best_epoch
+from pct.training.runs import best_epoch
 from tests.pct.small import (
     LEXICON,
     same_weights,
