@@ -13,9 +13,8 @@ from pct.auditing.kept import PREFIX, AuditSummary
 from pct.auditing.plan import BUDGETS
 from pct.auditing.result import Audit
 from pct.commands.audit import UNMET
-from pct.commands.options import add_measured_texts, reading_settings
-from pct.corpora.loading import Split, choose_texts
-from pct.corpora.splits import limited
+from pct.commands.options import add_measured_texts, measured_texts
+from pct.corpora.loading import Split
 from pct.opening import open_model
 from pct.output.plots import save
 from pct.settings import REMOVALS
@@ -42,11 +41,7 @@ def _run(options: argparse.Namespace) -> int:
     mlflow_run = start_run(f"audit {options.model}", options.experiment)
     with ended_on_failure(mlflow_run):
         predictor = open_model(options.model, options.device)
-        texts, source, notes = choose_texts(
-            reading_settings(options, predictor.settings), predictor.classes, options.corpus, options.data,
-            options.split, needs_labels=bool(options.label_column),
-        )  # fmt: skip
-        texts, notes = limited(texts, notes, options.limit, options.seed)  # those that pct audit takes
+        texts, source, notes = measured_texts(options, predictor, options.seed, bool(options.label_column))
         result = audit(
             predictor, texts, _split(options.saliencies, " ,"), options.budget, _split(options.removals, " ,"),
             seed=options.seed, progress=not options.quiet, name=options.model,

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from pct.classifier import Classifier, load
-from pct.commands.options import add_measured_texts, reading_settings
-from pct.corpora.loading import Split, choose_texts
+from pct.commands.options import add_measured_texts, measured_texts
+from pct.corpora.loading import Split
 from pct.layout import PER_TEXT, REPORT
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
@@ -36,9 +36,7 @@ def _run(options: argparse.Namespace) -> int:
     with ended_on_failure(mlflow_run):
         classifier = load(options.model, options.device)
         s = classifier.settings
-        texts, source, notes = choose_texts(
-            reading_settings(options, s), classifier.classes, options.corpus, options.data, options.split, options.limit
-        )
+        texts, source, notes = measured_texts(options, classifier, s.corpus_seed)
         bar = sys.stderr.isatty() and not options.quiet
         report = replace(evaluate(classifier, texts, **s.evaluation_options, progress=bar), data=notes)
     print(f"{options.model} on {source}, {len(texts)} texts\n{report.table()}")
