@@ -278,13 +278,15 @@ def _check_parts(about: dict[str, Any], tokenizer: Tokenizer, model: TextModel) 
         raise ValueError(f"the vocabulary has {len(tokenizer)} entries, the model {about['model']['vocabulary']}")
 
 
-def load(path: str | Path, device: str = "auto") -> Classifier:
+def load(path: str | Path, device: str = "auto", head: str = "") -> Classifier:
     """Loads a classifier.
 
     Args:
         path: the folder of a saved classifier or of a run, a "runs:/..." or "models:/..." URI of MLflow, or the folder
             or hub name of any `AutoModelForSequenceClassification` (see `wrap`).
         device: "cpu", "cuda", ...; "auto" uses a GPU if there is one.
+        head: what the outputs of a classifier of transformers are, where its configuration does not say it (see
+            `wrap`).
 
     Raises:
         FileNotFoundError: there is no such classifier.
@@ -292,12 +294,16 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
         ImportError: a URI without MLflow, or a training method of a package that is not installed.
     """
     text = str(path)
+    if head and (
+        text.startswith(("runs:/", "models:/")) or any((Path(path) / x / CONFIG).is_file() for x in ("", MODEL))
+    ):
+        raise ValueError(f"head {head}: {text} is a saved classifier, which has its own head; leave it out")
     if text.startswith(("runs:/", "models:/")):
         return _from_mlflow(text, device)
     folder = Path(path) / MODEL if (Path(path) / MODEL).is_dir() else Path(path)
     of_transformers = any((folder / name).is_file() for name in (TRANSFORMERS, ADAPTER)) or _may_be_on_the_hub(text)
     if of_transformers and not (folder / CONFIG).is_file():
-        classifier = _from_transformers(str(folder), text, pick_device(device)).to(device)
+        classifier = _from_transformers(str(folder), text, pick_device(device), head).to(device)
     else:
         classifier = Classifier.load(folder, device)
     # the audit of a run is in the run's folder or in its model's folder
@@ -314,7 +320,10 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", head: Any = None, **
             of half precision on a CPU, which are copied as float32. It is not changed.
         tokenizer: its fast tokenizer; a pipeline has its own. It is not changed.
         name: the model's name; if empty, its own name.
-        head: of a `SentenceTransformer`: a fitted `LogisticRegression` of scikit-learn, or a `SetFitHead`.
+        head: what the outputs are, where the configuration does not say it: `sigmoid` reads one output z as the
+            log-odds of a class; the classes are then "not NAME" and "NAME" with the logits 0 and z, where NAME is the
+            output's name in id2label, or "positive" for LABEL_0. Of a `SentenceTransformer`: a fitted
+            `LogisticRegression` of scikit-learn, or a `SetFitHead`.
         settings: of the explanation, such as `saliency="l1"` (see `Settings`). By default, `max_length` is the model's
             limit.
 
@@ -330,6 +339,8 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", head: Any = None, **
     from pct.models.checks import check_kind, check_length, in_usable_precision
     from pct.models.sentence import has_sentence_body, sentence_classifier
 
+    if isinstance(head, str):
+        settings, head = {"head": head} | settings, None
     if head is not None or has_sentence_body(model):
         parts = sentence_classifier(model, head, name or type(model).__name__)
         chosen = Settings(**({**_UNTRAINED, "max_length": parts.max_length, "model": parts.model.name} | settings))
@@ -364,7 +375,7 @@ def _wrapped(model: Any, tokenizer: Any, full_name: str, settings: dict[str, Any
     from pct.models.checks import check_length
     from pct.models.pretrained import class_names, max_tokens, wrap_model
 
-    network = wrap_model(model, tokenizer, full_name)
+    network = wrap_model(model, tokenizer, full_name, settings.get("head", ""))
     chosen = Settings(**({**_UNTRAINED, "max_length": max_tokens(model, tokenizer)} | settings | {"model": full_name}))
     check_length(chosen.max_length, model, full_name)
     return _explained(Classifier(network, SubWords(tokenizer), class_names(model.config), chosen), settings)
@@ -378,11 +389,11 @@ def _explained(classifier: Classifier, settings: dict[str, Any]) -> Classifier:
     return classifier
 
 
-def _from_transformers(source: str, name: str, device: torch.device) -> Classifier:
+def _from_transformers(source: str, name: str, device: torch.device, head: str) -> Classifier:
     from pct.models.pretrained import load_classifier, load_tokenizer
 
     try:
-        return wrap(load_classifier(source, device.type), load_tokenizer(source).tokenizer, name)
+        return wrap(load_classifier(source, device.type), load_tokenizer(source).tokenizer, name, head=head)
     except OSError as problem:
         raise FileNotFoundError(
             f"{name} holds no classifier: give a folder that pct train wrote, or a classifier of the transformers "

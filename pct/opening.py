@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from pct.onnx.predictor import OnnxPredictor
 
 
-def open_model(name: str, device: str = "auto") -> Classifier | OnnxPredictor:
+def open_model(name: str, device: str = "auto", head: str = "") -> Classifier | OnnxPredictor:
     """Opens an exported folder with ONNX Runtime and without torch, or any other model as `pct.load`."""
     from pct.onnx.predictor import GRADIENT, OnnxPredictor
 
     if (Path(name) / GRADIENT).is_file():
+        if head:
+            raise ValueError(f"head {head}: {name} is an exported classifier, which has its own head; leave it out")
         return OnnxPredictor.load(name)
     from pct.classifier import load
 
-    return load(name, device)
+    return load(name, device, head)

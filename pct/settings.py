@@ -33,6 +33,7 @@ BEST_BY = ("acc", "macro_f1", "masked_acc", "comp-suff", "ur-ir", "i_var-u_var")
 CONTRAST_STEPS = ("all", "last")
 TRAIN_REMOVALS = ("delete", "mask", "either")
 POSITIVE = ("lr", "temperature", "epochs", "batch_size", "integrated_steps", "vocabulary_size", "contrast_every")
+HEADS = ("softmax", "sigmoid", "value")
 MAX_SEED = 2**63 - 1  # the largest seed of torch
 MAX_THREADS = 1024  # OpenMP aborts the process if it cannot create all threads
 
@@ -123,6 +124,9 @@ class Settings:
     fresh_head: bool = _setting(False, "for a finetuned classifier as model: train a new head instead of its own")
     lora: str = _setting(
         "", "encoders: train low-rank updates instead of all weights, by peft's LoraConfig: r=8,alpha=16,dropout=0.1"
+    )
+    head: str = _setting(
+        "", "what the outputs of a classifier as model are: {}; if empty, as its configuration says", ("", *HEADS)
     )
     class_weights: str = _setting("none", "of the loss: {} (rare classes weigh more)", CLASS_WEIGHTS)
     best_by: str = _setting("acc", "the validation metric of the best epoch: {}", BEST_BY)

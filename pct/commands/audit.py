@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pct.auditing.plan import BUDGETS
-from pct.commands.options import add_measured_texts, measured_texts
+from pct.commands.options import add_measured_texts, add_model, measured_texts, open_given
 from pct.settings import REMOVALS
 from pct.writing import check_file, write_text
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--require", action="append", default=[], metavar="METRIC>NUMBER",
         help=f"exit with status {UNMET} unless the interval of the best saliency is above (with <, below) the number",
     )  # fmt: skip
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_model(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(arguments)
@@ -72,9 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pct.auditing.measure import remove_parts
     from pct.auditing.plan import make_plan
     from pct.metrics.rationale import metrics_of_marks
-    from pct.opening import open_model
 
-    classifier = open_model(options.model, options.device)
+    classifier = open_given(options)
     texts, source, notes = measured_texts(options, classifier, options.seed, bool(options.label_column))
     plan = make_plan(
         classifier, options.saliencies, options.budget, options.removals, metrics_of_marks(texts), options.seed

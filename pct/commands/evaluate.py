@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pct.commands.options import add_measured_texts, measured_texts
+from pct.commands.options import add_measured_texts, add_model, measured_texts, open_given
 from pct.settings import ORDERS, REMOVALS, SALIENCIES
 from pct.writing import check_file
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--saliency", help=f"how words are ranked: {', '.join(SALIENCIES)} (default: the model's own)")
     cost = "only these, or all; the table below has the cost of each"
     parser.add_argument("--metrics", nargs="+", default=[], metavar="NAME", help=cost)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_model(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--per-text", default="", metavar="FILE", help="a file for the values of each text (Parquet)")
     options = parser.parse_args(arguments)
@@ -43,9 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.saliency:
         saliencies.check(options.saliency)
 
-    from pct.opening import open_model
 
-    classifier = open_model(options.model, options.device)
+    classifier = open_given(options)
     s = classifier.settings
     texts, source, notes = measured_texts(options, classifier, s.corpus_seed)
     given = {name: value for name in s.evaluation_options if (value := getattr(options, name)) is not None}

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pct.commands.options import add_model, open_given
 from pct.saliency import saliencies
 from pct.saliency.defaults import default_saliency
 from pct.settings import ORDERS, REMOVALS, SALIENCIES
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--order", choices=ORDERS, help="rank words once, after each removal, or by a beam of five")
     parser.add_argument("--removal", choices=REMOVALS, help="delete words, or replace them by that token")
     parser.add_argument("--saliency", default="", help=f"{', '.join(SALIENCIES)} (default: the best one for the model)")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_model(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, a list of explanations")
     add_file_options(parser, ".parquet, .jsonl or .html")
     options = parser.parse_intermixed_args(arguments)
@@ -59,10 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ValueError("there is no text to explain: give one as an argument or on standard input")
 
     from pct.explaining.explain import explain
-    from pct.opening import open_model
     from pct.output.terminal import render
 
-    classifier = open_model(options.model, options.device)
+    classifier = open_given(options)
     target = _target(options.target, classifier.classes)
     classes = None if target is None else [target] * len(texts)
     explanations = explain(classifier, texts, classes=classes, **_how(options, classifier))
@@ -79,10 +79,9 @@ def _explain_file(options: argparse.Namespace) -> int:
         raise ValueError("give texts, or a file by --data, not both")
 
     from pct.commands.file_job import run_file_job
-    from pct.opening import open_model
     from pct.output.files import write_explanations
 
-    classifier = open_model(options.model, options.device)
+    classifier = open_given(options)
     how = {**_how(options, classifier), "target": _target(options.target, classifier.classes)}
     about = {"job": "explain", **how, "saliency": options.saliency or default_saliency(classifier).name}
     title = f"{Path(options.data).name}, explained by {Path(options.model).name}"

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     if options.json:
         check_file(options.json)
-    classifier = load(options.model, given.get("device", "auto"))
+    classifier = load(options.model, given.get("device", "auto"), given.get("head", ""))
     check_finetuned(classifier, options.output)
     settings = finetune_settings(classifier, **given)
     corpus = load_splits(settings)

@@ -8,7 +8,11 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from pct.corpora.splits import SPLITS
-from pct.settings import CORPORA, LABELS, ON_BAD_ROW, Settings
+from pct.settings import CORPORA, HEADS, LABELS, ON_BAD_ROW, Settings
+
+if TYPE_CHECKING:
+    from pct.classifier import Classifier
+    from pct.onnx.predictor import OnnxPredictor
 
 if TYPE_CHECKING:
     from pct.classifier import Classifier
@@ -47,6 +51,23 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
     for name, (what, choices) in READING.items():
         spellings = dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"])
         parser.add_argument(*spellings, dest=name, default="", choices=choices and ("", *choices), help=what)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of how a model is opened: see `open_given`."""
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument(
+        "--head", default="", choices=("", *HEADS),
+        help="what the outputs of a transformers classifier are, if its configuration does not say it: of one output, "
+        "sigmoid is the log-odds of a class",
+    )  # fmt: skip
+
+
+def open_given(options: argparse.Namespace) -> Classifier | OnnxPredictor:
+    """The model that the options name. Raises as `pct.load`."""
+    from pct.opening import open_model
+
+    return open_model(options.model, options.device, options.head)
 
 
 def add_measured_texts(parser: argparse.ArgumentParser, model: str = "model") -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from pct.commands.options import add_model, open_given
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Predicts the classes of the texts of the command line or of a file."""
@@ -20,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "model", help="a run's, a model's or an exported folder, a transformers classifier, runs:/.. or models:/.."
     )
     parser.add_argument("text", nargs="*", help="texts, if no file is given")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_model(parser)
     add_file_options(parser, ".csv, .jsonl or .parquet")
     parser.add_argument(
         "--raw-cells", action="store_true",
@@ -31,10 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if bool(options.text) == bool(options.data):
         raise ValueError("give either texts or a file by --data")
 
-    from pct.opening import open_model
     from pct.output.files import write_predictions
 
-    predictor = open_model(options.model, options.device)
+    predictor = open_given(options)
     if options.data:
         about = {"job": "predict", "escaped": not options.raw_cells}
         run_file_job(options, predictor, write_predictions, about, escaped=not options.raw_cells)

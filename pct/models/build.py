@@ -47,7 +47,7 @@ def model_for(settings: Settings, tokenizer: Tokenizer, classes: Sequence[str]) 
         from pct.models.pretrained import load_untrained
 
         return load_untrained(
-            settings.model, classes, settings.max_length, settings.fresh_head, default_head=bool(settings.lora)
+            settings.model, classes, settings.max_length, settings.fresh_head, settings.head, bool(settings.lora)
         )
     family = TextCNN if settings.model == "textcnn" else LSTM
     if not settings.glove:

@@ -214,18 +214,6 @@ def check_outputs(model: Any, tokenizer: Any, name: str) -> None:
         )
 
 
-def check_classes(model: nn.Module, name: str) -> None:
-    """Raises unless the model is a classifier of one out of two or more classes."""
-    config: Any = model.config
-    if config.problem_type == "multi_label_classification":
-        raise ValueError(
-            f"{name} is a multi-label classifier: only classifiers that choose one of several classes can be "
-            "explained; use one label at a time"
-        )
-    if config.problem_type == "regression" or config.num_labels == 1:
-        raise ValueError(f"{name} is a regression model: only classifiers of two or more classes can be explained")
-
-
 def check_logits(model: TextModel, tokenizer: Any, name: str) -> None:
     """Raises if the logits of texts in a batch differ from those that transformers gives each text."""
     own: Any = model.model
@@ -235,7 +223,7 @@ def check_logits(model: TextModel, tokenizer: Any, name: str) -> None:
     ids = nn.utils.rnn.pad_sequence(rows, batch_first=True)
     mask = nn.utils.rnn.pad_sequence([torch.ones_like(x, dtype=torch.bool) for x in rows], batch_first=True)
     with torch.no_grad(), without_dropout(own):
-        theirs = torch.cat([own(**x).logits for x in given])
+        theirs = model.logits_of(torch.cat([own(**x).logits for x in given]))  # type: ignore[operator]
         ours = model(ids, mask).logits
     if close(theirs, ours):
         return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pct.models.outputs import SIGMOID, SOFTMAX
+
 CLASSIFYING = "text-classification"
 HARMLESS = ("padding", "return_tensors", "return_token_type_ids", "return_attention_mask", "verbose")
 
@@ -18,8 +20,8 @@ def parts_of(pipeline: Any) -> tuple[Any, Any, dict[str, Any]]:
 
     Raises:
         TypeError: it is no pipeline.
-        ValueError: it is for another task, it overrides a step, its scores are no softmax of the logits, or it passes
-            unsupported options to its tokenizer.
+        ValueError: it is for another task, it overrides a step, its scores are neither softmax nor sigmoid of the
+            logits, or it passes unsupported options to its tokenizer.
     """
     if not (hasattr(pipeline, "model") and hasattr(pipeline, "tokenizer")):
         raise TypeError(f"a {type(pipeline).__name__} alone has no tokenizer: give wrap(model, tokenizer) both")
@@ -27,12 +29,14 @@ def parts_of(pipeline: Any) -> tuple[Any, Any, dict[str, Any]]:
         raise ValueError(f"a pipeline for {task} does not classify texts: give one for {CLASSIFYING}")
     _check_code(pipeline)
     function = getattr(pipeline, "_postprocess_params", {}).get("function_to_apply")
-    if function is not None and getattr(function, "value", function) != "softmax":
+    applied = getattr(function, "value", function)
+    if applied not in (None, SOFTMAX, SIGMOID):
         raise ValueError(
-            f"the pipeline has function_to_apply={getattr(function, 'value', function)!r}: only the probabilities of "
-            "softmax can be explained; create it without function_to_apply"
+            f"the pipeline has function_to_apply={applied!r}: only the probabilities of softmax or sigmoid can be "
+            "explained; create it without function_to_apply"
         )
-    return pipeline.model, pipeline.tokenizer, _length(dict(getattr(pipeline, "_preprocess_params", {})))
+    own = _length(dict(getattr(pipeline, "_preprocess_params", {})))
+    return pipeline.model, pipeline.tokenizer, own | ({"head": applied} if applied else {})
 
 
 def _check_code(pipeline: Any) -> None:

@@ -14,7 +14,6 @@ from pct.models.adapters import base_of, has_file, is_adapter, load_adapter
 from pct.models.base import TextModel
 from pct.models.checks import (
     HALF,
-    check_classes,
     check_finite,
     check_kind,
     check_length,
@@ -26,6 +25,7 @@ from pct.models.checks import (
     positions,
 )  # fmt: skip
 from pct.models.encoder import Transformer
+from pct.models.outputs import SOFTMAX, VALUE, TwoClasses, kind_of_output, score_classes
 from pct.models.wrapped import Wrapped
 from pct.text.subwords import SubWords
 
@@ -80,32 +80,48 @@ def load_classifier(name: str, device: str = "cpu") -> Any:
     return model
 
 
-def wrap_model(model: Any, tokenizer: Any, name: str) -> Wrapped:
+def wrap_model(model: Any, tokenizer: Any, name: str, head: str = "") -> Wrapped:
     """A classifier of transformers as a `TextModel`, after all checks (see `pct.models.checks`).
+
+    head: the kind of its outputs; if empty, as its configuration says (see `pct.models.outputs.kind_of_output`).
 
     Raises ValueError for: no sequence classifier, classes without names, multi-label, regression, no fast tokenizer,
     token ids without embeddings, weights that are not finite or, on a CPU, of half precision, padding that changes the
     result, and logits that differ from the model's own. Raises TypeError for what is no model.
     """
     check_kind(model, name)
-    check_classes(model, name)
+    kind = kind_of_output(model.config, name, head)
+    if kind == VALUE:
+        raise ValueError(f"{name} is a regression model: only classifiers can be explained")
+    if kind != SOFTMAX and model.config.num_labels > 1:
+        raise ValueError(
+            f"{name} is a multi-label classifier: only classifiers that choose one of several classes can be "
+            "explained; use one label at a time"
+        )
     SubWords(tokenizer)
     check_vocabulary(tokenizer, model, name)
     check_precision(model, name)
     check_finite(model, name)
     check_outputs(model, tokenizer, name)
-    wrapped = Wrapped(model, name, types=_types(tokenizer), unread=_unread(model, tokenizer))
+    own = "" if kind == SOFTMAX else kind
+    wrapped = Wrapped(model, name, types=_types(tokenizer), unread=_unread(model, tokenizer), head=own)
     check_logits(wrapped, tokenizer, name)
     return wrapped
 
 
 def load_untrained(
-    name: str, classes: Sequence[str], max_length: int, fresh_head: bool = False, default_head: bool = False
+    name: str,
+    classes: Sequence[str],
+    max_length: int,
+    fresh_head: bool = False,
+    head: str = "",
+    default_head: bool = False,
 ) -> TextModel:
     """The initial model of a run: a classifier with its own head, or a model with a new head.
 
     A new head reads the state of the first token if that is a special token that attends to the whole text (BERT's
-    [CLS]). Any other model gets the classification head of its architecture; with `default_head`, every model.
+    [CLS]). Any other model gets the classification head of its architecture; with `default_head`, every model. head:
+    see `wrap_model`.
 
     Raises:
         ValueError: a check of the model fails (see `pct.models.checks`), or its head is for other classes.
@@ -118,7 +134,7 @@ def load_untrained(
     if config is not None:
         _check_class(config, name)
     if adapter or (has_head(config) and not fresh_head):
-        classifier = wrap_model(load_classifier(name), tokenizer, name)
+        classifier = wrap_model(load_classifier(name), tokenizer, name, head)
         order_head(classifier, classes)
         check_length(max_length, classifier.model, name)
         return classifier
@@ -151,8 +167,9 @@ def has_head(config: Any) -> bool:
 
 
 def class_names(config: Any) -> list[str]:
-    """The names of a classifier's classes, in the order of its logits."""
-    return [str(config.id2label[i]) for i in range(config.num_labels)]
+    """The names of a classifier's classes, in the order of its logits; of one score, those of `score_classes`."""
+    names = [str(config.id2label[i]) for i in range(config.num_labels)]
+    return score_classes(names[0]) if len(names) == 1 else names
 
 
 def max_tokens(model: Any, tokenizer: Any) -> int:
@@ -168,7 +185,7 @@ def order_head(classifier: Wrapped, classes: Sequence[str]) -> None:
     """
     config: Any = classifier.model.config
     own = class_names(config)
-    if all(re.fullmatch(r"LABEL_\d+", x) for x in own) and len(own) == len(classes):
+    if all(re.fullmatch(r"LABEL_\d+", x) for x in config.id2label.values()) and len(own) == len(classes):
         _log.warning(
             "%s names its classes %s: they are read as %s", classifier.name, ", ".join(own), ", ".join(classes)
         )
@@ -181,6 +198,11 @@ def order_head(classifier: Wrapped, classes: Sequence[str]) -> None:
                 "give texts of the model's classes, or --fresh-head true to train a new head"
             )
         order = [index[x.casefold()] for x in classes]
+    if isinstance(classifier.dense, TwoClasses):
+        if order == [1, 0]:
+            classifier.dense.swap()
+        config.id2label, config.label2id = {0: classes[1]}, {classes[1]: 0}
+        return
     with torch.no_grad():
         for weight in classifier.dense.parameters():
             weight.copy_(weight[order].clone())

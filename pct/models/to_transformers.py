@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pct.models.base import TextModel, without_dropout
 from pct.models.checks import PROBE, close
 from pct.models.encoder import Transformer
+from pct.models.outputs import TwoClasses
 from pct.models.structural_copy import structural_copy
 from pct.models.wrapped import Wrapped
 
@@ -32,10 +33,14 @@ def to_transformers(model: TextModel, classes: Sequence[str]) -> Any:
         ValueError: textcnn or lstm, or an architecture whose head cannot pass the state unchanged.
     """
     names = dict(enumerate(classes))
-    labels = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
+    labels: dict[str, Any] = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
     if isinstance(model, Wrapped):
         classifier: Any = structural_copy(model.model)
-        classifier.config.update(labels | {"problem_type": "single_label_classification"})
+        kind = "single_label_classification"
+        if isinstance(model.dense, TwoClasses):
+            # transformers takes the sigmoid of a single score, and this problem type states it
+            labels, kind = {"id2label": {0: names[1]}, "label2id": {names[1]: 0}}, "multi_label_classification"
+        classifier.config.update(labels | {"problem_type": kind})
         return classifier
     if not isinstance(model, Transformer):
         raise ValueError(

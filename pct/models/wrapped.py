@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pct.models.base import Features, TextModel, without_dropout
 from pct.models.checks import close, one_line, padding_changes, probe_ids
 from pct.models.encoder import last_state, mean_state
+from pct.models.outputs import SIGMOID, TwoClasses, two_logits
 
 TRACE_LENGTH = 4  # tokens of the text with which a head is traced
 STARTS_WITH_LAST_TOKEN = ("mbart", "plbart")  # models whose decoder starts from the text's last token
@@ -32,6 +33,7 @@ class Wrapped(TextModel):
         types: the token types of a text's first token, of the inner tokens, and of its last token (XLNet: 0, 0, 2).
         unread: the number of tokens at the end of each text that the model treats as padding, because its end token is
             the padding token (GPT-2). A decoder's head reads the state before them.
+        head: the kind of its outputs (see `pct.models.outputs`); one output z of kind sigmoid has the logits (0, z).
 
     Raises:
         ValueError: the model takes no embeddings, its head is not supported, or padding changes its result.
@@ -46,9 +48,11 @@ class Wrapped(TextModel):
         padding: str = "",
         types: Sequence[int] = (0, 0, 0),
         unread: int = 0,
+        head: str = "",
     ) -> None:
         super().__init__()
         self.model, self.name, self.types, self.unread = model, name, tuple(types), unread
+        self.head = head
         self.padding = padding or "right"
         config: Any = model.config
         self._has_decoder = bool(getattr(config, "is_encoder_decoder", False))
@@ -59,6 +63,8 @@ class Wrapped(TextModel):
         object.__setattr__(self, "dropout", nn.Dropout(0.0))
         try:
             self._trace_head()
+            if self._has_score:
+                object.__setattr__(self, "dense", TwoClasses(self.dense))
             wrong_side = not padding and self._depends_on_padding()
         except UnsupportedHead:
             raise
@@ -90,15 +96,24 @@ class Wrapped(TextModel):
         model: Any = self.model
         mask = torch.ones_like(ids, dtype=torch.bool)
         with torch.no_grad(), without_dropout(self):
-            own = model(input_ids=ids, attention_mask=mask.long()).logits
+            own = self.logits_of(model(input_ids=ids, attention_mask=mask.long()).logits)
             return close(own, self.encode(self.embed(ids), mask).logits)
+
+    @property
+    def _has_score(self) -> bool:
+        config: Any = self.model.config
+        return self.head == SIGMOID and config.num_labels == 1
+
+    def logits_of(self, own: Tensor) -> Tensor:
+        """The logits of the classes, from the model's own logits."""
+        return two_logits(own) if self._has_score else own
 
     def config(self) -> dict[str, Any]:
         """See `TextModel.config`. It has the model's whole configuration, so that loading needs no hub."""
         model: Any = self.model
         return {
             "family": self.family, "name": self.name, "padding": self.padding, "types": list(self.types),
-            "unread": self.unread, "model": model.config.to_dict(),
+            "unread": self.unread, "model": model.config.to_dict(), **({"head": self.head} if self.head else {}),
         }  # fmt: skip
 
     def _read(self, embeddings: Tensor, mask: Tensor) -> Tensor:

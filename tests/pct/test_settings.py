@@ -14,6 +14,7 @@ from pct.settings import (
     BEST_BY,
     CLASS_WEIGHTS,
     CONTRAST_STEPS,
+    HEADS,
     CORPORA,
     METHODS,
     OPTIMIZERS,
@@ -61,7 +62,7 @@ VALUES = {
     "keep_weight": POSITIVE, "random_weight": POSITIVE, "comp_weight": POSITIVE, "comp_bound": POSITIVE,
     "suff_weight": POSITIVE, "suff_bound": POSITIVE, "train_removal": st.sampled_from(TRAIN_REMOVALS),
     "lora": st.just(""),  # needs an encoder: tests/pct/models/test_adapters.py
-    "encoding": st.sampled_from(["", "utf-8", "cp1252", "gb18030"]),
+    "encoding": st.sampled_from(["", "utf-8", "cp1252", "gb18030"]), "head": st.sampled_from(["", *HEADS]),
 }  # fmt: skip
 DRAWN = {f.name: VALUES[f.name] for f in fields(Settings) if f.name in VALUES}
 

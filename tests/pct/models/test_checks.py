@@ -225,11 +225,6 @@ def test_what_chooses_no_class_is_refused(changes, message):
         pct.wrap(classifier("BERT", **changes), tokenizer("BERT"))
 
 
-def test_one_output_is_regression():
-    with pytest.raises(ValueError, match="regression"):
-        pct.wrap(classifier("BERT", classes=1), tokenizer("BERT"))
-
-
 def test_a_slow_tokenizer_is_refused():
     class Slow:
         is_fast = False

@@ -181,7 +181,6 @@ def test_a_pipeline_s_options_are_honoured(options):
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"function_to_apply": "sigmoid"}, "function_to_apply='sigmoid': only the probabilities of softmax"),
     ({"function_to_apply": "none"}, "function_to_apply='none'"),
     ({"add_special_tokens": False}, "tokenises with add_special_tokens=False, which is not supported"),
     ({"stride": 3}, "tokenises with stride=3"),

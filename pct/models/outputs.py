@@ -1,0 +1,85 @@
+"""What the outputs of a sequence classifier mean, and a classifier of one score as one of two classes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pct.settings import HEADS
+
+SOFTMAX, SIGMOID, VALUE = HEADS
+UNNAMED = "positive"  # the name of a score that is called LABEL_0
+_OF_PROBLEM = {"multi_label_classification": SIGMOID, "regression": VALUE}
+# where the configurations of sentence-transformers' cross-encoders name the activation of the score
+_ACTIVATIONS = ("sbert_ce_default_activation_function", "activation_fn")
+
+
+def kind_of_output(config: Any, name: str, asked: str = "") -> str:
+    """The kind of a classifier's outputs: softmax, sigmoid or value.
+
+    Args:
+        config: of the classifier. Its `problem_type`, or the activation that a cross-encoder of sentence-transformers
+            names, decides if `asked` is empty.
+        name: of the model, for errors.
+        asked: the kind that the user gave; empty for none.
+
+    Raises:
+        ValueError: an unknown kind, one that does not fit the number of outputs, or one score of an unknown kind.
+    """
+    if asked and asked not in HEADS:
+        raise ValueError(f"head must be one of {', '.join(HEADS)}, got {asked!r}")
+    stated = asked or _OF_PROBLEM.get(config.problem_type or "", "") or _of_activation(config)
+    if config.num_labels > 1:
+        return stated or SOFTMAX
+    if stated == SOFTMAX:
+        raise ValueError(f"{name} has one output: a softmax needs two or more; set head to sigmoid or value")
+    if not stated:
+        raise ValueError(
+            f"{name} has one output and does not say what it is: set head to sigmoid if it is the log-odds of a class, "
+            "or to value if it is a number"
+        )
+    return stated
+
+
+def _of_activation(config: Any) -> str:
+    own = getattr(config, "sentence_transformers", None) or {}
+    named = next((x for key in _ACTIVATIONS if (x := own.get(key) or getattr(config, key, None))), "")
+    return {"Sigmoid": SIGMOID, "Identity": VALUE}.get(str(named).rpartition(".")[2], "")
+
+
+def score_classes(name: str) -> list[str]:
+    """The classes of one score by the score's name: not NAME, NAME. A score called LABEL_0 is named `UNNAMED`."""
+    known = UNNAMED if re.fullmatch(r"LABEL_\d+", name) else name
+    return [f"not {known}", known]
+
+
+def two_logits(score: Tensor) -> Tensor:
+    """A score z (.., 1) as the logits (0, z) of two classes, (.., 2): their softmax is 1 - sigmoid(z), sigmoid(z)."""
+    return torch.cat([torch.zeros_like(score), score], -1)
+
+
+class TwoClasses(nn.Module):
+    """The last layer of a classifier of one score, with the logits of two classes.
+
+    Args:
+        score: the model's own layer, which is shared.
+    """
+
+    out_features = 2
+
+    def __init__(self, score: nn.Linear) -> None:
+        super().__init__()
+        self.score, self.in_features = score, score.in_features
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """(batch, width) -> logits (batch, 2)."""
+        return two_logits(self.score(pooled))
+
+    def swap(self) -> None:
+        """Exchanges the two classes."""
+        with torch.no_grad():
+            for weight in self.score.parameters():
+                weight.neg_()
