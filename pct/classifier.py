@@ -28,6 +28,7 @@ from pct.saliency import GRADIENT_NORM, make_saliency
 from pct.saliency.base import GradientSaliency
 from pct.saliency.defaults import default_saliency
 from pct.settings import Settings
+from pct.tasks import Task, task_of_settings, with_threshold
 from pct.text.plurals import plural
 from pct.text.replacement_token import baseline_token, padding_skipped, replacement_token_id, texts_with_padding
 from pct.text.subwords import SubWords, token_kinds
@@ -62,9 +63,15 @@ class Classifier(TextInterface):
         self.tokenizer = tokenizer
         self.classes = list(classes)
         self.settings = settings
+        self.model.task_kind = self.task.kind
         self.word_rule = settings.words
         self.audited = ""
         self.audit: AuditSummary | None = None
+
+    @property
+    def task(self) -> Task:
+        """What the outputs mean: one class of several, or several labels."""
+        return task_of_settings(self.settings)
 
     @property
     def family(self) -> str:
@@ -102,10 +109,10 @@ class Classifier(TextInterface):
 
     def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
         """See `Predictor.forward`."""
-        device = self.model.device
+        model, device = self.model, self.model.device
         with torch.inference_mode(), self._precision(), for_prediction(self.model):
-            logits = self.model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)).logits
-            return np.asarray(logits.float().softmax(-1).cpu().numpy())
+            logits = model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)).logits
+            return np.asarray(model.head.probabilities(logits.float()).cpu().numpy())
 
     def forward_over(self, vocabulary: Ints) -> Forward:
         """See `FastForward.forward_over`."""
@@ -119,16 +126,16 @@ class Classifier(TextInterface):
             source = torch.from_numpy(row_of[ids]).to(model.device)
             with torch.inference_mode(), self._precision(), for_prediction(self.model):
                 logits = model.dense(model.recombine(projected, source, torch.from_numpy(mask).to(model.device)).pooled)
-                return np.asarray(logits.float().softmax(-1).cpu().numpy())
+                return np.asarray(model.head.probabilities(logits.float()).cpu().numpy())
 
         return forward
 
     def represent(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """See `Represents.represent`."""
-        device = self.model.device
+        model, device = self.model, self.model.device
         with torch.inference_mode(), self._precision(), for_prediction(self.model):
-            logits, representation = self.model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
-            return logits.float().softmax(-1).cpu().numpy(), representation.float().cpu().numpy()
+            logits, representation = model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
+            return model.head.probabilities(logits.float()).cpu().numpy(), representation.float().cpu().numpy()
 
     def replacement_token_id(self, removal: str) -> int:
         """See `HasReplacementToken.replacement_token_id`."""
@@ -165,14 +172,14 @@ class Classifier(TextInterface):
         self, saliency: GradientSaliency, ids: Ints, words: Ints, classes: Ints | None
     ) -> tuple[Floats, Floats]:
         """See `Attributes.attribute_rows`."""
-        device = self.model.device
+        model, device = self.model, self.model.device
         chosen = None if classes is None else torch.from_numpy(classes).to(device)
         with self._precision():
             logits, scores = saliency.attribute(
-                self.model, torch.from_numpy(ids).to(device), torch.from_numpy(words).to(device), chosen,
+                model, torch.from_numpy(ids).to(device), torch.from_numpy(words).to(device), chosen,
                 baseline_token(self.tokenizer, saliency.options.baseline),
             )  # fmt: skip
-        return logits.float().softmax(-1).cpu().numpy(), scores.float().cpu().numpy()
+        return model.head.probabilities(logits.float()).cpu().numpy(), scores.float().cpu().numpy()
 
     def _precision(self) -> Any:
         # no cache: threads share it, and a weight cast in inference mode has no gradient in another thread
@@ -278,7 +285,7 @@ def _check_parts(about: dict[str, Any], tokenizer: Tokenizer, model: TextModel) 
         raise ValueError(f"the vocabulary has {len(tokenizer)} entries, the model {about['model']['vocabulary']}")
 
 
-def load(path: str | Path, device: str = "auto", head: str = "") -> Classifier:
+def load(path: str | Path, device: str = "auto", head: str = "", threshold: float | None = None) -> Classifier:
     """Loads a classifier.
 
     Args:
@@ -287,6 +294,7 @@ def load(path: str | Path, device: str = "auto", head: str = "") -> Classifier:
         device: "cpu", "cuda", ...; "auto" uses a GPU if there is one.
         head: what the outputs of a classifier of transformers are, where its configuration does not say it (see
             `wrap`).
+        threshold: of several labels, the probability from which a label is assigned; None for the model's own.
 
     Raises:
         FileNotFoundError: there is no such classifier.
@@ -294,13 +302,13 @@ def load(path: str | Path, device: str = "auto", head: str = "") -> Classifier:
         ImportError: a URI without MLflow, or a training method of a package that is not installed.
     """
     text = str(path)
-    if head and (
-        text.startswith(("runs:/", "models:/")) or any((Path(path) / x / CONFIG).is_file() for x in ("", MODEL))
-    ):
-        raise ValueError(f"head {head}: {text} is a saved classifier, which has its own head; leave it out")
     if text.startswith(("runs:/", "models:/")):
-        return _from_mlflow(text, device)
+        if head:
+            raise ValueError(f"head {head}: {text} is a saved classifier, which has its own head; leave it out")
+        return with_threshold(_from_mlflow(text, device), threshold)
     folder = Path(path) / MODEL if (Path(path) / MODEL).is_dir() else Path(path)
+    if head and (folder / CONFIG).is_file():
+        raise ValueError(f"head {head}: {text} is a saved classifier, which has its own head; leave it out")
     of_transformers = any((folder / name).is_file() for name in (TRANSFORMERS, ADAPTER)) or _may_be_on_the_hub(text)
     if of_transformers and not (folder / CONFIG).is_file():
         classifier = _from_transformers(str(folder), text, pick_device(device), head).to(device)
@@ -308,7 +316,7 @@ def load(path: str | Path, device: str = "auto", head: str = "") -> Classifier:
         classifier = Classifier.load(folder, device)
     # the audit of a run is in the run's folder or in its model's folder
     take_audit(classifier, read_audit(classifier, path, folder), path)
-    return classifier
+    return with_threshold(classifier, threshold)
 
 
 def wrap(model: Any, tokenizer: Any = None, name: str = "", head: Any = None, **settings: Any) -> Classifier:
@@ -322,16 +330,16 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", head: Any = None, **
         name: the model's name; if empty, its own name.
         head: what the outputs are, where the configuration does not say it: `sigmoid` reads one output z as the
             log-odds of a class; the classes are then "not NAME" and "NAME" with the logits 0 and z, where NAME is the
-            output's name in id2label, or "positive" for LABEL_0. Of a `SentenceTransformer`: a fitted
-            `LogisticRegression` of scikit-learn, or a `SetFitHead`.
+            output's name in id2label, or "positive" for LABEL_0; it reads several outputs as those of several labels.
+            Of a `SentenceTransformer`: a fitted `LogisticRegression` of scikit-learn, or a `SetFitHead`.
         settings: of the explanation, such as `saliency="l1"` (see `Settings`). By default, `max_length` is the model's
-            limit.
+            limit. `threshold` is the probability from which one of several labels is assigned.
 
     Returns:
         A classifier with the same logits as in transformers for the same strings.
 
     Raises:
-        ValueError: the model cannot be explained; the message has the reason: a pipeline for another task, multi-label,
+        ValueError: the model cannot be explained; the message has the reason: a pipeline for another task,
             regression, classes without names, a slow tokenizer or one of another model, weights of half precision,
             padding that changes the result, a `max_length` beyond the model's positions.
         TypeError: it is no model of transformers, or its tokenizer is missing.
@@ -376,7 +384,8 @@ def _wrapped(model: Any, tokenizer: Any, full_name: str, settings: dict[str, Any
     from pct.models.pretrained import class_names, max_tokens, wrap_model
 
     network = wrap_model(model, tokenizer, full_name, settings.get("head", ""))
-    chosen = Settings(**({**_UNTRAINED, "max_length": max_tokens(model, tokenizer)} | settings | {"model": full_name}))
+    own = {"max_length": max_tokens(model, tokenizer), "multi_label": network.has_several_labels}
+    chosen = Settings(**({**_UNTRAINED, **own} | settings | {"model": full_name}))
     check_length(chosen.max_length, model, full_name)
     return _explained(Classifier(network, SubWords(tokenizer), class_names(model.config), chosen), settings)
 

@@ -66,7 +66,7 @@ class Client:
         answer = self._ask("/predict", {"texts": texts, "model": model})
         identity = _identity(answer)
         return Predictions(
-            Prediction(p["label"], p["confidence"], p["probabilities"], text, p["truncated"], identity)
+            Prediction(p["label"], p["confidence"], p["probabilities"], text, p["truncated"], identity, p.get("labels"))
             for text, p in zip(texts, answer["predictions"], strict=True)
         )
 
@@ -75,7 +75,7 @@ class Client:
         texts: Sequence[str],
         max_steps: int | None = None,
         order: str = "static",
-        target: str | None = None,
+        target: str | Sequence[str] | None = None,
         saliency: str | None = None,
         model: str | None = None,
         controls: bool | Sequence[str] = False,
@@ -86,7 +86,8 @@ class Client:
             texts: strings.
             max_steps: the largest number of words to remove on each side; 15 if None.
             order: `static` ranks the words once, `recomputed` again after each removal.
-            target: the name of the class to explain; the predicted one if None.
+            target: the name of the class to explain; the predicted one if None. Of several labels also a list of
+                names; each assigned label, or the most probable one, if None.
             saliency: one that `model()` lists for the model; if None, the best one of an audit of the model, else the
                 best one for models of its kind.
             model: the id of a served model; the first one if None.
@@ -96,8 +97,8 @@ class Client:
             ServiceError: the service refused the request, or does not answer.
         """
         request = {
-            "texts": list(texts), "max_steps": max_steps, "order": order, "target": target, "saliency": saliency,
-            "model": model,
+            "texts": list(texts), "max_steps": max_steps, "order": order, "saliency": saliency, "model": model,
+            "target": list(target) if isinstance(target, (list, tuple)) else target,
         }  # fmt: skip
         if controls:
             request["controls"] = True if controls is True else list(controls)

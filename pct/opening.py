@@ -5,19 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pct.tasks import with_threshold
+
 if TYPE_CHECKING:
     from pct.classifier import Classifier
     from pct.onnx.predictor import OnnxPredictor
 
 
-def open_model(name: str, device: str = "auto", head: str = "") -> Classifier | OnnxPredictor:
+def open_model(
+    name: str, device: str = "auto", head: str = "", threshold: float | None = None
+) -> Classifier | OnnxPredictor:
     """Opens an exported folder with ONNX Runtime and without torch, or any other model as `pct.load`."""
     from pct.onnx.predictor import GRADIENT, OnnxPredictor
 
     if (Path(name) / GRADIENT).is_file():
         if head:
             raise ValueError(f"head {head}: {name} is an exported classifier, which has its own head; leave it out")
-        return OnnxPredictor.load(name)
+        return with_threshold(OnnxPredictor.load(name), threshold)
     from pct.classifier import load
 
-    return load(name, device, head)
+    return load(name, device, head, threshold)

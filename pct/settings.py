@@ -94,10 +94,17 @@ class Settings:
     validation_file: str = _setting("", "corpus=files: the validation rows; if empty, a tenth of the training rows")
     test_file: str = _setting("", "corpus=files: the test rows; if empty, a tenth of the training rows")
     text_column: str = _setting("text", "files and hub: the column of the texts")
-    label_column: str = _setting("label", "files and hub: the column of the labels")
+    label_column: str = _setting(
+        "label", "files and hub: the column of the labels; of multi_label also one column per label, as toxic,insult"
+    )
     separator: str = _setting("", "of CSV files; detected if empty")
     encoding: str = _setting("", "of text files, as utf-8, cp1252, gb18030; if empty, by a byte order mark, or UTF-8")
     on_bad_row: str = _setting("error", "for a row without a text or with an unknown label: {}", ON_BAD_ROW)
+    multi_label: bool = _setting(
+        False, "a text may have several labels: lists of names, one column of 0 and 1 per label, or separated names"
+    )
+    label_separator: str = _setting("", "multi_label: what separates the names of labels in a cell, as | or ;")
+    threshold: float = _setting(0.5, "multi_label: the probability from which a label is assigned")
     labels: str = _setting("names", "the kind of labels: {} of the classes", LABELS)
     train_split: str = _setting("train", "hub: the split of the training rows")
     validation_split: str = _setting("validation", "hub: the validation split; held out if there is none")
@@ -212,6 +219,8 @@ class Settings:
         for name, value in zip(names, (*paper_settings(self.model), *default_optimizer(self.model)), strict=True):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
+        if self.label_separator:
+            object.__setattr__(self, "multi_label", True)
         self._check_names()
         self._check_ranges()
 
@@ -259,6 +268,8 @@ class Settings:
             raise ValueError(f"warmup must be in [0, 1), got {self.warmup}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"threshold must be in (0, 1), got {self.threshold}")
         if self.max_length < 3:
             raise ValueError(f"max_length must be at least 3 (two special tokens and a word), got {self.max_length}")
         for name in (f.name for f in fields(self) if str(f.type).startswith(("int", "float"))):

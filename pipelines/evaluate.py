@@ -61,7 +61,8 @@ def _log(
     notes = {**report.data, "cut_texts": report.cut_texts}
     of = log_measured_data(mlflow_run, texts, classifier.classes, source, notes)
     mlflow_run.log_metrics(as_metrics(report_metrics("data" if options.data else options.split, report), 0, **of))
-    with_texts = {"index": report.columns["index"], "text": np.array(texts.texts, dtype=object)} | report.columns
+    index = report.columns["index"]
+    with_texts = {"index": index, "text": np.array(texts.texts, dtype=object)[index]} | report.columns
     mlflow_run.log_files({PER_TEXT: replace(report, columns=with_texts).to_parquet, REPORT: report.to_json()})
     registered = None
     if options.register:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pct.explaining.explain import explain
 from pct.explaining.predictor import Predictor
+from pct.metrics.report import Report
 from pct.output.plots import STEPS, Doubles, example_figure, gap_figure, ridge_figure, save
 from pct.saliency.defaults import own_saliency
 from pct.training.runs import Run
@@ -40,11 +41,12 @@ def draw_figures(run: Run, anew: bool = False) -> list[Path]:
 
     def examples() -> Any:
         chosen = example_rows(gap, run.test.columns["n"])
+        columns = run.test.columns
+        labels = columns["target" if run.test.of_pairs else "predicted"][chosen].tolist()
         seen = explain(
-            classifier(), texts[chosen].tolist(), STEPS, order=run.settings.order, saliency=run.settings.saliency
+            classifier(), texts[chosen].tolist(), STEPS, labels, run.settings.order, saliency=run.settings.saliency
         )
-        gold = [run.test.classes[i] for i in run.test.columns["label"][chosen]]
-        return example_figure(seen, gold, gap[chosen].tolist(), title)
+        return example_figure(seen, gold_names(run.test, chosen), gap[chosen].tolist(), title)
 
     drawn: dict[str, Callable[[], Any]] = {
         "confidence.png": ridges,
@@ -91,3 +93,12 @@ def example_rows(gap: Doubles, counts: Any) -> npt.NDArray[np.int64]:
         return np.arange(min(3, len(gap)))
     ranked = pool[np.argsort(gap[pool], kind="stable")]
     return np.array(list(dict.fromkeys([int(ranked[-1]), int(ranked[len(ranked) // 2]), int(ranked[0])])))
+
+
+def gold_names(report: Report, rows: Any) -> list[str]:
+    """What is true of some rows of a report: the class, or of several labels the label explained or its absence."""
+    columns, classes = report.columns, report.classes
+    if not report.of_pairs:
+        return [classes[i] for i in columns["label"][rows]]
+    pairs = zip(columns["target"][rows], columns["is_true"][rows], strict=True)
+    return [classes[label] if own else f"not {classes[label]}" for label, own in pairs]

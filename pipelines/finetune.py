@@ -37,7 +37,7 @@ def _run(options: argparse.Namespace) -> int:
     given = given_settings(options)
     mlflow_run = mlflow_runs.start_run(f"finetune {options.model}", options.experiment)
     with mlflow_runs.ended_on_failure(mlflow_run):
-        classifier = load(options.model, given.get("device", "auto"))
+        classifier = load(options.model, given.get("device", "auto"), given.get("head", ""))
         check_finetuned(classifier, options.output)
         settings = finetune_settings(classifier, **given)
         mlflow_run.log_params({**settings.to_dict(), "model": options.model})

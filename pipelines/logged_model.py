@@ -157,6 +157,7 @@ def signature() -> Any:
             [
                 ColSpec(DataType.string, "label"),
                 ColSpec(DataType.double, "confidence"),
+                ColSpec(Array(DataType.string), "labels", required=False),
                 ColSpec(Array(DataType.string), "words", required=False),
                 ColSpec(Array(DataType.double), "saliency", required=False),
             ]

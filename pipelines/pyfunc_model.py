@@ -14,13 +14,17 @@ from mlflow.pyfunc import PythonModel
 
 from pct.classifier import Classifier
 from pct.explaining.explain import explain
+from pct.explaining.prediction import assigned_names
 
 MAX_TEXTS = 10_000
 LISTS = (list, tuple, np.ndarray)
 
 
 class PctModel(PythonModel):  # type: ignore[misc]
-    """Texts -> label and confidence, with {"explain": true} also words and saliency."""
+    """Texts -> label and confidence; of several labels also labels, those that are assigned.
+
+    With {"explain": true} also words and saliency.
+    """
 
     def load_context(self, context: Any) -> None:
         """Reads the classifier from the artifacts."""
@@ -49,6 +53,8 @@ class PctModel(PythonModel):  # type: ignore[misc]
                 "confidence": found.max(1).astype(float),
             }
         )
+        if self.classifier.task.several:
+            table["labels"] = assigned_names(self.classifier.task, found, self.classifier.classes)
         if (params or {}).get("explain"):
             explained = explain(self.classifier, texts, 0, labels.tolist())
             table["words"] = [e.words for e in explained]

@@ -12,14 +12,17 @@ import numpy.typing as npt
 
 from pct.explaining.explain import CurveOptions, build_explanations
 from pct.explaining.explanation import METRICS
+from pct.explaining.pairs import explained_pairs
 from pct.explaining.prediction import build_predictions
 from pct.explaining.predictor import Predictor, predict_tokens, word_rule
 from pct.explaining.removal import RemovalPlan, Removals, remove_words
+from pct.explaining.targets import target_indices
 from pct.metrics.base import MetricOptions, TextBlock
 from pct.metrics.evaluation import MetricSet
 from pct.onnx.predictor import OnnxPredictor
 from pct.saliency.base import GradientSaliency, Saliency
 from pct.saliency.defaults import Choice
+from pct.tasks import task_of
 from pct.text.tokens import Ints, Tokens
 from pct.text.words import NATURAL, Document, split
 from serving.batching import LIGHT
@@ -69,7 +72,8 @@ class PredictJob:
         """The `Prediction.to_dict` of each text."""
         predictor = DeadlinePredictor(self.served.predictor, deadline, give_way)
         tokens = predictor.tokens(texts)
-        predictions = build_predictions(texts, tokens, predict_tokens(predictor, tokens), predictor.classes)
+        probabilities = predict_tokens(predictor, tokens)
+        predictions = build_predictions(texts, tokens, probabilities, predictor.classes, task_of(predictor))
         return [prediction.to_dict() for prediction in predictions]
 
 
@@ -81,7 +85,7 @@ class ExplainJob:
     max_steps: int
     order: str
     saliency: str
-    target: int | None
+    target: tuple[str, ...] | None
     controls: tuple[Control, ...] = ()
     reason: str = field(default="", compare=False)
 
@@ -96,15 +100,19 @@ class ExplainJob:
         steps = min(STEPS, limits.max_steps) if request.max_steps is None else request.max_steps
         if steps > limits.max_steps:
             raise ValueError(f"max_steps must be at most {limits.max_steps}, got {steps}")
-        if request.target is not None and request.target not in classes:
-            raise ValueError(f"target {request.target[:80]!r} is not one of the labels {', '.join(classes)}")
-        target = None if request.target is None else classes.index(request.target)
+        target = (request.target,) if isinstance(request.target, str) else request.target
+        if target is not None and len(target) > 1 and not task_of(served.predictor).several:
+            raise ValueError("the model chooses one label for a text: target must be one label")
+        for name in target or ():
+            if name not in classes:
+                raise ValueError(f"target {name[:80]!r} is not one of the labels {', '.join(classes)}")
         choice = served.default_saliency if request.saliency is None else Choice(request.saliency, "asked for")
         if choice.name not in served.saliencies:
             names = ", ".join(served.saliencies)
             raise ValueError(f"saliency {choice.name[:80]!r} is not one that this model gives; it gives {names}")
         controls = tuple(dict.fromkeys(request.controls))
-        return cls(served, steps, request.order, choice.name, target, controls, choice.reason)
+        targets = None if target is None else tuple(dict.fromkeys(target))
+        return cls(served, steps, request.order, choice.name, targets, controls, choice.reason)
 
     @property
     def signed(self) -> bool:
@@ -116,35 +124,48 @@ class ExplainJob:
         return "light" if self.cost(texts) <= LIGHT else "heavy"
 
     def cost(self, texts: Sequence[Document]) -> int:
-        """The most passes of texts through the model; a backward pass counts as two more."""
+        """The most passes of texts through the model; a backward pass counts as two more.
+
+        Of several labels, each may be explained, after a prediction of which are.
+        """
         counts = np.array([min(len(t), self.served.predictor.settings.max_length) for t in texts])
         # the passes of an explanation of a text of 0, 1, 2, .. words
         explained = np.concatenate([[0.0], self._passes(np.arange(1, counts.max(initial=1) + 1))])
         # all words but one may be removed on each side, until the prediction changes
         removals = np.cumsum(explained)[counts - 1] if self.order == "recomputed" else counts - 1
         curves = explained[counts].sum() + 2 * removals.sum()
-        return int(curves + self._metrics.passes(counts).sum())
+        of_pairs = curves + self._metrics.passes(counts).sum()
+        if not task_of(self.served.predictor).several:
+            return int(of_pairs)
+        if self.target is not None:
+            return int(len(self.target) * of_pairs)
+        return int(len(self.served.predictor.classes) * of_pairs) + len(texts)
 
     def _passes(self, counts: Ints) -> npt.NDArray[np.float64]:
         """(texts,) the passes of a prediction and its saliency; a backward pass counts as two more."""
         passes = self._ranking.most_passes(counts)
         return 3 * passes if isinstance(self._ranking, GradientSaliency) else 1 + passes
 
-    def run(self, texts: Sequence[Document], deadline: float, give_way: GiveWay = _do_not_wait) -> list[Json]:
-        """The `Explanation.to_dict` of each text."""
+    def run(self, texts: Sequence[Document], deadline: float, give_way: GiveWay = _do_not_wait) -> list[list[Json]]:
+        """The `Explanation.to_dict` of each text, of several labels of each of its explained labels."""
         predictor = DeadlinePredictor(self.served.predictor, deadline, give_way)
-        tokens = predictor.tokens(texts)
-        seen = self.remove(predictor, tokens)
+        names = None if self.target is None else [list(self.target) if task_of(predictor).several else self.target[0]]
+        targets = target_indices(names and names * len(texts), predictor.classes, len(texts), task_of(predictor))
+        text, labels, tokens = explained_pairs(predictor, predictor.tokens(texts), targets)
+        seen = self.remove(predictor, tokens, labels)
         # the gold label is not known: accuracy is not among the metrics. Each text is the first of its own split, so
         # that its random orders do not depend on the texts that share the call
-        columns = self._metrics.columns(TextBlock(seen, seen.labels, np.zeros(len(texts), np.int64)))
+        columns = self._metrics.columns(TextBlock(seen, seen.labels, np.zeros(len(text), np.int64)))
         options = CurveOptions(self.max_steps, *self._shares, Choice(self.saliency, self.reason))
-        built = build_explanations(texts, tokens, seen, predictor.classes, options, columns, self.controls)
-        return [explanation.to_dict() for explanation in built]
+        documents = [texts[i] for i in text]
+        built = build_explanations(documents, tokens, seen, predictor.classes, options, columns, self.controls)
+        of_texts: list[list[Json]] = [[] for _ in texts]
+        for i, explanation in zip(text.tolist(), built, strict=True):
+            of_texts[i].append(explanation.to_dict())
+        return of_texts
 
-    def remove(self, predictor: Predictor, tokens: Tokens) -> Removals:
+    def remove(self, predictor: Predictor, tokens: Tokens, labels: Ints | None = None) -> Removals:
         """Runs the removals: the steps of the curves, and those of the metrics."""
-        labels = None if self.target is None else np.full(len(tokens), self.target)
         shown = np.full(len(tokens), self.max_steps)
         plan = self._metrics.plan(tokens.counts) | RemovalPlan.first(tokens.counts, shown, shown)
         return remove_words(predictor, tokens, plan, labels, self.order, saliency=self._ranking)
@@ -168,6 +189,7 @@ class DeadlinePredictor:
 
     def __init__(self, predictor: OnnxPredictor, deadline: float, give_way: GiveWay) -> None:
         self.classes, self.word_rule, self.tokens = predictor.classes, word_rule(predictor), predictor.tokens
+        self.task = task_of(predictor)
         self.check_saliency, self.replacement_token_id = predictor.check_saliency, predictor.replacement_token_id
 
         def interruptible(call: Callable[P, Result]) -> Callable[P, Result]:

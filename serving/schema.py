@@ -72,9 +72,10 @@ class ExplainRequest(Request):
     order: Order = Field(
         "static", description="static: words are ranked once, on the whole text. recomputed: after each removal."
     )
-    target: str | None = Field(
-        None, description="The label that is explained; the predicted one where null.", examples=[None]
-    )
+    target: str | Annotated[list[str], Field(min_length=1)] | None = Field(
+        None, examples=[None], description="The label that is explained; the predicted one where null. Of several "
+        "labels also a list; all that are assigned, or the most probable one, where null.",
+    )  # fmt: skip
     saliency: str | None = Field(
         None, examples=[None], description="The saliency, one of those that GET /model lists for the model. Where "
         "null, the best one by an audit of the model, else the best one for models of its family.",
@@ -103,12 +104,15 @@ class Identity(BaseModel):
 
 
 class Prediction(BaseModel):
-    """The predicted label of a text. truncated: words beyond the model's length, which it never saw."""
+    """The predicted label of a text. truncated: words beyond the model's length, which it never saw.
+
+    Of several labels, label is the most probable one, and labels has those that are assigned; else it is absent."""
 
     label: str
     confidence: float
     probabilities: dict[str, float]
     truncated: int
+    labels: list[str] | None = None
 
 
 class PredictAnswer(BaseModel):
@@ -186,7 +190,10 @@ class Explanation(BaseModel):
 
     label: the predicted one, with its confidence. target: the label that is explained, with its confidence. important:
     the most salient words are removed first; unimportant: the least salient ones. controls: null where the request
-    names none. saliency_name, signed, saliency_reason: as in the answer, so that each explanation is complete."""
+    names none. saliency_name, signed, saliency_reason: as in the answer, so that each explanation is complete.
+
+    Of several labels, label is the target, with "not" before it where it is not assigned; threshold is the probability
+    from which a label is assigned, and assigned has those that are. Else both are absent."""
 
     text: str
     words: list[Word]
@@ -205,10 +212,12 @@ class Explanation(BaseModel):
     saliency_name: str
     signed: Signed
     saliency_reason: Reason
+    threshold: float | None = None
+    assigned: list[str] | None = None
 
 
 class ExplainAnswer(BaseModel):
-    """An explanation for each text, in the order of the texts."""
+    """An explanation for each text, in the order of the texts; of several labels, for each explained label of each."""
 
     model: Identity
     order: str

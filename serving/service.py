@@ -115,7 +115,8 @@ class Explainer:
                 f"this takes up to {cost} passes of the model, and {limits.cost} are allowed; send fewer or shorter "
                 "texts, order static, fewer controls, or another saliency"
             )
-        explanations = await self.queue.submit(job, texts, limits.seconds)
+        of_texts = await self.queue.submit(job, texts, limits.seconds)
+        explanations = [explanation for of_text in of_texts for explanation in of_text]
         longest = max(map(len, texts))
         explain_seconds.labels(words_range(longest), job.order).observe(time.perf_counter() - start)
         _count_verdicts(served, explanations)

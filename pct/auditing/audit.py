@@ -19,15 +19,17 @@ from pct.corpora.loading import read_data
 from pct.corpora.rows import MARKS, ReadOptions
 from pct.corpora.splits import Split, limited
 from pct.explaining.explain import explain
-from pct.explaining.predictor import Predictor, check_classes, split_texts
+from pct.explaining.predictor import Predictor, split_texts
 from pct.explaining.reduced_texts import ReducedTexts
 from pct.metrics.base import Column, share_of
 from pct.metrics.bootstrap import Interval, interval_of, intervals_of
+from pct.metrics.evaluation import check_gold
 from pct.metrics.rationale import metrics_of_marks
 from pct.opening import open_model
 from pct.output.progress import progress_of
 from pct.saliency.defaults import default_saliency
 from pct.settings import ON_BAD_ROW
+from pct.tasks import task_of
 
 EXAMPLES = 5  # texts that are shown
 PROBES = 64  # texts whose predictions identify a function
@@ -48,6 +50,7 @@ def audit(
     labels: str = "names",
     on_bad_row: str = "error",
     name: str = "",
+    label_separator: str = "",
 ) -> Audit:
     """Measures every saliency of a model on the same texts and judges which one to show, or that none should be.
 
@@ -68,6 +71,7 @@ def audit(
         labels: `names`, or `indices` where labels are indices into the list of classes.
         on_bad_row: `error`, or `skip`.
         name: the name of the model in the result.
+        label_separator: see `pct.evaluate`.
 
     Returns:
         The audit: `best`, `verdict`, `table`, `to_html()`, `save("audit.html")`.
@@ -87,13 +91,17 @@ def audit(
         )
     if on_bad_row not in ON_BAD_ROW:
         raise ValueError(f"on_bad_row must be one of {', '.join(ON_BAD_ROW)}, got {on_bad_row!r}")
-    options = ReadOptions(text_column, label_column, on_bad_row=on_bad_row, labels=labels)
+    task = task_of(predictor)
+    options = ReadOptions(
+        text_column, label_column, on_bad_row=on_bad_row, labels=labels, multi_label=task.several,
+        label_separator=label_separator,
+    )  # fmt: skip
     split, notes = read_data(data, predictor.classes, options, needs_labels=label_column != ReadOptions.label)
     split, notes = limited(split, notes, limit, seed)
     if len(split.texts) == 0:
         raise ValueError("the data has no texts to audit on")
     if split.labelled:
-        check_classes(split.labels, len(split.texts), len(predictor.classes))
+        check_gold(split.labels, predictor)
     plan = make_plan(predictor, saliencies, budget, removals, metrics_of_marks(split), seed)
     measured_options = next(iter(plan.metrics.values())).options
     about = {
@@ -114,7 +122,10 @@ def audit(
 def _judged(predictor: Predictor, split: Split, plan: AuditPlan, measured: Measured, about: dict[str, Any]) -> Audit:
     facts = measured.facts
     passes = {name: float(saliency.passes(facts["n"]).mean()) for name, saliency in plan.saliencies.items()}
-    accuracy, largest = _accuracy(facts["label"], facts["predicted"]) if split.labelled else (None, None)
+    _, first = np.unique(facts["place"], return_index=True)
+    accuracy, largest = None, None
+    if split.labelled:
+        accuracy, largest = _accuracy(facts["label"][first], facts["predicted"][first])
     shown = default_saliency(predictor).name
     judgement = judge_audit(
         measured.columns, passes, accuracy, largest, shown,
@@ -145,9 +156,10 @@ def _judged(predictor: Predictor, split: Split, plan: AuditPlan, measured: Measu
 
 
 def _accuracy(labels: Column, predicted: Column) -> tuple[Interval, float]:
-    """The accuracy with its interval, and the share of the most frequent true class."""
+    """The accuracy with its interval, and the share of the most frequent true class, or set of labels."""
     share = share_of((labels == predicted).astype(np.float64))
-    return Interval(share.value, *(share.interval or (np.nan, np.nan))), float(np.bincount(labels).max() / len(labels))
+    largest = np.unique(labels, return_counts=True)[1].max() / len(labels)
+    return Interval(share.value, *(share.interval or (np.nan, np.nan))), float(largest)
 
 
 def _examples(
@@ -157,12 +169,21 @@ def _examples(
     gap = measured.columns[name, removal]["comp-suff"]
     candidates = np.flatnonzero(np.isfinite(gap) & (measured.facts["n"] > 2))
     worst = candidates[np.argsort(gap[candidates], kind="stable")][:EXAMPLES]
-    texts = [split.texts[i] for i in worst]
-    explained = explain(predictor, texts, removal=removal, saliency=name, seed=about["seed"]) if texts else []
-    gold = [predictor.classes[int(label)] if split.labelled else None for label in split.labels[worst]]
+    place, targets = measured.facts["place"][worst], measured.facts["target"][worst]
+    texts = [split.texts[i] for i in place]
+    how = {"classes": targets, "removal": removal, "saliency": name, "seed": about["seed"]}
+    explained = explain(predictor, texts, **how) if texts else []
+    gold = [_name(predictor.classes, label) if split.labelled else None for label in split.labels[place]]
     return [
-        {"row": int(i), "gold": label, **one.to_dict()} for i, label, one in zip(worst, gold, explained, strict=True)
+        {"row": int(i), "gold": label, **one.to_dict()} for i, label, one in zip(place, gold, explained, strict=True)
     ]
+
+
+def _name(classes: Sequence[str], label: Any) -> str:
+    """The name of a true class; of several labels, all of them."""
+    if np.ndim(label) == 0:
+        return classes[int(label)]
+    return ", ".join(classes[i] for i in np.flatnonzero(label).tolist()) or "none"
 
 
 def _job(predictor: Predictor, split: Split) -> dict[str, Any]:

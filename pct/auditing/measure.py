@@ -17,21 +17,26 @@ import numpy as np
 from pct.auditing.plan import AUDIT_GAPS, CURVES, STABILITY_TEXTS, STABLE, AuditPlan
 from pct.auditing.stability import overlap, replace_words
 from pct.corpora.splits import Split
+from pct.explaining.pairs import explained_pairs
 from pct.explaining.predictor import Predictor, split_texts, word_rule
 from pct.explaining.reduced_texts import ReducedTexts
 from pct.explaining.reduction import words_to_remove
 from pct.explaining.removal import remove_words
 from pct.metrics.base import Column, TextBlock
 from pct.metrics.evaluation import blocks_by_length, join_blocks
+from pct.metrics.label_sets import names_of
 from pct.metrics.rationale import marks_of_block
 from pct.metrics.removal import aopc_steps
 from pct.saliency import make_saliency
+from pct.tasks import label_sets, task_of
 from pct.text.tokens import Ints, Tokens
 
 TEXTS_A_BLOCK = 64
 SEPARATOR = "\x1f"  # between the parts of a name; names of saliencies do not contain it
-# per text: n, the true label, the predicted one, the confidence, the number of words beyond max_length
-FACTS = ("n", "label", "predicted", "confidence", "cut")
+# per text, of several labels per explained pair of a text and a label: n, the true label, the predicted one (of several
+# labels the names of all, as JSON), the label explained, the confidence, the number of words beyond max_length, and the
+# text's position in the split
+FACTS = ("n", "label", "predicted", "target", "confidence", "cut", "place")
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def measure(
                 _write(part, numbers)
         parts.append(numbers)
         after(len(index))
-    return _unflatten(join_blocks(blocks, parts), plan)
+    return _unflatten(join_blocks(f"fact{SEPARATOR}place", parts), plan)
 
 
 def _measure_block(
@@ -99,16 +104,21 @@ def _measure_block(
 ) -> dict[str, Column]:
     """A block's numbers by flat names: see `_unflatten`."""
     documents = split_texts(predictor, [split.texts[i] for i in index])
-    tokens = predictor.tokens(documents)
+    text, targets, tokens = explained_pairs(predictor, predictor.tokens(documents))
+    index, documents = index[text], [documents[i] for i in text]
     marks = marks_of_block(split, index, documents, tokens)
     texts = {removal: ReducedTexts(predictor, tokens, removal) for removal in plan.metrics}
     base = texts.get("delete") or ReducedTexts(predictor, tokens)
     probabilities = base.whole()
     if not np.isfinite(probabilities).all():
         raise FloatingPointError("the model's probabilities are not finite: its weights are broken; train it again")
-    labels = probabilities.argmax(1).astype(np.int64)
-    rows = np.arange(len(index))
-    facts = (tokens.counts, split.labels[index], labels, probabilities[rows, labels], tokens.truncated)
+    labels = probabilities.argmax(1).astype(np.int64) if targets is None else targets
+    gold, predicted = split.labels[index], labels
+    if (task := task_of(predictor)).several:
+        sets = (label_sets(gold, probabilities.shape[1]), task.assigned(probabilities))
+        gold, predicted = (names_of(x, predictor.classes).astype(str) for x in sets)
+    confidence = probabilities[np.arange(len(index)), labels]
+    facts = (tokens.counts, gold, predicted, labels, confidence, tokens.truncated, index)
     numbers: dict[str, Column] = dict(zip((f"fact{SEPARATOR}{name}" for name in FACTS), facts, strict=True))
     scores: dict[str, Column] = {}
     for name, saliency in plan.saliencies.items():

@@ -43,7 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.saliency:
         saliencies.check(options.saliency)
 
-
     classifier = open_given(options)
     s = classifier.settings
     texts, source, notes = measured_texts(options, classifier, s.corpus_seed)

@@ -42,7 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--max-steps", type=int, default=15, help="the largest number of words to remove on each side (default: 15)"
     )
-    parser.add_argument("--target", default="", help="the class to explain, by name (default: the predicted one)")
+    parser.add_argument(
+        "--target", default="",
+        help="the class to explain, by name (default: the predicted one); of several labels also names separated by "
+        "commas (default: those that are assigned)",
+    )  # fmt: skip
     parser.add_argument("--order", choices=ORDERS, help="rank words once, after each removal, or by a beam of five")
     parser.add_argument("--removal", choices=REMOVALS, help="delete words, or replace them by that token")
     parser.add_argument("--saliency", default="", help=f"{', '.join(SALIENCIES)} (default: the best one for the model)")
@@ -63,9 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pct.output.terminal import render
 
     classifier = open_given(options)
-    target = _target(options.target, classifier.classes)
-    classes = None if target is None else [target] * len(texts)
-    explanations = explain(classifier, texts, classes=classes, **_how(options, classifier))
+    target = _target(options.target, classifier)
+    targets = None if target is None else [target] * len(texts)
+    explanations = explain(classifier, texts, target=targets, **_how(options, classifier))
     if options.json:
         print(json.dumps([e.to_dict() for e in explanations], indent=2))
         return 0
@@ -82,7 +86,7 @@ def _explain_file(options: argparse.Namespace) -> int:
     from pct.output.files import write_explanations
 
     classifier = open_given(options)
-    how = {**_how(options, classifier), "target": _target(options.target, classifier.classes)}
+    how = {**_how(options, classifier), "target": _target(options.target, classifier)}
     about = {"job": "explain", **how, "saliency": options.saliency or default_saliency(classifier).name}
     title = f"{Path(options.data).name}, explained by {Path(options.model).name}"
     run_file_job(options, classifier, write_explanations, about, title=title, **how)
@@ -96,10 +100,14 @@ def _how(options: argparse.Namespace, classifier: Classifier | OnnxPredictor) ->
     return {"max_steps": options.max_steps, **classifier.settings.evaluation_options, **given}
 
 
-def _target(name: str, classes: Sequence[str]) -> int | None:
-    if name and name not in classes:
-        raise ValueError(f"target {name!r} is not one of {', '.join(classes)}")
-    return list(classes).index(name) if name else None
+def _target(names: str, classifier: Classifier | OnnxPredictor) -> str | list[str] | None:
+    """The class to explain, of several labels a list of labels. Raises ValueError for another name."""
+    several = classifier.task.several and names not in classifier.classes
+    given = [name.strip() for name in names.split(",")] if several else [names]
+    for name in given:
+        if names and name not in classifier.classes:
+            raise ValueError(f"target {name!r} is not one of {', '.join(classifier.classes)}")
+    return (given if several else names) if names else None
 
 
 def _typed_texts(encoding: str) -> list[str]:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 READING: dict[str, tuple[str, Sequence[str] | None]] = {  # options of a file: what they are, and their choices
     "text_column": ("of the file (default: the model's own setting)", None),
-    "label_column": ("of the file (default: the model's own setting)", None),
+    "label_column": ("of the file, or one for each of several labels (default: the model's own setting)", None),
+    "label_separator": ("of several labels: between the labels of a cell", None),
     "separator": ("of a CSV file's columns (default: detected)", None),
     "encoding": ("of a text file, as cp1252 (default: UTF-8, or by its byte order mark)", None),
     "labels": ("whether labels are class names or indices (default: the model's own setting)", LABELS),
@@ -59,15 +60,18 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--head", default="", choices=("", *HEADS),
         help="what the outputs of a transformers classifier are, if its configuration does not say it: of one output, "
-        "sigmoid is the log-odds of a class",
+        "sigmoid is the log-odds of a class; of several, sigmoid is that of several labels",
     )  # fmt: skip
+    parser.add_argument(
+        "--threshold", type=float, help="of several labels: the probability from which one is assigned (default: .5)"
+    )
 
 
 def open_given(options: argparse.Namespace) -> Classifier | OnnxPredictor:
     """The model that the options name. Raises as `pct.load`."""
     from pct.opening import open_model
 
-    return open_model(options.model, options.device, options.head)
+    return open_model(options.model, options.device, options.head, options.threshold)
 
 
 def add_measured_texts(parser: argparse.ArgumentParser, model: str = "model") -> None:

@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if bool(options.text) == bool(options.data):
         raise ValueError("give either texts or a file by --data")
 
+    from pct.explaining.prediction import predict
     from pct.output.files import write_predictions
 
     predictor = open_given(options)
@@ -40,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         about = {"job": "predict", "escaped": not options.raw_cells}
         run_file_job(options, predictor, write_predictions, about, escaped=not options.raw_cells)
         return 0
-    for text, row in zip(options.text, predictor.predict(options.text), strict=True):
-        best = int(row.argmax())
-        print(f"{predictor.classes[best]}  {row[best]:.3f}  {text}")
+    for one in predict(predictor, options.text):
+        head = f"{one.label}  {one.confidence:.3f}"
+        if one.labels is not None:
+            head = ", ".join(f"{name} {one.probabilities[name]:.3f}" for name in one.labels) or f"none ({head})"
+        print(f"{head}  {one.text}")
     return 0

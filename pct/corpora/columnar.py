@@ -79,9 +79,11 @@ def _wanted_columns(schema: Any, options: ReadOptions) -> list[str]:
 
 
 def _hub_classes(schema: Any, label: str) -> list[str] | None:
-    """The class names that the datasets library stores in the schema's metadata."""
+    """The class names that the datasets library stores in the schema's metadata, also of a list of labels."""
     metadata = (schema.metadata or {}).get(b"huggingface")
     feature = json.loads(metadata)["info"]["features"].get(label, {}) if metadata else {}
+    if isinstance(feature, dict) and feature.get("_type") in ("List", "Sequence"):
+        feature = feature.get("feature", {})
     return feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
 
 

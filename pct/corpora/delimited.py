@@ -116,7 +116,7 @@ def _separator(head: str, candidates: str, options: ReadOptions) -> str:
 
     def matches(separator: str) -> tuple[int, int]:
         names = [name.strip() for name in next(csv.reader([head], delimiter=separator), [])]
-        return (options.text in names) + (options.label in names), len(names)
+        return sum(name in names for name in (options.text, *options.label_columns)), len(names)
 
     return max(candidates, key=matches)
 

@@ -26,8 +26,10 @@ def split_fingerprint(split: Split, classes: Sequence[str]) -> str:
 
 
 def label_counts(split: Split, classes: Sequence[str]) -> dict[str, int]:
-    """The number of rows of each class."""
+    """The number of rows of each class or label."""
     labels = np.asarray(split.labels, np.int64)
+    if labels.ndim == 2:
+        return dict(zip(classes, labels.sum(0).tolist(), strict=True))
     counts = np.bincount(labels[labels != UNLABELLED], minlength=len(classes))
     return dict(zip(classes, counts.tolist(), strict=True))
 

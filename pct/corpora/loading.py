@@ -11,15 +11,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pct.corpora.files import open_table
+from pct.corpora.fingerprints import label_counts
 from pct.corpora.named import CLASSES, HUB, TEST_ONLY, load_hub, local_folder, reviews_with_marks, with_shares
 from pct.corpora.planted import generate
-from pct.corpora.rows import MARKS, ClassIndex, ReadOptions, Row, RowReader, Table, has_column
-from pct.corpora.splits import HELD_OUT, SPLITS, Corpus, Split, hold_out, limited, with_limit
+from pct.corpora.rows import (
+    MARKS,
+    ClassIndex,
+    ReadOptions,
+    Row,
+    RowReader,
+    Table,
+    has_labels,
+    label_array,
+    labels_of,
+)
+from pct.corpora.splits import HELD_OUT, SPLITS, Corpus, Labels, Split, hold_out, limited, with_limit
 from pct.corpora.tables import table_of
-from pct.corpora.values import class_names
+from pct.corpora.values import canonical, class_names
 from pct.settings import Settings
 from pct.text.plurals import plural
-from pct.text.tokens import Ints
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -31,7 +41,8 @@ __all__ = [
 
 CORPUS_SETTINGS = (  # the settings that determine the rows: runs that agree in them have the same corpus
     "corpus", "train_file", "validation_file", "test_file", "text_column", "label_column", "separator", "on_bad_row",
-    "labels", "encoding", "train_split", "validation_split", "test_split", "limit", "measure_limit", "corpus_seed",
+    "labels", "encoding", "multi_label", "label_separator",
+    "train_split", "validation_split", "test_split", "limit", "measure_limit", "corpus_seed",
 )  # fmt: skip
 
 logger = logging.getLogger("pct.corpora")
@@ -126,14 +137,19 @@ def load_corpus(settings: Settings) -> DatasetDict:
     """
     try:
         from datasets import ClassLabel, Dataset, DatasetDict
+        from datasets import Sequence as ListOf
     except ImportError:
         raise ImportError("load_corpus needs datasets: pip install 'pct-explain[data]'") from None
     corpus = read_splits(settings)
     dataset = DatasetDict()
+    feature: Any = ClassLabel(names=corpus.classes)
+    if corpus.multi_label:
+        feature = ListOf(feature)
     for name, split in corpus.splits.items():
-        columns: dict[str, Any] = {"text": split.texts, "label": split.labels}
+        labels = [np.flatnonzero(row) for row in split.labels] if split.labels.ndim == 2 else split.labels
+        columns: dict[str, Any] = {"text": split.texts, "label": labels}
         columns |= {k: v for k in MARKS if (v := getattr(split, k)) is not None}
-        dataset[name] = Dataset.from_dict(columns).cast_column("label", ClassLabel(names=corpus.classes))
+        dataset[name] = Dataset.from_dict(columns).cast_column("label", feature)
     return dataset
 
 
@@ -152,7 +168,7 @@ def read_data(
     if not needs_labels and isinstance(data, list) and data and all(isinstance(text, str) for text in data):
         data = {options.text: data}
     table, reader = table_of(data, options), RowReader(options)
-    labelled = needs_labels or has_column(table, options.label)
+    labelled = needs_labels or has_labels(table, options)
     rows, labels = reader.read(table, classes, labelled)
     notes = reader.notify(table.name)
     if not labelled:
@@ -239,7 +255,9 @@ def _from_tables(
             rows = list(reader.rows(table))
             classes = _classes(table, rows, options)
             by_name = ClassIndex(classes).by_name
-            labels = np.array([by_name[str(r.label)] for r in rows], np.int64)
+            labels = label_array(
+                [[by_name[str(name)] for name in labels_of(row)] for row in rows], len(classes), options.multi_label
+            )
         else:
             rows, labels = reader.read(table, classes)
         parts[key], notes[key] = _split(rows, labels), reader.notify(f"{name}, {key} split")
@@ -248,7 +266,9 @@ def _from_tables(
 
 
 def _classes(table: Table, rows: list[Row], options: ReadOptions) -> list[str]:
-    classes = list(table.classes) if table.classes else class_names(r.label for r in rows)
+    classes = list(table.classes) if table.classes else class_names(x for row in rows for x in labels_of(row))
+    if options.one_column_each:
+        classes = [canonical(name) for name in options.label_columns]
     if not rows:
         raise ValueError(f"{table.name} has no rows")
     if len(classes) < 2:
@@ -256,7 +276,7 @@ def _classes(table: Table, rows: list[Row], options: ReadOptions) -> list[str]:
     return classes
 
 
-def _split(rows: list[Row], labels: Ints) -> Split:
+def _split(rows: list[Row], labels: Labels) -> Split:
     mark_names = [k for k in MARKS if rows and k in rows[0].marks]
     marks = {k: [r.marks[k] for r in rows] for k in mark_names}
     return Split([r.text for r in rows], labels, **marks)
@@ -272,8 +292,8 @@ def _with_held_out(
             held_out = plural(len(parts[key]), "training row is held out", "training rows are held out")
             logger.warning("%s has no %s split: %s", name, key, held_out)
             notes[key] = {"held_out_of_train": len(parts[key])}
-    labels = parts["train"].labels if "train" in parts else np.zeros(0, np.int64)
-    single = [classes[i] for i in np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 1)]
+    counts = label_counts(parts["train"], classes) if "train" in parts else {}
+    single = [label for label, count in counts.items() if count == 1]
     if single:
         logger.warning("%s: only one training row of the class %s", name, ", ".join(single))
         notes.setdefault("train", {})["classes_of_one_row"] = single

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pct.corpora.splits import UNLABELLED
+from pct.corpora.label_lists import is_one, split_labels
+from pct.corpora.splits import UNLABELLED, Labels
 from pct.corpora.values import NUMBER, BadRow, canonical, class_name, plain_label, plain_marks, plain_text
 from pct.settings import Settings
 from pct.text.plurals import plural
-from pct.text.tokens import Ints
 
 logger = logging.getLogger("pct.corpora")
 ROWS_PER_CHUNK = 1000
@@ -28,7 +28,9 @@ class ReadOptions:
 
     text, label: the columns; review.text is the field text of a nested column review. separator: of a CSV file;
     detected if empty. on_bad_row: error or skip. labels: whether labels are class names or class indices. encoding: of
-    text files; if empty, that of the byte order mark, or UTF-8.
+    text files; if empty, that of the byte order mark, or UTF-8. multi_label: whether a text has any number of labels;
+    label may then name several columns, each a label with 0 or 1: toxic,insult. label_separator: between the labels in
+    a cell; empty for none.
     """
 
     text: str = "text"
@@ -37,18 +39,34 @@ class ReadOptions:
     on_bad_row: str = "error"
     labels: str = "names"
     encoding: str = ""
+    multi_label: bool = False
+    label_separator: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> ReadOptions:
         """The options of a run's settings."""
         s = settings
-        return cls(s.text_column, s.label_column, s.separator, s.on_bad_row, s.labels, s.encoding)
+        return cls(
+            s.text_column, s.label_column, s.separator, s.on_bad_row, s.labels, s.encoding, s.multi_label,
+            s.label_separator,
+        )  # fmt: skip
+
+    @property
+    def label_columns(self) -> list[str]:
+        """The column of the labels, or of several labels the column of each."""
+        names = [name.strip() for name in self.label.split(",")] if self.multi_label else [self.label]
+        return [name for name in names if name] or [self.label]
+
+    @property
+    def one_column_each(self) -> bool:
+        """Whether each label has a column of 0 and 1."""
+        return len(self.label_columns) > 1
 
     @property
     def wanted(self) -> set[str]:
         """The names of the columns to read. For a nested column: its full name and that of its outermost part."""
-        names = {self.text, self.label, *MARKS}
-        return names | {name.partition(".")[0] for name in (self.text, self.label)}
+        names = {self.text, *self.label_columns, *MARKS}
+        return names | {name.partition(".")[0] for name in (self.text, *self.label_columns)}
 
 
 @dataclass(frozen=True)
@@ -69,19 +87,20 @@ class Table:
 
 
 class Row(NamedTuple):
-    """A valid row. label: the canonical class name, an index (in-memory tables only), or None if not read."""
+    """A valid row. label: the canonical class name, an index (in-memory tables only), of several labels a tuple of
+    these, or None if not read."""
 
     number: int
     text: str
-    label: str | int | None
+    label: str | int | tuple[str | int, ...] | None
     marks: dict[str, list[Any]]
 
 
 class Chunk(NamedTuple):
-    """Consecutive valid rows. labels: (texts,) class indices, or None. numbers: the row numbers, from 1."""
+    """Consecutive valid rows. labels: as those of a split, or None. numbers: the row numbers, from 1."""
 
     texts: list[str]
-    labels: Ints | None
+    labels: Labels | None
     numbers: list[int]
 
     def __len__(self) -> int:
@@ -127,8 +146,8 @@ class RowReader:
         classes: of the model; labels are None without them, and if the table has no label column. Raises ValueError if
         no row is valid.
         """
-        labelled = classes is not None and has_column(table, self.options.label)
-        index = ClassIndex(classes or (), self.options.labels)
+        labelled = classes is not None and has_labels(table, self.options)
+        index = self._index(classes or (), labelled)
         rows, count = self.rows(table, labelled), 0
         while batch := list(islice(rows, size)):
             if labelled:
@@ -140,14 +159,15 @@ class RowReader:
                 yield Chunk([r.text for r in batch], labels, [r.number for r in batch])
         self._check_some(table, count)
 
-    def read(self, table: Table, classes: Sequence[str], labelled: bool = True) -> tuple[list[Row], Ints]:
-        """All valid rows, and their labels as class indices (`UNLABELLED` if `labelled` is false).
+    def read(self, table: Table, classes: Sequence[str], labelled: bool = True) -> tuple[list[Row], Labels]:
+        """All valid rows, and their labels as those of a split (`UNLABELLED` if `labelled` is false).
 
         Raises ValueError if no row is valid.
         """
+        index = self._index(classes, labelled)
         rows = list(self.rows(table, labelled))
         if labelled:
-            rows, labels = self._indexed(table, rows, ClassIndex(classes, self.options.labels))
+            rows, labels = self._indexed(table, rows, index)
         else:
             labels = np.full(len(rows), UNLABELLED, np.int64)
         self._check_some(table, len(rows))
@@ -162,28 +182,37 @@ class RowReader:
             logger.info("%s: %s read as class indices", name, plural(self.indexed, "label"))
         return {"rows_skipped": dict(self.skipped), "labels_as_indices": self.indexed}
 
-    def _indexed(self, table: Table, rows: list[Row], index: ClassIndex) -> tuple[list[Row], Ints]:
+    def _index(self, classes: Sequence[str], labelled: bool = True) -> ClassIndex:
+        index, columns = ClassIndex(classes, self.options.labels), self.options.label_columns
+        if labelled and self.options.one_column_each and set(map(canonical, columns)) != set(index.by_name):
+            raise ValueError(
+                f"label_column has the labels {', '.join(columns)}, the model {', '.join(classes)}; give the column of "
+                "each label of the model"
+            )
+        return index
+
+    def _indexed(self, table: Table, rows: list[Row], index: ClassIndex) -> tuple[list[Row], Labels]:
         usable, labels = [], []
         for row in rows:
             try:
-                class_index, by_index = index.resolve(row.label)
+                resolved = [index.resolve(name) for name in labels_of(row)]
             except BadRow as problem:
                 self.skip(table, row.number, problem)
                 continue
-            self.indexed += by_index
+            self.indexed += sum(by_index for _, by_index in resolved)
             usable.append(row)
-            labels.append(class_index)
-        return usable, np.array(labels, np.int64)
+            labels.append([class_index for class_index, _ in resolved])
+        return usable, label_array(labels, len(index.classes), self.options.multi_label)
 
     def _check_some(self, table: Table, count: int) -> None:
         if not count:
             raise ValueError(f"{table.name} has no rows" + (" that can be used" if self.skipped else ""))
 
     def _check_columns(self, table: Table, labelled: bool) -> None:
-        text, label = self.options.text, self.options.label
-        if labelled and text == label:
+        text, labels = self.options.text, self.options.label_columns if labelled else []
+        if text in labels:
             raise ValueError(f"text_column and label_column are both {text!r}: a text is not its own label")
-        for column, setting in ((text, "text_column"), (label, "label_column"))[: 2 if labelled else 1]:
+        for column, setting in ((text, "text_column"), *((label, "label_column") for label in labels)):
             if not has_column(table, column):
                 has = ", ".join(map(str, table.columns)) or "none"
                 raise ValueError(f"{table.name} has no column {column!r}, it has {has}; set {setting}")
@@ -194,11 +223,40 @@ class RowReader:
         text = plain_text(value_at(values, self.options.text), self.options.text, table.in_memory)
         label = None
         if labelled:
-            value = value_at(values, self.options.label)
-            if table.classes is not None:
-                value = class_name(value, table.classes)
-            label = plain_label(value, self.options.label, keep_index=table.in_memory)
+            label = self._labels(table, values) if self.options.multi_label else self._label(table, values)
         return Row(number, text, label, {k: plain_marks(values.get(k), k, text) for k in mark_names})
+
+    def _label(self, table: Table, values: dict[str, Any]) -> str | int:
+        column = self.options.label
+        value = value_at(values, column)
+        if table.classes is not None:
+            value = class_name(value, table.classes)
+        return plain_label(value, column, keep_index=table.in_memory)
+
+    def _labels(self, table: Table, values: dict[str, Any]) -> tuple[str | int, ...]:
+        columns = self.options.label_columns
+        if self.options.one_column_each:
+            return tuple(canonical(name) for name in columns if is_one(value_at(values, name), name))
+        (column,) = columns
+        names = split_labels(value_at(values, column), column, self.options.label_separator)
+        if table.classes is not None:
+            names = class_name(names, table.classes)
+        return tuple(plain_label(name, column, keep_index=table.in_memory) for name in names)
+
+
+def labels_of(row: Row) -> tuple[str | int | None, ...]:
+    """The labels of a row; one, unless a text may have several."""
+    return row.label if isinstance(row.label, tuple) else (row.label,)
+
+
+def label_array(indices: Sequence[Sequence[int]], classes: int, multi_label: bool) -> Labels:
+    """The labels of a split, from the class indices of each row."""
+    if not multi_label:
+        return np.array([index for (index,) in indices], np.int64)
+    labels = np.zeros((len(indices), classes), bool)
+    for own, row in zip(labels, indices, strict=True):
+        own[list(row)] = True
+    return labels
 
 
 class ClassIndex:
@@ -236,6 +294,11 @@ def value_at(values: Mapping[str, Any], column: str) -> Any:
         return values.get(column)
     inner = values.get(name)
     return value_at(inner, rest) if isinstance(inner, Mapping) else None
+
+
+def has_labels(table: Table, options: ReadOptions) -> bool:
+    """Whether a table has the column or columns of the labels."""
+    return all(has_column(table, name) for name in options.label_columns)
 
 
 def has_column(table: Table, column: str) -> bool:

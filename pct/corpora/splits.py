@@ -8,22 +8,27 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pct.text.plurals import plural
 from pct.text.tokens import Ints
 
 SPLITS = ("train", "validation", "test")
 UNLABELLED = -1  # the label of a text without a known class
+Labels = npt.NDArray[Any]  # (texts,) class indices, or of several labels (texts, classes) bool
 HELD_OUT = 0.1  # the share of the training rows that is held out for a missing split
 
 
 @dataclass(frozen=True)
 class Split:
-    """labels: (texts,) class indices, or `UNLABELLED`. rationale, shortcut: for each text a 0/1 mark per whitespace
-    word, if the corpus has them. rationale_share: likewise, the share of annotators who marked the word, 0..1."""
+    """labels: (texts,) class indices, or `UNLABELLED`; of several labels (texts, classes) bool.
+
+    rationale, shortcut: for each text a 0/1 mark per whitespace word, if the corpus has them. rationale_share:
+    likewise, the share of annotators who marked the word, 0..1.
+    """
 
     texts: list[str]
-    labels: Ints
+    labels: Labels
     rationale: list[list[int]] | None = None
     shortcut: list[list[int]] | None = None
     rationale_share: list[list[float]] | None = None
@@ -70,12 +75,21 @@ class Corpus:
         for name, split in self.splits.items():
             if len(split.texts) != len(split.labels):
                 raise ValueError(f"{self.name} {name}: {len(split.texts)} texts, but {len(split.labels)} labels")
+            if split.labels.ndim == 2:
+                if (columns := split.labels.shape[1]) != len(self.classes):
+                    raise ValueError(f"{self.name} {name}: {columns} columns of labels for {len(self.classes)} classes")
+                continue
             outside = np.flatnonzero((split.labels < 0) | (split.labels >= len(self.classes)))
             if len(outside):
                 raise ValueError(
                     f"{self.name} {name}, row {outside[0] + 1}: label {split.labels[outside[0]]} is outside the "
                     f"classes 0..{len(self.classes) - 1}"
                 )
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text may have several labels."""
+        return any(split.labels.ndim == 2 for split in self.splits.values())
 
     @property
     def fingerprint(self) -> str:
@@ -86,14 +100,16 @@ class Corpus:
 
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """Returns (remaining rows, held-out rows). A share of the rows of each class is sampled with the seed.
+    """Returns (remaining rows, held-out rows). A share of the rows of each class is sampled with the seed; of several
+    labels, a share of all rows.
 
     The single row of a class is not held out. Raises ValueError if no row can be held out.
     """
     rng = np.random.default_rng(seed)
     held = np.zeros(len(split), bool)
-    for label in np.unique(split.labels):
-        members = rng.permutation(np.flatnonzero(split.labels == label))
+    strata = split.labels if split.labels.ndim == 1 else np.zeros(len(split), np.int64)
+    for label in np.unique(strata):
+        members = rng.permutation(np.flatnonzero(strata == label))
         held[members[: min(max(1, round(share * len(members))), len(members) - 1)]] = True
     if not held.any():
         raise ValueError(

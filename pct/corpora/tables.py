@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pct.corpora.columnar import rows_of_batches
 from pct.corpora.files import STDIN, open_table, table_of_objects
 from pct.corpora.rows import MARKS, ReadOptions, Table
@@ -28,6 +30,8 @@ def table_of(data: Any, options: ReadOptions) -> Table:
         texts, labels = (_column(x, what) for x, what in zip(data, ("texts", "labels"), strict=True))
         if len(texts) != len(labels):
             raise ValueError(f"{len(texts)} texts need {len(texts)} labels, got {len(labels)}")
+        if getattr(data[1], "ndim", 1) == 2:  # a column of 0 and 1 for each label
+            labels = [np.flatnonzero(row).tolist() for row in labels]
         columns = {options.text: texts, options.label: labels}
         return Table(name, list(columns), _rows_of_columns(columns), in_memory=True)
     if isinstance(getattr(data, "column_names", None), dict):

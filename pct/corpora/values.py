@@ -42,7 +42,8 @@ def plain_label(value: Any, column: str, keep_index: bool = False) -> str | int:
     """
     one = _only_choice(value)
     if one is _SEVERAL:
-        raise BadRow("no single label", f"column {column!r} must have one label per text, got {value!r:.80}")
+        hint = "; set multi_label if a text may have several"
+        raise BadRow("no single label", f"column {column!r} must have one label per text, got {value!r:.80}{hint}")
     one = _python_value(one)
     if is_missing(one):
         raise BadRow("no label", f"column {column!r} has no label, got {value!r}")
@@ -135,7 +136,7 @@ _SEVERAL = object()  # more than one choice
 def _only_choice(value: Any) -> Any:
     """The choice of a list of one, None for an empty list, `_SEVERAL` for a longer one; any other value unchanged."""
     if isinstance(value, str):
-        value = _written_list(value.strip())
+        value = written_list(value.strip())
     if isinstance(value, Mapping) and set(value) == {"choices"}:
         value = value["choices"]
     if isinstance(value, np.ndarray) and value.ndim == 1:
@@ -145,7 +146,7 @@ def _only_choice(value: Any) -> Any:
     return _SEVERAL if isinstance(value, (Mapping, list, tuple, set, frozenset)) else value
 
 
-def _written_list(text: str) -> Any:
+def written_list(text: str) -> Any:
     """The list or object that a text holds in JSON's or Python's notation; any other text unchanged."""
     if not (text[:1] in "[{(" and text[-1:] in "]})"):
         return text

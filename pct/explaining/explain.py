@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from pct.explaining.explanation import Curve, Explanation
 from pct.explaining.explanations import Explanations
+from pct.explaining.pairs import explained_pairs
 from pct.explaining.predictor import Predictor, Texts, check_classes, split_texts
 from pct.explaining.reduction import check_share, words_to_remove
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, RemovalResult, Removals, remove_words
@@ -17,6 +18,7 @@ from pct.explaining.targets import Target, target_indices
 from pct.explaining.verdict import tolerances
 from pct.saliency import choose_saliency
 from pct.saliency.defaults import Choice, default_saliency
+from pct.tasks import Task, task_of
 from pct.text.tokens import Ints, Tokens
 from pct.text.words import Document
 
@@ -68,16 +70,38 @@ def explain(
         removal: `delete` closes the gap of a removed word; `mask` and `unknown` put that token in its place.
         saliency: by its name in `pct.saliencies`; where None, see `pct.saliency.defaults.default_saliency`.
         target: the class explained, by its name or index, one for all texts or a list with one for each; the predicted
-            one where None.
+            one where None. A model of several labels explains every label that it assigns, or the most probable one
+            where it assigns none; an element of the list may then be a list of labels.
         seed: of the saliency's random draws, if it has any.
 
     Returns:
-        An explanation for each text, in a list that has `to_pandas` and `to_html`.
+        An explanation for each text, of several labels for each text and label, in a list that has `to_pandas` and
+        `to_html`.
 
     Raises:
         ValueError: a text without words, max_steps < 0, a class that the model does not have, a share outside (0, 1],
             or a saliency that the model cannot give.
     """
+    of_texts = explain_each(
+        predictor, texts, max_steps, classes, order, p_important, p_unimportant, removal, saliency, target, seed
+    )
+    return Explanations(explanation for of_text in of_texts for explanation in of_text)
+
+
+def explain_each(
+    predictor: Predictor,
+    texts: Texts,
+    max_steps: int = 15,
+    classes: Sequence[int] | None = None,
+    order: str = "static",
+    p_important: float = 0.1,
+    p_unimportant: float = 0.1,
+    removal: str = "delete",
+    saliency: str | None = None,
+    target: Target = None,
+    seed: int = 0,
+) -> list[list[Explanation]]:
+    """`explain`, with the explanations of each text in a list of their own."""
     if max_steps < 0:
         raise ValueError(f"max_steps must be >= 0, got {max_steps}")
     for share in (p_important, p_unimportant):
@@ -86,22 +110,27 @@ def explain(
     if classes is not None and target is not None:
         raise ValueError("classes and target both name the class that is explained: give one of them")
     number, names = len(documents), predictor.classes
-    labels = target_indices(target, names, number) if classes is None else check_classes(classes, number, len(names))
+    if classes is None:
+        targets = target_indices(target, names, number, task_of(predictor))
+    else:
+        targets = list(check_classes(classes, number, len(names))[:, None])
     choice = Choice(saliency, "asked for") if saliency else default_saliency(predictor)
     options = CurveOptions(max_steps, p_important, p_unimportant, choice)
     ranking = choose_saliency(predictor, choice.name or None, seed)
-    explanations: dict[int, Explanation] = {}
+    explanations: list[list[Explanation]] = [[] for _ in documents]
     by_length = np.argsort([len(words) for words in documents], kind="stable")
     for start in range(0, number, TEXTS_A_BLOCK):
         block = by_length[start : start + TEXTS_A_BLOCK]
         some = [documents[i] for i in block]
-        tokens = predictor.tokens(some)
+        text, labels, tokens = explained_pairs(
+            predictor, predictor.tokens(some), None if targets is None else [targets[i] for i in block]
+        )
         plan = _plan(tokens.counts, options)
-        block_labels = None if labels is None else labels[block]
-        seen = remove_words(predictor, tokens, plan, block_labels, order, removal, saliency=ranking)
-        built = build_explanations(some, tokens, seen, predictor.classes, options)
-        explanations |= zip(block.tolist(), built, strict=True)
-    return Explanations(explanations[i] for i in range(number))
+        seen = remove_words(predictor, tokens, plan, labels, order, removal, saliency=ranking)
+        built = build_explanations([some[i] for i in text], tokens, seen, predictor.classes, options)
+        for i, explanation in zip(block[text].tolist(), built, strict=True):
+            explanations[i].append(explanation)
+    return explanations
 
 
 def _plan(counts: Ints, options: CurveOptions) -> RemovalPlan:
@@ -138,13 +167,14 @@ def build_explanations(
     """
     shown = np.minimum(np.maximum(seen.counts - 1, 0), options.max_steps)
     sides = (seen.important, seen.unimportant)
-    important, unimportant = (_curves(side, shown, classes) for side in sides)
+    task = seen.task
+    important, unimportant = (_curves(side, shown, seen.labels, task, classes) for side in sides)
     # where the steps were not run, the confidence is NaN, and so is the mean
     comp, suff = (
         np.where(seen.counts > 1, side.mean_drop(words_to_remove(seen.counts, share)), np.nan)
         for side, share in zip(sides, (options.p_important, options.p_unimportant), strict=True)
     )
-    limits = tolerances(seen.probabilities.max(1), len(classes))
+    limits = tolerances(*task.certainty(seen.probabilities, seen.labels))
     missing = np.full(len(documents), np.nan)
     comp_aopc, suff_aopc = (columns.get(name, missing) for name in ("comp_aopc", "suff_aopc"))
     explanations = []
@@ -170,6 +200,7 @@ def build_explanations(
                 saliency_reason=options.saliency.reason,
                 tolerance=float(limits[i]),
                 probabilities=dict(zip(classes, probabilities, strict=True)),
+                threshold=getattr(task, "threshold", None),
                 comp_aopc=float(comp_aopc[i]),
                 suff_aopc=float(suff_aopc[i]),
                 controls={name: None if np.isnan(value := columns[name][i]) else float(value) for name in controls},
@@ -178,17 +209,21 @@ def build_explanations(
     return explanations
 
 
-def _curves(side: RemovalResult, steps: Ints, classes: Sequence[str]) -> list[Curve]:
+def _curves(side: RemovalResult, steps: Ints, labels: Ints, task: Task, classes: Sequence[str]) -> list[Curve]:
     """The first steps of each text, and where its prediction changes, also where that is beyond them."""
     order = np.argsort(side.ranks, axis=1, kind="stable")
     flips = side.flips().tolist()
+
+    def name(outcome: int, i: int) -> str:
+        return task.outcome_name(outcome, labels[i], classes)
+
     return [
         Curve(
             order[i, :n].tolist(),
             side.confidence[i, : n + 1].tolist(),
             flips[i] or None,
-            classes[side.predicted[i, flips[i]]] if flips[i] else None,
-            [classes[label] for label in side.predicted[i, 1 : n + 1].tolist()],
+            name(side.predicted[i, flips[i]], i) if flips[i] else None,
+            [name(outcome, i) for outcome in side.predicted[i, 1 : n + 1].tolist()],
         )
         for i, n in enumerate(steps)
     ]

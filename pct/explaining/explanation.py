@@ -87,6 +87,7 @@ class Explanation:
         suff_aopc: sufficiency, likewise.
         controls: further metrics of this text by name, those that were asked for; None where the text has none.
         model: the served model that answered; None for an explanation that was computed here.
+        threshold: of several labels, the probability from which a label is assigned; None for one class of several.
     """
 
     words: list[str]
@@ -110,11 +111,36 @@ class Explanation:
     suff_aopc: float = NAN
     controls: dict[str, float | None] = field(default_factory=dict)
     model: ModelIdentity | None = None
+    threshold: float | None = None
+
+    @property
+    def assigned(self) -> list[str] | None:
+        """The labels that the model assigns to the text; None for one class of several."""
+        if self.threshold is None:
+            return None
+        return [name for name, p in self.probabilities.items() if p >= self.threshold]
 
     @property
     def predicted(self) -> str:
-        """The name of the predicted class; of the explained one where the probabilities are not known."""
+        """The name of the predicted class; of the explained one where the probabilities are not known.
+
+        Of several labels, the one explained, with "not" before it where it is not assigned.
+        """
+        if self.threshold is not None:
+            return self.label_name if self.confidence >= self.threshold else f"not {self.label_name}"
         return max(self.probabilities, key=self.probabilities.__getitem__) if self.probabilities else self.label_name
+
+    @property
+    def outcome(self) -> str:
+        """What a true label is compared with: the class explained; of several labels, as `predicted`."""
+        return self.label_name if self.threshold is None else self.predicted
+
+    @property
+    def certainty(self) -> float:
+        """The probability of `predicted`."""
+        if self.threshold is not None:
+            return self.confidence if self.confidence >= self.threshold else 1.0 - self.confidence
+        return self.probabilities.get(self.predicted, self.confidence)
 
     @property
     def target(self) -> str:
@@ -185,7 +211,7 @@ class Explanation:
         words (word, start, end, saliency, known), truncated, label (the predicted class), confidence (in it),
         probabilities, target (the class explained), target_confidence, important and unimportant (steps, flips_at,
         flips_to), metrics, controls (None where none was asked for), verdict, pathology, saliency_name, signed,
-        saliency_reason.
+        saliency_reason. An explanation of one of several labels also has threshold and assigned (the assigned labels).
         """
         verdict = self.verdict
         reasons = list(verdict.reasons)
@@ -198,13 +224,14 @@ class Explanation:
                 for word, (start, end), saliency, known in words
             ],
             "truncated": self.truncated, "label": self.predicted,
-            "confidence": self.probabilities.get(self.predicted, self.confidence), "probabilities": self.probabilities,
+            "confidence": self.certainty, "probabilities": self.probabilities,
             "target": self.label_name, "target_confidence": self.confidence,
             **{side: getattr(self, side).to_dict(self.words) for side in SIDES},
             "metrics": self.metrics, "controls": self.controls or None,
             "verdict": {"kind": verdict.kind, "reasons": reasons},
             "pathology": {"found": is_pathological, "reasons": reasons if is_pathological else []},
             "saliency_name": self.saliency_name, "signed": self.signed, "saliency_reason": self.saliency_reason,
+            **({} if self.threshold is None else {"threshold": self.threshold, "assigned": self.assigned}),
         }  # fmt: skip
 
     @classmethod
@@ -240,12 +267,13 @@ class Explanation:
             known=[word.get("known", True) for word in words],
             saliency_name=values.get("saliency_name", ""),
             saliency_reason=values.get("saliency_reason", ""),
-            tolerance=float(tolerances(np.array(max(probabilities.values())), len(probabilities))),
+            tolerance=_tolerance(values),
             probabilities=probabilities,
             comp_aopc=metrics["comp_aopc"],
             suff_aopc=metrics["suff_aopc"],
             controls=dict(values.get("controls") or {}),
             model=model,
+            threshold=values.get("threshold"),
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -273,6 +301,15 @@ def _old_fields(values: Mapping[str, Any]) -> dict[str, Any]:
         "spans": [(start, end) for start, end in values["spans"]],
         **{side: Curve(**values[side]) for side in SIDES},
     }  # fmt: skip
+
+
+def _tolerance(values: Mapping[str, Any]) -> float:
+    """That of the prediction; a label among several is assigned or not."""
+    probabilities = np.array([list(values["probabilities"].values())], np.float64)
+    if "threshold" in values:
+        own = values["target_confidence"]
+        return float(tolerances(np.array(max(own, 1.0 - own)), 2))
+    return float(tolerances(probabilities.max(), probabilities.shape[1]))
 
 
 def _removals_to_flip(curve: Curve, words: int) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pct.explaining.predictor import Floats, TextInterface, rows_as_tokens
+from pct.tasks import ONE_CLASS, SeveralLabels, Task
 from pct.text.tokens import Ints, Tokens
 from pct.text.words import NATURAL, as_document, check_rule
 
@@ -29,8 +30,11 @@ class FunctionPredictor(TextInterface):
 
     explains_by = "occlusion"
 
-    def __init__(self, predict_proba: Callable[[list[str]], Any], classes: Sequence[str], words: str = NATURAL) -> None:
-        self.predict_proba, self.classes, self.word_rule = predict_proba, list(classes), words
+    def __init__(
+        self, predict_proba: Callable[[list[str]], Any], classes: Sequence[str], words: str = NATURAL,
+        task: Task = ONE_CLASS,
+    ) -> None:  # fmt: skip
+        self.predict_proba, self.classes, self.word_rule, self.task = predict_proba, list(classes), words, task
         nothing = _SpacedWord("", "", False)
         self._spaced_words: dict[int, _SpacedWord] = {PADDING: nothing}
         self._ids: dict[_SpacedWord, int] = {nothing: PADDING}
@@ -79,14 +83,21 @@ class FunctionPredictor(TextInterface):
             raise ValueError(
                 f"predict_proba must return an array of shape {shape}, texts and classes, got {probabilities.shape}"
             )
-        sums_to_one = np.isfinite(probabilities).all() and np.allclose(probabilities.sum(1), 1, atol=1e-3)
-        if not (sums_to_one and (probabilities >= 0).all()):
+        finite = bool(np.isfinite(probabilities).all())
+        if self.task.several:
+            if not (finite and (probabilities >= 0).all() and (probabilities <= 1).all()):
+                raise ValueError("predict_proba must return probabilities: a number from 0 to 1 for each label")
+        elif not (finite and np.allclose(probabilities.sum(1), 1, atol=1e-3) and (probabilities >= 0).all()):
             raise ValueError("predict_proba must return probabilities: rows of numbers >= 0 that sum to 1")
         return probabilities.astype(np.float32)
 
 
 def predictor_from(
-    predict_proba: Callable[[list[str]], Any], classes: Sequence[str], words: str = NATURAL
+    predict_proba: Callable[[list[str]], Any],
+    classes: Sequence[str],
+    words: str = NATURAL,
+    multi_label: bool = False,
+    threshold: float = 0.5,
 ) -> FunctionPredictor:
     """A `Predictor` around any function from texts to probabilities.
 
@@ -99,6 +110,8 @@ def predictor_from(
             pipeline.
         classes: the names of the classes, in the order of its columns.
         words: the rule that splits a text into words: `natural`, `spaces`, or `module:function`.
+        multi_label: whether a text may have several labels: each column is then a probability of its own.
+        threshold: of several labels, the probability from which a label is assigned.
 
     Returns:
         The predictor.
@@ -109,7 +122,8 @@ def predictor_from(
     if len(classes) < 2 or isinstance(classes, str):
         raise ValueError(f"classes must be at least two names, got {classes!r}")
     check_rule(words)
-    return FunctionPredictor(predict_proba, [str(name) for name in classes], words)
+    task = SeveralLabels(threshold) if multi_label else ONE_CLASS
+    return FunctionPredictor(predict_proba, [str(name) for name in classes], words, task)
 
 
 def _spaced_words(text: str, spans: Sequence[tuple[int, int]]) -> list[_SpacedWord]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pct.explaining.predictor import Floats, Predictor, Texts, predict_tokens, split_texts
+from pct.tasks import ONE_CLASS, Task, task_of
 from pct.text.tokens import Tokens
 from pct.text.words import Document
 
@@ -23,15 +24,16 @@ class ModelIdentity:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The class of a text.
+    """The class of a text, or its labels.
 
     Attributes:
-        label: its name.
+        label: its name; of several labels, that of the most probable one.
         confidence: its probability.
         probabilities: of each class by name.
         text: as it was given.
         truncated: words beyond the model's length, which it never saw.
         model: the served model that answered; None for a prediction that was computed here.
+        labels: of several labels, those that are assigned; None for one class of several.
     """
 
     label: str
@@ -40,18 +42,21 @@ class Prediction:
     text: str = ""
     truncated: int = 0
     model: ModelIdentity | None = None
+    labels: list[str] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: what `/predict` answers for each text."""
         names = ("label", "confidence", "probabilities", "truncated")
-        return {name: getattr(self, name) for name in names}
+        labels = {} if self.labels is None else {"labels": self.labels}
+        return {name: getattr(self, name) for name in names} | labels
 
 
 class Predictions(list[Prediction]):
     """What `pct.predict` gives: a list of predictions, in the order of the texts."""
 
     def to_pandas(self) -> Any:
-        """A DataFrame with a row for each text: text, label, confidence, and p_CLASS for each class.
+        """A DataFrame with a row for each text: text, label, confidence, and p_CLASS for each class; of several labels
+        also labels, a list.
 
         Raises:
             ImportError: pandas is not installed.
@@ -60,6 +65,7 @@ class Predictions(list[Prediction]):
 
         rows = [
             {"text": p.text, "label": p.label, "confidence": p.confidence}
+            | ({} if p.labels is None else {"labels": p.labels})
             | {f"p_{name}": x for name, x in p.probabilities.items()}
             for p in self
         ]
@@ -82,16 +88,27 @@ def predict(predictor: Predictor, texts: Texts) -> Predictions:
     """
     documents = split_texts(predictor, texts)
     tokens = predictor.tokens(documents)
-    return build_predictions(documents, tokens, predict_tokens(predictor, tokens), predictor.classes)
+    return build_predictions(
+        documents, tokens, predict_tokens(predictor, tokens), predictor.classes, task_of(predictor)
+    )
+
+
+def assigned_names(task: Task, probabilities: Floats, classes: Sequence[str]) -> list[list[str] | None]:
+    """For each text the names of the labels that are assigned to it; None for one class of several."""
+    if not task.several:
+        return [None] * len(probabilities)
+    return [[name for name, own in zip(classes, row, strict=True) if own] for row in task.assigned(probabilities)]
 
 
 def build_predictions(
-    documents: Sequence[Document], tokens: Tokens, probabilities: Floats, classes: Sequence[str]
+    documents: Sequence[Document], tokens: Tokens, probabilities: Floats, classes: Sequence[str], task: Task = ONE_CLASS
 ) -> Predictions:
     """Predictions from probabilities (texts, classes)."""
     predictions = Predictions()
-    for document, row, truncated in zip(documents, probabilities.tolist(), tokens.truncated.tolist(), strict=True):
+    labels = assigned_names(task, probabilities, classes)
+    rows = zip(documents, probabilities.tolist(), tokens.truncated.tolist(), labels, strict=True)
+    for document, row, truncated, names in rows:
         best = max(range(len(row)), key=row.__getitem__)
         named = dict(zip(classes, row, strict=True))
-        predictions.append(Prediction(classes[best], row[best], named, document.text, truncated))
+        predictions.append(Prediction(classes[best], row[best], named, document.text, truncated, labels=names))
     return predictions

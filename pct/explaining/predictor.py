@@ -39,7 +39,8 @@ class Predictor(Protocol):
     (`FastForward`), `represent` (`Represents`), `replacement_token_id` (`HasReplacementToken`), `attribute_rows`
     (`Attributes`).
 
-    It may also have an attribute `word_rule`, the rule that splits its texts into words; see `split_texts`.
+    It may also have an attribute `word_rule`, the rule that splits its texts into words; see `split_texts`; and an
+    attribute `task`, what its outputs mean, by default one class of several; see `pct.tasks`.
 
     Attributes:
         classes: the names of the classes, in the order of the probabilities.
@@ -66,7 +67,8 @@ class Predictor(Protocol):
             mask: (batch, length), false at padding.
 
         Returns:
-            (batch, classes), rows that sum to one; they must not depend on the padded length of the batch.
+            (batch, classes), rows that sum to one, of several labels numbers from 0 to 1; they must not depend on the
+            padded length of the batch.
         """
         ...
 
@@ -76,7 +78,7 @@ class Predictor(Protocol):
         Args:
             ids: (batch, length) token ids.
             words: (batch, length) the word of each token, from 0 in each text, -1 at specials and -2 at padding.
-            classes: (batch,) the class explained; None for the predicted one.
+            classes: (batch,) the class explained; None for the most probable one.
 
         Returns:
             Probabilities (batch, classes), and saliency (batch, most words), one number per word; values beyond a
@@ -322,7 +324,7 @@ class TextInterface:
         return f"<{type(self).__name__} {'; '.join([*parts, f'classes {classes}'])}>"
 
     def predict(self: Predictor, texts: Texts) -> Floats:
-        """Probabilities, softmax(logits).
+        """Probabilities: softmax(logits), of several labels sigmoid(logits).
 
         Args:
             texts: n strings, or lists of words.
@@ -343,7 +345,7 @@ class TextInterface:
 
         Args:
             texts: strings, or lists of words.
-            classes: the class explained for each text; the predicted one where None.
+            classes: the class explained for each text; the most probable one where None.
             by: the saliency, by its name in `pct.saliencies`; the model's own where None.
 
         Returns:

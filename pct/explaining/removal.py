@@ -18,6 +18,7 @@ from pct.explaining.predictor import CALL_IN_TOKENS, Floats, Predictor
 from pct.explaining.reduced_texts import ReducedTexts
 from pct.explaining.reduction import removal_ranks
 from pct.settings import ORDERS
+from pct.tasks import Task, task_of
 from pct.text.tokens import Ints, Tokens
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ class RemovalResult:
         ranks: (texts, words) the step at which a word is removed, from 1.
         confidence: (texts, most words) in the explained class, column t after t removals, column 0 the original; NaN
             beyond a text's steps and at steps that were not run.
-        predicted: likewise, the predicted class; -1 where the confidence is NaN.
+        predicted: likewise, the predicted class; of several labels whether the explained one is assigned, 1 or 0; -1
+            where the confidence is NaN.
         next_saliency: (texts, words), the saliency after the first removal, each word's at its own index; zeros where
             it was not asked for.
         cosine: (texts, most words), that of r(X) and r of the reduced text; NaN where it was not asked for.
@@ -132,6 +134,11 @@ class Removals:
     important: RemovalResult
     unimportant: RemovalResult
     texts: ReducedTexts
+
+    @property
+    def task(self) -> Task:
+        """That of the predictor."""
+        return task_of(self.texts.predictor)
 
     def drop(self, text: Ints, gone: Bools) -> Doubles:
         """f_c(X) - f_c(X without some words), for any set of words. No reduced text is run twice.
@@ -226,7 +233,8 @@ class _Remover:
         self.planned: Bools = self.inside & chosen
         confidence, predicted = np.full(self.inside.shape, np.nan), np.full(self.inside.shape, -1, np.int64)
         confidence[:, 0] = np.tile(probabilities[np.arange(number), labels], 2)
-        predicted[:, 0] = np.tile(probabilities.argmax(1), 2)
+        self.task = task_of(texts.predictor)
+        predicted[:, 0] = np.tile(self.task.outcomes(probabilities, labels), 2)
         ranks = np.concatenate([removal_ranks(saliency, counts, side) for side in (True, False)])
         cosine = np.full(self.inside.shape, np.nan)
         self.result = RemovalResult(ranks, confidence, predicted, np.zeros(ranks.shape), cosine)
@@ -323,7 +331,7 @@ class _Remover:
 
     def _store(self, row: Ints, step: Ints, probabilities: Any) -> None:
         self.result.confidence[row, step] = probabilities[np.arange(len(row)), self.labels[row]]
-        self.result.predicted[row, step] = probabilities.argmax(1)
+        self.result.predicted[row, step] = self.task.outcomes(probabilities, self.labels[row])
 
 
 def _either(one: Bools | None, other: Bools | None) -> Bools | None:

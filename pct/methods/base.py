@@ -7,15 +7,15 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from pct.explaining.reduction import words_to_remove
-from pct.explaining.saliency import class_score, gradient_saliency
+from pct.explaining.saliency import gradient_saliency
 from pct.methods import methods
 from pct.methods.reduced_batch import MASK, reduce_batch, without_words
 from pct.models.base import Features, TextModel
+from pct.models.heads import head_of_labels
 from pct.saliency.base import SaliencyOptions
 from pct.saliency.gradients import sum_by_word
 from pct.settings import Settings
@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     Attributes:
         ids: (batch, length) token ids.
         word_ids: (batch, length) the word of each token, -1 at specials and -2 at padding.
-        labels: (batch,) the true classes.
+        labels: (batch,) the true classes; of several labels (batch, classes), 1 at the true ones.
         counts: (batch,) N, the number of words of each text.
         padding: the padding id.
         mask_id: the id of the mask token.
@@ -68,9 +68,9 @@ def make_method(settings: Settings) -> Method:
 
 
 def supervised_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Cross-entropy of (batch, classes) logits: the mean over texts, weighted by class."""
+    """Cross-entropy of (batch, classes) logits, binary for several labels: the mean over texts, weighted by class."""
     weights = None if batch.class_weights is None else batch.class_weights.to(logits.dtype)
-    return F.cross_entropy(logits, batch.labels, weights)
+    return head_of_labels(batch.labels).loss(logits, batch.labels, weights)
 
 
 class Originals(NamedTuple):
@@ -80,7 +80,8 @@ class Originals(NamedTuple):
         logits: (batch, classes), with dropout, in the graph.
         representation: (batch, width), in the graph.
         projected: see `TextModel.project`, in the graph.
-        saliency: (batch, words), of the true class, without dropout, detached.
+        saliency: (batch, words), of the true class, without dropout, detached. Of several labels, the gradient is that
+            of the mean of the true labels' log-odds, or of the most probable label where none is true.
     """
 
     logits: Tensor
@@ -106,7 +107,9 @@ def pass_originals(model: TextModel, batch: Batch, settings: Settings) -> Origin
     projected = model.project(embeddings)
     pooled, representation = model.recombine(projected, positions, mask)
     if not separate:
-        score = class_score(model.dense(pooled).float(), batch.labels, settings.saliency_of).sum()
+        logits = model.dense(pooled).float()
+        chosen = model.head.chosen(logits.detach(), batch.labels)
+        score = model.head.score(logits, chosen, settings.saliency_of).sum()
         (gradient,) = torch.autograd.grad(score, embeddings, retain_graph=True)
         tokens = saliency.token_scores(gradient.float(), embeddings.detach().float())
         scores = saliency.word_scores(sum_by_word(tokens, batch.word_ids))

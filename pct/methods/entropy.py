@@ -23,6 +23,6 @@ class Entropy:
         if len(source) == 0:  # every text has one word
             return Step(supervised, {"cross_entropy": supervised.detach(), "entropy": supervised.new_zeros(())})
         reduced = reduced_features(model, originals.projected, source, mask, s.step_tokens).pooled
-        entropy = mean_entropy(model.dense(model.dropout(reduced)))
+        entropy = mean_entropy(model.dense(model.dropout(reduced)), model.head)
         loss = supervised - s.entropy_weight * entropy
         return Step(loss, {"cross_entropy": supervised.detach(), "entropy": entropy.detach()})

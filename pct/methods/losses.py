@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pct.models.heads import SOFTMAX, Head
+
 
 def contrastive_loss(representations: Tensor, sets: Tensor, temperature: float) -> Tensor:
     """Eq. 6: generalised NT-Xent over the 2K sets of a mini-batch.
@@ -47,16 +49,17 @@ def at_least_float32(values: Tensor) -> Tensor:
     return values if values.dtype == torch.float64 else values.float()
 
 
-def mean_entropy(logits: Tensor) -> Tensor:
+def mean_entropy(logits: Tensor, head: Head = SOFTMAX) -> Tensor:
     """Eq. 8's H: the mean entropy of the predicted distributions, in nats.
 
     Args:
         logits: (n, classes).
+        head: what they mean. Of several labels, each label has a distribution.
 
     Returns:
         A scalar; zero where n is 0.
     """
     if len(logits) == 0:
         return logits.sum()
-    log_probabilities = at_least_float32(logits).log_softmax(-1)
+    log_probabilities = head.log_probabilities(at_least_float32(logits))
     return -(log_probabilities.exp() * log_probabilities).sum(-1).mean()

@@ -74,6 +74,7 @@ def squared_gradient(model: TextModel, ids: Tensor, mask: Tensor, outside: Tenso
 
 
 def _log_probabilities(model: TextModel, embeddings: Tensor, mask: Tensor) -> Tensor:
-    """sum_k log f_k of each text, (batch,)."""
+    """sum_k log f_k of each text, (batch,); of several labels, over each label and its absence."""
     logits = model.encode(embeddings, mask).logits
-    return (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1).sum(-1)
+    precise = logits if logits.dtype == torch.float64 else logits.float()
+    return model.head.log_probabilities(precise).flatten(1).sum(-1)

@@ -11,7 +11,6 @@ from pct.methods.losses import at_least_float32
 from pct.methods.reduced_batch import ranks
 from pct.methods.saliency_guided import kl_divergence
 from pct.models.base import TextModel
-from pct.saliency.gradients import class_score
 from pct.settings import Settings
 
 
@@ -19,11 +18,11 @@ class RemovalMargin:
     """Cross-entropy + lambda_c mean[delta - (z(X) - z(I))]_+ + lambda_u mean KL(f(X) || f(U)) + lambda_r mean
     KL(f(X) || f(R)), a method of this project.
 
-    z is the log-odds of the true class; I, U and R are the text X without its m_i most salient, its m_u least salient
-    and m_i random words. The means are over texts of at least two words, and the choice of words has no gradient. U
-    ranks by the absolute value of a signed saliency, since a word against the class is not unimportant. The random term
-    keeps the model from becoming merely less confident. With `contrast_every` = n, all but every n-th batch are trained
-    normally.
+    z is the log-odds of the true class, of several labels the mean over the true ones (the most probable where none
+    is); I, U and R are the text X without its m_i most salient, its m_u least salient and m_i random words. The means
+    are over texts of at least two words, and the choice of words has no gradient. U ranks by the absolute value of a
+    signed saliency, since a word against the class is not unimportant. The random term keeps the model from becoming
+    merely less confident. With `contrast_every` = n, all but every n-th batch are trained normally.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -40,10 +39,11 @@ class RemovalMargin:
         choices = words_to_compare(originals.saliency, batch, s)
         important, unimportant, random = reduced_logits(model, batch, originals.projected, choices, s)
         rows = important.text
-        pair = originals.logits[rows], important.logits
-        whole, rest = (class_score(at_least_float32(logits), batch.labels[rows]) for logits in pair)
+        pair, head = (originals.logits[rows], important.logits), model.head
+        chosen = head.chosen(pair[0].detach(), batch.labels[rows])
+        whole, rest = (head.score(at_least_float32(logits), chosen) for logits in pair)
         hinge = F.relu(s.margin_bound - (whole - rest)).sum() / max(len(rows), 1)
-        keep, chance = (kl_divergence(originals.logits[x.text], x.logits) for x in (unimportant, random))
+        keep, chance = (kl_divergence(originals.logits[x.text], x.logits, head) for x in (unimportant, random))
         loss = supervised + s.margin_weight * hinge + s.keep_weight * keep + s.random_weight * chance
         parts = {"cross_entropy": supervised, "hinge": hinge, "keep": keep, "random": chance}
         return Step(loss, {name: part.detach() for name, part in parts.items()})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -10,6 +12,7 @@ from pct.methods.losses import at_least_float32
 from pct.methods.masked import mask_words
 from pct.methods.reduced_batch import ranks
 from pct.models.base import TextModel
+from pct.models.heads import SOFTMAX, Head
 from pct.settings import Settings
 
 
@@ -28,21 +31,22 @@ class SaliencyGuided:
         least = ranks(originals.saliency, batch.counts, important=False) <= removed[:, None]
         masked = model(mask_words(batch, least), batch.word_ids > -2).logits
         some = removed > 0  # a text of one word has nothing to mask
-        divergence = kl_divergence(originals.logits[some], masked[some])
+        divergence = kl_divergence(originals.logits[some], masked[some], model.head)
         loss = supervised + s.guided_weight * divergence
         return Step(loss, {"cross_entropy": supervised.detach(), "divergence": divergence.detach()})
 
 
-def kl_divergence(logits: Tensor, others: Tensor) -> Tensor:
-    """KL(softmax(logits) || softmax(others)), the mean over rows, in nats; zero without rows.
+def kl_divergence(logits: Tensor, others: Tensor, head: Head = SOFTMAX) -> Tensor:
+    """KL(f || g) of the distributions f and g of logits, the mean over rows, in nats; zero without rows.
 
     Args:
         logits: (rows, classes).
         others: (rows, classes).
+        head: what they mean. Of several labels, it is the mean over the labels too.
 
     Returns:
         A scalar, in float32 or wider.
     """
-    first, second = (at_least_float32(x) for x in (logits, others))
-    each = F.kl_div(second.log_softmax(-1), first.log_softmax(-1), reduction="none", log_target=True)
-    return each.sum() / max(len(logits), 1)
+    first, second = (head.log_probabilities(at_least_float32(x)) for x in (logits, others))
+    each = F.kl_div(second, first, reduction="none", log_target=True)
+    return each.sum() / max(math.prod(each.shape[:-1]), 1)

@@ -19,6 +19,7 @@ from pct.methods.base import (
 from pct.methods.losses import at_least_float32
 from pct.methods.reduced_batch import ranks
 from pct.models.base import TextModel
+from pct.models.heads import head_of_labels
 from pct.settings import Settings
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of the words that form the explanation
@@ -71,6 +72,7 @@ def bounded(whole: Tensor, reduced: ReducedLogits, labels: Tensor, sign: int, bo
     """
     rows = reduced.text
     before, after = (
-        F.cross_entropy(at_least_float32(x), labels[rows], reduction="none") for x in (whole[rows], reduced.logits)
+        head_of_labels(labels).loss(at_least_float32(x), labels[rows], reduction="none")
+        for x in (whole[rows], reduced.logits)
     )
     return F.relu(sign * (after - before) + bound).sum() / max(len(rows), 1)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pct.explaining.reduction import check_share
 from pct.explaining.removal import RemovalPlan, Removals
+from pct.tasks import label_sets
 
 Column = npt.NDArray[Any]
 TIE = 1e-6  # of confidence: two values that differ by less are equal up to rounding
@@ -50,7 +51,8 @@ class TextBlock:
 
     Attributes:
         seen: the results of the removals.
-        gold: (texts,) the true label.
+        gold: (texts,) the true class, or of several labels (texts, labels), whether each is true. A text then has a row
+            for each label that is explained.
         place: (texts,) the position of each text in the split.
         rationale: for each text, 0 or 1 per word, 1 for a word of the rationale; None where the data set has none.
         shortcut: likewise, 1 where the word is a shortcut.
@@ -71,6 +73,16 @@ class TextBlock:
         """(texts,) the class predicted on the original text."""
         predicted: Column = self.seen.probabilities.argmax(1)
         return predicted
+
+    @property
+    def assigned(self) -> Column:
+        """(texts, classes) whether each class or label is predicted on the original text."""
+        return self.seen.task.assigned(self.seen.probabilities)
+
+    @property
+    def true_sets(self) -> Column:
+        """(texts, classes) whether each class or label is true."""
+        return label_sets(self.gold, self.seen.probabilities.shape[1])
 
     def of_several(self, values: Column) -> Column:
         """The values of the texts of two or more words; NaN for texts of one word."""

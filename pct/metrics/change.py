@@ -27,7 +27,8 @@ class Change:
         before: the report of the first model.
         after: the report of the second model on the same texts.
         differences: for each of the eight metrics, each gap and each control that both reports have, after - before
-            with its 95 % interval (paired bootstrap over the texts).
+            with its 95 % interval (paired bootstrap over the texts). Of several labels, a text has the mean over its
+            explained labels.
         changed: the number of texts whose predicted class differs.
         repaired: the number of texts that only the second model predicts correctly.
         broken: the number of texts that only the first model predicts correctly.
@@ -109,7 +110,7 @@ class Change:
     @property
     def predictions(self) -> str:
         """The changed predictions in one sentence."""
-        texts = len(self.before.columns["label"])
+        texts = self.before.texts
         other = self.changed - self.repaired - self.broken
         return (
             f"{self.changed} of {texts} predictions changed: {self.repaired} repaired, {self.broken} broken, "
@@ -123,7 +124,7 @@ class Change:
             for name, a, b, x in self.rows()
         }
         about = {k: getattr(self, k) for k in ("changed", "repaired", "broken", "improved", "reasons_against")}
-        return {"texts": len(self.before.columns["label"]), **about, "metrics": rows}
+        return {"texts": self.before.texts, **about, "metrics": rows}
 
 
 def compare_reports(before: Report, after: Report, seed: int = 0) -> Change:
@@ -137,7 +138,7 @@ def compare_reports(before: Report, after: Report, seed: int = 0) -> Change:
     Raises:
         ValueError: the reports are not of the same texts.
     """
-    first, second = before.columns, after.columns
+    first, second = before.by_text, after.by_text
     if not np.array_equal(first["label"], second["label"]):
         raise ValueError("the two reports are not of the same texts: measure both models on one split")
     pairs = {

@@ -12,6 +12,7 @@ import numpy as np
 from pct.corpora.loading import read_data
 from pct.corpora.rows import ReadOptions
 from pct.corpora.splits import limited
+from pct.explaining.pairs import explained_pairs
 from pct.explaining.predictor import Predictor, check_classes, predict_tokens, split_texts, word_rule
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_words
 from pct.metrics import RATIONALE, SHORTCUT
@@ -19,10 +20,12 @@ from pct.metrics import metrics as registry
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
 from pct.metrics.cost import most_passes
 from pct.metrics.given_saliency import by_text, numbers_of_block
+from pct.metrics.label_sets import LabelSets, facts_of_pairs
 from pct.metrics.names import CORE_METRICS
 from pct.metrics.rationale import marks_of_block, metrics_of_marks
 from pct.metrics.report import COMPANIONS, RANKED, RATES, Report
 from pct.saliency import choose_saliency
+from pct.tasks import ONE_CLASS, Task, task_of
 from pct.text.words import split_each
 
 NAMED = 3  # metrics that a progress bar names
@@ -34,14 +37,17 @@ class MetricSet:
     Args:
         names: of the registry.
         options: shared by all.
+        task: of the model; that of several labels has its own accuracy and F1.
 
     Raises:
         ValueError: an unknown name.
     """
 
-    def __init__(self, names: Sequence[str], options: MetricOptions) -> None:
-        self.names, self.options = tuple(names), options
-        self.metrics = [kind(options) for kind in dict.fromkeys(registry.get(name) for name in names)]
+    def __init__(self, names: Sequence[str], options: MetricOptions, task: Task = ONE_CLASS) -> None:
+        self.names, self.options, self.task = tuple(names), options, task
+        own = dict.fromkeys(LabelSets.names, LabelSets) if task.several else {}
+        kinds = dict.fromkeys(own.get(name) or registry.get(name) for name in names)
+        self.metrics = [kind(options) for kind in kinds]
 
     def plan(self, counts: Column) -> RemovalPlan:
         """The removals that any of them needs, for texts of N = counts words."""
@@ -51,10 +57,16 @@ class MetricSet:
         """(texts,) the most reduced texts that they run beside their plan."""
         return reduce(add, (metric.passes(counts) for metric in self.metrics), np.zeros_like(counts))
 
-    def columns(self, block: TextBlock) -> dict[str, Column]:
-        """The metrics of each text of a block, by name, (texts,) each; `n`, `label` and `predicted` come first."""
+    def columns(self, block: TextBlock, classes: Sequence[str] = ()) -> dict[str, Column]:
+        """The metrics of each text of a block, by name, (texts,) each; `n`, `label` and `predicted` come first.
+
+        Of several labels, those of `facts_of_pairs` come first; they need the names of the classes.
+        """
         columns = {name: values for metric in self.metrics for name, values in metric.columns(block).items()}
-        about = {"n": block.seen.counts, "label": block.gold, "predicted": block.predicted}
+        if self.task.several:
+            about = facts_of_pairs(block, classes)
+        else:
+            about = {"n": block.seen.counts, "label": block.gold, "predicted": block.predicted}
         return about | {name: columns[name] for name in self.names if name in columns}
 
     def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
@@ -80,10 +92,15 @@ def evaluate(
     seed: int = 0,
     saliency: str | Sequence[Any] | Any = None,
     encoding: str = "",
+    label_separator: str = "",
 ) -> Report:
     """Accuracy and the metrics of pathology of a split of texts.
 
     The texts are taken in blocks, so memory does not grow with their number.
+
+    Of several labels, every label that the model assigns to a text is explained, or the most probable one where it
+    assigns none. The metrics are means over these (text, label) pairs; acc is the share of texts with all labels right,
+    and micro_f1 and macro_f1 stand beside it.
 
     Args:
         predictor: the model.
@@ -111,6 +128,7 @@ def evaluate(
             more important; results of shap and captum are accepted unchanged. With numbers, the metrics that rank
             reduced texts are skipped. None takes the model's own saliency.
         encoding: of a text file; where empty, the one of its byte order mark, else UTF-8.
+        label_separator: of several labels, what separates their names in a cell; where empty, they are a list.
 
     Raises:
         ValueError: an empty dataset, a label outside the classes, a share outside (0, 1], an unknown metric, order or
@@ -118,7 +136,11 @@ def evaluate(
         FloatingPointError: the model's probabilities or its saliency are not finite.
         TypeError: the model does not provide what a metric needs.
     """
-    options = ReadOptions(text_column, label_column, on_bad_row=on_bad_row, labels=labels, encoding=encoding)
+    task = task_of(predictor)
+    options = ReadOptions(
+        text_column, label_column, on_bad_row=on_bad_row, labels=labels, encoding=encoding, multi_label=task.several,
+        label_separator=label_separator,
+    )  # fmt: skip
     split, notes = read_data(dataset, predictor.classes, options)
     split, notes = limited(split, notes, limit, seed)
     texts = split.texts
@@ -130,8 +152,9 @@ def evaluate(
     if len(texts) == 0:
         raise ValueError("the dataset has no texts to evaluate")
     leave_out = {*RATIONALE, *SHORTCUT}.difference(metrics_of_marks(split)) | set(() if numbers is None else RANKED)
-    chosen = MetricSet(_expand_groups(metrics, leave_out), MetricOptions(p_important, p_unimportant, seed=seed))
-    gold = check_classes(split.labels, len(texts), len(predictor.classes))
+    names = _expand_groups(metrics, leave_out, ("micro_f1", "macro_f1") if task.several else ("macro_f1",))
+    chosen = MetricSet(names, MetricOptions(p_important, p_unimportant, seed=seed), task)
+    gold = check_gold(split.labels, predictor)
     parts: list[dict[str, Column]] = []
     blocks = blocks_by_length(texts, word_rule(predictor))
     from tqdm import tqdm
@@ -141,22 +164,23 @@ def evaluate(
     with tqdm(total=len(texts), desc=title, unit="text", leave=False, disable=not progress) as bar:
         for index in blocks:
             documents = split_texts(predictor, [texts[i] for i in index])
-            tokens = predictor.tokens(documents)
+            text, targets, tokens = explained_pairs(predictor, predictor.tokens(documents))
+            place, documents = index[text], [documents[i] for i in text]
             if progress:
                 longest, most = (int(x.max(initial=0)) for x in (tokens.counts, most_passes(chosen, tokens.counts)))
                 bar.set_postfix_str(f"texts of up to {longest} words, up to {most:,} passes each")
             given = None
             if numbers is not None:
-                explained = np.zeros(len(index), np.int64)
-                if any(one.of_classes for one in numbers):  # a column per class: that of the predicted class is taken
+                explained = np.zeros(len(place), np.int64) if targets is None else targets
+                if targets is None and any(one.of_classes for one in numbers):  # that of the predicted class is taken
                     explained = predict_tokens(predictor, tokens).argmax(1)
-                given = numbers_of_block(numbers, index, documents, tokens, explained, predictor.classes)
-            seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), None, order, removal, given, ranking)
-            _check_finite(seen, index)
-            block = TextBlock(seen, gold[index], index, **marks_of_block(split, index, documents, tokens))
-            parts.append({"index": index, "cut": tokens.truncated, **chosen.columns(block)})
+                given = numbers_of_block(numbers, place, documents, tokens, explained, predictor.classes)
+            seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), targets, order, removal, given, ranking)
+            _check_finite(seen, place)
+            block = TextBlock(seen, gold[place], place, **marks_of_block(split, place, documents, tokens))
+            parts.append({"index": place, "cut": tokens.truncated, **chosen.columns(block, predictor.classes)})
             bar.update(len(index))
-    columns = join_blocks(blocks, parts)
+    columns = join_blocks("index", parts)
     estimates = chosen.summary(columns, predictor.classes)
     return Report(
         {name: estimate.value for name, estimate in estimates.items()},
@@ -185,16 +209,26 @@ def metric_names(extra: str) -> tuple[str, ...]:
     return ("usual", *more) if more else ()
 
 
-def _expand_groups(names: Sequence[str], leave_out: Collection[str]) -> list[str]:
-    """The names with the groups `usual` (the default) and `all` expanded, without those to leave out."""
+def _expand_groups(names: Sequence[str], leave_out: Collection[str], f1: Sequence[str]) -> list[str]:
+    """The names with the groups `usual` (the default) and `all` expanded, without those to leave out. f1: those of the
+    task."""
     if isinstance(names, str):  # a string is one name, not a sequence of letters
         names = [names]
-    usual = (*CORE_METRICS, "macro_f1", *COMPANIONS, *RATES, *RATIONALE, *SHORTCUT)
+    usual = (*CORE_METRICS, *f1, *COMPANIONS, *RATES, *RATIONALE, *SHORTCUT)
     groups = {
         "usual": [name for name in usual if name not in leave_out],
         "all": [name for name in (*usual, *registry.names()) if name not in leave_out],
     }
     return list(dict.fromkeys(name for word in names or ["usual"] for name in groups.get(word, [word])))
+
+
+def check_gold(labels: Column, predictor: Predictor) -> Column:
+    """The true labels of texts. Raises ValueError where they are not those of the model."""
+    task = task_of(predictor)
+    if task.several != (labels.ndim == 2):
+        own, given = ("several labels", "one class") if task.several else ("one class", "several labels")
+        raise ValueError(f"the model has {own} for each text, the data {given}; give texts with labels of its kind")
+    return labels if task.several else check_classes(labels, len(labels), len(predictor.classes))
 
 
 def _check_finite(seen: Removals, index: Column) -> None:
@@ -216,7 +250,8 @@ def blocks_by_length(texts: Sequence[Any], rule: str, size: int = TEXTS_A_BLOCK)
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-def join_blocks(blocks: Sequence[Column], parts: Sequence[dict[str, Column]]) -> dict[str, Column]:
-    """The columns of blocks of texts as columns of the split, in its order."""
-    order = np.argsort(np.concatenate(blocks), kind="stable")
-    return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
+def join_blocks(place: str, parts: Sequence[dict[str, Column]]) -> dict[str, Column]:
+    """The columns of blocks of texts as columns of the split, in its order. place: the column of a text's position."""
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.argsort(joined[place], kind="stable")
+    return {name: column[order] for name, column in joined.items()}

@@ -13,6 +13,7 @@ from pct.corpora.splits import notes_in_words
 from pct.metrics.accuracy import confusion_counts, recalls
 from pct.metrics.base import Column
 from pct.metrics.dominant import Dominant, dominant_texts
+from pct.metrics.label_sets import by_text
 from pct.metrics.names import gaps_of
 from pct.output.numbers import for_json, number
 from pct.text.plurals import plural
@@ -32,7 +33,8 @@ class Report:
     Attributes:
         metrics: the means over texts, by name.
         errors: their standard errors.
-        columns: the value of each text, (texts,) each, by name.
+        columns: the value of each text, (texts,) each, by name; of several labels, that of each explained pair of a
+            text and a label.
         classes: the names of the classes.
         intervals: 95 % intervals, (low, high), of the metrics that have one.
         data: notes on reading the rows: what was skipped, held out, read as an index or left out by a limit.
@@ -57,6 +59,23 @@ class Report:
             ) from None
 
     @property
+    def by_text(self) -> dict[str, Column]:
+        """`columns` with one row per text: see `pct.metrics.label_sets.by_text`."""
+        return by_text(self.columns)
+
+    @property
+    def texts(self) -> int:
+        """The number of texts."""
+        if self.of_pairs:
+            return len(np.unique(self.columns["index"]))
+        return len(next(iter(self.columns.values()), ()))
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether `columns` has a row for each explained (text, label) pair: so for several labels."""
+        return "target" in self.columns
+
+    @property
     def gaps(self) -> dict[str, float]:
         """The pathology: comp - suff, ur - ir, i_var - u_var, of those that were measured. Larger is healthier."""
         return gaps_of(self.metrics)
@@ -77,7 +96,7 @@ class Report:
     @property
     def cut_texts(self) -> int:
         """The number of texts that were truncated to max_length."""
-        return int((self.columns["cut"] > 0).sum()) if "cut" in self.columns else 0
+        return int((self.by_text["cut"] > 0).sum()) if "cut" in self.columns else 0
 
     @property
     def dominant_texts(self) -> dict[str, Dominant]:
@@ -95,17 +114,21 @@ class Report:
         lines += [f"words ranked by {self.saliency}"] if self.saliency else []
         notes = [f"{name}: {text}" for name, text in self.dominant_texts.items()]
         lines += [f"{f'recall of {name}':<28}{_cell(value)}" for name, value in self.recalls.items()]
-        if short := int((self.columns.get("n", np.empty(0)) == 1).sum()):
+        if self.of_pairs:
+            lines.append(f"means over {plural(len(self.columns['n']), 'explained pair')} of a text and a label")
+            lines.append("acc: the share of texts with all labels right")
+        columns = self.by_text
+        if short := int((columns.get("n", np.empty(0)) == 1).sum()):
             have = "has" if short == 1 else "have"
-            lines.append(f"{short} of {len(self.columns['n'])} texts {have} one word: nothing can be removed")
+            lines.append(f"{short} of {len(columns['n'])} texts {have} one word: nothing can be removed")
         if cut := self.cut_texts:
             were = "was" if cut == 1 else "were"
-            lines.append(f"{cut} of {len(self.columns['cut'])} texts {were} cut to max_length")
+            lines.append(f"{cut} of {len(columns['cut'])} texts {were} cut to max_length")
         return "\n".join([*lines, *notes, *notes_in_words(self.data)])
 
     def __repr__(self) -> str:
         """The table. The values of each text are in `columns`."""
-        return f"Report of {plural(len(self.columns.get('n', ())), 'text')}\n{self.table()}"
+        return f"Report of {plural(self.texts, 'text')}\n{self.table()}"
 
     def to_html(self) -> str:
         """An HTML fragment with its own style: the metrics with their standard errors, and the gaps."""
@@ -116,7 +139,7 @@ class Report:
     _repr_html_ = to_html
 
     def to_pandas(self) -> Any:
-        """A DataFrame with one row per text.
+        """A DataFrame with one row per text, of several labels per explained pair of a text and a label.
 
         Raises:
             ImportError: pandas is not installed.
@@ -150,7 +173,8 @@ class Report:
             "data": self.data,
         }
         return json.dumps({
-            "texts": len(self.columns["n"]), "cut_texts": self.cut_texts,
+            "texts": self.texts, **({"pairs": len(self.columns["n"])} if self.of_pairs else {}),
+            "cut_texts": self.cut_texts,
             **({"saliency": self.saliency} if self.saliency else {}),
             **{name: {k: for_json(x) for k, x in values.items()} for name, values in means.items()},
             **{name: value for name, value in optional.items() if value},

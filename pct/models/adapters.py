@@ -124,6 +124,7 @@ class LoraTraining:
         except (TypeError, ValueError) as problem:
             raise ValueError(f"lora {lora!r}: {problem}") from problem
         self._parts: dict[str, Any] = {name: getattr(model, name) for name in ("name", "padding", "types", "unread")}
+        self._parts["head"] = model.output_kind
         self.model = Wrapped(self._adapted.get_base_model(), **self._parts)
 
     def save(self, folder: str | Path, tokenizer: SubWords) -> None:

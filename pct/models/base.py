@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pct.models.heads import HEADS, Head
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -42,6 +44,8 @@ class TextModel(nn.Module, ABC):
     dense: nn.Linear
     # whether `features` has dropout: then loss and saliency need separate passes
     dropout_in_body: bool = True
+    # the kind of the task: see `pct.tasks.Task`
+    task_kind: str = "softmax"
     # the number of words whose initial embedding is from a vector file
     vectors_found: int = 0
 
@@ -82,6 +86,11 @@ class TextModel(nn.Module, ABC):
         distinct, source = torch.unique(ids, return_inverse=True)
         pooled, representation = self.recombine(self.project(self.embed(distinct)), source, mask)
         return Encoding(self.dense(self.dropout(pooled)), representation)
+
+    @property
+    def head(self) -> Head:
+        """The functions of its logits."""
+        return HEADS[self.task_kind]
 
     @property
     def device(self) -> torch.device:

@@ -46,9 +46,7 @@ def model_for(settings: Settings, tokenizer: Tokenizer, classes: Sequence[str]) 
     if not isinstance(tokenizer, Vocabulary):
         from pct.models.pretrained import load_untrained
 
-        return load_untrained(
-            settings.model, classes, settings.max_length, settings.fresh_head, settings.head, bool(settings.lora)
-        )
+        return load_untrained(settings, classes)
     family = TextCNN if settings.model == "textcnn" else LSTM
     if not settings.glove:
         return family(len(tokenizer), len(classes), width=EMBEDDING_WIDTH, dropout=settings.dropout)

@@ -27,6 +27,7 @@ from pct.models.checks import (
 from pct.models.encoder import Transformer
 from pct.models.outputs import SOFTMAX, VALUE, TwoClasses, kind_of_output, score_classes
 from pct.models.wrapped import Wrapped
+from pct.settings import Settings
 from pct.text.subwords import SubWords
 
 ALIASES = {"bert": "bert-base-uncased", "distilbert": "distilbert-base-uncased"}
@@ -85,19 +86,14 @@ def wrap_model(model: Any, tokenizer: Any, name: str, head: str = "") -> Wrapped
 
     head: the kind of its outputs; if empty, as its configuration says (see `pct.models.outputs.kind_of_output`).
 
-    Raises ValueError for: no sequence classifier, classes without names, multi-label, regression, no fast tokenizer,
-    token ids without embeddings, weights that are not finite or, on a CPU, of half precision, padding that changes the
-    result, and logits that differ from the model's own. Raises TypeError for what is no model.
+    Raises ValueError for: no sequence classifier, classes without names, regression, no fast tokenizer, token ids
+    without embeddings, weights that are not finite or, on a CPU, of half precision, padding that changes the result,
+    and logits that differ from the model's own. Raises TypeError for what is no model.
     """
     check_kind(model, name)
     kind = kind_of_output(model.config, name, head)
     if kind == VALUE:
         raise ValueError(f"{name} is a regression model: only classifiers can be explained")
-    if kind != SOFTMAX and model.config.num_labels > 1:
-        raise ValueError(
-            f"{name} is a multi-label classifier: only classifiers that choose one of several classes can be "
-            "explained; use one label at a time"
-        )
     SubWords(tokenizer)
     check_vocabulary(tokenizer, model, name)
     check_precision(model, name)
@@ -109,39 +105,39 @@ def wrap_model(model: Any, tokenizer: Any, name: str, head: str = "") -> Wrapped
     return wrapped
 
 
-def load_untrained(
-    name: str,
-    classes: Sequence[str],
-    max_length: int,
-    fresh_head: bool = False,
-    head: str = "",
-    default_head: bool = False,
-) -> TextModel:
+def load_untrained(settings: Settings, classes: Sequence[str]) -> TextModel:
     """The initial model of a run: a classifier with its own head, or a model with a new head.
 
     A new head reads the state of the first token if that is a special token that attends to the whole text (BERT's
-    [CLS]). Any other model gets the classification head of its architecture; with `default_head`, every model. head:
-    see `wrap_model`.
+    [CLS]). Any other model gets the classification head of its architecture; with `lora`, every model.
 
     Raises:
         ValueError: a check of the model fails (see `pct.models.checks`), or its head is for other classes.
         OSError: neither the disk nor the hub has it.
     """
+    name = settings.model
     tokenizer = load_tokenizer(name).tokenizer
-    if (adapter := is_adapter(name)) and fresh_head:
+    if (adapter := is_adapter(name)) and settings.fresh_head:
         raise ValueError(f"the adapter {name} was trained with its head: train a new head on {base_of(name)}")
     config = None if adapter else pretrained("AutoConfig", name)
     if config is not None:
         _check_class(config, name)
-    if adapter or (has_head(config) and not fresh_head):
-        classifier = wrap_model(load_classifier(name), tokenizer, name, head)
+    if adapter or (has_head(config) and not settings.fresh_head):
+        classifier = wrap_model(load_classifier(name), tokenizer, name, settings.head)
+        if classifier.has_several_labels != settings.multi_label:
+            own, given = "several labels", "one class for each text"
+            own, given = (own, given) if classifier.has_several_labels else (given, own)
+            raise ValueError(
+                f"{name} has a head for {own}, the corpus has {given} (multi_label "
+                f"{str(settings.multi_label).lower()}): set fresh_head to train a new head"
+            )
         order_head(classifier, classes)
-        check_length(max_length, classifier.model, name)
+        check_length(settings.max_length, classifier.model, name)
         return classifier
-    encoder = None if default_head else _first_token_encoder(name, config, tokenizer)
-    model = _with_default_head(name, tokenizer, classes) if encoder is None else encoder
+    encoder = None if settings.lora else _first_token_encoder(name, config, tokenizer)
+    model = _with_default_head(name, tokenizer, classes, settings.multi_label) if encoder is None else encoder
     check_vocabulary(tokenizer, model, name)
-    check_length(max_length, model, name)
+    check_length(settings.max_length, model, name)
     check_finite(model, name)
     if encoder is None:
         return wrap_model(model, tokenizer, name)
@@ -248,11 +244,12 @@ def _first_token_encoder(name: str, config: Any, tokenizer: Any) -> Any:
     return encoder if is_bidirectional(encoder) else None
 
 
-def _with_default_head(name: str, tokenizer: Any, classes: Sequence[str]) -> Any:
+def _with_default_head(name: str, tokenizer: Any, classes: Sequence[str], multi_label: bool) -> Any:
     names = dict(enumerate(classes))
+    kind = "multi_label_classification" if multi_label else "single_label_classification"
     model = pretrained(
         "AutoModel" + CLASSIFIER, name, use_safetensors=True, dtype=torch.float32, id2label=names,
-        label2id={x: i for i, x in names.items()},
+        label2id={x: i for i, x in names.items()}, problem_type=kind,
     )  # fmt: skip
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id

@@ -20,6 +20,7 @@ from pct.models.wrapped import Wrapped
 _SCALE = 2.0**-14
 # ReLU and GELU are the identity for large values; the output of a layer norm is smaller than this
 _SHIFT = 32.0
+SEVERAL = "multi_label_classification"
 
 
 def to_transformers(model: TextModel, classes: Sequence[str]) -> Any:
@@ -34,13 +35,13 @@ def to_transformers(model: TextModel, classes: Sequence[str]) -> Any:
     """
     names = dict(enumerate(classes))
     labels: dict[str, Any] = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
+    labels["problem_type"] = SEVERAL if model.task_kind == "sigmoid" else "single_label_classification"
     if isinstance(model, Wrapped):
         classifier: Any = structural_copy(model.model)
-        kind = "single_label_classification"
         if isinstance(model.dense, TwoClasses):
             # transformers takes the sigmoid of a single score, and this problem type states it
-            labels, kind = {"id2label": {0: names[1]}, "label2id": {names[1]: 0}}, "multi_label_classification"
-        classifier.config.update(labels | {"problem_type": kind})
+            labels = {"id2label": {0: names[1]}, "label2id": {names[1]: 0}, "problem_type": SEVERAL}
+        classifier.config.update(labels)
         return classifier
     if not isinstance(model, Transformer):
         raise ValueError(
@@ -67,7 +68,7 @@ def _with_head(model: Transformer, labels: dict[str, Any], write: Callable[..., 
 
     encoder: Any = model.encoder
     config = copy.deepcopy(encoder.config)
-    config.update(labels | {"problem_type": "single_label_classification", "num_labels": model.classes})
+    config.update(labels | {"num_labels": model.classes})
     try:
         classifier: Any = AutoModelForSequenceClassification.from_config(config)
     except ValueError:

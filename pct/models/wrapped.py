@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pct.models.base import Features, TextModel, without_dropout
 from pct.models.checks import close, one_line, padding_changes, probe_ids
 from pct.models.encoder import last_state, mean_state
-from pct.models.outputs import SIGMOID, TwoClasses, two_logits
+from pct.models.outputs import SIGMOID, SOFTMAX, TwoClasses, two_logits
 
 TRACE_LENGTH = 4  # tokens of the text with which a head is traced
 STARTS_WITH_LAST_TOKEN = ("mbart", "plbart")  # models whose decoder starts from the text's last token
@@ -52,7 +52,8 @@ class Wrapped(TextModel):
     ) -> None:
         super().__init__()
         self.model, self.name, self.types, self.unread = model, name, tuple(types), unread
-        self.head = head
+        self.output_kind = head
+        self.task_kind = SIGMOID if self.has_several_labels else SOFTMAX
         self.padding = padding or "right"
         config: Any = model.config
         self._has_decoder = bool(getattr(config, "is_encoder_decoder", False))
@@ -102,7 +103,12 @@ class Wrapped(TextModel):
     @property
     def _has_score(self) -> bool:
         config: Any = self.model.config
-        return self.head == SIGMOID and config.num_labels == 1
+        return self.output_kind == SIGMOID and config.num_labels == 1
+
+    @property
+    def has_several_labels(self) -> bool:
+        """Whether each output is the log-odds of a label."""
+        return self.output_kind == SIGMOID and not self._has_score
 
     def logits_of(self, own: Tensor) -> Tensor:
         """The logits of the classes, from the model's own logits."""
@@ -113,7 +119,8 @@ class Wrapped(TextModel):
         model: Any = self.model
         return {
             "family": self.family, "name": self.name, "padding": self.padding, "types": list(self.types),
-            "unread": self.unread, "model": model.config.to_dict(), **({"head": self.head} if self.head else {}),
+            "unread": self.unread, "model": model.config.to_dict(),
+            **({"head": self.output_kind} if self.output_kind else {}),
         }  # fmt: skip
 
     def _read(self, embeddings: Tensor, mask: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from pct.models import Encoding, Features, TextModel
 from pct.models.checks import PROBES, TYPED_SPECIALS
 from pct.onnx.graphs import KINDS
 from pct.onnx.predictor import MODIFIED, OnnxPredictor
+from pct.tasks import label_sets
 from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import split_all
@@ -133,13 +134,15 @@ def _compare(
 def cost_of_int8(exact: OnnxPredictor, rounded: OnnxPredictor, data: Split) -> dict[str, Any]:
     """The accuracy of both models, the share of texts with the same class, and the rank agreement of each saliency.
 
-    Both explain the class that `exact` predicts. The agreement is the mean of Spearman's correlation over the texts
+    Of several labels, the share of texts with all labels right, and with equal labels. Both explain the class that
+    `exact` finds most probable. The agreement is the mean of Spearman's correlation over the texts
     that have a ranking: at least three words, not all of equal saliency.
     """
     texts = split_texts(exact, data.texts)
     tokens = exact.tokens(texts)
     before, after = predict_tokens(exact, tokens), predict_tokens(rounded, tokens)
     classes = before.argmax(1).astype(np.int64)
+    assigned, gold = [exact.task.assigned(x) for x in (before, after)], label_sets(data.labels, before.shape[1])
     agreement = {}
     for kind in (*KINDS, *(name for name in MODIFIED if name in exact.gradient_saliencies)):
         ours, theirs = (explain_tokens(x.with_saliency(kind), tokens, classes)[1] for x in (rounded, exact))
@@ -147,9 +150,9 @@ def cost_of_int8(exact: OnnxPredictor, rounded: OnnxPredictor, data: Split) -> d
         agreement[kind] = float(np.nanmean(each)) if np.isfinite(each).any() else None
     return {
         "texts": len(texts),
-        "accuracy_float32": float((classes == data.labels).mean()),
-        "accuracy_int8": float((after.argmax(1) == data.labels).mean()),
-        "same_class": float((after.argmax(1) == classes).mean()),
+        "accuracy_float32": float((assigned[0] == gold).all(1).mean()),
+        "accuracy_int8": float((assigned[1] == gold).all(1).mean()),
+        "same_class": float((assigned[0] == assigned[1]).all(1).mean()),
         "rank_agreement": agreement,
     }
 
@@ -226,7 +229,7 @@ class _Perturbed(TextModel):
 
     def __init__(self, model: TextModel, seed: int) -> None:
         super().__init__()
-        self.model, self.seed = model, seed
+        self.model, self.seed, self.task_kind = model, seed, model.task_kind
 
     def embed(self, ids: Tensor) -> Tensor:
         exact = self.model.embed(ids)

@@ -123,7 +123,8 @@ def export(
             extra, left_out = _modified_graphs(classifier, modified)
         about: dict[str, Any] = {
             "format": FORMAT, "version": __version__, "classes": classifier.classes, "words": classifier.tokenizer.kind,
-            "model": classifier.model.config()["family"], "settings": settings.to_dict(), "weights": "float32",
+            "model": classifier.model.config()["family"], "probabilities": classifier.task.kind,
+            "settings": settings.to_dict(), "weights": "float32",
             SCALED: WORDS, SKIPS_PADDING: classifier.skips_padding(),
         }  # fmt: skip
         float32 = Path(scratch) if quantize else temporary

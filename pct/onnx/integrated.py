@@ -8,12 +8,13 @@ import numpy as np
 
 from pct.explaining.predictor import Floats
 from pct.saliency.integrated_gradients import LEAST_CHANGE, MOST_STEPS, TOLERANCE
+from pct.tasks import ONE_CLASS, Task
 from pct.text.tokens import Ints
 
 RunAt = Callable[[Ints, float], tuple[Floats, Floats]]
 
 
-def integrate(run_at: RunAt, classes: Ints, logits: Floats, of: str, steps: int) -> Floats:
+def integrate(run_at: RunAt, classes: Ints, logits: Floats, of: str, steps: int, task: Task = ONE_CLASS) -> Floats:
     """The attributions of a batch. The path starts at zero embeddings of all words.
 
     Args:
@@ -23,12 +24,13 @@ def integrate(run_at: RunAt, classes: Ints, logits: Floats, of: str, steps: int)
         logits: (batch, classes) of the original texts.
         of: log_odds, probability or logit.
         steps: the initial number; doubled for texts whose completeness error is too large.
+        task: the model's.
 
     Returns:
         (batch, words).
     """
     left = np.arange(len(classes))
-    change = class_score(logits, classes, of) - class_score(run_at(left, 0.0)[0], classes, of)
+    change = task.score(logits, classes, of) - task.score(run_at(left, 0.0)[0], classes, of)
     scores: Floats | None = None
     while len(left):
         part = mean_gradient(run_at, left, steps)
@@ -45,20 +47,3 @@ def integrate(run_at: RunAt, classes: Ints, logits: Floats, of: str, steps: int)
 def mean_gradient(run_at: RunAt, rows: Ints, steps: int) -> Floats:
     """The mean over the midpoints of the path's steps, (rows, words). For arguments see `integrate`."""
     return np.asarray(sum(run_at(rows, (step + 0.5) / steps)[1] for step in range(steps)) / steps, np.float32)
-
-
-def class_score(logits: Floats, classes: Ints, of: str) -> Floats:
-    """`pct.saliency.gradients.class_score` in numpy: (batch, classes) logits and (batch,) classes -> (batch,)."""
-    rows = np.arange(len(classes))
-    chosen = logits[rows, classes]
-    if of == "logit":
-        return chosen
-    others = logits.copy()
-    others[rows, classes] = -np.inf
-    largest = others.max(1)
-    log_odds: Floats = chosen - largest - np.log(np.exp(others - largest[:, None]).sum(1))
-    if of == "log_odds":
-        return log_odds
-    # 1 / (1 + exp(-log-odds)), without overflow
-    power = np.exp(-np.abs(log_odds))
-    return np.asarray(np.where(log_odds >= 0, 1.0, power) / (1.0 + power), np.float32)

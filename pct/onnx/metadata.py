@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     import onnx
 
 GRAPHS = {
-    "forward.onnx": "A text classifier; softmax(logits) are its probabilities.",
+    "forward.onnx": "A text classifier. Its probabilities are softmax(logits), or sigmoid(logits) where the metadata's "
+    "probabilities say so.",
     "model.onnx": "A text classifier with the gradient of its decision at each word inside.",
     "frozen.onnx": "A text classifier with the gradient of its decision at each word inside, attention weights, "
     "deviations of norms and ratios of activations being held constant.",
@@ -20,7 +21,7 @@ VALUES = {
     "ids": "(batch, length) int64: a token's place in the vocabulary, at padding any that there is.",
     "mask": "(batch, length) bool: true at tokens, false at padding.",
     "words": "(batch, length) int64: the word, from 0, that a token belongs to; -1 at special tokens, -2 at padding.",
-    "classes": "(batch,) int64: the class that is explained; -1 for the predicted one.",
+    "classes": "(batch,) int64: the class that is explained; -1 for the most probable one.",
     "scale": "() float32: a factor at the embeddings of words, for integrated gradients; 1 where it is left out.",
     "logits": "(batch, classes) float32, in the order of the metadata's classes.",
     "representation": "(batch, width) float32: what the last layer reads.",
@@ -45,7 +46,7 @@ def describe(models: dict[str, onnx.ModelProto], about: dict[str, Any]) -> None:
     properties = {
         "format": str(about["format"]), "classes": json.dumps(about["classes"]), "tokenizer": about["words"],
         "max_length": str(about["settings"]["max_length"]), "saliency": about["settings"]["saliency"],
-        "saliency_of": about["settings"]["saliency_of"],
+        "saliency_of": about["settings"]["saliency_of"], "probabilities": about["probabilities"],
     }  # fmt: skip
     for name, model in models.items():
         model.doc_string = GRAPHS[name]

@@ -18,6 +18,7 @@ from pct.onnx.sessions import Sessions
 from pct.saliency import make_saliency
 from pct.saliency.base import GradientSaliency
 from pct.settings import Settings
+from pct.tasks import Task, task_of_settings
 from pct.text.replacement_token import padding_skipped, replacement_token_id, texts_with_padding
 from pct.text.saved_tokenizer import load_subwords
 from pct.text.tokens import Ints, Tokenizer, Tokens
@@ -102,6 +103,11 @@ class OnnxPredictor(TextInterface):
         return predictor
 
     @property
+    def task(self) -> Task:
+        """What the outputs mean: see `Classifier.task`."""
+        return task_of_settings(self.settings)
+
+    @property
     def family(self) -> str:
         """The kind of architecture, see `Classifier.family`."""
         return str(self.about["model"])
@@ -141,12 +147,12 @@ class OnnxPredictor(TextInterface):
         """See `Predictor.forward`."""
         if len(ids) == 0:
             return np.zeros((0, len(self.classes)), np.float32)
-        return softmax(self.run_forward(ids, mask, ["logits"])["logits"])
+        return self.task.probabilities(self.run_forward(ids, mask, ["logits"])["logits"])
 
     def represent(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """See `Represents.represent`."""
         outputs = self.run_forward(ids, mask)
-        return softmax(outputs["logits"]), outputs["representation"]
+        return self.task.probabilities(outputs["logits"]), outputs["representation"]
 
     def replacement_token_id(self, removal: str) -> int:
         """See `HasReplacementToken.replacement_token_id`."""
@@ -201,7 +207,7 @@ class OnnxPredictor(TextInterface):
         else:
             outputs = self.run_gradient(ids, words, classes, ["logits", f"saliency_{name}"])
             scores = outputs[f"saliency_{name}"]
-        return softmax(outputs["logits"]), scores[:, : max(int(words.max()) + 1, 1)]
+        return self.task.probabilities(outputs["logits"]), scores[:, : max(int(words.max()) + 1, 1)]
 
     def run_forward(
         self, ids: Ints, mask: npt.NDArray[np.bool_], outputs: Sequence[str] = ("logits", "representation")
@@ -229,14 +235,7 @@ class OnnxPredictor(TextInterface):
 
         if self.about.get(SCALED) != WORDS:  # an older format, which scales special tokens too and has fixed steps
             return mean_gradient(run_at, np.arange(len(ids)), options.steps)
-        return integrate(run_at, classes, logits, options.of, options.steps)
-
-
-def softmax(logits: Floats) -> Floats:
-    """The softmax along the last axis, in the precision of the logits."""
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    shares: Floats = powers / powers.sum(-1, keepdims=True)
-    return shares
+        return integrate(run_at, classes, logits, options.of, options.steps, self.task)
 
 
 def _feeds(ids: Ints, words: Ints, classes: Ints | None) -> dict[str, Any]:

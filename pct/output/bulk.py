@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from pct.output.records import Record
 from pct.writing import atomic_write, write_text
 
+LABEL_SEPARATOR = "|"  # between the labels of a text in .csv
 FORMULA = tuple("=+-@\t\r＝＋－＠")  # first characters of cells that spreadsheets run as formulas
 JOB = "job.json"
 
@@ -101,7 +102,8 @@ class Csv:
                     shutil.copyfileobj(lines, whole)
 
     def _cell(self, value: Any) -> Any:
-        return no_formula(value) if self.escaped else value
+        cell = LABEL_SEPARATOR.join(value) if isinstance(value, list) else value
+        return no_formula(cell) if self.escaped else cell
 
 
 def no_formula(value: Any) -> Any:

@@ -7,8 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.explaining.explain import explain
+import numpy as np
+
+from pct.explaining.explain import explain_each
 from pct.explaining.explanation import Explanation
+from pct.explaining.prediction import assigned_names
 from pct.explaining.predictor import Predictor
 from pct.output.bulk import Csv, Format, JsonLines, Parquet, run_job
 from pct.output.html import explanation_html, marks_html
@@ -16,6 +19,7 @@ from pct.output.page import Html, article_row
 from pct.output.records import OF_A_CURVE, Record, explanation_row, pyarrow
 from pct.output.shades import is_signed
 from pct.saliency.defaults import default_saliency
+from pct.tasks import task_of
 
 if TYPE_CHECKING:
     from pct.corpora.rows import Chunk
@@ -33,6 +37,8 @@ def write_predictions(
 ) -> int:
     """One row per text: its number in the file, text, true class, label, confidence, probability of each class.
 
+    Of several labels, label is the most probable one, labels has those that are assigned, and gold the true ones.
+
     Args:
         predictor: the model.
         chunks: of the file.
@@ -47,7 +53,8 @@ def write_predictions(
     Raises:
         ValueError: another extension, or the unfinished parts beside the output belong to another job.
     """
-    columns = ["row", "text", "gold", "label", "confidence", *(f"p_{name}" for name in predictor.classes)]
+    several = ["labels"] if task_of(predictor).several else []
+    columns = ["row", "text", "gold", "label", "confidence", *several, *(f"p_{name}" for name in predictor.classes)]
     make: dict[str, Callable[[], Format]] = {
         ".jsonl": JsonLines, ".parquet": lambda: _prediction_parquet(columns), ".csv": lambda: Csv(columns, escaped)
     }  # fmt: skip
@@ -62,10 +69,10 @@ def write_explanations(
     about: dict[str, Any],
     after: Callable[[int, bool], None] = lambda texts, done_before: None,
     title: str = "",
-    target: int | None = None,
+    target: str | Sequence[str] | None = None,
     **options: Any,
 ) -> int:
-    """One row or article per text: words, saliency, curves, verdict.
+    """One row or article per text, of several labels per explained label of a text: words, saliency, curves, verdict.
 
     Args:
         predictor: the model.
@@ -74,7 +81,7 @@ def write_explanations(
         about: what the result depends on; see `pct.output.bulk.run_job`.
         after: called after each chunk with its length, and whether an earlier run had already processed it.
         title: of the page.
-        target: the class explained; None takes the predicted one.
+        target: the class explained, of several labels also a list; None takes what is predicted.
         **options: of `pct.explain`.
 
     Returns:
@@ -85,36 +92,43 @@ def write_explanations(
     """
     signed = is_signed(options.get("saliency") or default_saliency(predictor).name)
     make: dict[str, Callable[[], Format]] = {
-        ".jsonl": JsonLines, ".parquet": _explanation_parquet,
+        ".jsonl": JsonLines, ".parquet": lambda: _explanation_parquet(task_of(predictor).several),
         ".html": lambda: Html(title or Path(output).stem, marks_html(signed)),
     }  # fmt: skip
     kind = _kind(output, tuple(make))
     row = _article if kind == ".html" else _explained
 
     def work(chunk: Chunk) -> list[Record]:
-        classes = None if target is None else [target] * len(chunk.texts)
-        explanations = explain(predictor, chunk.texts, classes=classes, **options)
-        return [row(*one) for one in zip(explanations, _gold(predictor, chunk), chunk.numbers, strict=True)]
+        targets = None if target is None else [target] * len(chunk.texts)
+        of_texts = explain_each(predictor, chunk.texts, target=targets, **options)
+        rows = zip(of_texts, _gold(predictor, chunk), chunk.numbers, strict=True)
+        return [row(one, gold, number) for of_text, gold, number in rows for one in of_text]
 
     return run_job(chunks, work, output, make[kind](), about, after)
 
 
 def prediction_rows(predictor: Any, chunk: Chunk) -> list[Record]:
     """The rows of `write_predictions`."""
-    probabilities = predictor.predict(chunk.texts).astype(float).tolist()
+    predicted = predictor.predict(chunk.texts)
     names = predictor.classes
-    rows = zip(chunk.numbers, chunk.texts, _gold(predictor, chunk), probabilities, strict=True)
+    assigned = assigned_names(task_of(predictor), predicted, names)
+    rows = zip(
+        chunk.numbers, chunk.texts, _gold(predictor, chunk), predicted.astype(float).tolist(), assigned, strict=True
+    )
     return [
         {"row": number, "text": text, "gold": true, "label": names[max(range(len(p)), key=p.__getitem__)],
-         "confidence": max(p), **{f"p_{name}": x for name, x in zip(names, p, strict=True)}}
-        for number, text, true, p in rows
+         "confidence": max(p), **({} if labels is None else {"labels": labels}),
+         **{f"p_{name}": x for name, x in zip(names, p, strict=True)}}
+        for number, text, true, p, labels in rows
     ]  # fmt: skip
 
 
-def _gold(predictor: Predictor, chunk: Chunk) -> list[str | None]:
-    """The names of the true classes."""
+def _gold(predictor: Predictor, chunk: Chunk) -> list[Any]:
+    """The names of the true classes, of several labels a list for each text; None where they are not known."""
     if chunk.labels is None:
         return [None] * len(chunk.texts)
+    if np.ndim(chunk.labels) == 2:
+        return [[name for name, own in zip(predictor.classes, row, strict=True) if own] for row in chunk.labels]
     return [predictor.classes[label] for label in chunk.labels]
 
 
@@ -125,12 +139,14 @@ def _kind(output: str | Path, known: Sequence[str]) -> str:
     return kind
 
 
-def _explained(e: Explanation, gold: str | None, number: int) -> Record:
+def _explained(e: Explanation, gold: Any, number: int) -> Record:
     return {"row": number, "gold": gold, **explanation_row(e)}
 
 
-def _article(e: Explanation, gold: str | None, number: int) -> Record:
-    right = None if gold is None else gold == e.label_name
+def _article(e: Explanation, gold: Any, number: int) -> Record:
+    if isinstance(gold, list):
+        gold = e.label_name if e.label_name in gold else f"not {e.label_name}"
+    right = None if gold is None else gold == e.outcome
     return article_row(
         explanation_html(e, gold), number, e.verdict.kind, e.label_name, e.confidence, right, e.comp - e.suff
     )
@@ -138,17 +154,20 @@ def _article(e: Explanation, gold: str | None, number: int) -> Record:
 
 def _prediction_parquet(columns: Sequence[str]) -> Parquet:
     pa = pyarrow("Parquet")
-    kinds = {"row": pa.int64(), "text": pa.string(), "gold": pa.string(), "label": pa.string()}
+    labels = pa.list_(pa.string())
+    kinds = {"row": pa.int64(), "text": pa.string(), "gold": pa.string(), "label": pa.string(), "labels": labels}
+    if "labels" in columns:
+        kinds["gold"] = labels
     return Parquet(pa.schema([(name, kinds.get(name, pa.float64())) for name in columns]))
 
 
-def _explanation_parquet() -> Parquet:
+def _explanation_parquet(several: bool) -> Parquet:
     pa = pyarrow("Parquet")
     string, number, whole = pa.string(), pa.float64(), pa.int32()
     curve = dict(zip(OF_A_CURVE, (pa.list_(whole), pa.list_(number), whole, string), strict=True))
     return Parquet(pa.schema({
-        "row": pa.int64(), "gold": string, "text": string, "label": string, "confidence": number,
-        "verdict": string, "comp": number, "suff": number, "ir": number, "ur": number,
+        "row": pa.int64(), "gold": pa.list_(string) if several else string, "text": string, "label": string,
+        "confidence": number, "verdict": string, "comp": number, "suff": number, "ir": number, "ur": number,
         "words": pa.list_(string), "starts": pa.list_(whole), "ends": pa.list_(whole),
         "known": pa.list_(pa.bool_()), "saliency": pa.list_(number),
         **{f"{side}_{name}": kind for side in ("important", "unimportant") for name, kind in curve.items()},

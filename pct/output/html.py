@@ -38,16 +38,21 @@ def explanation_html(explanation: Explanation, gold: str | None = None) -> str:
         gold: the name of the true class, where it is known.
     """
     e, verdict = explanation, explanation.verdict
-    outcome = "" if gold is None else f" <small>{'right' if gold == e.label_name else f'it is {escape(gold)}'}</small>"
+    outcome = "" if gold is None else f" <small>{'right' if gold == e.outcome else f'it is {escape(gold)}'}</small>"
     by = f"<li>{escape(f'words ranked by {e.saliency_name}: {e.saliency_reason}')}</li>" if e.saliency_name else ""
     cut = f" <small>{plural(e.truncated, 'word')} beyond the model's length</small>" if e.truncated else ""
     reasons = "".join(f"<li>{escape(r)}</li>" for r in verdict.reasons)
     return (
         f'<article><header><span class="verdict {verdict.kind}">{verdict.kind}</span>'
-        f"<b>{escape(e.label_name)}</b> {e.confidence:.3f}{outcome}{cut}</header>"
+        f"<b>{escape(e.label_name)}</b> {e.confidence:.3f}{_not_assigned(e)}{outcome}{cut}</header>"
         f'<p class="words" dir="auto">{words_html(e)}</p>{curves_svg(e.important, e.unimportant)}'
         f"<ul>{reasons}{by}</ul></article>"
     )
+
+
+def _not_assigned(e: Explanation) -> str:
+    """A note where the label explained is one of several and not assigned."""
+    return "" if e.threshold is None or e.confidence >= e.threshold else " <small>not assigned</small>"
 
 
 def words_html(explanation: Explanation) -> str:
@@ -113,7 +118,8 @@ def report_html(report: Report) -> str:
     """A report's metrics with standard errors and gaps, as a fragment with its own style."""
     rows = [(name, number(x, 4), number(report.errors.get(name, math.nan), 4)) for name, x in report.metrics.items()]
     rows += [(name, number(x, 4), "") for name, x in report.gaps.items()]
-    texts = f"<small>{plural(len(report.columns.get('n', ())), 'text')}</small>"
+    pairs = f", {plural(len(report.columns['n']), 'explained label')}" if report.of_pairs else ""
+    texts = f"<small>{plural(report.texts, 'text')}{pairs}</small>"
     items = "".join(f"<li>{escape(f'{name}: {text}')}</li>" for name, text in report.dominant_texts.items())
     return _fragment(texts, _table(("metric", "mean", "± s.e."), rows), f"<ul>{items}</ul>" if items else "")
 

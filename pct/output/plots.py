@@ -182,8 +182,8 @@ def _example_figure(seen: list[Explanation], gold: list[str], gaps: list[float],
         value = "none (one word)" if np.isnan(gap) else number(gap).replace("-", "−")
         head = f"{name}: comp − suff {value}"
         ax.set_title(head, loc="left", fontsize=11, fontweight="bold", color=INK)
-        right = "right" if one.label_name == label else f"wrong, it is {label}"
-        below = f"predicted {one.label_name} ({one.confidence:.2f}), {right}"
+        right = "right" if one.outcome == label else f"wrong, it is {label}"
+        below = f"predicted {one.outcome} ({one.certainty:.2f}), {right}"
         _words(figure, ax, one, below)
         draw_curves(figure.add_subplot(grid[row, 1]), one, row == len(seen) - 1, row == 0)
     put_titles(figure, "Example texts, shaded by saliency, and what removing their words does", title)

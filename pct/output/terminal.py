@@ -25,7 +25,8 @@ def render(explanation: Explanation, colour: bool, blocks: bool = True) -> str:
         blocks: whether the terminal's encoding has block characters.
     """
     e, verdict = explanation, explanation.verdict
-    head = f"{e.label_name}  {e.confidence:.3f}  {verdict.kind}"
+    assigned = "" if e.threshold is None or e.confidence >= e.threshold else " not assigned"
+    head = f"{e.label_name}  {e.confidence:.3f}{assigned}  {verdict.kind}"
     if e.truncated:
         head += f"  (cut: {plural(e.truncated, 'word')} beyond the model's length)"
     lines = [head, *(f"  {reason}" for reason in verdict.reasons), "", _words(e, colour), *_legend(e, colour)]

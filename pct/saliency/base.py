@@ -5,6 +5,7 @@ This module does not import torch.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from pct.explaining.predictor import Attributes, Floats, Predictor, explain_batches
 from pct.explaining.reduced_texts import ReducedTexts
+from pct.tasks import ONE_CLASS, Task, task_of
 from pct.text.tokens import Ints, Tokens
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-TINIEST = float(np.finfo(np.float32).tiny)  # replaces a probability that rounds to zero
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,13 @@ class Saliency:
 
 
 class ForwardSaliency(Saliency):
-    """A saliency that needs only forward passes of reduced texts, so that it works with every `Predictor`."""
+    """A saliency that needs only forward passes of reduced texts, so that it works with every `Predictor`.
+
+    Attributes:
+        task: of the predictor whose texts are explained.
+    """
+
+    task: Task = ONE_CLASS
 
     def scores(self, texts: ReducedTexts, probabilities: Floats, labels: Ints) -> Doubles:
         """The saliency of a block of texts.
@@ -115,21 +122,15 @@ class ForwardSaliency(Saliency):
         raise NotImplementedError(f"{type(self).__name__} must define scores(texts, probabilities, labels)")
 
     def output(self, probabilities: Floats, labels: Ints) -> Doubles:
-        """The output explained, (rows,): the log-odds of a class, or its probability.
+        """The output explained, (rows,): the log-odds of a class or label, or its probability.
 
         Args:
             probabilities: (rows, classes).
             labels: (rows,).
         """
-        rows = np.arange(len(labels))
-        own = probabilities[rows, labels].astype(np.float64)
         if self.options.of == "probability":
-            return own
-        others = probabilities.astype(np.float64)
-        others[rows, labels] = 0.0
-        # the sum of the others, since 1 - own is 0 where own rounds to 1
-        odds: Doubles = np.log(np.maximum(own, TINIEST)) - np.log(np.maximum(others.sum(1), TINIEST))
-        return odds
+            return probabilities[np.arange(len(labels)), labels].astype(np.float64)
+        return self.task.log_odds(probabilities, labels)
 
     def explain_tokens(self, predictor: Predictor, tokens: Tokens, labels: Ints | None = None) -> tuple[Floats, Floats]:
         """See `Saliency.explain_tokens`."""
@@ -142,7 +143,9 @@ class ForwardSaliency(Saliency):
     def _explain(self, texts: ReducedTexts, labels: Ints | None) -> tuple[Floats, Floats]:
         probabilities = texts.whole()
         chosen = probabilities.argmax(1).astype(np.int64) if labels is None else labels
-        scores = self.scores(texts, probabilities, chosen).astype(np.float32)
+        bound = copy.copy(self)  # threads may share a saliency
+        bound.task = task_of(texts.predictor)
+        scores = bound.scores(texts, probabilities, chosen).astype(np.float32)
         inside = np.arange(scores.shape[1]) < texts.tokens.counts[:, None]
         return probabilities, np.where(inside, scores, np.float32(0))
 
@@ -187,7 +190,8 @@ class GradientSaliency(Saliency):
             model: the network.
             ids: (batch, length) token ids.
             words: (batch, length) the word of each token, -1 at special tokens and -2 at padding.
-            classes: (batch,) the class explained; the predicted one where None.
+            classes: (batch,) the class explained; the predicted one, or the most probable label, where None. In
+                training of several labels (batch, classes), the true ones: the mean of their log-odds is explained.
             replacement: the id of the token whose embedding is the baseline of integrated gradients (mask or pad); None
                 where the tokenizer has none.
 

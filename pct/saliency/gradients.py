@@ -9,24 +9,10 @@ import torch
 from torch import Tensor
 
 from pct.models.base import TextModel, without_dropout
+from pct.models.heads import class_score
 from pct.saliency.modes import RecordedAttention
 
-
-def class_score(logits: Tensor, classes: Tensor, of: str = "log_odds") -> Tensor:
-    """The scalar that is differentiated: (batch, classes) logits and (batch,) class indices -> (batch,).
-
-    `log_odds` is z_c - logsumexp of the others. Its gradient has the direction of the probability's, since
-    d f_c = f_c (1 - f_c) d log-odds, and does not vanish in float32 where f_c rounds to 1.
-    """
-    chosen = logits.gather(1, classes[:, None]).squeeze(1)
-    if of == "logit":
-        return chosen
-    if of == "probability":
-        return logits.softmax(-1).gather(1, classes[:, None]).squeeze(1)
-    if of == "log_odds":
-        others = logits.scatter(1, classes[:, None], float("-inf"))
-        return chosen - others.logsumexp(-1)
-    raise ValueError(f"saliency_of must be log_odds, probability or logit, got {of!r}")
+__all__ = ["class_score", "embedded", "recorded_attention", "score_gradient", "sum_by_word"]
 
 
 @contextmanager
@@ -40,20 +26,20 @@ def score_gradient(
     model: TextModel, embeddings: Tensor, mask: Tensor, classes: Tensor | None, of: str,
     mode: AbstractContextManager[object] | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Logits and the gradient of the class score at the embeddings.
+    """Logits and the gradient of the explained output at the embeddings.
 
     Args:
         model: the network.
         embeddings: (batch, length, width), a leaf that requires a gradient.
         mask: (batch, length), true at real tokens.
-        classes: (batch,), or None for the predicted ones.
+        classes: what is explained, as `pct.models.heads.Head.chosen` takes it.
         of: log_odds, probability or logit.
-        mode: a function mode for the forward pass. The class score, which may be a softmax, is computed outside it.
+        mode: a function mode for the forward pass. The explained output, which may be a softmax, is computed outside.
     """
     with mode or nullcontext():
         logits = model.encode(embeddings, mask).logits
-    chosen = logits.detach().argmax(-1) if classes is None else classes
-    (gradient,) = torch.autograd.grad(class_score(logits.float(), chosen, of).sum(), embeddings)
+    chosen = model.head.chosen(logits.detach(), classes)
+    (gradient,) = torch.autograd.grad(model.head.score(logits.float(), chosen, of).sum(), embeddings)
     return logits, gradient
 
 

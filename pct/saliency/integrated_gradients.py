@@ -54,7 +54,7 @@ class IntegratedGradients(GradientSaliency):
         """`attribute`, and each text's completeness error relative to the change of the output, (batch,)."""
         import torch
 
-        from pct.saliency.gradients import class_score, embedded, sum_by_word
+        from pct.saliency.gradients import embedded, sum_by_word
 
         of, mask = self.options.of, words > -2
         with embedded(model, ids) as leaf:
@@ -62,9 +62,10 @@ class IntegratedGradients(GradientSaliency):
             start = torch.where((words >= 0)[..., None], self._baseline(model, end, replacement), end)
             with torch.no_grad():
                 logits = model.encode(end, mask).logits
-                chosen = logits.argmax(-1) if classes is None else classes
+                chosen = model.head.chosen(logits, classes)
                 ends = (logits, model.encode(start, mask).logits)
-                change = class_score(ends[0].float(), chosen, of) - class_score(ends[1].float(), chosen, of)
+                scores_of_ends = [model.head.score(one.float(), chosen, of) for one in ends]
+                change = scores_of_ends[0] - scores_of_ends[1]
             scores = end.new_zeros(len(ids), max(int(words.amax()) + 1, 1), dtype=torch.float32)
             error = torch.full_like(change, float("inf"))
             left, steps = torch.arange(len(ids), device=ids.device), self.options.steps

@@ -44,7 +44,7 @@ class SmoothGrad(GradientSaliency):
             embeddings, inside = leaf.detach(), words >= 0
             with torch.no_grad():
                 logits = model.encode(embeddings, mask).logits
-            chosen = logits.argmax(-1) if classes is None else classes
+            chosen = model.head.chosen(logits, classes)
             scale = NOISE * _deviation(embeddings, inside)[:, None, None]
             total = torch.zeros((), device=ids.device)
             for sample in range(self.options.samples or SAMPLES):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -70,6 +70,18 @@ class Tokens:
         inside = columns < lengths[:, None]
         source = np.where(inside, self.starts[index][:, None] + columns, 0)
         return np.where(inside, self.ids[source], self.padding), np.where(inside, self.word_ids[source], -2)
+
+
+def repeat_texts(tokens: Tokens, text: Ints) -> Tokens:
+    """Some texts, any number of times. text: (rows,) the index of each row's text."""
+    lengths = tokens.lengths[text]
+    position = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    source = np.repeat(tokens.starts[text], lengths) + position
+    kept = None if tokens.kept is None else np.concatenate([tokens.places(i) for i in text.tolist()])
+    return replace(
+        tokens, ids=tokens.ids[source], word_ids=tokens.word_ids[source], starts=starts_of(lengths),
+        counts=tokens.counts[text], cut=None if tokens.cut is None else tokens.cut[text], kept=kept,
+    )  # fmt: skip
 
 
 class Tokenizer(Protocol):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pct.corpora.splits import Labels
 from pct.methods.base import Batch
 from pct.settings import Settings
 from pct.text.tokens import Ints, Tokenizer, Tokens
@@ -35,7 +36,7 @@ def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]
     return [out[i] for i in rng.permutation(len(out))]
 
 
-def make_batch(tokens: Tokens, labels: Ints, rows: Ints, device: torch.device, mask_id: int = 0) -> Batch:
+def make_batch(tokens: Tokens, labels: Labels, rows: Ints, device: torch.device, mask_id: int = 0) -> Batch:
     """The texts of some rows as a padded batch on a device."""
 
     def move(array: Ints) -> Tensor:
@@ -80,11 +81,16 @@ def marked_words(rationale: Sequence[Sequence[float]], tokens: Tokens) -> Bools:
     return marks
 
 
-def class_weights(settings: Settings, labels: Ints, classes: int, device: torch.device) -> Tensor | None:
+def class_weights(settings: Settings, labels: Labels, classes: int, device: torch.device) -> Tensor | None:
     """The weight of each class in the loss, (classes,). With `balanced`: n / (classes n_c), zero for a class without a
-    training text. None for equal weights."""
+    training text; of several labels (n - n_c) / n_c, the weight of the texts that have the label. None for equal
+    weights."""
     if settings.class_weights == "none":
         return None
+    if labels.ndim == 2:
+        texts = labels.sum(0)
+        weights = np.where(texts > 0, (len(labels) - texts) / np.maximum(texts, 1), 1.0)
+        return torch.tensor(weights, dtype=torch.float32, device=device)
     counts = np.bincount(labels, minlength=classes)
     weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1)) * (counts > 0)
     return torch.tensor(weights, dtype=torch.float32, device=device)

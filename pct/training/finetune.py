@@ -21,6 +21,11 @@ from pct.settings import Settings
 from pct.training.model_card import save_finetuned
 from pct.training.trainer import train
 
+# the settings that a finetuned classifier takes from the original
+KEPT = (
+    "model", "words", "explain_by", "saliency_of", "integrated_steps", "order", "multi_label", "label_separator",
+    "threshold",
+)  # fmt: skip
 METRICS = (*CORE_METRICS, "macro_f1", *CONTROLS)
 
 
@@ -109,9 +114,7 @@ def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
     Raises ValueError as `Settings.from_dict`.
     """
     own = classifier.settings
-    values: dict[str, Any] = {
-        k: getattr(own, k) for k in ("model", "words", "explain_by", "saliency_of", "integrated_steps", "order")
-    }
+    values: dict[str, Any] = {name: getattr(own, name) for name in KEPT}
     # a classifier of transformers explains with another saliency than the one that ranks words in training
     values["saliency"] = own.saliency if own.corpus or own.explain_by else GRADIENT_NORM
     # the files of an earlier training are not reused
@@ -134,5 +137,12 @@ def align_classes(classes: Sequence[str], corpus: Corpus) -> Corpus:
             f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}: use its names for the labels"
         )
     index = np.array([index_of[name.casefold()] for name in corpus.classes], np.int64)
-    splits = {name: replace(split, labels=index[split.labels]) for name, split in corpus.splits.items()}
+    if corpus.multi_label:
+        splits = {}
+        for name, split in corpus.splits.items():
+            labels = np.zeros((len(split), len(classes)), bool)
+            labels[:, index] = split.labels
+            splits[name] = replace(split, labels=labels)
+    else:
+        splits = {name: replace(split, labels=index[split.labels]) for name, split in corpus.splits.items()}
     return replace(corpus, splits=splits, classes=list(classes))

@@ -40,6 +40,11 @@ class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
             if name in rest:
                 raise ValueError(f"{name} is set by the trainer, from the tokenizer: leave it out")
         self.method_loss = MethodLoss(model, tokenizer, **settings)
+        if self.method_loss.classifier.task.several:
+            raise ValueError(
+                f"{type(model).__name__} has several labels, and MethodTrainer takes one class for each text: use "
+                "pct.train, pct.finetune or MethodLoss"
+            )
         self._plain = self.method_loss.classifier.settings.method == "normal"
         if not self._plain:
             _check_arguments(args, rest, self.method_loss.classifier.settings.method)

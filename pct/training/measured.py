@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pct.corpora.loading import Corpus, with_limit
 from pct.metrics.evaluation import evaluate
 from pct.metrics.names import CORE_METRICS
@@ -58,7 +60,7 @@ def measure_run(run: Run, name: str, what: Measurement, corpus: Corpus) -> Repor
     """
     if is_measured(run.folder, name):
         return load_measured(run.folder, name)
-    if list(corpus.splits["test"].texts) != list(run.test.columns["text"]):
+    if list(corpus.splits["test"].texts) != texts_of_run(run):
         raise ValueError(f"{run.folder} was measured on other texts than those of {corpus.source}; give its own corpus")
     classifier, s = run.classifier("cpu" if run.settings.device == "cpu" else "auto"), run.settings
     if what.saliency:
@@ -73,6 +75,12 @@ def measure_run(run: Run, name: str, what: Measurement, corpus: Corpus) -> Repor
     about = {"measurement": asdict(what), "classes": report.classes, **json.loads(report.to_json())}
     write_text(folder / f"{name}.json", json.dumps(about, indent=2))  # the last file marks a complete measurement
     return report
+
+
+def texts_of_run(run: Run) -> list[str]:
+    """The test texts of a run, each once: of several labels, its columns have a row for each explained pair."""
+    _, first = np.unique(run.test.columns["index"], return_index=True)
+    return list(run.test.columns["text"][first])
 
 
 def load_measured(folder: Path, name: str) -> Report:

@@ -48,7 +48,10 @@ class MethodLoss:
         self.classifier.model.train()
 
     def collate(self, texts: Sequence[str], labels: Sequence[int]) -> Batch:
-        """Texts and the indices of their classes as a padded batch, on the model's device."""
+        """Texts and the indices of their classes as a padded batch, on the model's device.
+
+        Of several labels, those of a text are a row with 0 or 1 for each.
+        """
         return self._batch(texts, labels, self.classifier.model.device)
 
     def inputs(self, texts: Sequence[str]) -> dict[str, Tensor]:
@@ -59,7 +62,7 @@ class MethodLoss:
 
     def _batch(self, texts: Sequence[str], labels: Sequence[int], device: torch.device) -> Batch:
         tokens = self.classifier.tokens(split_all(texts, self.classifier.settings.words))
-        gold, rows = np.asarray(labels, np.int64), np.arange(len(texts))
+        gold, rows = np.asarray(labels).astype(np.int64), np.arange(len(texts))
         return make_batch(tokens, gold, rows, device, mask_id(self.classifier.tokenizer))
 
     def step(self, batch: Batch) -> Step:

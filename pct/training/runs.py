@@ -118,7 +118,7 @@ def run(
             words = len(data.tokenizer) - 2  # type: ignore[arg-type]
             about["glove"] = {"words_with_vector": classifier.model.vectors_found, "words": words}
         about["data"] = {k: {**corpus.notes.get(k, {}), "cut_texts": count} for k, count in cut.items()}
-        text = np.array(corpus.splits["test"].texts, dtype=object)
+        text = np.array(corpus.splits["test"].texts, dtype=object)[test.columns["index"]]
         columns = {"index": test.columns["index"], "text": text}
         replace(test, columns=columns | test.columns).to_parquet(folder / PER_TEXT)
         write_text(folder / ABOUT, json.dumps(about, indent=2))

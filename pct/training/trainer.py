@@ -21,8 +21,8 @@ from pct.corpora.loading import Corpus, Split, with_corpus, with_limit
 from pct.explaining.predictor import predict_tokens
 from pct.layout import ADAPTER, CHECKPOINT, HISTORY, MODEL, Record
 from pct.methods.base import Batch, Method, make_method
-from pct.metrics.accuracy import confusion_counts, macro_f1
 from pct.metrics.evaluation import evaluate
+from pct.metrics.label_sets import prediction_scores
 from pct.metrics.rationale import marks_of_words
 from pct.models import TextModel
 from pct.models.build import model_for
@@ -89,6 +89,7 @@ def train(
     if not isinstance(corpus, Prepared):
         settings, corpus = with_corpus(settings, corpus)
     whole: Corpus = corpus.corpus if isinstance(corpus, Prepared) else corpus
+    check_task(settings, whole)
     folder = None if run_dir is None else open_run(Path(run_dir), settings, whole)
     data = (
         corpus if isinstance(corpus, Prepared) else prepare(settings, whole, None if start is None else start.tokenizer)
@@ -118,6 +119,13 @@ def train(
         start_of_epoch = time.perf_counter()
     run.finish()
     return classifier
+
+
+def check_task(settings: Settings, corpus: Corpus) -> None:
+    """Raises ValueError unless the corpus has several labels for a text exactly if the settings say so."""
+    if corpus.multi_label != settings.multi_label:
+        has, value = ("several labels", "true") if corpus.multi_label else ("one class for each text", "false")
+        raise ValueError(f"corpus {corpus.name} has {has}: set multi_label to {value}")
 
 
 class _Run:
@@ -237,19 +245,17 @@ class _Run:
             raise FloatingPointError(
                 f"the probabilities are not finite after epoch {epoch}; lower lr ({s.lr}) or alpha"
             )
-        predicted = probabilities.argmax(1)
-        record = {
-            "validation_acc": float((predicted == split.labels).mean()),
-            "validation_macro_f1": macro_f1(confusion_counts(split.labels, predicted, probabilities.shape[1])),
-        }
+        assigned = self.classifier.task.assigned
+        scores = prediction_scores(split.labels, assigned(probabilities))
+        record = {f"validation_{name}": value for name, value in scores.items()}
         if s.best_by == "masked_acc":
             masked = predict_tokens(self.classifier, with_masked_words(self.validation_tokens, self.mask_id, s.seed))
-            masked_acc = float((masked.argmax(1) == split.labels).mean())
+            masked_acc = prediction_scores(split.labels, assigned(masked))["acc"]
             record["validation_masked_acc"] = (record["validation_acc"] + masked_acc) / 2
         if s.evaluate_epochs:
             some = with_limit(split, s.evaluate_limit, s.seed)
             report = evaluate(self.classifier, some, **s.evaluation_options)
-            record |= {f"validation_{k}": v for k, v in report.metrics.items() if k not in ("acc", "macro_f1")}
+            record |= {f"validation_{k}": v for k, v in report.metrics.items() if k not in scores}
         record["validation_seconds"] = time.perf_counter() - start
         return record
 

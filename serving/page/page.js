@@ -238,7 +238,11 @@ function remembered(panel) {
 /** The prediction without the words removed by hand, as a step: the explained class's confidence, and the label. */
 function hand(panel, text) {
   const found = remembered(panel).get(text);
-  return found && { label: found.label, confidence: found.probabilities[panel.explanation.target] };
+  if (!found) return found;
+  const { target, threshold } = panel.explanation;
+  const confidence = found.probabilities[target];
+  // of several labels, the one explained is assigned or not
+  return { label: threshold === undefined ? found.label : confidence >= threshold ? target : `not ${target}`, confidence };
 }
 
 const shownHand = (panel, view) => hand(panel, left(panel.explanation, gone(panel.explanation, view)));

@@ -78,7 +78,8 @@ export class Panel {
   }
 
   #answer(now, whole, nothing) {
-    const { target, target_confidence: before, label } = this.explanation;
+    const { target, target_confidence: before, label, assigned } = this.explanation;
+    const labels = assigned ? `. Assigned labels: ${assigned.join(", ") || "none"}; choose one under “Class explained”` : "";
     this.part("label").textContent = now?.label ?? "…";
     this.part("label").classList.toggle("changed", Boolean(now) && now.label !== label);
     this.part("confidence").textContent = now ? number(now.confidence) : "";
@@ -90,7 +91,7 @@ export class Panel {
     this.part("moved").textContent = !now
       ? nothing ? "No word that this model sees is left." : "The model has not answered yet."
       : whole
-        ? `confidence in ${target}` + (target === label ? "" : `, the class explained; ${label} is predicted`)
+        ? `confidence in ${target}` + (target === label ? "" : `, the class explained; ${label} is predicted`) + labels
         : `${flipped}Confidence in ${target}: ${number(before)} before, ${change(now.confidence - before)}`;
   }
 

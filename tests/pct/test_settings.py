@@ -14,8 +14,8 @@ from pct.settings import (
     BEST_BY,
     CLASS_WEIGHTS,
     CONTRAST_STEPS,
-    HEADS,
     CORPORA,
+    HEADS,
     METHODS,
     OPTIMIZERS,
     ORDERS,
@@ -63,6 +63,8 @@ VALUES = {
     "suff_weight": POSITIVE, "suff_bound": POSITIVE, "train_removal": st.sampled_from(TRAIN_REMOVALS),
     "lora": st.just(""),  # needs an encoder: tests/pct/models/test_adapters.py
     "encoding": st.sampled_from(["", "utf-8", "cp1252", "gb18030"]), "head": st.sampled_from(["", *HEADS]),
+    "multi_label": st.booleans(), "label_separator": st.sampled_from(["", "|", ";"]),
+    "threshold": st.floats(0, 1, exclude_min=True, exclude_max=True),
 }  # fmt: skip
 DRAWN = {f.name: VALUES[f.name] for f in fields(Settings) if f.name in VALUES}
 

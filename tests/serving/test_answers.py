@@ -49,7 +49,7 @@ def served(exported: dict[str, Path]) -> ServedModel:
 
 def explained(served: ServedModel, texts: list[str], **asked: Any) -> list[dict[str, Any]]:
     job = ExplainJob.of(ExplainRequest(texts=texts, **asked), served, LIMITS)
-    return job.run(read_texts(texts, LIMITS), math.inf)
+    return [one for (one,) in job.run(read_texts(texts, LIMITS), math.inf)]
 
 
 @pytest.mark.parametrize("order", ["static", "recomputed"])

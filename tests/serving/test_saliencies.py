@@ -73,7 +73,7 @@ def test_every_saliency_that_the_model_offers_is_given_when_asked_for(served):
     for name in served.saliencies:
         job = job_of(served, TEXTS, saliency=name)
         theirs = served.predictor.saliency(TEXTS, by=name)
-        for mine, scores in zip(job.run(read_texts(TEXTS, LIMITS), math.inf), theirs, strict=True):
+        for (mine,), scores in zip(job.run(read_texts(TEXTS, LIMITS), math.inf), theirs, strict=True):
             np.testing.assert_allclose([w["saliency"] for w in mine["words"]], scores, atol=1e-5, err_msg=name)
         assert (job.saliency, job.reason, job.signed) == (name, "asked for", make_saliency(name).signed)
 
@@ -81,8 +81,8 @@ def test_every_saliency_that_the_model_offers_is_given_when_asked_for(served):
 def test_a_text_is_answered_as_alone_whoever_is_asked_beside_it(served):
     for name in FORWARD_ONLY:
         together = job_of(served, TEXTS, saliency=name).run(read_texts(TEXTS, LIMITS), math.inf)
-        for text, mine in zip(TEXTS, together, strict=True):
-            (alone,) = job_of(served, [text], saliency=name).run(read_texts([text], LIMITS), math.inf)
+        for text, (mine,) in zip(TEXTS, together, strict=True):
+            ((alone,),) = job_of(served, [text], saliency=name).run(read_texts([text], LIMITS), math.inf)
             numbers = [[w["saliency"] for w in one["words"]] for one in (mine, alone)]
             np.testing.assert_allclose(*numbers, atol=1e-5, err_msg=name)
 

@@ -509,7 +509,7 @@ from serving.model_store import ModelStore
 from serving.schema import ExplainRequest
 store = ModelStore.open(Path(sys.argv[1]), 1)
 job = ExplainJob.of(ExplainRequest(texts=["a"]), store.find(None), Limits())
-print(job.run(read_texts(["a moving film"], Limits()), float("inf"))[0]["label"])
+print(job.run(read_texts(["a moving film"], Limits()), float("inf"))[0][0]["label"])
 """
     done = subprocess.run(
         [sys.executable, "-c", code, str(exported["pct"])], cwd=REPOSITORY, capture_output=True, text=True

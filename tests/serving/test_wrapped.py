@@ -111,6 +111,6 @@ def test_a_folder_of_transformers_is_exported_and_answers_as_it_does(tmp_path):
     expected = pct.load(tmp_path / "model", "cpu").predict(TEXTS)
     np.testing.assert_allclose([list(p["probabilities"].values()) for p in found], expected, atol=1e-4)
     assert list(found[0]["probabilities"]) == ["negative", "positive", "neither"]
-    why = ExplainJob.of(ExplainRequest(texts=TEXTS), served, Limits()).run(texts, math.inf)[0]
+    why = ExplainJob.of(ExplainRequest(texts=TEXTS), served, Limits()).run(texts, math.inf)[0][0]
     assert [w["word"] for w in why["words"]][-2:] == ["brilliant", "."]
     assert served.about()["method"]

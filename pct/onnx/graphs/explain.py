@@ -37,12 +37,12 @@ def build_graphs(model: TextModel, of: str = "log_odds", max_tokens: int = 64) -
     saliency_l1, saliency_grad_x_input (batch, length), one number per word, 0 beyond a text's last word.
     forward: inputs ids, and mask (batch, length) bool. Outputs logits and representation, without a gradient.
 
-    of: the differentiated score, as in `pct.saliency.gradients.class_score`. max_tokens: the longest text.
+    of: the differentiated score, as in `pct.models.heads.Head.score`. max_tokens: the longest text.
     Raises ValueError for a model without a graph.
     """
     family = _family(model, max_tokens)
     classes, width = model.dense.out_features, model.dense.in_features
-    return Graphs(_with_gradient(family, classes, width, of), _forward_only(family, classes, width))
+    return Graphs(_with_gradient(family, classes, width, of, model.task_kind), _forward_only(family, classes, width))
 
 
 def build_saliency_graph(model: TextModel, name: str, of: str = "log_odds", max_tokens: int = 64) -> onnx.ModelProto:
@@ -68,7 +68,8 @@ def build_saliency_graph(model: TextModel, name: str, of: str = "log_odds", max_
     forward = TransformerGraph(model, max_tokens, name)(g, ids, inside, None)
     classes = model.dense.out_features
     g.output(forward.logits, "logits", FLOAT, ["batch", classes])
-    gradient = forward.backward(_score_gradient(g, forward.logits, _explained(g, chosen, forward.logits), classes, of))
+    explained = _explained(g, chosen, forward.logits)
+    gradient = forward.backward(_score_gradient(g, forward.logits, explained, classes, of, model.task_kind))
     tokens = _token_saliency(g, gradient, forward.embeddings, "grad_x_input")
     g.output(_word_saliency(g, tokens, words, name), f"saliency_{name}", FLOAT, ["batch", "length"])
     return g.model()
@@ -94,17 +95,18 @@ def _forward_only(family: Family, classes: int, width: int) -> onnx.ModelProto:
     return g.model()
 
 
-def _with_gradient(family: Family, classes: int, width: int, of: str) -> onnx.ModelProto:
+def _with_gradient(family: Family, classes: int, width: int, of: str, kind: str) -> onnx.ModelProto:
     g = Graph()
     ids, words, chosen = _inputs(g)
     scale = Scale(g.input("scale", FLOAT, [], np.float32(1)), g("Greater", words, g.constant(-1)))
     forward = family(g, ids, g("Greater", words, g.constant(-2)), scale)
     g.output(forward.logits, "logits", FLOAT, ["batch", classes])
     g.output(forward.representation, "representation", FLOAT, ["batch", width])
-    gradient = forward.backward(_score_gradient(g, forward.logits, _explained(g, chosen, forward.logits), classes, of))
-    for kind in KINDS:
-        tokens = _token_saliency(g, gradient, forward.embeddings, kind)
-        g.output(_word_saliency(g, tokens, words, kind), f"saliency_{kind}", FLOAT, ["batch", "length"])
+    explained = _explained(g, chosen, forward.logits)
+    gradient = forward.backward(_score_gradient(g, forward.logits, explained, classes, of, kind))
+    for name in KINDS:
+        tokens = _token_saliency(g, gradient, forward.embeddings, name)
+        g.output(_word_saliency(g, tokens, words, name), f"saliency_{name}", FLOAT, ["batch", "length"])
     return g.model()
 
 
@@ -116,17 +118,20 @@ def _inputs(g: Graph) -> tuple[str, str, str]:
 
 
 def _explained(g: Graph, chosen: str, logits: str) -> str:
-    """(batch,) the explained class: the chosen one, or the predicted one for -1."""
+    """(batch,) the explained class: the chosen one, or the most probable one for -1."""
     given = g("Greater", chosen, g.constant(-1))
     return g("Where", given, chosen, g("ArgMax", logits, axis=1, keepdims=0))
 
 
-def _score_gradient(g: Graph, logits: str, explained: str, classes: int, of: str) -> str:
-    """The gradient of `pct.saliency.gradients.class_score` at the logits, (batch, classes)."""
+def _score_gradient(g: Graph, logits: str, explained: str, classes: int, of: str, kind: str) -> str:
+    """The gradient of `pct.models.heads.Head.score` at the logits, (batch, classes). kind: that of the head."""
     hot = g("Equal", g("Unsqueeze", explained, g.constant([1])), g.constant(list(range(classes))))
     one = g("Cast", hot, to=FLOAT)
-    if of == "logit":
+    if of == "logit" or (of == "log_odds" and kind == "sigmoid"):
         result = one
+    elif of == "probability" and kind == "sigmoid":
+        probabilities = g("Sigmoid", logits)
+        result = g("Mul", one, g("Mul", probabilities, g("Sub", g.constant(1, np.float32), probabilities)))
     elif of == "log_odds":
         others = g("Where", hot, g.constant(-np.inf, np.float32), logits)
         result = g("Sub", one, g("Softmax", others, axis=1))

@@ -19,12 +19,13 @@ from pct.classifier import Classifier
 from pct.corpora.loading import Split
 from pct.explaining.predictor import Attributes
 from pct.explaining.saliency import saliency as torch_saliency
+from pct.models.heads import SIGMOID
 from pct.onnx.export import export
 from pct.onnx.graphs import Graphs
-from pct.onnx.integrated import class_score
 from pct.onnx.predictor import OnnxPredictor
 from pct.onnx.sessions import Sessions
 from pct.saliency import gradients, make_saliency
+from pct.tasks import ONE_CLASS, SeveralLabels
 from tests.pct.exported import MODIFIED, classifier, exported
 from tests.pct.small import small_classifier, small_texts
 
@@ -140,7 +141,9 @@ def test_the_class_score_in_numpy_is_torchs(of):
     logits = rng.normal(0, 20, (50, 4)).astype(np.float32)
     classes = rng.integers(0, 4, 50)
     expected = gradients.class_score(torch.from_numpy(logits), torch.from_numpy(classes), of).numpy()
-    np.testing.assert_allclose(class_score(logits, classes, of), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ONE_CLASS.score(logits, classes, of), expected, rtol=1e-5, atol=1e-6)
+    expected = SIGMOID.score(torch.from_numpy(logits), torch.from_numpy(classes), of).numpy()
+    np.testing.assert_allclose(SeveralLabels().score(logits, classes, of), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("steps", [1, 16])

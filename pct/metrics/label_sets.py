@@ -1,0 +1,122 @@
+"""Predictions of several labels as sets: subset accuracy, micro and macro F1. This module needs only numpy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pct.metrics.accuracy import RESAMPLES, confusion_counts, macro_f1
+from pct.metrics.base import Column, Estimate, Metric, TextBlock, share_of
+
+Bools = npt.NDArray[np.bool_]
+TRUE, ASSIGNED = "true_labels", "assigned_labels"  # the columns with the names of a text's labels, as JSON
+
+
+def f1_scores(true: Bools, assigned: Bools) -> tuple[float, float]:
+    """Micro and macro F1 = 2 TP / (2 TP + FP + FN).
+
+    Micro F1 counts over all labels together; macro F1 is the mean over the labels that are true or assigned somewhere.
+
+    Args:
+        true: (texts, labels).
+        assigned: (texts, labels).
+
+    Returns:
+        NaN for both where no label is true or assigned.
+    """
+    hits, sizes = (true & assigned).sum(0), true.sum(0) + assigned.sum(0)
+    occurs = sizes > 0
+    if not occurs.any():
+        return float("nan"), float("nan")
+    return float(2 * hits.sum() / sizes.sum()), float((2 * hits[occurs] / sizes[occurs]).mean())
+
+
+def prediction_scores(true: Column, assigned: Bools) -> dict[str, float]:
+    """Accuracy and F1 of predictions.
+
+    Args:
+        true: (texts,) classes, or of several labels (texts, labels).
+        assigned: (texts, classes) what is predicted.
+
+    Returns:
+        acc and macro_f1; of several labels acc is the share of texts with all labels right, and there is micro_f1.
+    """
+    if true.ndim == 1:
+        predicted = assigned.argmax(1)
+        return {
+            "acc": float((predicted == true).mean()),
+            "macro_f1": macro_f1(confusion_counts(true, predicted, assigned.shape[1])),
+        }
+    micro, macro = f1_scores(true, assigned)
+    return {"acc": float((true == assigned).all(1).mean()), "micro_f1": micro, "macro_f1": macro}
+
+
+class LabelSets(Metric):
+    """Subset accuracy, micro and macro F1 of several labels, with bootstrap standard errors of F1 over texts."""
+
+    names = ("acc", "micro_f1", "macro_f1")
+
+    def columns(self, block: TextBlock) -> dict[str, Column]:
+        """See `Metric.columns`. A text has its accuracy at its first pair; F1 is not a mean over texts."""
+        right = (block.assigned == block.true_sets).all(1).astype(np.float64)
+        first = np.zeros(len(right), bool)
+        first[np.unique(block.place, return_index=True)[1]] = True
+        return {"acc": np.where(first, right, np.nan)}
+
+    def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
+        """See `Metric.summary`."""
+        _, first = np.unique(columns["index"], return_index=True)
+        true, assigned = (sets_of(columns[name][first], classes) for name in (TRUE, ASSIGNED))
+        scores = prediction_scores(true, assigned)
+        draws = np.random.default_rng(0).integers(0, len(true), (RESAMPLES, len(true)))
+        drawn = np.array([f1_scores(true[rows], assigned[rows]) for rows in draws])
+        errors = np.nanstd(drawn, axis=0, ddof=1) if len(true) > 1 else np.full(2, np.nan)
+        f1 = {name: Estimate(scores[name], float(e)) for name, e in zip(("micro_f1", "macro_f1"), errors, strict=True)}
+        return {"acc": share_of(columns["acc"]), **f1}
+
+
+def facts_of_pairs(block: TextBlock, classes: Sequence[str]) -> dict[str, Column]:
+    """What is known of each pair beside its metrics: the label explained, whether it is true and assigned, and the
+    names of all true and assigned labels of the text, as JSON."""
+    rows, target = np.arange(len(block.place)), block.seen.labels
+    return {
+        "n": block.seen.counts, "target": target, "is_true": block.true_sets[rows, target],
+        "is_assigned": block.assigned[rows, target], TRUE: names_of(block.true_sets, classes),
+        ASSIGNED: names_of(block.assigned, classes),
+    }  # fmt: skip
+
+
+def names_of(sets: Bools, classes: Sequence[str]) -> Column:
+    """(rows,) the names of each row's labels as JSON. sets: (rows, labels)."""
+    names = [json.dumps([classes[i] for i in np.flatnonzero(row).tolist()], ensure_ascii=False) for row in sets]
+    return np.array(names, dtype=object)
+
+
+def sets_of(names: Column, classes: Sequence[str]) -> Bools:
+    """What `names_of` gave, (rows, labels)."""
+    index = {name: i for i, name in enumerate(classes)}
+    sets = np.zeros((len(names), len(classes)), bool)
+    for own, row in zip(sets, names, strict=True):
+        own[[index[name] for name in json.loads(row)]] = True
+    return sets
+
+
+def by_text(columns: Mapping[str, Column]) -> dict[str, Column]:
+    """The columns of a report with one row per text: of pairs, the means over the pairs of each text that have a value.
+
+    `label` and `predicted` are comparable per text: the classes, or the names of all true and all assigned labels.
+    """
+    if "target" not in columns:
+        return dict(columns)
+    _, first, text = np.unique(columns["index"], return_index=True, return_inverse=True)
+    means: dict[str, Column] = {}
+    for name, values in columns.items():
+        if values.dtype != object:
+            numbers = values.astype(np.float64)
+            known = np.isfinite(numbers)
+            sums, sizes = np.bincount(text, np.where(known, numbers, 0.0)), np.bincount(text, known)
+            means[name] = np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan)
+    return means | {"label": columns[TRUE][first], "predicted": columns[ASSIGNED][first]}

@@ -1,0 +1,156 @@
+"""What logits mean, in torch: `pct.tasks` for batches that are differentiated, and the losses of training."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Head(ABC):
+    """The functions of a model's logits.
+
+    Attributes:
+        kind: that of the task, see `pct.tasks.Task`.
+    """
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """(rows, classes) logits -> probabilities; `pct.tasks.Task.probabilities` in torch."""
+
+    @abstractmethod
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        """The logarithms of the predicted distributions, (rows, .., outcomes): those of the last axis sum to one."""
+
+    @abstractmethod
+    def chosen(self, logits: Tensor, classes: Tensor | None) -> Tensor:
+        """What is explained: the given classes, where there are any, else the most probable class of a text.
+
+        Args:
+            logits: (rows, classes) of the whole texts.
+            classes: (rows,) indices, or of several labels (rows, classes), 1 at each; None for none.
+        """
+
+    @abstractmethod
+    def score(self, logits: Tensor, classes: Tensor, of: str = "log_odds") -> Tensor:
+        """The scalar that is differentiated, (rows,).
+
+        Args:
+            logits: (rows, classes).
+            classes: the result of `chosen`.
+            of: log_odds, probability or logit.
+
+        Raises:
+            ValueError: another `of`.
+        """
+
+    @abstractmethod
+    def loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean") -> Tensor:
+        """The supervised loss.
+
+        Args:
+            logits: (rows, classes).
+            labels: the true labels, in the form of `chosen`.
+            weights: (classes,); None for equal ones.
+            reduction: mean, a scalar, or none, (rows,).
+        """
+
+
+class SoftmaxHead(Head):
+    """One class of several: softmax and cross-entropy."""
+
+    kind = "softmax"
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """See `Head.probabilities`."""
+        return logits.softmax(-1)
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        """See `Head.log_probabilities`: (rows, classes)."""
+        return logits.log_softmax(-1)
+
+    def chosen(self, logits: Tensor, classes: Tensor | None) -> Tensor:
+        """See `Head.chosen`."""
+        return logits.argmax(-1) if classes is None else classes
+
+    def score(self, logits: Tensor, classes: Tensor, of: str = "log_odds") -> Tensor:
+        """See `Head.score`. `log_odds` is z_c - logsumexp of the others.
+
+        Its gradient has the direction of the probability's, since d f_c = f_c (1 - f_c) d log-odds, and does not vanish
+        in float32 where f_c rounds to 1.
+        """
+        chosen = logits.gather(1, classes[:, None]).squeeze(1)
+        if of == "logit":
+            return chosen
+        if of == "probability":
+            return logits.softmax(-1).gather(1, classes[:, None]).squeeze(1)
+        if of == "log_odds":
+            others = logits.scatter(1, classes[:, None], float("-inf"))
+            return chosen - others.logsumexp(-1)
+        raise _unknown_output(of)
+
+    def loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean") -> Tensor:
+        """See `Head.loss`: cross-entropy."""
+        return F.cross_entropy(logits, labels, weights, reduction=reduction)
+
+
+class SigmoidHead(Head):
+    """Several labels: a sigmoid and a binary cross-entropy for each."""
+
+    kind = "sigmoid"
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """See `Head.probabilities`."""
+        return logits.sigmoid()
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        """See `Head.log_probabilities`: (rows, labels, 2), of each label and of its absence."""
+        return F.logsigmoid(logits[..., None] * logits.new_tensor([1.0, -1.0]))
+
+    def chosen(self, logits: Tensor, classes: Tensor | None) -> Tensor:
+        """See `Head.chosen`."""
+        if classes is None:
+            return logits.argmax(-1)
+        if classes.ndim == 1:
+            return classes
+        highest = F.one_hot(logits.argmax(-1), logits.shape[-1]).to(classes.dtype)
+        return classes.where(classes.any(-1, keepdim=True), highest)
+
+    def score(self, logits: Tensor, classes: Tensor, of: str = "log_odds") -> Tensor:
+        """See `Head.score`: of several labels the mean. The log-odds of a label are its logit."""
+        if of not in ("log_odds", "probability", "logit"):
+            raise _unknown_output(of)
+        outputs = logits.sigmoid() if of == "probability" else logits
+        if classes.ndim == 1:
+            return outputs.gather(1, classes[:, None]).squeeze(1)
+        weights = classes.to(outputs.dtype)
+        return (outputs * weights).sum(-1) / weights.sum(-1)
+
+    def loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean") -> Tensor:
+        """See `Head.loss`: binary cross-entropy, the mean over labels. weights: of the texts that have the label."""
+        each = F.binary_cross_entropy_with_logits(
+            logits, labels.to(logits.dtype), pos_weight=weights, reduction="none"
+        ).mean(-1)
+        return each.mean() if reduction == "mean" else each
+
+
+def _unknown_output(of: str) -> ValueError:
+    return ValueError(f"saliency_of must be log_odds, probability or logit, got {of!r}")
+
+
+SOFTMAX, SIGMOID = SoftmaxHead(), SigmoidHead()
+HEADS: dict[str, Head] = {head.kind: head for head in (SOFTMAX, SIGMOID)}
+
+
+def class_score(logits: Tensor, classes: Tensor, of: str = "log_odds") -> Tensor:
+    """`SoftmaxHead.score`: (batch, classes) logits and (batch,) class indices -> (batch,)."""
+    return SOFTMAX.score(logits, classes, of)
+
+
+def head_of_labels(labels: Tensor) -> Head:
+    """The head that labels are for: (rows,) indices of classes, or (rows, labels) 0 and 1."""
+    return SOFTMAX if labels.ndim == 1 else SIGMOID

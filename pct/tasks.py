@@ -1,0 +1,239 @@
+"""What the outputs of a model mean: one class of several, or several labels. This module needs only numpy.
+
+A task says how logits become probabilities, which output a saliency explains, which (text, label) pairs are explained,
+and when the removal of words flips a prediction. `pct.models.heads` has its functions of logits in torch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from pct.settings import Settings
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+TINIEST = float(np.finfo(np.float32).tiny)  # replaces a probability that rounds to zero
+
+
+class Task(ABC):
+    """What the outputs of a model mean. Labels are indices into the model's classes.
+
+    Attributes:
+        kind: softmax or sigmoid: how logits become probabilities.
+        several: whether a text may have any number of labels.
+    """
+
+    kind: ClassVar[str]
+    several: ClassVar[bool]
+
+    @abstractmethod
+    def probabilities(self, logits: Floats) -> Floats:
+        """(rows, classes) logits -> probabilities, in the precision of the logits."""
+
+    @abstractmethod
+    def score(self, logits: Floats, labels: Ints, of: str) -> Floats:
+        """The explained output, (rows,), from logits; `pct.models.heads.Head.score` in numpy.
+
+        Args:
+            logits: (rows, classes).
+            labels: (rows,).
+            of: log_odds, probability or logit.
+        """
+
+    @abstractmethod
+    def log_odds(self, probabilities: Floats, labels: Ints) -> Doubles:
+        """The log-odds of labels, (rows,), from probabilities (rows, classes)."""
+
+    @abstractmethod
+    def explained(self, predict: Callable[[], Floats], texts: int) -> tuple[Ints, Ints | None]:
+        """The pairs that are explained where no target is given.
+
+        Args:
+            predict: gives the probabilities (texts, classes); it is called only if they are needed.
+            texts: their number.
+
+        Returns:
+            (rows,) the text of each pair, ascending, and (rows,) its label; None for the predicted class.
+        """
+
+    @abstractmethod
+    def outcomes(self, probabilities: Floats | Doubles, labels: Ints) -> Ints:
+        """(rows,) what is predicted, as far as it concerns the label explained. A flip is a change of it."""
+
+    @abstractmethod
+    def outcome_name(self, outcome: int, label: int, classes: Sequence[str]) -> str:
+        """The name of an outcome, for the label explained."""
+
+    @abstractmethod
+    def certainty(self, probabilities: Doubles, labels: Ints) -> tuple[Doubles, int]:
+        """(rows,) the probability of the outcome, and the number of possible outcomes."""
+
+    @abstractmethod
+    def assigned(self, probabilities: Floats | Doubles) -> Bools:
+        """(texts, classes) whether a class is predicted."""
+
+
+@dataclass(frozen=True)
+class OneClass(Task):
+    """One class of several: softmax. A flip is a change of the predicted class."""
+
+    kind = "softmax"
+    several = False
+
+    def probabilities(self, logits: Floats) -> Floats:
+        """See `Task.probabilities`."""
+        powers = np.exp(logits - logits.max(-1, keepdims=True))
+        shares: Floats = powers / powers.sum(-1, keepdims=True)
+        return shares
+
+    def score(self, logits: Floats, labels: Ints, of: str) -> Floats:
+        """See `Task.score`."""
+        rows = np.arange(len(labels))
+        chosen = logits[rows, labels]
+        if of == "logit":
+            return chosen
+        others = logits.copy()
+        others[rows, labels] = -np.inf
+        largest = others.max(1)
+        log_odds: Floats = chosen - largest - np.log(np.exp(others - largest[:, None]).sum(1))
+        return log_odds if of == "log_odds" else sigmoid(log_odds)
+
+    def log_odds(self, probabilities: Floats, labels: Ints) -> Doubles:
+        """See `Task.log_odds`."""
+        rows = np.arange(len(labels))
+        own, others = probabilities[rows, labels].astype(np.float64), probabilities.astype(np.float64)
+        others[rows, labels] = 0.0
+        # the sum of the others, since 1 - own is 0 where own rounds to 1
+        odds: Doubles = np.log(np.maximum(own, TINIEST)) - np.log(np.maximum(others.sum(1), TINIEST))
+        return odds
+
+    def explained(self, predict: Callable[[], Floats], texts: int) -> tuple[Ints, Ints | None]:
+        """See `Task.explained`: the predicted class of each text."""
+        return np.arange(texts), None
+
+    def outcomes(self, probabilities: Floats | Doubles, labels: Ints) -> Ints:
+        """See `Task.outcomes`: the predicted class."""
+        predicted: Ints = probabilities.argmax(1)
+        return predicted
+
+    def outcome_name(self, outcome: int, label: int, classes: Sequence[str]) -> str:
+        """See `Task.outcome_name`: that of the class."""
+        return classes[outcome]
+
+    def certainty(self, probabilities: Doubles, labels: Ints) -> tuple[Doubles, int]:
+        """See `Task.certainty`."""
+        return probabilities.max(1), probabilities.shape[1]
+
+    def assigned(self, probabilities: Floats | Doubles) -> Bools:
+        """See `Task.assigned`."""
+        best: Bools = np.arange(probabilities.shape[1]) == probabilities.argmax(1)[:, None]
+        return best
+
+
+@dataclass(frozen=True)
+class SeveralLabels(Task):
+    """Any number of labels: a sigmoid for each. A flip is the label's crossing of the threshold.
+
+    Attributes:
+        threshold: a label is assigned if its probability is at least this.
+    """
+
+    threshold: float = 0.5
+
+    kind = "sigmoid"
+    several = True
+
+    def probabilities(self, logits: Floats) -> Floats:
+        """See `Task.probabilities`."""
+        return sigmoid(logits)
+
+    def score(self, logits: Floats, labels: Ints, of: str) -> Floats:
+        """See `Task.score`. The log-odds of a label are its logit."""
+        own: Floats = logits[np.arange(len(labels)), labels]
+        return sigmoid(own) if of == "probability" else own
+
+    def log_odds(self, probabilities: Floats, labels: Ints) -> Doubles:
+        """See `Task.log_odds`."""
+        own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+        odds: Doubles = np.log(np.maximum(own, TINIEST)) - np.log(np.maximum(1.0 - own, TINIEST))
+        return odds
+
+    def explained(self, predict: Callable[[], Floats], texts: int) -> tuple[Ints, Ints | None]:
+        """See `Task.explained`: each assigned label of a text, or the most probable one where none is assigned."""
+        probabilities = predict()
+        assigned = self.assigned(probabilities)
+        none = ~assigned.any(1)
+        assigned[none, probabilities[none].argmax(1)] = True
+        text, label = np.nonzero(assigned)
+        return text, label
+
+    def outcomes(self, probabilities: Floats | Doubles, labels: Ints) -> Ints:
+        """See `Task.outcomes`: 1 where the label is assigned, else 0."""
+        own = probabilities[np.arange(len(labels)), labels]
+        return (own >= np.float64(self.threshold)).astype(np.int64)
+
+    def outcome_name(self, outcome: int, label: int, classes: Sequence[str]) -> str:
+        """See `Task.outcome_name`: the label's, with "not" before it where it is not assigned."""
+        return classes[label] if outcome else f"not {classes[label]}"
+
+    def certainty(self, probabilities: Doubles, labels: Ints) -> tuple[Doubles, int]:
+        """See `Task.certainty`. The outcomes are that the label is assigned, and that it is not."""
+        own = probabilities[np.arange(len(labels)), labels]
+        return np.maximum(own, 1.0 - own), 2
+
+    def assigned(self, probabilities: Floats | Doubles) -> Bools:
+        """See `Task.assigned`."""
+        assigned: Bools = probabilities >= np.float64(self.threshold)
+        return assigned
+
+
+ONE_CLASS = OneClass()
+
+
+def label_sets(labels: npt.NDArray[Any], classes: int) -> Bools:
+    """True labels as (texts, classes) bool: unchanged, or from class indices (texts,)."""
+    sets: Bools = labels if labels.ndim == 2 else labels[:, None] == np.arange(classes)
+    return sets
+
+
+def task_of(predictor: Any) -> Task:
+    """The task of a predictor: its attribute `task`; one class of several if it has none."""
+    task: Task = getattr(predictor, "task", ONE_CLASS)
+    return task
+
+
+def task_of_settings(settings: Settings) -> Task:
+    """The task of a model with these settings."""
+    return SeveralLabels(settings.threshold) if settings.multi_label else ONE_CLASS
+
+
+P = TypeVar("P")
+
+
+def with_threshold(model: P, threshold: float | None) -> P:
+    """A model with another threshold, which is set in its settings; unchanged if it is None.
+
+    Raises:
+        ValueError: the model chooses one class, or the threshold is outside (0, 1).
+    """
+    if threshold is not None:
+        holder: Any = model
+        if not task_of(model).several:
+            raise ValueError(f"threshold {threshold}: the model chooses one class of several; leave it out")
+        holder.settings = holder.settings.replace(threshold=threshold)
+    return model
+
+
+def sigmoid(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """1 / (1 + exp(-x)) without overflow, in the precision of the values."""
+    power = np.exp(-np.abs(values))
+    return np.asarray(np.where(values >= 0, values.dtype.type(1), power) / (1 + power), values.dtype)

@@ -1,0 +1,141 @@
+"""Texts with several labels: lists, separated cells, a column of 0 and 1 for each label; clear errors for the rest."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from pct.corpora.fingerprints import label_counts
+from pct.corpora.loading import corpus_of, load_corpus, read_data, read_splits
+from pct.corpora.rows import ReadOptions
+from pct.settings import Settings
+
+ROWS = [
+    ("good soup", ["food", "happy"]), ("a terrible day", ["angry"]), ("it is", []),
+    ("bread and joy", ["happy", "food"]),
+]  # fmt: skip
+CLASSES = ["angry", "food", "happy"]
+EXPECTED = [[False, True, True], [True, False, False], [False, False, False], [False, True, True]]
+SEVERAL = ReadOptions(multi_label=True)
+
+
+def read(data, **options):
+    split, _ = read_data(data, CLASSES, ReadOptions(multi_label=True, **options))
+    assert split.texts == [text for text, _ in ROWS]
+    return split.labels.tolist()
+
+
+def test_lists_in_json_lines(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"text": t, "label": names}) + "\n" for t, names in ROWS))
+    assert read(path) == EXPECTED
+
+
+def test_lists_in_parquet_and_in_datasets(tmp_path):
+    from datasets import ClassLabel, Dataset, Features, Sequence, Value
+
+    data = Dataset.from_dict({"text": [t for t, _ in ROWS], "label": [names for _, names in ROWS]})
+    assert read(data) == EXPECTED
+    data.to_parquet(str(tmp_path / "rows.parquet"))
+    assert read(tmp_path / "rows.parquet") == EXPECTED
+    features = Features({"text": Value("string"), "label": Sequence(ClassLabel(names=["happy", "food", "angry"]))})
+    indices = [[["happy", "food", "angry"].index(x) for x in names] for _, names in ROWS]
+    named = Dataset.from_dict({"text": [t for t, _ in ROWS], "label": indices}, features=features)
+    assert read(named) == EXPECTED
+    named.to_parquet(str(tmp_path / "named.parquet"))
+    assert read(tmp_path / "named.parquet") == EXPECTED
+
+
+@pytest.mark.parametrize("one", ["1", "1.0", "True"])
+def test_a_column_for_each_label(tmp_path, one):
+    zero = {"1": "0", "1.0": "0.0", "True": "False"}[one]
+    lines = ["text,happy,angry,food"]
+    lines += [",".join([t, *(one if x in names else zero for x in ("happy", "angry", "food"))]) for t, names in ROWS]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    assert read(tmp_path / "rows.csv", label="happy,angry,food") == EXPECTED
+
+
+def test_a_column_for_each_label_in_a_data_frame():
+    import pandas as pd
+
+    frame = pd.DataFrame({"text": [t for t, _ in ROWS]} | {x: [int(x in n) for _, n in ROWS] for x in CLASSES})
+    assert read(frame, label="angry,food,happy") == EXPECTED
+
+
+def test_names_separated_in_a_cell(tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label\n" + "\n".join(f"{t},{' | '.join(n)}" for t, n in ROWS))
+    assert read(tmp_path / "rows.csv", label_separator="|") == EXPECTED
+
+
+def test_pairs_of_texts_and_lists_or_of_an_array():
+    texts = [t for t, _ in ROWS]
+    assert read((texts, [names for _, names in ROWS])) == EXPECTED
+    assert read((texts, np.array(EXPECTED, int))) == EXPECTED
+
+
+def test_indices_and_floats_of_each_label():
+    assert read([{"text": t, "label": [CLASSES.index(x) for x in names]} for t, names in ROWS]) == EXPECTED
+    assert read([{"text": t, "label": [float(x in names) for x in CLASSES]} for t, names in ROWS]) == EXPECTED
+
+
+@pytest.mark.parametrize(("value", "message"), [
+    (["food", "sad"], "label 'sad' is not one of angry, food, happy"),
+    (None, "has no labels, got None; a text without labels has"),
+    ({"food": 1}, "must be a list of labels"),
+    ([["food"], ["happy", "angry"]], "must have one label per text"),
+])  # fmt: skip
+def test_a_bad_list_is_named_with_its_row(value, message):
+    rows = [{"text": "a b", "label": ["food"]}, {"text": "c", "label": value}]
+    with pytest.raises(ValueError, match=rf"row 2: .*{message}"):
+        read_data(rows, CLASSES, SEVERAL)
+    split, notes = read_data(rows, CLASSES, ReadOptions(multi_label=True, on_bad_row="skip"))
+    assert (len(split), sum(notes["rows_skipped"].values())) == (1, 1)
+
+
+def test_a_bad_cell_of_a_label_s_column():
+    rows = [{"text": "a", "angry": 0, "food": 2, "happy": 1}]
+    with pytest.raises(ValueError, match="column 'food' must have 0 or 1 for each text, got 2"):
+        read_data(rows, CLASSES, ReadOptions(label="angry,food,happy", multi_label=True))
+    with pytest.raises(ValueError, match="label_column has the labels angry, food, the model angry, food, happy;"):
+        read_data(rows, CLASSES, ReadOptions(label="angry,food", multi_label=True))
+    with pytest.raises(ValueError, match=r"has no column 'sad'.*set label_column"):
+        read_data(rows, ["angry", "sad"], ReadOptions(label="angry,sad", multi_label=True))
+
+
+def test_one_class_says_how_to_read_several():
+    with pytest.raises(ValueError, match=r"must have one label per text.*set multi_label if a text may have several"):
+        read_data([{"text": "a", "label": ["food", "happy"]}], CLASSES, ReadOptions())
+
+
+def corpus(rows=ROWS * 5, **settings):
+    data = [{"text": f"{text} {i}", "label": names} for i, (text, names) in enumerate(rows)]
+    return corpus_of(data, Settings(multi_label=True, **settings))
+
+
+def test_a_corpus_has_the_labels_of_its_training_rows():
+    whole = corpus()
+    assert whole.classes == CLASSES
+    assert whole.multi_label
+    sizes = {name: split.labels.shape for name, split in whole.splits.items()}
+    assert sizes == {"train": (16, 3), "validation": (2, 3), "test": (2, 3)}
+    assert sum(label_counts(whole.splits["train"], CLASSES).values()) == int(whole.splits["train"].labels.sum())
+    assert corpus().fingerprint == whole.fingerprint
+
+
+def test_the_columns_give_the_labels_their_order(tmp_path):
+    lines = ["text,happy,angry", *(f"text {i},{i % 2},{i % 3 % 2}" for i in range(20))]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    settings = Settings(
+        corpus="files", train_file=str(tmp_path / "rows.csv"), label_column="happy,angry", multi_label=True
+    )
+    assert read_splits(settings).classes == ["happy", "angry"]
+    data = load_corpus(settings)["train"]
+    assert data.features["label"].feature.names == ["happy", "angry"]
+    assert all(isinstance(row, list) for row in data["label"])
+
+
+def test_a_separator_means_several_labels():
+    assert Settings(label_separator="|").multi_label
+    assert not Settings().multi_label

@@ -1,0 +1,107 @@
+"""Classifiers of several labels of the transformers library: its own sigmoids, saved, converted and exported."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import pct
+from pct.models.to_transformers import to_transformers
+from pct.onnx.export import export
+from pct.onnx.predictor import OnnxPredictor
+from pct.saliency import make_saliency
+from tests.pct.models.families import TEXTS, classifier, tokenizer
+from tests.pct.several import several_classifier
+from tests.pct.small import small_texts
+
+SEVERAL = {"problem_type": "multi_label_classification"}
+
+
+def own_sigmoids(model, family):
+    encode = tokenizer(family)
+    with torch.no_grad():
+        rows = [model.eval()(**encode(text, return_tensors="pt")).logits.sigmoid()[0] for text in TEXTS]
+    return torch.stack(rows).numpy()
+
+
+@pytest.mark.parametrize("family", ["BERT", "RoBERTa", "GPT-2", "BART"])
+def test_the_probabilities_are_the_sigmoids_of_transformers(family):
+    model = classifier(family, **SEVERAL)
+    wrapped = pct.wrap(model, tokenizer(family))
+    assert wrapped.task.several
+    assert wrapped.settings.multi_label
+    np.testing.assert_allclose(wrapped.predict(TEXTS), own_sigmoids(model, family), atol=1e-5)
+
+
+def test_the_head_may_be_given():
+    model = classifier("BERT")
+    assert not pct.wrap(model, tokenizer("BERT")).task.several
+    wrapped = pct.wrap(model, tokenizer("BERT"), head="sigmoid", threshold=0.3)
+    assert wrapped.task.threshold == 0.3
+    np.testing.assert_allclose(wrapped.predict(TEXTS), own_sigmoids(model, "BERT"), atol=1e-5)
+    assert not pct.wrap(classifier("BERT", **SEVERAL), tokenizer("BERT"), head="softmax").task.several
+
+
+def test_predictions_name_the_assigned_labels():
+    wrapped = pct.wrap(classifier("BERT", **SEVERAL), tokenizer("BERT"))
+    for one in pct.predict(wrapped, TEXTS):
+        assert one.labels == [name for name, p in one.probabilities.items() if p >= 0.5]
+        assert one.confidence == max(one.probabilities.values())
+        assert one.to_dict()["labels"] == one.labels
+    assert "labels" in pct.predict(wrapped, TEXTS).to_pandas()
+    single = pct.predict(pct.wrap(classifier("BERT"), tokenizer("BERT")), TEXTS)
+    assert "labels" not in single[0].to_dict()
+
+
+def test_a_saved_model_keeps_its_task_and_threshold(tmp_path):
+    wrapped = pct.wrap(classifier("BERT", **SEVERAL), tokenizer("BERT"), threshold=0.3)
+    again = pct.load(wrapped.save(tmp_path / "saved"))
+    assert (again.task, again.model.task_kind) == (wrapped.task, "sigmoid")
+    np.testing.assert_array_equal(again.predict(TEXTS), wrapped.predict(TEXTS))
+    assert pct.load(tmp_path / "saved", threshold=0.7).task.threshold == 0.7
+    with pytest.raises(ValueError, match=r"threshold 0\.7: the model chooses one class of several"):
+        pct.load(pct.wrap(classifier("BERT"), tokenizer("BERT")).save(tmp_path / "one"), threshold=0.7)
+
+
+@pytest.mark.parametrize("own_head", [True, False])
+def test_transformers_reads_several_labels(tmp_path, own_head):
+    own = pct.wrap(classifier("BERT", **SEVERAL), tokenizer("BERT"))
+    made = own if own_head else several_classifier("transformer")
+    converted = to_transformers(made.model, made.classes)
+    assert converted.config.problem_type == "multi_label_classification"
+    converted.save_pretrained(tmp_path)
+    made.tokenizer.save_files(tmp_path)
+    again = pct.load(tmp_path)
+    assert again.task.several
+    np.testing.assert_allclose(again.predict(TEXTS[:3]), made.predict(TEXTS[:3]), atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["textcnn", "lstm", "transformer"])
+@pytest.mark.parametrize("of", ["log_odds", "probability"])
+def test_an_exported_model_equals_torch(tmp_path, family, of):
+    made = several_classifier(family, saliency_of=of, threshold=0.4, max_length=16)
+    export(made, tmp_path / "onnx", modified=[])
+    exported = OnnxPredictor.load(tmp_path / "onnx", threads=1)
+    texts = small_texts(10, seed=7)
+    assert exported.task == made.task
+    np.testing.assert_allclose(exported.predict(texts), made.predict(texts), atol=1e-5)
+    labels = np.arange(10) % 3
+    for kind in ("l2", "grad_x_input", "integrated_gradients"):
+        ours, theirs = (m.saliency(texts, labels, by=kind) for m in (exported, made))
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-4)
+    ours, theirs = (pct.explain(m, texts, saliency="l2") for m in (exported, made))
+    assert [(e.text, e.target, e.verdict.kind) for e in ours] == [(e.text, e.target, e.verdict.kind) for e in theirs]
+
+
+def test_a_modified_gradient_of_a_label_is_exported(tmp_path):
+    made = several_classifier("transformer", max_length=16)
+    export(made, tmp_path / "onnx", modified=["frozen_grad_x_input"])
+    exported = OnnxPredictor.load(tmp_path / "onnx", threads=1)
+    saliency = make_saliency("frozen_grad_x_input", made.settings)
+    saliency.check(exported)
+    texts = small_texts(4, seed=7)
+    ours, theirs = (m.saliency(texts, [0, 1, 2, 0], by="frozen_grad_x_input") for m in (exported, made))
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-4)
