@@ -54,7 +54,7 @@ def test_a_file_without_labels_is_explained(tmp_path):
 def test_a_job_that_was_stopped_goes_on_by_the_same_command(data, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(files, "ROWS_PER_CHUNK", 1)
     command = ["explain", MODEL, "--data", str(data), "--output", str(tmp_path / "out.jsonl")]
-    whole, explain, seen = files.explain, files.explain, []
+    whole, explain, seen = files.explain_each, files.explain_each, []
 
     def stopped(predictor, texts, **options):
         if len(seen) == 1:
@@ -62,10 +62,10 @@ def test_a_job_that_was_stopped_goes_on_by_the_same_command(data, tmp_path, caps
         seen.append(texts)
         return whole(predictor, texts, **options)
 
-    monkeypatch.setattr(files, "explain", stopped)
+    monkeypatch.setattr(files, "explain_each", stopped)
     assert cli.main(command) == 130
     assert not (tmp_path / "out.jsonl").exists()
-    monkeypatch.setattr(files, "explain", lambda p, texts, **o: seen.append(texts) or explain(p, texts, **o))
+    monkeypatch.setattr(files, "explain_each", lambda p, texts, **o: seen.append(texts) or explain(p, texts, **o))
     assert cli.main([*command, "--max-steps", "3"]) == 1
     assert "another max_steps; finish that one, remove the folder" in capsys.readouterr().err
     assert cli.main(command) == 0
