@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pct.commands.finetune import NOT_IMPROVED
-from pct.commands.options import add_settings, given_settings
+from pct.commands.options import OF_FINETUNING, add_settings, given_settings
 from pipelines.job import OK, add_job_options, run_job
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run-dir", "--run_dir", default="", help="keep checkpoints here, and go on from them")
     parser.add_argument("--register", default="", metavar="NAME", help="if improved, make it a version of this model")
     add_job_options(parser)
-    add_settings(parser, leave_out=("model", "fresh_head"))
+    add_settings(parser, leave_out=("model", "fresh_head"), defaults=OF_FINETUNING)
     return parser
 
 

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from pct.commands.options import add_settings, given_settings
+from pct.commands.options import OF_FINETUNING, add_settings, given_settings
 from pct.writing import check_file, write_text
 
 NOT_IMPROVED = 3  # the exit code of a model that is no better
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--private", action="store_true", help="make a new repository of the hub private")
     parser.add_argument("--json", default="", metavar="FILE", help="also write the change as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
-    add_settings(parser, leave_out=("model", "fresh_head"))
+    add_settings(parser, leave_out=("model", "fresh_head"), defaults=OF_FINETUNING)
     options = parser.parse_args(arguments)
     given = given_settings(options)
     from pct.classifier import load

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from pct.corpora.splits import SPLITS
 from pct.settings import CORPORA, HEADS, LABELS, ON_BAD_ROW, Settings
-
-if TYPE_CHECKING:
-    from pct.classifier import Classifier
-    from pct.onnx.predictor import OnnxPredictor
 
 if TYPE_CHECKING:
     from pct.classifier import Classifier
@@ -30,14 +26,24 @@ READING: dict[str, tuple[str, Sequence[str] | None]] = {  # options of a file: w
 }
 
 
-def add_settings(parser: argparse.ArgumentParser, leave_out: Collection[str] = ()) -> None:
-    """Adds an option for every field of `Settings` except `leave_out`. `--batch_size` is an alias of `--batch-size`."""
+# as `pct.training.finetune.finetune_settings` sets them
+OF_FINETUNING = {"method": "removal_margin for encoders, else pct"}
+
+
+def add_settings(
+    parser: argparse.ArgumentParser, leave_out: Collection[str] = (), defaults: Mapping[str, str] | None = None
+) -> None:
+    """Adds an option for every field of `Settings` except `leave_out`. `--batch_size` is an alias of `--batch-size`.
+
+    defaults: what the help says of settings whose default is another one than that of `Settings`.
+    """
     group = parser.add_argument_group("settings")
     for f in fields(Settings):
         if f.name in leave_out:
             continue
         switch = {"nargs": "?", "const": "true"} if f.type == "bool" else {}
-        default = "" if f.default in (None, "") else f" (default: {str(f.default).lower() if switch else f.default})"
+        value = (defaults or {}).get(f.name, str(f.default).lower() if switch else f.default)
+        default = "" if value in (None, "") else f" (default: {value})"
         group.add_argument(
             *dict.fromkeys([f"--{f.name.replace('_', '-')}", f"--{f.name}"]),
             dest=f.name,

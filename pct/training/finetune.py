@@ -18,6 +18,7 @@ from pct.metrics.names import CORE_METRICS
 from pct.metrics.report import Report
 from pct.saliency import GRADIENT_NORM
 from pct.settings import Settings
+from pct.text.subwords import SubWords
 from pct.training.model_card import save_finetuned
 from pct.training.trainer import train
 
@@ -86,8 +87,8 @@ def finetune(
             be the classifier's, in any order.
         run_dir: the folder for settings, history and checkpoints, as in `train`; None writes nothing.
         progress: whether to show a bar.
-        settings: of the training (see `Settings`): `method="pct"`, `epochs`, `lr`, ... The model and its word rule
-            cannot be changed.
+        settings: of the training (see `Settings`): `method`, by default `removal_margin` for an encoder, else `pct`;
+            `epochs`, `lr`, ... The model and its word rule cannot be changed.
 
     Returns:
         The finetuned classifier and the change. `change.improved` is whether it is better.
@@ -111,6 +112,8 @@ def finetune(
 def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
     """The settings for finetuning a classifier: the given ones, and else the classifier's own.
 
+    The default method is `removal_margin` for an encoder (docs/results/finetune.md), else `pct`.
+
     Raises ValueError as `Settings.from_dict`.
     """
     own = classifier.settings
@@ -122,6 +125,7 @@ def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
     values |= {"corpus": corpus, "max_length": min(own.max_length, Settings.max_length)}
     # both models are measured before and after; epochs only if the best one is chosen by these metrics
     values["evaluate_epochs"] = "-" in settings.get("best_by", Settings.best_by)
+    values["method"] = "removal_margin" if isinstance(classifier.tokenizer, SubWords) else Settings.method
     return Settings.from_dict({**values, **settings})
 
 

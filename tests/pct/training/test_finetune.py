@@ -35,11 +35,18 @@ def test_it_goes_on_from_the_classifier_which_is_left_as_it_is(finetuned):
     before, done = finetuned
     assert same_weights(before.model, wrapped().model)
     assert not same_weights(done.classifier.model, before.model)
-    assert done.classifier.settings.method == "pct"
+    assert done.classifier.settings.method == "removal_margin"
     assert done.classifier.classes == before.classes
     cut = pct.Classifier(before.model, before.tokenizer, before.classes, before.settings.replace(max_length=24))
     test, metrics = small_corpus(48, 24).splits["test"], [*CORE_METRICS, "macro_f1", "margin", "win"]
     assert done.change.before.metrics == pct.evaluate(cut, test, metrics=metrics).metrics
+
+
+@pytest.mark.parametrize("family", ["textcnn", "lstm"])
+def test_a_model_of_words_goes_on_by_pct_unless_told(family):
+    start = small_classifier(family)
+    assert finetune_settings(start, corpus="planted").method == "pct"
+    assert finetune_settings(start, corpus="planted", method="removal_margin").method == "removal_margin"
 
 
 def test_no_step_leaves_the_model_as_it_was():
