@@ -41,8 +41,7 @@ def draw_figures(run: Run, anew: bool = False) -> list[Path]:
 
     def examples() -> Any:
         chosen = example_rows(gap, run.test.columns["n"])
-        columns = run.test.columns
-        labels = columns["target" if run.test.of_pairs else "predicted"][chosen].tolist()
+        labels = run.test.columns["target"][chosen].tolist() if run.test.of_pairs else None  # None: the predicted class
         seen = explain(
             classifier(), texts[chosen].tolist(), STEPS, labels, run.settings.order, saliency=run.settings.saliency
         )

@@ -90,7 +90,7 @@ def log_model(
         artifacts=artifacts,
         code_paths=[str(Path(pct.__file__).parent)],
         pip_requirements=requirements(saved.settings),
-        signature=signature(),
+        signature=signature(saved.settings.multi_label),
         input_example=pd.DataFrame({TEXT: saved.examples}),
         metadata=metadata,
     )
@@ -141,8 +141,10 @@ def requirements(settings: Settings) -> list[str]:
     return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(names)]
 
 
-def signature() -> Any:
+def signature(several: bool) -> Any:
     """The column `text` of a table -> label and confidence; words and saliency on demand. Other columns are ignored.
+
+    Of several labels, the column `labels` has the assigned ones.
 
     The column is of any type: MLflow's server would turn the values of a string column into strings, a null into the
     word "None", before the model gets them. The model refuses what is not a text.
@@ -151,13 +153,14 @@ def signature() -> Any:
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import AnyType, Array
 
+    several_labels = [ColSpec(Array(DataType.string), "labels")] if several else []
     return ModelSignature(
         inputs=Schema([ColSpec(AnyType(), TEXT)]),
         outputs=Schema(
             [
                 ColSpec(DataType.string, "label"),
                 ColSpec(DataType.double, "confidence"),
-                ColSpec(Array(DataType.string), "labels", required=False),
+                *several_labels,
                 ColSpec(Array(DataType.string), "words", required=False),
                 ColSpec(Array(DataType.double), "saliency", required=False),
             ]

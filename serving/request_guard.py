@@ -214,6 +214,7 @@ def _repeated_name(body: bytes) -> str:
 
 
 def _message(location: tuple[int | str, ...], problem: str) -> str:
-    field = ".".join(str(part) for part in location)
+    # of a field that takes a name or a list of names, pydantic's location also has the type that was tried
+    field = ".".join(str(part) for part in location if part != "str" and not str(part).startswith("list["))
     text = problem[:1].lower() + problem[1:200]
     return f"{field[:80]}: {text}" if field else text

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 import pct
+from pct.models.encoder import Transformer
 from pct.onnx.export import export
 from pct.onnx.predictor import OnnxPredictor
 from pct.training.model_card import save_transformers
+from tests.pct.small import small_classifier, small_encoder
 
 sentence_transformers = pytest.importorskip("sentence_transformers")
 setfit = pytest.importorskip("setfit")
@@ -57,20 +60,29 @@ def test_a_setfit_model_that_normalises_itself_is_wrapped_so(body, embeddings):
     np.testing.assert_allclose(pct.wrap(model).predict(TEXTS), model.predict_proba(TEXTS, as_numpy=True), atol=1e-5)
 
 
-def test_it_is_explained_by_the_frozen_gradient_saved_and_exported(body, embeddings, tmp_path):
+def test_it_is_explained_by_the_frozen_gradient_and_saved(body, embeddings, tmp_path):
     classifier = pct.wrap(body, head=regression(embeddings, TWO))
     explanation = pct.explain(classifier, TEXTS[3:4])[0]
     assert classifier.settings.saliency == "frozen_grad_x_input"
     assert explanation.words[int(np.argmax(explanation.saliency))] == "worst"
-    again = pct.load(classifier.save(tmp_path / "saved"))
+    again = pct.load(classifier.save(tmp_path))
     np.testing.assert_array_equal(again.predict(TEXTS), classifier.predict(TEXTS))
-    export(classifier, tmp_path / "exported")
-    exported = OnnxPredictor.load(tmp_path / "exported")
-    np.testing.assert_allclose(exported.predict(TEXTS), classifier.predict(TEXTS), atol=1e-4)
     with pytest.raises(
         ValueError, match=r"transformers has no classifier that reads the mean of the states, normalized,"
     ):
         save_transformers(classifier, tmp_path / "transformers")
+
+
+def test_it_is_exported_with_its_pooling_and_normalisation(tmp_path):
+    encoder = Transformer(small_encoder(), 3, dropout=0.0, pooling="mean", normalize=True)
+    torch.nn.init.normal_(encoder.dense.weight, std=2.0)
+    small = small_classifier("transformer")
+    classifier = pct.Classifier(encoder, small.tokenizer, small.classes, small.settings)
+    export(classifier, tmp_path / "exported")
+    exported = OnnxPredictor.load(tmp_path / "exported")
+    np.testing.assert_allclose(exported.predict(TEXTS), classifier.predict(TEXTS), atol=1e-4)
+    for one, other in zip(exported.saliency(TEXTS), classifier.saliency(TEXTS), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_the_body_is_not_changed(body, embeddings):
