@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from pct.corpora.values import BadRow, is_missing, written_list
+from pct.corpora.values import BadRow, as_list, is_missing
 
 _TRUE, _FALSE = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false"})
 
@@ -29,12 +27,7 @@ def split_labels(value: Any, column: str, separator: str) -> list[Any]:
             return []
         if isinstance(value, str):
             return [name.strip() for name in value.split(separator) if name.strip()]
-    if isinstance(value, str):
-        value = written_list(value.strip())
-    if isinstance(value, Mapping) and set(value) == {"choices"}:
-        value = value["choices"]
-    if isinstance(value, np.ndarray) and value.ndim == 1:
-        value = value.tolist()
+    value = as_list(value)
     if isinstance(value, (list, tuple)):
         if value and all(isinstance(x, float) and x in (0.0, 1.0) for x in value):
             return [index for index, x in enumerate(value) if x]

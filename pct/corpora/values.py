@@ -133,14 +133,20 @@ def class_names(labels: Iterable[str | int | None]) -> list[str]:
 _SEVERAL = object()  # more than one choice
 
 
-def _only_choice(value: Any) -> Any:
-    """The choice of a list of one, None for an empty list, `_SEVERAL` for a longer one; any other value unchanged."""
+def as_list(value: Any) -> Any:
+    """A written list, the choices of Label Studio or an array as a list; any other value unchanged."""
     if isinstance(value, str):
         value = written_list(value.strip())
     if isinstance(value, Mapping) and set(value) == {"choices"}:
         value = value["choices"]
     if isinstance(value, np.ndarray) and value.ndim == 1:
         value = value.tolist()
+    return value
+
+
+def _only_choice(value: Any) -> Any:
+    """The choice of a list of one, None for an empty list, `_SEVERAL` for a longer one; any other value unchanged."""
+    value = as_list(value)
     if isinstance(value, (list, tuple)):
         value = value[0] if len(value) == 1 else _SEVERAL if value else None
     return _SEVERAL if isinstance(value, (Mapping, list, tuple, set, frozenset)) else value
