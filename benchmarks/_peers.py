@@ -54,13 +54,13 @@ def captum_loop(model: Classifier, texts: list[list[str]], all_steps: bool = Fal
     for words in texts:
         whole = probabilities(model, words)
         label = whole.index(max(whole))
-        found = captum_norms(model, words, label)
-        n = len(found)
+        norms = captum_norms(model, words, label)
+        n = len(norms)
         for key, sign in (("comp_aopc", -1), ("suff_aopc", 1)):
             if n == 1:
                 out[key].append(float("nan"))
                 continue
-            order = sorted(range(n), key=lambda w, sign=sign, found=found: (sign * found[w], w))
+            order = sorted(range(n), key=lambda w, sign=sign, norms=norms: (sign * norms[w], w))
             steps = [int(words_to_remove(np.array([n]), share)[0]) for share in AOPC_SHARES]
             reached = {}
             for t in range(1, n) if all_steps else sorted(set(steps)):

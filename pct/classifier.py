@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from pct import __version__
 from pct.auditing.kept import AuditSummary, copy_audit, read_audit, registered_tags, take_audit
 from pct.explaining.predictor import Floats, Forward, TextInterface, rows_as_tokens
-from pct.layout import CONFIG, MODEL, WEIGHTS
+from pct.layout import ADAPTER_CONFIG, CONFIG, MODEL, WEIGHTS
 from pct.methods import methods
 from pct.models import TextModel, build_model
 from pct.models.base import for_prediction
@@ -39,11 +39,8 @@ from pct.writing import atomic_folder
 
 FORMAT = 1
 TRANSFORMERS = "config.json"  # what a folder of the transformers library has
-ADAPTER = "adapter_config.json"  # what a folder of the peft library has
-_UNTRAINED: dict[str, Any] = {
-    "corpus": "",
-    "method": "normal",
-}  # the settings of a classifier that was not trained here
+# the settings of a classifier that was not trained here
+_UNTRAINED: dict[str, Any] = {"corpus": "", "method": "normal"}
 
 
 class Classifier(TextInterface):
@@ -302,15 +299,15 @@ def load(path: str | Path, device: str = "auto", head: str = "", threshold: floa
         ImportError: a URI without MLflow, or a training method of a package that is not installed.
     """
     text = str(path)
-    if text.startswith(("runs:/", "models:/")):
-        if head:
-            raise ValueError(f"head {head}: {text} is a saved classifier, which has its own head; leave it out")
-        return with_threshold(_from_mlflow(text, device), threshold)
+    in_mlflow = text.startswith(("runs:/", "models:/"))
     folder = Path(path) / MODEL if (Path(path) / MODEL).is_dir() else Path(path)
-    if head and (folder / CONFIG).is_file():
+    saved = in_mlflow or (folder / CONFIG).is_file()
+    if head and saved:
         raise ValueError(f"head {head}: {text} is a saved classifier, which has its own head; leave it out")
-    of_transformers = any((folder / name).is_file() for name in (TRANSFORMERS, ADAPTER)) or _may_be_on_the_hub(text)
-    if of_transformers and not (folder / CONFIG).is_file():
+    if in_mlflow:
+        return with_threshold(_from_mlflow(text, device), threshold)
+    of_transformers = any((folder / name).is_file() for name in (TRANSFORMERS, ADAPTER_CONFIG))
+    if not saved and (of_transformers or _may_be_on_the_hub(text)):
         classifier = _from_transformers(str(folder), text, pick_device(device), head).to(device)
     else:
         classifier = Classifier.load(folder, device)

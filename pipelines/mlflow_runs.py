@@ -51,9 +51,9 @@ class MlflowRun:
 
     def log_metrics(self, metrics: list[Any]) -> None:
         """Logs those of some metrics of `metric_names.as_metrics` that the run does not have at their step."""
-        known = set(self.client.get_run(self.run_id).data.metrics)
+        logged_names = set(self.client.get_run(self.run_id).data.metrics)
         logged: set[tuple[str, int]] = set()
-        for key in {m.key for m in metrics} & known:
+        for key in {m.key for m in metrics} & logged_names:
             logged |= {(key, m.step) for m in self.client.get_metric_history(self.run_id, key)}
         missing = [m for m in metrics if (m.key, m.step) not in logged]
         for start in range(0, len(missing), METRICS_A_CALL):

@@ -23,6 +23,7 @@ from pct.classifier import Classifier
 from pct.corpora.loading import load_splits
 from pct.metrics.bootstrap import crossed_bootstrap
 from pct.metrics.evaluation import evaluate
+from pct.output.numbers import bounds, number
 from pct.settings import Settings
 from pct.training.trainer import train
 from pct.writing import atomic_write
@@ -150,7 +151,7 @@ def change(before: dict[int, np.ndarray], after: dict[int, np.ndarray]) -> str:
     """The mean difference over the seeds of both, with its interval by a bootstrap over texts and seeds."""
     seeds = sorted(before.keys() & after.keys())
     interval = crossed_bootstrap(np.stack([after[seed] - before[seed] for seed in seeds]))
-    return f"{interval.value:+.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    return f"{number(interval.value, signed=True)} {bounds(interval)}"
 
 
 def seconds(folder: Path, name: str) -> str:

@@ -18,6 +18,7 @@ import pct
 from pct.corpora.loading import load_splits
 from pct.corpora.splits import Split
 from pct.metrics.bootstrap import crossed_bootstrap
+from pct.output.numbers import bounds, number
 from pct.settings import Settings
 from pct.training.runs import load_run
 from pct.writing import atomic_write
@@ -82,9 +83,10 @@ def column(own: Values, condition: str, metric: str) -> np.ndarray:
 def cell(own: np.ndarray, base: np.ndarray | None) -> str:
     """The mean of the baseline, or the difference from it with its interval."""
     if base is None:
-        return f"{own.mean():.3f}".replace("0.", ".", 1).replace("-", "−")
-    change = crossed_bootstrap(own - base)
-    text = f"{change.value:+.3f} [{change.low:.3f}, {change.high:.3f}]"
+        text = number(own.mean())
+    else:
+        change = crossed_bootstrap(own - base)
+        text = f"{number(change.value, signed=True)} {bounds(change)}"
     return text.replace("0.", ".").replace("-", "−")
 
 

@@ -116,7 +116,7 @@ def by_text(columns: Mapping[str, Column]) -> dict[str, Column]:
     for name, values in columns.items():
         if values.dtype != object:
             numbers = values.astype(np.float64)
-            known = np.isfinite(numbers)
-            sums, sizes = np.bincount(text, np.where(known, numbers, 0.0)), np.bincount(text, known)
+            measured = np.isfinite(numbers)
+            sums, sizes = np.bincount(text, np.where(measured, numbers, 0.0)), np.bincount(text, measured)
             means[name] = np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan)
     return means | {"label": columns[TRUE][first], "predicted": columns[ASSIGNED][first]}

@@ -10,19 +10,19 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from pct.layout import ADAPTER_CONFIG
 from pct.models.wrapped import Wrapped, last_dense
 from pct.settings import lora_options
 from pct.text.subwords import SubWords
 from pct.writing import atomic_folder
 
-ADAPTER = "adapter_config.json"  # what a folder of the peft library has
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 CLASSIFIER = "AutoModelForSequenceClassification"
 
 
 def is_adapter(name: str) -> bool:
     """Whether a folder or a repository of the hub holds an adapter of the peft library."""
-    return has_file(name, ADAPTER)
+    return has_file(name, ADAPTER_CONFIG)
 
 
 def has_file(name: str, file: str) -> bool:
@@ -40,7 +40,7 @@ def base_of(name: str) -> str:
     config = _peft(name).PeftConfig.from_pretrained(name)
     if not config.base_model_name_or_path:
         raise ValueError(
-            f"the adapter {name} does not name its base model: set base_model_name_or_path in its {ADAPTER}"
+            f"the adapter {name} does not name its base model: set base_model_name_or_path in its {ADAPTER_CONFIG}"
         )
     return str(config.base_model_name_or_path)
 
@@ -129,7 +129,7 @@ class LoraTraining:
 
     def save(self, folder: str | Path, tokenizer: SubWords) -> None:
         """Writes the adapter as peft does, with the tokenizer, and config.json for the names of the classes."""
-        with atomic_folder(folder, ADAPTER) as temporary:
+        with atomic_folder(folder, ADAPTER_CONFIG) as temporary:
             self._adapted.save_pretrained(temporary)
             self._adapted.get_base_model().config.save_pretrained(temporary)
             tokenizer.save_files(temporary)

@@ -52,8 +52,8 @@ def _of_activation(config: Any) -> str:
 
 def score_classes(name: str) -> list[str]:
     """The classes of one score by the score's name: not NAME, NAME. A score called LABEL_0 is named `UNNAMED`."""
-    known = UNNAMED if re.fullmatch(r"LABEL_\d+", name) else name
-    return [f"not {known}", known]
+    own = UNNAMED if re.fullmatch(r"LABEL_\d+", name) else name
+    return [f"not {own}", own]
 
 
 def two_logits(score: Tensor) -> Tensor:

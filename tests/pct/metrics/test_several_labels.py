@@ -36,21 +36,21 @@ def pair_metrics(predictor, words, label, threshold, share):
     """The metrics of one pair by the definitions: f is the label's own probability, a flip its crossing."""
     asked, n = twins.Asked(predictor), len(words)
     whole = asked.probabilities(words)[label]
-    found = {"f_x": whole}
+    expected = {"f_x": whole}
     if n == 1:
-        return found | dict.fromkeys(("comp", "suff", "ir", "ur", "i_var", "u_var", "comp_aopc"), math.nan)
+        return expected | dict.fromkeys(("comp", "suff", "ir", "ur", "i_var", "u_var", "comp_aopc"), math.nan)
     saliency = asked.saliency(words, label)
     for important, drop, flip, var in ((True, "comp", "ir", "i_var"), (False, "suff", "ur", "u_var")):
         order = twins.removal_order(saliency, important)
         after = [asked.probabilities(twins.without(words, order[:t]))[label] for t in range(n)]
         m = twins.how_many(n, share)
-        found[drop] = sum(whole - after[t] for t in range(1, m + 1)) / m
+        expected[drop] = sum(whole - after[t] for t in range(1, m + 1)) / m
         flips = [t for t in range(1, n) if (after[t] >= threshold) != (whole >= threshold)]
-        found[flip] = flips[0] if flips else n - 1
-        found[var], _ = twins.rank_variance(asked, words, saliency, order[0], label)
+        expected[flip] = flips[0] if flips else n - 1
+        expected[var], _ = twins.rank_variance(asked, words, saliency, order[0], label)
         if important:
-            found["comp_aopc"] = sum(whole - after[twins.how_many(n, s)] for s in twins.AOPC) / len(twins.AOPC)
-    return found
+            expected["comp_aopc"] = sum(whole - after[twins.how_many(n, s)] for s in twins.AOPC) / len(twins.AOPC)
+    return expected
 
 
 @pytest.mark.parametrize(("family", "threshold"), [("textcnn", 0.5), ("lstm", 0.3), ("transformer", 0.5)])
@@ -101,10 +101,10 @@ def test_f1_of_nothing_is_not_a_number():
 def test_the_report_says_what_its_means_are_over():
     model = several_classifier("textcnn")
     report = pct.evaluate(model, split(), metrics=["acc", "comp"])
-    said = json.loads(report.to_json())
-    assert (said["texts"], said["pairs"]) == (30, len(report.columns["n"]))
-    assert f"means over {said['pairs']} explained pairs of a text and a label" in report.table()
-    assert "confusion" not in said
+    written = json.loads(report.to_json())
+    assert (written["texts"], written["pairs"]) == (30, len(report.columns["n"]))
+    assert f"means over {written['pairs']} explained pairs of a text and a label" in report.table()
+    assert "confusion" not in written
     assert json.loads(report.columns["true_labels"][0]) == [x for x, own in zip(CLASSES, GOLD[0], strict=True) if own]
 
 

@@ -67,41 +67,41 @@ def test_a_saved_model_keeps_its_task_and_threshold(tmp_path):
 @pytest.mark.parametrize("own_head", [True, False])
 def test_transformers_reads_several_labels(tmp_path, own_head):
     own = pct.wrap(classifier("BERT", **SEVERAL), tokenizer("BERT"))
-    made = own if own_head else several_classifier("transformer")
-    converted = to_transformers(made.model, made.classes)
+    labeller = own if own_head else several_classifier("transformer")
+    converted = to_transformers(labeller.model, labeller.classes)
     assert converted.config.problem_type == "multi_label_classification"
     converted.save_pretrained(tmp_path)
-    made.tokenizer.save_files(tmp_path)
+    labeller.tokenizer.save_files(tmp_path)
     again = pct.load(tmp_path)
     assert again.task.several
-    np.testing.assert_allclose(again.predict(TEXTS[:3]), made.predict(TEXTS[:3]), atol=1e-4)
+    np.testing.assert_allclose(again.predict(TEXTS[:3]), labeller.predict(TEXTS[:3]), atol=1e-4)
 
 
 @pytest.mark.parametrize("family", ["textcnn", "lstm", "transformer"])
 @pytest.mark.parametrize("of", ["log_odds", "probability"])
 def test_an_exported_model_equals_torch(tmp_path, family, of):
-    made = several_classifier(family, saliency_of=of, threshold=0.4, max_length=16)
-    export(made, tmp_path / "onnx", modified=[])
+    labeller = several_classifier(family, saliency_of=of, threshold=0.4, max_length=16)
+    export(labeller, tmp_path / "onnx", modified=[])
     exported = OnnxPredictor.load(tmp_path / "onnx", threads=1)
     texts = small_texts(10, seed=7)
-    assert exported.task == made.task
-    np.testing.assert_allclose(exported.predict(texts), made.predict(texts), atol=1e-5)
+    assert exported.task == labeller.task
+    np.testing.assert_allclose(exported.predict(texts), labeller.predict(texts), atol=1e-5)
     labels = np.arange(10) % 3
     for kind in ("l2", "grad_x_input", "integrated_gradients"):
-        ours, theirs = (m.saliency(texts, labels, by=kind) for m in (exported, made))
+        ours, theirs = (m.saliency(texts, labels, by=kind) for m in (exported, labeller))
         for a, b in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-4)
-    ours, theirs = (pct.explain(m, texts, saliency="l2") for m in (exported, made))
+    ours, theirs = (pct.explain(m, texts, saliency="l2") for m in (exported, labeller))
     assert [(e.text, e.target, e.verdict.kind) for e in ours] == [(e.text, e.target, e.verdict.kind) for e in theirs]
 
 
 def test_a_modified_gradient_of_a_label_is_exported(tmp_path):
-    made = several_classifier("transformer", max_length=16)
-    export(made, tmp_path / "onnx", modified=["frozen_grad_x_input"])
+    labeller = several_classifier("transformer", max_length=16)
+    export(labeller, tmp_path / "onnx", modified=["frozen_grad_x_input"])
     exported = OnnxPredictor.load(tmp_path / "onnx", threads=1)
-    saliency = make_saliency("frozen_grad_x_input", made.settings)
+    saliency = make_saliency("frozen_grad_x_input", labeller.settings)
     saliency.check(exported)
     texts = small_texts(4, seed=7)
-    ours, theirs = (m.saliency(texts, [0, 1, 2, 0], by="frozen_grad_x_input") for m in (exported, made))
+    ours, theirs = (m.saliency(texts, [0, 1, 2, 0], by="frozen_grad_x_input") for m in (exported, labeller))
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-4)
