@@ -1,22 +1,30 @@
-"""Explaining a file of texts: texts a second beside `pct.evaluate`, and the peak memory as the file grows tenfold."""
+"""Explaining a file of texts: its speed beside `pct.evaluate`, two processes beside one, and the peak memory."""
 
 from __future__ import annotations
 
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import torch
 
 import pct
-from benchmarks.common import Row, alternate, classifier, corpus, cpu_ratio, in_own_process, ratio
+from benchmarks.common import THREADS, Row, alternate, classifier, corpus, cpu_ratio, in_own_process, ratio
 from pct.corpora.rows import Chunk
+from pct.opening import open_model
 from pct.output.files import ROWS_PER_CHUNK, write_explanations
+from pct.output.workers import Workers
 from pct.training.memory import peak_mb, reset_peak
 
 TEXTS, ROUNDS = 4264, 3
 SIZES = (10_000, 100_000)
 KINDS = (".jsonl", ".parquet", ".html")
+LONG = {"textcnn": 60_000, "minilm": 2_048}  # texts, enough for two processes to start and work
 
 
 def main() -> Row:
@@ -41,22 +49,53 @@ def main() -> Row:
         "tables": {
             f"Explaining {TEXTS} {corpus().name} texts into a file, TextCNN, beside evaluate's "
             f"{TEXTS / base.median:.0f} texts/s": speed,
+            "Two processes beside one, their start included": [processes(family) for family in LONG],
             "Peak memory (RSS) of explaining files": memory,
         }
     }
 
 
-def chunks(texts: int) -> Iterator[Chunk]:
-    """So many rows, the corpus' own over and over, as a file's reader gives them."""
+def processes(family: str) -> Row:
+    """Explaining texts of random order into a file by one process of one thread, and by two."""
+    texts, size = LONG[family], LONG[family] // 16
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        saved = str(classifier(family).save(Path(folder) / "model"))
+        opened = partial(open_on_cpu, saved)
+        model, output = opened(1), Path(folder) / "out.jsonl"
+        calls = {
+            count: partial(write_explanations, Workers(model, opened, count, patience), chunks(texts, size), output, {})
+            for count, patience in ((1, 1.0), (2, 0.0))
+        }
+        seconds = {count: elapsed(call) for count, call in calls.items()}
+    torch.set_num_threads(THREADS)
+    return {"model": family, "texts": texts, **{f"texts/s, {n}": texts / s for n, s in seconds.items()},
+            "speed-up": seconds[1] / seconds[2]}  # fmt: skip
+
+
+def open_on_cpu(folder: str, threads: int) -> Any:
+    """As `Workers` opens a model."""
+    return open_model(folder, "cpu", threads=threads)
+
+
+def elapsed(call: Callable[[], object]) -> float:
+    """Seconds."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def chunks(texts: int, size: int = ROWS_PER_CHUNK) -> Iterator[Chunk]:
+    """So many rows, the corpus' own over and over, as a file's reader gives them, in chunks of `size` rows."""
     pool = corpus().splits["train"].texts
-    for start in range(0, texts, ROWS_PER_CHUNK):
-        rows = range(start, min(start + ROWS_PER_CHUNK, texts))
+    for start in range(0, texts, size):
+        rows = range(start, min(start + size, texts))
         yield Chunk([pool[i % len(pool)] for i in rows], None, [i + 1 for i in rows])
 
 
 def explain_file(model: pct.Classifier, texts: int, output: Path) -> None:
     """`pct explain MODEL --data .. --output ..`, without the reading."""
-    write_explanations(model, chunks(texts), output, {})
+    write_explanations(Workers(model), chunks(texts), output, {})
 
 
 def measure(kind: str, texts: int) -> float:

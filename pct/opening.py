@@ -13,15 +13,22 @@ if TYPE_CHECKING:
 
 
 def open_model(
-    name: str, device: str = "auto", head: str = "", threshold: float | None = None
+    name: str, device: str = "auto", head: str = "", threshold: float | None = None, threads: int = 0
 ) -> Classifier | OnnxPredictor:
-    """Opens an exported folder with ONNX Runtime and without torch, or any other model as `pct.load`."""
+    """Opens an exported folder with ONNX Runtime and without torch, or any other model as `pct.load`.
+
+    threads: CPU threads of one call; 0 uses all cores.
+    """
     from pct.onnx.predictor import GRADIENT, OnnxPredictor
 
     if (Path(name) / GRADIENT).is_file():
         if head:
             raise ValueError(f"head {head}: {name} is an exported classifier, which has its own head; leave it out")
-        return with_threshold(OnnxPredictor.load(name), threshold)
+        return with_threshold(OnnxPredictor.load(name, threads), threshold)
     from pct.classifier import load
 
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
     return load(name, device, head, threshold)

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pct.commands.options import add_reading, reading_settings
+from pct.commands.options import add_reading, open_given, reading_settings
 from pct.text.plurals import plural
 
 
@@ -24,6 +25,10 @@ def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
     )  # fmt: skip
     group.add_argument("--output", default="", metavar="FILE", help=f"the file for the result: {kinds}")
     add_reading(group)
+    group.add_argument(
+        "--processes", type=int, default=0, metavar="N",
+        help="how many share the work; a short job starts none (default: one per core, on a GPU one)",
+    )  # fmt: skip
     group.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -46,13 +51,19 @@ def run_file_job(
     from pct.corpora.files import open_table
     from pct.corpora.rows import ReadOptions, RowReader
     from pct.output.files import ROWS_PER_CHUNK
+    from pct.output.workers import START_SECONDS, Workers
 
     check_files(options)
     reader = RowReader(ReadOptions.of(reading_settings(options, predictor.settings)))
     chunks = reader.chunks(open_table(options.data, reader.options), predictor.classes, ROWS_PER_CHUNK)
     job = {**about, **asdict(reader.options), "model": model_digest(predictor), "data": _file_identity(options.data)}
+    on_gpu = hasattr(predictor, "model") and predictor.model.device.type != "cpu"
+    workers = Workers(
+        predictor, partial(open_given, options), options.processes or (1 if on_gpu else 0),
+        0.0 if options.processes else START_SECONDS,
+    )  # fmt: skip
     with _progress(options.quiet) as after:
-        texts = write(predictor, chunks, options.output, job, after, **more)
+        texts = write(workers, chunks, options.output, job, after, **more)
     reader.notify(options.data)
     print(f"{plural(texts, 'text')}  {options.output}")
 

@@ -73,11 +73,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_given(options: argparse.Namespace) -> Classifier | OnnxPredictor:
-    """The model that the options name. Raises as `pct.load`."""
+def open_given(options: argparse.Namespace, threads: int = 0) -> Classifier | OnnxPredictor:
+    """The model that the options name. threads: CPU threads of one call; 0 uses all cores. Raises as `pct.load`."""
     from pct.opening import open_model
 
-    return open_model(options.model, options.device, options.head, options.threshold)
+    return open_model(options.model, options.device, options.head, options.threshold, threads)
 
 
 def add_measured_texts(parser: argparse.ArgumentParser, model: str = "model") -> None:

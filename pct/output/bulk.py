@@ -10,12 +10,13 @@ import csv
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
 from pct.output.records import Record
+from pct.output.workers import Workers
 from pct.writing import atomic_write, write_text
 
 LABEL_SEPARATOR = "|"  # between the labels of a text in .csv
@@ -114,20 +115,22 @@ def no_formula(value: Any) -> Any:
 
 def run_job(
     chunks: Iterable[Any],
-    work: Callable[[Any], Sequence[Record]],
+    work: Callable[[Any, Any], Sequence[Record]],
     output: str | Path,
     format_: Format,
     about: dict[str, Any],
+    workers: Workers,
     after: Callable[[int, bool], None] = lambda rows, done_before: None,
 ) -> int:
     """Processes the chunks of a file, one part each, and joins the parts.
 
     Args:
         chunks: of the input; the boundaries must be the same in every run. Each has a length.
-        work: a chunk -> its rows.
+        work: the model and a chunk -> its rows.
         output: the file. It is written when all parts are done; until then the parts are in a folder beside it.
         format_: of the file.
         about: what the result depends on, as JSON values, so that parts of another job are not used.
+        workers: the model, and where the work is done. With several processes, `work` and `format_` are pickled.
         after: called after each chunk with its length, and whether an earlier run had already processed it.
 
     Returns:
@@ -135,26 +138,41 @@ def run_job(
 
     Raises:
         ValueError: the parts beside the output belong to another job.
+        RuntimeError: a worker process has died.
     """
     target = Path(output)
     waiting = iter(chunks)
     first = list(islice(waiting, 1))  # read before a folder is created: unusable data leaves nothing behind
     folder = _open_job(target, about)
-    parts, texts = [], 0
-    for number, chunk in enumerate(chain(first, waiting)):
-        part = folder / f"{number:06}.part"
-        done_before = part.is_file()
-        if not done_before:
-            with atomic_write(part) as unfinished:
-                format_.write(work(chunk), unfinished)
-        parts.append(part)
-        texts += len(chunk)
-        after(len(chunk), done_before)
+    parts: list[Path] = []
+    texts = 0
+
+    def missing() -> Iterator[tuple[Any, Format, Any, Path]]:
+        nonlocal texts
+        for number, chunk in enumerate(chain(first, waiting)):
+            parts.append(folder / f"{number:06}.part")
+            texts += len(chunk)
+            if parts[-1].is_file():
+                after(len(chunk), True)
+            else:
+                yield work, format_, chunk, parts[-1]
+
+    for rows in workers.map(_write_part, missing()):
+        after(rows, False)
     whole = folder / "whole"
     format_.join(parts, whole)
     os.replace(whole, target)
     shutil.rmtree(folder)
     return texts
+
+
+def _write_part(
+    predictor: Any, work: Callable[[Any, Any], Sequence[Record]], format_: Format, chunk: Any, part: Path
+) -> int:
+    """Returns the length of the chunk."""
+    with atomic_write(part) as unfinished:
+        format_.write(work(predictor, chunk), unfinished)
+    return len(chunk)
 
 
 def parts_folder(output: str | Path) -> Path:

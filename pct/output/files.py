@@ -18,6 +18,7 @@ from pct.output.html import explanation_html, marks_html
 from pct.output.page import Html, article_row
 from pct.output.records import OF_A_CURVE, Record, explanation_row, pyarrow
 from pct.output.shades import is_signed
+from pct.output.workers import Workers
 from pct.saliency.defaults import default_saliency
 from pct.tasks import task_of
 
@@ -28,7 +29,7 @@ ROWS_PER_CHUNK = 2048
 
 
 def write_predictions(
-    predictor: Predictor,
+    workers: Workers,
     chunks: Iterable[Chunk],
     output: str | Path,
     about: dict[str, Any],
@@ -40,7 +41,7 @@ def write_predictions(
     Of several labels, label is the most probable one, labels has those that are assigned, and gold the true ones.
 
     Args:
-        predictor: the model.
+        workers: the model, and where the work is done.
         chunks: of the file.
         output: .jsonl, .parquet or .csv.
         about: what the result depends on; see `pct.output.bulk.run_job`.
@@ -53,17 +54,18 @@ def write_predictions(
     Raises:
         ValueError: another extension, or the unfinished parts beside the output belong to another job.
     """
+    predictor = workers.predictor
     several = ["labels"] if task_of(predictor).several else []
     columns = ["row", "text", "gold", "label", "confidence", *several, *(f"p_{name}" for name in predictor.classes)]
     make: dict[str, Callable[[], Format]] = {
         ".jsonl": JsonLines, ".parquet": lambda: _prediction_parquet(columns), ".csv": lambda: Csv(columns, escaped)
     }  # fmt: skip
     format_ = make[_kind(output, tuple(make))]()
-    return run_job(chunks, partial(prediction_rows, predictor), output, format_, about, after)
+    return run_job(chunks, prediction_rows, output, format_, about, workers, after)
 
 
 def write_explanations(
-    predictor: Predictor,
+    workers: Workers,
     chunks: Iterable[Chunk],
     output: str | Path,
     about: dict[str, Any],
@@ -75,7 +77,7 @@ def write_explanations(
     """One row or article per text, of several labels per explained label of a text: words, saliency, curves, verdict.
 
     Args:
-        predictor: the model.
+        workers: the model, and where the work is done.
         chunks: of the file.
         output: .jsonl, .parquet or .html.
         about: what the result depends on; see `pct.output.bulk.run_job`.
@@ -90,21 +92,29 @@ def write_explanations(
     Raises:
         ValueError: another extension, or the unfinished parts beside the output belong to another job.
     """
+    predictor = workers.predictor
     signed = is_signed(options.get("saliency") or default_saliency(predictor).name)
     make: dict[str, Callable[[], Format]] = {
         ".jsonl": JsonLines, ".parquet": lambda: _explanation_parquet(task_of(predictor).several),
         ".html": lambda: Html(title or Path(output).stem, marks_html(signed)),
     }  # fmt: skip
     kind = _kind(output, tuple(make))
-    row = _article if kind == ".html" else _explained
+    work = partial(explanation_rows, row=_article if kind == ".html" else _explained, target=target, **options)
+    return run_job(chunks, work, output, make[kind](), about, workers, after)
 
-    def work(chunk: Chunk) -> list[Record]:
-        targets = None if target is None else [target] * len(chunk.texts)
-        of_texts = explain_each(predictor, chunk.texts, target=targets, **options)
-        rows = zip(of_texts, _gold(predictor, chunk), chunk.numbers, strict=True)
-        return [row(one, gold, number) for of_text, gold, number in rows for one in of_text]
 
-    return run_job(chunks, work, output, make[kind](), about, after)
+def explanation_rows(
+    predictor: Predictor,
+    chunk: Chunk,
+    row: Callable[[Explanation, Any, int], Record],
+    target: str | Sequence[str] | None = None,
+    **options: Any,
+) -> list[Record]:
+    """The rows of `write_explanations`. row: makes one from an explanation, the true class and the number."""
+    targets = None if target is None else [target] * len(chunk.texts)
+    of_texts = explain_each(predictor, chunk.texts, target=targets, **options)
+    rows = zip(of_texts, _gold(predictor, chunk), chunk.numbers, strict=True)
+    return [row(one, gold, number) for of_text, gold, number in rows for one in of_text]
 
 
 def prediction_rows(predictor: Any, chunk: Chunk) -> list[Record]:

@@ -13,6 +13,7 @@ import pct
 from pct.auditing.kept import model_digest
 from pct.output.bulk import Csv
 from pct.output.files import write_explanations, write_predictions
+from pct.output.workers import Workers
 from tests.pct.small import small_classifier
 from tests.pct.toy import Scale
 
@@ -59,11 +60,11 @@ def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe_unless_raw_cells
 
 def test_predictions_as_csv_hold_no_formula(tmp_path):
     rows = [Rows(["=HYPERLINK(0) good"], None, [1])]
-    write_predictions(Scale(), rows, tmp_path / "a.csv", {})
+    write_predictions(Workers(Scale()), rows, tmp_path / "a.csv", {})
     assert read(tmp_path / "a.csv")[0]["text"] == "'=HYPERLINK(0) good"
-    write_predictions(Scale(), rows, tmp_path / "b.csv", {}, escaped=False)
+    write_predictions(Workers(Scale()), rows, tmp_path / "b.csv", {}, escaped=False)
     assert read(tmp_path / "b.csv")[0]["text"] == "=HYPERLINK(0) good"
-    write_predictions(Scale(), rows, tmp_path / "a.jsonl", {})
+    write_predictions(Workers(Scale()), rows, tmp_path / "a.jsonl", {})
     assert read(tmp_path / "a.jsonl")[0]["text"] == "=HYPERLINK(0) good"
 
 
@@ -71,7 +72,7 @@ def test_predictions_as_csv_hold_no_formula(tmp_path):
 @pytest.mark.parametrize("gold", [True, False])
 def test_explanations_are_those_of_the_call(kind, gold, tmp_path):
     output = tmp_path / f"out.{kind}"
-    assert write_explanations(Scale(), pieces(gold), output, {}, max_steps=3) == 4
+    assert write_explanations(Workers(Scale()), pieces(gold), output, {}, max_steps=3) == 4
     actual = read(output)
     for row, e, true in zip(actual, pct.explain(Scale(), TEXTS, max_steps=3), GOLD, strict=True):
         assert (row["text"], row["label"], row["verdict"]) == (e.text, e.label_name, e.verdict.kind)
@@ -85,7 +86,7 @@ def test_explanations_are_those_of_the_call(kind, gold, tmp_path):
 
 
 def test_a_page_of_a_file_has_every_text_and_its_true_class(tmp_path):
-    write_explanations(Scale(), pieces(), tmp_path / "out.html", {}, title="reviews")
+    write_explanations(Workers(Scale()), pieces(), tmp_path / "out.html", {}, title="reviews")
     page = (tmp_path / "out.html").read_text(encoding="utf-8")
     assert page.count("<article ") == 4
     assert "<h1>reviews</h1>" in page
@@ -95,7 +96,7 @@ def test_a_page_of_a_file_has_every_text_and_its_true_class(tmp_path):
 
 def test_another_kind_of_output_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"out.xlsx must end in .jsonl, .parquet, .html"):
-        write_explanations(Scale(), pieces(), tmp_path / "out.xlsx", {})
+        write_explanations(Workers(Scale()), pieces(), tmp_path / "out.xlsx", {})
 
 
 def test_two_models_have_different_digests_and_one_has_always_the_same():

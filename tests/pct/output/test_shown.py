@@ -19,6 +19,7 @@ from pct.output.files import write_explanations
 from pct.output.html import SIGNED, UNSIGNED, explanation_html, legend_html, words_html
 from pct.output.shades import is_signed, shade_levels, word_shades
 from pct.output.terminal import render
+from pct.output.workers import Workers
 from tests.pct.toy import Scale
 
 
@@ -122,7 +123,7 @@ def test_a_page_of_a_file_says_what_its_own_saliency_means(name, signed, tmp_pat
         explains_by = name
 
     chunk = Chunk(["good the bad"], None, [1])
-    write_explanations(Named(), [chunk], tmp_path / "a.html", {})
+    write_explanations(Workers(Named()), [chunk], tmp_path / "a.html", {})
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert (SIGNED in page, UNSIGNED in page) == (signed, not signed)
 
