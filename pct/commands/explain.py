@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -82,12 +83,15 @@ def _explain_file(options: argparse.Namespace) -> int:
     if options.text:
         raise ValueError("give texts, or a file by --data, not both")
 
-    from pct.commands.file_job import run_file_job
-    from pct.output.files import write_explanations
+    from pct.commands.file_job import run_file_job, run_ray_job
+    from pct.output.files import explanation_rows, explanation_schema, write_explanations
 
     classifier = open_given(options)
     how = {**_how(options, classifier), "target": _target(options.target, classifier)}
     about = {"job": "explain", **how, "saliency": options.saliency or default_saliency(classifier).name}
+    if options.ray:
+        run_ray_job(options, classifier, partial(explanation_rows, **how), explanation_schema(classifier), about)
+        return 0
     title = f"{Path(options.data).name}, explained by {Path(options.model).name}"
     run_file_job(options, classifier, write_explanations, about, title=title, **how)
     return 0

@@ -7,8 +7,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,14 @@ def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
         "--processes", type=int, default=0, metavar="N",
         help="how many share the work; a short job starts none (default: one per core, on a GPU one)",
     )  # fmt: skip
+    group.add_argument(
+        "--ray", default="", metavar="ADDRESS",
+        help="by Ray, on a cluster: local, auto or the head's host:port. --data is then Parquet files (a folder or a "
+        "pattern) and --output a folder, both visible to all nodes or URIs (s3://..)",
+    )  # fmt: skip
+    group.add_argument("--workers", type=int, default=0, help="with --ray: most at a time (default: all that fit)")
+    group.add_argument("--cpus-per-worker", type=float, default=1, help="with --ray (default: 1)")
+    group.add_argument("--gpus-per-worker", type=float, default=0, help="with --ray, as 0.25 (default: 0)")
     group.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -66,6 +75,34 @@ def run_file_job(
         texts = write(workers, chunks, options.output, job, after, **more)
     reader.notify(options.data)
     print(f"{plural(texts, 'text')}  {options.output}")
+
+
+def run_ray_job(
+    options: argparse.Namespace, predictor: Any, rows: Callable[..., Any], schema: Any, about: dict[str, Any]
+) -> None:
+    """As `run_file_job`, from Parquet files to a folder of Parquet files, by Ray Data.
+
+    Args:
+        options: of the command line.
+        predictor: the model; each worker opens its own.
+        rows: of `pct.output.files`: the model and a chunk -> rows.
+        schema: of pyarrow, of these rows.
+        about: settings that the result depends on.
+    """
+    from pct.auditing.kept import model_digest
+    from pct.corpora.rows import ReadOptions
+
+    # an unusable row is written with its error
+    reading = replace(ReadOptions.of(reading_settings(options, predictor.settings)), on_bad_row="error")
+    job = {**about, **asdict(reading), "model": model_digest(predictor), "data": options.data}
+    # by name: the library imports nothing of the packages above it
+    resources = import_module("tuning.resources").Resources(
+        options.ray, options.workers, options.cpus_per_worker, options.gpus_per_worker
+    )
+    count = import_module("tuning.bulk").run_bulk(
+        options.data, options.output, rows, schema, partial(open_given, options), reading, job, resources, options.quiet
+    )
+    print(f"{plural(count, 'row')}  {options.output}")
 
 
 def check_files(options: argparse.Namespace) -> None:

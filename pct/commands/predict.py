@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 from pct.commands.options import add_model, open_given
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Predicts the classes of the texts of the command line or of a file."""
-    from pct.commands.file_job import add_file_options, run_file_job
+    from pct.commands.file_job import add_file_options, run_file_job, run_ray_job
 
     parser = argparse.ArgumentParser(
         prog="pct predict",
@@ -34,11 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ValueError("give either texts or a file by --data")
 
     from pct.explaining.prediction import predict
-    from pct.output.files import write_predictions
+    from pct.output.files import prediction_rows, prediction_schema, write_predictions
 
     predictor = open_given(options)
     if options.data:
-        about = {"job": "predict", "escaped": not options.raw_cells}
+        about: dict[str, Any] = {"job": "predict"}
+        if options.ray:
+            run_ray_job(options, predictor, prediction_rows, prediction_schema(predictor), about)
+            return 0
+        about["escaped"] = not options.raw_cells
         run_file_job(options, predictor, write_predictions, about, escaped=not options.raw_cells)
         return 0
     for one in predict(predictor, options.text):

@@ -186,12 +186,24 @@ def _open_job(target: Path, about: dict[str, Any]) -> Path:
     job_file = folder / JOB
     if job_file.is_file():
         before = json.loads(job_file.read_text(encoding="utf-8"))
-        changed = sorted(k for k in {*before, *about} if before.get(k) != about.get(k))
-        if changed and any(folder.glob("*.part")):
-            raise ValueError(
-                f"{folder} holds the parts of an unfinished job with another {', '.join(changed)}; finish that one, "
-                "remove the folder, or give another output"
-            )
+        if any(folder.glob("*.part")):
+            check_same_job(before, about, folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(job_file, json.dumps(about))
     return folder
+
+
+def check_same_job(before: dict[str, Any], about: dict[str, Any], folder: str | Path) -> None:
+    """Raises ValueError if a folder holds the parts of a job that differs from this one.
+
+    Args:
+        before: what the result of the job in the folder depends on.
+        about: the same of this job.
+        folder: named in the error.
+    """
+    changed = sorted(k for k in {*before, *about} if before.get(k) != about.get(k))
+    if changed:
+        raise ValueError(
+            f"{folder} holds the parts of another job, with another {', '.join(changed)}; finish that one, remove the "
+            "folder, or give another output"
+        )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pct.corpora.rows import Chunk
 
 ROWS_PER_CHUNK = 2048
+Rows = Callable[[Any, Any], list[Record]]  # the model and a chunk -> rows
 
 
 def write_predictions(
@@ -55,10 +56,9 @@ def write_predictions(
         ValueError: another extension, or the unfinished parts beside the output belong to another job.
     """
     predictor = workers.predictor
-    several = ["labels"] if task_of(predictor).several else []
-    columns = ["row", "text", "gold", "label", "confidence", *several, *(f"p_{name}" for name in predictor.classes)]
     make: dict[str, Callable[[], Format]] = {
-        ".jsonl": JsonLines, ".parquet": lambda: _prediction_parquet(columns), ".csv": lambda: Csv(columns, escaped)
+        ".jsonl": JsonLines, ".parquet": lambda: Parquet(prediction_schema(predictor)),
+        ".csv": lambda: Csv(_prediction_columns(predictor), escaped),
     }  # fmt: skip
     format_ = make[_kind(output, tuple(make))]()
     return run_job(chunks, prediction_rows, output, format_, about, workers, after)
@@ -95,26 +95,28 @@ def write_explanations(
     predictor = workers.predictor
     signed = is_signed(options.get("saliency") or default_saliency(predictor).name)
     make: dict[str, Callable[[], Format]] = {
-        ".jsonl": JsonLines, ".parquet": lambda: _explanation_parquet(task_of(predictor).several),
+        ".jsonl": JsonLines, ".parquet": lambda: Parquet(explanation_schema(predictor)),
         ".html": lambda: Html(title or Path(output).stem, marks_html(signed)),
     }  # fmt: skip
     kind = _kind(output, tuple(make))
-    work = partial(explanation_rows, row=_article if kind == ".html" else _explained, target=target, **options)
+    work = partial(explanation_rows, row=_article if kind == ".html" else None, target=target, **options)
     return run_job(chunks, work, output, make[kind](), about, workers, after)
 
 
 def explanation_rows(
     predictor: Predictor,
     chunk: Chunk,
-    row: Callable[[Explanation, Any, int], Record],
+    row: Callable[[Explanation, Any, int], Record] | None = None,
     target: str | Sequence[str] | None = None,
     **options: Any,
 ) -> list[Record]:
-    """The rows of `write_explanations`. row: makes one from an explanation, the true class and the number."""
+    """The rows of `write_explanations`. row: makes one from an explanation, the true class and the number; None makes
+    those of `explanation_schema`."""
+    make = row or _explained
     targets = None if target is None else [target] * len(chunk.texts)
     of_texts = explain_each(predictor, chunk.texts, target=targets, **options)
     rows = zip(of_texts, _gold(predictor, chunk), chunk.numbers, strict=True)
-    return [row(one, gold, number) for of_text, gold, number in rows for one in of_text]
+    return [make(one, gold, number) for of_text, gold, number in rows for one in of_text]
 
 
 def prediction_rows(predictor: Any, chunk: Chunk) -> list[Record]:
@@ -162,24 +164,31 @@ def _article(e: Explanation, gold: Any, number: int) -> Record:
     )
 
 
-def _prediction_parquet(columns: Sequence[str]) -> Parquet:
+def _prediction_columns(predictor: Predictor) -> list[str]:
+    several = ["labels"] if task_of(predictor).several else []
+    return ["row", "text", "gold", "label", "confidence", *several, *(f"p_{name}" for name in predictor.classes)]
+
+
+def prediction_schema(predictor: Predictor) -> Any:
+    """The schema of `prediction_rows`, of pyarrow."""
     pa = pyarrow("Parquet")
-    labels = pa.list_(pa.string())
+    columns, labels = _prediction_columns(predictor), pa.list_(pa.string())
     kinds = {"row": pa.int64(), "text": pa.string(), "gold": pa.string(), "label": pa.string(), "labels": labels}
     if "labels" in columns:
         kinds["gold"] = labels
-    return Parquet(pa.schema([(name, kinds.get(name, pa.float64())) for name in columns]))
+    return pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
 
 
-def _explanation_parquet(several: bool) -> Parquet:
+def explanation_schema(predictor: Predictor) -> Any:
+    """The schema of `explanation_rows`, of pyarrow."""
     pa = pyarrow("Parquet")
     string, number, whole = pa.string(), pa.float64(), pa.int32()
     curve = dict(zip(OF_A_CURVE, (pa.list_(whole), pa.list_(number), whole, string), strict=True))
-    return Parquet(pa.schema({
-        "row": pa.int64(), "gold": pa.list_(string) if several else string, "text": string, "label": string,
-        "confidence": number, "verdict": string, "comp": number, "suff": number, "ir": number, "ur": number,
-        "words": pa.list_(string), "starts": pa.list_(whole), "ends": pa.list_(whole),
+    return pa.schema({
+        "row": pa.int64(), "gold": pa.list_(string) if task_of(predictor).several else string, "text": string,
+        "label": string, "confidence": number, "verdict": string, "comp": number, "suff": number, "ir": number,
+        "ur": number, "words": pa.list_(string), "starts": pa.list_(whole), "ends": pa.list_(whole),
         "known": pa.list_(pa.bool_()), "saliency": pa.list_(number),
         **{f"{side}_{name}": kind for side in ("important", "unimportant") for name, kind in curve.items()},
         "truncated": whole,
-    }))  # fmt: skip
+    })  # fmt: skip

@@ -1,0 +1,119 @@
+"""Files of texts on Ray Data: every row once, unusable rows with their error, a killed job that continues."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+pytest.importorskip("ray")
+
+from pct import cli
+from pct.corpora.rows import ReadOptions
+from tuning.bulk import ROW, apply_rows
+
+RUN = str(Path(__file__).parents[1] / "fixtures" / "v0.1.0" / "run-textcnn")
+TEXTS = ["the film is brilliant .", "dull", "a tired film", "funny and moving", "weak"]
+
+
+class Model:
+    """Its classes; no text may have more than three words."""
+
+    classes = ("a", "b")
+
+
+def lengths(model, chunk):
+    if any(len(text.split()) > 3 for text in chunk.texts):
+        raise FloatingPointError("too long")
+    return [{"row": number, "text": text} for number, text in zip(chunk.numbers, chunk.texts, strict=True)]
+
+
+def written(folder):
+    return ds.dataset(folder, format="parquet").to_table().to_pylist()
+
+
+def test_unusable_rows_have_their_error_and_the_others_their_result():
+    texts = ["one", None, "two three", "four five six seven", "eight", ""]
+    values = [{"text": text, ROW: number * 10} for number, text in enumerate(texts)]
+    records = apply_rows(Model(), lengths, values, ReadOptions())
+    assert [record[ROW] for record in records] == [0, 10, 20, 30, 40, 50]
+    assert [record["error"] is None for record in records] == [True, False, True, False, True, False]
+    assert [record["text"] for record in records] == texts
+    assert "too long" in records[3]["error"]
+
+
+def write_parts(folder, texts):
+    folder.mkdir()
+    for number, part in enumerate((texts[:2], texts[2:])):
+        pq.write_table(pa.table({"review": part, "stars": [5] * len(part)}), folder / f"{number}.parquet")
+
+
+def test_a_folder_of_parquet_files_is_explained_as_one_file_is(tmp_path, capsys):
+    write_parts(tmp_path / "in", [*TEXTS, None])
+    common = ["--text-column", "review", "--max-steps", "3", "--quiet"]
+    by_ray = [
+        "explain",
+        RUN,
+        "--data",
+        str(tmp_path / "in"),
+        "--output",
+        str(tmp_path / "out"),
+        "--ray",
+        "local",
+        *common,
+    ]
+    assert cli.main(by_ray) == 0
+    assert "6 rows" in capsys.readouterr().out
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"review": text}) + "\n" for text in TEXTS))
+    alone = tmp_path / "alone.parquet"
+    assert cli.main(["explain", RUN, "--data", str(tmp_path / "texts.jsonl"), "--output", str(alone), *common]) == 0
+    expected = {row["text"]: {k: v for k, v in row.items() if k != "row"} for row in pq.read_table(alone).to_pylist()}
+    rows = written(tmp_path / "out")
+    assert len({row.pop(ROW) for row in rows}) == 6
+    errors = [row["error"] for row in rows if row["error"]]
+    assert len(errors) == 1
+    assert "review" in errors[0]
+    found = {row["text"]: row for row in rows if row.pop("error") is None}
+    assert found == expected
+    # a finished job is not repeated, and another job is refused
+    capsys.readouterr()
+    assert cli.main(by_ray) == 0
+    assert "6 rows" in capsys.readouterr().out
+    assert len(written(tmp_path / "out")) == 6
+    assert cli.main([*by_ray, "--removal", "mask"]) == 1
+    assert "another job, with another removal" in capsys.readouterr().err
+
+
+@pytest.mark.faults
+def test_a_job_whose_driver_is_killed_continues_without_a_row_lost_or_doubled(tmp_path):
+    texts = [f"{TEXTS[i % 5]} {i} " + "film " * 60 for i in range(12_000)]
+    write_parts(tmp_path / "in", texts)
+    output = tmp_path / "out"
+    command = [
+        sys.executable, "-m", "pct.cli", "predict", RUN, "--data", str(tmp_path / "in"), "--text-column", "review",
+        "--output", str(output), "--ray", "local", "--workers", "1", "--quiet",
+    ]  # fmt: skip
+    job = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not list(output.glob("*.parquet")):
+            assert job.poll() is None, "the job ended before it was killed"
+            time.sleep(0.05)
+    finally:
+        os.killpg(job.pid, signal.SIGKILL)
+        job.wait()
+    assert not (output / "_SUCCESS").exists()
+    before = len(list(output.glob("*.parquet")))
+    subprocess.run(command, check=True, capture_output=True)
+    assert len(list(output.glob("*.parquet"))) > before
+    rows = written(output)
+    assert sorted(row["text"] for row in rows) == sorted(texts)
+    assert len({row[ROW] for row in rows}) == len(texts)

@@ -1,0 +1,194 @@
+"""`pct predict` and `pct explain` on a cluster: Parquet files to Parquet files by Ray Data.
+
+Ray Data reads the files, applies the model in a pool of actors and writes the results. Its checkpoints record the rows
+that are written, so that the same command continues after any process was killed, and no row is lost or doubled.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pct.corpora.rows import ReadOptions, RowReader, Table, has_column
+from pct.output.bulk import check_same_job
+from pct.output.files import Rows
+from pct.output.records import Record
+from pct.output.workers import available_cores
+from pipelines.job import first_line
+from tuning.cluster import ClusterError, connected
+from tuning.resources import Resources
+
+ROW = "row_hash"  # Ray's hash of a row's file and its number in that file
+TEXTS_A_CALL = 256
+BLOCK_BYTES = 2**19  # of texts: the unit of work of an actor, and of what a killed one repeats
+OWN_CPUS = 2  # of Ray Data, beside those of the workers
+JOB, DONE, PROGRESS = "_job.json", "_SUCCESS", "_progress"  # readers of the folder ignore names with an underscore
+
+
+def run_bulk(
+    data: str,
+    output: str,
+    rows: Rows,
+    schema: Any,
+    open_model: Callable[[int], Any],
+    reading: ReadOptions,
+    about: dict[str, Any],
+    resources: Resources,
+    quiet: bool = False,
+) -> int:
+    """Applies a model to the texts of Parquet files, and writes Parquet files.
+
+    The rows of the result have `row_hash`, `error` and the columns of `schema`. A row that cannot be used has its
+    error, and no result.
+
+    Args:
+        data: a file, a folder or a pattern, on a file system of all nodes or a URI (s3://, gs://).
+        output: a folder, likewise.
+        rows: the model and a chunk -> the rows of the result; pickled.
+        schema: of pyarrow, of these rows.
+        open_model: opens the model on a worker, given its number of threads; pickled.
+        reading: how a row is read.
+        about: what the result depends on, as JSON values.
+        resources: Ray's address, the number of workers, and what each takes.
+        quiet: no progress bars.
+
+    Returns:
+        The number of rows in the output.
+
+    Raises:
+        ValueError: there are no such files, or the output holds another job.
+        ClusterError: Ray cannot be reached.
+    """
+    import pyarrow.dataset as ds
+    from pyarrow import fs
+
+    folder = output.rstrip("/")
+    files, path = fs.FileSystem.from_uri(folder if "://" in folder else _absolute(folder))
+    files.create_dir(path, recursive=True)
+    if files.get_file_info(f"{path}/{JOB}").type != fs.FileType.NotFound:
+        with files.open_input_stream(f"{path}/{JOB}") as before:
+            check_same_job(json.loads(before.read()), about, folder)
+    with files.open_output_stream(f"{path}/{JOB}") as job:
+        job.write(json.dumps(about).encode())
+    if files.get_file_info(f"{path}/{DONE}").type == fs.FileType.NotFound:
+        with connected(with_room(resources)):
+            _write(data, folder, rows, schema, open_model, reading, resources, quiet)
+        with files.open_output_stream(f"{path}/{DONE}"):
+            pass
+    return int(ds.dataset(path, filesystem=files, format="parquet").count_rows())
+
+
+def _write(
+    data: str,
+    folder: str,
+    rows: Rows,
+    schema: Any,
+    open_model: Callable[[int], Any],
+    reading: ReadOptions,
+    resources: Resources,
+    quiet: bool,
+) -> None:
+    import ray.data
+    from ray.data.checkpoint import CheckpointConfig
+    from ray.exceptions import RayError
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = ray.data.DataContext.get_current().copy()
+    context.target_max_block_size = BLOCK_BYTES
+    context.enable_progress_bars = not quiet
+    context.checkpoint_config = CheckpointConfig(ROW, f"{folder}/{PROGRESS}")
+    with ray.data.DataContext.current(context):
+        try:
+            dataset = ray.data.read_parquet(_absolute(data), include_row_hash=True)
+        except FileNotFoundError as problem:
+            raise ValueError(f"--data {data}: there are no such Parquet files") from problem
+        names = dataset.schema().names
+        table = Table(data, names, iter(()))
+        if not has_column(table, reading.text):
+            raise ValueError(f"{data} has no column {reading.text!r}, it has {', '.join(names)}; set text_column")
+        wanted = [name for name in names if name == ROW or name in reading.wanted]
+        cpus = resources.cpus
+        results = dataset.select_columns(wanted).map_batches(
+            _Apply,
+            fn_constructor_args=(open_model, max(int(cpus), 1), rows, schema, reading),
+            batch_size=TEXTS_A_CALL,
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=resources.workers or None),
+            num_cpus=cpus,
+            num_gpus=resources.gpus or None,
+        )
+        try:
+            results.write_parquet(folder)
+        except RayError as problem:
+            raise ClusterError(
+                f"{first_line(problem, 300)}; finished rows are kept: run the command again"
+            ) from problem
+
+
+def with_room(resources: Resources) -> Resources:
+    """The resources with room for Ray Data's own tasks on this machine: those of reading and of leaving out finished
+    rows hold a CPU each while the workers hold theirs, and would wait for each other for ever."""
+    workers = resources.workers or max(int(available_cores() / resources.cpus), 1)
+    return replace(resources, workers=workers + math.ceil(OWN_CPUS / resources.cpus))
+
+
+class _Apply:
+    """An actor of the pool: it opens the model once."""
+
+    def __init__(
+        self, open_model: Callable[[int], Any], threads: int, rows: Rows, schema: Any, reading: ReadOptions
+    ) -> None:
+        self.model = open_model(threads)
+        self.rows, self.schema, self.reading = rows, schema, reading
+
+    def __call__(self, batch: Any) -> Any:
+        import pyarrow as pa
+
+        records = apply_rows(self.model, self.rows, batch.to_pylist(), self.reading)
+        return pa.Table.from_pylist(records, output_schema(self.schema))
+
+
+def output_schema(schema: Any) -> Any:
+    """The schema of the result, of pyarrow: the rows' own, with the hash and the error in the place of the number."""
+    import pyarrow as pa
+
+    return pa.schema([(ROW, pa.uint64()), ("error", pa.string()), *(field for field in schema if field.name != "row")])
+
+
+def apply_rows(model: Any, rows: Rows, values: list[dict[str, Any]], reading: ReadOptions) -> list[Record]:
+    """The rows of the result for some rows of a file.
+
+    Args:
+        model: the model.
+        rows: the model and a chunk -> the rows of the result.
+        values: the cells of each row by column, with `row_hash`.
+        reading: how a row is read.
+
+    Returns:
+        Records of `output_schema`. If the rows cannot be used together, they are halved until the unusable ones are
+        alone; these have the error, and the text where it is one.
+    """
+    table = Table("the file", list(values[0]), iter(enumerate(values)))
+    try:
+        chunks = RowReader(reading).chunks(table, model.classes, len(values))
+        return [
+            {ROW: values[record["row"]][ROW], "error": None, **record}
+            for chunk in chunks
+            for record in rows(model, chunk)
+        ]
+    except (ValueError, TypeError, FloatingPointError) as problem:
+        if len(values) > 1:
+            half = len(values) // 2
+            return [r for part in (values[:half], values[half:]) for r in apply_rows(model, rows, part, reading)]
+        text = values[0].get(reading.text)
+        return [{ROW: values[0][ROW], "error": str(problem), "text": text if isinstance(text, str) else None}]
+
+
+def _absolute(path: str) -> str:
+    """A path for other processes: absolute, unless it is a URI."""
+    return path if "://" in path else str(Path(path).absolute())
