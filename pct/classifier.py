@@ -24,6 +24,7 @@ from pct.methods import methods
 from pct.models import TextModel, build_model
 from pct.models.base import for_prediction
 from pct.models.structural_copy import structural_copy
+from pct.models.windows import Windows
 from pct.saliency import GRADIENT_NORM, make_saliency
 from pct.saliency.base import GradientSaliency
 from pct.saliency.defaults import default_saliency
@@ -61,6 +62,7 @@ class Classifier(TextInterface):
         self.classes = list(classes)
         self.settings = settings
         self.model.task_kind = self.task.kind
+        self.model.text_windows = Windows.of(settings, tokenizer)
         self.word_rule = settings.words
         self.audited = ""
         self.audit: AuditSummary | None = None
@@ -83,7 +85,7 @@ class Classifier(TextInterface):
         return tokens
 
     def _encode(self, texts: Sequence[Sequence[str]]) -> Tokens:
-        return self.tokenizer.encode(texts, self.settings.max_length)
+        return self.tokenizer.encode(texts, self.settings.text_length)
 
     def _check_typed_padding(self, tokens: Tokens) -> None:
         """Raises ValueError for a text with a literal padding token, if the model skips it among token ids: it cannot
@@ -282,7 +284,9 @@ def _check_parts(about: dict[str, Any], tokenizer: Tokenizer, model: TextModel) 
         raise ValueError(f"the vocabulary has {len(tokenizer)} entries, the model {about['model']['vocabulary']}")
 
 
-def load(path: str | Path, device: str = "auto", head: str = "", threshold: float | None = None) -> Classifier:
+def load(
+    path: str | Path, device: str = "auto", head: str = "", threshold: float | None = None, windows: str = ""
+) -> Classifier:
     """Loads a classifier.
 
     Args:
@@ -292,6 +296,8 @@ def load(path: str | Path, device: str = "auto", head: str = "", threshold: floa
         head: what the outputs of a classifier of transformers are, where its configuration does not say it (see
             `wrap`).
         threshold: of several labels, the probability from which a label is assigned; None for the model's own.
+        windows: how texts of more tokens than the model reads at once are read, as "stride=128" (see
+            `pct.models.windows.Windows`); if empty, as the model was saved. They are truncated by default.
 
     Raises:
         FileNotFoundError: there is no such classifier.
@@ -305,7 +311,7 @@ def load(path: str | Path, device: str = "auto", head: str = "", threshold: floa
     if head and saved:
         raise ValueError(f"head {head}: {text} is a saved classifier, which has its own head; leave it out")
     if in_mlflow:
-        return with_threshold(_from_mlflow(text, device), threshold)
+        return with_windows(with_threshold(_from_mlflow(text, device), threshold), windows)
     of_transformers = any((folder / name).is_file() for name in (TRANSFORMERS, ADAPTER_CONFIG))
     if not saved and (of_transformers or _may_be_on_the_hub(text)):
         classifier = _from_transformers(str(folder), text, pick_device(device), head).to(device)
@@ -313,7 +319,7 @@ def load(path: str | Path, device: str = "auto", head: str = "", threshold: floa
         classifier = Classifier.load(folder, device)
     # the audit of a run is in the run's folder or in its model's folder
     take_audit(classifier, read_audit(classifier, path, folder), path)
-    return with_threshold(classifier, threshold)
+    return with_windows(with_threshold(classifier, threshold), windows)
 
 
 def wrap(model: Any, tokenizer: Any = None, name: str = "", head: Any = None, **settings: Any) -> Classifier:
@@ -330,7 +336,8 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", head: Any = None, **
             output's name in id2label, or "positive" for LABEL_0; it reads several outputs as those of several labels.
             Of a `SentenceTransformer`: a fitted `LogisticRegression` of scikit-learn, or a `SetFitHead`.
         settings: of the explanation, such as `saliency="l1"` (see `Settings`). By default, `max_length` is the model's
-            limit. `threshold` is the probability from which one of several labels is assigned.
+            limit. `threshold` is the probability from which one of several labels is assigned. `windows` reads longer
+            texts in windows, as "stride=128".
 
     Returns:
         A classifier with the same logits as in transformers for the same strings.
@@ -392,6 +399,14 @@ def _explained(classifier: Classifier, settings: dict[str, Any]) -> Classifier:
     chosen, given = classifier.settings, settings.get("saliency", "")
     saliency = given or default_saliency(classifier).name
     classifier.settings = chosen.replace(saliency=saliency, explain_by=chosen.explain_by or given)
+    return classifier
+
+
+def with_windows(classifier: Classifier, windows: str) -> Classifier:
+    """A classifier that reads long texts in windows (see `load`); unchanged if `windows` is empty."""
+    if windows:
+        classifier.settings = classifier.settings.replace(windows=windows)
+        classifier.model.text_windows = Windows.of(classifier.settings, classifier.tokenizer)
     return classifier
 
 

@@ -13,17 +13,26 @@ if TYPE_CHECKING:
 
 
 def open_model(
-    name: str, device: str = "auto", head: str = "", threshold: float | None = None, threads: int = 0
+    name: str,
+    device: str = "auto",
+    head: str = "",
+    threshold: float | None = None,
+    threads: int = 0,
+    windows: str = "",
 ) -> Classifier | OnnxPredictor:
     """Opens an exported folder with ONNX Runtime and without torch, or any other model as `pct.load`.
 
     threads: CPU threads of one call; 0 uses all cores.
     """
-    from pct.onnx.predictor import GRADIENT, OnnxPredictor
+    from pct.onnx.predictor import GRADIENT, WITHOUT_WINDOWS, OnnxPredictor
 
     if (Path(name) / GRADIENT).is_file():
         if head:
             raise ValueError(f"head {head}: {name} is an exported classifier, which has its own head; leave it out")
+        if windows:
+            raise ValueError(
+                f"windows {windows}: {name} is an exported classifier, which reads none: {WITHOUT_WINDOWS}"
+            )
         return with_threshold(OnnxPredictor.load(name, threads), threshold)
     from pct.classifier import load
 
@@ -31,4 +40,4 @@ def open_model(
         import torch
 
         torch.set_num_threads(threads)
-    return load(name, device, head, threshold)
+    return load(name, device, head, threshold, windows)

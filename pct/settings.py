@@ -34,6 +34,7 @@ CONTRAST_STEPS = ("all", "last")
 TRAIN_REMOVALS = ("delete", "mask", "either")
 POSITIVE = ("lr", "temperature", "epochs", "batch_size", "integrated_steps", "vocabulary_size", "contrast_every")
 HEADS = ("softmax", "sigmoid", "value")
+MOST_WINDOWS = 16  # of a text
 MAX_SEED = 2**63 - 1  # the largest seed of torch
 MAX_THREADS = 1024  # OpenMP aborts the process if it cannot create all threads
 
@@ -112,6 +113,10 @@ class Settings:
     corpus_seed: int = _setting(0, "of the planted corpus, and of the rows that are sampled by a limit or held out")
     words: str = _setting("natural", "the word rule: natural, spaces, or a function text -> spans as module:name")
     max_length: int = _setting(64, "tokens per text, special ones included; the rest is truncated")
+    windows: str = _setting(
+        "", "encoders: read a longer text in windows of max_length tokens that start every N tokens: stride=N, or "
+        "stride=N,most=M for at most M windows (16); the rest is truncated"
+    )  # fmt: skip
     vocabulary_size: int = _setting(30000, "textcnn, lstm: the most frequent words that get an embedding")
     glove: str = _setting("", "textcnn, lstm: a GloVe, word2vec or fastText text file (.gz too); random if empty")
     # optimisation
@@ -245,11 +250,25 @@ class Settings:
             raise ValueError("corpus files needs train_file: give a file with the training rows")
         check_encoding(self.encoding)
         lora_options(self.lora)
+        self._check_windows()
         if self.lora and (self.model in ("textcnn", "lstm") or self.compile):
             what = "compile" if self.compile else f"the model {self.model}"
             raise ValueError(f"lora trains encoders of the transformers library, not with {what}: leave it empty")
         if len(self.separator.replace("\\t", "\t")) > 1:
             raise ValueError(f"separator must be one character, or empty, got {self.separator!r}")
+
+    def _check_windows(self) -> None:
+        if not self.windows:
+            return
+        stride, most = window_options(self.windows)
+        if not 0 < stride < self.max_length or most < 1:
+            raise ValueError(
+                f"windows needs a stride of 1 to {self.max_length - 1} tokens, less than max_length, and at least one "
+                f"window, got {self.windows!r}"
+            )
+        if self.model in ("textcnn", "lstm") or self.compile:
+            what = "compile" if self.compile else f"the model {self.model}"
+            raise ValueError(f"windows are for encoders of the transformers library, not with {what}: leave it empty")
 
     def _check_ranges(self) -> None:
         for name in ("important", "unimportant"):
@@ -281,6 +300,24 @@ class Settings:
     def model_name(self) -> str:
         """A short name of the model, fit for a registry: the last part of a hub name or path."""
         return Path(self.model).name or self.model
+
+    @property
+    def stride(self) -> int:
+        """The tokens from the start of a window to the start of the next."""
+        return window_options(self.windows)[0]
+
+    @property
+    def text_length(self) -> int:
+        """The most tokens of a text, special ones included: `max_length`, or those of all windows."""
+        if not self.windows:
+            return self.max_length
+        stride, most = window_options(self.windows)
+        return self.max_length + (most - 1) * stride
+
+    @property
+    def reading(self) -> str:
+        """How texts beyond `max_length` are read: the windows; empty if they are truncated."""
+        return f"windows of {self.max_length} tokens, stride {self.stride}" if self.windows else ""
 
     @property
     def measured_shares(self) -> tuple[float, float]:
@@ -346,13 +383,35 @@ def lora_options(text: str) -> dict[str, Any]:
     Raises ValueError for a part without "=".
     """
     names = {"alpha": "lora_alpha", "dropout": "lora_dropout"}
-    options: dict[str, Any] = {}
-    for part in filter(None, text.replace(" ", ",").split(",")):
-        key, equals, value = part.partition("=")
+    return {
+        names.get(key, key): value.split("+") if key == "target_modules" else _number(value)
+        for key, value in _named_values(text, "lora", "r=8,alpha=16").items()
+    }
+
+
+def window_options(text: str) -> tuple[int, int]:
+    """`stride=128,most=16` as the stride in tokens and the largest number of windows.
+
+    Raises ValueError for another option, or a value that is no whole number.
+    """
+    example = "stride=128"
+    values = _named_values(str(text), "windows", example)
+    try:
+        stride, most = int(values.pop("stride")), int(values.pop("most", MOST_WINDOWS))
+    except (KeyError, ValueError):
+        values[""] = ""
+    if values:
+        raise ValueError(f"windows is {example} or {example},most=16, in whole numbers; got {text!r}")
+    return stride, most
+
+
+def _named_values(text: str, name: str, example: str) -> dict[str, str]:
+    """NAME=VALUE,... as a dictionary."""
+    parts = [part.partition("=") for part in text.replace(" ", ",").split(",") if part]
+    for key, equals, _ in parts:
         if not equals:
-            raise ValueError(f"lora is NAME=VALUE,..., as r=8,alpha=16; got {part!r}")
-        options[names.get(key, key)] = value.split("+") if key == "target_modules" else _number(value)
-    return options
+            raise ValueError(f"{name} is NAME=VALUE,..., as {example}; got {key!r}")
+    return {key: value for key, _, value in parts}
 
 
 def _number(text: str) -> int | float | str:

@@ -27,7 +27,7 @@ from pipelines.champion import (
 
 AUDIT = "Audit of the explanations "  # how its line in a version's description begins
 # Settings that say how explanations are measured, and their values before they were settings.
-MEASURED_BY = {"words": "spaces", "removal": "delete"}
+MEASURED_BY = {"words": "spaces", "removal": "delete", "windows": ""}
 
 
 def model_name(settings: Settings) -> str:

@@ -19,7 +19,7 @@ from pct.corpora.loading import read_data
 from pct.corpora.rows import MARKS, ReadOptions
 from pct.corpora.splits import Split, limited
 from pct.explaining.explain import explain
-from pct.explaining.predictor import Predictor, split_texts
+from pct.explaining.predictor import Predictor, reading_of, split_texts
 from pct.explaining.reduced_texts import ReducedTexts
 from pct.metrics.base import Column, share_of
 from pct.metrics.bootstrap import Interval, interval_of, intervals_of
@@ -147,6 +147,7 @@ def _judged(predictor: Predictor, split: Split, plan: AuditPlan, measured: Measu
             "confidence": [float(x) for x in interval_of(facts["confidence"].astype(np.float64))],
             "cut_texts": int((facts["cut"] > 0).sum()),
             "shown": shown,
+            **({"windows": windows} if (windows := reading_of(predictor)) else {}),
         },
         refused=dict(plan.refused),
         curves={f"{name}, {removal}": np.nanmean(x, 0).tolist() for (name, removal), x in measured.curves.items()},

@@ -50,7 +50,8 @@ class Audit:
         judgement: the judgement.
         rows: the numbers of each saliency under each removal.
         texts: the number of texts measured.
-        facts: about the model on these texts: accuracy and largest_class (None without labels), confidence, cut_texts.
+        facts: about the model on these texts: accuracy and largest_class (None without labels), confidence, cut_texts,
+            windows (only of a model that reads them), shown.
         refused: why a saliency was left out, by its name.
         curves: for each "saliency, removal", the mean confidence after 0, 1, 5, 10, 20 and 50 % of the words were
             removed, most salient and least salient first.

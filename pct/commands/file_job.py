@@ -65,7 +65,10 @@ def run_file_job(
     check_files(options)
     reader = RowReader(ReadOptions.of(reading_settings(options, predictor.settings)))
     chunks = reader.chunks(open_table(options.data, reader.options), predictor.classes, ROWS_PER_CHUNK)
-    job = {**about, **asdict(reader.options), "model": model_digest(predictor), "data": _file_identity(options.data)}
+    job = {
+        **about, **asdict(reader.options), "model": model_digest(predictor), "settings": predictor.settings.to_dict(),
+        "data": _file_identity(options.data),
+    }  # fmt: skip
     on_gpu = hasattr(predictor, "model") and predictor.model.device.type != "cpu"
     workers = Workers(
         predictor, partial(open_given, options), options.processes or (1 if on_gpu else 0),

@@ -71,13 +71,17 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold", type=float, help="of several labels: the probability from which one is assigned (default: .5)"
     )
+    parser.add_argument(
+        "--windows", default="", help="of encoders: read texts beyond the model's length in windows that start every N "
+        "tokens: stride=N, or stride=N,most=M for at most M windows (default: such texts are cut)",
+    )  # fmt: skip
 
 
 def open_given(options: argparse.Namespace, threads: int = 0) -> Classifier | OnnxPredictor:
     """The model that the options name. threads: CPU threads of one call; 0 uses all cores. Raises as `pct.load`."""
     from pct.opening import open_model
 
-    return open_model(options.model, options.device, options.head, options.threshold, threads)
+    return open_model(options.model, options.device, options.head, options.threshold, threads, options.windows)
 
 
 def add_measured_texts(parser: argparse.ArgumentParser, model: str = "model") -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pct.explaining.explanation import Curve, Explanation
 from pct.explaining.explanations import Explanations
 from pct.explaining.pairs import explained_pairs
-from pct.explaining.predictor import Predictor, Texts, check_classes, split_texts
+from pct.explaining.predictor import Predictor, Texts, check_classes, reading_of, split_texts
 from pct.explaining.reduction import check_share, words_to_remove
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, RemovalResult, Removals, remove_words
 from pct.explaining.targets import Target, target_indices
@@ -34,12 +34,14 @@ class CurveOptions(NamedTuple):
         p_important: the share of words removed for comp.
         p_unimportant: the share of words removed for suff.
         saliency: its name, and why it was taken.
+        windows: how the model reads texts beyond its length; see `Explanation`.
     """
 
     max_steps: int
     p_important: float
     p_unimportant: float
     saliency: Choice
+    windows: str = ""
 
 
 def explain(
@@ -115,7 +117,7 @@ def explain_each(
     else:
         targets = list(check_classes(classes, number, len(names))[:, None])
     choice = Choice(saliency, "asked for") if saliency else default_saliency(predictor)
-    options = CurveOptions(max_steps, p_important, p_unimportant, choice)
+    options = CurveOptions(max_steps, p_important, p_unimportant, choice, reading_of(predictor))
     ranking = choose_saliency(predictor, choice.name or None, seed)
     explanations: list[list[Explanation]] = [[] for _ in documents]
     by_length = np.argsort([len(words) for words in documents], kind="stable")
@@ -201,6 +203,7 @@ def build_explanations(
                 tolerance=float(limits[i]),
                 probabilities=dict(zip(classes, probabilities, strict=True)),
                 threshold=getattr(task, "threshold", None),
+                windows=options.windows,
                 comp_aopc=float(comp_aopc[i]),
                 suff_aopc=float(suff_aopc[i]),
                 controls={name: None if np.isnan(value := columns[name][i]) else float(value) for name in controls},

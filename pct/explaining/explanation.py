@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pct.explaining.prediction import ModelIdentity
 from pct.explaining.verdict import PATHOLOGICAL, TOLERANCE, Verdict, judge, tolerances
 from pct.renamed import renamed
+from pct.text.plurals import plural
 
 SIDES = ("important", "unimportant")
 METRICS = ("comp", "suff", "comp_aopc", "suff_aopc", "ir", "ur")
@@ -88,6 +89,8 @@ class Explanation:
         controls: further metrics of this text by name, those that were asked for; None where the text has none.
         model: the served model that answered; None for an explanation that was computed here.
         threshold: of several labels, the probability from which a label is assigned; None for one class of several.
+        windows: how the model reads texts beyond its length, as "windows of 512 tokens, stride 256"; empty if they are
+            truncated.
     """
 
     words: list[str]
@@ -112,6 +115,7 @@ class Explanation:
     controls: dict[str, float | None] = field(default_factory=dict)
     model: ModelIdentity | None = None
     threshold: float | None = None
+    windows: str = ""
 
     @property
     def assigned(self) -> list[str] | None:
@@ -141,6 +145,12 @@ class Explanation:
         if self.threshold is not None:
             return self.confidence if self.confidence >= self.threshold else 1.0 - self.confidence
         return self.probabilities.get(self.predicted, self.confidence)
+
+    @property
+    def notes(self) -> list[str]:
+        """The windows, and the number of words beyond the model's length, where there are any."""
+        cut = f"cut: {plural(self.truncated, 'word')} beyond the model's length" if self.truncated else ""
+        return [note for note in (self.windows, cut) if note]
 
     @property
     def target(self) -> str:
@@ -211,7 +221,8 @@ class Explanation:
         words (word, start, end, saliency, known), truncated, label (the predicted class), confidence (in it),
         probabilities, target (the class explained), target_confidence, important and unimportant (steps, flips_at,
         flips_to), metrics, controls (None where none was asked for), verdict, pathology, saliency_name, signed,
-        saliency_reason. An explanation of one of several labels also has threshold and assigned (the assigned labels).
+        saliency_reason. An explanation of one of several labels also has threshold and assigned (the assigned labels),
+        that of a model that reads windows has windows.
         """
         verdict = self.verdict
         reasons = list(verdict.reasons)
@@ -232,6 +243,7 @@ class Explanation:
             "pathology": {"found": is_pathological, "reasons": reasons if is_pathological else []},
             "saliency_name": self.saliency_name, "signed": self.signed, "saliency_reason": self.saliency_reason,
             **({} if self.threshold is None else {"threshold": self.threshold, "assigned": self.assigned}),
+            **({"windows": self.windows} if self.windows else {}),
         }  # fmt: skip
 
     @classmethod
@@ -274,6 +286,7 @@ class Explanation:
             controls=dict(values.get("controls") or {}),
             model=model,
             threshold=values.get("threshold"),
+            windows=values.get("windows", ""),
         )
 
     def __getattr__(self, name: str) -> Any:

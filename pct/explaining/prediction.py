@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pct.explaining.predictor import Floats, Predictor, Texts, predict_tokens, split_texts
+from pct.explaining.predictor import Floats, Predictor, Texts, predict_tokens, reading_of, split_texts
 from pct.tasks import ONE_CLASS, Task, task_of
 from pct.text.tokens import Tokens
 from pct.text.words import Document
@@ -34,6 +34,7 @@ class Prediction:
         truncated: words beyond the model's length, which it never saw.
         model: the served model that answered; None for a prediction that was computed here.
         labels: of several labels, those that are assigned; None for one class of several.
+        windows: how the model reads longer texts, as "windows of 512 tokens, stride 256"; empty if they are truncated.
     """
 
     label: str
@@ -43,12 +44,14 @@ class Prediction:
     truncated: int = 0
     model: ModelIdentity | None = None
     labels: list[str] | None = None
+    windows: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: what `/predict` answers for each text."""
         names = ("label", "confidence", "probabilities", "truncated")
         labels = {} if self.labels is None else {"labels": self.labels}
-        return {name: getattr(self, name) for name in names} | labels
+        windows = {"windows": self.windows} if self.windows else {}
+        return {name: getattr(self, name) for name in names} | labels | windows
 
 
 class Predictions(list[Prediction]):
@@ -88,8 +91,9 @@ def predict(predictor: Predictor, texts: Texts) -> Predictions:
     """
     documents = split_texts(predictor, texts)
     tokens = predictor.tokens(documents)
+    probabilities = predict_tokens(predictor, tokens)
     return build_predictions(
-        documents, tokens, predict_tokens(predictor, tokens), predictor.classes, task_of(predictor)
+        documents, tokens, probabilities, predictor.classes, task_of(predictor), reading_of(predictor)
     )
 
 
@@ -101,14 +105,21 @@ def assigned_names(task: Task, probabilities: Floats, classes: Sequence[str]) ->
 
 
 def build_predictions(
-    documents: Sequence[Document], tokens: Tokens, probabilities: Floats, classes: Sequence[str], task: Task = ONE_CLASS
+    documents: Sequence[Document],
+    tokens: Tokens,
+    probabilities: Floats,
+    classes: Sequence[str],
+    task: Task = ONE_CLASS,
+    windows: str = "",
 ) -> Predictions:
-    """Predictions from probabilities (texts, classes)."""
+    """Predictions from probabilities (texts, classes). windows: as in `Prediction`."""
     predictions = Predictions()
     labels = assigned_names(task, probabilities, classes)
     rows = zip(documents, probabilities.tolist(), tokens.truncated.tolist(), labels, strict=True)
     for document, row, truncated, names in rows:
         best = max(range(len(row)), key=row.__getitem__)
         named = dict(zip(classes, row, strict=True))
-        predictions.append(Prediction(classes[best], row[best], named, document.text, truncated, labels=names))
+        predictions.append(
+            Prediction(classes[best], row[best], named, document.text, truncated, labels=names, windows=windows)
+        )
     return predictions

@@ -366,6 +366,12 @@ class TextInterface:
         return [row[:n] for row, n in zip(scores, tokens.counts, strict=True)]
 
 
+def reading_of(predictor: Any) -> str:
+    """How a predictor reads texts beyond its length: the windows; empty if they are truncated."""
+    settings = getattr(predictor, "settings", None)
+    return "" if settings is None else str(settings.reading)
+
+
 def check_classes(classes: Sequence[int] | Ints, texts: int, number: int) -> Ints:
     """Class indices as an array. Raises ValueError for one outside 0..number - 1, or if there is not one per text."""
     chosen = np.asarray(classes)

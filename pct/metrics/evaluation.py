@@ -13,7 +13,7 @@ from pct.corpora.loading import read_data
 from pct.corpora.rows import ReadOptions
 from pct.corpora.splits import limited
 from pct.explaining.pairs import explained_pairs
-from pct.explaining.predictor import Predictor, check_classes, predict_tokens, split_texts, word_rule
+from pct.explaining.predictor import Predictor, check_classes, predict_tokens, reading_of, split_texts, word_rule
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_words
 from pct.metrics import RATIONALE, SHORTCUT
 from pct.metrics import metrics as registry
@@ -190,6 +190,7 @@ def evaluate(
         {name: estimate.interval for name, estimate in estimates.items() if estimate.interval},
         notes,
         saliency="given" if numbers is not None else ranking.name if ranking else getattr(predictor, "explains_by", ""),
+        windows=reading_of(predictor),
     )
 
 

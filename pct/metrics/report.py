@@ -40,6 +40,8 @@ class Report:
         data: notes on reading the rows: what was skipped, held out, read as an index or left out by a limit.
         saliency: the name of the saliency that ranked the words; "given" for numbers, empty for a model's own without
             a name.
+        windows: how the model reads texts beyond its length, as "windows of 512 tokens, stride 256"; empty if they are
+            truncated.
     """
 
     metrics: dict[str, float]
@@ -49,6 +51,7 @@ class Report:
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     saliency: str = ""
+    windows: str = ""
 
     def __getattr__(self, name: str) -> float:
         try:
@@ -95,7 +98,7 @@ class Report:
 
     @property
     def cut_texts(self) -> int:
-        """The number of texts that were truncated to max_length."""
+        """The number of texts that were truncated."""
         return int((self.by_text["cut"] > 0).sum()) if "cut" in self.columns else 0
 
     @property
@@ -123,7 +126,9 @@ class Report:
             lines.append(f"{short} of {len(columns['n'])} texts {have} one word: nothing can be removed")
         if cut := self.cut_texts:
             were = "was" if cut == 1 else "were"
-            lines.append(f"{cut} of {len(columns['cut'])} texts {were} cut to max_length")
+            length = "the largest number of windows" if self.windows else "max_length"
+            lines.append(f"{cut} of {len(columns['cut'])} texts {were} cut to {length}")
+        lines += [f"texts read in {self.windows}"] if self.windows else []
         return "\n".join([*lines, *notes, *notes_in_words(self.data)])
 
     def __repr__(self) -> str:
@@ -175,7 +180,7 @@ class Report:
         return json.dumps({
             "texts": self.texts, **({"pairs": len(self.columns["n"])} if self.of_pairs else {}),
             "cut_texts": self.cut_texts,
-            **({"saliency": self.saliency} if self.saliency else {}),
+            **{name: value for name in ("saliency", "windows") if (value := getattr(self, name))},
             **{name: {k: for_json(x) for k, x in values.items()} for name, values in means.items()},
             **{name: value for name, value in optional.items() if value},
         }, indent=2)  # fmt: skip

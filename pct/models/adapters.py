@@ -136,7 +136,9 @@ class LoraTraining:
 
     def merged(self) -> Wrapped:
         """The network with the updates added to its weights. The training is over: `model` must not be used again."""
-        return Wrapped(self._adapted.merge_and_unload(), **self._parts)
+        merged = Wrapped(self._adapted.merge_and_unload(), **self._parts)
+        merged.text_windows = self.model.text_windows
+        return merged
 
 
 def _is_weight(key: str, name: str) -> bool:

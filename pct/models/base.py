@@ -16,6 +16,8 @@ from pct.models.heads import HEADS, Head
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pct.models.windows import Windows
+
 
 class Encoding(NamedTuple):
     """logits: (batch, classes). representation: (batch, width), r(X) of the paper's Eq. 6."""
@@ -46,6 +48,8 @@ class TextModel(nn.Module, ABC):
     dropout_in_body: bool = True
     # the kind of the task: see `pct.tasks.Task`
     task_kind: str = "softmax"
+    # how texts of more tokens than the model reads at once are read; None if they are truncated
+    text_windows: Windows | None = None
     # the number of words whose initial embedding is from a vector file
     vectors_found: int = 0
 
@@ -57,6 +61,12 @@ class TextModel(nn.Module, ABC):
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """Embeddings (batch, length, width) and mask (batch, length), true at real tokens -> `Features`."""
 
+    def read(self, embeddings: Tensor, mask: Tensor) -> Features:
+        """`features`, in windows if the model has them (see `pct.models.windows.Windows`)."""
+        if self.text_windows is None:
+            return self.features(embeddings, mask)
+        return self.text_windows.read(self.features, embeddings, mask)
+
     def project(self, embeddings: Tensor) -> Tensor:
         """The part of the computation that needs single words only: (.., width) -> (words, any), flat.
 
@@ -65,12 +75,12 @@ class TextModel(nn.Module, ABC):
         return embeddings.reshape(-1, embeddings.shape[-1])
 
     def recombine(self, projected: Tensor, source: Tensor, mask: Tensor) -> Features:
-        """`features` of texts that consist of the words of `projected`, such as the reduced texts of a batch.
+        """`read` of texts that consist of the words of `projected`, such as the reduced texts of a batch.
 
         projected: from `project`, one row for each distinct word. source: (rows, length), the row of each word; any
         valid row at padding. mask: (rows, length), true at real tokens.
         """
-        return self.features(nn.functional.embedding(source, projected), mask)
+        return self.read(nn.functional.embedding(source, projected), mask)
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
@@ -78,7 +88,7 @@ class TextModel(nn.Module, ABC):
 
     def encode(self, embeddings: Tensor, mask: Tensor) -> Encoding:
         """Embeddings (batch, length, width) and mask (batch, length), true at real tokens -> `Encoding`."""
-        pooled, representation = self.features(embeddings, mask)
+        pooled, representation = self.read(embeddings, mask)
         return Encoding(self.dense(self.dropout(pooled)), representation)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Encoding:

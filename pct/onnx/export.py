@@ -98,11 +98,15 @@ def export(
             that the model does not support are left out, with the reason.
 
     Raises:
-        ValueError: a graph differs from torch by more than 1e-4, the model has no graph, or it does not support a
-            saliency of `modified`.
+        ValueError: a graph differs from torch by more than 1e-4, the model has no graph or reads windows, or it does
+            not support a saliency of `modified`.
         FileExistsError: the folder holds something else.
         ImportError: onnx or ONNX Runtime is missing.
     """
+    if classifier.settings.windows:
+        raise ValueError(
+            f"the classifier reads {classifier.settings.reading}, which a graph cannot: export it without windows"
+        )
     target = Path(folder)
     if unknown := [name for name in modified or () if name not in MODIFIED]:
         raise ValueError(f"saliencies with a graph of their own are {', '.join(MODIFIED)}; got {unknown[0]!r}")

@@ -27,6 +27,7 @@ from pct.text.words import check_saved_rule
 
 FORMAT = 1
 GRADIENT, FORWARD, WEIGHTS, CONFIG = "model.onnx", "forward.onnx", "weights.bin", "classifier.json"
+WITHOUT_WINDOWS = "give the classifier itself, or leave windows out"
 PLAIN = ("l2", "l1", "grad_x_input")  # outputs of GRADIENT
 INTEGRATED = "integrated_gradients"
 # saliencies with a separate graph, for transformers only

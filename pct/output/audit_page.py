@@ -99,6 +99,7 @@ def _facts(audit: Audit) -> str:
         ("model", audit.model),
         ("data", str(audit.about.get("source") or "given in memory")),
         ("texts", f"{audit.texts:,}; {cut:,} {'was' if cut == 1 else 'were'} cut to the model's length"),
+        ("long texts", str(facts.get("windows", ""))),
         ("accuracy", f"{spell(accuracy)}; the largest class has {number(facts['largest_class'])}" if accuracy else ""),
         ("mean confidence", spell(facts["confidence"]) if facts.get("confidence") else ""),
         ("explained at present by", str(facts.get("shown") or "")),

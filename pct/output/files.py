@@ -190,5 +190,5 @@ def explanation_schema(predictor: Predictor) -> Any:
         "ur": number, "words": pa.list_(string), "starts": pa.list_(whole), "ends": pa.list_(whole),
         "known": pa.list_(pa.bool_()), "saliency": pa.list_(number),
         **{f"{side}_{name}": kind for side in ("important", "unimportant") for name, kind in curve.items()},
-        "truncated": whole,
+        "truncated": whole, "windows": string,
     })  # fmt: skip

@@ -40,11 +40,11 @@ def explanation_html(explanation: Explanation, gold: str | None = None) -> str:
     e, verdict = explanation, explanation.verdict
     outcome = "" if gold is None else f" <small>{'right' if gold == e.outcome else f'it is {escape(gold)}'}</small>"
     by = f"<li>{escape(f'words ranked by {e.saliency_name}: {e.saliency_reason}')}</li>" if e.saliency_name else ""
-    cut = f" <small>{plural(e.truncated, 'word')} beyond the model's length</small>" if e.truncated else ""
+    notes = "".join(f" <small>{escape(note, quote=False)}</small>" for note in e.notes)
     reasons = "".join(f"<li>{escape(r)}</li>" for r in verdict.reasons)
     return (
         f'<article><header><span class="verdict {verdict.kind}">{verdict.kind}</span>'
-        f"<b>{escape(e.label_name)}</b> {e.confidence:.3f}{_not_assigned(e)}{outcome}{cut}</header>"
+        f"<b>{escape(e.label_name)}</b> {e.confidence:.3f}{_not_assigned(e)}{outcome}{notes}</header>"
         f'<p class="words" dir="auto">{words_html(e)}</p>{curves_svg(e.important, e.unimportant)}'
         f"<ul>{reasons}{by}</ul></article>"
     )

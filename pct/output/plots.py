@@ -216,8 +216,8 @@ def _words(figure: Any, ax: Any, one: Explanation, below: str) -> None:
             x, y = 4.0, y + line
             text.set_position((x, y))
         x += width + gap
-    cut = f"; {plural(one.truncated, 'word')} beyond the model's length" if one.truncated else ""
-    ax.text(0, y + line * 1.15, below + cut, fontsize=9.5, color="#5b6570", va="center", parse_math=False)
+    below = "; ".join([below, *one.notes])
+    ax.text(0, y + line * 1.15, below, fontsize=9.5, color="#5b6570", va="center", parse_math=False)
 
 
 def draw_bars(ax: Any, one: Explanation, size: float | None = None) -> None:

@@ -28,7 +28,7 @@ def explanation_row(explanation: Explanation) -> Record:
         "words": list(e.words), "starts": [start for start, _ in e.spans], "ends": [end for _, end in e.spans],
         "known": list(e.known), "saliency": np.asarray(e.saliency, np.float64).tolist(),
         **steps,
-        "truncated": e.truncated,
+        "truncated": e.truncated, "windows": e.windows,
     }  # fmt: skip
 
 

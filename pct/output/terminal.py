@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pct.output.shades import shade_levels
-from pct.text.plurals import plural
 
 if TYPE_CHECKING:
     from pct.explaining.explanation import Curve, Explanation
@@ -27,8 +26,8 @@ def render(explanation: Explanation, colour: bool, blocks: bool = True) -> str:
     e, verdict = explanation, explanation.verdict
     assigned = "" if e.threshold is None or e.confidence >= e.threshold else " not assigned"
     head = f"{e.label_name}  {e.confidence:.3f}{assigned}  {verdict.kind}"
-    if e.truncated:
-        head += f"  (cut: {plural(e.truncated, 'word')} beyond the model's length)"
+    if e.notes:
+        head += f"  ({'; '.join(e.notes)})"
     lines = [head, *(f"  {reason}" for reason in verdict.reasons), "", _words(e, colour), *_legend(e, colour)]
     if e.saliency_name:
         lines.append(f"words ranked by {e.saliency_name}: {e.saliency_reason}")

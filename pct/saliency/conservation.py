@@ -45,7 +45,9 @@ def check_attention(model: TextModel, name: str) -> None:
 
 
 def check_recorded(model: TextModel, name: str) -> None:
-    """Raises ValueError where a layer's attention weights are not a square matrix."""
+    """Raises ValueError where a layer's attention weights are not a square matrix of a text's tokens."""
+    if model.text_windows is not None:
+        raise _refusal(name, model, "a text read in windows has several matrices of attention")
     if problem := _once(model, "attention", _recording_problem):
         raise _refusal(name, model, problem)
 

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from pct.text.tokens import Ints, Tokens, starts_of
 from pct.text.words import Document, as_document
 
+FRAMED = 64  # tokens of the text whose special tokens are counted, at most
+
 
 class SubWords:
     """A transformers tokenizer. The whole text is tokenised as in transformers.
@@ -105,6 +107,12 @@ class SubWords:
         ids = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.int64, total)
         special = np.fromiter(chain.from_iterable(e.special_tokens_mask for e in encodings), np.int64, total)
         return ids, starts_of(lengths), special, _pairs((e.offsets for e in encodings), total)
+
+    def frame(self) -> tuple[int, int]:
+        """The numbers of special tokens before and after the tokens of a text."""
+        special = self._tokenize(["a"], FRAMED)[2]
+        inner = np.flatnonzero(special == 0)
+        return int(inner[0]), len(special) - 1 - int(inner[-1])
 
     def _backend(self, max_length: int) -> Any:
         """The backend, set up as transformers does for `truncation=True`. It is not changed while it is in use."""

@@ -16,6 +16,7 @@ from pct.metrics.change import CONTROLS, Change, compare_reports
 from pct.metrics.evaluation import evaluate
 from pct.metrics.names import CORE_METRICS
 from pct.metrics.report import Report
+from pct.models.structural_copy import structural_copy
 from pct.saliency import GRADIENT_NORM
 from pct.settings import Settings
 from pct.text.subwords import SubWords
@@ -25,7 +26,7 @@ from pct.training.trainer import train
 # the settings that a finetuned classifier takes from the original
 KEPT = (
     "model", "words", "explain_by", "saliency_of", "integrated_steps", "order", "multi_label", "label_separator",
-    "threshold",
+    "threshold", "windows",
 )  # fmt: skip
 METRICS = (*CORE_METRICS, "macro_f1", *CONTROLS)
 
@@ -97,7 +98,7 @@ def finetune(
         ValueError: the texts have other classes, or a setting does not fit the model.
     """
     chosen, corpus = with_corpus(finetune_settings(classifier, **settings), data)
-    start = Classifier(classifier.model, classifier.tokenizer, classifier.classes, chosen)
+    start = Classifier(structural_copy(classifier.model), classifier.tokenizer, classifier.classes, chosen)
     aligned = align_classes(classifier.classes, corpus)
 
     def measure(one: Classifier) -> Report:
@@ -122,7 +123,8 @@ def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
     values["saliency"] = own.saliency if own.corpus or own.explain_by else GRADIENT_NORM
     # the files of an earlier training are not reused
     corpus = "" if own.corpus == "files" else own.corpus
-    values |= {"corpus": corpus, "max_length": min(own.max_length, Settings.max_length)}
+    length = own.max_length if own.windows else min(own.max_length, Settings.max_length)
+    values |= {"corpus": corpus, "max_length": length}
     # both models are measured before and after; epochs only if the best one is chosen by these metrics
     values["evaluate_epochs"] = "-" in settings.get("best_by", Settings.best_by)
     values["method"] = "removal_margin" if isinstance(classifier.tokenizer, SubWords) else Settings.method

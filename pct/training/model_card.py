@@ -92,7 +92,7 @@ def model_card(classifier: Classifier, name: str, change: Change | None = None) 
             "were not used in this training. comp and suff are the drops of the confidence when the most and the least "
             "important words, by the gradient, are removed. ir and ur are the numbers of such words whose removal "
             "changes the prediction. The larger the gaps, the more its explanations can be trusted. Texts were "
-            f"truncated to {s.max_length} tokens.", "",
+            f"truncated to {s.text_length} tokens{s.reading and f', read in {s.reading}'}.", "",
             change.markdown(), "",
         ]  # fmt: skip
     return _HEAD + "\n".join(lines) + _USE.format(name=name)

@@ -10,7 +10,7 @@ from pct.settings import Settings
 from pct.text.tokens import Tokenizer, Tokens
 from pct.text.words import split_all
 
-DECIDING = (*CORPUS_SETTINGS, "model", "words", "max_length", "vocabulary_size")
+DECIDING = (*CORPUS_SETTINGS, "model", "words", "max_length", "windows", "vocabulary_size")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Prepared:
 
     @property
     def cut_texts(self) -> int:
-        """The number of training texts that were truncated to max_length."""
+        """The number of training texts that were truncated."""
         return int((self.train.truncated > 0).sum())
 
     def check(self, settings: Settings) -> None:
@@ -44,5 +44,5 @@ def prepare(settings: Settings, corpus: Corpus, tokenizer: Tokenizer | None = No
     """Tokenises a corpus. Without a tokenizer, builds that of the settings. Raises as `pct.models.build.make_model`."""
     train_texts, validation_texts = (split_all(corpus.splits[k].texts, settings.words) for k in ("train", "validation"))
     tokenizer = tokenizer or make_vocabulary(settings, train_texts) or load_tokenizer(settings.model)
-    train, validation = (tokenizer.encode(part, settings.max_length) for part in (train_texts, validation_texts))
+    train, validation = (tokenizer.encode(part, settings.text_length) for part in (train_texts, validation_texts))
     return Prepared(corpus, tokenizer, train, validation, {k: getattr(settings, k) for k in DECIDING})

@@ -108,7 +108,7 @@ def train(
     run.resume()
     if progress and data.cut_texts:
         cut = f"{data.cut_texts} of {plural(len(data.train), 'training text')}"
-        print(f"max_length {settings.max_length} truncates {cut}", file=sys.stderr)
+        print(f"max_length {settings.text_length} truncates {cut}", file=sys.stderr)
     start_of_epoch = time.perf_counter()
     for record in run.epochs(progress):
         if progress:

@@ -61,7 +61,7 @@ VALUES = {
     "rationale_weight": POSITIVE, "step_tokens": COUNT, "margin_weight": POSITIVE, "margin_bound": POSITIVE,
     "keep_weight": POSITIVE, "random_weight": POSITIVE, "comp_weight": POSITIVE, "comp_bound": POSITIVE,
     "suff_weight": POSITIVE, "suff_bound": POSITIVE, "train_removal": st.sampled_from(TRAIN_REMOVALS),
-    "lora": st.just(""),  # needs an encoder: tests/pct/models/test_adapters.py
+    "lora": st.just(""), "windows": st.just(""),  # need an encoder: test_adapters.py and test_windows.py of models
     "encoding": st.sampled_from(["", "utf-8", "cp1252", "gb18030"]), "head": st.sampled_from(["", *HEADS]),
     "multi_label": st.booleans(), "label_separator": st.sampled_from(["", "|", ";"]),
     "threshold": st.floats(0, 1, exclude_min=True, exclude_max=True),
