@@ -97,7 +97,10 @@ def run_ray_job(
 
     # an unusable row is written with its error
     reading = replace(ReadOptions.of(reading_settings(options, predictor.settings)), on_bad_row="error")
-    job = {**about, **asdict(reading), "model": model_digest(predictor), "data": options.data}
+    job = {
+        **about, **asdict(reading), "model": model_digest(predictor), "settings": predictor.settings.to_dict(),
+        "data": options.data,
+    }  # fmt: skip
     # by name: the library imports nothing of the packages above it
     resources = import_module("tuning.resources").Resources(
         options.ray, options.workers, options.cpus_per_worker, options.gpus_per_worker
