@@ -184,3 +184,19 @@ def test_no_page_holds_an_include_that_would_be_shown():
 def test_the_first_page_shows_the_script_that_runs():
     shown = site().on_page_markdown((REPOSITORY / "docs" / "getting-started.md").read_text(encoding="utf-8"))
     assert (REPOSITORY / "examples" / "quickstart.py").read_text(encoding="utf-8").strip() in shown
+
+
+def test_the_options_and_functions_of_my_classifier_exist(capsys):
+    from pct.cli import main
+
+    page = (REPOSITORY / "docs" / "how-to" / "my-classifier.md").read_text(encoding="utf-8")
+    commands = re.findall(r"`pct (\w+) (.+?)`", page)
+    assert len(commands) > 5
+    for command, rest in commands:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        shown = capsys.readouterr().out
+        assert not [option for option in re.findall(r"--[\w-]+", rest) if option not in shown], (command, rest)
+    for line in re.findall(r"`(pct\.\w+\(.+?\))`", page):
+        compile(line, "my-classifier.md", "eval")
+        assert hasattr(pct, line.split("(")[0].removeprefix("pct.")), line
