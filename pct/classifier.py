@@ -69,7 +69,7 @@ class Classifier(TextInterface):
 
     @property
     def task(self) -> Task:
-        """What the outputs mean: one class of several, or several labels."""
+        """What the outputs mean: one class of several, several labels, or a number."""
         return task_of_settings(self.settings)
 
     @property
@@ -334,6 +334,7 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", head: Any = None, **
         head: what the outputs are, where the configuration does not say it: `sigmoid` reads one output z as the
             log-odds of a class; the classes are then "not NAME" and "NAME" with the logits 0 and z, where NAME is the
             output's name in id2label, or "positive" for LABEL_0; it reads several outputs as those of several labels.
+            `value` reads one output as a number, which is explained itself.
             Of a `SentenceTransformer`: a fitted `LogisticRegression` of scikit-learn, or a `SetFitHead`.
         settings: of the explanation, such as `saliency="l1"` (see `Settings`). By default, `max_length` is the model's
             limit. `threshold` is the probability from which one of several labels is assigned. `windows` reads longer
@@ -344,7 +345,7 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", head: Any = None, **
 
     Raises:
         ValueError: the model cannot be explained; the message has the reason: a pipeline for another task,
-            regression, classes without names, a slow tokenizer or one of another model, weights of half precision,
+            several numbers, classes without names, a slow tokenizer or one of another model, weights of half precision,
             padding that changes the result, a `max_length` beyond the model's positions.
         TypeError: it is no model of transformers, or its tokenizer is missing.
     """
@@ -385,13 +386,15 @@ def _name_of(model: Any, name: str) -> str:
 
 def _wrapped(model: Any, tokenizer: Any, full_name: str, settings: dict[str, Any]) -> Classifier:
     from pct.models.checks import check_length
-    from pct.models.pretrained import class_names, max_tokens, wrap_model
+    from pct.models.outputs import SIGMOID, VALUE
+    from pct.models.pretrained import max_tokens, wrap_model
 
     network = wrap_model(model, tokenizer, full_name, settings.get("head", ""))
-    own = {"max_length": max_tokens(model, tokenizer), "multi_label": network.has_several_labels}
-    chosen = Settings(**({**_UNTRAINED, **own} | settings | {"model": full_name}))
+    own = {"max_length": max_tokens(model, tokenizer), "multi_label": network.task_kind == SIGMOID}
+    number = {"head": VALUE} if network.task_kind == VALUE else {}
+    chosen = Settings(**({**_UNTRAINED, **own} | settings | number | {"model": full_name}))
     check_length(chosen.max_length, model, full_name)
-    return _explained(Classifier(network, SubWords(tokenizer), class_names(model.config), chosen), settings)
+    return _explained(Classifier(network, SubWords(tokenizer), network.classes, chosen), settings)
 
 
 def _explained(classifier: Classifier, settings: dict[str, Any]) -> Classifier:

@@ -66,8 +66,7 @@ class Client:
         answer = self._ask("/predict", {"texts": texts, "model": model})
         identity = _identity(answer)
         return Predictions(
-            Prediction(p["label"], p["confidence"], p["probabilities"], text, p["truncated"], identity, p.get("labels"))
-            for text, p in zip(texts, answer["predictions"], strict=True)
+            Prediction.from_dict(p, text, identity) for text, p in zip(texts, answer["predictions"], strict=True)
         )
 
     def explain(

@@ -29,7 +29,7 @@ PRECISIONS = ("float32", "bf16")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("constant", "linear", "cosine")
 CLASS_WEIGHTS = ("none", "balanced")
-BEST_BY = ("acc", "macro_f1", "masked_acc", "comp-suff", "ur-ir", "i_var-u_var")
+BEST_BY = ("acc", "macro_f1", "masked_acc", "mae", "rmse", "pearson", "comp-suff", "ur-ir", "i_var-u_var")
 CONTRAST_STEPS = ("all", "last")
 TRAIN_REMOVALS = ("delete", "mask", "either")
 POSITIVE = ("lr", "temperature", "epochs", "batch_size", "integrated_steps", "vocabulary_size", "contrast_every")
@@ -138,7 +138,10 @@ class Settings:
         "", "encoders: train low-rank updates instead of all weights, by peft's LoraConfig: r=8,alpha=16,dropout=0.1"
     )
     head: str = _setting(
-        "", "what the outputs of a classifier as model are: {}; if empty, as its configuration says", ("", *HEADS)
+        "",
+        "what the outputs are: {}; value also trains on labels that are numbers; if empty, as a classifier's "
+        "configuration says",
+        ("", *HEADS),
     )
     class_weights: str = _setting("none", "of the loss: {} (rare classes weigh more)", CLASS_WEIGHTS)
     best_by: str = _setting("acc", "the validation metric of the best epoch: {}", BEST_BY)
@@ -162,7 +165,9 @@ class Settings:
         0.3, "removal_margin: the weight of the hinge loss on the drop of log-odds without the important words"
     )
     margin_bound: float = _setting(
-        2.0, "removal_margin: the target drop of log-odds without the important words, in nats; above, the loss is 0"
+        2.0,
+        "removal_margin: the target drop of log-odds without the important words, in nats (of a number its change, in "
+        "its unit); above, the loss is 0",
     )
     keep_weight: float = _setting(
         1.0, "removal_margin: the weight of the divergence from the text without unimportant words"
@@ -226,8 +231,15 @@ class Settings:
                 object.__setattr__(self, name, value)
         if self.label_separator:
             object.__setattr__(self, "multi_label", True)
+        if self.has_number and self.best_by == "acc":
+            object.__setattr__(self, "best_by", "mae")
         self._check_names()
         self._check_ranges()
+
+    @property
+    def has_number(self) -> bool:
+        """Whether the model's output is a number, and a label a number too."""
+        return self.head == "value"
 
     def _check_names(self) -> None:
         for f in fields(self):
@@ -242,6 +254,14 @@ class Settings:
         if self.explain_by:
             saliencies.check(self.explain_by)
         check_rule(self.words)
+        of_numbers = self.best_by in ("mae", "rmse", "pearson")
+        if of_numbers != self.has_number and "-" not in self.best_by:
+            kind = "numbers (head value)" if of_numbers else "classes"
+            raise ValueError(f"best_by {self.best_by} is of {kind}: choose another")
+        if self.has_number and self.class_weights != "none":
+            raise ValueError(f"class_weights {self.class_weights} weighs classes, and a number has none: leave it out")
+        if self.has_number and self.multi_label:
+            raise ValueError("head value is for one number per text, multi_label for names of labels: leave one out")
         if "-" in self.best_by and not self.evaluate_epochs:
             raise ValueError(f"best_by {self.best_by} is measured after each epoch: it needs evaluate_epochs")
         if not self.model:

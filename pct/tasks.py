@@ -1,4 +1,4 @@
-"""What the outputs of a model mean: one class of several, or several labels. This module needs only numpy.
+"""What the outputs of a model mean: one class of several, several labels, or a number. This module needs only numpy.
 
 A task says how logits become probabilities, which output a saliency explains, which (text, label) pairs are explained,
 and when the removal of words flips a prediction. `pct.models.heads` has its functions of logits in torch.
@@ -28,12 +28,19 @@ class Task(ABC):
     """What the outputs of a model mean. Labels are indices into the model's classes.
 
     Attributes:
-        kind: softmax or sigmoid: how logits become probabilities.
+        kind: softmax, sigmoid or value: how logits become probabilities.
         several: whether a text may have any number of labels.
+        number: whether the output is a number. It then stands where the probabilities of classes do, (texts, 1), and no
+            removal flips a prediction.
+        scores: the usual metrics of its predictions.
+        labels_are: what a text has as its label, in words.
     """
 
     kind: ClassVar[str]
-    several: ClassVar[bool]
+    several: ClassVar[bool] = False
+    number: ClassVar[bool] = False
+    scores: ClassVar[tuple[str, ...]]
+    labels_are: ClassVar[str]
 
     @abstractmethod
     def probabilities(self, logits: Floats) -> Floats:
@@ -75,7 +82,7 @@ class Task(ABC):
 
     @abstractmethod
     def certainty(self, probabilities: Doubles, labels: Ints) -> tuple[Doubles, int]:
-        """(rows,) the probability of the outcome, and the number of possible outcomes."""
+        """(rows,) the probability of the outcome, NaN where there is none, and the number of possible outcomes."""
 
     @abstractmethod
     def assigned(self, probabilities: Floats | Doubles) -> Bools:
@@ -87,7 +94,8 @@ class OneClass(Task):
     """One class of several: softmax. A flip is a change of the predicted class."""
 
     kind = "softmax"
-    several = False
+    labels_are = "one class"
+    scores = ("acc", "macro_f1")
 
     def probabilities(self, logits: Floats) -> Floats:
         """See `Task.probabilities`."""
@@ -150,7 +158,9 @@ class SeveralLabels(Task):
     threshold: float = 0.5
 
     kind = "sigmoid"
+    labels_are = "several labels"
     several = True
+    scores = ("acc", "micro_f1", "macro_f1")
 
     def probabilities(self, logits: Floats) -> Floats:
         """See `Task.probabilities`."""
@@ -196,7 +206,57 @@ class SeveralLabels(Task):
         return assigned
 
 
+@dataclass(frozen=True)
+class OneNumber(Task):
+    """A number, such as the output of a regression. It is what is explained, in its own unit."""
+
+    kind = "value"
+    labels_are = "a number"
+    number = True
+    scores = ("mae", "rmse", "pearson")
+
+    def probabilities(self, logits: Floats) -> Floats:
+        """See `Task.probabilities`: the number itself."""
+        return logits
+
+    def score(self, logits: Floats, labels: Ints, of: str) -> Floats:
+        """See `Task.score`: the number itself."""
+        return logits[:, 0]
+
+    def log_odds(self, probabilities: Floats, labels: Ints) -> Doubles:
+        """See `Task.log_odds`: the number itself."""
+        return probabilities[:, 0].astype(np.float64)
+
+    def explained(self, predict: Callable[[], Floats], texts: int) -> tuple[Ints, Ints | None]:
+        """See `Task.explained`: the number of each text."""
+        return np.arange(texts), None
+
+    def outcomes(self, probabilities: Floats | Doubles, labels: Ints) -> Ints:
+        """See `Task.outcomes`: always 0."""
+        return np.zeros(len(labels), np.int64)
+
+    def outcome_name(self, outcome: int, label: int, classes: Sequence[str]) -> str:
+        """See `Task.outcome_name`: that of the number."""
+        return classes[label]
+
+    def certainty(self, probabilities: Doubles, labels: Ints) -> tuple[Doubles, int]:
+        """See `Task.certainty`: a number has none."""
+        return np.full(len(labels), np.nan), 2
+
+    def assigned(self, probabilities: Floats | Doubles) -> Bools:
+        """See `Task.assigned`."""
+        return np.ones(probabilities.shape, bool)
+
+
 ONE_CLASS = OneClass()
+TASKS: dict[str, type[Task]] = {kind.kind: kind for kind in (OneClass, SeveralLabels, OneNumber)}
+
+
+def kind_of_labels(labels: npt.NDArray[Any]) -> type[Task]:
+    """The kind of the task that the labels of a split are for: see `pct.corpora.splits.Split`."""
+    if labels.ndim == 2:
+        return SeveralLabels
+    return OneNumber if labels.dtype.kind == "f" else OneClass
 
 
 def label_sets(labels: npt.NDArray[Any], classes: int) -> Bools:
@@ -213,6 +273,8 @@ def task_of(predictor: Any) -> Task:
 
 def task_of_settings(settings: Settings) -> Task:
     """The task of a model with these settings."""
+    if settings.has_number:
+        return OneNumber()
     return SeveralLabels(settings.threshold) if settings.multi_label else ONE_CLASS
 
 
@@ -223,12 +285,13 @@ def with_threshold(model: P, threshold: float | None) -> P:
     """A model with another threshold, which is set in its settings; unchanged if it is None.
 
     Raises:
-        ValueError: the model chooses one class, or the threshold is outside (0, 1).
+        ValueError: the model has no labels to assign, or the threshold is outside (0, 1).
     """
     if threshold is not None:
         holder: Any = model
         if not task_of(model).several:
-            raise ValueError(f"threshold {threshold}: the model chooses one class of several; leave it out")
+            what = "gives a number" if task_of(model).number else "chooses one class of several"
+            raise ValueError(f"threshold {threshold}: the model {what}; leave it out")
         holder.settings = holder.settings.replace(threshold=threshold)
     return model
 

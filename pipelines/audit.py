@@ -13,9 +13,8 @@ from pct.auditing.kept import PREFIX, AuditSummary
 from pct.auditing.plan import BUDGETS
 from pct.auditing.result import Audit
 from pct.commands.audit import UNMET
-from pct.commands.options import add_measured_texts, measured_texts
+from pct.commands.options import add_measured_texts, add_model, measured_texts, open_given
 from pct.corpora.loading import Split
-from pct.opening import open_model
 from pct.output.plots import save
 from pct.settings import REMOVALS
 from pipelines.data_sets import log_measured_data
@@ -40,7 +39,7 @@ def _run(options: argparse.Namespace) -> int:
         Requirement.parse(text)
     mlflow_run = start_run(f"audit {options.model}", options.experiment)
     with ended_on_failure(mlflow_run):
-        predictor = open_model(options.model, options.device)
+        predictor = open_given(options)
         texts, source, notes = measured_texts(options, predictor, options.seed, bool(options.label_column))
         result = audit(
             predictor, texts, _split(options.saliencies, " ,"), options.budget, _split(options.removals, " ,"),
@@ -111,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         "--require", action="append", default=[], metavar="METRIC>NUMBER",
         help=f"fail with status {UNMET} where the best saliency does not meet it; several with ; between",
     )  # fmt: skip
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_model(parser)
     add_job_options(parser)
     return parser
 

@@ -212,7 +212,7 @@ def _reason(client: Any, name: str, version: int, margin: float) -> str:
     if version not in candidates:
         if promoted and version <= promoted[1]:
             return f"version {promoted[0]} was promoted by hand after this version was registered"
-        return "the version lacks the tags that the rule needs"
+        return "the version lacks the tags that the rule needs (a model of a number has no accuracy)"
     if champion is None and not candidates[version].unfit:
         return no_champion(client, name)
     mine, first = candidates[version], candidates.get(champion or -1)

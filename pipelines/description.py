@@ -16,7 +16,8 @@ ERRORS = 2.0  # a difference counts where it exceeds so many standard errors
 
 def describe(client: Any, run: Run, name: str = "") -> str:
     """The three sentences. name: the registered model whose versions are searched for normal training."""
-    return " ".join([_result(run), _health(run), _beside_normal(client, run, name or model_name(run.settings))])
+    parts = [_result(run), _health(run), _beside_normal(client, run, name or model_name(run.settings))]
+    return " ".join(filter(None, parts))
 
 
 def _result(run: Run) -> str:
@@ -25,12 +26,19 @@ def _result(run: Run) -> str:
     texts = about["corpus"]["sizes"]
     return (
         f"{s.model_name} trained by {s.method} on {texts['train']:,} texts of {s.corpus}, {epochs}: "
-        f"accuracy {run.test.acc:.3f} on {texts['test']:,} test texts{_beside_largest_class(run)}.{_splits_differ(run)}"
+        f"{_score(run)} on {texts['test']:,} test texts{_beside_largest_class(run)}.{_splits_differ(run)}"
     )
 
 
+def _score(run: Run) -> str:
+    test = run.test
+    if run.settings.has_number:
+        return f"mean absolute error {test.mae:.3f}, correlation {test.pearson:.3f}"
+    return f"accuracy {test.acc:.3f}"
+
+
 def _test_accuracy(run: Run) -> BesideLargestClass | None:
-    counts = label_counts(run.about["corpus"], "test")
+    counts = label_counts(run.about["corpus"], "test")  # empty for numbers
     return beside_largest_class(run.test.acc, counts) if counts else None
 
 
@@ -41,6 +49,8 @@ def _beside_largest_class(run: Run) -> str:
 
 
 def _splits_differ(run: Run) -> str:
+    if run.settings.has_number:
+        return ""
     sizes = run.about["corpus"]["sizes"]
     both = [(report.acc, sizes.get(name, 0)) for name, report in (("validation", run.validation), ("test", run.test))]
     if not all(n for _, n in both) or not differ_by_more_than_chance(*both):
@@ -56,20 +66,25 @@ def _health(run: Run) -> str:
     gap, error = comp - suff, math.hypot(run.test.errors["comp"], run.test.errors["suff"])
     if not math.isfinite(gap):
         return "Its explanations could not be measured: no test text has words to remove."
-    accuracy = _test_accuracy(run)
+    accuracy, what = _test_accuracy(run), "confidence"
     verdict = "healthy" if gap > 0 else "pathological"
-    if not abs(gap) > max(ERRORS * error, TOLERANCE):
+    if run.settings.has_number:
+        what = "number"
+        verdict = "in the unit of the number"
+    elif not abs(gap) > max(ERRORS * error, TOLERANCE):
         verdict = "too little to call them healthy or pathological"
     if accuracy is not None and not accuracy.learned:
         verdict = "no verdict: the model has not surely learned anything"
     return (
-        f"Its explanations: removing the most salient words {_moves(comp)}, the least salient {_moves(suff)}; "
-        f"comp - suff {gap:+.3f} ± {error:.3f} is {verdict}."
+        f"Its explanations: removing the most salient words {_moves(comp, what)}, the least salient "
+        f"{_moves(suff, what)}; comp - suff {gap:+.3f} ± {error:.3f} is {verdict}."
     )
 
 
 def _beside_normal(client: Any, run: Run, name: str) -> str:
     """The run beside the normally trained version that was measured alike, of the same seed where there is one."""
+    if run.settings.has_number:
+        return ""
     if run.settings.method == "normal":
         return "This is the normal training that other methods are compared with."
     mine = version_tags(run, 0.0)
@@ -104,5 +119,5 @@ def _versions(client: Any, name: str) -> list[Any]:
         return []
 
 
-def _moves(drop: float) -> str:
-    return f"lowers the confidence by {drop:.3f}" if drop >= 0 else f"raises the confidence by {-drop:.3f}"
+def _moves(drop: float, what: str) -> str:
+    return f"lowers the {what} by {drop:.3f}" if drop >= 0 else f"raises the {what} by {-drop:.3f}"

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from pct.classifier import Classifier, load
-from pct.commands.options import add_measured_texts, measured_texts
+from pct.commands.options import add_measured_texts, add_model, measured_texts
 from pct.corpora.loading import Split
 from pct.layout import PER_TEXT, REPORT
 from pct.metrics.evaluation import evaluate
@@ -34,7 +34,7 @@ def _run(options: argparse.Namespace) -> int:
     check_name(options.register)
     mlflow_run = start_run(f"evaluate {options.model}", options.experiment)
     with ended_on_failure(mlflow_run):
-        classifier = load(options.model, options.device)
+        classifier = load(options.model, options.device, options.head, options.threshold)
         s = classifier.settings
         texts, source, notes = measured_texts(options, classifier, s.corpus_seed)
         bar = sys.stderr.isatty() and not options.quiet
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_measured_texts(parser, "--model")
     parser.add_argument("--register", default="", metavar="NAME", help="make it a version of this registered model")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_model(parser)
     add_job_options(parser)
     return parser
 

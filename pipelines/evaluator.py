@@ -33,8 +33,8 @@ class PctEvaluator(ModelEvaluator):  # type: ignore[misc]
 
     @classmethod
     def can_evaluate(cls, *, model_type: str, evaluator_config: dict[str, Any], **kwargs: Any) -> bool:
-        """Text classifiers, which MLflow calls classifiers."""
-        return model_type in ("classifier", "text-classifier")
+        """Text classifiers, which MLflow calls classifiers, and models of a number."""
+        return model_type in ("classifier", "text-classifier", "regressor")
 
     def evaluate(
         self, *, model_type: str, dataset: Any, run_id: str, evaluator_config: dict[str, Any], model: Any = None,
@@ -43,7 +43,7 @@ class PctEvaluator(ModelEvaluator):  # type: ignore[misc]
         """Measures the model, and logs metrics, report.json and per_text.parquet into the run.
 
         Args:
-            model_type: classifier or text-classifier.
+            model_type: classifier, text-classifier or regressor.
             dataset: MLflow's evaluation data set, with texts in one column and labels (names or indices) as targets.
             run_id: the run that is logged to.
             evaluator_config: text_column (default: `text`, or the only column), p_important, p_unimportant, order,

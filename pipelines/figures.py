@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pct.explaining.explain import explain
+from pct.explaining.explain import explain, explain_each
 from pct.explaining.predictor import Predictor
+from pct.explaining.verdict import TOLERANCE
+from pct.metrics.number_errors import TRUE_NUMBER
 from pct.metrics.report import Report
 from pct.output.plots import STEPS, Doubles, example_figure, gap_figure, ridge_figure, save
 from pct.saliency.defaults import own_saliency
@@ -29,7 +31,10 @@ def draw_figures(run: Run, anew: bool = False) -> list[Path]:
     """
     folder = run.folder / FIGURES
     folder.mkdir(exist_ok=True)
-    title = f"{run.settings.method}, {run.settings.model_name} on {run.settings.corpus}"
+    title, number = (
+        f"{run.settings.method}, {run.settings.model_name} on {run.settings.corpus}",
+        run.settings.has_number,
+    )
     gap = run.test.columns["comp"] - run.test.columns["suff"]
     texts = run.test.columns["text"]
     # a run that was trained on a GPU may be drawn on a machine without one
@@ -48,10 +53,11 @@ def draw_figures(run: Run, anew: bool = False) -> list[Path]:
         return example_figure(seen, gold_names(run.test, chosen), gap[chosen].tolist(), title)
 
     drawn: dict[str, Callable[[], Any]] = {
-        "confidence.png": ridges,
-        "comp_minus_suff.png": lambda: gap_figure(gap, title),
+        "comp_minus_suff.png": lambda: gap_figure(gap, title, 0.0 if number else TOLERANCE),
         "examples.png": examples,
     }
+    if not number:  # the ridges are on an axis from 0 to 1
+        drawn = {"confidence.png": ridges} | drawn
     for name, draw in drawn.items():
         if anew or not (folder / name).is_file():
             save(draw(), folder / name)
@@ -68,16 +74,17 @@ def try_to_draw(draw: Callable[[], list[Path]], say: Callable[[str], None]) -> l
 
 
 def confidences(predictor: Predictor, texts: list[str], order: str = "static") -> tuple[Doubles, Doubles]:
-    """Confidence in the predicted class after 0 to 15 removals, (texts, 16), important and unimportant.
+    """Confidence in the predicted class, of several labels in the first that is explained, after 0 to 15 removals,
+    (texts, 16), important and unimportant.
 
     NaN where a text has no such step.
     """
     sides = np.full((2, len(texts), STEPS + 1), np.nan)
     for start in range(0, len(texts), TEXTS_A_BLOCK):
-        seen = explain(
+        seen = explain_each(
             predictor, texts[start : start + TEXTS_A_BLOCK], STEPS, order=order, saliency=own_saliency(predictor)
         )
-        for row, one in enumerate(seen, start):
+        for row, (one, *_) in enumerate(seen, start):
             for side, curve in enumerate((one.important, one.unimportant)):
                 sides[side, row, : len(curve.confidences)] = curve.confidences
     return sides[0], sides[1]
@@ -95,8 +102,11 @@ def example_rows(gap: Doubles, counts: Any) -> npt.NDArray[np.int64]:
 
 
 def gold_names(report: Report, rows: Any) -> list[str]:
-    """What is true of some rows of a report: the class, or of several labels the label explained or its absence."""
+    """What is true of some rows of a report: the class, or of several labels the label explained or its absence; or the
+    number."""
     columns, classes = report.columns, report.classes
+    if TRUE_NUMBER in columns:
+        return [f"{number:g}" for number in columns[TRUE_NUMBER][rows]]
     if not report.of_pairs:
         return [classes[i] for i in columns["label"][rows]]
     pairs = zip(columns["target"][rows], columns["is_true"][rows], strict=True)

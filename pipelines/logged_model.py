@@ -19,6 +19,7 @@ from pct.layout import MODEL, WEIGHTS
 from pct.metrics.report import Report
 from pct.onnx.predictor import CONFIG, GRADIENT
 from pct.settings import Settings
+from pct.tasks import Task, task_of_settings
 from pct.training.runs import Run
 from pipelines.champion import MARGIN
 from pipelines.connection import default_tracking, search_pages
@@ -90,7 +91,7 @@ def log_model(
         artifacts=artifacts,
         code_paths=[str(Path(pct.__file__).parent)],
         pip_requirements=requirements(saved.settings),
-        signature=signature(saved.settings.multi_label),
+        signature=signature(task_of_settings(saved.settings)),
         input_example=pd.DataFrame({TEXT: saved.examples}),
         metadata=metadata,
     )
@@ -141,10 +142,10 @@ def requirements(settings: Settings) -> list[str]:
     return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(names)]
 
 
-def signature(several: bool) -> Any:
+def signature(task: Task) -> Any:
     """The column `text` of a table -> label and confidence; words and saliency on demand. Other columns are ignored.
 
-    Of several labels, the column `labels` has the assigned ones.
+    Of several labels, the column `labels` has the assigned ones; of a number, `value` replaces `confidence`.
 
     The column is of any type: MLflow's server would turn the values of a string column into strings, a null into the
     word "None", before the model gets them. The model refuses what is not a text.
@@ -153,13 +154,13 @@ def signature(several: bool) -> Any:
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import AnyType, Array
 
-    several_labels = [ColSpec(Array(DataType.string), "labels")] if several else []
+    several_labels = [ColSpec(Array(DataType.string), "labels")] if task.several else []
     return ModelSignature(
         inputs=Schema([ColSpec(AnyType(), TEXT)]),
         outputs=Schema(
             [
                 ColSpec(DataType.string, "label"),
-                ColSpec(DataType.double, "confidence"),
+                ColSpec(DataType.double, "value" if task.number else "confidence"),
                 *several_labels,
                 ColSpec(Array(DataType.string), "words", required=False),
                 ColSpec(Array(DataType.double), "saliency", required=False),

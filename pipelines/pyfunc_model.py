@@ -21,7 +21,8 @@ LISTS = (list, tuple, np.ndarray)
 
 
 class PctModel(PythonModel):  # type: ignore[misc]
-    """Texts -> label and confidence; of several labels also labels, those that are assigned.
+    """Texts -> label and confidence; of several labels also labels, those that are assigned; of a number label, its
+    name, and value.
 
     With {"explain": true} also words and saliency.
     """
@@ -43,14 +44,15 @@ class PctModel(PythonModel):  # type: ignore[misc]
                 raise ValueError(f"row {row} has {text!r} in place of a text; leave such rows out")
         if len(texts) > MAX_TEXTS:
             raise ValueError(f"{len(texts)} texts in one call; send at most {MAX_TEXTS}")
+        number = "value" if self.classifier.task.number else "confidence"
         if not texts:
-            return pd.DataFrame({"label": [], "confidence": []})
+            return pd.DataFrame({"label": [], number: []})
         found = self.classifier.predict(texts)
         labels = found.argmax(1)
         table = pd.DataFrame(
             {
                 "label": [self.classifier.classes[i] for i in labels],
-                "confidence": found.max(1).astype(float),
+                number: found.max(1).astype(float),
             }
         )
         if self.classifier.task.several:

@@ -55,15 +55,17 @@ def version_tags(run: Run, margin: float) -> dict[str, str]:
     return tags | {
         "limited": str(bool(s.limit or s.measure_limit)).lower(),
         "measure": _measure(s, corpus["fingerprint"]),
-        "test_acc": f"{run.test.acc:.6f}",
+        **_score("test", run.test),
         "test_comp_minus_suff": f"{run.test.gaps['comp-suff']:.6f}",
         "test_says": _test_says(run),
     }
 
 
 def _test_says(run: Run) -> str:
-    """The test accuracy of a version in words; validation chooses the champion."""
+    """The test accuracy of a version in words, or its error; validation chooses the champion."""
     corpus = run.about["corpus"]
+    if run.settings.has_number:
+        return f"on the test split its mean absolute error is {run.test.mae:.4g}"
     text = f"on the test split its accuracy is {run.test.acc:.4f}"
     if counts := label_counts(corpus, "test"):
         text += f", {beside_largest_class(run.test.acc, counts)}"
@@ -78,7 +80,8 @@ def measured_tags(
 ) -> dict[str, str]:
     """The tags that the rule needs, of a model that was measured on some texts.
 
-    split: their fingerprint and label counts (`pct.corpora.fingerprints`); runs of version 0.1.0 have none.
+    split: their fingerprint and label counts (`pct.corpora.fingerprints`); runs of version 0.1.0 have none. A model of
+    a number has no accuracy, so that the rule does not choose it.
     """
     tags = {
         "method": s.method,
@@ -86,7 +89,7 @@ def measured_tags(
         "settings_hash": settings_hash(s),
         "weights": weights,
         "limited": "false",
-        "validation_acc": f"{report.acc:.6f}",
+        **_score("validation", report),
         "validation_comp_minus_suff": f"{report.gaps['comp-suff']:.6f}",
         "validation_comp_minus_suff_se": f"{math.hypot(report.errors['comp'], report.errors['suff']):.6f}",
         "champion_rule": champion_rule(margin),
@@ -94,8 +97,15 @@ def measured_tags(
     }
     if split:
         tags["measured_on"] = _measure(s, split["fingerprint"])
-        tags["largest_class"] = f"{max(split['labels'].values()) / sum(split['labels'].values()):.6f}"
+        if counts := split["labels"].values():
+            tags["largest_class"] = f"{max(counts) / sum(counts):.6f}"
     return tags
+
+
+def _score(split: str, report: Report) -> dict[str, str]:
+    """The accuracy, or of a number the error, as a tag."""
+    name = next(name for name in ("acc", "mae") if name in report.metrics)
+    return {f"{split}_{name}": f"{report.metrics[name]:.6f}"}
 
 
 def _measure(s: Settings, fingerprint: str) -> str:

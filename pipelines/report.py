@@ -20,6 +20,7 @@ from pct.output.plots import epochs_figure, ridge_figure
 from pct.output.report.groups import by_model, group_runs, settings_but
 from pct.output.report.page import OPTIONAL, TEXT, write_report
 from pct.output.report.sentences import SENTENCES, SENTIMENT, Case, case_figure, reduction_html, study
+from pct.text.plurals import plural
 from pct.training.grid import find_runs
 from pct.training.runs import Run, read_run
 from pct.writing import check_folder
@@ -39,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     check_folder(options.out, TEXT)  # before minutes of work
-    with _runs(options) as runs:
+    with _runs(options) as found:
+        runs = of_classes(found)
         more = {**ridges(runs), **ridges_by_epoch(runs)} if options.ridges else {}
         cases = sentence_cases(runs, options.sentences) if options.sentences is not None else {}
         more |= {f"{place}-{i}": case_figure(pair) for place, pairs in cases.items() for i, pair in enumerate(pairs, 1)}
@@ -54,6 +56,20 @@ def _run(options: argparse.Namespace) -> int:
         print(f"error: {problem}", file=sys.stderr)
         return NOT_UPLOADED
     return OK
+
+
+def of_classes(runs: Sequence[Run]) -> list[Run]:
+    """The runs without those that give a number, which are reported on standard error.
+
+    Raises ValueError where none is left.
+    """
+    chosen = [run for run in runs if not run.settings.has_number]
+    if left_out := len(runs) - len(chosen):
+        reason = "the tables and claims compare accuracies, and a number has none"
+        if not chosen:
+            raise ValueError(f"no run chooses classes: {reason}; use pct evaluate")
+        print(f"left out {plural(left_out, 'run')} of a number: {reason}", file=sys.stderr)
+    return chosen
 
 
 def log_report(folder: Path, experiment: str = "", at: MlflowRun | None = None) -> str:

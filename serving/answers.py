@@ -18,7 +18,7 @@ from pct.explaining.predictor import Predictor, predict_tokens, word_rule
 from pct.explaining.removal import RemovalPlan, Removals, remove_words
 from pct.explaining.targets import target_indices
 from pct.metrics.base import MetricOptions, TextBlock
-from pct.metrics.evaluation import MetricSet
+from pct.metrics.evaluation import MetricSet, unfit
 from pct.onnx.predictor import OnnxPredictor
 from pct.saliency.base import GradientSaliency, Saliency
 from pct.saliency.defaults import Choice
@@ -110,7 +110,11 @@ class ExplainJob:
         if choice.name not in served.saliencies:
             names = ", ".join(served.saliencies)
             raise ValueError(f"saliency {choice.name[:80]!r} is not one that this model gives; it gives {names}")
+        task = task_of(served.predictor)
         controls = tuple(dict.fromkeys(request.controls))
+        for name in controls:
+            if reason := unfit(name, task):
+                raise ValueError(f"control {name}: {reason}")
         targets = None if target is None else tuple(dict.fromkeys(target))
         return cls(served, steps, request.order, choice.name, targets, controls, choice.reason)
 
@@ -176,7 +180,9 @@ class ExplainJob:
 
     @property
     def _metrics(self) -> MetricSet:
-        return MetricSet((*METRICS, *self.controls), MetricOptions(*self._shares))
+        task = task_of(self.served.predictor)
+        names = [name for name in (*METRICS, *self.controls) if not unfit(name, task)]
+        return MetricSet(names, MetricOptions(*self._shares))
 
     @property
     def _shares(self) -> tuple[float, float]:

@@ -14,9 +14,10 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
+from pct.commands.options import add_head
 from serving.command import SERVICE, read_models
 from serving.model_sources import default_cache
-from serving.model_store import LIST_FILE, SERVED, write_entries
+from serving.model_store import LIST_FILE, SERVED, ModelEntry, write_entries
 
 PACKAGES = ("pct", "serving")
 DISTRIBUTIONS = ("pct-explain-core", "pct-explain")  # the second one: an installation of version 0.1.0
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     cache = Path(options.cache) if options.cache else default_cache()
     with tempfile.TemporaryDirectory(prefix="pct-bento-") as tmp_dir:
-        copy_parts(Path(tmp_dir), options.models, cache)
+        copy_parts(Path(tmp_dir), read_models(options.models, cache, options.head, options.threshold))
         bento = _build(Path(tmp_dir), options)
     print(f"{bento.tag}: {bento.path}")
     print(f"serve it:             bentoml serve {bento.tag}")
@@ -37,14 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def copy_parts(build_folder: Path, models: Sequence[str], cache: Path) -> None:
+def copy_parts(build_folder: Path, models: Sequence[ModelEntry]) -> None:
     """Copies the parts of a Bento into a folder: the packages as they are installed here, and the exported models."""
     root = Path(__file__).parents[1]
     for package in PACKAGES:
         shutil.copytree(root / package, build_folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     (build_folder / SERVED).mkdir()
     entries = []
-    for entry in read_models(models, cache):
+    for entry in models:
         shutil.copytree(entry.folder, build_folder / SERVED / entry.id)
         # the source is a path of this machine
         entries.append(replace(entry, folder=entry.id, source=entry.source if entry.name else entry.id))
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: pct bento models:/pct-planted-textcnn@champion --name reviews",
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="as for pct serve; ID=MODEL names it")
+    add_head(parser)
     parser.add_argument("--name", help="the name of the Bento (default: explainer)")
     parser.add_argument("--version", help="the version of the Bento (default: chosen by BentoML)")
     parser.add_argument(

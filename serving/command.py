@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
+from pct.commands.options import add_head
 from serving.limits import FAILURE, HOSTS, LOG, MODEL_LIST, PREFIX, THREADS, WORKERS, Limits
 from serving.model_sources import RegistryWatch, default_cache, resolve
 from serving.model_store import LIST_FILE, ModelEntry, write_entries
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _check(options)
     address = _address(options.host, options.port)
     cache = Path(options.cache) if options.cache else default_cache()
-    models = read_models(options.models, cache)
+    models = read_models(options.models, cache, options.head, options.threshold)
     with tempfile.TemporaryDirectory(prefix="pct-serve-") as tmp_dir:
         listed = Path(tmp_dir) / LIST_FILE
         write_entries(listed, models)
@@ -79,9 +80,12 @@ def _address(host: str, port: int) -> str:
     return str(socket_address[0])
 
 
-def read_models(models: Sequence[str], cache: Path) -> list[ModelEntry]:
-    """The models of a command line, each `id=source` or a source alone. Raises what `resolve` raises."""
-    return with_unique_ids([_entry_of(model, cache) for model in models])
+def read_models(models: Sequence[str], cache: Path, head: str = "", threshold: float | None = None) -> list[ModelEntry]:
+    """The models of a command line, each `id=source` or a source alone, with the head and threshold of all.
+
+    Raises what `resolve` raises.
+    """
+    return with_unique_ids([_entry_of(model, cache, head, threshold) for model in models])
 
 
 def with_unique_ids(models: Sequence[ModelEntry]) -> list[ModelEntry]:
@@ -95,12 +99,12 @@ def with_unique_ids(models: Sequence[ModelEntry]) -> list[ModelEntry]:
     return out
 
 
-def _entry_of(model: str, cache: Path) -> ModelEntry:
+def _entry_of(model: str, cache: Path, head: str, threshold: float | None) -> ModelEntry:
     """`id=source`, or a source alone."""
     id, equals, source = model.partition("=")
     if equals and id and "/" not in id and ":" not in id:
-        return replace(resolve(source, cache), id=id)
-    return resolve(model, cache)
+        return replace(resolve(source, cache, head, threshold), id=id)
+    return resolve(model, cache, head, threshold)
 
 
 def _run(options: argparse.Namespace, address: str, watch: RegistryWatch, tmp_dir: Path) -> int:
@@ -173,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
         "models", nargs="+", metavar="MODEL",
         help="the folder of an export, run or model, models:/<name>@champion or runs:/<id>/model; ID=MODEL names it",
     )  # fmt: skip
+    add_head(parser)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: 127.0.0.1, loopback)")
     parser.add_argument("--port", type=int, default=3000, help="the port to listen at (default: 3000)")
     parser.add_argument(

@@ -37,19 +37,25 @@ def default_cache() -> Path:
     return Path(folder) if folder else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pct"
 
 
-def resolve(source: str, cache: Path) -> ModelEntry:
+def resolve(source: str, cache: Path, head: str = "", threshold: float | None = None) -> ModelEntry:
     """The model of a source as an exported folder, with the id of `default_id`.
 
     Args:
         source: an exported folder, a run's or a model's folder, a transformers classifier by its folder or hub name,
             models:/<name>@<alias>, models:/<name>/<version> or runs:/<id>/model.
         cache: the folder for exported models.
+        head: what the outputs of a transformers classifier are, where its configuration does not say it: see
+            `pct.load`.
+        threshold: of several labels, the probability from which one is assigned.
 
     Raises:
         FileNotFoundError: there is no such model. As the next two, with the remedy.
         ValueError: it cannot be exported.
         ImportError: a package is missing.
     """
+    if head and (source.startswith(("runs:/", "models:/")) or (Path(source) / GRADIENT).is_file()):
+        raise ValueError(f"head {head}: {source} is a saved classifier, which has its own head; leave it out")
+    of_head = f" {head}" if head else ""
     if (Path(source) / GRADIENT).is_file():
         entry = ModelEntry("", str(Path(source).absolute()), source)
     elif match := REGISTERED.fullmatch(source):
@@ -59,16 +65,17 @@ def resolve(source: str, cache: Path) -> ModelEntry:
     elif source.startswith(("runs:/", "models:/")):
         entry = ModelEntry("", str(_export(source, cache / "exported" / _cache_name(source))), source)
     elif Path(source).is_dir():
-        folder = _export(source, cache / "exported" / _cache_name(_weights_version(Path(source))))
+        folder = _export(source, cache / "exported" / _cache_name(_weights_version(Path(source)) + of_head), head)
         # the audit may be newer than the exported folder in the cache
         audit = kept.read_audit(None, source, Path(source) / MODEL)
         entry = ModelEntry("", str(folder), source, metrics=_report_metrics(Path(source)), audit=_as_dict(audit))
     elif not Path(source).exists() and HUB_NAME.fullmatch(source):
-        folder = _export(source, cache / "exported" / _cache_name(_weights_version(_from_hub(source))))
+        version = _weights_version(_from_hub(source))
+        folder = _export(source, cache / "exported" / _cache_name(version + of_head), head)
         entry = ModelEntry("", str(folder), source)
     else:
         raise FileNotFoundError(NO_MODEL.format(source))
-    return replace(entry, id=default_id(entry))
+    return replace(entry, id=default_id(entry), threshold=threshold)
 
 
 def default_id(entry: ModelEntry) -> str:
@@ -181,14 +188,23 @@ def _move(exported: Path, folder: Path) -> None:
             raise
 
 
-def _export(source: str, folder: Path) -> Path:
+def _export(source: str, folder: Path, head: str = "") -> Path:
     """Exports a model in its own process, so that torch's memory is freed afterwards."""
     if (folder / GRADIENT).is_file():
         return folder
     _make_cache(folder.parent)
     print(f"{source} has no ONNX graphs yet: exporting it", file=sys.stderr)
     # -P: a folder called pct in the working directory is no package
-    command = [sys.executable, "-P", "-m", "pct.cli", "export", source, str(folder)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "pct.cli",
+        "export",
+        source,
+        str(folder),
+        *(["--head", head] if head else []),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason is known"])[-1].removeprefix("error: ")
@@ -276,4 +292,5 @@ class RegistryWatch:
         version = find_version(client, match["name"], match["alias"], None)
         if str(version.version) == model.version:
             return replace(model, audit=_audit_of(version))  # it may have been audited meanwhile
-        return replace(entry_of_version(client, version, match["alias"], model.source, self.cache), id=model.id)
+        entry = entry_of_version(client, version, match["alias"], model.source, self.cache)
+        return replace(entry, id=model.id, threshold=model.threshold)

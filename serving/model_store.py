@@ -17,6 +17,7 @@ from pct.onnx.predictor import CONFIG, OnnxPredictor
 from pct.saliency import make_saliency, saliencies
 from pct.saliency.base import Saliency
 from pct.saliency.defaults import Choice, default_saliency
+from pct.tasks import with_threshold
 from pct.writing import write_text
 
 LIST_FILE = "models.json"
@@ -40,6 +41,7 @@ class ModelEntry:
         alias: the alias that is followed.
         metrics: those in the registry.
         audit: an `AuditSummary` as a dictionary; where it is empty, that of the folder counts.
+        threshold: of several labels, the probability from which one is assigned; None for the model's own.
     """
 
     id: str
@@ -50,6 +52,7 @@ class ModelEntry:
     alias: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     audit: dict[str, Any] = field(default_factory=dict)
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,13 +187,13 @@ class ModelStore:
         ]
 
     def _load(self) -> dict[str, ServedModel]:
-        loaded_before = {(s.entry.folder, s.stamp): s.predictor for s in self._models.values()}
+        loaded_before = {(s.entry.folder, s.stamp, s.entry.threshold): s.predictor for s in self._models.values()}
         loaded = {}
         for entry in read_entries(self._path):
             stamp = _folder_stamp(entry.folder)
-            predictor = loaded_before.get((entry.folder, stamp))
+            predictor = loaded_before.get((entry.folder, stamp, entry.threshold))
             if predictor is None:
-                predictor = OnnxPredictor.load(entry.folder, self._threads)
+                predictor = with_threshold(OnnxPredictor.load(entry.folder, self._threads), entry.threshold)
                 # ONNX Runtime plans its memory in the first call
                 predictor.saliency([["warm"] * 8], by=default_saliency(predictor).name)
             loaded[entry.id] = ServedModel(entry, _with_audit(predictor, entry), stamp)

@@ -106,13 +106,15 @@ class Identity(BaseModel):
 class Prediction(BaseModel):
     """The predicted label of a text. truncated: words beyond the model's length, which it never saw.
 
-    Of several labels, label is the most probable one, and labels has those that are assigned; else it is absent."""
+    Of several labels, label is the most probable one, and labels has those that are assigned; else it is absent. A
+    model of a number has its name as label, and value in place of confidence and probabilities."""
 
     label: str
-    confidence: float
-    probabilities: dict[str, float]
+    confidence: float | None = None
+    probabilities: dict[str, float] | None = None
     truncated: int
     labels: list[str] | None = None
+    value: float | None = None
 
 
 class PredictAnswer(BaseModel):
@@ -134,12 +136,13 @@ class Word(BaseModel):
 
 
 class Step(BaseModel):
-    """A removal: the index of the removed word, and the target's confidence and the predicted label after it."""
+    """A removal: the index of the removed word, and the target's confidence and the predicted label after it; of a
+    model of a number, the number and null."""
 
     removed: int
     word: str
     confidence: float
-    label: str
+    label: str | None
 
 
 class Curve(BaseModel):
@@ -193,14 +196,15 @@ class Explanation(BaseModel):
     names none. saliency_name, signed, saliency_reason: as in the answer, so that each explanation is complete.
 
     Of several labels, label is the target, with "not" before it where it is not assigned; threshold is the probability
-    from which a label is assigned, and assigned has those that are. Else both are absent."""
+    from which a label is assigned, and assigned has those that are. Else both are absent. Of a model of a number, label
+    and target are its name, value and target_confidence the number, and confidence and probabilities are absent."""
 
     text: str
     words: list[Word]
     truncated: int
     label: str
-    confidence: float
-    probabilities: dict[str, float]
+    confidence: float | None = None
+    probabilities: dict[str, float] | None = None
     target: str
     target_confidence: float
     important: Curve
@@ -214,6 +218,7 @@ class Explanation(BaseModel):
     saliency_reason: Reason
     threshold: float | None = None
     assigned: list[str] | None = None
+    value: float | None = None
 
 
 class ExplainAnswer(BaseModel):

@@ -24,6 +24,7 @@ from pct.explaining.reduced_texts import ReducedTexts
 from pct.metrics.base import Column, share_of
 from pct.metrics.bootstrap import Interval, interval_of, intervals_of
 from pct.metrics.evaluation import check_gold
+from pct.metrics.number_errors import number_errors
 from pct.metrics.rationale import metrics_of_marks
 from pct.opening import open_model
 from pct.output.progress import progress_of
@@ -94,7 +95,7 @@ def audit(
     task = task_of(predictor)
     options = ReadOptions(
         text_column, label_column, on_bad_row=on_bad_row, labels=labels, multi_label=task.several,
-        label_separator=label_separator,
+        label_separator=label_separator, numbers=task.number,
     )  # fmt: skip
     split, notes = read_data(data, predictor.classes, options, needs_labels=label_column != ReadOptions.label)
     split, notes = limited(split, notes, limit, seed)
@@ -123,13 +124,17 @@ def _judged(predictor: Predictor, split: Split, plan: AuditPlan, measured: Measu
     facts = measured.facts
     passes = {name: float(saliency.passes(facts["n"]).mean()) for name, saliency in plan.saliencies.items()}
     _, first = np.unique(facts["place"], return_index=True)
-    accuracy, largest = None, None
-    if split.labelled:
+    accuracy, largest, task = None, None, task_of(predictor)
+    errors: dict[str, float] = {}
+    if split.labelled and task.number:
+        errors = number_errors(facts["label"], facts["predicted"])
+    elif split.labelled:
         accuracy, largest = _accuracy(facts["label"][first], facts["predicted"][first])
+    unit = float(np.std(facts["confidence"])) if task.number else None
     shown = default_saliency(predictor).name
     judgement = judge_audit(
         measured.columns, passes, accuracy, largest, shown,
-        [name for name, saliency in plan.saliencies.items() if saliency.seeded],
+        [name for name, saliency in plan.saliencies.items() if saliency.seeded], unit,
     )  # fmt: skip
     rows = []
     for (name, removal), columns in measured.columns.items():
@@ -144,7 +149,10 @@ def _judged(predictor: Predictor, split: Split, plan: AuditPlan, measured: Measu
         facts={
             "accuracy": None if accuracy is None else [float(x) for x in accuracy],
             "largest_class": largest,
-            "confidence": [float(x) for x in interval_of(facts["confidence"].astype(np.float64))],
+            **({"errors": errors} if task.number else {}),
+            "number" if task.number else "confidence": [
+                float(x) for x in interval_of(facts["confidence"].astype(np.float64))
+            ],
             "cut_texts": int((facts["cut"] > 0).sum()),
             "shown": shown,
             **({"windows": windows} if (windows := reading_of(predictor)) else {}),
@@ -174,14 +182,17 @@ def _examples(
     texts = [split.texts[i] for i in place]
     how = {"classes": targets, "removal": removal, "saliency": name, "seed": about["seed"]}
     explained = explain(predictor, texts, **how) if texts else []
-    gold = [_name(predictor.classes, label) if split.labelled else None for label in split.labels[place]]
+    gold = [_name(predictor, label) if split.labelled else None for label in split.labels[place]]
     return [
         {"row": int(i), "gold": label, **one.to_dict()} for i, label, one in zip(place, gold, explained, strict=True)
     ]
 
 
-def _name(classes: Sequence[str], label: Any) -> str:
-    """The name of a true class; of several labels, all of them."""
+def _name(predictor: Predictor, label: Any) -> str:
+    """The name of a true class; of several labels, all of them; of a number, its digits."""
+    classes = predictor.classes
+    if task_of(predictor).number:
+        return f"{label:g}"
     if np.ndim(label) == 0:
         return classes[int(label)]
     return ", ".join(classes[i] for i in np.flatnonzero(label).tolist()) or "none"

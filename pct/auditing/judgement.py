@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,8 @@ from pct.output.audit_table import in_words
 from pct.output.numbers import number, percent, spell
 
 FEWEST_TEXTS = 20  # of two words or more
-LEAST_MARGIN = 0.01  # of confidence; a smaller margin does not count, even if it is surely above 0
+LEAST_MARGIN = 0.01  # of confidence; a smaller margin does not count, even if it is surely above 0. Of a number: of the
+# standard deviation of the model's numbers over the texts
 WINS, MARGIN, COMP = "win", "margin", "comp"
 
 Cells = Mapping[tuple[str, str], Mapping[str, Doubles]]
@@ -56,6 +58,13 @@ class Judgement:
     advice: list[str] = field(default_factory=list)
 
 
+class _Unit(NamedTuple):
+    """What comp and the margin are measured in, and the least margin that counts."""
+
+    name: str = "confidence"
+    least: float = LEAST_MARGIN
+
+
 def judge_audit(
     cells: Cells,
     passes: Mapping[str, float],
@@ -63,6 +72,7 @@ def judge_audit(
     largest_share: float | None,
     shown: str = "",
     seeded: Sequence[str] = (),
+    deviation: float | None = None,
 ) -> Judgement:
     """The judgement of an audit.
 
@@ -74,7 +84,9 @@ def judge_audit(
         largest_share: the share of the most frequent true class; None where the labels are unknown.
         shown: the saliency that explains the model at present.
         seeded: the saliencies that depend on a seed: of two that tie, one that does not is preferred.
+        deviation: of a model that gives a number, the standard deviation of its numbers; None for classes.
     """
+    unit = _Unit() if deviation is None else _Unit("number", LEAST_MARGIN * deviation)
     removals = list(dict.fromkeys(removal for _, removal in cells))
     names = [name for name in dict.fromkeys(name for name, _ in cells) if name != CONTROL]
     strict = 1 - (1 - LEVEL) / max(len(names) * len(removals), 1)
@@ -87,7 +99,7 @@ def judge_audit(
         margins |= {(name, removal): x for name, x in zip(names, margin, strict=True)}
         passed = [
             name for name, m, w in zip(names, margin, win, strict=True)
-            if texts >= FEWEST_TEXTS and m.value >= LEAST_MARGIN and m.low > 0 and w.low > 0.5
+            if texts >= FEWEST_TEXTS and m.value >= unit.least and m.low > 0 and w.low > 0.5
         ]  # fmt: skip
         beats[removal] = sorted(passed, key=lambda name: -margins[name, removal].value)
     deciding = next((removal for removal in removals if beats[removal]), removals[0])
@@ -95,7 +107,7 @@ def judge_audit(
     learned = None
     if accuracy is not None and largest_share is not None and largest_share < 1:  # more than one class
         learned = accuracy.low > largest_share
-    chosen, ties = _choose(cells, beats[deciding], deciding, passes, seeded)
+    chosen, ties = _choose(cells, beats[deciding], deciding, passes, seeded, unit)
     cheap = [name for name in beats[deciding] if passes[name] <= 1]
     judgement = Judgement(
         best=chosen,
@@ -107,7 +119,7 @@ def judge_audit(
         best_of_one_pass=cheap[0] if cheap else "",
         learned=learned,
     )
-    flat = max(interval_of(cells[name, deciding][COMP]).high for name in names) < LEAST_MARGIN if names else True
+    flat = max(interval_of(cells[name, deciding][COMP]).high for name in names) < unit.least if names else True
     if texts < FEWEST_TEXTS:
         judgement.verdict.append(
             f"{texts} texts of two words or more are too few to judge an explanation: audit {FEWEST_TEXTS} or more."
@@ -116,7 +128,7 @@ def judge_audit(
         return judgement
     if largest_share == 1:
         judgement.verdict.append("The texts have only one class, so the accuracy says nothing about the model.")
-    judgement.verdict.extend(_verdict(judgement, cells, removals, accuracy, largest_share, flat, passes))
+    judgement.verdict.extend(_verdict(judgement, cells, removals, accuracy, largest_share, flat, passes, unit))
     judgement.advice.extend(_advice(judgement, shown, flat, margins))
     return judgement
 
@@ -128,7 +140,7 @@ def _table(cells: Cells, names: Sequence[str], removal: str, metric: str) -> Dou
 
 
 def _choose(
-    cells: Cells, beating: list[str], removal: str, passes: Mapping[str, float], seeded: Sequence[str]
+    cells: Cells, beating: list[str], removal: str, passes: Mapping[str, float], seeded: Sequence[str], unit: _Unit
 ) -> tuple[str, list[str]]:
     """The saliency to show and those that are as good.
 
@@ -141,7 +153,7 @@ def _choose(
     rest = beating[1:]
     table = np.stack([first - cells[name, removal][MARGIN] for name in rest], 1) if rest else np.zeros((len(first), 0))
     equal = [
-        name for name, x in zip(rest, intervals_of(table), strict=True) if x.low <= 0 or x.high < LEAST_MARGIN
+        name for name, x in zip(rest, intervals_of(table), strict=True) if x.low <= 0 or x.high < unit.least
     ] if rest else []  # fmt: skip
     group = [beating[0], *equal]
     chosen = min(group, key=lambda name: (passes[name], name in seeded, beating.index(name)))
@@ -150,11 +162,11 @@ def _choose(
 
 def _verdict(
     judgement: Judgement, cells: Cells, removals: Sequence[str], accuracy: Interval | None, largest: float | None,
-    flat: bool, passes: Mapping[str, float],
+    flat: bool, passes: Mapping[str, float], unit: _Unit,
 ) -> list[str]:  # fmt: skip
     sentences = []
     worse = [f"Worse than a random order: {_list(judgement.worse)}."] if judgement.worse else []
-    if accuracy is None:
+    if accuracy is None and unit.name == "confidence":
         sentences.append("The labels are unknown: the accuracy of the model was not measured.")
     if judgement.learned is False and accuracy is not None:
         sentences.append(
@@ -169,13 +181,13 @@ def _verdict(
         )
         if flat:
             sentences.append(
-                "The confidence hardly depends on the words: for every saliency, removing the words that it ranks "
-                f"highest lowers the confidence by less than {LEAST_MARGIN}."
+                f"The {unit.name} hardly depends on the words: for every saliency, removing the words that it ranks "
+                f"highest lowers the {unit.name} by less than {unit.least:.2g}."
             )
         return [*sentences, *worse]
     cell = cells[judgement.best, judgement.removal]
     sentences.append(
-        f"Show {judgement.best}. Removing the words that it ranks highest lowers the confidence by "
+        f"Show {judgement.best}. Removing the words that it ranks highest lowers the {unit.name} by "
         f"{spell(interval_of(cell[MARGIN]))} more than removing as many random words; it beats a random order in "
         f"{percent(interval_of(cell[WINS]))} of the comparisons."
     )
@@ -186,7 +198,7 @@ def _verdict(
         sentences.append(f"This holds with {_ways(removals)}.")
     if judgement.ties:
         sentences.append(
-            f"As good on these texts (the margins do not surely differ, or by less than {LEAST_MARGIN}): "
+            f"As good on these texts (the margins do not surely differ, or by less than {unit.least:.2g}): "
             f"{_list(judgement.ties)}."
         )
     one = judgement.best_of_one_pass

@@ -34,8 +34,8 @@ from pct.text.tokens import Ints, Tokens
 TEXTS_A_BLOCK = 64
 SEPARATOR = "\x1f"  # between the parts of a name; names of saliencies do not contain it
 # per text, of several labels per explained pair of a text and a label: n, the true label, the predicted one (of several
-# labels the names of all, as JSON), the label explained, the confidence, the number of words beyond max_length, and the
-# text's position in the split
+# labels the names of all, as JSON; of a number that number), the label explained, the confidence (or the number), the
+# words beyond max_length, and the text's position in the split
 FACTS = ("n", "label", "predicted", "target", "confidence", "cut", "place")
 
 
@@ -114,10 +114,12 @@ def _measure_block(
         raise FloatingPointError("the model's probabilities are not finite: its weights are broken; train it again")
     labels = probabilities.argmax(1).astype(np.int64) if targets is None else targets
     gold, predicted = split.labels[index], labels
+    confidence = probabilities[np.arange(len(index)), labels]
     if (task := task_of(predictor)).several:
         sets = (label_sets(gold, probabilities.shape[1]), task.assigned(probabilities))
         gold, predicted = (names_of(x, predictor.classes).astype(str) for x in sets)
-    confidence = probabilities[np.arange(len(index)), labels]
+    elif task.number:
+        predicted = confidence
     facts = (tokens.counts, gold, predicted, labels, confidence, tokens.truncated, index)
     numbers: dict[str, Column] = dict(zip((f"fact{SEPARATOR}{name}" for name in FACTS), facts, strict=True))
     scores: dict[str, Column] = {}

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pct.explaining.predictor import Predictor
 from pct.explaining.reduced_texts import check_removal
 from pct.metrics.base import MetricOptions
-from pct.metrics.evaluation import MetricSet
+from pct.metrics.evaluation import MetricSet, unfit
 from pct.metrics.names import CONTROL_GAPS, GAPS
 from pct.saliency import make_saliency, saliencies
 from pct.saliency.base import Saliency
+from pct.tasks import task_of
 
 CONTROL = "random"  # always measured: every other saliency is compared with it
 CHEAP = ("l2", "grad_x_input", "frozen_grad_x_input", "gim", "attention", "rollout")
@@ -106,7 +107,8 @@ def make_plan(
         if budget == "all" or (budget == "usual" and not metrics):
             wanted += [*MORE, *(() if metrics else marked)]
         wanted += EXPENSIVE if budget == "all" else ()
-        metrics[removal] = MetricSet(wanted, options)
+        task = task_of(predictor)
+        metrics[removal] = MetricSet([name for name in wanted if not unfit(name, task)], options)
     return AuditPlan(chosen, metrics, refused, budget != "cheap")
 
 

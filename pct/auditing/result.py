@@ -14,7 +14,7 @@ from pct.auditing.gate import Requirement
 from pct.auditing.judgement import Judgement
 from pct.auditing.plan import CONTROL
 from pct.metrics.bootstrap import Interval
-from pct.output.numbers import for_json, spell
+from pct.output.numbers import for_json, number, spell
 from pct.writing import write_text
 
 FORMAT = 1
@@ -51,7 +51,7 @@ class Audit:
         rows: the numbers of each saliency under each removal.
         texts: the number of texts measured.
         facts: about the model on these texts: accuracy and largest_class (None without labels), confidence, cut_texts,
-            windows (only of a model that reads them), shown.
+            windows (only of a model that reads them), shown; of a model that gives a number, errors and number.
         refused: why a saliency was left out, by its name.
         curves: for each "saliency, removal", the mean confidence after 0, 1, 5, 10, 20 and 50 % of the words were
             removed, most salient and least salient first.
@@ -79,6 +79,11 @@ class Audit:
         if self.judgement.learned is False:
             return "The model is not surely better than its most frequent class"
         return f"Best saliency: {self.best}" if self.best else "No saliency beats a random order"
+
+    @property
+    def quantity(self) -> str:
+        """What is explained: the confidence or a number."""
+        return "number" if "number" in self.facts else "confidence"
 
     @property
     def model(self) -> str:
@@ -160,7 +165,8 @@ class Audit:
 
         accuracy = self.facts.get("accuracy")
         correct = "" if accuracy is None else f", accuracy {spell(accuracy)}"
-        head = f"{self.model} on {self.texts} texts{correct}"
+        errors = "".join(f", {name} {number(x)}" for name, x in (self.facts.get("errors") or {}).items())
+        head = f"{self.model} on {self.texts} texts{correct}{errors}"
         refused = [f"left out: {', '.join(names)}: {reason}" for reason, names in refused_by_reason(self)]
         note = "95 % intervals over the texts; * the saliency to show; random: the control"
         sentences = [*self.judgement.verdict, *self.judgement.advice]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from pct.settings import HEADS
+from pct.commands.options import add_head
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,9 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "takes as long to export as the others together; empty for none (default: frozen_grad_x_input if the model "
         "supports it, and the model's own)",
     )
-    parser.add_argument(
-        "--head", default="", choices=("", *HEADS), help="what the outputs of a transformers classifier are"
-    )
+    add_head(parser)
     options = parser.parse_args(arguments)
     for_onnx = {"--int8": options.int8, "--saliencies": options.saliencies is not None}
     if options.to != "onnx" and (refused := [name for name, given in for_onnx.items() if given]):
@@ -39,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from pct.classifier import load
 
-    classifier = load(options.model, "cpu", options.head)
+    classifier = load(options.model, "cpu", options.head, options.threshold)
     if options.to == "transformers":
         from pct.training.model_card import save_transformers
 

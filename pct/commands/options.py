@@ -63,10 +63,15 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Adds the options of how a model is opened: see `open_given`."""
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_head(parser)
+
+
+def add_head(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of what a model's outputs are: see `pct.load`."""
     parser.add_argument(
         "--head", default="", choices=("", *HEADS),
         help="what the outputs of a transformers classifier are, if its configuration does not say it: of one output, "
-        "sigmoid is the log-odds of a class; of several, sigmoid is that of several labels",
+        "sigmoid is the log-odds of a class, and value a number; of several, sigmoid is that of several labels",
     )  # fmt: skip
     parser.add_argument(
         "--threshold", type=float, help="of several labels: the probability from which one is assigned (default: .5)"

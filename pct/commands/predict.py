@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run_file_job(options, predictor, write_predictions, about, escaped=not options.raw_cells)
         return 0
     for one in predict(predictor, options.text):
-        head = f"{one.label}  {one.confidence:.3f}"
+        head = f"{one.label}  {one.confidence if one.value is None else one.value:.3f}"
         if one.labels is not None:
             head = ", ".join(f"{name} {one.probabilities[name]:.3f}" for name in one.labels) or f"none ({head})"
         print(f"{head}  {one.text}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pct.corpora.splits import UNLABELLED
+from pct.tasks import kind_of_labels
 
 if TYPE_CHECKING:
     from pct.corpora.splits import Split
@@ -26,7 +27,9 @@ def split_fingerprint(split: Split, classes: Sequence[str]) -> str:
 
 
 def label_counts(split: Split, classes: Sequence[str]) -> dict[str, int]:
-    """The number of rows of each class or label."""
+    """The number of rows of each class or label; empty for numbers."""
+    if kind_of_labels(split.labels).number:
+        return {}
     labels = np.asarray(split.labels, np.int64)
     if labels.ndim == 2:
         return dict(zip(classes, labels.sum(0).tolist(), strict=True))

@@ -41,9 +41,11 @@ __all__ = [
 
 CORPUS_SETTINGS = (  # the settings that determine the rows: runs that agree in them have the same corpus
     "corpus", "train_file", "validation_file", "test_file", "text_column", "label_column", "separator", "on_bad_row",
-    "labels", "encoding", "multi_label", "label_separator",
+    "labels", "encoding", "multi_label", "label_separator", "head",
     "train_split", "validation_split", "test_split", "limit", "measure_limit", "corpus_seed",
 )  # fmt: skip
+
+NUMBER_NAME = "value"  # of numbers whose column has the default name
 
 logger = logging.getLogger("pct.corpora")
 
@@ -73,6 +75,8 @@ def read_splits(settings: Settings) -> Corpus:
     name, options = settings.corpus, ReadOptions.of(settings)
     if not name:
         raise ValueError("there are no texts: give a training file (train_file) or the name of a corpus (corpus)")
+    if settings.has_number and name in CLASSES:
+        raise ValueError(f"corpus {name} has classes, not numbers: leave head out, or give files")
     if name == "planted":
         return _with_held_out(name, _planted(settings.corpus_seed), CLASSES[name], "generated", settings, {})
     if name == "files":
@@ -136,15 +140,17 @@ def load_corpus(settings: Settings) -> DatasetDict:
         ValueError: a missing column, an empty text, an unknown label.
     """
     try:
-        from datasets import ClassLabel, Dataset, DatasetDict
+        from datasets import ClassLabel, Dataset, DatasetDict, Value
         from datasets import Sequence as ListOf
     except ImportError:
         raise ImportError("load_corpus needs datasets: pip install 'pct-explain[data]'") from None
     corpus = read_splits(settings)
     dataset = DatasetDict()
     feature: Any = ClassLabel(names=corpus.classes)
-    if corpus.multi_label:
+    if corpus.task.several:
         feature = ListOf(feature)
+    elif corpus.task.number:
+        feature = Value("float64")
     for name, split in corpus.splits.items():
         labels = [np.flatnonzero(row) for row in split.labels] if split.labels.ndim == 2 else split.labels
         columns: dict[str, Any] = {"text": split.texts, "label": labels}
@@ -246,8 +252,11 @@ def _without_class_names(table: Table) -> Table:
 def _from_tables(
     name: str, tables: dict[str, Table], classes: Sequence[str] | None, source: str, settings: Settings
 ) -> Corpus:
-    """Reads the tables. If no classes are given, they are the training table's class names or its distinct labels."""
+    """Reads the tables. If no classes are given, they are the training table's class names or its distinct labels; of
+    numbers, the name of their column."""
     options = ReadOptions.of(settings)
+    if options.numbers:
+        classes = [NUMBER_NAME if options.label == ReadOptions.label else options.label]
     parts, notes = {}, {}
     for key in (k for k in SPLITS if k in tables):
         reader, table = RowReader(options), tables[key]

@@ -13,7 +13,7 @@ import numpy as np
 
 from pct.corpora.label_lists import is_one, split_labels
 from pct.corpora.splits import UNLABELLED, Labels
-from pct.corpora.values import NUMBER, BadRow, canonical, class_name, plain_label, plain_marks, plain_text
+from pct.corpora.values import NUMBER, BadRow, canonical, class_name, plain_label, plain_marks, plain_number, plain_text
 from pct.settings import Settings
 from pct.text.plurals import plural
 
@@ -30,7 +30,7 @@ class ReadOptions:
     detected if empty. on_bad_row: error or skip. labels: whether labels are class names or class indices. encoding: of
     text files; if empty, that of the byte order mark, or UTF-8. multi_label: whether a text has any number of labels;
     label may then name several columns, each a label with 0 or 1: toxic,insult. label_separator: between the labels in
-    a cell; empty for none.
+    a cell; empty for none. numbers: whether the label is a number.
     """
 
     text: str = "text"
@@ -41,6 +41,7 @@ class ReadOptions:
     encoding: str = ""
     multi_label: bool = False
     label_separator: str = ""
+    numbers: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> ReadOptions:
@@ -48,7 +49,7 @@ class ReadOptions:
         s = settings
         return cls(
             s.text_column, s.label_column, s.separator, s.on_bad_row, s.labels, s.encoding, s.multi_label,
-            s.label_separator,
+            s.label_separator, s.has_number,
         )  # fmt: skip
 
     @property
@@ -88,11 +89,11 @@ class Table:
 
 class Row(NamedTuple):
     """A valid row. label: the canonical class name, an index (in-memory tables only), of several labels a tuple of
-    these, or None if not read."""
+    these, a number, or None if not read."""
 
     number: int
     text: str
-    label: str | int | tuple[str | int, ...] | None
+    label: str | float | tuple[str | int, ...] | None
     marks: dict[str, list[Any]]
 
 
@@ -151,7 +152,7 @@ class RowReader:
         rows, count = self.rows(table, labelled), 0
         while batch := list(islice(rows, size)):
             if labelled:
-                batch, labels = self._indexed(table, batch, index)
+                batch, labels = self._labelled(table, batch, index)
             else:
                 labels = None
             count += len(batch)
@@ -167,7 +168,7 @@ class RowReader:
         index = self._index(classes, labelled)
         rows = list(self.rows(table, labelled))
         if labelled:
-            rows, labels = self._indexed(table, rows, index)
+            rows, labels = self._labelled(table, rows, index)
         else:
             labels = np.full(len(rows), UNLABELLED, np.int64)
         self._check_some(table, len(rows))
@@ -191,7 +192,10 @@ class RowReader:
             )
         return index
 
-    def _indexed(self, table: Table, rows: list[Row], index: ClassIndex) -> tuple[list[Row], Labels]:
+    def _labelled(self, table: Table, rows: list[Row], index: ClassIndex) -> tuple[list[Row], Labels]:
+        """The rows with a label of the model, and the labels as those of a split."""
+        if self.options.numbers:
+            return rows, np.array([row.label for row in rows], np.float64)
         usable, labels = [], []
         for row in rows:
             try:
@@ -223,8 +227,12 @@ class RowReader:
         text = plain_text(value_at(values, self.options.text), self.options.text, table.in_memory)
         label = None
         if labelled:
-            label = self._labels(table, values) if self.options.multi_label else self._label(table, values)
+            read = self._number if self.options.numbers else self._labels if self.options.multi_label else self._label
+            label = read(table, values)
         return Row(number, text, label, {k: plain_marks(values.get(k), k, text) for k in mark_names})
+
+    def _number(self, table: Table, values: dict[str, Any]) -> float:
+        return plain_number(value_at(values, self.options.label), self.options.label)
 
     def _label(self, table: Table, values: dict[str, Any]) -> str | int:
         column = self.options.label
@@ -244,7 +252,7 @@ class RowReader:
         return tuple(plain_label(name, column, keep_index=table.in_memory) for name in names)
 
 
-def labels_of(row: Row) -> tuple[str | int | None, ...]:
+def labels_of(row: Row) -> tuple[Any, ...]:
     """The labels of a row; one, unless a text may have several."""
     return row.label if isinstance(row.label, tuple) else (row.label,)
 

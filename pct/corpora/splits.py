@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pct.tasks import Task, kind_of_labels
 from pct.text.plurals import plural
 from pct.text.tokens import Ints
 
 SPLITS = ("train", "validation", "test")
 UNLABELLED = -1  # the label of a text without a known class
-Labels = npt.NDArray[Any]  # (texts,) class indices, or of several labels (texts, classes) bool
+Labels = npt.NDArray[Any]  # (texts,) class indices or float numbers; of several labels (texts, classes) bool
 HELD_OUT = 0.1  # the share of the training rows that is held out for a missing split
 
 
 @dataclass(frozen=True)
 class Split:
-    """labels: (texts,) class indices, or `UNLABELLED`; of several labels (texts, classes) bool.
+    """labels: (texts,) class indices, or `UNLABELLED`; of several labels (texts, classes) bool; numbers (texts,) float.
 
     rationale, shortcut: for each text a 0/1 mark per whitespace word, if the corpus has them. rationale_share:
     likewise, the share of annotators who marked the word, 0..1.
@@ -45,7 +46,7 @@ class Split:
     @property
     def labelled(self) -> bool:
         """Whether the labels are known."""
-        return bool((self.labels != UNLABELLED).all())
+        return bool((self.labels != UNLABELLED).all()) or kind_of_labels(self.labels).number
 
     def take(self, index: Ints) -> Split:
         """The rows of `index`, in its order."""
@@ -79,6 +80,10 @@ class Corpus:
                 if (columns := split.labels.shape[1]) != len(self.classes):
                     raise ValueError(f"{self.name} {name}: {columns} columns of labels for {len(self.classes)} classes")
                 continue
+            if kind_of_labels(split.labels).number:
+                if len(self.classes) != 1:
+                    raise ValueError(f"{self.name} {name}: the labels are numbers, for {len(self.classes)} classes")
+                continue
             outside = np.flatnonzero((split.labels < 0) | (split.labels >= len(self.classes)))
             if len(outside):
                 raise ValueError(
@@ -87,9 +92,9 @@ class Corpus:
                 )
 
     @property
-    def multi_label(self) -> bool:
-        """Whether a text may have several labels."""
-        return any(split.labels.ndim == 2 for split in self.splits.values())
+    def task(self) -> type[Task]:
+        """The kind of task that its labels are for."""
+        return kind_of_labels(next(iter(self.splits.values())).labels)
 
     @property
     def fingerprint(self) -> str:
@@ -101,13 +106,13 @@ class Corpus:
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     """Returns (remaining rows, held-out rows). A share of the rows of each class is sampled with the seed; of several
-    labels, a share of all rows.
+    labels and of numbers, a share of all rows.
 
     The single row of a class is not held out. Raises ValueError if no row can be held out.
     """
     rng = np.random.default_rng(seed)
     held = np.zeros(len(split), bool)
-    strata = split.labels if split.labels.ndim == 1 else np.zeros(len(split), np.int64)
+    strata = split.labels if split.labels.dtype.kind in "iu" else np.zeros(len(split), np.int64)
     for label in np.unique(strata):
         members = rng.permutation(np.flatnonzero(strata == label))
         held[members[: min(max(1, round(share * len(members))), len(members) - 1)]] = True

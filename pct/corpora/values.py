@@ -62,6 +62,20 @@ def plain_label(value: Any, column: str, keep_index: bool = False) -> str | int:
     raise BadRow("no single label", f"column {column!r} must have one label per text, got {value!r:.80}")
 
 
+def plain_number(value: Any, column: str) -> float:
+    """A label that is a number, also as text. Raises BadRow for anything else, and for infinity."""
+    value = _python_value(value)
+    if is_missing(value):
+        raise BadRow("no label", f"column {column!r} has no number, got {value!r}")
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) else math.inf
+    except ValueError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise BadRow("no number", f"column {column!r} must be a finite number, got {value!r:.80}")
+    return number
+
+
 def plain_text(value: Any, column: str, in_memory: bool) -> Any:
     """A text; in memory also a list of words. Raises BadRow for anything else."""
     if isinstance(value, str) and value.strip():

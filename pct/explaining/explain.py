@@ -111,9 +111,9 @@ def explain_each(
     documents = split_texts(predictor, texts)
     if classes is not None and target is not None:
         raise ValueError("classes and target both name the class that is explained: give one of them")
-    number, names = len(documents), predictor.classes
+    number, names, task = len(documents), predictor.classes, task_of(predictor)
     if classes is None:
-        targets = target_indices(target, names, number, task_of(predictor))
+        targets = target_indices(target, names, number, task)
     else:
         targets = list(check_classes(classes, number, len(names))[:, None])
     choice = Choice(saliency, "asked for") if saliency else default_saliency(predictor)
@@ -127,7 +127,7 @@ def explain_each(
         text, labels, tokens = explained_pairs(
             predictor, predictor.tokens(some), None if targets is None else [targets[i] for i in block]
         )
-        plan = _plan(tokens.counts, options)
+        plan = _plan(tokens.counts, options, task)
         seen = remove_words(predictor, tokens, plan, labels, order, removal, saliency=ranking)
         built = build_explanations([some[i] for i in text], tokens, seen, predictor.classes, options)
         for i, explanation in zip(block[text].tolist(), built, strict=True):
@@ -135,13 +135,13 @@ def explain_each(
     return explanations
 
 
-def _plan(counts: Ints, options: CurveOptions) -> RemovalPlan:
+def _plan(counts: Ints, options: CurveOptions, task: Task) -> RemovalPlan:
     """The steps that the curves show, and those of comp and suff; none for the saliency alone."""
     if not options.max_steps:
         return RemovalPlan()
     shares = (options.p_important, options.p_unimportant)
     steps = (np.maximum(words_to_remove(counts, share), np.minimum(counts - 1, options.max_steps)) for share in shares)
-    return RemovalPlan.first(counts, *steps) | RemovalPlan(until_flip=True)
+    return RemovalPlan.first(counts, *steps) | RemovalPlan(until_flip=not task.number)
 
 
 def build_explanations(
@@ -201,9 +201,10 @@ def build_explanations(
                 saliency_name=options.saliency.name,
                 saliency_reason=options.saliency.reason,
                 tolerance=float(limits[i]),
-                probabilities=dict(zip(classes, probabilities, strict=True)),
+                probabilities={} if task.number else dict(zip(classes, probabilities, strict=True)),
                 threshold=getattr(task, "threshold", None),
                 windows=options.windows,
+                number=task.number,
                 comp_aopc=float(comp_aopc[i]),
                 suff_aopc=float(suff_aopc[i]),
                 controls={name: None if np.isnan(value := columns[name][i]) else float(value) for name in controls},
@@ -226,7 +227,7 @@ def _curves(side: RemovalResult, steps: Ints, labels: Ints, task: Task, classes:
             side.confidence[i, : n + 1].tolist(),
             flips[i] or None,
             name(side.predicted[i, flips[i]], i) if flips[i] else None,
-            [name(outcome, i) for outcome in side.predicted[i, 1 : n + 1].tolist()],
+            [] if task.number else [name(outcome, i) for outcome in side.predicted[i, 1 : n + 1].tolist()],
         )
         for i, n in enumerate(steps)
     ]

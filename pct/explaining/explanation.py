@@ -71,7 +71,7 @@ class Explanation:
         words: those that the model saw.
         saliency: (words,) float.
         label: the index of the class explained; label_name: its name.
-        confidence: in that class.
+        confidence: in that class; of a number the number itself, here and in the curves.
         important: what happens as the most salient words are removed first.
         unimportant: what happens as the least salient words are removed first.
         truncated: words beyond max_length, which the model never saw.
@@ -91,6 +91,7 @@ class Explanation:
         threshold: of several labels, the probability from which a label is assigned; None for one class of several.
         windows: how the model reads texts beyond its length, as "windows of 512 tokens, stride 256"; empty if they are
             truncated.
+        number: whether the model gives a number, whose name is label_name. It has no probabilities and no flips.
     """
 
     words: list[str]
@@ -116,6 +117,21 @@ class Explanation:
     model: ModelIdentity | None = None
     threshold: float | None = None
     windows: str = ""
+    number: bool = False
+
+    @property
+    def quantity(self) -> str:
+        """What the curves show: the confidence or the number."""
+        return "number" if self.number else "confidence"
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The ends of an axis for the curves: 0 and 1, of a number the least and the largest of both curves."""
+        if not self.number:
+            return 0.0, 1.0
+        values = [*self.important.confidences, *self.unimportant.confidences]
+        low, high = min(values), max(values)
+        return (low, high) if low < high else (low - 0.5, high + 0.5)
 
     @property
     def assigned(self) -> list[str] | None:
@@ -159,13 +175,14 @@ class Explanation:
 
     @property
     def ir(self) -> float:
-        """Important words removed until the prediction changes, N - 1 where it never does; NaN for N = 1."""
-        return _removals_to_flip(self.important, len(self.words))
+        """Important words removed until the prediction changes, N - 1 where it never does; NaN for N = 1 and for a
+        number."""
+        return NAN if self.number else _removals_to_flip(self.important, len(self.words))
 
     @property
     def ur(self) -> float:
         """The same for unimportant words."""
-        return _removals_to_flip(self.unimportant, len(self.words))
+        return NAN if self.number else _removals_to_flip(self.unimportant, len(self.words))
 
     @property
     def metrics(self) -> dict[str, float | None]:
@@ -222,7 +239,8 @@ class Explanation:
         probabilities, target (the class explained), target_confidence, important and unimportant (steps, flips_at,
         flips_to), metrics, controls (None where none was asked for), verdict, pathology, saliency_name, signed,
         saliency_reason. An explanation of one of several labels also has threshold and assigned (the assigned labels),
-        that of a model that reads windows has windows.
+        that of a model that reads windows has windows. That of a number has value in place of confidence and
+        probabilities, and target is its name.
         """
         verdict = self.verdict
         reasons = list(verdict.reasons)
@@ -235,7 +253,8 @@ class Explanation:
                 for word, (start, end), saliency, known in words
             ],
             "truncated": self.truncated, "label": self.predicted,
-            "confidence": self.certainty, "probabilities": self.probabilities,
+            **({"value": self.confidence} if self.number
+               else {"confidence": self.certainty, "probabilities": self.probabilities}),
             "target": self.label_name, "target_confidence": self.confidence,
             **{side: getattr(self, side).to_dict(self.words) for side in SIDES},
             "metrics": self.metrics, "controls": self.controls or None,
@@ -260,13 +279,14 @@ class Explanation:
         """
         if "label_name" in values:
             return cls(**_old_fields(values), model=model)
-        probabilities, words = dict(values["probabilities"]), values["words"]
+        number = "value" in values
+        probabilities, words = {} if number else dict(values["probabilities"]), values["words"]
         confidence = values["target_confidence"]
         metrics = {name: NAN if x is None else x for name, x in values["metrics"].items()}
         return cls(
             words=[word["word"] for word in words],
             saliency=np.array([word["saliency"] for word in words], np.float32),
-            label=list(probabilities).index(values["target"]),
+            label=0 if number else list(probabilities).index(values["target"]),
             label_name=values["target"],
             confidence=confidence,
             important=Curve.from_dict(values["important"], confidence),
@@ -279,7 +299,7 @@ class Explanation:
             known=[word.get("known", True) for word in words],
             saliency_name=values.get("saliency_name", ""),
             saliency_reason=values.get("saliency_reason", ""),
-            tolerance=_tolerance(values),
+            tolerance=NAN if number else _tolerance(values),
             probabilities=probabilities,
             comp_aopc=metrics["comp_aopc"],
             suff_aopc=metrics["suff_aopc"],
@@ -287,6 +307,7 @@ class Explanation:
             model=model,
             threshold=values.get("threshold"),
             windows=values.get("windows", ""),
+            number=number,
         )
 
     def __getattr__(self, name: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pct.explaining.predictor import Floats, TextInterface, rows_as_tokens
-from pct.tasks import ONE_CLASS, SeveralLabels, Task
+from pct.tasks import ONE_CLASS, OneNumber, SeveralLabels, Task
 from pct.text.tokens import Ints, Tokens
 from pct.text.words import NATURAL, as_document, check_rule
 
@@ -84,7 +84,10 @@ class FunctionPredictor(TextInterface):
                 f"predict_proba must return an array of shape {shape}, texts and classes, got {probabilities.shape}"
             )
         finite = bool(np.isfinite(probabilities).all())
-        if self.task.several:
+        if self.task.number:
+            if not finite:
+                raise ValueError("predict_proba must return finite numbers")
+        elif self.task.several:
             if not (finite and (probabilities >= 0).all() and (probabilities <= 1).all()):
                 raise ValueError("predict_proba must return probabilities: a number from 0 to 1 for each label")
         elif not (finite and np.allclose(probabilities.sum(1), 1, atol=1e-3) and (probabilities >= 0).all()):
@@ -98,6 +101,7 @@ def predictor_from(
     words: str = NATURAL,
     multi_label: bool = False,
     threshold: float = 0.5,
+    head: str = "",
 ) -> FunctionPredictor:
     """A `Predictor` around any function from texts to probabilities.
 
@@ -112,17 +116,20 @@ def predictor_from(
         words: the rule that splits a text into words: `natural`, `spaces`, or `module:function`.
         multi_label: whether a text may have several labels: each column is then a probability of its own.
         threshold: of several labels, the probability from which a label is assigned.
+        head: `value` for a function that gives each text a number, (texts, 1); classes is then the number's name alone.
 
     Returns:
         The predictor.
 
     Raises:
-        ValueError: fewer than two classes, or an unknown rule.
+        ValueError: fewer than two classes, of a number more than one name, or an unknown head or rule.
     """
-    if len(classes) < 2 or isinstance(classes, str):
-        raise ValueError(f"classes must be at least two names, got {classes!r}")
+    if head not in ("", "value"):
+        raise ValueError(f"head must be value or empty, got {head!r}")
+    if isinstance(classes, str) or (len(classes) != 1 if head else len(classes) < 2):
+        raise ValueError(f"classes must be {'one name' if head else 'at least two names'} in a list, got {classes!r}")
     check_rule(words)
-    task = SeveralLabels(threshold) if multi_label else ONE_CLASS
+    task = OneNumber() if head else SeveralLabels(threshold) if multi_label else ONE_CLASS
     return FunctionPredictor(predict_proba, [str(name) for name in classes], words, task)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from pct.explaining.predictor import Floats, Predictor, Texts, predict_tokens, reading_of, split_texts
 from pct.tasks import ONE_CLASS, Task, task_of
@@ -24,17 +24,18 @@ class ModelIdentity:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The class of a text, or its labels.
+    """The class of a text, its labels, or its number.
 
     Attributes:
-        label: its name; of several labels, that of the most probable one.
-        confidence: its probability.
-        probabilities: of each class by name.
+        label: its name; of several labels, that of the most probable one; of a number, the number's name.
+        confidence: its probability; NaN for a number.
+        probabilities: of each class by name; none for a number.
         text: as it was given.
         truncated: words beyond the model's length, which it never saw.
         model: the served model that answered; None for a prediction that was computed here.
         labels: of several labels, those that are assigned; None for one class of several.
         windows: how the model reads longer texts, as "windows of 512 tokens, stride 256"; empty if they are truncated.
+        value: the number; None for classes.
     """
 
     label: str
@@ -45,10 +46,21 @@ class Prediction:
     model: ModelIdentity | None = None
     labels: list[str] | None = None
     windows: str = ""
+    value: float | None = None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], text: str = "", model: ModelIdentity | None = None) -> Self:
+        """What `to_dict` gave, with the text and the served model that answered."""
+        confidence, probabilities = values.get("confidence", float("nan")), values.get("probabilities", {})
+        more = {name: values[name] for name in ("labels", "windows", "value") if name in values}
+        return cls(values["label"], confidence, probabilities, text, values["truncated"], model, **more)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: what `/predict` answers for each text."""
+        """Plain JSON types: what `/predict` answers for each text. A number has value in place of confidence and
+        probabilities."""
         names = ("label", "confidence", "probabilities", "truncated")
+        if self.value is not None:
+            names = ("label", "value", "truncated")
         labels = {} if self.labels is None else {"labels": self.labels}
         windows = {"windows": self.windows} if self.windows else {}
         return {name: getattr(self, name) for name in names} | labels | windows
@@ -59,7 +71,7 @@ class Predictions(list[Prediction]):
 
     def to_pandas(self) -> Any:
         """A DataFrame with a row for each text: text, label, confidence, and p_CLASS for each class; of several labels
-        also labels, a list.
+        also labels, a list; of a number text, label, value.
 
         Raises:
             ImportError: pandas is not installed.
@@ -67,7 +79,11 @@ class Predictions(list[Prediction]):
         from pct.output.records import pandas
 
         rows = [
-            {"text": p.text, "label": p.label, "confidence": p.confidence}
+            {
+                "text": p.text,
+                "label": p.label,
+                **({"confidence": p.confidence} if p.value is None else {"value": p.value}),
+            }
             | ({} if p.labels is None else {"labels": p.labels})
             | {f"p_{name}": x for name, x in p.probabilities.items()}
             for p in self
@@ -117,6 +133,10 @@ def build_predictions(
     labels = assigned_names(task, probabilities, classes)
     rows = zip(documents, probabilities.tolist(), tokens.truncated.tolist(), labels, strict=True)
     for document, row, truncated, names in rows:
+        if task.number:
+            nan = float("nan")
+            predictions.append(Prediction(classes[0], nan, {}, document.text, truncated, windows=windows, value=row[0]))
+            continue
         best = max(range(len(row)), key=row.__getitem__)
         named = dict(zip(classes, row, strict=True))
         predictions.append(

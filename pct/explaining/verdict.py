@@ -38,11 +38,12 @@ def tolerances(confidence: Doubles, classes: int) -> Doubles:
     spread, depends on the confidence alone, and needs no pass of the model.
 
     Args:
-        confidence: (texts,) in the class that is predicted.
+        confidence: (texts,) in the class that is predicted; NaN where a number is explained: it has no scale by which a
+            difference could be judged, so there is no verdict.
         classes: C.
 
     Returns:
-        (texts,) float.
+        (texts,) float; NaN for NaN.
     """
     decided = (np.asarray(confidence, np.float64) - 1 / classes) / (1 - 1 / classes)
     scaled = TOLERANCE * np.maximum(1.0, DECIDED / np.maximum(decided, LEAST_DECIDED))
@@ -99,7 +100,7 @@ def judge(
         important: important words removed when the prediction changes.
         unimportant: the same for unimportant words.
         words: N.
-        tolerance: that of the text; see `tolerances`.
+        tolerance: that of the text; see `tolerances`. NaN where a number is explained.
         new_classes: the class to which the prediction changes on either side, where it changes.
     """
     flips = [np.array([flip or 0]) for flip in (important, unimportant)]
@@ -109,7 +110,10 @@ def judge(
         return Verdict(kind, (f"no order of {'two words' if words == 2 else 'one word'} can be judged",))
     if np.isnan(comp) or np.isnan(suff):
         return Verdict(kind, ("no word was removed: no order can be judged",))
-    by_confidence = _confidence_reason(comp, suff, tolerance)
+    if np.isnan(tolerance):
+        drops = _confidence_reason(comp, suff, tolerance, "the number")
+        return Verdict(kind, (drops, "a number has no scale by which this difference could be judged"))
+    by_confidence = _confidence_reason(comp, suff, tolerance, "the confidence")
     by_flips = _flips_reason(important, unimportant, words, new_classes)
     if not np.isfinite(tolerance):
         draw = "the prediction is close to a draw between the classes: the effect of any removal on it is chance"
@@ -124,18 +128,18 @@ def judge(
     return Verdict(kind, tuple(reasons))
 
 
-def _confidence_reason(comp: float, suff: float, tolerance: float) -> str:
+def _confidence_reason(comp: float, suff: float, tolerance: float, what: str) -> str:
     within_tolerance = ""
     if abs(comp - suff) <= tolerance < np.inf:
         unsure = "" if tolerance == TOLERANCE else ", the tolerance for a prediction as unsure as this"
         within_tolerance = f": they differ by no more than {tolerance:.2g}{unsure}"
     return (
-        f"removing the most salient words {_change(comp)}, removing the least salient {_change(suff, 'it')} "
+        f"removing the most salient words {_change(comp, what)}, removing the least salient {_change(suff, 'it')} "
         f"(comp {comp:z.3f}, suff {suff:z.3f}){within_tolerance}"
     )
 
 
-def _change(drop: float, what: str = "the confidence") -> str:
+def _change(drop: float, what: str) -> str:
     if abs(drop) < 0.0005:
         return f"leaves {what} as it is"
     return f"{'lowers' if drop > 0 else 'raises'} {what} by {abs(drop):.3f}"

@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     Attributes:
         ids: (batch, length) token ids.
         word_ids: (batch, length) the word of each token, -1 at specials and -2 at padding.
-        labels: (batch,) the true classes; of several labels (batch, classes), 1 at the true ones.
+        labels: (batch,) the true classes; of several labels (batch, classes), 1 at the true ones; numbers are floats.
         counts: (batch,) N, the number of words of each text.
         padding: the padding id.
         mask_id: the id of the mask token.
@@ -63,12 +63,19 @@ class Method(Protocol):
 
 
 def make_method(settings: Settings) -> Method:
-    """The training method that `settings.method` names."""
-    return methods.get(settings.method)(settings)
+    """The training method that `settings.method` names.
+
+    Raises ValueError for a method with the attribute `needs_classes`, and a model that gives a number.
+    """
+    kind = methods.get(settings.method)
+    if settings.has_number and getattr(kind, "needs_classes", False):
+        raise ValueError(f"method {settings.method} needs the probabilities of classes, and a number has none")
+    return kind(settings)
 
 
 def supervised_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Cross-entropy of (batch, classes) logits, binary for several labels: the mean over texts, weighted by class."""
+    """Cross-entropy of (batch, classes) logits, binary for several labels, the squared error for numbers: the mean over
+    texts, weighted by class."""
     weights = None if batch.class_weights is None else batch.class_weights.to(logits.dtype)
     return head_of_labels(batch.labels).loss(logits, batch.labels, weights)
 

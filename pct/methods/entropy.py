@@ -11,6 +11,8 @@ from pct.settings import Settings
 class Entropy:
     """Cross-entropy - lambda * mean entropy of the predictions on texts without their unimportant words (Eq. 8)."""
 
+    needs_classes = True
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 

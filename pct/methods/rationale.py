@@ -20,6 +20,8 @@ class Rationale:
     gradient at the embedding itself could be made small by a larger embedding with the same effect.
     """
 
+    needs_classes = True
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 

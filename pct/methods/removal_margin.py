@@ -22,7 +22,8 @@ class RemovalMargin:
     is); I, U and R are the text X without its m_i most salient, its m_u least salient and m_i random words. The means
     are over texts of at least two words, and the choice of words has no gradient. U ranks by the absolute value of a
     signed saliency, since a word against the class is not unimportant. The random term keeps the model from becoming
-    merely less confident. With `contrast_every` = n, all but every n-th batch are trained normally.
+    merely less confident. Of a number z, the hinge is on |z(X) - z(I)|, delta is in its unit, and squared differences
+    replace the divergences. With `contrast_every` = n, all but every n-th batch are trained normally.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -42,7 +43,7 @@ class RemovalMargin:
         pair, head = (originals.logits[rows], important.logits), model.head
         chosen = head.chosen(pair[0].detach(), batch.labels[rows])
         whole, rest = (head.score(at_least_float32(logits), chosen) for logits in pair)
-        hinge = F.relu(s.margin_bound - (whole - rest)).sum() / max(len(rows), 1)
+        hinge = F.relu(s.margin_bound - head.drop(whole, rest)).sum() / max(len(rows), 1)
         keep, chance = (kl_divergence(originals.logits[x.text], x.logits, head) for x in (unimportant, random))
         loss = supervised + s.margin_weight * hinge + s.keep_weight * keep + s.random_weight * chance
         parts = {"cross_entropy": supervised, "hinge": hinge, "keep": keep, "random": chance}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
-import torch.nn.functional as F
 from torch import Tensor
 
 from pct.methods.base import Batch, Step, pass_originals, supervised_loss, words_removed
@@ -17,7 +14,10 @@ from pct.settings import Settings
 
 
 class SaliencyGuided:
-    """Cross-entropy + lambda KL(f(X) || f(X with its m_u least salient words masked)), the mean over texts."""
+    """Cross-entropy + lambda KL(f(X) || f(X with its m_u least salient words masked)), the mean over texts.
+
+    Of a number, the squared error and the squared difference replace them.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -37,16 +37,5 @@ class SaliencyGuided:
 
 
 def kl_divergence(logits: Tensor, others: Tensor, head: Head = SOFTMAX) -> Tensor:
-    """KL(f || g) of the distributions f and g of logits, the mean over rows, in nats; zero without rows.
-
-    Args:
-        logits: (rows, classes).
-        others: (rows, classes).
-        head: what they mean. Of several labels, it is the mean over the labels too.
-
-    Returns:
-        A scalar, in float32 or wider.
-    """
-    first, second = (head.log_probabilities(at_least_float32(x)) for x in (logits, others))
-    each = F.kl_div(second, first, reduction="none", log_target=True)
-    return each.sum() / max(math.prod(each.shape[:-1]), 1)
+    """`Head.divergence`, in float32 or wider."""
+    return head.divergence(at_least_float32(logits), at_least_float32(others))

@@ -18,6 +18,7 @@ _CLASSES = {
     "accuracy:Accuracy": ("acc",),
     "accuracy:Confidence": ("f_x",),
     "accuracy:MacroF1": ("macro_f1",),
+    "number_errors:NumberErrors": ("mae", "rmse", "pearson"),
     "removal:Comprehensiveness": ("comp",),
     "removal:Sufficiency": ("suff",),
     "removal:ComprehensivenessAopc": ("comp_aopc",),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pct.explaining.reduction import check_share
 from pct.explaining.removal import RemovalPlan, Removals
-from pct.tasks import label_sets
+from pct.tasks import Task, label_sets
 
 Column = npt.NDArray[Any]
 TIE = 1e-6  # of confidence: two values that differ by less are equal up to rounding
@@ -51,8 +51,8 @@ class TextBlock:
 
     Attributes:
         seen: the results of the removals.
-        gold: (texts,) the true class, or of several labels (texts, labels), whether each is true. A text then has a row
-            for each label that is explained.
+        gold: (texts,) the true class, or the true number; of several labels (texts, labels), whether each is true. A
+            text then has a row for each label that is explained.
         place: (texts,) the position of each text in the split.
         rationale: for each text, 0 or 1 per word, 1 for a word of the rationale; None where the data set has none.
         shortcut: likewise, 1 where the word is a shortcut.
@@ -110,6 +110,11 @@ class Metric:
 
     def __init__(self, options: MetricOptions) -> None:
         self.options = options
+
+    @classmethod
+    def unfit(cls, task: Task) -> str:
+        """Why a model of this task does not have the metric; empty where it has. By default every model has it."""
+        return ""
 
     def plan(self, counts: Column) -> RemovalPlan:
         """The removals that the metric needs, for texts of N = counts words. By default none."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from pct.metrics.bootstrap import Interval, paired_bootstrap
 from pct.metrics.names import CORE_METRICS, GAPS
+from pct.metrics.number_errors import NUMBER, TRUE_NUMBER
 from pct.metrics.report import Report
 from pct.output.numbers import for_json, number
 
@@ -16,7 +17,9 @@ CONTROLS = ("margin", "win")
 CLAIM = "comp-suff"  # must be larger in an improved model
 # must not be smaller in an improved model; i_var - u_var grows with the number of words and is only reported
 GUARDED = {"ur-ir": "ur-ir", "margin": "the margin of comp over a random order"}
-LARGEST_LOSS = 0.01  # of accuracy
+LARGEST_LOSS = (
+    0.01  # of accuracy; of a number, the growth of its mean absolute error in standard deviations of the true
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Change:
         differences: for each of the eight metrics, each gap and each control that both reports have, after - before
             with its 95 % interval (paired bootstrap over the texts). Of several labels, a text has the mean over its
             explained labels.
-        changed: the number of texts whose predicted class differs.
+        changed: the number of texts whose predicted class differs; 0 for numbers, also for the next two.
         repaired: the number of texts that only the second model predicts correctly.
         broken: the number of texts that only the first model predicts correctly.
     """
@@ -46,12 +49,16 @@ class Change:
         """Why the second model is not an improvement; empty where it is.
 
         It is an improvement where comp - suff is surely larger (its interval lies above zero), neither ur - ir nor the
-        margin of comp over a random order is surely smaller, and accuracy is at most a point lower. Without the margin
-        a model that merely became more sensitive to any removal would pass.
+        margin of comp over a random order is surely smaller, and accuracy is at most a point lower (of numbers: the
+        mean absolute error grows by at most a hundredth of their standard deviation). Without the margin a model that
+        merely became more sensitive to any removal would pass.
         """
-        reasons = []
-        loss, gained = -self.differences["acc"].value, self.differences.get(CLAIM)
-        if not loss <= LARGEST_LOSS + 1e-9:
+        reasons, gained = [], self.differences.get(CLAIM)
+        if "mae" in self.differences:
+            loss = self.differences["mae"].value
+            if not loss <= LARGEST_LOSS * float(np.std(self.before.columns[TRUE_NUMBER])):
+                reasons.append(f"the error grew by {loss:.3g}, more than {LARGEST_LOSS} of the numbers' deviation")
+        elif not (loss := -self.differences["acc"].value) <= LARGEST_LOSS + 1e-9:
             reasons.append(f"accuracy lost {loss:.3f}, more than {LARGEST_LOSS}")
         if gained is None or not gained.low > 0:
             reasons.append(f"{CLAIM} did not become surely larger")
@@ -111,6 +118,8 @@ class Change:
     def predictions(self) -> str:
         """The changed predictions in one sentence."""
         texts = self.before.texts
+        if "mae" in self.differences:
+            return f"{texts} numbers were given"
         other = self.changed - self.repaired - self.broken
         return (
             f"{self.changed} of {texts} predictions changed: {self.repaired} repaired, {self.broken} broken, "
@@ -139,16 +148,21 @@ def compare_reports(before: Report, after: Report, seed: int = 0) -> Change:
         ValueError: the reports are not of the same texts.
     """
     first, second = before.by_text, after.by_text
-    if not np.array_equal(first["label"], second["label"]):
+    names = ("label", "predicted") if "label" in first else (TRUE_NUMBER, NUMBER)
+    if not np.array_equal(first[names[0]], second[names[0]]):
         raise ValueError("the two reports are not of the same texts: measure both models on one split")
     pairs = {
-        name: (first[name], second[name]) for name in (*CORE_METRICS, *CONTROLS) if name in first and name in second
+        name: (first[name], second[name])
+        for name in ("mae", *CORE_METRICS, *CONTROLS)
+        if name in first and name in second
     }
     gaps = {
         gap: (first[a] - first[b], second[a] - second[b]) for gap, (a, b) in GAPS.items() if a in pairs and b in pairs
     }
     controls = {name: pairs.pop(name) for name in CONTROLS if name in pairs}
     differences = {name: paired_bootstrap(*pair, seed=seed) for name, pair in (pairs | gaps | controls).items()}
+    if names[1] == NUMBER:
+        return Change(before, after, differences, 0, 0, 0)
     was_right, is_right = (columns["predicted"] == columns["label"] for columns in (first, second))
     changed = first["predicted"] != second["predicted"]
     return Change(

@@ -20,12 +20,13 @@ from pct.metrics import metrics as registry
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
 from pct.metrics.cost import most_passes
 from pct.metrics.given_saliency import by_text, numbers_of_block
-from pct.metrics.label_sets import LabelSets, facts_of_pairs
+from pct.metrics.label_sets import LabelSets, facts_of_pairs, scores_of_sets
 from pct.metrics.names import CORE_METRICS
+from pct.metrics.number_errors import NUMBER, TRUE_NUMBER, number_errors
 from pct.metrics.rationale import marks_of_block, metrics_of_marks
 from pct.metrics.report import COMPANIONS, RANKED, RATES, Report
 from pct.saliency import choose_saliency
-from pct.tasks import ONE_CLASS, Task, task_of
+from pct.tasks import ONE_CLASS, Task, kind_of_labels, task_of
 from pct.text.words import split_each
 
 NAMED = 3  # metrics that a progress bar names
@@ -60,11 +61,14 @@ class MetricSet:
     def columns(self, block: TextBlock, classes: Sequence[str] = ()) -> dict[str, Column]:
         """The metrics of each text of a block, by name, (texts,) each; `n`, `label` and `predicted` come first.
 
-        Of several labels, those of `facts_of_pairs` come first; they need the names of the classes.
+        Of several labels, those of `facts_of_pairs` come first; they need the names of the classes. Of a number, `n`,
+        `true_number` and `number` do.
         """
         columns = {name: values for metric in self.metrics for name, values in metric.columns(block).items()}
         if self.task.several:
             about = facts_of_pairs(block, classes)
+        elif self.task.number:
+            about = {"n": block.seen.counts, TRUE_NUMBER: block.gold, NUMBER: block.seen.probabilities[:, 0]}
         else:
             about = {"n": block.seen.counts, "label": block.gold, "predicted": block.predicted}
         return about | {name: columns[name] for name in self.names if name in columns}
@@ -101,6 +105,9 @@ def evaluate(
     Of several labels, every label that the model assigns to a text is explained, or the most probable one where it
     assigns none. The metrics are means over these (text, label) pairs; acc is the share of texts with all labels right,
     and micro_f1 and macro_f1 stand beside it.
+
+    Of a number, labels are numbers. mae, rmse and pearson replace accuracy and F1; comp, suff and their like are in the
+    number's unit; metrics that need a class, or a change of it, are left out.
 
     Args:
         predictor: the model.
@@ -139,7 +146,7 @@ def evaluate(
     task = task_of(predictor)
     options = ReadOptions(
         text_column, label_column, on_bad_row=on_bad_row, labels=labels, encoding=encoding, multi_label=task.several,
-        label_separator=label_separator,
+        label_separator=label_separator, numbers=task.number,
     )  # fmt: skip
     split, notes = read_data(dataset, predictor.classes, options)
     split, notes = limited(split, notes, limit, seed)
@@ -152,7 +159,7 @@ def evaluate(
     if len(texts) == 0:
         raise ValueError("the dataset has no texts to evaluate")
     leave_out = {*RATIONALE, *SHORTCUT}.difference(metrics_of_marks(split)) | set(() if numbers is None else RANKED)
-    names = _expand_groups(metrics, leave_out, ("micro_f1", "macro_f1") if task.several else ("macro_f1",))
+    names = _expand_groups(metrics, leave_out, task)
     chosen = MetricSet(names, MetricOptions(p_important, p_unimportant, seed=seed), task)
     gold = check_gold(split.labels, predictor)
     parts: list[dict[str, Column]] = []
@@ -210,26 +217,51 @@ def metric_names(extra: str) -> tuple[str, ...]:
     return ("usual", *more) if more else ()
 
 
-def _expand_groups(names: Sequence[str], leave_out: Collection[str], f1: Sequence[str]) -> list[str]:
-    """The names with the groups `usual` (the default) and `all` expanded, without those to leave out. f1: those of the
-    task."""
+def _expand_groups(names: Sequence[str], leave_out: Collection[str], task: Task) -> list[str]:
+    """The names with the groups `usual` (the default) and `all` expanded, without those to leave out and those that the
+    task does not have. Raises ValueError, with the reason, for a name that it does not have."""
     if isinstance(names, str):  # a string is one name, not a sequence of letters
         names = [names]
-    usual = (*CORE_METRICS, *f1, *COMPANIONS, *RATES, *RATIONALE, *SHORTCUT)
-    groups = {
-        "usual": [name for name in usual if name not in leave_out],
-        "all": [name for name in (*usual, *registry.names()) if name not in leave_out],
-    }
-    return list(dict.fromkeys(name for word in names or ["usual"] for name in groups.get(word, [word])))
+    first, *others = task.scores
+    usual = (first, *CORE_METRICS, *others, *COMPANIONS, *RATES, *RATIONALE, *SHORTCUT)
+    expanded: list[str] = []
+    for word in names or ["usual"]:
+        if word in ("usual", "all"):
+            group = (*usual, *registry.names()) if word == "all" else usual
+            expanded += [name for name in group if name not in leave_out and not unfit(name, task)]
+        elif reason := unfit(word, task):
+            raise ValueError(f"metric {word}: {reason}")
+        else:
+            expanded.append(word)
+    return list(dict.fromkeys(expanded))
+
+
+def prediction_scores(task: Task, true: Column, probabilities: Column) -> dict[str, float]:
+    """The metrics `task.scores` of predictions.
+
+    Args:
+        task: of the model.
+        true: the labels of a split.
+        probabilities: (texts, classes).
+    """
+    if task.number:
+        return number_errors(true, probabilities[:, 0])
+    return scores_of_sets(true, task.assigned(probabilities))
+
+
+def unfit(name: str, task: Task) -> str:
+    """Why a model of a task does not have a metric; empty where it has. Raises ValueError for an unknown name."""
+    return "" if name in task.scores else registry.get(name).unfit(task)
 
 
 def check_gold(labels: Column, predictor: Predictor) -> Column:
     """The true labels of texts. Raises ValueError where they are not those of the model."""
     task = task_of(predictor)
-    if task.several != (labels.ndim == 2):
-        own, given = ("several labels", "one class") if task.several else ("one class", "several labels")
+    if task.labels_are != (given := kind_of_labels(labels).labels_are):
+        own = task.labels_are
         raise ValueError(f"the model has {own} for each text, the data {given}; give texts with labels of its kind")
-    return labels if task.several else check_classes(labels, len(labels), len(predictor.classes))
+    one_class = not (task.several or task.number)
+    return check_classes(labels, len(labels), len(predictor.classes)) if one_class else labels
 
 
 def _check_finite(seen: Removals, index: Column) -> None:

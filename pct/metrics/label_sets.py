@@ -34,7 +34,7 @@ def f1_scores(true: Bools, assigned: Bools) -> tuple[float, float]:
     return float(2 * hits.sum() / sizes.sum()), float((2 * hits[occurs] / sizes[occurs]).mean())
 
 
-def prediction_scores(true: Column, assigned: Bools) -> dict[str, float]:
+def scores_of_sets(true: Column, assigned: Bools) -> dict[str, float]:
     """Accuracy and F1 of predictions.
 
     Args:
@@ -70,7 +70,7 @@ class LabelSets(Metric):
         """See `Metric.summary`."""
         _, first = np.unique(columns["index"], return_index=True)
         true, assigned = (sets_of(columns[name][first], classes) for name in (TRUE, ASSIGNED))
-        scores = prediction_scores(true, assigned)
+        scores = scores_of_sets(true, assigned)
         draws = np.random.default_rng(0).integers(0, len(true), (RESAMPLES, len(true)))
         drawn = np.array([f1_scores(true[rows], assigned[rows]) for rows in draws])
         errors = np.nanstd(drawn, axis=0, ddof=1) if len(true) > 1 else np.full(2, np.nan)

@@ -15,6 +15,7 @@ from pct.metrics.base import Column
 from pct.metrics.dominant import Dominant, dominant_texts
 from pct.metrics.label_sets import by_text
 from pct.metrics.names import gaps_of
+from pct.metrics.number_errors import TRUE_NUMBER
 from pct.output.numbers import for_json, number
 from pct.text.plurals import plural
 from pct.writing import atomic_write
@@ -164,7 +165,8 @@ class Report:
 
         if not {"comp", "suff"} <= set(self.columns):
             raise ValueError("a plot needs comp and suff of each text; this report has only means, or other metrics")
-        return gap_figure(self.columns["comp"] - self.columns["suff"], "comp − suff")
+        tolerance = {"tolerance": 0.0} if TRUE_NUMBER in self.columns else {}
+        return gap_figure(self.columns["comp"] - self.columns["suff"], "comp − suff", **tolerance)
 
     def to_json(self) -> str:
         """Metrics, standard errors, gaps, recalls, confusion counts, and intervals and dominant texts if there are any.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -47,6 +48,18 @@ class Head(ABC):
         Raises:
             ValueError: another `of`.
         """
+
+    def divergence(self, logits: Tensor, others: Tensor) -> Tensor:
+        """KL(f || g) of the distributions f and g of logits (rows, classes), the mean over rows, in nats; of several
+        labels over labels too; of a number the mean squared difference. Zero without rows."""
+        first, second = (self.log_probabilities(x) for x in (logits, others))
+        each = F.kl_div(second, first, reduction="none", log_target=True)
+        return each.sum() / max(math.prod(each.shape[:-1]), 1)
+
+    def drop(self, whole: Tensor, reduced: Tensor) -> Tensor:
+        """The fall of the explained output, (rows,), from that of the whole texts to that of reduced ones; of a number,
+        which important words may raise or lower, its change in either direction."""
+        return whole - reduced
 
     @abstractmethod
     def loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean") -> Tensor:
@@ -138,12 +151,46 @@ class SigmoidHead(Head):
         return each.mean() if reduction == "mean" else each
 
 
+class ValueHead(Head):
+    """A number: the logit itself, and the squared error."""
+
+    kind = "value"
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """See `Head.probabilities`: the number itself."""
+        return logits
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        """See `Head.log_probabilities`."""
+        raise ValueError("a number has no distribution over classes")
+
+    def chosen(self, logits: Tensor, classes: Tensor | None) -> Tensor:
+        """See `Head.chosen`: the only output."""
+        return logits.argmax(-1)
+
+    def score(self, logits: Tensor, classes: Tensor, of: str = "log_odds") -> Tensor:
+        """See `Head.score`: the number itself, whatever `of` is."""
+        return logits.squeeze(-1)
+
+    def divergence(self, logits: Tensor, others: Tensor) -> Tensor:
+        """See `Head.divergence`."""
+        return (logits - others).square().sum() / max(len(logits), 1)
+
+    def drop(self, whole: Tensor, reduced: Tensor) -> Tensor:
+        """See `Head.drop`."""
+        return (whole - reduced).abs()
+
+    def loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean") -> Tensor:
+        """See `Head.loss`: the squared error."""
+        return F.mse_loss(logits.squeeze(-1), labels.to(logits.dtype), reduction=reduction)
+
+
 def _unknown_output(of: str) -> ValueError:
     return ValueError(f"saliency_of must be log_odds, probability or logit, got {of!r}")
 
 
-SOFTMAX, SIGMOID = SoftmaxHead(), SigmoidHead()
-HEADS: dict[str, Head] = {head.kind: head for head in (SOFTMAX, SIGMOID)}
+SOFTMAX, SIGMOID, VALUE = SoftmaxHead(), SigmoidHead(), ValueHead()
+HEADS: dict[str, Head] = {head.kind: head for head in (SOFTMAX, SIGMOID, VALUE)}
 
 
 def class_score(logits: Tensor, classes: Tensor, of: str = "log_odds") -> Tensor:
@@ -152,5 +199,7 @@ def class_score(logits: Tensor, classes: Tensor, of: str = "log_odds") -> Tensor
 
 
 def head_of_labels(labels: Tensor) -> Head:
-    """The head that labels are for: (rows,) indices of classes, or (rows, labels) 0 and 1."""
-    return SOFTMAX if labels.ndim == 1 else SIGMOID
+    """The head that labels are for: (rows,) indices of classes, (rows, labels) 0 and 1, or (rows,) floats."""
+    if labels.ndim == 1:
+        return VALUE if labels.is_floating_point() else SOFTMAX
+    return SIGMOID

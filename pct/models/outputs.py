@@ -11,8 +11,12 @@ from torch import Tensor, nn
 from pct.settings import HEADS
 
 SOFTMAX, SIGMOID, VALUE = HEADS
-UNNAMED = "positive"  # the name of a score that is called LABEL_0
-_OF_PROBLEM = {"multi_label_classification": SIGMOID, "regression": VALUE}
+UNNAMED = {SIGMOID: "positive", VALUE: "value"}  # the name of an output that is called LABEL_0
+# the problem types of transformers by the kind of the task
+PROBLEM_TYPES = {
+    SOFTMAX: "single_label_classification", SIGMOID: "multi_label_classification", VALUE: "regression"
+}  # fmt: skip
+_OF_PROBLEM = {PROBLEM_TYPES[kind]: kind for kind in (SIGMOID, VALUE)}
 # where the configurations of sentence-transformers' cross-encoders name the activation of the score
 _ACTIVATIONS = ("sbert_ce_default_activation_function", "activation_fn")
 
@@ -27,12 +31,14 @@ def kind_of_output(config: Any, name: str, asked: str = "") -> str:
         asked: the kind that the user gave; empty for none.
 
     Raises:
-        ValueError: an unknown kind, one that does not fit the number of outputs, or one score of an unknown kind.
+        ValueError: an unknown kind, one that does not fit the number of outputs, or one output of an unknown kind.
     """
     if asked and asked not in HEADS:
         raise ValueError(f"head must be one of {', '.join(HEADS)}, got {asked!r}")
     stated = asked or _OF_PROBLEM.get(config.problem_type or "", "") or _of_activation(config)
     if config.num_labels > 1:
+        if stated == VALUE:
+            raise ValueError(f"{name} has {config.num_labels} outputs: head value explains a model with one number")
         return stated or SOFTMAX
     if stated == SOFTMAX:
         raise ValueError(f"{name} has one output: a softmax needs two or more; set head to sigmoid or value")
@@ -50,10 +56,17 @@ def _of_activation(config: Any) -> str:
     return {"Sigmoid": SIGMOID, "Identity": VALUE}.get(str(named).rpartition(".")[2], "")
 
 
-def score_classes(name: str) -> list[str]:
-    """The classes of one score by the score's name: not NAME, NAME. A score called LABEL_0 is named `UNNAMED`."""
-    own = UNNAMED if re.fullmatch(r"LABEL_\d+", name) else name
-    return [f"not {own}", own]
+def class_names(config: Any, kind: str) -> list[str]:
+    """The names of a classifier's classes, in the order of its logits.
+
+    A single output with the name NAME has the classes not NAME, NAME if it is the log-odds of a class, and the name
+    alone if it is a number. An output called LABEL_0 is named by `UNNAMED`.
+    """
+    names = [str(config.id2label[i]) for i in range(config.num_labels)]
+    if len(names) > 1:
+        return names
+    own = UNNAMED[kind] if re.fullmatch(r"LABEL_\d+", names[0]) else names[0]
+    return [own] if kind == VALUE else [f"not {own}", own]
 
 
 def two_logits(score: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pct.models.outputs import SIGMOID, SOFTMAX
+from pct.models.outputs import SIGMOID, SOFTMAX, VALUE
 
 CLASSIFYING = "text-classification"
 HARMLESS = ("padding", "return_tensors", "return_token_type_ids", "return_attention_mask", "verbose")
@@ -21,7 +21,7 @@ def parts_of(pipeline: Any) -> tuple[Any, Any, dict[str, Any]]:
     Raises:
         TypeError: it is no pipeline.
         ValueError: it is for another task, it overrides a step, its scores are neither softmax nor sigmoid of the
-            logits, or it passes unsupported options to its tokenizer.
+            logits nor one number, or it passes unsupported options to its tokenizer.
     """
     if not (hasattr(pipeline, "model") and hasattr(pipeline, "tokenizer")):
         raise TypeError(f"a {type(pipeline).__name__} alone has no tokenizer: give wrap(model, tokenizer) both")
@@ -30,10 +30,12 @@ def parts_of(pipeline: Any) -> tuple[Any, Any, dict[str, Any]]:
     _check_code(pipeline)
     function = getattr(pipeline, "_postprocess_params", {}).get("function_to_apply")
     applied = getattr(function, "value", function)
-    if applied not in (None, SOFTMAX, SIGMOID):
+    if applied == "none" and pipeline.model.config.num_labels == 1:
+        applied = VALUE
+    if applied not in (None, SOFTMAX, SIGMOID, VALUE):
         raise ValueError(
-            f"the pipeline has function_to_apply={applied!r}: only the probabilities of softmax or sigmoid can be "
-            "explained; create it without function_to_apply"
+            f"the pipeline has function_to_apply={applied!r}: of several outputs only the probabilities of softmax or "
+            "sigmoid can be explained; create it without function_to_apply"
         )
     own = _length(dict(getattr(pipeline, "_preprocess_params", {})))
     return pipeline.model, pipeline.tokenizer, own | ({"head": applied} if applied else {})

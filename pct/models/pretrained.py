@@ -25,9 +25,10 @@ from pct.models.checks import (
     positions,
 )  # fmt: skip
 from pct.models.encoder import Transformer
-from pct.models.outputs import SOFTMAX, VALUE, TwoClasses, kind_of_output, score_classes
+from pct.models.outputs import PROBLEM_TYPES, SOFTMAX, VALUE, TwoClasses, kind_of_output
 from pct.models.wrapped import Wrapped
 from pct.settings import Settings
+from pct.tasks import TASKS, task_of_settings
 from pct.text.subwords import SubWords
 
 ALIASES = {"bert": "bert-base-uncased", "distilbert": "distilbert-base-uncased"}
@@ -86,14 +87,12 @@ def wrap_model(model: Any, tokenizer: Any, name: str, head: str = "") -> Wrapped
 
     head: the kind of its outputs; if empty, as its configuration says (see `pct.models.outputs.kind_of_output`).
 
-    Raises ValueError for: no sequence classifier, classes without names, regression, no fast tokenizer, token ids
+    Raises ValueError for: no sequence classifier, classes without names, several numbers, no fast tokenizer, token ids
     without embeddings, weights that are not finite or, on a CPU, of half precision, padding that changes the result,
     and logits that differ from the model's own. Raises TypeError for what is no model.
     """
     check_kind(model, name)
     kind = kind_of_output(model.config, name, head)
-    if kind == VALUE:
-        raise ValueError(f"{name} is a regression model: only classifiers can be explained")
     SubWords(tokenizer)
     check_vocabulary(tokenizer, model, name)
     check_precision(model, name)
@@ -124,18 +123,18 @@ def load_untrained(settings: Settings, classes: Sequence[str]) -> TextModel:
         _check_class(config, name)
     if adapter or (has_head(config) and not settings.fresh_head):
         classifier = wrap_model(load_classifier(name), tokenizer, name, settings.head)
-        if classifier.has_several_labels != settings.multi_label:
-            own, given = "several labels", "one class for each text"
-            own, given = (own, given) if classifier.has_several_labels else (given, own)
+        task = task_of_settings(settings)
+        if classifier.task_kind != task.kind:
+            own = TASKS[classifier.task_kind].labels_are
             raise ValueError(
-                f"{name} has a head for {own}, the corpus has {given} (multi_label "
-                f"{str(settings.multi_label).lower()}): set fresh_head to train a new head"
+                f"{name} has a head for {own} for each text, the corpus has {task.labels_are}: set fresh_head to train "
+                "a new head"
             )
         order_head(classifier, classes)
         check_length(settings.max_length, classifier.model, name)
         return classifier
     encoder = None if settings.lora else _first_token_encoder(name, config, tokenizer)
-    model = _with_default_head(name, tokenizer, classes, settings.multi_label) if encoder is None else encoder
+    model = _with_default_head(name, tokenizer, classes, settings) if encoder is None else encoder
     check_vocabulary(tokenizer, model, name)
     check_length(settings.max_length, model, name)
     check_finite(model, name)
@@ -162,12 +161,6 @@ def has_head(config: Any) -> bool:
     return any(x.endswith(CLASSIFIER) for x in config.architectures or [])
 
 
-def class_names(config: Any) -> list[str]:
-    """The names of a classifier's classes, in the order of its logits; of one score, those of `score_classes`."""
-    names = [str(config.id2label[i]) for i in range(config.num_labels)]
-    return score_classes(names[0]) if len(names) == 1 else names
-
-
 def max_tokens(model: Any, tokenizer: Any) -> int:
     """The largest number of tokens of a text that both the model's positions and its tokenizer allow."""
     limits = (positions(model), tokenizer.model_max_length, NO_LIMIT)
@@ -180,7 +173,10 @@ def order_head(classifier: Wrapped, classes: Sequence[str]) -> None:
     A head with default names (LABEL_0, ...) gets these names. Raises ValueError if the classes differ.
     """
     config: Any = classifier.model.config
-    own = class_names(config)
+    own = classifier.classes
+    if classifier.task_kind == VALUE:
+        config.id2label, config.label2id = {0: classes[0]}, {classes[0]: 0}
+        return
     if all(re.fullmatch(r"LABEL_\d+", x) for x in config.id2label.values()) and len(own) == len(classes):
         _log.warning(
             "%s names its classes %s: they are read as %s", classifier.name, ", ".join(own), ", ".join(classes)
@@ -244,9 +240,9 @@ def _first_token_encoder(name: str, config: Any, tokenizer: Any) -> Any:
     return encoder if is_bidirectional(encoder) else None
 
 
-def _with_default_head(name: str, tokenizer: Any, classes: Sequence[str], multi_label: bool) -> Any:
+def _with_default_head(name: str, tokenizer: Any, classes: Sequence[str], settings: Settings) -> Any:
     names = dict(enumerate(classes))
-    kind = "multi_label_classification" if multi_label else "single_label_classification"
+    kind = PROBLEM_TYPES[task_of_settings(settings).kind]
     model = pretrained(
         "AutoModel" + CLASSIFIER, name, use_safetensors=True, dtype=torch.float32, id2label=names,
         label2id={x: i for i, x in names.items()}, problem_type=kind,

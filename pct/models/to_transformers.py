@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pct.models.base import TextModel, without_dropout
 from pct.models.checks import PROBE, close
 from pct.models.encoder import Transformer
-from pct.models.outputs import TwoClasses
+from pct.models.outputs import PROBLEM_TYPES, SIGMOID, TwoClasses
 from pct.models.structural_copy import structural_copy
 from pct.models.wrapped import Wrapped
 
@@ -20,7 +20,6 @@ from pct.models.wrapped import Wrapped
 _SCALE = 2.0**-14
 # ReLU and GELU are the identity for large values; the output of a layer norm is smaller than this
 _SHIFT = 32.0
-SEVERAL = "multi_label_classification"
 
 
 def to_transformers(model: TextModel, classes: Sequence[str]) -> Any:
@@ -35,12 +34,13 @@ def to_transformers(model: TextModel, classes: Sequence[str]) -> Any:
     """
     names = dict(enumerate(classes))
     labels: dict[str, Any] = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
-    labels["problem_type"] = SEVERAL if model.task_kind == "sigmoid" else "single_label_classification"
+    labels["problem_type"] = PROBLEM_TYPES[model.task_kind]
     if isinstance(model, Wrapped):
         classifier: Any = structural_copy(model.model)
         if isinstance(model.dense, TwoClasses):
             # transformers takes the sigmoid of a single score, and this problem type states it
-            labels = {"id2label": {0: names[1]}, "label2id": {names[1]: 0}, "problem_type": SEVERAL}
+            own = {"id2label": {0: names[1]}, "label2id": {names[1]: 0}}
+            labels = {**own, "problem_type": PROBLEM_TYPES[SIGMOID]}
         classifier.config.update(labels)
         return classifier
     if not isinstance(model, Transformer):

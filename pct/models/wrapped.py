@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pct.models.base import Features, TextModel, without_dropout
 from pct.models.checks import close, one_line, padding_changes, probe_ids
 from pct.models.encoder import last_state, mean_state
-from pct.models.outputs import SIGMOID, SOFTMAX, TwoClasses, two_logits
+from pct.models.outputs import SIGMOID, SOFTMAX, TwoClasses, class_names, two_logits
 
 TRACE_LENGTH = 4  # tokens of the text with which a head is traced
 STARTS_WITH_LAST_TOKEN = ("mbart", "plbart")  # models whose decoder starts from the text's last token
@@ -53,7 +53,7 @@ class Wrapped(TextModel):
         super().__init__()
         self.model, self.name, self.types, self.unread = model, name, tuple(types), unread
         self.output_kind = head
-        self.task_kind = SIGMOID if self.has_several_labels else SOFTMAX
+        self.task_kind = SOFTMAX if self._has_score or not head else head
         self.padding = padding or "right"
         config: Any = model.config
         self._has_decoder = bool(getattr(config, "is_encoder_decoder", False))
@@ -106,9 +106,9 @@ class Wrapped(TextModel):
         return self.output_kind == SIGMOID and config.num_labels == 1
 
     @property
-    def has_several_labels(self) -> bool:
-        """Whether each output is the log-odds of a label."""
-        return self.output_kind == SIGMOID and not self._has_score
+    def classes(self) -> list[str]:
+        """The names of its classes, by its configuration."""
+        return class_names(self.model.config, self.output_kind or SIGMOID)
 
     def logits_of(self, own: Tensor) -> Tensor:
         """The logits of the classes, from the model's own logits."""

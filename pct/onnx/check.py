@@ -19,7 +19,7 @@ from pct.models import Encoding, Features, TextModel
 from pct.models.checks import PROBES, TYPED_SPECIALS
 from pct.onnx.graphs import KINDS
 from pct.onnx.predictor import MODIFIED, OnnxPredictor
-from pct.tasks import label_sets
+from pct.tasks import Task, label_sets
 from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import split_all
@@ -134,26 +134,32 @@ def _compare(
 def cost_of_int8(exact: OnnxPredictor, rounded: OnnxPredictor, data: Split) -> dict[str, Any]:
     """The accuracy of both models, the share of texts with the same class, and the rank agreement of each saliency.
 
-    Of several labels, the share of texts with all labels right, and with equal labels. Both explain the class that
-    `exact` finds most probable. The agreement is the mean of Spearman's correlation over the texts
-    that have a ranking: at least three words, not all of equal saliency.
+    Of several labels, the share of texts with all labels right, and with equal labels. Of a number, the mean absolute
+    error of both, and their mean absolute difference. Both explain the class that `exact` finds most probable. The
+    agreement is the mean of Spearman's correlation over the texts that have a ranking: at least three words, not all of
+    equal saliency.
     """
     texts = split_texts(exact, data.texts)
     tokens = exact.tokens(texts)
     before, after = predict_tokens(exact, tokens), predict_tokens(rounded, tokens)
     classes = before.argmax(1).astype(np.int64)
-    assigned, gold = [exact.task.assigned(x) for x in (before, after)], label_sets(data.labels, before.shape[1])
     agreement = {}
     for kind in (*KINDS, *(name for name in MODIFIED if name in exact.gradient_saliencies)):
         ours, theirs = (explain_tokens(x.with_saliency(kind), tokens, classes)[1] for x in (rounded, exact))
         each = np.array([spearman(a[:n], b[:n]) for a, b, n in zip(ours, theirs, tokens.counts, strict=True)])
         agreement[kind] = float(np.nanmean(each)) if np.isfinite(each).any() else None
+    return {"texts": len(texts), **_cost(exact.task, data, before, after), "rank_agreement": agreement}
+
+
+def _cost(task: Task, data: Split, before: Array, after: Array) -> dict[str, float]:
+    if task.number:
+        errors = {"mae_float32": before[:, 0] - data.labels, "mae_int8": after[:, 0] - data.labels}
+        return {name: float(np.abs(x).mean()) for name, x in {**errors, "mean_difference": before - after}.items()}
+    assigned, gold = [task.assigned(x) for x in (before, after)], label_sets(data.labels, before.shape[1])
     return {
-        "texts": len(texts),
         "accuracy_float32": float((assigned[0] == gold).all(1).mean()),
         "accuracy_int8": float((assigned[1] == gold).all(1).mean()),
         "same_class": float((assigned[0] == assigned[1]).all(1).mean()),
-        "rank_agreement": agreement,
     }
 
 

@@ -69,7 +69,8 @@ class Exported:
         lines += [f"not written: {reason}" for reason in self.left_out.values()]
         if self.int8 is not None:
             lines += [f"int8, on {self.int8['texts']} texts of the corpus (the numbers above are for float32)"]
-            lines += [f"{k:<28}{self.int8[k]:>12.4f}" for k in ("accuracy_float32", "accuracy_int8", "same_class")]
+            measured = {k: v for k, v in self.int8.items() if isinstance(v, float)}
+            lines += [f"{k:<28}{v:>12.4f}" for k, v in measured.items()]
             ranks = self.int8["rank_agreement"].items()
             lines += [f"{'ranks of ' + k:<28}{'none' if v is None else format(v, '.4f'):>12}" for k, v in ranks]
         return "\n".join(lines)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 GRAPHS = {
     "forward.onnx": "A text classifier. Its probabilities are softmax(logits), or sigmoid(logits) where the metadata's "
-    "probabilities say so.",
+    "probabilities say so; with value, the one logit is the number that the model gives.",
     "model.onnx": "A text classifier with the gradient of its decision at each word inside.",
     "frozen.onnx": "A text classifier with the gradient of its decision at each word inside, attention weights, "
     "deviations of norms and ratios of activations being held constant.",

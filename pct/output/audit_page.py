@@ -101,7 +101,8 @@ def _facts(audit: Audit) -> str:
         ("texts", f"{audit.texts:,}; {cut:,} {'was' if cut == 1 else 'were'} cut to the model's length"),
         ("long texts", str(facts.get("windows", ""))),
         ("accuracy", f"{spell(accuracy)}; the largest class has {number(facts['largest_class'])}" if accuracy else ""),
-        ("mean confidence", spell(facts["confidence"]) if facts.get("confidence") else ""),
+        *((name, number(x)) for name, x in (facts.get("errors") or {}).items()),
+        *((f"mean {name}", spell(facts[name]) if facts.get(name) else "") for name in ("confidence", "number")),
         ("explained at present by", str(facts.get("shown") or "")),
         ("measured", _measured(audit)),
         *(("note", note) for note in notes_in_words(audit.about.get("data") or {})),
@@ -131,8 +132,14 @@ def _intervals(audit: Audit) -> str:
     return f"<h2>Margin and win of each saliency</h2>{LEGEND}{plots}{_definitions(audit)}"
 
 
+def _worded(audit: Audit, text: str) -> str:
+    """A sentence on the confidence, for the quantity that the audit explains."""
+    whole = "confidence in the class that was predicted on the whole text"
+    return text if audit.quantity == "confidence" else text.replace(whole, "number").replace("confidence", "number")
+
+
 def _reading(audit: Audit) -> str:
-    return f"<h2>How to read this page</h2><ol>{''.join(f'<li>{escape(sentence)}</li>' for sentence in READING)}</ol>"
+    return f"<h2>How to read this page</h2><ol>{''.join(f'<li>{escape(_worded(audit, x))}</li>' for x in READING)}</ol>"
 
 
 def _curves(audit: Audit) -> str:
@@ -142,7 +149,7 @@ def _curves(audit: Audit) -> str:
     roles = ("best", "worst") if audit.best else ("largest margin", "smallest margin")
     panels = "".join(curves_svg(audit, name, removal, role) for name, role in zip(names, roles, strict=False))
     return (
-        f"<h2>Mean confidence with {escape(in_words(removal))}</h2>"
+        f"<h2>Mean {audit.quantity} with {escape(in_words(removal))}</h2>"
         "<small>red: the saliency; grey: a random order on the same texts; solid: most salient words first; dashed: "
         "least salient first. In a healthy model the solid line lies far below the grey ones and the dashed line does "
         f'not.</small><div class="panels">{panels}</div>'
@@ -163,7 +170,10 @@ def _tables(audit: Audit) -> str:
 
 def _table(audit: Audit, rows: Sequence[AuditRow], names: Sequence[str], costs: bool = False) -> str:
     heads = [*(("passes", "ms") if costs else ()), *names]
-    head = "".join(f'<th scope="col" title="{escape(HELP.get(name, name))}">{escape(name)}</th>' for name in heads)
+    titles = [escape(_worded(audit, HELP.get(name, name))) for name in heads]
+    head = "".join(
+        f'<th scope="col" title="{title}">{escape(name)}</th>' for title, name in zip(titles, heads, strict=True)
+    )
     lines = []
     for row in rows:
         kind = {audit.best: "best", CONTROL: "control"}.get(row.saliency, "")

@@ -13,7 +13,7 @@ from pct.output.plots import FAINT, IMPORTANT, INK, UNIMPORTANT, bare, new_figur
 if TYPE_CHECKING:
     from pct.auditing.result import Audit, AuditRow
 
-PANELS = (("margin", "margin over random orders (confidence)", 0.0), ("win", "win against a random order", 0.5))
+PANELS = (("margin", "margin over random orders", 0.0), ("win", "win against a random order", 0.5))
 COLOURS = {"best": UNIMPORTANT, "tie": INK, "better": INK, "none": IMPORTANT, "control": FAINT}
 MARKERS = {"best": "D", "control": "s"}
 

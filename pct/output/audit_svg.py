@@ -49,7 +49,7 @@ def intervals_svg(audit: Audit, removal: str) -> str:
     second = NAMES + MARGIN_PANEL + VALUES + GAP
     win = _scale(0.0, 1.0, second, second + WIN_PANEL)
     parts = [
-        _axis("margin over random orders (confidence)", NAMES, ticks, margin, 0.0, height),
+        _axis(f"margin over random orders ({audit.quantity})", NAMES, ticks, margin, 0.0, height),
         _axis("win against a random order", second, (0.0, 0.25, 0.5, 0.75, 1.0), win, 0.5, height),
     ]
     parts += [_row(audit, row, TOP + ROW * (i + 0.5), margin, win) for i, row in enumerate(rows)]
@@ -150,14 +150,23 @@ def curves_svg(audit: Audit, saliency: str, removal: str, role: str) -> str:
     inner = (PANEL - LEFT - 12) / (len(SHARES) - 1)
     bottom = LINES + HEIGHT
 
+    shown = [side for name in (CONTROL, saliency) for side in audit.curves.get(f"{name}, {removal}", [])]
+    low, high = 0.0, 1.0
+    if audit.quantity == "number":
+        values = [value for side in shown for value in side if math.isfinite(value)]
+        low, high = min(values, default=0.0), max(values, default=1.0)
+        high = high if high > low else low + 1.0
+
     def point(step: int, value: float) -> str:
-        return f"{LEFT + step * inner:.1f},{bottom - HEIGHT * min(max(value, 0.0), 1.0):.1f}"
+        return f"{LEFT + step * inner:.1f},{bottom - HEIGHT * min(max((value - low) / (high - low), 0.0), 1.0):.1f}"
 
     parts = [f'<text class="head" x="0" y="14">{escape(role)}: {escape(short(saliency, 40))}</text>']
     for at in (0.0, 0.25, 0.5, 0.75, 1.0):
         y = bottom - HEIGHT * at
         parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{PANEL - 12}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{at:g}</text>')
+        parts.append(
+            f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{low + at * (high - low):.3g}</text>'
+        )
     for step, share in enumerate(SHARES):
         x = f"{LEFT + step * inner:.1f}"
         parts.append(f'<text class="tick" x="{x}" y="{bottom + 16}" text-anchor="middle">{share} %</text>')
@@ -169,7 +178,7 @@ def curves_svg(audit: Audit, saliency: str, removal: str, role: str) -> str:
         for side, order in zip(audit.curves.get(f"{name}, {removal}", []), ("first", "last"), strict=False):
             points = [point(step, value) for step, value in enumerate(side) if math.isfinite(value)]
             parts.append(f'<polyline class="{kind} {order}" points="{" ".join(points)}"/>')
-    label = f"mean confidence as words are removed by {removal} in the order of {saliency}, beside a random order"
+    label = f"mean {audit.quantity} as words are removed by {removal} in the order of {saliency}, beside a random order"
     return (
         f'<svg class="curves" viewBox="0 0 {PANEL} {bottom + 40}" role="img" aria-label="{escape(label)}">'
         f"<title>{escape(label)}</title>{''.join(parts)}</svg>"

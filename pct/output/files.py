@@ -20,7 +20,7 @@ from pct.output.records import OF_A_CURVE, Record, explanation_row, pyarrow
 from pct.output.shades import is_signed
 from pct.output.workers import Workers
 from pct.saliency.defaults import default_saliency
-from pct.tasks import task_of
+from pct.tasks import Task, task_of
 
 if TYPE_CHECKING:
     from pct.corpora.rows import Chunk
@@ -39,7 +39,8 @@ def write_predictions(
 ) -> int:
     """One row per text: its number in the file, text, true class, label, confidence, probability of each class.
 
-    Of several labels, label is the most probable one, labels has those that are assigned, and gold the true ones.
+    Of several labels, label is the most probable one, labels has those that are assigned, and gold the true ones. Of a
+    number there are row, text, gold and value.
 
     Args:
         workers: the model, and where the work is done.
@@ -94,9 +95,10 @@ def write_explanations(
     """
     predictor = workers.predictor
     signed = is_signed(options.get("saliency") or default_saliency(predictor).name)
+    quantity = "number" if task_of(predictor).number else "confidence"
     make: dict[str, Callable[[], Format]] = {
         ".jsonl": JsonLines, ".parquet": lambda: Parquet(explanation_schema(predictor)),
-        ".html": lambda: Html(title or Path(output).stem, marks_html(signed)),
+        ".html": lambda: Html(title or Path(output).stem, marks_html(signed, quantity=quantity)),
     }  # fmt: skip
     kind = _kind(output, tuple(make))
     work = partial(explanation_rows, row=_article if kind == ".html" else None, target=target, **options)
@@ -122,8 +124,12 @@ def explanation_rows(
 def prediction_rows(predictor: Any, chunk: Chunk) -> list[Record]:
     """The rows of `write_predictions`."""
     predicted = predictor.predict(chunk.texts)
-    names = predictor.classes
-    assigned = assigned_names(task_of(predictor), predicted, names)
+    names, task = predictor.classes, task_of(predictor)
+    if task.number:
+        values = predicted[:, 0].astype(float).tolist()
+        each = zip(chunk.numbers, chunk.texts, _gold(predictor, chunk), values, strict=True)
+        return [dict(zip(_prediction_columns(predictor), row, strict=True)) for row in each]
+    assigned = assigned_names(task, predicted, names)
     rows = zip(
         chunk.numbers, chunk.texts, _gold(predictor, chunk), predicted.astype(float).tolist(), assigned, strict=True
     )
@@ -136,9 +142,12 @@ def prediction_rows(predictor: Any, chunk: Chunk) -> list[Record]:
 
 
 def _gold(predictor: Predictor, chunk: Chunk) -> list[Any]:
-    """The names of the true classes, of several labels a list for each text; None where they are not known."""
+    """The names of the true classes, of several labels a list for each text, of a number the true ones; None where they
+    are not known."""
     if chunk.labels is None:
         return [None] * len(chunk.texts)
+    if task_of(predictor).number:
+        return list(chunk.labels.tolist())
     if np.ndim(chunk.labels) == 2:
         return [[name for name, own in zip(predictor.classes, row, strict=True) if own] for row in chunk.labels]
     return [predictor.classes[label] for label in chunk.labels]
@@ -158,25 +167,36 @@ def _explained(e: Explanation, gold: Any, number: int) -> Record:
 def _article(e: Explanation, gold: Any, number: int) -> Record:
     if isinstance(gold, list):
         gold = e.label_name if e.label_name in gold else f"not {e.label_name}"
-    right = None if gold is None else gold == e.outcome
+    if e.number and gold is not None:
+        gold = f"{gold:g}"
+    right = None if gold is None or e.number else gold == e.outcome
     return article_row(
         explanation_html(e, gold), number, e.verdict.kind, e.label_name, e.confidence, right, e.comp - e.suff
     )
 
 
 def _prediction_columns(predictor: Predictor) -> list[str]:
-    several = ["labels"] if task_of(predictor).several else []
+    task = task_of(predictor)
+    if task.number:
+        return ["row", "text", "gold", "value"]
+    several = ["labels"] if task.several else []
     return ["row", "text", "gold", "label", "confidence", *several, *(f"p_{name}" for name in predictor.classes)]
 
 
 def prediction_schema(predictor: Predictor) -> Any:
     """The schema of `prediction_rows`, of pyarrow."""
     pa = pyarrow("Parquet")
-    columns, labels = _prediction_columns(predictor), pa.list_(pa.string())
-    kinds = {"row": pa.int64(), "text": pa.string(), "gold": pa.string(), "label": pa.string(), "labels": labels}
-    if "labels" in columns:
-        kinds["gold"] = labels
-    return pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
+    kinds = {"row": pa.int64(), "text": pa.string(), "label": pa.string(), "labels": pa.list_(pa.string())}
+    kinds["gold"] = _gold_type(task_of(predictor))
+    return pa.schema([(name, kinds.get(name, pa.float64())) for name in _prediction_columns(predictor)])
+
+
+def _gold_type(task: Task) -> Any:
+    """The Arrow type of true labels."""
+    pa = pyarrow("Parquet")
+    if task.number:
+        return pa.float64()
+    return pa.list_(pa.string()) if task.several else pa.string()
 
 
 def explanation_schema(predictor: Predictor) -> Any:
@@ -185,9 +205,9 @@ def explanation_schema(predictor: Predictor) -> Any:
     string, number, whole = pa.string(), pa.float64(), pa.int32()
     curve = dict(zip(OF_A_CURVE, (pa.list_(whole), pa.list_(number), whole, string), strict=True))
     return pa.schema({
-        "row": pa.int64(), "gold": pa.list_(string) if task_of(predictor).several else string, "text": string,
-        "label": string, "confidence": number, "verdict": string, "comp": number, "suff": number, "ir": number,
-        "ur": number, "words": pa.list_(string), "starts": pa.list_(whole), "ends": pa.list_(whole),
+        "row": pa.int64(), "gold": _gold_type(task_of(predictor)), "text": string, "label": string,
+        "confidence": number, "verdict": string, "comp": number, "suff": number, "ir": number, "ur": number,
+        "words": pa.list_(string), "starts": pa.list_(whole), "ends": pa.list_(whole),
         "known": pa.list_(pa.bool_()), "saliency": pa.list_(number),
         **{f"{side}_{name}": kind for side in ("important", "unimportant") for name, kind in curve.items()},
         "truncated": whole, "windows": string,

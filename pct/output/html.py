@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 ASSETS = Path(__file__).parent / "assets"
 UNSIGNED = '<mark class="f3">shaded</mark> the more salient, the darker'
-SIGNED = '<mark class="f3">for</mark> the class, <mark class="a3">against</mark> it'
+SIGNED = {
+    "confidence": '<mark class="f3">for</mark> the class, <mark class="a3">against</mark> it',
+    "number": '<mark class="f3">raises</mark> the number, <mark class="a3">lowers</mark> it',
+}
 UNKNOWN = '<mark class="unknown">unknown</mark> to the model'
-CURVES = (
-    'curves: the confidence as the <b class="most">most</b> and the <b class="least">least</b> salient words are '
-    "removed; a cross where the prediction changes"
-)
+CURVES = 'curves: the {} as the <b class="most">most</b> and the <b class="least">least</b> salient words are removed{}'
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 300, 118, 24, 16  # of the plot of the curves
 
@@ -45,7 +45,7 @@ def explanation_html(explanation: Explanation, gold: str | None = None) -> str:
     return (
         f'<article><header><span class="verdict {verdict.kind}">{verdict.kind}</span>'
         f"<b>{escape(e.label_name)}</b> {e.confidence:.3f}{_not_assigned(e)}{outcome}{notes}</header>"
-        f'<p class="words" dir="auto">{words_html(e)}</p>{curves_svg(e.important, e.unimportant)}'
+        f'<p class="words" dir="auto">{words_html(e)}</p>{curves_svg(e.important, e.unimportant, e.scale, e.quantity)}'
         f"<ul>{reasons}{by}</ul></article>"
     )
 
@@ -77,26 +77,37 @@ def _unseen(text: str) -> str:
 
 def legend_html(explanations: Sequence[Explanation]) -> str:
     """The legend of the shades and marks that occur."""
-    return marks_html(any(e.signed for e in explanations), any(not all(e.known) for e in explanations))
+    quantity = explanations[0].quantity if explanations else "confidence"
+    return marks_html(any(e.signed for e in explanations), any(not all(e.known) for e in explanations), quantity)
 
 
-def marks_html(signed: bool, unknown: bool = True) -> str:
-    """The legend of shades and marks. signed: of the saliency; unknown: whether unknown words may occur."""
-    return f"<small>{' · '.join([SIGNED if signed else UNSIGNED, *([UNKNOWN] if unknown else []), CURVES])}</small>"
+def marks_html(signed: bool, unknown: bool = True, quantity: str = "confidence") -> str:
+    """The legend of shades and marks. signed: of the saliency; unknown: whether unknown words may occur; quantity: what
+    the curves show, see `Explanation.quantity`."""
+    crosses = "; a cross where the prediction changes" if quantity == "confidence" else ""
+    marks = [
+        SIGNED[quantity] if signed else UNSIGNED,
+        *([UNKNOWN] if unknown else []),
+        CURVES.format(quantity, crosses),
+    ]
+    return f"<small>{' · '.join(marks)}</small>"
 
 
-def curves_svg(important: Curve, unimportant: Curve) -> str:
-    """Both curves: confidence against words removed."""
+def curves_svg(
+    important: Curve, unimportant: Curve, scale: tuple[float, float] = (0.0, 1.0), quantity: str = "confidence"
+) -> str:
+    """Both curves: confidence against words removed. scale: the ends of the axis; quantity: what they show."""
+    low, high = scale
     steps = max(len(important.confidences), len(unimportant.confidences)) - 1
     inner = (WIDTH - LEFT - 6) / max(steps, 1)
 
     def point(step: int, confidence: float) -> str:
-        return f"{LEFT + step * inner:.1f},{(HEIGHT - BOTTOM) * (1 - confidence) + 4:.1f}"
+        return f"{LEFT + step * inner:.1f},{(HEIGHT - BOTTOM) * (high - confidence) / (high - low) + 4:.1f}"
 
     parts = [
         f'<path d="M{LEFT} {point(0, at).split(",")[1]}H{WIDTH - 6}" stroke="#e6e9ec"/>'
-        f'<text x="0" y="{float(point(0, at).split(",")[1]) + 3:.0f}">{at:g}</text>'
-        for at in (0.0, 0.5, 1.0)
+        f'<text x="0" y="{float(point(0, at).split(",")[1]) + 3:.0f}">{at:.3g}</text>'
+        for at in (low, (low + high) / 2, high)
     ]
     for curve, name in ((important, "most"), (unimportant, "least")):
         points = [point(t, c) for t, c in enumerate(curve.confidences)]
@@ -105,7 +116,7 @@ def curves_svg(important: Curve, unimportant: Curve) -> str:
             at = points[curve.flips_at].replace(",", " ")
             parts.append(f'<path class="{name}" transform="translate({at})" d="M-4-4 4 4M-4 4 4-4"/>')
     parts.append(f'<text x="{LEFT}" y="{HEIGHT + 2}">0</text><text x="{WIDTH - 16}" y="{HEIGHT + 2}">{steps}</text>')
-    label = f"confidence after 0 to {steps} words are removed"
+    label = f"{quantity} after 0 to {steps} words are removed"
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT + 4}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
 

@@ -120,8 +120,11 @@ def explanation_figure(one: Explanation) -> Any:
     return figure
 
 
-def gap_figure(gap: Doubles, title: str) -> Any:
-    """The histogram of comp - suff over the texts; below zero the least salient words matter more than the most."""
+def gap_figure(gap: Doubles, title: str, tolerance: float = TOLERANCE) -> Any:
+    """The histogram of comp - suff over the texts; below zero the least salient words matter more than the most.
+
+    tolerance: smaller differences are not counted; 0 for numbers, which have no scale.
+    """
     values = gap[~np.isnan(gap)]
     figure = new_figure(8, 4.6)
     ax = figure.subplots()
@@ -146,10 +149,10 @@ def gap_figure(gap: Doubles, title: str) -> Any:
     ax.set_xlabel("comp − suff of a text")
     ax.set_ylabel("texts")
     bare(ax, grid="y")
-    below = float((values < -TOLERANCE).mean()) if len(values) else 0.0
+    below = float((values < -tolerance).mean()) if len(values) else 0.0
     put_titles(
         figure,
-        f"comp < suff, by more than {TOLERANCE}, on {below:.0%} of the texts",
+        f"comp < suff{f', by more than {tolerance},' if tolerance else ''} on {below:.0%} of the texts",
         f"{title}; {plural(len(values), 'test text')}; red: the least salient words matter more than the most salient",
     )
     return figure
@@ -182,7 +185,8 @@ def _example_figure(seen: list[Explanation], gold: list[str], gaps: list[float],
         value = "none (one word)" if np.isnan(gap) else number(gap).replace("-", "−")
         head = f"{name}: comp − suff {value}"
         ax.set_title(head, loc="left", fontsize=11, fontweight="bold", color=INK)
-        right = "right" if one.outcome == label else f"wrong, it is {label}"
+        wrong = f"it is {label}" if one.number else f"wrong, it is {label}"
+        right = "right" if one.outcome == label else wrong
         below = f"predicted {one.outcome} ({one.certainty:.2f}), {right}"
         _words(figure, ax, one, below)
         draw_curves(figure.add_subplot(grid[row, 1]), one, row == len(seen) - 1, row == 0)
@@ -244,13 +248,14 @@ def draw_curves(ax: Any, one: Explanation, last: bool, first: bool) -> None:
         if curve.flips_at is not None and curve.flips_at < len(curve.confidences):
             ax.plot([curve.flips_at], [curve.confidences[curve.flips_at]], marker="X", markersize=10, color=colour,
                     markeredgecolor="white", zorder=5)  # fmt: skip
-    ax.set_ylim(-0.03, 1.03)
+    low, high = one.scale
+    ax.set_ylim(low - 0.03 * (high - low), high + 0.03 * (high - low))
     ax.set_xlim(-0.3, STEPS + 0.3)
     ax.set_xticks(range(0, STEPS + 1, 3))
-    ax.set_ylabel("confidence")
+    ax.set_ylabel(one.quantity)
     bare(ax, grid="both")
     if last:
-        ax.set_xlabel("words removed (cross: the prediction changes)")
+        ax.set_xlabel("words removed" if one.number else "words removed (cross: the prediction changes)")
     if first:
         ax.legend(loc="lower left", frameon=False, fontsize=9.5, ncols=2, bbox_to_anchor=(-0.01, 1.0))
 

@@ -62,9 +62,10 @@ def _curve(e: Explanation, curve: Curve, block: str) -> list[str]:
     removed = ["(none)", *(e.words[i] for i in curve.removed)]
     width = min(max(len(w) for w in removed), 24)
     lines = []
+    low, high = e.scale
     for step, (word, confidence) in enumerate(zip(removed, curve.confidences, strict=True)):
         flip = "  the prediction changes" if step and step == curve.flips_at else ""
-        bar = block * round(BARS * confidence)
+        bar = block * round(BARS * (confidence - low) / (high - low))
         lines.append(f"{step:>3}  {word[:width]:<{width}}  {confidence:.3f} {bar}{flip}".rstrip())
     if curve.flips_at and curve.flips_at >= len(curve.confidences):
         lines.append(f"     the prediction changes after {curve.flips_at}")

@@ -13,7 +13,7 @@ from pct.classifier import Classifier
 from pct.corpora.loading import Corpus, with_corpus
 from pct.corpora.splits import notes_in_words
 from pct.metrics.change import CONTROLS, Change, compare_reports
-from pct.metrics.evaluation import evaluate
+from pct.metrics.evaluation import evaluate, unfit
 from pct.metrics.names import CORE_METRICS
 from pct.metrics.report import Report
 from pct.models.structural_copy import structural_copy
@@ -26,9 +26,9 @@ from pct.training.trainer import train
 # the settings that a finetuned classifier takes from the original
 KEPT = (
     "model", "words", "explain_by", "saliency_of", "integrated_steps", "order", "multi_label", "label_separator",
-    "threshold", "windows",
+    "threshold", "windows", "head",
 )  # fmt: skip
-METRICS = (*CORE_METRICS, "macro_f1", *CONTROLS)
+METRICS = (*CORE_METRICS, *CONTROLS)
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ def finetune(
 
     def measure(one: Classifier) -> Report:
         how = {**chosen.evaluation_options, "saliency": settings.get("saliency", classifier.settings.saliency)}
-        return evaluate(one, aligned.splits["test"], **how, progress=progress, metrics=METRICS)
+        names = [name for name in dict.fromkeys((*one.task.scores, *METRICS)) if not unfit(name, one.task)]
+        return evaluate(one, aligned.splits["test"], **how, progress=progress, metrics=names)
 
     before = measure(start)
     after = train(chosen, aligned, run_dir, progress=progress, start=start)
@@ -132,10 +133,12 @@ def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
 
 
 def align_classes(classes: Sequence[str], corpus: Corpus) -> Corpus:
-    """The corpus with labels as indices of the given classes. Names are compared without case.
+    """The corpus with labels as indices of the given classes; numbers stay. Names are compared without case.
 
     Raises ValueError if the corpus has other classes.
     """
+    if corpus.task.number and len(classes) == 1:
+        return replace(corpus, classes=list(classes))
     index_of = {name.casefold(): i for i, name in enumerate(classes)}
     unknown = [name for name in corpus.classes if name.casefold() not in index_of]
     if unknown:
@@ -143,7 +146,7 @@ def align_classes(classes: Sequence[str], corpus: Corpus) -> Corpus:
             f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}: use its names for the labels"
         )
     index = np.array([index_of[name.casefold()] for name in corpus.classes], np.int64)
-    if corpus.multi_label:
+    if corpus.task.several:
         splits = {}
         for name, split in corpus.splits.items():
             labels = np.zeros((len(split), len(classes)), bool)

@@ -10,6 +10,8 @@ from torch.utils.data import Dataset
 from transformers import Trainer, TrainingArguments
 
 from pct.methods.base import Batch
+from pct.models.outputs import PROBLEM_TYPES
+from pct.tasks import Task
 from pct.training.own_loop import MethodLoss
 
 # arguments that change the loss or the model, and that only the library's own loss supports
@@ -27,10 +29,12 @@ class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
         args: the library's; they are not changed. Unused columns are kept, since the loss reads `text` and `label`.
         tokenizer: the model's fast tokenizer.
         settings: of the method, see `MethodLoss`.
-        rest: further arguments of `Trainer`. The data sets have rows with `text` and `label`.
+        rest: further arguments of `Trainer`. The data sets have rows with `text` and `label`: the index of a class, of
+            several labels 0 or 1 for each, or a number.
 
     Raises:
-        ValueError: an argument that only method `normal` supports.
+        ValueError: an argument that only method `normal` supports, or a model whose own loss is of another kind than
+            its outputs.
     """
 
     def __init__(
@@ -40,13 +44,10 @@ class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
             if name in rest:
                 raise ValueError(f"{name} is set by the trainer, from the tokenizer: leave it out")
         self.method_loss = MethodLoss(model, tokenizer, **settings)
-        if self.method_loss.classifier.task.several:
-            raise ValueError(
-                f"{type(model).__name__} has several labels, and MethodTrainer takes one class for each text: use "
-                "pct.train, pct.finetune or MethodLoss"
-            )
         self._plain = self.method_loss.classifier.settings.method == "normal"
-        if not self._plain:
+        if self._plain:
+            _check_own_loss(model, self.method_loss.classifier.task)
+        else:
             _check_arguments(args, rest, self.method_loss.classifier.settings.method)
         args = copy.copy(args)
         args.remove_unused_columns = False
@@ -73,7 +74,7 @@ class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
         batch = inputs.pop("batch")
         if self.compute_loss_func is not None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        share = self._share(len(inputs["labels"]), num_items_in_batch)
+        share = self._share(inputs["labels"].numel(), num_items_in_batch)
         if model.training and not return_outputs and not self._plain:
             with self.accelerator.autocast():
                 return self.method_loss(Batch(**batch)) * share
@@ -81,15 +82,18 @@ class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
         result = super().compute_loss(model, inputs, return_outputs)
         return (result[0] * share, result[1]) if return_outputs else result * share
 
-    def _share(self, texts: int, in_update: Any) -> float:
-        """The weight of a batch's mean in the update's mean, times the number of devices that average gradients."""
+    def _share(self, labels: int, in_update: Any) -> float:
+        """The weight of a batch's mean in the update's mean, times the number of devices that average gradients.
+
+        labels, in_update: the numbers of labels of the batch and of the update; the same number for each text.
+        """
         if in_update is None:
             return 1.0
         total = float(in_update.flatten()[0]) if isinstance(in_update, Tensor) else float(in_update)
         if self.args.n_gpu > 1 and not self.args.average_tokens_across_devices:
             total *= self.args.n_gpu
         devices = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
-        return texts * devices / total
+        return labels * devices / total
 
     def _with_lengths(self, rows: Any, args: TrainingArguments) -> Any:
         """Rows with token ids, if the library groups texts by length and the rows have no lengths."""
@@ -116,6 +120,16 @@ class _Tokenized(Dataset):  # type: ignore[type-arg]
     def __getitem__(self, index: int) -> dict[str, Any]:
         row = dict(self.rows[index])
         return row | {"input_ids": self.loss.inputs([row["text"]])["input_ids"][0].tolist()}
+
+
+def _check_own_loss(model: Any, task: Task) -> None:
+    """Raises ValueError if the library's own loss, which method normal takes, is of another kind than the outputs."""
+    stated, wanted = model.config.problem_type, PROBLEM_TYPES[task.kind]
+    if stated not in (None, wanted) or (model.config.num_labels == 1 and not task.number):
+        raise ValueError(
+            f"the loss of {type(model).__name__} is that of {stated or 'a regression'}, and its outputs are read as "
+            f"those of {wanted}: correct problem_type in its configuration, or use MethodLoss"
+        )
 
 
 def _check_arguments(args: TrainingArguments, rest: dict[str, Any], method: str) -> None:

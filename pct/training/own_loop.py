@@ -50,7 +50,7 @@ class MethodLoss:
     def collate(self, texts: Sequence[str], labels: Sequence[int]) -> Batch:
         """Texts and the indices of their classes as a padded batch, on the model's device.
 
-        Of several labels, those of a text are a row with 0 or 1 for each.
+        Of several labels, those of a text are a row with 0 or 1 for each; of a number, they are numbers.
         """
         return self._batch(texts, labels, self.classifier.model.device)
 
@@ -62,7 +62,8 @@ class MethodLoss:
 
     def _batch(self, texts: Sequence[str], labels: Sequence[int], device: torch.device) -> Batch:
         tokens = self.classifier.tokens(split_all(texts, self.classifier.settings.words))
-        gold, rows = np.asarray(labels).astype(np.int64), np.arange(len(texts))
+        number = self.classifier.task.number
+        gold, rows = np.asarray(labels).astype(np.float64 if number else np.int64), np.arange(len(texts))
         return make_batch(tokens, gold, rows, device, mask_id(self.classifier.tokenizer))
 
     def step(self, batch: Batch) -> Step:
@@ -79,11 +80,13 @@ class MethodLoss:
 
     def collate_rows(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The inputs of the model and of `compute_loss` for rows with `text` and `label`: a collator for `Trainer`."""
-        texts, labels = [row["text"] for row in rows], [int(row["label"]) for row in rows]
+        texts, labels = [row["text"] for row in rows], [row["label"] for row in rows]
         # on the CPU: a data loader's process has no GPU, and the trainer moves the batch
         batch = self._batch(texts, labels, torch.device("cpu"))
         if self.classifier.tokenizer.tokenizer.pad_token is None:  # type: ignore[attr-defined]
             own = {"input_ids": batch.ids, "attention_mask": (batch.word_ids > -2).long()}
         else:
             own = self.inputs(texts)
-        return own | {"labels": torch.tensor(labels), "batch": batch._asdict()}
+        task = self.classifier.task  # the library's losses of several labels and of numbers take floats
+        gold = batch.labels.float() if task.several or task.number else batch.labels
+        return own | {"labels": gold, "batch": batch._asdict()}

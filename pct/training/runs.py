@@ -35,6 +35,7 @@ from pct.writing import write_text
 if TYPE_CHECKING:
     from pct.classifier import Classifier
 
+ERRORS = ("mae", "rmse")  # metrics that are better where they are smaller
 _locked: set[tuple[Path, int]] = set()
 
 
@@ -173,7 +174,11 @@ def epoch_line(record: Record, epochs: int) -> str:
         record: of the epoch.
         epochs: the number of epochs of the run.
     """
-    values = {"loss": record["train_loss"], "validation accuracy": record["validation_acc"]}
+    values = {"loss": record["train_loss"]}
+    if "validation_acc" in record:
+        values["validation accuracy"] = record["validation_acc"]
+    else:
+        values["validation error"] = record["validation_mae"]
     if "validation_comp" in record:
         values["comp - suff"] = record["validation_comp"] - record["validation_suff"]
     shown = ", ".join(f"{name} {number(value)}" for name, value in values.items())
@@ -185,7 +190,7 @@ def best_epoch(history: Sequence[Record], best_by: str) -> int:
 
     Args:
         history: one record per epoch, at least one.
-        best_by: `Settings.best_by`: a metric, or a gap "a-b" of two.
+        best_by: `Settings.best_by`: a metric, or a gap "a-b" of two. An error is best where it is least.
 
     Raises:
         ValueError: the metric of an epoch is not finite.
@@ -200,7 +205,8 @@ def best_epoch(history: Sequence[Record], best_by: str) -> int:
 
 def _measure(record: Record, best_by: str) -> float:
     parts = [float(record.get(f"validation_{name}", "nan")) for name in best_by.split("-")]
-    return parts[0] - sum(parts[1:])
+    measure = parts[0] - sum(parts[1:])
+    return -measure if best_by in ERRORS else measure
 
 
 @contextmanager

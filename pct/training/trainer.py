@@ -21,13 +21,13 @@ from pct.corpora.loading import Corpus, Split, with_corpus, with_limit
 from pct.explaining.predictor import predict_tokens
 from pct.layout import ADAPTER, CHECKPOINT, HISTORY, MODEL, Record
 from pct.methods.base import Batch, Method, make_method
-from pct.metrics.evaluation import evaluate
-from pct.metrics.label_sets import prediction_scores
+from pct.metrics.evaluation import evaluate, prediction_scores
 from pct.metrics.rationale import marks_of_words
 from pct.models import TextModel
 from pct.models.build import model_for
 from pct.output.numbers import number
 from pct.settings import Settings
+from pct.tasks import task_of_settings
 from pct.text.plurals import plural
 from pct.text.replacement_token import check_baseline
 from pct.text.subwords import SubWords
@@ -97,6 +97,9 @@ def train(
     data.check(settings)
     torch.manual_seed(settings.seed)
     model = model_for(settings, data.tokenizer, whole.classes) if start is None else copy.deepcopy(start.model)
+    if settings.has_number and start is None and model.family != "wrapped":
+        with torch.no_grad():  # a new head starts at the mean, from which few steps lead to any number
+            model.dense.bias.fill_(whole.splits["train"].labels.mean())
     lora = None
     if settings.lora:
         from pct.models.adapters import LoraTraining
@@ -122,10 +125,13 @@ def train(
 
 
 def check_task(settings: Settings, corpus: Corpus) -> None:
-    """Raises ValueError unless the corpus has several labels for a text exactly if the settings say so."""
-    if corpus.multi_label != settings.multi_label:
-        has, value = ("several labels", "true") if corpus.multi_label else ("one class for each text", "false")
-        raise ValueError(f"corpus {corpus.name} has {has}: set multi_label to {value}")
+    """Raises ValueError unless the labels of the corpus are those of the settings."""
+    task = task_of_settings(settings)
+    if corpus.task.labels_are != task.labels_are:
+        raise ValueError(
+            f"corpus {corpus.name} has {corpus.task.labels_are} for each text, the settings {task.labels_are}: set "
+            "multi_label or head"
+        )
 
 
 class _Run:
@@ -216,7 +222,8 @@ class _Run:
                     f"{problem} is not finite in step {step} of epoch {epoch}; lower lr ({s.lr}) or alpha, or set "
                     "gradient_clip"
                 )
-            for name, value in parts.items():
+            for part, value in parts.items():
+                name = "squared_error" if part == "cross_entropy" and s.has_number else part
                 sums[name] = sums[name] + value if name in sums else value.clone()
                 steps[name] += 1
             if progress and (step % 10 == 0 or step == len(index)):
@@ -245,12 +252,12 @@ class _Run:
             raise FloatingPointError(
                 f"the probabilities are not finite after epoch {epoch}; lower lr ({s.lr}) or alpha"
             )
-        assigned = self.classifier.task.assigned
-        scores = prediction_scores(split.labels, assigned(probabilities))
+        task = self.classifier.task
+        scores = prediction_scores(task, split.labels, probabilities)
         record = {f"validation_{name}": value for name, value in scores.items()}
         if s.best_by == "masked_acc":
             masked = predict_tokens(self.classifier, with_masked_words(self.validation_tokens, self.mask_id, s.seed))
-            masked_acc = prediction_scores(split.labels, assigned(masked))["acc"]
+            masked_acc = prediction_scores(task, split.labels, masked)["acc"]
             record["validation_masked_acc"] = (record["validation_acc"] + masked_acc) / 2
         if s.evaluate_epochs:
             some = with_limit(split, s.evaluate_limit, s.seed)

@@ -2,7 +2,7 @@
 //
 // Each curve is a slider to the keyboard and to screen readers: the arrow keys go from step to step.
 
-import { SIDES, change, count, number, stepAt, steps } from "./view.js";
+import { SIDES, change, count, number, quantity, scale, stepAt, steps } from "./view.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 230;
@@ -52,11 +52,12 @@ export class Curves {
     const width = Math.max(this.host.clientWidth, 220);
     const last = Math.max(steps(explanation), 1);
     this.x = (k) => EDGE.left + (k / last) * (width - EDGE.left - EDGE.right);
-    this.y = (confidence) => EDGE.top + (1 - confidence) * (HEIGHT - EDGE.top - EDGE.bottom);
+    const [low, high] = scale(explanation);
+    this.y = (confidence) => EDGE.top + ((high - confidence) / (high - low)) * (HEIGHT - EDGE.top - EDGE.bottom);
     const focused = this.svg?.contains(document.activeElement) ? document.activeElement.dataset.side : "";
     const svg = make("svg", {
       class: "plot", viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "group",
-      "aria-label": `Confidence in ${explanation.target} as words are removed`,
+      "aria-label": `${upper(quantity(explanation))} as words are removed`,
     });
     svg.append(hatching(this.id), this.#axes(width, last), this.#gap());
     this.line = make("line", { class: "cursor", y1: EDGE.top, y2: HEIGHT - EDGE.bottom });
@@ -77,10 +78,12 @@ export class Curves {
 
   #axes(width, last) {
     const axes = make("g", { class: "axes", "aria-hidden": "true" });
-    for (const level of [0, 0.25, 0.5, 0.75, 1]) {
+    const [low, high] = scale(this.explanation);
+    for (const share of [0, 0.25, 0.5, 0.75, 1]) {
+      const level = low + share * (high - low);
       const y = this.y(level);
       axes.append(make("line", { x1: EDGE.left, x2: width - EDGE.right, y1: y, y2: y }));
-      axes.append(label(String(level), { x: EDGE.left - 6, y: y + 4, "text-anchor": "end" }));
+      axes.append(label(String(Number(level.toPrecision(3))), { x: EDGE.left - 6, y: y + 4, "text-anchor": "end" }));
     }
     const room = Math.max(1, Math.floor((width - EDGE.left - EDGE.right) / 26));
     const every = [1, 2, 5, 10, 20, 50, 100].find((n) => last / n <= room) ?? 200;
@@ -199,15 +202,17 @@ export function runs(explanation) {
   return found.map((run) => ({ ...run, points: run.points.map(([k, a, b]) => [k, Math.max(a, b), Math.min(a, b)]) }));
 }
 
+export const upper = (text) => text[0].toUpperCase() + text.slice(1);
+
 /** A step in words. */
 export function spoken(explanation, side, k) {
   const step = stepAt(explanation, side, k);
-  if (k === 0) return `whole text: ${step.label}, confidence in ${explanation.target} ${number(step.confidence)}`;
+  const named = explanation.value === undefined ? `${step.label}, ${quantity(explanation)}` : quantity(explanation);
+  if (k === 0) return `whole text: ${named} ${number(step.confidence)}`;
   const fall = change(step.confidence - explanation.target_confidence);
   const flip = explanation[side].flips_at === k ? "; the prediction changes" : "";
   return (
-    `${count(k, "word")} removed, the last one “${step.word}”: ${step.label}, ` +
-    `confidence in ${explanation.target} ${number(step.confidence)} (${fall})${flip}`
+    `${count(k, "word")} removed, the last one “${step.word}”: ${named} ${number(step.confidence)} (${fall})${flip}`
   );
 }
 
@@ -220,7 +225,8 @@ export function table(explanation) {
   for (const name of Object.values(SIDES)) cell(over, "th", name, { colSpan: 3, scope: "colgroup" });
   const row = head.insertRow();
   cell(row, "th", "removed", { scope: "col" });
-  for (const name of ["word", "confidence", "label", "word", "confidence", "label"]) cell(row, "th", name, { scope: "col" });
+  const names = ["word", explanation.value === undefined ? "confidence" : "number", "label"];
+  for (const name of [...names, ...names]) cell(row, "th", name, { scope: "col" });
   const body = sheet.createTBody();
   for (let k = 0; k <= steps(explanation); k++) {
     const line = body.insertRow();

@@ -133,7 +133,7 @@ function show(asked, answers, view) {
   const before = page.panels;
   page.panels = asked.models.map((id) => {
     const about = page.models.find((model) => model.id === id);
-    return before.find((panel) => panel.about === about) ?? new Panel(about, { toggle, look, choose, curl });
+    return before.find((panel) => panel.about === about) ?? new Panel(about, { toggle, look, choose, curl, taken });
   });
   // the same panels stay where they are, and keep what is open in them
   if (page.panels.some((panel, place) => panel !== before[place]) || page.panels.length !== before.length) {
@@ -190,6 +190,9 @@ function look(view) {
   render();
 }
 
+/** Another label of a panel is shown: the text stays where it stands. */
+const taken = () => choose(page.view);
+
 /** A word of a panel was clicked: it goes, or comes back, in all of them. */
 function toggle(panel, place) {
   const hand = gone(panel.explanation, page.view);
@@ -240,6 +243,7 @@ function hand(panel, text) {
   const found = remembered(panel).get(text);
   if (!found) return found;
   const { target, threshold } = panel.explanation;
+  if (found.value !== undefined) return { label: target, confidence: found.value };
   const confidence = found.probabilities[target];
   // of several labels, the one explained is assigned or not
   return { label: threshold === undefined ? found.label : confidence >= threshold ? target : `not ${target}`, confidence };

@@ -1,14 +1,14 @@
 // One model's answer: its prediction, its words, its curves, its verdict, its figures.
 
-import { Curves, spoken, table } from "./curves.js";
+import { Curves, spoken, table, upper } from "./curves.js";
 import { CONTROLS, FIGURES, METHODS, term } from "./glossary.js";
-import { SIDES, change, count, gone, left, number, stepAt } from "./view.js";
+import { SIDES, change, count, gone, left, number, quantity, scale, stepAt } from "./view.js";
 import { Words, score } from "./words.js";
 
 const VERDICTS = { pathological: "⚠ Pathological here", undecided: "Undecided here", healthy: "✓ Healthy here" };
 
 export class Panel {
-  /** actions: toggle(panel, place), look(view or null), choose(view), curl(panel). */
+  /** actions: toggle(panel, place), look(view or null), choose(view), curl(panel), taken(): another label is shown. */
   constructor(about, actions) {
     this.about = about;
     this.explanation = null;
@@ -19,12 +19,33 @@ export class Panel {
     this.words = new Words(this.part("words"), (place) => actions.toggle(this, place));
     this.curves = new Curves(this.part("chart"), actions.look, actions.choose);
     this.part("curl").addEventListener("click", () => actions.curl(this));
+    this.taken = actions.taken;
     this.part("table").addEventListener("toggle", () => this.#table());
   }
 
-  /** An answer of /explain for one text, with the version that gave it. */
+  /** An answer of /explain for one text, with the version that gave it; of several labels, one is shown at a time. */
   show(answer) {
-    const explanation = (this.explanation = answer.explanations[0]);
+    const several = answer.explanations.length > 1;
+    this.part("explained").hidden = !several;
+    this.part("explained").querySelectorAll("button").forEach((button) => button.remove());
+    for (const one of several ? answer.explanations : []) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = one.target;
+      button.addEventListener("click", () => {
+        this.#show(one, answer);
+        this.taken();
+      });
+      this.part("explained").append(button);
+    }
+    this.#show(answer.explanations[0], answer);
+  }
+
+  #show(explanation, answer) {
+    this.explanation = explanation;
+    for (const button of this.part("explained").querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", String(button.textContent === explanation.target));
+    }
     this.#visible(true);
     this.part("words").setAttribute(
       "aria-label",
@@ -79,20 +100,22 @@ export class Panel {
 
   #answer(now, whole, nothing) {
     const { target, target_confidence: before, label, assigned } = this.explanation;
-    const labels = assigned ? `. Assigned labels: ${assigned.join(", ") || "none"}; choose one under “Class explained”` : "";
+    const labels = assigned ? `. Assigned labels: ${assigned.join(", ") || "none"}; any other under “Class explained”` : "";
+    const [low, high] = scale(this.explanation);
+    const share = (x) => ((x - low) / (high - low)).toFixed(4);
     this.part("label").textContent = now?.label ?? "…";
     this.part("label").classList.toggle("changed", Boolean(now) && now.label !== label);
     this.part("confidence").textContent = now ? number(now.confidence) : "";
     const side = now && now.label !== target ? ` for ${target}` : "";
     this.part("confidence").append(side);
-    this.part("fill").style.setProperty("--share", (now?.confidence ?? 0).toFixed(4));
-    this.part("tick").style.setProperty("--share", before.toFixed(4));
+    this.part("fill").style.setProperty("--share", share(now?.confidence ?? low));
+    this.part("tick").style.setProperty("--share", share(before));
     const flipped = now && now.label !== label ? `The prediction changed from ${label}. ` : "";
     this.part("moved").textContent = !now
       ? nothing ? "No word that this model sees is left." : "The model has not answered yet."
       : whole
-        ? `confidence in ${target}` + (target === label ? "" : `, the class explained; ${label} is predicted`) + labels
-        : `${flipped}Confidence in ${target}: ${number(before)} before, ${change(now.confidence - before)}`;
+        ? quantity(this.explanation) + (target === label ? "" : `, the class explained; ${label} is predicted`) + labels
+        : `${flipped}${upper(quantity(this.explanation))}: ${number(before)} before, ${change(now.confidence - before)}`;
   }
 
   #step(view, removed, now) {
@@ -152,7 +175,7 @@ export class Panel {
   summary() {
     const { explanation: e } = this;
     if (!e) return `${this.about.method}: ${this.part("problem").textContent}`;
-    return `${this.about.method}: ${e.label} ${number(e.confidence)}, ${this.part("verdict-title").textContent.replace(/^\W+/, "").toLowerCase()}`;
+    return `${this.about.method}: ${e.label} ${number(e.value ?? e.confidence)}, ${this.part("verdict-title").textContent.replace(/^\W+/, "").toLowerCase()}`;
   }
 
   /** A view in words. */
@@ -162,7 +185,8 @@ export class Panel {
     if (!view.hand) return `${this.about.method}: ${spoken(e, view.side, Math.min(view.k, e[view.side].steps.length))}`;
     if (!hand) return "";
     const fall = change(hand.confidence - e.target_confidence);
-    return `${this.about.method}: ${hand.label}, confidence in ${e.target} ${number(hand.confidence)} (${fall})`;
+    const named = e.value === undefined ? `${hand.label}, ${quantity(e)}` : quantity(e);
+    return `${this.about.method}: ${named} ${number(hand.confidence)} (${fall})`;
   }
 }
 

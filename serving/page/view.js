@@ -18,7 +18,21 @@ export function gone(explanation, view) {
 /** Confidence in the explained class and predicted label after k removals; k beyond the last step is the last step. */
 export function stepAt(explanation, side, k) {
   const step = explanation[side].steps.slice(0, k).at(-1);
-  return step ?? { confidence: explanation.target_confidence, label: explanation.label };
+  // of a number no label is predicted: its name stands there
+  if (step) return { ...step, label: step.label ?? explanation.label };
+  return { confidence: explanation.target_confidence, label: explanation.label };
+}
+
+/** What the curves show: the confidence in a label, or a number by its name. */
+export const quantity = (explanation) =>
+  explanation.value === undefined ? `confidence in ${explanation.target}` : explanation.target;
+
+/** The ends of an axis for the curves: 0 and 1, of a number the least and the largest that is shown. */
+export function scale(explanation) {
+  if (explanation.value === undefined) return [0, 1];
+  const values = Object.keys(SIDES).flatMap((side) => explanation[side].steps.map((step) => step.confidence));
+  const [low, high] = [Math.min(explanation.value, ...values), Math.max(explanation.value, ...values)];
+  return low < high ? [low, high] : [low - 0.5, high + 0.5];
 }
 
 /** The text without some of the words that the model sees, as it was typed otherwise. What stood apart stays apart. */

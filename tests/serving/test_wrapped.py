@@ -61,11 +61,11 @@ def exported_as(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was exported, in the place of an export: a folder with the settings that it would have."""
     asked: list[str] = []
 
-    def export(source: str, folder: Path) -> Path:
+    def export(source: str, folder: Path, head: str = "") -> Path:
         if not folder.exists():
             asked.append(source)
             folder.mkdir(parents=True)
-            settings = pct.load(source, "cpu").settings.to_dict()
+            settings = pct.load(source, "cpu", head).settings.to_dict()
             (folder / "classifier.json").write_text(json.dumps({"settings": settings}))
         return folder
 
@@ -114,3 +114,31 @@ def test_a_folder_of_transformers_is_exported_and_answers_as_it_does(tmp_path):
     why = ExplainJob.of(ExplainRequest(texts=TEXTS), served, Limits()).run(texts, math.inf)[0][0]
     assert [w["word"] for w in why["words"]][-2:] == ["brilliant", "."]
     assert served.about()["method"]
+
+
+def test_a_head_and_a_threshold_are_given_at_the_start(exported_as, tmp_path):
+    """A classifier whose configuration does not state its outputs is served without an export before."""
+    folder = tmp_path / "model"
+    classifier("BERT").save_pretrained(folder)
+    tokenizer("BERT").save_pretrained(folder)
+    plain = resolve(str(folder), tmp_path / "cache")
+    entry = resolve(str(folder), tmp_path / "cache", "sigmoid", 0.3)
+    assert entry.folder != plain.folder
+    assert (entry.threshold, plain.threshold) == (0.3, None)
+    saved = [json.loads((Path(e.folder) / "classifier.json").read_text())["settings"] for e in (plain, entry)]
+    assert [one["multi_label"] for one in saved] == [False, True]
+    with pytest.raises(ValueError, match="head sigmoid: models:/reviews/1 is a saved classifier"):
+        resolve("models:/reviews/1", tmp_path / "cache", "sigmoid")
+
+
+def test_the_threshold_of_an_entry_is_that_of_its_predictor(tmp_path):
+    from pct.onnx.export import export
+    from serving.model_store import ModelEntry, ModelStore, write_entries
+    from tests.pct.several import several_classifier
+
+    export(several_classifier("textcnn", max_length=16), tmp_path / "onnx", modified=[])
+    listed = tmp_path / "models.json"
+    thresholds = {"a": None, "b": 0.3}
+    write_entries(listed, [ModelEntry(id, str(tmp_path / "onnx"), id, threshold=x) for id, x in thresholds.items()])
+    store = ModelStore.open(listed, 1)
+    assert [served.predictor.task.threshold for served in store.models] == [0.5, 0.3]

@@ -127,7 +127,7 @@ def _score_gradient(g: Graph, logits: str, explained: str, classes: int, of: str
     """The gradient of `pct.models.heads.Head.score` at the logits, (batch, classes). kind: that of the head."""
     hot = g("Equal", g("Unsqueeze", explained, g.constant([1])), g.constant(list(range(classes))))
     one = g("Cast", hot, to=FLOAT)
-    if of == "logit" or (of == "log_odds" and kind == "sigmoid"):
+    if of == "logit" or kind == "value" or (of == "log_odds" and kind == "sigmoid"):
         result = one
     elif of == "probability" and kind == "sigmoid":
         probabilities = g("Sigmoid", logits)

@@ -177,12 +177,12 @@ def _column(run: Run, name: str, condition: str) -> Doubles | None:
     report = _measured(run.folder, report_name) if report_name else run.test
     if report is None:
         return None
-    pair = (GAPS | CONTROL_GAPS).get(name)
+    columns, pair = report.by_text, (GAPS | CONTROL_GAPS).get(name)
     if pair is None:
-        return np.asarray(report.columns[name], np.float64) if name in report.columns else None
-    if not set(pair) <= set(report.columns):
+        return np.asarray(columns[name], np.float64) if name in columns else None
+    if not set(pair) <= set(columns):
         return None
-    return np.asarray(report.columns[pair[0]] - report.columns[pair[1]], np.float64)
+    return np.asarray(columns[pair[0]] - columns[pair[1]], np.float64)
 
 
 @cache

@@ -117,7 +117,7 @@ def corpus(rows=ROWS * 5, **settings):
 def test_a_corpus_has_the_labels_of_its_training_rows():
     whole = corpus()
     assert whole.classes == CLASSES
-    assert whole.multi_label
+    assert whole.task.several
     sizes = {name: split.labels.shape for name, split in whole.splits.items()}
     assert sizes == {"train": (16, 3), "validation": (2, 3), "test": (2, 3)}
     assert sum(label_counts(whole.splits["train"], CLASSES).values()) == int(whole.splits["train"].labels.sum())

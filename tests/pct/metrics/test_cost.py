@@ -10,10 +10,13 @@ from pct.metrics import RATIONALE, SHORTCUT, metrics
 from pct.metrics.base import MetricOptions
 from pct.metrics.cost import cost_table, most_passes
 from pct.metrics.evaluation import MetricSet
+from pct.metrics.number_errors import NumberErrors
 from tests.pct.toy import Scale
 
 TEXT = "the good bad the slow superb the fine dreadful the good slow"
-UNMEASURED = (*RATIONALE, *SHORTCUT, "cos_important", "cos_unimportant", "separation")
+UNMEASURED = (
+    *RATIONALE, *SHORTCUT, *NumberErrors.names, "cos_important", "cos_unimportant", "separation"
+)  # fmt: skip
 MEASURED = [name for name in metrics.own if name not in UNMEASURED]
 
 

@@ -214,7 +214,9 @@ def test_what_no_metric_asks_for_is_not_run():
 
 
 def test_an_unknown_metric_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"metric must be one of acc, f_x, macro_f1, comp, .* got .compp."):
+    with pytest.raises(
+        ValueError, match=r"metric must be one of acc, f_x, macro_f1, mae, rmse, pearson, comp, .* got .compp."
+    ):
         pct.evaluate(Scale(), (["good bad"], [1]), metrics=["comp", "compp"])
 
 

@@ -11,7 +11,7 @@ import pytest
 import pct
 from pct.corpora.splits import Split
 from pct.metrics.change import compare_reports
-from pct.metrics.label_sets import f1_scores, prediction_scores
+from pct.metrics.label_sets import f1_scores, scores_of_sets
 from pct.metrics.report import Report
 from tests.pct import twins
 from tests.pct.several import several_classifier
@@ -90,7 +90,7 @@ def test_accuracy_is_that_of_whole_sets_and_f1_is_the_loop_s():
 
 def test_the_scores_of_one_class_are_accuracy_and_macro_f1():
     true, predicted = np.array([0, 1, 2, 1]), np.array([0, 1, 1, 1])
-    scores = prediction_scores(true, predicted[:, None] == np.arange(3))
+    scores = scores_of_sets(true, predicted[:, None] == np.arange(3))
     assert scores == {"acc": 0.75, "macro_f1": pytest.approx((1 + 0.8 + 0) / 3)}
 
 

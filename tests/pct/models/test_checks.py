@@ -217,11 +217,6 @@ def test_a_model_in_training_is_read_without_its_dropout():
     np.testing.assert_array_equal(made.predict(TEXTS), pct.wrap(classifier("BERT"), tokenizer("BERT")).predict(TEXTS))
 
 
-def test_a_regression_model_is_refused():
-    with pytest.raises(ValueError, match="regression"):
-        pct.wrap(classifier("BERT", problem_type="regression"), tokenizer("BERT"))
-
-
 def test_a_slow_tokenizer_is_refused():
     class Slow:
         is_fast = False

@@ -125,7 +125,7 @@ def test_a_page_of_a_file_says_what_its_own_saliency_means(name, signed, tmp_pat
     chunk = Chunk(["good the bad"], None, [1])
     write_explanations(Workers(Named()), [chunk], tmp_path / "a.html", {})
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
-    assert (SIGNED in page, UNSIGNED in page) == (signed, not signed)
+    assert (SIGNED["confidence"] in page, UNSIGNED in page) == (signed, not signed)
 
 
 def test_an_explanation_says_by_which_saliency_it_was_made():
