@@ -58,7 +58,7 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: what `/predict` answers for each text. A number has value in place of confidence and
         probabilities."""
-        names = ("label", "confidence", "probabilities", "truncated")
+        names: tuple[str, ...] = ("label", "confidence", "probabilities", "truncated")
         if self.value is not None:
             names = ("label", "value", "truncated")
         labels = {} if self.labels is None else {"labels": self.labels}
