@@ -335,7 +335,8 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", head: Any = None, **
             log-odds of a class; the classes are then "not NAME" and "NAME" with the logits 0 and z, where NAME is the
             output's name in id2label, or "positive" for LABEL_0; it reads several outputs as those of several labels.
             `value` reads one output as a number, which is explained itself.
-            Of a `SentenceTransformer`: a fitted `LogisticRegression` of scikit-learn, or a `SetFitHead`.
+            Of a `SentenceTransformer`: a fitted `LogisticRegression` of scikit-learn, one for each of several labels in
+            a `OneVsRestClassifier` or `MultiOutputClassifier`, or a `SetFitHead`.
         settings: of the explanation, such as `saliency="l1"` (see `Settings`). By default, `max_length` is the model's
             limit. `threshold` is the probability from which one of several labels is assigned. `windows` reads longer
             texts in windows, as "stride=128".
@@ -356,7 +357,8 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", head: Any = None, **
         settings, head = {"head": head} | settings, None
     if head is not None or has_sentence_body(model):
         parts = sentence_classifier(model, head, name or type(model).__name__)
-        chosen = Settings(**({**_UNTRAINED, "max_length": parts.max_length, "model": parts.model.name} | settings))
+        own = {"max_length": parts.max_length, "model": parts.model.name, "multi_label": parts.several}
+        chosen = Settings(**({**_UNTRAINED, **own} | settings))
         check_length(chosen.max_length, parts.model.encoder, parts.model.name)
         return _explained(Classifier(parts.model, SubWords(parts.tokenizer), parts.classes, chosen), settings)
     if tokenizer is None:

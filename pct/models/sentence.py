@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pct.models.checks import PROBES, ROUNDING, check_finite, check_vocabulary, positions
 from pct.models.encoder import Transformer
+from pct.models.outputs import SIGMOID, SOFTMAX
 from pct.models.structural_copy import structural_copy
 
 _POOLINGS = {"mean": "mean", "cls": "first", "lasttoken": "last"}
@@ -17,12 +18,22 @@ _ALTERNATIVE = "give pct.predictor_from a function that calls its predict_proba"
 
 
 class SentenceClassifier(NamedTuple):
-    """The parts of a classifier on sentence embeddings."""
+    """The parts of a classifier on sentence embeddings. several: whether a text may have several labels."""
 
     model: Transformer
     tokenizer: Any
     max_length: int
     classes: list[str]
+    several: bool
+
+
+class _Linear(NamedTuple):
+    """A linear head: weight (classes, width), bias (classes,), the names of the classes, and `several` as above."""
+
+    weight: Tensor
+    bias: Tensor
+    classes: list[Any]
+    several: bool
 
 
 def has_sentence_body(model: Any) -> bool:
@@ -40,14 +51,14 @@ def sentence_classifier(model: Any, head: Any, name: str) -> SentenceClassifier:
 
     Raises:
         ValueError: a body with modules other than an encoder, its pooling and a normalisation, a head of another form,
-            several labels at once, or probabilities that differ from the head's own.
+            or probabilities that differ from the head's own.
     """
     body, labels, normalized = model, None, False
     if has_sentence_body(model):
         body, labels = model.model_body, getattr(model, "labels", None)
         head, normalized = head or model.model_head, bool(getattr(model, "normalize_embeddings", False))
     encoder, tokenizer, pooling, normalizes = _parts_of_body(body, name)
-    weight, bias, classes = _linear(head, name)
+    weight, bias, classes, several = _linear(head, name)
     network = Transformer(
         structural_copy(encoder), len(classes), 0.0, name, pooling, normalize=normalizes or normalized
     )  # fmt: skip
@@ -55,12 +66,13 @@ def sentence_classifier(model: Any, head: Any, name: str) -> SentenceClassifier:
         network.dense.weight.copy_(weight)
         network.dense.bias.copy_(bias)
     network.to(next(encoder.parameters()).device)
+    network.task_kind = SIGMOID if several else SOFTMAX
     check_vocabulary(tokenizer, network.encoder, name)
     check_finite(network, name)
     limits = (body.max_seq_length, tokenizer.model_max_length, positions(network.encoder))
     length = int(min(limit for limit in limits if limit))
     _check_probabilities(network, tokenizer, length, body, head, normalized, name)
-    return SentenceClassifier(network, tokenizer, length, [str(x) for x in (labels or classes)])
+    return SentenceClassifier(network, tokenizer, length, [str(x) for x in (labels or classes)], several)
 
 
 def _parts_of_body(body: Any, name: str) -> tuple[Any, Any, str, bool]:
@@ -81,27 +93,43 @@ def _parts_of_body(body: Any, name: str) -> tuple[Any, Any, str, bool]:
     return body[0].auto_model, body.tokenizer, _POOLINGS[mode], len(kinds) == 3
 
 
-def _linear(head: Any, name: str) -> tuple[Tensor, Tensor, list[Any]]:
-    """The weights (classes, width), the biases and the names of the classes of a head.
+def _linear(head: Any, name: str) -> _Linear:
+    """A head as one linear layer.
 
-    A head with one output z has the logits (0, z): softmax gives sigmoid(z).
+    A head with one output z has the logits (0, z): softmax gives sigmoid(z). One of several labels, a logistic
+    regression for each label (one versus the rest, or multi-output), has the logit of each.
     """
+    if regressions := _regressions(head):
+        weight, bias = (
+            torch.tensor(np.concatenate([getattr(x, k) for x in regressions])) for k in ("coef_", "intercept_")
+        )
+        return _Linear(weight.float(), bias.float(), list(range(len(regressions))), True)
+    several = bool(getattr(head, "multitarget", False))
     if hasattr(head, "coef_") and hasattr(head, "predict_proba") and getattr(head, "multi_class", "auto") != "ovr":
         weight, bias = torch.tensor(head.coef_), torch.tensor(head.intercept_)
         classes = list(head.classes_)
-    elif isinstance(getattr(head, "linear", None), torch.nn.Linear) and not getattr(head, "multitarget", False):
+    elif isinstance(getattr(head, "linear", None), torch.nn.Linear):
         weight, bias = head.linear.weight.detach(), head.linear.bias
         bias = torch.zeros(len(weight)) if bias is None else bias.detach()
         weight, bias = (x / head.temperature for x in (weight, bias))
-        classes = list(range(max(len(weight), 2)))
+        classes = list(range(len(weight) if several else max(len(weight), 2)))
     else:
         raise ValueError(
-            f"the head of {name} ({type(head).__name__}) is neither a fitted logistic regression of scikit-learn nor "
-            f"a SetFitHead for one label a text: {_ALTERNATIVE}"
+            f"the head of {name} ({type(head).__name__}) is neither a fitted logistic regression of scikit-learn, one "
+            f"for each label, nor a SetFitHead: {_ALTERNATIVE}"
         )
-    if len(weight) == 1:
+    if len(weight) == 1 and not several:
         weight, bias = (torch.cat([torch.zeros_like(x), x]) for x in (weight, bias))
-    return weight.float(), bias.float(), classes
+    return _Linear(weight.float(), bias.float(), classes, several)
+
+
+def _regressions(head: Any) -> list[Any]:
+    """The logistic regressions of the labels, 0 and 1, of scikit-learn's OneVsRestClassifier and MultiOutputClassifier;
+    none for another head, such as one versus the rest of one class, whose probabilities are scaled to sum to one."""
+    own = getattr(head, "estimators_", [])
+    per_label = getattr(head, "multilabel_", type(head).__name__ == "MultiOutputClassifier")
+    regressions = [x for x in own if hasattr(x, "coef_") and hasattr(x, "predict_proba") and len(x.coef_) == 1]
+    return regressions if per_label and len(regressions) == len(own) else []
 
 
 def _check_probabilities(
@@ -114,7 +142,9 @@ def _check_probabilities(
     device = network.device
     with torch.no_grad():
         own = head.predict_proba(embedded.clone() if isinstance(head, torch.nn.Module) else embedded.cpu().numpy())
+        if isinstance(own, list):  # multi-output: (texts, 2) of each label
+            own = np.stack([one[:, 1] for one in own], 1)
         own = np.asarray(own.cpu() if isinstance(own, Tensor) else own)
         logits = network.eval()(inputs["input_ids"].to(device), inputs["attention_mask"].bool().to(device)).logits
-    if np.abs(logits.softmax(-1).cpu().numpy() - own).max() > ROUNDING:
+    if np.abs(network.head.probabilities(logits).cpu().numpy() - own).max() > ROUNDING:
         raise ValueError(f"{name} gives other probabilities as one model than by its own predict_proba: {_ALTERNATIVE}")

@@ -16,7 +16,9 @@ from tests.pct.small import small_classifier, small_encoder
 sentence_transformers = pytest.importorskip("sentence_transformers")
 setfit = pytest.importorskip("setfit")
 linear_model = pytest.importorskip("sklearn.linear_model")
+multiclass, multioutput = pytest.importorskip("sklearn.multiclass"), pytest.importorskip("sklearn.multioutput")
 
+LABELS = np.array([[1, 0], [0, 0], [1, 1], [0, 1], [0, 0], [1, 1]])
 TEXTS = ["a fine film", "slow and dull, but honest", "brilliant!", "the worst of the year", "it is a film", "two hours"]
 TWO, THREE = ["good", "bad"] * 3, ["good", "bad", "good", "bad", "neither", "neither"]
 
@@ -41,6 +43,29 @@ def test_a_logistic_regression_on_a_body_gives_its_own_probabilities(labels, bod
     classifier = pct.wrap(body, head=head)
     assert classifier.classes == sorted(set(labels))
     np.testing.assert_allclose(classifier.predict(TEXTS), head.predict_proba(embeddings), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["one-vs-rest", "multi-output"])
+def test_a_regression_for_each_label_gives_its_own_probabilities(kind, body, embeddings, tmp_path):
+    wrapper = {"one-vs-rest": multiclass.OneVsRestClassifier, "multi-output": multioutput.MultiOutputClassifier}[kind]
+    head = wrapper(linear_model.LogisticRegression(C=10)).fit(embeddings, LABELS)
+    model = setfit.SetFitModel(body, head, multi_target_strategy=kind, labels=["kind", "long"])
+    classifier = pct.wrap(model)
+    own = head.predict_proba(embeddings)
+    own = np.stack([one[:, 1] for one in own], 1) if isinstance(own, list) else own
+    np.testing.assert_allclose(classifier.predict(TEXTS), own, atol=1e-5)
+    assert (classifier.task.several, classifier.classes) == (True, ["kind", "long"])
+    assert {e.target for e in pct.explain(classifier, TEXTS)} <= {"kind", "long"}
+    again = pct.load(classifier.save(tmp_path / "saved"))
+    assert again.task.several
+    np.testing.assert_array_equal(again.predict(TEXTS), classifier.predict(TEXTS))
+
+
+def test_a_differentiable_head_of_several_labels_gives_its_own_probabilities(body):
+    model = setfit.SetFitModel(body, setfit.SetFitHead(384, 3, multitarget=True).eval(), labels=["x", "y", "z"])
+    classifier = pct.wrap(model)
+    assert classifier.task.several
+    np.testing.assert_allclose(classifier.predict(TEXTS), model.predict_proba(TEXTS, as_numpy=True), atol=1e-4)
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
@@ -97,8 +122,9 @@ def test_other_heads_and_bodies_are_refused_with_the_way_out(body, embeddings):
     tree = DecisionTreeClassifier().fit(embeddings, TWO)
     with pytest.raises(ValueError, match=r"\(DecisionTreeClassifier\) is neither a fitted .*: give pct.predictor_from"):
         pct.wrap(body, head=tree)
-    with pytest.raises(ValueError, match="for one label a text"):
-        pct.wrap(setfit.SetFitModel(body, setfit.SetFitHead(384, 2, multitarget=True)))
+    classes = multiclass.OneVsRestClassifier(linear_model.LogisticRegression()).fit(embeddings, THREE)
+    with pytest.raises(ValueError, match=r"\(OneVsRestClassifier\) is neither"):  # its probabilities are normalised
+        pct.wrap(body, head=classes)
     only_encoder = sentence_transformers.SentenceTransformer(modules=[body[0]], device="cpu")
     with pytest.raises(ValueError, match="is Transformer, not an encoder, its pooling"):
         pct.wrap(only_encoder, head=regression(embeddings, TWO))
