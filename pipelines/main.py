@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pct.commands.errors import RESUMABLE
-from pct.commands.options import add_settings, read_settings
+from pct.commands.options import add_devices, add_settings, launch_of, read_settings
 from pct.settings import Settings
 from pct.training import runs
 from pipelines.champion import MARGIN, check_margin
@@ -54,7 +54,7 @@ def _run_alone(options: argparse.Namespace, settings: Settings, folder: Path) ->
             mlflow_run.log_params(settings.to_dict())
         live = upload.EpochLogger(mlflow_run, say=lambda text: print(text, file=sys.stderr))
         with mlflow_runs.system_metrics(mlflow_run):
-            run = runs.run(settings, folder, live, progress=not options.quiet)
+            run = runs.run(settings, folder, live, progress=not options.quiet, launch=launch_of(options))
     print(f"{settings.method} on {settings.corpus}, test split\n{run.test.table()}")
     try:
         tracked = upload.upload_run(folder, options.champion_margin, mlflow_run=mlflow_run, name=options.name)
@@ -99,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run-dir", "--run_dir", default="", help="the run's folder (default: runs/<its settings>)")
     add_job_options(parser)
     add_upload_options(parser)
+    add_devices(parser)
     add_settings(parser)
     return parser
 

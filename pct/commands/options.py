@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pct.corpora.splits import SPLITS
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pct.classifier import Classifier
     from pct.corpora.loading import ChosenTexts
     from pct.onnx.predictor import OnnxPredictor
+    from pct.training.runs import Launch
 
 READING: dict[str, tuple[str, Sequence[str] | None]] = {  # options of a file: what they are, and their choices
     "text_column": ("of the file (default: the model's own setting)", None),
@@ -129,6 +131,23 @@ def measured_texts(
     )
     texts, notes = limited(chosen.split, chosen.notes, options.limit, seed)
     return ChosenTexts(texts, chosen.source, notes)
+
+
+def add_devices(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of a training on several devices: see `launch_of`."""
+    parser.add_argument("--devices", type=int, default=1, help="that train together, by Ray (default: 1)")
+    parser.add_argument(
+        "--ray", default="", metavar="ADDRESS", help="with --devices: local, auto or the head's host:port"
+    )
+
+
+def launch_of(options: argparse.Namespace) -> Launch | None:
+    """How `pct.training.runs.run` starts the training that the options of `add_devices` state."""
+    if options.devices == 1 and not options.ray:
+        return None
+    # by name: the library imports nothing of the packages above it
+    launch: Launch = import_module("tuning.devices").on_devices(options.devices, options.ray)
+    return launch
 
 
 def given_settings(options: argparse.Namespace) -> dict[str, str]:

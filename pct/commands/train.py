@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from pct.commands.errors import INTERRUPTED, RESUMABLE
-from pct.commands.options import add_settings, read_settings
+from pct.commands.options import add_devices, add_settings, launch_of, read_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,15 +20,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--run-dir", default="", help="the run's folder (default: runs/<its settings>)")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    add_devices(parser)
     add_settings(parser)
     options = parser.parse_args(arguments)
     settings = read_settings(options)
+    launch = launch_of(options)
     # importing torch takes seconds: settings are checked before
     from pct.training.runs import default_folder, run
 
     folder = options.run_dir or default_folder(settings)
     try:
-        done = run(settings, folder, progress=not options.quiet)
+        done = run(settings, folder, progress=not options.quiet, launch=launch)
     except KeyboardInterrupt:
         print(RESUMABLE, file=sys.stderr)
         return INTERRUPTED

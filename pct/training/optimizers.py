@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pct.methods.base import Batch, Method
 from pct.models import TextModel
 from pct.settings import Settings
+from pct.training.devices import average_gradients
 
 
 def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
@@ -66,6 +67,7 @@ def train_step(
     with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
         step = method(model, batch)
     step.loss.backward()  # type: ignore[no-untyped-call]
+    average_gradients(model)
     if settings.gradient_clip:
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
     optimizer.step()

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pct.classifier import Classifier
 
 ERRORS = ("mae", "rmse")  # metrics that are better where they are smaller
+Launch = Callable[[Settings, Path, Callable[[Record], None] | None, bool], None]
 _locked: set[tuple[Path, int]] = set()
 
 
@@ -80,20 +81,20 @@ def run(
     on_epoch: Callable[[Record], None] | None = None,
     progress: bool = True,
     corpus: Any = None,
+    launch: Launch | None = None,
 ) -> Run:
     """Trains, evaluates on validation and test, and writes report.json, per_text.parquet and about.json.
 
     run_dir: `default_folder` if None. An interrupted run in it resumes; a finished run is read, not trained again.
-    Raises ValueError if the folder holds a run with other settings or another corpus, or if another process uses it;
-    FileNotFoundError, ImportError and FloatingPointError as `load_splits` and `train`.
+    launch: does the work of `train_and_measure` in other processes, as `tuning.devices` does. Raises ValueError if the
+    folder holds a run with other settings or another corpus, or if another process uses it; FileNotFoundError,
+    ImportError and FloatingPointError as `load_splits` and `train`.
     """
     pyarrow("a run")  # checked before the training
-    from pct.training.about import describe_run
-    from pct.training.prepared import Prepared, prepare
-    from pct.training.trainer import train
+    from pct.training.prepared import Prepared
 
     folder = Path(run_dir) if run_dir else default_folder(settings)
-    names = metric_names(settings.extra_metrics)  # checks the names before the training
+    metric_names(settings.extra_metrics)  # checks the names before the training
     source = corpus
     if not isinstance(source, Prepared):
         settings, source = with_corpus(settings, corpus)
@@ -104,31 +105,52 @@ def run(
                 changes = "; ".join(changed)
                 raise ValueError(f"{folder} holds a finished run of other settings ({changes}); give another folder")
             return load_run(folder)
-        started, clock = datetime.now(UTC), perf_counter()
-        data = source if isinstance(source, Prepared) else prepare(settings, source)
-        classifier = train(settings, data, folder, on_epoch, progress)
-        trained_in, clock = perf_counter() - clock, perf_counter()
-        how = settings.evaluation_options | {"metrics": names}
-        bar = progress and sys.stderr.isatty()
-        validation = evaluate(classifier, corpus.splits["validation"], **how, progress=bar)
-        test = evaluate(classifier, corpus.splits["test"], **how, progress=bar)
-        seconds = {"training": trained_in, "evaluation": perf_counter() - clock}
-        about = describe_run(settings, corpus, classifier, read_history(folder), folder, seconds, started)
-        cut = {"train": data.cut_texts, "validation": validation.cut_texts, "test": test.cut_texts}
-        if settings.glove:
-            words = len(data.tokenizer) - 2  # type: ignore[arg-type]
-            about["glove"] = {"words_with_vector": classifier.model.vectors_found, "words": words}
-        about["data"] = {k: {**corpus.notes.get(k, {}), "cut_texts": count} for k, count in cut.items()}
-        text = np.array(corpus.splits["test"].texts, dtype=object)[test.columns["index"]]
-        columns = {"index": test.columns["index"], "text": text}
-        replace(test, columns=columns | test.columns).to_parquet(folder / PER_TEXT)
-        write_text(folder / ABOUT, json.dumps(about, indent=2))
-        # the last file marks a finished run
-        report = {**json.loads(test.to_json()), "validation": json.loads(validation.to_json())}
-        write_text(folder / REPORT, json.dumps(report, indent=2))
-        # the largest file of a run, needed only to resume
-        (folder / CHECKPOINT).unlink(missing_ok=True)
+        if launch is None:
+            train_and_measure(settings, folder, on_epoch, progress, source)
+        else:
+            launch(settings, folder, on_epoch, progress)
         return replace(load_run(folder), trained=True)
+
+
+def train_and_measure(
+    settings: Settings, folder: Path, on_epoch: Callable[[Record], None] | None, progress: bool, source: Any
+) -> None:
+    """The work of `run`, in a folder that is locked. Of processes that train together, the first one measures.
+
+    source: a corpus, or a prepared one.
+    """
+    from pct.training.about import describe_run
+    from pct.training.devices import is_first
+    from pct.training.prepared import Prepared, prepare
+    from pct.training.trainer import train
+
+    data = source if isinstance(source, Prepared) else prepare(settings, source)
+    corpus = data.corpus
+    started, clock = datetime.now(UTC), perf_counter()
+    classifier = train(settings, data, folder, on_epoch, progress)
+    if not is_first():
+        return
+    trained_in, clock = perf_counter() - clock, perf_counter()
+    how = settings.evaluation_options | {"metrics": metric_names(settings.extra_metrics)}
+    bar = progress and sys.stderr.isatty()
+    validation = evaluate(classifier, corpus.splits["validation"], **how, progress=bar)
+    test = evaluate(classifier, corpus.splits["test"], **how, progress=bar)
+    seconds = {"training": trained_in, "evaluation": perf_counter() - clock}
+    about = describe_run(settings, corpus, classifier, read_history(folder), folder, seconds, started)
+    cut = {"train": data.cut_texts, "validation": validation.cut_texts, "test": test.cut_texts}
+    if settings.glove:
+        words = len(data.tokenizer) - 2  # type: ignore[arg-type]
+        about["glove"] = {"words_with_vector": classifier.model.vectors_found, "words": words}
+    about["data"] = {k: {**corpus.notes.get(k, {}), "cut_texts": count} for k, count in cut.items()}
+    text = np.array(corpus.splits["test"].texts, dtype=object)[test.columns["index"]]
+    columns = {"index": test.columns["index"], "text": text}
+    replace(test, columns=columns | test.columns).to_parquet(folder / PER_TEXT)
+    write_text(folder / ABOUT, json.dumps(about, indent=2))
+    # the last file marks a finished run
+    report = {**json.loads(test.to_json()), "validation": json.loads(validation.to_json())}
+    write_text(folder / REPORT, json.dumps(report, indent=2))
+    # the largest file of a run, needed only to resume
+    (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def load_run(folder: str | Path) -> Run:

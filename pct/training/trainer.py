@@ -44,6 +44,7 @@ from pct.training.batches import (
     with_unknown,
 )
 from pct.training.checkpoint import load_checkpoint, open_run, save_checkpoint
+from pct.training.devices import DividedRows, is_first, of_first, world
 from pct.training.memory import peak_mb
 from pct.training.optimizers import make_optimizer, not_finite, set_lr, train_step
 from pct.training.prepared import Prepared, prepare
@@ -73,6 +74,7 @@ def train(
             labels), rows). If None, the corpus of the settings.
         run_dir: the folder for settings.json, history.jsonl, a checkpoint after each epoch, and the model. An
             interrupted run in it resumes after its last epoch, on a CPU with bit-equal weights. None writes nothing.
+            Of processes that train together (`torch.distributed`), the first one writes.
         on_epoch: called with the record of each epoch (loss parts, times, validation metrics).
         progress: whether to show a bar, and a line per epoch.
         start: a classifier to start from; it is not changed. The corpus has its classes in its order.
@@ -90,7 +92,10 @@ def train(
         settings, corpus = with_corpus(settings, corpus)
     whole: Corpus = corpus.corpus if isinstance(corpus, Prepared) else corpus
     check_task(settings, whole)
-    folder = None if run_dir is None else open_run(Path(run_dir), settings, whole)
+    folder = None if run_dir is None else Path(run_dir)
+    if folder is not None and is_first():
+        open_run(folder, settings, whole)
+    progress = progress and is_first()
     data = (
         corpus if isinstance(corpus, Prepared) else prepare(settings, whole, None if start is None else start.tokenizer)
     )
@@ -154,8 +159,8 @@ class _Run:
             marks = marks_of_words(train.rationale, split_all(train.texts, settings.words), data.train)
             self.rationale = marked_words(marks, data.train)
         self.class_weights = class_weights(settings, train.labels, len(classifier.classes), self.model.device)
-        tokens = settings.step_tokens or fitting_tokens(self.model, data.train)
-        self.method: Method = make_method(settings.replace(step_tokens=tokens))
+        tokens = settings.step_tokens or of_first(fitting_tokens(self.model, data.train))
+        self.method: Method = make_method(settings.replace(step_tokens=tokens * world()))
         self.optimizer = make_optimizer(self.model, settings)
         self.history: list[Record] = []
         self.best: dict[str, Tensor] = {}
@@ -165,6 +170,7 @@ class _Run:
             # only the body is expensive; batches differ in length, so shapes are dynamic
             for name in COMPILED:
                 setattr(self.model, name, torch.compile(getattr(self.model, name), dynamic=True))
+        self.divided = DividedRows(self.model)
 
     def epochs(self, progress: bool) -> Iterator[Record]:
         """Runs the remaining epochs."""
@@ -182,17 +188,19 @@ class _Run:
         """Restores the best epoch and writes the model."""
         if self.best:
             self.model.load_state_dict(self.best)
+        self.divided.end()
         if self.settings.compile:
             for name in COMPILED:
                 delattr(self.model, name)  # restores the eager method
         self.model.eval()
+        folder = self.folder if is_first() else None
         if self.lora is not None:
-            if self.folder is not None:
+            if folder is not None:
                 assert isinstance(self.classifier.tokenizer, SubWords)  # LoRA is for encoders
-                self.lora.save(self.folder / ADAPTER, self.classifier.tokenizer)
+                self.lora.save(folder / ADAPTER, self.classifier.tokenizer)
             self.classifier.model = self.lora.merged().eval()
-        if self.folder is not None:
-            self.classifier.save(self.folder / MODEL)
+        if folder is not None:
+            self.classifier.save(folder / MODEL)
 
     def _patience_is_over(self) -> bool:
         s = self.settings
@@ -267,7 +275,7 @@ class _Run:
         return record
 
     def _save(self) -> None:
-        if self.folder is not None:
+        if self.folder is not None and is_first():
             save_checkpoint(self.folder / CHECKPOINT, self.history, self.model, self.best, self.optimizer)
             write_text(self.folder / HISTORY, "".join(json.dumps(r) + "\n" for r in self.history))
 

@@ -1,0 +1,55 @@
+"""One training by several processes of Ray Train."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import torch.multiprocessing as mp
+
+from pct.training.runs import load_run, read_history
+from pct.training.trainer import train
+from tests.pct.small import same_weights, small_settings
+from tests.pct.training.test_devices import free_port, joined
+from tuning.devices import on_devices
+
+
+def test_an_impossible_number_of_devices_is_refused():
+    with pytest.raises(ValueError, match="devices must be >= 1, got 0"):
+        on_devices(0, "")
+
+
+SETTINGS = small_settings(corpus="planted", limit=600, method="pct", epochs=6, evaluate_limit=16)
+
+
+def train_uninterrupted(rank, port, folder):
+    with joined(rank, 2, port):
+        train(SETTINGS, None, folder, progress=False)
+
+
+@pytest.mark.faults
+def test_a_training_of_which_a_process_is_killed_continues_to_the_same_weights(tmp_path):
+    given = {k: v for k, v in SETTINGS.to_dict().items() if v not in (None, "", [], {})}
+    options = [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in given.items()]
+    folder = tmp_path / "together"
+    command = [sys.executable, "-m", "pct.cli", "train", "--devices=2", f"--run-dir={folder}", "--quiet", *options]
+    job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        while not read_history(folder):
+            assert job.poll() is None, job.stdout.read()
+            time.sleep(0.02)
+        workers = [p for p in psutil.Process(job.pid).children(recursive=True) if "RayTrainWorker" in p.name()]
+        assert len(workers) == 2
+        os.kill(workers[1].pid, signal.SIGKILL)
+        output, _ = job.communicate(timeout=600)
+    finally:
+        job.kill()
+    assert job.returncode == 0, output
+    assert len(load_run(folder).history) == 6
+    mp.spawn(train_uninterrupted, (free_port(), tmp_path / "uninterrupted"), nprocs=2)
+    assert same_weights(folder / "model", tmp_path / "uninterrupted" / "model")

@@ -1,0 +1,95 @@
+"""One training on several devices by Ray Train: `pct train --devices N`, on this machine or a cluster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pct.corpora.loading import with_corpus
+from pct.layout import Record
+from pct.settings import Settings
+from pct.training.runs import Launch, epoch_line, read_history, train_and_measure
+from pipelines.job import first_line
+from tuning.cluster import ClusterError, connected
+from tuning.resources import Resources
+
+RESTARTS = 3  # of all processes, where one of them dies
+POLL_SECONDS = 0.5
+RAY = "ray"  # the folder of Ray's own files in that of the run, while it trains
+
+
+def on_devices(devices: int, address: str) -> Launch:
+    """How `pct.training.runs.run` trains in several processes, each with a device of its own.
+
+    All of them need to see the run's folder. If one dies, all start again from the last epoch that was written.
+
+    Args:
+        devices: processes. Each has a GPU, if the settings say `device=cuda` or Ray has GPUs and they say `auto`; else
+            a CPU and one thread.
+        address: Ray's, see `Resources`; if empty, RAY_ADDRESS or this machine.
+
+    Raises:
+        ValueError: devices < 1.
+    """
+    if devices < 1:
+        raise ValueError(f"devices must be >= 1, got {devices}")
+    resources = Resources(address or os.environ.get("RAY_ADDRESS") or "local", workers=devices)
+
+    def launch(settings: Settings, folder: Path, on_epoch: Callable[[Record], None] | None, progress: bool) -> None:
+        # a CPU for Ray Train's own process
+        with connected(replace(resources, workers=devices + 1)):
+            _fit(settings, folder.absolute(), resources, on_epoch, progress)
+
+    return launch
+
+
+def _fit(
+    settings: Settings,
+    folder: Path,
+    resources: Resources,
+    on_epoch: Callable[[Record], None] | None,
+    progress: bool,
+) -> None:
+    import ray
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    gpu = settings.device == "cuda" or (settings.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
+    trainer = TorchTrainer(
+        _process,
+        train_loop_config={"settings": settings.to_dict(), "folder": str(folder)},
+        scaling_config=ScalingConfig(num_workers=resources.workers, use_gpu=gpu),
+        run_config=RunConfig(
+            name=RAY, storage_path=str(folder), failure_config=FailureConfig(max_failures=RESTARTS)
+        ),
+        torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
+    )  # fmt: skip
+    shown = len(read_history(folder))
+    try:
+        with ThreadPoolExecutor(1) as other:
+            fit = other.submit(trainer.fit)
+            while wait([fit], POLL_SECONDS).not_done or shown < len(read_history(folder)):
+                for record in read_history(folder)[shown:]:
+                    shown += 1
+                    if progress:
+                        print(epoch_line(record, settings.epochs), file=sys.stderr, flush=True)
+                    if on_epoch is not None:
+                        on_epoch(record)
+            fit.result()
+    except Exception as problem:  # those of the processes among them
+        cause = problem.__cause__ or problem
+        raise ClusterError(f"{first_line(cause, 300)}; finished epochs are kept: run the command again") from problem
+    finally:
+        shutil.rmtree(folder / RAY, ignore_errors=True)
+
+
+def _process(config: dict[str, Any]) -> None:
+    """One of the processes."""
+    settings, corpus = with_corpus(Settings.from_dict(config["settings"]), None)
+    train_and_measure(settings, Path(config["folder"]), None, progress=False, source=corpus)
