@@ -15,9 +15,10 @@ from benchmarks._wrapped import WRAPPED, wrapped
 from benchmarks.common import FAMILIES, Row, alternate, classifier, corpus, cpu_ratio, ratio, sample
 from pct.classifier import Classifier
 from pct.explaining.predictor import TOKENS_A_BACKWARD, TOKENS_A_BATCH, TextInterface
-from pct.explaining.saliency import class_score
 from pct.models.base import TextModel, without_dropout
+from pct.models.structural_copy import structural_copy
 from pct.models.wrapped import Wrapped
+from pct.tasks import label_sets
 from pct.text.tokens import Ints, Tokens
 from pct.text.words import split_all
 
@@ -27,12 +28,13 @@ ROUNDS = {"textcnn": 5, "lstm": 5, "minilm": 3, "bert": 3, "gpt2": 3}
 # the search for the bounds of normalised AOPC runs some two thousand reduced texts a text of MR
 CONTROL_TEXTS = {"textcnn": 48, "lstm": 16, "minilm": 3}
 PEER_TEXTS = {"textcnn": 64, "lstm": 64, "minilm": 16}
+SEVERAL_THRESHOLD = 0.2
 AGREEMENT = 1e-4
 AOPC = ("comp_aopc", "suff_aopc")
 
 
 def main() -> Row:
-    """Four tables: the floors of evaluation, of explanation, of all metrics with their controls; captum's loop."""
+    """The floors of evaluation, of explanation, of several labels, of all metrics with controls; captum's loop."""
     models = (*FAMILIES, *WRAPPED)
     what = f"{corpus().name} test texts"
     return {
@@ -42,6 +44,9 @@ def main() -> Row:
             ],
             f"Explanation of {what}: curves and flips, and the bare passes over the same tokens": [
                 against_floor(name, TEXTS[name], explanation) for name in models
+            ],
+            f"Evaluation of several labels, {what}: all metrics, and the bare passes over the same tokens": [
+                against_floor(name, TEXTS[name], evaluation(), several=True) for name in FAMILIES
             ],
             "The usual metrics and every control, and the bare passes over the distinct texts they need": [
                 against_floor(name, CONTROL_TEXTS[name], evaluation("all")) for name in FAMILIES
@@ -53,7 +58,7 @@ def main() -> Row:
     }
 
 
-Task = Callable[[Any, tuple[list[str], list[int]]], object]
+Task = Callable[[Any, tuple[list[str], Any]], object]
 
 
 def evaluation(*metrics: str) -> Task:
@@ -61,14 +66,19 @@ def evaluation(*metrics: str) -> Task:
     return lambda model, data: pct.evaluate(model, data, metrics=metrics)
 
 
-def explanation(model: Any, data: tuple[list[str], list[int]]) -> object:
+def explanation(model: Any, data: tuple[list[str], Any]) -> object:
     """`pct.explain` of a predictor and the texts of data."""
     return pct.explain(model, data[0])
 
 
-def against_floor(name: str, count: int, task: Task) -> Row:
-    """A task, and nothing but the passes that it needs: every distinct row once, by length."""
+def against_floor(name: str, count: int, task: Task, several: bool = False) -> Row:
+    """A task, and nothing but the passes that it needs: every distinct row once, by length.
+
+    several: read the outputs as those of several labels, of which a text is explained in each that it has.
+    """
     model, data = wrapped(name) if name in WRAPPED else classifier(name, trained=True), sample(count)
+    if several:
+        model, data = of_several_labels(model), (data[0], label_sets(np.array(data[1]), len(model.classes)))
     seen = Recorder(model)
     task(seen, data)
     distinct = set(seen.forwards)
@@ -89,11 +99,17 @@ def against_floor(name: str, count: int, task: Task) -> Row:
     }  # fmt: skip
 
 
+def of_several_labels(model: Classifier) -> Classifier:
+    """A classifier with its outputs read as log-odds of labels, at a threshold that most texts pass in both."""
+    settings = model.settings.replace(multi_label=True, threshold=SEVERAL_THRESHOLD)
+    return Classifier(structural_copy(model.model), model.tokenizer, model.classes, settings)
+
+
 class Recorder(TextInterface):
     """A predictor that writes down which rows it was asked for."""
 
     def __init__(self, inner: Classifier) -> None:
-        self.inner, self.classes = inner, inner.classes
+        self.inner, self.classes, self.task = inner, inner.classes, inner.task
         self.forwards: list[tuple[int, ...]] = []
         self.backwards: list[tuple[tuple[int, ...], int]] = []
 
@@ -169,7 +185,7 @@ def _backward(model: TextModel, ids: torch.Tensor, labels: torch.Tensor) -> torc
             logits = _own_logits(model, inputs_embeds=embeddings)
         else:
             logits = model.encode(embeddings, torch.ones_like(ids, dtype=torch.bool)).logits
-        (gradient,) = torch.autograd.grad(class_score(logits, labels).sum(), embeddings)
+        (gradient,) = torch.autograd.grad(model.head.score(logits, labels).sum(), embeddings)
     model.requires_grad_(True)
     return gradient
 
