@@ -113,6 +113,8 @@ def parser(preset: Preset = COMPARE) -> argparse.ArgumentParser:
 def read_cells(options: argparse.Namespace) -> list[Settings]:
     """The settings of the cells that the options ask for. Raises ValueError as `Settings`."""
     base = read_settings(options)
+    if base.has_number:
+        raise ValueError("the comparison is of accuracies, and a number has none: leave head value out")
     methods, changes = options.methods, read_changes(options.set, base)
     if options.table:
         rows = table_rows(options.table, options.cells)

@@ -44,6 +44,8 @@ class Plan:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
+        if self.base.has_number:
+            raise ValueError("a sweep compares accuracies, and a number has none: leave head value out")
         if self.seed < 0:
             raise ValueError(f"sweep_seed must be >= 0, got {self.seed}")
         if self.trials < 1:

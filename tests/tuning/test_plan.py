@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pct.settings import Settings
 from tests.tuning.conftest import tiny_plan
 from tuning.plan import PLAN, Plan
 from tuning.resources import Resources
@@ -38,3 +39,8 @@ def test_an_ablation_of_an_earlier_version_is_refused_by_its_new_name(tmp_path):
     write_former(tmp_path, kind="ablation", split="test", points=[{"alpha": 0.1}], name="alpha", baseline=False)
     with pytest.raises(ValueError, match="holds an ablation of an earlier version; run pct reproduce --table instead"):
         Plan.load(tmp_path)
+
+
+def test_a_sweep_of_a_number_is_refused():
+    with pytest.raises(ValueError, match="a sweep compares accuracies, and a number has none: leave head value out"):
+        Plan(Settings(head="value"))
