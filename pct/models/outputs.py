@@ -53,7 +53,9 @@ def kind_of_output(config: Any, name: str, asked: str = "") -> str:
 def _of_activation(config: Any) -> str:
     own = getattr(config, "sentence_transformers", None) or {}
     named = next((x for key in _ACTIVATIONS if (x := own.get(key) or getattr(config, key, None))), "")
-    return {"Sigmoid": SIGMOID, "Identity": VALUE}.get(str(named).rpartition(".")[2], "")
+    # of several outputs sentence-transformers names the identity, and the classes are those of a softmax
+    identity = VALUE if config.num_labels == 1 else SOFTMAX
+    return {"Sigmoid": SIGMOID, "Identity": identity}.get(str(named).rpartition(".")[2], "")
 
 
 def class_names(config: Any, kind: str) -> list[str]:

@@ -29,12 +29,11 @@ def own_numbers(model, family):
         return np.array([float(model.eval()(**encode(text, return_tensors="pt")).logits[0, 0]) for text in TEXTS])
 
 
-@pytest.mark.parametrize("family", ["BERT", "RoBERTa", "GPT-2", "BART"])
-def test_the_number_is_the_logit_of_transformers(family):
-    model = regressor(family, **REGRESSION)
-    wrapped = pct.wrap(model, tokenizer(family))
+def test_the_number_is_the_logit_of_transformers():
+    model = regressor("BERT", **REGRESSION)
+    wrapped = pct.wrap(model, tokenizer("BERT"))
     assert (wrapped.task.number, wrapped.classes, wrapped.settings.head) == (True, ["value"], "value")
-    np.testing.assert_allclose(wrapped.predict(TEXTS)[:, 0], own_numbers(model, family), atol=1e-5)
+    np.testing.assert_allclose(wrapped.predict(TEXTS)[:, 0], own_numbers(model, "BERT"), atol=1e-5)
 
 
 @pytest.mark.parametrize("changes", [REGRESSION, {"sentence_transformers": IDENTITY}])

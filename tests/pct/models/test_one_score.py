@@ -29,12 +29,11 @@ def own_sigmoids(model, family):
     return torch.stack(rows).numpy()
 
 
-@pytest.mark.parametrize("family", ["BERT", "RoBERTa", "GPT-2"])
-def test_a_score_has_the_sigmoid_of_transformers(family):
-    model = classifier(family)
-    wrapped = pct.wrap(model, tokenizer(family), head="sigmoid")
+def test_a_score_has_the_sigmoid_of_transformers():
+    model = classifier("BERT")
+    wrapped = pct.wrap(model, tokenizer("BERT"), head="sigmoid")
     assert wrapped.classes == ["not positive", "positive"]
-    own = own_sigmoids(model, family)
+    own = own_sigmoids(model, "BERT")
     np.testing.assert_allclose(wrapped.predict(TEXTS), np.stack([1 - own, own], 1), atol=1e-5)
 
 

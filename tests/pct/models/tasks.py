@@ -1,0 +1,163 @@
+"""The tasks of classifiers of the transformers library, and what can be done with a model of each.
+
+`python -m tests.pct.models.tasks` prints the table of docs/reference/families.md.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import pct
+from pct.onnx.export import export
+from pct.onnx.predictor import OnnxPredictor
+from tests.pct.models.families import TEXTS, classifier, tokenizer
+
+CELLS = ("load", "train", "explain", "evaluate", "export", "serve")
+SEVERAL = {"problem_type": "multi_label_classification"}
+ONE = {"classes": 1, "id2label": {0: "toxic"}, "label2id": {"toxic": 0}}
+
+
+@dataclass(frozen=True)
+class KindOfTask:
+    """A task.
+
+    Attributes:
+        name: in the table.
+        stated: what says that a classifier has this task.
+        own: what its configuration says.
+        outputs: from transformers' logits to the outputs that `predict` gives.
+        labels: of the rows for training and measuring, repeated.
+    """
+
+    name: str
+    stated: str
+    own: dict[str, Any]
+    outputs: Callable[[Tensor], Tensor]
+    labels: list[Any]
+
+    def rows(self, repeats: int = 8) -> list[dict[str, Any]]:
+        """Labelled texts."""
+        texts = [f"{text} {i}" for i in range(repeats) for text in TEXTS]
+        return [{"text": text, "label": self.labels[i % len(self.labels)]} for i, text in enumerate(texts)]
+
+
+def _two(score: Tensor) -> Tensor:
+    return torch.cat([1 - score.sigmoid(), score.sigmoid()], -1)
+
+
+TASKS = [
+    KindOfTask(
+        "one class of several", "two or more outputs", {}, lambda z: z.softmax(-1), ["negative", "positive", "neither"]
+    ),
+    KindOfTask(
+        "[several labels](../how-to/several-labels.md)",
+        "`problem_type: multi_label_classification`, or `head` sigmoid", SEVERAL, torch.sigmoid,
+        [["negative"], ["positive", "neither"], []],
+    ),
+    KindOfTask(
+        "[one score](../how-to/classifier.md#one-output), the log-odds of a class",
+        "one output and that `problem_type`, a sigmoid of sentence-transformers, or `head` sigmoid", ONE | SEVERAL,
+        _two, ["toxic", "not toxic"],
+    ),
+    KindOfTask(
+        "[one number](../how-to/numbers.md) (regression)",
+        "one output and `problem_type: regression`, an identity of sentence-transformers, or `head` value",
+        ONE | {"problem_type": "regression"}, lambda z: z, [0.5, 2.0, -1.0],
+    ),
+]  # fmt: skip
+
+
+def own_outputs(model: Any, words: Any, task: KindOfTask, texts: Any = TEXTS) -> np.ndarray:
+    """What transformers gives each text alone."""
+    with torch.no_grad():
+        rows = [task.outputs(model(**words(text, return_tensors="pt")).logits) for text in texts]
+    return torch.cat(rows).numpy()
+
+
+class Trial:
+    """A small BERT of a task, in a folder of transformers. Each cell of its row is a method that asserts its effect."""
+
+    def __init__(self, task: KindOfTask, folder: Path) -> None:
+        self.task, self.folder = task, folder
+        self.model = classifier("BERT", num_hidden_layers=1, **task.own)
+        self.model.save_pretrained(folder / "own")
+        tokenizer("BERT").save_pretrained(folder / "own")
+        self.classifier = pct.load(folder / "own", "cpu")
+        self.expected = own_outputs(self.model, tokenizer("BERT"), task)
+
+    def load(self) -> None:
+        """Outputs equal transformers', also after saving."""
+        np.testing.assert_allclose(self.classifier.predict(TEXTS), self.expected, atol=1e-5)
+        again = pct.load(self.classifier.save(self.folder / "saved"), "cpu")
+        np.testing.assert_allclose(again.predict(TEXTS), self.expected, atol=1e-5)
+
+    def train(self) -> None:
+        """A training with reduced texts changes the outputs."""
+        done = pct.finetune(
+            self.classifier, self.task.rows(), progress=False, method="pct", epochs=1, lr=1e-2, evaluate_epochs=False
+        )
+        assert np.abs(done.classifier.predict(TEXTS) - self.expected).max() > 1e-3
+
+    def explain(self) -> None:
+        """Every text has an explanation with saliency, curves and a verdict."""
+        explained = pct.explain(self.classifier, TEXTS)
+        assert {one.text for one in explained} == set(TEXTS)
+        assert all(np.isfinite(one.saliency).all() and one.verdict.kind for one in explained)
+
+    def evaluate(self) -> None:
+        """The eight metrics are numbers."""
+        report = pct.evaluate(self.classifier, self.task.rows(1))
+        assert report.texts == len(TEXTS)
+        assert all(math.isfinite(report.metrics[name]) for name in ("comp", "suff", "i_var", "u_var"))
+
+    def export(self) -> None:
+        """The graph has the outputs of torch."""
+        export(self.classifier, self.folder / "graphs", modified=[])
+        exported = OnnxPredictor.load(self.folder / "graphs", threads=1)
+        np.testing.assert_allclose(exported.predict(TEXTS), self.expected, atol=1e-4)
+
+    def serve(self) -> None:
+        """The service answers with the outputs, and explains."""
+        from serving.answers import ExplainJob, PredictJob, read_texts
+        from serving.limits import Limits
+        from serving.model_sources import resolve
+        from serving.model_store import ServedModel
+        from serving.schema import ExplainRequest
+
+        entry = resolve(str(self.folder / "graphs"), self.folder / "cache")
+        served = ServedModel(entry, OnnxPredictor.load(entry.folder, 1), (0, 0))
+        texts = read_texts(TEXTS, Limits(), served.predictor.word_rule)
+        answers = PredictJob(served).run(texts, math.inf)
+        outputs = [[a["value"]] if "value" in a else list(a["probabilities"].values()) for a in answers]
+        np.testing.assert_allclose(outputs, self.expected, atol=1e-4)
+        explained = ExplainJob.of(ExplainRequest(texts=TEXTS), served, Limits()).run(texts, math.inf)
+        assert len(explained) == len(TEXTS)
+
+
+def row(task: KindOfTask, folder: Path) -> str:
+    """The task's row of the table: `yes` where the cell's assertions hold, `no` where the model is refused."""
+    cells = []
+    trial = Trial(task, folder)
+    for cell in CELLS:
+        try:
+            getattr(trial, cell)()
+            cells.append("yes")
+        except ValueError as refused:
+            cells.append(f"no: {str(refused).splitlines()[0]}")
+    return f"| {task.name} | {task.stated} | {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    print(f"| task | stated by | {' | '.join(CELLS)} |", "| --- " * (2 + len(CELLS)) + "|", sep="\n")
+    with tempfile.TemporaryDirectory() as place:
+        for number, one in enumerate(TASKS):
+            print(row(one, Path(place) / str(number)))
