@@ -6,9 +6,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
+import numpy as np
+
+from pct.commands.file_job import add_ray, run_ray_job
 from pct.commands.options import add_measured_texts, add_model, measured_texts, open_given
+from pct.corpora.rows import Chunk
+from pct.corpora.splits import Split
+from pct.output.records import pyarrow
 from pct.settings import ORDERS, REMOVALS, SALIENCIES
+from pct.text.plurals import plural
 from pct.writing import check_file
 
 
@@ -37,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_model(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--per-text", default="", metavar="FILE", help="a file for the values of each text (Parquet)")
+    cluster = parser.add_argument_group("files of any size on a cluster")
+    cluster.add_argument("--output", default="", metavar="FOLDER", help="with --ray: for the values of each text")
+    add_ray(cluster)
     options = parser.parse_args(arguments)
     if options.per_text:
         check_file(options.per_text)
@@ -45,12 +57,70 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     classifier = open_given(options)
     s = classifier.settings
-    texts, source, notes = measured_texts(options, classifier, s.corpus_seed)
     given = {name: value for name in s.evaluation_options if (value := getattr(options, name)) is not None}
-    bar = sys.stderr.isatty() and not options.json
     how = s.evaluation_options | given | {"metrics": options.metrics, "saliency": options.saliency}
+    if options.ray:
+        return _evaluate_on_ray(options, classifier, how)
+    texts, source, notes = measured_texts(options, classifier, s.corpus_seed)
+    bar = sys.stderr.isatty() and not options.json
     report = replace(evaluate(classifier, texts, **how, progress=bar), data=notes)
     if options.per_text:
         report.to_parquet(options.per_text)
     print(report.to_json() if options.json else f"{options.model} on {source}, {len(texts)} texts\n{report.table()}")
     return 0
+
+
+def _evaluate_on_ray(options: argparse.Namespace, classifier: Any, how: dict[str, Any]) -> int:
+    """Measures the texts of Parquet files in parts, and summarises the values of each text."""
+    from pct.metrics.evaluation import summarise
+
+    if options.limit or options.per_text or options.corpus:
+        raise ValueError("--ray measures all texts of --data into --output: leave out --limit, --per-text and --corpus")
+    pa, task = pyarrow("Parquet"), classifier.task
+    one = [[False] * len(classifier.classes)] if task.several else [0.0] if task.number else [0]
+    schema = pa.Table.from_pylist(evaluation_rows(classifier, Chunk(["a b c"], np.array(one), [0]), **how)).schema
+    run_ray_job(options, classifier, partial(evaluation_rows, **how), schema, {"job": "evaluate", **how})
+    columns = read_columns(options.output)
+    names = ("metrics", "p_important", "p_unimportant", "seed", "saliency")
+    report = summarise(classifier, columns, **{name: how[name] for name in names if name in how})
+    print(
+        report.to_json()
+        if options.json
+        else f"{options.model} on {options.data}, {report.texts} texts\n{report.table()}"
+    )
+    return 0
+
+
+def evaluation_rows(predictor: Any, chunk: Chunk, **how: Any) -> list[dict[str, Any]]:
+    """The values of each text of a chunk, or of each explained label of a text.
+
+    Args:
+        predictor: the model.
+        chunk: texts with labels.
+        **how: of `pct.evaluate`.
+
+    Raises:
+        ValueError: the texts have no labels.
+    """
+    from pct.metrics.evaluation import evaluate
+
+    if chunk.labels is None:
+        raise ValueError("the texts have no labels: set --label-column")
+    columns = evaluate(predictor, Split(list(chunk.texts), chunk.labels), **how).columns
+    index = columns["index"]
+    values = {name: column.tolist() for name, column in columns.items() if name != "index"}
+    return [
+        {"row": chunk.numbers[text], **{name: column[i] for name, column in values.items()}}
+        for i, text in enumerate(index.tolist())
+    ]
+
+
+def read_columns(folder: str) -> dict[str, Any]:
+    """The columns of `evaluation_rows` in a folder of Parquet files, (rows,) each, with `index`, a number per text."""
+    table = pyarrow("Parquet").dataset.dataset(folder, format="parquet").to_table()
+    usable = table["error"].is_null()
+    if errors := table.num_rows - sum(usable.to_pylist()):
+        print(f"{plural(errors, 'row')} with an error in {folder}", file=sys.stderr)
+    table = table.filter(usable)
+    columns = {name: table[name].to_numpy() for name in table.column_names if name not in ("error", "row_hash")}
+    return {"index": np.unique(table["row_hash"].to_numpy(), return_inverse=True)[1], **columns}

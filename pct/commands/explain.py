@@ -90,7 +90,7 @@ def _explain_file(options: argparse.Namespace) -> int:
     how = {**_how(options, classifier), "target": _target(options.target, classifier)}
     about = {"job": "explain", **how, "saliency": options.saliency or default_saliency(classifier).name}
     if options.ray:
-        run_ray_job(options, classifier, partial(explanation_rows, **how), explanation_schema(classifier), about)
+        print(run_ray_job(options, classifier, partial(explanation_rows, **how), explanation_schema(classifier), about))
         return 0
     title = f"{Path(options.data).name}, explained by {Path(options.model).name}"
     run_file_job(options, classifier, write_explanations, about, title=title, **how)

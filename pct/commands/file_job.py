@@ -30,6 +30,12 @@ def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
         "--processes", type=int, default=0, metavar="N",
         help="how many share the work; a short job starts none (default: one per core, on a GPU one)",
     )  # fmt: skip
+    add_ray(group)
+    group.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def add_ray(group: argparse._ActionsContainer) -> None:
+    """Adds the options of `run_ray_job`."""
     group.add_argument(
         "--ray", default="", metavar="ADDRESS",
         help="by Ray, on a cluster: local, auto or the head's host:port. --data is then Parquet files (a folder or a "
@@ -38,7 +44,6 @@ def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
     group.add_argument("--workers", type=int, default=0, help="with --ray: most at a time (default: all that fit)")
     group.add_argument("--cpus-per-worker", type=float, default=1, help="with --ray (default: 1)")
     group.add_argument("--gpus-per-worker", type=float, default=0, help="with --ray, as 0.25 (default: 0)")
-    group.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run_file_job(
@@ -82,7 +87,7 @@ def run_file_job(
 
 def run_ray_job(
     options: argparse.Namespace, predictor: Any, rows: Callable[..., Any], schema: Any, about: dict[str, Any]
-) -> None:
+) -> str:
     """As `run_file_job`, from Parquet files to a folder of Parquet files, by Ray Data.
 
     Args:
@@ -91,10 +96,14 @@ def run_ray_job(
         rows: of `pct.output.files`: the model and a chunk -> rows.
         schema: of pyarrow, of these rows.
         about: settings that the result depends on.
+
+    Returns:
+        What was written, in words.
     """
     from pct.auditing.kept import model_digest
     from pct.corpora.rows import ReadOptions
 
+    check_files(options)
     # an unusable row is written with its error
     reading = replace(ReadOptions.of(reading_settings(options, predictor.settings)), on_bad_row="error")
     job = {
@@ -106,9 +115,17 @@ def run_ray_job(
         options.ray, options.workers, options.cpus_per_worker, options.gpus_per_worker
     )
     count = import_module("tuning.bulk").run_bulk(
-        options.data, options.output, rows, schema, partial(open_given, options), reading, job, resources, options.quiet
+        options.data,
+        options.output,
+        rows,
+        schema,
+        partial(open_given, options),
+        reading,
+        job,
+        resources,
+        getattr(options, "quiet", False),
     )
-    print(f"{plural(count, 'row')}  {options.output}")
+    return f"{plural(count, 'row')}  {options.output}"
 
 
 def check_files(options: argparse.Namespace) -> None:

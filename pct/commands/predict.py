@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.data:
         about: dict[str, Any] = {"job": "predict"}
         if options.ray:
-            run_ray_job(options, predictor, prediction_rows, prediction_schema(predictor), about)
+            print(run_ray_job(options, predictor, prediction_rows, prediction_schema(predictor), about))
             return 0
         about["escaped"] = not options.raw_cells
         run_file_job(options, predictor, write_predictions, about, escaped=not options.raw_cells)

@@ -188,6 +188,40 @@ def evaluate(
             parts.append({"index": place, "cut": tokens.truncated, **chosen.columns(block, predictor.classes)})
             bar.update(len(index))
     columns = join_blocks("index", parts)
+    by = "given" if numbers is not None else ranking.name if ranking else getattr(predictor, "explains_by", "")
+    return _report(predictor, chosen, columns, by, notes)
+
+
+def summarise(
+    predictor: Predictor,
+    columns: dict[str, Column],
+    metrics: Sequence[str] = (),
+    p_important: float = 0.1,
+    p_unimportant: float = 0.1,
+    seed: int = 0,
+    saliency: str | None = None,
+) -> Report:
+    """The report of texts that were measured in parts.
+
+    Args:
+        predictor: the model.
+        columns: `Report.columns` of the parts, joined; `index` identifies a text.
+        metrics: see `evaluate`, also for the other arguments. Rationale metrics are left out.
+        p_important: likewise.
+        p_unimportant: likewise.
+        seed: likewise.
+        saliency: its name; None takes the model's own.
+    """
+    task = task_of(predictor)
+    names = _expand_groups(metrics, {*RATIONALE, *SHORTCUT}, task)
+    chosen = MetricSet(names, MetricOptions(p_important, p_unimportant, seed=seed), task)
+    ranking = choose_saliency(predictor, saliency)
+    return _report(predictor, chosen, columns, ranking.name if ranking else getattr(predictor, "explains_by", ""), {})
+
+
+def _report(
+    predictor: Predictor, chosen: MetricSet, columns: dict[str, Column], saliency: str, notes: dict[str, Any]
+) -> Report:
     estimates = chosen.summary(columns, predictor.classes)
     return Report(
         {name: estimate.value for name, estimate in estimates.items()},
@@ -196,7 +230,7 @@ def evaluate(
         list(predictor.classes),
         {name: estimate.interval for name, estimate in estimates.items() if estimate.interval},
         notes,
-        saliency="given" if numbers is not None else ranking.name if ranking else getattr(predictor, "explains_by", ""),
+        saliency=saliency,
         windows=reading_of(predictor),
     )
 

@@ -93,6 +93,27 @@ def test_a_folder_of_parquet_files_is_explained_as_one_file_is(tmp_path, capsys)
     assert "another job, with another removal" in capsys.readouterr().err
 
 
+def test_a_folder_of_parquet_files_is_measured_as_one_file_is(tmp_path, capsys):
+    texts, labels = (
+        [*TEXTS, "a work of joy"],
+        ["positive", "negative", "negative", "positive", "negative", "unheard of"],
+    )
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "in" / "a.parquet")
+    pq.write_table(pa.table({"text": texts[:5], "label": labels[:5]}), tmp_path / "alone.parquet")
+    common = ["--metrics", "acc", "comp", "suff", "ir", "--json"]
+    by_ray = ["--data", str(tmp_path / "in"), "--output", str(tmp_path / "out"), "--ray", "local"]
+    assert cli.main(["evaluate", RUN, *by_ray, *common]) == 0
+    captured = capsys.readouterr()
+    assert "1 row with an error" in captured.err
+    found = json.loads(captured.out)
+    assert cli.main(["evaluate", RUN, "--data", str(tmp_path / "alone.parquet"), *common]) == 0
+    expected = json.loads(capsys.readouterr().out)
+    assert found["texts"] == expected["texts"] == 5
+    for part in ("metrics", "standard_errors"):
+        assert found[part] == pytest.approx(expected[part])
+
+
 @pytest.mark.faults
 def test_a_job_whose_driver_is_killed_continues_without_a_row_lost_or_doubled(tmp_path):
     texts = [f"{TEXTS[i % 5]} {i} " + "film " * 60 for i in range(12_000)]
