@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def _write(
     context.checkpoint_config = CheckpointConfig(ROW, f"{folder}/{PROGRESS}")
     with ray.data.DataContext.current(context):
         try:
-            dataset = ray.data.read_parquet(_absolute(data), include_row_hash=True)
+            dataset = ray.data.read_parquet(matching(data), include_row_hash=True)
         except FileNotFoundError as problem:
             raise ValueError(f"--data {data}: there are no such Parquet files") from problem
         names = dataset.schema().names
@@ -187,6 +188,22 @@ def apply_rows(model: Any, rows: Rows, values: list[dict[str, Any]], reading: Re
             return [r for part in (values[:half], values[half:]) for r in apply_rows(model, rows, part, reading)]
         text = values[0].get(reading.text)
         return [{ROW: values[0][ROW], "error": str(problem), "text": text if isinstance(text, str) else None}]
+
+
+def matching(data: str) -> str | list[str]:
+    """A file or a folder as it is, or the files that match a pattern. Raises FileNotFoundError where none does."""
+    from pyarrow import fs
+
+    path = _absolute(data)
+    folder, _, pattern = path.rpartition("/")
+    if not set(pattern) & set("*?["):
+        return path
+    files, inner = fs.FileSystem.from_uri(folder)
+    listed = files.get_file_info(fs.FileSelector(inner))
+    names = sorted(info.base_name for info in listed if fnmatchcase(info.base_name, pattern))
+    if not names:
+        raise FileNotFoundError(data)
+    return [f"{folder}/{name}" for name in names]
 
 
 def _absolute(path: str) -> str:

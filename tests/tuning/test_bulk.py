@@ -19,7 +19,7 @@ pytest.importorskip("ray")
 
 from pct import cli
 from pct.corpora.rows import ReadOptions
-from tuning.bulk import ROW, apply_rows
+from tuning.bulk import ROW, apply_rows, matching
 
 RUN = str(Path(__file__).parents[1] / "fixtures" / "v0.1.0" / "run-textcnn")
 TEXTS = ["the film is brilliant .", "dull", "a tired film", "funny and moving", "weak"]
@@ -49,6 +49,15 @@ def test_unusable_rows_have_their_error_and_the_others_their_result():
     assert [record["error"] is None for record in records] == [True, False, True, False, True, False]
     assert [record["text"] for record in records] == texts
     assert "too long" in records[3]["error"]
+
+
+def test_a_pattern_names_the_files_that_match_it(tmp_path):
+    for name in ("a.parquet", "b.parquet", "c.csv"):
+        (tmp_path / name).touch()
+    assert matching(f"{tmp_path}/*.parquet") == [f"{tmp_path}/a.parquet", f"{tmp_path}/b.parquet"]
+    assert matching(str(tmp_path)) == str(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        matching(f"{tmp_path}/*.arrow")
 
 
 def write_parts(folder, texts):
