@@ -33,9 +33,9 @@ from pct.tasks import Task, task_of_settings, with_threshold
 from pct.text.plurals import plural
 from pct.text.replacement_token import baseline_token, padding_skipped, replacement_token_id, texts_with_padding
 from pct.text.subwords import SubWords, token_kinds
-from pct.text.tokens import Ints, Tokenizer, Tokens
+from pct.text.tokens import TOKEN_TYPE, Ints, Tokenizer, Tokens
 from pct.text.vocabulary import Vocabulary
-from pct.text.words import check_saved_rule
+from pct.text.words import check_saved_rule, has_pairs, split
 from pct.writing import atomic_folder
 
 FORMAT = 1
@@ -66,6 +66,7 @@ class Classifier(TextInterface):
         self.word_rule = settings.words
         self.audited = ""
         self.audit: AuditSummary | None = None
+        self._pairs_checked = False  # see `tokens`
 
     @property
     def task(self) -> Task:
@@ -78,10 +79,17 @@ class Classifier(TextInterface):
         return self.model.family
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
-        """See `Predictor.tokens`."""
+        """See `Predictor.tokens`. At the first pair of texts, the logits of a pair are compared with transformers'."""
+        if self.settings.windows and has_pairs(texts):
+            raise ValueError("a pair of texts is not read in windows: leave windows out; the pair is cut")
         tokens = self._encode(texts)
         if self.family == "wrapped":
             self._check_typed_padding(tokens)
+            if not self._pairs_checked and has_pairs(texts):
+                from pct.models.checks import check_pairs
+
+                check_pairs(self.model, self.tokenizer.tokenizer, self.settings.model_name)  # type: ignore[attr-defined]
+                self._pairs_checked = True
         return tokens
 
     def _encode(self, texts: Sequence[Sequence[str]]) -> Tokens:
@@ -94,6 +102,14 @@ class Classifier(TextInterface):
             ids, _ = tokens.rows(np.array([text]))
             if not self.model.same_logits_from_embeddings(torch.from_numpy(ids).to(self.model.device)):  # type: ignore[operator]
                 raise padding_skipped(text)
+
+    def reads_pairs(self) -> bool:
+        """Whether it reads pairs of texts."""
+        try:
+            self.tokens([split(("a", "a"))])
+        except ValueError:
+            return False
+        return True
 
     def skips_padding(self) -> bool:
         """Whether texts with a literal padding token, in the middle or at the end, are rejected."""
@@ -118,11 +134,9 @@ class Classifier(TextInterface):
         model = self.model
         with torch.inference_mode(), self._precision(), for_prediction(self.model):
             projected = model.project(model.embed(torch.from_numpy(vocabulary).to(model.device)))
-        row_of = np.zeros(int(vocabulary[-1]) + 1, np.int64)
-        row_of[vocabulary] = np.arange(len(vocabulary))
 
         def forward(ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
-            source = torch.from_numpy(row_of[ids]).to(model.device)
+            source = torch.from_numpy(np.searchsorted(vocabulary, ids)).to(model.device)
             with torch.inference_mode(), self._precision(), for_prediction(self.model):
                 logits = model.dense(model.recombine(projected, source, torch.from_numpy(mask).to(model.device)).pooled)
                 return np.asarray(model.head.probabilities(logits.float()).cpu().numpy())
@@ -143,7 +157,7 @@ class Classifier(TextInterface):
     def nearest_tokens(self, ids: Ints) -> Ints:
         """See `pct.auditing.stability.Neighbours`. A token that begins a word is replaced by one that does, too."""
         usable, starts = token_kinds(self.tokenizer)
-        device = self.model.device
+        device, types, ids = self.model.device, ids - ids % TOKEN_TYPE, ids % TOKEN_TYPE
         with torch.inference_mode():
             table = self.model.embed(torch.arange(len(usable), device=device)).float()
             table = torch.nn.functional.normalize(table, dim=-1)
@@ -154,7 +168,7 @@ class Classifier(TextInterface):
             )
             allowed[torch.arange(len(ids)), own] = False
             best = similarity.masked_fill(~allowed, -2.0).max(-1)
-        return np.where((best.values > -2.0).cpu().numpy(), best.indices.cpu().numpy(), ids)
+        return types + np.where((best.values > -2.0).cpu().numpy(), best.indices.cpu().numpy(), ids)
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
         """See `Predictor.explain_rows`: by the saliency of the settings."""

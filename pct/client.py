@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pct.explaining.explanation import Curve, Explanation
 from pct.explaining.explanations import Explanations
 from pct.explaining.prediction import ModelIdentity, Prediction, Predictions
+from pct.text.words import is_pair
 
 __all__ = ["Client", "Curve", "Explanation", "ModelIdentity", "Prediction", "ServiceError"]
 
@@ -52,18 +53,18 @@ class Client:
         token = os.environ.get("PCT_TOKEN", "") if token is None else token
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
-    def predict(self, texts: Sequence[str], model: str | None = None) -> Predictions:
+    def predict(self, texts: Sequence[str | tuple[str, str]], model: str | None = None) -> Predictions:
         """The predicted class of each text.
 
         Args:
-            texts: strings.
+            texts: strings, or pairs of texts as tuples of two.
             model: the id of a served model; the first one if None.
 
         Raises:
             ServiceError: the service refused the request, or does not answer.
         """
         texts = list(texts)
-        answer = self._ask("/predict", {"texts": texts, "model": model})
+        answer = self._ask("/predict", {"texts": _sent(texts), "model": model})
         identity = _identity(answer)
         return Predictions(
             Prediction.from_dict(p, text, identity) for text, p in zip(texts, answer["predictions"], strict=True)
@@ -71,18 +72,19 @@ class Client:
 
     def explain(
         self,
-        texts: Sequence[str],
+        texts: Sequence[str | tuple[str, str]],
         max_steps: int | None = None,
         order: str = "static",
         target: str | Sequence[str] | None = None,
         saliency: str | None = None,
         model: str | None = None,
         controls: bool | Sequence[str] = False,
+        remove: str | None = None,
     ) -> Explanations:
         """An explanation of each text, as by `pct.explain`.
 
         Args:
-            texts: strings.
+            texts: strings, or pairs of texts as tuples of two.
             max_steps: the largest number of words to remove on each side; 15 if None.
             order: `static` ranks the words once, `recomputed` again after each removal.
             target: the name of the class to explain; the predicted one if None. Of several labels also a list of
@@ -91,14 +93,18 @@ class Client:
                 best one for models of its kind.
             model: the id of a served model; the first one if None.
             controls: metrics such as margin, by name; True for all but the most expensive ones.
+            remove: of pairs: whose words are ranked and removed, first, second or both; None takes that of the model's
+                settings, by default both.
 
         Raises:
             ServiceError: the service refused the request, or does not answer.
         """
         request = {
-            "texts": list(texts), "max_steps": max_steps, "order": order, "saliency": saliency, "model": model,
+            "texts": _sent(texts), "max_steps": max_steps, "order": order, "saliency": saliency, "model": model,
             "target": list(target) if isinstance(target, (list, tuple)) else target,
         }  # fmt: skip
+        if remove:
+            request["remove"] = remove
         if controls:
             request["controls"] = True if controls is True else list(controls)
         answer = self._ask("/explain", request)
@@ -151,6 +157,11 @@ class Client:
                         0, f"{self._url} does not answer: {problem or type(problem).__name__}"
                     ) from problem
         raise AssertionError("unreachable")
+
+
+def _sent(texts: Sequence[str | tuple[str, str]]) -> list[Any]:
+    """Texts as the service takes them."""
+    return [dict(zip(("text", "text_pair"), x, strict=True)) if is_pair(x) else x for x in texts]
 
 
 def _identity(answer: dict[str, Any]) -> ModelIdentity:

@@ -13,6 +13,7 @@ from typing import Any, Self
 from pct.methods import methods
 from pct.saliency import saliencies
 from pct.text.encodings import check_encoding
+from pct.text.tokens import REMOVE
 from pct.text.words import SPACES, check_rule
 
 CORPORA = ("planted", "mr", "ag_news", "imdb", "movie_rationales", "sst_rationales", "files")
@@ -95,6 +96,9 @@ class Settings:
     validation_file: str = _setting("", "corpus=files: the validation rows; if empty, a tenth of the training rows")
     test_file: str = _setting("", "corpus=files: the test rows; if empty, a tenth of the training rows")
     text_column: str = _setting("text", "files and hub: the column of the texts")
+    text_pair_column: str = _setting(
+        "", "files and hub: the column of the second texts of pairs; if empty, text_pair where there is one"
+    )
     label_column: str = _setting(
         "label", "files and hub: the column of the labels; of multi_label also one column per label, as toxic,insult"
     )
@@ -204,6 +208,7 @@ class Settings:
     removal: str = _setting(
         "delete", "of words in measurements and explanations: {} (replaced by that token)", REMOVALS
     )
+    remove: str = _setting("both", "of pairs: whose words are ranked and may be removed: {}", REMOVE)
     # measuring
     measure_limit: int = _setting(
         0, "the maximum number of rows of the validation and test splits, for faster measurements; 0 uses limit"
@@ -346,10 +351,11 @@ class Settings:
 
     @property
     def evaluation_options(self) -> dict[str, Any]:
-        """The arguments of `pct.evaluate` and `pct.explain` by the settings: shares, order, removal."""
+        """The arguments of `pct.evaluate` and `pct.explain` by the settings: shares, order, removal, remove."""
         important, unimportant = self.measured_shares
         return {
             "p_important": important, "p_unimportant": unimportant, "order": self.order, "removal": self.removal,
+            "remove": self.remove,
         }  # fmt: skip
 
     def replace(self, **changes: Any) -> Self:

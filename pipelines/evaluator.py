@@ -15,6 +15,7 @@ from mlflow.models.evaluation import ModelEvaluator
 
 from pct.auditing.audit import audit
 from pct.classifier import Classifier, wrap
+from pct.corpora.rows import PAIR
 from pct.layout import PER_TEXT, REPORT
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
@@ -23,7 +24,9 @@ from pipelines.metric_names import as_metrics, report_metrics
 from pipelines.mlflow_runs import MlflowRun
 
 GROUP = "evaluation"  # of the metrics: evaluation/comp, evaluation/comp_minus_suff
-OPTIONS = ("text_column", "p_important", "p_unimportant", "order", "metrics", "limit", "audit")
+OPTIONS = (
+    "text_column", "text_pair_column", "remove", "p_important", "p_unimportant", "order", "metrics", "limit", "audit",
+)  # fmt: skip
 AUDIT_OPTIONS = ("saliencies", "budget", "removals", "limit", "seed")
 _log = logging.getLogger(__name__)
 
@@ -46,9 +49,10 @@ class PctEvaluator(ModelEvaluator):  # type: ignore[misc]
             model_type: classifier, text-classifier or regressor.
             dataset: MLflow's evaluation data set, with texts in one column and labels (names or indices) as targets.
             run_id: the run that is logged to.
-            evaluator_config: text_column (default: `text`, or the only column), p_important, p_unimportant, order,
-                metrics (default: the standard ones) and limit, as in `pct.evaluate`; audit: True, or the
-                saliencies, budget, removals, limit and seed of `pct.audit`, logs an audit too.
+            evaluator_config: text_column (default: `text`, or the only column), text_pair_column (the second texts of
+                pairs; default: `text_pair` where there is one), remove, p_important, p_unimportant, order, metrics
+                (default: the standard ones) and limit, as in `pct.evaluate`; audit: True, or the saliencies, budget,
+                removals, limit and seed of `pct.audit`, logs an audit too.
             model: of the pyfunc or transformers flavour, see `classifier_of`.
             model_id: MLflow's id of the logged model; its page then shows the metrics too.
 
@@ -107,7 +111,7 @@ def measure(classifier: Classifier, dataset: Any, config: dict[str, Any]) -> Rep
     _check_audit(config.get("audit", False))
     if dataset.labels_data is None:
         raise ValueError("pct needs the true labels: give targets, the name of their column")
-    options = {k: v for k, v in config.items() if k not in ("text_column", "audit")}
+    options = {k: v for k, v in config.items() if k not in ("text_column", "text_pair_column", "audit")}
     return evaluate(classifier, _labelled(dataset, config), **options)
 
 
@@ -120,8 +124,11 @@ def _check_audit(wanted: Any) -> None:
         raise ValueError(f"audit has no {', '.join(unknown)}; there are {', '.join(AUDIT_OPTIONS)}")
 
 
-def _labelled(dataset: Any, config: dict[str, Any]) -> tuple[list[str], list[Any]]:
-    texts = _texts(dataset.features_data, config.get("text_column", ""))
+def _labelled(dataset: Any, config: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+    features, second = dataset.features_data, config.get("text_pair_column", "")
+    texts: list[Any] = _texts(features, config.get("text_column", ""))
+    if second or PAIR in getattr(features, "columns", ()):
+        texts = list(zip(texts, _texts(features, second or PAIR), strict=True))
     return texts, np.asarray(dataset.labels_data).tolist()
 
 

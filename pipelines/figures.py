@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pct.corpora.splits import texts_of_columns
 from pct.explaining.explain import explain, explain_each
 from pct.explaining.predictor import Predictor
 from pct.explaining.verdict import TOLERANCE
@@ -36,20 +37,20 @@ def draw_figures(run: Run, anew: bool = False) -> list[Path]:
         run.settings.has_number,
     )
     gap = run.test.columns["comp"] - run.test.columns["suff"]
-    texts = run.test.columns["text"]
+    texts = texts_of_columns(run.test.columns)
     # a run that was trained on a GPU may be drawn on a machine without one
     classifier = cache(lambda: run.classifier("cpu" if run.settings.device == "cpu" else "auto"))
 
     def ridges() -> Any:
         sample = np.random.default_rng(run.settings.seed).permutation(len(texts))[:TEXTS]
-        return ridge_figure(*confidences(classifier(), texts[np.sort(sample)].tolist(), run.settings.order), title)
+        some = [texts[i] for i in np.sort(sample)]
+        return ridge_figure(*confidences(classifier(), some, run.settings.order), title)
 
     def examples() -> Any:
         chosen = example_rows(gap, run.test.columns["n"])
         labels = run.test.columns["target"][chosen].tolist() if run.test.of_pairs else None  # None: the predicted class
-        seen = explain(
-            classifier(), texts[chosen].tolist(), STEPS, labels, run.settings.order, saliency=run.settings.saliency
-        )
+        some = [texts[i] for i in chosen]
+        seen = explain(classifier(), some, STEPS, labels, run.settings.order, saliency=run.settings.saliency)
         return example_figure(seen, gold_names(run.test, chosen), gap[chosen].tolist(), title)
 
     drawn: dict[str, Callable[[], Any]] = {

@@ -15,6 +15,8 @@ import pct
 from pct.classifier import Classifier
 from pct.corpora.fingerprints import describe_split
 from pct.corpora.loading import Split
+from pct.corpora.rows import PAIR
+from pct.corpora.splits import text_columns, texts_of_columns
 from pct.layout import MODEL, WEIGHTS
 from pct.metrics.report import Report
 from pct.onnx.predictor import CONFIG, GRADIENT
@@ -40,16 +42,16 @@ class SavedClassifier:
     settings: Settings
     classes: list[str]
     weights: str
-    examples: list[str]
+    examples: list[Any]
 
     @classmethod
     def of_run(cls, run: Run) -> Self:
         """The classifier that a run trained."""
-        texts = run.test.columns["text"][:2].tolist()
+        texts = texts_of_columns(run.test.columns)[:2]
         return cls(run.folder / MODEL, run.settings, run.about["corpus"]["classes"], run.about["weights"], texts)
 
     @classmethod
-    def save(cls, classifier: Classifier, folder: Path, examples: list[str]) -> Self:
+    def save(cls, classifier: Classifier, folder: Path, examples: list[Any]) -> Self:
         """Writes a classifier of any origin into a new folder."""
         classifier.save(folder)
         with (folder / WEIGHTS).open("rb") as file:
@@ -91,8 +93,8 @@ def log_model(
         artifacts=artifacts,
         code_paths=[str(Path(pct.__file__).parent)],
         pip_requirements=requirements(saved.settings),
-        signature=signature(task_of_settings(saved.settings)),
-        input_example=pd.DataFrame({TEXT: saved.examples}),
+        signature=signature(task_of_settings(saved.settings), saved.settings.model not in ("textcnn", "lstm")),
+        input_example=pd.DataFrame(text_columns(saved.examples)),
         metadata=metadata,
     )
     return str(model.model_id)
@@ -142,10 +144,11 @@ def requirements(settings: Settings) -> list[str]:
     return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(names)]
 
 
-def signature(task: Task) -> Any:
+def signature(task: Task, pairs: bool = False) -> Any:
     """The column `text` of a table -> label and confidence; words and saliency on demand. Other columns are ignored.
 
-    Of several labels, the column `labels` has the assigned ones; of a number, `value` replaces `confidence`.
+    Of several labels, the column `labels` has the assigned ones; of a number, `value` replaces `confidence`. pairs:
+    whether the model reads pairs of texts: the column `text_pair`, if there is one, has the second text of each.
 
     The column is of any type: MLflow's server would turn the values of a string column into strings, a null into the
     word "None", before the model gets them. The model refuses what is not a text.
@@ -154,9 +157,10 @@ def signature(task: Task) -> Any:
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import AnyType, Array
 
+    second = [ColSpec(AnyType(), PAIR, required=False)] if pairs else []
     several_labels = [ColSpec(Array(DataType.string), "labels")] if task.several else []
     return ModelSignature(
-        inputs=Schema([ColSpec(AnyType(), TEXT)]),
+        inputs=Schema([ColSpec(AnyType(), TEXT), *second]),
         outputs=Schema(
             [
                 ColSpec(DataType.string, "label"),

@@ -33,15 +33,15 @@ class PctModel(PythonModel):  # type: ignore[misc]
 
     # MLflow makes no signature of this type hint: the model has a better one
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """model_input: texts in the column `text`; a row of a list holds several.
+        """model_input: texts in the column `text`; a row of a list holds several. The column `text_pair`, if there is
+        one, has the second texts of pairs.
 
         Raises ValueError for a value that is not a text (a null, a number), and for an empty text as
         `Classifier.predict`.
         """
-        texts = [text for cell in model_input["text"] for text in (cell if isinstance(cell, LISTS) else [cell])]
-        for row, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise ValueError(f"row {row} has {text!r} in place of a text; leave such rows out")
+        texts = _texts(model_input["text"])
+        if "text_pair" in model_input and model_input["text_pair"].notna().any():
+            texts = list(zip(texts, _texts(model_input["text_pair"]), strict=True))
         if len(texts) > MAX_TEXTS:
             raise ValueError(f"{len(texts)} texts in one call; send at most {MAX_TEXTS}")
         number = "value" if self.classifier.task.number else "confidence"
@@ -62,6 +62,14 @@ class PctModel(PythonModel):  # type: ignore[misc]
             table["words"] = [e.words for e in explained]
             table["saliency"] = [e.saliency.astype(float).tolist() for e in explained]
         return table
+
+
+def _texts(column: Any) -> list[Any]:
+    texts = [text for cell in column for text in (cell if isinstance(cell, LISTS) else [cell])]
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(f"row {row} has {text!r} in place of a text; leave such rows out")
+    return texts
 
 
 set_model(PctModel())

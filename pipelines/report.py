@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pct.corpora.splits import texts_of_columns
 from pct.layout import ABOUT, HISTORY, PER_TEXT, REPORT, SETTINGS
 from pct.output.plots import epochs_figure, ridge_figure
 from pct.output.report.groups import by_model, group_runs, settings_but
@@ -140,9 +141,9 @@ def ridges_by_epoch(runs: Sequence[Run]) -> dict[str, Any]:
 
 def _curves(run: Run) -> tuple[Any, Any]:
     """Of at most 512 test texts, the same for every model."""
-    texts = run.test.columns["text"]
+    texts = texts_of_columns(run.test.columns)
     chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:TEXTS])
-    return confidences(run.classifier(), texts[chosen].tolist(), run.settings.order)
+    return confidences(run.classifier(), [texts[i] for i in chosen], run.settings.order)
 
 
 def sentence_cases(runs: Sequence[Run], path: str = "") -> dict[str, list[list[Case]]]:

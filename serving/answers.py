@@ -14,7 +14,7 @@ from pct.explaining.explain import CurveOptions, build_explanations
 from pct.explaining.explanation import METRICS
 from pct.explaining.pairs import explained_pairs
 from pct.explaining.prediction import build_predictions
-from pct.explaining.predictor import Predictor, predict_tokens, word_rule
+from pct.explaining.predictor import Predictor, predict_tokens, removing, word_rule
 from pct.explaining.removal import RemovalPlan, Removals, remove_words
 from pct.explaining.targets import target_indices
 from pct.metrics.base import MetricOptions, TextBlock
@@ -28,7 +28,7 @@ from pct.text.words import NATURAL, Document, split
 from serving.batching import LIGHT
 from serving.limits import Limits
 from serving.model_store import ServedModel
-from serving.schema import Control, ExplainRequest
+from serving.schema import Control, ExplainRequest, TextPair
 
 STEPS = 15
 
@@ -42,7 +42,17 @@ def _do_not_wait() -> None:
     """For a request that is alone."""
 
 
-def read_texts(texts: Sequence[str], limits: Limits, rule: str = NATURAL) -> list[Document]:
+def given_texts(texts: Sequence[str | TextPair]) -> list[str | tuple[str, str]]:
+    """The texts of a request; a pair as a tuple of two."""
+    return [text if isinstance(text, str) else (text.text, text.text_pair) for text in texts]
+
+
+def characters(text: str | tuple[str, str]) -> int:
+    """The length of a text, of a pair of both."""
+    return len(text) if isinstance(text, str) else sum(map(len, text))
+
+
+def read_texts(texts: Sequence[str | tuple[str, str]], limits: Limits, rule: str = NATURAL) -> list[Document]:
     """The texts of a request as words, by the word rule of its model. Their number is checked with the body.
 
     Raises:
@@ -50,10 +60,11 @@ def read_texts(texts: Sequence[str], limits: Limits, rule: str = NATURAL) -> lis
     """
     documents = []
     for number, text in enumerate(texts):
-        if len(text) > limits.characters:
-            raise ValueError(f"text {number} has {len(text)} characters; send at most {limits.characters}")
-        if not text or text.isspace():
-            raise ValueError(f"text {number} has no words: {text[:80]!r}")
+        if (length := characters(text)) > limits.characters:
+            raise ValueError(f"text {number} has {length} characters; send at most {limits.characters}")
+        for one in [text] if isinstance(text, str) else text:
+            if not one or one.isspace():
+                raise ValueError(f"text {number} has no words: {one[:80]!r}")
         documents.append(split(text, rule))
     return documents
 
@@ -79,7 +90,8 @@ class PredictJob:
 
 @dataclass(frozen=True)
 class ExplainJob:
-    """How texts are explained; requests with equal jobs may share a batch. reason: why the saliency was taken."""
+    """How texts are explained; requests with equal jobs may share a batch. whose_words: of pairs, those removed:
+    see `pct.explain`. reason: why the saliency was taken."""
 
     served: ServedModel
     max_steps: int
@@ -87,6 +99,7 @@ class ExplainJob:
     saliency: str
     target: tuple[str, ...] | None
     controls: tuple[Control, ...] = ()
+    whose_words: str = "both"
     reason: str = field(default="", compare=False)
 
     @classmethod
@@ -116,7 +129,8 @@ class ExplainJob:
             if reason := unfit(name, task):
                 raise ValueError(f"control {name}: {reason}")
         targets = None if target is None else tuple(dict.fromkeys(target))
-        return cls(served, steps, request.order, choice.name, targets, controls, choice.reason)
+        whose = request.remove or served.predictor.settings.remove
+        return cls(served, steps, request.order, choice.name, targets, controls, whose, choice.reason)
 
     @property
     def signed(self) -> bool:
@@ -152,7 +166,7 @@ class ExplainJob:
 
     def run(self, texts: Sequence[Document], deadline: float, give_way: GiveWay = _do_not_wait) -> list[list[Json]]:
         """The `Explanation.to_dict` of each text, of several labels of each of its explained labels."""
-        predictor = DeadlinePredictor(self.served.predictor, deadline, give_way)
+        predictor = removing(DeadlinePredictor(self.served.predictor, deadline, give_way), self.whose_words)
         names = None if self.target is None else [list(self.target) if task_of(predictor).several else self.target[0]]
         targets = target_indices(names and names * len(texts), predictor.classes, len(texts), task_of(predictor))
         text, labels, tokens = explained_pairs(predictor, predictor.tokens(texts), targets)

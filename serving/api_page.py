@@ -90,8 +90,8 @@ def _kind(field: Json) -> str:
     if "$ref" in field:
         name = escape(field["$ref"].rpartition("/")[2])
         return f"<a href='#{name}'>{name}</a>"
-    if "anyOf" in field:
-        return " or ".join(_kind(one) for one in field["anyOf"])
+    if choices := field.get("anyOf") or field.get("oneOf"):
+        return " or ".join(map(_kind, choices))
     if "enum" in field:
         return ", ".join(f"<code>{escape(str(x))}</code>" for x in field["enum"])
     if field.get("type") == "array":

@@ -82,7 +82,8 @@ EXAMPLES: dict[str, Any] = {
                     "best": "occlusion", "removal": "delete", "texts": 300, "margin": [0.334, 0.301, 0.366],
                     "win": [0.99, 0.985, 0.994], "verdict": "Show occlusion.",
                 },
-                "max_length": 64, "words": "natural", "metrics": {"acc": 0.84, "comp": 0.18, "suff": 0.01},
+                "max_length": 64, "words": "natural", "pairs": False,
+                "metrics": {"acc": 0.84, "comp": 0.18, "suff": 0.01},
             }
         ],
         "limits": asdict(Limits()),

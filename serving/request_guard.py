@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from serving.host_check import App, Receive, Scope, Send
 from serving.limits import DRAINED, Limits
 from serving.refusal import refuse
-from serving.schema import REQUEST
+from serving.schema import REQUEST, TextPair
 
 # Values of a body, beside its texts, up to which it is parsed: the error can then name the field.
 OTHER_VALUES = 2000
@@ -180,12 +180,22 @@ def read_request(model: type[BaseModel], body: bytes, most_texts: int) -> BaseMo
     try:
         request = model.model_validate(values)
     except ValidationError as problem:
-        first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
+        errors = problem.errors(include_url=False, include_context=False, include_input=False)
+        first = next(error for error in errors if _is_of_its_kind(error["loc"], texts))
         raise ValueError(_message(first["loc"], first["msg"])) from None
-    # a valid request has no object inside, so each colon outside strings follows one of its names
-    if sum(part.count(b":") for part in _without_escapes(body).split(b'"')[::2]) != len(values):
+    # a valid request has no objects inside but pairs, so each colon outside strings follows a name of it or of a pair
+    names = len(values) + sum(len(text) for text in values["texts"] if isinstance(text, dict))
+    if sum(part.count(b":") for part in _without_escapes(body).split(b'"')[::2]) != names:
         raise ValueError(f"{_repeated_name(body):.80}: it stands twice in one object; send it once")
     return request
+
+
+def _is_of_its_kind(location: tuple[int | str, ...], texts: Any) -> bool:
+    """Whether an error is that of a text for what is no object, and that of a pair for an object: both are tried."""
+    match location:
+        case ("texts", int(place), str(tried), *_):
+            return isinstance(texts[place], dict) == (tried == TextPair.__name__)
+    return True
 
 
 def holds_more_values(body: bytes, most: int) -> bool:
@@ -214,7 +224,8 @@ def _repeated_name(body: bytes) -> str:
 
 
 def _message(location: tuple[int | str, ...], problem: str) -> str:
-    # of a field that takes a name or a list of names, pydantic's location also has the type that was tried
-    field = ".".join(str(part) for part in location if part != "str" and not str(part).startswith("list["))
+    # of a field that takes a name or a list of names, or a text or a pair, pydantic's location also has the type
+    tried = ("str", "constrained-str", TextPair.__name__)
+    field = ".".join(str(part) for part in location if part not in tried and not str(part).startswith("list["))
     text = problem[:1].lower() + problem[1:200]
     return f"{field[:80]}: {text}" if field else text

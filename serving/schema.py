@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 import bentoml
 import starlette.requests
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    create_model,
+)
 from pydantic.json_schema import JsonSchemaValue
 
 from serving.limits import Limits
@@ -33,8 +41,22 @@ _CONTROLS_SCHEMA: JsonSchemaValue = {
 }
 # the limits of a service are settings; `serving.request_guard` and `serving.answers` check them
 Text = Annotated[str, StringConstraints(min_length=1)]
-ABOUT_TEXTS = "The texts. The model's own rule splits them into words."
-Texts = Annotated[list[Text], Field(min_length=1, fail_fast=True, description=ABOUT_TEXTS, examples=[[TEXT]])]
+
+
+class TextPair(BaseModel):
+    """Two texts that a model reads together, such as a premise and a hypothesis."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: Text
+    text_pair: Text
+
+
+ABOUT_TEXTS = "The texts, or pairs of texts. The model's own rule splits them into words."
+Texts = Annotated[
+    list[Text | TextPair], Field(min_length=1, fail_fast=True, description=ABOUT_TEXTS, examples=[[TEXT]])
+]
+Remove = Literal["both", "first", "second"]
 ModelId = Annotated[
     str | None, Field(description="The id of a served model; the first one where null.", examples=[None])
 ]
@@ -91,6 +113,10 @@ class ExplainRequest(Request):
         BeforeValidator(lambda value: list(CHEAP) if value is True else [] if value is False else value),
         WithJsonSchema({"anyOf": [{"type": "boolean"}, _CONTROLS_SCHEMA]}),
     ] = []  # noqa: RUF012
+    remove: Remove | None = Field(
+        None, examples=[None], description="Of pairs: whose words are ranked and removed; where null, as the model's "
+        "settings say, by default both, ranked together.",
+    )  # fmt: skip
     model: ModelId = None
 
 
@@ -126,13 +152,14 @@ class PredictAnswer(BaseModel):
 
 class Word(BaseModel):
     """A word, its position in the text (in Unicode characters, end exclusive), its saliency, and whether the model
-    knows it. All words that the model does not know are alike to it."""
+    knows it. All words that the model does not know are alike to it. text: of a pair, the key of the word's text."""
 
     word: str
     start: int
     end: int
     saliency: float
     known: bool
+    text: Literal["text", "text_pair"] | None = None
 
 
 class Step(BaseModel):
@@ -196,10 +223,12 @@ class Explanation(BaseModel):
     names none. saliency_name, signed, saliency_reason: as in the answer, so that each explanation is complete.
 
     Of several labels, label is the target, with "not" before it where it is not assigned; threshold is the probability
-    from which a label is assigned, and assigned has those that are. Else both are absent. Of a model of a number, label
-    and target are its name, value and target_confidence the number, and confidence and probabilities are absent."""
+    from which a label is assigned, and assigned has those that are. Else both are absent. text_pair: the second text of
+    a pair; else it is absent. Of a model of a number, label and target are its name, value and target_confidence the
+    number, and confidence and probabilities are absent."""
 
     text: str
+    text_pair: str | None = None
     words: list[Word]
     truncated: int
     label: str
@@ -249,7 +278,7 @@ class AboutAudit(BaseModel):
 class AboutModel(Identity):
     """A served model, with its metrics in the registry. saliency, saliency_reason: what explains it where a request
     names none, and why; saliencies: all that it gives. audit: null for a model that was not audited. words: the rule by
-    which texts are split into words: natural, spaces, or the model's own."""
+    which texts are split into words: natural, spaces, or the model's own. pairs: whether it reads pairs of texts."""
 
     source: str
     method: str
@@ -263,6 +292,7 @@ class AboutModel(Identity):
     audit: AboutAudit | None
     max_length: int
     words: str
+    pairs: bool
     metrics: dict[str, float]
 
 

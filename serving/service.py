@@ -23,7 +23,7 @@ from starlette.responses import Response
 
 import serving.transport  # noqa: F401  replaces uvicorn's connections by bounded ones
 from pct.text.words import Document
-from serving.answers import ExplainJob, PredictJob, read_texts
+from serving.answers import ExplainJob, PredictJob, characters, given_texts, read_texts
 from serving.batching import BusyError, PriorityQueue
 from serving.host_check import EVERY_HOST, HostCheck
 from serving.limits import FAILURE, HOSTS, LOG, MODEL_LIST, THREADS, TOKEN, WORKERS, Limits
@@ -32,7 +32,7 @@ from serving.metrics import explain_seconds, refusals, set_model_versions, swaps
 from serving.model_store import SERVED, ModelStore, ServedModel
 from serving.request_guard import RequestGuard
 from serving.routes import PATHS, make_app
-from serving.schema import ExplainAnswer, ExplainRequest, PredictAnswer, PredictRequest
+from serving.schema import ExplainAnswer, ExplainRequest, PredictAnswer, PredictRequest, TextPair
 
 SECONDS_TO_NOTICE = 1.0  # between checks of the list of models
 # characters of texts, or of an answer, from which a thread does the work, so that others are answered meanwhile
@@ -183,11 +183,11 @@ def _count_verdicts(served: ServedModel, explanations: list[dict[str, Any]]) -> 
         verdicts.labels(identity["id"], identity["version"] or "", kind).inc(count)
 
 
-async def _read(texts: list[str], served: ServedModel) -> list[Document]:
-    rule = served.predictor.word_rule
-    if sum(map(len, texts)) < LONG:
-        return read_texts(texts, limits, rule)
-    return await asyncio.to_thread(read_texts, texts, limits, rule)
+async def _read(texts: list[str | TextPair], served: ServedModel) -> list[Document]:
+    given, rule = given_texts(texts), served.predictor.word_rule
+    if sum(map(characters, given)) < LONG:
+        return read_texts(given, limits, rule)
+    return await asyncio.to_thread(read_texts, given, limits, rule)
 
 
 async def _answered(work: Awaitable[dict[str, Any]]) -> Response:

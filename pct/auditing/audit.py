@@ -19,7 +19,7 @@ from pct.corpora.loading import read_data
 from pct.corpora.rows import MARKS, ReadOptions
 from pct.corpora.splits import Split, limited
 from pct.explaining.explain import explain
-from pct.explaining.predictor import Predictor, reading_of, split_texts
+from pct.explaining.predictor import Predictor, reading_of, removing, split_texts
 from pct.explaining.reduced_texts import ReducedTexts
 from pct.metrics.base import Column, share_of
 from pct.metrics.bootstrap import Interval, interval_of, intervals_of
@@ -52,6 +52,8 @@ def audit(
     on_bad_row: str = "error",
     name: str = "",
     label_separator: str = "",
+    text_pair_column: str = "",
+    remove: str | None = None,
 ) -> Audit:
     """Measures every saliency of a model on the same texts and judges which one to show, or that none should be.
 
@@ -73,6 +75,9 @@ def audit(
         on_bad_row: `error`, or `skip`.
         name: the name of the model in the result.
         label_separator: see `pct.evaluate`.
+        text_pair_column: of the data: the second texts of pairs; where empty, text_pair where there is one.
+        remove: of pairs: whose words are ranked and removed, first, second or both; None takes that of the model's
+            settings, by default both, ranked together.
 
     Returns:
         The audit: `best`, `verdict`, `table`, `to_html()`, `save("audit.html")`.
@@ -92,10 +97,10 @@ def audit(
         )
     if on_bad_row not in ON_BAD_ROW:
         raise ValueError(f"on_bad_row must be one of {', '.join(ON_BAD_ROW)}, got {on_bad_row!r}")
-    task = task_of(predictor)
+    predictor, task = removing(predictor, remove), task_of(predictor)
     options = ReadOptions(
         text_column, label_column, on_bad_row=on_bad_row, labels=labels, multi_label=task.several,
-        label_separator=label_separator, numbers=task.number,
+        label_separator=label_separator, numbers=task.number, text_pair=text_pair_column,
     )  # fmt: skip
     split, notes = read_data(data, predictor.classes, options, needs_labels=label_column != ReadOptions.label)
     split, notes = limited(split, notes, limit, seed)
@@ -110,6 +115,8 @@ def audit(
         "saliencies": list(plan.saliencies), "metrics": {k: list(v.names) for k, v in plan.metrics.items()},
         "shares": [measured_options.p_important, measured_options.p_unimportant], "data": notes,
     }  # fmt: skip
+    if remove:
+        about["remove"] = remove
     if getattr(predictor, "settings", None) is not None:
         about["model_digest"] = model_digest(predictor)
     job = about if parts is None else about | _job(predictor, split)

@@ -10,7 +10,7 @@ import numpy as np
 from pct.explaining.predictor import Predictor
 from pct.explaining.reduction import removal_ranks
 from pct.metrics.base import Column
-from pct.text.tokens import Ints, Tokens
+from pct.text.tokens import TOKEN_TYPE, Ints, Tokens
 
 
 @runtime_checkable
@@ -68,7 +68,7 @@ def replace_words(predictor: Predictor, tokens: Tokens, place: Ints) -> Replaced
     offset = np.concatenate([[0], np.cumsum(tokens.counts)])[:-1]
     word = np.where(own, tokens.word_ids + offset[text], 0)
     sizes = np.bincount(word[own], minlength=int(tokens.counts.sum()))
-    single = np.flatnonzero(own & (sizes[word] == 1) & (tokens.ids != tokens.unknown))
+    single = np.flatnonzero(own & (sizes[word] == 1) & (tokens.ids % TOKEN_TYPE != tokens.unknown))
     keys = np.random.default_rng([0, *place.tolist()]).random(len(single))
     order = np.lexsort((keys, text[single]))
     texts, first = np.unique(text[single][order], return_index=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pct.auditing.plan import BUDGETS
-from pct.commands.options import add_measured_texts, add_model, measured_texts, open_given
+from pct.commands.options import add_measured_texts, add_model, add_remove, measured_texts, open_given
 from pct.settings import REMOVALS
 from pct.writing import check_file, write_text
 
@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="how words are removed; the judgement is by the first one (default: delete, and mask if there is a mask "
         "token)",
     )  # fmt: skip
+    add_remove(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the sampled texts and the random orders")
     parser.add_argument(
         "--output", default=[], nargs="+", metavar="FILE",
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts = Path(f"{options.output[0]}.parts") if options.output else None
     result = audit(
         classifier, texts, options.saliencies, options.budget, options.removals, seed=options.seed,
-        progress=not options.quiet, parts=parts, name=options.model,
+        progress=not options.quiet, parts=parts, name=options.model, remove=options.remove,
     )  # fmt: skip
     result.about.update(source=source, limit=options.limit, data=notes)
     for path in options.output:

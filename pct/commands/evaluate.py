@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pct.commands.file_job import add_ray, run_ray_job
-from pct.commands.options import add_measured_texts, add_model, measured_texts, open_given
+from pct.commands.options import add_measured_texts, add_model, add_remove, measured_texts, open_given
 from pct.corpora.rows import Chunk
 from pct.corpora.splits import Split
 from pct.output.records import pyarrow
@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--p-unimportant", type=float, help="the share of words removed as unimportant")
     parser.add_argument("--order", choices=ORDERS, help="rank words once, after each removal, or by a beam of five")
     parser.add_argument("--removal", choices=REMOVALS, help="delete words, or replace them by that token")
+    add_remove(parser)
     parser.add_argument("--saliency", help=f"how words are ranked: {', '.join(SALIENCIES)} (default: the model's own)")
     cost = "only these, or all; the table below has the cost of each"
     parser.add_argument("--metrics", nargs="+", default=[], metavar="NAME", help=cost)

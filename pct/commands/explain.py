@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pct.commands.options import add_model, open_given
+from pct.commands.options import add_model, add_pairs, add_remove, open_given, typed_pairs
+from pct.explaining.zero_shot import HYPOTHESIS, entailment_class, hypotheses
 from pct.saliency import saliencies
 from pct.saliency.defaults import default_saliency
 from pct.settings import ORDERS, REMOVALS, SALIENCIES
@@ -50,6 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--order", choices=ORDERS, help="rank words once, after each removal, or by a beam of five")
     parser.add_argument("--removal", choices=REMOVALS, help="delete words, or replace them by that token")
+    add_remove(parser)
+    add_pairs(parser)
+    parser.add_argument(
+        "--zero-shot", default="", metavar="LABELS",
+        help="labels separated by commas: an entailment model explains, for each text and label, why the text entails "
+        f'"{HYPOTHESIS.format("LABEL")}"; words of the text alone are removed, unless --remove says otherwise',
+    )  # fmt: skip
     parser.add_argument("--saliency", default="", help=f"{', '.join(SALIENCIES)} (default: the best one for the model)")
     add_model(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, a list of explanations")
@@ -60,7 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.data or options.output:
         check_files(options)
         return _explain_file(options)
-    texts = options.text or _typed_texts(options.encoding)
+    texts = typed_pairs(options.text or _typed_texts(options.encoding), options.text_pair)
+    labels = [label.strip() for label in options.zero_shot.split(",") if label.strip()]
+    if labels and (options.text_pair or options.target):
+        raise ValueError("--zero-shot sets the second texts and the class: leave --text-pair and --target out")
     if not texts:
         raise ValueError("there is no text to explain: give one as an argument or on standard input")
 
@@ -68,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pct.output.terminal import render
 
     classifier = open_given(options)
+    if labels:
+        texts = [*hypotheses([str(text) for text in texts], labels)]
+        options.target, options.remove = entailment_class(classifier.classes), options.remove or "first"
     target = _target(options.target, classifier)
     targets = None if target is None else [target] * len(texts)
     explanations = explain(classifier, texts, target=targets, **_how(options, classifier))
@@ -82,6 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _explain_file(options: argparse.Namespace) -> int:
     if options.text:
         raise ValueError("give texts, or a file by --data, not both")
+    if options.zero_shot:
+        raise ValueError(
+            "--zero-shot is for texts of the command line: for a file, write the hypotheses into a column, and name it "
+            "by --text-pair-column"
+        )
 
     from pct.commands.file_job import run_file_job, run_ray_job
     from pct.output.files import explanation_rows, explanation_schema, write_explanations
@@ -90,7 +109,8 @@ def _explain_file(options: argparse.Namespace) -> int:
     how = {**_how(options, classifier), "target": _target(options.target, classifier)}
     about = {"job": "explain", **how, "saliency": options.saliency or default_saliency(classifier).name}
     if options.ray:
-        print(run_ray_job(options, classifier, partial(explanation_rows, **how), explanation_schema(classifier), about))
+        schema = explanation_schema(classifier, bool(options.text_pair_column))
+        print(run_ray_job(options, classifier, partial(explanation_rows, **how), schema, about))
         return 0
     title = f"{Path(options.data).name}, explained by {Path(options.model).name}"
     run_file_job(options, classifier, write_explanations, about, title=title, **how)
@@ -99,7 +119,7 @@ def _explain_file(options: argparse.Namespace) -> int:
 
 def _how(options: argparse.Namespace, classifier: Classifier | OnnxPredictor) -> dict[str, Any]:
     """The arguments of `pct.explain`."""
-    given = {name: value for name in ("order", "removal") if (value := getattr(options, name))}
+    given = {name: value for name in ("order", "removal", "remove") if (value := getattr(options, name))}
     given["saliency"] = options.saliency or None
     return {"max_steps": options.max_steps, **classifier.settings.evaluation_options, **given}
 

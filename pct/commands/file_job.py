@@ -69,7 +69,8 @@ def run_file_job(
 
     check_files(options)
     reader = RowReader(ReadOptions.of(reading_settings(options, predictor.settings)))
-    chunks = reader.chunks(open_table(options.data, reader.options), predictor.classes, ROWS_PER_CHUNK)
+    table = open_table(options.data, reader.options)
+    chunks = reader.chunks(table, predictor.classes, ROWS_PER_CHUNK)
     job = {
         **about, **asdict(reader.options), "model": model_digest(predictor), "settings": predictor.settings.to_dict(),
         "data": _file_identity(options.data),
@@ -80,7 +81,8 @@ def run_file_job(
         0.0 if options.processes else START_SECONDS,
     )  # fmt: skip
     with _progress(options.quiet) as after:
-        texts = write(workers, chunks, options.output, job, after, **more)
+        pairs = bool(reader.options.pair_column(table.columns))
+        texts = write(workers, chunks, options.output, job, after, pairs=pairs, **more)
     reader.notify(options.data)
     print(f"{plural(texts, 'text')}  {options.output}")
 

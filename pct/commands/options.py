@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pct.corpora.splits import SPLITS
 from pct.settings import CORPORA, HEADS, LABELS, ON_BAD_ROW, Settings
+from pct.text.tokens import REMOVE
 
 if TYPE_CHECKING:
     from pct.classifier import Classifier
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 READING: dict[str, tuple[str, Sequence[str] | None]] = {  # options of a file: what they are, and their choices
     "text_column": ("of the file (default: the model's own setting)", None),
+    "text_pair_column": ("of the second texts of pairs (default: text_pair where there is one)", None),
     "label_column": ("of the file, or one for each of several labels (default: the model's own setting)", None),
     "label_separator": ("of several labels: between the labels of a cell", None),
     "separator": ("of a CSV file's columns (default: detected)", None),
@@ -89,6 +91,28 @@ def open_given(options: argparse.Namespace, threads: int = 0) -> Classifier | On
     from pct.opening import open_model
 
     return open_model(options.model, options.device, options.head, options.threshold, threads, options.windows)
+
+
+def add_remove(parser: argparse._ActionsContainer) -> None:
+    """Adds --remove."""
+    parser.add_argument(
+        "--remove", choices=REMOVE, help="of pairs: whose words are ranked and removed (default: both, ranked together)"
+    )
+
+
+def add_pairs(parser: argparse.ArgumentParser) -> None:
+    """Adds --text-pair: see `typed_pairs`."""
+    parser.add_argument(
+        "--text-pair", action="append", default=[], metavar="TEXT",
+        help="the second text of a pair, once for each text of the command line",
+    )  # fmt: skip
+
+
+def typed_pairs(texts: Sequence[str], second: Sequence[str]) -> list[str | tuple[str, str]]:
+    """The texts of a command line, as pairs if there are second texts. Raises ValueError unless there is one each."""
+    if second and len(second) != len(texts):
+        raise ValueError(f"{len(texts)} texts need as many --text-pair, got {len(second)}")
+    return list(zip(texts, second, strict=True)) if second else list(texts)
 
 
 def add_measured_texts(parser: argparse.ArgumentParser, model: str = "model") -> None:

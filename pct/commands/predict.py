@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from pct.commands.options import add_model, open_given
+from pct.commands.options import add_model, add_pairs, open_given, typed_pairs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "model", help="a run's, a model's or an exported folder, a transformers classifier, runs:/.. or models:/.."
     )
     parser.add_argument("text", nargs="*", help="texts, if no file is given")
+    add_pairs(parser)
     add_model(parser)
     add_file_options(parser, ".csv, .jsonl or .parquet")
     parser.add_argument(
@@ -41,14 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.data:
         about: dict[str, Any] = {"job": "predict"}
         if options.ray:
-            print(run_ray_job(options, predictor, prediction_rows, prediction_schema(predictor), about))
+            schema = prediction_schema(predictor, bool(options.text_pair_column))
+            print(run_ray_job(options, predictor, prediction_rows, schema, about))
             return 0
         about["escaped"] = not options.raw_cells
         run_file_job(options, predictor, write_predictions, about, escaped=not options.raw_cells)
         return 0
-    for one in predict(predictor, options.text):
+    for one in predict(predictor, typed_pairs(options.text, options.text_pair)):
         head = f"{one.label}  {one.confidence if one.value is None else one.value:.3f}"
         if one.labels is not None:
             head = ", ".join(f"{name} {one.probabilities[name]:.3f}" for name in one.labels) or f"none ({head})"
-        print(f"{head}  {one.text}")
+        print(f"{head}  {one.text}" if one.text_pair is None else f"{head}  {one.text}  |  {one.text_pair}")
     return 0

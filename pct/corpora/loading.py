@@ -25,11 +25,22 @@ from pct.corpora.rows import (
     label_array,
     labels_of,
 )
-from pct.corpora.splits import HELD_OUT, SPLITS, Corpus, Labels, Split, hold_out, limited, with_limit
+from pct.corpora.splits import (
+    HELD_OUT,
+    SPLITS,
+    Corpus,
+    Labels,
+    Split,
+    hold_out,
+    limited,
+    text_columns,
+    with_limit,
+)
 from pct.corpora.tables import table_of
 from pct.corpora.values import canonical, class_names
 from pct.settings import Settings
 from pct.text.plurals import plural
+from pct.text.words import is_pair
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -40,8 +51,8 @@ __all__ = [
 ]  # fmt: skip
 
 CORPUS_SETTINGS = (  # the settings that determine the rows: runs that agree in them have the same corpus
-    "corpus", "train_file", "validation_file", "test_file", "text_column", "label_column", "separator", "on_bad_row",
-    "labels", "encoding", "multi_label", "label_separator", "head",
+    "corpus", "train_file", "validation_file", "test_file", "text_column", "text_pair_column", "label_column",
+    "separator", "on_bad_row", "labels", "encoding", "multi_label", "label_separator", "head",
     "train_split", "validation_split", "test_split", "limit", "measure_limit", "corpus_seed",
 )  # fmt: skip
 
@@ -82,7 +93,7 @@ def read_splits(settings: Settings) -> Corpus:
     if name == "files":
         tables = {k: open_table(v, options) for k in SPLITS if (v := getattr(settings, f"{k}_file"))}
         return _from_tables(name, tables, None, "files", settings)
-    indices = settings.replace(labels="indices", text_column="text", label_column="label")
+    indices = settings.replace(labels="indices", text_column="text", text_pair_column="", label_column="label")
     if name in CLASSES and (folder := local_folder(name)) is not None:
         paths = {k: folder / f"{k}.jsonl.gz" for k in SPLITS}
         tables = {k: open_table(path, options) for k, path in paths.items() if path.is_file()}
@@ -131,8 +142,8 @@ def load_corpus(settings: Settings) -> DatasetDict:
         settings: `corpus`, and for `files` the names of the files and columns; `limit` caps the rows of each split.
 
     Returns:
-        The splits train, validation and test, with the columns text, label and, if available, rationale, shortcut and
-        rationale_share.
+        The splits train, validation and test, with the columns text, label and, if available, text_pair, rationale,
+        shortcut and rationale_share.
 
     Raises:
         FileNotFoundError: the corpus is not available; the message has the remedy.
@@ -153,7 +164,8 @@ def load_corpus(settings: Settings) -> DatasetDict:
         feature = Value("float64")
     for name, split in corpus.splits.items():
         labels = [np.flatnonzero(row) for row in split.labels] if split.labels.ndim == 2 else split.labels
-        columns: dict[str, Any] = {"text": split.texts, "label": labels}
+        columns: dict[str, Any] = {name: list(values) for name, values in text_columns(split.texts).items()}
+        columns["label"] = labels
         columns |= {k: v for k in MARKS if (v := getattr(split, k)) is not None}
         dataset[name] = Dataset.from_dict(columns).cast_column("label", feature)
     return dataset
@@ -171,7 +183,7 @@ def read_data(
     """
     if isinstance(data, Split):
         return data, {}
-    if not needs_labels and isinstance(data, list) and data and all(isinstance(text, str) for text in data):
+    if not needs_labels and isinstance(data, list) and data and all(isinstance(x, str) or is_pair(x) for x in data):
         data = {options.text: data}
     table, reader = table_of(data, options), RowReader(options)
     labelled = needs_labels or has_labels(table, options)

@@ -16,9 +16,11 @@ from pct.corpora.splits import UNLABELLED, Labels
 from pct.corpora.values import NUMBER, BadRow, canonical, class_name, plain_label, plain_marks, plain_number, plain_text
 from pct.settings import Settings
 from pct.text.plurals import plural
+from pct.text.words import is_pair
 
 logger = logging.getLogger("pct.corpora")
 ROWS_PER_CHUNK = 1000
+PAIR = "text_pair"  # the key of a second text in transformers
 MARKS = ("rationale", "shortcut", "rationale_share")
 
 
@@ -26,11 +28,12 @@ MARKS = ("rationale", "shortcut", "rationale_share")
 class ReadOptions:
     """How rows are read.
 
-    text, label: the columns; review.text is the field text of a nested column review. separator: of a CSV file;
-    detected if empty. on_bad_row: error or skip. labels: whether labels are class names or class indices. encoding: of
-    text files; if empty, that of the byte order mark, or UTF-8. multi_label: whether a text has any number of labels;
-    label may then name several columns, each a label with 0 or 1: toxic,insult. label_separator: between the labels in
-    a cell; empty for none. numbers: whether the label is a number.
+    text, label: the columns; review.text is the field text of a nested column review. text_pair: the column of the
+    second texts of pairs; if empty, `text_pair` where there is one. separator: of a CSV file; detected if empty.
+    on_bad_row: error or skip. labels: whether labels are class names or class indices. encoding: of text files; if
+    empty, that of the byte order mark, or UTF-8. multi_label: whether a text has any number of labels; label may then
+    name several columns, each a label with 0 or 1: toxic,insult. label_separator: between the labels in a cell; empty
+    for none. numbers: whether the label is a number.
     """
 
     text: str = "text"
@@ -42,6 +45,7 @@ class ReadOptions:
     multi_label: bool = False
     label_separator: str = ""
     numbers: bool = False
+    text_pair: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> ReadOptions:
@@ -49,7 +53,7 @@ class ReadOptions:
         s = settings
         return cls(
             s.text_column, s.label_column, s.separator, s.on_bad_row, s.labels, s.encoding, s.multi_label,
-            s.label_separator, s.has_number,
+            s.label_separator, s.has_number, s.text_pair_column,
         )  # fmt: skip
 
     @property
@@ -66,8 +70,13 @@ class ReadOptions:
     @property
     def wanted(self) -> set[str]:
         """The names of the columns to read. For a nested column: its full name and that of its outermost part."""
-        names = {self.text, *self.label_columns, *MARKS}
-        return names | {name.partition(".")[0] for name in (self.text, *self.label_columns)}
+        names = {self.text, self.text_pair or PAIR, *self.label_columns, *MARKS}
+        return names | {name.partition(".")[0] for name in names}
+
+    def pair_column(self, columns: Sequence[str]) -> str:
+        """The column of the second texts, of a table with these columns; empty for a table of single texts."""
+        usual = PAIR if PAIR in columns and PAIR not in (self.text, *self.label_columns) else ""
+        return self.text_pair or usual
 
 
 @dataclass(frozen=True)
@@ -88,11 +97,11 @@ class Table:
 
 
 class Row(NamedTuple):
-    """A valid row. label: the canonical class name, an index (in-memory tables only), of several labels a tuple of
-    these, a number, or None if not read."""
+    """A valid row. text: a string, or a pair of texts as a tuple of two. label: the canonical class name, an index
+    (in-memory tables only), of several labels a tuple of these, a number, or None if not read."""
 
     number: int
-    text: str
+    text: Any
     label: str | float | tuple[str | int, ...] | None
     marks: dict[str, list[Any]]
 
@@ -100,7 +109,7 @@ class Row(NamedTuple):
 class Chunk(NamedTuple):
     """Consecutive valid rows. labels: as those of a split, or None. numbers: the row numbers, from 1."""
 
-    texts: list[str]
+    texts: list[Any]
     labels: Labels | None
     numbers: list[int]
 
@@ -216,7 +225,8 @@ class RowReader:
         text, labels = self.options.text, self.options.label_columns if labelled else []
         if text in labels:
             raise ValueError(f"text_column and label_column are both {text!r}: a text is not its own label")
-        for column, setting in ((text, "text_column"), *((label, "label_column") for label in labels)):
+        pairs = [(pair, "text_pair_column")] if (pair := self.options.pair_column(table.columns)) else []
+        for column, setting in ((text, "text_column"), *pairs, *((label, "label_column") for label in labels)):
             if not has_column(table, column):
                 has = ", ".join(map(str, table.columns)) or "none"
                 raise ValueError(f"{table.name} has no column {column!r}, it has {has}; set {setting}")
@@ -225,6 +235,10 @@ class RowReader:
 
     def _row(self, table: Table, number: int, values: dict[str, Any], labelled: bool, mark_names: list[str]) -> Row:
         text = plain_text(value_at(values, self.options.text), self.options.text, table.in_memory)
+        if pair := self.options.pair_column(table.columns):
+            text = (text, plain_text(value_at(values, pair), pair, False))
+            if not is_pair(text):
+                raise BadRow("no text", f"column {self.options.text!r} has a list of words, and a pair is two strings")
         label = None
         if labelled:
             read = self._number if self.options.numbers else self._labels if self.options.multi_label else self._label

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,8 +13,10 @@ import numpy.typing as npt
 from pct.tasks import Task, kind_of_labels
 from pct.text.plurals import plural
 from pct.text.tokens import Ints
+from pct.text.words import is_pair
 
 SPLITS = ("train", "validation", "test")
+TEXT_COLUMNS = ("text", "text_pair")
 UNLABELLED = -1  # the label of a text without a known class
 Labels = npt.NDArray[Any]  # (texts,) class indices or float numbers; of several labels (texts, classes) bool
 HELD_OUT = 0.1  # the share of the training rows that is held out for a missing split
@@ -22,13 +24,14 @@ HELD_OUT = 0.1  # the share of the training rows that is held out for a missing 
 
 @dataclass(frozen=True)
 class Split:
-    """labels: (texts,) class indices, or `UNLABELLED`; of several labels (texts, classes) bool; numbers (texts,) float.
+    """texts: strings; tuples of two strings are pairs of texts. labels: (texts,) class indices, or `UNLABELLED`; of
+    several labels (texts, classes) bool; numbers (texts,) float.
 
     rationale, shortcut: for each text a 0/1 mark per whitespace word, if the corpus has them. rationale_share:
     likewise, the share of annotators who marked the word, 0..1.
     """
 
-    texts: list[str]
+    texts: list[Any]
     labels: Labels
     rationale: list[list[int]] | None = None
     shortcut: list[list[int]] | None = None
@@ -102,6 +105,24 @@ class Corpus:
         from pct.corpora.fingerprints import corpus_fingerprint
 
         return corpus_fingerprint({name: self.splits[name] for name in SPLITS if name in self.splits})
+
+
+def text_columns(texts: Sequence[Any]) -> dict[str, npt.NDArray[np.object_]]:
+    """Texts as columns of a table: text, and text_pair where there are pairs; a single text has no second one."""
+    rows = [text if is_pair(text) else (text, None) for text in texts]
+    columns = {}
+    for name, values in zip(TEXT_COLUMNS, zip(*rows, strict=True) if rows else ([], []), strict=True):
+        columns[name] = np.empty(len(rows), object)
+        columns[name][:] = values
+    return columns if any(second is not None for _, second in rows) else {"text": columns["text"]}
+
+
+def texts_of_columns(columns: Mapping[str, npt.NDArray[Any]]) -> list[Any]:
+    """The texts of what `text_columns` gave."""
+    if "text_pair" not in columns:
+        return list(columns["text"])
+    pairs = zip(columns["text"], columns["text_pair"], strict=True)
+    return [first if second is None else (first, second) for first, second in pairs]
 
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:

@@ -14,9 +14,6 @@ from pct.corpora.rows import MARKS, ReadOptions, Table
 from pct.corpora.source import Rows
 from pct.corpora.values import BadRow
 
-PAIR = "text_pair"  # the key of a second text in transformers
-NO_PAIRS = "text pairs are not supported; give each text alone"
-
 
 def table_of(data: Any, options: ReadOptions) -> Table:
     """A table of a file or of data in memory.
@@ -64,60 +61,60 @@ def table_of(data: Any, options: ReadOptions) -> Table:
     )
 
 
-def texts_of(data: Any, column: str = "text", label: str = "label") -> Iterable[Any]:
-    """The texts of a table or of a list of rows; a list of texts is returned unchanged.
+def texts_of(data: Any, column: str = "text", label: str = "label", pair: str = "") -> Iterable[Any]:
+    """The texts of a table or of a list of rows, those with a second text as pairs; a list of texts is returned
+    unchanged.
 
-    Raises ValueError for a table that has several columns, none of them of that name; for text pairs; and for a mapping
-    without a text or with an unknown key.
+    pair: the column of the second texts; if empty, `text_pair` where there is one. Raises ValueError for a table that
+    has several columns, none of them of these names, and for a mapping without a text or with an unknown key.
     """
+    options = ReadOptions(column, label, text_pair=pair)
     if _is_frame(data):
         names = [str(c) for c in data.columns]
     elif _is_dataset(data):
         if data.column_names is None:  # a stream without a schema
-            return _texts_of_rows(data.with_format(None), column)
+            rows = enumerate(data.with_format(None), 1)
+            return [_text_of(row, f"row {number}", options, any_keys=True) for number, row in rows]
         names = list(data.column_names)
     elif isinstance(data, Mapping):
         names = list(data)
     elif isinstance(data, list) and any(isinstance(row, Mapping) for row in data):
-        return [_text_of(row, index, column, label) for index, row in enumerate(data)]
+        return [_text_of(row, f"text {index}", options) for index, row in enumerate(data)]
     else:
         return data  # type: ignore[no-any-return]
-    if PAIR in names:
-        raise ValueError(f"the texts have a second text each, in {PAIR!r}: {NO_PAIRS}")
     if column not in names and len(names) != 1:
         raise ValueError(f"a table of texts needs the column {column!r}, it has {', '.join(names)}; give data[COLUMN]")
-    chosen = column if column in names else names[0]
-    values = data[data.columns[names.index(chosen)]] if _is_frame(data) else data[chosen]
-    return _column(values, f"column {chosen!r}")
+    second = options.pair_column(names)
+    if second and second not in names:
+        raise ValueError(
+            f"the table of texts has no column {second!r}, it has {', '.join(names)}; set text_pair_column"
+        )
+
+    def values(name: str) -> list[Any]:
+        return _column(data[data.columns[names.index(name)]] if _is_frame(data) else data[name], f"column {name!r}")
+
+    texts = values(column if column in names else names[0])
+    return list(zip(texts, values(second), strict=True)) if second else texts
 
 
-def _texts_of_rows(rows: Iterable[Any], column: str) -> list[Any]:
-    """A column of rows, or their only column. Raises ValueError for a row without it."""
-    texts = []
-    for number, row in enumerate(rows, 1):
-        if PAIR in row:
-            raise ValueError(f"row {number} has a second text, in {PAIR!r}: {NO_PAIRS}")
-        if column not in row and len(row) != 1:
-            raise ValueError(f"row {number} has no column {column!r}, it has {', '.join(map(str, row))}; rename it")
-        texts.append(row[column] if column in row else next(iter(row.values())))
-    return texts
-
-
-def _text_of(row: Any, index: int, column: str, label: str) -> Any:
-    """The text of a mapping; any other row unchanged."""
+def _text_of(row: Any, what: str, options: ReadOptions, any_keys: bool = False) -> Any:
+    """The text or the pair of texts of a mapping; any other row unchanged. any_keys: whether other keys are ignored."""
     if not isinstance(row, Mapping):
         return row
-    if PAIR in row:
-        raise ValueError(f"text {index} has a second text, in {PAIR!r}: {NO_PAIRS}")
-    unknown = [key for key in row if key not in (column, label, *MARKS)]
-    if unknown:
+    pair, column = options.pair_column(list(row)), options.text
+    unknown = [key for key in row if key not in (column, pair, options.label, *MARKS)]
+    if unknown and not any_keys:
         raise ValueError(
-            f"text {index} has the unknown key {unknown[0]!r}: give a text as a string, or as a mapping with only "
-            f"{column!r}"
+            f"{what} has the unknown key {unknown[0]!r}: give a text as a string, or as a mapping with only "
+            f"{column!r}, and {pair or 'text_pair'!r} for a pair"
         )
-    if column not in row:
-        raise ValueError(f"text {index} has no {column!r}: give a text as a string, or as {{{column!r}: TEXT}}")
-    return row[column]
+    if column not in row and any_keys and len(row) == 1:
+        return next(iter(row.values()))
+    for key in filter(None, (column, pair)):
+        if key not in row:
+            has = f", it has {', '.join(map(str, row))}" if any_keys else ""
+            raise ValueError(f"{what} has no {key!r}{has}: give a text as a string, or as {{{key!r}: TEXT}}")
+    return (row[column], row[pair]) if pair else row[column]
 
 
 def _column(values: Any, what: str) -> list[Any]:

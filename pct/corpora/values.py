@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pct.text.words import replace_surrogates
+from pct.text.words import is_pair, replace_surrogates
 
 NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d+)?")
 # missing values that were converted to text
@@ -77,7 +77,7 @@ def plain_number(value: Any, column: str) -> float:
 
 
 def plain_text(value: Any, column: str, in_memory: bool) -> Any:
-    """A text; in memory also a list of words. Raises BadRow for anything else."""
+    """A text; in memory also a list of words, or a pair of texts. Raises BadRow for anything else."""
     if isinstance(value, str) and value.strip():
         return replace_surrogates(value)
     if in_memory and isinstance(value, np.ndarray) and value.ndim == 1:
@@ -101,7 +101,8 @@ def class_name(value: Any, classes: Sequence[str]) -> Any:
 
 def plain_marks(marks: Any, column: str, text: Any) -> list[Any]:
     """Marks with one value per whitespace word: 0 or 1, or a share in [0, 1]. Raises BadRow for anything else."""
-    words = len(text.split() if isinstance(text, str) else text)
+    texts = text if is_pair(text) else [text]
+    words = sum(len(one.split() if isinstance(one, str) else one) for one in texts)
     share = column.endswith("_share")
     if not isinstance(marks, list) or len(marks) != words or not all(_is_mark(x, share) for x in marks):
         kind = "numbers from 0 to 1" if share else "0 and 1"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pct.explaining.explanation import Curve, Explanation
 from pct.explaining.explanations import Explanations
 from pct.explaining.pairs import explained_pairs
-from pct.explaining.predictor import Predictor, Texts, check_classes, reading_of, split_texts
+from pct.explaining.predictor import Predictor, Texts, check_classes, reading_of, removing, split_texts
 from pct.explaining.reduction import check_share, words_to_remove
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, RemovalResult, Removals, remove_words
 from pct.explaining.targets import Target, target_indices
@@ -56,12 +56,13 @@ def explain(
     saliency: str | None = None,
     target: Target = None,
     seed: int = 0,
+    remove: str | None = None,
 ) -> Explanations:
     """Saliency, reduction curves and verdicts of texts, all in one call.
 
     Args:
         predictor: the model.
-        texts: strings, or lists of words.
+        texts: strings, pairs of texts as tuples of two strings, or lists of words.
         max_steps: the most words removed on each side of a curve; one word always remains. The search for a change of
             the prediction goes further. 0 gives the saliency alone, without comp, suff and a verdict.
         classes: the index of the class explained for each text; see target, which takes names too.
@@ -75,6 +76,8 @@ def explain(
             one where None. A model of several labels explains every label that it assigns, or the most probable one
             where it assigns none; an element of the list may then be a list of labels.
         seed: of the saliency's random draws, if it has any.
+        remove: of pairs: whose words are ranked and removed, first, second or both; None takes that of the model's
+            settings, by default both, ranked together.
 
     Returns:
         An explanation for each text, of several labels for each text and label, in a list that has `to_pandas` and
@@ -85,7 +88,7 @@ def explain(
             or a saliency that the model cannot give.
     """
     of_texts = explain_each(
-        predictor, texts, max_steps, classes, order, p_important, p_unimportant, removal, saliency, target, seed
+        predictor, texts, max_steps, classes, order, p_important, p_unimportant, removal, saliency, target, seed, remove
     )
     return Explanations(explanation for of_text in of_texts for explanation in of_text)
 
@@ -102,13 +105,14 @@ def explain_each(
     saliency: str | None = None,
     target: Target = None,
     seed: int = 0,
+    remove: str | None = None,
 ) -> list[list[Explanation]]:
     """`explain`, with the explanations of each text in a list of their own."""
     if max_steps < 0:
         raise ValueError(f"max_steps must be >= 0, got {max_steps}")
     for share in (p_important, p_unimportant):
         check_share(share)
-    documents = split_texts(predictor, texts)
+    predictor, documents = removing(predictor, remove), split_texts(predictor, texts)
     if classes is not None and target is not None:
         raise ValueError("classes and target both name the class that is explained: give one of them")
     number, names, task = len(documents), predictor.classes, task_of(predictor)
@@ -196,6 +200,8 @@ def build_explanations(
                 comp=float(comp[i]),
                 suff=float(suff[i]),
                 text=document.text,
+                text_pair=None if document.second is None else document.second.text,
+                first_words=sum(position < document.first_words for position in positions),
                 spans=[document.spans[position] for position in positions],
                 known=tokens.known(i).tolist(),
                 saliency_name=options.saliency.name,

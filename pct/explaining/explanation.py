@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,14 @@ class Curve:
         )
 
 
+class Side(NamedTuple):
+    """A text of an explanation. key: `text`, or `text_pair` for the second text of a pair. words: those of it."""
+
+    key: str
+    text: str
+    words: slice
+
+
 @dataclass(frozen=True)
 class Explanation:
     """Why a classifier decided: one text's words, their saliency, and what their removal does to the confidence.
@@ -78,7 +86,7 @@ class Explanation:
         comp: f_c(X) - f_c(X_t) as important words are removed, mean over the first m; NaN where none was removed.
         suff: the same for unimportant words.
         text: the text as it was given.
-        spans: the position of each word in it, (start, end) in characters, end exclusive.
+        spans: the position of each word in its text, (start, end) in characters, end exclusive.
         known: whether the model's tokenizer knew each word; all words that it does not know are alike to the model.
         saliency_name: the saliency by its name; empty where the predictor's own has no name.
         saliency_reason: why this saliency was taken.
@@ -92,6 +100,8 @@ class Explanation:
         windows: how the model reads texts beyond its length, as "windows of 512 tokens, stride 256"; empty if they are
             truncated.
         number: whether the model gives a number, whose name is label_name. It has no probabilities and no flips.
+        text_pair: the second text of a pair; None for a single text.
+        first_words: of a pair, how many of the words are of the first text; the others are of the second.
     """
 
     words: list[str]
@@ -132,6 +142,17 @@ class Explanation:
         values = [*self.important.confidences, *self.unimportant.confidences]
         low, high = min(values), max(values)
         return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+    text_pair: str | None = None
+    first_words: int = 0
+
+    @property
+    def sides(self) -> list[Side]:
+        """The text with its words, or of a pair both texts, each with the words of it."""
+        if self.text_pair is None:
+            return [Side("text", self.text, slice(None))]
+        at = self.first_words
+        return [Side("text", self.text, slice(at)), Side("text_pair", self.text_pair, slice(at, None))]
 
     @property
     def assigned(self) -> list[str] | None:
@@ -240,18 +261,24 @@ class Explanation:
         flips_to), metrics, controls (None where none was asked for), verdict, pathology, saliency_name, signed,
         saliency_reason. An explanation of one of several labels also has threshold and assigned (the assigned labels),
         that of a model that reads windows has windows. That of a number has value in place of confidence and
-        probabilities, and target is its name.
+        probabilities, and target is its name. That of a pair of texts has text_pair, and each word the key of its text,
+        `text` or `text_pair`.
         """
         verdict = self.verdict
         reasons = list(verdict.reasons)
         is_pathological = verdict.kind == PATHOLOGICAL
-        words = zip(self.words, self.spans, self.saliency.tolist(), self.known, strict=True)
+        words = [
+            {"word": word, "start": start, "end": end, "saliency": saliency, "known": known}
+            for word, (start, end), saliency, known in zip(
+                self.words, self.spans, self.saliency.tolist(), self.known, strict=True
+            )
+        ]
+        second = {} if self.text_pair is None else {"text_pair": self.text_pair}
+        if second:
+            words = [word | {"text": side.key} for side in self.sides for word in words[side.words]]
         return {
-            "text": self.text,
-            "words": [
-                {"word": word, "start": start, "end": end, "saliency": saliency, "known": known}
-                for word, (start, end), saliency, known in words
-            ],
+            "text": self.text, **second,
+            "words": words,
             "truncated": self.truncated, "label": self.predicted,
             **({"value": self.confidence} if self.number
                else {"confidence": self.certainty, "probabilities": self.probabilities}),
@@ -308,6 +335,8 @@ class Explanation:
             threshold=values.get("threshold"),
             windows=values.get("windows", ""),
             number=number,
+            text_pair=values.get("text_pair"),
+            first_words=sum(word.get("text") == "text" for word in words),
         )
 
     def __getattr__(self, name: str) -> Any:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pct.explaining.predictor import Floats, TextInterface, rows_as_tokens
 from pct.tasks import ONE_CLASS, OneNumber, SeveralLabels, Task
-from pct.text.tokens import Ints, Tokens
+from pct.text.tokens import TOKEN_TYPE, Ints, Tokens
 from pct.text.words import NATURAL, as_document, check_rule
 
 PADDING = 0
@@ -31,7 +31,7 @@ class FunctionPredictor(TextInterface):
     explains_by = "occlusion"
 
     def __init__(
-        self, predict_proba: Callable[[list[str]], Any], classes: Sequence[str], words: str = NATURAL,
+        self, predict_proba: Callable[[list[Any]], Any], classes: Sequence[str], words: str = NATURAL,
         task: Task = ONE_CLASS,
     ) -> None:  # fmt: skip
         self.predict_proba, self.classes, self.word_rule, self.task = predict_proba, list(classes), words, task
@@ -44,14 +44,22 @@ class FunctionPredictor(TextInterface):
         """See `Predictor.tokens`. No text is truncated."""
         documents = [as_document(text) for text in texts]
         counts = np.array([len(words) for words in documents], np.int64)
-        spaced_words = (word for words in documents for word in _spaced_words(words.text, words.spans))
-        ids = np.fromiter(map(self._id, spaced_words), np.int64, int(counts.sum()))
-        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Tokens(ids, np.arange(len(ids)) - np.repeat(starts[:-1], counts), starts, counts, PADDING)
+        ids: list[int] = []
+        words: list[int] = []
+        starts = [0]
+        for document in documents:
+            for side, part in enumerate(document.parts):
+                if side:  # a token of no word, so that a second text without words is still there
+                    ids.append(TOKEN_TYPE + PADDING)
+                    words.append(-1)
+                ids += [self._id(word) + side * TOKEN_TYPE for word in _spaced_words(part.text, part.spans)]
+                words += range(side * document.first_words, side * document.first_words + len(part))
+            starts.append(len(ids))
+        return Tokens(np.array(ids, np.int64), np.array(words, np.int64), np.array(starts), counts, PADDING)
 
     def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
         """See `Predictor.forward`. Raises ValueError where the function does not return probabilities."""
-        return self._ask([self._text(row[inside]) for row, inside in zip(ids, mask, strict=True)])
+        return self._ask([self._given(row[inside]) for row, inside in zip(ids, mask, strict=True)])
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Floats, Floats]:
         """See `Predictor.explain_rows`: by occlusion."""
@@ -68,15 +76,22 @@ class FunctionPredictor(TextInterface):
         self._spaced_words[new_id] = word
         return self._ids.setdefault(word, new_id)
 
+    def _given(self, ids: Ints) -> str | tuple[str, str]:
+        """The text of a row, or its pair of texts."""
+        second = ids >= TOKEN_TYPE
+        if not second.any():
+            return self._text(ids)
+        return self._text(ids[~second]), self._text(ids[second] % TOKEN_TYPE)
+
     def _text(self, ids: Ints) -> str:
-        """The text of a row. Two words do not join when the punctuation mark between them is removed."""
+        """The text of tokens. Two words do not join when the punctuation mark between them is removed."""
         text = ""
         for word in (self._spaced_words[i] for i in ids.tolist()):
             apart = word.space or word.close or not (text[-1:].isalnum() and word.word[:1].isalnum())
             text += (word.space if apart else " ") + word.word
         return text.lstrip()
 
-    def _ask(self, texts: list[str]) -> Floats:
+    def _ask(self, texts: list[Any]) -> Floats:
         probabilities = np.asarray(self.predict_proba(texts), np.float64)
         shape = (len(texts), len(self.classes))
         if probabilities.shape != shape:
@@ -96,7 +111,7 @@ class FunctionPredictor(TextInterface):
 
 
 def predictor_from(
-    predict_proba: Callable[[list[str]], Any],
+    predict_proba: Callable[[list[Any]], Any],
     classes: Sequence[str],
     words: str = NATURAL,
     multi_label: bool = False,
@@ -111,7 +126,7 @@ def predictor_from(
 
     Args:
         predict_proba: takes a list of strings and returns (texts, classes) probabilities, as that of a scikit-learn
-            pipeline.
+            pipeline. A pair of texts is a tuple of two strings.
         classes: the names of the classes, in the order of its columns.
         words: the rule that splits a text into words: `natural`, `spaces`, or `module:function`.
         multi_label: whether a text may have several labels: each column is then a probability of its own.

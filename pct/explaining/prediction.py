@@ -36,6 +36,7 @@ class Prediction:
         labels: of several labels, those that are assigned; None for one class of several.
         windows: how the model reads longer texts, as "windows of 512 tokens, stride 256"; empty if they are truncated.
         value: the number; None for classes.
+        text_pair: the second text of a pair, as it was given; None for a single text.
     """
 
     label: str
@@ -47,13 +48,19 @@ class Prediction:
     labels: list[str] | None = None
     windows: str = ""
     value: float | None = None
+    text_pair: str | None = None
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], text: str = "", model: ModelIdentity | None = None) -> Self:
-        """What `to_dict` gave, with the text and the served model that answered."""
+    def from_dict(
+        cls, values: Mapping[str, Any], text: str | tuple[str, str] = "", model: ModelIdentity | None = None
+    ) -> Self:
+        """What `to_dict` gave, with the text (or pair of texts) and the served model that answered."""
         confidence, probabilities = values.get("confidence", float("nan")), values.get("probabilities", {})
         more = {name: values[name] for name in ("labels", "windows", "value") if name in values}
-        return cls(values["label"], confidence, probabilities, text, values["truncated"], model, **more)
+        first, second = (text, None) if isinstance(text, str) else text
+        return cls(
+            values["label"], confidence, probabilities, first, values["truncated"], model, text_pair=second, **more
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: what `/predict` answers for each text. A number has value in place of confidence and
@@ -71,7 +78,7 @@ class Predictions(list[Prediction]):
 
     def to_pandas(self) -> Any:
         """A DataFrame with a row for each text: text, label, confidence, and p_CLASS for each class; of several labels
-        also labels, a list; of a number text, label, value.
+        also labels, a list; of a number text, label, value; of pairs also text_pair.
 
         Raises:
             ImportError: pandas is not installed.
@@ -81,6 +88,7 @@ class Predictions(list[Prediction]):
         rows = [
             {
                 "text": p.text,
+                **({} if p.text_pair is None else {"text_pair": p.text_pair}),
                 "label": p.label,
                 **({"confidence": p.confidence} if p.value is None else {"value": p.value}),
             }
@@ -96,7 +104,7 @@ def predict(predictor: Predictor, texts: Texts) -> Predictions:
 
     Args:
         predictor: the model.
-        texts: strings, lists of words, or a table with a column of texts.
+        texts: strings, pairs of texts as tuples of two strings, lists of words, or a table with a column of texts.
 
     Returns:
         A prediction for each text.
@@ -139,7 +147,7 @@ def build_predictions(
             continue
         best = max(range(len(row)), key=row.__getitem__)
         named = dict(zip(classes, row, strict=True))
-        predictions.append(
-            Prediction(classes[best], row[best], named, document.text, truncated, labels=names, windows=windows)
-        )
+        second = None if document.second is None else document.second.text
+        more: dict[str, Any] = {"labels": names, "windows": windows, "text_pair": second}
+        predictions.append(Prediction(classes[best], row[best], named, document.text, truncated, **more))
     return predictions

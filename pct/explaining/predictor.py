@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from pct.corpora.tables import texts_of
 from pct.renamed import renamed
-from pct.text.tokens import Ints, Tokens
-from pct.text.words import NATURAL, Document, split_all
+from pct.text.tokens import REMOVE, Ints, Tokens, only_side
+from pct.text.words import NATURAL, Document, as_document, split_all
 
 if TYPE_CHECKING:
     from pct.saliency.base import GradientSaliency
@@ -21,6 +22,7 @@ Floats = npt.NDArray[np.float32]
 Forward = Callable[[Ints, npt.NDArray[np.bool_]], Floats]
 ExplainRows = Callable[[Ints, Ints, Ints | None], tuple[Floats, Floats]]
 Texts = Sequence[str] | Sequence[Sequence[str]]
+P = TypeVar("P")
 
 # Real tokens in a batch: large enough to fill the cores, small enough to stay in their caches.
 TOKENS_A_BATCH = 4096
@@ -188,8 +190,43 @@ def split_texts(predictor: Predictor, texts: Any) -> list[Document]:
     Raises as `pct.corpora.tables.texts_of` and `pct.text.words.split_each`.
     """
     settings = getattr(predictor, "settings", None)
-    columns = (getattr(settings, "text_column", "text"), getattr(settings, "label_column", "label"))
+    names = {"text_column": "text", "label_column": "label", "text_pair_column": ""}
+    columns = (getattr(settings, name, default) for name, default in names.items())
     return split_all(texts_of(texts, *columns), word_rule(predictor))
+
+
+def removing(predictor: P, remove: str | None = None) -> P:
+    """A predictor of which only the words of one side of a pair are counted, ranked and removed.
+
+    Args:
+        predictor: the model.
+        remove: first, second, or both; None takes that of its settings.
+
+    Returns:
+        The predictor itself, or a copy that shares the model.
+
+    Raises:
+        ValueError: another value.
+    """
+    whole: Any = predictor
+    settings = getattr(predictor, "settings", None)
+    own = getattr(settings, "remove", "both")
+    chosen = remove or own
+    if chosen not in REMOVE:
+        raise ValueError(f"remove must be one of {', '.join(REMOVE)}, got {chosen!r}")
+    if chosen == own == "both":
+        return predictor
+    restricted = copy.copy(whole)
+    all_tokens = restricted.unrestricted_tokens = getattr(predictor, "unrestricted_tokens", whole.tokens)
+    if settings is not None:
+        restricted.settings = settings.replace(remove=chosen)
+
+    def tokens(texts: Sequence[Sequence[str]]) -> Tokens:
+        documents = [as_document(text) for text in texts]
+        return only_side(all_tokens(documents), documents, chosen)
+
+    restricted.tokens = tokens
+    return restricted  # type: ignore[no-any-return]
 
 
 def batches(lengths: Ints, budget: int = TOKENS_A_BATCH) -> list[Ints]:
@@ -241,7 +278,7 @@ def explain_batches(
     return probabilities, saliency
 
 
-def forward_over(predictor: Predictor, tokens: Tokens, more: Sequence[int] = ()) -> Forward:
+def forward_over(predictor: Predictor, tokens: Tokens, more: Ints | Sequence[int] = ()) -> Forward:
     """`predictor.forward`, for rows that consist of the tokens of some texts, as their reduced texts do, and of some
     more; by `FastForward.forward_over` where the predictor has it."""
     if not isinstance(predictor, FastForward):
@@ -327,7 +364,7 @@ class TextInterface:
         """Probabilities: softmax(logits), of several labels sigmoid(logits).
 
         Args:
-            texts: n strings, or lists of words.
+            texts: n strings, pairs of texts as tuples of two strings, or lists of words.
 
         Returns:
             (n, classes).
@@ -344,7 +381,7 @@ class TextInterface:
         """The saliency of each word.
 
         Args:
-            texts: strings, or lists of words.
+            texts: strings, pairs of texts as tuples of two strings, or lists of words.
             classes: the class explained for each text; the most probable one where None.
             by: the saliency, by its name in `pct.saliencies`; the model's own where None.
 
@@ -360,7 +397,7 @@ class TextInterface:
         chosen_saliency = choose_saliency(self, by)
         documents = split_texts(self, texts)
         chosen = None if classes is None else check_classes(classes, len(documents), len(self.classes))
-        tokens = self.tokens(documents)
+        tokens = removing(self).tokens(documents)
         explain = explain_tokens if chosen_saliency is None else chosen_saliency.explain_tokens
         _, scores = explain(self, tokens, chosen)
         return [row[:n] for row, n in zip(scores, tokens.counts, strict=True)]

@@ -20,7 +20,7 @@ from pct.explaining.predictor import (
 )
 from pct.explaining.reduction import reduce_ids, reduce_tokens
 from pct.settings import REMOVALS
-from pct.text.tokens import Ints, Tokens
+from pct.text.tokens import Ints, Tokens, replaced_by
 
 if TYPE_CHECKING:
     from pct.saliency.base import Saliency
@@ -52,8 +52,10 @@ class ReducedTexts:
         self.predictor, self.tokens, self.removal, self.saliency = predictor, tokens, removal, saliency
         self.ids, self.word_ids = tokens.rows(np.arange(len(tokens)))
         self._replacement = check_removal(predictor, removal)
-        more = [] if self._replacement is None else [self._replacement]
-        self._forward = forward_over(predictor, tokens, more)
+        replacements = tokens.ids[:0]
+        if self._replacement is not None:
+            replacements = np.unique(replaced_by(tokens.ids, self._replacement))
+        self._forward = forward_over(predictor, tokens, replacements)
         self._keys = np.zeros((0, 2), np.uint64)
         self._probabilities = np.zeros((0, len(predictor.classes)), np.float32)
         self.shared: dict[Any, Any] = {}  # results that metrics share

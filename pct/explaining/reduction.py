@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pct.text.tokens import Tokens
+from pct.text.tokens import Tokens, replaced_by
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating]
@@ -70,7 +70,8 @@ def reduce_tokens(
     left = counts - before[np.arange(len(counts)), counts - 1]
     if replacement is None:
         return Tokens(ids[shown], fresh, starts, left, padding)
-    return Tokens(np.where(kept, ids, replacement)[shown], np.where(kept[shown], fresh, -1), starts, left, padding)
+    left_or_replaced = np.where(kept, ids, replaced_by(ids, replacement))[shown]
+    return Tokens(left_or_replaced, np.where(kept[shown], fresh, -1), starts, left, padding)
 
 
 def reduce_ids(ids: Ints, words: Ints, gone: Bools, replacement: int | None = None) -> tuple[Ints, Ints]:
@@ -78,7 +79,7 @@ def reduce_ids(ids: Ints, words: Ints, gone: Bools, replacement: int | None = No
     kept, real = _kept(words, gone)
     if replacement is None:
         return ids[kept], kept.sum(1)
-    return np.where(kept, ids, replacement)[real], real.sum(1)
+    return np.where(kept, ids, replaced_by(ids, replacement))[real], real.sum(1)
 
 
 def reduce_rows(ids: Ints, words: Ints, ranks: Ints, text: Ints, step: Ints, padding: int) -> tuple[Ints, Ints]:

@@ -19,6 +19,7 @@ from pct.models.heads import head_of_labels
 from pct.saliency.base import SaliencyOptions
 from pct.saliency.gradients import sum_by_word
 from pct.settings import Settings
+from pct.text.tokens import TOKEN_TYPE
 
 
 class Batch(NamedTuple):
@@ -221,8 +222,13 @@ def reduced_logits(
     source = torch.cat([positions[rows] for (positions, _), rows in zip(reduced, texts, strict=True)])
     mask = torch.cat([real[rows] for (_, real), rows in zip(reduced, texts, strict=True)])
     if settings.train_removal != "delete":
-        mask_token = model.project(model.embed(batch.ids.new_full((1, 1), batch.mask_id)))[:1]
-        projected, source = torch.cat([mask_token, projected]), source - MASK  # the mask token is at position 0
+        # the mask token of each type comes first; a masked text has each token at its own position
+        types = batch.ids // TOKEN_TYPE
+        every_type = torch.arange(int(types.max()) + 1, device=words.device)
+        mask_tokens = model.project(model.embed(batch.mask_id + TOKEN_TYPE * every_type[None]))[: len(every_type)]
+        own_type = torch.cat([types[rows] for rows in texts])
+        projected = torch.cat([mask_tokens, projected])
+        source = torch.where(source == MASK, own_type, source + len(every_type))
     pooled = reduced_features(model, projected, source, mask, settings.step_tokens).pooled
     logits = model.dense(model.dropout(pooled)).split([len(rows) for rows in texts])
     return [ReducedLogits(*pair) for pair in zip(logits, texts, strict=True)]

@@ -8,6 +8,7 @@ from torch import Tensor
 from pct.methods.base import Batch, Step, supervised_loss
 from pct.models.base import TextModel
 from pct.settings import Settings
+from pct.text.tokens import replaced_by
 
 
 class Masked:
@@ -34,7 +35,7 @@ def mask_words(batch: Batch, chosen: Tensor) -> Tensor:
         (batch, length); special tokens and padding are unchanged.
     """
     of_token = chosen.gather(1, batch.word_ids.clamp(min=0)) & (batch.word_ids >= 0)
-    return batch.ids.masked_fill(of_token, batch.mask_id)
+    return torch.where(of_token, replaced_by(batch.ids, batch.mask_id), batch.ids)
 
 
 def random_words(counts: Tensor) -> Tensor:

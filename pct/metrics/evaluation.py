@@ -13,7 +13,15 @@ from pct.corpora.loading import read_data
 from pct.corpora.rows import ReadOptions
 from pct.corpora.splits import limited
 from pct.explaining.pairs import explained_pairs
-from pct.explaining.predictor import Predictor, check_classes, predict_tokens, reading_of, split_texts, word_rule
+from pct.explaining.predictor import (
+    Predictor,
+    check_classes,
+    predict_tokens,
+    reading_of,
+    removing,
+    split_texts,
+    word_rule,
+)
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_words
 from pct.metrics import RATIONALE, SHORTCUT
 from pct.metrics import metrics as registry
@@ -97,6 +105,8 @@ def evaluate(
     saliency: str | Sequence[Any] | Any = None,
     encoding: str = "",
     label_separator: str = "",
+    text_pair_column: str = "",
+    remove: str | None = None,
 ) -> Report:
     """Accuracy and the metrics of pathology of a split of texts.
 
@@ -136,6 +146,9 @@ def evaluate(
             reduced texts are skipped. None takes the model's own saliency.
         encoding: of a text file; where empty, the one of its byte order mark, else UTF-8.
         label_separator: of several labels, what separates their names in a cell; where empty, they are a list.
+        text_pair_column: of the data: the second texts of pairs; where empty, text_pair where there is one.
+        remove: of pairs: whose words are ranked and removed, first, second or both; None takes that of the model's
+            settings, by default both, ranked together.
 
     Raises:
         ValueError: an empty dataset, a label outside the classes, a share outside (0, 1], an unknown metric, order or
@@ -143,10 +156,10 @@ def evaluate(
         FloatingPointError: the model's probabilities or its saliency are not finite.
         TypeError: the model does not provide what a metric needs.
     """
-    task = task_of(predictor)
+    predictor, task = removing(predictor, remove), task_of(predictor)
     options = ReadOptions(
         text_column, label_column, on_bad_row=on_bad_row, labels=labels, encoding=encoding, multi_label=task.several,
-        label_separator=label_separator, numbers=task.number,
+        label_separator=label_separator, numbers=task.number, text_pair=text_pair_column,
     )  # fmt: skip
     split, notes = read_data(dataset, predictor.classes, options)
     split, notes = limited(split, notes, limit, seed)

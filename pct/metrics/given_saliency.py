@@ -113,6 +113,7 @@ def _by_count(values: Doubles, document: Document, tokens: Tokens, row: int) -> 
 
 def _by_offsets(values: Doubles, tokens: Sequence[str], document: Document, index: int) -> Doubles:
     """Token numbers -> word numbers. A token belongs to the word that holds its first non-space character."""
+    document = document.joined
     text = document.text
     lowered = text.lower() if len(text.lower()) == len(text) else text
     starts = np.array([first for first, _ in document.spans])

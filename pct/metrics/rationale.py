@@ -199,6 +199,7 @@ def marks_of_document(marks: Sequence[float], document: Document, row: int) -> S
     """
     if len(marks) == len(document):
         return marks
+    document = document.joined
     runs = [m.start() for m in re.finditer(r"\S+", document.text)]
     if len(marks) != len(runs):
         raise ValueError(

@@ -123,8 +123,8 @@ class LoraTraining:
             self._adapted = peft.get_peft_model(model.model, config)
         except (TypeError, ValueError) as problem:
             raise ValueError(f"lora {lora!r}: {problem}") from problem
-        self._parts: dict[str, Any] = {name: getattr(model, name) for name in ("name", "padding", "types", "unread")}
-        self._parts["head"] = model.output_kind
+        names = ("name", "padding", "reads_types", "unread")
+        self._parts: dict[str, Any] = {name: getattr(model, name) for name in names} | {"head": model.output_kind}
         self.model = Wrapped(self._adapted.get_base_model(), **self._parts)
 
     def save(self, folder: str | Path, tokenizer: SubWords) -> None:

@@ -50,12 +50,17 @@ class TextModel(nn.Module, ABC):
     task_kind: str = "softmax"
     # how texts of more tokens than the model reads at once are read; None if they are truncated
     text_windows: Windows | None = None
+    # whether an embedding has a last column with the token's type: see `pct.models.token_types`
+    reads_types: bool = False
     # the number of words whose initial embedding is from a vector file
     vectors_found: int = 0
 
     @abstractmethod
     def embed(self, ids: Tensor) -> Tensor:
-        """Token ids (batch, length) -> the word embeddings e(x) (batch, length, width)."""
+        """Token ids (batch, length) -> the word embeddings e(x) (batch, length, width).
+
+        A model that reads token types adds a column with the type of each token.
+        """
 
     @abstractmethod
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,13 @@ from torch import nn
 
 from pct.models.base import TextModel, without_dropout
 from pct.models.structural_copy import structural_copy
+from pct.models.token_types import typed_ids
 from pct.text.tokens import Tokens
 from pct.text.words import split_all
 
 ROUNDING = 1e-4  # relative to the largest value if that is above 1: float32 sums differ by their order
 PROBES = ("a", "Despite its slow start, the film is brilliant: don't miss it!")
+PAIR = ("The film is brilliant.", "It is slow, but don't miss it!")
 MIN_TOKEN_SHARE = 0.9  # of a model's embeddings must have a token: some tables are padded to a round number
 PROBE = 6  # tokens of the longer of two texts that are padded to one length
 TYPED_SPECIALS = "a [SEP] b [MASK] c </s> d <s> e <pad> f [PAD] Ä"
@@ -219,15 +221,8 @@ def check_logits(model: TextModel, tokenizer: Any, name: str) -> None:
     own: Any = model.model
     limit = {"truncation": True, "max_length": n} if (n := positions(own)) else {}
     given = [tokenizer(text, return_tensors="pt", **limit).to(model.device) for text in PROBES]
-    rows = [x["input_ids"][0] for x in given]
-    ids = nn.utils.rnn.pad_sequence(rows, batch_first=True)
-    mask = nn.utils.rnn.pad_sequence([torch.ones_like(x, dtype=torch.bool) for x in rows], batch_first=True)
-    with torch.no_grad(), without_dropout(own):
-        theirs = model.logits_of(torch.cat([own(**x).logits for x in given]))  # type: ignore[operator]
-        ours = model(ids, mask).logits
-    if close(theirs, ours):
+    if not (difference := _logits_differ(model, given)):
         return
-    difference = f"{float((theirs - ours).abs().max()):.2g}"
     if _same_from_embeddings(own, given[0]):
         raise ValueError(
             f"{name} ({type(own).__name__}) has logits that are not those of its last dense layer, by {difference}: "
@@ -237,6 +232,29 @@ def check_logits(model: TextModel, tokenizer: Any, name: str) -> None:
         f"{name} ({type(own).__name__}) has other logits from embeddings than from token ids, by {difference}: there "
         "is no gradient at its words; use another architecture"
     )
+
+
+def check_pairs(model: TextModel, tokenizer: Any, name: str) -> None:
+    """Raises if the logits of a pair of texts differ from those that transformers gives it, or if it gives none."""
+    try:
+        given = tokenizer(*PAIR, return_tensors="pt").to(model.device)
+        difference = _logits_differ(model, [given])
+    except Exception as problem:  # the model's own errors have no common base
+        difference = one_line(problem)
+    if difference:
+        raise ValueError(f"{name} cannot read pairs of texts ({difference}): give each text alone")
+
+
+def _logits_differ(model: TextModel, given: Sequence[Any]) -> str:
+    """By how much the logits of tokenised texts in a batch differ from those of transformers; empty if by rounding."""
+    own: Any = model.model
+    rows = [typed_ids(x)[0] for x in given]
+    ids = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    mask = nn.utils.rnn.pad_sequence([torch.ones_like(x, dtype=torch.bool) for x in rows], batch_first=True)
+    with torch.no_grad(), without_dropout(own):
+        theirs = model.logits_of(torch.cat([own(**x).logits for x in given]))  # type: ignore[operator]
+        ours = model(ids, mask).logits
+    return "" if close(theirs, ours) else f"{float((theirs - ours).abs().max()):.2g}"
 
 
 def _same_from_embeddings(own: Any, given: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from pct.models.base import Features, TextModel
+from pct.models.token_types import embedded_tokens, has_types, inputs_of
 
 
 class Transformer(TextModel):
@@ -40,6 +41,7 @@ class Transformer(TextModel):
         self.classes, self.rate, self.name = classes, dropout, name
         self.pooling, self.normalize = pooling, normalize
         config: Any = encoder.config
+        self.reads_types = has_types(config)
         hidden = getattr(config, "hidden_size", None) or config.dim
         self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(int(hidden), classes)
@@ -49,12 +51,12 @@ class Transformer(TextModel):
     def embed(self, ids: Tensor) -> Tensor:
         """See `TextModel.embed`. The word embeddings only: `features` adds the positions."""
         encoder: Any = self.encoder
-        embedded: Tensor = encoder.get_input_embeddings()(ids)
-        return embedded
+        return embedded_tokens(encoder.get_input_embeddings(), ids, self.reads_types)
 
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """See `TextModel.features`."""
-        states = self.encoder(inputs_embeds=embeddings, attention_mask=mask.long()).last_hidden_state
+        inputs = inputs_of(embeddings, self.reads_types)
+        states = self.encoder(**inputs, attention_mask=mask.long()).last_hidden_state
         representation = _POOLINGS[self.pooling](states, mask)
         if self.normalize:
             # a square root, which saliencies that hold norms constant recognise

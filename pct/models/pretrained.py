@@ -26,6 +26,7 @@ from pct.models.checks import (
 )  # fmt: skip
 from pct.models.encoder import Transformer
 from pct.models.outputs import PROBLEM_TYPES, SOFTMAX, VALUE, TwoClasses, kind_of_output
+from pct.models.token_types import reads_types
 from pct.models.wrapped import Wrapped
 from pct.settings import Settings
 from pct.tasks import TASKS, task_of_settings
@@ -99,7 +100,8 @@ def wrap_model(model: Any, tokenizer: Any, name: str, head: str = "") -> Wrapped
     check_finite(model, name)
     check_outputs(model, tokenizer, name)
     own = "" if kind == SOFTMAX else kind
-    wrapped = Wrapped(model, name, types=_types(tokenizer), unread=_unread(model, tokenizer), head=own)
+    types = reads_types(model, tokenizer)
+    wrapped = Wrapped(model, name, reads_types=types, unread=_unread(model, tokenizer), head=own)
     check_logits(wrapped, tokenizer, name)
     return wrapped
 
@@ -250,13 +252,6 @@ def _with_default_head(name: str, tokenizer: Any, classes: Sequence[str], settin
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
     return model
-
-
-def _types(tokenizer: Any) -> tuple[int, int, int]:
-    """The token types of a text's first token, of those between, and of its last one."""
-    given = tokenizer("a a a")
-    types = given.get("token_type_ids") or [0]
-    return int(types[0]), int(types[len(types) // 2]), int(types[-1])
 
 
 def _unread(model: Any, tokenizer: Any) -> int:

@@ -14,6 +14,7 @@ from pct.models.base import Features, TextModel, without_dropout
 from pct.models.checks import close, one_line, padding_changes, probe_ids
 from pct.models.encoder import last_state, mean_state
 from pct.models.outputs import SIGMOID, SOFTMAX, TwoClasses, class_names, two_logits
+from pct.models.token_types import embedded_tokens, inputs_of, inputs_of_ids
 
 TRACE_LENGTH = 4  # tokens of the text with which a head is traced
 STARTS_WITH_LAST_TOKEN = ("mbart", "plbart")  # models whose decoder starts from the text's last token
@@ -30,7 +31,7 @@ class Wrapped(TextModel):
         model: the classifier. Two forward hooks are registered on its head.
         name: its hub name or folder.
         padding: the side, "right" or "left" (XLNet); detected if empty.
-        types: the token types of a text's first token, of the inner tokens, and of its last token (XLNet: 0, 0, 2).
+        reads_types: whether the model is given the token types (see `pct.models.token_types.reads_types`).
         unread: the number of tokens at the end of each text that the model treats as padding, because its end token is
             the padding token (GPT-2). A decoder's head reads the state before them.
         head: the kind of its outputs (see `pct.models.outputs`); one output z of kind sigmoid has the logits (0, z).
@@ -46,12 +47,12 @@ class Wrapped(TextModel):
         model: nn.Module,
         name: str = "",
         padding: str = "",
-        types: Sequence[int] = (0, 0, 0),
+        reads_types: bool = False,
         unread: int = 0,
         head: str = "",
     ) -> None:
         super().__init__()
-        self.model, self.name, self.types, self.unread = model, name, tuple(types), unread
+        self.model, self.name, self.reads_types, self.unread = model, name, reads_types, unread
         self.output_kind = head
         self.task_kind = SOFTMAX if self._has_score or not head else head
         self.padding = padding or "right"
@@ -84,8 +85,7 @@ class Wrapped(TextModel):
         """See `TextModel.embed`: the model's `inputs_embeds`."""
         model: Any = self.model
         table = model.get_encoder().get_input_embeddings() if self._has_decoder else model.get_input_embeddings()
-        embedded: Tensor = table(ids)
-        return embedded
+        return embedded_tokens(table, ids, self.reads_types)
 
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """See `TextModel.features`."""
@@ -97,7 +97,8 @@ class Wrapped(TextModel):
         model: Any = self.model
         mask = torch.ones_like(ids, dtype=torch.bool)
         with torch.no_grad(), without_dropout(self):
-            own = self.logits_of(model(input_ids=ids, attention_mask=mask.long()).logits)
+            inputs = inputs_of_ids(ids, self.reads_types)
+            own = self.logits_of(model(**inputs, attention_mask=mask.long()).logits)
             return close(own, self.encode(self.embed(ids), mask).logits)
 
     @property
@@ -118,8 +119,8 @@ class Wrapped(TextModel):
         """See `TextModel.config`. It has the model's whole configuration, so that loading needs no hub."""
         model: Any = self.model
         return {
-            "family": self.family, "name": self.name, "padding": self.padding, "types": list(self.types),
-            "unread": self.unread, "model": model.config.to_dict(),
+            "family": self.family, "name": self.name, "padding": self.padding,
+            "reads_types": self.reads_types, "unread": self.unread, "model": model.config.to_dict(),
             **({"head": self.output_kind} if self.output_kind else {}),
         }  # fmt: skip
 
@@ -130,7 +131,8 @@ class Wrapped(TextModel):
             model.classification_head(last_state(self._decode(embeddings, mask), mask))
             return self._capture.take()
         if self._reads_states:  # not with the model's own pooling, which cannot detect padding in embeddings
-            states = model.base_model(inputs_embeds=embeddings, attention_mask=mask.long(), use_cache=False)[0]
+            inputs = inputs_of(embeddings, self.reads_types)
+            states = model.base_model(**inputs, attention_mask=mask.long(), use_cache=False)[0]
         else:
             self._run(embeddings, mask)
             states = self._capture.take()
@@ -139,17 +141,11 @@ class Wrapped(TextModel):
     def _run(self, embeddings: Tensor, mask: Tensor) -> Tensor:
         """The model's own logits, with padding on the model's side."""
         model: Any = self.model
-        inputs: dict[str, Any] = {}
-        if any(self.types):
-            first, inner, last = self.types
-            position, end = torch.arange(mask.shape[1], device=mask.device), mask.sum(1, keepdim=True) - 1
-            types = torch.where(position == end, last, torch.where(position == 0, first, inner))
-            inputs["token_type_ids"] = torch.where(position > end, 0, types)
         if self.padding == "left":
             index = _left_padded_index(mask)
             embeddings = embeddings.gather(1, index[..., None].expand_as(embeddings))
-            mask, inputs = mask.gather(1, index), {k: v.gather(1, index) for k, v in inputs.items()}
-        logits: Tensor = model(inputs_embeds=embeddings, attention_mask=mask.long(), **inputs).logits
+            mask = mask.gather(1, index)
+        logits: Tensor = model(**inputs_of(embeddings, self.reads_types), attention_mask=mask.long()).logits
         return logits
 
     def _decode(self, embeddings: Tensor, mask: Tensor) -> Tensor:
@@ -179,7 +175,7 @@ class Wrapped(TextModel):
                 self._capture_dropout(dropouts, self._read(self.embed(ids), mask))
             return
         with torch.no_grad(), without_dropout(model), _calls(model, nn.Dropout, nn.Linear) as calls:
-            logits = model(input_ids=ids, attention_mask=mask.long()).logits
+            logits = model(**inputs_of_ids(ids, self.reads_types), attention_mask=mask.long()).logits
         heads = [call for call in calls if _has_outputs(call.module, model)]
         if not heads:
             raise _unsupported_head(model)
@@ -203,7 +199,8 @@ class Wrapped(TextModel):
             if not matching:
                 raise _unsupported_head(model)
             self._pooling = matching[0]
-            base = model.base_model(inputs_embeds=self.embed(ids), attention_mask=mask.long(), use_cache=False)[0]
+            inputs = inputs_of(self.embed(ids), self.reads_types)
+            base = model.base_model(**inputs, attention_mask=mask.long(), use_cache=False)[0]
             self._reads_states = base.shape == states.shape and close(base, states)
 
     def _depends_on_padding(self) -> bool:

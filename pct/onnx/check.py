@@ -22,7 +22,7 @@ from pct.onnx.predictor import MODIFIED, OnnxPredictor
 from pct.tasks import Task, label_sets
 from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
-from pct.text.words import split_all
+from pct.text.words import Document, split_all
 
 SAMPLE_TEXTS = 256
 MOST_LENGTHS, MAX_LENGTH = 64, 512  # the largest number of words: of most texts, and of the few long ones
@@ -173,10 +173,11 @@ def spearman(first: Array, second: Array) -> float:
     return float((a * b).sum() / norm) if norm > 0 else float("nan")
 
 
-def sample_texts(classifier: Classifier, count: int = SAMPLE_TEXTS) -> list[list[str]]:
-    """Random word lists of the model's vocabulary, from 1 word to more than max_length; the same at each call.
+def sample_texts(classifier: Classifier, count: int = SAMPLE_TEXTS) -> list[Document]:
+    """Random texts of the model's vocabulary, from 1 word to more than max_length; the same at each call.
 
-    Most are short, so that the check of a model without a length limit does not take hours.
+    Most are short, so that the check of a model without a length limit does not take hours. Of a model that reads pairs
+    of texts, a third are pairs.
     """
     rng = np.random.default_rng(0)
     tokenizer = classifier.tokenizer
@@ -186,7 +187,10 @@ def sample_texts(classifier: Classifier, count: int = SAMPLE_TEXTS) -> list[list
     lengths = rng.integers(1, min(longest, MOST_LENGTHS) + 9, count)
     lengths[-4:] = min(longest, MAX_LENGTH) + 8
     lengths[:8] = np.minimum(lengths[:8], [1, 1, 1, 2, 2, 3, 4, 5])[: len(lengths)]
-    return [rng.choice(pool, n).tolist() for n in lengths]
+    texts = [Document.of_words(rng.choice(pool, n).tolist()) for n in lengths]
+    if classifier.reads_pairs():
+        texts[::3] = [Document(x.text, x.spans, y) for x, y in zip(texts[::3], reversed(texts[::3]), strict=True)]
+    return texts
 
 
 def on_cpu(model: TextModel) -> TextModel:

@@ -18,7 +18,8 @@ GRAPHS = {
     "hides what a word does (arXiv 2505.17630).",
 }
 VALUES = {
-    "ids": "(batch, length) int64: a token's place in the vocabulary, at padding any that there is.",
+    "ids": "(batch, length) int64: a token's place in the vocabulary, at padding any that there is. With "
+    "token types (1 in the second text of a pair, else 0): plus 16777216 times the type.",
     "mask": "(batch, length) bool: true at tokens, false at padding.",
     "words": "(batch, length) int64: the word, from 0, that a token belongs to; -1 at special tokens, -2 at padding.",
     "classes": "(batch,) int64: the class that is explained; -1 for the most probable one.",

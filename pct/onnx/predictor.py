@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,9 +22,9 @@ from pct.settings import Settings
 from pct.tasks import Task, task_of_settings
 from pct.text.replacement_token import padding_skipped, replacement_token_id, texts_with_padding
 from pct.text.saved_tokenizer import load_subwords
-from pct.text.tokens import Ints, Tokenizer, Tokens
+from pct.text.tokens import TOKEN_TYPE, Ints, Tokenizer, Tokens
 from pct.text.vocabulary import Vocabulary
-from pct.text.words import check_saved_rule
+from pct.text.words import check_saved_rule, has_pairs
 
 FORMAT = 1
 GRADIENT, FORWARD, WEIGHTS, CONFIG = "model.onnx", "forward.onnx", "weights.bin", "classifier.json"
@@ -34,6 +35,7 @@ INTEGRATED = "integrated_gradients"
 MODIFIED = {"frozen_grad_x_input": "frozen.onnx", "gim": "gim.onnx"}
 OUTPUTS = ("logits", "representation", *(f"saliency_{name}" for name in PLAIN))
 SKIPS_PADDING = "skips_padding"  # in CONFIG: whether texts with a literal padding token are rejected
+PAIRS = "pairs"  # in CONFIG: whether the model reads pairs of texts
 SCALED, WORDS = "scaled", "words"  # in CONFIG: the embeddings that `scale` multiplies; all if it is missing
 
 
@@ -114,6 +116,11 @@ class OnnxPredictor(TextInterface):
         return str(self.about["model"])
 
     @property
+    def reads_pairs(self) -> bool:
+        """Whether it reads pairs of texts."""
+        return bool(self.about.get(PAIRS))
+
+    @property
     def saliency_kind(self) -> str:
         """The saliency of `explain_rows`, by default that of the training run."""
         return self.settings.saliency
@@ -140,6 +147,10 @@ class OnnxPredictor(TextInterface):
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
         """See `Predictor.tokens`."""
         tokens = self.tokenizer.encode(texts, self.settings.max_length)
+        if has_pairs(texts) and not self.reads_pairs:
+            raise ValueError("this exported model does not read pairs of texts; export a model that does, if it is old")
+        if PAIRS not in self.about:  # an older format, without token types in the ids
+            tokens = replace(tokens, ids=tokens.ids % TOKEN_TYPE)
         if self.about.get(SKIPS_PADDING) and len(indices := texts_with_padding(tokens)):
             raise padding_skipped(indices[0])
         return tokens

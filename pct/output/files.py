@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pct.corpora.splits import TEXT_COLUMNS
 from pct.explaining.explain import explain_each
 from pct.explaining.explanation import Explanation
 from pct.explaining.prediction import assigned_names
@@ -21,6 +22,7 @@ from pct.output.shades import is_signed
 from pct.output.workers import Workers
 from pct.saliency.defaults import default_saliency
 from pct.tasks import Task, task_of
+from pct.text.words import is_pair
 
 if TYPE_CHECKING:
     from pct.corpora.rows import Chunk
@@ -36,6 +38,7 @@ def write_predictions(
     about: dict[str, Any],
     after: Callable[[int, bool], None] = lambda texts, done_before: None,
     escaped: bool = True,
+    pairs: bool = False,
 ) -> int:
     """One row per text: its number in the file, text, true class, label, confidence, probability of each class.
 
@@ -49,6 +52,7 @@ def write_predictions(
         about: what the result depends on; see `pct.output.bulk.run_job`.
         after: called after each chunk with its length, and whether an earlier run had already processed it.
         escaped: of .csv; see `Csv`.
+        pairs: whether the texts are pairs: they have a column text_pair then.
 
     Returns:
         The number of texts.
@@ -58,8 +62,8 @@ def write_predictions(
     """
     predictor = workers.predictor
     make: dict[str, Callable[[], Format]] = {
-        ".jsonl": JsonLines, ".parquet": lambda: Parquet(prediction_schema(predictor)),
-        ".csv": lambda: Csv(_prediction_columns(predictor), escaped),
+        ".jsonl": JsonLines, ".parquet": lambda: Parquet(prediction_schema(predictor, pairs)),
+        ".csv": lambda: Csv(_prediction_columns(predictor, pairs), escaped),
     }  # fmt: skip
     format_ = make[_kind(output, tuple(make))]()
     return run_job(chunks, prediction_rows, output, format_, about, workers, after)
@@ -72,6 +76,7 @@ def write_explanations(
     about: dict[str, Any],
     after: Callable[[int, bool], None] = lambda texts, done_before: None,
     title: str = "",
+    pairs: bool = False,
     target: str | Sequence[str] | None = None,
     **options: Any,
 ) -> int:
@@ -84,6 +89,7 @@ def write_explanations(
         about: what the result depends on; see `pct.output.bulk.run_job`.
         after: called after each chunk with its length, and whether an earlier run had already processed it.
         title: of the page.
+        pairs: as of `write_predictions`.
         target: the class explained, of several labels also a list; None takes what is predicted.
         **options: of `pct.explain`.
 
@@ -97,7 +103,7 @@ def write_explanations(
     signed = is_signed(options.get("saliency") or default_saliency(predictor).name)
     quantity = "number" if task_of(predictor).number else "confidence"
     make: dict[str, Callable[[], Format]] = {
-        ".jsonl": JsonLines, ".parquet": lambda: Parquet(explanation_schema(predictor)),
+        ".jsonl": JsonLines, ".parquet": lambda: Parquet(explanation_schema(predictor, pairs)),
         ".html": lambda: Html(title or Path(output).stem, marks_html(signed, quantity=quantity)),
     }  # fmt: skip
     kind = _kind(output, tuple(make))
@@ -125,16 +131,15 @@ def prediction_rows(predictor: Any, chunk: Chunk) -> list[Record]:
     """The rows of `write_predictions`."""
     predicted = predictor.predict(chunk.texts)
     names, task = predictor.classes, task_of(predictor)
+    texts = [dict(zip(TEXT_COLUMNS, text if is_pair(text) else (text,), strict=False)) for text in chunk.texts]
     if task.number:
         values = predicted[:, 0].astype(float).tolist()
-        each = zip(chunk.numbers, chunk.texts, _gold(predictor, chunk), values, strict=True)
-        return [dict(zip(_prediction_columns(predictor), row, strict=True)) for row in each]
+        each = zip(chunk.numbers, texts, _gold(predictor, chunk), values, strict=True)
+        return [{"row": number, **text, "gold": true, "value": value} for number, text, true, value in each]
     assigned = assigned_names(task, predicted, names)
-    rows = zip(
-        chunk.numbers, chunk.texts, _gold(predictor, chunk), predicted.astype(float).tolist(), assigned, strict=True
-    )
+    rows = zip(chunk.numbers, texts, _gold(predictor, chunk), predicted.astype(float).tolist(), assigned, strict=True)
     return [
-        {"row": number, "text": text, "gold": true, "label": names[max(range(len(p)), key=p.__getitem__)],
+        {"row": number, **text, "gold": true, "label": names[max(range(len(p)), key=p.__getitem__)],
          "confidence": max(p), **({} if labels is None else {"labels": labels}),
          **{f"p_{name}": x for name, x in zip(names, p, strict=True)}}
         for number, text, true, p, labels in rows
@@ -175,20 +180,20 @@ def _article(e: Explanation, gold: Any, number: int) -> Record:
     )
 
 
-def _prediction_columns(predictor: Predictor) -> list[str]:
-    task = task_of(predictor)
+def _prediction_columns(predictor: Predictor, pairs: bool) -> list[str]:
+    task, texts = task_of(predictor), TEXT_COLUMNS if pairs else TEXT_COLUMNS[:1]
     if task.number:
-        return ["row", "text", "gold", "value"]
+        return ["row", *texts, "gold", "value"]
     several = ["labels"] if task.several else []
-    return ["row", "text", "gold", "label", "confidence", *several, *(f"p_{name}" for name in predictor.classes)]
+    return ["row", *texts, "gold", "label", "confidence", *several, *(f"p_{name}" for name in predictor.classes)]
 
 
-def prediction_schema(predictor: Predictor) -> Any:
-    """The schema of `prediction_rows`, of pyarrow."""
+def prediction_schema(predictor: Predictor, pairs: bool = False) -> Any:
+    """The schema of `prediction_rows`, of pyarrow. pairs: whether the texts are pairs."""
     pa = pyarrow("Parquet")
-    kinds = {"row": pa.int64(), "text": pa.string(), "label": pa.string(), "labels": pa.list_(pa.string())}
-    kinds["gold"] = _gold_type(task_of(predictor))
-    return pa.schema([(name, kinds.get(name, pa.float64())) for name in _prediction_columns(predictor)])
+    kinds = {"row": pa.int64(), "label": pa.string(), "labels": pa.list_(pa.string())}
+    kinds |= dict.fromkeys(TEXT_COLUMNS, pa.string()) | {"gold": _gold_type(task_of(predictor))}
+    return pa.schema([(name, kinds.get(name, pa.float64())) for name in _prediction_columns(predictor, pairs)])
 
 
 def _gold_type(task: Task) -> Any:
@@ -199,13 +204,14 @@ def _gold_type(task: Task) -> Any:
     return pa.list_(pa.string()) if task.several else pa.string()
 
 
-def explanation_schema(predictor: Predictor) -> Any:
-    """The schema of `explanation_rows`, of pyarrow."""
+def explanation_schema(predictor: Predictor, pairs: bool = False) -> Any:
+    """The schema of `explanation_rows`, of pyarrow. pairs: whether the texts are pairs."""
     pa = pyarrow("Parquet")
     string, number, whole = pa.string(), pa.float64(), pa.int32()
     curve = dict(zip(OF_A_CURVE, (pa.list_(whole), pa.list_(number), whole, string), strict=True))
     return pa.schema({
-        "row": pa.int64(), "gold": _gold_type(task_of(predictor)), "text": string, "label": string,
+        "row": pa.int64(), "gold": _gold_type(task_of(predictor)), "text": string,
+        **({"text_pair": string, "first_words": whole} if pairs else {}), "label": string,
         "confidence": number, "verdict": string, "comp": number, "suff": number, "ir": number, "ur": number,
         "words": pa.list_(string), "starts": pa.list_(whole), "ends": pa.list_(whole),
         "known": pa.list_(pa.bool_()), "saliency": pa.list_(number),

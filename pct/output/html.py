@@ -14,7 +14,7 @@ from pct.output.shades import shade_levels
 from pct.text.plurals import plural
 
 if TYPE_CHECKING:
-    from pct.explaining.explanation import Curve, Explanation
+    from pct.explaining.explanation import Curve, Explanation, Side
     from pct.metrics.change import Change
     from pct.metrics.report import Report
 
@@ -45,7 +45,7 @@ def explanation_html(explanation: Explanation, gold: str | None = None) -> str:
     return (
         f'<article><header><span class="verdict {verdict.kind}">{verdict.kind}</span>'
         f"<b>{escape(e.label_name)}</b> {e.confidence:.3f}{_not_assigned(e)}{outcome}{notes}</header>"
-        f'<p class="words" dir="auto">{words_html(e)}</p>{curves_svg(e.important, e.unimportant, e.scale, e.quantity)}'
+        f"{words_html(e)}{curves_svg(e.important, e.unimportant, e.scale, e.quantity)}"
         f"<ul>{reasons}{by}</ul></article>"
     )
 
@@ -56,18 +56,29 @@ def _not_assigned(e: Explanation) -> str:
 
 
 def words_html(explanation: Explanation) -> str:
-    """The original text; each word that the model saw is shaded by its saliency, unknown ones are underlined."""
-    e, end = explanation, 0
+    """The original text as a paragraph, of a pair a paragraph each under its name; each word that the model saw is
+    shaded by its saliency, unknown ones are underlined."""
+    levels = shade_levels(explanation.saliency, explanation.signed)
+    named = explanation.text_pair is not None
+    return "".join(
+        f'<p class="words" dir="auto">{f"<small>{side.key}</small> " if named else ""}'
+        f"{_shaded(explanation, side, levels[side.words])}</p>"
+        for side in explanation.sides
+    )
+
+
+def _shaded(e: Explanation, side: Side, levels: Sequence[int]) -> str:
+    text, end = side.text, 0
     out: list[str] = []
-    levels = shade_levels(e.saliency, e.signed)
-    for (start, stop), level, value, known in zip(e.spans, levels, e.saliency, e.known, strict=False):
+    of_words = (values[side.words] for values in (e.spans, e.saliency, e.known))
+    for (start, stop), value, known, level in zip(*of_words, levels, strict=False):
         shade = f"{'f' if level > 0 else 'a'}{abs(level)}" if level else ""
         names = " ".join(x for x in (shade, "" if known else "unknown") if x)
         title = f"{value + 0.0:.3g}" + ("" if known else ", unknown to the model")
-        out.append(_unseen(e.text[end:start]) if e.truncated and not out else escape(e.text[end:start]))
-        out.append(f'<mark class="{names}" title="{title}">{escape(e.text[start:stop])}</mark>')
+        out.append(_unseen(text[end:start]) if e.truncated and not out else escape(text[end:start]))
+        out.append(f'<mark class="{names}" title="{title}">{escape(text[start:stop])}</mark>')
         end = stop
-    return "".join(out) + (_unseen(e.text[end:]) if e.truncated else escape(e.text[end:]))
+    return "".join(out) + (_unseen(text[end:]) if e.truncated and out else escape(text[end:]))
 
 
 def _unseen(text: str) -> str:

@@ -167,7 +167,9 @@ def example_figure(seen: list[Explanation], gold: list[str], gaps: list[float], 
 
 def fitted(one: Explanation, fit: Callable[[str], str]) -> Explanation:
     """An explanation without characters that cannot be drawn."""
-    return replace(one, words=[*map(fit, one.words)], label_name=fit(one.label_name), text=fit(one.text))
+    second = None if one.text_pair is None else fit(one.text_pair)
+    words = [*map(fit, one.words)]
+    return replace(one, words=words, label_name=fit(one.label_name), text=fit(one.text), text_pair=second)
 
 
 def _example_figure(seen: list[Explanation], gold: list[str], gaps: list[float], title: str) -> Any:
@@ -206,7 +208,12 @@ def _words(figure: Any, ax: Any, one: Explanation, below: str) -> None:
     size = 11.5 if len(one.words) <= 40 else 9
     line, gap = size * figure.dpi / 72 * 1.9, size * figure.dpi / 72 * 0.55
     x, y = 4.0, line * 0.7
-    for word, shade in zip(one.words, shades, strict=True):
+    first = [side.words.start or 0 for side in one.sides] if one.text_pair is not None else []
+    for place, (word, shade) in enumerate(zip(one.words, shades, strict=True)):
+        for side in (side for side, at in zip(one.sides, first, strict=False) if at == place):
+            x, y = 4.0, y + (line if place else 0)
+            name = ax.text(x, y, side.key, fontsize=size * 0.8, color="#5b6570", va="center", parse_math=False)
+            x += name.get_window_extent(renderer).width + gap
         shown = word if len(word) <= LONGEST_WORD else word[: LONGEST_WORD - 1] + "…"
         background = {
             "boxstyle": "round,pad=0.18",
@@ -231,6 +238,9 @@ def draw_bars(ax: Any, one: Explanation, size: float | None = None) -> None:
     values, rows = np.asarray(one.saliency, np.float64), np.arange(len(one.words))
     ax.barh(rows, values, color=[AGAINST if one.signed and v < 0 else FOR for v in values])
     names = [w if known else f"{w} (unknown)" for w, known in zip(one.words, one.known, strict=True)]
+    if one.text_pair is not None:
+        for side in one.sides:
+            names[side.words] = [f"{side.key}: {name}" for name in names[side.words]]
     # ticks are created again when the figure is drawn, with the default font of that time
     ax.set_yticks(rows, names, fontsize=size, parse_math=False, fontfamily=rcParams["font.family"])
     ax.invert_yaxis()

@@ -23,10 +23,12 @@ def explanation_row(explanation: Explanation) -> Record:
     sides = {"important": e.important, "unimportant": e.unimportant}
     steps = {f"{side}_{name}": getattr(curve, name) for side, curve in sides.items() for name in OF_A_CURVE}
     return {
-        "text": e.text, "label": e.label_name, "confidence": e.confidence, "verdict": e.verdict.kind,
+        "text": e.text, **({} if e.text_pair is None else {"text_pair": e.text_pair}),
+        "label": e.label_name, "confidence": e.confidence, "verdict": e.verdict.kind,
         "comp": for_json(e.comp), "suff": for_json(e.suff), "ir": for_json(e.ir), "ur": for_json(e.ur),
         "words": list(e.words), "starts": [start for start, _ in e.spans], "ends": [end for _, end in e.spans],
         "known": list(e.known), "saliency": np.asarray(e.saliency, np.float64).tolist(),
+        **({} if e.text_pair is None else {"first_words": e.first_words}),
         **steps,
         "truncated": e.truncated, "windows": e.windows,
     }  # fmt: skip
@@ -38,14 +40,15 @@ def explanations_frame(explanations: Sequence[Explanation]) -> Any:
 
 
 def words_frame(explanation: Explanation) -> Any:
-    """A pandas DataFrame of one explanation, one row per word: word, start, end, saliency, known, and the steps at
-    which it was removed. Raises ImportError without pandas."""
+    """A pandas DataFrame of one explanation, one row per word: word, of a pair the key of its text, start, end,
+    saliency, known, and the steps at which it was removed. Raises ImportError without pandas."""
     e = explanation
     steps = [{word: step for step, word in enumerate(side.removed, 1)} for side in (e.important, e.unimportant)]
     words = range(len(e.words))
+    texts = {} if e.text_pair is None else {"text": [side.key for side in e.sides for _ in e.words[side.words]]}
     return pandas().DataFrame(
         {
-            "word": e.words, "start": [a for a, _ in e.spans], "end": [b for _, b in e.spans],
+            "word": e.words, **texts, "start": [a for a, _ in e.spans], "end": [b for _, b in e.spans],
             "saliency": np.asarray(e.saliency), "known": e.known,
             "important_step": [steps[0].get(i) for i in words], "unimportant_step": [steps[1].get(i) for i in words],
         }

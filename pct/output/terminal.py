@@ -28,7 +28,7 @@ def render(explanation: Explanation, colour: bool, blocks: bool = True) -> str:
     head = f"{e.label_name}  {e.confidence:.3f}{assigned}  {verdict.kind}"
     if e.notes:
         head += f"  ({'; '.join(e.notes)})"
-    lines = [head, *(f"  {reason}" for reason in verdict.reasons), "", _words(e, colour), *_legend(e, colour)]
+    lines = [head, *(f"  {reason}" for reason in verdict.reasons), "", *_words(e, colour), *_legend(e, colour)]
     if e.saliency_name:
         lines.append(f"words ranked by {e.saliency_name}: {e.saliency_reason}")
     for title, curve in (("most salient first", e.important), ("least salient first", e.unimportant)):
@@ -36,15 +36,20 @@ def render(explanation: Explanation, colour: bool, blocks: bool = True) -> str:
     return "\n".join(lines)
 
 
-def _words(e: Explanation, colour: bool) -> str:
+def _words(e: Explanation, colour: bool) -> list[str]:
+    """A line for the text; of a pair one for each text, under its name. A text of which no word counts is shown as it
+    is."""
     shown = [w if known else f"{w}[?]" for w, known in zip(e.words, e.known, strict=False)]
     levels = shade_levels(e.saliency, e.signed)
     if not colour:
-        return " ".join(f"{w}{('*' if n > 0 else '-') * abs(n)}" for w, n in zip(shown, levels, strict=True))
-    backgrounds = [(FOR if n > 0 else AGAINST)[abs(n)] for n in levels]
-    return " ".join(
-        w if g is None else f"\x1b[48;5;{g}m\x1b[30m{w}\x1b[0m" for w, g in zip(shown, backgrounds, strict=True)
-    )
+        marked = [f"{w}{('*' if n > 0 else '-') * abs(n)}" for w, n in zip(shown, levels, strict=True)]
+    else:
+        backgrounds = [(FOR if n > 0 else AGAINST)[abs(n)] for n in levels]
+        marked = [
+            w if g is None else f"\x1b[48;5;{g}m\x1b[30m{w}\x1b[0m" for w, g in zip(shown, backgrounds, strict=True)
+        ]
+    lines = [" ".join(marked[side.words]) or side.text for side in e.sides]
+    return lines if e.text_pair is None else [f"{s.key:>9}  {line}" for s, line in zip(e.sides, lines, strict=True)]
 
 
 def _legend(e: Explanation, colour: bool) -> list[str]:

@@ -12,7 +12,7 @@ from pct.models.base import TextModel, without_dropout
 from pct.models.heads import class_score
 from pct.saliency.modes import RecordedAttention
 
-__all__ = ["class_score", "embedded", "recorded_attention", "score_gradient", "sum_by_word"]
+__all__ = ["class_score", "embedded", "recorded_attention", "score_gradient", "sum_by_word", "word_part"]
 
 
 @contextmanager
@@ -20,6 +20,11 @@ def embedded(model: TextModel, ids: Tensor) -> Iterator[Tensor]:
     """The embeddings of a batch (batch, length, width) as a leaf that requires a gradient, with dropout off inside."""
     with without_dropout(model), torch.enable_grad():
         yield model.embed(ids).detach().requires_grad_(True)
+
+
+def word_part(model: TextModel, embeddings: Tensor) -> Tensor:
+    """A view of embeddings without the column of the token types, if the model has one (see `TextModel.embed`)."""
+    return embeddings[..., :-1] if model.reads_types else embeddings
 
 
 def score_gradient(

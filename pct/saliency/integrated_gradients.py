@@ -23,9 +23,10 @@ MOST_STEPS = 128
 class IntegratedGradients(GradientSaliency):
     """The mean gradient on the straight path from a baseline to the text, times the difference of the embeddings.
 
-    Special tokens are the same at both ends. The baseline is the zero embedding, or that of the mask or padding token.
-    The integral uses the midpoint rule. The completeness error is the sum of the attributions less the change of the
-    output between baseline and text. Where it is above 5 % of that change, the steps are doubled, up to 128.
+    Special tokens and token types are the same at both ends. The baseline is the zero embedding, or that of the mask or
+    padding token. The integral uses the midpoint rule. The completeness error is the sum of the attributions less the
+    change of the output between baseline and text. Where it is above 5 % of that change, the steps are doubled, up to
+    128.
     """
 
     signed = True
@@ -54,12 +55,13 @@ class IntegratedGradients(GradientSaliency):
         """`attribute`, and each text's completeness error relative to the change of the output, (batch,)."""
         import torch
 
-        from pct.saliency.gradients import embedded, sum_by_word
+        from pct.saliency.gradients import embedded, sum_by_word, word_part
 
         of, mask = self.options.of, words > -2
         with embedded(model, ids) as leaf:
             end = leaf.detach()
-            start = torch.where((words >= 0)[..., None], self._baseline(model, end, replacement), end)
+            start = end.clone()
+            word_part(model, start)[words >= 0] = word_part(model, self._baseline(model, end, replacement))
             with torch.no_grad():
                 logits = model.encode(end, mask).logits
                 chosen = model.head.chosen(logits, classes)

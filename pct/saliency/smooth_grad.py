@@ -37,7 +37,7 @@ class SmoothGrad(GradientSaliency):
         """See `GradientSaliency.attribute`."""
         import torch
 
-        from pct.saliency.gradients import embedded, score_gradient, sum_by_word
+        from pct.saliency.gradients import embedded, score_gradient, sum_by_word, word_part
 
         mask, of = words > -2, self.options.of
         with embedded(model, ids) as leaf:
@@ -45,11 +45,14 @@ class SmoothGrad(GradientSaliency):
             with torch.no_grad():
                 logits = model.encode(embeddings, mask).logits
             chosen = model.head.chosen(logits, classes)
-            scale = NOISE * _deviation(embeddings, inside)[:, None, None]
+            of_words = word_part(model, embeddings)
+            scale = NOISE * _deviation(of_words, inside)[:, None, None]
             total = torch.zeros((), device=ids.device)
             for sample in range(self.options.samples or SAMPLES):
-                noise = self._noise(ids, mask, sample, embeddings.shape[-1]).to(embeddings)
-                noisy = (embeddings + scale * noise * inside[..., None]).requires_grad_(True)
+                noise = self._noise(ids, mask, sample, of_words.shape[-1]).to(embeddings)
+                noisy = embeddings.clone()
+                word_part(model, noisy).add_(scale * noise * inside[..., None])
+                noisy.requires_grad_(True)
                 _, gradient = score_gradient(model, noisy, mask, chosen, of)
                 total = total + sum_by_word(gradient.float().square().sum(-1), words).sqrt()
         return logits, total / (self.options.samples or SAMPLES)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pct.text.tokens import Ints, Tokens
+from pct.text.tokens import TOKEN_TYPE, Ints, Tokens
 from pct.text.vocabulary import PADDING, UNKNOWN
 
 
@@ -62,7 +62,7 @@ def no_baseline(baseline: str) -> ValueError:
 
 def texts_with_padding(tokens: Tokens) -> Ints:
     """The indices of the texts that have the padding token in a word."""
-    occurrences = np.flatnonzero((tokens.ids == tokens.padding) & (tokens.word_ids >= 0))
+    occurrences = np.flatnonzero((tokens.ids % TOKEN_TYPE == tokens.padding) & (tokens.word_ids >= 0))
     return np.unique(np.searchsorted(tokens.starts, occurrences, side="right") - 1)
 
 

@@ -44,6 +44,7 @@ class SavedTokenizer:
         self.pad_token_id, self.unk_token_id = (
             None if x is None else self.backend_tokenizer.token_to_id(x) for x in (pad, self.unk_token)
         )
+        self.model_input_names: list[str] = config.get("model_input_names", [])
         self.truncation_side: str = config.get("truncation_side", "right")
         self.split_special_tokens: bool = config.get("split_special_tokens", False)
 

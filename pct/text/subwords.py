@@ -12,14 +12,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from pct.text.tokens import Ints, Tokens, starts_of
-from pct.text.words import Document, as_document
+from pct.text.tokens import TOKEN_TYPE, Ints, Tokens, starts_of
+from pct.text.words import Document, as_document, has_pairs
 
 FRAMED = 64  # tokens of the text whose special tokens are counted, at most
 
 
 class SubWords:
-    """A transformers tokenizer. The whole text is tokenised as in transformers.
+    """A transformers tokenizer. The whole text, or the pair of texts, is tokenised as in transformers.
 
     A token belongs to the word that has its first non-space character. Special tokens belong to no word.
 
@@ -42,6 +42,7 @@ class SubWords:
             )
         self.tokenizer = tokenizer
         self._cuts_start = tokenizer.truncation_side == "left"
+        self._has_types = "token_type_ids" in tokenizer.model_input_names
         self._backends: dict[int, Any] = {}
 
     def __len__(self) -> int:
@@ -63,54 +64,72 @@ class SubWords:
         return Document.of_words([token]) if token else None
 
     def _encode(self, documents: list[Document], max_length: int, unknown: Document | None) -> Tokens:
-        ids, starts, special, offsets = self._tokenize([d.text for d in documents], max_length)
+        ids, starts, special, offsets, side = self._tokenize(documents, max_length)
         text = np.repeat(np.arange(len(documents)), np.diff(starts))
-        spans, base, first = _concatenated(documents)
-        offsets += base[text][:, None]
-        owner = _owners(documents, text, offsets, spans, base, first)
+        # a pair has two parts, each a text of its own
+        parts = [part for document in documents for part in document.parts]
+        first_part = starts_of(np.fromiter((1 if d.second is None else 2 for d in documents), np.int64, len(documents)))
+        part = first_part[text] + side
+        spans, base, first = _concatenated(parts)
+        offsets += base[part][:, None]
+        owner = _owners(parts, part, offsets, spans, base, first)
         owner[special == 1] = -1
         # the words of all texts that own a token
         owning_words, new_index = np.unique(owner[owner >= 0], return_inverse=True)
-        text_of = np.searchsorted(first, owning_words, side="right") - 1
+        first_word = first[first_part]
+        text_of = np.searchsorted(first_word, owning_words, side="right") - 1
         counts = np.bincount(text_of, minlength=len(documents)).astype(np.int64)
         if not counts.all():
             if unknown is None:
                 empty = documents[int(np.argmin(counts))].text
                 raise ValueError(f"the tokenizer has no token for the text {empty!r:.80}: remove such texts")
-            nonempty = [d if n else unknown for d, n in zip(documents, counts, strict=True)]
+            nonempty = [
+                d if n else Document(unknown.text, unknown.spans, d.second)
+                for d, n in zip(documents, counts, strict=True)
+            ]
             return self._encode(nonempty, max_length, None)
         words = np.full(len(ids), -1)
         words[owner >= 0] = new_index - starts_of(counts)[text[owner >= 0]]
         if self._cuts_start:
             seen = base[1:].copy()  # the text after this character is in its tokens
-            np.minimum.at(seen, text[special == 0], offsets[special == 0, 0])
+            np.minimum.at(seen, part[special == 0], offsets[special == 0, 0])
             beyond = np.searchsorted(spans[:, 1], seen, side="right") - first[:-1]
         else:
             seen = base[:-1].copy()  # the text before this character is in its tokens
             ends = np.where(owner >= 0, np.maximum(offsets[:, 1], spans[owner, 0] + 1), offsets[:, 1])
-            np.maximum.at(seen, text, ends)
+            np.maximum.at(seen, part, ends)
             beyond = first[1:] - np.searchsorted(spans[:, 0], seen)
-        places = owning_words - first[text_of]
+        places = owning_words - first_word[text_of]
         all_words = np.arange(len(owning_words)) - np.repeat(starts_of(counts)[:-1], counts)
         unk = self.tokenizer.unk_token_id
         return Tokens(
             ids, words, starts, counts, int(self.tokenizer.pad_token_id or 0), -1 if unk is None else int(unk),
-            cut=np.where(np.diff(starts) < max_length, 0, beyond),
+            cut=np.where(np.diff(starts) < max_length, 0, np.add.reduceat(beyond, first_part[:-1])),
             kept=None if np.array_equal(places, all_words) else places,
         )  # fmt: skip
 
-    def _tokenize(self, texts: list[str], max_length: int) -> tuple[Ints, Ints, Ints, Ints]:
-        """ids, starts, special (1 at special tokens) and offsets (tokens, 2) in each text."""
-        encodings = self._backend(max_length).encode_batch(texts)
+    def _tokenize(self, documents: list[Document], max_length: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+        """ids, starts, special (1 at special tokens), offsets (tokens, 2) in each text, and side (1 at tokens of a
+        second text)."""
+        encodings = self._backend(max_length).encode_batch([document.given for document in documents])
         lengths = np.fromiter(map(len, encodings), np.int64, len(encodings))
         total = int(lengths.sum())
-        ids = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.int64, total)
-        special = np.fromiter(chain.from_iterable(e.special_tokens_mask for e in encodings), np.int64, total)
-        return ids, starts_of(lengths), special, _pairs((e.offsets for e in encodings), total)
+
+        def column(values: Iterable[Iterable[int]]) -> Ints:
+            return np.fromiter(chain.from_iterable(values), np.int64, total)
+
+        ids = column(e.ids for e in encodings)
+        if self._has_types:
+            ids += TOKEN_TYPE * column(e.type_ids for e in encodings)
+        side = np.zeros(total, np.int64)
+        if has_pairs(documents):
+            side = column((number or 0 for number in e.sequence_ids) for e in encodings)
+        special = column(e.special_tokens_mask for e in encodings)
+        return ids, starts_of(lengths), special, _pairs((e.offsets for e in encodings), total), side
 
     def frame(self) -> tuple[int, int]:
         """The numbers of special tokens before and after the tokens of a text."""
-        special = self._tokenize(["a"], FRAMED)[2]
+        special = self._tokenize([Document.of_words(["a"])], FRAMED)[2]
         inner = np.flatnonzero(special == 0)
         return int(inner[0]), len(special) - 1 - int(inner[-1])
 
@@ -141,7 +160,8 @@ class SubWords:
         self.tokenizer.save_pretrained(str(folder))
         path = folder / "tokenizer_config.json"
         config = json.loads(path.read_text(encoding="utf-8"))
-        own = {name: getattr(self.tokenizer, name) for name in ("truncation_side", "split_special_tokens")}
+        names = ("truncation_side", "split_special_tokens", "model_input_names")
+        own = {name: getattr(self.tokenizer, name) for name in names}
         path.write_text(json.dumps(config | own, indent=2, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
@@ -161,7 +181,7 @@ def _concatenated(documents: Sequence[Document]) -> tuple[Ints, Ints, Ints]:
     return spans + np.repeat(base[:-1], counts)[:, None], base, starts_of(counts)
 
 
-def _owners(documents: Sequence[Document], text: Ints, offsets: Ints, spans: Ints, base: Ints, first: Ints) -> Ints:
+def _owners(texts: Sequence[Document], text: Ints, offsets: Ints, spans: Ints, base: Ints, first: Ints) -> Ints:
     """(tokens,) the word of each token, counted over all texts, -1 for none.
 
     text: (tokens,) the text of each token. offsets: (tokens, 2), as the spans over all texts.
@@ -173,7 +193,7 @@ def _owners(documents: Sequence[Document], text: Ints, offsets: Ints, spans: Int
     ends = np.maximum(offsets[:, 1], offsets[:, 0] + 1)
     for token in np.flatnonzero((owner >= 0) & (ends <= spans[owner, 0])):
         start, end = offsets[token] - base[text[token]]
-        if not documents[text[token]].text[start:end].isspace():
+        if not texts[text[token]].text[start:end].isspace():
             owner[token] = -1
     return owner
 

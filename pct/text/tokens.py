@@ -5,24 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from pct.text.words import Document
+
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+# A token of type t (in a pair: the text that it is in) has its id in the vocabulary + t * TOKEN_TYPE. The same word in
+# the second text is so another token, wherever tokens are compared. No vocabulary is as large.
+TOKEN_TYPE = 2**24
+REMOVE = ("both", "first", "second")  # of a pair of texts: whose words may be removed
+AnyIds = TypeVar("AnyIds")  # an integer array of numpy or torch
+
+
+def replaced_by(ids: AnyIds, token: int) -> AnyIds:
+    """The ids of tokens that are replaced by a token; each keeps its type."""
+    numbers: Any = ids
+    replaced: AnyIds = numbers - numbers % TOKEN_TYPE + token
+    return replaced
 
 
 @dataclass(frozen=True)
 class Tokens:
     """The tokens of many texts in flat arrays. Batches are made without a loop over texts.
 
-    ids: (total tokens,) token ids, special ones included. word_ids: (total tokens,) the index of each token's word in
-    its text, -1 for tokens of no word (special ones). starts: (texts + 1,) the offset of each text's first token.
-    counts: (texts,) N, the number of words of which a token survives. padding: the id that fills short rows. unknown:
-    the id of the unknown token, or -1. cut: (texts,) the number of words beyond max_length; None for none. kept: (sum
-    of counts,) the index of each counted word among all words of its text; None if these are 0..N - 1, the usual case.
+    ids: (total tokens,) token ids, special ones included, each with its type (see `TOKEN_TYPE`). word_ids: (total
+    tokens,) the index of each token's word in its text, -1 for tokens of no word (special ones). starts: (texts + 1,)
+    the offset of each text's first token. counts: (texts,) N, the number of words of which a token survives. padding:
+    the id that fills short rows. unknown: the id of the unknown token, or -1. cut: (texts,) the number of words beyond
+    max_length; None for none. kept: (sum of counts,) the index of each counted word among all words of its text; None
+    if these are 0..N - 1, the usual case.
     """
 
     ids: Ints
@@ -59,7 +74,7 @@ class Tokens:
         known = np.ones(self.counts[text], bool)
         own = slice(self.starts[text], self.starts[text + 1])
         ids, words = self.ids[own], self.word_ids[own]
-        known[words[(ids == self.unknown) & (words >= 0)]] = False
+        known[words[(ids % TOKEN_TYPE == self.unknown) & (words >= 0)]] = False
         return known
 
     def rows(self, index: Ints) -> tuple[Ints, Ints]:
@@ -81,6 +96,42 @@ def repeat_texts(tokens: Tokens, text: Ints) -> Tokens:
     return replace(
         tokens, ids=tokens.ids[source], word_ids=tokens.word_ids[source], starts=starts_of(lengths),
         counts=tokens.counts[text], cut=None if tokens.cut is None else tokens.cut[text], kept=kept,
+    )  # fmt: skip
+
+
+def only_side(tokens: Tokens, documents: Sequence[Document], remove: str) -> Tokens:
+    """Pairs of texts in which only the words of one side are counted, ranked and removed.
+
+    The tokens of the other side belong to no word, as special tokens do. N, ranks and metrics are those of the words
+    left.
+
+    Args:
+        tokens: the texts.
+        documents: the same texts as words.
+        remove: first, second, or both, which changes nothing.
+
+    Raises:
+        ValueError: another value, or a text has no token of a word on that side.
+    """
+    if remove not in REMOVE:
+        raise ValueError(f"remove must be one of {', '.join(REMOVE)}, got {remove!r}")
+    if remove == "both":
+        return tokens
+    every = np.arange(len(tokens))
+    place = np.concatenate([tokens.places(text) for text in every.tolist()] or [every])
+    text = np.repeat(every, tokens.counts)
+    first_words = np.array([document.first_words for document in documents], np.int64)
+    counted = (place >= first_words[text]) == (remove == "second")
+    counts = np.bincount(text[counted], minlength=len(tokens)).astype(np.int64)
+    if not counts.all():
+        text_alone = documents[int(np.argmin(counts))].text
+        raise ValueError(f"remove {remove}: no word of {text_alone!r:.80} may be removed; give pairs, or remove both")
+    # the new index of each word of all texts; -1 for those that do not count, and, at the end, for no word
+    before = np.repeat(starts_of(counts)[:-1], tokens.counts)
+    fresh = np.append(np.where(counted, np.cumsum(counted) - 1 - before, -1), -1)
+    word = np.repeat(starts_of(tokens.counts)[:-1], tokens.lengths) + tokens.word_ids
+    return replace(
+        tokens, word_ids=fresh[np.where(tokens.word_ids < 0, -1, word)], counts=counts, kept=place[counted]
     )  # fmt: skip
 
 

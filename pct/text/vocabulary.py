@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from pct.text.tokens import Tokens, starts_of
+from pct.text.words import has_pairs
 
 PADDING, UNKNOWN = 0, 1
 
@@ -43,7 +44,15 @@ class Vocabulary:
         return len(self.words) + 2
 
     def encode(self, texts: Sequence[Sequence[str]], max_length: int) -> Tokens:
-        """See `Tokenizer.encode`. A word is one token, so N = min(words, max_length)."""
+        """See `Tokenizer.encode`. A word is one token, so N = min(words, max_length).
+
+        Raises:
+            ValueError: a pair of texts.
+        """
+        if has_pairs(texts):
+            raise ValueError(
+                "textcnn and lstm read one text, not a pair of texts: use an encoder, or join the two texts to one"
+            )
         truncated = [text[:max_length] for text in texts]
         counts = np.fromiter(map(len, truncated), np.int64, len(truncated))
         words = normalized(list(chain.from_iterable(truncated)))

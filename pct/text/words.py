@@ -23,21 +23,51 @@ _used: set[str] = set()  # functions that this process has used as a rule
 
 
 class Document(tuple[str, ...]):
-    """A text as an immutable sequence of its words.
+    """A text, or a pair of texts, as an immutable sequence of its words; those of the second text come last.
 
-    text: the original string. spans: the (start, end) of each word in characters, end exclusive.
+    text: the original string, of a pair the first one. spans: the (start, end) of each word in characters of its own
+    text, end exclusive. second: the second text of a pair; None for a single text.
     """
 
     text: str
     spans: list[Span]
+    second: Document | None
 
-    def __new__(cls, text: str, spans: list[Span]) -> Self:
-        document = super().__new__(cls, [text[start:end] for start, end in spans])
-        document.text, document.spans = text, spans
+    def __new__(cls, text: str, spans: list[Span], second: Document | None = None) -> Self:
+        words = [text[start:end] for start, end in spans]
+        document = super().__new__(cls, words if second is None else [*words, *second])
+        document.text, document.second = text, second
+        document.spans = spans if second is None else [*spans, *second.spans]
         return document
 
-    def __getnewargs__(self) -> tuple[str, list[Span]]:
-        return self.text, self.spans
+    def __getnewargs__(self) -> tuple[str, list[Span], Document | None]:
+        return self.text, self.spans[: self.first_words], self.second
+
+    @property
+    def first_words(self) -> int:
+        """The number of words of the first text; of a single text, of all."""
+        return len(self) - (0 if self.second is None else len(self.second))
+
+    @property
+    def parts(self) -> list[Document]:
+        """Its texts: itself, or the two texts of a pair."""
+        if self.second is None:
+            return [self]
+        return [Document(self.text, self.spans[: self.first_words]), self.second]
+
+    @property
+    def joined(self) -> Document:
+        """A pair as a single text, with a line feed between the two texts; a single text unchanged."""
+        if self.second is None:
+            return self
+        offset, at = len(self.text) + 1, self.first_words
+        spans = [*self.spans[:at], *((start + offset, end + offset) for start, end in self.spans[at:])]
+        return Document(f"{self.text}\n{self.second.text}", spans)
+
+    @property
+    def given(self) -> str | tuple[str, str]:
+        """The text as a string, a pair as a tuple of two."""
+        return self.text if self.second is None else (self.text, self.second.text)
 
     @classmethod
     def of_words(cls, words: Sequence[str]) -> Self:
@@ -49,13 +79,19 @@ class Document(tuple[str, ...]):
         return cls(" ".join(words), spans)
 
 
+def has_pairs(texts: Iterable[Sequence[str]]) -> bool:
+    """Whether one of some documents (or lists of words) is a pair of texts."""
+    return any(isinstance(text, Document) and text.second is not None for text in texts)
+
+
 def as_document(words: Sequence[str]) -> Document:
     """A document unchanged, or a document of any other sequence of words."""
     return words if isinstance(words, Document) else Document.of_words(words)
 
 
 def split(text: str | Sequence[str], rule: str = NATURAL) -> Document:
-    """Splits a text into words by the rule. A list of words and a document keep their words.
+    """Splits a text into words by the rule. A tuple of two strings is a pair of texts. A list of words and a document
+    keep their words.
 
     Lone surrogates become U+FFFD, see `replace_surrogates`. Raises TypeError for any other type, and ValueError for a
     text without words, a word with white space in a list, or an unknown rule.
@@ -87,12 +123,15 @@ def _split(text: str | Sequence[str], find: FindWords) -> Document:
     elif isinstance(text, str):
         whole = replace_surrogates(text)
         document = Document(whole, find(whole))
+    elif is_pair(text):
+        first, second = (_split(one, find) for one in text)
+        document = Document(first.text, first.spans, second)
     elif isinstance(text, (list, tuple)) and all(isinstance(w, str) for w in text):
         words = [replace_surrogates(w) for w in text if w.strip()]
         if spaced := next((w for w in words if w.split() != [w]), None):
             raise ValueError(
                 f"a list holds the words of one text, and {spaced!r:.80} has white space in it: give a text as one "
-                "string; text pairs are not supported"
+                "string, and a pair of texts as a tuple of two"
             )
         document = Document.of_words(words)
     else:
@@ -100,6 +139,13 @@ def _split(text: str | Sequence[str], find: FindWords) -> Document:
     if not document:
         raise ValueError(f"a text needs at least one word, got {text!r:.80}")
     return document
+
+
+def is_pair(text: object) -> bool:
+    """Whether a text is a pair of texts: a tuple of exactly two strings."""
+    if not isinstance(text, tuple) or isinstance(text, Document):
+        return False
+    return len(text) == 2 and all(isinstance(one, str) for one in text)
 
 
 def replace_surrogates(text: str) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 from pct.corpora.splits import Labels
 from pct.methods.base import Batch
 from pct.settings import Settings
-from pct.text.tokens import Ints, Tokenizer, Tokens
+from pct.text.tokens import Ints, Tokenizer, Tokens, replaced_by
 from pct.text.vocabulary import UNKNOWN, Vocabulary
 
 # Texts are shuffled, and sorted by length within buckets of this many batches, which reduces padding.
@@ -69,7 +69,7 @@ def with_masked_words(tokens: Tokens, mask: int, seed: int) -> Tokens:
     for start, count, length in zip(tokens.starts[:-1], tokens.counts, tokens.lengths, strict=True):
         own = slice(start, start + length)
         words = rng.permutation(count)[: round(rng.random() * count)]
-        ids[own] = np.where(np.isin(tokens.word_ids[own], words), mask, ids[own])
+        ids[own] = np.where(np.isin(tokens.word_ids[own], words), replaced_by(ids[own], mask), ids[own])
     return replace(tokens, ids=ids)
 
 

@@ -12,7 +12,7 @@ from transformers import Trainer, TrainingArguments
 from pct.methods.base import Batch
 from pct.models.outputs import PROBLEM_TYPES
 from pct.tasks import Task
-from pct.training.own_loop import MethodLoss
+from pct.training.own_loop import MethodLoss, text_of_row
 
 # arguments that change the loss or the model, and that only the library's own loss supports
 PLAIN_LOSS_ONLY = ("label_smoothing_factor", "neftune_noise_alpha", "use_liger_kernel", "fp16", "deepspeed", "fsdp")
@@ -119,7 +119,7 @@ class _Tokenized(Dataset):  # type: ignore[type-arg]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         row = dict(self.rows[index])
-        return row | {"input_ids": self.loss.inputs([row["text"]])["input_ids"][0].tolist()}
+        return row | {"input_ids": self.loss.inputs([text_of_row(row)])["input_ids"][0].tolist()}
 
 
 def _check_own_loss(model: Any, task: Task) -> None:

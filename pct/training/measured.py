@@ -6,10 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pct.corpora.loading import Corpus, with_limit
+from pct.corpora.splits import TEXT_COLUMNS, texts_of_columns
 from pct.metrics.evaluation import evaluate
 from pct.metrics.names import CORE_METRICS
 from pct.metrics.report import Report
@@ -77,10 +79,11 @@ def measure_run(run: Run, name: str, what: Measurement, corpus: Corpus) -> Repor
     return report
 
 
-def texts_of_run(run: Run) -> list[str]:
-    """The test texts of a run, each once: of several labels, its columns have a row for each explained pair."""
+def texts_of_run(run: Run) -> list[Any]:
+    """The test texts of a run, each once: of several labels, its columns have a row for each explained label."""
     _, first = np.unique(run.test.columns["index"], return_index=True)
-    return list(run.test.columns["text"][first])
+    columns = run.test.columns
+    return texts_of_columns({name: columns[name][first] for name in TEXT_COLUMNS if name in columns})
 
 
 def load_measured(folder: Path, name: str) -> Report:

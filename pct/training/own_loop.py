@@ -11,10 +11,18 @@ import torch
 from torch import Tensor
 
 from pct.classifier import wrap_in_place
+from pct.explaining.predictor import removing
 from pct.methods.base import Batch, Step, make_method
+from pct.models.token_types import inputs_of_ids
 from pct.text.replacement_token import check_baseline
-from pct.text.words import split_all
+from pct.text.words import is_pair, split_all
 from pct.training.batches import make_batch, mask_id
+
+
+def text_of_row(row: Mapping[str, Any]) -> Any:
+    """The text of a row, or the pair of texts of one with `text_pair`."""
+    second = row.get("text_pair")
+    return row["text"] if second is None else (row["text"], second)
 
 
 class MethodLoss:
@@ -47,21 +55,24 @@ class MethodLoss:
         self.steps = 0
         self.classifier.model.train()
 
-    def collate(self, texts: Sequence[str], labels: Sequence[int]) -> Batch:
-        """Texts and the indices of their classes as a padded batch, on the model's device.
+    def collate(self, texts: Sequence[Any], labels: Sequence[int]) -> Batch:
+        """Texts (or pairs, as tuples of two) and the indices of their classes as a padded batch, on the model's device.
 
         Of several labels, those of a text are a row with 0 or 1 for each; of a number, they are numbers.
         """
         return self._batch(texts, labels, self.classifier.model.device)
 
-    def inputs(self, texts: Sequence[str]) -> dict[str, Tensor]:
+    def inputs(self, texts: Sequence[Any]) -> dict[str, Tensor]:
         """The inputs of the model for texts, by its tokenizer, padded on the tokenizer's side."""
         tokenizer: Any = self.classifier.tokenizer.tokenizer  # type: ignore[attr-defined]
         length = self.classifier.settings.max_length
-        return dict(tokenizer(list(texts), truncation=True, max_length=length, padding=True, return_tensors="pt"))
+        columns = zip(*texts, strict=True) if all(map(is_pair, texts)) else [texts]
+        return dict(
+            tokenizer(*map(list, columns), truncation=True, max_length=length, padding=True, return_tensors="pt")
+        )
 
-    def _batch(self, texts: Sequence[str], labels: Sequence[int], device: torch.device) -> Batch:
-        tokens = self.classifier.tokens(split_all(texts, self.classifier.settings.words))
+    def _batch(self, texts: Sequence[Any], labels: Sequence[int], device: torch.device) -> Batch:
+        tokens = removing(self.classifier).tokens(split_all(texts, self.classifier.settings.words))
         number = self.classifier.task.number
         gold, rows = np.asarray(labels).astype(np.float64 if number else np.int64), np.arange(len(texts))
         return make_batch(tokens, gold, rows, device, mask_id(self.classifier.tokenizer))
@@ -79,12 +90,14 @@ class MethodLoss:
         return self.step(batch).loss
 
     def collate_rows(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """The inputs of the model and of `compute_loss` for rows with `text` and `label`: a collator for `Trainer`."""
-        texts, labels = [row["text"] for row in rows], [row["label"] for row in rows]
+        """The inputs of the model and of `compute_loss` for rows with `text` and `label`, of pairs also `text_pair`: a
+        collator for `Trainer`."""
+        texts, labels = [text_of_row(row) for row in rows], [row["label"] for row in rows]
         # on the CPU: a data loader's process has no GPU, and the trainer moves the batch
         batch = self._batch(texts, labels, torch.device("cpu"))
         if self.classifier.tokenizer.tokenizer.pad_token is None:  # type: ignore[attr-defined]
-            own = {"input_ids": batch.ids, "attention_mask": (batch.word_ids > -2).long()}
+            own = inputs_of_ids(batch.ids, self.classifier.model.reads_types)
+            own["attention_mask"] = (batch.word_ids > -2).long()
         else:
             own = self.inputs(texts)
         task = self.classifier.task  # the library's losses of several labels and of numbers take floats

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pct.corpora.loading import CORPUS_SETTINGS, Corpus
 from pct.models.build import load_tokenizer, make_vocabulary
 from pct.settings import Settings
-from pct.text.tokens import Tokenizer, Tokens
+from pct.text.tokens import Tokenizer, Tokens, only_side
 from pct.text.words import split_all
 
-DECIDING = (*CORPUS_SETTINGS, "model", "words", "max_length", "windows", "vocabulary_size")
+DECIDING = (*CORPUS_SETTINGS, "model", "words", "max_length", "windows", "vocabulary_size", "remove")
 
 
 @dataclass(frozen=True)
@@ -44,5 +44,8 @@ def prepare(settings: Settings, corpus: Corpus, tokenizer: Tokenizer | None = No
     """Tokenises a corpus. Without a tokenizer, builds that of the settings. Raises as `pct.models.build.make_model`."""
     train_texts, validation_texts = (split_all(corpus.splits[k].texts, settings.words) for k in ("train", "validation"))
     tokenizer = tokenizer or make_vocabulary(settings, train_texts) or load_tokenizer(settings.model)
-    train, validation = (tokenizer.encode(part, settings.text_length) for part in (train_texts, validation_texts))
+    train, validation = (
+        only_side(tokenizer.encode(part, settings.text_length), part, settings.remove)
+        for part in (train_texts, validation_texts)
+    )
     return Prepared(corpus, tokenizer, train, validation, {k: getattr(settings, k) for k in DECIDING})

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pct.corpora.loading import Corpus, with_corpus
+from pct.corpora.splits import text_columns
 from pct.layout import ABOUT, CHECKPOINT, HISTORY, LOCK, MODEL, PER_TEXT, REPORT, SETTINGS, WEIGHTS, Record
 from pct.metrics.evaluation import evaluate, metric_names
 from pct.metrics.report import Report
@@ -142,8 +143,8 @@ def train_and_measure(
         words = len(data.tokenizer) - 2  # type: ignore[arg-type]
         about["glove"] = {"words_with_vector": classifier.model.vectors_found, "words": words}
     about["data"] = {k: {**corpus.notes.get(k, {}), "cut_texts": count} for k, count in cut.items()}
-    text = np.array(corpus.splits["test"].texts, dtype=object)[test.columns["index"]]
-    columns = {"index": test.columns["index"], "text": text}
+    index, texts = test.columns["index"], text_columns(corpus.splits["test"].texts)
+    columns = {"index": index, **{name: column[index] for name, column in texts.items()}}
     replace(test, columns=columns | test.columns).to_parquet(folder / PER_TEXT)
     write_text(folder / ABOUT, json.dumps(about, indent=2))
     # the last file marks a finished run

@@ -1,6 +1,6 @@
 // The page's address tells what it shows: the text and the settings stand behind the #, which no server is sent.
 
-const NAMES = ["text", "saliency", "order", "target", "controls", "steps", "side", "k", "out"];
+const NAMES = ["text", "text_pair", "saliency", "order", "remove", "target", "controls", "steps", "side", "k", "out"];
 
 /** What the address says, as strings (models: a list of ids); empty where there is no text. */
 export function read() {

@@ -8,13 +8,14 @@ import { count } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const SHOWN_AT_FIRST = 2;
-const SETTINGS = ["saliency", "order", "target", "controls", "steps", "models"];
+const SETTINGS = ["saliency", "order", "remove", "target", "controls", "steps", "models"];
 
 let known = { models: [], limits: null };
 
 /** Lays the form out for what GET /model answered; a text in it stays. explain(): an example was taken. */
 export function layOut(answer, explain) {
   known = answer;
+  for (const id of ["second", "whose"]) $(id).hidden = !known.models.some((model) => model.pairs);
   $("hint").firstChild.textContent = `${hint(known.models)} `;
   $("steps").max = known.limits.max_steps;
   $("steps").value = Math.min(Number($("steps").value) || 15, known.limits.max_steps);
@@ -25,6 +26,7 @@ export function layOut(answer, explain) {
       button.textContent = text;
       button.addEventListener("click", () => {
         $("text").value = text;
+        $("text_pair").value = "";
         measure();
         explain();
       });
@@ -53,6 +55,7 @@ function chooseModels() {
 
 /** Puts the first example into the form. */
 export function takeExample() {
+  $("text_pair").value = "";
   $("text").value = $("examples").querySelector("button").textContent;
   measure();
 }
@@ -86,25 +89,36 @@ function offer(id, list, title) {
   $(id).value = shared.includes(before) ? before : "";
 }
 
-/** The text as it stands there; what is no character becomes the sign for that, as the service makes it. */
-export const typed = () => $("text").value.toWellFormed?.() ?? $("text").value;
-const characters = (text) => Array.from(text).length;
+// what is no character becomes the sign for that, as the service makes it
+const wellFormed = (field) => field.value.toWellFormed?.() ?? field.value;
+
+/** The texts as they stand there: text, and text_pair, which is empty for a single text. */
+export function typed() {
+  const second = $("second").hidden ? "" : wellFormed($("text_pair"));
+  return { text: wellFormed($("text")), text_pair: second.trim() ? second : "" };
+}
+
+/** Whether these are the texts that stand there. */
+export const stands = ({ text, text_pair }) => typed().text === text && typed().text_pair === text_pair;
+
+const characters = ({ text, text_pair }) => Array.from(text).length + Array.from(text_pair).length;
 
 /** Counts the text, beside its limit. */
 function measure() {
-  const text = typed();
-  const words = text.split(/\s+/).filter(Boolean).length;
+  const texts = typed();
+  const words = `${texts.text} ${texts.text_pair}`.split(/\s+/).filter(Boolean).length;
   const limit = known.limits ? ` of ${known.limits.characters.toLocaleString("en")}` : "";
-  $("count").textContent = text ? `${count(words, "word")}, ${characters(text).toLocaleString("en")}${limit} characters` : "";
-  $("count").classList.toggle("wrong", Boolean(known.limits) && characters(text) > known.limits.characters);
+  const length = characters(texts);
+  $("count").textContent = length ? `${count(words, "word")}, ${length.toLocaleString("en")}${limit} characters` : "";
+  $("count").classList.toggle("wrong", Boolean(known.limits) && length > known.limits.characters);
 }
 
 /** What the form asks for. Throws a Problem for what no server need be asked. */
 export function question() {
-  const text = typed();
+  const { text, text_pair } = typed();
   if (!text.trim()) throw new Problem("refused", "There is no text to explain. Type one, or choose an example.");
   const { characters: most, max_steps: most_steps } = known.limits;
-  const length = characters(text);
+  const length = characters({ text, text_pair });
   if (length > most) {
     throw new Problem(
       "refused",
@@ -118,8 +132,10 @@ export function question() {
   if (chosen().length === 0) throw new Problem("refused", "No model is chosen. Choose at least one.");
   return {
     text,
+    text_pair,
     max_steps,
     order: $("order").value,
+    remove: text_pair ? $("remove").value : "",
     target: $("target").value || null,
     saliency: $("saliency").value || null,
     controls: $("controls").value ? Object.keys(CONTROLS) : false,
@@ -130,7 +146,8 @@ export function question() {
 /** Puts what an address says into the form. An address can say anything: what the form cannot take stays as it is. */
 export function fill(said) {
   $("text").value = said.text;
-  for (const id of ["order", "controls"]) choose(id, said[id]);
+  $("text_pair").value = said.text_pair;
+  for (const id of ["order", "remove", "controls"]) choose(id, said[id]);
   if (/^\d+$/.test(said.steps)) $("steps").value = said.steps;
   const boxes = [...document.querySelectorAll("[name=model]")];
   if (boxes.some((box) => said.models.includes(box.value))) {
@@ -138,7 +155,7 @@ export function fill(said) {
   }
   chooseShared();
   for (const id of ["target", "saliency"]) choose(id, said[id]);
-  const usual = { saliency: "", order: "static", target: "", controls: "", steps: "15" };
+  const usual = { saliency: "", order: "static", remove: "", target: "", controls: "", steps: "15" };
   $("settings").open ||= Object.entries(usual).some(([id, value]) => $(id).value !== value);
   measure();
 }
@@ -153,13 +170,15 @@ export function listen(explain, again, edited) {
     event.preventDefault();
     explain();
   });
-  $("text").addEventListener("input", () => {
-    measure();
-    edited();
-  });
-  $("text").addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
-  });
+  for (const id of ["text", "text_pair"]) {
+    $(id).addEventListener("input", () => {
+      measure();
+      edited();
+    });
+    $(id).addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
+    });
+  }
   for (const id of SETTINGS) {
     $(id).addEventListener("change", () => {
       if (id === "models") chooseShared();

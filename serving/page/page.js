@@ -6,7 +6,7 @@ import { explainTerms } from "./glossary.js";
 import * as address from "./address.js";
 import { Panel, head } from "./panel.js";
 import { showTooltips } from "./tooltips.js";
-import { count, gone, left, steps } from "./view.js";
+import { asked as askedOf, count, gone, left, steps } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const WHOLE = { side: "important", k: 0 };
@@ -79,7 +79,10 @@ async function meet() {
   $("served").hidden = page.panels.length > 0;
 }
 
-const body = ({ text, models, ...settings }, model) => ({ texts: [text], ...settings, model });
+const body = ({ text, text_pair, models, remove, ...settings }, model) => {
+  const texts = [text_pair ? { text, text_pair } : text];
+  return { texts, ...settings, ...(remove ? { remove } : {}), model };
+};
 
 /** Asks every chosen model for its explanation, and shows them.
  *
@@ -156,7 +159,7 @@ function show(asked, answers, view) {
 
 /** Marks what is shown as old where the text in the form is another one. */
 function edited() {
-  const old = Boolean(page.asked) && form.typed() !== page.asked.text;
+  const old = Boolean(page.asked) && !form.stands(page.asked);
   $("old").hidden = !old;
   $("results").classList.toggle("old", old);
 }
@@ -213,11 +216,11 @@ async function predictHand(said) {
   try {
     await Promise.all(
       answered().map(async (panel) => {
-        const text = left(panel.explanation, gone(panel.explanation, view));
-        if (hand(panel, text) || !text) return;
+        const texts = left(panel.explanation, gone(panel.explanation, view));
+        if (hand(panel, texts) || !askedOf(texts)) return;
         const options = { signal: question.signal, seconds: page.limits.seconds + 5 };
-        const found = await ask("predict", { texts: [text], model: panel.about.id }, options);
-        remembered(panel).set(text, found.predictions[0]);
+        const found = await ask("predict", { texts: [askedOf(texts)], model: panel.about.id }, options);
+        remembered(panel).set(JSON.stringify(texts), found.predictions[0]);
         moved ||= found.model.version !== panel.about.version;
       }),
     );
@@ -239,8 +242,8 @@ function remembered(panel) {
 }
 
 /** The prediction without the words removed by hand, as a step: the explained class's confidence, and the label. */
-function hand(panel, text) {
-  const found = remembered(panel).get(text);
+function hand(panel, texts) {
+  const found = remembered(panel).get(JSON.stringify(texts));
   if (!found) return found;
   const { target, threshold } = panel.explanation;
   if (found.value !== undefined) return { label: target, confidence: found.value };
@@ -281,6 +284,8 @@ function write(anew = false) {
   if (!asked || (page.example && !anew)) return;
   address.write({
     text: asked.text,
+    text_pair: asked.text_pair,
+    remove: asked.remove,
     saliency: asked.saliency ?? "",
     order: asked.order,
     target: asked.target ?? "",
@@ -324,7 +329,7 @@ form.listen(
   () => explain(),
   () => {
     // the same text, asked otherwise, stays where it was in its removal
-    if (page.asked?.text === form.typed()) explain(page.view.hand ? WHOLE : page.view, { stay: true });
+    if (page.asked && form.stands(page.asked)) explain(page.view.hand ? WHOLE : page.view, { stay: true });
   },
   edited,
 );

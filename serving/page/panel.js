@@ -2,7 +2,7 @@
 
 import { Curves, spoken, table, upper } from "./curves.js";
 import { CONTROLS, FIGURES, METHODS, term } from "./glossary.js";
-import { SIDES, change, count, gone, left, number, quantity, scale, stepAt } from "./view.js";
+import { SIDES, asked, change, count, gone, left, number, quantity, scale, stepAt } from "./view.js";
 import { Words, score } from "./words.js";
 
 const VERDICTS = { pathological: "⚠ Pathological here", undecided: "Undecided here", healthy: "✓ Healthy here" };
@@ -82,7 +82,7 @@ export class Panel {
     if (!explanation) return;
     const removed = gone(explanation, view);
     const whole = removed.size === 0;
-    const nothing = removed.size === explanation.words.length; // of a text that this model sees less of than another
+    const nothing = !asked(left(explanation, removed)); // of a text that this model sees less of than another
     const now = whole ? stepAt(explanation, "important", 0) : view.hand ? hand : stepAt(explanation, view.side, view.k);
     this.words.mark(removed);
     this.curves.mark(view, view.hand && now ? [removed.size, now.confidence] : null);
@@ -125,7 +125,7 @@ export class Panel {
       removed.size === 0
         ? "The whole text"
         : `The text without ${count(removed.size, "word")}, ${by}` + (now ? `: ${now.label}, ${number(now.confidence)}` : "");
-    this.part("step-text").textContent = left(explanation, removed);
+    this.part("step-text").textContent = Object.values(left(explanation, removed)).join("\n");
   }
 
   #scale(explanation, { saliency, signed, saliency_reason: reason }) {

@@ -35,12 +35,34 @@ export function scale(explanation) {
   return low < high ? [low, high] : [low - 0.5, high + 0.5];
 }
 
-/** The text without some of the words that the model sees, as it was typed otherwise. What stood apart stays apart. */
+/** The text of an explanation, or the two texts of a pair: its key, and the places of its words. */
+export function sides(explanation) {
+  const keys = explanation.text_pair === undefined ? ["text"] : ["text", "text_pair"];
+  return keys.map((key) => {
+    const own = (place) => (explanation.words[place].text ?? "text") === key;
+    return { key, text: explanation[key], places: [...explanation.words.keys()].filter(own) };
+  });
+}
+
+/** The texts without some of the words that the model sees, by key; empty where no word is left. */
 export function left(explanation, removed) {
-  const letters = Array.from(explanation.text); // offsets count Unicode characters
-  if (removed.size === explanation.words.length) return "";
+  return Object.fromEntries(sides(explanation).map((side) => [side.key, leftOf(explanation, side, removed)]));
+}
+
+/** What the service is asked for these texts; null where a text has no word left. */
+export function asked(texts) {
+  if (Object.values(texts).some((text) => !text)) return null;
+  return texts.text_pair === undefined ? texts.text : texts;
+}
+
+// as it was typed otherwise; what stood apart stays apart
+function leftOf(explanation, side, removed) {
+  const letters = Array.from(side.text); // offsets count Unicode characters
+  if (side.places.length === 0) return side.text.trim(); // of a pair, the text whose words stay
+  if (side.places.every((place) => removed.has(place))) return "";
   let [text, end] = ["", 0];
-  explanation.words.forEach((word, place) => {
+  side.places.forEach((place) => {
+    const word = explanation.words[place];
     text += letters.slice(end, word.start).join("");
     end = word.end;
     if (!removed.has(place)) text += letters.slice(word.start, word.end).join("");

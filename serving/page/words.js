@@ -1,6 +1,6 @@
 // A text's words, shaded by saliency; each can be removed and restored.
 
-import { number } from "./view.js";
+import { number, sides } from "./view.js";
 
 /** 0..1 a word: how strongly it is shaded; signed: below 0 where it is evidence against the class. */
 export function shades(scores, signed) {
@@ -35,9 +35,6 @@ export class Words {
     const scores = explanation.words.map((word) => word.saliency);
     const strength = shades(scores, signed);
     const rank = ranks(scores);
-    // offsets count code points, and JavaScript's strings do not
-    const letters = Array.from(explanation.text);
-    const between = (start, end) => document.createTextNode(letters.slice(start, end).join(""));
     this.marks = explanation.words.map((word, place) => {
       // a span, not a button: buttons are laid out as boxes, which puts the words of right-to-left text out of order
       const mark = document.createElement("span");
@@ -47,22 +44,39 @@ export class Words {
       mark.setAttribute("role", "button");
       mark.dataset.place = place;
       mark.style.setProperty("--shade", Math.abs(strength[place]).toFixed(3));
-      mark.textContent = letters.slice(word.start, word.end).join("");
+      mark.textContent = word.word;
       const strange = word.known ? "" : ", unknown to the model";
       mark.title = `saliency ${score(word.saliency)}, rank ${rank[place]} of ${scores.length}${strange}`;
       return mark;
     });
+    const texts = sides(explanation);
+    this.host.replaceChildren(...texts.flatMap((side) => this.#text(explanation, side, texts.length > 1)));
+    this.#focusable(0);
+  }
+
+  /** The parts of a text; of a pair in a block of its own, under its name. */
+  #text(explanation, { key, text, places }, named) {
+    // offsets count code points, and JavaScript's strings do not
+    const letters = Array.from(text);
+    const between = (start, end) => document.createTextNode(letters.slice(start, end).join(""));
     const parts = [];
     let end = 0;
-    explanation.words.forEach((word, place) => {
+    for (const place of places) {
+      const word = explanation.words[place];
       parts.push(between(end, word.start), this.marks[place]);
       end = word.end;
-    });
-    const unseen = document.createElement("span");
-    unseen.className = "unseen";
-    unseen.append(between(end, letters.length));
-    this.host.replaceChildren(...parts, unseen);
-    this.#focusable(0);
+    }
+    const rest = document.createElement("span");
+    rest.className = places.length > 0 ? "unseen" : "";
+    rest.append(between(end, letters.length));
+    if (!named) return [...parts, rest];
+    const [block, name] = [document.createElement("div"), document.createElement("span")];
+    block.className = "side";
+    block.dir = "auto";
+    name.className = "quiet side-name";
+    name.textContent = key;
+    block.append(name, " ", ...parts, rest);
+    return [block];
   }
 
   /** Strikes the removed words out. */

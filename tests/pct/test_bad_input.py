@@ -174,17 +174,16 @@ def test_whatever_holds_texts_is_read_alike(texts):
 
 
 @pytest.mark.parametrize(("texts", "message"), [
-    ([("A man eats.", "He is fed.")], "text 0: .*'A man eats.' has white space in it.*text pairs are not supported"),
+    ([("A man", "is", "fed.")], "text 0: .*'A man' has white space in it.*a pair of texts as a tuple of two"),
     (["fine", ["a film", "of joy"]], "text 1: .*'a film' has white space in it"),
-    ([{"text": "a", "text_pair": "b"}], "text 0 has a second text, in 'text_pair': text pairs are not supported"),
-    ({"text": ["a"], "text_pair": ["b"]}, "the texts have a second text each, in 'text_pair'"),
-    (pd.DataFrame({"text": ["a"], "text_pair": ["b"]}), "the texts have a second text each, in 'text_pair'"),
+    ([{"text": "a", "text_pair": ""}], "text 0: a text needs at least one word"),
+    ([{"text_pair": "a"}], "text 0 has no 'text'"),
     ([{"text": "a"}, {"text": "a", "hypothesis": "b"}], "text 1 has the unknown key 'hypothesis'"),
     (["a film", {"text": "a", "x": 1}], "text 1 has the unknown key 'x'"),
     ([{"review": "a film"}], "text 0 has the unknown key 'review'"),
     ([{"label": 1}], "text 0 has no 'text': give a text as a string, or as"),
 ])  # fmt: skip
-def test_a_second_text_or_an_unknown_key_is_refused_and_named(texts, message):
+def test_a_row_that_is_no_text_or_has_an_unknown_key_is_refused_and_named(texts, message):
     classifier = small_classifier("textcnn")
     for ask in (classifier.predict, classifier.saliency, lambda given: pct.explain(classifier, given)):
         with pytest.raises(ValueError, match=message):

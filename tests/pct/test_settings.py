@@ -26,6 +26,7 @@ from pct.settings import (
     Settings,
     paper_settings,
 )
+from pct.text.tokens import REMOVE
 
 SHARE = st.floats(0, 1, exclude_min=True)
 POSITIVE = st.floats(1e-9, 1e9)
@@ -35,7 +36,7 @@ VALUES = {
     "corpus": st.sampled_from([c for c in CORPORA if c != "files"]), "model": st.text(min_size=1, max_size=12),
     "method": st.sampled_from(METHODS), "seed": COUNT, "limit": COUNT, "measure_limit": COUNT,
     "train_file": NAME, "validation_file": NAME, "test_file": NAME,
-    "text_column": NAME, "label_column": NAME, "corpus_seed": COUNT,
+    "text_column": NAME, "text_pair_column": NAME, "label_column": NAME, "corpus_seed": COUNT,
     "separator": st.sampled_from(["", ";", "\t", "\\t"]), "on_bad_row": st.sampled_from(["error", "skip"]),
     "labels": st.sampled_from(["names", "indices"]), "train_split": NAME, "validation_split": NAME, "test_split": NAME,
     "words": st.sampled_from(["natural", "spaces", "my.module:split"]),
@@ -50,6 +51,7 @@ VALUES = {
     "explain_by": st.sampled_from(["", *SALIENCIES]), "integrated_baseline": st.sampled_from(BASELINES),
     "saliency_of": st.sampled_from(SALIENCY_OF), "integrated_steps": st.integers(1, 99),
     "order": st.sampled_from(ORDERS), "removal": st.sampled_from(REMOVALS), "extra_metrics": NAME,
+    "remove": st.sampled_from(REMOVE),
     "evaluate_epochs": st.booleans(), "evaluate_limit": COUNT,
     "device": st.sampled_from(["auto", "cpu"]), "precision": st.sampled_from(PRECISIONS), "compile": st.booleans(),
     "threads": st.integers(0, 64), "optimizer": st.sampled_from(OPTIMIZERS) | st.none(),

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from pct.models.encoder import Transformer
 from pct.models.wrapped import Wrapped
 from pct.onnx.graphs.base import Forward, Scale, numbers
-from pct.onnx.graphs.graph import OPSET, Graph
+from pct.onnx.graphs.graph import FLOAT, OPSET, Graph
+from pct.saliency.gradients import word_part
 from pct.saliency.modes import FrozenModel, GimModel
+from pct.text.tokens import TOKEN_TYPE
 
 OUTPUTS = ("logits", "representation", "gradient")
 MASKED_SCORE = -1e9  # added to the attention scores of padding; exp of it is zero in float32
@@ -55,11 +57,11 @@ class TransformerGraph:
                 "(torch.nn.Embedding) can be exported"
             )
         # the embedding of each id: BART scales the rows of its table
-        self.table = numbers(self.model.embed(torch.arange(table.num_embeddings)))
+        self.table = numbers(word_part(self.model, self.model.embed(torch.arange(table.num_embeddings))))
         try:
             inner.set_attn_implementation(attention)
             with _arithmetic_masks():
-                self.traced = _export(self.model, self.table.shape[1], max_tokens, mode)
+                self.traced = _export(self.model, max_tokens, mode)
         except Exception as problem:  # the exporter raises many types
             lines = str(problem).strip().splitlines() or [""]
             raise ValueError(
@@ -69,11 +71,15 @@ class TransformerGraph:
 
     def __call__(self, graph: Graph, ids: str, mask: str, scale: Scale | None) -> Forward:
         """See `Family`."""
-        embeddings = graph("Gather", graph.weight("embedding", self.table), ids)
+        token_type = graph.constant(TOKEN_TYPE)
+        embeddings = graph("Gather", graph.weight("embedding", self.table), graph("Mod", ids, token_type))
         scaled = embeddings
         if scale is not None:
             factor = graph("Where", scale.words, scale.factor, graph.constant(1, np.float32))
             scaled = graph("Mul", embeddings, graph("Unsqueeze", factor, graph.constant([2])))
+        if self.model.reads_types:  # a last column, which is not scaled: see `pct.models.token_types`
+            types = graph("Unsqueeze", graph("Cast", graph("Div", ids, token_type), to=FLOAT), graph.constant([2]))
+            embeddings, scaled = (graph("Concat", words, types, axis=2) for words in (embeddings, scaled))
         # the traced nodes use the gradient of the logits, which is defined later
         reserved = graph.reserve("at_logits")
         inputs = dict(zip(self._inputs, (scaled, mask, reserved), strict=True))
@@ -129,7 +135,7 @@ def _number_minus(tensor: Tensor, number: float, alpha: float = 1) -> Tensor:
 
 
 def _export(
-    model: Transformer | Wrapped, width: int, max_tokens: int, mode: Callable[[], AbstractContextManager[object]]
+    model: Transformer | Wrapped, max_tokens: int, mode: Callable[[], AbstractContextManager[object]]
 ) -> onnx.ModelProto:
     from torch._decomp import core_aten_decompositions
     from torch.fx.experimental.proxy_tensor import make_fx
@@ -144,10 +150,10 @@ def _export(
 
     classes = model.dense.out_features
     # the trace would identify equal sizes: batch and length must differ from the others
-    batch, length, *_ = (n for n in (5, 7, 11, 13) if n not in (classes, width))
-    inputs = (
-        torch.randn(batch, length, width), torch.ones(batch, length, dtype=torch.bool), torch.randn(batch, classes),
-    )  # fmt: skip
+    width = model.embed(torch.zeros(1, dtype=torch.long)).shape[-1]
+    batch, length, *_ = (n for n in (5, 7, 11, 13, 17) if n not in (classes, width, width - 1))
+    embedded = model.embed(torch.zeros(batch, length, dtype=torch.long))
+    inputs = (embedded, torch.ones(batch, length, dtype=torch.bool), torch.randn(batch, classes))
     free = {0: torch.export.Dim.AUTO(min=1, max=2**20), 1: torch.export.Dim.AUTO(min=2, max=max_tokens)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

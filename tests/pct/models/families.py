@@ -25,13 +25,15 @@ ROTARY = {"num_key_value_heads": 1, "head_dim": 8}
 class Family:
     """A family: its configuration class, what it is given, and how its tokenizer cuts and frames a text.
 
-    frame: the special tokens around a text, $A. longest: tokens of a text at most, None for any number. no_graph: why
+    frame: the special tokens around a text, $A. pair: those around a pair, $A and $B, with the tokens' types where the
+    family has any. longest: tokens of a text at most, None for any number. no_graph: why
     it has no ONNX graph; empty where it has one.
     """
 
     config: str
     cut: str
     frame: str
+    pair: str
     given: dict[str, Any] = field(default_factory=dict)
     specials: dict[str, str] = field(default_factory=dict)
     padding_side: str = "right"
@@ -39,6 +41,9 @@ class Family:
     no_graph: str = ""
 
 
+_BERT_PAIR = "[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1"
+_NO_TYPES = "[CLS] $A [SEP] $B:0 [SEP]"
+_ROBERTA_PAIR = "<s> $A </s> </s> $B:0 </s>"
 _BERT = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
 _ROBERTA = {
     "bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>", "mask_token": "<mask>",
@@ -55,18 +60,28 @@ _XLNET = {
 _SIZES = WIDTH | LOUD | {"max_position_embeddings": 64}
 
 FAMILIES = {
-    "BERT": Family("BertConfig", "wordpiece", "[CLS] $A [SEP]", _SIZES, _BERT),
+    "BERT": Family("BertConfig", "wordpiece", "[CLS] $A [SEP]", _BERT_PAIR, _SIZES, _BERT),
     "DistilBERT": Family(
-        "DistilBertConfig", "wordpiece", "[CLS] $A [SEP]",
+        "DistilBertConfig", "wordpiece", "[CLS] $A [SEP]", _NO_TYPES,
         {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24, "max_position_embeddings": 64} | LOUD, _BERT,
     ),
-    "ELECTRA": Family("ElectraConfig", "wordpiece", "[CLS] $A [SEP]", _SIZES | {"embedding_size": 12}, _BERT),
-    "MPNet": Family("MPNetConfig", "wordpiece", "<s> $A </s>", _SIZES | {"max_position_embeddings": 66}, _ROBERTA),
-    "RoBERTa": Family("RobertaConfig", "bytes", "<s> $A </s>", _SIZES | {"max_position_embeddings": 66}, _ROBERTA),
-    "XLM-R": Family("XLMRobertaConfig", "unigram", "<s> $A </s>", _SIZES | {"max_position_embeddings": 66}, _ROBERTA),
-    "ALBERT": Family("AlbertConfig", "unigram", "[CLS] $A [SEP]", _SIZES | {"embedding_size": 12}, _BERT),
+    "ELECTRA": Family(
+        "ElectraConfig", "wordpiece", "[CLS] $A [SEP]", _BERT_PAIR, _SIZES | {"embedding_size": 12}, _BERT
+    ),
+    "MPNet": Family(
+        "MPNetConfig", "wordpiece", "<s> $A </s>", _ROBERTA_PAIR, _SIZES | {"max_position_embeddings": 66}, _ROBERTA
+    ),
+    "RoBERTa": Family(
+        "RobertaConfig", "bytes", "<s> $A </s>", _ROBERTA_PAIR, _SIZES | {"max_position_embeddings": 66}, _ROBERTA
+    ),
+    "XLM-R": Family(
+        "XLMRobertaConfig", "unigram", "<s> $A </s>", _ROBERTA_PAIR, _SIZES | {"max_position_embeddings": 66}, _ROBERTA
+    ),
+    "ALBERT": Family(
+        "AlbertConfig", "unigram", "[CLS] $A [SEP]", _BERT_PAIR, _SIZES | {"embedding_size": 12}, _BERT
+    ),
     "DeBERTa-v2": Family(
-        "DebertaV2Config", "unigram", "[CLS] $A [SEP]",
+        "DebertaV2Config", "unigram", "[CLS] $A [SEP]", _BERT_PAIR,
         _SIZES | {
             "relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 8, "share_att_key": True,
             "norm_rel_ebd": "layer_norm", "position_biased_input": False, "type_vocab_size": 0,
@@ -75,28 +90,31 @@ FAMILIES = {
         _BERT, longest=None,
     ),
     "ModernBERT": Family(
-        "ModernBertConfig", "bytes in a sequence", "[CLS] $A [SEP]",
+        "ModernBertConfig", "bytes in a sequence", "[CLS] $A [SEP]", _NO_TYPES,
         _SIZES | {"num_hidden_layers": 3, "local_attention": 8, "global_attn_every_n_layers": 3,
                   "initializer_cutoff_factor": 3.0}, _BERT,
     ),
     "XLNet": Family(
-        "XLNetConfig", "unigram", "$A:0 <sep>:0 <cls>:2",
+        "XLNetConfig", "unigram", "$A:0 <sep>:0 <cls>:2", "$A:0 <sep>:0 $B:1 <sep>:1 <cls>:2",
         {"d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 24} | LOUD, _XLNET, "left", None,
     ),
     "GPT-2": Family(
-        "GPT2Config", "bytes", "$A", {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64} | LOUD, _END,
+        "GPT2Config", "bytes", "$A", "$A $B:0",
+        {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64} | LOUD, _END,
     ),
-    "Llama": Family("LlamaConfig", "bytes in a sequence", "<|end|> $A", _SIZES | ROTARY, _END, "left"),
-    "Qwen3": Family("Qwen3Config", "bytes in a sequence", "$A", _SIZES | ROTARY, _END, "left"),
+    "Llama": Family(
+        "LlamaConfig", "bytes in a sequence", "<|end|> $A", "<|end|> $A $B:0", _SIZES | ROTARY, _END, "left"
+    ),
+    "Qwen3": Family("Qwen3Config", "bytes in a sequence", "$A", "$A $B:0", _SIZES | ROTARY, _END, "left"),
     "T5": Family(
-        "T5Config", "unigram", "$A </s>",
+        "T5Config", "unigram", "$A </s>", "$A </s> $B:0 </s>",
         {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "feed_forward_proj": "gated-gelu",
          "initializer_factor": 3.0},
         {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}, longest=None,
         no_graph="no: its relative positions fall into buckets by a logarithm, whose edges are rounding",
     ),
     "BART": Family(
-        "BartConfig", "bytes", "<s> $A </s>",
+        "BartConfig", "bytes", "<s> $A </s>", _ROBERTA_PAIR,
         {"d_model": 16, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 2,
          "decoder_attention_heads": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24, "max_position_embeddings": 64,
          "init_std": 0.4, "scale_embedding": True}, _ROBERTA,
@@ -137,10 +155,10 @@ def tokenizer(name: str) -> Any:
         trainer = trainers.BpeTrainer(vocab_size=360, initial_alphabet=bytes_.alphabet(), **shared)
     made.train_from_iterator(TEXTS, trainer)
     ids = [(token, made.token_to_id(token)) for token in specials]
-    made.post_processor = processors.TemplateProcessing(single=family.frame, special_tokens=ids)
+    made.post_processor = processors.TemplateProcessing(single=family.frame, pair=family.pair, special_tokens=ids)
     return PreTrainedTokenizerFast(
         tokenizer_object=made, padding_side=family.padding_side, model_max_length=family.longest or int(1e30),
-        model_input_names=["input_ids", "attention_mask", *(["token_type_ids"] if ":2" in family.frame else [])],
+        model_input_names=["input_ids", "attention_mask", *(["token_type_ids"] if ":1" in family.pair else [])],
         **family.specials,
     )  # fmt: skip
 

@@ -105,16 +105,23 @@ def small(model: OfTheHub) -> Any:
     return classifier(model.family, id2label=names, label2id={v: k for k, v in names.items()}, **model.own)
 
 
-def transformers_logits(own: Any, words: Any) -> torch.Tensor:
-    """transformers' logits of each text alone."""
+def texts_of(model: OfTheHub) -> list[Any]:
+    """What it reads: texts, or pairs of texts."""
+    return [(text, "fine") for text in TEXTS] if model.pairs else TEXTS
+
+
+def transformers_logits(own: Any, words: Any, texts: Sequence[Any]) -> torch.Tensor:
+    """transformers' logits of each text, or pair of texts, alone."""
+    given = [words(*([text] if isinstance(text, str) else text), return_tensors="pt") for text in texts]
     with torch.no_grad():
-        return torch.cat([own(**words(text, return_tensors="pt")).logits for text in TEXTS])
+        return torch.cat([own(**one).logits for one in given])
 
 
 def verdict(model: OfTheHub) -> tuple[str, str]:
     """Its task, and how it is taken. Raises AssertionError if the outputs are not those of transformers."""
     own, words = small(model), tokenizer(model.family)
-    logits = transformers_logits(own, words)
+    texts = texts_of(model)
+    logits = transformers_logits(own, words, texts)
     heads = [""]
     try:
         pct.wrap(own, words)
@@ -122,11 +129,11 @@ def verdict(model: OfTheHub) -> tuple[str, str]:
         if UNKNOWN_KIND not in str(refused):
             return "", f"no: {refused}"
         heads = ["sigmoid", "value"]
-    kinds = [_compare(pct.wrap(own, words, head=head), logits) for head in heads]
+    kinds = [_compare(pct.wrap(own, words, head=head), texts, logits) for head in heads]
     return " or ".join(kinds), " or ".join(f"`--head {head}`" for head in heads if head) or "as it is"
 
 
-def _compare(wrapped: Any, logits: torch.Tensor) -> str:
+def _compare(wrapped: Any, texts: Sequence[Any], logits: torch.Tensor) -> str:
     """The task of a classifier whose outputs are those of transformers' logits."""
     if logits.shape[1] == 1:
         kind, expected = "one score", torch.cat([1 - logits.sigmoid(), logits.sigmoid()], 1)
@@ -136,7 +143,7 @@ def _compare(wrapped: Any, logits: torch.Tensor) -> str:
         kind, expected = f"{logits.shape[1]} labels", logits.sigmoid()
     else:
         kind, expected = f"one of {logits.shape[1]} classes", logits.softmax(-1)
-    np.testing.assert_allclose(wrapped.predict(TEXTS), expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(wrapped.predict(texts), expected.numpy(), atol=1e-5)
     return kind
 
 

@@ -8,6 +8,7 @@ import torch
 
 from pct.explaining.saliency import gradient_saliency
 from pct.models.encoder import Transformer
+from pct.models.token_types import inputs_of
 from pct.models.wrapped import Wrapped
 from tests.pct.saliency.tiny_transformers import inner_model, one_text, two_texts
 
@@ -76,7 +77,8 @@ def test_a_head_that_reads_the_mean_takes_the_mean_over_the_tokens():
         def features(self, embeddings, mask):
             from pct.models.base import Features
 
-            states = self.encoder(inputs_embeds=embeddings, attention_mask=mask.long()).last_hidden_state
+            inputs = inputs_of(embeddings, self.reads_types)
+            states = self.encoder(**inputs, attention_mask=mask.long()).last_hidden_state
             mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
             return Features(mean, mean)
 

@@ -118,13 +118,9 @@ def test_words_that_are_given_stay_and_the_text_has_spaces_between_them():
     assert split(document, "spaces") is document
 
 
-@pytest.mark.parametrize(
-    "words", [["a b", "c"], ("A man eats.", "He is fed."), ["a", "b\tc"], ["x", "y "], ["\u00a0z"]]
-)
+@pytest.mark.parametrize("words", [["a b", "c"], ("a man", "is", "fed"), ["a", "b\tc"], ["x", "y "], ["\u00a0z"]])
 def test_a_word_with_white_space_in_it_is_refused(words):
-    with pytest.raises(
-        ValueError, match="has white space in it: give a text as one string; text pairs are not supported"
-    ):
+    with pytest.raises(ValueError, match="give a text as one string, and a pair of texts as a tuple of two"):
         split(words)
 
 

@@ -1,0 +1,39 @@
+"""MLflow's model and evaluator on pairs of texts."""
+
+from __future__ import annotations
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+import pct
+from pct.corpora.splits import Split
+from pct.metrics.evaluation import evaluate
+from pipelines.logged_model import register_classifier
+from pipelines.mlflow_runs import start_run
+from tests.pct.models import families
+
+PAIRS = [("a brilliant film", "it is fine"), ("a bore", "it isn't bad"), ("great fun", "dull"), ("dull", "a bore")]
+LABELS = [0, 1, 2, 1]
+
+
+def test_a_registered_classifier_reads_pairs_and_is_measured_on_them():
+    made = pct.wrap(families.classifier("BERT"), families.tokenizer("BERT"), "BERT", max_length=48)
+    texts = Split(PAIRS, np.array(LABELS))
+    wanted = evaluate(made, texts)
+    registered = register_classifier(start_run("pairs", "pairs"), "pairs", made, texts, wanted)
+    model = mlflow.pyfunc.load_model(registered.uri)
+    frame = pd.DataFrame({"text": [a for a, _ in PAIRS], "text_pair": [b for _, b in PAIRS]})
+    answered = model.predict(frame)
+    assert answered["confidence"].tolist() == pytest.approx([p.confidence for p in pct.predict(made, PAIRS)], abs=1e-5)
+    single = model.predict(frame[["text"]])
+    assert single["confidence"].tolist() == pytest.approx(made.predict(frame["text"]).max(1).tolist(), abs=1e-5)
+    with mlflow.start_run():
+        result = mlflow.models.evaluate(
+            registered.uri, frame.assign(label=[made.classes[i] for i in LABELS]), targets="label",
+            model_type="classifier", evaluators="pct", evaluator_config={"remove": "second"},
+        )  # fmt: skip
+    second = pct.evaluate(made, texts, remove="second")
+    assert result.metrics["evaluation/comp"] == pytest.approx(second.comp, abs=1e-5)
+    assert second.comp != wanted.comp
