@@ -79,7 +79,8 @@ def _evaluate_on_ray(options: argparse.Namespace, classifier: Any, how: dict[str
         raise ValueError("--ray measures all texts of --data into --output: leave out --limit, --per-text and --corpus")
     pa, task = pyarrow("Parquet"), classifier.task
     one = [[False] * len(classifier.classes)] if task.several else [0.0] if task.number else [0]
-    schema = pa.Table.from_pylist(evaluation_rows(classifier, Chunk(["a b c"], np.array(one), [0]), **how)).schema
+    text: Any = "a b c" if how["remove"] == "both" else ("a b c", "a b c")
+    schema = pa.Table.from_pylist(evaluation_rows(classifier, Chunk([text], np.array(one), [0]), **how)).schema
     run_ray_job(options, classifier, partial(evaluation_rows, **how), schema, {"job": "evaluate", **how})
     columns = read_columns(options.output)
     names = ("metrics", "p_important", "p_unimportant", "seed", "saliency")
