@@ -55,7 +55,7 @@ test-page: $(ENV)/.stamp
 test-notebook: $(ENV)/.stamp
 	$(BIN)/python -m pytest -m "notebook"
 
-# executes examples/any_classifier.ipynb and makes its page of docs/
+# executes the notebooks of examples/ and makes their pages of docs/
 notebook: $(ENV)/.stamp
 	$(BIN)/python docs/scripts/notebook_page.py
 

@@ -1,4 +1,4 @@
-"""The notebook of examples/ goes the whole way, and the page of the site is made of it."""
+"""The notebooks of examples/ run, and the pages of the site are made of them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,20 @@ nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed: it
 pytest.importorskip("ipykernel", reason="ipykernel is not installed: it comes with the extra dev")
 nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed: it comes with the extra dev")
 
-NOTEBOOK = REPOSITORY / "examples" / "any_classifier.ipynb"
-PAGE = REPOSITORY / "docs" / "how-to" / "whole-way.md"
+PAGES = {"any_classifier": "whole-way", "labels_and_pairs": "labels-and-pairs"}  # as in docs/scripts/notebook_page.py
+
+
+def read(name: str) -> Any:
+    return nbformat.read(REPOSITORY / "examples" / f"{name}.ipynb", as_version=4)
+
+
+def executed(name: str, folder: Path) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PCT_CACHE_DIR", str(folder / "cache"))
+        patch.setenv("TMPDIR", str(folder))
+        notebook = read(name)
+        nbclient.NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(folder)}}).execute()
+    return notebook
 
 
 def code_of(notebook: Any) -> list[str]:
@@ -35,14 +47,13 @@ def done(data_dir: Path, minilm: Path, tmp_path_factory: pytest.TempPathFactory)
     """The notebook, executed; data_dir and minilm skip, with the reason, where there are none."""
     if not (data_dir / "mr" / "train.jsonl.gz").is_file():
         pytest.skip(f"PCT_DATA_DIR has no movie reviews: {data_dir}/mr/train.jsonl.gz is missing")
-    folder = tmp_path_factory.mktemp("notebook")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PCT_CACHE_DIR", str(folder / "cache"))
-    patch.setenv("TMPDIR", str(folder))
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(folder)}}).execute()
-    patch.undo()
-    return notebook
+    return executed("any_classifier", tmp_path_factory.mktemp("notebook"))
+
+
+@pytest.fixture(scope="module")
+def labels_and_pairs(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The notebook of several labels and of pairs, executed."""
+    return executed("labels_and_pairs", tmp_path_factory.mktemp("notebook"))
 
 
 @pytest.mark.notebook
@@ -85,15 +96,53 @@ def test_the_service_answers_with_the_words_and_their_saliency(done):
     assert re.search(r"\{'Despite': -?\d.*'brilliant': -?\d", output)
 
 
-def test_the_notebook_is_kept_without_its_outputs():
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+@pytest.mark.notebook
+@pytest.mark.parametrize("part", ["clf = pct.load(", "pairs = pct.load("])
+def test_labels_and_pairs_have_the_probabilities_of_the_pipeline(labels_and_pairs, part):
+    (difference,) = re.findall(r"largest difference to the pipeline: (\S+)", shown_by(labels_and_pairs, part))
+    assert float(difference) < 1e-5
+
+
+@pytest.mark.notebook
+def test_each_assigned_label_is_explained(labels_and_pairs):
+    output = shown_by(labels_and_pairs, "why = pct.explain(clf")
+    assert "explained: angry, praise" in output
+    assert output.count("<article>") == 2
+
+
+@pytest.mark.notebook
+def test_both_texts_of_a_pair_are_explained_and_one_alone_if_asked(labels_and_pairs):
+    both, second = (shown_by(labels_and_pairs, part) for part in ("pairs = pct.load(", 'remove="second"'))
+    assert re.search(r"<mark[^>]*>broken</mark>", both)
+    assert re.search(r"<mark[^>]*>refund</mark>", both)
+    assert not re.search(r"<mark[^>]*>broken</mark>", second)
+    assert re.search(r"<mark[^>]*>refund</mark>", second)
+
+
+@pytest.mark.notebook
+def test_one_service_answers_for_labels_and_pairs(labels_and_pairs):
+    output = shown_by(labels_and_pairs, "client.explain(")
+    assert "labels: angry, praise" in output
+    assert re.search(r"^resolved \(0\.\d+\), (healthy|undecided|pathological)$", output, re.M)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_notebook_is_kept_without_its_outputs(name):
+    notebook = read(name)
     nbformat.validate(notebook)
     assert not any(cell.outputs or cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
 
 
-def test_the_page_has_the_notebook_s_code_and_outputs_of_it():
-    page = PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("name", "outputs"),
+    [
+        ("any_classifier", ("<td>margin</td>", '<mark class="f4"', "improved: ")),
+        ("labels_and_pairs", ("<td>micro_f1</td>", "<article>", "labels: angry, praise")),
+    ],
+)
+def test_a_page_has_the_notebook_s_code_and_outputs_of_it(name, outputs):
+    page = (REPOSITORY / "docs" / "how-to" / f"{PAGES[name]}.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)\n```$", page, re.M | re.S)
-    assert blocks == code_of(nbformat.read(NOTEBOOK, as_version=4)), "make notebook makes the page anew"
-    for shown in ("<td>margin</td>", '<mark class="f4"', "improved: "):
+    assert blocks == code_of(read(name)), "make notebook makes the page anew"
+    for shown in outputs:
         assert shown in page

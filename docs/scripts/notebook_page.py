@@ -1,6 +1,6 @@
-"""The notebook of examples/, executed, as a page of the site: python docs/scripts/notebook_page.py.
+"""The notebooks of examples/, executed, as pages of the site: python docs/scripts/notebook_page.py [NOTEBOOK ...].
 
-It needs what the notebook needs, and a few minutes, so the page is kept; a test holds its code to the notebook's.
+A page needs what its notebook needs, and some minutes, so it is kept; a test compares its code with the notebook's.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from nbclient import NotebookClient
 from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOK = ROOT / "examples" / "any_classifier.ipynb"
-PAGE = ROOT / "docs" / "how-to" / "whole-way.md"
+PAGES = {"any_classifier": "whole-way", "labels_and_pairs": "labels-and-pairs"}  # in examples/ and in docs/how-to/
 NOTE = (
-    "*This page is `examples/any_classifier.ipynb` with what it gave; `make notebook` makes it anew.*\n\n"
+    "*This page is `examples/{}.ipynb` with what it gave; `make notebook` makes it anew.*\n\n"
     "<!-- not run: make test-notebook runs the notebook -->"
 )
 
@@ -30,23 +29,26 @@ def executed(path: Path, folder: str | Path, timeout: int = 1200) -> Any:
     return notebook
 
 
-def page_of(notebook: Any) -> str:
-    """The notebook in Markdown, without warnings of the machine that it ran on, its links as from docs/how-to/."""
+def page_of(notebook: Any, name: str) -> str:
+    """A notebook in Markdown, without warnings of the machine that it ran on, its links as from docs/how-to/."""
     for cell in notebook.cells:
         cell.outputs = [x for x in cell.get("outputs", ()) if x.get("name") != "stderr"]
     text, _ = MarkdownExporter().from_notebook_node(notebook)
     title, rest = text.lstrip().split("\n", 1)
-    lines = (line.rstrip() for line in f"{title}\n\n{NOTE}\n{rest}".splitlines())
+    lines = (line.rstrip() for line in f"{title}\n\n{NOTE.format(name)}\n{rest}".splitlines())
     return "\n".join(lines).replace("](../docs/", "](../").rstrip() + "\n"
 
 
-def main() -> int:
-    """Writes the page."""
-    with TemporaryDirectory() as folder:
-        PAGE.write_text(page_of(executed(NOTEBOOK, folder)), encoding="utf-8")
-    print(PAGE)
+def main(names: list[str]) -> int:
+    """Writes the pages of the named notebooks, or of all."""
+    for name in names or PAGES:
+        with TemporaryDirectory() as folder:
+            text = page_of(executed(ROOT / "examples" / f"{name}.ipynb", folder), name)
+        page = ROOT / "docs" / "how-to" / f"{PAGES[name]}.md"
+        page.write_text(text, encoding="utf-8")
+        print(page)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tests.pct.models.families import TEXTS, classifier, tokenizer
 
 CELLS = ("load", "train", "explain", "evaluate", "export", "serve")
 SEVERAL = {"problem_type": "multi_label_classification"}
+PAIRS = ((TEXTS[0], "fine"), ("fine", TEXTS[2]), ("the film wins", "nobody wins"), ("joy", "tired stale material"))
 ONE = {"classes": 1, "id2label": {0: "toxic"}, "label2id": {"toxic": 0}}
 
 
@@ -36,6 +38,7 @@ class KindOfTask:
         own: what its configuration says.
         outputs: from transformers' logits to the outputs that `predict` gives.
         labels: of the rows for training and measuring, repeated.
+        texts: what it reads.
     """
 
     name: str
@@ -43,11 +46,18 @@ class KindOfTask:
     own: dict[str, Any]
     outputs: Callable[[Tensor], Tensor]
     labels: list[Any]
+    texts: Sequence[Any] = tuple(TEXTS)
 
     def rows(self, repeats: int = 8) -> list[dict[str, Any]]:
-        """Labelled texts."""
-        texts = [f"{text} {i}" for i in range(repeats) for text in TEXTS]
-        return [{"text": text, "label": self.labels[i % len(self.labels)]} for i, text in enumerate(texts)]
+        """Labelled texts, each different."""
+        numbered = [(f"{first} {i}", *second) for i in range(repeats) for first, *second in map(parts, self.texts)]
+        labels = itertools.cycle(self.labels)
+        return [{**dict(zip(("text", "text_pair"), x, strict=False)), "label": next(labels)} for x in numbered]
+
+
+def parts(text: Any) -> tuple[str, ...]:
+    """A text, or both texts of a pair."""
+    return text if isinstance(text, tuple) else (text,)
 
 
 def _two(score: Tensor) -> Tensor:
@@ -73,13 +83,17 @@ TASKS = [
         "one output and `problem_type: regression`, an identity of sentence-transformers, or `head` value",
         ONE | {"problem_type": "regression"}, lambda z: z, [0.5, 2.0, -1.0],
     ),
+    KindOfTask(
+        "[one class of a pair of texts](../how-to/pairs.md)", "two texts are given", {}, lambda z: z.softmax(-1),
+        ["negative", "positive", "neither"], PAIRS,
+    ),
 ]  # fmt: skip
 
 
-def own_outputs(model: Any, words: Any, task: KindOfTask, texts: Any = TEXTS) -> np.ndarray:
+def own_outputs(model: Any, words: Any, task: KindOfTask) -> np.ndarray:
     """What transformers gives each text alone."""
     with torch.no_grad():
-        rows = [task.outputs(model(**words(text, return_tensors="pt")).logits) for text in texts]
+        rows = [task.outputs(model(**words(*parts(text), return_tensors="pt")).logits) for text in task.texts]
     return torch.cat(rows).numpy()
 
 
@@ -96,38 +110,38 @@ class Trial:
 
     def load(self) -> None:
         """Outputs equal transformers', also after saving."""
-        np.testing.assert_allclose(self.classifier.predict(TEXTS), self.expected, atol=1e-5)
+        np.testing.assert_allclose(self.classifier.predict(self.task.texts), self.expected, atol=1e-5)
         again = pct.load(self.classifier.save(self.folder / "saved"), "cpu")
-        np.testing.assert_allclose(again.predict(TEXTS), self.expected, atol=1e-5)
+        np.testing.assert_allclose(again.predict(self.task.texts), self.expected, atol=1e-5)
 
     def train(self) -> None:
         """A training with reduced texts changes the outputs."""
         done = pct.finetune(
             self.classifier, self.task.rows(), progress=False, method="pct", epochs=1, lr=1e-2, evaluate_epochs=False
         )
-        assert np.abs(done.classifier.predict(TEXTS) - self.expected).max() > 1e-3
+        assert np.abs(done.classifier.predict(self.task.texts) - self.expected).max() > 1e-3
 
     def explain(self) -> None:
         """Every text has an explanation with saliency, curves and a verdict."""
-        explained = pct.explain(self.classifier, TEXTS)
-        assert {one.text for one in explained} == set(TEXTS)
+        explained = pct.explain(self.classifier, self.task.texts)
+        assert {one.text for one in explained} == {parts(text)[0] for text in self.task.texts}
         assert all(np.isfinite(one.saliency).all() and one.verdict.kind for one in explained)
 
     def evaluate(self) -> None:
         """The eight metrics are numbers."""
         report = pct.evaluate(self.classifier, self.task.rows(1))
-        assert report.texts == len(TEXTS)
+        assert report.texts == len(self.task.texts)
         assert all(math.isfinite(report.metrics[name]) for name in ("comp", "suff", "i_var", "u_var"))
 
     def export(self) -> None:
         """The graph has the outputs of torch."""
         export(self.classifier, self.folder / "graphs", modified=[])
         exported = OnnxPredictor.load(self.folder / "graphs", threads=1)
-        np.testing.assert_allclose(exported.predict(TEXTS), self.expected, atol=1e-4)
+        np.testing.assert_allclose(exported.predict(self.task.texts), self.expected, atol=1e-4)
 
     def serve(self) -> None:
         """The service answers with the outputs, and explains."""
-        from serving.answers import ExplainJob, PredictJob, read_texts
+        from serving.answers import ExplainJob, PredictJob, given_texts, read_texts
         from serving.limits import Limits
         from serving.model_sources import resolve
         from serving.model_store import ServedModel
@@ -135,12 +149,16 @@ class Trial:
 
         entry = resolve(str(self.folder / "graphs"), self.folder / "cache")
         served = ServedModel(entry, OnnxPredictor.load(entry.folder, 1), (0, 0))
-        texts = read_texts(TEXTS, Limits(), served.predictor.word_rule)
+        sent = [
+            dict(zip(("text", "text_pair"), x, strict=True)) if len(x := parts(y)) > 1 else y for y in self.task.texts
+        ]
+        request = ExplainRequest.model_validate({"texts": sent})
+        texts = read_texts(given_texts(request.texts), Limits(), served.predictor.word_rule)
         answers = PredictJob(served).run(texts, math.inf)
         outputs = [[a["value"]] if "value" in a else list(a["probabilities"].values()) for a in answers]
         np.testing.assert_allclose(outputs, self.expected, atol=1e-4)
-        explained = ExplainJob.of(ExplainRequest(texts=TEXTS), served, Limits()).run(texts, math.inf)
-        assert len(explained) == len(TEXTS)
+        explained = ExplainJob.of(request, served, Limits()).run(texts, math.inf)
+        assert len(explained) == len(texts)
 
 
 def row(task: KindOfTask, folder: Path) -> str:

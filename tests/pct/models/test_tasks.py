@@ -7,7 +7,7 @@ import pytest
 
 import pct
 from tests.pct.models import hub
-from tests.pct.models.families import FAMILIES, TEXTS, classifier, tokenizer
+from tests.pct.models.families import FAMILIES, classifier, tokenizer
 from tests.pct.models.hub import HUB
 from tests.pct.models.tasks import TASKS, own_outputs, row
 from tests.project import REPOSITORY
@@ -22,7 +22,7 @@ def rows_of_the_page() -> list[str]:
 def test_every_family_has_the_outputs_of_transformers_for_every_task(family, task):
     model = classifier(family, **task.own)
     expected = own_outputs(model, tokenizer(family), task)
-    np.testing.assert_allclose(pct.wrap(model, tokenizer(family)).predict(TEXTS), expected, atol=1e-5)
+    np.testing.assert_allclose(pct.wrap(model, tokenizer(family)).predict(task.texts), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

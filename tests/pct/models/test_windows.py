@@ -17,6 +17,7 @@ from tests.pct.models.families import TEXTS, tokenizer
 
 LENGTH, STRIDE = 14, 5
 LONG = [" ".join(TEXTS[:2]), *TEXTS[1:]]
+ROWS = [{"text": text, "label": ["negative", "positive", "neither"][i % 3]} for i, text in enumerate(LONG * 4)]
 # a frame of two tokens, of one before or after, of none; left padding, token types, a decoder
 READ = ["BERT", "RoBERTa", "DeBERTa-v2", "XLNet", "GPT-2", "Llama", "T5", "BART"]
 
@@ -196,20 +197,24 @@ def test_export_and_attention_are_refused(tmp_path):
 
 @pytest.mark.parametrize("method", ["normal", "pct", "removal_margin"])
 def test_training_reads_windows(method):
-    rows = [{"text": text, "label": ["negative", "positive", "neither"][i % 3]} for i, text in enumerate(LONG * 4)]
     classifier = windowed()
     before = classifier.predict(LONG)
-    done = pct.finetune(classifier, rows, progress=False, method=method, epochs=1, lr=1e-3, evaluate_epochs=False)
+    done = pct.finetune(classifier, ROWS, progress=False, method=method, epochs=1, lr=1e-3, evaluate_epochs=False)
     assert done.classifier.settings.reading == classifier.settings.reading
     assert done.classifier.model.text_windows == classifier.model.text_windows
     np.testing.assert_array_equal(classifier.predict(LONG), before)
     assert np.abs(done.classifier.predict(LONG) - before).max() > 0
 
 
-def test_finetuning_with_other_windows_leaves_the_original(tmp_path):
+def test_an_adapter_is_trained_on_windows():
+    pytest.importorskip("peft")
+    done = pct.finetune(windowed(), ROWS, progress=False, method="normal", epochs=1, lora="r=2")
+    assert done.classifier.model.text_windows == Windows(LENGTH, STRIDE, 1, 1)
+
+
+def test_finetuning_with_other_windows_leaves_the_original():
     classifier = windowed()
-    rows = [{"text": text, "label": ["negative", "positive", "neither"][i % 3]} for i, text in enumerate(LONG * 4)]
-    pct.finetune(classifier, rows, progress=False, method="normal", epochs=1, max_length=10)
+    pct.finetune(classifier, ROWS, progress=False, method="normal", epochs=1, max_length=10)
     assert classifier.model.text_windows == Windows(LENGTH, STRIDE, 1, 1)
 
 
