@@ -135,8 +135,13 @@ class Classifier(TextInterface):
         with torch.inference_mode(), self._precision(), for_prediction(self.model):
             projected = model.project(model.embed(torch.from_numpy(vocabulary).to(model.device)))
 
+        types, bare = np.divmod(vocabulary, TOKEN_TYPE)
+        row_of = np.zeros((int(types.max()) + 1, int(bare.max()) + 1), np.int64)
+        row_of[types, bare] = np.arange(len(vocabulary))
+
         def forward(ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
-            source = torch.from_numpy(np.searchsorted(vocabulary, ids)).to(model.device)
+            rows = row_of[0][ids] if len(row_of) == 1 else row_of[np.divmod(ids, TOKEN_TYPE)]
+            source = torch.from_numpy(rows).to(model.device)
             with torch.inference_mode(), self._precision(), for_prediction(self.model):
                 logits = model.dense(model.recombine(projected, source, torch.from_numpy(mask).to(model.device)).pooled)
                 return np.asarray(model.head.probabilities(logits.float()).cpu().numpy())
