@@ -34,7 +34,7 @@ AOPC = ("comp_aopc", "suff_aopc")
 
 
 def main() -> Row:
-    """The floors of evaluation, of explanation, of several labels, of all metrics with controls; captum's loop."""
+    """The floors of evaluation, explanation, several labels, pairs, and all metrics with controls; captum's loop."""
     models = (*FAMILIES, *WRAPPED)
     what = f"{corpus().name} test texts"
     return {
@@ -46,7 +46,10 @@ def main() -> Row:
                 against_floor(name, TEXTS[name], explanation) for name in models
             ],
             f"Evaluation of several labels, {what}: all metrics, and the bare passes over the same tokens": [
-                against_floor(name, TEXTS[name], evaluation(), several=True) for name in FAMILIES
+                against_floor(name, TEXTS[name], evaluation(), "labels") for name in FAMILIES
+            ],
+            f"Evaluation of pairs of {what}: all metrics, and the bare passes over the same tokens": [
+                against_floor("minilm", TEXTS["minilm"] // 2, evaluation(), "pairs")
             ],
             "The usual metrics and every control, and the bare passes over the distinct texts they need": [
                 against_floor(name, CONTROL_TEXTS[name], evaluation("all")) for name in FAMILIES
@@ -58,7 +61,7 @@ def main() -> Row:
     }
 
 
-Task = Callable[[Any, tuple[list[str], Any]], object]
+Task = Callable[[Any, tuple[list[Any], Any]], object]
 
 
 def evaluation(*metrics: str) -> Task:
@@ -66,18 +69,21 @@ def evaluation(*metrics: str) -> Task:
     return lambda model, data: pct.evaluate(model, data, metrics=metrics)
 
 
-def explanation(model: Any, data: tuple[list[str], Any]) -> object:
+def explanation(model: Any, data: tuple[list[Any], Any]) -> object:
     """`pct.explain` of a predictor and the texts of data."""
     return pct.explain(model, data[0])
 
 
-def against_floor(name: str, count: int, task: Task, several: bool = False) -> Row:
+def against_floor(name: str, count: int, task: Task, kind: str = "") -> Row:
     """A task, and nothing but the passes that it needs: every distinct row once, by length.
 
-    several: read the outputs as those of several labels, of which a text is explained in each that it has.
+    kind: `labels` reads the outputs as those of several labels, of which a text is explained in each that it has;
+    `pairs` puts two texts side by side.
     """
     model, data = wrapped(name) if name in WRAPPED else classifier(name, trained=True), sample(count)
-    if several:
+    if kind == "pairs":
+        data = list(zip(data[0], data[0][1:] + data[0][:1], strict=True)), data[1]
+    if kind == "labels":
         model, data = of_several_labels(model), (data[0], label_sets(np.array(data[1]), len(model.classes)))
     seen = Recorder(model)
     task(seen, data)
