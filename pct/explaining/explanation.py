@@ -101,7 +101,7 @@ class Explanation:
             truncated.
         number: whether the model gives a number, whose name is label_name. It has no probabilities and no flips.
         text_pair: the second text of a pair; None for a single text.
-        first_words: of a pair, how many of the words are of the first text; the others are of the second.
+        first_words: how many of the words are of the first text; of a pair, the others are of the second.
     """
 
     words: list[str]
@@ -336,7 +336,7 @@ class Explanation:
             windows=values.get("windows", ""),
             number=number,
             text_pair=values.get("text_pair"),
-            first_words=sum(word.get("text") == "text" for word in words),
+            first_words=sum(word.get("text", "text") == "text" for word in words),
         )
 
     def __getattr__(self, name: str) -> Any:
