@@ -290,8 +290,9 @@ def with_threshold(model: P, threshold: float | None) -> P:
     if threshold is not None:
         holder: Any = model
         if not task_of(model).several:
-            what = "gives a number" if task_of(model).number else "chooses one class of several"
-            raise ValueError(f"threshold {threshold}: the model {what}; leave it out")
+            number = "gives a number; leave it out"
+            one = "chooses one class of several; leave it out, or set head to sigmoid if labels are several"
+            raise ValueError(f"threshold {threshold}: the model {number if task_of(model).number else one}")
         holder.settings = holder.settings.replace(threshold=threshold)
     return model
 

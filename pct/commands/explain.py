@@ -73,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if labels and (options.text_pair or options.target):
         raise ValueError("--zero-shot sets the second texts and the class: leave --text-pair and --target out")
     if not texts:
-        raise ValueError("there is no text to explain: give one as an argument or on standard input")
+        raise ValueError(
+            "there is no text to explain: give one as an argument, on standard input, or in a file by --data"
+        )
 
     from pct.explaining.explain import explain
     from pct.output.terminal import render

@@ -219,7 +219,7 @@ def choose_texts(
         rows, notes = limited(rows, notes, limit, settings.corpus_seed)
         return ChosenTexts(rows, data, notes)
     if not (corpus or settings.corpus):
-        raise ValueError("the model's training corpus is unknown: give a file (data) or a corpus")
+        raise ValueError("the model's training corpus is unknown: give a file by data, or a corpus")
     chosen = read_splits(settings.replace(corpus=corpus or settings.corpus, limit=0, measure_limit=0))
     if split not in chosen.splits:
         raise ValueError(f"corpus {chosen.name} has no {split} split; it has {', '.join(chosen.splits)}")
