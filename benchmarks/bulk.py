@@ -24,7 +24,7 @@ from pct.training.memory import peak_mb, reset_peak
 TEXTS, ROUNDS = 4264, 3
 SIZES = (10_000, 100_000)
 KINDS = (".jsonl", ".parquet", ".html")
-LONG = {"textcnn": 60_000, "minilm": 2_048}  # texts, enough for two processes to start and work
+LONG = {"textcnn": 20_000, "minilm": 512}  # texts, enough for two processes to start and work
 
 
 def main() -> Row:
@@ -58,9 +58,9 @@ def main() -> Row:
 def processes(family: str) -> Row:
     """Explaining texts of random order into a file by one process of one thread, and by two."""
     texts, size = LONG[family], LONG[family] // 16
-    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         saved = str(classifier(family).save(Path(folder) / "model"))
+        torch.set_num_threads(1)
         opened = partial(open_on_cpu, saved)
         model, output = opened(1), Path(folder) / "out.jsonl"
         calls = {

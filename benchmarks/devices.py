@@ -49,7 +49,6 @@ def measured(processes: int) -> dict[str, float]:
 
 def train_steps(rank: int, processes: int, port: int, folder: Path) -> None:
     """One of the processes."""
-    torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     dist.init_process_group("gloo", rank=rank, world_size=processes)
     chosen = classifier("minilm")
@@ -59,6 +58,7 @@ def train_steps(rank: int, processes: int, port: int, folder: Path) -> None:
     index = batch_indices(tokens.lengths, BATCH, 0, 1)[: STEPS + 1]
     batches = [make_batch(tokens, split.labels, rows, torch.device("cpu")) for rows in index]
     model = chosen.model.train()
+    torch.set_num_threads(1)  # after the training above, which has its own number
     DividedRows(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
     seconds = {}
