@@ -33,7 +33,7 @@ def _run(options: argparse.Namespace) -> int:
     check_name(options.register)
     mlflow_run = start_run(f"evaluate {options.model}", options.experiment)
     with ended_on_failure(mlflow_run):
-        classifier = load(options.model, options.device, options.head, options.threshold)
+        classifier = load(options.model, options.device, options.head, options.threshold, options.windows)
         s = classifier.settings
         texts, source, notes = measured_texts(options, classifier, s.corpus_seed)
         bar = sys.stderr.isatty() and not options.quiet

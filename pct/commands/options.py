@@ -68,6 +68,10 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """Adds the options of how a model is opened: see `open_given`."""
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     add_head(parser)
+    parser.add_argument(
+        "--windows", default="", help="of encoders: read texts beyond the model's length in windows that start every N "
+        "tokens: stride=N, or stride=N,most=M for at most M windows (default: such texts are cut)",
+    )  # fmt: skip
 
 
 def add_head(parser: argparse.ArgumentParser) -> None:
@@ -80,10 +84,6 @@ def add_head(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold", type=float, help="of several labels: the probability from which one is assigned (default: .5)"
     )
-    parser.add_argument(
-        "--windows", default="", help="of encoders: read texts beyond the model's length in windows that start every N "
-        "tokens: stride=N, or stride=N,most=M for at most M windows (default: such texts are cut)",
-    )  # fmt: skip
 
 
 def open_given(options: argparse.Namespace, threads: int = 0) -> Classifier | OnnxPredictor:

@@ -7,6 +7,7 @@ from dataclasses import fields
 
 import pytest
 
+from pct import cli
 from pct.commands.options import add_settings, read_settings
 from pct.settings import Settings
 
@@ -47,3 +48,10 @@ def test_values_take_the_type_of_their_setting() -> None:
 def test_a_wrong_value_is_named_with_what_is_allowed(argv: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse(*argv)
+
+
+def test_commands_whose_models_cannot_read_windows_do_not_take_them(capsys):
+    for command in ("export", "serve", "bento"):
+        with pytest.raises(SystemExit):
+            cli.main([command, "my-classifier", "--windows", "stride=4"])
+        assert "unrecognized arguments: --windows" in capsys.readouterr().err
