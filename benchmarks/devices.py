@@ -43,8 +43,8 @@ def measured(processes: int) -> dict[str, float]:
         port = free.getsockname()[1]
         free.close()
         mp.spawn(train_steps, (processes, port, Path(folder)), nprocs=processes)
-        found: dict[str, float] = json.loads((Path(folder) / "seconds.json").read_text())
-    return found
+        seconds: dict[str, float] = json.loads((Path(folder) / "seconds.json").read_text())
+    return seconds
 
 
 def train_steps(rank: int, processes: int, port: int, folder: Path) -> None:

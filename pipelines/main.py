@@ -30,17 +30,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    settings = read_settings(options)
+    settings, launch = read_settings(options), launch_of(options)
     check_upload_options(options)
     folder = Path(options.run_dir) if options.run_dir else runs.default_folder(settings)
     from pipelines import mlflow_runs
 
     mlflow_runs.check_connection(folder)
     with runs.folder_lock(folder):
-        return _run_alone(options, settings, folder)
+        return _run_alone(options, settings, folder, launch)
 
 
-def _run_alone(options: argparse.Namespace, settings: Settings, folder: Path) -> int:
+def _run_alone(options: argparse.Namespace, settings: Settings, folder: Path, launch: runs.Launch | None) -> int:
     from pipelines import mlflow_runs, upload
 
     finished, epochs = runs.is_finished(folder), len(runs.read_history(folder))
@@ -54,7 +54,7 @@ def _run_alone(options: argparse.Namespace, settings: Settings, folder: Path) ->
             mlflow_run.log_params(settings.to_dict())
         live = upload.EpochLogger(mlflow_run, say=lambda text: print(text, file=sys.stderr))
         with mlflow_runs.system_metrics(mlflow_run):
-            run = runs.run(settings, folder, live, progress=not options.quiet, launch=launch_of(options))
+            run = runs.run(settings, folder, live, progress=not options.quiet, launch=launch)
     print(f"{settings.method} on {settings.corpus}, test split\n{run.test.table()}")
     try:
         tracked = upload.upload_run(folder, options.champion_margin, mlflow_run=mlflow_run, name=options.name)

@@ -74,13 +74,16 @@ def _fit(
     try:
         with ThreadPoolExecutor(1) as other:
             fit = other.submit(trainer.fit)
-            while wait([fit], POLL_SECONDS).not_done or shown < len(read_history(folder)):
-                for record in read_history(folder)[shown:]:
-                    shown += 1
+            running = True
+            while running:
+                running = bool(wait([fit], POLL_SECONDS).not_done)
+                records = read_history(folder)[shown:]
+                for record in records:
                     if progress:
                         print(epoch_line(record, settings.epochs), file=sys.stderr, flush=True)
                     if on_epoch is not None:
                         on_epoch(record)
+                shown += len(records)
             fit.result()
     except Exception as problem:  # those of the processes among them
         cause = problem.__cause__ or problem

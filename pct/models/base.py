@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pct.models.windows import Windows
 
 
+PASSES = ("features", "recombine")  # the methods of a `TextModel` that run its body
+
+
 class Encoding(NamedTuple):
     """logits: (batch, classes). representation: (batch, width), r(X) of the paper's Eq. 6."""
 

@@ -20,9 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from pct.models import TextModel
-from pct.models.base import Features
-
-DIVIDED = ("features", "recombine")  # the methods of a model whose rows are divided
+from pct.models.base import PASSES, Features
 
 
 def world() -> int:
@@ -67,11 +65,11 @@ class DividedRows:
 
     def __init__(self, model: TextModel) -> None:
         self.model = model
-        self.before = {name: vars(model).get(name) for name in DIVIDED}  # as compiled, or None
+        self.before = {name: vars(model).get(name) for name in PASSES}  # as compiled, or None
         self.inside = False
         self.random = model.dropout_in_body and _has_dropout(model)
         if world() > 1:
-            for name in DIVIDED:
+            for name in PASSES:
                 setattr(model, name, self._divided(getattr(model, name)))
 
     def end(self) -> None:
@@ -92,7 +90,7 @@ class DividedRows:
             first = dist.get_rank() * size
             # the last parts are filled up with the last row, since all parts must have one size
             part = torch.arange(first, first + size, device=rows[-1].device).clamp(max=count - 1)
-            shared = _ToEach.apply(shared)  # type: ignore[no-untyped-call]
+            shared = _applied(_ToEach, shared)
             own = (shared, *(row[part] for row in rows)) if len(rows) > 1 else (shared[part], rows[0][part])
             self.inside = True
             try:
@@ -128,8 +126,13 @@ def _has_dropout(model: nn.Module) -> bool:
 
 def _gathered(own: Tensor, count: int) -> Tensor:
     """The first `count` rows of all parts."""
-    whole: Tensor = _Gather.apply(own)  # type: ignore[no-untyped-call]
-    return whole[:count]
+    return _applied(_Gather, own)[:count]
+
+
+def _applied(function: type[torch.autograd.Function], tensor: Tensor) -> Tensor:
+    """`function.apply`, which has no types."""
+    result: Tensor = function.apply(tensor)  # type: ignore[no-untyped-call]
+    return result
 
 
 # Each of these is the gradient of another, so that they can be differentiated twice.
@@ -144,8 +147,7 @@ class _ToEach(torch.autograd.Function):
 
     @staticmethod
     def backward(_: Any, gradient: Tensor) -> Tensor:
-        mean: Tensor = _Mean.apply(gradient)  # type: ignore[no-untyped-call]
-        return mean
+        return _applied(_Mean, gradient)
 
 
 class _Mean(torch.autograd.Function):
@@ -159,8 +161,7 @@ class _Mean(torch.autograd.Function):
 
     @staticmethod
     def backward(_: Any, gradient: Tensor) -> Tensor:
-        each: Tensor = _ToEach.apply(gradient)  # type: ignore[no-untyped-call]
-        return each
+        return _applied(_ToEach, gradient)
 
 
 class _Gather(torch.autograd.Function):
@@ -174,8 +175,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(_: Any, gradient: Tensor) -> Tensor:
-        part: Tensor = _OwnPart.apply(gradient)  # type: ignore[no-untyped-call]
-        return part
+        return _applied(_OwnPart, gradient)
 
 
 class _OwnPart(torch.autograd.Function):
@@ -189,5 +189,4 @@ class _OwnPart(torch.autograd.Function):
 
     @staticmethod
     def backward(_: Any, gradient: Tensor) -> Tensor:
-        whole: Tensor = _Gather.apply(gradient)  # type: ignore[no-untyped-call]
-        return whole
+        return _applied(_Gather, gradient)

@@ -24,6 +24,7 @@ from pct.methods.base import Batch, Method, make_method
 from pct.metrics.evaluation import evaluate, prediction_scores
 from pct.metrics.rationale import marks_of_words
 from pct.models import TextModel
+from pct.models.base import PASSES
 from pct.models.build import model_for
 from pct.output.numbers import number
 from pct.settings import Settings
@@ -54,8 +55,6 @@ from pct.writing import write_text
 
 if TYPE_CHECKING:
     from pct.models.adapters import LoraTraining
-
-COMPILED = ("features", "recombine")  # the methods of the model that are compiled
 
 
 def train(
@@ -168,7 +167,7 @@ class _Run:
             # saliency and loss both backpropagate through the body: its buffers must survive the first backward pass
             functorch_config.donated_buffer = False
             # only the body is expensive; batches differ in length, so shapes are dynamic
-            for name in COMPILED:
+            for name in PASSES:
                 setattr(self.model, name, torch.compile(getattr(self.model, name), dynamic=True))
         self.divided = DividedRows(self.model)
 
@@ -190,7 +189,7 @@ class _Run:
             self.model.load_state_dict(self.best)
         self.divided.end()
         if self.settings.compile:
-            for name in COMPILED:
+            for name in PASSES:
                 delattr(self.model, name)  # restores the eager method
         self.model.eval()
         folder = self.folder if is_first() else None
