@@ -18,7 +18,7 @@ from pct.explaining.predictor import Predictor, predict_tokens, removing, word_r
 from pct.explaining.removal import RemovalPlan, Removals, remove_words
 from pct.explaining.targets import target_indices
 from pct.metrics.base import MetricOptions, TextBlock
-from pct.metrics.evaluation import MetricSet, unfit
+from pct.metrics.evaluation import MetricSet, fitting, unfit
 from pct.onnx.predictor import OnnxPredictor
 from pct.saliency.base import GradientSaliency, Saliency
 from pct.saliency.defaults import Choice
@@ -194,8 +194,7 @@ class ExplainJob:
 
     @property
     def _metrics(self) -> MetricSet:
-        task = task_of(self.served.predictor)
-        names = [name for name in (*METRICS, *self.controls) if not unfit(name, task)]
+        names = fitting((*METRICS, *self.controls), task_of(self.served.predictor))
         return MetricSet(names, MetricOptions(*self._shares))
 
     @property

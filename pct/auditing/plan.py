@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pct.explaining.predictor import Predictor
 from pct.explaining.reduced_texts import check_removal
 from pct.metrics.base import MetricOptions
-from pct.metrics.evaluation import MetricSet, unfit
+from pct.metrics.evaluation import MetricSet, fitting
 from pct.metrics.names import CONTROL_GAPS, GAPS
 from pct.saliency import make_saliency, saliencies
 from pct.saliency.base import Saliency
@@ -107,8 +107,7 @@ def make_plan(
         if budget == "all" or (budget == "usual" and not metrics):
             wanted += [*MORE, *(() if metrics else marked)]
         wanted += EXPENSIVE if budget == "all" else ()
-        task = task_of(predictor)
-        metrics[removal] = MetricSet([name for name in wanted if not unfit(name, task)], options)
+        metrics[removal] = MetricSet(fitting(wanted, task_of(predictor)), options)
     return AuditPlan(chosen, metrics, refused, budget != "cheap")
 
 

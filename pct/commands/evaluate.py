@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from pct.output.records import pyarrow
 from pct.settings import ORDERS, REMOVALS, SALIENCIES
 from pct.text.plurals import plural
 from pct.writing import check_file
+
+if TYPE_CHECKING:
+    from pct.metrics.report import Report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,8 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = replace(evaluate(classifier, texts, **how, progress=bar), data=notes)
     if options.per_text:
         report.to_parquet(options.per_text)
-    print(report.to_json() if options.json else f"{options.model} on {source}, {len(texts)} texts\n{report.table()}")
+    _print(report, source, options)
     return 0
+
+
+def _print(report: Report, source: str, options: argparse.Namespace) -> None:
+    title = f"{options.model} on {source}, {report.texts} texts"
+    print(report.to_json() if options.json else f"{title}\n{report.table()}")
 
 
 def _evaluate_on_ray(options: argparse.Namespace, classifier: Any, how: dict[str, Any]) -> int:
@@ -85,11 +93,7 @@ def _evaluate_on_ray(options: argparse.Namespace, classifier: Any, how: dict[str
     columns = read_columns(options.output)
     names = ("metrics", "p_important", "p_unimportant", "seed", "saliency")
     report = summarise(classifier, columns, **{name: how[name] for name in names if name in how})
-    print(
-        report.to_json()
-        if options.json
-        else f"{options.model} on {options.data}, {report.texts} texts\n{report.table()}"
-    )
+    _print(report, options.data, options)
     return 0
 
 

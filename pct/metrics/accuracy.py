@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pct.metrics.base import Column, Estimate, Metric, TextBlock
-from pct.tasks import Task
 
 RESAMPLES = 500  # bootstrap samples of the texts, for the standard error of macro F1
+NO_CLASSES = "a number has no classes: ask for mae, rmse or pearson"
 Counts = npt.NDArray[np.int64]
 
 
@@ -18,11 +18,7 @@ class Accuracy(Metric):
     """The share of correct predictions."""
 
     names = ("acc",)
-
-    @classmethod
-    def unfit(cls, task: Task) -> str:
-        """See `Metric.unfit`."""
-        return "a number has no classes: ask for mae, rmse or pearson" if task.number else ""
+    needs_classes = NO_CLASSES
 
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
@@ -72,11 +68,7 @@ class MacroF1(Metric):
     """Macro F1 of the predictions, with a bootstrap standard error over texts."""
 
     names = ("macro_f1",)
-
-    @classmethod
-    def unfit(cls, task: Task) -> str:
-        """See `Metric.unfit`."""
-        return "a number has no classes: ask for mae, rmse or pearson" if task.number else ""
+    needs_classes = NO_CLASSES
 
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`. Empty: macro F1 is not a mean over texts."""

@@ -104,17 +104,19 @@ class Metric:
 
     Attributes:
         names: the columns that it computes.
+        needs_classes: why a model that gives a number does not have it; empty for a metric of any model.
     """
 
     names: tuple[str, ...] = ()
+    needs_classes: str = ""
 
     def __init__(self, options: MetricOptions) -> None:
         self.options = options
 
     @classmethod
     def unfit(cls, task: Task) -> str:
-        """Why a model of this task does not have the metric; empty where it has. By default every model has it."""
-        return ""
+        """Why a model of this task does not have the metric; empty where it has. By default `needs_classes`."""
+        return cls.needs_classes if task.number else ""
 
     def plan(self, counts: Column) -> RemovalPlan:
         """The removals that the metric needs, for texts of N = counts words. By default none."""

@@ -17,9 +17,8 @@ CONTROLS = ("margin", "win")
 CLAIM = "comp-suff"  # must be larger in an improved model
 # must not be smaller in an improved model; i_var - u_var grows with the number of words and is only reported
 GUARDED = {"ur-ir": "ur-ir", "margin": "the margin of comp over a random order"}
-LARGEST_LOSS = (
-    0.01  # of accuracy; of a number, the growth of its mean absolute error in standard deviations of the true
-)
+# of accuracy; of a number, the growth of its mean absolute error in standard deviations of the true numbers
+LARGEST_LOSS = 0.01
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import reduce
 from operator import add, or_
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,6 +36,9 @@ from pct.metrics.report import COMPANIONS, RANKED, RATES, Report
 from pct.saliency import choose_saliency
 from pct.tasks import ONE_CLASS, Task, kind_of_labels, task_of
 from pct.text.words import split_each
+
+if TYPE_CHECKING:
+    from pct.saliency.base import Saliency
 
 NAMED = 3  # metrics that a progress bar names
 
@@ -201,7 +204,7 @@ def evaluate(
             parts.append({"index": place, "cut": tokens.truncated, **chosen.columns(block, predictor.classes)})
             bar.update(len(index))
     columns = join_blocks("index", parts)
-    by = "given" if numbers is not None else ranking.name if ranking else getattr(predictor, "explains_by", "")
+    by = "given" if numbers is not None else _ranked_by(predictor, ranking)
     return _report(predictor, chosen, columns, by, notes)
 
 
@@ -228,8 +231,12 @@ def summarise(
     task = task_of(predictor)
     names = _expand_groups(metrics, {*RATIONALE, *SHORTCUT}, task)
     chosen = MetricSet(names, MetricOptions(p_important, p_unimportant, seed=seed), task)
-    ranking = choose_saliency(predictor, saliency)
-    return _report(predictor, chosen, columns, ranking.name if ranking else getattr(predictor, "explains_by", ""), {})
+    return _report(predictor, chosen, columns, _ranked_by(predictor, choose_saliency(predictor, saliency)), {})
+
+
+def _ranked_by(predictor: Predictor, ranking: Saliency | None) -> str:
+    """The name of a saliency; of a model's own, for None, the name that the model gives it, if any."""
+    return ranking.name if ranking else getattr(predictor, "explains_by", "")
 
 
 def _report(
@@ -275,7 +282,7 @@ def _expand_groups(names: Sequence[str], leave_out: Collection[str], task: Task)
     for word in names or ["usual"]:
         if word in ("usual", "all"):
             group = (*usual, *registry.names()) if word == "all" else usual
-            expanded += [name for name in group if name not in leave_out and not unfit(name, task)]
+            expanded += fitting((name for name in group if name not in leave_out), task)
         elif reason := unfit(word, task):
             raise ValueError(f"metric {word}: {reason}")
         else:
@@ -294,6 +301,11 @@ def prediction_scores(task: Task, true: Column, probabilities: Column) -> dict[s
     if task.number:
         return number_errors(true, probabilities[:, 0])
     return scores_of_sets(true, task.assigned(probabilities))
+
+
+def fitting(names: Iterable[str], task: Task) -> list[str]:
+    """The names of the metrics that a model of a task has."""
+    return [name for name in names if not unfit(name, task)]
 
 
 def unfit(name: str, task: Task) -> str:

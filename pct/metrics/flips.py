@@ -8,18 +8,13 @@ import numpy as np
 
 from pct.explaining.removal import RemovalPlan, RemovalResult
 from pct.metrics.base import Column, Estimate, Metric, TextBlock, share_of
-from pct.tasks import Task
 
 
 class Flips(Metric):
     """The smallest t at which the prediction changes, N - 1 where it never does: most and least salient words first."""
 
     names = ("ir", "ur")
-
-    @classmethod
-    def unfit(cls, task: Task) -> str:
-        """See `Metric.unfit`."""
-        return "a number has no class that a removal could change" if task.number else ""
+    needs_classes = "a number has no class that a removal could change"
 
     def plan(self, counts: Column) -> RemovalPlan:
         """See `Metric.plan`."""

@@ -13,7 +13,7 @@ from pct.classifier import Classifier
 from pct.corpora.loading import Corpus, with_corpus
 from pct.corpora.splits import notes_in_words
 from pct.metrics.change import CONTROLS, Change, compare_reports
-from pct.metrics.evaluation import evaluate, unfit
+from pct.metrics.evaluation import evaluate, fitting
 from pct.metrics.names import CORE_METRICS
 from pct.metrics.report import Report
 from pct.models.structural_copy import structural_copy
@@ -103,7 +103,7 @@ def finetune(
 
     def measure(one: Classifier) -> Report:
         how = {**chosen.evaluation_options, "saliency": settings.get("saliency", classifier.settings.saliency)}
-        names = [name for name in dict.fromkeys((*one.task.scores, *METRICS)) if not unfit(name, one.task)]
+        names = fitting(dict.fromkeys((*one.task.scores, *METRICS)), one.task)
         return evaluate(one, aligned.splits["test"], **how, progress=progress, metrics=names)
 
     before = measure(start)
