@@ -134,7 +134,6 @@ class Classifier(TextInterface):
         model = self.model
         with torch.inference_mode(), self._precision(), for_prediction(self.model):
             projected = model.project(model.embed(torch.from_numpy(vocabulary).to(model.device)))
-
         types, bare = np.divmod(vocabulary, TOKEN_TYPE)
         row_of = np.zeros((int(types.max()) + 1, int(bare.max()) + 1), np.int64)
         row_of[types, bare] = np.arange(len(vocabulary))

@@ -424,9 +424,10 @@ def window_options(text: str) -> tuple[int, int]:
     values = _named_values(str(text), "windows", example)
     try:
         stride, most = int(values.pop("stride")), int(values.pop("most", MOST_WINDOWS))
+        valid = not values
     except (KeyError, ValueError):
-        values[""] = ""
-    if values:
+        valid = False
+    if not valid:
         raise ValueError(f"windows is {example} or {example},most=16, in whole numbers; got {text!r}")
     return stride, most
 

@@ -32,6 +32,7 @@ class Task(ABC):
         several: whether a text may have any number of labels.
         number: whether the output is a number. It then stands where the probabilities of classes do, (texts, 1), and no
             removal flips a prediction.
+        quantity: what is explained, in a word.
         scores: the usual metrics of its predictions.
         labels_are: what a text has as its label, in words.
     """
@@ -39,6 +40,7 @@ class Task(ABC):
     kind: ClassVar[str]
     several: ClassVar[bool] = False
     number: ClassVar[bool] = False
+    quantity: ClassVar[str] = "confidence"
     scores: ClassVar[tuple[str, ...]]
     labels_are: ClassVar[str]
 
@@ -213,6 +215,7 @@ class OneNumber(Task):
     kind = "value"
     labels_are = "a number"
     number = True
+    quantity = "number"
     scores = ("mae", "rmse", "pearson")
 
     def probabilities(self, logits: Floats) -> Floats:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pct.explaining.verdict import TOLERANCE
 from pct.metrics.learned import BesideLargestClass, beside_largest_class, differ_by_more_than_chance, label_counts
+from pct.tasks import task_of_settings
 from pct.training.runs import Run
 from pipelines.champion import read_versions
 from pipelines.registry import model_name, version_tags
@@ -66,10 +67,9 @@ def _health(run: Run) -> str:
     gap, error = comp - suff, math.hypot(run.test.errors["comp"], run.test.errors["suff"])
     if not math.isfinite(gap):
         return "Its explanations could not be measured: no test text has words to remove."
-    accuracy, what = _test_accuracy(run), "confidence"
+    accuracy, what = _test_accuracy(run), task_of_settings(run.settings).quantity
     verdict = "healthy" if gap > 0 else "pathological"
     if run.settings.has_number:
-        what = "number"
         verdict = "in the unit of the number"
     elif not abs(gap) > max(ERRORS * error, TOLERANCE):
         verdict = "too little to call them healthy or pathological"

@@ -32,25 +32,23 @@ def draw_figures(run: Run, anew: bool = False) -> list[Path]:
     """
     folder = run.folder / FIGURES
     folder.mkdir(exist_ok=True)
-    title, number = (
-        f"{run.settings.method}, {run.settings.model_name} on {run.settings.corpus}",
-        run.settings.has_number,
-    )
+    s = run.settings
+    title, number = f"{s.method}, {s.model_name} on {s.corpus}", s.has_number
     gap = run.test.columns["comp"] - run.test.columns["suff"]
     texts = texts_of_columns(run.test.columns)
     # a run that was trained on a GPU may be drawn on a machine without one
-    classifier = cache(lambda: run.classifier("cpu" if run.settings.device == "cpu" else "auto"))
+    classifier = cache(lambda: run.classifier("cpu" if s.device == "cpu" else "auto"))
 
     def ridges() -> Any:
-        sample = np.random.default_rng(run.settings.seed).permutation(len(texts))[:TEXTS]
+        sample = np.random.default_rng(s.seed).permutation(len(texts))[:TEXTS]
         some = [texts[i] for i in np.sort(sample)]
-        return ridge_figure(*confidences(classifier(), some, run.settings.order), title)
+        return ridge_figure(*confidences(classifier(), some, s.order), title)
 
     def examples() -> Any:
         chosen = example_rows(gap, run.test.columns["n"])
         labels = run.test.columns["target"][chosen].tolist() if run.test.of_pairs else None  # None: the predicted class
         some = [texts[i] for i in chosen]
-        seen = explain(classifier(), some, STEPS, labels, run.settings.order, saliency=run.settings.saliency)
+        seen = explain(classifier(), some, STEPS, labels, s.order, saliency=s.saliency)
         return example_figure(seen, gold_names(run.test, chosen), gap[chosen].tolist(), title)
 
     drawn: dict[str, Callable[[], Any]] = {

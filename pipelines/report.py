@@ -41,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     check_folder(options.out, TEXT)  # before minutes of work
-    with _runs(options) as found:
-        runs = of_classes(found)
+    with _runs(options) as all_runs:
+        runs = of_classes(all_runs)
         more = {**ridges(runs), **ridges_by_epoch(runs)} if options.ridges else {}
         cases = sentence_cases(runs, options.sentences) if options.sentences is not None else {}
         more |= {f"{place}-{i}": case_figure(pair) for place, pairs in cases.items() for i, pair in enumerate(pairs, 1)}

@@ -195,16 +195,8 @@ def _export(source: str, folder: Path, head: str = "") -> Path:
     _make_cache(folder.parent)
     print(f"{source} has no ONNX graphs yet: exporting it", file=sys.stderr)
     # -P: a folder called pct in the working directory is no package
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "pct.cli",
-        "export",
-        source,
-        str(folder),
-        *(["--head", head] if head else []),
-    ]
+    of_head = ["--head", head] if head else []
+    command = [sys.executable, "-P", "-m", "pct.cli", "export", source, str(folder), *of_head]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason is known"])[-1].removeprefix("error: ")

@@ -96,7 +96,7 @@ class ServedModel:
             "saliency": self.default_saliency.name, "saliency_reason": self.default_saliency.reason,
             "saliencies": list(self.saliencies), "audit": None if audit is None else audit.to_dict(),
             "max_length": settings.max_length, "words": self.predictor.word_rule,
-            "pairs": self.predictor.reads_pairs, "metrics": self.entry.metrics,
+            "pairs": self.predictor.reads_pairs(), "metrics": self.entry.metrics,
         }  # fmt: skip
 
 

@@ -11,15 +11,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 import bentoml
 import starlette.requests
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    WithJsonSchema,
-    create_model,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, create_model
 from pydantic.json_schema import JsonSchemaValue
 
 from serving.limits import Limits

@@ -1,4 +1,4 @@
-"""`pct predict` and `pct explain` on a cluster: Parquet files to Parquet files by Ray Data.
+"""`pct predict`, `explain` and `evaluate` on a cluster: Parquet files to Parquet files by Ray Data.
 
 Ray Data reads the files, applies the model in a pool of actors and writes the results. Its checkpoints record the rows
 that are written, so that the same command continues after any process was killed, and no row is lost or doubled.

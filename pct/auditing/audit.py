@@ -157,9 +157,7 @@ def _judged(predictor: Predictor, split: Split, plan: AuditPlan, measured: Measu
             "accuracy": None if accuracy is None else [float(x) for x in accuracy],
             "largest_class": largest,
             **({"errors": errors} if task.number else {}),
-            "number" if task.number else "confidence": [
-                float(x) for x in interval_of(facts["confidence"].astype(np.float64))
-            ],
+            task.quantity: [float(x) for x in interval_of(facts["confidence"].astype(np.float64))],
             "cut_texts": int((facts["cut"] > 0).sum()),
             "shown": shown,
             **({"windows": windows} if (windows := reading_of(predictor)) else {}),

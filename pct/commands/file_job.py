@@ -11,10 +11,13 @@ from dataclasses import asdict, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pct.commands.options import add_reading, open_given, reading_settings
 from pct.text.plurals import plural
+
+if TYPE_CHECKING:
+    from pct.corpora.rows import ReadOptions
 
 
 def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
@@ -61,7 +64,6 @@ def run_file_job(
     Raises:
         ValueError: --data without --output, or an output that is the data.
     """
-    from pct.auditing.kept import model_digest
     from pct.corpora.files import open_table
     from pct.corpora.rows import ReadOptions, RowReader
     from pct.output.files import ROWS_PER_CHUNK
@@ -71,10 +73,7 @@ def run_file_job(
     reader = RowReader(ReadOptions.of(reading_settings(options, predictor.settings)))
     table = open_table(options.data, reader.options)
     chunks = reader.chunks(table, predictor.classes, ROWS_PER_CHUNK)
-    job = {
-        **about, **asdict(reader.options), "model": model_digest(predictor), "settings": predictor.settings.to_dict(),
-        "data": _file_identity(options.data),
-    }  # fmt: skip
+    job = _identity(about, reader.options, predictor, _file_identity(options.data))
     on_gpu = hasattr(predictor, "model") and predictor.model.device.type != "cpu"
     workers = Workers(
         predictor, partial(open_given, options), options.processes or (1 if on_gpu else 0),
@@ -102,32 +101,29 @@ def run_ray_job(
     Returns:
         What was written, in words.
     """
-    from pct.auditing.kept import model_digest
     from pct.corpora.rows import ReadOptions
 
     check_files(options)
     # an unusable row is written with its error
     reading = replace(ReadOptions.of(reading_settings(options, predictor.settings)), on_bad_row="error")
-    job = {
-        **about, **asdict(reading), "model": model_digest(predictor), "settings": predictor.settings.to_dict(),
-        "data": options.data,
-    }  # fmt: skip
+    job = _identity(about, reading, predictor, options.data)
     # by name: the library imports nothing of the packages above it
     resources = import_module("tuning.resources").Resources(
         options.ray, options.workers, options.cpus_per_worker, options.gpus_per_worker
     )
     count = import_module("tuning.bulk").run_bulk(
-        options.data,
-        options.output,
-        rows,
-        schema,
-        partial(open_given, options),
-        reading,
-        job,
-        resources,
+        options.data, options.output, rows, schema, partial(open_given, options), reading, job, resources,
         getattr(options, "quiet", False),
-    )
+    )  # fmt: skip
     return f"{plural(count, 'row')}  {options.output}"
+
+
+def _identity(about: dict[str, Any], reading: ReadOptions, predictor: Any, data: Any) -> dict[str, Any]:
+    """What the result of a job depends on."""
+    from pct.auditing.kept import model_digest
+
+    model = {"model": model_digest(predictor), "settings": predictor.settings.to_dict()}
+    return {**about, **asdict(reading), **model, "data": data}
 
 
 def check_files(options: argparse.Namespace) -> None:

@@ -25,17 +25,7 @@ from pct.corpora.rows import (
     label_array,
     labels_of,
 )
-from pct.corpora.splits import (
-    HELD_OUT,
-    SPLITS,
-    Corpus,
-    Labels,
-    Split,
-    hold_out,
-    limited,
-    text_columns,
-    with_limit,
-)
+from pct.corpora.splits import HELD_OUT, SPLITS, Corpus, Labels, Split, hold_out, limited, text_columns, with_limit
 from pct.corpora.tables import table_of
 from pct.corpora.values import canonical, class_names
 from pct.settings import Settings

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pct.corpora.label_lists import is_one, split_labels
-from pct.corpora.splits import UNLABELLED, Labels
+from pct.corpora.splits import TEXT_COLUMNS, UNLABELLED, Labels
 from pct.corpora.values import NUMBER, BadRow, canonical, class_name, plain_label, plain_marks, plain_number, plain_text
 from pct.settings import Settings
 from pct.text.plurals import plural
@@ -20,7 +20,7 @@ from pct.text.words import is_pair
 
 logger = logging.getLogger("pct.corpora")
 ROWS_PER_CHUNK = 1000
-PAIR = "text_pair"  # the key of a second text in transformers
+PAIR = TEXT_COLUMNS[1]  # as transformers calls it
 MARKS = ("rationale", "shortcut", "rationale_share")
 
 

@@ -128,6 +128,8 @@ class Explanation:
     threshold: float | None = None
     windows: str = ""
     number: bool = False
+    text_pair: str | None = None
+    first_words: int = 0
 
     @property
     def quantity(self) -> str:
@@ -142,9 +144,6 @@ class Explanation:
         values = [*self.important.confidences, *self.unimportant.confidences]
         low, high = min(values), max(values)
         return (low, high) if low < high else (low - 0.5, high + 0.5)
-
-    text_pair: str | None = None
-    first_words: int = 0
 
     @property
     def sides(self) -> list[Side]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pct.corpora.tables import texts_of
 from pct.renamed import renamed
-from pct.text.tokens import REMOVE, Ints, Tokens, only_side
+from pct.text.tokens import Ints, Tokens, check_remove, only_side
 from pct.text.words import NATURAL, Document, as_document, split_all
 
 if TYPE_CHECKING:
@@ -212,8 +212,7 @@ def removing(predictor: P, remove: str | None = None) -> P:
     settings = getattr(predictor, "settings", None)
     own = getattr(settings, "remove", "both")
     chosen = remove or own
-    if chosen not in REMOVE:
-        raise ValueError(f"remove must be one of {', '.join(REMOVE)}, got {chosen!r}")
+    check_remove(chosen)
     if chosen == own == "both":
         return predictor
     restricted = copy.copy(whole)

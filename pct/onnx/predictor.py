@@ -115,7 +115,6 @@ class OnnxPredictor(TextInterface):
         """The kind of architecture, see `Classifier.family`."""
         return str(self.about["model"])
 
-    @property
     def reads_pairs(self) -> bool:
         """Whether it reads pairs of texts."""
         return bool(self.about.get(PAIRS))
@@ -147,7 +146,7 @@ class OnnxPredictor(TextInterface):
     def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
         """See `Predictor.tokens`."""
         tokens = self.tokenizer.encode(texts, self.settings.max_length)
-        if has_pairs(texts) and not self.reads_pairs:
+        if has_pairs(texts) and not self.reads_pairs():
             raise ValueError("this exported model does not read pairs of texts; export a model that does, if it is old")
         if PAIRS not in self.about:  # an older format, without token types in the ids
             tokens = replace(tokens, ids=tokens.ids % TOKEN_TYPE)

@@ -101,30 +101,32 @@ def write_explanations(
     """
     predictor = workers.predictor
     signed = is_signed(options.get("saliency") or default_saliency(predictor).name)
-    quantity = "number" if task_of(predictor).number else "confidence"
     make: dict[str, Callable[[], Format]] = {
         ".jsonl": JsonLines, ".parquet": lambda: Parquet(explanation_schema(predictor, pairs)),
-        ".html": lambda: Html(title or Path(output).stem, marks_html(signed, quantity=quantity)),
+        ".html": lambda: Html(title or Path(output).stem, marks_html(signed, quantity=task_of(predictor).quantity)),
     }  # fmt: skip
     kind = _kind(output, tuple(make))
-    work = partial(explanation_rows, row=_article if kind == ".html" else None, target=target, **options)
+    work = partial(explanation_rows, row=_article if kind == ".html" else _explained, target=target, **options)
     return run_job(chunks, work, output, make[kind](), about, workers, after)
+
+
+def _explained(e: Explanation, gold: Any, number: int) -> Record:
+    return {"row": number, "gold": gold, **explanation_row(e)}
 
 
 def explanation_rows(
     predictor: Predictor,
     chunk: Chunk,
-    row: Callable[[Explanation, Any, int], Record] | None = None,
+    row: Callable[[Explanation, Any, int], Record] = _explained,
     target: str | Sequence[str] | None = None,
     **options: Any,
 ) -> list[Record]:
-    """The rows of `write_explanations`. row: makes one from an explanation, the true class and the number; None makes
-    those of `explanation_schema`."""
-    make = row or _explained
+    """The rows of `write_explanations`. row: makes one from an explanation, the true class and the number; by default
+    one of `explanation_schema`."""
     targets = None if target is None else [target] * len(chunk.texts)
     of_texts = explain_each(predictor, chunk.texts, target=targets, **options)
     rows = zip(of_texts, _gold(predictor, chunk), chunk.numbers, strict=True)
-    return [make(one, gold, number) for of_text, gold, number in rows for one in of_text]
+    return [row(one, gold, number) for of_text, gold, number in rows for one in of_text]
 
 
 def prediction_rows(predictor: Any, chunk: Chunk) -> list[Record]:
@@ -163,10 +165,6 @@ def _kind(output: str | Path, known: Sequence[str]) -> str:
     if kind not in known:
         raise ValueError(f"output {output} must end in {', '.join(known)}")
     return kind
-
-
-def _explained(e: Explanation, gold: Any, number: int) -> Record:
-    return {"row": number, "gold": gold, **explanation_row(e)}
 
 
 def _article(e: Explanation, gold: Any, number: int) -> Record:

@@ -99,6 +99,12 @@ def repeat_texts(tokens: Tokens, text: Ints) -> Tokens:
     )  # fmt: skip
 
 
+def check_remove(remove: str) -> None:
+    """Raises ValueError for a value that is not one of REMOVE."""
+    if remove not in REMOVE:
+        raise ValueError(f"remove must be one of {', '.join(REMOVE)}, got {remove!r}")
+
+
 def only_side(tokens: Tokens, documents: Sequence[Document], remove: str) -> Tokens:
     """Pairs of texts in which only the words of one side are counted, ranked and removed.
 
@@ -113,25 +119,24 @@ def only_side(tokens: Tokens, documents: Sequence[Document], remove: str) -> Tok
     Raises:
         ValueError: another value, or a text has no token of a word on that side.
     """
-    if remove not in REMOVE:
-        raise ValueError(f"remove must be one of {', '.join(REMOVE)}, got {remove!r}")
+    check_remove(remove)
     if remove == "both":
         return tokens
     every = np.arange(len(tokens))
-    place = np.concatenate([tokens.places(text) for text in every.tolist()] or [every])
+    position = np.concatenate([tokens.places(text) for text in every.tolist()] or [every])
     text = np.repeat(every, tokens.counts)
     first_words = np.array([document.first_words for document in documents], np.int64)
-    counted = (place >= first_words[text]) == (remove == "second")
+    counted = (position >= first_words[text]) == (remove == "second")
     counts = np.bincount(text[counted], minlength=len(tokens)).astype(np.int64)
     if not counts.all():
         text_alone = documents[int(np.argmin(counts))].text
         raise ValueError(f"remove {remove}: no word of {text_alone!r:.80} may be removed; give pairs, or remove both")
     # the new index of each word of all texts; -1 for those that do not count, and, at the end, for no word
     before = np.repeat(starts_of(counts)[:-1], tokens.counts)
-    fresh = np.append(np.where(counted, np.cumsum(counted) - 1 - before, -1), -1)
+    new_index = np.append(np.where(counted, np.cumsum(counted) - 1 - before, -1), -1)
     word = np.repeat(starts_of(tokens.counts)[:-1], tokens.lengths) + tokens.word_ids
     return replace(
-        tokens, word_ids=fresh[np.where(tokens.word_ids < 0, -1, word)], counts=counts, kept=place[counted]
+        tokens, word_ids=new_index[np.where(tokens.word_ids < 0, -1, word)], counts=counts, kept=position[counted]
     )  # fmt: skip
 
 

@@ -83,18 +83,15 @@ def save_finetuned(classifier: Classifier, folder: str | Path, change: Change) -
 
 def model_card(classifier: Classifier, name: str, change: Change | None = None) -> str:
     """The text of README.md: the model, its training, and the change."""
-    s, number = classifier.settings, classifier.task.number
-    what = f"{'It gives the number' if number else 'Classes:'} {', '.join(classifier.classes)}"
-    quantity, flips = "number", ""
-    if not number:
-        quantity = "confidence"
-        flips = "ir and ur are the numbers of such words whose removal changes the prediction. "
+    s, task = classifier.settings, classifier.task
+    what = f"{'It gives the number' if task.number else 'Classes:'} {', '.join(classifier.classes)}"
+    flips = "" if task.number else "ir and ur are the numbers of such words whose removal changes the prediction. "
     lines = [f"# {name}", "", f"{what}. Base model: `{s.model}`.", ""]
     if change is not None:
         lines += [
             f"Finetuned with the method `{s.method}` ({plural(s.epochs, 'epoch')}, lr {s.lr:g}, seed {s.seed}), and "
             f"compared with the base model on the same {plural(change.before.texts, 'text')}, which "
-            f"were not used in this training. comp and suff are the drops of the {quantity} when the most and the "
+            f"were not used in this training. comp and suff are the drops of the {task.quantity} when the most and the "
             f"least important words, by the gradient, are removed. {flips}The larger the gaps, the more its "
             "explanations can be trusted. Texts were "
             f"truncated to {s.text_length} tokens{s.reading and f', read in {s.reading}'}.", "",
