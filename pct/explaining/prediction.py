@@ -141,13 +141,13 @@ def build_predictions(
     labels = assigned_names(task, probabilities, classes)
     rows = zip(documents, probabilities.tolist(), tokens.truncated.tolist(), labels, strict=True)
     for document, row, truncated, names in rows:
-        if task.number:
-            nan = float("nan")
-            predictions.append(Prediction(classes[0], nan, {}, document.text, truncated, windows=windows, value=row[0]))
-            continue
         best = max(range(len(row)), key=row.__getitem__)
-        named = dict(zip(classes, row, strict=True))
+        answer: dict[str, Any] = {
+            "label": classes[best], "confidence": row[best], "probabilities": dict(zip(classes, row, strict=True)),
+        }  # fmt: skip
+        if task.number:
+            answer |= {"confidence": float("nan"), "probabilities": {}, "value": row[0]}
         second = None if document.second is None else document.second.text
-        more: dict[str, Any] = {"labels": names, "windows": windows, "text_pair": second}
-        predictions.append(Prediction(classes[best], row[best], named, document.text, truncated, **more))
+        more = {"truncated": truncated, "labels": names, "windows": windows, "text_pair": second}
+        predictions.append(Prediction(**answer, text=document.text, **more))
     return predictions

@@ -186,14 +186,24 @@ def test_a_function_gets_pairs_as_tuples_without_the_removed_words():
         first = [len(t[0].split()) / (1 + len(" ".join(t).split())) if isinstance(t, tuple) else 0.5 for t in texts]
         return np.stack([first, 1 - np.array(first)], 1)
 
-    made = pct.predictor_from(probabilities, ["a", "b"])
-    (one,) = pct.explain(made, [("good film", "it is")], remove="second")
+    counting = pct.predictor_from(probabilities, ["a", "b"])
+    (one,) = pct.explain(counting, [("good film", "it is")], remove="second")
     assert one.words == ["it", "is"]
     assert {"good film"} == {first for first, _ in seen}
     assert {"it is", "it", "is"} <= {second for _, second in seen}
     seen.clear()
-    made.predict(["alone"])
+    counting.predict(["alone"])
     assert seen == ["alone"]
+
+
+def test_the_number_of_a_pair_has_both_texts():
+    lengths = pct.predictor_from(
+        lambda pairs: [[float(len(a) - len(b))] for a, b in pairs], ["difference"], head="value"
+    )
+    predictions = pct.predict(lengths, [("good film", "it is")])
+    (one,) = predictions
+    assert (one.value, one.text, one.text_pair) == (4.0, "good film", "it is")
+    assert predictions.to_pandas()["text_pair"].tolist() == ["it is"]
 
 
 def test_columns_of_texts_give_the_texts_back():
