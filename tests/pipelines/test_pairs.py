@@ -19,21 +19,21 @@ LABELS = [0, 1, 2, 1]
 
 
 def test_a_registered_classifier_reads_pairs_and_is_measured_on_them():
-    made = pct.wrap(families.classifier("BERT"), families.tokenizer("BERT"), "BERT", max_length=48)
+    clf = pct.wrap(families.classifier("BERT"), families.tokenizer("BERT"), "BERT", max_length=48)
     texts = Split(PAIRS, np.array(LABELS))
-    wanted = evaluate(made, texts)
-    registered = register_classifier(start_run("pairs", "pairs"), "pairs", made, texts, wanted)
+    wanted = evaluate(clf, texts)
+    registered = register_classifier(start_run("pairs", "pairs"), "pairs", clf, texts, wanted)
     model = mlflow.pyfunc.load_model(registered.uri)
     frame = pd.DataFrame({"text": [a for a, _ in PAIRS], "text_pair": [b for _, b in PAIRS]})
     answered = model.predict(frame)
-    assert answered["confidence"].tolist() == pytest.approx([p.confidence for p in pct.predict(made, PAIRS)], abs=1e-5)
+    assert answered["confidence"].tolist() == pytest.approx([p.confidence for p in pct.predict(clf, PAIRS)], abs=1e-5)
     single = model.predict(frame[["text"]])
-    assert single["confidence"].tolist() == pytest.approx(made.predict(frame["text"]).max(1).tolist(), abs=1e-5)
+    assert single["confidence"].tolist() == pytest.approx(clf.predict(frame["text"]).max(1).tolist(), abs=1e-5)
     with mlflow.start_run():
         result = mlflow.models.evaluate(
-            registered.uri, frame.assign(label=[made.classes[i] for i in LABELS]), targets="label",
+            registered.uri, frame.assign(label=[clf.classes[i] for i in LABELS]), targets="label",
             model_type="classifier", evaluators="pct", evaluator_config={"remove": "second"},
         )  # fmt: skip
-    second = pct.evaluate(made, texts, remove="second")
+    second = pct.evaluate(clf, texts, remove="second")
     assert result.metrics["evaluation/comp"] == pytest.approx(second.comp, abs=1e-5)
     assert second.comp != wanted.comp

@@ -29,6 +29,16 @@ pytest.importorskip("onnxruntime")
 PATIENCE = 300  # seconds until what must come; a crowded machine needs them
 
 
+def served_model(classifier: Any, folder: Path) -> Any:
+    """A classifier as the service has it, exported into a folder and loaded: a `ServedModel` named as the folder."""
+    from pct.onnx.export import export
+    from pct.onnx.predictor import OnnxPredictor
+    from serving.model_store import ModelEntry, ServedModel
+
+    export(classifier, folder)
+    return ServedModel(ModelEntry(folder.name, str(folder), "somewhere"), OnnxPredictor.load(folder, 1), (0, 0))
+
+
 @dataclass
 class Running:
     """A service. url: where it answers. log: what it has said so far."""

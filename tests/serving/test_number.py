@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 
 import pct
 from pct.client import Client
 from pct.explaining.prediction import Prediction as Predicted
-from pct.onnx.export import export
-from pct.onnx.predictor import OnnxPredictor
 from serving.answers import ExplainJob, PredictJob, read_texts
 from serving.limits import Limits
-from serving.model_store import ModelEntry, ServedModel
+from serving.model_store import ServedModel
 from serving.schema import ExplainRequest, Explanation, Prediction
 from tests.pct.number import number_model
 from tests.pct.small import small_texts
+from tests.serving.conftest import served_model
 
 TEXTS = small_texts(4, seed=8)
 LIMITS = Limits()
@@ -25,9 +23,7 @@ LIMITS = Limits()
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> ServedModel:
-    folder = Path(tmp_path_factory.mktemp("number")) / "onnx"
-    export(number_model("textcnn", max_length=16), folder)
-    return ServedModel(ModelEntry("number", str(folder), "somewhere"), OnnxPredictor.load(folder, 1), (0, 0))
+    return served_model(number_model("textcnn", max_length=16), tmp_path_factory.mktemp("served") / "number")
 
 
 def test_predictions_have_the_number(served: ServedModel) -> None:

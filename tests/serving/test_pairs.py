@@ -29,9 +29,9 @@ LIMITS = Limits()
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("pairs") / "onnx"
-    export(pct.wrap(classifier("BERT"), tokenizer("BERT"), "BERT"), made, modified=[])
-    return made
+    folder = tmp_path_factory.mktemp("pairs") / "onnx"
+    export(pct.wrap(classifier("BERT"), tokenizer("BERT"), "BERT"), folder, modified=[])
+    return folder
 
 
 @pytest.fixture(scope="module")

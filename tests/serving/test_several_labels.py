@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import pct
-from pct.onnx.export import export
-from pct.onnx.predictor import OnnxPredictor
 from serving.answers import ExplainJob, PredictJob, read_texts
 from serving.limits import Limits
-from serving.model_store import ModelEntry, ServedModel
+from serving.model_store import ServedModel
 from serving.schema import ExplainRequest, Explanation, Prediction
 from tests.pct.several import several_classifier
 from tests.pct.small import small_texts
+from tests.serving.conftest import served_model
 
 TEXTS = small_texts(4, seed=8)
 LIMITS = Limits()
@@ -24,9 +22,7 @@ LIMITS = Limits()
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> ServedModel:
-    folder = Path(tmp_path_factory.mktemp("several")) / "onnx"
-    export(several_classifier("textcnn", max_length=16), folder)
-    return ServedModel(ModelEntry("several", str(folder), "somewhere"), OnnxPredictor.load(folder, 1), (0, 0))
+    return served_model(several_classifier("textcnn", max_length=16), tmp_path_factory.mktemp("served") / "several")
 
 
 def test_predictions_have_the_assigned_labels(served: ServedModel) -> None:

@@ -91,8 +91,8 @@ def test_a_folder_of_parquet_files_is_explained_as_one_file_is(tmp_path, capsys)
     errors = [row["error"] for row in rows if row["error"]]
     assert len(errors) == 1
     assert "review" in errors[0]
-    found = {row["text"]: row for row in rows if row.pop("error") is None}
-    assert found == expected
+    explained = {row["text"]: row for row in rows if row.pop("error") is None}
+    assert explained == expected
     # a finished job is not repeated, and another job is refused
     capsys.readouterr()
     assert cli.main(by_ray) == 0
@@ -115,12 +115,12 @@ def test_a_folder_of_parquet_files_is_measured_as_one_file_is(tmp_path, capsys):
     assert cli.main(["evaluate", RUN, *by_ray, *common]) == 0
     captured = capsys.readouterr()
     assert "1 row with an error" in captured.err
-    found = json.loads(captured.out)
+    measured = json.loads(captured.out)
     assert cli.main(["evaluate", RUN, "--data", str(tmp_path / "alone.parquet"), *common]) == 0
     expected = json.loads(capsys.readouterr().out)
-    assert found["texts"] == expected["texts"] == 5
+    assert measured["texts"] == expected["texts"] == 5
     for part in ("metrics", "standard_errors"):
-        assert found[part] == pytest.approx(expected[part])
+        assert measured[part] == pytest.approx(expected[part])
 
 
 @pytest.mark.faults

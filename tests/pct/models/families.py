@@ -183,6 +183,11 @@ def classifier(name: str, classes: int = 3, seed: int = 0, **changes: Any) -> An
     return transformers.AutoModelForSequenceClassification.from_config(shape).eval()
 
 
+def of_one_output(name: str, **changes: Any) -> Any:
+    """`classifier` with one output, which has no name of its own."""
+    return classifier(name, **{"classes": 1, "id2label": {0: "LABEL_0"}, "label2id": {"LABEL_0": 0}, **changes})
+
+
 def table() -> str:
     """What can be done with each family, as docs/reference/families.md shows it."""
     cuts = {"wordpiece": "WordPiece", "unigram": "unigram", "bytes": "byte-level BPE",

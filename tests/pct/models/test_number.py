@@ -11,16 +11,10 @@ import torch
 import pct
 from pct.models.to_transformers import to_transformers
 from tests.pct.models import families
-from tests.pct.models.families import TEXTS, tokenizer
+from tests.pct.models.families import TEXTS, of_one_output, tokenizer
 from tests.pct.models.test_one_score import IDENTITY
 
 REGRESSION = {"problem_type": "regression"}
-
-
-def regressor(family, **given):
-    return families.classifier(
-        family, **{"classes": 1, "id2label": {0: "LABEL_0"}, "label2id": {"LABEL_0": 0}, **given}
-    )
 
 
 def own_numbers(model, family):
@@ -30,7 +24,7 @@ def own_numbers(model, family):
 
 
 def test_the_number_is_the_logit_of_transformers():
-    model = regressor("BERT", **REGRESSION)
+    model = of_one_output("BERT", **REGRESSION)
     wrapped = pct.wrap(model, tokenizer("BERT"))
     assert (wrapped.task.number, wrapped.classes, wrapped.settings.head) == (True, ["value"], "value")
     np.testing.assert_allclose(wrapped.predict(TEXTS)[:, 0], own_numbers(model, "BERT"), atol=1e-5)
@@ -38,9 +32,9 @@ def test_the_number_is_the_logit_of_transformers():
 
 @pytest.mark.parametrize("changes", [REGRESSION, {"sentence_transformers": IDENTITY}])
 def test_the_configuration_or_the_caller_states_a_number(changes):
-    assert pct.wrap(regressor("BERT", **changes), tokenizer("BERT")).task.number
-    assert pct.wrap(regressor("BERT"), tokenizer("BERT"), head="value").task.number
-    named = regressor("BERT", id2label={0: "reward"}, label2id={"reward": 0})
+    assert pct.wrap(of_one_output("BERT", **changes), tokenizer("BERT")).task.number
+    assert pct.wrap(of_one_output("BERT"), tokenizer("BERT"), head="value").task.number
+    named = of_one_output("BERT", id2label={0: "reward"}, label2id={"reward": 0})
     assert pct.wrap(named, tokenizer("BERT"), head="value").classes == ["reward"]
 
 
@@ -53,14 +47,14 @@ def test_a_pipeline_without_a_function_gives_a_number():
     from transformers import TextClassificationPipeline
 
     pipeline = TextClassificationPipeline(
-        model=regressor("BERT"), tokenizer=tokenizer("BERT"), task="text-classification", function_to_apply="none"
+        model=of_one_output("BERT"), tokenizer=tokenizer("BERT"), task="text-classification", function_to_apply="none"
     )
     scores = [answer["score"] for answer in pipeline(TEXTS)]
     np.testing.assert_allclose(pct.wrap(pipeline).predict(TEXTS)[:, 0], scores, atol=1e-5)
 
 
 def test_a_prediction_has_a_value_and_no_probabilities():
-    wrapped = pct.wrap(regressor("BERT", **REGRESSION), tokenizer("BERT"))
+    wrapped = pct.wrap(of_one_output("BERT", **REGRESSION), tokenizer("BERT"))
     (one, *_) = predictions = pct.predict(wrapped, TEXTS)
     assert one.value == pytest.approx(float(wrapped.predict(TEXTS)[0, 0]))
     assert one.to_dict() == {"label": "value", "value": one.value, "truncated": 0}
@@ -69,7 +63,7 @@ def test_a_prediction_has_a_value_and_no_probabilities():
 
 
 def test_a_saved_model_gives_the_same_numbers(tmp_path):
-    wrapped = pct.wrap(regressor("BERT", **REGRESSION), tokenizer("BERT"))
+    wrapped = pct.wrap(of_one_output("BERT", **REGRESSION), tokenizer("BERT"))
     again = pct.load(wrapped.save(tmp_path / "saved"))
     assert again.task.number
     np.testing.assert_array_equal(again.predict(TEXTS), wrapped.predict(TEXTS))
@@ -78,7 +72,7 @@ def test_a_saved_model_gives_the_same_numbers(tmp_path):
 
 
 def test_transformers_reads_a_number(tmp_path):
-    wrapped = pct.wrap(regressor("BERT"), tokenizer("BERT"), head="value")
+    wrapped = pct.wrap(of_one_output("BERT"), tokenizer("BERT"), head="value")
     to_transformers(wrapped.model, wrapped.classes).save_pretrained(tmp_path)
     tokenizer("BERT").save_pretrained(tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["problem_type"] == "regression"
@@ -88,7 +82,7 @@ def test_transformers_reads_a_number(tmp_path):
 
 
 def test_the_gradient_is_that_of_the_number():
-    model = regressor("BERT", **REGRESSION)
+    model = of_one_output("BERT", **REGRESSION)
     wrapped = pct.wrap(model, tokenizer("BERT"), saliency="grad_x_input", words="spaces")
     text = "good film"
     given = tokenizer("BERT")(text, return_tensors="pt")

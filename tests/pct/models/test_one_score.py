@@ -8,17 +8,10 @@ import pct
 from pct.classifier import Classifier
 from pct.models.outputs import kind_of_output
 from pct.models.to_transformers import to_transformers
-from tests.pct.models import families
-from tests.pct.models.families import TEXTS, tokenizer
+from tests.pct.models.families import TEXTS, of_one_output, tokenizer
 
 IDENTITY = {"activation_fn": "torch.nn.modules.linear.Identity", "version": "5.1"}
 SIGMOID = {"activation_fn": "torch.nn.modules.activation.Sigmoid", "version": "5.1"}
-
-
-def classifier(family, **given):
-    return families.classifier(
-        family, **{"classes": 1, "id2label": {0: "LABEL_0"}, "label2id": {"LABEL_0": 0}, **given}
-    )
 
 
 def own_sigmoids(model, family):
@@ -30,7 +23,7 @@ def own_sigmoids(model, family):
 
 
 def test_a_score_has_the_sigmoid_of_transformers():
-    model = classifier("BERT")
+    model = of_one_output("BERT")
     wrapped = pct.wrap(model, tokenizer("BERT"), head="sigmoid")
     assert wrapped.classes == ["not positive", "positive"]
     own = own_sigmoids(model, "BERT")
@@ -38,7 +31,7 @@ def test_a_score_has_the_sigmoid_of_transformers():
 
 
 def test_the_score_is_named_by_id2label():
-    model = classifier("BERT", id2label={0: "toxic"}, label2id={"toxic": 0})
+    model = of_one_output("BERT", id2label={0: "toxic"}, label2id={"toxic": 0})
     assert pct.wrap(model, tokenizer("BERT"), head="sigmoid").classes == ["not toxic", "toxic"]
 
 
@@ -46,21 +39,21 @@ def test_the_score_is_named_by_id2label():
     "changes", [{"problem_type": "multi_label_classification"}, {"sentence_transformers": SIGMOID}]
 )
 def test_the_configuration_states_a_sigmoid(changes):
-    model = classifier("BERT", **changes)
+    model = of_one_output("BERT", **changes)
     assert pct.wrap(model, tokenizer("BERT")).classes == ["not positive", "positive"]
 
 
 def test_a_score_of_an_unknown_kind_is_asked_for():
     with pytest.raises(ValueError, match="does not say what it is: set head to sigmoid"):
-        pct.wrap(classifier("BERT"), tokenizer("BERT"))
+        pct.wrap(of_one_output("BERT"), tokenizer("BERT"))
     with pytest.raises(ValueError, match="a softmax needs two or more"):
-        pct.wrap(classifier("BERT"), tokenizer("BERT"), head="softmax")
+        pct.wrap(of_one_output("BERT"), tokenizer("BERT"), head="softmax")
     with pytest.raises(ValueError, match="head must be one of softmax, sigmoid, value, got 'logistic'"):
-        pct.wrap(classifier("BERT"), tokenizer("BERT"), head="logistic")
+        pct.wrap(of_one_output("BERT"), tokenizer("BERT"), head="logistic")
 
 
 def test_an_identity_activation_states_a_value():
-    config = classifier("BERT", sentence_transformers=IDENTITY).config
+    config = of_one_output("BERT", sentence_transformers=IDENTITY).config
     assert kind_of_output(config, "m") == "value"
     assert kind_of_output(config, "m", "sigmoid") == "sigmoid"  # what the user says comes first
 
@@ -68,7 +61,7 @@ def test_an_identity_activation_states_a_value():
 def test_a_pipeline_with_a_sigmoid_states_it():
     from transformers import TextClassificationPipeline
 
-    model = classifier("BERT")
+    model = of_one_output("BERT")
     pipeline = TextClassificationPipeline(
         model=model, tokenizer=tokenizer("BERT"), task="text-classification", function_to_apply="sigmoid"
     )
@@ -78,7 +71,7 @@ def test_a_pipeline_with_a_sigmoid_states_it():
 
 
 def test_a_saved_score_keeps_its_head(tmp_path):
-    wrapped = pct.wrap(classifier("BERT"), tokenizer("BERT"), head="sigmoid")
+    wrapped = pct.wrap(of_one_output("BERT"), tokenizer("BERT"), head="sigmoid")
     again = pct.load(wrapped.save(tmp_path / "saved"))
     np.testing.assert_array_equal(again.predict(TEXTS), wrapped.predict(TEXTS))
     with pytest.raises(ValueError, match="is a saved classifier, which has its own head"):
@@ -86,7 +79,7 @@ def test_a_saved_score_keeps_its_head(tmp_path):
 
 
 def test_transformers_reads_a_saved_score_as_a_sigmoid(tmp_path):
-    wrapped = pct.wrap(classifier("BERT"), tokenizer("BERT"), head="sigmoid")
+    wrapped = pct.wrap(of_one_output("BERT"), tokenizer("BERT"), head="sigmoid")
     to_transformers(wrapped.model, wrapped.classes).save_pretrained(tmp_path)
     tokenizer("BERT").save_pretrained(tmp_path)
     again = pct.load(tmp_path)  # the problem type states the head
@@ -97,7 +90,7 @@ def test_transformers_reads_a_saved_score_as_a_sigmoid(tmp_path):
 
 def test_the_gradient_of_a_score_is_that_of_its_logit():
     """The log-odds of the two classes are z and -z, so the saliency of both is the norm of the gradient of z."""
-    model = classifier("BERT")
+    model = of_one_output("BERT")
     wrapped = pct.wrap(model, tokenizer("BERT"), head="sigmoid", saliency="l2", words="spaces")
     text = "good film"
     given = tokenizer("BERT")(text, return_tensors="pt")
@@ -118,7 +111,7 @@ def test_the_gradient_of_a_score_is_that_of_its_logit():
 def test_a_score_is_trained_further_with_the_corpus_order(order):
     from pct.models.pretrained import order_head, wrap_model
 
-    model = classifier("BERT", id2label={0: "positive"}, label2id={"positive": 0})
+    model = of_one_output("BERT", id2label={0: "positive"}, label2id={"positive": 0})
     own = own_sigmoids(model, "BERT")
     wrapped = wrap_model(model, tokenizer("BERT"), "m", "sigmoid")
     order_head(wrapped, order)
@@ -129,7 +122,7 @@ def test_a_score_is_trained_further_with_the_corpus_order(order):
 
 
 def test_finetuning_a_score_trains_its_one_logit():
-    wrapped = pct.wrap(classifier("BERT"), tokenizer("BERT"), head="sigmoid")
+    wrapped = pct.wrap(of_one_output("BERT"), tokenizer("BERT"), head="sigmoid")
     texts = [f"{word} {i}" for i in range(20) for word in ("brilliant film", "tired cut")]
     labels = [name for _ in range(20) for name in ("positive", "not positive")]
     done = pct.finetune(
@@ -152,7 +145,7 @@ def test_an_exported_score_equals_torch(tmp_path):
     from pct.onnx.export import export
     from pct.onnx.predictor import OnnxPredictor
 
-    wrapped = pct.wrap(classifier("BERT"), tokenizer("BERT"), head="sigmoid", max_length=32)
+    wrapped = pct.wrap(of_one_output("BERT"), tokenizer("BERT"), head="sigmoid", max_length=32)
     export(wrapped, tmp_path / "onnx", modified=[])
     exported = OnnxPredictor.load(tmp_path / "onnx")
     np.testing.assert_allclose(exported.predict(TEXTS), wrapped.predict(TEXTS), atol=1e-5)

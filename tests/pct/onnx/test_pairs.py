@@ -35,7 +35,7 @@ def exported(tmp_path_factory):
 
 @pytest.mark.parametrize("name", [TYPED, *SLOW])
 def test_a_graph_has_transformers_logits_and_torchs_saliency_of_pairs(name, exported):
-    made = pct.wrap(classifier(name), tokenizer(name), name, max_length=48)
+    clf = pct.wrap(classifier(name), tokenizer(name), name, max_length=48)
     predictor = OnnxPredictor.load(exported(name), threads=1)
     tokens = predictor.tokens(split_all(PAIRS))
     wanted = by_transformers(name, PAIRS, max_length=48)
@@ -44,7 +44,7 @@ def test_a_graph_has_transformers_logits_and_torchs_saliency_of_pairs(name, expo
         logits = predictor.run_forward(ids, words > -2)["logits"]
         np.testing.assert_allclose(logits, wanted[rows], atol=1e-5 * max(1, np.abs(wanted).max()))
     for by in ("l2", "grad_x_input", "integrated_gradients"):
-        for ours, theirs in zip(predictor.saliency(PAIRS, by=by), made.saliency(PAIRS, by=by), strict=True):
+        for ours, theirs in zip(predictor.saliency(PAIRS, by=by), clf.saliency(PAIRS, by=by), strict=True):
             np.testing.assert_allclose(ours, theirs, atol=1e-3 * max(1, np.abs(theirs).max()))
 
 

@@ -74,10 +74,10 @@ def test_a_token_belongs_to_the_word_of_its_own_text_with_its_first_character(fi
     for (start, _), side in zip(whole["offset_mapping"], whole.sequence_ids(), strict=True):
         owner = -1
         if side is not None:
-            place = start
-            while place < len(parts[side].text) and parts[side].text[place].isspace():
-                place += 1
-            inside = [i for i, (a, b) in enumerate(parts[side].spans) if a <= place < b]
+            character = start
+            while character < len(parts[side].text) and parts[side].text[character].isspace():
+                character += 1
+            inside = [i for i, (a, b) in enumerate(parts[side].spans) if a <= character < b]
             owner = inside[0] + side * len(parts[0]) if inside else -1
         owners.append(owner)
     assume(set(owners) != {-1})
@@ -103,13 +103,13 @@ def test_pairs_and_single_texts_of_a_batch_have_the_tokens_that_each_has_alone()
 def test_the_words_that_are_cut_of_both_texts_are_counted(side):
     import copy
 
-    made = copy.deepcopy(tokenizer("DistilBERT"))
-    made.truncation_side = side
+    cutting = copy.deepcopy(tokenizer("DistilBERT"))
+    cutting.truncation_side = side
     pair = split(("fine film isn't bad " * 3, "a b " * 20))
-    tokens = SubWords(made).encode([pair], 20)
+    tokens = SubWords(cutting).encode([pair], 20)
     assert len(tokens.ids) == 20
     assert tokens.counts[0] + tokens.truncated[0] == len(pair)
-    assert SubWords(made).encode([pair], 500).truncated[0] == 0
+    assert SubWords(cutting).encode([pair], 500).truncated[0] == 0
 
 
 def test_a_saved_tokenizer_gives_pairs_the_same_tokens(tmp_path):

@@ -96,7 +96,7 @@ def find(rank, folder):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """The folder of what the processes found."""
+    """The folder of what the processes computed."""
     folder = tmp_path_factory.mktemp("together")
     mp.spawn(together, (WORLD, free_port(), folder), nprocs=WORLD)
     return folder
@@ -107,20 +107,20 @@ def test_a_step_is_that_of_one_process(case, results):
     expected = step_of(case)
     assert max(float(g.abs().max()) for name, g in expected.items() if name != "loss") > 1e-3
     for rank in range(WORLD):
-        found = load_file(results / f"{case_name(case)}.{rank}")
-        assert found.keys() == expected.keys()
+        computed = load_file(results / f"{case_name(case)}.{rank}")
+        assert computed.keys() == expected.keys()
         for name, value in expected.items():
-            np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
+            np.testing.assert_allclose(computed[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
 def test_a_run_has_the_weights_of_one_process_and_the_first_one_writes_it(results, tmp_path):
     expected = train(settings_of_run(), small_corpus(96, 32), tmp_path / "run", progress=False).model.state_dict()
     written = load_file(results / "run" / "model" / "model.safetensors")
     for rank in range(WORLD):
-        found = load_file(results / f"run.{rank}")
+        computed = load_file(results / f"run.{rank}")
         for name, weight in expected.items():
-            np.testing.assert_allclose(found[name], weight, atol=1e-5, err_msg=name)
-            assert torch.equal(found[name], written[name])  # bit by bit the same in all
+            np.testing.assert_allclose(computed[name], weight, atol=1e-5, err_msg=name)
+            assert torch.equal(computed[name], written[name])  # bit by bit the same in all
 
 
 def test_dropout_differs_among_the_processes_and_their_results_are_the_same(results):

@@ -20,8 +20,8 @@ from pct.training.own_loop import MethodLoss
 from pct.training.prepared import prepare
 from pct.training.runs import best_epoch
 from pct.training.trainer import make_batch
-from tests.pct.models.families import tokenizer
-from tests.pct.models.test_number import REGRESSION, regressor
+from tests.pct.models.families import of_one_output, tokenizer
+from tests.pct.models.test_number import REGRESSION
 from tests.pct.number import number_model, number_rows
 from tests.pct.small import small_settings
 
@@ -49,7 +49,7 @@ def test_the_loss_is_the_mean_squared_error_as_in_transformers():
     logits = torch.randn(16, 1, dtype=torch.float64)
     pairs = zip(logits[:, 0].tolist(), batch.labels.tolist(), strict=True)
     assert float(supervised_loss(logits, batch)) == pytest.approx(sum((f - y) ** 2 for f, y in pairs) / 16)
-    model, texts, labels = regressor("BERT", **REGRESSION).eval(), ["a good film", "tired"], [4.5, -1.0]
+    model, texts, labels = of_one_output("BERT", **REGRESSION).eval(), ["a good film", "tired"], [4.5, -1.0]
     given = tokenizer("BERT")(texts, padding=True, return_tensors="pt")
     own = float(model(**given, labels=torch.tensor(labels)[:, None]).loss.detach())
     loss = MethodLoss(model, tokenizer("BERT"), method="normal")
@@ -122,7 +122,7 @@ def test_the_kind_of_labels_must_be_that_of_the_settings():
 
 
 def test_finetuning_compares_errors(tmp_path):
-    wrapped = pct.wrap(regressor("BERT", **REGRESSION), tokenizer("BERT"))
+    wrapped = pct.wrap(of_one_output("BERT", **REGRESSION), tokenizer("BERT"))
     rows = [
         {"text": f"{word} {i}", "label": value}
         for i in range(12)

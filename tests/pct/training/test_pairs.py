@@ -37,10 +37,10 @@ def rows(count: int, seed: int = 0) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("entailment")
-    classifier("BERT").save_pretrained(made)
-    tokenizer("BERT").save_pretrained(made)
-    return str(made)
+    folder = tmp_path_factory.mktemp("entailment")
+    classifier("BERT").save_pretrained(folder)
+    tokenizer("BERT").save_pretrained(folder)
+    return str(folder)
 
 
 @pytest.mark.parametrize("method", [name for name in methods.own if name != "rationale"])
@@ -54,21 +54,21 @@ def test_every_method_trains_on_pairs(folder, method):
 
 def test_a_masked_word_has_the_mask_token_of_its_own_type():
     """The reduced texts of training against the forward pass on ids with the mask token in place of the words."""
-    made = pct.wrap(classifier("BERT"), tokenizer("BERT"), max_length=48)
+    clf = pct.wrap(classifier("BERT"), tokenizer("BERT"), max_length=48)
     documents = split_all([(row["text"], row["text_pair"]) for row in rows(5)])
     batch = make_batch(
-        made.tokens(documents), np.zeros(5, np.int64), np.arange(5), torch.device("cpu"), mask_id(made.tokenizer)
+        clf.tokens(documents), np.zeros(5, np.int64), np.arange(5), torch.device("cpu"), mask_id(clf.tokenizer)
     )
     assert {0, 1} <= set((batch.ids // TOKEN_TYPE).flatten().tolist())
     removed = torch.rand(5, int(batch.counts.max()), generator=torch.Generator().manual_seed(0)) < 0.5
     removed[:, 0] = True
     settings = Settings(corpus="", method="removal_margin", train_removal="mask", p_important=0.5)
     with torch.no_grad():
-        projected = made.model.project(made.model.embed(batch.ids))
-        (given,) = reduced_logits(made.model, batch, projected, [removed], settings)
-        wanted = made.model(mask_words(batch, removed), batch.word_ids > -2).logits
+        projected = clf.model.project(clf.model.embed(batch.ids))
+        (given,) = reduced_logits(clf.model, batch, projected, [removed], settings)
+        wanted = clf.model(mask_words(batch, removed), batch.word_ids > -2).logits
     torch.testing.assert_close(given.logits, wanted, atol=1e-5, rtol=1e-4)
-    assert pass_originals(made.model, batch, settings).logits.shape == (5, 3)
+    assert pass_originals(clf.model, batch, settings).logits.shape == (5, 3)
 
 
 def test_a_run_reads_pairs_from_a_file_and_keeps_both_texts(folder, tmp_path):
