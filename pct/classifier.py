@@ -98,7 +98,7 @@ class Classifier(TextInterface):
     def _check_typed_padding(self, tokens: Tokens) -> None:
         """Raises ValueError for a text with a literal padding token, if the model skips it among token ids: it cannot
         skip it among embeddings."""
-        for text in texts_with_padding(tokens):
+        for text in texts_with_padding(tokens, self._padding_ids()):
             ids, _ = tokens.rows(np.array([text]))
             if not self.model.same_logits_from_embeddings(torch.from_numpy(ids).to(self.model.device)):  # type: ignore[operator]
                 raise padding_skipped(text)
@@ -111,13 +111,20 @@ class Classifier(TextInterface):
             return False
         return True
 
-    def skips_padding(self) -> bool:
-        """Whether texts with a literal padding token, in the middle or at the end, are rejected."""
-        padding = getattr(getattr(self.tokenizer, "tokenizer", None), "pad_token", None)
-        if padding is None:
-            return False
+    def _padding_ids(self) -> list[int]:
+        """The ids of padding: of the tokenizer, and of the model's configuration and layers, which may differ."""
+        tokenizer: Any = getattr(self.tokenizer, "tokenizer", None)
+        own = {*getattr(self.model, "padding_ids", ()), getattr(tokenizer, "pad_token_id", None)}
+        return sorted(own - {None})
+
+    def skipped_padding(self) -> list[int]:
+        """The ids of padding whose token, typed in the middle or at the end of a text, makes the text rejected."""
+        tokenizer: Any = getattr(self.tokenizer, "tokenizer", None)
+        return [x for x in self._padding_ids() if tokenizer and self._rejects(tokenizer.convert_ids_to_tokens(x))]
+
+    def _rejects(self, token: str | None) -> bool:
         try:
-            self.tokens([["a", padding, "a"], ["a", padding]])
+            self.tokens([["a", token, "a"], ["a", token]] if token else [["a"]])
         except ValueError:
             return True
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -56,6 +57,7 @@ class Wrapped(TextModel):
         self.output_kind = head
         self.task_kind = SOFTMAX if self._has_score or not head else head
         self.padding = padding or "right"
+        self.padding_ids = _padding_ids(model)
         config: Any = model.config
         self._has_decoder = bool(getattr(config, "is_encoder_decoder", False))
         self._pooling, self._reads_states = "", False
@@ -93,13 +95,22 @@ class Wrapped(TextModel):
         return Features(pooled, pooled)
 
     def same_logits_from_embeddings(self, ids: Tensor) -> bool:
-        """Whether the model gives token ids (1, length) and their embeddings the same logits."""
+        """Whether the model gives token ids (1, length) and their embeddings the same logits, in windows if it reads
+        them."""
         model: Any = self.model
+
+        def from_ids(ids: Tensor, mask: Tensor) -> Features:
+            # each row alone, since a model recognises padding by its id
+            rows = [inputs_of_ids(row[real, 0][None], self.reads_types) for row, real in zip(ids, mask, strict=True)]
+            ones = [torch.ones_like(inputs["input_ids"]) for inputs in rows]
+            own = [model(**inputs, attention_mask=x).logits for inputs, x in zip(rows, ones, strict=True)]
+            logits = self.logits_of(torch.cat(own))
+            return Features(logits, logits)
+
         mask = torch.ones_like(ids, dtype=torch.bool)
+        read = from_ids if self.text_windows is None else partial(self.text_windows.read, from_ids)
         with torch.no_grad(), without_dropout(self):
-            inputs = inputs_of_ids(ids, self.reads_types)
-            own = self.logits_of(model(**inputs, attention_mask=mask.long()).logits)
-            return close(own, self.encode(self.embed(ids), mask).logits)
+            return close(read(ids[..., None], mask).pooled, self.encode(self.embed(ids), mask).logits)
 
     @property
     def _has_score(self) -> bool:
@@ -205,6 +216,12 @@ class Wrapped(TextModel):
 
     def _depends_on_padding(self) -> bool:
         return all(padding_changes(self) for self.padding in ("right", "left"))
+
+
+def _padding_ids(model: Any) -> set[int]:
+    """The ids that a model takes for padding, by its configuration or its layers; its tokenizer may have another."""
+    own = (model.config.get_text_config().pad_token_id, *(getattr(x, "padding_idx", None) for x in model.modules()))
+    return {x for x in own if isinstance(x, int)}
 
 
 class _Call(NamedTuple):

@@ -131,7 +131,7 @@ def export(
             "format": FORMAT, "version": __version__, "classes": classifier.classes, "words": classifier.tokenizer.kind,
             "model": classifier.model.config()["family"], "probabilities": classifier.task.kind,
             "settings": settings.to_dict(), "weights": "float32",
-            SCALED: WORDS, SKIPS_PADDING: classifier.skips_padding(), PAIRS: classifier.reads_pairs(),
+            SCALED: WORDS, SKIPS_PADDING: classifier.skipped_padding(), PAIRS: classifier.reads_pairs(),
         }  # fmt: skip
         float32 = Path(scratch) if quantize else temporary
         exact = _write(float32, classifier, about, {GRADIENT: graphs.gradient, FORWARD: graphs.forward, **extra})

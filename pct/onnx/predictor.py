@@ -34,7 +34,7 @@ INTEGRATED = "integrated_gradients"
 # saliencies with a separate graph, for transformers only
 MODIFIED = {"frozen_grad_x_input": "frozen.onnx", "gim": "gim.onnx"}
 OUTPUTS = ("logits", "representation", *(f"saliency_{name}" for name in PLAIN))
-SKIPS_PADDING = "skips_padding"  # in CONFIG: whether texts with a literal padding token are rejected
+SKIPS_PADDING = "skips_padding"  # in CONFIG: the ids of padding tokens; texts with one are rejected
 PAIRS = "pairs"  # in CONFIG: whether the model reads pairs of texts
 SCALED, WORDS = "scaled", "words"  # in CONFIG: the embeddings that `scale` multiplies; all if it is missing
 
@@ -150,7 +150,9 @@ class OnnxPredictor(TextInterface):
             raise ValueError("this exported model does not read pairs of texts; export a model that does, if it is old")
         if PAIRS not in self.about:  # an older format, without token types in the ids
             tokens = replace(tokens, ids=tokens.ids % TOKEN_TYPE)
-        if self.about.get(SKIPS_PADDING) and len(indices := texts_with_padding(tokens)):
+        skipped = self.about.get(SKIPS_PADDING) or []
+        # an older format says only whether the tokenizer's padding token is skipped
+        if len(indices := texts_with_padding(tokens, [tokens.padding] if skipped is True else skipped)):
             raise padding_skipped(indices[0])
         return tokens
 

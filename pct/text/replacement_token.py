@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -60,9 +61,9 @@ def no_baseline(baseline: str) -> ValueError:
     return ValueError(f"baseline {baseline}: the model's tokenizer has no {baseline} token; use baseline zero")
 
 
-def texts_with_padding(tokens: Tokens) -> Ints:
-    """The indices of the texts that have the padding token in a word."""
-    occurrences = np.flatnonzero((tokens.ids % TOKEN_TYPE == tokens.padding) & (tokens.word_ids >= 0))
+def texts_with_padding(tokens: Tokens, padding: Sequence[int]) -> Ints:
+    """The indices of the texts that have a token with one of the ids `padding` in a word."""
+    occurrences = np.flatnonzero(np.isin(tokens.ids % TOKEN_TYPE, padding) & (tokens.word_ids >= 0))
     return np.unique(np.searchsorted(tokens.starts, occurrences, side="right") - 1)
 
 

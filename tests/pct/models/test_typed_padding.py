@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 
 import numpy as np
 import pytest
@@ -37,7 +38,45 @@ def test_a_model_that_counts_positions_past_padding_refuses_the_text_and_names_i
 
 @pytest.mark.parametrize(("name", "skips"), [("BERT", False), ("RoBERTa", True), ("GPT-2", True)])
 def test_a_model_says_whether_it_skips_typed_padding(name, skips):
-    assert pct.wrap(classifier(name), tokenizer(name)).skips_padding() == skips
+    words = tokenizer(name)
+    assert pct.wrap(classifier(name), words).skipped_padding() == [words.pad_token_id] * skips
+
+
+@pytest.mark.parametrize("name", ["GPT-2", "Llama", "MPNet"])
+def test_the_padding_token_of_the_model_counts_where_the_tokenizer_has_another_one(name, tmp_path):
+    words = copy.deepcopy(tokenizer(name))
+    own, words.pad_token = words.pad_token, words.eos_token
+    wrapped = pct.wrap(classifier(name), words)
+    exported = OnnxPredictor.load(export(wrapped, tmp_path / "exported", modified=[]).folder, threads=1)
+    for predictor in (wrapped, exported):
+        with pytest.raises(ValueError, match="text 1 holds the padding token, which this model skips"):
+            predictor.predict(["a film", f"a good film {own}"])
+
+
+@pytest.mark.parametrize("name", ["BERT", "RoBERTa", "GPT-2", "ModernBERT", "Llama"])
+def test_a_typed_padding_token_in_a_text_of_several_windows_is_looked_for_window_by_window(name):
+    model, words = classifier(name), tokenizer(name)
+    wrapped = pct.wrap(model, words, windows="stride=16", max_length=32)
+    start, end = wrapped.tokenizer.frame()
+    inside = " ".join(["a film"] * 6 + [words.pad_token] + ["a film"] * 30)
+    # RoBERTa counts positions past padding; Llama's first window ends with the token, which is not its last state
+    if name in ("RoBERTa", "Llama"):
+        with pytest.raises(ValueError, match="holds the padding token"):
+            wrapped.predict([inside])
+        return
+    predicted = wrapped.predict([inside])
+    # the slow twin: the windows of the ids, each read by transformers
+    ids = words(inside)["input_ids"]
+    inner, size = len(ids) - start - end, 32 - start - end
+    logits, read = 0.0, 0
+    for first in range(0, max(inner - size, 0) + 16, 16):
+        last = min(first + size, inner)
+        window = [*ids[:start], *ids[start + first : start + last], *ids[len(ids) - end :]]
+        with torch.no_grad():
+            logits = logits + model(torch.tensor([window])).logits * (last - max(read, first)) / inner
+        read = last
+    assert read == inner
+    np.testing.assert_allclose(predicted, torch.as_tensor(logits).softmax(-1), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["BERT", "RoBERTa"])
