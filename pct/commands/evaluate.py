@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pct.commands.file_job import add_ray, run_ray_job
-from pct.commands.options import add_measured_texts, add_model, add_remove, measured_texts, open_given
+from pct.commands.file_job import add_ray, check_ray, run_ray_job
+from pct.commands.options import add_measured_texts, add_model, add_remove, measured_texts, open_given, refuse_given
 from pct.corpora.rows import Chunk
 from pct.corpora.splits import Split
 from pct.output.records import pyarrow
@@ -54,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cluster.add_argument("--output", default="", metavar="FOLDER", help="with --ray: for the values of each text")
     add_ray(cluster)
     options = parser.parse_args(arguments)
+    check_ray(parser, options)
+    if not options.ray:
+        refuse_given(parser, options, ("output",), "without --ray")
     if options.per_text:
         check_file(options.per_text)
     if options.saliency:

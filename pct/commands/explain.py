@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Explains the texts of the command line, of standard input (one per line), or of a file."""
-    from pct.commands.file_job import add_file_options, check_files
+    from pct.commands.file_job import add_file_options, check_files, check_text_or_file
 
     parser = argparse.ArgumentParser(
         prog="pct explain",
@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_intermixed_args(arguments)
     if options.saliency:
         saliencies.check(options.saliency)
-    if options.data or options.output:
+    check_text_or_file(parser, options)
+    if options.data:
         check_files(options)
         return _explain_file(options)
     texts = typed_pairs(options.text or _typed_texts(options.encoding), options.text_pair)

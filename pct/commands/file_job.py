@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.commands.options import add_reading, open_given, reading_settings
+from pct.commands.options import READING, add_reading, open_given, reading_settings, refuse_given
 from pct.text.plurals import plural
 
 if TYPE_CHECKING:
@@ -47,6 +47,27 @@ def add_ray(group: argparse._ActionsContainer) -> None:
     group.add_argument("--workers", type=int, default=0, help="with --ray: most at a time (default: all that fit)")
     group.add_argument("--cpus-per-worker", type=float, default=1, help="with --ray (default: 1)")
     group.add_argument("--gpus-per-worker", type=float, default=0, help="with --ray, as 0.25 (default: 0)")
+
+
+def check_ray(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Raises ValueError for an option that has no effect with --ray, or without it."""
+    if options.ray:
+        refuse_given(parser, options, ("processes", "raw_cells", "on_bad_row"), "with --ray")
+    else:
+        refuse_given(parser, options, ("workers", "cpus_per_worker", "gpus_per_worker"), "without --ray")
+
+
+def check_text_or_file(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Raises ValueError for an option that has no effect on a file, or on texts of the command line."""
+    if options.data:
+        refuse_given(parser, options, ("text_pair", "json"), "with --data")
+        check_ray(parser, options)
+        return
+    if options.output:
+        check_files(options)
+    # standard input, too, has an encoding
+    reading = [name for name in READING if name != "encoding" or options.text]
+    refuse_given(parser, options, (*reading, "processes", "ray", "raw_cells"), "without --data")
 
 
 def run_file_job(

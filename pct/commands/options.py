@@ -86,6 +86,15 @@ def add_head(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def refuse_given(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, names: Collection[str], reason: str
+) -> None:
+    """Raises ValueError for the first of the options `names` that is not at its default: it would have no effect."""
+    for name in names:
+        if getattr(options, name, None) not in (None, parser.get_default(name)):
+            raise ValueError(f"--{name.replace('_', '-')} has no effect {reason}: leave it out")
+
+
 def open_given(options: argparse.Namespace, threads: int = 0) -> Classifier | OnnxPredictor:
     """The model that the options name. threads: CPU threads of one call; 0 uses all cores. Raises as `pct.load`."""
     from pct.opening import open_model

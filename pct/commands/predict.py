@@ -11,7 +11,7 @@ from pct.commands.options import add_model, add_pairs, open_given, typed_pairs
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Predicts the classes of the texts of the command line or of a file."""
-    from pct.commands.file_job import add_file_options, run_file_job, run_ray_job
+    from pct.commands.file_job import add_file_options, check_text_or_file, run_file_job, run_ray_job
 
     parser = argparse.ArgumentParser(
         prog="pct predict",
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_intermixed_args(arguments)
     if bool(options.text) == bool(options.data):
         raise ValueError("give either texts or a file by --data")
+    check_text_or_file(parser, options)
 
     from pct.explaining.prediction import predict
     from pct.output.files import prediction_rows, prediction_schema, write_predictions

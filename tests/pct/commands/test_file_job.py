@@ -79,6 +79,7 @@ def test_a_job_that_was_stopped_goes_on_by_the_same_command(data, tmp_path, caps
         (["predict", MODEL], "give either texts or a file by --data"),
         (["predict", MODEL, "--data", "{data}"], "--data and --output need each other"),
         (["explain", MODEL, "--output", "x.jsonl"], "--data and --output need each other"),
+        (["predict", MODEL, "a film", "--output", "x.jsonl"], "--data and --output need each other"),
         (["explain", MODEL, "a film", "--data", "{data}", "--output", "x.jsonl"], "not both"),
         (["explain", MODEL, "--data", "{data}", "--output", "{data}"], "is also --data"),
         (["explain", MODEL, "--data", "{data}", "--output", "x.xlsx"], "must end in .jsonl, .parquet, .html"),
@@ -103,3 +104,29 @@ def test_a_row_that_cannot_be_used_ends_the_job_or_is_left_out(data, tmp_path, c
     assert "row 4" in capsys.readouterr().err
     assert cli.main([*command, "--on-bad-row", "skip"]) == 0  # nothing was done before: there is nothing to mix
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["predict", "--data", "{data}", "--output", "{out}", "--text-pair", "b"],
+        ["predict", "--data", "{data}", "--output", "{out}", "--workers", "2"],
+        ["predict", "--data", "{data}", "--output", "{out}", "--ray", "local", "--processes", "2"],
+        ["predict", "--data", "{data}", "--output", "{out}", "--ray", "local", "--on-bad-row", "skip"],
+        ["predict", "a film", "--processes", "2"],
+        ["predict", "a film", "--text-column", "review"],
+        ["predict", "a film", "--encoding", "cp1252"],
+        ["explain", "--data", "{data}", "--output", "{out}", "--json"],
+        ["explain", "--data", "{data}", "--output", "{out}", "--gpus-per-worker", "0.5"],
+        ["explain", "a film", "--ray", "local"],
+        ["evaluate", "--data", "{data}", "--output", "{out}"],
+        ["evaluate", "--data", "{data}", "--cpus-per-worker", "2"],
+    ],
+    ids=lambda given: " ".join(given),
+)
+def test_an_option_that_would_have_no_effect_is_refused(given, data, tmp_path, capsys):
+    command, *rest = (part.format(data=data, out=tmp_path / "out.jsonl") for part in given)
+    option = [part for part in rest if part.startswith("--") and part not in ("--data", "--ray")][-1:] or ["--ray"]
+    assert cli.main([command, MODEL, *rest]) == 1
+    assert f"error: {option[0]} has no effect with" in capsys.readouterr().err
+    assert not (tmp_path / "out.jsonl").exists()
