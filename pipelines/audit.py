@@ -14,6 +14,7 @@ from pct.auditing.plan import BUDGETS
 from pct.auditing.result import Audit
 from pct.commands.audit import UNMET
 from pct.commands.options import add_measured_texts, add_model, measured_texts, open_given
+from pct.commands.parser import CommandParser
 from pct.corpora.loading import Split
 from pct.output.plots import save
 from pct.settings import REMOVALS
@@ -93,7 +94,7 @@ def _split(values: Sequence[str], separators: str) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m pipelines.audit",
         description="Measures every saliency that a model allows on the same texts, as pct audit does, and logs the "
         "judgement to MLflow: which saliency to show, and whether it beats a random order.",

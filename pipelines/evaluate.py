@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from pct.classifier import Classifier, load
 from pct.commands.options import add_measured_texts, add_model, measured_texts
+from pct.commands.parser import CommandParser
 from pct.corpora.loading import Split
 from pct.corpora.splits import text_columns
 from pct.layout import PER_TEXT, REPORT
@@ -72,7 +73,7 @@ def _log(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m pipelines.evaluate",
         description="Measures a model's accuracy and explanations on a corpus or a file, and logs them to MLflow.",
         epilog="example: python -m pipelines.evaluate --model models:/pct-planted-textcnn@champion --limit 200",

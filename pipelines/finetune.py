@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pct.commands.finetune import NOT_IMPROVED
 from pct.commands.options import OF_FINETUNING, add_settings, given_settings
+from pct.commands.parser import CommandParser
 from pipelines.job import OK, add_job_options, run_job
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _log(mlflow_run: MlflowRun, done: Finetuned) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m pipelines.finetune",
         description="Goes on training a classifier that exists, as pct finetune does, and logs what changed to MLflow.",
         epilog="example: python -m pipelines.finetune --model FOLDER --train_file reviews.csv --register reviews",

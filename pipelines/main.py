@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pct.commands.errors import RESUMABLE
 from pct.commands.options import add_devices, add_settings, launch_of, read_settings
+from pct.commands.parser import CommandParser
 from pct.settings import Settings
 from pct.training import runs
 from pipelines.champion import MARGIN, check_margin
@@ -91,7 +92,7 @@ def check_upload_options(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m pipelines.main",
         description="Trains a classifier, measures its explanations, tracks it in MLflow and registers the model.",
         epilog="example: python -m pipelines.main --method pct --corpus planted --epochs 4",

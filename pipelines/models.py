@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from pct.commands.parser import CommandParser
 from pipelines.champion import (
     champion_of,
     delete_version,
@@ -32,7 +33,7 @@ COLUMNS = {  # of the table -> the tag of a version
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table or JSON; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="pct models",
         description="Lists the registered models: their versions with metrics, which is champion and why.",
         epilog="example: pct models pct-mr-lstm",

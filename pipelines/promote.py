@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from pct.commands.parser import CommandParser
 from pipelines.champion import choose_again, lost_champion, margin_of, promote, read_versions, why
 from pipelines.connection import connect, requests_to, tracking_uri
 from pipelines.job import OK, add_force, run_job
@@ -14,7 +15,7 @@ from pipelines.job import OK, add_force, run_job
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Moves the alias and says why the champion is one; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="pct promote",
         description="Makes a version the champion, whatever the rule says. From then on only newer versions that were "
         "measured alike can replace it, by the rule. Without a version the rule chooses among all versions.",

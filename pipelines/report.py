@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pct.commands.parser import CommandParser
 from pct.corpora.splits import texts_of_columns
 from pct.layout import ABOUT, HISTORY, PER_TEXT, REPORT, SETTINGS
 from pct.output.plots import epochs_figure, ridge_figure
@@ -203,7 +204,7 @@ def _download(client: Any, run_id: str, scratch: Path) -> Path | None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="pct report",
         description="One self-contained HTML page over many runs, the same as Markdown, each table as CSV and LaTeX, "
         "each figure as PNG and SVG: the paper's claims, held or not, by paired bootstrap; its Tables 1 to 5 "

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pct.commands.parser import CommandParser
 from pipelines.job import OK, run_job
 from pipelines.main import add_upload_options, check_upload_options, upload_summary
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the upload; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m pipelines.track",
         description="Uploads a finished run to MLflow; what is logged already is not logged again.",
         epilog="example: python -m pipelines.track runs/planted-textcnn-pct-1a2b3c4d",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pct.commands.options import add_head
+from pct.commands.parser import CommandParser
 from serving.command import SERVICE, read_models
 from serving.model_sources import default_cache
 from serving.model_store import LIST_FILE, SERVED, ModelEntry, write_entries
@@ -91,7 +92,7 @@ def service_requirements() -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="pct bento",
         description="Builds a Bento of the service with models in it, for `bentoml serve` and `bentoml containerize`.",
         epilog="example: pct bento models:/pct-planted-textcnn@champion --name reviews",

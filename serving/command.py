@@ -19,6 +19,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from pct.commands.options import add_head
+from pct.commands.parser import CommandParser
 from serving.limits import FAILURE, HOSTS, LOG, MODEL_LIST, PREFIX, THREADS, WORKERS, Limits
 from serving.model_sources import RegistryWatch, default_cache, resolve
 from serving.model_store import LIST_FILE, ModelEntry, write_entries
@@ -166,7 +167,7 @@ def _exit_code(code: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="pct serve",
         description="Serves models over HTTP with their explanations: a page at /, POST /predict and /explain, GET "
         "/model. The service follows a registered alias: when it moves, the new version is served. With PCT_TOKEN set, "

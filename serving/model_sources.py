@@ -193,7 +193,7 @@ def _export(source: str, folder: Path, head: str = "") -> Path:
     if (folder / GRADIENT).is_file():
         return folder
     _make_cache(folder.parent)
-    print(f"{source} has no ONNX graphs yet: exporting it", file=sys.stderr)
+    print(f"{source} has no ONNX graphs yet: exporting it to {folder} (once, about a minute)", file=sys.stderr)
     # -P: a folder called pct in the working directory is no package
     of_head = ["--head", head] if head else []
     command = [sys.executable, "-P", "-m", "pct.cli", "export", source, str(folder), *of_head]

@@ -9,7 +9,7 @@ def ends_with_one_line(arguments, capsys):
     """Runs a command that must refuse, and returns the line; any exception that comes through fails the test."""
     try:
         code = cli.main(arguments)
-    except SystemExit as stopped:  # argparse: usage, then a line
+    except SystemExit as stopped:  # argparse
         code = stopped.code
     lines = capsys.readouterr().err.strip().splitlines()
     ours = [line for line in lines if "error: " in line]

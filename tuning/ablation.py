@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from pct.commands.parser import CommandParser
 from pct.training.paper import TABLES
 from pipelines.job import run_job
 from tuning import reproduce
@@ -31,7 +32,7 @@ def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The options that have another name now."""
-    result = argparse.ArgumentParser(
+    result = CommandParser(
         prog="pct ablation",
         description="The former name of pct reproduce --table TABLE; pct reproduce --help lists its options.",
         epilog="example: pct reproduce --table alpha --corpora mr --models textcnn",

@@ -62,7 +62,7 @@ def run_bulk(
         The number of rows in the output.
 
     Raises:
-        ValueError: there are no such files, or the output holds another job.
+        ValueError: there are no such files, or the output holds another job, or that of other files.
         ClusterError: Ray cannot be reached.
     """
     import pyarrow.dataset as ds
@@ -70,6 +70,7 @@ def run_bulk(
 
     folder = output.rstrip("/")
     files, path = fs.FileSystem.from_uri(folder if "://" in folder else _absolute(folder))
+    about = {**about, "files": files_of(data)}
     files.create_dir(path, recursive=True)
     if files.get_file_info(f"{path}/{JOB}").type != fs.FileType.NotFound:
         with files.open_input_stream(f"{path}/{JOB}") as before:
@@ -104,10 +105,7 @@ def _write(
     context.enable_progress_bars = not quiet
     context.checkpoint_config = CheckpointConfig(ROW, f"{folder}/{PROGRESS}")
     with ray.data.DataContext.current(context):
-        try:
-            dataset = ray.data.read_parquet(matching(data), include_row_hash=True)
-        except FileNotFoundError as problem:
-            raise ValueError(f"--data {data}: there are no such Parquet files") from problem
+        dataset = ray.data.read_parquet(matching(data), include_row_hash=True)
         names = dataset.schema().names
         table = Table(data, names, iter(()))
         if not has_column(table, reading.text):
@@ -190,8 +188,25 @@ def apply_rows(model: Any, rows: Rows, values: list[dict[str, Any]], reading: Re
         return [{ROW: values[0][ROW], "error": str(problem), "text": text if isinstance(text, str) else None}]
 
 
+def files_of(data: str) -> list[list[Any]]:
+    """The path, size and time of each file of --data, as JSON values. Raises ValueError if there is none."""
+    from pyarrow import fs
+
+    paths = matching(data)
+    listed: list[Any] = []
+    for path in [paths] if isinstance(paths, str) else paths:
+        files, inner = fs.FileSystem.from_uri(path)
+        info = files.get_file_info(inner)
+        is_folder = info.type == fs.FileType.Directory
+        listed += files.get_file_info(fs.FileSelector(inner, recursive=True)) if is_folder else [info]
+    own = [[info.path, info.size, info.mtime_ns] for info in listed if info.type == fs.FileType.File]
+    if not own:
+        raise ValueError(f"--data {data}: there are no such Parquet files")
+    return sorted(own)
+
+
 def matching(data: str) -> str | list[str]:
-    """A file or a folder as it is, or the files that match a pattern. Raises FileNotFoundError where none does."""
+    """A file or a folder as it is, or the files that match a pattern. Raises ValueError where none does."""
     from pyarrow import fs
 
     path = _absolute(data)
@@ -202,7 +217,7 @@ def matching(data: str) -> str | list[str]:
     listed = files.get_file_info(fs.FileSelector(inner))
     names = sorted(info.base_name for info in listed if fnmatchcase(info.base_name, pattern))
     if not names:
-        raise FileNotFoundError(data)
+        raise ValueError(f"--data {data}: there are no such Parquet files")
     return [f"{folder}/{name}" for name in names]
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pct.commands.errors import RESUMABLE, one_line_message
 from pct.commands.options import add_settings, read_settings
+from pct.commands.parser import CommandParser
 from pct.settings import Settings
 from pct.training.grid import check_distinct, make_grid, measured_alike
 from pct.training.paper import METHODS, TABLES
@@ -81,7 +82,7 @@ def main(argv: Sequence[str] | None = None, preset: Preset = COMPARE) -> int:
 
 def parser(preset: Preset = COMPARE) -> argparse.ArgumentParser:
     """The command line."""
-    result = argparse.ArgumentParser(
+    result = CommandParser(
         prog=f"pct {preset.name}", description=preset.description, epilog=f"example: {preset.example}"
     )
     add = result.add_argument

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pct.commands.options import add_settings, given_settings, read_settings
+from pct.commands.parser import CommandParser
 from pct.training.grid import measured_alike
 from pipelines.champion import MARGIN, check_margin
 from pipelines.job import INTERRUPTED, NOT_UPLOADED, OK, add_force, add_job_options, run_job
@@ -134,7 +135,7 @@ def latest(root: Path) -> Path:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    result = argparse.ArgumentParser(
+    result = CommandParser(
         prog="pct sweep",
         description="Searches settings by Ray Tune and Optuna: accuracy and comp - suff on the validation split, at "
         "once or as one objective. Every trial is a nested MLflow run; the choice is evaluated on test and registered.",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pct.auditing.plan import BUDGETS
 from pct.commands.options import add_measured_texts, add_model, add_remove, measured_texts, open_given
+from pct.commands.parser import CommandParser
 from pct.settings import REMOVALS
 from pct.writing import check_file, write_text
 
@@ -17,7 +17,7 @@ UNMET = 3  # the exit status where a requirement is not met
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Audits a model and prints the result. The exit status is UNMET if a requirement is not met."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="pct audit",
         description="Compares all saliencies that the model supports, on the same texts and removals of words, with "
         "95 % intervals and a random order as control. The judgement is which saliency is best, which others are not "

@@ -13,6 +13,7 @@ import numpy as np
 
 from pct.commands.file_job import add_ray, check_ray, run_ray_job
 from pct.commands.options import add_measured_texts, add_model, add_remove, measured_texts, open_given, refuse_given
+from pct.commands.parser import CommandParser
 from pct.corpora.rows import Chunk
 from pct.corpora.splits import Split
 from pct.output.records import pyarrow
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pct.saliency import saliencies
 
     costs = cost_table(list(metrics.own))
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="pct evaluate",
         description="Accuracy and the pathology metrics of a model, with standard errors over the texts.",
         epilog=f"example: pct evaluate runs/mr-lstm-pct-1a2b3c4d --data reviews.csv --json\n\n{costs}",

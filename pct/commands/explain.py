@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pct.commands.options import add_model, add_pairs, add_remove, open_given, typed_pairs
+from pct.commands.options import add_model, add_pairs, add_remove, note_single_texts, open_given, typed_pairs
+from pct.commands.parser import CommandParser
 from pct.explaining.zero_shot import HYPOTHESIS, entailment_class, hypotheses
 from pct.saliency import saliencies
 from pct.saliency.defaults import default_saliency
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Explains the texts of the command line, of standard input (one per line), or of a file."""
     from pct.commands.file_job import add_file_options, check_files, check_text_or_file
 
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="pct explain",
         description="Shades the words by saliency, and shows the confidence as the most and the least salient words "
         "are removed. Trust the saliency if the first curve falls and the second does not.",
@@ -87,10 +88,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.target, options.remove = entailment_class(classifier.classes), options.remove or "first"
     target = _target(options.target, classifier)
     targets = None if target is None else [target] * len(texts)
+    note_single_texts(classifier, isinstance(texts[0], tuple))
     explanations = explain(classifier, texts, target=targets, **_how(options, classifier))
     if options.json:
         print(json.dumps([e.to_dict() for e in explanations], indent=2))
         return 0
+    for start in range(0, len(explanations) if labels else 0, len(labels) or 1):
+        scores = [(e.confidence, label) for e, label in zip(explanations[start:], labels, strict=False)]
+        ranked = ", ".join(f"{label} {confidence:.3f}" for confidence, label in sorted(scores, reverse=True))
+        print(f"{ranked}  {explanations[start].text}\n")
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     print("\n\n".join(render(e, colour, _has_blocks(sys.stdout)) for e in explanations))
     return 0
@@ -131,9 +137,8 @@ def _target(names: str, classifier: Classifier | OnnxPredictor) -> str | list[st
     """The class to explain, of several labels a list of labels. Raises ValueError for another name."""
     several = classifier.task.several and names not in classifier.classes
     given = [name.strip() for name in names.split(",")] if several else [names]
-    for name in given:
-        if names and name not in classifier.classes:
-            raise ValueError(f"target {name!r} is not one of {', '.join(classifier.classes)}")
+    if names and (unknown := [name for name in given if name not in classifier.classes]):
+        raise ValueError(f"target {', '.join(map(repr, unknown))} is not one of {', '.join(classifier.classes)}")
     return (given if several else names) if names else None
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
 from pct.commands.options import add_head
+from pct.commands.parser import CommandParser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exports a model, and prints the differences of the graphs from torch."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="pct export",
         description="Writes a model as ONNX graphs of logits, representation and saliency, with its tokenizer, into a "
         "folder that pct evaluate and pct explain read without torch. The graphs are compared with torch first; "

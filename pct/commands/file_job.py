@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.commands.options import READING, add_reading, open_given, reading_settings, refuse_given
+from pct.commands.options import READING, add_reading, note_single_texts, open_given, reading_settings, refuse_given
 from pct.text.plurals import plural
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def run_file_job(
     )  # fmt: skip
     with _progress(options.quiet) as after:
         pairs = bool(reader.options.pair_column(table.columns))
+        note_single_texts(predictor, pairs)
         texts = write(workers, chunks, options.output, job, after, pairs=pairs, **more)
     reader.notify(options.data)
     print(f"{plural(texts, 'text')}  {options.output}")

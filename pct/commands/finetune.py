@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 
 from pct.commands.options import OF_FINETUNING, add_settings, given_settings
+from pct.commands.parser import CommandParser
 from pct.writing import check_file, write_text
 
 NOT_IMPROVED = 3  # the exit code of a model that is no better
@@ -15,7 +15,7 @@ NOT_IMPROVED = 3  # the exit code of a model that is no better
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Finetunes a classifier, prints the change, and writes the model. The exit code is 3 if it has not improved."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="pct finetune",
         description="Trains an existing classifier further on your texts, with its own head, and compares it with the "
         "original on the test texts. A classifier of the transformers library, or an encoder trained here, is written "

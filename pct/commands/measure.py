@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
+
+from pct.commands.parser import CommandParser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Makes the measurements that the runs do not have yet."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="pct measure",
         description="Measures finished runs further and saves the results in their folders, for pct report: controls "
         "(random order, normalised AOPC, leave-one-out, collapse), and the eight metrics with words masked instead of "

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pct.corpora.splits import SPLITS
+from pct.explaining.zero_shot import entailment_classes
 from pct.settings import CORPORA, HEADS, LABELS, ON_BAD_ROW, Settings
 from pct.text.tokens import REMOVE
+from pct.text.words import is_pair
 
 if TYPE_CHECKING:
     from pct.classifier import Classifier
@@ -118,10 +123,26 @@ def add_pairs(parser: argparse.ArgumentParser) -> None:
 
 
 def typed_pairs(texts: Sequence[str], second: Sequence[str]) -> list[str | tuple[str, str]]:
-    """The texts of a command line, as pairs if there are second texts. Raises ValueError unless there is one each."""
+    """The texts of a command line, as pairs if there are second texts.
+
+    Raises ValueError unless there is a second text for each, and for a text that is the name of a file.
+    """
+    for text in texts:
+        if re.fullmatch(r"\S{1,250}\.\w+", text) and Path(text).is_file():
+            raise ValueError(f"{text} is a file, not a text: give it by --data")
     if second and len(second) != len(texts):
         raise ValueError(f"{len(texts)} texts need as many --text-pair, got {len(second)}")
     return list(zip(texts, second, strict=True)) if second else list(texts)
+
+
+def note_single_texts(predictor: Classifier | OnnxPredictor, pairs: bool) -> None:
+    """Prints a note if a model that was made for pairs gets single texts. pairs: whether the texts are pairs."""
+    if not pairs and (predictor.settings.text_pair_column or entailment_classes(predictor.classes)):
+        print(
+            "note: this model was made for pairs of texts, and these are single: give the second texts by --text-pair, "
+            "and those of a file by --text-pair-column",
+            file=sys.stderr,
+        )
 
 
 def add_measured_texts(parser: argparse.ArgumentParser, model: str = "model") -> None:
@@ -163,6 +184,7 @@ def measured_texts(
         settings, predictor.classes, options.corpus, options.data, options.split, needs_labels=needs_labels
     )
     texts, notes = limited(chosen.split, chosen.notes, options.limit, seed)
+    note_single_texts(predictor, any(map(is_pair, texts.texts)))
     return ChosenTexts(texts, chosen.source, notes)
 
 

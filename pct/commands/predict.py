@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from pct.commands.options import add_model, add_pairs, open_given, typed_pairs
+from pct.commands.options import add_model, add_pairs, note_single_texts, open_given, typed_pairs
+from pct.commands.parser import CommandParser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Predicts the classes of the texts of the command line or of a file."""
     from pct.commands.file_job import add_file_options, check_text_or_file, run_file_job, run_ray_job
 
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="pct predict",
         description="Predicts the classes, with confidence, of texts or of a file of any length. An interrupted job on "
         "a file resumes when the same command is run again.",
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("text", nargs="*", help="texts, if no file is given")
     add_pairs(parser)
     add_model(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON, a list of predictions of the texts")
     add_file_options(parser, ".csv, .jsonl or .parquet")
     parser.add_argument(
         "--raw-cells", action="store_true",
@@ -49,9 +51,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         about["escaped"] = not options.raw_cells
         run_file_job(options, predictor, write_predictions, about, escaped=not options.raw_cells)
         return 0
-    for one in predict(predictor, typed_pairs(options.text, options.text_pair)):
+    texts = typed_pairs(options.text, options.text_pair)
+    note_single_texts(predictor, bool(options.text_pair))
+    predictions = predict(predictor, texts)
+    if options.json:
+        print(json.dumps([one.given | one.to_dict() for one in predictions], indent=2))
+        return 0
+    for one in predictions:
         head = f"{one.label}  {one.confidence if one.value is None else one.value:.3f}"
         if one.labels is not None:
-            head = ", ".join(f"{name} {one.probabilities[name]:.3f}" for name in one.labels) or f"none ({head})"
+            assigned = one.labels or [one.label]
+            head = ", ".join(f"{name} {one.probabilities[name]:.3f}" for name in assigned)
+            head = head if one.labels else f"none ({head})"
         print(f"{head}  {one.text}" if one.text_pair is None else f"{head}  {one.text}  |  {one.text_pair}")
     return 0

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from pct.commands.errors import INTERRUPTED, RESUMABLE
 from pct.commands.options import add_devices, add_settings, launch_of, read_settings
+from pct.commands.parser import CommandParser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Trains a classifier, or resumes an interrupted run, and prints the metrics on the test split."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="pct train",
         description="Trains a classifier and measures it on the test split. An interrupted run resumes after its last "
         "epoch when the same command is run again.",

@@ -62,6 +62,11 @@ class Prediction:
             values["label"], confidence, probabilities, first, values["truncated"], model, text_pair=second, **more
         )
 
+    @property
+    def given(self) -> dict[str, str]:
+        """The text, and the second text of a pair, by name."""
+        return {"text": self.text} | ({} if self.text_pair is None else {"text_pair": self.text_pair})
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: what `/predict` answers for each text. A number has value in place of confidence and
         probabilities."""
@@ -87,8 +92,7 @@ class Predictions(list[Prediction]):
 
         rows = [
             {
-                "text": p.text,
-                **({} if p.text_pair is None else {"text_pair": p.text_pair}),
+                **p.given,
                 "label": p.label,
                 **({"confidence": p.confidence} if p.value is None else {"value": p.value}),
             }

@@ -12,13 +12,18 @@ def hypotheses(texts: Sequence[str], labels: Sequence[str]) -> list[tuple[str, s
     return [(text, HYPOTHESIS.format(label)) for text in texts for label in labels]
 
 
+def entailment_classes(classes: Sequence[str]) -> list[str]:
+    """The classes whose name says that the first text entails the second."""
+    return [name for name in classes if name.lower().startswith("entail")]
+
+
 def entailment_class(classes: Sequence[str]) -> str:
     """The class of an entailment model that says that the first text entails the second.
 
     Raises:
         ValueError: no class, or more than one, is named so.
     """
-    named = [name for name in classes if name.lower().startswith("entail")]
+    named = entailment_classes(classes)
     if len(named) != 1:
         raise ValueError(
             f"zero-shot needs a model with a class entailment, and this one has {', '.join(classes)}: give an "

@@ -11,6 +11,7 @@ import torch
 from pct.models.base import TextModel
 from pct.models.glove import read_vectors
 from pct.models.lstm import LSTM
+from pct.models.outputs import check_new_head
 from pct.models.textcnn import TextCNN
 from pct.settings import Settings
 from pct.text.subwords import SubWords
@@ -47,6 +48,7 @@ def model_for(settings: Settings, tokenizer: Tokenizer, classes: Sequence[str]) 
         from pct.models.pretrained import load_untrained
 
         return load_untrained(settings, classes)
+    check_new_head(settings)
     family = TextCNN if settings.model == "textcnn" else LSTM
     if not settings.glove:
         return family(len(tokenizer), len(classes), width=EMBEDDING_WIDTH, dropout=settings.dropout)

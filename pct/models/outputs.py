@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pct.settings import HEADS
+from pct.settings import HEADS, Settings
+from pct.tasks import task_of_settings
 
 SOFTMAX, SIGMOID, VALUE = HEADS
 UNNAMED = {SIGMOID: "positive", VALUE: "value"}  # the name of an output that is called LABEL_0
@@ -56,6 +57,16 @@ def _of_activation(config: Any) -> str:
     # of several outputs sentence-transformers names the identity, and the classes are those of a softmax
     identity = VALUE if config.num_labels == 1 else SOFTMAX
     return {"Sigmoid": SIGMOID, "Identity": identity}.get(str(named).rpartition(".")[2], "")
+
+
+def check_new_head(settings: Settings) -> None:
+    """Raises ValueError if the settings ask for another kind of output than that of a new head for their labels."""
+    task = task_of_settings(settings)
+    if settings.head not in ("", task.kind):
+        raise ValueError(
+            f"head {settings.head} has no effect on a new head, which is for {task.labels_are} for each text: leave it "
+            "out; for several labels set multi_label"
+        )
 
 
 def class_names(config: Any, kind: str) -> list[str]:

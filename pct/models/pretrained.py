@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,17 +26,22 @@ from pct.models.checks import (
     positions,
 )  # fmt: skip
 from pct.models.encoder import Transformer
-from pct.models.outputs import PROBLEM_TYPES, SOFTMAX, VALUE, TwoClasses, kind_of_output
+from pct.models.outputs import PROBLEM_TYPES, SOFTMAX, VALUE, TwoClasses, check_new_head, kind_of_output
 from pct.models.token_types import reads_types
 from pct.models.wrapped import Wrapped
 from pct.settings import Settings
 from pct.tasks import TASKS, task_of_settings
 from pct.text.subwords import SubWords
 
-ALIASES = {"bert": "bert-base-uncased", "distilbert": "distilbert-base-uncased"}
+_ALIASES = {"bert": "bert-base-uncased", "distilbert": "distilbert-base-uncased"}
 CLASSIFIER = "ForSequenceClassification"
 NO_LIMIT = 2**20  # tokens of a text, if neither the model nor its tokenizer has a limit
 _log = logging.getLogger(__name__)
+
+
+def hub_name(name: str) -> str:
+    """The name of a model for transformers: bert and distilbert are short for theirs, unless a folder is called so."""
+    return name if Path(name).is_dir() else _ALIASES.get(name, name)
 
 
 def load_tokenizer(name: str) -> SubWords:
@@ -135,6 +141,7 @@ def load_untrained(settings: Settings, classes: Sequence[str]) -> TextModel:
         order_head(classifier, classes)
         check_length(settings.max_length, classifier.model, name)
         return classifier
+    check_new_head(settings)
     encoder = None if settings.lora else _first_token_encoder(name, config, tokenizer)
     model = _with_default_head(name, tokenizer, classes, settings) if encoder is None else encoder
     check_vocabulary(tokenizer, model, name)
@@ -142,7 +149,7 @@ def load_untrained(settings: Settings, classes: Sequence[str]) -> TextModel:
     check_finite(model, name)
     if encoder is None:
         return wrap_model(model, tokenizer, name)
-    return Transformer(encoder, len(classes), name=ALIASES.get(name, name))
+    return Transformer(encoder, len(classes), name=hub_name(name))
 
 
 def _own_code(name: str, what: str) -> str:
@@ -217,7 +224,7 @@ def pretrained(kind: str, name: str, **options: Any) -> Any:
     shown = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()
     try:
-        return getattr(transformers, kind).from_pretrained(ALIASES.get(name, name), trust_remote_code=False, **options)
+        return getattr(transformers, kind).from_pretrained(hub_name(name), trust_remote_code=False, **options)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as problem:
         if "trust_remote_code" in str(problem):
             raise ValueError(_own_code(name, "code of its own, which is not run")) from problem

@@ -66,6 +66,21 @@ def test_errors_name_options_as_the_command_line_has_them(capsys, tmp_path):
     assert "no column 'text', it has review, stars; set --text-column" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["explain", "m", "a film", "--text-pairs", "b"], "no option --text-pairs; did you mean --text-pair?"),
+        (["evaluate", "m", "--text-pair", "b"], "no option --text-pair; did you mean --text-pair-column?"),
+        (["train", "--epoch=3"], "no option --epoch; did you mean --epochs?"),
+        (["train", "mr"], "unexpected argument mr"),
+    ],
+)
+def test_options_are_not_abbreviated_and_the_nearest_is_named(arguments, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(arguments)
+    assert capsys.readouterr().err == f"error: {message} (pct {arguments[0]} --help lists the options)\n"
+
+
 def test_output_that_nobody_reads_ends_the_command_without_a_word():
     command = f"{sys.executable} -m pct.cli explain --help; echo $?"
     shell = ["bash", "-c", f"set -o pipefail; ({command}) 2>&1 | head -1 | cat"]

@@ -56,7 +56,7 @@ def test_a_pattern_names_the_files_that_match_it(tmp_path):
         (tmp_path / name).touch()
     assert matching(f"{tmp_path}/*.parquet") == [f"{tmp_path}/a.parquet", f"{tmp_path}/b.parquet"]
     assert matching(str(tmp_path)) == str(tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ValueError, match="there are no such Parquet files"):
         matching(f"{tmp_path}/*.arrow")
 
 
@@ -100,6 +100,9 @@ def test_a_folder_of_parquet_files_is_explained_as_one_file_is(tmp_path, capsys)
     assert len(written(tmp_path / "out")) == 6
     assert cli.main([*by_ray, "--removal", "mask"]) == 1
     assert "another job, with another removal" in capsys.readouterr().err
+    pq.write_table(pa.table({"review": ["a new file"], "stars": [5]}), tmp_path / "in" / "2.parquet")
+    assert cli.main(by_ray) == 1
+    assert "another job, with another files" in capsys.readouterr().err
 
 
 def test_a_folder_of_parquet_files_is_measured_as_one_file_is(tmp_path, capsys):

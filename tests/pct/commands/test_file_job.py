@@ -41,6 +41,19 @@ def test_texts_given_are_predicted_on_the_spot(capsys):
     assert text == "the film is brilliant ."
 
 
+def test_texts_given_are_predicted_as_json(capsys):
+    assert cli.main(["predict", MODEL, "the film is brilliant .", "dull", "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["text"], second["text"]) == ("the film is brilliant .", "dull")
+    assert first["confidence"] == pytest.approx(max(first["probabilities"].values()))
+
+
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_a_file_that_is_given_as_a_text_is_refused(command, data, capsys):
+    assert cli.main([command, MODEL, str(data)]) == 1
+    assert capsys.readouterr().err == f"error: {data} is a file, not a text: give it by --data\n"
+
+
 def test_a_file_without_labels_is_explained(tmp_path):
     (tmp_path / "texts.jsonl").write_text('{"review": "the film is brilliant ."}\n{"review": "dull"}\n')
     output = tmp_path / "out.jsonl"

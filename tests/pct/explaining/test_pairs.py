@@ -253,6 +253,15 @@ def test_zero_shot_explains_why_a_text_entails_each_label(tmp_path, capsys):
     given = tokenizer("BERT")("a film of joy", "This example is film.", return_tensors="pt")
     probability = own(**given).logits.softmax(-1)[0, 2]
     assert answers[1]["target_confidence"] == pytest.approx(float(probability), abs=1e-5)
+    # a line in front ranks the labels, and a single text without them is noted
+    assert main(["explain", folder, "a film of joy", "--zero-shot", "sports, film"]) == 0
+    captured = capsys.readouterr()
+    confidences = zip((answer["target_confidence"] for answer in answers), ["sports", "film"], strict=True)
+    scores = sorted(confidences, reverse=True)
+    assert captured.out.startswith(", ".join(f"{label} {score:.3f}" for score, label in scores) + "  a film of joy\n")
+    assert captured.err == ""
+    assert main(["predict", folder, "a film of joy"]) == 0
+    assert "note: this model was made for pairs of texts, and these are single" in capsys.readouterr().err
 
 
 def test_zero_shot_needs_an_entailment_model(folder, capsys):

@@ -14,8 +14,10 @@ from pct.corpora.loading import corpus_of
 from pct.methods import methods
 from pct.methods.base import make_method, pass_originals, supervised_loss
 from pct.methods.removal_margin import RemovalMargin
+from pct.models.build import model_for
 from pct.models.heads import VALUE
 from pct.settings import Settings
+from pct.text.vocabulary import Vocabulary
 from pct.training.own_loop import MethodLoss
 from pct.training.prepared import prepare
 from pct.training.runs import best_epoch
@@ -188,3 +190,10 @@ def test_from_a_file_to_an_exported_model(tmp_path, capsys):
     assert (list(first), first["gold"]) == (["row", "text", "gold", "value"], rows[0]["stars"])
     assert main(["audit", str(run), *data, "--budget", "cheap", "--quiet", "--output", str(tmp_path / "a.html")]) == 0
     assert (tmp_path / "a.html").is_file()
+
+
+@pytest.mark.parametrize("more", [{"head": "sigmoid"}, {"head": "softmax", "multi_label": True}])
+def test_a_head_that_is_not_that_of_the_labels_is_refused(more):
+    vocabulary = Vocabulary.build([["a", "film"]], 10)
+    with pytest.raises(ValueError, match=f"head {more['head']} has no effect on a new head, which is for"):
+        model_for(small_settings(**more), vocabulary, ["a", "b"])
