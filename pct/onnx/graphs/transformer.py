@@ -166,7 +166,7 @@ def _export(
             shapes = (free, free, {0: free[0]})
             exported = torch.export.export(graph, inputs, dynamic_shapes=shapes, strict=False)
         # the operators are torch's core ones already: the exporter would trace the graph again to the same nodes
-        exported.run_decompositions = lambda *_: exported  # type: ignore[method-assign]
+        exported.run_decompositions = lambda *_: exported
         program = torch.onnx.export(exported, dynamo=True, verbose=False, opset_version=OPSET)
     assert program is not None
     model_proto = program.model_proto
