@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -103,6 +103,10 @@ def _write(
     context = ray.data.DataContext.get_current().copy()
     context.target_max_block_size = BLOCK_BYTES
     context.enable_progress_bars = not quiet
+    room = room_for(resources, ray.cluster_resources())
+    workers = resources.workers or max(room, 1)
+    # Ray Data would keep CPUs for its own tasks that they do not need where there is room for both
+    context.op_resource_reservation_enabled = workers > room
     context.checkpoint_config = CheckpointConfig(ROW, f"{folder}/{PROGRESS}")
     with ray.data.DataContext.current(context):
         dataset = ray.data.read_parquet(matching(data), include_row_hash=True)
@@ -117,7 +121,10 @@ def _write(
             fn_constructor_args=(open_model, max(int(cpus), 1), rows, schema, reading),
             batch_size=TEXTS_A_CALL,
             batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=resources.workers or None),
+            # all from the start, since a pool grows slowly; a worker queues one call, as others may be idle
+            compute=ray.data.ActorPoolStrategy(
+                min_size=1, max_size=workers, initial_size=workers, max_tasks_in_flight_per_actor=2
+            ),
             num_cpus=cpus,
             num_gpus=resources.gpus or None,
         )
@@ -134,6 +141,12 @@ def with_room(resources: Resources) -> Resources:
     rows hold a CPU each while the workers hold theirs, and would wait for each other for ever."""
     workers = resources.workers or max(int(available_cores() / resources.cpus), 1)
     return replace(resources, workers=workers + math.ceil(OWN_CPUS / resources.cpus))
+
+
+def room_for(resources: Resources, cluster: Mapping[str, float]) -> int:
+    """How many workers a cluster can hold beside Ray Data's own tasks. cluster: its resources, by Ray's names."""
+    by_cpus = (cluster.get("CPU", 0) - OWN_CPUS) / resources.cpus
+    return int(min(by_cpus, cluster.get("GPU", 0) / resources.gpus if resources.gpus else by_cpus))
 
 
 class _Apply:

@@ -19,7 +19,8 @@ pytest.importorskip("ray")
 
 from pct import cli
 from pct.corpora.rows import ReadOptions
-from tuning.bulk import ROW, apply_rows, matching
+from tuning.bulk import ROW, apply_rows, matching, room_for
+from tuning.resources import Resources
 
 RUN = str(Path(__file__).parents[1] / "fixtures" / "v0.1.0" / "run-textcnn")
 TEXTS = ["the film is brilliant .", "dull", "a tired film", "funny and moving", "weak"]
@@ -58,6 +59,13 @@ def test_a_pattern_names_the_files_that_match_it(tmp_path):
     assert matching(str(tmp_path)) == str(tmp_path)
     with pytest.raises(ValueError, match="there are no such Parquet files"):
         matching(f"{tmp_path}/*.arrow")
+
+
+def test_workers_have_room_beside_the_tasks_of_ray_data():
+    assert room_for(Resources(cpus=1), {"CPU": 10.0}) == 8
+    assert room_for(Resources(cpus=4), {"CPU": 9.0, "GPU": 8.0}) == 1
+    assert room_for(Resources(cpus=0.5, gpus=0.5), {"CPU": 32.0, "GPU": 4.0}) == 8
+    assert room_for(Resources(cpus=2), {"CPU": 3.0}) == 0
 
 
 def write_parts(folder, texts):
