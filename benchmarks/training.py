@@ -88,7 +88,7 @@ def measure(family: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     times = alternate(calls, ROUNDS[family])
     originals = int(sum(b.counts.sum() for b in batches))
     every = sum(g.words for g in given)
-    removed = float(np.mean([words_to_remove(b.counts.cpu().numpy(), settings.p_important).mean() for b in batches]))
+    removed = float(np.mean([words_to_remove(b.host_counts, settings.p_important).mean() for b in batches]))
     to_normal = ratio(times["pct"], times["normal"])
     shared = times.get("shared floor")
     row = {
@@ -116,7 +116,7 @@ def reduced_for_free(model: TextModel, batch: Batch, settings: Settings) -> Give
     scores = pass_originals(model, batch, settings).saliency
     sides = []
     for share, important in ((settings.p_unimportant, False), (settings.p_important, True)):
-        removed = torch.from_numpy(words_to_remove(batch.counts.cpu().numpy(), share)).to(scores.device)
+        removed = words_to_remove(batch.host_counts, share)
         sides.append(reduce_batch(batch.word_ids, scores, batch.counts, removed, important)[:2])
     source, mask = (torch.cat(pair) for pair in zip(*sides, strict=True))
     width = int(mask.sum(1).max())

@@ -18,12 +18,21 @@ from safetensors.torch import load_file, save_file
 
 from pct import __version__
 from pct.auditing.kept import AuditSummary, copy_audit, read_audit, registered_tags, take_audit
-from pct.explaining.predictor import Floats, Forward, TextInterface, rows_as_tokens
+from pct.explaining.predictor import (
+    TOKENS_A_BACKWARD,
+    TOKENS_A_BATCH,
+    TOKENS_A_GPU_BATCH,
+    Floats,
+    Forward,
+    TextInterface,
+    rows_as_tokens,
+)
 from pct.layout import ADAPTER_CONFIG, CONFIG, MODEL, WEIGHTS
 from pct.methods import methods
 from pct.models import TextModel, build_model
 from pct.models.base import for_prediction
 from pct.models.structural_copy import structural_copy
+from pct.models.transfer import to_device
 from pct.models.windows import Windows
 from pct.saliency import GRADIENT_NORM, make_saliency
 from pct.saliency.base import GradientSaliency
@@ -72,6 +81,19 @@ class Classifier(TextInterface):
     def task(self) -> Task:
         """What the outputs mean: one class of several, several labels, or a number."""
         return task_of_settings(self.settings)
+
+    @property
+    def tokens_a_batch(self) -> int:
+        """The most tokens of a call of `forward`."""
+        return TOKENS_A_GPU_BATCH if self.model.device.type == "cuda" else TOKENS_A_BATCH
+
+    @property
+    def tokens_a_backward(self) -> int:
+        """The most tokens of a call of `explain_rows`; on a GPU they grow with its memory beyond 16 GiB."""
+        if self.model.device.type != "cuda":
+            return TOKENS_A_BACKWARD
+        memory = torch.cuda.get_device_properties(self.model.device).total_memory
+        return max(TOKENS_A_BACKWARD, TOKENS_A_BACKWARD * memory // 2**34)
 
     @property
     def family(self) -> str:
@@ -133,23 +155,23 @@ class Classifier(TextInterface):
         """See `Predictor.forward`."""
         model, device = self.model, self.model.device
         with torch.inference_mode(), self._precision(), for_prediction(self.model):
-            logits = model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)).logits
+            logits = model(to_device(ids, device), to_device(mask, device)).logits
             return np.asarray(model.head.probabilities(logits.float()).cpu().numpy())
 
     def forward_over(self, vocabulary: Ints) -> Forward:
         """See `FastForward.forward_over`."""
         model = self.model
         with torch.inference_mode(), self._precision(), for_prediction(self.model):
-            projected = model.project(model.embed(torch.from_numpy(vocabulary).to(model.device)))
+            projected = model.project(model.embed(to_device(vocabulary, model.device)))
         types, bare = np.divmod(vocabulary, TOKEN_TYPE)
         row_of = np.zeros((int(types.max()) + 1, int(bare.max()) + 1), np.int64)
         row_of[types, bare] = np.arange(len(vocabulary))
 
         def forward(ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
             rows = row_of[0][ids] if len(row_of) == 1 else row_of[np.divmod(ids, TOKEN_TYPE)]
-            source = torch.from_numpy(rows).to(model.device)
+            source, real = (to_device(x, model.device) for x in (rows, mask))
             with torch.inference_mode(), self._precision(), for_prediction(self.model):
-                logits = model.dense(model.recombine(projected, source, torch.from_numpy(mask).to(model.device)).pooled)
+                logits = model.dense(model.recombine(projected, source, real).pooled)
                 return np.asarray(model.head.probabilities(logits.float()).cpu().numpy())
 
         return forward
@@ -158,7 +180,7 @@ class Classifier(TextInterface):
         """See `Represents.represent`."""
         model, device = self.model, self.model.device
         with torch.inference_mode(), self._precision(), for_prediction(self.model):
-            logits, representation = model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
+            logits, representation = model(to_device(ids, device), to_device(mask, device))
             return model.head.probabilities(logits.float()).cpu().numpy(), representation.float().cpu().numpy()
 
     def replacement_token_id(self, removal: str) -> int:
@@ -197,17 +219,18 @@ class Classifier(TextInterface):
     ) -> tuple[Floats, Floats]:
         """See `Attributes.attribute_rows`."""
         model, device = self.model, self.model.device
-        chosen = None if classes is None else torch.from_numpy(classes).to(device)
+        chosen = None if classes is None else to_device(classes, device)
         with self._precision():
             logits, scores = saliency.attribute(
-                model, torch.from_numpy(ids).to(device), torch.from_numpy(words).to(device), chosen,
+                model, to_device(ids, device), to_device(words, device), chosen,
                 baseline_token(self.tokenizer, saliency.options.baseline),
             )  # fmt: skip
+        scores = scores[:, : max(int(words.max()) + 1, 1)]
         return model.head.probabilities(logits.float()).cpu().numpy(), scores.float().cpu().numpy()
 
     def _precision(self) -> Any:
         # no cache: threads share it, and a weight cast in inference mode has no gradient in another thread
-        enabled = self.settings.precision == "bf16"
+        enabled = self.settings.precision == "bf16"  # not with auto: metrics are small differences
         return torch.autocast(self.model.device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
 
     def to(self, device: str) -> Self:

@@ -26,7 +26,7 @@ BASELINES = ("zero", "mask", "pad")
 SALIENCY_OF = ("log_odds", "probability", "logit")
 ORDERS = ("static", "recomputed", "beam")
 REMOVALS = ("delete", "mask", "unknown")
-PRECISIONS = ("float32", "bf16")
+PRECISIONS = ("auto", "float32", "bf16")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("constant", "linear", "cosine")
 CLASS_WEIGHTS = ("none", "balanced")
@@ -222,7 +222,11 @@ class Settings:
     evaluate_limit: int = _setting(512, "the maximum number of validation texts for these metrics; 0 uses all")
     # the machine
     device: str = _setting("auto", "auto, cpu, cuda; auto uses a GPU if there is one")
-    precision: str = _setting("float32", "of the model's arithmetic: {}", PRECISIONS)
+    precision: str = _setting(
+        "auto",
+        "of the model's arithmetic: {}; auto trains in bf16 on a GPU that has it",
+        PRECISIONS,
+    )
     step_tokens: int = _setting(
         0, "tokens of reduced texts in memory at once, padding included; 0 uses the capacity of the device"
     )

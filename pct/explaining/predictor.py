@@ -26,6 +26,8 @@ P = TypeVar("P")
 
 # Real tokens in a batch: large enough to fill the cores, small enough to stay in their caches.
 TOKENS_A_BATCH = 4096
+# A GPU is busy only with many rows, and waits while the host reads the results of a batch.
+TOKENS_A_GPU_BATCH = 8 * TOKENS_A_BATCH
 # A backward pass keeps the activations of the forward pass: half the tokens take half the memory, and no more time.
 TOKENS_A_BACKWARD = 2048
 # The fixed cost of a call, in tokens: rows of different lengths are padded to one batch where that is cheaper.
@@ -42,7 +44,8 @@ class Predictor(Protocol):
     (`Attributes`).
 
     It may also have an attribute `word_rule`, the rule that splits its texts into words; see `split_texts`; and an
-    attribute `task`, what its outputs mean, by default one class of several; see `pct.tasks`.
+    attribute `task`, what its outputs mean, by default one class of several; see `pct.tasks`. `tokens_a_batch` and
+    `tokens_a_backward`, if it has them, are the most tokens of a call of `forward` and of `explain_rows`.
 
     Attributes:
         classes: the names of the classes, in the order of the probabilities.
@@ -249,10 +252,15 @@ def batches(lengths: Ints, budget: int = TOKENS_A_BATCH) -> list[Ints]:
     return out
 
 
+def batch_budget(predictor: Predictor) -> int:
+    """The most tokens of a call of `forward`."""
+    return int(getattr(predictor, "tokens_a_batch", TOKENS_A_BATCH))
+
+
 def predict_tokens(predictor: Predictor, tokens: Tokens) -> Floats:
     """Probabilities (texts, classes), in the order of the texts."""
     out = np.zeros((len(tokens), len(predictor.classes)), np.float32)
-    for index in batches(tokens.lengths):
+    for index in batches(tokens.lengths, batch_budget(predictor)):
         ids, words = tokens.rows(index)
         out[index] = predictor.forward(ids, words > -2)
     return out
@@ -269,7 +277,7 @@ def explain_batches(
     """`explain_tokens`, by a function with the arguments and the result of `Predictor.explain_rows`."""
     probabilities = np.zeros((len(tokens), len(predictor.classes)), np.float32)
     saliency = np.zeros((len(tokens), int(tokens.counts.max(initial=1))), np.float32)
-    for index in batches(tokens.lengths, TOKENS_A_BACKWARD):
+    for index in batches(tokens.lengths, getattr(predictor, "tokens_a_backward", TOKENS_A_BACKWARD)):
         ids, words = tokens.rows(index)
         chosen = None if classes is None else classes[index]
         probabilities[index], part = explain_rows(ids, words, chosen)
@@ -285,15 +293,15 @@ def forward_over(predictor: Predictor, tokens: Tokens, more: Ints | Sequence[int
     return predictor.forward_over(np.unique(np.concatenate([tokens.ids, [tokens.padding, *more]]).astype(np.int64)))
 
 
-def predict_ids(forward: Forward, ids: Ints, lengths: Ints, padding: int) -> Floats:
+def predict_ids(forward: Forward, ids: Ints, lengths: Ints, padding: int, budget: int = TOKENS_A_BATCH) -> Floats:
     """Probabilities (rows, classes) of rows that follow one another in `ids`; equal rows run once.
 
-    ids: (total,), at least one row. lengths: (rows,), at least 1 each.
+    ids: (total,), at least one row. lengths: (rows,), at least 1 each. budget: the most tokens of a call.
     """
     starts = np.cumsum(lengths) - lengths
     first, inverse = distinct_rows(ids, lengths)
     lengths, starts = lengths[first], starts[first]
-    parts = batches(lengths)
+    parts = batches(lengths, budget)
     probabilities = []
     for part in parts:
         columns = np.arange(lengths[part].max())

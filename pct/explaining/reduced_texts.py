@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from pct.explaining.predictor import (
     Floats,
+    Forward,
     Predictor,
     Represents,
+    batch_budget,
     explain_tokens,
     forward_over,
     predict_ids,
@@ -81,7 +83,7 @@ class ReducedTexts:
         out = np.empty((len(text), len(self.predictor.classes)), np.float32)
         for some in self._pieces(len(text)):
             ids, lengths = self._reduce(text[some], gone[some])
-            out[some] = predict_ids(self._forward, ids, lengths, self.tokens.padding)
+            out[some] = self._predict(self._forward, ids, lengths)
             self._remember(ids, lengths, out[some])
         return out
 
@@ -93,7 +95,7 @@ class ReducedTexts:
             probabilities, cached = self._look_up(ids, lengths)
             if not cached.all():
                 new_ids, new_lengths = ids[np.repeat(~cached, lengths)], lengths[~cached]
-                probabilities[~cached] = predict_ids(self._forward, new_ids, new_lengths, self.tokens.padding)
+                probabilities[~cached] = self._predict(self._forward, new_ids, new_lengths)
                 self._remember(new_ids, new_lengths, probabilities[~cached])
             out[some] = probabilities
         return out
@@ -121,9 +123,7 @@ class ReducedTexts:
         if not isinstance(model, Represents):
             raise TypeError(f"{type(model).__name__} has no representations: it needs a method represent(ids, mask)")
         ids, lengths = self._reduce(text, gone)
-        both = predict_ids(
-            lambda ids, mask: np.concatenate(model.represent(ids, mask), 1), ids, lengths, self.tokens.padding
-        )
+        both = self._predict(lambda ids, mask: np.concatenate(model.represent(ids, mask), 1), ids, lengths)
         self._remember(ids, lengths, both[:, :classes])
         return both[:, :classes], both[:, classes:]
 
@@ -134,6 +134,9 @@ class ReducedTexts:
 
     def _reduce(self, text: Ints, gone: Bools) -> tuple[Ints, Ints]:
         return reduce_ids(self.ids[text], self.word_ids[text], gone, self._replacement)
+
+    def _predict(self, forward: Forward, ids: Ints, lengths: Ints) -> Floats:
+        return predict_ids(forward, ids, lengths, self.tokens.padding, batch_budget(self.predictor))
 
     def _remember(self, ids: Ints, lengths: Ints, probabilities: Floats) -> None:
         self._new.append((ids, lengths, probabilities))

@@ -16,10 +16,11 @@ from pct.methods import methods
 from pct.methods.reduced_batch import MASK, reduce_batch, without_words
 from pct.models.base import Features, TextModel
 from pct.models.heads import head_of_labels
+from pct.models.transfer import largest, to_device
 from pct.saliency.base import SaliencyOptions
 from pct.saliency.gradients import sum_by_word
 from pct.settings import Settings
-from pct.text.tokens import TOKEN_TYPE
+from pct.text.tokens import TOKEN_TYPE, Ints
 
 
 class Batch(NamedTuple):
@@ -30,8 +31,10 @@ class Batch(NamedTuple):
         word_ids: (batch, length) the word of each token, -1 at specials and -2 at padding.
         labels: (batch,) the true classes; of several labels (batch, classes), 1 at the true ones; numbers are floats.
         counts: (batch,) N, the number of words of each text.
+        host_counts: the same numbers as an array, so that no step reads them from a GPU.
         padding: the padding id.
         mask_id: the id of the mask token.
+        token_types: the number of types that its tokens have (see `TOKEN_TYPE`).
         number: the index of the batch in its epoch, from 0.
         class_weights: (classes,) of the cross-entropy; None for equal weights.
         rationale: (batch, words) bool, the words of the rationale; None where the corpus has none.
@@ -41,11 +44,18 @@ class Batch(NamedTuple):
     word_ids: Tensor
     labels: Tensor
     counts: Tensor
+    host_counts: Ints
     padding: int
     mask_id: int = 0
+    token_types: int = 1
     number: int = 0
     class_weights: Tensor | None = None
     rationale: Tensor | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device. The copy of pinned memory to a GPU does not wait."""
+        tensors = {name: x for name, x in self._asdict().items() if isinstance(x, Tensor)}
+        return self._replace(**{name: x.to(device, non_blocking=True) for name, x in tensors.items()})
 
 
 class Step(NamedTuple):
@@ -148,11 +158,9 @@ def reduced_texts(batch: Batch, saliency: Tensor, settings: Settings, important:
     return Reduced(*reduce_batch(batch.word_ids, saliency, batch.counts, removed, important, last))
 
 
-def words_removed(batch: Batch, share: float) -> Tensor:
-    """m of each text, (batch,); 0 for a share of 0."""
-    counts = batch.counts.cpu().numpy().astype(np.int64)  # m is defined only in numpy
-    removed = words_to_remove(counts, share) if share else np.zeros_like(counts)
-    return torch.from_numpy(removed).to(batch.counts.device)
+def words_removed(batch: Batch, share: float) -> Ints:
+    """m of each text, (batch,), on the host; 0 for a share of 0."""
+    return words_to_remove(batch.host_counts, share) if share else np.zeros_like(batch.host_counts)
 
 
 def reduced_features(model: TextModel, projected: Tensor, source: Tensor, mask: Tensor, step_tokens: int) -> Features:
@@ -171,7 +179,7 @@ def reduced_features(model: TextModel, projected: Tensor, source: Tensor, mask: 
     Returns:
         One row per reduced text.
     """
-    width = int(mask.sum(1).max())
+    width = largest(mask.sum(1), mask.shape[1])
     source, mask = source[:, :width], mask[:, :width]
     rows = max(step_tokens // width, 1) if step_tokens else len(source)
     parts = list(zip(torch.split(source, rows), torch.split(mask, rows), strict=True))
@@ -179,6 +187,18 @@ def reduced_features(model: TextModel, projected: Tensor, source: Tensor, mask: 
     features = [checkpoint(model.recombine, projected, *part, use_reentrant=False) for part in parts[:-1]]
     features.append(model.recombine(projected, *parts[-1]))
     return Features(*(torch.cat(column) for column in zip(*features, strict=True)))
+
+
+class Choice(NamedTuple):
+    """Which words are removed from the texts of a batch.
+
+    Attributes:
+        words: (batch, words) bool, the words that are removed.
+        texts: the indices of the texts that lose a word, on the host.
+    """
+
+    words: Tensor
+    texts: Ints
 
 
 class ReducedLogits(NamedTuple):
@@ -194,7 +214,7 @@ class ReducedLogits(NamedTuple):
 
 
 def reduced_logits(
-    model: TextModel, batch: Batch, projected: Tensor, choices: Sequence[Tensor], settings: Settings
+    model: TextModel, batch: Batch, projected: Tensor, choices: Sequence[Choice], settings: Settings
 ) -> list[ReducedLogits]:
     """The predictions on the texts of a batch without the words of each choice, in one pass and in bounded memory.
 
@@ -204,7 +224,7 @@ def reduced_logits(
         model: the model.
         batch: the texts.
         projected: of the batch, from `TextModel.project`.
-        choices: (batch, words) bool each, the words that are removed.
+        choices: the words that are removed.
         settings: of the run.
 
     Returns:
@@ -214,21 +234,20 @@ def reduced_logits(
     masked = torch.full((len(words),), settings.train_removal == "mask", device=words.device)
     if settings.train_removal == "either":
         masked = torch.rand(len(words), device=words.device) < 0.5
-    texts = [removed.any(1).nonzero().squeeze(1) for removed in choices]
+    texts = [to_device(choice.texts, words.device) for choice in choices]
     if not any(map(len, texts)):
         no_logits = projected.new_zeros(0, model.dense.out_features)
         return [ReducedLogits(no_logits, rows) for rows in texts]
-    reduced = [without_words(words, removed, masked) for removed in choices]
+    reduced = [without_words(words, choice.words, masked) for choice in choices]
     source = torch.cat([positions[rows] for (positions, _), rows in zip(reduced, texts, strict=True)])
     mask = torch.cat([real[rows] for (_, real), rows in zip(reduced, texts, strict=True)])
     if settings.train_removal != "delete":
         # the mask token of each type comes first; a masked text has each token at its own position
-        types = batch.ids // TOKEN_TYPE
-        every_type = torch.arange(int(types.max()) + 1, device=words.device)
-        mask_tokens = model.project(model.embed(batch.mask_id + TOKEN_TYPE * every_type[None]))[: len(every_type)]
+        types, every_type = batch.ids // TOKEN_TYPE, torch.arange(batch.token_types, device=words.device)
+        mask_tokens = model.project(model.embed(batch.mask_id + TOKEN_TYPE * every_type[None]))[: batch.token_types]
         own_type = torch.cat([types[rows] for rows in texts])
         projected = torch.cat([mask_tokens, projected])
-        source = torch.where(source == MASK, own_type, source + len(every_type))
+        source = torch.where(source == MASK, own_type, source + batch.token_types)
     pooled = reduced_features(model, projected, source, mask, settings.step_tokens).pooled
     logits = model.dense(model.dropout(pooled)).split([len(rows) for rows in texts])
     return [ReducedLogits(*pair) for pair in zip(logits, texts, strict=True)]

@@ -19,7 +19,7 @@ class Masked:
 
     def __call__(self, model: TextModel, batch: Batch) -> Step:
         """See `Method`."""
-        ids = mask_words(batch, random_words(batch.counts))
+        ids = mask_words(batch, random_words(batch.counts, int(batch.host_counts.max())))
         loss = supervised_loss(model(ids, batch.word_ids > -2).logits, batch)
         return Step(loss, {"cross_entropy": loss.detach()})
 
@@ -38,16 +38,17 @@ def mask_words(batch: Batch, chosen: Tensor) -> Tensor:
     return torch.where(of_token, replaced_by(batch.ids, batch.mask_id), batch.ids)
 
 
-def random_words(counts: Tensor) -> Tensor:
+def random_words(counts: Tensor, width: int) -> Tensor:
     """Which words to mask: none in half of the texts, round(u N) with u ~ U(0, 1) in the others.
 
     Args:
         counts: (batch,) N.
+        width: the largest of them.
 
     Returns:
         (batch, words) bool.
     """
-    texts, width, device = len(counts), int(counts.max()), counts.device
+    texts, device = len(counts), counts.device
     half = torch.randperm(texts, device=device) < texts // 2
     wanted = (torch.rand(texts, device=device) * counts).round() * half
     beyond = torch.arange(width, device=device) >= counts[:, None]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from pct.explaining.reduction import steps_of
+from pct.models.transfer import to_device
+from pct.text.tokens import Ints
 
 
 def ranks(saliency: Tensor, counts: Tensor, important: bool) -> Tensor:
@@ -19,20 +24,19 @@ def ranks(saliency: Tensor, counts: Tensor, important: bool) -> Tensor:
 
 
 def reduce_batch(
-    words: Tensor, saliency: Tensor, counts: Tensor, removed: Tensor, important: bool, last: bool = False
+    words: Tensor, saliency: Tensor, counts: Tensor, removed: Ints, important: bool, last: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Steps 1..m of every text of a batch, on its device: `removal_ranks` and `reduce_rows` in torch.
 
-    words: (batch, length), the word map. saliency: (batch, words). counts, removed: (batch,), N and m. last: only step
-    m of each text. Returns source (rows, length), the position in the flattened batch of each remaining token, and 0 at
-    padding; mask (rows, length); and the text of each row (rows,).
+    words: (batch, length), the word map. saliency: (batch, words). counts: (batch,), N. removed: (batch,), m, on the
+    host. last: only step m of each text. Returns source (rows, length), the position in the flattened batch of each
+    remaining token, and 0 at padding; mask (rows, length); and the text of each row (rows,).
     """
     device, length = words.device, words.shape[1]
     of_token = ranks(saliency, counts, important).gather(1, words.clamp(min=0))
     of_token = torch.where(words >= 0, of_token, torch.iinfo(torch.int64).max).masked_fill(words == -2, 0)
-    rows = removed.clamp(max=1) if last else removed
-    text = torch.repeat_interleave(torch.arange(len(words), device=device), rows)
-    step = removed[text] if last else torch.arange(len(text), device=device) - (rows.cumsum(0) - rows)[text] + 1
+    lose = np.flatnonzero(removed)
+    text, step = (to_device(x, device) for x in ((lose, removed[lose]) if last else steps_of(removed)))
     keep = of_token[text] > step[:, None]
     # an extra column on the right receives the dropped tokens and is cut off
     target = torch.where(keep, keep.cumsum(1) - 1, length)

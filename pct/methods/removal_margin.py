@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pct.methods.base import Batch, Step, make_method, pass_originals, reduced_logits, supervised_loss, words_removed
+from pct.methods.base import (
+    Batch,
+    Choice,
+    Step,
+    make_method,
+    pass_originals,
+    reduced_logits,
+    supervised_loss,
+    words_removed,
+)
 from pct.methods.losses import at_least_float32
 from pct.methods.reduced_batch import ranks
 from pct.methods.saliency_guided import kl_divergence
 from pct.models.base import TextModel
+from pct.models.transfer import to_device
 from pct.settings import Settings
 
 
@@ -50,7 +61,7 @@ class RemovalMargin:
         return Step(loss, {name: part.detach() for name, part in parts.items()})
 
 
-def words_to_compare(saliency: Tensor, batch: Batch, settings: Settings) -> tuple[Tensor, Tensor, Tensor]:
+def words_to_compare(saliency: Tensor, batch: Batch, settings: Settings) -> tuple[Choice, Choice, Choice]:
     """The m_i most salient, the m_u least salient and m_i random words of each text.
 
     Args:
@@ -59,12 +70,17 @@ def words_to_compare(saliency: Tensor, batch: Batch, settings: Settings) -> tupl
         settings: `p_important` and `p_unimportant` are the shares.
 
     Returns:
-        Three masks, (batch, words) bool; all false for a text of one word.
+        Three choices. A text of one word loses none.
     """
-    m_i, m_u = (words_removed(batch, share)[:, None] for share in (settings.p_important, settings.p_unimportant))
     random = torch.rand(saliency.shape, device=saliency.device)
+
+    def first(by: Tensor, share: float, important: bool) -> Choice:
+        removed = words_removed(batch, share)
+        chosen = ranks(by, batch.counts, important) <= to_device(removed, by.device)[:, None]
+        return Choice(chosen, np.flatnonzero(removed))
+
     return (
-        ranks(saliency, batch.counts, important=True) <= m_i,
-        ranks(saliency.abs(), batch.counts, important=False) <= m_u,
-        ranks(random, batch.counts, important=True) <= m_i,
+        first(saliency, settings.p_important, important=True),
+        first(saliency.abs(), settings.p_unimportant, important=False),
+        first(random, settings.p_important, important=True),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from torch import Tensor
 
 from pct.methods.base import Batch, Step, pass_originals, supervised_loss, words_removed
@@ -10,6 +11,7 @@ from pct.methods.masked import mask_words
 from pct.methods.reduced_batch import ranks
 from pct.models.base import TextModel
 from pct.models.heads import SOFTMAX, Head
+from pct.models.transfer import to_device
 from pct.settings import Settings
 
 
@@ -28,9 +30,11 @@ class SaliencyGuided:
         originals = pass_originals(model, batch, s)
         supervised = supervised_loss(originals.logits, batch)
         removed = words_removed(batch, s.p_unimportant)
-        least = ranks(originals.saliency, batch.counts, important=False) <= removed[:, None]
+        m_u = to_device(removed, batch.counts.device)[:, None]
+        least = ranks(originals.saliency, batch.counts, important=False) <= m_u
         masked = model(mask_words(batch, least), batch.word_ids > -2).logits
-        some = removed > 0  # a text of one word has nothing to mask
+        # a text of one word has nothing to mask
+        some = to_device(np.flatnonzero(removed), batch.counts.device)
         divergence = kl_divergence(originals.logits[some], masked[some], model.head)
         loss = supervised + s.guided_weight * divergence
         return Step(loss, {"cross_entropy": supervised.detach(), "divergence": divergence.detach()})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from pct.methods.base import (
     Batch,
+    Choice,
     ReducedLogits,
     Step,
     make_method,
@@ -20,6 +22,7 @@ from pct.methods.losses import at_least_float32
 from pct.methods.reduced_batch import ranks
 from pct.models.base import TextModel
 from pct.models.heads import head_of_labels
+from pct.models.transfer import to_device
 from pct.settings import Settings
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of the words that form the explanation
@@ -47,9 +50,11 @@ class Unirex:
         supervised = supervised_loss(originals.logits, batch)
         share = SHARES[int(torch.randint(len(SHARES), ()))]
         rank = ranks(originals.saliency, batch.counts, important=True)
-        top, inside = rank <= words_removed(batch, share)[:, None], rank <= batch.counts[:, None]
-        some = batch.counts[:, None] > 1
-        without, alone = reduced_logits(model, batch, originals.projected, (top, inside & ~top & some), s)
+        k = to_device(words_removed(batch, share), rank.device)[:, None]
+        top, others = rank <= k, (rank > k) & (rank <= batch.counts[:, None]) & (batch.counts[:, None] > 1)
+        several = np.flatnonzero(batch.host_counts > 1)
+        choices = (Choice(top, several), Choice(others, several))
+        without, alone = reduced_logits(model, batch, originals.projected, choices, s)
         comp = bounded(originals.logits, without, batch.labels, -1, s.comp_bound)
         suff = bounded(originals.logits, alone, batch.labels, 1, s.suff_bound)
         loss = supervised + s.comp_weight * comp + s.suff_weight * suff

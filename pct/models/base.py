@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pct.models.heads import HEADS, Head
+from pct.models.transfer import reading_is_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,8 +101,11 @@ class TextModel(nn.Module, ABC):
         return Encoding(self.dense(self.dropout(pooled)), representation)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Encoding:
-        """Token ids and mask, both (batch, length) -> `Encoding`. A repeated token is embedded once."""
-        distinct, source = torch.unique(ids, return_inverse=True)
+        """Token ids and mask, both (batch, length) -> `Encoding`. On a CPU, a repeated token is embedded once."""
+        if reading_is_free(ids.device):
+            distinct, source = torch.unique(ids, return_inverse=True)
+        else:
+            distinct, source = ids, torch.arange(ids.numel(), device=ids.device).view_as(ids)
         pooled, representation = self.recombine(self.project(self.embed(distinct)), source, mask)
         return Encoding(self.dense(self.dropout(pooled)), representation)
 

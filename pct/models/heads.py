@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -122,7 +123,7 @@ class SigmoidHead(Head):
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         """See `Head.log_probabilities`: (rows, labels, 2), of each label and of its absence."""
-        return F.logsigmoid(logits[..., None] * logits.new_tensor([1.0, -1.0]))
+        return F.logsigmoid(torch.stack([logits, -logits], -1))
 
     def chosen(self, logits: Tensor, classes: Tensor | None) -> Tensor:
         """See `Head.chosen`."""

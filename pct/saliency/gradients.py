@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pct.models.base import TextModel, without_dropout
 from pct.models.heads import class_score
+from pct.models.transfer import largest
 from pct.saliency.modes import RecordedAttention
 
 __all__ = ["class_score", "embedded", "recorded_attention", "score_gradient", "sum_by_word", "word_part"]
@@ -49,9 +50,12 @@ def score_gradient(
 
 
 def sum_by_word(tokens: Tensor, words: Tensor) -> Tensor:
-    """Numbers of tokens (batch, length) summed by word, (batch, most words); words as in `attribute`."""
+    """Numbers of tokens (batch, length) summed by word, (batch, most words); words as in `attribute`.
+
+    On a GPU the result has columns of zeros beyond the most words: it is (batch, length).
+    """
     inside = tokens.masked_fill(words < 0, 0.0)
-    width = max(int(words.amax()) + 1, 1)
+    width = max(largest(words + 1, words.shape[1]), 1)
     return inside.new_zeros(len(inside), width).scatter_add_(1, words.clamp(min=0), inside)
 
 

@@ -68,7 +68,7 @@ class IntegratedGradients(GradientSaliency):
                 ends = (logits, model.encode(start, mask).logits)
                 scores_of_ends = [model.head.score(one.float(), chosen, of) for one in ends]
                 change = scores_of_ends[0] - scores_of_ends[1]
-            scores = end.new_zeros(len(ids), max(int(words.amax()) + 1, 1), dtype=torch.float32)
+            scores = torch.zeros_like(sum_by_word(end[..., 0].float(), words))
             error = torch.full_like(change, float("inf"))
             left, steps = torch.arange(len(ids), device=ids.device), self.options.steps
             while len(left):

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from pct.corpora.splits import Labels
 from pct.methods.base import Batch
+from pct.models.transfer import to_device
 from pct.settings import Settings
-from pct.text.tokens import Ints, Tokenizer, Tokens, replaced_by
+from pct.text.tokens import TOKEN_TYPE, Ints, Tokenizer, Tokens, replaced_by
 from pct.text.vocabulary import UNKNOWN, Vocabulary
 
 # Texts are shuffled, and sorted by length within buckets of this many batches, which reduces padding.
@@ -38,12 +39,10 @@ def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]
 
 def make_batch(tokens: Tokens, labels: Labels, rows: Ints, device: torch.device, mask_id: int = 0) -> Batch:
     """The texts of some rows as a padded batch on a device."""
-
-    def move(array: Ints) -> Tensor:
-        return torch.from_numpy(array).to(device, non_blocking=True)
-
     ids, words = tokens.rows(rows)
-    return Batch(move(ids), move(words), move(labels[rows]), move(tokens.counts[rows]), tokens.padding, mask_id)
+    counts = tokens.counts[rows]
+    own = (to_device(ids, device), to_device(words, device), to_device(labels[rows], device), to_device(counts, device))
+    return Batch(*own, counts, tokens.padding, mask_id, int(ids.max()) // TOKEN_TYPE + 1)
 
 
 def mask_id(tokenizer: Tokenizer) -> int:

@@ -9,8 +9,11 @@ from torch import Tensor, nn
 
 from pct.methods.base import Batch, Method
 from pct.models import TextModel
+from pct.models.transfer import reading_is_free
 from pct.settings import Settings
 from pct.training.devices import average_gradients
+
+READ_EVERY = 10  # steps, after which numbers are read from a GPU
 
 
 def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
@@ -64,7 +67,7 @@ def train_step(
 ) -> dict[str, Tensor]:
     """Runs one step of the optimizer. Returns the loss and its parts, detached."""
     optimizer.zero_grad(set_to_none=True)
-    with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=in_bf16(settings, model.device)):
         step = method(model, batch)
     step.loss.backward()  # type: ignore[no-untyped-call]
     average_gradients(model)
@@ -74,20 +77,65 @@ def train_step(
     return {"loss": step.loss.detach(), **step.parts}
 
 
+def in_bf16(settings: Settings, device: torch.device) -> bool:
+    """Whether steps on a device run in bf16: with `precision=auto` on a GPU that has it."""
+    if settings.precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return settings.precision == "bf16"
+
+
+class FiniteSteps:
+    """Detects the first step after which a loss, a gradient or a weight is not finite.
+
+    On a CPU each step is checked at once. On a GPU the results stay there, and are read after `READ_EVERY` steps and
+    before weights are written.
+
+    Args:
+        model: the model that is trained.
+    """
+
+    def __init__(self, model: TextModel) -> None:
+        self.model = model
+        self.every = 1 if reading_is_free(model.device) else READ_EVERY
+        self.finite: list[Tensor] = []  # of the steps that were not read yet
+
+    def check(self, step: int, parts: dict[str, Tensor], read: bool) -> None:
+        """Adds a step.
+
+        Args:
+            step: its number.
+            parts: of its loss.
+            read: whether to read the results now in any case.
+
+        Raises:
+            FloatingPointError: a step was not finite; the message says what, and the number of the step.
+        """
+        weights = [t for p in self.model.parameters() for t in (p, p.grad) if t is not None]
+        self.finite.append(_finite([*parts.values(), *weights]))
+        if len(self.finite) < self.every and not read:
+            return
+        finite, self.finite = torch.stack(self.finite).tolist(), []
+        if not all(finite):
+            first = step - len(finite) + 1 + finite.index(False)
+            what = not_finite(self.model, parts) or "a part of the loss or a gradient"
+            raise FloatingPointError(f"{what} is not finite in step {first}")
+
+
 def not_finite(model: nn.Module, parts: dict[str, Tensor]) -> str:
     """The first part of the loss, gradient or weight that is not finite after a step; empty if all are finite."""
-    # a tensor is finite if its sum is, which takes one pass
-    if _finite(list(parts.values())) and _finite([t for p in model.parameters() for t in (p, p.grad) if t is not None]):
-        return ""
     for name, part in parts.items():
         if not _finite([part]):
             return "the loss" if name == "loss" else f"the loss's part {name}"
     for name, weight in model.named_parameters():
         if weight.grad is not None and not _finite([weight.grad]):
             return f"the gradient of {name}"
-    return next(f"the weight {name}" for name, weight in model.named_parameters() if not _finite([weight]))
+    for name, weight in model.named_parameters():
+        if not _finite([weight]):
+            return f"the weight {name}"
+    return ""
 
 
 @torch.no_grad()
-def _finite(tensors: list[Tensor]) -> bool:
-    return bool(torch.stack([t.sum(dtype=torch.float32) for t in tensors]).isfinite().all())
+def _finite(tensors: list[Tensor]) -> Tensor:
+    # a tensor is finite if its sum is, which takes one pass
+    return torch.stack([t.sum(dtype=torch.float32) for t in tensors]).isfinite().all()

@@ -56,11 +56,15 @@ class MethodLoss:
         self.classifier.model.train()
 
     def collate(self, texts: Sequence[Any], labels: Sequence[int]) -> Batch:
-        """Texts (or pairs, as tuples of two) and the indices of their classes as a padded batch, on the model's device.
+        """Texts (or pairs, as tuples of two) and the indices of their classes as a padded batch, on the CPU.
 
-        Of several labels, those of a text are a row with 0 or 1 for each; of a number, they are numbers.
+        So the processes of a data loader can make batches, and it can pin them: the loss moves a batch to the model's
+        device. Of several labels, those of a text are a row with 0 or 1 for each; of a number, they are numbers.
         """
-        return self._batch(texts, labels, self.classifier.model.device)
+        tokens = removing(self.classifier).tokens(split_all(texts, self.classifier.settings.words))
+        number = self.classifier.task.number
+        gold, rows = np.asarray(labels).astype(np.float64 if number else np.int64), np.arange(len(texts))
+        return make_batch(tokens, gold, rows, torch.device("cpu"), mask_id(self.classifier.tokenizer))
 
     def inputs(self, texts: Sequence[Any]) -> dict[str, Tensor]:
         """The inputs of the model for texts, by its tokenizer, padded on the tokenizer's side."""
@@ -71,16 +75,10 @@ class MethodLoss:
             tokenizer(*map(list, columns), truncation=True, max_length=length, padding=True, return_tensors="pt")
         )
 
-    def _batch(self, texts: Sequence[Any], labels: Sequence[int], device: torch.device) -> Batch:
-        tokens = removing(self.classifier).tokens(split_all(texts, self.classifier.settings.words))
-        number = self.classifier.task.number
-        gold, rows = np.asarray(labels).astype(np.float64 if number else np.int64), np.arange(len(texts))
-        return make_batch(tokens, gold, rows, device, mask_id(self.classifier.tokenizer))
-
     def step(self, batch: Batch) -> Step:
         """The loss of a batch, and its parts by name; `contrast_every` counts the calls."""
         model, bf16 = self.classifier.model, self.classifier.settings.precision == "bf16"
-        batch, self.steps = batch._replace(number=self.steps), self.steps + 1
+        batch, self.steps = batch.to(model.device)._replace(number=self.steps), self.steps + 1
         # in float32, an autocast of the training loop stays in effect
         with torch.autocast(model.device.type, torch.bfloat16) if bf16 else nullcontext():
             return self.method(model, batch)
@@ -93,8 +91,7 @@ class MethodLoss:
         """The inputs of the model and of `compute_loss` for rows with `text` and `label`, of pairs also `text_pair`: a
         collator for `Trainer`."""
         texts, labels = [text_of_row(row) for row in rows], [row["label"] for row in rows]
-        # on the CPU: a data loader's process has no GPU, and the trainer moves the batch
-        batch = self._batch(texts, labels, torch.device("cpu"))
+        batch = self.collate(texts, labels)
         if self.classifier.tokenizer.tokenizer.pad_token is None:  # type: ignore[attr-defined]
             own = inputs_of_ids(batch.ids, self.classifier.model.reads_types)
             own["attention_mask"] = (batch.word_ids > -2).long()

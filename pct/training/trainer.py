@@ -26,6 +26,7 @@ from pct.metrics.rationale import marks_of_words
 from pct.models import TextModel
 from pct.models.base import PASSES
 from pct.models.build import model_for
+from pct.models.transfer import to_device
 from pct.output.numbers import number
 from pct.settings import Settings
 from pct.tasks import task_of_settings
@@ -47,7 +48,7 @@ from pct.training.batches import (
 from pct.training.checkpoint import load_checkpoint, open_run, save_checkpoint
 from pct.training.devices import DividedRows, is_first, of_first, world
 from pct.training.memory import peak_mb
-from pct.training.optimizers import make_optimizer, not_finite, set_lr, train_step
+from pct.training.optimizers import READ_EVERY, FiniteSteps, make_optimizer, set_lr, train_step
 from pct.training.prepared import Prepared, prepare
 from pct.training.runs import best_epoch, epoch_line
 from pct.training.step_memory import fitting_tokens
@@ -217,6 +218,7 @@ class _Run:
             torch.cuda.reset_peak_memory_stats(device)
         sums: dict[str, Tensor] = {}
         steps: Counter[str] = Counter()  # some parts of the loss do not occur in every step
+        finite = FiniteSteps(self.model)
         start = time.perf_counter()
         bar = _bar(index, f"epoch {epoch}/{s.epochs}", progress)
         for step, rows in enumerate(bar, 1):
@@ -224,16 +226,17 @@ class _Run:
             done = (epoch - 1) * len(index) + step - 1
             set_lr(self.optimizer, s, done, s.epochs * len(index))
             parts = train_step(self.model, self.method, self.optimizer, batch, s)
-            if problem := not_finite(self.model, parts):
+            try:
+                finite.check(step, parts, read=step == len(index))
+            except FloatingPointError as problem:
                 raise FloatingPointError(
-                    f"{problem} is not finite in step {step} of epoch {epoch}; lower lr ({s.lr}) or alpha, or set "
-                    "gradient_clip"
-                )
+                    f"{problem} of epoch {epoch}; lower lr ({s.lr}) or alpha, or set gradient_clip"
+                ) from None
             for part, value in parts.items():
                 name = "squared_error" if part == "cross_entropy" and s.has_number else part
                 sums[name] = sums[name] + value if name in sums else value.clone()
                 steps[name] += 1
-            if progress and (step % 10 == 0 or step == len(index)):
+            if progress and (step % READ_EVERY == 0 or step == len(index)):
                 bar.set_postfix({k: number(float(v) / steps[k]) for k, v in sums.items()})
         seconds = time.perf_counter() - start
         return {
@@ -247,7 +250,7 @@ class _Run:
         batch = make_batch(self.tokens, self.labels, rows, self.model.device, self.mask_id)
         if isinstance(self.classifier.tokenizer, Vocabulary):
             batch = batch._replace(ids=with_unknown(batch.ids, self.classifier.tokenizer))
-        marks = None if self.rationale is None else torch.from_numpy(self.rationale[rows]).to(self.model.device)
+        marks = None if self.rationale is None else to_device(self.rationale[rows], self.model.device)
         return batch._replace(number=number, class_weights=self.class_weights, rationale=marks)
 
     def _validate(self, epoch: int) -> Record:

@@ -119,7 +119,7 @@ INVALID = [
     ("dropout", -0.1, r"in \[0, 1\)"), ("max_length", 2, "at least 3"), ("corpus", "sst", "one of planted, mr"),
     ("method", "simclr", "one of normal, entropy, pct"), ("saliency", "l3", "one of l2, l1"),
     ("saliency_of", "odds", "one of log_odds"), ("order", "random", "one of static, recomputed"),
-    ("precision", "fp16", "one of float32, bf16"), ("optimizer", "sgd", "one of adam, adamw"),
+    ("precision", "fp16", "one of auto, float32, bf16"), ("optimizer", "sgd", "one of adam, adamw"),
     ("schedule", "step", "one of constant, linear, cosine"), ("warmup", 1.0, r"in \[0, 1\)"),
     ("warmup", float("nan"), r"in \[0, 1\)"), ("class_weights", "sqrt", "one of none, balanced"),
     ("best_by", "f1", "one of acc, macro_f1, masked_acc, mae"), ("contrast_steps", "first", "one of all, last"),

@@ -116,8 +116,8 @@ def test_the_training_batch_is_reduced_as_the_loop_does_it(family, rows, importa
     tokens = words.encode(texts, 64)
     ids, of_token = tokens.rows(np.arange(len(texts)))
     steps = words_to_remove(counts, share)
-    tensors = [torch.from_numpy(x) for x in (of_token, saliency, counts, steps)]
-    source, mask, text = reduce_batch(*tensors, important)
+    tensors = [torch.from_numpy(x) for x in (of_token, saliency, counts)]
+    source, mask, text = reduce_batch(*tensors, steps, important)
     out = ids.reshape(-1)[source.numpy()]
     found = [(int(i), row[inside].tolist()) for i, row, inside in zip(text, out, mask.numpy(), strict=True)]
     expected = [(i, row) for i, row, _ in expected_rows(words, texts, rows, important, steps)]

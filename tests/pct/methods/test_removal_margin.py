@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pct.methods.base import make_method, pass_originals, reduced_logits
+from pct.methods.base import Choice, make_method, pass_originals, reduced_logits
 from pct.methods.removal_margin import words_to_compare
 from pct.settings import Settings
 from tests.pct import twins
@@ -41,7 +41,7 @@ def divergence(first, second):
 def random_words_of(batch, settings):
     """The words that the method removes at random, by text, under the seed that is set now."""
     saliency = torch.zeros(len(batch.ids), int(batch.counts.max()))
-    return [np.flatnonzero(row).tolist() for row in words_to_compare(saliency, batch, settings)[2]]
+    return [np.flatnonzero(row).tolist() for row in words_to_compare(saliency, batch, settings)[2].words]
 
 
 def twin_loss(model, family, texts, settings, random):
@@ -107,13 +107,14 @@ def test_a_word_against_the_class_is_not_unimportant():
     batch = batch_of("lstm", [["film", "joy", "goofy", "tired"]])
     settings = Settings(method="removal_margin", p_important=0.25, p_unimportant=0.25)
     important, unimportant, _ = words_to_compare(torch.tensor([[0.5, -3.0, 0.1, 2.0]]), batch, settings)
-    assert important.tolist() == [[False, False, False, True]]
-    assert unimportant.tolist() == [[False, False, True, False]]
+    assert important.words.tolist() == [[False, False, False, True]]
+    assert unimportant.words.tolist() == [[False, False, True, False]]
 
 
 def test_by_either_removal_each_text_is_masked_or_loses_its_words_and_alike_under_every_choice():
     model, batch = small_model("lstm", dropout=0.0).train(), batch_of("lstm", MIXED * 3)
-    gone = torch.arange(int(batch.counts.max())) < (batch.counts[:, None] // 2)
+    removed = torch.arange(int(batch.counts.max())) < (batch.counts[:, None] // 2)
+    gone = Choice(removed, np.flatnonzero(batch.host_counts > 1))
     settings = Settings(method="removal_margin", p_important=0.4)
     projected = pass_originals(model, batch, settings).projected
     torch.manual_seed(0)
@@ -132,7 +133,7 @@ def test_random_words_are_spread_over_a_text_and_are_as_many_as_the_important_on
     batch = batch_of("lstm", [MIXED[-1]] * 400)  # 14 words
     torch.manual_seed(0)
     settings = Settings(method="removal_margin", p_important=0.3)
-    random = words_to_compare(torch.zeros(400, 14), batch, settings)[2]
+    random = words_to_compare(torch.zeros(400, 14), batch, settings)[2].words
     assert set(random.sum(1).tolist()) == {5}
     share = random.float().mean(0)
     assert ((share > 0.25) & (share < 0.47)).all()

@@ -106,6 +106,18 @@ def test_in_a_custom_loop_the_method_s_loss_is_in_every_nth_batch(method, part):
     assert [part in loss.step(batch).parts for _ in range(4)] == [True, False, True, False]
 
 
+def test_batches_are_made_on_the_cpu_and_moved_by_the_loss():
+    """So that the processes of a data loader can make them, and it can pin them."""
+    loss = MethodLoss(classifier("BERT", 2), tokenizer("BERT"), method="pct", **SETTINGS)
+    loss.classifier.model.to("meta")
+    batch = loss.collate(*texts_and_labels())
+    assert {x.device.type for x in batch if isinstance(x, torch.Tensor)} == {"cpu"}
+    moved = []
+    loss.method = lambda model, batch: moved.append(batch)
+    loss.step(batch)
+    assert {x.device.type for x in moved[0] if isinstance(x, torch.Tensor)} == {"meta"}
+
+
 def test_the_normal_method_s_loss_is_the_model_s_own():
     model = classifier("BERT", 2, **QUIET)
     loss = MethodLoss(model, tokenizer("BERT"), method="normal", **SETTINGS)
