@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -54,8 +54,12 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device. The copy of pinned memory to a GPU does not wait."""
-        tensors = {name: x for name, x in self._asdict().items() if isinstance(x, Tensor)}
-        return self._replace(**{name: x.to(device, non_blocking=True) for name, x in tensors.items()})
+        moved: dict[str, Any] = {
+            name: part.to(device, non_blocking=True)
+            for name, part in self._asdict().items()
+            if isinstance(part, Tensor)
+        }
+        return self._replace(**moved)
 
 
 class Step(NamedTuple):
