@@ -303,7 +303,8 @@ class Classifier(TextInterface):
         for name in (CONFIG, WEIGHTS):
             if not (path / name).is_file():
                 raise FileNotFoundError(
-                    f"{path} holds no classifier: {name} is missing; give a folder that pct train wrote"
+                    f"{path} holds no classifier: {name} is missing; give a folder that pct train wrote, or open an "
+                    "exported one by pct.onnx.predictor.OnnxPredictor.load"
                 )
         try:
             about = json.loads((path / CONFIG).read_text(encoding="utf-8"))

@@ -269,6 +269,8 @@ class Settings:
             raise ValueError(f"best_by {self.best_by} is of {kind}: choose another")
         if self.has_number and self.class_weights != "none":
             raise ValueError(f"class_weights {self.class_weights} weighs classes, and a number has none: leave it out")
+        if self.has_number and self.threshold != Settings.threshold:
+            raise ValueError(f"threshold {self.threshold} is for several labels, and head value has none: leave it out")
         if self.has_number and self.multi_label:
             raise ValueError("head value is for one number per text, multi_label for names of labels: leave one out")
         if "-" in self.best_by and not self.evaluate_epochs:

@@ -28,7 +28,7 @@ from pct.text.words import NATURAL, Document, split
 from serving.batching import LIGHT
 from serving.limits import Limits
 from serving.model_store import ServedModel
-from serving.schema import Control, ExplainRequest, TextPair
+from serving.schema import CHEAP, Control, ExplainRequest, TextPair
 
 STEPS = 15
 
@@ -125,6 +125,8 @@ class ExplainJob:
             raise ValueError(f"saliency {choice.name[:80]!r} is not one that this model gives; it gives {names}")
         task = task_of(served.predictor)
         controls = tuple(dict.fromkeys(request.controls))
+        if controls == CHEAP:  # what `true` stands for
+            controls = tuple(name for name in CHEAP if not unfit(name, task))
         for name in controls:
             if reason := unfit(name, task):
                 raise ValueError(f"control {name}: {reason}")

@@ -68,8 +68,8 @@ def run_bulk(
     import pyarrow.dataset as ds
     from pyarrow import fs
 
-    folder = output.rstrip("/")
-    files, path = fs.FileSystem.from_uri(folder if "://" in folder else _absolute(folder))
+    folder = _absolute(output.rstrip("/"))
+    files, path = fs.FileSystem.from_uri(folder)
     about = {**about, "files": files_of(data)}
     files.create_dir(path, recursive=True)
     if files.get_file_info(f"{path}/{JOB}").type != fs.FileType.NotFound:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pct.corpora.values import BadRow, as_list, is_missing
+from pct.corpora.values import SEVERAL, BadRow, as_list, is_missing
 
 _TRUE, _FALSE = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false"})
 
@@ -27,13 +27,13 @@ def split_labels(value: Any, column: str, separator: str) -> list[Any]:
             return []
         if isinstance(value, str):
             return [name.strip() for name in value.split(separator) if name.strip()]
-    value = as_list(value)
+    written, value = value, as_list(value)
     if isinstance(value, (list, tuple)):
         if value and all(isinstance(x, float) and x in (0.0, 1.0) for x in value):
             return [index for index, x in enumerate(value) if x]
         return list(value)
-    if isinstance(value, (Mapping, set, frozenset)):
-        raise BadRow("no list of labels", f"column {column!r} must be a list of labels, got {value!r:.80}")
+    if value is SEVERAL or isinstance(value, (Mapping, set, frozenset)):
+        raise BadRow("no list of labels", f"column {column!r} must be a list of labels, got {written!r:.80}")
     if is_missing(value):
         raise BadRow("no label", f"column {column!r} has no labels, got {value!r}; a text without labels has []")
     return [value]

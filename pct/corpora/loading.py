@@ -282,8 +282,15 @@ def _classes(table: Table, rows: list[Row], options: ReadOptions) -> list[str]:
         classes = [canonical(name) for name in options.label_columns]
     if not rows:
         raise ValueError(f"{table.name} has no rows")
+    one_each = options.multi_label and all(len(labels_of(row)) == 1 for row in rows)
+    if one_each and not options.one_column_each and set(classes) <= {"0", "1"}:
+        raise ValueError(
+            f"{table.name}: column {options.label!r} has 0 or 1 in every row, which multi_label would read as the "
+            "names of two labels: leave multi_label out, or name the column of each label"
+        )
     if len(classes) < 2:
-        raise ValueError(f"{table.name}: 1 class in column {options.label!r}, a classifier needs at least two")
+        what = "label" if options.multi_label else "class"
+        raise ValueError(f"{table.name}: 1 {what} in column {options.label!r}, a classifier needs at least two")
     return classes
 
 

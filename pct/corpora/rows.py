@@ -223,6 +223,8 @@ class RowReader:
 
     def _check_columns(self, table: Table, labelled: bool) -> None:
         text, labels = self.options.text, self.options.label_columns if labelled else []
+        if repeated := [name for name, times in Counter(map(canonical, labels)).items() if times > 1]:
+            raise ValueError(f"label_column names {repeated[0]!r} more than once; name each column once")
         if text in labels:
             raise ValueError(f"text_column and label_column are both {text!r}: a text is not its own label")
         pairs = [(pair, "text_pair_column")] if (pair := self.options.pair_column(table.columns)) else []

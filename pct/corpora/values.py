@@ -21,7 +21,7 @@ NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d+)?")
 _MISSING = frozenset({"", "nan", "NaN", "<NA>", "NaT"})
 # a list as Python and pandas print it; text in brackets without quotes is a class name
 _PYTHON_LIST = re.compile(r"[\[({]\s*(['\"]).*\1\s*,?\s*[\])}]", re.DOTALL)
-_PYTHON_LIST_OF_ONE = re.compile(r"[\[({]\s*(['\"])((?:(?!\1).)*)\1\s*,?\s*[\])}]", re.DOTALL)
+_QUOTED = re.compile(r"(['\"])((?:(?!\1).)*)\1", re.DOTALL)
 
 
 class BadRow(ValueError):
@@ -41,7 +41,7 @@ def plain_label(value: Any, column: str, keep_index: bool = False) -> str | int:
     Raises BadRow for a missing label, and for several.
     """
     one = _only_choice(value)
-    if one is _SEVERAL:
+    if one is SEVERAL:
         hint = "; set multi_label if a text may have several"
         raise BadRow("no single label", f"column {column!r} must have one label per text, got {value!r:.80}{hint}")
     one = _python_value(one)
@@ -145,7 +145,7 @@ def class_names(labels: Iterable[str | int | None]) -> list[str]:
     return sorted(seen)
 
 
-_SEVERAL = object()  # more than one choice
+SEVERAL = object()  # more than one choice
 
 
 def as_list(value: Any) -> Any:
@@ -160,11 +160,11 @@ def as_list(value: Any) -> Any:
 
 
 def _only_choice(value: Any) -> Any:
-    """The choice of a list of one, None for an empty list, `_SEVERAL` for a longer one; any other value unchanged."""
+    """The choice of a list of one, None for an empty list, `SEVERAL` for a longer one; any other value unchanged."""
     value = as_list(value)
     if isinstance(value, (list, tuple)):
-        value = value[0] if len(value) == 1 else _SEVERAL if value else None
-    return _SEVERAL if isinstance(value, (Mapping, list, tuple, set, frozenset)) else value
+        value = value[0] if len(value) == 1 else SEVERAL if value else None
+    return SEVERAL if isinstance(value, (Mapping, list, tuple, set, frozenset)) else value
 
 
 def written_list(text: str) -> Any:
@@ -175,9 +175,10 @@ def written_list(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         pass
-    if one := _PYTHON_LIST_OF_ONE.fullmatch(text):
-        return [one[2]]
-    return _SEVERAL if _PYTHON_LIST.fullmatch(text) else text
+    if not _PYTHON_LIST.fullmatch(text):
+        return text
+    is_list = re.fullmatch(r".[\s,]*.", _QUOTED.sub("", text))  # numpy prints no commas
+    return [name for _, name in _QUOTED.findall(text)] if is_list else SEVERAL
 
 
 def _python_value(value: Any) -> Any:

@@ -255,19 +255,18 @@ def _report(
     )
 
 
-def metric_names(extra: str) -> tuple[str, ...]:
+def metric_names(extra: str, task: Task) -> tuple[str, ...]:
     """The metrics of a run, as `evaluate` takes them: the usual ones and those in `extra`.
 
     Args:
         extra: names, separated by commas or spaces; empty for none.
+        task: of the model.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: an unknown name, or a metric that a model of the task does not have.
     """
     more = extra.replace(",", " ").split()
-    for name in more:
-        if name != "all":
-            registry.check(name)
+    _expand_groups(more, (), task)
     return ("usual", *more) if more else ()
 
 

@@ -52,13 +52,20 @@ class NumberErrors(Metric):
         values = number_errors(true, given)
         draws = np.random.default_rng(0).integers(0, len(true), (RESAMPLES, len(true)))
         drawn = [number_errors(true[rows], given[rows]) for rows in draws] if len(true) > 1 else []
-        errors = {k: float(np.nanstd([one[k] for one in drawn], ddof=1)) if drawn else np.nan for k in values}
+        errors = {name: _deviation([one[name] for one in drawn]) for name in values}
         return {name: Estimate(values[name], errors[name]) for name in ("rmse", "pearson")} | {
             "mae": mean_of(np.abs(given - true))
         }
 
 
+def _deviation(values: Sequence[float]) -> float:
+    """The standard deviation of the values that are numbers; NaN of fewer than two."""
+    finite = np.array(values)[np.isfinite(values)]
+    return float(finite.std(ddof=1)) if len(finite) > 1 else float("nan")
+
+
 def _pearson(true: Column, given: Column) -> float:
+    if np.ptp(true) == 0 or np.ptp(given) == 0:  # rounding leaves a difference from the mean
+        return float("nan")
     x, y = (np.asarray(values, np.float64) - np.mean(values) for values in (true, given))
-    size = np.sqrt((x**2).sum() * (y**2).sum())
-    return float((x * y).sum() / size) if size > 0 else float("nan")
+    return float((x * y).sum() / np.sqrt((x**2).sum() * (y**2).sum()))

@@ -143,7 +143,7 @@ def load_untrained(settings: Settings, classes: Sequence[str]) -> TextModel:
         return classifier
     check_new_head(settings)
     encoder = None if settings.lora else _first_token_encoder(name, config, tokenizer)
-    model = _with_default_head(name, tokenizer, classes, settings) if encoder is None else encoder
+    model = _with_default_head(name, tokenizer, classes, settings, has_head(config)) if encoder is None else encoder
     check_vocabulary(tokenizer, model, name)
     check_length(settings.max_length, model, name)
     check_finite(model, name)
@@ -249,13 +249,25 @@ def _first_token_encoder(name: str, config: Any, tokenizer: Any) -> Any:
     return encoder if is_bidirectional(encoder) else None
 
 
-def _with_default_head(name: str, tokenizer: Any, classes: Sequence[str], settings: Settings) -> Any:
+def _with_default_head(name: str, tokenizer: Any, classes: Sequence[str], settings: Settings, fresh: bool) -> Any:
+    """A classifier with the head of its architecture. fresh: it has one, which is replaced by a new one."""
     names = dict(enumerate(classes))
-    kind = PROBLEM_TYPES[task_of_settings(settings).kind]
-    model = pretrained(
-        "AutoModel" + CLASSIFIER, name, use_safetensors=True, dtype=torch.float32, id2label=names,
-        label2id={x: i for i, x in names.items()}, problem_type=kind,
-    )  # fmt: skip
+    labels = {
+        "id2label": names, "label2id": {x: i for i, x in names.items()},
+        "problem_type": PROBLEM_TYPES[task_of_settings(settings).kind],
+    }  # fmt: skip
+    weights = {"use_safetensors": True, "dtype": torch.float32}
+    if not fresh:
+        model = pretrained("AutoModel" + CLASSIFIER, name, **weights, **labels)
+    else:
+        from transformers import AutoModelForSequenceClassification
+
+        body = pretrained("AutoModel", name, **weights)
+        model = AutoModelForSequenceClassification.from_config(
+            pretrained("AutoConfig", name, **labels), dtype=torch.float32
+        )
+        if missing := model.base_model.load_state_dict(body.state_dict(), strict=False).missing_keys:
+            raise ValueError(f"{name} can get no new head: its body lacks {', '.join(missing[:3])}")
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
     return model

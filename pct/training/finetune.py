@@ -26,7 +26,7 @@ from pct.training.trainer import train
 # the settings that a finetuned classifier takes from the original
 KEPT = (
     "model", "words", "explain_by", "saliency_of", "integrated_steps", "order", "multi_label", "label_separator",
-    "threshold", "windows", "head",
+    "threshold", "windows", "head", "remove",
 )  # fmt: skip
 METRICS = (*CORE_METRICS, *CONTROLS)
 

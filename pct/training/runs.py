@@ -30,6 +30,7 @@ from pct.output.numbers import number
 from pct.output.records import pyarrow
 from pct.renamed import renamed
 from pct.settings import Settings
+from pct.tasks import task_of_settings
 from pct.text.lines import split_lines
 from pct.writing import write_text
 
@@ -95,7 +96,7 @@ def run(
     from pct.training.prepared import Prepared
 
     folder = Path(run_dir) if run_dir else default_folder(settings)
-    metric_names(settings.extra_metrics)  # checks the names before the training
+    metric_names(settings.extra_metrics, task_of_settings(settings))  # checked before the training
     source = corpus
     if not isinstance(source, Prepared):
         settings, source = with_corpus(settings, corpus)
@@ -132,7 +133,7 @@ def train_and_measure(
     if not is_first():
         return
     trained_in, clock = perf_counter() - clock, perf_counter()
-    how = settings.evaluation_options | {"metrics": metric_names(settings.extra_metrics)}
+    how = settings.evaluation_options | {"metrics": metric_names(settings.extra_metrics, task_of_settings(settings))}
     bar = progress and sys.stderr.isatty()
     validation = evaluate(classifier, corpus.splits["validation"], **how, progress=bar)
     test = evaluate(classifier, corpus.splits["test"], **how, progress=bar)
@@ -221,7 +222,8 @@ def best_epoch(history: Sequence[Record], best_by: str) -> int:
     values = [_measure(record, best_by) for record in history]
     if not np.isfinite(values).all():
         raise ValueError(
-            f"best_by {best_by} is {values} on validation: its texts have no values of this metric; choose best_by acc"
+            f"best_by {best_by} is {values} on validation: its texts have no values of this metric; choose "
+            + ("mae" if best_by in ("rmse", "pearson") else "acc")
         )
     return int(np.argmax(values)) + 1
 

@@ -53,6 +53,12 @@ def test_a_control_that_needs_a_class_is_refused(served: ServedModel) -> None:
         ExplainJob.of(ExplainRequest(texts=TEXTS, controls=["ir_rate"]), served, LIMITS)
 
 
+def test_all_controls_are_those_that_a_number_has(served: ServedModel) -> None:
+    job = ExplainJob.of(ExplainRequest.model_validate({"texts": TEXTS, "controls": True}), served, LIMITS)
+    assert "margin" in job.controls
+    assert "ir_rate" not in job.controls
+
+
 def test_the_client_reads_a_number(served: ServedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     identity = served.identity()
     predictions = PredictJob(served).run(read_texts(TEXTS, LIMITS), math.inf)

@@ -74,20 +74,11 @@ def write_parts(folder, texts):
         pq.write_table(pa.table({"review": part, "stars": [5] * len(part)}), folder / f"{number}.parquet")
 
 
-def test_a_folder_of_parquet_files_is_explained_as_one_file_is(tmp_path, capsys):
+def test_a_folder_of_parquet_files_is_explained_as_one_file_is(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # paths may be relative
     write_parts(tmp_path / "in", [*TEXTS, None])
     common = ["--text-column", "review", "--max-steps", "3", "--quiet"]
-    by_ray = [
-        "explain",
-        RUN,
-        "--data",
-        str(tmp_path / "in"),
-        "--output",
-        str(tmp_path / "out"),
-        "--ray",
-        "local",
-        *common,
-    ]
+    by_ray = ["explain", RUN, "--data", "in", "--output", "out", "--ray", "local", *common]
     assert cli.main(by_ray) == 0
     assert "6 rows" in capsys.readouterr().out
     (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"review": text}) + "\n" for text in TEXTS))

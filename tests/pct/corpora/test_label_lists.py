@@ -84,6 +84,7 @@ def test_indices_and_floats_of_each_label():
     (["food", "sad"], "label 'sad' is not one of angry, food, happy"),
     (None, "has no labels, got None; a text without labels has"),
     ({"food": 1}, "must be a list of labels"),
+    ("{'food': 'x'}", "must be a list of labels, got .{'food'"),
     ([["food"], ["happy", "angry"]], "must have one label per text"),
 ])  # fmt: skip
 def test_a_bad_list_is_named_with_its_row(value, message):
@@ -102,6 +103,26 @@ def test_a_bad_cell_of_a_label_s_column():
         read_data(rows, CLASSES, ReadOptions(label="angry,food", multi_label=True))
     with pytest.raises(ValueError, match=r"has no column 'sad'.*set label_column"):
         read_data(rows, ["angry", "sad"], ReadOptions(label="angry,sad", multi_label=True))
+
+
+@pytest.mark.parametrize("written", ["['food', 'happy']", "['food' 'happy']", '("food", "happy")', '["food", "happy"]'])
+def test_a_list_is_read_as_python_numpy_and_json_print_it(written):
+    split, _ = read_data([{"text": "a b", "label": written}], CLASSES, SEVERAL)
+    assert split.labels.tolist() == [[False, True, True]]
+
+
+def test_a_label_s_column_is_named_once():
+    rows = [{"text": "a", "angry": 0, "food": 1}]
+    with pytest.raises(ValueError, match="label_column names 'food' more than once"):
+        read_data(rows, ["angry", "food"], ReadOptions(label="angry,food,food", multi_label=True))
+
+
+def test_one_column_of_0_and_1_is_not_two_labels():
+    rows = [{"text": f"text {i}", "label": i % 2} for i in range(20)]
+    with pytest.raises(ValueError, match="has 0 or 1 in every row, which multi_label would read as the names of two"):
+        corpus_of(rows, Settings(multi_label=True))
+    lists = [{"text": f"text {i}", "label": [0, 1][: i % 3]} for i in range(20)]
+    assert corpus_of(lists, Settings(multi_label=True)).classes == ["0", "1"]
 
 
 def test_one_class_says_how_to_read_several():

@@ -67,7 +67,9 @@ def test_the_errors_are_those_of_the_loop():
     sizes = [math.sqrt(sum((x - mean) ** 2 for x in xs)) for xs, mean in ((given, means[0]), (true, means[1]))]
     assert report.pearson == pytest.approx(covariance / (sizes[0] * sizes[1]), abs=1e-6)
     assert all(math.isfinite(report.errors[name]) for name in ("mae", "rmse", "pearson"))
-    assert math.isnan(number_errors(np.ones(3), np.arange(3.0))["pearson"])
+    for constant in (1.0, 0.1, 4.35):
+        assert math.isnan(number_errors(np.full(7, constant), np.arange(7.0))["pearson"])
+        assert math.isnan(number_errors(np.arange(7.0), np.full(7, constant))["pearson"])
 
 
 @pytest.mark.parametrize("name", ["acc", "macro_f1", "ir", "ur_rate"])

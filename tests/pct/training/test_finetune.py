@@ -46,6 +46,8 @@ def test_it_goes_on_from_the_classifier_which_is_left_as_it_is(finetuned):
 def test_a_model_of_words_goes_on_by_pct_unless_told(family):
     start = small_classifier(family)
     assert finetune_settings(start, corpus="planted").method == "pct"
+    start.settings = start.settings.replace(remove="second")
+    assert finetune_settings(start, corpus="planted").remove == "second"
     assert finetune_settings(start, corpus="planted", method="removal_margin").method == "removal_margin"
 
 

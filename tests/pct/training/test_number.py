@@ -20,7 +20,7 @@ from pct.settings import Settings
 from pct.text.vocabulary import Vocabulary
 from pct.training.own_loop import MethodLoss
 from pct.training.prepared import prepare
-from pct.training.runs import best_epoch
+from pct.training.runs import best_epoch, run
 from pct.training.trainer import make_batch
 from tests.pct.models.families import of_one_output, tokenizer
 from tests.pct.models.test_number import REGRESSION
@@ -119,6 +119,10 @@ def test_the_kind_of_labels_must_be_that_of_the_settings():
     corpus = corpus_of(number_rows(60), Settings(**NUMBERS))
     with pytest.raises(ValueError, match="has a number for each text, the settings one class: set multi_label or head"):
         pct.train(small_settings(), corpus, progress=False)
+    with pytest.raises(ValueError, match=r"threshold 0.3 is for several labels"):
+        small_settings(threshold=0.3, **NUMBERS)
+    with pytest.raises(ValueError, match="metric ir_rate: a number has no class"):
+        run(small_settings(extra_metrics="ir_rate", **NUMBERS), corpus=corpus, progress=False)
     with pytest.raises(ValueError, match="corpus planted has classes, not numbers"):
         pct.train(small_settings(corpus="planted", head="value"), progress=False)
 

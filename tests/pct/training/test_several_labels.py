@@ -17,6 +17,7 @@ from pct.methods.base import make_method, supervised_loss
 from pct.methods.losses import mean_entropy
 from pct.methods.saliency_guided import kl_divergence
 from pct.models.heads import SIGMOID
+from pct.models.pretrained import load_untrained
 from pct.settings import Settings
 from pct.training.batches import class_weights
 from pct.training.own_loop import MethodLoss
@@ -146,6 +147,23 @@ def test_a_head_of_another_kind_is_refused(tmp_path):
         pct.train(settings, rows, progress=False)
     trained = pct.train(settings.replace(fresh_head=True), rows, progress=False)
     assert trained.task.several
+
+
+@pytest.mark.parametrize(("name", "more"), [("RoBERTa", {"lora": "r=2"}), ("Llama", {})])
+@pytest.mark.parametrize("classes", [["x", "y", "z"], ["x", "y"]])
+def test_a_fresh_head_has_new_weights_also_in_the_architecture_s_own_head(name, more, classes, tmp_path):
+    own = classifier(name)
+    own.save_pretrained(tmp_path)
+    tokenizer(name).save_pretrained(tmp_path)
+    settings = small_settings(model=str(tmp_path), fresh_head=True, max_length=32, **more)
+    model = load_untrained(settings, classes).model
+    assert list(model.config.id2label.values()) == classes
+    before = own.state_dict()
+    for key, weight in model.state_dict().items():
+        if key.startswith(own.base_model_prefix):
+            torch.testing.assert_close(weight, before[key])
+        elif weight.shape == before[key].shape and "bias" not in key:
+            assert not torch.equal(weight, before[key]), key
 
 
 def test_from_a_file_to_an_exported_model(tmp_path, capsys):
