@@ -1,7 +1,9 @@
-"""The names of the files of a run and of a model. This module needs no torch."""
+"""The names of the files of a run and of a model, and the cache folder. This module needs no torch."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 # a run's folder
@@ -14,3 +16,9 @@ ADAPTER_CONFIG = "adapter_config.json"  # of an adapter's folder, in the format 
 WEIGHTS, CONFIG = "model.safetensors", "classifier.json"
 
 Record = dict[str, Any]  # of an epoch: a line of HISTORY
+
+
+def cache_folder() -> Path:
+    """PCT_CACHE_DIR, else pct/ in the user's cache folder."""
+    folder = os.environ.get("PCT_CACHE_DIR")
+    return Path(folder) if folder else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pct"

@@ -16,8 +16,8 @@ from typing import Any
 
 from pct.commands.options import add_head
 from pct.commands.parser import CommandParser
+from pct.layout import cache_folder
 from serving.command import SERVICE, read_models
-from serving.model_sources import default_cache
 from serving.model_store import LIST_FILE, SERVED, ModelEntry, write_entries
 
 PACKAGES = ("pct", "serving")
@@ -29,7 +29,7 @@ NAME, SERVE = re.compile(r"[\w.-]+"), re.compile(r"""extra == ["']serve["']""")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Builds a Bento into BentoML's store and prints its tag."""
     options = _parser().parse_args(arguments)
-    cache = Path(options.cache) if options.cache else default_cache()
+    cache = Path(options.cache) if options.cache else cache_folder()
     with tempfile.TemporaryDirectory(prefix="pct-bento-") as tmp_dir:
         copy_parts(Path(tmp_dir), read_models(options.models, cache, options.head, options.threshold))
         bento = _build(Path(tmp_dir), options)

@@ -20,8 +20,9 @@ from pathlib import Path
 
 from pct.commands.options import add_head
 from pct.commands.parser import CommandParser
+from pct.layout import cache_folder
 from serving.limits import FAILURE, HOSTS, LOG, MODEL_LIST, PREFIX, THREADS, WORKERS, Limits
-from serving.model_sources import RegistryWatch, default_cache, resolve
+from serving.model_sources import RegistryWatch, resolve
 from serving.model_store import LIST_FILE, ModelEntry, write_entries
 
 SERVICE = "serving.service:Explainer"
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     _check(options)
     address = _address(options.host, options.port)
-    cache = Path(options.cache) if options.cache else default_cache()
+    cache = Path(options.cache) if options.cache else cache_folder()
     models = read_models(options.models, cache, options.head, options.threshold)
     with tempfile.TemporaryDirectory(prefix="pct-serve-") as tmp_dir:
         listed = Path(tmp_dir) / LIST_FILE

@@ -31,12 +31,6 @@ OF_A_CLASSIFIER = ["*.json", "*.safetensors", "*.txt", "*.model"]  # the files o
 TEST_METRIC = re.compile(r"test/(?P<name>.+)|test_(?P<old>.+(?<!_se))")
 
 
-def default_cache() -> Path:
-    """PCT_CACHE_DIR, else pct/ in the user's cache folder."""
-    folder = os.environ.get("PCT_CACHE_DIR")
-    return Path(folder) if folder else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pct"
-
-
 def resolve(source: str, cache: Path, head: str = "", threshold: float | None = None) -> ModelEntry:
     """The model of a source as an exported folder, with the id of `default_id`.
 

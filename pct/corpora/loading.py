@@ -14,20 +14,9 @@ from pct.corpora.files import open_table
 from pct.corpora.fingerprints import label_counts
 from pct.corpora.named import CLASSES, HUB, TEST_ONLY, load_hub, local_folder, reviews_with_marks, with_shares
 from pct.corpora.planted import generate
-from pct.corpora.rows import (
-    MARKS,
-    ClassIndex,
-    ReadOptions,
-    Row,
-    RowReader,
-    Table,
-    has_labels,
-    label_array,
-    labels_of,
-)
-from pct.corpora.splits import HELD_OUT, SPLITS, Corpus, Labels, Split, hold_out, limited, text_columns, with_limit
+from pct.corpora.rows import MARKS, ReadOptions, RowReader, Table, has_labels
+from pct.corpora.splits import HELD_OUT, SPLITS, Corpus, Split, hold_out, limited, text_columns, with_limit
 from pct.corpora.tables import table_of
-from pct.corpora.values import canonical, class_names
 from pct.settings import Settings
 from pct.text.plurals import plural
 from pct.text.words import is_pair
@@ -177,12 +166,12 @@ def read_data(
         data = {options.text: data}
     table, reader = table_of(data, options), RowReader(options)
     labelled = needs_labels or has_labels(table, options)
-    rows, labels = reader.read(table, classes, labelled)
+    split, _ = reader.read(table, classes, labelled)
     notes = reader.notify(table.name)
     if not labelled:
         notes["no_label_column"] = options.label
         logger.warning("%s has no column %r: the accuracy is not measured", table.name, options.label)
-    return _split(rows, labels), notes
+    return split, notes
 
 
 class ChosenTexts(NamedTuple):
@@ -262,42 +251,10 @@ def _from_tables(
     parts, notes = {}, {}
     for key in (k for k in SPLITS if k in tables):
         reader, table = RowReader(options), tables[key]
-        if classes is None:
-            rows = list(reader.rows(table))
-            classes = _classes(table, rows, options)
-            by_name = ClassIndex(classes).by_name
-            labels = label_array(
-                [[by_name[str(name)] for name in labels_of(row)] for row in rows], len(classes), options.multi_label
-            )
-        else:
-            rows, labels = reader.read(table, classes)
-        parts[key], notes[key] = _split(rows, labels), reader.notify(f"{name}, {key} split")
+        parts[key], classes = reader.read(table, classes)
+        notes[key] = reader.notify(f"{name}, {key} split")
     assert classes is not None  # there is at least one table
     return _with_held_out(name, parts, list(classes), source, settings, notes)
-
-
-def _classes(table: Table, rows: list[Row], options: ReadOptions) -> list[str]:
-    classes = list(table.classes) if table.classes else class_names(x for row in rows for x in labels_of(row))
-    if options.one_column_each:
-        classes = [canonical(name) for name in options.label_columns]
-    if not rows:
-        raise ValueError(f"{table.name} has no rows")
-    one_each = options.multi_label and all(len(labels_of(row)) == 1 for row in rows)
-    if one_each and not options.one_column_each and set(classes) <= {"0", "1"}:
-        raise ValueError(
-            f"{table.name}: column {options.label!r} has 0 or 1 in every row, which multi_label would read as the "
-            "names of two labels: leave multi_label out, or name the column of each label"
-        )
-    if len(classes) < 2:
-        what = "label" if options.multi_label else "class"
-        raise ValueError(f"{table.name}: 1 {what} in column {options.label!r}, a classifier needs at least two")
-    return classes
-
-
-def _split(rows: list[Row], labels: Labels) -> Split:
-    mark_names = [k for k in MARKS if rows and k in rows[0].marks]
-    marks = {k: [r.marks[k] for r in rows] for k in mark_names}
-    return Split([r.text for r in rows], labels, **marks)
 
 
 def _with_held_out(

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pct.corpora.label_lists import is_one, split_labels
-from pct.corpora.splits import TEXT_COLUMNS, UNLABELLED, Labels
-from pct.corpora.values import NUMBER, BadRow, canonical, class_name, plain_label, plain_marks, plain_number, plain_text
+from pct.corpora.splits import TEXT_COLUMNS, UNLABELLED, Labels, Split
+from pct.corpora.text_file import ROWS_PER_CHUNK, TextStore
+from pct.corpora.values import (
+    NUMBER,
+    BadRow,
+    canonical,
+    class_name,
+    class_names,
+    plain_label,
+    plain_marks,
+    plain_number,
+    plain_text,
+)
 from pct.settings import Settings
 from pct.text.plurals import plural
 from pct.text.words import is_pair
 
 logger = logging.getLogger("pct.corpora")
-ROWS_PER_CHUNK = 1000
 PAIR = TEXT_COLUMNS[1]  # as transformers calls it
 MARKS = ("rationale", "shortcut", "rationale_share")
 
@@ -169,19 +179,60 @@ class RowReader:
                 yield Chunk([r.text for r in batch], labels, [r.number for r in batch])
         self._check_some(table, count)
 
-    def read(self, table: Table, classes: Sequence[str], labelled: bool = True) -> tuple[list[Row], Labels]:
-        """All valid rows, and their labels as those of a split (`UNLABELLED` if `labelled` is false).
+    def read(
+        self, table: Table, classes: Sequence[str] | None = None, labelled: bool = True
+    ) -> tuple[Split, list[str]]:
+        """All valid rows as a split, and the names of the classes.
 
-        Raises ValueError if no row is valid.
+        Args:
+            table: read in chunks, so that of a large one only labels and marks are in memory.
+            classes: if None, those of the table, or its distinct labels.
+            labelled: whether it has labels; if not, they are `UNLABELLED`.
+
+        Raises:
+            ValueError: no row is valid, or a table without given classes has fewer than two.
         """
-        index = self._index(classes, labelled)
-        rows = list(self.rows(table, labelled))
-        if labelled:
-            rows, labels = self._labelled(table, rows, index)
-        else:
-            labels = np.full(len(rows), UNLABELLED, np.int64)
-        self._check_some(table, len(rows))
-        return rows, labels
+        index = None if classes is None else self._index(classes, labelled)
+        rows, texts = self.rows(table, labelled), TextStore()
+        marks: dict[str, list[Any]] = {}
+        parts: list[Labels] = []
+        codes: dict[tuple[Any, ...], int] = {}  # of the distinct labels of a row, in the order of the rows
+        while batch := list(islice(rows, ROWS_PER_CHUNK)):
+            if not labelled:
+                parts.append(np.full(len(batch), UNLABELLED, np.int64))
+            elif index is None:
+                parts.append(np.array([codes.setdefault(labels_of(row), len(codes)) for row in batch], np.int64))
+            else:
+                batch, labels = self._labelled(table, batch, index)
+                parts.append(labels)
+            texts.extend([row.text for row in batch])
+            for name in batch[0].marks if batch else ():
+                marks.setdefault(name, []).extend(row.marks[name] for row in batch)
+        split = Split(texts.finish(), np.concatenate(parts) if parts else np.empty(0, np.int64), **marks)
+        self._check_some(table, len(split))
+        if classes is not None:
+            return split, list(classes)
+        names = self._classes(table, codes)
+        by_name = ClassIndex(names).by_name
+        distinct = [[by_name[str(name)] for name in own] for own in codes]
+        labels = label_array(distinct, len(names), self.options.multi_label)[split.labels]
+        return replace(split, labels=labels), names
+
+    def _classes(self, table: Table, labels: Collection[tuple[Any, ...]]) -> list[str]:
+        """The names of the classes. labels: the distinct ones."""
+        options = self.options
+        if options.one_column_each:
+            return [canonical(name) for name in options.label_columns]
+        names = list(table.classes) if table.classes else class_names(chain.from_iterable(labels))
+        if options.multi_label and all(len(own) == 1 for own in labels) and set(names) <= {"0", "1"}:
+            raise ValueError(
+                f"{table.name}: column {options.label!r} has 0 or 1 in every row, which multi_label would read as the "
+                "names of two labels: leave multi_label out, or name the column of each label"
+            )
+        if len(names) < 2:
+            what = "label" if options.multi_label else "class"
+            raise ValueError(f"{table.name}: 1 {what} in column {options.label!r}, a classifier needs at least two")
+        return names
 
     def notify(self, name: str) -> dict[str, Any]:
         """Logs and returns the numbers of skipped rows and of labels that were read as indices."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pct.corpora.text_file import TextFile
 from pct.tasks import Task, kind_of_labels
 from pct.text.plurals import plural
 from pct.text.tokens import Ints
@@ -24,14 +25,14 @@ HELD_OUT = 0.1  # the share of the training rows that is held out for a missing 
 
 @dataclass(frozen=True)
 class Split:
-    """texts: strings; tuples of two strings are pairs of texts. labels: (texts,) class indices, or `UNLABELLED`; of
-    several labels (texts, classes) bool; numbers (texts,) float.
+    """texts: strings; tuples of two strings are pairs of texts. They are a list, or of many rows a `TextFile`. labels:
+    (texts,) class indices, or `UNLABELLED`; of several labels (texts, classes) bool; numbers (texts,) float.
 
     rationale, shortcut: for each text a 0/1 mark per whitespace word, if the corpus has them. rationale_share:
     likewise, the share of annotators who marked the word, 0..1.
     """
 
-    texts: list[Any]
+    texts: Sequence[Any]
     labels: Labels
     rationale: list[list[int]] | None = None
     shortcut: list[list[int]] | None = None
@@ -54,7 +55,9 @@ class Split:
     def take(self, index: Ints) -> Split:
         """The rows of `index`, in its order."""
 
-        def rows(column: list[Any] | None) -> Any:
+        def rows(column: Sequence[Any] | None) -> Any:
+            if isinstance(column, TextFile):
+                return column.take(index)
             return None if column is None else [column[i] for i in index]
 
         marks = (rows(column) for column in (self.rationale, self.shortcut, self.rationale_share))
@@ -99,7 +102,7 @@ class Corpus:
         """The kind of task that its labels are for."""
         return kind_of_labels(next(iter(self.splits.values())).labels)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of all texts and labels, in order: two runs with the same fingerprint have the same data."""
         from pct.corpora.fingerprints import corpus_fingerprint

@@ -35,11 +35,17 @@ def make_model(
 
 def make_vocabulary(settings: Settings, texts: Sequence[Sequence[str]]) -> Vocabulary | None:
     """The vocabulary of the training texts; None for an encoder, which has its own tokenizer."""
+    return Vocabulary.build(texts, settings.vocabulary_size) if needs_vocabulary(settings) else None
+
+
+def needs_vocabulary(settings: Settings) -> bool:
+    """Whether the model reads words by a vocabulary of the training texts. Raises ValueError for GloVe vectors of
+    another model."""
     if settings.model in ("textcnn", "lstm"):
-        return Vocabulary.build(texts, settings.vocabulary_size)
+        return True
     if settings.glove:
         raise ValueError(f"glove is for textcnn and lstm; {settings.model} has its own embeddings: leave it empty")
-    return None
+    return False
 
 
 def model_for(settings: Settings, tokenizer: Tokenizer, classes: Sequence[str]) -> TextModel:

@@ -32,6 +32,8 @@ def replaced_by(ids: AnyIds, token: int) -> AnyIds:
 class Tokens:
     """The tokens of many texts in flat arrays. Batches are made without a loop over texts.
 
+    The arrays of a large corpus are `FileArray`s: see `pct.text.token_files`.
+
     ids: (total tokens,) token ids, special ones included, each with its type (see `TOKEN_TYPE`). word_ids: (total
     tokens,) the index of each token's word in its text, -1 for tokens of no word (special ones). starts: (texts + 1,)
     the offset of each text's first token. counts: (texts,) N, the number of words of which a token survives. padding:
@@ -60,7 +62,7 @@ class Tokens:
     @property
     def truncated(self) -> Ints:
         """(texts,) the number of words of each text beyond max_length. The model does not see them."""
-        return np.zeros(len(self), np.int64) if self.cut is None else self.cut
+        return np.zeros(len(self), np.int64) if self.cut is None else np.asarray(self.cut)
 
     def places(self, text: int) -> Ints:
         """(N,) the indices of the counted words of a text among all its words."""
@@ -79,11 +81,11 @@ class Tokens:
 
     def rows(self, index: Ints) -> tuple[Ints, Ints]:
         """Texts as padded arrays: token ids and word ids, both (len(index), longest). Padding has word id -2."""
-        lengths = self.lengths[index]
-        width = int(lengths.max(initial=1))
-        columns = np.arange(width)
+        starts = self.starts[index]
+        lengths = self.starts[index + 1] - starts
+        columns = np.arange(int(lengths.max(initial=1)))
         inside = columns < lengths[:, None]
-        source = np.where(inside, self.starts[index][:, None] + columns, 0)
+        source = np.where(inside, starts[:, None] + columns, 0)
         return np.where(inside, self.ids[source], self.padding), np.where(inside, self.word_ids[source], -2)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Self
@@ -35,7 +35,11 @@ class Vocabulary:
     @classmethod
     def build(cls, texts: Iterable[Sequence[str]], size: int) -> Self:
         """The `size` most frequent words of the texts. Words of equal count are sorted."""
-        counts = Counter(chain.from_iterable(map(normalized, texts)))
+        return cls.of_counts(Counter(chain.from_iterable(map(normalized, texts))), size)
+
+    @classmethod
+    def of_counts(cls, counts: Mapping[str, int], size: int) -> Self:
+        """The `size` most frequent words. counts: how often each occurs, by its normalised form."""
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         entries = ranked[:size]
         return cls([w for w, _ in entries], sum(count == 1 for _, count in entries))

@@ -99,12 +99,12 @@ def split(text: str | Sequence[str], rule: str = NATURAL) -> Document:
     return _split(text, find_words(rule))
 
 
-def split_each(texts: Iterable[str | Sequence[str]], rule: str = NATURAL) -> Iterator[Document]:
-    """Texts as documents, one at a time. Errors are those of `split` and name the index of the text."""
+def split_each(texts: Iterable[str | Sequence[str]], rule: str = NATURAL, first: int = 0) -> Iterator[Document]:
+    """Texts as documents, one at a time. Errors are those of `split` and name the index of the text, from `first`."""
     if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable) or getattr(texts, "ndim", 1) == 0:
         raise TypeError(f"texts must be a list of texts, got one {type(texts).__name__}: write [text]")
     find = find_words(rule)
-    for index, text in enumerate(texts):
+    for index, text in enumerate(texts, first):
         try:
             document = _split(text, find)
         except (ValueError, TypeError) as problem:
@@ -112,9 +112,9 @@ def split_each(texts: Iterable[str | Sequence[str]], rule: str = NATURAL) -> Ite
         yield document
 
 
-def split_all(texts: Iterable[str | Sequence[str]], rule: str = NATURAL) -> list[Document]:
+def split_all(texts: Iterable[str | Sequence[str]], rule: str = NATURAL, first: int = 0) -> list[Document]:
     """`split_each` as a list."""
-    return list(split_each(texts, rule))
+    return list(split_each(texts, rule, first))
 
 
 def _split(text: str | Sequence[str], find: FindWords) -> Document:

@@ -27,14 +27,12 @@ HIDDEN_SHARE = 0.5  # of the occurrences of rare words (with a count of 1), in e
 def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]:
     """An epoch's batches of text indices, shuffled with (seed, epoch). Texts of a batch have similar lengths."""
     rng = np.random.default_rng([seed, epoch])
-    shuffled = rng.permutation(len(lengths))
+    order = rng.permutation(len(lengths))
     bucket = size * BATCHES_PER_BUCKET
-    out: list[Ints] = []
-    for start in range(0, len(shuffled), bucket):
-        part = shuffled[start : start + bucket]
-        part = part[np.argsort(lengths[part], kind="stable")]
-        out += [part[i : i + size] for i in range(0, len(part), size)]
-    return [out[i] for i in rng.permutation(len(out))]
+    for start in range(0, len(order), bucket):
+        part = order[start : start + bucket]
+        part[:] = part[np.argsort(lengths[part], kind="stable")]
+    return [order[i * size : (i + 1) * size] for i in rng.permutation(-(-len(order) // size))]
 
 
 def make_batch(tokens: Tokens, labels: Labels, rows: Ints, device: torch.device, mask_id: int = 0) -> Batch:
@@ -64,8 +62,8 @@ def with_unknown(ids: Tensor, vocabulary: Vocabulary) -> Tensor:
 def with_masked_words(tokens: Tokens, mask: int, seed: int) -> Tokens:
     """The texts with a share ~ U(0, 1) of the words of each text masked, as in the training method `masked`. They are
     drawn with the seed, so that they are the same after every epoch."""
-    rng, ids = np.random.default_rng(seed), tokens.ids.copy()
-    for start, count, length in zip(tokens.starts[:-1], tokens.counts, tokens.lengths, strict=True):
+    rng, ids = np.random.default_rng(seed), np.array(tokens.ids)
+    for start, count, length in zip(tokens.starts[:-1], np.asarray(tokens.counts), tokens.lengths, strict=True):
         own = slice(start, start + length)
         words = rng.permutation(count)[: round(rng.random() * count)]
         ids[own] = np.where(np.isin(tokens.word_ids[own], words), replaced_by(ids[own], mask), ids[own])
@@ -74,8 +72,9 @@ def with_masked_words(tokens: Tokens, mask: int, seed: int) -> Tokens:
 
 def marked_words(rationale: Sequence[Sequence[float]], tokens: Tokens) -> Bools:
     """The rationale as an array, (texts, most words): whether each counted word is marked."""
-    marks = np.zeros((len(tokens), int(tokens.counts.max(initial=1))), bool)
-    for row, count, values in zip(marks, tokens.counts, rationale, strict=True):
+    counts = np.asarray(tokens.counts)
+    marks = np.zeros((len(tokens), int(counts.max(initial=1))), bool)
+    for row, count, values in zip(marks, counts, rationale, strict=True):
         row[:count] = values[:count]
     return marks
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pct.corpora import text_file
 from pct.corpora.loading import CORPUS_SETTINGS, Corpus
-from pct.models.build import load_tokenizer, make_vocabulary
+from pct.models.build import load_tokenizer, make_vocabulary, needs_vocabulary
 from pct.settings import Settings
 from pct.text.tokens import Tokenizer, Tokens, only_side
 from pct.text.words import split_all
+from pct.training.kept_tokens import PARTS, kept_tokens
 
 DECIDING = (*CORPUS_SETTINGS, "model", "words", "max_length", "windows", "vocabulary_size", "remove")
 
@@ -41,11 +43,18 @@ class Prepared:
 
 
 def prepare(settings: Settings, corpus: Corpus, tokenizer: Tokenizer | None = None) -> Prepared:
-    """Tokenises a corpus. Without a tokenizer, builds that of the settings. Raises as `pct.models.build.make_model`."""
-    train_texts, validation_texts = (split_all(corpus.splits[k].texts, settings.words) for k in ("train", "validation"))
+    """Tokenises a corpus. Without a tokenizer, builds that of the settings. Raises as `pct.models.build.make_model`.
+
+    The tokens of a split of more than `LARGE` rows are in files: see `kept_tokens`.
+    """
+    made_for = {k: getattr(settings, k) for k in DECIDING}
+    if max(len(corpus.splits[k]) for k in PARTS) > text_file.LARGE:
+        own = tokenizer or (None if needs_vocabulary(settings) else load_tokenizer(settings.model))
+        return Prepared(corpus, *kept_tokens(settings, corpus, own), made_for)
+    train_texts, validation_texts = (split_all(corpus.splits[k].texts, settings.words) for k in PARTS)
     tokenizer = tokenizer or make_vocabulary(settings, train_texts) or load_tokenizer(settings.model)
     train, validation = (
         only_side(tokenizer.encode(part, settings.text_length), part, settings.remove)
         for part in (train_texts, validation_texts)
     )
-    return Prepared(corpus, tokenizer, train, validation, {k: getattr(settings, k) for k in DECIDING})
+    return Prepared(corpus, tokenizer, train, validation, made_for)

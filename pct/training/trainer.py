@@ -242,7 +242,7 @@ class _Run:
         return {
             **{f"train_{k}": float(v) / steps[k] for k, v in sums.items()},
             "step_seconds": seconds / len(index),
-            "words_per_second": float(self.tokens.counts.sum()) / seconds,
+            "words_per_second": float(np.sum(self.tokens.counts)) / seconds,
             "memory_mb": _memory_mb(device),
         }
 

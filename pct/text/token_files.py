@@ -1,0 +1,54 @@
+"""The tokens of many texts in files: int32 where that is enough, written in parts, read as `FileArray`s."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pct.text.file_array import FileArray
+from pct.text.tokens import Ints, Tokens, starts_of
+
+FIELDS = {"ids": "<i4", "word_ids": "<i4", "starts": "<i8", "counts": "<i4", "cut": "<i4", "kept": "<i4"}
+ABOUT = "tokens.json"
+
+
+def write_tokens(parts: Iterable[Tokens], folder: Path) -> None:
+    """Writes the tokens of consecutive texts, at least one part, into a new folder: a file per field of `Tokens`."""
+    folder.mkdir()
+    about: dict[str, Any] = {"all_kept": True}
+    total = 0
+    with ExitStack() as stack:
+        files = {name: stack.enter_context((folder / name).open("wb")) for name in FIELDS}
+        np.zeros(1, FIELDS["starts"]).tofile(files["starts"])
+        for part in parts:
+            columns = {
+                "ids": part.ids, "word_ids": part.word_ids, "starts": part.starts[1:] + total, "counts": part.counts,
+                "cut": part.truncated, "kept": _every_word(part) if part.kept is None else part.kept,
+            }  # fmt: skip
+            for name, values in columns.items():
+                values.astype(FIELDS[name]).tofile(files[name])
+            total += len(part.ids)
+            about["all_kept"] &= part.kept is None
+            about |= {"padding": part.padding, "unknown": part.unknown}
+    (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+
+
+def read_tokens(folder: Path) -> Tokens:
+    """The tokens that `write_tokens` wrote. The folder may be deleted while they are in use, except on Windows."""
+    about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    arrays: dict[str, Any] = {
+        name: FileArray((folder / name).open("rb"), stored, np.int64) for name, stored in FIELDS.items()
+    }
+    if about["all_kept"]:
+        arrays["kept"] = None
+    return Tokens(**arrays, padding=about["padding"], unknown=about["unknown"])
+
+
+def _every_word(tokens: Tokens) -> Ints:
+    """(sum of counts,) 0..N - 1 of each text."""
+    return np.arange(int(tokens.counts.sum())) - np.repeat(starts_of(tokens.counts)[:-1], tokens.counts)

@@ -1,0 +1,190 @@
+"""Large corpora: texts and tokens in files give the numbers of those in memory, bit by bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import pickle
+import shutil
+from functools import partial
+
+import numpy as np
+import pytest
+
+import pct
+from pct.corpora.loading import load_splits
+from pct.corpora.text_file import TextFile
+from pct.output.workers import Workers
+from pct.settings import Settings
+from pct.text.file_array import FileArray
+from pct.text.subwords import SubWords
+from pct.text.token_files import read_tokens, write_tokens
+from pct.text.tokens import Tokens, only_side
+from pct.text.words import split_all
+from pct.training import kept_tokens
+from pct.training.prepared import prepare
+from tests.pct.models.families import TEXTS as PAIRED
+from tests.pct.models.families import tokenizer as tokenizer_of
+from tests.pct.small import same_weights, tokenizer
+
+QUICK = {"epochs": 2, "batch_size": 16, "limit": 200, "threads": 1, "device": "cpu", "evaluate_epochs": False}
+FIELDS = ("ids", "word_ids", "starts", "counts", "truncated", "lengths")
+
+
+@pytest.fixture
+def large(monkeypatch, tmp_path):
+    """A function after which every corpus is a large one, in a cache of its own."""
+
+    def change() -> None:
+        monkeypatch.setenv("PCT_CACHE_DIR", str(tmp_path / "cache"))
+        monkeypatch.setattr("pct.corpora.text_file.LARGE", 20)
+        monkeypatch.setattr(kept_tokens, "TEXTS_A_TASK", 37)
+
+    return change
+
+
+def settings_of(**changes):
+    return Settings(**{"corpus": "planted", "model": "textcnn", **QUICK, **changes})
+
+
+def in_a_file(settings, tmp_path):
+    """Settings of the same texts in a file, which is read as a large corpus."""
+    corpus = load_splits(settings)
+    paths = {}
+    for name, split in corpus.splits.items():
+        path = tmp_path / f"{name}.tsv"
+        lines = [f"{text}\t{corpus.classes[label]}\n" for text, label in zip(split.texts, split.labels, strict=True)]
+        path.write_text("text\tlabel\n" + "".join(lines))
+        paths[f"{name}_file"] = str(path)
+    return settings.replace(corpus="files", limit=0, **paths)
+
+
+def same_tokens(one: Tokens, other: Tokens) -> None:
+    for name in FIELDS:
+        np.testing.assert_array_equal(np.asarray(getattr(one, name)), np.asarray(getattr(other, name)), name)
+    assert (one.padding, one.unknown, one.kept is None) == (other.padding, other.unknown, other.kept is None)
+    for text in range(len(one)):
+        np.testing.assert_array_equal(one.places(text), other.places(text))
+    for rows in (np.array([3, 0, 3]), np.array([1])):
+        for mine, others in zip(one.rows(rows), other.rows(rows), strict=True):
+            np.testing.assert_array_equal(mine, others)
+            assert mine.dtype == others.dtype == np.int64
+
+
+@pytest.mark.parametrize("method", ["normal", "pct"])
+def test_a_training_on_files_gives_the_very_same_weights_and_columns(method, large, tmp_path):
+    settings = in_a_file(settings_of(method=method), tmp_path)
+    before = pct.train(settings, progress=False)
+    report = pct.evaluate(before, load_splits(settings).splits["test"])
+    large()
+    corpus = load_splits(settings)
+    assert isinstance(corpus.splits["train"].texts, TextFile)
+    records = []
+    after = pct.train(settings, corpus, on_epoch=records.append, progress=False)
+    assert same_weights(before.model, after.model)
+    assert (after.tokenizer.words, after.tokenizer.first_rare) == (before.tokenizer.words, before.tokenizer.first_rare)
+    again = pct.evaluate(after, corpus.splits["test"])
+    assert list(again.columns) == list(report.columns)
+    for name, values in report.columns.items():
+        np.testing.assert_array_equal(values, again.columns[name], name)
+    assert again.to_json() == report.to_json()
+
+
+def test_tokens_are_kept_for_the_next_run_and_no_other(large, caplog, monkeypatch):
+    large()
+    first = prepare(settings_of(), load_splits(settings_of()))
+    assert isinstance(first.train.ids, FileArray)
+    monkeypatch.setattr(kept_tokens, "encode", None)  # tokens are read, not made
+    with caplog.at_level(logging.WARNING, "pct.training"):
+        again = prepare(settings_of(seed=1, method="normal"), load_splits(settings_of(seed=1)))
+    assert "are reused from" in caplog.text
+    assert again.tokenizer.words == first.tokenizer.words
+    assert again.tokenizer.first_rare == first.tokenizer.first_rare < len(again.tokenizer)
+    same_tokens(again.train, first.train)
+    same_tokens(again.validation, first.validation)
+    for changes in ({"max_length": 9}, {"words": "spaces"}, {"vocabulary_size": 10}, {"corpus_seed": 1}):
+        with pytest.raises(TypeError):
+            prepare(settings_of(**changes), load_splits(settings_of(**changes)))
+    with pytest.raises(TypeError):
+        prepare(settings_of(), load_splits(settings_of()), again.tokenizer)
+
+
+def test_nothing_is_kept_of_a_user_s_word_rule(large, tmp_path):
+    large()
+    own = settings_of(words="tests.pct.training.test_large:halves")
+    data = prepare(own, load_splits(own))
+    assert list((tmp_path / "cache" / "tokens").iterdir()) == []
+    split = load_splits(own).splits["train"]
+    same_tokens(data.train, data.tokenizer.encode(split_all(split.texts, own.words), own.text_length))
+
+
+def halves(text):
+    return [(0, len(text) // 2), (len(text) // 2, len(text))]
+
+
+def test_an_unfinished_folder_is_not_read(large, monkeypatch, tmp_path):
+    large()
+    corpus = load_splits(settings_of())
+    with monkeypatch.context() as broken:
+        broken.setattr(kept_tokens, "encode", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            prepare(settings_of(), corpus)
+    assert list((tmp_path / "cache" / "tokens").iterdir()) == []
+    prepare(settings_of(), corpus)
+
+
+def test_tokens_of_sub_words_and_of_one_side_are_those_in_memory(large, tmp_path):
+    documents = split_all([(a, b) for a, b in zip(PAIRED, PAIRED[::-1], strict=True)])
+    whole = only_side(SubWords(tokenizer_of("BERT")).encode(documents, 12), documents, "second")
+    assert whole.kept is not None
+    parts = [documents[:1], documents[1:3], documents[3:]]
+    encoder = kept_tokens.Encoder("natural", 12, "second", SubWords(tokenizer_of("BERT")))
+    write_tokens((kept_tokens.encode(encoder, part, 0) for part in parts), tmp_path / "tokens")
+    kept = read_tokens(tmp_path / "tokens")
+    same_tokens(kept, whole)
+    shutil.rmtree(tmp_path / "tokens")
+    same_tokens(kept, whole)  # an open file outlives its folder
+
+
+def test_pickled_tokens_are_values_that_processes_can_share(large):
+    large()
+    data = prepare(settings_of(), load_splits(settings_of()))
+    buffers = []
+    content = pickle.dumps(data.train, 5, buffer_callback=buffers.append)
+    assert len(content) < 2000
+    same_tokens(pickle.loads(content, buffers=buffers), data.train)  # noqa: S301
+
+
+def test_processes_give_the_tokens_of_one(large):
+    texts = load_splits(settings_of(limit=30)).splits["train"].texts
+    encoder = kept_tokens.Encoder("natural", 16, "both", SubWords(tokenizer()))
+    workers = Workers(encoder, partial(kept_tokens.opened, encoder), 2, 0.0)
+    parts = list(workers.map(kept_tokens.encode, iter([(texts[:20], 0), (texts[20:], 20)])))
+    for part, own in zip(parts, (texts[:20], texts[20:]), strict=True):
+        same_tokens(part, kept_tokens.encode(encoder, own, 0))
+    assert os.environ.get("TOKENIZERS_PARALLELISM") == "false"
+
+
+def test_a_text_without_words_is_named_by_its_place_in_the_split(large):
+    large()
+    corpus = load_splits(settings_of())
+    train = corpus.splits["train"]
+    broken = dataclasses.replace(train, texts=[*train.texts[:90], " ", *train.texts[91:]])
+    corpus.splits["train"] = broken
+    with pytest.raises(ValueError, match="text 90: a text needs at least one word"):
+        prepare(settings_of(), corpus)
+
+
+def test_an_array_in_a_file_is_read_as_an_array(tmp_path):
+    values = np.array([5, -1, 2**30, 7], np.int32)
+    (tmp_path / "values").write_bytes(values.tobytes())
+    (tmp_path / "none").touch()
+    array = FileArray((tmp_path / "values").open("rb"), np.int32, np.int64)
+    assert len(array) == 4
+    assert array[1:].tolist() == [-1, 2**30, 7]
+    assert array[np.array([[3, 0]])].tolist() == [[7, 5]]
+    assert int(array[2]) == 2**30
+    assert array[:].dtype == np.diff(array).dtype == np.int64
+    assert np.sum(array) == values.sum()
+    assert len(np.asarray(FileArray((tmp_path / "none").open("rb"), np.int32))) == 0
