@@ -23,19 +23,19 @@ class TextFile(Sequence[Any]):
     Args:
         content: the texts, each as JSON, one after the other.
         starts: (texts + 1,) the offset of each text, in bytes.
-        index: (rows,) the text of each row; None for all texts in their order.
+        rows: (rows,) the text of each row; None for all texts in their order.
     """
 
-    def __init__(self, content: FileArray, starts: FileArray, index: Ints | None = None) -> None:
-        self.content, self.starts, self.index = content, starts, index
+    def __init__(self, content: FileArray, starts: FileArray, rows: Ints | None = None) -> None:
+        self.content, self.starts, self.rows = content, starts, rows
 
     def __len__(self) -> int:
-        return len(self.starts) - 1 if self.index is None else len(self.index)
+        return len(self.starts) - 1 if self.rows is None else len(self.rows)
 
     def __getitem__(self, index: Any) -> Any:
-        rows = np.arange(len(self))[index] if isinstance(index, slice) else np.array([range(len(self))[index]])
-        texts = self._read(rows)
-        return texts if isinstance(index, slice) else texts[0]
+        if isinstance(index, slice):
+            return self._read(np.arange(*index.indices(len(self))))
+        return self._read(np.array([range(len(self))[index]]))[0]
 
     def __iter__(self) -> Iterator[Any]:
         for start in range(0, len(self), ROWS_PER_CHUNK):
@@ -43,10 +43,10 @@ class TextFile(Sequence[Any]):
 
     def take(self, rows: Ints) -> TextFile:
         """Some rows, in the same file."""
-        return TextFile(self.content, self.starts, rows if self.index is None else self.index[rows])
+        return TextFile(self.content, self.starts, rows if self.rows is None else self.rows[rows])
 
     def _read(self, rows: Ints) -> list[Any]:
-        texts = rows if self.index is None else self.index[rows]
+        texts = rows if self.rows is None else self.rows[rows]
         content, offsets = self.content.values(), (self.starts[texts].tolist(), self.starts[texts + 1].tolist())
         return [_decoded(content[start:end].tobytes()) for start, end in zip(*offsets, strict=True)]
 

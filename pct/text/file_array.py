@@ -25,7 +25,7 @@ class FileArray:
         dtype: the type of the values that an access returns; None for the same.
     """
 
-    def __init__(self, source: BinaryIO | Array, stored: npt.DTypeLike, dtype: npt.DTypeLike = None) -> None:
+    def __init__(self, source: BinaryIO | Array, stored: npt.DTypeLike, dtype: npt.DTypeLike | None = None) -> None:
         self._source, self._stored = source, np.dtype(stored)
         self.dtype = self._stored if dtype is None else np.dtype(dtype)
         self._bytes = source.nbytes if isinstance(source, np.ndarray) else os.fstat(source.fileno()).st_size
@@ -49,7 +49,7 @@ class FileArray:
     def __getitem__(self, index: Any) -> Array:
         return np.array(self.values()[index], self.dtype)
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         return np.array(self.values(), self.dtype if dtype is None else dtype)
 
     def __reduce__(self) -> tuple[Any, ...]:
