@@ -6,12 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from pct.classifier import Classifier, load
 from pct.commands.options import add_measured_texts, add_model, measured_texts
 from pct.commands.parser import CommandParser
 from pct.corpora.loading import Split
-from pct.corpora.splits import text_columns
 from pct.layout import PER_TEXT, REPORT
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
@@ -61,10 +61,7 @@ def _log(
     notes = {**report.data, "cut_texts": report.cut_texts}
     of = log_measured_data(mlflow_run, texts, classifier.classes, source, notes)
     mlflow_run.log_metrics(as_metrics(report_metrics("data" if options.data else options.split, report), 0, **of))
-    index = report.columns["index"]
-    of_texts = {name: column[index] for name, column in text_columns(texts.texts).items()}
-    with_texts = {"index": index, **of_texts, **report.columns}
-    mlflow_run.log_files({PER_TEXT: replace(report, columns=with_texts).to_parquet, REPORT: report.to_json()})
+    mlflow_run.log_files({PER_TEXT: partial(report.to_parquet, texts=texts.texts), REPORT: report.to_json()})
     registered = None
     if options.register:
         registered = register_classifier(mlflow_run, options.register, classifier, texts, report)

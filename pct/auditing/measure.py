@@ -23,7 +23,8 @@ from pct.explaining.reduced_texts import ReducedTexts
 from pct.explaining.reduction import words_to_remove
 from pct.explaining.removal import remove_words
 from pct.metrics.base import Column, TextBlock
-from pct.metrics.evaluation import blocks_by_length, join_blocks
+from pct.metrics.column_files import join_blocks
+from pct.metrics.evaluation import blocks_by_length
 from pct.metrics.label_sets import names_of
 from pct.metrics.rationale import marks_of_block
 from pct.metrics.removal import aopc_steps

@@ -110,14 +110,15 @@ class Corpus:
         return corpus_fingerprint({name: self.splits[name] for name in SPLITS if name in self.splits})
 
 
-def text_columns(texts: Sequence[Any]) -> dict[str, npt.NDArray[np.object_]]:
-    """Texts as columns of a table: text, and text_pair where there are pairs; a single text has no second one."""
+def text_columns(texts: Sequence[Any], pairs: bool = False) -> dict[str, npt.NDArray[np.object_]]:
+    """Texts as columns of a table: text, and text_pair where there are pairs; a single text has no second one. pairs:
+    whether there is text_pair in any case."""
     rows = [text if is_pair(text) else (text, None) for text in texts]
     columns = {}
     for name, values in zip(TEXT_COLUMNS, zip(*rows, strict=True) if rows else ([], []), strict=True):
         columns[name] = np.empty(len(rows), object)
         columns[name][:] = values
-    return columns if any(second is not None for _, second in rows) else {"text": columns["text"]}
+    return columns if pairs or any(second is not None for _, second in rows) else {"text": columns["text"]}
 
 
 def texts_of_columns(columns: Mapping[str, npt.NDArray[Any]]) -> list[Any]:

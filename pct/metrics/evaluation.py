@@ -26,6 +26,7 @@ from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_
 from pct.metrics import RATIONALE, SHORTCUT
 from pct.metrics import metrics as registry
 from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
+from pct.metrics.column_files import BlockColumns
 from pct.metrics.cost import most_passes
 from pct.metrics.given_saliency import by_text, numbers_of_block
 from pct.metrics.label_sets import LabelSets, facts_of_pairs, scores_of_sets
@@ -113,7 +114,8 @@ def evaluate(
 ) -> Report:
     """Accuracy and the metrics of pathology of a split of texts.
 
-    The texts are taken in blocks, so memory does not grow with their number.
+    The texts are taken in blocks, and the values of more than 50,000 texts are in files, so that memory hardly grows
+    with their number.
 
     Of several labels, every label that the model assigns to a text is explained, or the most probable one where it
     assigns none. The metrics are means over these (text, label) pairs; acc is the share of texts with all labels right,
@@ -178,7 +180,7 @@ def evaluate(
     names = _expand_groups(metrics, leave_out, task)
     chosen = MetricSet(names, MetricOptions(p_important, p_unimportant, seed=seed), task)
     gold = check_gold(split.labels, predictor)
-    parts: list[dict[str, Column]] = []
+    measured = BlockColumns(len(texts))
     blocks = blocks_by_length(texts, word_rule(predictor))
     from tqdm import tqdm
 
@@ -201,9 +203,9 @@ def evaluate(
             seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), targets, order, removal, given, ranking)
             _check_finite(seen, place)
             block = TextBlock(seen, gold[place], place, **marks_of_block(split, place, documents, tokens))
-            parts.append({"index": place, "cut": tokens.truncated, **chosen.columns(block, predictor.classes)})
+            measured.add({"index": place, "cut": tokens.truncated, **chosen.columns(block, predictor.classes)})
             bar.update(len(index))
-    columns = join_blocks("index", parts)
+    columns = measured.joined("index")
     by = "given" if numbers is not None else _ranked_by(predictor, ranking)
     return _report(predictor, chosen, columns, by, notes)
 
@@ -337,12 +339,6 @@ def _check_finite(seen: Removals, index: Column) -> None:
 def blocks_by_length(texts: Sequence[Any], rule: str, size: int = TEXTS_A_BLOCK) -> list[Column]:
     """The indices of the texts in blocks of similar length, the shortest first. rule: of words."""
     # the word lists of all texts would need more memory than the texts: each block splits its texts again
-    order = np.argsort([len(words) for words in split_each(texts, rule)], kind="stable")
+    lengths = np.fromiter((len(words) for words in split_each(texts, rule)), np.int32, len(texts))
+    order = np.argsort(lengths, kind="stable")
     return [order[start : start + size] for start in range(0, len(order), size)]
-
-
-def join_blocks(place: str, parts: Sequence[dict[str, Column]]) -> dict[str, Column]:
-    """The columns of blocks of texts as columns of the split, in its order. place: the column of a text's position."""
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    order = np.argsort(joined[place], kind="stable")
-    return {name: column[order] for name, column in joined.items()}

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pct.corpora.splits import notes_in_words
+from pct.corpora.splits import notes_in_words, text_columns
 from pct.metrics.accuracy import confusion_counts, recalls
 from pct.metrics.base import Column
+from pct.metrics.column_files import parts_of
 from pct.metrics.dominant import Dominant, dominant_texts
 from pct.metrics.label_sets import by_text
 from pct.metrics.names import gaps_of
 from pct.metrics.number_errors import TRUE_NUMBER
 from pct.output.numbers import for_json, number
 from pct.text.plurals import plural
+from pct.text.words import is_pair
 from pct.writing import atomic_write
 
 COMPANIONS = ("i_var_aligned", "u_var_aligned", "comp_aopc", "suff_aopc")
@@ -35,7 +39,7 @@ class Report:
         metrics: the means over texts, by name.
         errors: their standard errors.
         columns: the value of each text, (texts,) each, by name; of several labels, that of each explained pair of a
-            text and a label.
+            text and a label. Of more than 50,000 texts they are in files: see `ColumnFiles`.
         classes: the names of the classes.
         intervals: 95 % intervals, (low, high), of the metrics that have one.
         data: notes on reading the rows: what was skipped, held out, read as an index or left out by a limit.
@@ -47,7 +51,7 @@ class Report:
 
     metrics: dict[str, float]
     errors: dict[str, float]
-    columns: dict[str, Column]
+    columns: Mapping[str, Column]
     classes: list[str]
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
@@ -152,7 +156,7 @@ class Report:
         """
         from pct.output.records import pandas
 
-        return pandas().DataFrame(self.columns)
+        return pandas().DataFrame(dict(self.columns))
 
     def plot(self) -> Any:
         """A matplotlib figure: the histogram of comp - suff over the texts.
@@ -187,11 +191,12 @@ class Report:
             **{name: value for name, value in optional.items() if value},
         }, indent=2)  # fmt: skip
 
-    def to_parquet(self, path: str | Path) -> None:
+    def to_parquet(self, path: str | Path, texts: Sequence[Any] = ()) -> None:
         """Writes the value of each text.
 
         Args:
             path: the file, written atomically.
+            texts: of the split; if given, they are columns, too.
 
         Raises:
             ImportError: pyarrow is not installed.
@@ -199,8 +204,17 @@ class Report:
         from pct.output.records import pyarrow
 
         pa = pyarrow("to_parquet")
-        with atomic_write(path) as unfinished:
-            pa.parquet.write_table(pa.table({k: pa.array(v) for k, v in self.columns.items()}), unfinished)
+        pairs = any(map(is_pair, texts))
+        with atomic_write(path) as unfinished, ExitStack() as writers:
+            writer = None
+            for columns in parts_of(self.columns):
+                index = columns.get("index", np.empty(0, np.int64))
+                of_texts = text_columns([texts[i] for i in index], pairs) if len(texts) else {}
+                whole = {**({"index": index} if of_texts else {}), **of_texts, **columns}
+                kinds = {"text_pair": pa.string()}  # of a part without pairs, the type would be unknown
+                table = pa.table({name: pa.array(values, kinds.get(name)) for name, values in whole.items()})
+                writer = writer or writers.enter_context(pa.parquet.ParquetWriter(unfinished, table.schema))
+                writer.write_table(table)
 
 
 def _cell(value: float) -> str:

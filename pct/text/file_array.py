@@ -47,7 +47,9 @@ class FileArray:
         return self._bytes
 
     def __getitem__(self, index: Any) -> Array:
-        return np.array(self.values()[index], self.dtype)
+        chosen = self.values()[index]
+        result: Array = chosen.astype(self.dtype, copy=chosen.base is not None)  # a view would keep the file mapped
+        return result
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         return np.array(self.values(), self.dtype if dtype is None else dtype)

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pct.corpora.loading import Corpus, with_corpus
-from pct.corpora.splits import text_columns
 from pct.layout import ABOUT, CHECKPOINT, HISTORY, LOCK, MODEL, PER_TEXT, REPORT, SETTINGS, WEIGHTS, Record
+from pct.metrics.column_files import saved_columns
 from pct.metrics.evaluation import evaluate, metric_names
 from pct.metrics.report import Report
 from pct.output.numbers import number
@@ -144,9 +144,7 @@ def train_and_measure(
         words = len(data.tokenizer) - 2  # type: ignore[arg-type]
         about["glove"] = {"words_with_vector": classifier.model.vectors_found, "words": words}
     about["data"] = {k: {**corpus.notes.get(k, {}), "cut_texts": count} for k, count in cut.items()}
-    index, texts = test.columns["index"], text_columns(corpus.splits["test"].texts)
-    columns = {"index": index, **{name: column[index] for name, column in texts.items()}}
-    replace(test, columns=columns | test.columns).to_parquet(folder / PER_TEXT)
+    test.to_parquet(folder / PER_TEXT, corpus.splits["test"].texts)
     write_text(folder / ABOUT, json.dumps(about, indent=2))
     # the last file marks a finished run
     report = {**json.loads(test.to_json()), "validation": json.loads(validation.to_json())}
@@ -293,10 +291,7 @@ def changed_settings(path: Path, settings: Settings, corpus: Corpus) -> list[str
 
 def report_of(values: dict[str, Any], classes: list[str], per_text: Path | None = None) -> Report:
     """The report that `Report.to_json` wrote, with the columns that `Report.to_parquet` wrote, if given."""
-    columns = {}
-    if per_text is not None:
-        table = pyarrow("the values of each text").parquet.read_table(per_text)
-        columns = {name: table[name].to_numpy() for name in table.column_names}
+    columns = {} if per_text is None else saved_columns(per_text)
     means, errors = (
         {name: np.nan if x is None else x for name, x in values[part].items()}
         for part in ("metrics", "standard_errors")

@@ -14,7 +14,10 @@ import pytest
 
 import pct
 from pct.corpora.loading import load_splits
+from pct.corpora.splits import texts_of_columns
 from pct.corpora.text_file import TextFile
+from pct.metrics.column_files import BlockColumns, ColumnFiles, ParquetColumns, saved_columns
+from pct.metrics.report import Report
 from pct.output.workers import Workers
 from pct.settings import Settings
 from pct.text.file_array import FileArray
@@ -89,6 +92,37 @@ def test_a_training_on_files_gives_the_very_same_weights_and_columns(method, lar
     for name, values in report.columns.items():
         np.testing.assert_array_equal(values, again.columns[name], name)
     assert again.to_json() == report.to_json()
+    assert isinstance(again.columns, ColumnFiles)
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_the_file_of_a_large_evaluation_is_that_of_a_small_one(pairs, monkeypatch, tmp_path):
+    texts = [f"a film {i}" for i in range(50)]
+    if pairs:
+        texts[30:] = [(text, "a pair") for text in texts[30:]]
+    blocks = [np.arange(25, 50), np.arange(25)]
+    for name, most in (("small", 50), ("large", 20)):
+        monkeypatch.setattr("pct.corpora.text_file.LARGE", most)
+        measured = BlockColumns(len(texts))
+        for index in blocks:
+            names = np.array([f'["{i}"]' for i in index], object)
+            measured.add({"index": index, "true_labels": names, "comp": index / 7})
+        report = Report({}, {}, measured.joined("index"), ["a", "b"])
+        report.to_parquet(tmp_path / name, texts)
+    small, large = (saved_columns(tmp_path / name) for name in ("small", "large"))
+    assert isinstance(large, ParquetColumns)
+    assert list(large) == list(small) == ["index", "text", *(["text_pair"] if pairs else []), "true_labels", "comp"]
+    for name in small:
+        np.testing.assert_array_equal(large[name], small[name])
+    assert texts_of_columns(dict(large)) == texts
+
+
+def test_a_column_that_changes_its_type_is_refused(monkeypatch):
+    monkeypatch.setattr("pct.corpora.text_file.LARGE", 1)
+    measured = BlockColumns(2)
+    measured.add({"n": np.array([1])})
+    with pytest.raises(TypeError):
+        measured.add({"n": np.array([0.5])})
 
 
 def test_tokens_are_kept_for_the_next_run_and_no_other(large, caplog, monkeypatch):

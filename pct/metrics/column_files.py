@@ -1,0 +1,129 @@
+"""The columns of a large evaluation in files: each is read where it is used, and they are never all in memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from pct.corpora import text_file
+from pct.layout import cache_folder
+from pct.metrics.base import Column
+from pct.output.records import pyarrow
+from pct.text.file_array import FileArray
+from pct.text.tokens import Ints
+
+
+class ColumnFiles(Mapping[str, Column]):
+    """Columns in temporary files.
+
+    Args:
+        columns: by name, in the order in which they were measured. Objects are in memory.
+        order: (rows,) the place of each row there.
+    """
+
+    def __init__(self, columns: Mapping[str, FileArray | Column], order: Ints) -> None:
+        self.columns, self.order = columns, order
+
+    def __getitem__(self, name: str) -> Column:
+        return self.columns[name][self.order]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def rows(self, start: int, stop: int) -> dict[str, Column]:
+        """Some consecutive rows of all columns."""
+        return {name: column[self.order[start:stop]] for name, column in self.columns.items()}
+
+
+def parts_of(columns: Mapping[str, Column]) -> Iterator[dict[str, Column]]:
+    """Columns in parts of consecutive rows: those in memory whole, those in files `LARGE` rows at a time."""
+    if not isinstance(columns, ColumnFiles):
+        yield dict(columns)
+        return
+    for start in range(0, len(columns.order), text_file.LARGE):
+        yield columns.rows(start, start + text_file.LARGE)
+
+
+class BlockColumns:
+    """Collects the columns of blocks of texts: in memory, of more than `LARGE` texts in files in the cache folder.
+
+    Args:
+        texts: their number.
+    """
+
+    def __init__(self, texts: int) -> None:
+        self.in_files = texts > text_file.LARGE
+        self.names: list[str] = []
+        self.parts: list[dict[str, Column]] = []
+        self.files: dict[str, tuple[BinaryIO, np.dtype[Any]]] = {}
+
+    def add(self, part: dict[str, Column]) -> None:
+        """Adds a block. A column has the type of its first block."""
+        if not self.in_files:
+            self.parts.append(part)
+            return
+        self.names = list(part)
+        for name, values in part.items():
+            if name not in self.files and values.dtype != object:
+                cache_folder().mkdir(parents=True, exist_ok=True)
+                self.files[name] = tempfile.TemporaryFile(dir=cache_folder()), values.dtype  # noqa: SIM115
+            if name in self.files:
+                file, kind = self.files[name]
+                file.write(values.astype(kind, casting="same_kind").tobytes())
+        self.parts.append({name: values for name, values in part.items() if name not in self.files})
+
+    def joined(self, place: str) -> Any:
+        """The columns in the order of the split: a dict, or `ColumnFiles`. place: the column of a text's position."""
+        if not self.in_files:
+            return join_blocks(place, self.parts)
+        columns: dict[str, FileArray | Column] = {}
+        for name in self.names:
+            if name in self.files:
+                file, kind = self.files[name]
+                file.flush()
+                columns[name] = FileArray(file, kind)
+            else:
+                columns[name] = np.concatenate([part[name] for part in self.parts])
+        return ColumnFiles(columns, np.argsort(columns[place][:], kind="stable"))
+
+
+def join_blocks(place: str, parts: list[dict[str, Column]]) -> dict[str, Column]:
+    """The columns of blocks of texts as columns of the split, in its order. place: the column of a text's position."""
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.argsort(joined[place], kind="stable")
+    return {name: column[order] for name, column in joined.items()}
+
+
+class ParquetColumns(Mapping[str, Column]):
+    """The columns of a Parquet file, each read where it is used."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        schema = pyarrow("the values of each text").parquet.read_schema(path)
+        self.names: list[str] = schema.names
+
+    def __getitem__(self, name: str) -> Column:
+        if name not in self.names:
+            raise KeyError(name)
+        values: Column = pyarrow("Parquet").parquet.read_table(self.path, columns=[name])[name].to_numpy()
+        return values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def saved_columns(path: Path) -> Any:
+    """The columns of a Parquet file: a dict, of more than `LARGE` rows `ParquetColumns`."""
+    columns = ParquetColumns(path)
+    rows = pyarrow("Parquet").parquet.read_metadata(path).num_rows
+    return columns if rows > text_file.LARGE else dict(columns)
