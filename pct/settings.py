@@ -231,6 +231,14 @@ class Settings:
         0, "tokens of reduced texts in memory at once, padding included; 0 uses the capacity of the device"
     )
     compile: bool = _setting(False, "torch.compile the model's body in training")
+    checkpoint_minutes: float = _setting(
+        10.0, "minutes from one checkpoint to the next within a long epoch; 0 writes them only after epochs"
+    )
+    keep_checkpoint: bool = _setting(
+        False,
+        "keep the last checkpoint of a finished run, so that it can be trained for more epochs; it is up to four times "
+        "as large as the model",
+    )
     threads: int = _setting(0, "CPU threads; 0 leaves torch's choice")
 
     def __post_init__(self) -> None:

@@ -46,9 +46,7 @@ def _run_alone(options: argparse.Namespace, settings: Settings, folder: Path, la
 
     finished, epochs = runs.is_finished(folder), len(runs.read_history(folder))
     mlflow_run = mlflow_runs.open_run(folder, options.experiment, name=mlflow_runs.run_name(settings))
-    if finished:
-        print(f"{folder} holds this finished run: it is not trained again")
-    elif epochs:
+    if epochs and not finished:
         print(f"{folder} holds {epochs} of {settings.epochs} epochs of this run: training continues from there")
     with mlflow_runs.ended_on_failure(mlflow_run):
         with requests_to(mlflow_run.uri):
@@ -56,6 +54,8 @@ def _run_alone(options: argparse.Namespace, settings: Settings, folder: Path, la
         live = upload.EpochLogger(mlflow_run, say=lambda text: print(text, file=sys.stderr))
         with mlflow_runs.system_metrics(mlflow_run):
             run = runs.run(settings, folder, live, progress=not options.quiet, launch=launch)
+    if not run.trained:
+        print(f"{folder} holds this finished run: it is not trained again")
     print(f"{settings.method} on {settings.corpus}, test split\n{run.test.table()}")
     try:
         tracked = upload.upload_run(folder, options.champion_margin, mlflow_run=mlflow_run, name=options.name)

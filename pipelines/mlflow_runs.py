@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pct.settings import Settings
-from pct.training.runs import code_version
+from pct.training.code_version import code_version
 from pct.writing import write_text
 from pipelines.connection import connect, how_to_view, request_timeout, requests_to, tracking_uri, without_password
 

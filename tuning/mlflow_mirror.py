@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pct.layout import Record
-from pct.training.runs import code_version
+from pct.training.code_version import code_version
 from pipelines.connection import request_timeout, search_pages
 from pipelines.metric_names import VALIDATION_FINAL, epoch_metrics, in_group
 from pipelines.mlflow_runs import METRICS_A_CALL, MlflowRun

@@ -14,8 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Trains a classifier, or resumes an interrupted run, and prints the metrics on the test split."""
     parser = CommandParser(
         prog="pct train",
-        description="Trains a classifier and measures it on the test split. An interrupted run resumes after its last "
-        "epoch when the same command is run again.",
+        description="Trains a classifier and measures it on the test split. An interrupted run resumes from its last "
+        "checkpoint when the same command is run again.",
         epilog="example: pct train --corpus mr --model lstm --method pct --epochs 4",
     )
     parser.add_argument("--run-dir", default="", help="the run's folder (default: runs/<its settings>)")

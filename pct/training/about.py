@@ -19,8 +19,9 @@ from pct.corpora.fingerprints import describe_split
 from pct.corpora.loading import Corpus
 from pct.layout import MODEL, WEIGHTS, Record
 from pct.settings import Settings
+from pct.training.code_version import code_version
 from pct.training.memory import peak_mb
-from pct.training.runs import best_epoch, code_version, settings_hash
+from pct.training.runs import best_epoch, settings_hash
 
 PACKAGES = ("torch", "numpy", "safetensors", "transformers", "tokenizers", "datasets", "mlflow")
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -16,6 +21,51 @@ from pct.models import TextModel
 from pct.settings import Settings
 from pct.training.runs import changed_settings
 from pct.writing import atomic_write, write_text
+
+
+@dataclass
+class EpochState:
+    """How far an epoch is, and what its record will say about its steps so far.
+
+    Attributes:
+        step: the steps that are done.
+        sums: of each part of the loss.
+        counts: the steps in which each part occurred.
+        seconds: of these steps.
+        generators: the states of the random number generators after them; empty before the first step.
+    """
+
+    step: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    generators: dict[str, Any] = field(default_factory=dict)
+
+
+def generator_states(device: torch.device) -> dict[str, Any]:
+    """The states of the generators of torch, also of its GPU, numpy and Python, as JSON types."""
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002  some libraries use it
+    states = {"python": random.getstate(), "numpy": [name, np.asarray(keys).tolist(), *rest]}
+    states["torch"] = torch.get_rng_state().numpy().tobytes().hex()
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device).numpy().tobytes().hex()
+    return states
+
+
+def restore_generators(states: dict[str, Any], device: torch.device) -> None:
+    """Sets the generators to what `generator_states` returned; an empty dictionary changes nothing."""
+    if not states:
+        return
+    version, numbers, gauss = states["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    np.random.set_state(tuple(states["numpy"]))  # noqa: NPY002
+    torch.set_rng_state(_bytes(states["torch"]))
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(_bytes(states["cuda"]), device)
+
+
+def _bytes(text: str) -> Tensor:
+    return torch.frombuffer(bytearray.fromhex(text), dtype=torch.uint8)
 
 
 def open_run(folder: Path, settings: Settings, corpus: Corpus) -> Path:
@@ -39,7 +89,12 @@ def open_run(folder: Path, settings: Settings, corpus: Corpus) -> Path:
 
 
 def save_checkpoint(
-    path: Path, history: list[Record], model: TextModel, best: dict[str, Tensor], optimizer: torch.optim.Optimizer
+    path: Path,
+    history: list[Record],
+    model: TextModel,
+    best: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    epoch: EpochState | None = None,
 ) -> None:
     """Writes a checkpoint as safetensors, atomically.
 
@@ -49,6 +104,7 @@ def save_checkpoint(
         model: the current model.
         best: the weights of the best epoch by name; empty if they are not kept.
         optimizer: Adam or AdamW.
+        epoch: of the unfinished epoch; None after an epoch.
 
     Raises:
         OSError: it cannot be written.
@@ -57,10 +113,14 @@ def save_checkpoint(
     tensors |= {f"best.{k}": v for k, v in best.items()}
     for number, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{k}": v for k, v in slots.items()}
+    state: dict[str, Any] = {"history": history}
+    if epoch is not None:
+        tensors |= {f"sum.{k}": v for k, v in epoch.sums.items()}
+        state["epoch"] = {k: getattr(epoch, k) for k in ("step", "counts", "seconds", "generators")}
     clean = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     try:
         with atomic_write(path) as unfinished:
-            save_file(clean, unfinished, {"state": json.dumps({"history": history})})
+            save_file(clean, unfinished, {"state": json.dumps(state)})
     except (OSError, SafetensorError) as problem:
         raise OSError(
             f"the checkpoint {path} could not be written ({problem}); free disk space and start again"
@@ -69,19 +129,25 @@ def save_checkpoint(
 
 def load_checkpoint(
     path: Path, model: TextModel, optimizer: torch.optim.Optimizer
-) -> tuple[list[Record], dict[str, Tensor]]:
-    """Loads a checkpoint into model and optimizer. Returns the history and the best epoch's weights.
+) -> tuple[list[Record], dict[str, Tensor], EpochState | None]:
+    """Loads a checkpoint into model and optimizer.
+
+    Returns:
+        The history, the best epoch's weights, and the state of the unfinished epoch, if it was written within one.
 
     Raises:
         ValueError: the file is damaged.
     """
     try:
         with safe_open(path, "pt", device=str(model.device)) as saved:
-            history = list(json.loads(saved.metadata()["state"])["history"])
-            parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+            state = json.loads(saved.metadata()["state"])
+            history, epoch = list(state["history"]), None
+            parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}, "sum": {}}
             for key in saved.keys():  # noqa: SIM118  not a dict
                 kind, name = key.split(".", 1)
                 parts[kind][name] = saved.get_tensor(key)
+        if "epoch" in state:
+            epoch = EpochState(**state["epoch"] | {"sums": parts["sum"], "counts": Counter(state["epoch"]["counts"])})
         model.load_state_dict(parts["model"])
         optimizer.load_state_dict(
             {"state": _slots(parts["optimizer"]), "param_groups": optimizer.state_dict()["param_groups"]}
@@ -89,7 +155,7 @@ def load_checkpoint(
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as problem:
         reason = " ".join(str(problem).split())
         raise ValueError(f"{path} is damaged ({reason}); remove it to train again") from problem
-    return history, parts["best"]
+    return history, parts["best"], epoch
 
 
 def _slots(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:

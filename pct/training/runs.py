@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -87,7 +86,8 @@ def run(
 ) -> Run:
     """Trains, evaluates on validation and test, and writes report.json, per_text.parquet and about.json.
 
-    run_dir: `default_folder` if None. An interrupted run in it resumes; a finished run is read, not trained again.
+    run_dir: `default_folder` if None. An interrupted run in it resumes; a finished run is read, not trained again,
+    unless it kept its checkpoint and the settings have more epochs.
     launch: does the work of `train_and_measure` in other processes, as `tuning.devices` does. Raises ValueError if the
     folder holds a run with other settings or another corpus, or if another process uses it; FileNotFoundError,
     ImportError and FloatingPointError as `load_splits` and `train`.
@@ -106,7 +106,9 @@ def run(
             if changed := changed_settings(folder / SETTINGS, settings, corpus):
                 changes = "; ".join(changed)
                 raise ValueError(f"{folder} holds a finished run of other settings ({changes}); give another folder")
-            return load_run(folder)
+            if settings.epochs == _saved(folder / SETTINGS)[0].epochs:
+                return load_run(folder)
+            _reopen(folder, settings)
         if launch is None:
             train_and_measure(settings, folder, on_epoch, progress, source)
         else:
@@ -150,7 +152,8 @@ def train_and_measure(
     report = {**json.loads(test.to_json()), "validation": json.loads(validation.to_json())}
     write_text(folder / REPORT, json.dumps(report, indent=2))
     # the largest file of a run, needed only to resume
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    if not settings.keep_checkpoint:
+        (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def load_run(folder: str | Path) -> Run:
@@ -263,30 +266,37 @@ def folder_lock(folder: Path) -> Iterator[None]:
             _locked.discard(key)
 
 
-def code_version() -> dict[str, Any]:
-    """The git commit of this code, and whether files differ from it; None for both outside of a git repository."""
-    here = Path(__file__).resolve()
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(here.parent), *arguments], capture_output=True, text=True, timeout=20, check=True
-        )
-        return done.stdout.strip()
-
-    try:
-        # fails if this file is not tracked: the package may be installed in another project's repository
-        git("ls-files", "--error-unmatch", here.name)
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "-uno"))}
-    except (OSError, subprocess.SubprocessError):
-        return {"commit": None, "dirty": None}
-
-
 def changed_settings(path: Path, settings: Settings, corpus: Corpus) -> list[str]:
-    """The differences of settings and corpus from those of a saved settings.json, as "name: old -> new"."""
-    saved = json.loads(path.read_text(encoding="utf-8"))
-    old = {**Settings.from_saved(saved["settings"]).to_dict(), "corpus fingerprint": saved["fingerprint"]}
+    """The differences of settings and corpus from those of a saved settings.json, as "name: old -> new".
+
+    Checkpoints do not count, nor do more epochs, if the learning rate does not depend on their number.
+    """
+    saved, fingerprint = _saved(path)
+    old = {**saved.to_dict(), "corpus fingerprint": fingerprint}
     new = {**settings.to_dict(), "corpus fingerprint": corpus.fingerprint}
-    return [f"{k}: {old.get(k)!r} -> {v!r}" for k, v in new.items() if old.get(k) != v]
+    free = {"checkpoint_minutes", "keep_checkpoint"}
+    if settings.epochs > saved.epochs and settings.schedule == "constant" and not settings.warmup:
+        free.add("epochs")
+    changed = [f"{k}: {old.get(k)!r} -> {v!r}" for k, v in new.items() if old.get(k) != v and k not in free]
+    if changed == [f"epochs: {saved.epochs} -> {settings.epochs}"] and settings.epochs > saved.epochs:
+        return [f"{changed[0]}, and schedule and warmup set the learning rate by the number of epochs"]
+    return changed
+
+
+def _saved(path: Path) -> tuple[Settings, str]:
+    """The settings of a saved settings.json and the fingerprint of its corpus."""
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    return Settings.from_saved(saved["settings"]), saved["fingerprint"]
+
+
+def _reopen(folder: Path, settings: Settings) -> None:
+    """Makes a finished run one that resumes after its last epoch. Raises ValueError if it has no checkpoint."""
+    if not (folder / CHECKPOINT).is_file():
+        raise ValueError(
+            f"{folder} holds a finished run without its checkpoint, which cannot be trained up to {settings.epochs} "
+            "epochs; give another folder (keep_checkpoint keeps the checkpoint of a finished run)"
+        )
+    (folder / REPORT).unlink()
 
 
 def report_of(values: dict[str, Any], classes: list[str], per_text: Path | None = None) -> Report:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,14 @@ from pct.training.batches import (
     with_masked_words,
     with_unknown,
 )
-from pct.training.checkpoint import load_checkpoint, open_run, save_checkpoint
+from pct.training.checkpoint import (
+    EpochState,
+    generator_states,
+    load_checkpoint,
+    open_run,
+    restore_generators,
+    save_checkpoint,
+)
 from pct.training.devices import DividedRows, is_first, of_first, world
 from pct.training.memory import peak_mb
 from pct.training.optimizers import READ_EVERY, FiniteSteps, make_optimizer, set_lr, train_step
@@ -72,9 +79,10 @@ def train(
         settings: of the training.
         corpus: a `Corpus`, a prepared one, or data in memory (a `datasets.Dataset` or DatasetDict, a DataFrame, (texts,
             labels), rows). If None, the corpus of the settings.
-        run_dir: the folder for settings.json, history.jsonl, a checkpoint after each epoch, and the model. An
-            interrupted run in it resumes after its last epoch, on a CPU with bit-equal weights. None writes nothing.
-            Of processes that train together (`torch.distributed`), the first one writes.
+        run_dir: the folder for settings.json, history.jsonl, a checkpoint after each epoch and `checkpoint_minutes`,
+            and the model. An interrupted run in it resumes from the last checkpoint, on a CPU with bit-equal weights,
+            and one of fewer epochs is continued, if its learning rate did not depend on their number. None writes
+            nothing. Of processes that train together (`torch.distributed`), the first one writes.
         on_epoch: called with the record of each epoch (loss parts, times, validation metrics).
         progress: whether to show a bar, and a line per epoch.
         start: a classifier to start from; it is not changed. The corpus has its classes in its order.
@@ -164,6 +172,10 @@ class _Run:
         self.optimizer = make_optimizer(self.model, settings)
         self.history: list[Record] = []
         self.best: dict[str, Tensor] = {}
+        self.unfinished: EpochState | None = None  # of the epoch in which the loaded checkpoint was written
+        self.saved_at = time.perf_counter()
+        writes = folder is not None and is_first()
+        self.checkpoint_seconds = (60 * settings.checkpoint_minutes or math.inf) if writes else math.inf
         if settings.compile:
             # saliency and loss both backpropagate through the body: its buffers must survive the first backward pass
             functorch_config.donated_buffer = False
@@ -210,24 +222,27 @@ class _Run:
 
     def _train_epoch(self, epoch: int, progress: bool) -> Record:
         s = self.settings
-        torch.manual_seed(s.seed * 1_000_003 + epoch)  # the dropout of an epoch does not depend on earlier ones
-        index = batch_indices(self.tokens.lengths, s.batch_size, s.seed, epoch)
         device = self.model.device
+        torch.manual_seed(s.seed * 1_000_003 + epoch)  # the dropout of an epoch does not depend on earlier ones
+        state, self.unfinished = self.unfinished or EpochState(), None
+        restore_generators(state.generators, device)
+        index = batch_indices(self.tokens.lengths, s.batch_size, s.seed, epoch)
         self.model.train()
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        sums: dict[str, Tensor] = {}
-        steps: Counter[str] = Counter()  # some parts of the loss do not occur in every step
+        sums, steps = state.sums, state.counts  # some parts of the loss do not occur in every step
         finite = FiniteSteps(self.model)
-        start = time.perf_counter()
-        bar = _bar(index, f"epoch {epoch}/{s.epochs}", progress)
-        for step, rows in enumerate(bar, 1):
+        start = time.perf_counter() - state.seconds
+        bar = _bar(index, state.step, f"epoch {epoch}/{s.epochs}", progress)
+        for step, rows in enumerate(bar, state.step + 1):
             batch = self._batch(rows, step - 1)
             done = (epoch - 1) * len(index) + step - 1
             set_lr(self.optimizer, s, done, s.epochs * len(index))
             parts = train_step(self.model, self.method, self.optimizer, batch, s)
+            is_last = step == len(index)
+            save = not is_last and time.perf_counter() - self.saved_at >= self.checkpoint_seconds
             try:
-                finite.check(step, parts, read=step == len(index))
+                finite.check(step, parts, read=is_last or save)
             except FloatingPointError as problem:
                 raise FloatingPointError(
                     f"{problem} of epoch {epoch}; lower lr ({s.lr}) or alpha, or set gradient_clip"
@@ -236,8 +251,12 @@ class _Run:
                 name = "squared_error" if part == "cross_entropy" and s.has_number else part
                 sums[name] = sums[name] + value if name in sums else value.clone()
                 steps[name] += 1
-            if progress and (step % READ_EVERY == 0 or step == len(index)):
+            if progress and (step % READ_EVERY == 0 or is_last):
                 bar.set_postfix({k: number(float(v) / steps[k]) for k, v in sums.items()})
+            if save:
+                state.step, state.seconds = step, time.perf_counter() - start
+                state.generators = generator_states(device)
+                self._save(state)
         seconds = time.perf_counter() - start
         return {
             **{f"train_{k}": float(v) / steps[k] for k, v in sums.items()},
@@ -276,21 +295,24 @@ class _Run:
         record["validation_seconds"] = time.perf_counter() - start
         return record
 
-    def _save(self) -> None:
+    def _save(self, epoch: EpochState | None = None) -> None:
         if self.folder is not None and is_first():
-            save_checkpoint(self.folder / CHECKPOINT, self.history, self.model, self.best, self.optimizer)
-            write_text(self.folder / HISTORY, "".join(json.dumps(r) + "\n" for r in self.history))
+            save_checkpoint(self.folder / CHECKPOINT, self.history, self.model, self.best, self.optimizer, epoch)
+            if epoch is None:
+                write_text(self.folder / HISTORY, "".join(json.dumps(r) + "\n" for r in self.history))
+        self.saved_at = time.perf_counter()
 
     def resume(self) -> None:
         """Loads the run's checkpoint, if there is one."""
         if self.folder is not None and (path := self.folder / CHECKPOINT).is_file():
-            self.history, self.best = load_checkpoint(path, self.model, self.optimizer)
+            self.history, self.best, self.unfinished = load_checkpoint(path, self.model, self.optimizer)
 
 
-def _bar(index: list[Ints], title: str, progress: bool) -> Any:
+def _bar(index: list[Ints], done: int, title: str, progress: bool) -> Any:
     from tqdm import tqdm
 
-    return tqdm(index, desc=title, unit="step", leave=False, disable=None if progress else True)
+    shown = None if progress else True
+    return tqdm(index[done:], title, len(index), initial=done, unit="step", leave=False, disable=shown)
 
 
 def _memory_mb(device: torch.device) -> float:

@@ -155,7 +155,7 @@ def test_the_code_version_is_that_of_its_own_tree_or_none(tmp_path):
     shutil.copytree(Path(runs.__file__).parent, package / "training")
     code = (
         "import sys, types, pathlib; sys.modules['pct'].__path__.insert(0, sys.argv[1]);"
-        "from pct.training.runs import code_version; print(code_version())"
+        "from pct.training.code_version import code_version; print(code_version())"
     )
     done = subprocess.run(
         [sys.executable, "-c", "import pct;" + code, str(package)],
