@@ -54,6 +54,7 @@ VALUES = {
     "remove": st.sampled_from(REMOVE),
     "evaluate_epochs": st.booleans(), "evaluate_limit": COUNT,
     "device": st.sampled_from(["auto", "cpu"]), "precision": st.sampled_from(PRECISIONS), "compile": st.booleans(),
+    "checkpoint_minutes": st.just(0.0) | POSITIVE, "keep_checkpoint": st.booleans(),
     "threads": st.integers(0, 64), "optimizer": st.sampled_from(OPTIMIZERS) | st.none(),
     "schedule": st.sampled_from(SCHEDULES) | st.none(), "warmup": st.floats(0, 1, exclude_max=True) | st.none(),
     "class_weights": st.sampled_from(CLASS_WEIGHTS), "best_by": st.sampled_from(["acc", "macro_f1", "masked_acc"]),

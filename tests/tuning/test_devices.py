@@ -24,7 +24,9 @@ def test_an_impossible_number_of_devices_is_refused():
         on_devices(0, "")
 
 
-SETTINGS = small_settings(corpus="planted", limit=600, method="pct", epochs=6, evaluate_limit=16, checkpoint_minutes=1e-9)
+SETTINGS = small_settings(
+    corpus="planted", limit=600, method="pct", epochs=6, evaluate_limit=16, checkpoint_minutes=1e-9
+)
 
 
 def train_uninterrupted(rank, port, folder):
