@@ -18,6 +18,7 @@ SMALL = "--limit 64 --epochs 1 --evaluate-limit 16 --device cpu --quiet"
 # what stands in the place of a cluster, its disks and its models
 HERE = {
     "--ray auto": "--ray local", "MODEL": RUN, "--devices 4": "--devices 2", "--workers 16": "--workers 1",
+    "--corpus imdb --model lstm": f"--corpus planted --model textcnn {SMALL}",
     "--corpus imdb --model bert": f"--corpus planted --run-dir run {SMALL}", "--gpus-per-worker 0.5": "",
 }  # fmt: skip
 
