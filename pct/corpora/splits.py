@@ -55,13 +55,9 @@ class Split:
     def take(self, index: Ints) -> Split:
         """The rows of `index`, in its order."""
 
-        def rows(column: Sequence[Any] | None) -> Any:
-            if isinstance(column, TextFile):
-                return column.take(index)
-            return None if column is None else [column[i] for i in index]
-
-        marks = (rows(column) for column in (self.rationale, self.shortcut, self.rationale_share))
-        return Split(rows(self.texts), self.labels[index], *marks)
+        columns = (self.rationale, self.shortcut, self.rationale_share)
+        marks: Any = (None if column is None else rows_of(column, index) for column in columns)
+        return Split(rows_of(self.texts, index), self.labels[index], *marks)
 
 
 @dataclass(frozen=True)
@@ -108,6 +104,11 @@ class Corpus:
         from pct.corpora.fingerprints import corpus_fingerprint
 
         return corpus_fingerprint({name: self.splits[name] for name in SPLITS if name in self.splits})
+
+
+def rows_of(column: Sequence[Any], index: Ints) -> Sequence[Any]:
+    """The values of some rows: a list, of a `TextFile` one that reads them where they are used."""
+    return column.take(index) if isinstance(column, TextFile) else [column[i] for i in index]
 
 
 def text_columns(texts: Sequence[Any], pairs: bool = False) -> dict[str, npt.NDArray[np.object_]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from pct.corpora.loading import read_data
 from pct.corpora.rows import ReadOptions
-from pct.corpora.splits import limited
+from pct.corpora.splits import limited, rows_of
 from pct.explaining.pairs import explained_pairs
 from pct.explaining.predictor import (
     Predictor,
@@ -188,7 +188,7 @@ def evaluate(
     title += f" and {len(chosen.names) - NAMED} more" if len(chosen.names) > NAMED else ""
     with tqdm(total=len(texts), desc=title, unit="text", leave=False, disable=not progress) as bar:
         for index in blocks:
-            documents = split_texts(predictor, [texts[i] for i in index])
+            documents = split_texts(predictor, list(rows_of(texts, index)))
             text, targets, tokens = explained_pairs(predictor, predictor.tokens(documents))
             place, documents = index[text], [documents[i] for i in text]
             if progress:

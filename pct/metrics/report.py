@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pct.corpora.splits import notes_in_words, text_columns
+from pct.corpora.splits import notes_in_words, rows_of, text_columns
 from pct.metrics.accuracy import confusion_counts, recalls
 from pct.metrics.base import Column
 from pct.metrics.column_files import parts_of
@@ -209,7 +209,7 @@ class Report:
             writer = None
             for columns in parts_of(self.columns):
                 index = columns.get("index", np.empty(0, np.int64))
-                of_texts = text_columns([texts[i] for i in index], pairs) if len(texts) else {}
+                of_texts = text_columns(rows_of(texts, index), pairs) if len(texts) else {}
                 whole = {**({"index": index} if of_texts else {}), **of_texts, **columns}
                 kinds = {"text_pair": pa.string()}  # of a part without pairs, the type would be unknown
                 table = pa.table({name: pa.array(values, kinds.get(name)) for name, values in whole.items()})

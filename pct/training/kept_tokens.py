@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -24,7 +25,6 @@ from pct.text.token_files import read_tokens, write_tokens
 from pct.text.tokens import Tokenizer, Tokens, only_side
 from pct.text.vocabulary import Vocabulary, normalized
 from pct.text.words import NATURAL, SPACES, split_all, split_each
-from pct.writing import atomic_folder
 
 TEXTS_A_TASK = 5000
 FORMAT = 1  # of the folders in the cache
@@ -59,17 +59,18 @@ def kept_tokens(settings: Settings, corpus: Corpus, tokenizer: Tokenizer | None)
     key = hashlib.sha256(json.dumps([corpus.fingerprint, how]).encode()).hexdigest()[:16]
     cache = cache_folder() / "tokens"
     cache.mkdir(parents=True, exist_ok=True)
-    if settings.words not in (NATURAL, SPACES):
-        with tempfile.TemporaryDirectory(dir=cache, ignore_cleanup_errors=True) as scratch:
-            _write(settings, corpus, tokenizer, Path(scratch))
-            return _read(Path(scratch), tokenizer)
     folder = cache / key
-    if (folder / ABOUT).is_file():
+    own_rule = settings.words not in (NATURAL, SPACES)
+    if folder.is_dir() and not own_rule:
         logger.warning("the tokens of this corpus are reused from %s", folder)
-    else:
-        with atomic_folder(folder, ABOUT) as unfinished:
-            _write(settings, corpus, tokenizer, unfinished)
-    return _read(folder, tokenizer)
+        return _read(folder, tokenizer)
+    with tempfile.TemporaryDirectory(dir=cache, ignore_cleanup_errors=True) as scratch:
+        _write(settings, corpus, tokenizer, Path(scratch))
+        opened_files = _read(Path(scratch), tokenizer)
+        if not own_rule:
+            with suppress(OSError):  # another process was first; on Windows, open files are not moved
+                os.rename(scratch, folder)
+        return opened_files
 
 
 def _write(settings: Settings, corpus: Corpus, tokenizer: Tokenizer | None, folder: Path) -> None:

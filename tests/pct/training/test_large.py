@@ -168,6 +168,24 @@ def test_an_unfinished_folder_is_not_read(large, monkeypatch, tmp_path):
     prepare(settings_of(), corpus)
 
 
+def test_a_process_that_is_second_keeps_its_own_tokens(large, monkeypatch, tmp_path):
+    large()
+    corpus, own = load_splits(settings_of()), kept_tokens.count_words
+
+    def slowly(*arguments):
+        with monkeypatch.context() as other:  # another process prepares the same corpus meanwhile
+            other.setattr(kept_tokens, "count_words", own)
+            firsts.append(prepare(settings_of(), corpus))
+        return own(*arguments)
+
+    firsts = []
+    with monkeypatch.context() as second:
+        second.setattr(kept_tokens, "count_words", slowly)
+        data = prepare(settings_of(), corpus)
+    same_tokens(data.train, firsts[0].train)
+    assert len(list((tmp_path / "cache" / "tokens").iterdir())) == 1
+
+
 def test_tokens_of_sub_words_and_of_one_side_are_those_in_memory(large, tmp_path):
     documents = split_all([(a, b) for a, b in zip(PAIRED, PAIRED[::-1], strict=True)])
     whole = only_side(SubWords(tokenizer_of("BERT")).encode(documents, 12), documents, "second")
