@@ -1,6 +1,7 @@
-"""The peak memory of training, evaluation and explanation on 100 thousand and on 1 million texts, with a small TextCNN.
+"""The peak memory of training, evaluation and explanation on 100 thousand and on 1 million texts.
 
-Each is a process of its own, of one thread. The texts are drawn from 20,000 words with the frequencies of Zipf's law, 5
+Each is a process of its own, of one thread. A narrow TextCNN is trained; a linear model is evaluated and explained. The
+texts are drawn from 20,000 words with the frequencies of Zipf's law, 5
 to 30 words each, and cut to 16. PCT_BENCH_ROWS and PCT_BENCH_PARTS choose other numbers of texts, and some parts:
 PCT_BENCH_PARTS="train,evaluate".
 """
@@ -12,27 +13,35 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.common import Row, in_own_process
-from pct.commands.explain import main as explain
+from pct.corpora.files import open_table
 from pct.corpora.loading import load_splits, read_data
-from pct.corpora.rows import ReadOptions
+from pct.corpora.rows import ReadOptions, RowReader
 from pct.corpora.splits import Corpus
+from pct.explaining.predictor import TextInterface
 from pct.metrics.evaluation import evaluate
 from pct.models import build
-from pct.opening import open_model
+from pct.output.files import ROWS_PER_CHUNK, write_explanations
+from pct.output.workers import Workers
 from pct.settings import Settings
+from pct.text.tokens import Ints, Tokens
+from pct.text.vocabulary import Vocabulary
 from pct.training import trainer
 from pct.training.memory import peak_mb
 from pct.training.prepared import prepare
 
 SIZES = (100_000, 1_000_000)
 WORDS, SHORTEST, LONGEST = 20_000, 5, 30
+LENGTH = 16  # words that the models read
 WIDTH = 16  # of the embeddings
+METRICS = ("acc", "f_x", "comp", "suff")
 PARTS = ("train", "train again", "evaluate", "explain")
 
 
@@ -76,28 +85,49 @@ def measure(part: str, folder: Path) -> tuple[float, float]:
     """The peak of resident memory in MB, and seconds."""
     torch.set_num_threads(1)
     start = time.perf_counter()
-    data, model = str(folder / "texts.csv"), folder / "model"
+    data, model = str(folder / "texts.csv"), Linear()
     if part.startswith("train"):
-        train(data, model)
+        train(data)
     elif part == "evaluate":
-        predictor = open_model(str(model), "cpu")
-        split, _ = read_data(data, predictor.classes, ReadOptions())
-        evaluate(predictor, split, metrics=["acc", "f_x", "macro_f1"])
+        split, _ = read_data(data, model.classes, ReadOptions())
+        evaluate(model, split, metrics=METRICS)
     else:
-        output = str(folder / "explained.jsonl")
-        explain([str(model), "--data", data, "--output", output, "--processes", "1", "--max-steps", "1", "--quiet"])
+        chunks = RowReader(ReadOptions()).chunks(open_table(data, ReadOptions()), model.classes, ROWS_PER_CHUNK)
+        write_explanations(Workers(model), chunks, folder / "explained.jsonl", {}, max_steps=1)
     return peak_mb(), time.perf_counter() - start
 
 
-def train(data: str, model: Path) -> None:
+class Linear(TextInterface):
+    """The cheapest model: the log-odds are the sum of a weight for each word."""
+
+    def __init__(self) -> None:
+        self.classes = ["0", "1"]
+        self.vocabulary = Vocabulary(["good", "bad", *(f"w{i}" for i in range(WORDS))])
+        self.weights = np.random.default_rng(0).normal(size=len(self.vocabulary)).astype(np.float32)
+
+    def tokens(self, texts: Sequence[Sequence[str]]) -> Tokens:
+        """See `Predictor`."""
+        return self.vocabulary.encode(texts, LENGTH)
+
+    def forward(self, ids: Ints, mask: Any) -> Any:
+        """See `Predictor`."""
+        positive = 1 / (1 + np.exp(-(self.weights[ids] * mask).sum(1)))
+        return np.stack([1 - positive, positive], 1)
+
+    def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Any, Any]:
+        """See `Predictor`."""
+        return self.forward(ids, words > -2), np.abs(self.weights[ids])
+
+
+def train(data: str) -> None:
     """One epoch of normal training, in large batches, of a narrow TextCNN."""
     build.EMBEDDING_WIDTH = WIDTH
     settings = Settings(
         corpus="files", train_file=data, model="textcnn", method="normal", epochs=1, batch_size=512, threads=1,
-        device="cpu", evaluate_epochs=False, max_length=16,
+        device="cpu", evaluate_epochs=False, max_length=LENGTH,
     )  # fmt: skip
     corpus: Corpus = load_splits(settings)
-    trainer.train(settings, prepare(settings, corpus), progress=False).save(model)
+    trainer.train(settings, prepare(settings, corpus), progress=False)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,10 @@ import logging
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -240,3 +243,36 @@ def test_an_array_in_a_file_is_read_as_an_array(tmp_path):
     assert array[:].dtype == np.diff(array).dtype == np.int64
     assert np.sum(array) == values.sum()
     assert len(np.asarray(FileArray((tmp_path / "none").open("rb"), np.int32))) == 0
+
+
+PEAK = """
+import sys
+import numpy as np
+from pct.corpora.loading import load_splits
+from pct.settings import Settings
+from pct.training.batches import batch_indices
+from pct.training.memory import peak_mb, reset_peak
+from pct.training.prepared import prepare
+settings = Settings(corpus="files", train_file=sys.argv[1], model="textcnn", max_length=16)
+reset_peak()
+data = prepare(settings, load_splits(settings))
+for rows in batch_indices(data.train.lengths, 64, 0, 1):
+    data.train.rows(rows)
+print(peak_mb())
+"""
+
+
+@pytest.mark.slow
+def test_reading_tokenising_and_batching_of_four_times_the_texts_takes_about_the_same_memory(tmp_path):
+    peaks = []
+    for rows in (75_000, 300_000):
+        path = tmp_path / f"{rows}.csv"
+        path.write_text("text,label\n" + "".join(f"{i % 997} {'word ' * 20}{i % 991},{i % 2}\n" for i in range(rows)))
+        environment = {
+            **os.environ, "PYTHONPATH": str(Path(pct.__file__).parents[1]), "PCT_CACHE_DIR": str(tmp_path / "cache"),
+            "MALLOC_MMAP_THRESHOLD_": str(2**20),  # freed memory goes back to the system
+        }  # fmt: skip
+        command = [sys.executable, "-c", PEAK, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        peaks.append(float(done.stdout))
+    assert peaks[1] < 1.1 * peaks[0]
