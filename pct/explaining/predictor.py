@@ -421,7 +421,7 @@ def check_classes(classes: Sequence[int] | Ints, texts: int, number: int) -> Int
     chosen = np.asarray(classes)
     if chosen.size and chosen.dtype.kind not in "iu":
         raise ValueError(f"classes must be indices of the model's classes, whole numbers, got {chosen.flat[0]!r}")
-    chosen = chosen.astype(np.int64)
+    chosen = chosen.astype(np.int64, copy=False)
     if chosen.shape != (texts,):
         raise ValueError(f"{texts} texts need {texts} class indices, got an array of shape {chosen.shape}")
     outside = chosen[(chosen < 0) | (chosen >= number)]

@@ -14,7 +14,6 @@ from pct.layout import cache_folder
 from pct.metrics.base import Column
 from pct.output.records import pyarrow
 from pct.text.file_array import FileArray
-from pct.text.tokens import Ints
 
 
 class ColumnFiles(Mapping[str, Column]):
@@ -25,7 +24,7 @@ class ColumnFiles(Mapping[str, Column]):
         order: (rows,) the place of each row there.
     """
 
-    def __init__(self, columns: Mapping[str, FileArray | Column], order: Ints) -> None:
+    def __init__(self, columns: Mapping[str, FileArray | Column], order: Column) -> None:
         self.columns, self.order = columns, order
 
     def __getitem__(self, name: str) -> Column:
@@ -91,7 +90,8 @@ class BlockColumns:
                 columns[name] = FileArray(file, kind)
             else:
                 columns[name] = np.concatenate([part[name] for part in self.parts])
-        return ColumnFiles(columns, np.argsort(columns[place][:], kind="stable"))
+        order = np.argsort(columns[place][:], kind="stable")
+        return ColumnFiles(columns, order.astype(np.min_scalar_type(len(order))))
 
 
 def join_blocks(place: str, parts: list[dict[str, Column]]) -> dict[str, Column]:

@@ -205,6 +205,7 @@ def evaluate(
             block = TextBlock(seen, gold[place], place, **marks_of_block(split, place, documents, tokens))
             measured.add({"index": place, "cut": tokens.truncated, **chosen.columns(block, predictor.classes)})
             bar.update(len(index))
+    del blocks, index  # the order of all texts: the summary needs the memory
     columns = measured.joined("index")
     by = "given" if numbers is not None else _ranked_by(predictor, ranking)
     return _report(predictor, chosen, columns, by, notes)
