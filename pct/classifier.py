@@ -303,8 +303,8 @@ class Classifier(TextInterface):
         for name in (CONFIG, WEIGHTS):
             if not (path / name).is_file():
                 raise FileNotFoundError(
-                    f"{path} holds no classifier: {name} is missing; give a folder that pct train wrote, or open an "
-                    "exported one by pct.onnx.predictor.OnnxPredictor.load"
+                    f"{path} holds no classifier: {name} is missing; give a folder that pct train or transformers "
+                    "wrote, or open an exported one by pct.onnx.predictor.OnnxPredictor.load"
                 )
         try:
             about = json.loads((path / CONFIG).read_text(encoding="utf-8"))
@@ -364,6 +364,8 @@ def load(
     of_transformers = any((folder / name).is_file() for name in (TRANSFORMERS, ADAPTER_CONFIG))
     if not saved and (of_transformers or _may_be_on_the_hub(text)):
         classifier = _from_transformers(str(folder), text, pick_device(device), head).to(device)
+    elif not saved and not folder.exists():
+        raise FileNotFoundError(f"there is no folder {text}: give one that pct train or transformers wrote")
     else:
         classifier = Classifier.load(folder, device)
     # the audit of a run is in the run's folder or in its model's folder

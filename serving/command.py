@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import http.client
+import json
 import math
 import os
 import signal
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from pct.commands.options import add_head
 from pct.commands.parser import CommandParser
-from pct.layout import cache_folder
+from pct.layout import CONFIG, cache_folder
 from serving.limits import FAILURE, HOSTS, LOG, MODEL_LIST, PREFIX, THREADS, WORKERS, Limits
 from serving.model_sources import RegistryWatch, resolve
 from serving.model_store import LIST_FILE, ModelEntry, write_entries
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     address = _address(options.host, options.port)
     cache = Path(options.cache) if options.cache else cache_folder()
     models = read_models(options.models, cache, options.head, options.threshold)
+    if options.threshold is not None:
+        check_several(models)
     with tempfile.TemporaryDirectory(prefix="pct-serve-") as tmp_dir:
         listed = Path(tmp_dir) / LIST_FILE
         write_entries(listed, models)
@@ -88,6 +91,17 @@ def read_models(models: Sequence[str], cache: Path, head: str = "", threshold: f
     Raises what `resolve` raises.
     """
     return with_unique_ids([_entry_of(model, cache, head, threshold) for model in models])
+
+
+def check_several(models: Sequence[ModelEntry]) -> None:
+    """Raises ValueError if a model, for which there is a threshold, does not assign several labels."""
+    for model in models:
+        about = json.loads((Path(model.folder) / CONFIG).read_text(encoding="utf-8"))
+        if about.get("probabilities") != "sigmoid":
+            raise ValueError(
+                f"threshold {model.threshold}: {model.source} does not assign several labels: leave it out, or set "
+                "head to sigmoid if it does"
+            )
 
 
 def with_unique_ids(models: Sequence[ModelEntry]) -> list[ModelEntry]:

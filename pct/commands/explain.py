@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_remove(parser)
     add_pairs(parser)
     parser.add_argument(
-        "--zero-shot", default="", metavar="LABELS",
+        "--zero-shot", metavar="LABELS",
         help="labels separated by commas: an entailment model explains, for each text and label, why the text entails "
         f'"{HYPOTHESIS.format("LABEL")}"; words of the text alone are removed, unless --remove says otherwise',
     )  # fmt: skip
@@ -71,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_files(options)
         return _explain_file(options)
     texts = typed_pairs(options.text or _typed_texts(options.encoding), options.text_pair)
-    labels = [label.strip() for label in options.zero_shot.split(",") if label.strip()]
+    labels = [label.strip() for label in (options.zero_shot or "").split(",") if label.strip()]
+    if options.zero_shot is not None and not labels:
+        raise ValueError("--zero-shot has no labels: separate them by commas")
     if labels and (options.text_pair or options.target):
         raise ValueError("--zero-shot sets the second texts and the class: leave --text-pair and --target out")
     if not texts:

@@ -36,7 +36,7 @@ READING: dict[str, tuple[str, Sequence[str] | None]] = {  # options of a file: w
 
 
 # as `pct.training.finetune.finetune_settings` sets them
-OF_FINETUNING = {"method": "removal_margin for encoders, else pct"}
+OF_FINETUNING = {"method": "removal_margin for encoders, else pct", "max_length": "the model's own"}
 
 
 def add_settings(

@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "run as formulas, get an apostrophe before them",
     )  # fmt: skip
     options = parser.parse_intermixed_args(arguments)
+    if options.text_pair and not (options.text or options.data):
+        raise ValueError("--text-pair is the second text of a text of the command line: give that, too")
     if bool(options.text) == bool(options.data):
         raise ValueError("give either texts or a file by --data")
     check_text_or_file(parser, options)

@@ -35,7 +35,11 @@ def split_labels(value: Any, column: str, separator: str) -> list[Any]:
     if value is SEVERAL or isinstance(value, (Mapping, set, frozenset)):
         raise BadRow("no list of labels", f"column {column!r} must be a list of labels, got {written!r:.80}")
     if is_missing(value):
-        raise BadRow("no label", f"column {column!r} has no labels, got {value!r}; a text without labels has []")
+        raise BadRow(
+            "no label",
+            f"column {column!r} has no labels, got {value!r}; a text without labels has [], or an empty cell with "
+            "label_separator",
+        )
     return [value]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from pct.corpora.class_list import some_of
 from pct.corpora.files import open_table
 from pct.corpora.fingerprints import label_counts
 from pct.corpora.named import CLASSES, HUB, TEST_ONLY, load_hub, local_folder, reviews_with_marks, with_shares
@@ -270,7 +271,7 @@ def _with_held_out(
     counts = label_counts(parts["train"], classes) if "train" in parts else {}
     single = [label for label, count in counts.items() if count == 1]
     if single:
-        logger.warning("%s: only one training row of the class %s", name, ", ".join(single))
+        logger.warning("%s: only one training row of the class %s", name, some_of(single))
         notes.setdefault("train", {})["classes_of_one_row"] = single
     for key in parts:
         limit = settings.limit if key == "train" else settings.measure_limit or settings.limit

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from pct.corpora.class_list import names_of_classes
 from pct.corpora.label_lists import is_one, split_labels
 from pct.corpora.splits import TEXT_COLUMNS, UNLABELLED, Labels, Split
 from pct.corpora.text_file import ROWS_PER_CHUNK, TextStore
@@ -19,7 +20,6 @@ from pct.corpora.values import (
     BadRow,
     canonical,
     class_name,
-    class_names,
     plain_label,
     plain_marks,
     plain_number,
@@ -212,27 +212,11 @@ class RowReader:
         self._check_some(table, len(split))
         if classes is not None:
             return split, list(classes)
-        names = self._classes(table, codes)
+        names = names_of_classes(table.name, table.classes, codes, self.options)
         by_name = ClassIndex(names).by_name
         distinct = [[by_name[str(name)] for name in own] for own in codes]
         labels = label_array(distinct, len(names), self.options.multi_label)[split.labels]
         return replace(split, labels=labels), names
-
-    def _classes(self, table: Table, labels: Collection[tuple[Any, ...]]) -> list[str]:
-        """The names of the classes. labels: the distinct ones."""
-        options = self.options
-        if options.one_column_each:
-            return [canonical(name) for name in options.label_columns]
-        names = list(table.classes) if table.classes else class_names(chain.from_iterable(labels))
-        if options.multi_label and all(len(own) == 1 for own in labels) and set(names) <= {"0", "1"}:
-            raise ValueError(
-                f"{table.name}: column {options.label!r} has 0 or 1 in every row, which multi_label would read as the "
-                "names of two labels: leave multi_label out, or name the column of each label"
-            )
-        if len(names) < 2:
-            what = "label" if options.multi_label else "class"
-            raise ValueError(f"{table.name}: 1 {what} in column {options.label!r}, a classifier needs at least two")
-        return names
 
     def notify(self, name: str) -> dict[str, Any]:
         """Logs and returns the numbers of skipped rows and of labels that were read as indices."""

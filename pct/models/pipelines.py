@@ -24,7 +24,10 @@ def parts_of(pipeline: Any) -> tuple[Any, Any, dict[str, Any]]:
             logits nor one number, or it passes unsupported options to its tokenizer.
     """
     if not (hasattr(pipeline, "model") and hasattr(pipeline, "tokenizer")):
-        raise TypeError(f"a {type(pipeline).__name__} alone has no tokenizer: give wrap(model, tokenizer) both")
+        raise TypeError(
+            f"a {type(pipeline).__name__} alone has no tokenizer: give wrap(model, "
+            "tokenizer) both, a SentenceTransformer its head=, or any other classifier to pct.predictor_from"
+        )
     if (task := getattr(pipeline, "task", CLASSIFYING)) != CLASSIFYING:
         raise ValueError(f"a pipeline for {task} does not classify texts: give one for {CLASSIFYING}")
     _check_code(pipeline)

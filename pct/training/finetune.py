@@ -25,8 +25,8 @@ from pct.training.trainer import train
 
 # the settings that a finetuned classifier takes from the original
 KEPT = (
-    "model", "words", "explain_by", "saliency_of", "integrated_steps", "order", "multi_label", "label_separator",
-    "threshold", "windows", "head", "remove",
+    "model", "words", "max_length", "explain_by", "saliency_of", "integrated_steps", "order", "multi_label",
+    "label_separator", "threshold", "windows", "head", "remove",
 )  # fmt: skip
 METRICS = (*CORE_METRICS, *CONTROLS)
 
@@ -124,8 +124,7 @@ def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
     values["saliency"] = own.saliency if own.corpus or own.explain_by else GRADIENT_NORM
     # the files of an earlier training are not reused
     corpus = "" if own.corpus == "files" else own.corpus
-    length = own.max_length if own.windows else min(own.max_length, Settings.max_length)
-    values |= {"corpus": corpus, "max_length": length}
+    values |= {"corpus": corpus}
     # both models are measured before and after; epochs only if the best one is chosen by these metrics
     values["evaluate_epochs"] = "-" in settings.get("best_by", Settings.best_by)
     values["method"] = "removal_margin" if isinstance(classifier.tokenizer, SubWords) else Settings.method

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from contextlib import nullcontext
 
 import pytest
 
+from pct.layout import CONFIG
+from serving.model_store import ModelEntry
 from tests.one_line import ends_with_one_line
 from tests.pipelines.conftest import empty_store  # noqa: F401  making a registry's tables takes seconds
 
 pytest.importorskip("bentoml")
+
+from serving.command import check_several
 
 MODELS = ["nowhere", "a_file", "empty", "a=", "=x", "models:/none@champion", "runs:/none/model", "damaged"]
 OPTIONS = [
@@ -45,3 +51,11 @@ def test_a_model_that_is_none(command, model, place, capsys):
 @pytest.mark.parametrize("rest", OPTIONS, ids=" ".join)
 def test_options_of_a_service_out_of_their_range_are_told_before_a_model_is_looked_for(rest, place, capsys):
     assert "nowhere" not in ends_with_one_line(["serve", "nowhere", *rest], capsys)
+
+
+def test_a_threshold_for_a_model_of_one_class_is_refused_before_the_service_starts(tmp_path):
+    for kind, wrong in (("sigmoid", False), ("softmax", True), ("value", True)):
+        (tmp_path / CONFIG).write_text(json.dumps({"probabilities": kind}))
+        refused = pytest.raises(ValueError, match=r"threshold 0.4: here does not assign several labels")
+        with refused if wrong else nullcontext():
+            check_several([ModelEntry("a", str(tmp_path), "here", threshold=0.4)])

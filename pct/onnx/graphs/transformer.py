@@ -134,6 +134,29 @@ def _number_minus(tensor: Tensor, number: float, alpha: float = 1) -> Tensor:
     return tensor * -alpha + number
 
 
+def _squeeze(tensor: Tensor, dims: list[int]) -> Tensor:
+    for dim in sorted((dim % tensor.ndim for dim in dims), reverse=True):
+        if isinstance(size := tensor.shape[dim], int) and size == 1:
+            tensor = tensor.select(dim, 0)
+    return tensor
+
+
+# operators without an ONNX translation: 1 - x becomes rsub
+UNTRANSLATED = {torch.ops.aten.rsub.Scalar: _number_minus, torch.ops.aten.squeeze.dims: _squeeze}
+
+
+def _translate(exported: torch.export.ExportedProgram) -> Any:
+    """The program in ONNX. The exporter decomposes its operators by tracing it once more, which takes half of the time
+    and changes nothing where all have a translation: it is tried without."""
+    options: dict[str, Any] = {"dynamo": True, "verbose": False, "opset_version": OPSET}
+    exported.run_decompositions = lambda *_: exported
+    try:
+        return torch.onnx.export(exported, **options)
+    except torch.onnx.errors.OnnxExporterError:
+        del exported.run_decompositions
+        return torch.onnx.export(exported, **options)
+
+
 def _export(
     model: Transformer | Wrapped, max_tokens: int, mode: Callable[[], AbstractContextManager[object]]
 ) -> onnx.ModelProto:
@@ -159,15 +182,12 @@ def _export(
         warnings.simplefilter("ignore")
         graph = make_fx(
             forward_and_gradient, tracing_mode="symbolic", _allow_non_fake_inputs=True,
-            # without it, 1 - x becomes rsub, which has no ONNX translation
-            decomposition_table=dict(core_aten_decompositions()) | {torch.ops.aten.rsub.Scalar: _number_minus},
+            decomposition_table=dict(core_aten_decompositions()) | UNTRANSLATED,
         )(*inputs)  # fmt: skip
         with torch.no_grad():
             shapes = (free, free, {0: free[0]})
             exported = torch.export.export(graph, inputs, dynamic_shapes=shapes, strict=False)
-        # the operators are torch's core ones already: the exporter would trace the graph again to the same nodes
-        exported.run_decompositions = lambda *_: exported
-        program = torch.onnx.export(exported, dynamo=True, verbose=False, opset_version=OPSET)
+        program = _translate(exported)
     assert program is not None
     model_proto = program.model_proto
     embeddings, _, at_logits = (i.name for i in model_proto.graph.input)

@@ -90,6 +90,9 @@ def test_a_job_that_was_stopped_goes_on_by_the_same_command(data, tmp_path, caps
     ("arguments", "message"),
     [
         (["predict", MODEL], "give either texts or a file by --data"),
+        (["predict", MODEL, "--text-pair", "b"], "--text-pair is the second text of a text of the command line"),
+        (["predict", "no/such/folder", "a film"], "there is no folder no/such/folder"),
+        (["explain", MODEL, "a film", "--zero-shot", ""], "--zero-shot has no labels"),
         (["predict", MODEL, "--data", "{data}"], "--data and --output need each other"),
         (["explain", MODEL, "--output", "x.jsonl"], "--data and --output need each other"),
         (["predict", MODEL, "a film", "--output", "x.jsonl"], "--data and --output need each other"),

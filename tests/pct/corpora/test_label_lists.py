@@ -125,6 +125,16 @@ def test_one_column_of_0_and_1_is_not_two_labels():
     assert corpus_of(lists, Settings(multi_label=True)).classes == ["0", "1"]
 
 
+def test_labels_that_need_a_separator_or_are_numbers_are_refused():
+    several = [{"text": f"text {i}", "label": ["food", "happy", "food|happy"][i % 3]} for i in range(20)]
+    with pytest.raises(ValueError, match=r"has 'food\|happy', whose parts are labels too: set label_separator to '\|'"):
+        corpus_of(several, Settings(multi_label=True))
+    assert len(corpus_of(several, Settings()).classes) == 3
+    numbers = [{"text": f"text {i}", "label": i / 10} for i in range(40)]
+    with pytest.raises(ValueError, match=r"holds numbers \(0.1, .* and 26 more\): set head to value"):
+        corpus_of(numbers, Settings())
+
+
 def test_one_class_says_how_to_read_several():
     with pytest.raises(ValueError, match=r"must have one label per text.*set multi_label if a text may have several"):
         read_data([{"text": "a", "label": ["food", "happy"]}], CLASSES, ReadOptions())

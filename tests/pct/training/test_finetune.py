@@ -48,6 +48,8 @@ def test_a_model_of_words_goes_on_by_pct_unless_told(family):
     assert finetune_settings(start, corpus="planted").method == "pct"
     start.settings = start.settings.replace(remove="second")
     assert finetune_settings(start, corpus="planted").remove == "second"
+    start.settings = start.settings.replace(max_length=100)
+    assert finetune_settings(start, corpus="planted").max_length == 100
     assert finetune_settings(start, corpus="planted", method="removal_margin").method == "removal_margin"
 
 
