@@ -223,7 +223,7 @@ def best_epoch(history: Sequence[Record], best_by: str) -> int:
     values = [_measure(record, best_by) for record in history]
     if not np.isfinite(values).all():
         raise ValueError(
-            f"best_by {best_by} is {values} on validation: its texts have no values of this metric; choose "
+            f"best_by {best_by} is {values} on validation: its texts have no values of this metric; choose best_by "
             + ("mae" if best_by in ("rmse", "pearson") else "acc")
         )
     return int(np.argmax(values)) + 1
