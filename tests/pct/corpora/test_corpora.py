@@ -337,7 +337,7 @@ def test_a_file_that_does_not_exist_is_named(tmp_path):
 
 
 def test_training_rows_of_one_class_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="1 class in column 'label', a classifier needs at least two"):
+    with pytest.raises(ValueError, match="column 'label' has 1 class, a classifier needs at least two"):
         load_splits(files(tmp_path, rows=[("fine", 1), ("good", 1)]))
 
 
