@@ -130,7 +130,7 @@ def test_a_folder_without_a_part_is_named_with_it(saved, missing):
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere holds no classifier"):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere: give one"):
         pct.load(tmp_path / "nowhere")
 
 
