@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 # a run's folder
 MODEL = "model"  # the folder of its classifier
@@ -22,3 +23,10 @@ def cache_folder() -> Path:
     """PCT_CACHE_DIR, else pct/ in the user's cache folder."""
     folder = os.environ.get("PCT_CACHE_DIR")
     return Path(folder) if folder else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pct"
+
+
+def temporary_file() -> BinaryIO:
+    """A new file in the cache folder, which is deleted when it is closed."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryFile(dir=folder)

@@ -126,7 +126,7 @@ class ExplainJob:
         task = task_of(served.predictor)
         controls = tuple(dict.fromkeys(request.controls))
         if controls == CHEAP:  # what `true` stands for
-            controls = tuple(name for name in CHEAP if not unfit(name, task))
+            controls = tuple(fitting(CHEAP, task))
         for name in controls:
             if reason := unfit(name, task):
                 raise ValueError(f"control {name}: {reason}")

@@ -22,6 +22,7 @@ from pathlib import Path
 from pct.commands.options import add_head
 from pct.commands.parser import CommandParser
 from pct.layout import CONFIG, cache_folder
+from pct.tasks import SeveralLabels
 from serving.limits import FAILURE, HOSTS, LOG, MODEL_LIST, PREFIX, THREADS, WORKERS, Limits
 from serving.model_sources import RegistryWatch, resolve
 from serving.model_store import LIST_FILE, ModelEntry, write_entries
@@ -97,7 +98,7 @@ def check_several(models: Sequence[ModelEntry]) -> None:
     """Raises ValueError if a model, for which there is a threshold, does not assign several labels."""
     for model in models:
         about = json.loads((Path(model.folder) / CONFIG).read_text(encoding="utf-8"))
-        if about.get("probabilities") != "sigmoid":
+        if about.get("probabilities") != SeveralLabels.kind:
             raise ValueError(
                 f"threshold {model.threshold}: {model.source} does not assign several labels: leave it out, or set "
                 "head to sigmoid if it does"

@@ -203,35 +203,35 @@ def apply_rows(model: Any, rows: Rows, values: list[dict[str, Any]], reading: Re
 
 def files_of(data: str) -> list[list[Any]]:
     """The path, size and time of each file of --data, as JSON values. Raises ValueError if there is none."""
-    from pyarrow import fs
-
-    paths = matching(data)
-    listed: list[Any] = []
-    for path in [paths] if isinstance(paths, str) else paths:
-        files, inner = fs.FileSystem.from_uri(path)
-        info = files.get_file_info(inner)
-        is_folder = info.type == fs.FileType.Directory
-        listed += files.get_file_info(fs.FileSelector(inner, recursive=True)) if is_folder else [info]
-    own = [[info.path, info.size, info.mtime_ns] for info in listed if info.type == fs.FileType.File]
-    if not own:
-        raise ValueError(f"--data {data}: there are no such Parquet files")
-    return sorted(own)
+    return [[info.path, info.size, info.mtime_ns] for info in _listing(data)]
 
 
 def matching(data: str) -> str | list[str]:
     """A file or a folder as it is, or the files that match a pattern. Raises ValueError where none does."""
-    from pyarrow import fs
+    path, pattern = _path_and_pattern(data)
+    return [f"{path}/{info.base_name}" for info in _listing(data)] if pattern else path
 
+
+def _path_and_pattern(data: str) -> tuple[str, str]:
+    """The folder and the pattern of file names in it; a file or a folder as it is, without a pattern."""
     path = _absolute(data)
     folder, _, pattern = path.rpartition("/")
-    if not set(pattern) & set("*?["):
-        return path
-    files, inner = fs.FileSystem.from_uri(folder)
-    listed = files.get_file_info(fs.FileSelector(inner))
-    names = sorted(info.base_name for info in listed if fnmatchcase(info.base_name, pattern))
-    if not names:
+    return (folder, pattern) if set(pattern) & set("*?[") else (path, "")
+
+
+def _listing(data: str) -> list[Any]:
+    """What the file system says of each file of --data, by one call. Raises ValueError if there is none."""
+    from pyarrow import fs
+
+    path, pattern = _path_and_pattern(data)
+    files, inner = fs.FileSystem.from_uri(path)
+    listed = [files.get_file_info(inner)]
+    if listed[0].type == fs.FileType.Directory:
+        listed = files.get_file_info(fs.FileSelector(inner, recursive=not pattern))
+    own = [info for info in listed if info.type == fs.FileType.File and fnmatchcase(info.base_name, pattern or "*")]
+    if not own:
         raise ValueError(f"--data {data}: there are no such Parquet files")
-    return [f"{folder}/{name}" for name in names]
+    return sorted(own, key=lambda info: info.path)
 
 
 def _absolute(path: str) -> str:

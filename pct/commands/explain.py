@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps([e.to_dict() for e in explanations], indent=2))
         return 0
-    for start in range(0, len(explanations) if labels else 0, len(labels) or 1):
+    for start in range(0, len(explanations), len(labels)) if labels else ():
         scores = [(e.confidence, label) for e, label in zip(explanations[start:], labels, strict=False)]
         ranked = ", ".join(f"{label} {confidence:.3f}" for confidence, label in sorted(scores, reverse=True))
         print(f"{ranked}  {explanations[start].text}\n")

@@ -184,7 +184,7 @@ def measured_texts(
         settings, predictor.classes, options.corpus, options.data, options.split, needs_labels=needs_labels
     )
     texts, notes = limited(chosen.split, chosen.notes, options.limit, seed)
-    note_single_texts(predictor, any(map(is_pair, texts.texts)))
+    note_single_texts(predictor, any(map(is_pair, texts.texts[:1])))
     return ChosenTexts(texts, chosen.source, notes)
 
 

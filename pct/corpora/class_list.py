@@ -53,9 +53,9 @@ def _problem(names: Sequence[str], labels: Collection[tuple[Any, ...]], options:
                 "out, or name the column of each label"
             )
         for name in names:
-            found = re.search(f"[{SEPARATORS}]", name)
-            if found and {part.strip() for part in name.split(found[0])} <= set(names):
-                return f"has {name!r}, whose parts are labels too: set label_separator to {found[0]!r}"
+            separator = re.search(f"[{SEPARATORS}]", name)
+            if separator and {part.strip() for part in name.split(separator[0])} <= set(names):
+                return f"has {name!r}, whose parts are labels too: set label_separator to {separator[0]!r}"
     decimals = [name for name in names if NUMBER.fullmatch(name) and "." in name]
     if len(decimals) > MOST_NUMBERS and all(NUMBER.fullmatch(name) for name in names):
         return f"holds numbers ({some_of(decimals)}): set head to value, which trains on numbers"

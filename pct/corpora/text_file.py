@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from pct.layout import cache_folder
+from pct.layout import temporary_file
 from pct.text.file_array import FileArray
 from pct.text.tokens import Ints
 
@@ -63,9 +62,7 @@ class TextStore:
         """Adds texts."""
         self.texts += texts
         if self.files is None and len(self.texts) > LARGE:
-            folder = cache_folder()
-            folder.mkdir(parents=True, exist_ok=True)
-            self.files = tempfile.TemporaryFile(dir=folder), tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+            self.files = temporary_file(), temporary_file()
             self._write([b""])  # the offset of the first text
         if self.files is not None:
             self._write([_encoded(text) for text in self.texts])

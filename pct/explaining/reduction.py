@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pct.text.tokens import Tokens, replaced_by
+from pct.text.tokens import Tokens, positions_of, replaced_by
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating]
@@ -101,6 +101,4 @@ def _kept(words: Ints, gone: Bools) -> tuple[Bools, Bools]:
 
 def steps_of(counts: Ints) -> tuple[Ints, Ints]:
     """For m = counts reduced texts each: the text (0, 0, .., 1, ..) and the step (1, 2, .., 1, ..) of every row."""
-    text = np.repeat(np.arange(len(counts)), counts)
-    first = np.repeat(np.cumsum(counts) - counts, counts)
-    return text, np.arange(len(text)) - first + 1
+    return np.repeat(np.arange(len(counts)), counts), positions_of(counts) + 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pct.corpora import text_file
-from pct.layout import cache_folder
+from pct.layout import temporary_file
 from pct.metrics.base import Column
 from pct.output.records import pyarrow
 from pct.text.file_array import FileArray
@@ -71,8 +70,7 @@ class BlockColumns:
         self.names = list(part)
         for name, values in part.items():
             if name not in self.files and values.dtype != object:
-                cache_folder().mkdir(parents=True, exist_ok=True)
-                self.files[name] = tempfile.TemporaryFile(dir=cache_folder()), values.dtype  # noqa: SIM115
+                self.files[name] = temporary_file(), values.dtype
             if name in self.files:
                 file, kind = self.files[name]
                 file.write(values.astype(kind, casting="same_kind").tobytes())

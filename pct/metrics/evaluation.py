@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from functools import reduce
 from operator import add, or_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -41,6 +41,7 @@ from pct.text.words import split_each
 if TYPE_CHECKING:
     from pct.saliency.base import Saliency
 
+Name = TypeVar("Name", bound=str)
 NAMED = 3  # metrics that a progress bar names
 
 
@@ -305,7 +306,7 @@ def prediction_scores(task: Task, true: Column, probabilities: Column) -> dict[s
     return scores_of_sets(true, task.assigned(probabilities))
 
 
-def fitting(names: Iterable[str], task: Task) -> list[str]:
+def fitting(names: Iterable[Name], task: Task) -> list[Name]:
     """The names of the metrics that a model of a task has."""
     return [name for name in names if not unfit(name, task)]
 

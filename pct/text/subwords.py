@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from pct.text.tokens import TOKEN_TYPE, Ints, Tokens, starts_of
+from pct.text.tokens import TOKEN_TYPE, Ints, Tokens, positions_of, starts_of
 from pct.text.words import Document, as_document, has_pairs
 
 FRAMED = 64  # tokens of the text whose special tokens are counted, at most
@@ -100,7 +100,7 @@ class SubWords:
             np.maximum.at(seen, part, ends)
             beyond = first[1:] - np.searchsorted(spans[:, 0], seen)
         places = owning_words - first_word[text_of]
-        all_words = np.arange(len(owning_words)) - np.repeat(starts_of(counts)[:-1], counts)
+        all_words = positions_of(counts)
         unk = self.tokenizer.unk_token_id
         return Tokens(
             ids, words, starts, counts, int(self.tokenizer.pad_token_id or 0), -1 if unk is None else int(unk),

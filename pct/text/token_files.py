@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pct.text.file_array import FileArray
-from pct.text.tokens import Ints, Tokens, starts_of
+from pct.text.tokens import Tokens, positions_of
 
 FIELDS = {"ids": "<i4", "word_ids": "<i4", "starts": "<i8", "counts": "<i4", "cut": "<i4", "kept": "<i4"}
 ABOUT = "tokens.json"
@@ -28,7 +28,7 @@ def write_tokens(parts: Iterable[Tokens], folder: Path) -> None:
         for part in parts:
             columns = {
                 "ids": part.ids, "word_ids": part.word_ids, "starts": part.starts[1:] + total, "counts": part.counts,
-                "cut": part.truncated, "kept": _every_word(part) if part.kept is None else part.kept,
+                "cut": part.truncated, "kept": positions_of(part.counts) if part.kept is None else part.kept,
             }  # fmt: skip
             for name, values in columns.items():
                 values.astype(FIELDS[name]).tofile(files[name])
@@ -47,8 +47,3 @@ def read_tokens(folder: Path) -> Tokens:
     if about["all_kept"]:
         arrays["kept"] = None
     return Tokens(**arrays, padding=about["padding"], unknown=about["unknown"])
-
-
-def _every_word(tokens: Tokens) -> Ints:
-    """(sum of counts,) 0..N - 1 of each text."""
-    return np.arange(int(tokens.counts.sum())) - np.repeat(starts_of(tokens.counts)[:-1], tokens.counts)

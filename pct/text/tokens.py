@@ -92,8 +92,7 @@ class Tokens:
 def repeat_texts(tokens: Tokens, text: Ints) -> Tokens:
     """Some texts, any number of times. text: (rows,) the index of each row's text."""
     lengths = tokens.lengths[text]
-    position = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    source = np.repeat(tokens.starts[text], lengths) + position
+    source = np.repeat(tokens.starts[text], lengths) + positions_of(lengths)
     kept = None if tokens.kept is None else np.concatenate([tokens.places(i) for i in text.tolist()])
     return replace(
         tokens, ids=tokens.ids[source], word_ids=tokens.word_ids[source], starts=starts_of(lengths),
@@ -159,3 +158,8 @@ class Tokenizer(Protocol):
 def starts_of(lengths: Ints) -> Ints:
     """(n + 1,) the offsets of consecutive segments of these lengths, and the total length."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def positions_of(lengths: Ints) -> Ints:
+    """(sum of lengths,) 0, 1, .. of each of consecutive segments of these lengths."""
+    return np.arange(int(lengths.sum())) - np.repeat(starts_of(lengths)[:-1], lengths)

@@ -114,13 +114,13 @@ def test_a_word_against_the_class_is_not_unimportant():
 def test_by_either_removal_each_text_is_masked_or_loses_its_words_and_alike_under_every_choice():
     model, batch = small_model("lstm", dropout=0.0).train(), batch_of("lstm", MIXED * 3)
     removed = torch.arange(int(batch.counts.max())) < (batch.counts[:, None] // 2)
-    gone = Choice(removed, np.flatnonzero(batch.host_counts > 1))
+    choice = Choice(removed, np.flatnonzero(batch.host_counts > 1))
     settings = Settings(method="removal_margin", p_important=0.4)
     projected = pass_originals(model, batch, settings).projected
     torch.manual_seed(0)
     delete, mask, either, again = (
         found.logits
-        for removal, choices in (("delete", [gone]), ("mask", [gone]), ("either", [gone, gone]))
+        for removal, choices in (("delete", [choice]), ("mask", [choice]), ("either", [choice, choice]))
         for found in reduced_logits(model, batch, projected, choices, settings.replace(train_removal=removal))
     )
     torch.testing.assert_close(either, again)
