@@ -24,7 +24,7 @@ from pct.training.memory import peak_mb, reset_peak
 TEXTS, ROUNDS = 4264, 3
 SIZES = (10_000, 100_000)
 KINDS = (".jsonl", ".parquet", ".html")
-LONG = {"textcnn": 20_000, "minilm": 512}  # texts, enough for two processes to start and work
+LONG = {"textcnn": 20_000, "minilm": 1024}  # texts, enough for two processes to start and work
 
 
 def main() -> Row:
