@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pct.metrics.bootstrap import Interval, paired_bootstrap
-from pct.metrics.names import CORE_METRICS, GAPS
+from pct.metrics.names import CORE_METRICS, GAPS, gaps_of
 from pct.metrics.number_errors import NUMBER, TRUE_NUMBER
 from pct.metrics.report import Report
 from pct.output.numbers import for_json, number
@@ -19,6 +19,7 @@ CLAIM = "comp-suff"  # must be larger in an improved model
 GUARDED = {"ur-ir": "ur-ir", "margin": "the margin of comp over a random order"}
 # of accuracy; of a number, the growth of its mean absolute error in standard deviations of the true numbers
 LARGEST_LOSS = 0.01
+SMALLEST_GAIN = 0.01  # of comp - suff
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Change:
         after: the report of the second model on the same texts.
         differences: for each of the eight metrics, each gap and each control that both reports have, after - before
             with its 95 % interval (paired bootstrap over the texts). Of several labels, a text has the mean over its
-            explained labels.
+            explained labels, here and in `rows`: the two models may explain different labels.
         changed: the number of texts whose predicted class differs; 0 for numbers, also for the next two.
         repaired: the number of texts that only the second model predicts correctly.
         broken: the number of texts that only the first model predicts correctly.
@@ -47,10 +48,10 @@ class Change:
     def reasons_against(self) -> list[str]:
         """Why the second model is not an improvement; empty where it is.
 
-        It is an improvement where comp - suff is surely larger (its interval lies above zero), neither ur - ir nor the
-        margin of comp over a random order is surely smaller, and accuracy is at most a point lower (of numbers: the
-        mean absolute error grows by at most a hundredth of their standard deviation). Without the margin a model that
-        merely became more sensitive to any removal would pass.
+        It is an improvement where comp - suff is surely larger (its interval lies above zero) and by at least a point,
+        neither ur - ir nor the margin of comp over a random order is surely smaller, and accuracy is at most a point
+        lower (of numbers: the mean absolute error grows by at most a hundredth of their standard deviation). Without
+        the margin a model that merely became more sensitive to any removal would pass.
         """
         reasons, gained = [], self.differences.get(CLAIM)
         if "mae" in self.differences:
@@ -61,6 +62,8 @@ class Change:
             reasons.append(f"accuracy lost {loss:.3f}, more than {LARGEST_LOSS}")
         if gained is None or not gained.low > 0:
             reasons.append(f"{CLAIM} did not become surely larger")
+        elif gained.value < SMALLEST_GAIN:
+            reasons.append(f"{CLAIM} grew by {gained.value:.2g}, less than {SMALLEST_GAIN}")
         lost = {name: x for name in GUARDED if (x := self.differences.get(name)) is not None and x.high < 0}
         reasons += [f"{GUARDED[name]} became smaller by {-x.value:.3f}" for name, x in lost.items()]
         if "margin" not in self.differences:
@@ -81,7 +84,7 @@ class Change:
 
     def rows(self) -> list[tuple[str, float, float, Interval]]:
         """(name, before, after, difference) of every metric, gap and control."""
-        values = [r.metrics | r.gaps for r in (self.before, self.after)]
+        values = [_means(r) for r in (self.before, self.after)]
         return [(name, values[0][name], values[1][name], x) for name, x in self.differences.items()]
 
     def cells(self) -> list[tuple[str, str, str, str, str]]:
@@ -133,6 +136,15 @@ class Change:
         }
         about = {k: getattr(self, k) for k in ("changed", "repaired", "broken", "improved", "reasons_against")}
         return {"texts": self.before.texts, **about, "metrics": rows}
+
+
+def _means(report: Report) -> dict[str, float]:
+    """Metrics and gaps as means over texts, also of several labels."""
+    if not report.of_pairs:
+        return report.metrics | report.gaps
+    columns = report.by_text
+    means = {n: float(np.nanmean(columns[n])) for n in report.metrics if n in columns}
+    return means | gaps_of(means)
 
 
 def compare_reports(before: Report, after: Report, seed: int = 0) -> Change:

@@ -41,6 +41,7 @@ def test_a_change_is_after_minus_before_text_by_text():
     ({"comp": 0.1}, None),
     ({"comp": 0.1, "margin": 0.1}, None),
     ({"suff": -0.1}, None),
+    ({"suff": -0.001}, "comp-suff grew by 0.001, less than 0.01"),
     ({}, "comp-suff did not become surely larger"),
     ({"ir": -2.0}, "comp-suff did not become surely larger"),
     ({"margin": 9.0, "i_var": 9.0}, "comp-suff did not become surely larger"),
@@ -103,3 +104,17 @@ def test_it_is_told_in_a_terminal_a_notebook_a_card_and_json():
 def test_reports_of_other_texts_are_refused():
     with pytest.raises(ValueError, match="not of the same texts"):
         compare_reports(report(), report(texts=TEXTS + 1))
+
+
+def test_of_several_labels_the_table_holds_means_over_texts():
+    columns = {
+        "index": np.array([0, 0, 1]), "target": np.array([0, 1, 0]), "n": np.full(3, 5),
+        "true_labels": np.array(['["a", "b"]'] * 2 + ['["a"]'], object),
+        "assigned_labels": np.array(['["a"]'] * 3, object),
+        "acc": np.array([0.0, 0.0, 1.0]), "comp": np.array([0.1, 0.3, 0.6]), "suff": np.zeros(3),
+    }  # fmt: skip
+    metrics = {name: float(columns[name].mean()) for name in ("acc", "comp", "suff")}
+    report = Report(metrics, {}, columns, ["a", "b"])
+    values = {name: (a, b) for name, a, b, _ in compare_reports(report, report).rows()}
+    assert report.comp == pytest.approx(1 / 3)
+    assert values["comp"] == values["comp-suff"] == (pytest.approx(0.4), pytest.approx(0.4))
