@@ -1,9 +1,9 @@
 """The peak memory of training, evaluation and explanation on 100 thousand and on 1 million texts.
 
 Each is a process of its own, of one thread. A narrow TextCNN is trained; a linear model is evaluated and explained. The
-texts are drawn from 20,000 words with the frequencies of Zipf's law, 5
-to 30 words each, and cut to 16. PCT_BENCH_ROWS and PCT_BENCH_PARTS choose other numbers of texts, and some parts:
-PCT_BENCH_PARTS="train,evaluate".
+texts are drawn from 20,000 words with the frequencies of Zipf's law, 5 to 30 words each, and cut to 16; one evaluation
+is of ten labels, which are drawn at random. PCT_BENCH_ROWS and PCT_BENCH_PARTS choose other numbers of texts, and some
+parts: PCT_BENCH_PARTS="train,evaluate".
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from benchmarks.common import Row, in_own_process
 from pct.corpora.files import open_table
 from pct.corpora.loading import load_splits, read_data
 from pct.corpora.rows import ReadOptions, RowReader
-from pct.corpora.splits import Corpus
+from pct.corpora.splits import Corpus, Split
 from pct.explaining.predictor import TextInterface
 from pct.metrics.evaluation import evaluate
 from pct.models import build
 from pct.output.files import ROWS_PER_CHUNK, write_explanations
 from pct.output.workers import Workers
 from pct.settings import Settings
+from pct.tasks import SeveralLabels
 from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.training import trainer
@@ -41,8 +42,10 @@ SIZES = (100_000, 1_000_000)
 WORDS, SHORTEST, LONGEST = 20_000, 5, 30
 LENGTH = 16  # words that the models read
 WIDTH = 16  # of the embeddings
+LABELS = 10  # of the evaluation of several labels
 METRICS = ("acc", "f_x", "comp", "suff")
-PARTS = ("train", "train again", "evaluate", "explain")
+SEVERAL = "evaluate several labels"
+PARTS = ("train", "train again", "evaluate", SEVERAL, "explain")
 
 
 def main() -> Row:
@@ -91,6 +94,10 @@ def measure(part: str, folder: Path) -> tuple[float, float]:
     elif part == "evaluate":
         split, _ = read_data(data, model.classes, ReadOptions())
         evaluate(model, split, metrics=METRICS)
+    elif part == SEVERAL:
+        split, _ = read_data(data, model.classes, ReadOptions())
+        gold = np.random.default_rng(0).random((len(split), LABELS)) < 0.2
+        evaluate(SeveralLinear(), Split(split.texts, gold), metrics=(*METRICS, "micro_f1", "macro_f1"))
     else:
         chunks = RowReader(ReadOptions()).chunks(open_table(data, ReadOptions()), model.classes, ROWS_PER_CHUNK)
         write_explanations(Workers(model), chunks, folder / "explained.jsonl", {}, max_steps=1)
@@ -117,6 +124,26 @@ class Linear(TextInterface):
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Any, Any]:
         """See `Predictor`."""
         return self.forward(ids, words > -2), np.abs(self.weights[ids])
+
+
+class SeveralLinear(Linear):
+    """The same of several labels, of which a text has one or two."""
+
+    task = SeveralLabels()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classes = [f"l{i}" for i in range(LABELS)]
+        self.weights = np.random.default_rng(0).normal(size=(len(self.vocabulary), LABELS)).astype(np.float32)
+
+    def forward(self, ids: Ints, mask: Any) -> Any:
+        """See `Predictor`."""
+        return self.task.probabilities((self.weights[ids] * mask[..., None]).sum(1) - LENGTH**0.5)
+
+    def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Any, Any]:
+        """See `Predictor`."""
+        assert classes is not None  # of several labels they are given
+        return self.forward(ids, words > -2), np.abs(self.weights[ids, classes[:, None]])
 
 
 def train(data: str) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pct.metrics.base import Column, Estimate, Metric, TextBlock
+from pct.metrics.bootstrap import RESAMPLES
 
-RESAMPLES = 500  # bootstrap samples of the texts, for the standard error of macro F1
 NO_CLASSES = "a number has no classes: ask for mae, rmse or pearson"
 Counts = npt.NDArray[np.int64]
 
@@ -78,6 +78,7 @@ class MacroF1(Metric):
         """See `Metric.summary`."""
         counts = confusion_counts(columns["label"], columns["predicted"], len(classes))
         size = int(counts.sum())
-        drawn = np.random.default_rng(0).multinomial(size, counts.ravel() / size, RESAMPLES)
-        error = np.std([macro_f1(d.reshape(counts.shape)) for d in drawn], ddof=1) if size > 1 else np.nan
+        rng, shares = np.random.default_rng(0), counts.ravel() / size
+        drawn = [macro_f1(rng.multinomial(size, shares).reshape(counts.shape)) for _ in range(RESAMPLES)]
+        error = np.std(drawn, ddof=1) if size > 1 else np.nan
         return {"macro_f1": Estimate(macro_f1(counts), float(error))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 DRAWS = 10_000
 LEVEL = 0.95
+RESAMPLES = 500  # samples for a standard error that is not that of a mean
 _CELLS = 2**22  # drawn counts in memory at once: 32 MiB
 
 Floats = npt.NDArray[np.floating]
@@ -127,6 +129,13 @@ def intervals_of(values: Doubles, level: float = LEVEL) -> list[Interval]:
         tails = [(1 - level) / 2, (1 + level) / 2]
         ends[:, some] = np.nanquantile(_mean_draws(values[:, some]), tails, axis=0)
     return [Interval(float(m), float(a), float(b)) for m, a, b in zip(means, *ends, strict=True)]
+
+
+def resamples(texts: int) -> Iterator[npt.NDArray[np.int64]]:
+    """(texts,) the rows of each of `RESAMPLES` samples of the texts with replacement; one is in memory at a time."""
+    rng = np.random.default_rng(0)
+    for _ in range(RESAMPLES):
+        yield rng.integers(0, texts, texts)
 
 
 @lru_cache(maxsize=6)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from pct.metrics.accuracy import RESAMPLES, confusion_counts, macro_f1
+from pct.metrics.accuracy import confusion_counts, macro_f1
 from pct.metrics.base import Column, Estimate, Metric, TextBlock, share_of
+from pct.metrics.bootstrap import resamples
 
 Bools = npt.NDArray[np.bool_]
+Counts = npt.NDArray[np.int64]
 TRUE, ASSIGNED = "true_labels", "assigned_labels"  # the columns with the names of a text's labels, as JSON
 
 
@@ -27,7 +30,11 @@ def f1_scores(true: Bools, assigned: Bools) -> tuple[float, float]:
     Returns:
         NaN for both where no label is true or assigned.
     """
-    hits, sizes = (true & assigned).sum(0), true.sum(0) + assigned.sum(0)
+    return _f1((true & assigned).sum(0), true.sum(0) + assigned.sum(0))
+
+
+def _f1(hits: Counts, sizes: Counts) -> tuple[float, float]:
+    """`f1_scores` from TP and 2 TP + FP + FN of each label, (labels,) each."""
     occurs = sizes > 0
     if not occurs.any():
         return float("nan"), float("nan")
@@ -71,11 +78,16 @@ class LabelSets(Metric):
         _, first = np.unique(columns["index"], return_index=True)
         true, assigned = (sets_of(columns[name][first], classes) for name in (TRUE, ASSIGNED))
         scores = scores_of_sets(true, assigned)
-        draws = np.random.default_rng(0).integers(0, len(true), (RESAMPLES, len(true)))
-        drawn = np.array([f1_scores(true[rows], assigned[rows]) for rows in draws])
-        errors = np.nanstd(drawn, axis=0, ddof=1) if len(true) > 1 else np.full(2, np.nan)
+        errors = np.nanstd(_drawn_scores(true, assigned), axis=0, ddof=1) if len(true) > 1 else np.full(2, np.nan)
         f1 = {name: Estimate(scores[name], float(e)) for name, e in zip(("micro_f1", "macro_f1"), errors, strict=True)}
         return {"acc": share_of(columns["acc"]), **f1}
+
+
+def _drawn_scores(true: Bools, assigned: Bools) -> npt.NDArray[np.float64]:
+    """(samples, 2) `f1_scores` of bootstrap samples, from how often each text occurs: no text is copied."""
+    hits, sizes = true & assigned, true.astype(np.int8) + assigned
+    times = (np.bincount(rows, minlength=len(true)) for rows in resamples(len(true)))
+    return np.array([_f1(*(np.einsum("t,tl->l", drawn, of_text) for of_text in (hits, sizes))) for drawn in times])
 
 
 def facts_of_pairs(block: TextBlock, classes: Sequence[str]) -> dict[str, Column]:
@@ -91,7 +103,8 @@ def facts_of_pairs(block: TextBlock, classes: Sequence[str]) -> dict[str, Column
 
 def names_of(sets: Bools, classes: Sequence[str]) -> Column:
     """(rows,) the names of each row's labels as JSON. sets: (rows, labels)."""
-    names = [json.dumps([classes[i] for i in np.flatnonzero(row).tolist()], ensure_ascii=False) for row in sets]
+    labels = ([classes[i] for i in np.flatnonzero(row).tolist()] for row in sets)
+    names = [sys.intern(json.dumps(own, ensure_ascii=False)) for own in labels]  # equal sets of all blocks: one string
     return np.array(names, dtype=object)
 
 

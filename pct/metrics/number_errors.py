@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pct.metrics.accuracy import RESAMPLES
 from pct.metrics.base import Column, Estimate, Metric, TextBlock, mean_of
+from pct.metrics.bootstrap import resamples
 from pct.tasks import Task
 
 TRUE_NUMBER, NUMBER = "true_number", "number"  # the columns with a text's true number and the model's
@@ -50,8 +50,7 @@ class NumberErrors(Metric):
         """See `Metric.summary`."""
         true, given = columns[TRUE_NUMBER], columns[NUMBER]
         values = number_errors(true, given)
-        draws = np.random.default_rng(0).integers(0, len(true), (RESAMPLES, len(true)))
-        drawn = [number_errors(true[rows], given[rows]) for rows in draws] if len(true) > 1 else []
+        drawn = [number_errors(true[rows], given[rows]) for rows in resamples(len(true))] if len(true) > 1 else []
         errors = {name: _deviation([one[name] for one in drawn]) for name in values}
         return {name: Estimate(values[name], errors[name]) for name in ("rmse", "pearson")} | {
             "mae": mean_of(np.abs(given - true))
