@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from pct.explaining.explain import CurveOptions, build_explanations
 from pct.explaining.explanation import METRICS
 from pct.explaining.pairs import explained_pairs
 from pct.explaining.prediction import build_predictions
-from pct.explaining.predictor import Predictor, predict_tokens, removing, word_rule
+from pct.explaining.predictor import Predictor, predict_tokens, removing
 from pct.explaining.removal import RemovalPlan, Removals, remove_words
 from pct.explaining.targets import target_indices
 from pct.metrics.base import MetricOptions, TextBlock
@@ -33,8 +34,6 @@ from serving.schema import CHEAP, Control, ExplainRequest, TextPair
 STEPS = 15
 
 Json = dict[str, Any]
-P = ParamSpec("P")
-Result = TypeVar("Result")
 GiveWay = Callable[[], None]
 
 
@@ -81,7 +80,7 @@ class PredictJob:
 
     def run(self, texts: Sequence[Document], deadline: float, give_way: GiveWay = _do_not_wait) -> list[Json]:
         """The `Prediction.to_dict` of each text."""
-        predictor = DeadlinePredictor(self.served.predictor, deadline, give_way)
+        predictor = bounded(self.served.predictor, deadline, give_way)
         tokens = predictor.tokens(texts)
         probabilities = predict_tokens(predictor, tokens)
         predictions = build_predictions(texts, tokens, probabilities, predictor.classes, task_of(predictor))
@@ -168,7 +167,7 @@ class ExplainJob:
 
     def run(self, texts: Sequence[Document], deadline: float, give_way: GiveWay = _do_not_wait) -> list[list[Json]]:
         """The `Explanation.to_dict` of each text, of several labels of each of its explained labels."""
-        predictor = removing(DeadlinePredictor(self.served.predictor, deadline, give_way), self.whose_words)
+        predictor = removing(bounded(self.served.predictor, deadline, give_way), self.whose_words)
         names = None if self.target is None else [list(self.target) if task_of(predictor).several else self.target[0]]
         targets = target_indices(names and names * len(texts), predictor.classes, len(texts), task_of(predictor))
         text, labels, tokens = explained_pairs(predictor, predictor.tokens(texts), targets)
@@ -204,24 +203,20 @@ class ExplainJob:
         return self.served.predictor.settings.measured_shares
 
 
-class DeadlinePredictor:
-    """A `Predictor` that gives way before each call of the model, and raises TimeoutError at each call after a deadline
-    (of `time.monotonic()`)."""
+def bounded(predictor: OnnxPredictor, deadline: float, give_way: GiveWay) -> OnnxPredictor:
+    """The predictor, which gives way before each call of the model, and raises TimeoutError at each call after a
+    deadline (of `time.monotonic()`)."""
 
-    def __init__(self, predictor: OnnxPredictor, deadline: float, give_way: GiveWay) -> None:
-        self.classes, self.word_rule, self.tokens = predictor.classes, word_rule(predictor), predictor.tokens
-        self.task = task_of(predictor)
-        self.check_saliency, self.replacement_token_id = predictor.check_saliency, predictor.replacement_token_id
+    def interruptible(call: Callable[..., Any]) -> Callable[..., Any]:
+        def checked(*arguments: Any) -> Any:
+            give_way()
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            return call(*arguments)
 
-        def interruptible(call: Callable[P, Result]) -> Callable[P, Result]:
-            def checked(*arguments: P.args, **options: P.kwargs) -> Result:
-                give_way()
-                if time.monotonic() > deadline:
-                    raise TimeoutError
-                return call(*arguments, **options)
+        return checked
 
-            return checked
-
-        self.forward, self.represent = interruptible(predictor.forward), interruptible(predictor.represent)
-        self.explain_rows = interruptible(predictor.explain_rows)
-        self.attribute_rows = interruptible(predictor.attribute_rows)
+    interrupted = copy.copy(predictor)
+    for name in ("forward", "represent", "explain_rows", "attribute_rows"):
+        setattr(interrupted, name, interruptible(getattr(predictor, name)))
+    return interrupted

@@ -12,11 +12,11 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol
 
 from serving.limits import Limits
@@ -57,6 +57,7 @@ class Batcher:
         size: the most items per call.
         queue: the most requests that run or wait.
         name: that of the lane, in metrics.
+        changed: notified when a request begins or ends.
 
     Attributes:
         calls: the calls so far.
@@ -64,9 +65,12 @@ class Batcher:
         active: the requests that run or wait.
     """
 
-    def __init__(self, run: Run, size: int, queue: int, name: str = "") -> None:
+    def __init__(
+        self, run: Run, size: int, queue: int, name: str = "", changed: threading.Condition | None = None
+    ) -> None:
         self._run, self._size, self._queue, self._name = run, size, queue, name
         self._waiting: deque[_Request] = deque()
+        self._changed = changed or threading.Condition()
         self._thread = ThreadPoolExecutor(1, "model")
         self._task: asyncio.Task[None] | None = None
         self.calls = self.items = self.active = 0
@@ -80,43 +84,43 @@ class Batcher:
         self._waiting.append(_Request(key, items, now + seconds, now, result))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
-        self._count(1)
+        self.count(1)
         try:
             async with asyncio.timeout(seconds):
                 return await result
         finally:
-            self._count(-1)
+            self.count(-1)
 
     def close(self) -> None:
         """Lets the running call end and starts no other."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def _count(self, n: int) -> None:
-        self.active += n
+    def count(self, n: int) -> None:
+        """Adds to the number of active requests."""
+        with self._changed:
+            self.active += n
+            self._changed.notify_all()
         queue_requests.labels(self._name).inc(n)
 
     async def _work(self) -> None:
-        while self._waiting:
-            together = self._next()
-            if not together:
-                continue
-            try:
-                results = await self._call(together)
-            except Exception as problem:
-                if len(together) == 1:
-                    _fail(together[0], problem)
-                    continue
-                # one bad request must not spoil the others: each runs alone
+        while together := self._next():
+            await self._answer(together)
+
+    async def _answer(self, together: list[_Request]) -> None:
+        """Gives each request its results, or its error."""
+        try:
+            results = iter(await self._call(together))
+        except Exception as problem:
+            if len(together) > 1:  # one bad request must not spoil the others: each runs alone
                 for one in together:
-                    try:
-                        _settle(one, await self._call([one]))
-                    except Exception as own:
-                        _fail(one, own)
-                continue
-            start = 0
-            for one in together:
-                _settle(one, results[start : start + len(one.items)])
-                start += len(one.items)
+                    await self._answer([one])
+            elif not together[0].result.done():
+                together[0].result.set_exception(problem)
+            return
+        for one in together:
+            own = list(islice(results, len(one.items)))
+            if not one.result.done():
+                one.result.set_result(own)
 
     def _next(self) -> list[_Request]:
         """The request that has waited longest, and others with its key, without those that were given up."""
@@ -147,16 +151,6 @@ class Batcher:
         return await loop.run_in_executor(self._thread, self._run, together[0].key, items, deadline)
 
 
-def _settle(one: _Request, results: list[Any]) -> None:
-    if not one.result.done():
-        one.result.set_result(results)
-
-
-def _fail(one: _Request, problem: Exception) -> None:
-    if not one.result.done():
-        one.result.set_exception(problem)
-
-
 class Job(Hashable, Protocol):
     """What is done with texts; requests with equal jobs share a batch."""
 
@@ -169,54 +163,34 @@ class Job(Hashable, Protocol):
         ...
 
 
-class ActiveRequests:
-    """Counts the requests of each lane, and lets a more expensive one wait for cheaper ones."""
-
-    def __init__(self) -> None:
-        self._counts = [0] * len(LANES)
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def active(self, level: int) -> Iterator[None]:
-        """A request of a lane, from its arrival to its end."""
-        self._add(level, 1)
-        try:
-            yield
-        finally:
-            self._add(level, -1)
-
-    def give_way(self, level: int) -> None:
-        """Returns when no cheaper request is active, or after `PATIENCE`."""
-        if level and any(self._counts[:level]):
-            with self._changed:
-                self._changed.wait_for(lambda: not any(self._counts[:level]), PATIENCE)
-
-    def _add(self, level: int, n: int) -> None:
-        with self._changed:
-            self._counts[level] += n
-            self._changed.notify_all()
-
-
 class PriorityQueue:
-    """Where requests wait for the model."""
+    """Where requests wait for the model. A more expensive one lets cheaper ones go first."""
 
     def __init__(self, limits: Limits) -> None:
-        self._requests = ActiveRequests()
-        self._batchers = {
-            name: Batcher(partial(self._run, level), limits.batch, limits.queue, name)
+        self._changed = threading.Condition()
+        self.batchers = [
+            Batcher(partial(self._run, level), limits.batch, limits.queue, name, self._changed)
             for level, name in enumerate(LANES)
-        }
+        ]
 
     async def submit(self, job: Job, texts: Sequence[Any], seconds: float) -> list[Any]:
         """An answer for each text. Raises TimeoutError, BusyError, or what the job raises."""
-        name = job.lane(texts)
-        with self._requests.active(LANES.index(name)):
-            return await self._batchers[name].submit(job, texts, seconds)
+        return await self.batchers[LANES.index(job.lane(texts))].submit(job, texts, seconds)
 
     def close(self) -> None:
         """Lets the running calls end and starts no others."""
-        for batcher in self._batchers.values():
+        for batcher in self.batchers:
             batcher.close()
 
+    def give_way(self, level: int) -> None:
+        """Returns when no request of a cheaper lane is active, or after `PATIENCE`."""
+
+        def is_free() -> bool:
+            return not any(batcher.active for batcher in self.batchers[:level])
+
+        if not is_free():
+            with self._changed:
+                self._changed.wait_for(is_free, PATIENCE)
+
     def _run(self, level: int, job: Job, texts: Sequence[Any], deadline: float) -> list[Any]:
-        return job.run(texts, deadline, partial(self._requests.give_way, level))
+        return job.run(texts, deadline, partial(self.give_way, level))

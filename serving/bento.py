@@ -21,7 +21,7 @@ from serving.command import SERVICE, read_models
 from serving.model_store import LIST_FILE, SERVED, ModelEntry, write_entries
 
 PACKAGES = ("pct", "serving")
-DISTRIBUTIONS = ("pct-explain-core", "pct-explain")  # the second one: an installation of version 0.1.0
+DISTRIBUTION = "pct-explain-core"
 # a requirement in a package's metadata: `bentoml<1.5,>=1.4; extra == "serve"`
 NAME, SERVE = re.compile(r"[\w.-]+"), re.compile(r"""extra == ["']serve["']""")
 
@@ -77,12 +77,10 @@ def service_requirements() -> list[str]:
     Raises:
         ValueError: this project is not installed, so that its extras are not known.
     """
-    declared: list[str] = []
-    for distribution in DISTRIBUTIONS:
-        with suppress(PackageNotFoundError):
-            declared = declared or requires(distribution) or []
-    if not declared:
-        raise ValueError(f"{DISTRIBUTIONS[0]} is not installed: pip install '{DISTRIBUTIONS[0]}[serve]'")
+    try:
+        declared = requires(DISTRIBUTION) or []
+    except PackageNotFoundError:
+        raise ValueError(f"{DISTRIBUTION} is not installed: pip install '{DISTRIBUTION}[serve]'") from None
     extra = [NAME.match(line)[0] for line in declared if SERVE.search(line)]  # type: ignore[index]
     pinned = []
     for name in sorted({"numpy", *extra}):

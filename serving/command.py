@@ -8,6 +8,7 @@ import http.client
 import json
 import math
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -107,21 +108,21 @@ def check_several(models: Sequence[ModelEntry]) -> None:
 
 def with_unique_ids(models: Sequence[ModelEntry]) -> list[ModelEntry]:
     """The models with ids that differ: the second of two equal ones gets -2."""
-    out: list[ModelEntry] = []
+    by_id: dict[str, ModelEntry] = {}
     for model in models:
-        same = sum(
-            m.id == model.id or (m.id.startswith(f"{model.id}-") and m.id[len(model.id) + 1 :].isdigit()) for m in out
-        )
-        out.append(replace(model, id=f"{model.id}-{same + 1}") if same else model)
-    return out
+        id, number = model.id, 1
+        while id in by_id:
+            number += 1
+            id = f"{model.id}-{number}"
+        by_id[id] = replace(model, id=id)
+    return list(by_id.values())
 
 
 def _entry_of(model: str, cache: Path, head: str, threshold: float | None) -> ModelEntry:
     """`id=source`, or a source alone."""
-    id, equals, source = model.partition("=")
-    if equals and id and "/" not in id and ":" not in id:
-        return replace(resolve(source, cache, head, threshold), id=id)
-    return resolve(model, cache, head, threshold)
+    named = re.fullmatch("([^=/:]+)=(.*)", model, re.S)
+    entry = resolve(named[2] if named else model, cache, head, threshold)
+    return replace(entry, id=named[1]) if named else entry
 
 
 def _run(options: argparse.Namespace, address: str, watch: RegistryWatch, tmp_dir: Path) -> int:

@@ -38,12 +38,10 @@ class HostCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI application's call."""
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-        elif scope["type"] != "http":
+        if scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close"})
-        elif refusal := self._refusal(scope):
+        elif scope["type"] == "http" and (refusal := self._refusal(scope)):
             await refuse(send, *refusal)
         else:
             await self.app(scope, receive, send)

@@ -15,6 +15,7 @@ from serving.host_check import App, Message, Receive, Scope, Send
 
 logger = logging.getLogger("pct.serving.requests")
 # the fields of a request's line
+QUIET = ("/livez", "/readyz", "/healthz", "/metrics")
 REQUEST_FIELDS = ("method", "path", "status", "seconds", "client")
 
 
@@ -48,14 +49,12 @@ def log_as_json() -> None:
 class RequestLog:
     """ASGI middleware: one line per request, except for health checks and Prometheus, which ask often."""
 
-    def __init__(
-        self, app: App, quiet: frozenset[str] = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
-    ) -> None:
-        self.app, self.quiet = app, quiet
+    def __init__(self, app: App) -> None:
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI application's call."""
-        if scope["type"] != "http" or scope["path"] in self.quiet:
+        if scope["type"] != "http" or scope["path"] in QUIET:
             await self.app(scope, receive, send)
             return
         start, status = time.perf_counter(), 0

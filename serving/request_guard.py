@@ -44,14 +44,9 @@ class RequestGuard:
         """An ASGI application's call."""
         path = scope.get("path", "")
         posted = path in self.requests and scope.get("method") == "POST"
-        if scope["type"] != "http" or not (posted or path in self.private):
-            await self.app(scope, receive, send)
-            return
-        headers = {name.lower(): value for name, value in scope["headers"]}
-        if self.token and not self._allowed(headers.get(b"authorization", b"")):
-            await refuse(send, 401, "the service needs a token: send the header Authorization: Bearer TOKEN")
-        elif posted:
-            await self._pass(scope, headers, receive, send)
+        guarded = scope["type"] == "http" and (posted or path in self.private)
+        if guarded and (refusal := await self._refusal(scope, receive, posted)):
+            await refuse(send, *refusal)
         else:
             await self.app(scope, receive, send)
 
@@ -59,33 +54,30 @@ class RequestGuard:
         scheme, _, token = authorization.partition(b" ")
         return hmac.compare_digest(token.strip(), self.token) and scheme.lower() == b"bearer"
 
-    async def _pass(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
+    async def _refusal(self, scope: Scope, receive: Receive, posted: bool) -> tuple[int, str] | None:
+        """Why the request is refused, with the status; None for a valid one, whose body is then in the scope."""
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        if self.token and not self._allowed(headers.get(b"authorization", b"")):
+            return 401, "the service needs a token: send the header Authorization: Bearer TOKEN"
+        if not posted:
+            return None
         content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if content_type != b"application/json":
             shown = content_type.decode("latin-1") or "nothing"
-            await refuse(send, 415, f"the body must be application/json, and Content-Type says {shown!r:.80}")
-            return
+            return 415, f"the body must be application/json, and Content-Type says {shown!r:.80}"
         try:
             async with asyncio.timeout(self.limits.seconds) as timeout:
                 body = await self._read(headers, receive, timeout)
         except TimeoutError:
             seconds = f"{self.limits.seconds:g} seconds"
-            await refuse(send, 408, f"the body did not arrive within {seconds}, or too many were sent at once")
-            return
+            return 408, f"the body did not arrive within {seconds}, or too many were sent at once"
         if body is None:
-            limit = f"{self.limits.body_bytes} bytes"
-            await refuse(send, 413, f"the body is larger than {limit}; send fewer or shorter texts")
-            return
-        error = ""
+            return 413, f"the body is larger than {self.limits.body_bytes} bytes; send fewer or shorter texts"
         try:
             scope[REQUEST] = read_request(self.requests[scope["path"]], body, self.limits.texts)
         except ValueError as problem:
-            error = str(problem)
-        del body  # not held while the client waits
-        if error:
-            await refuse(send, 400, error)
-        else:
-            await self.app(scope, receive, send)
+            return 400, str(problem)
+        return None
 
     async def _read(self, headers: dict[bytes, bytes], receive: Receive, timeout: asyncio.Timeout) -> bytes | None:
         """The body; None where it is larger than the limit."""

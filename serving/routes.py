@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -40,34 +39,23 @@ PATHS = frozenset(
 def make_app(limits: Limits) -> Starlette:
     """The ASGI app that the service mounts at /."""
     document = openapi(pct.__version__)
-    readable = api_page(document)
 
     async def model(_: Request) -> Response:
         store: Any = bentoml.get_current_service().store
         return JSONResponse({"models": [s.about() for s in store.models], "limits": asdict(limits)})
 
-    async def description(_: Request) -> Response:
-        return JSONResponse(document)
-
-    async def docs(_: Request) -> Response:
-        return HTMLResponse(readable, headers=HEADERS)
-
     async def metrics(_: Request) -> Response:
         client = BentoMLContainer.metrics_client.get()
         return Response(await run_in_threadpool(client.generate_latest), media_type=client.CONTENT_TYPE_LATEST)
 
-    routes = [
-        Route("/model", model),
-        Route("/openapi.json", description),
-        Route("/docs", docs),
-        Route("/metrics", metrics),
-        *(Route(path, _file(file)) for path, file in FILES.items()),
-    ]
+    fixed: dict[str, Response] = {
+        "/openapi.json": JSONResponse(document),
+        "/docs": HTMLResponse(api_page(document), headers=HEADERS),
+        **{
+            path: FileResponse(file, media_type=MEDIA_TYPES[file.suffix], headers=HEADERS)
+            for path, file in FILES.items()
+        },
+    }
+    routes = [Route(path, response, methods=["GET"]) for path, response in fixed.items()]
+    routes += [Route("/model", model), Route("/metrics", metrics)]
     return Starlette(routes=routes)
-
-
-def _file(path: Path) -> Callable[[Request], Awaitable[Response]]:
-    async def send_file(_: Request) -> Response:
-        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers=HEADERS)
-
-    return send_file

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from pct.classifier import Classifier
 from pct.corpora.loading import Split
 from pct.explaining.predictor import batches, explain_tokens, predict_tokens, split_texts
 from pct.explaining.saliency import saliency
-from pct.models import Encoding, Features, TextModel
+from pct.models import TextModel
 from pct.models.checks import PROBES, TYPED_SPECIALS
 from pct.onnx.graphs import KINDS
 from pct.onnx.predictor import MODIFIED, OnnxPredictor
@@ -34,67 +35,27 @@ PERTURBATIONS, MAX_PERTURBED_SHARE = 16, 0.05  # per text; and the share of text
 Array = npt.NDArray[Any]
 
 
-def differences(classifier: Classifier, predictor: OnnxPredictor, texts: Sequence[Sequence[str]]) -> dict[str, Any]:
+def differences(
+    classifier: Classifier, predictor: OnnxPredictor, texts: Sequence[Sequence[str]], modified: str = ""
+) -> tuple[int, dict[str, dict[str, float]]]:
     """Compares every output of model.onnx and forward.onnx with torch in float32, on word lists of mixed length.
 
     The explained class is the predicted one for some texts, and a random one for others.
-
-    Returns:
-        For each output its largest difference and its largest value; `texts`, the number of texts; and `nudged`, the
-        number of texts that agree with torch only if the embeddings are perturbed by a rounding error. If two windows
-        of a TextCNN are equal up to rounding, either may be the maximum.
-
-    Raises:
-        ValueError: the tokens differ, or an output differs by more than TOLERANCE.
-    """
-    output = classifier.settings.saliency_of
-    nudged, figures = _compare(
-        classifier,
-        predictor,
-        texts,
-        _by_onnx,
-        lambda model, rows: _by_torch(model, rows, output),
-        "nothing was written",
-    )
-    return {"texts": len(texts), "nudged": nudged, **figures}
-
-
-def modified_differences(
-    classifier: Classifier, predictor: OnnxPredictor, texts: Sequence[Sequence[str]], name: str
-) -> dict[str, Any]:
-    """`differences` for the graph of a modified gradient, without the numbers of texts.
 
     Args:
         classifier: the model.
         predictor: the exported model.
         texts: word lists.
-        name: the saliency.
+        modified: a saliency with a modified gradient, whose graph is compared instead.
+
+    Returns:
+        The number of texts that agree with torch only if the embeddings are perturbed by a rounding error (if two
+        windows of a TextCNN are equal up to rounding, either may be the maximum); and for each output its largest
+        difference and its largest value.
 
     Raises:
-        ValueError: an output differs by more than TOLERANCE.
+        ValueError: the tokens differ, or an output differs by more than TOLERANCE.
     """
-    output = classifier.settings.saliency_of
-
-    def by_onnx(exported: OnnxPredictor, rows: _Rows) -> dict[str, Array]:
-        outputs = exported.run_modified(name, rows.ids, rows.word_ids, rows.classes)
-        return {f"saliency_{name}": outputs[f"saliency_{name}"], f"{name}_logits": outputs["logits"]}
-
-    def by_torch(model: TextModel, rows: _Rows) -> dict[str, Array]:
-        plain = _by_torch(model, rows, output, [name])
-        return {f"saliency_{name}": plain[f"saliency_{name}"], f"{name}_logits": plain["logits"]}
-
-    return _compare(classifier, predictor, texts, by_onnx, by_torch, f"{name} was not written")[1]
-
-
-def _compare(
-    classifier: Classifier,
-    predictor: OnnxPredictor,
-    texts: Sequence[Sequence[str]],
-    by_onnx: Callable[[OnnxPredictor, _Rows], dict[str, Array]],
-    by_torch: Callable[[TextModel, _Rows], dict[str, Array]],
-    refusal: str,
-) -> tuple[int, dict[str, dict[str, float]]]:
-    """The number of texts that agree only if perturbed, and for each output the largest difference and value."""
     tokens = classifier.tokens(texts)
     _same_tokens(tokens, predictor.tokens(texts))
     typed = split_all([*PROBES, TYPED_SPECIALS, " ".join(PROBES * 40)], classifier.word_rule)
@@ -104,7 +65,8 @@ def _compare(
     rng = np.random.default_rng(0)
     batch = [_Rows(*tokens.rows(i), rng.integers(-1, len(classifier.classes), len(i)))
              for i in batches(tokens.lengths, TOKENS_PER_BATCH)]  # fmt: skip
-    ours = [by_onnx(predictor, rows) for rows in batch]
+    by_torch = partial(_by_torch, output=classifier.settings.saliency_of, modified=modified)
+    ours = [_by_onnx(predictor, rows, modified) for rows in batch]
     torchs = [by_torch(model, rows) for rows in batch]
     largest = {name: max(float(np.abs(x[name]).max()) for x in torchs) for name in torchs[0]}
     allowed = {name: TOLERANCE * max(1.0, value) for name, value in largest.items()}
@@ -115,20 +77,20 @@ def _compare(
         for rows, mine, diff, indices in zip(batch, ours, differing, exceeding, strict=True):
             for row in indices:
                 alone = {name: value[row : row + 1] for name, value in mine.items()}
-                nudged += _agrees_perturbed(
-                    model, rows.take(row), alone, by_torch, allowed, {k: v[row:] for k, v in diff.items()}
-                )
+                again = _agreement(model, _Rows(*(x[row : row + 1] for x in rows)), alone, by_torch, allowed)
+                nudged += again is not None
+                for name, value in (again or {}).items():
+                    diff[name][row] = value[0]
     # np.max, unlike max, propagates NaN
     largest_difference = {name: float(np.max([diff[name].max() for diff in differing])) for name in largest}
     for name, difference in largest_difference.items():
         if not difference <= allowed[name]:
             raise ValueError(
                 f"the graph's {name} differs from torch's by {difference:.2g}, more than {allowed[name]:.2g}: "
-                f"{refusal}; report the model's kind and the versions of torch, onnx and onnxruntime"
+                f"{f'{modified} was not' if modified else 'nothing was'} written; report the model's kind and the "
+                "versions of torch, onnx and onnxruntime"
             )
-    return nudged, {
-        name: {"difference": largest_difference[name], "largest": largest[name]} for name in largest_difference
-    }
+    return nudged, {name: {"difference": largest_difference[name], "largest": largest[name]} for name in largest}
 
 
 def cost_of_int8(exact: OnnxPredictor, rounded: OnnxPredictor, data: Split) -> dict[str, Any]:
@@ -198,85 +160,63 @@ def on_cpu(model: TextModel) -> TextModel:
     first = next(model.parameters())
     if first.device.type == "cpu" and first.dtype == torch.float32:
         return model
-    import copy
-
     return copy.deepcopy(model).to("cpu", torch.float32)
 
 
-def _agrees_perturbed(
+def _agreement(
     model: TextModel,
     row: _Rows,
     ours: dict[str, Array],
     by_torch: Callable[[TextModel, _Rows], dict[str, Array]],
     allowed: dict[str, float],
-    diff: dict[str, Array],
-) -> bool:
-    """Whether one text agrees with torch for perturbed embeddings. If so, the first row of `diff` is updated."""
-    for seed in range(PERTURBATIONS):
-        again = _row_differences(ours, by_torch(_Perturbed(model, seed), row))
-        if not _exceeds(again, allowed).any():
-            for name, value in again.items():
-                diff[name][0] = value[0]
-            return True
-    return False
+) -> dict[str, Array] | None:
+    """The differences of one text for perturbed embeddings with which it agrees with torch; None if there are none."""
+    perturbed = (_row_differences(ours, by_torch(_perturbed(model, seed), row)) for seed in range(PERTURBATIONS))
+    return next((differences for differences in perturbed if not _exceeds(differences, allowed).any()), None)
 
 
-@dataclass(frozen=True)
-class _Rows:
+class _Rows(NamedTuple):
     """A padded batch, and the explained class of each row, -1 for the predicted one."""
 
     ids: Ints
     word_ids: Ints
     classes: Ints
 
-    def take(self, row: int) -> _Rows:
-        """One row with its padding."""
-        return _Rows(self.ids[row : row + 1], self.word_ids[row : row + 1], self.classes[row : row + 1])
 
+def _perturbed(model: TextModel, seed: int) -> TextModel:
+    """The model with embeddings that are perturbed by about a rounding error."""
 
-class _Perturbed(TextModel):
-    """A model whose embeddings are perturbed by about a rounding error."""
-
-    def __init__(self, model: TextModel, seed: int) -> None:
-        super().__init__()
-        self.model, self.seed, self.task_kind = model, seed, model.task_kind
-
-    def embed(self, ids: Tensor) -> Tensor:
-        exact = self.model.embed(ids)
-        noise = torch.randn(exact.shape, generator=torch.Generator().manual_seed(self.seed))
+    def embed(ids: Tensor) -> Tensor:
+        exact = model.embed(ids)
+        noise = torch.randn(exact.shape, generator=torch.Generator().manual_seed(seed))
         return exact * (1 + ROUNDING * noise)
 
-    def features(self, embeddings: Tensor, mask: Tensor) -> Features:
-        return self.model.features(embeddings, mask)
-
-    def encode(self, embeddings: Tensor, mask: Tensor) -> Encoding:
-        return self.model.encode(embeddings, mask)
-
-    def config(self) -> dict[str, Any]:
-        return self.model.config()
+    perturbed = copy.copy(model)
+    perturbed.embed = embed  # type: ignore[method-assign]
+    return perturbed
 
 
-def _by_onnx(predictor: OnnxPredictor, rows: _Rows) -> dict[str, Array]:
+def _by_onnx(predictor: OnnxPredictor, rows: _Rows, modified: str) -> dict[str, Array]:
+    if modified:
+        outputs = predictor.run_modified(modified, *rows)
+        return {f"{modified}_logits": outputs.pop("logits"), **outputs}
     forward = predictor.run_forward(rows.ids, rows.word_ids > -2)
-    return {
-        **predictor.run_gradient(rows.ids, rows.word_ids, rows.classes),
-        **{f"forward_{k}": v for k, v in forward.items()},
-    }
+    return {**predictor.run_gradient(*rows), **{f"forward_{k}": v for k, v in forward.items()}}
 
 
-def _by_torch(model: TextModel, rows: _Rows, output: str, kinds: Sequence[str] = KINDS) -> dict[str, Array]:
+def _by_torch(model: TextModel, rows: _Rows, output: str, modified: str) -> dict[str, Array]:
     """The outputs of `_by_onnx`, by name."""
     ids, words = torch.from_numpy(rows.ids), torch.from_numpy(rows.word_ids)
     with torch.no_grad():
         logits, representation = (x.numpy() for x in model.encode(model.embed(ids), words > -2))
     chosen = torch.from_numpy(np.where(rows.classes < 0, logits.argmax(1), rows.classes))
     out = {"logits": logits, "representation": representation}
-    out |= {f"forward_{k}": v for k, v in out.items()}
-    for kind in kinds:
+    out = {} if modified else out | {f"forward_{k}": v for k, v in out.items()}
+    for kind in [modified] if modified else KINDS:
         scores = saliency(model, ids, words, chosen, kind, output)[1].numpy()
         beyond = np.zeros((len(scores), rows.ids.shape[1] - scores.shape[1]), np.float32)
         out[f"saliency_{kind}"] = np.concatenate([scores, beyond], 1)
-    return out
+    return out | ({f"{modified}_logits": logits} if modified else {})
 
 
 def _row_differences(first: dict[str, Array], second: dict[str, Array]) -> dict[str, Array]:

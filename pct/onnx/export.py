@@ -116,7 +116,7 @@ def export(
     try:
         import onnxruntime  # noqa: F401
 
-        from pct.onnx.check import cost_of_int8, differences, modified_differences, sample_texts
+        from pct.onnx.check import cost_of_int8, differences, sample_texts
         from pct.onnx.graphs import build_graphs
     except ImportError as problem:
         raise ImportError(f"exporting needs {problem.name}: pip install 'pct-explain[export]'") from problem
@@ -136,10 +136,11 @@ def export(
         float32 = Path(scratch) if quantize else temporary
         exact = _write(float32, classifier, about, {GRADIENT: graphs.gradient, FORWARD: graphs.forward, **extra})
         texts = sample_texts(classifier)
-        about["agreement"] = differences(classifier, exact, texts)
+        nudged, figures = differences(classifier, exact, texts)
+        about["agreement"] = {"texts": len(texts), "nudged": nudged, **figures}
         for name in [name for name, file in MODIFIED.items() if file in extra]:
             try:
-                about["agreement"] |= modified_differences(classifier, exact, texts, name)
+                about["agreement"] |= differences(classifier, exact, texts, name)[1]
             except ValueError as problem:
                 if modified is not None:
                     raise

@@ -150,9 +150,7 @@ class OnnxPredictor(TextInterface):
             raise ValueError("this exported model does not read pairs of texts; export a model that does, if it is old")
         if PAIRS not in self.about:  # an older format, without token types in the ids
             tokens = replace(tokens, ids=tokens.ids % TOKEN_TYPE)
-        skipped = self.about.get(SKIPS_PADDING) or []
-        # an older format says only whether the tokenizer's padding token is skipped
-        if len(indices := texts_with_padding(tokens, [tokens.padding] if skipped is True else skipped)):
+        if len(indices := texts_with_padding(tokens, self.about.get(SKIPS_PADDING, []))):
             raise padding_skipped(indices[0])
         return tokens
 

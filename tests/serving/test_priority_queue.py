@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from serving.batching import PATIENCE, ActiveRequests, BusyError, PriorityQueue
+from serving.batching import PATIENCE, BusyError, PriorityQueue
 from serving.limits import Limits
 
 
@@ -73,21 +73,24 @@ def test_a_full_lane_leaves_room_in_the_others():
 
 
 def test_expensive_work_gives_way_until_the_cheap_ends_but_not_for_ever():
-    requests = ActiveRequests()
+    queue = PriorityQueue(Limits())
+    predict, light, _ = queue.batchers
 
     def waited(level):
         begun = time.monotonic()
-        requests.give_way(level)
+        queue.give_way(level)
         return time.monotonic() - begun
 
-    with requests.active(1):
-        assert waited(2) >= PATIENCE * 0.9
-        assert waited(1) < PATIENCE  # nor for its own kind
-        assert waited(0) < PATIENCE
-        ended = list[str]()
-        with requests.active(0):
-            thread = threading.Thread(target=lambda: (requests.give_way(2), ended.append("expensive")))
-            thread.start()
-        thread.join(10)
-        assert ended == ["expensive"]
+    light.count(1)
+    assert waited(2) >= PATIENCE * 0.9
+    assert waited(1) < PATIENCE  # nor for its own kind
+    assert waited(0) < PATIENCE
+    ended = list[str]()
+    predict.count(1)
+    thread = threading.Thread(target=lambda: (queue.give_way(1), ended.append("expensive")))
+    thread.start()
+    predict.count(-1)
+    thread.join(10)
+    assert ended == ["expensive"]
+    light.count(-1)
     assert waited(2) < PATIENCE

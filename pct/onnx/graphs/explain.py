@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from pct.onnx.graphs.textcnn import TextCNNGraph
 from pct.onnx.graphs.transformer import TransformerGraph
 
 KINDS = ("l2", "l1", "grad_x_input")
+NORMS = {"l2": "ReduceSumSquare", "l1": "ReduceL1"}  # the operator that sums over the embedding of a token
 
 
 class Graphs(NamedTuple):
@@ -41,8 +43,12 @@ def build_graphs(model: TextModel, of: str = "log_odds", max_tokens: int = 64) -
     Raises ValueError for a model without a graph.
     """
     family = _family(model, max_tokens)
-    classes, width = model.dense.out_features, model.dense.in_features
-    return Graphs(_with_gradient(family, classes, width, of, model.task_kind), _forward_only(family, classes, width))
+    g = Graph()
+    ids, mask = g.input("ids", INT64, ["batch", "length"]), g.input("mask", BOOL, ["batch", "length"])
+    forward = family(g, ids, mask, None)
+    g.output(forward.logits, "logits", FLOAT, ["batch", model.dense.out_features])
+    g.output(forward.representation, "representation", FLOAT, ["batch", model.dense.in_features])
+    return Graphs(_with_gradient(model, family, of, KINDS, plain=True), g.model())
 
 
 def build_saliency_graph(model: TextModel, name: str, of: str = "log_odds", max_tokens: int = 64) -> onnx.ModelProto:
@@ -62,17 +68,7 @@ def build_saliency_graph(model: TextModel, name: str, of: str = "log_odds", max_
     """
     if not isinstance(model, Transformer | Wrapped):
         raise ValueError(f"there is no ONNX graph of {name} for a {type(model).__name__}: it is for transformers")
-    g = Graph()
-    ids, words, chosen = _inputs(g)
-    inside = g("Greater", words, g.constant(-2))
-    forward = TransformerGraph(model, max_tokens, name)(g, ids, inside, None)
-    classes = model.dense.out_features
-    g.output(forward.logits, "logits", FLOAT, ["batch", classes])
-    explained = _explained(g, chosen, forward.logits)
-    gradient = forward.backward(_score_gradient(g, forward.logits, explained, classes, of, model.task_kind))
-    tokens = _token_saliency(g, gradient, forward.embeddings, "grad_x_input")
-    g.output(_word_saliency(g, tokens, words, name), f"saliency_{name}", FLOAT, ["batch", "length"])
-    return g.model()
+    return _with_gradient(model, TransformerGraph(model, max_tokens, name), of, [name], plain=False)
 
 
 def _family(model: TextModel, max_tokens: int) -> Family:
@@ -85,42 +81,27 @@ def _family(model: TextModel, max_tokens: int) -> Family:
     raise ValueError(f"there is no ONNX graph for a {type(model).__name__}; export textcnn, lstm or a transformer")
 
 
-def _forward_only(family: Family, classes: int, width: int) -> onnx.ModelProto:
+def _with_gradient(
+    model: TextModel, family: Family, of: str, saliencies: Sequence[str], plain: bool
+) -> onnx.ModelProto:
+    """plain: with the input scale and the output representation."""
     g = Graph()
-    ids = g.input("ids", INT64, ["batch", "length"])
-    mask = g.input("mask", BOOL, ["batch", "length"])
-    forward = family(g, ids, mask, None)
-    g.output(forward.logits, "logits", FLOAT, ["batch", classes])
-    g.output(forward.representation, "representation", FLOAT, ["batch", width])
-    return g.model()
-
-
-def _with_gradient(family: Family, classes: int, width: int, of: str, kind: str) -> onnx.ModelProto:
-    g = Graph()
-    ids, words, chosen = _inputs(g)
-    scale = Scale(g.input("scale", FLOAT, [], np.float32(1)), g("Greater", words, g.constant(-1)))
+    ids, words = g.input("ids", INT64, ["batch", "length"]), g.input("words", INT64, ["batch", "length"])
+    chosen = g.input("classes", INT64, ["batch"])
+    scale = Scale(g.input("scale", FLOAT, [], np.float32(1)), g("Greater", words, g.constant(-1))) if plain else None
     forward = family(g, ids, g("Greater", words, g.constant(-2)), scale)
+    classes = model.dense.out_features
     g.output(forward.logits, "logits", FLOAT, ["batch", classes])
-    g.output(forward.representation, "representation", FLOAT, ["batch", width])
-    explained = _explained(g, chosen, forward.logits)
-    gradient = forward.backward(_score_gradient(g, forward.logits, explained, classes, of, kind))
-    for name in KINDS:
-        tokens = _token_saliency(g, gradient, forward.embeddings, name)
-        g.output(_word_saliency(g, tokens, words, name), f"saliency_{name}", FLOAT, ["batch", "length"])
-    return g.model()
-
-
-def _inputs(g: Graph) -> tuple[str, str, str]:
-    """The inputs of a graph with a gradient: ids, words, classes."""
-    ids = g.input("ids", INT64, ["batch", "length"])
-    words = g.input("words", INT64, ["batch", "length"])
-    return ids, words, g.input("classes", INT64, ["batch"])
-
-
-def _explained(g: Graph, chosen: str, logits: str) -> str:
-    """(batch,) the explained class: the chosen one, or the most probable one for -1."""
+    if plain:
+        g.output(forward.representation, "representation", FLOAT, ["batch", model.dense.in_features])
+    # the chosen class, or the most probable one for -1
     given = g("Greater", chosen, g.constant(-1))
-    return g("Where", given, chosen, g("ArgMax", logits, axis=1, keepdims=0))
+    explained = g("Where", given, chosen, g("ArgMax", forward.logits, axis=1, keepdims=0))
+    gradient = forward.backward(_score_gradient(g, forward.logits, explained, classes, of, model.task_kind))
+    for name in saliencies:
+        scores = _word_saliency(g, gradient, forward.embeddings, words, name)
+        g.output(scores, f"saliency_{name}", FLOAT, ["batch", "length"])
+    return g.model()
 
 
 def _score_gradient(g: Graph, logits: str, explained: str, classes: int, of: str, kind: str) -> str:
@@ -144,18 +125,9 @@ def _score_gradient(g: Graph, logits: str, explained: str, classes: int, of: str
     return result
 
 
-def _token_saliency(g: Graph, gradient: str, embeddings: str, kind: str) -> str:
-    last = g.constant([2])
-    if kind == "l2":
-        result = g("ReduceSumSquare", gradient, last, keepdims=0)
-    elif kind == "l1":
-        result = g("ReduceL1", gradient, last, keepdims=0)
-    else:
-        result = g("ReduceSum", g("Mul", gradient, embeddings), last, keepdims=0)
-    return result
-
-
-def _word_saliency(g: Graph, tokens: str, words: str, kind: str) -> str:
+def _word_saliency(g: Graph, gradient: str, embeddings: str, words: str, kind: str) -> str:
+    terms = gradient if kind in NORMS else g("Mul", gradient, embeddings)
+    tokens = g(NORMS.get(kind, "ReduceSum"), terms, g.constant([2]), keepdims=0)
     zero = g.constant(0, np.float32)
     own = g("Where", g("Greater", words, g.constant(-1)), tokens, zero)
     zeros = g("Expand", zero, g("Shape", words))

@@ -21,7 +21,6 @@ from pct.saliency.gradients import word_part
 from pct.saliency.modes import FrozenModel, GimModel
 from pct.text.tokens import TOKEN_TYPE
 
-OUTPUTS = ("logits", "representation", "gradient")
 MASKED_SCORE = -1e9  # added to the attention scores of padding; exp of it is zero in float32
 EAGER, SDPA = "eager", "sdpa"
 # by saliency: the mode that modifies the gradient, and the attention implementation for the trace
