@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 from pct.explaining.verdict import TOLERANCE
-from pct.metrics.learned import BesideLargestClass, beside_largest_class, differ_by_more_than_chance, label_counts
+from pct.metrics.learned import BesideLargestClass, beside_largest_class, label_counts
 from pct.tasks import task_of_settings
 from pct.training.runs import Run
 from pipelines.champion import read_versions
-from pipelines.registry import model_name, version_tags
+from pipelines.registry import model_name, splits_differ, version_tags
 
 ERRORS = 2.0  # a difference counts where it exceeds so many standard errors
 
@@ -50,11 +50,7 @@ def _beside_largest_class(run: Run) -> str:
 
 
 def _splits_differ(run: Run) -> str:
-    if run.settings.has_number:
-        return ""
-    sizes = run.about["corpus"]["sizes"]
-    both = [(report.acc, sizes.get(name, 0)) for name, report in (("validation", run.validation), ("test", run.test))]
-    if not all(n for _, n in both) or not differ_by_more_than_chance(*both):
+    if run.settings.has_number or not splits_differ(run):
         return ""
     return (
         f" On validation it is {run.validation.acc:.3f}: the splits differ by more than chance, so a result on "

@@ -6,6 +6,7 @@ MLflow finds this evaluator by the entry point `mlflow.model_evaluator` of the i
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,22 +107,21 @@ def _python_model(model: Any) -> Any:
 
 def measure(classifier: Classifier, dataset: Any, config: dict[str, Any]) -> Report:
     """The report on an MLflow evaluation data set. Raises ValueError as `PctEvaluator.evaluate`."""
-    if unknown := sorted(set(config) - set(OPTIONS)):
-        raise ValueError(f"evaluator_config of pct has no {', '.join(unknown)}; there are {', '.join(OPTIONS)}")
-    _check_audit(config.get("audit", False))
+    _check_names(config, OPTIONS, "evaluator_config of pct")
+    wanted = config.get("audit", False)
+    if not isinstance(wanted, bool | dict):
+        raise ValueError(f"audit must be True, False or a dictionary of {', '.join(AUDIT_OPTIONS)}, got {wanted!r}")
+    if isinstance(wanted, dict):
+        _check_names(wanted, AUDIT_OPTIONS, "audit")
     if dataset.labels_data is None:
         raise ValueError("pct needs the true labels: give targets, the name of their column")
     options = {k: v for k, v in config.items() if k not in ("text_column", "text_pair_column", "audit")}
     return evaluate(classifier, _labelled(dataset, config), **options)
 
 
-def _check_audit(wanted: Any) -> None:
-    if isinstance(wanted, bool):
-        return
-    if not isinstance(wanted, dict):
-        raise ValueError(f"audit must be True, False or a dictionary of {', '.join(AUDIT_OPTIONS)}, got {wanted!r}")
-    if unknown := sorted(set(wanted) - set(AUDIT_OPTIONS)):
-        raise ValueError(f"audit has no {', '.join(unknown)}; there are {', '.join(AUDIT_OPTIONS)}")
+def _check_names(given: Iterable[str], names: Sequence[str], what: str) -> None:
+    if unknown := sorted(set(given) - set(names)):
+        raise ValueError(f"{what} has no {', '.join(unknown)}; there are {', '.join(names)}")
 
 
 def _labelled(dataset: Any, config: dict[str, Any]) -> tuple[list[Any], list[Any]]:

@@ -59,19 +59,20 @@ def cost_metrics(about: Mapping[str, Any]) -> dict[str, float]:
     return {f"workload/{kind}_{k}": v for kind in ("seconds", "peak_memory_mb") for k, v in about[kind].items()}
 
 
-def as_metrics(values: Mapping[str, Any], step: int, **of: str) -> list[Any]:
+def as_metrics(values: Mapping[str, Any], step: int, seconds: float = 0, **of: str) -> list[Any]:
     """MLflow's metrics of the finite numbers among the values.
 
     Args:
         values: numbers by name; a character that MLflow does not allow in a name (a class may have any) becomes "_".
         step: the epoch, 0 for what was measured once.
+        seconds: when, since 1970; now where 0.
         of: what was measured: model_id, dataset_name, dataset_digest.
     """
     from mlflow.entities import Metric
 
-    now = int(time.time() * 1000)
+    milliseconds = int((seconds or time.time()) * 1000)
     finite = {k: v for k, v in values.items() if isinstance(v, int | float) and math.isfinite(v)}
-    return [Metric(re.sub(r"[^\w\-. :/]", "_", k), float(v), now, step, **of) for k, v in finite.items()]
+    return [Metric(re.sub(r"[^\w\-. :/]", "_", k), float(v), milliseconds, step, **of) for k, v in finite.items()]
 
 
 def _of_epoch(name: str) -> str:

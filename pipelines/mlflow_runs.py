@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipelines.connection import connect, how_to_view, request_timeout, requests
 
 TRACKING = "mlflow.json"
 CONTINUED_BY = "pct.continued_by"  # the tag that names the run with the results
+PARENT = "mlflow.parentRunId"  # the tag that nests a run in another one
 PROJECT = "pct"  # the default experiment
 MLFLOWS_OWN = "0"  # the default experiment of `mlflow run`
 # the tags of `mlflow run`: the source of the code, and the command
@@ -91,39 +93,35 @@ def run_name(settings: Settings) -> str:
     return f"{settings.method}-{settings.corpus or 'given'}-{settings.model_name}-seed{settings.seed}"
 
 
-def open_run(folder: Path, experiment: str = "", parent: MlflowRun | None = None, name: str = "") -> MlflowRun:
+def open_run(folder: Path | None, experiment: str = "", parent: MlflowRun | None = None, name: str = "") -> MlflowRun:
     """The MLflow run of a run folder: that of `mlflow run` (MLFLOW_RUN_ID), else the folder's own, else a new one.
 
     The folder stores its id: a run that was interrupted and is repeated is one entry. A run that `mlflow run` made in
     MLflow's own experiment by default is replaced by one in the experiment `PROJECT`; one that stays gets the name.
-    name: the folder's where empty. parent: a new run is nested in this one, and MLFLOW_RUN_ID, the parent's, is
-    ignored. Raises `TrackingError` when the server cannot be used.
+    folder: None for a job without one. name: the folder's where empty. parent: a new run is nested in this one, and
+    MLFLOW_RUN_ID, the parent's, is ignored. Raises `TrackingError` when the server cannot be used.
     """
-    remembered = _remembered(folder)
+    remembered = _remembered(folder) if folder else {}
     uri = parent.uri if parent else tracking_uri(remembered.get("tracking_uri", ""))
     given = "" if parent else os.environ.get("MLFLOW_RUN_ID", "")
-    mlflow_run = _open(uri, remembered, given, name or folder.name, experiment, parent)
-    remember(folder, mlflow_run)
+    name = name or (folder.name if folder else "")
+    client = connect(uri)
+    with requests_to(uri):
+        instead = _experiment_instead(client, given, experiment) if given else ""
+        mlflow_run = _find(client, uri, remembered, "" if instead else given)
+        mlflow_run = mlflow_run or _new(client, uri, name, instead or experiment, parent)
+        if instead:
+            _hand_over(client, given, mlflow_run.run_id, f"see {name} in {instead}")
+        elif given:
+            client.update_run(given, name=name)
+    if folder:
+        remember(folder, mlflow_run)
     return mlflow_run
 
 
 def start_run(name: str, experiment: str = "") -> MlflowRun:
     """The MLflow run of a job without a folder: that of `mlflow run`, else a new one. Raises `TrackingError`."""
-    return _open(tracking_uri(), {}, os.environ.get("MLFLOW_RUN_ID", ""), name, experiment, None)
-
-
-def _open(
-    uri: str, remembered: dict[str, str], given: str, name: str, experiment: str, parent: MlflowRun | None
-) -> MlflowRun:
-    client = connect(uri)
-    with requests_to(uri):
-        if given and (wanted := _experiment_instead(client, given, experiment)):
-            mlflow_run = _find(client, uri, remembered, "") or _new(client, uri, name, wanted, parent)
-            _hand_over(client, given, mlflow_run.run_id, f"see {name} in {wanted}")
-            return mlflow_run
-        if given:
-            client.update_run(given, name=name)
-        return _find(client, uri, remembered, given) or _new(client, uri, name, experiment, parent)
+    return open_run(None, experiment, name=name)
 
 
 @contextmanager
@@ -177,8 +175,7 @@ def remember(folder: Path, mlflow_run: MlflowRun, uploaded: bool = False) -> Non
 
 def is_uploaded(folder: Path) -> bool:
     """Whether a run folder is recorded as completely uploaded."""
-    path = folder / TRACKING
-    return path.is_file() and bool(json.loads(path.read_text(encoding="utf-8")).get("uploaded"))
+    return bool(_remembered(folder).get("uploaded"))
 
 
 def _find(client: Any, uri: str, remembered: dict[str, str], given: str) -> MlflowRun | None:
@@ -222,7 +219,7 @@ def _experiment_instead(client: Any, given: str, experiment: str) -> str:
     """The name of the experiment to which a run of `mlflow run` belongs; empty where it is there already."""
     run = client.get_run(given)
     wanted = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME", "")
-    if not wanted and run.info.experiment_id == MLFLOWS_OWN and "mlflow.parentRunId" not in run.data.tags:
+    if not wanted and run.info.experiment_id == MLFLOWS_OWN and PARENT not in run.data.tags:
         wanted = PROJECT
     return wanted if wanted and client.get_experiment(run.info.experiment_id).name != wanted else ""
 
@@ -244,13 +241,17 @@ def _hand_over(client: Any, given: str, successor: str, name: str) -> None:
 
 def _new(client: Any, uri: str, name: str, experiment: str, parent: MlflowRun | None) -> MlflowRun:
     experiment_id = parent.experiment_id if parent else _experiment(client, experiment)
-    tags = {"mlflow.source.name": "pct", "mlflow.source.type": "LOCAL"}
-    if commit := code_version()["commit"]:
-        tags["mlflow.source.git.commit"] = commit
-    if parent:
-        tags["mlflow.parentRunId"] = parent.run_id
+    tags = source_tags() | ({PARENT: parent.run_id} if parent else {})
     run = client.create_run(experiment_id, tags=tags, run_name=name)
     return MlflowRun(client, uri, run.info.run_id, experiment_id)
+
+
+@cache
+def source_tags() -> dict[str, str]:
+    """The tags of a new run that name this code and its commit."""
+    tags = {"mlflow.source.name": "pct", "mlflow.source.type": "LOCAL"}
+    commit = code_version()["commit"]
+    return tags | ({"mlflow.source.git.commit": commit} if commit else {})
 
 
 def _experiment(client: Any, name: str) -> str:
@@ -276,6 +277,6 @@ def _remembered(folder: Path) -> dict[str, Any]:
         return {}
     try:
         remembered = json.loads(path.read_text(encoding="utf-8"))
-        return {"tracking_uri": str(remembered["tracking_uri"]), "run_id": str(remembered["run_id"])}
+        return {**remembered, **{name: str(remembered[name]) for name in ("tracking_uri", "run_id")}}
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{path} is damaged; remove it: the run is then uploaded as a new one") from None

@@ -69,10 +69,16 @@ def _test_says(run: Run) -> str:
     text = f"on the test split its accuracy is {run.test.acc:.4f}"
     if counts := label_counts(corpus, "test"):
         text += f", {beside_largest_class(run.test.acc, counts)}"
-    sizes = [corpus["sizes"].get(split, 0) for split in ("validation", "test")]
-    if all(sizes) and differ_by_more_than_chance((run.validation.acc, sizes[0]), (run.test.acc, sizes[1])):
+    if splits_differ(run):
         text += f", and differs from validation ({run.validation.acc:.4f}) by more than chance"
     return text
+
+
+def splits_differ(run: Run) -> bool:
+    """Whether the accuracies on validation and test differ by more than chance."""
+    sizes = run.about["corpus"]["sizes"]
+    both = [(report.acc, sizes.get(name, 0)) for name, report in (("validation", run.validation), ("test", run.test))]
+    return all(n for _, n in both) and differ_by_more_than_chance(*both)
 
 
 def measured_tags(

@@ -9,7 +9,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     check_folder(options.out, TEXT)  # before minutes of work
-    with _runs(options) as all_runs:
+    if not (options.runs or options.from_mlflow):
+        raise ValueError("no runs to report on: give run folders, or an experiment by --from-mlflow")
+    source = mlflow_runs_of(options.from_mlflow) if options.from_mlflow else nullcontext(find_runs(options.runs))
+    with source as all_runs:
         runs = of_classes(all_runs)
         more = {**ridges(runs), **ridges_by_epoch(runs)} if options.ridges else {}
         cases = sentence_cases(runs, options.sentences) if options.sentences is not None else {}
@@ -106,7 +109,9 @@ def mlflow_runs_of(experiment: str) -> Iterator[list[Run]]:
     client = connect(uri)
     with tempfile.TemporaryDirectory(prefix="pct-report-") as scratch:
         with requests_to(uri, **UPLOAD):
-            folders = [_download(client, run.info.run_id, Path(scratch)) for run in _finished(client, experiment)]
+            at = client.get_experiment_by_name(experiment)
+            pages = search_pages(client.search_runs, [at.experiment_id], "attributes.status = 'FINISHED'") if at else ()
+            folders = [_download(client, run.info.run_id, Path(scratch)) for run in pages]
         runs = [read_run(folder) for folder in folders if folder is not None]
         if not runs:
             raise FileNotFoundError(f"the experiment {experiment} holds no finished run; make some with pct reproduce")
@@ -171,24 +176,6 @@ def sentence_cases(runs: Sequence[Run], path: str = "") -> dict[str, list[list[C
             + ("" if path else f" on {' or '.join(SENTIMENT)}, or name a file of your own sentences")
         )
     return by_name
-
-
-@contextmanager
-def _runs(options: argparse.Namespace) -> Iterator[list[Run]]:
-    if options.from_mlflow:
-        with mlflow_runs_of(options.from_mlflow) as runs:
-            yield runs
-    elif not options.runs:
-        raise ValueError("no runs to report on: give run folders, or an experiment by --from-mlflow")
-    else:
-        yield find_runs(options.runs)
-
-
-def _finished(client: Any, experiment: str) -> list[Any]:
-    found = client.get_experiment_by_name(experiment)
-    if found is None:
-        return []
-    return list(search_pages(client.search_runs, [found.experiment_id], "attributes.status = 'FINISHED'"))
 
 
 def _download(client: Any, run_id: str, scratch: Path) -> Path | None:

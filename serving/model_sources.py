@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,25 +48,25 @@ def resolve(source: str, cache: Path, head: str = "", threshold: float | None = 
         ValueError: it cannot be exported.
         ImportError: a package is missing.
     """
-    if head and (source.startswith(("runs:/", "models:/")) or (Path(source) / GRADIENT).is_file()):
+    exported = (Path(source) / GRADIENT).is_file()
+    of_mlflow = source.startswith(("runs:/", "models:/"))
+    if head and (of_mlflow or exported):
         raise ValueError(f"head {head}: {source} is a saved classifier, which has its own head; leave it out")
-    of_head = f" {head}" if head else ""
-    if (Path(source) / GRADIENT).is_file():
+    if exported:
         entry = ModelEntry("", str(Path(source).absolute()), source)
     elif match := REGISTERED.fullmatch(source):
         client = registry()
         version = find_version(client, match["name"], match["alias"], match["version"])
         entry = entry_of_version(client, version, match["alias"], source, cache)
-    elif source.startswith(("runs:/", "models:/")):
-        entry = ModelEntry("", str(_export(source, cache / "exported" / _cache_name(source))), source)
+    elif of_mlflow:
+        entry = ModelEntry("", str(_export(source, _cached(cache, source))), source)
     elif Path(source).is_dir():
-        folder = _export(source, cache / "exported" / _cache_name(_weights_version(Path(source)) + of_head), head)
+        folder = _export(source, _cached(cache, _weights_version(Path(source)), head), head)
         # the audit may be newer than the exported folder in the cache
         audit = kept.read_audit(None, source, Path(source) / MODEL)
         entry = ModelEntry("", str(folder), source, metrics=_report_metrics(Path(source)), audit=_as_dict(audit))
     elif not Path(source).exists() and HUB_NAME.fullmatch(source):
-        version = _weights_version(_from_hub(source))
-        folder = _export(source, cache / "exported" / _cache_name(version + of_head), head)
+        folder = _export(source, _cached(cache, _weights_version(_from_hub(source)), head), head)
         entry = ModelEntry("", str(folder), source)
     else:
         raise FileNotFoundError(NO_MODEL.format(source))
@@ -100,24 +101,16 @@ def find_version(client: Any, name: str, alias: str | None, version: str | None)
     """MLflow's version of a registered model. Raises FileNotFoundError where there is none."""
     from mlflow.exceptions import MlflowException
 
-    try:
-        return kept.find_version(client, name, alias, version)
-    except MlflowException as problem:
-        suffix = f"@{alias}" if alias else f"/{version}"
-        reason = (_no_champion(client, name) if alias == CHAMPION else "") or str(problem)
-        raise FileNotFoundError(f"models:/{name}{suffix} is not in the registry: {reason}") from problem
-
-
-def _no_champion(client: Any, name: str) -> str:
-    """Why a registered model has no champion; empty where it has one, or does not exist."""
-    from mlflow.exceptions import MlflowException
-
     from pipelines.champion import champion_of, no_champion
 
     try:
-        return "" if champion_of(client, name) else no_champion(client, name)
-    except MlflowException:
-        return ""
+        return kept.find_version(client, name, alias, version)
+    except MlflowException as problem:
+        suffix, reason = f"@{alias}" if alias else f"/{version}", str(problem)
+        with suppress(MlflowException):  # there is no such model
+            if alias == CHAMPION and not champion_of(client, name):
+                reason = no_champion(client, name)
+        raise FileNotFoundError(f"models:/{name}{suffix} is not in the registry: {reason}") from problem
 
 
 def entry_of_version(client: Any, version: Any, alias: str | None, source: str, cache: Path) -> ModelEntry:
@@ -169,17 +162,12 @@ def _download(uri: str, folder: Path) -> bool:
             return False
         if not (exported / GRADIENT).is_file():
             return False
-        _move(exported, folder)
+        try:
+            os.replace(exported, folder)
+        except OSError:  # another process may have done so first
+            if not (folder / GRADIENT).is_file():
+                raise
     return True
-
-
-def _move(exported: Path, folder: Path) -> None:
-    """Moves a folder into the cache; another process may have done so first."""
-    try:
-        os.replace(exported, folder)
-    except OSError:
-        if not (folder / GRADIENT).is_file():
-            raise
 
 
 def _export(source: str, folder: Path, head: str = "") -> Path:
@@ -228,6 +216,11 @@ def _make_cache(folder: Path) -> None:
             f"exported models cannot be written to {folder} ({problem.strerror}); name another folder by --cache or "
             "PCT_CACHE_DIR, or serve a folder of `pct export`"
         ) from None
+
+
+def _cached(cache: Path, version: str, head: str = "") -> Path:
+    """The folder of a model that is exported into the cache."""
+    return cache / "exported" / _cache_name(f"{version} {head}" if head else version)
 
 
 def _cache_name(text: str) -> str:

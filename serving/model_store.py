@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from pct.auditing.kept import FILE, AuditSummary, take_audit
 from pct.onnx.predictor import CONFIG, OnnxPredictor
@@ -128,21 +128,17 @@ def read_entries(path: Path) -> list[ModelEntry]:
 
 
 class ModelStore:
-    """The models of a list (a file of `write_entries`, or an exported folder) by id. The first one is the default."""
+    """The models of a list (a file of `write_entries`, or an exported folder) by id. The first one is the default.
+
+    Raises what loading them raises.
+    """
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         self._path, self._threads = path, threads
-        self._models: dict[str, ServedModel] = {}
-        self._stamps: list[FileStamp] = []
         self._refreshing = threading.Lock()
-
-    @classmethod
-    def open(cls, path: Path, threads: int = 0) -> Self:
-        """A store with its models loaded. Raises what loading them raises."""
-        store = cls(path, threads)
-        store._models = store._load()
-        store._stamps = store._current_stamps()
-        return store
+        self._models: dict[str, ServedModel] = {}
+        self._models = self._load()
+        self._stamps = self._current_stamps()
 
     @property
     def models(self) -> list[ServedModel]:

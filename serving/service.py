@@ -67,7 +67,7 @@ class Explainer:
 
     def __init__(self) -> None:
         try:
-            self.store = ModelStore.open(_models_path(), int(os.environ.get(THREADS, "0")))
+            self.store = ModelStore(_models_path(), int(os.environ.get(THREADS, "0")))
         except (OSError, ValueError, ImportError) as problem:
             _report_failure(problem)
             raise

@@ -14,15 +14,13 @@ from collections.abc import Callable
 from typing import Any
 
 from pct.layout import Record
-from pct.training.code_version import code_version
 from pipelines.connection import request_timeout, search_pages
-from pipelines.metric_names import VALIDATION_FINAL, epoch_metrics, in_group
-from pipelines.mlflow_runs import METRICS_A_CALL, MlflowRun
+from pipelines.metric_names import VALIDATION_FINAL, as_metrics, epoch_metrics, in_group
+from pipelines.mlflow_runs import METRICS_A_CALL, PARENT, MlflowRun, source_tags
 from tuning.ledger import FAILED, RUNNING, Follower, Ledger, Trial
 from tuning.plan import Plan
 
 SWEEP, NUMBER, STATE, EPOCH = "pct.sweep", "pct.trial", "pct.state", "epoch"
-PARENT = "mlflow.parentRunId"
 SECONDS_BETWEEN, SECONDS_WITHOUT_SERVER = 1.0, 5.0
 SECONDS_A_TRIAL = 10.0  # between two calls for a running trial
 STATUS = {FAILED: "FAILED"}  # the others end as FINISHED; a tag marks those that were stopped early
@@ -40,11 +38,10 @@ class MlflowMirror(Follower):
         self._asked: dict[int, float] = {}  # number -> when, by the monotonic clock, of the last call for it
         self.calls = {"create": 0, "log": 0, "close": 0}
         self.down = False
-        self._commit: str | None = None
 
     def start(self, resumed: bool = False) -> None:
         """Starts the thread. resumed: the server may have trials of the sweep. Raises what MLflow raises."""
-        self._commit = code_version()["commit"]
+        source_tags()  # asks git, once
         if resumed:
             with request_timeout():
                 self._read_back()
@@ -107,31 +104,28 @@ class MlflowMirror(Follower):
         return time.monotonic() - self._asked.get(trial.number, float("-inf")) >= SECONDS_A_TRIAL
 
     def _create(self, trial: Trial) -> None:
-        tags = {
-            PARENT: self.mlflow_run.run_id, SWEEP: self.ledger.id, NUMBER: str(trial.number), STATE: RUNNING,
-            "mlflow.source.name": "pct", "mlflow.source.type": "LOCAL",
-        }  # fmt: skip
-        if self._commit:
-            tags["mlflow.source.git.commit"] = self._commit
+        tags = {PARENT: self.mlflow_run.run_id, SWEEP: self.ledger.id, NUMBER: str(trial.number), STATE: RUNNING}
         self.calls["create"] += 1
         run = self.mlflow_run.client.create_run(
-            self.mlflow_run.experiment_id, start_time=int(trial.started * 1000), tags=tags, run_name=trial.name
+            self.mlflow_run.experiment_id,
+            start_time=int(trial.started * 1000),
+            tags=tags | source_tags(),
+            run_name=trial.name,
         )
         self.runs[trial.number] = run.info.run_id
         self._asked[trial.number] = time.monotonic()
 
     def _log(self, trial: Trial, new: list[Record], ended: bool) -> None:
         """One call with the new epochs; the first also has the settings, the last the final values."""
-        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.entities import Param, RunTag
 
-        metrics = [Metric(k, v, int(r["time"] * 1000), int(r["epoch"])) for r in new for k, v in _values(r).items()]
+        metrics = [m for r in new for m in as_metrics(_values(r), int(r["epoch"]), r["time"])]
         params = []
         if trial.number not in self.sent:
             params = [Param(k, str(v)) for k, v in self.plan.settings(trial.config).to_dict().items()]
         tags = [RunTag(STATE, trial.state), RunTag("pct.retries", str(trial.retries))] if ended else []
         if ended:
-            final = {k: v for k, v in in_group(VALIDATION_FINAL, trial.values).items() if v == v}
-            metrics += [Metric(k, v, int(trial.ended * 1000), 0) for k, v in final.items()]
+            metrics += as_metrics(in_group(VALIDATION_FINAL, trial.values), 0, trial.ended)
             if trial.error:
                 tags.append(RunTag("pct.error", trial.error))
         for start in range(0, max(len(metrics), 1), METRICS_A_CALL):
@@ -185,6 +179,5 @@ class MlflowMirror(Follower):
 
 
 def _values(record: Record) -> dict[str, float]:
-    """The finite numbers of an epoch's record, its gap among them."""
-    numbers = epoch_metrics({k: v for k, v in record.items() if k != "time"}) | {EPOCH: record["epoch"]}
-    return {k: float(v) for k, v in numbers.items() if isinstance(v, int | float) and v == v and abs(v) != float("inf")}
+    """The metrics of an epoch's record, and the epoch, up to which the server then has the trial."""
+    return epoch_metrics({k: v for k, v in record.items() if k != "time"}) | {EPOCH: record["epoch"]}

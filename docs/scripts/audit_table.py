@@ -10,7 +10,7 @@ import sys
 
 from pct.auditing.plan import CONTROL
 from pct.auditing.result import Audit
-from pct.metrics.bootstrap import Interval
+from pct.output.numbers import number, spell
 
 METRICS = {
     "margin": "Margin over random orders, words removed by {removal}",
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for name, audit in audits.items():
         shown = f"`{audit.best}`" if audit.best else "none"
-        accuracy, largest = spell(Interval(*audit.facts["accuracy"])), short(audit.facts["largest_class"])
+        accuracy, largest = short(spell(audit.facts["accuracy"])), short(number(audit.facts["largest_class"]))
         ties = ", ".join(f"`{x}`" for x in audit.judgement.ties) or "–"
         print(f"| {name} | {audit.texts} | {accuracy} | {largest} | {shown} | {ties} |")
     removals = list(dict.fromkeys(row.removal for audit in audits.values() for row in audit.rows))
@@ -45,19 +45,14 @@ def print_table(audits: dict[str, Audit], removal: str, metric: str) -> None:
         cells = []
         for name in names:
             rows = [row for row in audit.rows if (row.saliency, row.removal) == (name, removal)]
-            cell = spell(rows[0].metrics[metric]) if rows and metric in rows[0].metrics else "–"
+            cell = short(spell(rows[0].metrics[metric])) if rows and metric in rows[0].metrics else "–"
             cells.append(f"**{cell}**" if name == audit.best else cell)
         print(f"| {model} | {' | '.join(cells)} |")
 
 
-def spell(x: Interval) -> str:
-    """A value with its interval."""
-    return f"{short(x.value)} [{short(x.low)}, {short(x.high)}]"
-
-
-def short(value: float) -> str:
-    """Three digits without the zero before the point."""
-    return f"{value:.3f}".replace("-0.000", "0.000").replace("0.", ".", 1) if abs(value) < 1 else f"{value:.3f}"
+def short(text: str) -> str:
+    """Numbers without the zero before the point."""
+    return text.replace("0.", ".")
 
 
 if __name__ == "__main__":

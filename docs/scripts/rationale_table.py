@@ -20,8 +20,9 @@ import pct
 from pct.corpora.loading import load_splits, read_splits
 from pct.corpora.splits import Split
 from pct.metrics import RATIONALE
-from pct.metrics.bootstrap import Interval, crossed_bootstrap
+from pct.metrics.bootstrap import crossed_bootstrap
 from pct.metrics.rationale import marks_of_document
+from pct.output.numbers import number, spell
 from pct.saliency import make_saliency
 from pct.settings import Settings
 from pct.text.words import split_all
@@ -107,8 +108,8 @@ def print_values(cells: Cells, metric: str, some: np.ndarray) -> None:
         first = cells[model, names[0]]
         values = [cells[model, name][metric] if (model, name) in cells else None for name in names]
         values.append(first[f"{metric}_random"])
-        row = ["–" if x is None else spell(crossed_bootstrap(x[:, some])) for x in values]
-        print(f"| {model} | {len(first['acc'])} | {short(first['acc'][:, some].mean())} | {' | '.join(row)} |")
+        row = ["–" if x is None else short(spell(crossed_bootstrap(x[:, some]))) for x in values]
+        print(f"| {model} | {len(first['acc'])} | {short(number(first['acc'][:, some].mean()))} | {' | '.join(row)} |")
 
 
 def print_changes(cells: Cells, metric: str) -> None:
@@ -130,7 +131,7 @@ def print_changes(cells: Cells, metric: str) -> None:
         for name in names:
             values = changes.get((model, name))
             sure = values is not None and crossed_bootstrap(values, level=strict).excludes_zero
-            row.append("–" if values is None else spell(crossed_bootstrap(values)) + "\\*" * sure)
+            row.append("–" if values is None else short(spell(crossed_bootstrap(values))) + "\\*" * sure)
         print(f"| {model} | {' | '.join(row)} |")
     print(f"\n{len(changes)} differences.")
 
@@ -140,14 +141,9 @@ def family(model: str) -> str:
     return model.partition(",")[0]
 
 
-def spell(x: Interval) -> str:
-    """A value with its interval."""
-    return f"{short(x.value)} [{short(x.low)}, {short(x.high)}]"
-
-
-def short(value: float) -> str:
-    """Three digits without the zero before the point."""
-    return f"{value:.3f}".replace("-0.000", "0.000").replace("0.", ".", 1)
+def short(text: str) -> str:
+    """Numbers without the zero before the point."""
+    return text.replace("0.", ".")
 
 
 if __name__ == "__main__":

@@ -43,13 +43,13 @@ def test_what_is_no_list_is_named(text, tmp_path):
 def test_ids_must_differ(listed, entries):
     write_entries(listed, [entries[0], entries[0]])
     with pytest.raises(ValueError, match="each with its own id"):
-        ModelStore.open(listed, 1)
+        ModelStore(listed, 1)
     same = [replace(entries[0], id=x) for x in ("a", "b", "a", "a")]
     assert [e.id for e in with_unique_ids(same)] == ["a", "b", "a-2", "a-3"]
 
 
 def test_a_model_is_found_by_its_id_and_the_first_one_is_the_default(listed):
-    store = ModelStore.open(listed, 1)
+    store = ModelStore(listed, 1)
     assert store.find(None) is store.find("normal")
     assert store.find("pct").predictor.settings.method == "pct"
     with pytest.raises(ValueError, match="no model is called 'x'; there are normal, pct"):
@@ -57,12 +57,12 @@ def test_a_model_is_found_by_its_id_and_the_first_one_is_the_default(listed):
 
 
 def test_an_exported_folder_alone_will_do(exported):
-    store = ModelStore.open(exported["pct"], 1)
+    store = ModelStore(exported["pct"], 1)
     assert store.find(None).predictor.settings.method == "pct"
 
 
 def test_a_changed_list_is_taken_up_and_models_that_stay_are_not_loaded_again(listed, entries):
-    store = ModelStore.open(listed, 1)
+    store = ModelStore(listed, 1)
     before = store.find("pct")
     assert not store.refresh()
     write_entries(listed, [replace(entries[1], version="2")])
@@ -76,7 +76,7 @@ def test_a_changed_list_is_taken_up_and_models_that_stay_are_not_loaded_again(li
 def test_a_folder_that_is_exported_again_is_loaded_again(exported, tmp_path):
     folder = Path(shutil.copytree(exported["normal"], tmp_path / "model"))
     write_entries(tmp_path / "models.json", [ModelEntry("a", str(folder), "here")])
-    store = ModelStore.open(tmp_path / "models.json", 1)
+    store = ModelStore(tmp_path / "models.json", 1)
     shutil.rmtree(folder)
     shutil.copytree(exported["pct"], folder, copy_function=shutil.copy)
     assert store.refresh()
@@ -84,7 +84,7 @@ def test_a_folder_that_is_exported_again_is_loaded_again(exported, tmp_path):
 
 
 def test_a_list_that_cannot_be_loaded_leaves_the_models_and_is_told_once(listed, entries, tmp_path, caplog):
-    store = ModelStore.open(listed, 1)
+    store = ModelStore(listed, 1)
     before = store.models
     broken = Path(shutil.copytree(entries[0].folder, tmp_path / "broken"))
     (broken / WEIGHTS).write_bytes(b"x")
@@ -104,7 +104,7 @@ def test_a_list_that_cannot_be_loaded_leaves_the_models_and_is_told_once(listed,
 
 
 def test_what_is_told_of_a_model(listed, exported):
-    about = ModelStore.open(listed, 1).find("pct").about()
+    about = ModelStore(listed, 1).find("pct").about()
     assert about["id"] == "pct"
     assert about["labels"] == ["negative", "positive"]
     assert (about["method"], about["architecture"], about["corpus"]) == ("pct", "textcnn", "planted")

@@ -113,7 +113,7 @@ def test_a_model_that_was_not_audited_is_explained_by_the_evidence_for_its_famil
 def test_an_audited_model_is_explained_by_the_best_of_its_audit(exported, tmp_path):
     folder = Path(shutil.copytree(exported["pct"], tmp_path / "model"))
     write_audit(folder, "occlusion")
-    one = ModelStore.open(folder, 1).find(None)
+    one = ModelStore(folder, 1).find(None)
     job = job_of(one, TEXTS)
     assert (job.saliency, job.signed, job.reason) == ("occlusion", True, "found best by an audit of this model")
     about = one.about()
@@ -127,7 +127,7 @@ def test_an_audited_model_is_explained_by_the_best_of_its_audit(exported, tmp_pa
 
 def test_an_audit_that_comes_while_the_model_is_served_is_taken_up(exported, tmp_path):
     folder = Path(shutil.copytree(exported["pct"], tmp_path / "model"))
-    store = ModelStore.open(folder, 1)
+    store = ModelStore(folder, 1)
     assert store.find(None).default_saliency.name != "occlusion"
     write_audit(folder, "occlusion")
     assert store.refresh()
@@ -139,7 +139,7 @@ def test_the_audit_of_a_list_goes_before_that_of_the_folder(exported, tmp_path):
     folder = str(exported["pct"])
     entries = [ModelEntry("a", folder, "a", audit=summary.to_dict()), ModelEntry("b", folder, "b")]
     write_entries(tmp_path / "models.json", entries)
-    store = ModelStore.open(tmp_path / "models.json", 1)
+    store = ModelStore(tmp_path / "models.json", 1)
     assert store.find("a").default_saliency.name == "l1"
     assert store.find("a").predictor.audit == summary
     assert store.find("b").predictor.audit is None
@@ -148,7 +148,7 @@ def test_the_audit_of_a_list_goes_before_that_of_the_folder(exported, tmp_path):
 def test_an_audited_best_that_an_exported_model_does_not_hold_gives_way(exported, tmp_path):
     folder = Path(shutil.copytree(exported["pct"], tmp_path / "model"))
     write_audit(folder, "gim")
-    one = ModelStore.open(folder, 1).find(None)
+    one = ModelStore(folder, 1).find(None)
     assert one.predictor.audited == "gim"
     assert one.default_saliency.name == EVIDENCE["textcnn"]
 

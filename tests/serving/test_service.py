@@ -507,7 +507,7 @@ from serving.answers import ExplainJob, read_texts
 from serving.limits import Limits
 from serving.model_store import ModelStore
 from serving.schema import ExplainRequest
-store = ModelStore.open(Path(sys.argv[1]), 1)
+store = ModelStore(Path(sys.argv[1]), 1)
 job = ExplainJob.of(ExplainRequest(texts=["a"]), store.find(None), Limits())
 print(job.run(read_texts(["a moving film"], Limits()), float("inf"))[0][0]["label"])
 """

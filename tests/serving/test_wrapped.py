@@ -140,5 +140,5 @@ def test_the_threshold_of_an_entry_is_that_of_its_predictor(tmp_path):
     listed = tmp_path / "models.json"
     thresholds = {"a": None, "b": 0.3}
     write_entries(listed, [ModelEntry(id, str(tmp_path / "onnx"), id, threshold=x) for id, x in thresholds.items()])
-    store = ModelStore.open(listed, 1)
+    store = ModelStore(listed, 1)
     assert [served.predictor.task.threshold for served in store.models] == [0.5, 0.3]
