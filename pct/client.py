@@ -143,20 +143,17 @@ class Client:
 
     def _send(self, path: str, body: bytes | None) -> tuple[int, bytes]:
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
-        for attempt in (1, 2):
-            fresh = self._connection.sock is None
-            try:
-                self._connection.request("GET" if body is None else "POST", path, body, headers)
-                answer = self._connection.getresponse()
-                return answer.status, answer.read()
-            except (OSError, http.client.HTTPException) as problem:
-                self._connection.close()
-                # the service may have closed an idle connection; it keeps no state, so a second request is safe
-                if fresh or attempt == 2 or isinstance(problem, TimeoutError):
-                    raise ServiceError(
-                        0, f"{self._url} does not answer: {problem or type(problem).__name__}"
-                    ) from problem
-        raise AssertionError("unreachable")
+        fresh = self._connection.sock is None
+        try:
+            self._connection.request("GET" if body is None else "POST", path, body, headers)
+            answer = self._connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException) as problem:
+            self._connection.close()
+            # the service may have closed an idle connection; it keeps no state, so a second request is safe
+            if not fresh and not isinstance(problem, TimeoutError):
+                return self._send(path, body)
+            raise ServiceError(0, f"{self._url} does not answer: {problem or type(problem).__name__}") from problem
 
 
 def _sent(texts: Sequence[str | tuple[str, str]]) -> list[Any]:

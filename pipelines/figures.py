@@ -25,7 +25,7 @@ FIGURES = "figures"
 TEXTS, TEXTS_A_BLOCK = 512, 128
 
 
-def draw_figures(run: Run, anew: bool = False) -> list[Path]:
+def draw_figures(run: Run) -> list[Path]:
     """Draws a run's missing figures into its folder. Returns the paths of all.
 
     The curves are of at most 512 test texts, sampled under the run's seed and explained in blocks.
@@ -58,7 +58,7 @@ def draw_figures(run: Run, anew: bool = False) -> list[Path]:
     if not number:  # the ridges are on an axis from 0 to 1
         drawn = {"confidence.png": ridges} | drawn
     for name, draw in drawn.items():
-        if anew or not (folder / name).is_file():
+        if not (folder / name).is_file():
             save(draw(), folder / name)
     return [folder / name for name in drawn]
 

@@ -57,7 +57,6 @@ def upload_run(
     mlflow_run: MlflowRun | None = None,
     registers: bool = True,
     name: str = "",
-    say: Callable[[str], None] = print,
 ) -> UploadedRun:
     """Uploads a finished run: settings, metrics, per-text values, figures, model, version, champion.
 
@@ -71,8 +70,8 @@ def upload_run(
     with folder_lock(folder):
         mlflow_run = mlflow_run or open_run(folder, experiment, name=run_name(run.settings))
         with ended_on_failure(mlflow_run):
-            try_to_draw(lambda: draw_figures(run), say)
-            exported = export_run(run, say) if registers else None
+            try_to_draw(lambda: draw_figures(run), print)
+            exported = export_run(run, print) if registers else None
             connect(mlflow_run.uri)  # a server that is gone is told within seconds
             try:
                 with default_tracking(mlflow_run.uri), request_timeout(**UPLOAD):

@@ -113,7 +113,8 @@ class ExplainJob:
         if steps > limits.max_steps:
             raise ValueError(f"max_steps must be at most {limits.max_steps}, got {steps}")
         target = (request.target,) if isinstance(request.target, str) else request.target
-        if target is not None and len(target) > 1 and not task_of(served.predictor).several:
+        task = task_of(served.predictor)
+        if target is not None and len(target) > 1 and not task.several:
             raise ValueError("the model chooses one label for a text: target must be one label")
         for name in target or ():
             if name not in classes:
@@ -122,7 +123,6 @@ class ExplainJob:
         if choice.name not in served.saliencies:
             names = ", ".join(served.saliencies)
             raise ValueError(f"saliency {choice.name[:80]!r} is not one that this model gives; it gives {names}")
-        task = task_of(served.predictor)
         controls = tuple(dict.fromkeys(request.controls))
         if controls == CHEAP:  # what `true` stands for
             controls = tuple(fitting(CHEAP, task))

@@ -60,8 +60,6 @@ class Batcher:
         changed: notified when a request begins or ends.
 
     Attributes:
-        calls: the calls so far.
-        items: their items.
         active: the requests that run or wait.
     """
 
@@ -73,7 +71,7 @@ class Batcher:
         self._changed = changed or threading.Condition()
         self._thread = ThreadPoolExecutor(1, "model")
         self._task: asyncio.Task[None] | None = None
-        self.calls = self.items = self.active = 0
+        self.active = 0
 
     async def submit(self, key: Hashable, items: Sequence[Any], seconds: float) -> list[Any]:
         """The results of the items. Raises TimeoutError when the seconds are over, BusyError, or what `run` raises."""
@@ -145,7 +143,6 @@ class Batcher:
     async def _call(self, together: list[_Request]) -> list[Any]:
         items = [item for one in together for item in one.items]
         deadline = max(one.deadline for one in together)
-        self.calls, self.items = self.calls + 1, self.items + len(items)
         batch_texts.labels(self._name).observe(len(items))
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._run, together[0].key, items, deadline)

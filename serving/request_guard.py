@@ -20,6 +20,8 @@ from serving.schema import REQUEST, TextPair
 OTHER_VALUES = 2000
 # The number of bodies of the largest size that may arrive at once.
 MOST_ARRIVING = 16
+# Seconds that the first of the bodies in `BodyMemoryBudget` has while others wait.
+TURN = 0.05
 
 
 class RequestGuard:
@@ -114,11 +116,10 @@ class BodyMemoryBudget:
 
     Args:
         most: the budget in bytes; twice as many are never exceeded for long, since no body waits beyond them.
-        turn: seconds that the first body has while others wait.
     """
 
-    def __init__(self, most: int, turn: float = 0.05) -> None:
-        self.most, self.turn, self.bytes = most, turn, 0
+    def __init__(self, most: int) -> None:
+        self.most, self.bytes = most, 0
         self._sizes: dict[asyncio.Timeout, int] = {}
         self._turn_began = 0.0
 
@@ -130,7 +131,7 @@ class BodyMemoryBudget:
         self._sizes[timeout] = self._sizes.get(timeout, 0) + size
         self.bytes += size
         while self.bytes > self.most and (first := next(iter(self._sizes))) is not timeout:
-            seconds_left = self._turn_began + self.turn - clock()
+            seconds_left = self._turn_began + TURN - clock()
             if seconds_left > 0 and self.bytes <= 2 * self.most:
                 await asyncio.sleep(seconds_left)
             else:

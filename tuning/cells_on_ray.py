@@ -10,7 +10,7 @@ from typing import Any
 
 from pct.corpora.loading import Corpus
 from pct.settings import Settings
-from pct.training.grid import Executor, Job
+from pct.training.grid import Job
 from pct.training.runs import run
 from pipelines.job import first_line
 from tuning.cluster import connected
@@ -18,42 +18,35 @@ from tuning.resources import Resources
 from tuning.trial import error_line, read_files, write_files
 
 
-def on_ray(resources: Resources) -> Executor:
+def on_ray(jobs: Iterable[Job], resources: Resources) -> Iterator[tuple[Job, Exception | None]]:
     """An executor that trains cells as Ray's tasks. A cell whose worker dies starts again, from its last epoch where
     the worker sees the run folder."""
-
-    def execute(jobs: Iterable[Job]) -> Iterator[tuple[Job, Exception | None]]:
-        with connected(resources):
-            yield from _run_jobs(jobs, resources)
-
-    return execute
-
-
-def _run_jobs(jobs: Iterable[Job], resources: Resources) -> Iterator[tuple[Job, Exception | None]]:
     import ray
 
-    task = ray.remote(
-        num_cpus=resources.cpus, num_gpus=resources.gpus, resources=resources.custom, max_retries=resources.retries
-    )(train_cell)
-    shared: dict[int, Any] = {}  # a corpus -> it in Ray's object store, once for all cells
-    running: dict[Any, tuple[Job, Path]] = {}
-    try:
-        for job in jobs:
-            if resources.workers and len(running) >= resources.workers:
+    with connected(resources):
+        task = ray.remote(
+            num_cpus=resources.cpus, num_gpus=resources.gpus, resources=resources.custom, max_retries=resources.retries
+        )(train_cell)
+        shared: dict[int, Any] = {}  # a corpus -> it in Ray's object store, once for all cells
+        running: dict[Any, tuple[Job, Path]] = {}
+        try:
+            for job in jobs:
+                if resources.workers and len(running) >= resources.workers:
+                    yield _next(running)
+                if id(job.corpus) not in shared:
+                    shared[id(job.corpus)] = ray.put(job.corpus)
+                folder = job.folder.absolute()
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                mark = folder.parent / f".{uuid.uuid4().hex}"  # a worker that sees it shares the disk
+                mark.touch()
+                reference = task.remote(job.settings.to_dict(), str(folder), str(mark), shared[id(job.corpus)])
+                running[reference] = job, mark
+            while running:
                 yield _next(running)
-            if id(job.corpus) not in shared:
-                shared[id(job.corpus)] = ray.put(job.corpus)
-            folder = job.folder.absolute()
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            mark = folder.parent / f".{uuid.uuid4().hex}"  # a worker that sees it shares the disk
-            mark.touch()
-            running[task.remote(job.settings.to_dict(), str(folder), str(mark), shared[id(job.corpus)])] = job, mark
-        while running:
-            yield _next(running)
-    finally:
-        for reference, (_, mark) in running.items():
-            mark.unlink(missing_ok=True)
-            ray.cancel(reference, force=True)
+        finally:
+            for reference, (_, mark) in running.items():
+                mark.unlink(missing_ok=True)
+                ray.cancel(reference, force=True)
 
 
 def _next(running: dict[Any, tuple[Job, Path]]) -> tuple[Job, Exception | None]:
@@ -81,12 +74,10 @@ def train_cell(settings: dict[str, Any], folder: str, mark: str, corpus: Corpus)
     An error is returned, not raised: Ray would start the cell again, and it would fail again.
     """
     try:
-        if Path(mark).is_file():
-            run(Settings.from_dict(settings), folder, progress=False, corpus=corpus)
-            return "", {}
         with tempfile.TemporaryDirectory(prefix="pct-cell-") as scratch:
-            local = Path(scratch) / "run"
-            run(Settings.from_dict(settings), local, progress=False, corpus=corpus)
-            return "", read_files(local)
+            shares_disk = Path(mark).is_file()
+            target = Path(folder) if shares_disk else Path(scratch) / "run"
+            run(Settings.from_dict(settings), target, progress=False, corpus=corpus)
+            return "", {} if shares_disk else read_files(target)
     except Exception as problem:
         return error_line(problem), {}

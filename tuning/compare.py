@@ -201,7 +201,7 @@ def _train(
     if anything and (resources.workers > 1 or resources.address != "local"):
         from tuning.cells_on_ray import on_ray
 
-        execute = on_ray(resources)
+        execute = partial(on_ray, resources=resources)
     problems: list[str] = []
 
     def report_problem(settings: Settings, problem: Exception) -> None:

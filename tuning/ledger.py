@@ -172,29 +172,26 @@ class Ledger:
             self._apply(event)
 
     def _apply(self, event: dict[str, Any]) -> None:
-        kind, number = event["event"], event.get("number")
+        kind, number = event["event"], event.get("number", BASELINE)
         if kind == "sweep":
             self.id = event["id"]
-            return
-        if kind == "session":
+        elif kind == "session":
             self.sessions += 1
-            return
-        if kind == "start":
-            number = event["number"]
+        elif kind == "start":
             arm = event.get("arm", NORMAL if number == BASELINE else SEARCH)  # not recorded until 0.1.0
             self.trials[number] = Trial(number, event["config"], event["time"], arm)
-            return
-        trial = self.trials[int(str(number))]
-        if kind == "epoch":
-            trial.records.append({**event["record"], "time": event["time"]})
-            trial.resumed = event["resumed"]
-        elif kind == "checkpoint":
-            trial.checkpoint = event["path"]
-        elif kind == "retry":
-            trial.retries, trial.error = trial.retries + 1, event["error"]
-        elif kind == "end":
-            trial.state, trial.values = event["state"], event["values"]
-            trial.error, trial.ended = event["error"], event["time"]
+        else:
+            trial = self.trials[number]
+            if kind == "epoch":
+                trial.records.append({**event["record"], "time": event["time"]})
+                trial.resumed = event["resumed"]
+            elif kind == "checkpoint":
+                trial.checkpoint = event["path"]
+            elif kind == "retry":
+                trial.retries, trial.error = trial.retries + 1, event["error"]
+            elif kind == "end":
+                trial.state, trial.values = event["state"], event["values"]
+                trial.error, trial.ended = event["error"], event["time"]
 
     def _read(self) -> list[dict[str, Any]]:
         """The events; an incomplete last line (the driver was killed) is removed. Raises ValueError for any other

@@ -135,7 +135,7 @@ def spearman(first: Array, second: Array) -> float:
     return float((a * b).sum() / norm) if norm > 0 else float("nan")
 
 
-def sample_texts(classifier: Classifier, count: int = SAMPLE_TEXTS) -> list[Document]:
+def sample_texts(classifier: Classifier) -> list[Document]:
     """Random texts of the model's vocabulary, from 1 word to more than max_length; the same at each call.
 
     Most are short, so that the check of a model without a length limit does not take hours. Of a model that reads pairs
@@ -146,9 +146,9 @@ def sample_texts(classifier: Classifier, count: int = SAMPLE_TEXTS) -> list[Docu
     vocabulary = tokenizer.words if isinstance(tokenizer, Vocabulary) else _plain_pieces(tokenizer)
     pool = np.array([*vocabulary, "\ue000"])  # the last is an unknown word
     longest = classifier.settings.max_length
-    lengths = rng.integers(1, min(longest, MOST_LENGTHS) + 9, count)
+    lengths = rng.integers(1, min(longest, MOST_LENGTHS) + 9, SAMPLE_TEXTS)
     lengths[-4:] = min(longest, MAX_LENGTH) + 8
-    lengths[:8] = np.minimum(lengths[:8], [1, 1, 1, 2, 2, 3, 4, 5])[: len(lengths)]
+    lengths[:8] = np.minimum(lengths[:8], [1, 1, 1, 2, 2, 3, 4, 5])
     texts = [Document.of_words(rng.choice(pool, n).tolist()) for n in lengths]
     if classifier.reads_pairs():
         texts[::3] = [Document(x.text, x.spans, y) for x, y in zip(texts[::3], reversed(texts[::3]), strict=True)]
