@@ -24,6 +24,12 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 SECONDS_TO_ANSWER = 5
 # for whole files, at a time when no training waits
 UPLOAD = {"seconds": 120, "retries": 3}
+SIGNS = {  # in the message of an error -> what it means
+    "Connection refused": "connection refused",
+    "timed out": f"no answer in {SECONDS_TO_ANSWER} seconds",
+    "resolve": "its host name is unknown",
+    "Name or service": "its host name is unknown",
+}
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -175,14 +181,8 @@ def _explained(uri: str, problem: Exception) -> str:
             f"the tracking server {without_password(uri)} refused the credentials; "
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)"
         )
-    for sign, reason in (
-        ("Connection refused", "connection refused"),
-        ("timed out", f"no answer in {SECONDS_TO_ANSWER} seconds"),
-        ("resolve", "its host name is unknown"),
-        ("Name or service", "its host name is unknown"),
-    ):
-        if sign in text:
-            return _unusable(uri, reason)
+    if reason := next((reason for sign, reason in SIGNS.items() if sign in text), ""):
+        return _unusable(uri, reason)
     name = type(problem).__name__
     return _unusable(uri, f"{name}: {first_line(problem)}" if str(problem).strip() else name)
 

@@ -84,7 +84,9 @@ def _beside_normal(client: Any, run: Run, name: str) -> str:
     if run.settings.method == "normal":
         return "This is the normal training that other methods are compared with."
     mine = version_tags(run, 0.0)
-    alike = [v.tags for v in _versions(client, name) if v.tags.get("method") == "normal" and _alike(v.tags, mine)]
+    measures = {key: mine[key] for key in ("measure", "measured_on") if key in mine}
+    normals = [v.tags for v in read_versions(client, name) if v.tags.get("method") == "normal"]
+    alike = [tags for tags in normals if any(tags.get(key) == value for key, value in measures.items())]
     if not alike:
         return (
             f"It is not known whether it is healthier than normal training: {name} has no such version measured alike."
@@ -100,19 +102,6 @@ def _beside_normal(client: Any, run: Run, name: str) -> str:
     if not abs(gap - other) > ERRORS * error:
         return f"Not distinguishable from normal training ({numbers})."
     return f"{'Healthier' if gap > other else 'Less healthy'} than normal training ({numbers})."
-
-
-def _alike(one: dict[str, str], other: dict[str, str]) -> bool:
-    return any(one.get(key) == other[key] for key in ("measure", "measured_on") if key in other)
-
-
-def _versions(client: Any, name: str) -> list[Any]:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return read_versions(client, name)
-    except MlflowException:  # there is no such model yet
-        return []
 
 
 def _moves(drop: float, what: str) -> str:

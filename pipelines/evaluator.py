@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -91,18 +92,11 @@ def classifier_of(model: Any) -> Classifier:
     flavors = metadata.flavors if metadata is not None else {}
     if "transformers" in flavors:
         return wrap(model.get_raw_model())
-    classifier = getattr(_python_model(model), "classifier", None)
-    if isinstance(classifier, Classifier):
-        return classifier
+    with suppress(MlflowException, AttributeError):  # of another flavour, or not a model of MLflow
+        if isinstance(classifier := model.unwrap_python_model().classifier, Classifier):
+            return classifier
     what = ", ".join(flavors) or type(model).__name__
     raise ValueError(f"it is neither a transformers text classifier nor a model that pct registered, but of {what}")
-
-
-def _python_model(model: Any) -> Any:
-    try:
-        return model.unwrap_python_model()
-    except (MlflowException, AttributeError):  # of another flavour, or not a model of MLflow
-        return None
 
 
 def measure(classifier: Classifier, dataset: Any, config: dict[str, Any]) -> Report:

@@ -25,7 +25,8 @@ class GridTracking:
         if is_uploaded(run.folder):
             return
         try:
-            cell = open_run(run.folder, self.experiment, self._open(), run_name(run.settings))
+            self._parent = self._parent or start_run(self.name, self.experiment)
+            cell = open_run(run.folder, self.experiment, self._parent, run_name(run.settings))
             upload_run(run.folder, mlflow_run=cell, registers=False)
         except TrackingError as problem:
             self.not_sent.append(str(problem))
@@ -48,7 +49,3 @@ class GridTracking:
         """The command ends before its cells."""
         if self._parent is not None:
             end_run(self._parent, "KILLED")
-
-    def _open(self) -> MlflowRun:
-        self._parent = self._parent or start_run(self.name, self.experiment)
-        return self._parent

@@ -46,11 +46,10 @@ def audit_metrics(result: Audit) -> dict[str, float]:
 
     audit.margin, audit.margin_low, audit.margin_high.
     """
-    parts = {"": 0, "_low": 1, "_high": 2}
     return {
-        f"audit.{name}{part}": interval[place]
+        f"audit.{name}{part}": value
         for name, interval in result.best_metrics.items()
-        for part, place in parts.items()
+        for part, value in zip(("", "_low", "_high"), interval, strict=True)
     }
 
 

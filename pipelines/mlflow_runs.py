@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -154,11 +154,8 @@ def system_metrics(mlflow_run: MlflowRun) -> Iterator[None]:
 
 def end_run(mlflow_run: MlflowRun, status: str) -> None:
     """Marks an MLflow run that did not finish (FAILED, KILLED), if the server answers."""
-    try:
-        with request_timeout():
-            mlflow_run.end(status)
-    except Exception:  # the run reports its own error
-        return
+    with suppress(Exception), request_timeout():  # the run reports its own error
+        mlflow_run.end(status)
 
 
 def remember(folder: Path, mlflow_run: MlflowRun, uploaded: bool = False) -> None:
@@ -206,13 +203,11 @@ def _close_stale(client: Any, run_id: str, successor: str) -> None:
     """Deletes the unfinished run of an interrupted `mlflow run`: the one that continues in its folder has all of it."""
     from mlflow.exceptions import MlflowException
 
-    try:
+    with suppress(MlflowException):
         if client.get_run(run_id).info.status != "FINISHED":
             client.set_tag(run_id, CONTINUED_BY, successor)
             client.set_terminated(run_id, "KILLED")
             client.delete_run(run_id)  # MLflow can restore it
-    except MlflowException:
-        return
 
 
 def _experiment_instead(client: Any, given: str, experiment: str) -> str:

@@ -9,15 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pct.commands.parser import CommandParser
-from pipelines.champion import (
-    champion_of,
-    delete_version,
-    is_registered,
-    margin_of,
-    no_champion,
-    read_versions,
-    why,
-)
+from pipelines.champion import champion_of, delete_version, is_registered, margin_of, no_champion, read_versions, why
 from pipelines.connection import connect, requests_to, search_pages, tracking_uri
 from pipelines.job import OK, run_job
 

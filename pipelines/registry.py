@@ -15,15 +15,7 @@ from pct.metrics.learned import beside_largest_class, differ_by_more_than_chance
 from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.runs import Run, settings_hash
-from pipelines.champion import (
-    CHAMPION,
-    MARGIN,
-    champion_rule,
-    lost_champion,
-    read_versions,
-    update_champion,
-    why,
-)
+from pipelines.champion import CHAMPION, MARGIN, champion_rule, lost_champion, read_versions, update_champion, why
 
 AUDIT = "Audit of the explanations "  # how its line in a version's description begins
 # Settings that say how explanations are measured, and their values before they were settings.

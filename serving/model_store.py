@@ -14,6 +14,7 @@ from typing import Any
 
 from pct.auditing.kept import FILE, AuditSummary, take_audit
 from pct.onnx.predictor import CONFIG, OnnxPredictor
+from pct.onnx.sessions import FileStamp, file_stamp
 from pct.saliency import make_saliency, saliencies
 from pct.saliency.base import Saliency
 from pct.saliency.defaults import Choice, default_saliency
@@ -22,8 +23,6 @@ from pct.writing import write_text
 
 LIST_FILE = "models.json"
 SERVED = "served"  # the folder of a Bento's models
-
-FileStamp = tuple[int, ...]
 
 logger = logging.getLogger("pct.serving")
 
@@ -177,8 +176,8 @@ class ModelStore:
     def _current_stamps(self) -> list[FileStamp]:
         """The stamps of the list and of its folders; they change when one of these does."""
         return [
-            _file_stamp(self._path),
-            _file_stamp(self._path / LIST_FILE),
+            file_stamp(self._path),
+            file_stamp(self._path / LIST_FILE),
             *(_folder_stamp(s.entry.folder) for s in self.models),
         ]
 
@@ -206,13 +205,4 @@ def _with_audit(predictor: OnnxPredictor, entry: ModelEntry) -> OnnxPredictor:
 
 
 def _folder_stamp(folder: str) -> FileStamp:
-    return (*_file_stamp(Path(folder) / CONFIG), *_file_stamp(Path(folder) / FILE))
-
-
-def _file_stamp(path: Path) -> FileStamp:
-    """A stamp that changes when the file is replaced; zeros where there is no file."""
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return 0, 0
-    return status.st_mtime_ns, status.st_ino
+    return (*file_stamp(Path(folder) / CONFIG), *file_stamp(Path(folder) / FILE))

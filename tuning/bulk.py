@@ -26,6 +26,7 @@ from tuning.resources import Resources
 
 ROW = "row_hash"  # Ray's hash of a row's file and its number in that file
 TEXTS_A_CALL = 256
+Worker = tuple[Callable[[int], Any], int, Rows, Any, ReadOptions]  # the arguments of an actor
 BLOCK_BYTES = 2**19  # of texts: the unit of work of an actor, and of what a killed one repeats
 OWN_CPUS = 2  # of Ray Data, beside those of the workers
 JOB, DONE, PROGRESS = "_job.json", "_SUCCESS", "_progress"  # readers of the folder ignore names with an underscore
@@ -79,22 +80,14 @@ def run_bulk(
         job.write(json.dumps(about).encode())
     if files.get_file_info(f"{path}/{DONE}").type == fs.FileType.NotFound:
         with connected(with_room(resources)):
-            _write(data, folder, rows, schema, open_model, reading, resources, quiet)
+            worker = (open_model, max(int(resources.cpus), 1), rows, schema, reading)
+            _write(data, folder, worker, reading, resources, quiet)
         with files.open_output_stream(f"{path}/{DONE}"):
             pass
     return int(ds.dataset(path, filesystem=files, format="parquet").count_rows())
 
 
-def _write(
-    data: str,
-    folder: str,
-    rows: Rows,
-    schema: Any,
-    open_model: Callable[[int], Any],
-    reading: ReadOptions,
-    resources: Resources,
-    quiet: bool,
-) -> None:
+def _write(data: str, folder: str, worker: Worker, reading: ReadOptions, resources: Resources, quiet: bool) -> None:
     import ray.data
     from ray.data.checkpoint import CheckpointConfig
     from ray.exceptions import RayError
@@ -115,17 +108,16 @@ def _write(
         if not has_column(table, reading.text):
             raise ValueError(f"{data} has no column {reading.text!r}, it has {', '.join(names)}; set text_column")
         wanted = [name for name in names if name == ROW or name in reading.wanted]
-        cpus = resources.cpus
         results = dataset.select_columns(wanted).map_batches(
             _Apply,
-            fn_constructor_args=(open_model, max(int(cpus), 1), rows, schema, reading),
+            fn_constructor_args=worker,
             batch_size=TEXTS_A_CALL,
             batch_format="pyarrow",
             # all from the start, since a pool grows slowly; a worker queues one call, as others may be idle
             compute=ray.data.ActorPoolStrategy(
                 min_size=1, max_size=workers, initial_size=workers, max_tasks_in_flight_per_actor=2
             ),
-            num_cpus=cpus,
+            num_cpus=resources.cpus,
             num_gpus=resources.gpus or None,
         )
         try:

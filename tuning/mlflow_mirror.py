@@ -23,7 +23,6 @@ from tuning.plan import Plan
 SWEEP, NUMBER, STATE, EPOCH = "pct.sweep", "pct.trial", "pct.state", "epoch"
 SECONDS_BETWEEN, SECONDS_WITHOUT_SERVER = 1.0, 5.0
 SECONDS_A_TRIAL = 10.0  # between two calls for a running trial
-STATUS = {FAILED: "FAILED"}  # the others end as FINISHED; a tag marks those that were stopped early
 
 
 class MlflowMirror(Follower):
@@ -141,7 +140,7 @@ class MlflowMirror(Follower):
 
     def _close(self, trial: Trial) -> None:
         self.calls["close"] += 1
-        status = STATUS.get(trial.state, "FINISHED")
+        status = "FAILED" if trial.state == FAILED else "FINISHED"  # a tag marks those that were stopped early
         self.mlflow_run.client.set_terminated(self.runs[trial.number], status, int(trial.ended * 1000))
         self.closed.add(trial.number)
 

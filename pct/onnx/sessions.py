@@ -12,7 +12,7 @@ from pct.explaining.predictor import Floats
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Identity = tuple[int, int, int]
+FileStamp = tuple[int, ...]
 
 
 class Sessions:
@@ -25,7 +25,7 @@ class Sessions:
 
     def __init__(self, folder: Path, threads: int = 0) -> None:
         self._folder, self._threads = folder, threads
-        self._files = {path.name: _identity(path) for path in folder.glob("*.onnx")}
+        self._files = {path.name: file_stamp(path) for path in folder.glob("*.onnx")}
         self._open: dict[str, InferenceSession] = {}
         self._lock = threading.Lock()
 
@@ -63,7 +63,7 @@ class Sessions:
     def _start(self, path: Path) -> InferenceSession:
         import onnxruntime
 
-        if not path.is_file() or _identity(path) != self._files.get(path.name):
+        if file_stamp(path) != self._files.get(path.name):
             raise ValueError(f"{path} was changed or removed after the folder was loaded; load the folder again")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
@@ -77,7 +77,10 @@ class Sessions:
             raise ValueError(f"{path} is damaged and cannot be loaded ({problem}); export the model again") from problem
 
 
-def _identity(path: Path) -> Identity:
-    """Numbers that change if the file is changed or replaced."""
-    status = path.stat()
+def file_stamp(path: Path) -> FileStamp:
+    """Numbers that change if the file is changed or replaced; zeros where there is no file."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return 0, 0, 0
     return status.st_ino, status.st_size, status.st_mtime_ns
