@@ -9,7 +9,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,9 +58,18 @@ class Trial:
 
 
 class Follower:
-    """A thread that follows the ledger: it acts soon after there is news, and never delays a trial."""
+    """A thread that follows the ledger: it acts soon after there is news, and never delays a trial.
 
-    def __init__(self, name: str) -> None:
+    Attributes:
+        down: whether the last action failed. The first failure is reported.
+        seconds: from one action to the next.
+        seconds_down: the same after a failure.
+    """
+
+    seconds = seconds_down = 1.0
+
+    def __init__(self, name: str, say: Callable[[str], None]) -> None:
+        self.say, self.down = say, False
         self._stop, self._news = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -80,19 +89,35 @@ class Follower:
         return self.follow()
 
     def follow(self) -> bool:
-        """Acts on what is new; returns whether it succeeded. It must not raise."""
+        """Acts on what is new; returns whether it succeeded."""
+        try:
+            self.act()
+        except Exception as problem:  # a server, its driver or a storage raises many types, and none may stop a trial
+            if not self.down:
+                self.say(self.message(problem))
+            self.down = True
+            return False
+        self.down = False
+        return True
+
+    def act(self) -> None:
+        """Acts on what is new."""
         raise NotImplementedError
 
-    def pause(self) -> float:
-        """Seconds from one action to the next."""
+    def message(self, problem: Exception) -> str:
+        """What is reported where an action fails."""
         raise NotImplementedError
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._news.wait(self.pause())
+            self._news.wait(self._pause)
             self._news.clear()
             self.follow()
-            self._stop.wait(self.pause())
+            self._stop.wait(self._pause)
+
+    @property
+    def _pause(self) -> float:
+        return self.seconds_down if self.down else self.seconds
 
 
 class Ledger:

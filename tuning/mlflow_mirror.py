@@ -21,22 +21,22 @@ from tuning.ledger import FAILED, RUNNING, Follower, Ledger, Trial
 from tuning.plan import Plan
 
 SWEEP, NUMBER, STATE, EPOCH = "pct.sweep", "pct.trial", "pct.state", "epoch"
-SECONDS_BETWEEN, SECONDS_WITHOUT_SERVER = 1.0, 5.0
 SECONDS_A_TRIAL = 10.0  # between two calls for a running trial
 
 
 class MlflowMirror(Follower):
     """Copies a ledger to MLflow. `calls` counts the requests by kind."""
 
+    seconds_down = 5.0
+
     def __init__(self, mlflow_run: MlflowRun, plan: Plan, ledger: Ledger, say: Callable[[str], None] = print) -> None:
-        super().__init__("mlflow")
-        self.mlflow_run, self.plan, self.ledger, self.say = mlflow_run, plan, ledger, say
+        super().__init__("mlflow", say)
+        self.mlflow_run, self.plan, self.ledger = mlflow_run, plan, ledger
         self.runs: dict[int, str] = {}
         self.sent: dict[int, int] = {}  # number -> the last epoch that the server has
         self.closed: set[int] = set()
         self._asked: dict[int, float] = {}  # number -> when, by the monotonic clock, of the last call for it
         self.calls = {"create": 0, "log": 0, "close": 0}
-        self.down = False
 
     def start(self, resumed: bool = False) -> None:
         """Starts the thread. resumed: the server may have trials of the sweep. Raises what MLflow raises."""
@@ -59,26 +59,18 @@ class MlflowMirror(Follower):
         """The MLflow run of a trial."""
         return MlflowRun(self.mlflow_run.client, self.mlflow_run.uri, self.runs[number], self.mlflow_run.experiment_id)
 
-    def pause(self) -> float:
-        """What is new in this time is sent by one call."""
-        return SECONDS_WITHOUT_SERVER if self.down else SECONDS_BETWEEN
-
-    def follow(self) -> bool:
-        """Sends what is new; returns whether the server answered."""
-        try:
-            with request_timeout():
-                if self.down:
-                    self._read_back()  # the last request may have been carried out, and its answer lost
-                self.sync(all_of_it=self._stop.is_set())
-        except Exception as problem:  # a server or its driver raises many types, and none may stop a trial
-            if not self.down:
-                self.say(f"MLflow does not answer ({type(problem).__name__}); the trials go on, and are sent later")
-            self.down = True
-            return False
+    def act(self) -> None:
+        """Sends what is new."""
+        with request_timeout():
+            if self.down:
+                self._read_back()  # the last request may have been carried out, and its answer lost
+            self.sync(all_of_it=self._stop.is_set())
         if self.down:
             self.say("MLflow answers again")
-        self.down = False
-        return True
+
+    def message(self, problem: Exception) -> str:
+        """What is reported where the server does not answer."""
+        return f"MLflow does not answer ({type(problem).__name__}); the trials go on, and are sent later"
 
     def sync(self, all_of_it: bool = True) -> None:
         """Sends what the server does not have: of running trials only those that are due, unless all is wanted."""

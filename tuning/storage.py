@@ -19,7 +19,6 @@ from tuning.resources import Resources
 
 RECORD = "record"  # the folder in the storage
 FILES = (PLAN, TRACKING, LEDGER)  # the ledger last: where it exists, the others do
-SECONDS_BETWEEN = 2.0
 
 
 def storage_of(resources: Resources, folder: Path) -> str:
@@ -59,29 +58,14 @@ def file_system(uri: str) -> tuple[Any, str]:
 class RecordCopy(Follower):
     """Copies the sweep's record to the storage."""
 
+    seconds = seconds_down = 2.0
+
     def __init__(self, folder: Path, storage: str, say: Callable[[str], None] = print) -> None:
-        super().__init__("record")
-        self.folder, self.storage, self.say = folder, storage, say
-        self.failed = False
+        super().__init__("record", say)
+        self.folder, self.storage = folder, storage
         self._copied: dict[str, bytes] = {}
 
-    def follow(self) -> bool:
-        """Copies what changed; a storage that cannot be written is reported once."""
-        try:
-            self.copy()
-        except OSError as problem:
-            if not self.failed:
-                self.say(f"the record cannot be copied to {self.storage} ({problem}); the sweep goes on without a copy")
-            self.failed = True
-            return False
-        self.failed = False
-        return True
-
-    def pause(self) -> float:
-        """What is new in this time is copied at once."""
-        return SECONDS_BETWEEN
-
-    def copy(self) -> None:
+    def act(self) -> None:
         """Copies the files that changed. Raises OSError."""
         system, base = file_system(f"{self.storage}/{RECORD}")
         system.create_dir(base)
@@ -92,6 +76,10 @@ class RecordCopy(Follower):
                     out.write(content)
                 system.move(f"{base}/{name}.part", f"{base}/{name}")
                 self._copied[name] = content
+
+    def message(self, problem: Exception) -> str:
+        """What is reported where the storage cannot be written."""
+        return f"the record cannot be copied to {self.storage} ({problem}); the sweep goes on without a copy"
 
 
 def bring_back(folder: Path, storage: str) -> bool:

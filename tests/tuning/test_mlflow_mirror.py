@@ -139,7 +139,7 @@ def test_a_driver_killed_before_it_heard_of_the_server_s_answer_sends_it_again_w
 
 
 def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(ledger, new_mirror, client, monkeypatch):
-    for seconds in ("SECONDS_BETWEEN", "SECONDS_WITHOUT_SERVER", "SECONDS_A_TRIAL"):
+    for seconds in ("MlflowMirror.seconds", "MlflowMirror.seconds_down", "SECONDS_A_TRIAL"):
         monkeypatch.setattr(f"tuning.mlflow_mirror.{seconds}", 0.02)
     messages: list[str] = []
     mirror = new_mirror()

@@ -22,7 +22,7 @@ def test_the_record_of_a_lost_folder_is_brought_back_by_the_same_command(tmp_pat
     copy.news(1)
     copy.stop()
     (folder / "mlflow.json").write_text("{}")
-    copy.copy()
+    copy.act()
     shutil.rmtree(folder)
 
     assert sweep.read(options) == (plan, resources, folder)
@@ -39,7 +39,7 @@ def test_the_record_of_a_lost_folder_is_brought_back_by_the_same_command(tmp_pat
 
 def test_a_record_that_is_there_is_not_overwritten_by_its_copy(tmp_path):
     ledger = Ledger(tmp_path / "sweep")
-    RecordCopy(ledger.path.parent, str(tmp_path / "remote")).copy()
+    RecordCopy(ledger.path.parent, str(tmp_path / "remote")).act()
     ended(ledger, 1, 0.8, 0.1)
     assert not bring_back(ledger.path.parent, str(tmp_path / "remote"))
     assert 1 in Ledger(ledger.path.parent).trials
