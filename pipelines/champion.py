@@ -230,11 +230,6 @@ def read_versions(client: Any, name: str) -> list[Any]:
     return sorted((v for v in versions if v.name == name), key=lambda v: -int(v.version))
 
 
-def is_registered(client: Any, name: str) -> bool:
-    """Whether there is a registered model of that name."""
-    return any(m.name == name for m in client.search_registered_models(_name_is(name), max_results=1000))
-
-
 def _name_is(name: str) -> str:
     """MLflow's filter for a name. It has no escapes: a name with both kinds of quotes cannot be filtered."""
     quote = next((q for q in "'\"" if q not in name), "")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pct.commands.parser import CommandParser
-from pipelines.champion import champion_of, delete_version, is_registered, margin_of, no_champion, read_versions, why
+from pipelines.champion import champion_of, delete_version, margin_of, no_champion, read_versions, why
 from pipelines.connection import connect, requests_to, search_pages, tracking_uri
 from pipelines.job import OK, run_job
 
@@ -84,12 +84,12 @@ def table(model: dict[str, Any]) -> str:
 
 
 def _names(client: Any, name: str) -> list[str]:
+    names = {model.name for model in search_pages(client.search_registered_models, max_results=1000)}
+    if name and name not in names:
+        raise ValueError(f"no model is registered as {name!r}; pct models lists what is there")
     if name:
-        if not is_registered(client, name):
-            raise ValueError(f"no model is registered as {name!r}; pct models lists what is there")
         return [name]
-    models = search_pages(client.search_registered_models, max_results=200)
-    return sorted(m.name for m in models if any("champion_rule" in v.tags for v in read_versions(client, m.name)))
+    return sorted(n for n in names if any("champion_rule" in v.tags for v in read_versions(client, n)))
 
 
 def _number(text: str) -> Any:
