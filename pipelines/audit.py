@@ -81,7 +81,7 @@ def log_audit(mlflow_run: MlflowRun, result: Audit, **of: str) -> dict[str, floa
         The metrics by their names in MLflow.
     """
     values = audit_metrics(result)
-    mlflow_run.log_metrics(as_metrics(values, 0, **of))
+    mlflow_run.log_metrics(as_metrics(values, 0, of=of))
     mlflow_run.set_tags({**AuditSummary.of(result).to_tags(), DESCRIPTION: result.to_markdown()})
     mlflow_run.log_files({**dict.fromkeys(ARTIFACTS, result.save), PLOT: lambda path: save(result.plot(), path)})
     return values

@@ -60,7 +60,7 @@ def _log(
     mlflow_run.log_params(values | {f"model.{k}": value for k, value in classifier.settings.to_dict().items()})
     notes = {**report.data, "cut_texts": report.cut_texts}
     of = log_measured_data(mlflow_run, texts, classifier.classes, source, notes)
-    mlflow_run.log_metrics(as_metrics(report_metrics("data" if options.data else options.split, report), 0, **of))
+    mlflow_run.log_metrics(as_metrics(report_metrics("data" if options.data else options.split, report), 0, of=of))
     mlflow_run.log_files({PER_TEXT: partial(report.to_parquet, texts=texts.texts), REPORT: report.to_json()})
     registered = None
     if options.register:

@@ -74,7 +74,7 @@ class PctEvaluator(ModelEvaluator):  # type: ignore[misc]
         values = report_metrics(GROUP, report)
         mlflow_run = MlflowRun(MlflowClient(), "", run_id, "")
         of = {"model_id": model_id} if model_id else {}
-        mlflow_run.log_metrics(as_metrics(values, 0, **of))
+        mlflow_run.log_metrics(as_metrics(values, 0, of=of))
         mlflow_run.log_files({PER_TEXT: report.to_parquet, REPORT: report.to_json()})
         if wanted := evaluator_config.get("audit"):
             options = {} if wanted is True else dict(wanted)

@@ -58,7 +58,9 @@ def cost_metrics(about: Mapping[str, Any]) -> dict[str, float]:
     return {f"workload/{kind}_{k}": v for kind in ("seconds", "peak_memory_mb") for k, v in about[kind].items()}
 
 
-def as_metrics(values: Mapping[str, Any], step: int, seconds: float = 0, **of: str) -> list[Any]:
+def as_metrics(
+    values: Mapping[str, Any], step: int, seconds: float = 0, of: Mapping[str, str] | None = None
+) -> list[Any]:
     """MLflow's metrics of the finite numbers among the values.
 
     Args:
@@ -71,7 +73,9 @@ def as_metrics(values: Mapping[str, Any], step: int, seconds: float = 0, **of: s
 
     milliseconds = int((seconds or time.time()) * 1000)
     finite = {k: v for k, v in values.items() if isinstance(v, int | float) and math.isfinite(v)}
-    return [Metric(re.sub(r"[^\w\-. :/]", "_", k), float(v), milliseconds, step, **of) for k, v in finite.items()]
+    return [
+        Metric(re.sub(r"[^\w\-. :/]", "_", k), float(v), milliseconds, step, **(of or {})) for k, v in finite.items()
+    ]
 
 
 def _of_epoch(name: str) -> str:

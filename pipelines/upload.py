@@ -110,7 +110,7 @@ def _all_metrics(run: Run, model_id: str, test: Any) -> list[Any]:
     curves = [m for record in run.history for m in as_metrics(epoch_metrics(record), int(record["epoch"]))]
     of = {"model_id": model_id, "dataset_name": test.name, "dataset_digest": test.digest}
     final = report_metrics(VALIDATION_FINAL, run.validation) | cost_metrics(run.about)
-    return curves + as_metrics(report_metrics("test", run.test), 0, **of) + as_metrics(final, 0)
+    return curves + as_metrics(report_metrics("test", run.test), 0, of=of) + as_metrics(final, 0)
 
 
 def _tags(run: Run) -> dict[str, str]:
