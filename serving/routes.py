@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -48,14 +49,18 @@ def make_app(limits: Limits) -> Starlette:
         client = BentoMLContainer.metrics_client.get()
         return Response(await run_in_threadpool(client.generate_latest), media_type=client.CONTENT_TYPE_LATEST)
 
-    fixed: dict[str, Response] = {
-        "/openapi.json": JSONResponse(document),
-        "/docs": HTMLResponse(api_page(document), headers=HEADERS),
-        **{
-            path: FileResponse(file, media_type=MEDIA_TYPES[file.suffix], headers=HEADERS)
-            for path, file in FILES.items()
-        },
-    }
-    routes = [Route(path, response, methods=["GET"]) for path, response in fixed.items()]
-    routes += [Route("/model", model), Route("/metrics", metrics)]
+    routes = [
+        Route("/model", model),
+        Route("/metrics", metrics),
+        Route("/openapi.json", JSONResponse(document), methods=["GET"]),
+        Route("/docs", HTMLResponse(api_page(document), headers=HEADERS), methods=["GET"]),
+        *(Route(path, _file(file)) for path, file in FILES.items()),
+    ]
     return Starlette(routes=routes)
+
+
+def _file(path: Path) -> Callable[[Request], Awaitable[Response]]:
+    async def send_file(_: Request) -> Response:
+        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers=HEADERS)
+
+    return send_file
