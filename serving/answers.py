@@ -208,11 +208,11 @@ def bounded(predictor: OnnxPredictor, deadline: float, give_way: GiveWay) -> Onn
     deadline (of `time.monotonic()`)."""
 
     def interruptible(call: Callable[..., Any]) -> Callable[..., Any]:
-        def checked(*arguments: Any) -> Any:
+        def checked(*arguments: Any, **options: Any) -> Any:
             give_way()
             if time.monotonic() > deadline:
                 raise TimeoutError
-            return call(*arguments)
+            return call(*arguments, **options)
 
         return checked
 
