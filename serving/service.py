@@ -23,6 +23,7 @@ from starlette.responses import Response
 
 import serving.transport  # noqa: F401  replaces uvicorn's connections by bounded ones
 from pct.text.words import Document
+from pct.writing import write_text
 from serving.answers import ExplainJob, PredictJob, characters, given_texts, read_texts
 from serving.batching import BusyError, PriorityQueue
 from serving.host_check import EVERY_HOST, HostCheck
@@ -69,7 +70,8 @@ class Explainer:
         try:
             self.store = ModelStore(_models_path(), int(os.environ.get(THREADS, "0")))
         except (OSError, ValueError, ImportError) as problem:
-            _report_failure(problem)
+            if path := os.environ.get(FAILURE):  # where `pct serve` reads it
+                write_text(path, str(problem))
             raise
         set_model_versions([], [m.identity() for m in self.store.models])
         self.queue = PriorityQueue(limits)
@@ -167,14 +169,6 @@ def _models_path() -> Path:
     if not IN_BENTO:
         raise ValueError(f"{MODEL_LIST} must name an exported model's folder or a list of models; use `pct serve`")
     return BESIDE
-
-
-def _report_failure(problem: Exception) -> None:
-    """Writes why this process cannot serve into the file that `pct serve` reads."""
-    if path := os.environ.get(FAILURE):
-        unfinished = Path(f"{path}.{os.getpid()}")
-        unfinished.write_text(str(problem), encoding="utf-8")
-        os.replace(unfinished, path)
 
 
 def _count_verdicts(served: ServedModel, explanations: list[dict[str, Any]]) -> None:
