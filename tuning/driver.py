@@ -123,7 +123,7 @@ def _size(data: Prepared) -> int:
 
 def with_data(config: dict[str, Any], shared: list[Any]) -> None:
     """A trial with the corpus from the object store: a reference in a list is not fetched before it is needed."""
-    run_trial(config, ray.get(shared[0]))
+    run_trial(config, shared[0])
 
 
 def _is_done(plan: Plan, ledger: Ledger) -> bool:

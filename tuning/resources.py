@@ -22,7 +22,8 @@ class Resources:
     """What a sweep runs on. address: "local", "auto" or a head node's host:port. workers: trials at a time, 0 as many
     as the cluster holds. storage: of the checkpoints, a folder that all nodes see or an s3:// or gs:// URI; the
     sweep's own folder where empty. retries: how often a trial whose worker died starts again from its checkpoint.
-    custom: Ray's custom resources that a trial needs. loggers: Ray's own, which write beside the checkpoints."""
+    custom: Ray's custom resources that a trial needs. loggers: Ray's own, which write beside the checkpoints. devices:
+    processes that train a trial together; if it has several GPUs, their number."""
 
     address: str = "local"
     workers: int = 0
@@ -32,11 +33,17 @@ class Resources:
     retries: int = 3
     custom: dict[str, float] = field(default_factory=dict)
     loggers: tuple[str, ...] = ()
+    devices: int = 1
 
     @property
     def a_trial(self) -> dict[str, float]:
         """What Ray reserves for a trial, by Ray's names."""
         return {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
+
+    @property
+    def processes(self) -> int:
+        """How many processes train a trial."""
+        return max(self.devices, int(self.gpus))
 
     def __post_init__(self) -> None:
         if self.address.startswith("ray://"):
@@ -48,6 +55,12 @@ class Resources:
         for name in ("workers", "gpus", "retries"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise ValueError(f"gpus must be a share of one GPU or a whole number, got {self.gpus}")
+        if self.devices < 1:
+            raise ValueError(f"devices must be >= 1, got {self.devices}")
+        if self.devices > 1 and self.gpus not in (0, self.devices):
+            raise ValueError(f"a trial of {self.devices} devices has {self.devices} GPUs or none, got {self.gpus:g}")
         object.__setattr__(self, "loggers", tuple(self.loggers))  # JSON has lists
         for name, amount in self.custom.items():
             if not 0 < amount < math.inf:
@@ -71,6 +84,8 @@ def add_resources(parser: argparse.ArgumentParser, workers: str) -> None:
 
 def add_storage(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `Resources` that only Ray Tune has."""
+    devices = "processes that train each trial together (default: one for each whole GPU of it, else 1)"
+    parser.add_argument("--devices", type=int, help=devices)
     storage = "of checkpoints: a folder that all nodes see, s3://.. (default: the sweep's folder)"
     parser.add_argument("--storage", metavar="FOLDER", help=storage)
     loggers = "Ray Tune's loggers, which write beside the checkpoints (default: none)"
@@ -83,7 +98,8 @@ def read_resources(options: argparse.Namespace, before: Resources) -> Resources:
     given["address"] = options.address or os.environ.get("RAY_ADDRESS") or before.address
     if "custom" in given:
         given["custom"] = read_custom(given["custom"])
-    return replace(before, **given)
+    resources = replace(before, **given)
+    return resources if "cpus" in given else replace(resources, cpus=max(resources.cpus, resources.processes))
 
 
 def read_custom(given: Sequence[str]) -> dict[str, float]:

@@ -47,7 +47,7 @@ def search(
     searcher = LedgerSearcher(plan, state, at_once)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
     tuner = tune.Tuner(
-        tune.with_resources(trainable, resources.a_trial),
+        tune.with_resources(trainable, resources_of_trial(resources)),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=AshaScheduler(plan, state) if plan.stop_early else None,
@@ -71,6 +71,15 @@ def search(
         tuner.fit()
     if state.halted:
         raise SweepStopped(f"{state.halted}; then continue with: pct sweep --resume {folder}")
+
+
+def resources_of_trial(resources: Resources) -> Any:
+    """What Ray Tune reserves for a trial. Of several processes, a bundle for each, on one node; its own has none."""
+    if resources.processes == 1:
+        return resources.a_trial
+    shares = {name: amount / resources.processes for name, amount in resources.a_trial.items()}
+    each = {name: int(share) or share for name, share in shares.items()}  # Ray has whole ones or a share of one
+    return tune.PlacementGroupFactory([{}, *[each] * resources.processes], strategy="STRICT_PACK")
 
 
 def make_loggers(names: Sequence[str]) -> list[Any]:

@@ -15,7 +15,7 @@ from pct.training.grid import measured_alike
 from pipelines.champion import MARGIN, check_margin
 from pipelines.job import INTERRUPTED, NOT_UPLOADED, OK, add_force, add_job_options, run_job
 from tuning.plan import MODES, PLAN, Plan
-from tuning.resources import Resources, add_resources, add_storage, check_cpus, read_resources
+from tuning.resources import Resources, add_resources, add_storage, read_resources
 from tuning.space import FORMS, make_space, read_range, read_sets
 from tuning.storage import bring_back, storage_of
 
@@ -74,7 +74,8 @@ def read(options: argparse.Namespace) -> tuple[Plan, Resources, Path]:
         check_unchanged(options, plan, folder)
         trials = max(options.trials or 0, plan.trials)
         return replace(plan, trials=trials), read_resources(options, resources), folder
-    plan, resources = make_plan(options), read_resources(options, Resources())
+    resources = read_resources(options, Resources())
+    plan = make_plan(options, resources)
     folder = Path(options.folder) if options.folder else plan.default_folder(options.runs)
     if resources.storage and bring_back(folder, storage_of(resources, folder)):
         print(f"{folder} is restored from {storage_of(resources, folder)}", file=sys.stderr)
@@ -106,14 +107,12 @@ def check_unchanged(options: argparse.Namespace, plan: Plan, folder: Path) -> No
             )
 
 
-def make_plan(options: argparse.Namespace) -> Plan:
+def make_plan(options: argparse.Namespace, resources: Resources) -> Plan:
     """The plan that the options ask for."""
-    cpus = 1 if options.cpus is None else options.cpus
-    check_cpus(cpus)
-    # all trials are measured by the same shares, and trained on as many threads as a trial has CPUs: a result does not
+    # all trials are measured by the same shares, and trained on as many threads as a process has CPUs: results do not
     # depend on the machine
     base = measured_alike(read_settings(options))
-    base = base.replace(threads=base.threads or max(1, int(cpus)))
+    base = base.replace(threads=base.threads or max(1, int(resources.cpus / resources.processes)))
     base, ranges = make_space(base, list(given_settings(options)), read_sets(options.set))
     texts = {name: str(values) for name, values in ranges.items()}
     trials = DEFAULT_TRIALS if options.trials is None else options.trials

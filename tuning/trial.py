@@ -23,13 +23,18 @@ KEPT = (CHECKPOINT, HISTORY, SETTINGS)
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
-def run_trial(config: dict[str, Any], data: Prepared) -> None:
-    """Trains and measures one trial inside Ray Tune.
+def run_trial(config: dict[str, Any], data: Any) -> None:
+    """Trains and measures one trial inside Ray Tune, by a process for each bundle of its resources.
 
-    config: number, settings, and the checkpoint of an earlier driver, if any. An error is reported, not raised: Ray
-    would start the trial again, and it would fail again. Only a trial whose worker died is started again.
+    config: number, settings, and the checkpoint of an earlier driver, if any. data: the prepared corpus, in Ray's
+    object store. An error is reported, not raised: Ray would start the trial again, and it would fail again. Only a
+    trial of which a process died is started again.
     """
+    import ray
     from ray import tune
+    from ray.exceptions import RayError
+
+    from tuning.processes import train_together
 
     number = config["number"]
     try:
@@ -45,9 +50,15 @@ def run_trial(config: dict[str, Any], data: Prepared) -> None:
                     values = {"number": number, "record": record, "resumed": resumed}
                     tune.report(values, checkpoint=tune.Checkpoint.from_directory(copy))
 
-            classifier = train(settings, data, folder, report, progress=False)
-            values = measure(classifier, data.corpus, settings)
+            group = ray.util.get_current_placement_group()
+            if group is not None and group.bundle_count > 1:
+                values = train_together(group, settings, data, folder, report)
+            else:
+                corpus: Prepared = ray.get(data)
+                values = measure(train(settings, corpus, folder, report, progress=False), corpus.corpus, settings)
             tune.report({"number": number, "values": values})
+    except RayError:  # a process died
+        raise
     except Exception as problem:
         tune.report({"number": number, "error": error_line(problem), "no_space": no_space(problem)})
 

@@ -10,12 +10,13 @@ pytest.importorskip("ray")
 
 RESOURCES = [
     ["--workers", "-1"], ["--cpus-per-trial", "0"], ["--cpus-per-trial", "nan"], ["--cpus-per-trial", "inf"],
-    ["--gpus-per-trial", "-1"], ["--gpus-per-trial", "inf"], ["--custom-per-trial", "x"], ["--retries", "-2"],
+    ["--gpus-per-trial", "-1"], ["--gpus-per-trial", "inf"], ["--gpus-per-trial", "1.5"],
+    ["--custom-per-trial", "x"], ["--retries", "-2"],
     ["--custom-per-trial", "x=nan"], ["--custom-per-trial", "x=-1"], ["--loggers", "magic"], ["--epochs", "0"],
 ]  # fmt: skip
 SWEEP = [
     ["--trials", "x"], ["--mode", "magic"], ["--margin", "nan"], ["--sweep-seed", "-1"], ["--champion-margin", "nan"],
-    ["--resume", "a_file"], ["--folder", "a_file"],
+    ["--resume", "a_file"], ["--folder", "a_file"], ["--devices", "0"], ["--devices", "2", "--gpus-per-trial", "0.5"],
     *(["--set", text] for text in (
         "alpha=", "alpha=uniform(2,1)", "alpha=uniform(0,nan)", "lr=loguniform(0,1)", "model=choice(magic)",
         "alpha=choice()", "alpha=choice(1,1)", "alpha=magic(1)", "alpha=nan",
@@ -28,6 +29,7 @@ MESSAGES = [
     (["--trials", "0"], "trials must be >= 1, got 0"),
     (["--margin", "2"], "margin must be in [0, 1]"),
     (["--cpus-per-trial", "0"], "cpus must be > 0"),
+    (["--gpus-per-trial", "1.5"], "gpus must be a share of one GPU or a whole number, got 1.5"),
     (["--ray", "ray://head:10001"], "is Ray's client, which a sweep cannot use"),
     (["--mode", "single", "--no-baseline"], "mode single needs the normal baseline"),
     (["--alpha", "-1"], "alpha must be >= 0"),
