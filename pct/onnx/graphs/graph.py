@@ -36,7 +36,6 @@ class Graph:
         self.inputs: list[onnx.ValueInfoProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
         self.weights: dict[str, Array] = {} if outer is None else outer.weights
-        self.defaults: set[str] = set() if outer is None else outer.defaults
         self.names: set[str] = set() if outer is None else outer.names
 
     def __call__(self, kind: str, *inputs: str, **attributes: Any) -> str:
@@ -66,7 +65,6 @@ class Graph:
         self.inputs.append(helper.make_tensor_value_info(name, kind, shape))
         if default is not None:
             self.weights[name] = np.asarray(default)
-            self.defaults.add(name)
         return name
 
     def output(self, source: str, name: str, kind: int = FLOAT, shape: Shape | None = None) -> None:
