@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -22,7 +21,6 @@ from pct.explaining.predictor import (
     TOKENS_A_BACKWARD,
     TOKENS_A_BATCH,
     TOKENS_A_GPU_BATCH,
-    Floats,
     Forward,
     TextInterface,
     rows_as_tokens,
@@ -42,7 +40,7 @@ from pct.tasks import Task, task_of_settings, with_threshold
 from pct.text.plurals import plural
 from pct.text.replacement_token import baseline_token, padding_skipped, replacement_token_id, texts_with_padding
 from pct.text.subwords import SubWords, token_kinds
-from pct.text.tokens import TOKEN_TYPE, Ints, Tokenizer, Tokens
+from pct.text.tokens import TOKEN_TYPE, Bools, Floats, Ints, Tokenizer, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import check_saved_rule, has_pairs, split
 from pct.writing import atomic_folder
@@ -151,7 +149,7 @@ class Classifier(TextInterface):
             return True
         return False
 
-    def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
+    def forward(self, ids: Ints, mask: Bools) -> Floats:
         """See `Predictor.forward`."""
         model, device = self.model, self.model.device
         with torch.inference_mode(), self._precision(), for_prediction(self.model):
@@ -167,7 +165,7 @@ class Classifier(TextInterface):
         row_of = np.zeros((int(types.max()) + 1, int(bare.max()) + 1), np.int64)
         row_of[types, bare] = np.arange(len(vocabulary))
 
-        def forward(ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
+        def forward(ids: Ints, mask: Bools) -> Floats:
             rows = row_of[0][ids] if len(row_of) == 1 else row_of[np.divmod(ids, TOKEN_TYPE)]
             source, real = (to_device(x, model.device) for x in (rows, mask))
             with torch.inference_mode(), self._precision(), for_prediction(self.model):
@@ -176,7 +174,7 @@ class Classifier(TextInterface):
 
         return forward
 
-    def represent(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    def represent(self, ids: Ints, mask: Bools) -> tuple[Floats, Floats]:
         """See `Represents.represent`."""
         model, device = self.model, self.model.device
         with torch.inference_mode(), self._precision(), for_prediction(self.model):

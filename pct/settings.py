@@ -126,15 +126,13 @@ class Settings:
     # optimisation
     epochs: int = _setting(6, "passes over the training texts")
     batch_size: int = _setting(64, "texts in a mini-batch")
-    optimizer: str | None = _setting(None, "{}; by default adam for textcnn and lstm, adamw for encoders", OPTIMIZERS)
-    lr: float | None = _setting(None, "the learning rate; by default the paper's for the model")
-    weight_decay: float | None = _setting(None, "of the optimizer; by default 0.01 for encoders, else 0")
-    warmup: float | None = _setting(
+    optimizer: str = _setting(None, "{}; by default adam for textcnn and lstm, adamw for encoders", OPTIMIZERS)
+    lr: float = _setting(None, "the learning rate; by default the paper's for the model")
+    weight_decay: float = _setting(None, "of the optimizer; by default 0.01 for encoders, else 0")
+    warmup: float = _setting(
         None, "the share of steps in which the learning rate rises; by default 0.1 for encoders, else 0"
     )
-    schedule: str | None = _setting(
-        None, "of the learning rate: {}; by default linear for encoders, else constant", SCHEDULES
-    )
+    schedule: str = _setting(None, "of the learning rate: {}; by default linear for encoders, else constant", SCHEDULES)
     gradient_clip: float = _setting(0.0, "the maximum norm of the gradient; 0 is off")
     dropout: float = _setting(0.5, "before the last layer (textcnn, lstm)")
     fresh_head: bool = _setting(False, "for a finetuned classifier as model: train a new head instead of its own")
@@ -152,10 +150,8 @@ class Settings:
     patience: int = _setting(0, "epochs without improvement before training stops; 0 never stops early")
     restore_best: bool = _setting(True, "keep the weights of the best validation epoch")
     # the methods
-    alpha: float | None = _setting(
-        None, "pct: the weight of the contrastive loss; by default the paper's for the model"
-    )
-    temperature: float | None = _setting(None, "pct: tau of the contrastive loss; by default the paper's")
+    alpha: float = _setting(None, "pct: the weight of the contrastive loss; by default the paper's for the model")
+    temperature: float = _setting(None, "pct: tau of the contrastive loss; by default the paper's")
     contrast_steps: str = _setting(
         "all", "pct: which reduced texts of a side are contrasted: {} (all words removed)", CONTRAST_STEPS
     )
@@ -321,7 +317,6 @@ class Settings:
             raise ValueError(f"seed must be at most {MAX_SEED}, got {self.seed}")
         if self.threads > MAX_THREADS:
             raise ValueError(f"threads must be at most {MAX_THREADS}, got {self.threads}; 0 leaves torch's choice")
-        assert self.warmup is not None  # filled above
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup must be in [0, 1), got {self.warmup}")
         if not 0 <= self.dropout < 1:
@@ -398,11 +393,11 @@ class Settings:
         Raises:
             ValueError: an unknown name, or a value of the wrong type or out of its range.
         """
-        by_name = {f.name: f for f in fields(cls)}
-        unknown = sorted(set(values) - set(by_name))
+        kinds = {f.name: f"{f.type} | None" if f.default is None else str(f.type) for f in fields(cls)}
+        unknown = sorted(set(values) - set(kinds))
         if unknown:
-            raise ValueError(f"unknown setting {', '.join(unknown)}; known: {', '.join(by_name)}")
-        return cls(**{name: _read(name, str(by_name[name].type), value) for name, value in values.items()})
+            raise ValueError(f"unknown setting {', '.join(unknown)}; known: {', '.join(kinds)}")
+        return cls(**{name: _read(name, kinds[name], value) for name, value in values.items()})
 
     @classmethod
     def from_saved(cls, values: dict[str, Any]) -> Self:

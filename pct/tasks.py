@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from pct.text.tokens import Bools, Doubles, Floats, Ints
+
 if TYPE_CHECKING:
     from pct.settings import Settings
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 TINIEST = float(np.finfo(np.float32).tiny)  # replaces a probability that rounds to zero
 
 
@@ -102,8 +100,7 @@ class OneClass(Task):
     def probabilities(self, logits: Floats) -> Floats:
         """See `Task.probabilities`."""
         powers = np.exp(logits - logits.max(-1, keepdims=True))
-        shares: Floats = powers / powers.sum(-1, keepdims=True)
-        return shares
+        return powers / powers.sum(-1, keepdims=True)
 
     def score(self, logits: Floats, labels: Ints, of: str) -> Floats:
         """See `Task.score`."""
@@ -123,8 +120,7 @@ class OneClass(Task):
         own, others = probabilities[rows, labels].astype(np.float64), probabilities.astype(np.float64)
         others[rows, labels] = 0.0
         # the sum of the others, since 1 - own is 0 where own rounds to 1
-        odds: Doubles = np.log(np.maximum(own, TINIEST)) - np.log(np.maximum(others.sum(1), TINIEST))
-        return odds
+        return np.log(np.maximum(own, TINIEST)) - np.log(np.maximum(others.sum(1), TINIEST))
 
     def explained(self, predict: Callable[[], Floats], texts: int) -> tuple[Ints, Ints | None]:
         """See `Task.explained`: the predicted class of each text."""
@@ -132,8 +128,7 @@ class OneClass(Task):
 
     def outcomes(self, probabilities: Floats | Doubles, labels: Ints) -> Ints:
         """See `Task.outcomes`: the predicted class."""
-        predicted: Ints = probabilities.argmax(1)
-        return predicted
+        return probabilities.argmax(1)
 
     def outcome_name(self, outcome: int, label: int, classes: Sequence[str]) -> str:
         """See `Task.outcome_name`: that of the class."""
@@ -145,8 +140,7 @@ class OneClass(Task):
 
     def assigned(self, probabilities: Floats | Doubles) -> Bools:
         """See `Task.assigned`."""
-        best: Bools = np.arange(probabilities.shape[1]) == probabilities.argmax(1)[:, None]
-        return best
+        return np.arange(probabilities.shape[1]) == probabilities.argmax(1)[:, None]
 
 
 @dataclass(frozen=True)
@@ -176,8 +170,7 @@ class SeveralLabels(Task):
     def log_odds(self, probabilities: Floats, labels: Ints) -> Doubles:
         """See `Task.log_odds`."""
         own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-        odds: Doubles = np.log(np.maximum(own, TINIEST)) - np.log(np.maximum(1.0 - own, TINIEST))
-        return odds
+        return np.log(np.maximum(own, TINIEST)) - np.log(np.maximum(1.0 - own, TINIEST))
 
     def explained(self, predict: Callable[[], Floats], texts: int) -> tuple[Ints, Ints | None]:
         """See `Task.explained`: each assigned label of a text, or the most probable one where none is assigned."""
@@ -204,8 +197,7 @@ class SeveralLabels(Task):
 
     def assigned(self, probabilities: Floats | Doubles) -> Bools:
         """See `Task.assigned`."""
-        assigned: Bools = probabilities >= np.float64(self.threshold)
-        return assigned
+        return probabilities >= np.float64(self.threshold)
 
 
 @dataclass(frozen=True)
@@ -264,14 +256,12 @@ def kind_of_labels(labels: npt.NDArray[Any]) -> type[Task]:
 
 def label_sets(labels: npt.NDArray[Any], classes: int) -> Bools:
     """True labels as (texts, classes) bool: unchanged, or from class indices (texts,)."""
-    sets: Bools = labels if labels.ndim == 2 else labels[:, None] == np.arange(classes)
-    return sets
+    return labels if labels.ndim == 2 else labels[:, None] == np.arange(classes)
 
 
 def task_of(predictor: Any) -> Task:
     """The task of a predictor: its attribute `task`; one class of several if it has none."""
-    task: Task = getattr(predictor, "task", ONE_CLASS)
-    return task
+    return getattr(predictor, "task", ONE_CLASS)
 
 
 def task_of_settings(settings: Settings) -> Task:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pct.corpora.splits import texts_of_columns
 from pct.explaining.explain import explain, explain_each
@@ -16,8 +15,9 @@ from pct.explaining.predictor import Predictor
 from pct.explaining.verdict import TOLERANCE
 from pct.metrics.number_errors import TRUE_NUMBER
 from pct.metrics.report import Report
-from pct.output.plots import STEPS, Doubles, example_figure, gap_figure, ridge_figure, save
+from pct.output.plots import STEPS, example_figure, gap_figure, ridge_figure, save
 from pct.saliency.defaults import own_saliency
+from pct.text.tokens import Doubles, Ints
 from pct.training.runs import Run
 from pipelines.job import first_line
 
@@ -89,7 +89,7 @@ def confidences(predictor: Predictor, texts: list[str], order: str = "static") -
     return sides[0], sides[1]
 
 
-def example_rows(gap: Doubles, counts: Any) -> npt.NDArray[np.int64]:
+def example_rows(gap: Doubles, counts: Any) -> Ints:
     """Three texts: the healthiest, the median and the most pathological, of 8 to 28 words where there are such."""
     known = np.flatnonzero(~np.isnan(gap))
     fit = known[(counts[known] >= 8) & (counts[known] <= 28)]

@@ -16,9 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from pct.auditing.plan import CONTROL
-from pct.metrics.bootstrap import LEVEL, Doubles, Interval, interval_of, intervals_of
+from pct.metrics.bootstrap import LEVEL, Interval, interval_of, intervals_of
 from pct.output.audit_table import in_words
 from pct.output.numbers import number, percent, spell
+from pct.text.tokens import Doubles
 
 FEWEST_TEXTS = 20  # of two words or more
 LEAST_MARGIN = 0.01  # of confidence; a smaller margin does not count, even if it is surely above 0. Of a number: of the

@@ -47,8 +47,7 @@ def overlap(first: Column, second: Column, counts: Ints, top: Ints) -> Column:
     sides = [np.pad(x, ((0, 0), (0, width - x.shape[1]))) for x in (first, second)]
     chosen = [removal_ranks(x, counts, True) <= top[:, None] for x in sides]
     both = (chosen[0] & chosen[1]).sum(1)
-    share: Column = np.divide(both, top, out=np.full(len(top), np.nan), where=top > 0)
-    return share
+    return np.divide(both, top, out=np.full(len(top), np.nan), where=top > 0)
 
 
 def replace_words(predictor: Predictor, tokens: Tokens, place: Ints) -> Replaced | None:

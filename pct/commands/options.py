@@ -201,8 +201,7 @@ def launch_of(options: argparse.Namespace) -> Launch | None:
     if options.devices == 1 and not options.ray:
         return None
     # by name: the library imports nothing of the packages above it
-    launch: Launch = import_module("tuning.devices").on_devices(options.devices, options.ray)
-    return launch
+    return import_module("tuning.devices").on_devices(options.devices, options.ray)
 
 
 def given_settings(options: argparse.Namespace) -> dict[str, str]:

@@ -81,7 +81,7 @@ def texts_of(data: Any, column: str = "text", label: str = "label", pair: str = 
     elif isinstance(data, list) and any(isinstance(row, Mapping) for row in data):
         return [_text_of(row, f"text {index}", options) for index, row in enumerate(data)]
     else:
-        return data  # type: ignore[no-any-return]
+        return data
     if column not in names and len(names) != 1:
         raise ValueError(f"a table of texts needs the column {column!r}, it has {', '.join(names)}; give data[COLUMN]")
     second = options.pair_column(names)

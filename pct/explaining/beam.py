@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pct.explaining.reduced_texts import ReducedTexts
-from pct.text.tokens import Ints
+from pct.text.tokens import Bools, Ints
 
 BEAM = 5
 
@@ -56,7 +56,7 @@ def beam_ranks(texts: ReducedTexts, labels: Ints, saliency: Any, important: bool
     return order + 1
 
 
-def best_of_each(owner: Ints, score: npt.NDArray[Any], gone: npt.NDArray[np.bool_], width: int) -> tuple[Ints, Ints]:
+def best_of_each(owner: Ints, score: npt.NDArray[Any], gone: Bools, width: int) -> tuple[Ints, Ints]:
     """The `width` rows of each owner with the highest scores; of rows that lack the same words, the best one.
 
     Args:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from pct.explaining.explanation import Curve, Explanation
 from pct.explaining.explanations import Explanations
@@ -19,10 +18,10 @@ from pct.explaining.verdict import tolerances
 from pct.saliency import choose_saliency
 from pct.saliency.defaults import Choice, default_saliency
 from pct.tasks import Task, task_of
-from pct.text.tokens import Ints, Tokens
+from pct.text.tokens import Doubles, Ints, Tokens
 from pct.text.words import Document
 
-Columns = Mapping[str, npt.NDArray[np.float64]]
+Columns = Mapping[str, Doubles]
 NO_COLUMNS: Columns = {}
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from pct.explaining.prediction import ModelIdentity
 from pct.explaining.verdict import PATHOLOGICAL, TOLERANCE, Verdict, judge, tolerances
 from pct.renamed import renamed
 from pct.text.plurals import plural
+from pct.text.tokens import Floats
 
 SIDES = ("important", "unimportant")
 METRICS = ("comp", "suff", "comp_aopc", "suff_aopc", "ir", "ur")
@@ -105,7 +105,7 @@ class Explanation:
     """
 
     words: list[str]
-    saliency: npt.NDArray[np.float32] = field(repr=False)
+    saliency: Floats = field(repr=False)
     label: int
     label_name: str
     confidence: float

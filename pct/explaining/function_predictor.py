@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from pct.explaining.predictor import Floats, TextInterface, rows_as_tokens
+from pct.explaining.predictor import TextInterface, rows_as_tokens
 from pct.tasks import ONE_CLASS, OneNumber, SeveralLabels, Task
-from pct.text.tokens import TOKEN_TYPE, Ints, Tokens
+from pct.text.tokens import TOKEN_TYPE, Bools, Floats, Ints, Tokens
 from pct.text.words import NATURAL, as_document, check_rule
 
 PADDING = 0
@@ -57,7 +56,7 @@ class FunctionPredictor(TextInterface):
             starts.append(len(ids))
         return Tokens(np.array(ids, np.int64), np.array(words, np.int64), np.array(starts), counts, PADDING)
 
-    def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
+    def forward(self, ids: Ints, mask: Bools) -> Floats:
         """See `Predictor.forward`. Raises ValueError where the function does not return probabilities."""
         return self._ask([self._given(row[inside]) for row, inside in zip(ids, mask, strict=True)])
 

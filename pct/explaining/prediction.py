@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from pct.explaining.predictor import Floats, Predictor, Texts, predict_tokens, reading_of, split_texts
+from pct.explaining.predictor import Predictor, Texts, predict_tokens, reading_of, split_texts
 from pct.tasks import ONE_CLASS, Task, task_of
-from pct.text.tokens import Tokens
+from pct.text.tokens import Floats, Tokens
 from pct.text.words import Document
 
 

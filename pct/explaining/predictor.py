@@ -12,14 +12,13 @@ import numpy.typing as npt
 
 from pct.corpora.tables import texts_of
 from pct.renamed import renamed
-from pct.text.tokens import Ints, Tokens, check_remove, only_side
+from pct.text.tokens import Bools, Floats, Ints, Tokens, check_remove, only_side
 from pct.text.words import NATURAL, Document, as_document, split_all
 
 if TYPE_CHECKING:
     from pct.saliency.base import GradientSaliency
 
-Floats = npt.NDArray[np.float32]
-Forward = Callable[[Ints, npt.NDArray[np.bool_]], Floats]
+Forward = Callable[[Ints, Bools], Floats]
 ExplainRows = Callable[[Ints, Ints, Ints | None], tuple[Floats, Floats]]
 Texts = Sequence[str] | Sequence[Sequence[str]]
 P = TypeVar("P")
@@ -64,7 +63,7 @@ class Predictor(Protocol):
         """
         ...
 
-    def forward(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> Floats:
+    def forward(self, ids: Ints, mask: Bools) -> Floats:
         """Probabilities.
 
         Args:
@@ -112,7 +111,7 @@ class FastForward(Predictor, Protocol):
 class Represents(Predictor, Protocol):
     """A `Predictor` that returns its representation of a text before the last layer: the cosine metrics need it."""
 
-    def represent(self, ids: Ints, mask: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    def represent(self, ids: Ints, mask: Bools) -> tuple[Floats, Floats]:
         """Probabilities and representations.
 
         Args:
@@ -228,7 +227,7 @@ def removing(predictor: P, remove: str | None = None) -> P:
         return only_side(all_tokens(documents), documents, chosen)
 
     restricted.tokens = tokens
-    return restricted  # type: ignore[no-any-return]
+    return restricted
 
 
 def batches(lengths: Ints, budget: int = TOKENS_A_BATCH) -> list[Ints]:

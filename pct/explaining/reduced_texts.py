@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pct.explaining.predictor import (
-    Floats,
     Forward,
     Predictor,
     Represents,
@@ -22,12 +20,11 @@ from pct.explaining.predictor import (
 )
 from pct.explaining.reduction import reduce_ids, reduce_tokens
 from pct.settings import REMOVALS
-from pct.text.tokens import Ints, Tokens, replaced_by
+from pct.text.tokens import Bools, Floats, Ints, Tokens, replaced_by
 
 if TYPE_CHECKING:
     from pct.saliency.base import Saliency
 
-Bools = npt.NDArray[np.bool_]
 # Reduced texts that are held at once, in tokens, padding included.
 TOKENS_AT_ONCE = 2**18
 

@@ -10,11 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pct.text.tokens import Tokens, positions_of, replaced_by
+from pct.text.tokens import Bools, Ints, Tokens, positions_of, replaced_by
 
-Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating]
-Bools = npt.NDArray[np.bool_]
 
 
 def words_to_remove(counts: Ints, share: float | Floats) -> Ints:
@@ -25,8 +23,7 @@ def words_to_remove(counts: Ints, share: float | Floats) -> Ints:
     check_share(share)
     # 0.28 * 25 is 7.000000000000001: without the margin, rounding would remove an eighth word
     wanted = np.ceil(share * counts - 1e-9).astype(np.int64)
-    removed: Ints = np.minimum(np.maximum(wanted, 1), np.maximum(counts - 1, 0))
-    return removed
+    return np.minimum(np.maximum(wanted, 1), np.maximum(counts - 1, 0))
 
 
 def check_share(share: float | Floats) -> None:
@@ -80,16 +77,6 @@ def reduce_ids(ids: Ints, words: Ints, gone: Bools, replacement: int | None = No
     if replacement is None:
         return ids[kept], kept.sum(1)
     return np.where(kept, ids, replaced_by(ids, replacement))[real], real.sum(1)
-
-
-def reduce_rows(ids: Ints, words: Ints, ranks: Ints, text: Ints, step: Ints, padding: int) -> tuple[Ints, Ints]:
-    """Row r is text `text[r]` without its words of rank `step[r]` or less, padded.
-
-    ids, words: (texts, length). ranks: (texts, words). text, step: (rows,). Returns ids and word maps, both
-    (rows, longest); -2 marks padding.
-    """
-    gone, counts = ranks[text] <= step[:, None], words.max(1) + 1
-    return reduce_tokens(ids[text], words[text], gone, counts[text], padding).rows(np.arange(len(text)))
 
 
 def _kept(words: Ints, gone: Bools) -> tuple[Bools, Bools]:

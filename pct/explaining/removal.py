@@ -11,21 +11,18 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from pct.explaining.beam import beam_ranks
-from pct.explaining.predictor import CALL_IN_TOKENS, Floats, Predictor
+from pct.explaining.predictor import CALL_IN_TOKENS, Predictor
 from pct.explaining.reduced_texts import ReducedTexts
 from pct.explaining.reduction import removal_ranks
 from pct.settings import ORDERS
 from pct.tasks import Task, task_of
-from pct.text.tokens import Ints, Tokens
+from pct.text.tokens import Bools, Doubles, Floats, Ints, Tokens
 
 if TYPE_CHECKING:
     from pct.saliency.base import Saliency
 
-Doubles = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 TEXTS_A_BLOCK = 256
 # The search for the first flip goes up to 1/6 of a text's words, then 2/6, ..: more rounds run fewer superfluous steps.
 ROUNDS = 6
@@ -109,8 +106,7 @@ class RemovalResult:
         drop = self.confidence[:, :1] - self.confidence
         t = np.arange(drop.shape[1])
         taken = (t >= 1) & (t <= steps[:, None])
-        mean: Doubles = np.where(taken, drop, 0).sum(1) / np.maximum(steps, 1)
-        return mean
+        return np.where(taken, drop, 0).sum(1) / np.maximum(steps, 1)
 
 
 @dataclass(frozen=True)
@@ -299,8 +295,7 @@ class _Remover:
 
     def _gone(self, row: Ints, step: Ints) -> Bools:
         """(rows, words) the removed words of some rows at a step."""
-        gone: Bools = self.result.ranks[row] <= step[:, None]
-        return gone
+        return self.result.ranks[row] <= step[:, None]
 
     def _explain_first(self) -> None:
         """The backward pass after the first step, if the plan has it: its forward pass serves the curves too."""

@@ -7,9 +7,9 @@ from torch import Tensor
 from pct.models.base import TextModel
 from pct.saliency import saliencies
 from pct.saliency.base import GradientSaliency, SaliencyOptions
-from pct.saliency.gradients import class_score, sum_by_word
+from pct.saliency.gradients import class_score
 
-__all__ = ["class_score", "gradient_saliency", "saliency", "word_saliency"]
+__all__ = ["class_score", "gradient_saliency", "saliency"]
 
 
 def gradient_saliency(kind: str, options: SaliencyOptions | None = None) -> GradientSaliency:
@@ -19,22 +19,6 @@ def gradient_saliency(kind: str, options: SaliencyOptions | None = None) -> Grad
     if not isinstance(chosen, GradientSaliency):
         raise ValueError(f"saliency must be one with a gradient (l2, grad_x_input, ..), got {kind!r}")
     return chosen
-
-
-def word_saliency(gradient: Tensor, embeddings: Tensor, words: Tensor, kind: str = "l2") -> Tensor:
-    """From the gradients at tokens to one number per word.
-
-    Args:
-        gradient: (batch, length, width).
-        embeddings: (batch, length, width).
-        words: (batch, length), the word of each token, negative at special tokens and padding.
-        kind: the saliency.
-
-    Returns:
-        (batch, most words), 0 beyond a text's last word.
-    """
-    chosen = gradient_saliency(kind)
-    return chosen.word_scores(sum_by_word(chosen.token_scores(gradient, embeddings), words))
 
 
 def saliency(

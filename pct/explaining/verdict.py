@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Doubles = npt.NDArray[np.float64]
+from pct.text.tokens import Doubles, Ints
 
 HEALTHY, UNDECIDED, PATHOLOGICAL = "healthy", "undecided", "pathological"
 VERDICTS = (PATHOLOGICAL, UNDECIDED, HEALTHY)

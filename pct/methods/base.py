@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -95,6 +96,12 @@ def supervised_loss(logits: Tensor, batch: Batch) -> Tensor:
     return head_of_labels(batch.labels).loss(logits, batch.labels, weights)
 
 
+def normal_step(model: TextModel, batch: Batch) -> Step:
+    """The supervised loss alone."""
+    loss = supervised_loss(model(batch.ids, batch.word_ids > -2).logits, batch)
+    return Step(loss, {"cross_entropy": loss.detach()})
+
+
 class Originals(NamedTuple):
     """The results of passing a batch through the model.
 
@@ -136,6 +143,39 @@ def pass_originals(model: TextModel, batch: Batch, settings: Settings) -> Origin
         tokens = saliency.token_scores(gradient.float(), embeddings.detach().float())
         scores = saliency.word_scores(sum_by_word(tokens, batch.word_ids))
     return Originals(model.dense(model.dropout(pooled)), representation, projected, scores)
+
+
+class SettingsMethod:
+    """A method that keeps the settings of its run."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+
+class RegularisedMethod(SettingsMethod, ABC):
+    """The supervised loss plus weighted terms that need the saliency of the batch.
+
+    Attributes:
+        sparse: whether the setting `contrast_every` = n leaves only every n-th batch with terms.
+    """
+
+    sparse: ClassVar[bool] = False
+
+    @abstractmethod
+    def terms(self, model: TextModel, batch: Batch, originals: Originals) -> dict[str, tuple[float, Tensor]]:
+        """The weight and the value of each term, by the name of its part of the loss."""
+
+    def __call__(self, model: TextModel, batch: Batch) -> Step:
+        """See `Method`."""
+        if self.sparse and batch.number % self.settings.contrast_every:
+            return normal_step(model, batch)
+        originals = pass_originals(model, batch, self.settings)
+        loss = supervised_loss(originals.logits, batch)
+        parts = {"cross_entropy": loss.detach()}
+        for name, (weight, term) in self.terms(model, batch, originals).items():
+            loss = loss + weight * term
+            parts[name] = term.detach()
+        return Step(loss, parts)
 
 
 class Reduced(NamedTuple):

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from pct.methods.base import Batch, Step, pass_originals, reduced_features, reduced_texts, supervised_loss
+from torch import Tensor
+
+from pct.methods.base import Batch, Originals, RegularisedMethod, reduced_features, reduced_texts
 from pct.methods.losses import mean_entropy
 from pct.models.base import TextModel
-from pct.settings import Settings
 
 
-class Entropy:
+class Entropy(RegularisedMethod):
     """Cross-entropy - lambda * mean entropy of the predictions on texts without their unimportant words (Eq. 8)."""
 
     needs_classes = True
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-
-    def __call__(self, model: TextModel, batch: Batch) -> Step:
-        """See `Method`."""
+    def terms(self, model: TextModel, batch: Batch, originals: Originals) -> dict[str, tuple[float, Tensor]]:
+        """See `RegularisedMethod`."""
         s = self.settings
-        originals = pass_originals(model, batch, s)
-        supervised = supervised_loss(originals.logits, batch)
         source, mask, _ = reduced_texts(batch, originals.saliency, s, important=False)
         if len(source) == 0:  # every text has one word
-            return Step(supervised, {"cross_entropy": supervised.detach(), "entropy": supervised.new_zeros(())})
+            return {"entropy": (0.0, originals.logits.new_zeros(()))}
         reduced = reduced_features(model, originals.projected, source, mask, s.step_tokens).pooled
-        entropy = mean_entropy(model.dense(model.dropout(reduced)), model.head)
-        loss = supervised - s.entropy_weight * entropy
-        return Step(loss, {"cross_entropy": supervised.detach(), "entropy": entropy.detach()})
+        return {"entropy": (-s.entropy_weight, mean_entropy(model.dense(model.dropout(reduced)), model.head))}

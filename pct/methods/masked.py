@@ -5,23 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pct.methods.base import Batch, Step, supervised_loss
+from pct.methods.base import Batch, SettingsMethod, Step, normal_step
 from pct.models.base import TextModel
-from pct.settings import Settings
 from pct.text.tokens import replaced_by
 
 
-class Masked:
+class Masked(SettingsMethod):
     """Cross-entropy; in half of the texts of a batch a share ~ U(0, 1) of the words is masked."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
 
     def __call__(self, model: TextModel, batch: Batch) -> Step:
         """See `Method`."""
         ids = mask_words(batch, random_words(batch.counts, int(batch.host_counts.max())))
-        loss = supervised_loss(model(ids, batch.word_ids > -2).logits, batch)
-        return Step(loss, {"cross_entropy": loss.detach()})
+        return normal_step(model, batch._replace(ids=ids))
 
 
 def mask_words(batch: Batch, chosen: Tensor) -> Tensor:

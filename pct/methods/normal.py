@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from pct.methods.base import Batch, Step, supervised_loss
+from pct.methods.base import Batch, SettingsMethod, Step, normal_step
 from pct.models.base import TextModel
-from pct.settings import Settings
 
 
-class Normal:
+class Normal(SettingsMethod):
     """Cross-entropy."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
 
     def __call__(self, model: TextModel, batch: Batch) -> Step:
         """See `Method`."""
-        loss = supervised_loss(model(batch.ids, batch.word_ids > -2).logits, batch)
-        return Step(loss, {"cross_entropy": loss.detach()})
+        return normal_step(model, batch)

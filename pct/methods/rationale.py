@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pct.methods.base import Batch, Step, supervised_loss
+from pct.methods.base import Batch, SettingsMethod, Step, supervised_loss
+from pct.methods.losses import at_least_float32
 from pct.models.base import TextModel, without_dropout
-from pct.settings import Settings
 
 STEP_LENGTH = 1e-2  # of the central difference: large enough for float32, small enough for the curvature
 
 
-class Rationale:
+class Rationale(SettingsMethod):
     """Cross-entropy + lambda * the squared gradient of sum_k log f_k(X) at the presence of words outside the rationale,
     summed over a text, the mean over texts. It needs a corpus with rationales.
 
@@ -21,9 +21,6 @@ class Rationale:
     """
 
     needs_classes = True
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
 
     def __call__(self, model: TextModel, batch: Batch) -> Step:
         """See `Method`.
@@ -71,12 +68,10 @@ def squared_gradient(model: TextModel, ids: Tensor, mask: Tensor, outside: Tenso
         ahead, behind = (_log_probabilities(model, embeddings * (1 + sign * step), mask) for sign in (1, -1))
     slope = ((ahead - behind) / scale).mean()
     value = direction.square().sum(1).mean()
-    penalty: Tensor = value + slope - slope.detach()
-    return penalty
+    return value + slope - slope.detach()
 
 
 def _log_probabilities(model: TextModel, embeddings: Tensor, mask: Tensor) -> Tensor:
     """sum_k log f_k of each text, (batch,); of several labels, over each label and its absence."""
     logits = model.encode(embeddings, mask).logits
-    precise = logits if logits.dtype == torch.float64 else logits.float()
-    return model.head.log_probabilities(precise).flatten(1).sum(-1)
+    return model.head.log_probabilities(at_least_float32(logits)).flatten(1).sum(-1)

@@ -26,7 +26,7 @@ def ranks(saliency: Tensor, counts: Tensor, important: bool) -> Tensor:
 def reduce_batch(
     words: Tensor, saliency: Tensor, counts: Tensor, removed: Ints, important: bool, last: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Steps 1..m of every text of a batch, on its device: `removal_ranks` and `reduce_rows` in torch.
+    """Steps 1..m of every text of a batch, on its device: `removal_ranks` and `reduce_tokens` in torch.
 
     words: (batch, length), the word map. saliency: (batch, words). counts: (batch,), N. removed: (batch,), m, on the
     host. last: only step m of each text. Returns source (rows, length), the position in the flattened batch of each
@@ -38,12 +38,7 @@ def reduce_batch(
     lose = np.flatnonzero(removed)
     text, step = (to_device(x, device) for x in ((lose, removed[lose]) if last else steps_of(removed)))
     keep = of_token[text] > step[:, None]
-    # an extra column on the right receives the dropped tokens and is cut off
-    target = torch.where(keep, keep.cumsum(1) - 1, length)
-    source = text[:, None] * length + torch.arange(length, device=device)
-    out = source.new_zeros(len(text), length + 1).scatter_(1, target, source)[:, :-1]
-    mask = torch.arange(length, device=device) < keep.sum(1, keepdim=True)
-    return torch.where(mask, out, 0), mask, text
+    return *_compact(keep, text[:, None] * length + torch.arange(length, device=device)), text
 
 
 MASK = -1  # stands for the mask token in a source
@@ -57,13 +52,17 @@ def without_words(words: Tensor, removed: Tensor, masked: Tensor) -> tuple[Tenso
     Returns source (batch, length), the position in the flattened batch of each remaining token, MASK for the mask
     token, and 0 at padding; and mask (batch, length).
     """
-    length = words.shape[1]
     dropped = removed.gather(1, words.clamp(min=0)) & (words >= 0)
     keep = (words > -2) & (~dropped | masked[:, None])
     position = torch.arange(words.numel(), device=words.device).view_as(words)
-    # an extra column on the right receives the deleted tokens and is cut off
+    return _compact(keep, position.masked_fill(dropped, MASK))
+
+
+def _compact(keep: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+    """The kept entries of each row, moved to its start and padded with 0, and the mask of real ones: (rows, length)."""
+    length = keep.shape[1]
+    # an extra column on the right receives the tokens that are not kept and is cut off
     target = torch.where(keep, keep.cumsum(1) - 1, length)
-    sources = position.masked_fill(dropped, MASK)
-    source = position.new_zeros(len(words), length + 1).scatter_(1, target, sources)[:, :-1]
-    mask = torch.arange(length, device=words.device) < keep.sum(1, keepdim=True)
-    return torch.where(mask, source, 0), mask
+    moved = source.new_zeros(len(keep), length + 1).scatter_(1, target, source)[:, :-1]
+    mask = torch.arange(length, device=keep.device) < keep.sum(1, keepdim=True)
+    return torch.where(mask, moved, 0), mask

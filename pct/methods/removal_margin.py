@@ -7,16 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pct.methods.base import (
-    Batch,
-    Choice,
-    Step,
-    make_method,
-    pass_originals,
-    reduced_logits,
-    supervised_loss,
-    words_removed,
-)
+from pct.methods.base import Batch, Choice, Originals, RegularisedMethod, reduced_logits, words_removed
 from pct.methods.losses import at_least_float32
 from pct.methods.reduced_batch import ranks
 from pct.methods.saliency_guided import kl_divergence
@@ -25,7 +16,7 @@ from pct.models.transfer import to_device
 from pct.settings import Settings
 
 
-class RemovalMargin:
+class RemovalMargin(RegularisedMethod):
     """Cross-entropy + lambda_c mean[delta - (z(X) - z(I))]_+ + lambda_u mean KL(f(X) || f(U)) + lambda_r mean
     KL(f(X) || f(R)), a method of this project.
 
@@ -37,17 +28,11 @@ class RemovalMargin:
     replace the divergences. With `contrast_every` = n, all but every n-th batch are trained normally.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.normal = make_method(settings.replace(method="normal"))
+    sparse = True
 
-    def __call__(self, model: TextModel, batch: Batch) -> Step:
-        """See `Method`."""
+    def terms(self, model: TextModel, batch: Batch, originals: Originals) -> dict[str, tuple[float, Tensor]]:
+        """See `RegularisedMethod`."""
         s = self.settings
-        if batch.number % s.contrast_every:
-            return self.normal(model, batch)
-        originals = pass_originals(model, batch, s)
-        supervised = supervised_loss(originals.logits, batch)
         choices = words_to_compare(originals.saliency, batch, s)
         important, unimportant, random = reduced_logits(model, batch, originals.projected, choices, s)
         rows = important.text
@@ -56,9 +41,7 @@ class RemovalMargin:
         whole, rest = (head.score(at_least_float32(logits), chosen) for logits in pair)
         hinge = F.relu(s.margin_bound - head.drop(whole, rest)).sum() / max(len(rows), 1)
         keep, chance = (kl_divergence(originals.logits[x.text], x.logits, head) for x in (unimportant, random))
-        loss = supervised + s.margin_weight * hinge + s.keep_weight * keep + s.random_weight * chance
-        parts = {"cross_entropy": supervised, "hinge": hinge, "keep": keep, "random": chance}
-        return Step(loss, {name: part.detach() for name, part in parts.items()})
+        return {"hinge": (s.margin_weight, hinge), "keep": (s.keep_weight, keep), "random": (s.random_weight, chance)}
 
 
 def words_to_compare(saliency: Tensor, batch: Batch, settings: Settings) -> tuple[Choice, Choice, Choice]:

@@ -5,30 +5,24 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from pct.methods.base import Batch, Step, pass_originals, supervised_loss, words_removed
+from pct.methods.base import Batch, Originals, RegularisedMethod, words_removed
 from pct.methods.losses import at_least_float32
 from pct.methods.masked import mask_words
 from pct.methods.reduced_batch import ranks
 from pct.models.base import TextModel
 from pct.models.heads import SOFTMAX, Head
 from pct.models.transfer import to_device
-from pct.settings import Settings
 
 
-class SaliencyGuided:
+class SaliencyGuided(RegularisedMethod):
     """Cross-entropy + lambda KL(f(X) || f(X with its m_u least salient words masked)), the mean over texts.
 
     Of a number, the squared error and the squared difference replace them.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-
-    def __call__(self, model: TextModel, batch: Batch) -> Step:
-        """See `Method`."""
+    def terms(self, model: TextModel, batch: Batch, originals: Originals) -> dict[str, tuple[float, Tensor]]:
+        """See `RegularisedMethod`."""
         s = self.settings
-        originals = pass_originals(model, batch, s)
-        supervised = supervised_loss(originals.logits, batch)
         removed = words_removed(batch, s.p_unimportant)
         m_u = to_device(removed, batch.counts.device)[:, None]
         least = ranks(originals.saliency, batch.counts, important=False) <= m_u
@@ -36,8 +30,7 @@ class SaliencyGuided:
         # a text of one word has nothing to mask
         some = to_device(np.flatnonzero(removed), batch.counts.device)
         divergence = kl_divergence(originals.logits[some], masked[some], model.head)
-        loss = supervised + s.guided_weight * divergence
-        return Step(loss, {"cross_entropy": supervised.detach(), "divergence": divergence.detach()})
+        return {"divergence": (s.guided_weight, divergence)}
 
 
 def kl_divergence(logits: Tensor, others: Tensor, head: Head = SOFTMAX) -> Tensor:

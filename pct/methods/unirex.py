@@ -7,28 +7,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pct.methods.base import (
-    Batch,
-    Choice,
-    ReducedLogits,
-    Step,
-    make_method,
-    pass_originals,
-    reduced_logits,
-    supervised_loss,
-    words_removed,
-)
+from pct.methods.base import Batch, Choice, Originals, ReducedLogits, RegularisedMethod, reduced_logits, words_removed
 from pct.methods.losses import at_least_float32
 from pct.methods.reduced_batch import ranks
 from pct.models.base import TextModel
 from pct.models.heads import head_of_labels
 from pct.models.transfer import to_device
-from pct.settings import Settings
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of the words that form the explanation
 
 
-class Unirex:
+class Unirex(RegularisedMethod):
     """Cross-entropy + w_c mean(max(-m_c, CE(X) - CE(X without the top k)) + m_c) + w_s mean(max(-m_s, CE(the top k
     alone) - CE(X)) + m_s), with the model's own saliency instead of a learned extractor.
 
@@ -37,17 +26,11 @@ class Unirex:
     is left out. With `contrast_every` = n, all but every n-th batch are trained normally.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.normal = make_method(settings.replace(method="normal"))
+    sparse = True
 
-    def __call__(self, model: TextModel, batch: Batch) -> Step:
-        """See `Method`."""
+    def terms(self, model: TextModel, batch: Batch, originals: Originals) -> dict[str, tuple[float, Tensor]]:
+        """See `RegularisedMethod`."""
         s = self.settings
-        if batch.number % s.contrast_every:
-            return self.normal(model, batch)
-        originals = pass_originals(model, batch, s)
-        supervised = supervised_loss(originals.logits, batch)
         share = SHARES[int(torch.randint(len(SHARES), ()))]
         rank = ranks(originals.saliency, batch.counts, important=True)
         k = to_device(words_removed(batch, share), rank.device)[:, None]
@@ -57,9 +40,7 @@ class Unirex:
         without, alone = reduced_logits(model, batch, originals.projected, choices, s)
         comp = bounded(originals.logits, without, batch.labels, -1, s.comp_bound)
         suff = bounded(originals.logits, alone, batch.labels, 1, s.suff_bound)
-        loss = supervised + s.comp_weight * comp + s.suff_weight * suff
-        parts = {"cross_entropy": supervised, "comp_loss": comp, "suff_loss": suff}
-        return Step(loss, {name: part.detach() for name, part in parts.items()})
+        return {"comp_loss": (s.comp_weight, comp), "suff_loss": (s.suff_weight, suff)}
 
 
 def bounded(whole: Tensor, reduced: ReducedLogits, labels: Tensor, sign: int, bound: float) -> Tensor:

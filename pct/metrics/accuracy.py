@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from pct.metrics.base import Column, Estimate, Metric, TextBlock
 from pct.metrics.bootstrap import RESAMPLES
+from pct.text.tokens import Doubles, Ints
 
 NO_CLASSES = "a number has no classes: ask for mae, rmse or pearson"
-Counts = npt.NDArray[np.int64]
 
 
 class Accuracy(Metric):
@@ -36,7 +35,7 @@ class Confidence(Metric):
         return {"f_x": seen.probabilities[np.arange(len(seen.labels)), seen.labels]}
 
 
-def confusion_counts(gold: Counts, predicted: Counts, classes: int) -> Counts:
+def confusion_counts(gold: Ints, predicted: Ints, classes: int) -> Ints:
     """How many texts of each class are predicted as each class.
 
     Args:
@@ -51,13 +50,13 @@ def confusion_counts(gold: Counts, predicted: Counts, classes: int) -> Counts:
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
-def recalls(confusion: Counts) -> npt.NDArray[np.float64]:
+def recalls(confusion: Ints) -> Doubles:
     """The recall of each class, (classes,); NaN for a class without texts."""
     sizes = confusion.sum(1)
     return np.where(sizes > 0, confusion.diagonal() / np.maximum(sizes, 1), np.nan)
 
 
-def macro_f1(confusion: Counts) -> float:
+def macro_f1(confusion: Ints) -> float:
     """The mean of the classes' F1 = 2 TP / (2 TP + FP + FN), over classes that are true or predicted of some text."""
     sizes = confusion.sum(0) + confusion.sum(1)
     occurs = sizes > 0

@@ -71,8 +71,7 @@ class TextBlock:
     @property
     def predicted(self) -> Column:
         """(texts,) the class predicted on the original text."""
-        predicted: Column = self.seen.probabilities.argmax(1)
-        return predicted
+        return self.seen.probabilities.argmax(1)
 
     @property
     def assigned(self) -> Column:

@@ -84,8 +84,7 @@ def random_ranks(place: Column, counts: Column, orders: int, seed: int) -> Colum
     for part in parts:
         state = _scrambled(state ^ part.astype(np.uint64))
     keys = np.where(np.arange(words) < counts[:, None, None], state >> np.uint64(1), np.uint64(2**63))
-    ranks: Column = np.argsort(np.argsort(keys, axis=2, kind="stable"), axis=2, kind="stable") + 1
-    return ranks
+    return np.argsort(np.argsort(keys, axis=2, kind="stable"), axis=2, kind="stable") + 1
 
 
 def _scrambled(numbers: Column) -> Column:

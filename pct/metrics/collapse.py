@@ -40,5 +40,4 @@ class Collapse(Metric):
 def _mean_cosine(side: RemovalResult, steps: Column) -> Column:
     t = np.arange(side.cosine.shape[1])
     reached = (t >= 1) & (t <= steps[:, None])
-    mean: Column = np.where(reached, side.cosine, 0).sum(1) / np.maximum(steps, 1)
-    return mean
+    return np.where(reached, side.cosine, 0).sum(1) / np.maximum(steps, 1)

@@ -110,8 +110,7 @@ class ParquetColumns(Mapping[str, Column]):
     def __getitem__(self, name: str) -> Column:
         if name not in self.names:
             raise KeyError(name)
-        values: Column = pyarrow("Parquet").parquet.read_table(self.path, columns=[name])[name].to_numpy()
-        return values
+        return pyarrow("Parquet").parquet.read_table(self.path, columns=[name])[name].to_numpy()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)

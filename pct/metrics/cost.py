@@ -28,8 +28,7 @@ def most_passes(chosen: MetricSet, counts: Column) -> Column:
             reduced += np.maximum(counts - 1, 0)
         elif side is not None:
             reduced += side[:, 1:].sum(1)
-    passes: Column = 1 + reduced + 2 * plan.next_saliency + chosen.passes(counts)
-    return passes
+    return 1 + reduced + 2 * plan.next_saliency + chosen.passes(counts)
 
 
 def cost_table(names: Sequence[str]) -> str:

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from pct.text.tokens import Ints, Tokens
+from pct.text.tokens import Doubles, Ints, Tokens
 from pct.text.words import Document
 
-Doubles = npt.NDArray[np.float64]
 # the attributes that hold a text's numbers and its tokens: shap.Explanation, captum's VisualizationDataRecord and
 # LLMAttributionResult
 _FORMS = (("values", "data"), ("word_attributions", "raw_input_ids"), ("token_attr", "input_tokens"),

@@ -7,14 +7,12 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from pct.metrics.accuracy import confusion_counts, macro_f1
 from pct.metrics.base import Column, Estimate, Metric, TextBlock, share_of
 from pct.metrics.bootstrap import resamples
+from pct.text.tokens import Bools, Doubles, Ints
 
-Bools = npt.NDArray[np.bool_]
-Counts = npt.NDArray[np.int64]
 TRUE, ASSIGNED = "true_labels", "assigned_labels"  # the columns with the names of a text's labels, as JSON
 
 
@@ -33,7 +31,7 @@ def f1_scores(true: Bools, assigned: Bools) -> tuple[float, float]:
     return _f1((true & assigned).sum(0), true.sum(0) + assigned.sum(0))
 
 
-def _f1(hits: Counts, sizes: Counts) -> tuple[float, float]:
+def _f1(hits: Ints, sizes: Ints) -> tuple[float, float]:
     """`f1_scores` from TP and 2 TP + FP + FN of each label, (labels,) each."""
     occurs = sizes > 0
     if not occurs.any():
@@ -83,7 +81,7 @@ class LabelSets(Metric):
         return {"acc": share_of(columns["acc"]), **f1}
 
 
-def _drawn_scores(true: Bools, assigned: Bools) -> npt.NDArray[np.float64]:
+def _drawn_scores(true: Bools, assigned: Bools) -> Doubles:
     """(samples, 2) `f1_scores` of bootstrap samples, from how often each text occurs: no text is copied."""
     hits, sizes = true & assigned, true.astype(np.int8) + assigned
     times = (np.bincount(rows, minlength=len(true)) for rows in resamples(len(true)))

@@ -14,13 +14,13 @@ import numpy as np
 
 from pct.corpora.rows import MARKS
 from pct.corpora.splits import Split
-from pct.explaining.reduction import Bools, Floats, Ints, removal_ranks
+from pct.explaining.reduction import Floats, removal_ranks
 from pct.metrics import RATIONALE, SHORTCUT
 from pct.metrics.base import Column, Estimate, Metric, TextBlock
 from pct.metrics.bootstrap import intervals_of
 from pct.metrics.chance import random_ranks
 from pct.metrics.leave_one_out import kendall_tau_b
-from pct.text.tokens import Tokens
+from pct.text.tokens import Bools, Ints, Tokens
 from pct.text.words import Document
 
 AGREEMENT = ("rationale_auprc", "rationale_f1", "rationale_iou_f1")
@@ -110,21 +110,18 @@ def average_precision(saliency: Floats, counts: Ints, marked: Bools) -> Column:
     ends = np.where(last_of_equals, words, len(words))
     threshold = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
     precision = np.take_along_axis(np.cumsum(hit, 1) / (words + 1), threshold, 1)
-    area: Column = (precision * hit).sum(1) / np.maximum(hit.sum(1), 1)
-    return area
+    return (precision * hit).sum(1) / np.maximum(hit.sum(1), 1)
 
 
 def top_words(saliency: Floats, counts: Ints, share: float) -> Bools:
     """(texts, words) the k = ceil(share N) most salient words, at least one; ties go to the earlier word."""
     k = np.clip(np.ceil(share * counts - 1e-9), 1, counts)
-    top: Bools = removal_ranks(saliency, counts, True) <= k[:, None]
-    return top
+    return removal_ranks(saliency, counts, True) <= k[:, None]
 
 
 def token_f1(top: Bools, marked: Bools) -> Column:
     """The F1 of the predicted words, (texts,): 2 |T and M| / (|T| + |M|)."""
-    f1: Column = 2 * (top & marked).sum(1) / np.maximum(top.sum(1) + marked.sum(1), 1)
-    return f1
+    return 2 * (top & marked).sum(1) / np.maximum(top.sum(1) + marked.sum(1), 1)
 
 
 def iou_f1(top: Bools, marked: Bools) -> Column:
@@ -135,8 +132,7 @@ def iou_f1(top: Bools, marked: Bools) -> Column:
     union = _run_lengths(top)[row, start] + _run_lengths(marked)[row, start] - common
     matched = np.bincount(row[2 * common >= union], minlength=len(top))
     spans = sum(np.bincount(_runs(words)[0], minlength=len(top)) for words in (top, marked))
-    f1: Column = 2 * matched / np.maximum(spans, 1)
-    return f1
+    return 2 * matched / np.maximum(spans, 1)
 
 
 def _runs(inside: Bools) -> tuple[Ints, Ints, Ints]:
@@ -206,8 +202,7 @@ def marks_of_document(marks: Sequence[float], document: Document, row: int) -> S
             f"row {row + 1} has {len(marks)} marks for {len(runs)} space-separated words; give one mark per word"
         )
     begins = [start for start, _ in document.spans]
-    of_words: list[float] = np.asarray(marks)[np.searchsorted(runs, begins, side="right") - 1].tolist()
-    return of_words
+    return np.asarray(marks)[np.searchsorted(runs, begins, side="right") - 1].tolist()
 
 
 def _padded(marks: Sequence[Sequence[float]], shape: tuple[int, ...]) -> Floats:

@@ -60,7 +60,7 @@ class Report:
 
     def __getattr__(self, name: str) -> float:
         try:
-            return self.__dict__["metrics"][name]  # type: ignore[no-any-return]
+            return self.__dict__["metrics"][name]
         except KeyError:
             raise AttributeError(
                 f"no metric {name!r}; there are {', '.join(self.__dict__.get('metrics', ()))}"

@@ -139,8 +139,7 @@ class WordModel(TextModel):
 
     def embed(self, ids: Tensor) -> Tensor:
         """See `TextModel.embed`."""
-        embedded: Tensor = self.embedding(ids)
-        return embedded
+        return self.embedding(ids)
 
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """See `TextModel.features`."""

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from pct.text.tokens import Bools, Floats
 from pct.text.vocabulary import Vocabulary, normalized
 
-Floats = npt.NDArray[np.float32]
 
-
-def read_vectors(path: str | Path, vocabulary: Vocabulary) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def read_vectors(path: str | Path, vocabulary: Vocabulary) -> tuple[Floats, Bools]:
     """Reads the vectors of a vocabulary's words.
 
     A line is a word and its numbers. A first line of two integers (word2vec, fastText) is skipped. If several lines
@@ -51,7 +49,7 @@ def _open(file: Path) -> IO[str]:
     return file.open(encoding="utf-8", newline="\n")
 
 
-def _read(file: Path, lines: Iterator[str] | IO[str], vocabulary: Vocabulary) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def _read(file: Path, lines: Iterator[str] | IO[str], vocabulary: Vocabulary) -> tuple[Floats, Bools]:
     vectors: Any = None
     has_vector = np.zeros(len(vocabulary), bool)
     exact = np.zeros(len(vocabulary), bool)

@@ -20,8 +20,7 @@ def recur(inputs: Tensor, weight: Tensor) -> Tensor:
     output. weight: (layers, units, 4 units), from the state to the gates. Returns (length, layers, rows, units).
     """
     with torch.autocast(inputs.device.type, enabled=False):
-        states: Tensor = _Recurrence.apply(inputs.to(weight.dtype), weight)  # type: ignore[no-untyped-call]
-        return states
+        return _Recurrence.apply(inputs.to(weight.dtype), weight)  # type: ignore[no-untyped-call]
 
 
 class _Recurrence(torch.autograd.Function):

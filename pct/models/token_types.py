@@ -50,5 +50,4 @@ def inputs_of_ids(ids: Tensor, types: bool) -> dict[str, Tensor]:
 
 def typed_ids(given: Any) -> Tensor:
     """The ids, with types, of what a tokenizer gave."""
-    ids: Tensor = given["input_ids"] + TOKEN_TYPE * given.get(TYPES, 0)
-    return ids
+    return given["input_ids"] + TOKEN_TYPE * given.get(TYPES, 0)

@@ -156,8 +156,7 @@ class Wrapped(TextModel):
             index = _left_padded_index(mask)
             embeddings = embeddings.gather(1, index[..., None].expand_as(embeddings))
             mask = mask.gather(1, index)
-        logits: Tensor = model(**inputs_of(embeddings, self.reads_types), attention_mask=mask.long()).logits
-        return logits
+        return model(**inputs_of(embeddings, self.reads_types), attention_mask=mask.long()).logits
 
     def _decode(self, embeddings: Tensor, mask: Tensor) -> Tensor:
         """The decoder's states, (batch, length, width). Its input is the text, shifted by one token."""
@@ -168,10 +167,9 @@ class Wrapped(TextModel):
             ids = mask.new_full((mask.shape[0], 1), model.config.decoder_start_token_id, dtype=torch.long)
             start = self.embed(ids)
         shifted = torch.cat([start, embeddings[:, :-1]], 1)
-        states: Tensor = model.base_model(
+        return model.base_model(
             inputs_embeds=embeddings, attention_mask=mask.long(), decoder_inputs_embeds=shifted, use_cache=False
         )[0]
-        return states
 
     def _trace_head(self) -> None:
         """Finds the last dense layer, the dropout before it, and whether it reads the state of every token."""
@@ -276,8 +274,7 @@ class _InputCapture:
 
     def take(self) -> Tensor:
         """Returns and removes the value of this thread's last pass."""
-        seen: Tensor = self._of_thread.__dict__.pop("seen")
-        return seen
+        return self._of_thread.__dict__.pop("seen")
 
 
 def _has_outputs(module: nn.Module, model: nn.Module) -> bool:

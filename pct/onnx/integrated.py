@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pct.explaining.predictor import Floats
 from pct.saliency.integrated_gradients import LEAST_CHANGE, MOST_STEPS, TOLERANCE
 from pct.tasks import ONE_CLASS, Task
-from pct.text.tokens import Ints
+from pct.text.tokens import Floats, Ints
 
 RunAt = Callable[[Ints, float], tuple[Floats, Floats]]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.explaining.predictor import Floats
+from pct.text.tokens import Floats
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -53,8 +53,7 @@ def usual_font() -> str:
     """Matplotlib's default font family."""
     from matplotlib import font_manager
 
-    name: str = font_manager.get_font(font_manager.findfont(font_manager.FontProperties())).family_name
-    return name
+    return font_manager.get_font(font_manager.findfont(font_manager.FontProperties())).family_name
 
 
 @cache

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pct.explaining.explanation import Explanation
 from pct.explaining.verdict import TOLERANCE
@@ -16,6 +15,7 @@ from pct.output.fonts import fonts_for
 from pct.output.numbers import number
 from pct.output.shades import word_shades
 from pct.text.plurals import plural
+from pct.text.tokens import Doubles
 from pct.writing import atomic_write
 
 STEPS = 15
@@ -25,15 +25,12 @@ FOR, AGAINST = IMPORTANT, UNIMPORTANT  # words for the class and against it
 BANDWIDTH = 0.03
 LONGEST_WORD = 28
 
-Doubles = npt.NDArray[np.float64]
-
 
 def density(values: Doubles, grid: Doubles, bandwidth: float = BANDWIDTH) -> Doubles:
     """A Gaussian kernel density on [0, 1], reflected at both ends so that it integrates to one."""
     mirrored = np.concatenate([values, -values, 2 - values])
     kernels = np.exp(-0.5 * ((grid[:, None] - mirrored) / bandwidth) ** 2)
-    height: Doubles = kernels.sum(1) / (len(values) * bandwidth * np.sqrt(2 * np.pi))
-    return height
+    return kernels.sum(1) / (len(values) * bandwidth * np.sqrt(2 * np.pi))
 
 
 def ridge_figure(important: Doubles, unimportant: Doubles, title: str) -> Any:

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pct.saliency import saliencies
-
-Doubles = npt.NDArray[np.float64]
+from pct.text.tokens import Doubles
 
 
 def is_signed(name: str, saliency: npt.ArrayLike = ()) -> bool:

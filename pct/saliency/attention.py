@@ -20,13 +20,7 @@ class Attention(GradientSaliency):
     """
 
     needs = "attention of a transformer"
-
-    def check_model(self, model: TextModel) -> None:
-        """See `GradientSaliency.check_model`."""
-        from pct.saliency.conservation import check_recorded, check_transformer
-
-        check_transformer(model, self.name)
-        check_recorded(model, self.name)
+    probe = "recording"
 
     def attribute(
         self, model: TextModel, ids: Tensor, words: Tensor, classes: Tensor | None, replacement: int | None = None

@@ -6,24 +6,21 @@ This module does not import torch.
 from __future__ import annotations
 
 import copy
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from pct.explaining.predictor import Attributes, Floats, Predictor, explain_batches
+from pct.explaining.predictor import Attributes, Predictor, explain_batches
 from pct.explaining.reduced_texts import ReducedTexts
 from pct.tasks import ONE_CLASS, Task, task_of
-from pct.text.tokens import Ints, Tokens
+from pct.text.tokens import Doubles, Floats, Ints, Tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pct.models.base import TextModel
-
-Doubles = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -155,9 +152,13 @@ class GradientSaliency(Saliency):
 
     A subclass defines the score of a token from the gradient (`token_scores`), or the gradient (`gradient`). The score
     of a word is the sum over its tokens.
+
+    Attributes:
+        probe: of a saliency of transformers, what is checked once per model by `pct.saliency.conservation.check_probe`.
     """
 
     needs: ClassVar[str] = "gradient"
+    probe: ClassVar[str] = ""
 
     def check(self, predictor: Predictor) -> None:
         """See `Saliency.check`."""
@@ -170,6 +171,14 @@ class GradientSaliency(Saliency):
 
     def check_model(self, model: TextModel) -> None:
         """Raises ValueError, with the reason, for a torch model for which the saliency cannot be computed."""
+        if self.probe:
+            from pct.saliency.conservation import check_probe
+
+            check_probe(model, self.name, self.probe)
+
+    def mode(self) -> AbstractContextManager[object] | None:
+        """How the forward pass is modified, so that its gradient is another one; None where it is not."""
+        return None
 
     def passes(self, counts: Ints) -> Doubles:
         """See `Saliency.passes`."""
@@ -219,7 +228,7 @@ class GradientSaliency(Saliency):
         """
         from pct.saliency.gradients import score_gradient
 
-        return score_gradient(model, embeddings, mask, classes, self.options.of)
+        return score_gradient(model, embeddings, mask, classes, self.options.of, self.mode())
 
     def token_scores(self, gradient: Tensor, embeddings: Tensor) -> Tensor:
         """Gradient times input of each token, (batch, length). Both arguments: (batch, length, width)."""
@@ -232,5 +241,5 @@ class GradientSaliency(Saliency):
     @property
     def is_plain(self) -> bool:
         """Whether it needs only one gradient of the unmodified model, which a training step computes anyway."""
-        own = type(self)
-        return own.gradient is GradientSaliency.gradient and own.attribute is GradientSaliency.attribute
+        own, plain = type(self), GradientSaliency
+        return (own.mode, own.gradient, own.attribute) == (plain.mode, plain.gradient, plain.attribute)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import threading
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,33 +22,26 @@ _lock = threading.Lock()
 _results: weakref.WeakKeyDictionary[nn.Module, dict[str, str]] = weakref.WeakKeyDictionary()
 
 
-def check_transformer(model: TextModel, name: str) -> None:
-    """Raises ValueError for a model that is not of the transformers library."""
+def check_probe(model: TextModel, name: str, probe: str) -> None:
+    """Raises ValueError, with the reason, where a saliency of transformers cannot be computed for a model.
+
+    Args:
+        model: the model; the result of a probe is kept for it.
+        name: the saliency.
+        probe: conservation, whether a logit is the sum of the relevances of tokens, biases, positions and types;
+            attention, whether that goes through `scaled_dot_product_attention`; or recording, whether each layer's
+            attention weights are a square matrix of a text's tokens.
+    """
     if not isinstance(model, Transformer | Wrapped):
         raise ValueError(
             f"saliency {name} needs an encoder or decoder of the transformers library; for a {type(model).__name__} "
             "use grad_x_input"
         )
-
-
-def check_conserved(model: TextModel, name: str) -> None:
-    """Raises ValueError where a logit is not the sum of the relevances of tokens, biases, positions and types."""
-    if problem := _once(model, "frozen", _conservation_problem):
-        raise _refusal(name, model, problem)
-
-
-def check_attention(model: TextModel, name: str) -> None:
-    """Raises ValueError where the attention does not go through `scaled_dot_product_attention`."""
-    if problem := _once(model, "gim", _attention_problem):
-        raise _refusal(name, model, problem)
-
-
-def check_recorded(model: TextModel, name: str) -> None:
-    """Raises ValueError where a layer's attention weights are not a square matrix of a text's tokens."""
-    if model.text_windows is not None:
-        raise _refusal(name, model, "a text read in windows has several matrices of attention")
-    if problem := _once(model, "attention", _recording_problem):
-        raise _refusal(name, model, problem)
+    in_windows = probe == "recording" and model.text_windows is not None
+    problem = "a text read in windows has several matrices of attention" if in_windows else _once(model, probe)
+    if problem:
+        kind = type(_inner(model)).__name__
+        raise ValueError(f"saliency {name} cannot be computed for {kind}: {problem}; use occlusion or l2")
 
 
 def conservation_gap(model: TextModel) -> float:
@@ -111,26 +103,24 @@ def _recording_problem(model: TextModel) -> str:
     return ""
 
 
-def _once(model: TextModel, key: str, find: Callable[[TextModel], str]) -> str:
-    """The result of `find` for a model, computed once."""
+_PROBES = {"conservation": _conservation_problem, "attention": _attention_problem, "recording": _recording_problem}
+
+
+def _once(model: TextModel, probe: str) -> str:
+    """The problem that a probe finds in a model, or an empty string; computed once."""
     with _lock:
         results = _results.setdefault(model, {})
-        if key not in results:
+        if probe not in results:
             try:
-                results[key] = find(model)
+                results[probe] = _PROBES[probe](model)
             except (RuntimeError, NotImplementedError, TypeError) as problem:
-                results[key] = f"it cannot be differentiated ({' '.join(str(problem).split())[:200]})"
-        return results[key]
+                results[probe] = f"it cannot be differentiated ({' '.join(str(problem).split())[:200]})"
+        return results[probe]
 
 
 def _probe(model: TextModel) -> Tensor:
     """(1, PROBE) token ids that every model has."""
     return probe_ids(_inner(model), PROBE)[None]
-
-
-def _refusal(name: str, model: TextModel, problem: str) -> ValueError:
-    kind = type(_inner(model)).__name__
-    return ValueError(f"saliency {name} cannot be computed for {kind}: {problem}; use occlusion or l2")
 
 
 def _inner(model: TextModel) -> Any:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
 
 from pct.saliency.base import GradientSaliency
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pct.models.base import TextModel
 
 
 class FrozenGradientTimesInput(GradientSaliency):
@@ -24,19 +19,10 @@ class FrozenGradientTimesInput(GradientSaliency):
 
     signed = True
     needs = "gradient of a transformer"
+    probe = "conservation"
 
-    def check_model(self, model: TextModel) -> None:
-        """See `GradientSaliency.check_model`. The sum is checked once per model, on a probe."""
-        from pct.saliency.conservation import check_conserved, check_transformer
-
-        check_transformer(model, self.name)
-        check_conserved(model, self.name)
-
-    def gradient(
-        self, model: TextModel, embeddings: Tensor, mask: Tensor, classes: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """See `GradientSaliency.gradient`."""
-        from pct.saliency.gradients import score_gradient
+    def mode(self) -> AbstractContextManager[object]:
+        """See `GradientSaliency.mode`."""
         from pct.saliency.modes import FrozenModel
 
-        return score_gradient(model, embeddings, mask, classes, self.options.of, FrozenModel())
+        return FrozenModel()

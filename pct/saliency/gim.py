@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
 
 from pct.saliency.base import GradientSaliency
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pct.models.base import TextModel
 
 
 class Gim(GradientSaliency):
@@ -22,19 +17,10 @@ class Gim(GradientSaliency):
 
     signed = True
     needs = "gradient of a transformer"
+    probe = "attention"
 
-    def check_model(self, model: TextModel) -> None:
-        """See `GradientSaliency.check_model`."""
-        from pct.saliency.conservation import check_attention, check_transformer
-
-        check_transformer(model, self.name)
-        check_attention(model, self.name)
-
-    def gradient(
-        self, model: TextModel, embeddings: Tensor, mask: Tensor, classes: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """See `GradientSaliency.gradient`."""
-        from pct.saliency.gradients import score_gradient
+    def mode(self) -> AbstractContextManager[object]:
+        """See `GradientSaliency.mode`."""
         from pct.saliency.modes import GimModel
 
-        return score_gradient(model, embeddings, mask, classes, self.options.of, GimModel())
+        return GimModel()

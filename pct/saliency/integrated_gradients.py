@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pct.saliency.base import Doubles, GradientSaliency
+from pct.saliency.base import GradientSaliency
 from pct.text.replacement_token import no_baseline
-from pct.text.tokens import Ints
+from pct.text.tokens import Doubles, Ints
 
 if TYPE_CHECKING:
     from torch import Tensor

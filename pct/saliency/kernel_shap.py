@@ -6,11 +6,11 @@ from math import comb
 
 import numpy as np
 
-from pct.explaining.predictor import Floats, HasReplacementToken, Predictor, replacement_token_of
+from pct.explaining.predictor import HasReplacementToken, Predictor, replacement_token_of
 from pct.explaining.reduced_texts import ReducedTexts
-from pct.saliency.base import Bools, Doubles, ForwardSaliency
+from pct.saliency.base import ForwardSaliency
 from pct.saliency.random import text_generators
-from pct.text.tokens import Ints
+from pct.text.tokens import Bools, Doubles, Floats, Ints
 
 SAMPLES = 100  # masked copies per text
 
@@ -115,5 +115,4 @@ def shapley(present: Bools, values: Doubles, weights: Doubles, total: float) -> 
     weighted = features * weights[:, None]
     inverse = np.linalg.pinv(weighted.T @ features, hermitian=True)
     free, ones = inverse @ (weighted.T @ values), inverse.sum(1)
-    fitted: Doubles = free - ones * (free.sum() - total) / ones.sum()
-    return fitted
+    return free - ones * (free.sum() - total) / ones.sum()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pct.explaining.predictor import Floats
 from pct.explaining.reduced_texts import ReducedTexts
-from pct.saliency.base import Bools, Doubles, ForwardSaliency
+from pct.saliency.base import ForwardSaliency
 from pct.saliency.random import text_generators
-from pct.text.tokens import Ints
+from pct.text.tokens import Bools, Doubles, Floats, Ints
 
 SAMPLES = 100  # reduced copies per text
 KERNEL_WIDTH = 25.0  # of the kernel over 100 times the cosine distance, as in the authors' package
@@ -64,8 +63,7 @@ def lime_weights(present: Bools, counts: Ints) -> Doubles:
     """The kernel weight of each sample, (texts, samples). present: (texts, samples, words); counts: (texts,) N."""
     cosine = np.sqrt(present.sum(2) / counts[:, None])  # of a presence vector and the all-ones vector
     distance = 100.0 * (1.0 - cosine)
-    weights: Doubles = np.sqrt(np.exp(-(distance**2) / KERNEL_WIDTH**2))
-    return weights
+    return np.sqrt(np.exp(-(distance**2) / KERNEL_WIDTH**2))
 
 
 def ridge(features: Doubles, values: Doubles, weights: Doubles) -> Doubles:
@@ -84,5 +82,4 @@ def ridge(features: Doubles, values: Doubles, weights: Doubles) -> Doubles:
     target = values - (weights * values).sum(1, keepdims=True) / total
     weighted = centred * weights[..., None]
     gram = weighted.transpose(0, 2, 1) @ centred + RIDGE * np.eye(features.shape[2])
-    solved: Doubles = np.linalg.solve(gram, (weighted * target[..., None]).sum(1)[..., None])[..., 0]
-    return solved
+    return np.linalg.solve(gram, (weighted * target[..., None]).sum(1)[..., None])[..., 0]

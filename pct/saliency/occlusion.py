@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pct.explaining.predictor import Floats
 from pct.explaining.reduced_texts import ReducedTexts
-from pct.saliency.base import Doubles, ForwardSaliency
-from pct.text.tokens import Ints
+from pct.saliency.base import ForwardSaliency
+from pct.text.tokens import Doubles, Floats, Ints
 
 
 class Occlusion(ForwardSaliency):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pct.explaining.predictor import Floats, row_keys
+from pct.explaining.predictor import row_keys
 from pct.explaining.reduced_texts import ReducedTexts
-from pct.saliency.base import Doubles, ForwardSaliency
-from pct.text.tokens import Ints
+from pct.saliency.base import ForwardSaliency
+from pct.text.tokens import Doubles, Floats, Ints
 
 
 class RandomSaliency(ForwardSaliency):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pct.saliency.base import Doubles, GradientSaliency
-from pct.text.tokens import Ints
+from pct.saliency.base import GradientSaliency
+from pct.text.tokens import Doubles, Ints
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -48,8 +48,7 @@ class FileArray:
 
     def __getitem__(self, index: Any) -> Array:
         chosen = self.values()[index]
-        result: Array = chosen.astype(self.dtype, copy=chosen.base is not None)  # a view would keep the file mapped
-        return result
+        return chosen.astype(self.dtype, copy=chosen.base is not None)  # a view would keep the file mapped
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         return np.array(self.values(), self.dtype if dtype is None else dtype)

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from pct.text.tokens import TOKEN_TYPE, Ints, Tokens, positions_of, starts_of
+from pct.text.tokens import TOKEN_TYPE, Bools, Ints, Tokens, positions_of, starts_of
 from pct.text.words import Document, as_document, has_pairs
 
 FRAMED = 64  # tokens of the text whose special tokens are counted, at most
@@ -204,7 +203,7 @@ def _pairs(groups: Iterable[Iterable[tuple[int, int]]], total: int) -> Ints:
     return np.fromiter(flat, np.int64, 2 * total).reshape(-1, 2)
 
 
-def token_kinds(words: Any) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def token_kinds(words: Any) -> tuple[Bools, Bools]:
     """Which tokens are words or parts of words, and which tokens begin a word, both (ids,) bool.
 
     Args:

@@ -14,6 +14,8 @@ from pct.text.words import Document
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 # A token of type t (in a pair: the text that it is in) has its id in the vocabulary + t * TOKEN_TYPE. The same word in
 # the second text is so another token, wherever tokens are compared. No vocabulary is as large.
 TOKEN_TYPE = 2**24
@@ -24,8 +26,7 @@ AnyIds = TypeVar("AnyIds")  # an integer array of numpy or torch
 def replaced_by(ids: AnyIds, token: int) -> AnyIds:
     """The ids of tokens that are replaced by a token; each keeps its type."""
     numbers: Any = ids
-    replaced: AnyIds = numbers - numbers % TOKEN_TYPE + token
-    return replaced
+    return numbers - numbers % TOKEN_TYPE + token
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -15,12 +14,11 @@ from pct.corpora.splits import Labels
 from pct.methods.base import Batch
 from pct.models.transfer import to_device
 from pct.settings import Settings
-from pct.text.tokens import TOKEN_TYPE, Ints, Tokenizer, Tokens, replaced_by
+from pct.text.tokens import TOKEN_TYPE, Bools, Ints, Tokenizer, Tokens, replaced_by
 from pct.text.vocabulary import UNKNOWN, Vocabulary
 
 # Texts are shuffled, and sorted by length within buckets of this many batches, which reduces padding.
 BATCHES_PER_BUCKET = 32
-Bools = npt.NDArray[np.bool_]
 HIDDEN_SHARE = 0.5  # of the occurrences of rare words (with a count of 1), in each epoch
 
 

@@ -131,8 +131,7 @@ def _gathered(own: Tensor, count: int) -> Tensor:
 
 def _applied(function: type[torch.autograd.Function], tensor: Tensor) -> Tensor:
     """`function.apply`, which has no types."""
-    result: Tensor = function.apply(tensor)  # type: ignore[no-untyped-call]
-    return result
+    return function.apply(tensor)  # type: ignore[no-untyped-call]
 
 
 # Each of these is the gradient of another, so that they can be differentiated twice.

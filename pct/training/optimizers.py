@@ -22,8 +22,6 @@ def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimize
     AdamW decays matrices only, not biases and the scales of layer norms, as is usual for encoders. Frozen weights are
     left out.
     """
-    assert settings.lr is not None  # Settings fills both
-    assert settings.weight_decay is not None
     trained = [p for p in model.parameters() if p.requires_grad]
     if settings.optimizer == "adam":
         return torch.optim.Adam(trained, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
@@ -36,9 +34,6 @@ def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimize
 def set_lr(optimizer: torch.optim.Optimizer, settings: Settings, done: int, total: int) -> None:
     """Sets the learning rate of the next step after `done` of `total` steps."""
     s = settings
-    assert s.lr is not None  # Settings fills all three
-    assert s.warmup is not None
-    assert s.schedule is not None
     for group in optimizer.param_groups:
         group["lr"] = s.lr * lr_factor(s.schedule, s.warmup, done, total)
 

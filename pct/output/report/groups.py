@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pct.metrics.bootstrap import Interval, crossed_bootstrap
 from pct.metrics.learned import learned_of
 from pct.metrics.names import CONTROL_GAPS, GAPS
 from pct.metrics.report import Report
 from pct.settings import Settings
+from pct.text.tokens import Doubles
 from pct.training.measured import is_measured, load_measured
 from pct.training.runs import Run
 
-Doubles = npt.NDArray[np.float64]
 BySeed = dict[int, Doubles]  # seed -> (texts,)
 AS_TRAINED = ""  # the run's own report on the test split
 GAP = "comp-suff"  # the gap by which methods and settings are judged

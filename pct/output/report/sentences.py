@@ -8,7 +8,6 @@ from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from pct.explaining.explain import explain
 from pct.explaining.explanation import Curve, Explanation
@@ -31,8 +30,7 @@ from pct.output.plots import (
     put_titles,
 )
 from pct.saliency.defaults import own_saliency
-
-Doubles = npt.NDArray[np.float64]
+from pct.text.tokens import Bools, Doubles
 
 # the paper's own, of movie reviews: Tables 6 to 9, then Figures 5 to 12
 SENTENCES = (
@@ -175,12 +173,11 @@ def reduction_steps(words: Sequence[str], curve: Curve) -> list[ReductionStep]:
     return steps
 
 
-def _removed(curve: Curve, width: int) -> npt.NDArray[np.bool_]:
+def _removed(curve: Curve, width: int) -> Bools:
     """(steps + 1, width) the words that are removed at each step of a curve."""
     step = np.full(width, len(curve.removed) + 1)
     step[curve.removed] = np.arange(1, len(curve.removed) + 1)
-    removed: npt.NDArray[np.bool_] = step <= np.arange(len(curve.removed) + 1)[:, None]
-    return removed
+    return step <= np.arange(len(curve.removed) + 1)[:, None]
 
 
 def _mean_cosine(r: Doubles) -> float:

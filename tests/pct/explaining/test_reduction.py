@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pct.explaining.reduction import reduce_rows, removal_ranks, steps_of, words_to_remove
+from pct.explaining.reduction import reduce_tokens, removal_ranks, steps_of, words_to_remove
 from pct.methods.reduced_batch import reduce_batch
 from pct.text.vocabulary import Vocabulary
 from tests.pct import twins
@@ -17,6 +17,16 @@ from tests.pct.small import LEXICON, small_words
 # few distinct values, so that ties are common
 SALIENCIES = st.lists(st.sampled_from([0.0, 0.25, 1.0, -3.0]) | st.floats(-5, 5, width=32), min_size=1, max_size=12)
 BATCHES = st.lists(SALIENCIES, min_size=1, max_size=5)
+
+
+def reduce_rows(ids, words, ranks, text, step, padding):
+    """Row r is text `text[r]` without its words of rank `step[r]` or less, padded.
+
+    ids, words: (texts, length). ranks: (texts, words). text, step: (rows,). Returns ids and word maps, both
+    (rows, longest); -2 marks padding.
+    """
+    gone, counts = ranks[text] <= step[:, None], words.max(1) + 1
+    return reduce_tokens(ids[text], words[text], gone, counts[text], padding).rows(np.arange(len(text)))
 
 
 def padded(rows, fill=99.0):

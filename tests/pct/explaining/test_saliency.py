@@ -10,9 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pct.explaining.saliency import class_score, saliency, word_saliency
+from pct.explaining.saliency import class_score, gradient_saliency, saliency
 from pct.models.base import without_dropout
 from pct.saliency import integrated_gradients
+from pct.saliency.gradients import sum_by_word
 from tests.pct import twins
 from tests.pct.small import FAMILIES, LEXICON, small_classifier, small_model, small_words
 
@@ -25,6 +26,12 @@ def tensors(family, texts):
     tokens = small_words(family).encode(texts, 64)
     ids, words = tokens.rows(np.arange(len(texts)))
     return torch.from_numpy(ids), torch.from_numpy(words)
+
+
+def word_saliency(gradient, embeddings, words, kind="l2"):
+    """From the gradients at tokens to one number per word."""
+    chosen = gradient_saliency(kind)
+    return chosen.word_scores(sum_by_word(chosen.token_scores(gradient, embeddings), words))
 
 
 def numerical_gradient(model, ids, label, of):
