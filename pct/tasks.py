@@ -6,7 +6,6 @@ and when the removal of words flips a prediction. `pct.models.heads` has its fun
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -22,8 +21,11 @@ if TYPE_CHECKING:
 TINIEST = float(np.finfo(np.float32).tiny)  # replaces a probability that rounds to zero
 
 
-class Task(ABC):
-    """What the outputs of a model mean. Labels are indices into the model's classes.
+@dataclass(frozen=True)
+class Task:
+    """What the outputs of a model mean; the class itself is that of one class of several: a softmax.
+
+    Labels are indices into the model's classes. A flip is a change of the outcome: of one class, of the predicted one.
 
     Attributes:
         kind: softmax, sigmoid or value: how logits become probabilities.
@@ -35,18 +37,18 @@ class Task(ABC):
         labels_are: what a text has as its label, in words.
     """
 
-    kind: ClassVar[str]
+    kind: ClassVar[str] = "softmax"
     several: ClassVar[bool] = False
     number: ClassVar[bool] = False
     quantity: ClassVar[str] = "confidence"
-    scores: ClassVar[tuple[str, ...]]
-    labels_are: ClassVar[str]
+    scores: ClassVar[tuple[str, ...]] = ("acc", "macro_f1")
+    labels_are: ClassVar[str] = "one class"
 
-    @abstractmethod
     def probabilities(self, logits: Floats) -> Floats:
         """(rows, classes) logits -> probabilities, in the precision of the logits."""
+        powers = np.exp(logits - logits.max(-1, keepdims=True))
+        return powers / powers.sum(-1, keepdims=True)
 
-    @abstractmethod
     def score(self, logits: Floats, labels: Ints, of: str) -> Floats:
         """The explained output, (rows,), from logits; `pct.models.heads.Head.score` in numpy.
 
@@ -55,55 +57,6 @@ class Task(ABC):
             labels: (rows,).
             of: log_odds, probability or logit.
         """
-
-    @abstractmethod
-    def log_odds(self, probabilities: Floats, labels: Ints) -> Doubles:
-        """The log-odds of labels, (rows,), from probabilities (rows, classes)."""
-
-    @abstractmethod
-    def explained(self, predict: Callable[[], Floats], texts: int) -> tuple[Ints, Ints | None]:
-        """The pairs that are explained where no target is given.
-
-        Args:
-            predict: gives the probabilities (texts, classes); it is called only if they are needed.
-            texts: their number.
-
-        Returns:
-            (rows,) the text of each pair, ascending, and (rows,) its label; None for the predicted class.
-        """
-
-    @abstractmethod
-    def outcomes(self, probabilities: Floats | Doubles, labels: Ints) -> Ints:
-        """(rows,) what is predicted, as far as it concerns the label explained. A flip is a change of it."""
-
-    @abstractmethod
-    def outcome_name(self, outcome: int, label: int, classes: Sequence[str]) -> str:
-        """The name of an outcome, for the label explained."""
-
-    @abstractmethod
-    def certainty(self, probabilities: Doubles, labels: Ints) -> tuple[Doubles, int]:
-        """(rows,) the probability of the outcome, NaN where there is none, and the number of possible outcomes."""
-
-    @abstractmethod
-    def assigned(self, probabilities: Floats | Doubles) -> Bools:
-        """(texts, classes) whether a class is predicted."""
-
-
-@dataclass(frozen=True)
-class OneClass(Task):
-    """One class of several: softmax. A flip is a change of the predicted class."""
-
-    kind = "softmax"
-    labels_are = "one class"
-    scores = ("acc", "macro_f1")
-
-    def probabilities(self, logits: Floats) -> Floats:
-        """See `Task.probabilities`."""
-        powers = np.exp(logits - logits.max(-1, keepdims=True))
-        return powers / powers.sum(-1, keepdims=True)
-
-    def score(self, logits: Floats, labels: Ints, of: str) -> Floats:
-        """See `Task.score`."""
         rows = np.arange(len(labels))
         chosen = logits[rows, labels]
         if of == "logit":
@@ -115,7 +68,7 @@ class OneClass(Task):
         return log_odds if of == "log_odds" else sigmoid(log_odds)
 
     def log_odds(self, probabilities: Floats, labels: Ints) -> Doubles:
-        """See `Task.log_odds`."""
+        """The log-odds of labels, (rows,), from probabilities (rows, classes)."""
         rows = np.arange(len(labels))
         own, others = probabilities[rows, labels].astype(np.float64), probabilities.astype(np.float64)
         others[rows, labels] = 0.0
@@ -123,23 +76,31 @@ class OneClass(Task):
         return np.log(np.maximum(own, TINIEST)) - np.log(np.maximum(others.sum(1), TINIEST))
 
     def explained(self, predict: Callable[[], Floats], texts: int) -> tuple[Ints, Ints | None]:
-        """See `Task.explained`: the predicted class of each text."""
+        """The pairs that are explained where no target is given.
+
+        Args:
+            predict: gives the probabilities (texts, classes); it is called only if they are needed.
+            texts: their number.
+
+        Returns:
+            (rows,) the text of each pair, ascending, and (rows,) its label; None for the predicted class.
+        """
         return np.arange(texts), None
 
     def outcomes(self, probabilities: Floats | Doubles, labels: Ints) -> Ints:
-        """See `Task.outcomes`: the predicted class."""
+        """(rows,) what is predicted, as far as it concerns the label explained. A flip is a change of it."""
         return probabilities.argmax(1)
 
     def outcome_name(self, outcome: int, label: int, classes: Sequence[str]) -> str:
-        """See `Task.outcome_name`: that of the class."""
+        """The name of an outcome, for the label explained."""
         return classes[outcome]
 
     def certainty(self, probabilities: Doubles, labels: Ints) -> tuple[Doubles, int]:
-        """See `Task.certainty`."""
+        """(rows,) the probability of the outcome, NaN where there is none, and the number of possible outcomes."""
         return probabilities.max(1), probabilities.shape[1]
 
     def assigned(self, probabilities: Floats | Doubles) -> Bools:
-        """See `Task.assigned`."""
+        """(texts, classes) whether a class is predicted."""
         return np.arange(probabilities.shape[1]) == probabilities.argmax(1)[:, None]
 
 
@@ -222,10 +183,6 @@ class OneNumber(Task):
         """See `Task.log_odds`: the number itself."""
         return probabilities[:, 0].astype(np.float64)
 
-    def explained(self, predict: Callable[[], Floats], texts: int) -> tuple[Ints, Ints | None]:
-        """See `Task.explained`: the number of each text."""
-        return np.arange(texts), None
-
     def outcomes(self, probabilities: Floats | Doubles, labels: Ints) -> Ints:
         """See `Task.outcomes`: always 0."""
         return np.zeros(len(labels), np.int64)
@@ -243,15 +200,15 @@ class OneNumber(Task):
         return np.ones(probabilities.shape, bool)
 
 
-ONE_CLASS = OneClass()
-TASKS: dict[str, type[Task]] = {kind.kind: kind for kind in (OneClass, SeveralLabels, OneNumber)}
+ONE_CLASS = Task()
+TASKS: dict[str, type[Task]] = {kind.kind: kind for kind in (Task, SeveralLabels, OneNumber)}
 
 
 def kind_of_labels(labels: npt.NDArray[Any]) -> type[Task]:
     """The kind of the task that the labels of a split are for: see `pct.corpora.splits.Split`."""
     if labels.ndim == 2:
         return SeveralLabels
-    return OneNumber if labels.dtype.kind == "f" else OneClass
+    return OneNumber if labels.dtype.kind == "f" else Task
 
 
 def label_sets(labels: npt.NDArray[Any], classes: int) -> Bools:

@@ -209,8 +209,8 @@ class Audit:
             for name, kind in PARTS.items():
                 if not isinstance(values[name], kind):
                     raise TypeError(f"{name} is {values[name]!r:.40}")
-            names = ("texts", "facts", "refused", "curves", "examples", "about")
-            return cls(Judgement(**values["judgement"]), rows, **{name: values[name] for name in names})
+            parts = {name: values[name] for name in PARTS}
+            return cls(Judgement(**values["judgement"]), rows, values["texts"], **parts)
         except (KeyError, TypeError) as problem:
             raise ValueError(f"this is not an audit, or it is damaged ({problem}); audit again") from problem
 

@@ -176,7 +176,7 @@ def measured_texts(
     options: argparse.Namespace, predictor: Classifier | OnnxPredictor, seed: int, needs_labels: bool = True
 ) -> ChosenTexts:
     """The texts that the options of `add_measured_texts` name. seed: of the texts that --limit samples."""
-    from pct.corpora.loading import ChosenTexts, choose_texts
+    from pct.corpora.loading import choose_texts
     from pct.corpora.splits import limited
 
     settings = reading_settings(options, predictor.settings)
@@ -185,7 +185,7 @@ def measured_texts(
     )
     texts, notes = limited(chosen.split, chosen.notes, options.limit, seed)
     note_single_texts(predictor, any(map(is_pair, texts.texts[:1])))
-    return ChosenTexts(texts, chosen.source, notes)
+    return chosen._replace(split=texts, notes=notes)
 
 
 def add_devices(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -85,8 +86,8 @@ def read_splits(settings: Settings) -> Corpus:
         parts = {k: hub_data[k] for k in SPLITS if k in hub_data}
         if name == "movie_rationales":
             parts = {k: reviews_with_marks(rows) for k, rows in parts.items()}
-        tables = {k: table_of(rows, ReadOptions.of(indices)) for k, rows in parts.items()}
-        tables = {k: _without_class_names(t) for k, t in tables.items()}
+        # the labels are indices: the class names of the library are dropped
+        tables = {k: replace(table_of(rows, ReadOptions.of(indices)), classes=None) for k, rows in parts.items()}
         return _from_tables(name, tables, CLASSES[name], f"hub: {hub_name}", indices)
     return _from_tables(name, _hub_tables(hub_data, settings, options), None, f"hub: {hub_name}", settings)
 
@@ -185,18 +186,16 @@ class ChosenTexts(NamedTuple):
 
 
 def choose_texts(
-    settings: Settings, classes: Sequence[str], corpus: str = "", data: str = "", split: str = "test", limit: int = 0,
+    settings: Settings, classes: Sequence[str], corpus: str = "", data: str = "", split: str = "test",
     needs_labels: bool = True,
 ) -> ChosenTexts:  # fmt: skip
     """The texts to measure a model on, given its settings and classes.
 
-    data: a file. If empty, a split of a corpus is read, by default of the training corpus. limit: the maximum number of
-    texts, which are sampled. needs_labels: see `read_data`. Raises as `load_splits`, and ValueError if the corpus does
-    not have the model's classes.
+    data: a file. If empty, a split of a corpus is read, by default of the training corpus. needs_labels: see
+    `read_data`. Raises as `load_splits`, and ValueError if the corpus does not have the model's classes.
     """
     if data:
         rows, notes = read_data(Path(data) if data != "-" else data, classes, ReadOptions.of(settings), needs_labels)
-        rows, notes = limited(rows, notes, limit, settings.corpus_seed)
         return ChosenTexts(rows, data, notes)
     if not (corpus or settings.corpus):
         raise ValueError("the model's training corpus is unknown: give a file by data, or a corpus")
@@ -208,8 +207,7 @@ def choose_texts(
             f"corpus {chosen.name} has the classes {', '.join(chosen.classes)}, the model {', '.join(classes)}"
             "; give a corpus or a file of the model's classes"
         )
-    rows, notes = limited(chosen.splits[split], chosen.notes.get(split, {}), limit, settings.corpus_seed)
-    return ChosenTexts(rows, f"{chosen.name}, {split} split", notes)
+    return ChosenTexts(chosen.splits[split], f"{chosen.name}, {split} split", chosen.notes.get(split, {}))
 
 
 def _planted(seed: int) -> dict[str, Split]:
@@ -234,11 +232,6 @@ def _hub_tables(hub_data: Any, settings: Settings, options: ReadOptions) -> dict
         if name not in hub_data and (k == "train" or name != k):
             raise ValueError(f"{settings.corpus} has the splits {', '.join(hub_data)}, not {name}: set {k}_split")
     return {k: table_of(hub_data[name], options) for k, name in names.items() if name in hub_data}
-
-
-def _without_class_names(table: Table) -> Table:
-    """A table whose labels are indices: the class names of its library are dropped."""
-    return Table(table.name, table.columns, table.rows, None, True, table.unit)
 
 
 def _from_tables(

@@ -42,13 +42,8 @@ def _rows(lines: Iterator[list[Any]], columns: list[str]) -> Rows:
             continue
         beyond = sum(value is not None for value in line[len(columns) :])
         if beyond:
-            yield (
-                number,
-                BadRow(
-                    "another number of fields",
-                    f"{beyond} {'cells are' if beyond > 1 else 'cell is'} beyond the last named column",
-                ),
-            )
+            cells = "cells are" if beyond > 1 else "cell is"
+            yield number, BadRow("another number of fields", f"{beyond} {cells} beyond the last named column")
         else:
             yield number, dict(zip(columns, [*line, *[None] * len(columns)], strict=False))
 

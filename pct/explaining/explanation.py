@@ -303,8 +303,6 @@ class Explanation:
             KeyError: a key is missing.
             ValueError: the target is not among the probabilities.
         """
-        if "label_name" in values:
-            return cls(**_old_fields(values), model=model)
         number = "value" in values
         probabilities, words = {} if number else dict(values["probabilities"]), values["words"]
         confidence = values["target_confidence"]
@@ -349,20 +347,6 @@ class Explanation:
 
 
 _CLIENT_NAMES = {"target_confidence": "confidence", "reasons": "verdict.reasons", "pathology": "verdict"}
-
-
-def _old_fields(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of an explanation in the form that `to_dict` had at first: as audits keep it."""
-    plain = ("words", "label", "label_name", "confidence", "truncated", "text", "known", "saliency_name",
-             "saliency_reason")  # fmt: skip
-    numbers = {name: NAN if values[name] is None else values[name] for name in ("comp", "suff")}
-    return {
-        **{name: values[name] for name in plain}, **numbers,
-        "tolerance": float("inf") if values["tolerance"] is None else values["tolerance"],
-        "saliency": np.array(values["saliency"], np.float32),
-        "spans": [(start, end) for start, end in values["spans"]],
-        **{side: Curve(**values[side]) for side in SIDES},
-    }  # fmt: skip
 
 
 def _tolerance(values: Mapping[str, Any]) -> float:

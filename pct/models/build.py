@@ -102,13 +102,9 @@ def _build(config: dict[str, Any]) -> TextModel:
     if family == "wrapped":
         from transformers import AutoConfig, AutoModelForSequenceClassification
 
-        from pct.models.token_types import has_types
         from pct.models.wrapped import Wrapped
 
         config = dict(arguments.pop("model"))
         model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(config.pop("model_type"), **config))
-        if "reads_types" not in arguments:  # an older format: the type of the last token, or of three places
-            frame = arguments.pop("types", (arguments.pop("last_type", 0),))
-            arguments["reads_types"] = any(frame) or has_types(model.config)
         return Wrapped(model.float(), **arguments)
     raise ValueError(f"model family must be textcnn, lstm, transformer or wrapped, got {family!r}")

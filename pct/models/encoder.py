@@ -24,6 +24,7 @@ class Transformer(TextModel):
     """
 
     family = "transformer"
+    encoder: Any  # the library's types are not used
 
     def __init__(
         self,
@@ -40,9 +41,8 @@ class Transformer(TextModel):
         self.encoder = encoder
         self.classes, self.rate, self.name = classes, dropout, name
         self.pooling, self.normalize = pooling, normalize
-        config: Any = encoder.config
-        self.reads_types = has_types(config)
-        hidden = getattr(config, "hidden_size", None) or config.dim
+        self.reads_types = has_types(self.encoder.config)
+        hidden = getattr(self.encoder.config, "hidden_size", None) or self.encoder.config.dim
         self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(int(hidden), classes)
         nn.init.normal_(self.dense.weight, std=0.02)
@@ -50,8 +50,7 @@ class Transformer(TextModel):
 
     def embed(self, ids: Tensor) -> Tensor:
         """See `TextModel.embed`. The word embeddings only: `features` adds the positions."""
-        encoder: Any = self.encoder
-        return embedded_tokens(encoder.get_input_embeddings(), ids, self.reads_types)
+        return embedded_tokens(self.encoder.get_input_embeddings(), ids, self.reads_types)
 
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """See `TextModel.features`."""
@@ -66,10 +65,9 @@ class Transformer(TextModel):
 
     def config(self) -> dict[str, Any]:
         """See `TextModel.config`. It has the encoder's whole configuration, so that loading needs no hub."""
-        encoder: Any = self.encoder.config
         return {
             "family": self.family, "name": self.name, "classes": self.classes, "dropout": self.rate,
-            "encoder": encoder.to_dict(), "pooling": self.pooling, "normalize": self.normalize,
+            "encoder": self.encoder.config.to_dict(), "pooling": self.pooling, "normalize": self.normalize,
         }  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
@@ -11,24 +10,23 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-class Head(ABC):
-    """The functions of a model's logits.
+class Head:
+    """The functions of a model's logits; these are those of one class of several: softmax and cross-entropy.
 
     Attributes:
         kind: that of the task, see `pct.tasks.Task`.
     """
 
-    kind: ClassVar[str]
+    kind: ClassVar[str] = "softmax"
 
-    @abstractmethod
     def probabilities(self, logits: Tensor) -> Tensor:
         """(rows, classes) logits -> probabilities; `pct.tasks.Task.probabilities` in torch."""
+        return logits.softmax(-1)
 
-    @abstractmethod
     def log_probabilities(self, logits: Tensor) -> Tensor:
         """The logarithms of the predicted distributions, (rows, .., outcomes): those of the last axis sum to one."""
+        return logits.log_softmax(-1)
 
-    @abstractmethod
     def chosen(self, logits: Tensor, classes: Tensor | None) -> Tensor:
         """What is explained: the given classes, where there are any, else the most probable class of a text.
 
@@ -36,10 +34,13 @@ class Head(ABC):
             logits: (rows, classes) of the whole texts.
             classes: (rows,) indices, or of several labels (rows, classes), 1 at each; None for none.
         """
+        return logits.argmax(-1) if classes is None else classes
 
-    @abstractmethod
     def score(self, logits: Tensor, classes: Tensor, of: str = "log_odds") -> Tensor:
-        """The scalar that is differentiated, (rows,).
+        """The scalar that is differentiated, (rows,). The log-odds of one class are z_c - logsumexp of the others.
+
+        Their gradient has the direction of the probability's, since d f_c = f_c (1 - f_c) d log-odds, and does not
+        vanish in float32 where f_c rounds to 1.
 
         Args:
             logits: (rows, classes).
@@ -49,6 +50,15 @@ class Head(ABC):
         Raises:
             ValueError: another `of`.
         """
+        chosen = logits.gather(1, classes[:, None]).squeeze(1)
+        if of == "logit":
+            return chosen
+        if of == "probability":
+            return logits.softmax(-1).gather(1, classes[:, None]).squeeze(1)
+        if of == "log_odds":
+            others = logits.scatter(1, classes[:, None], float("-inf"))
+            return chosen - others.logsumexp(-1)
+        raise _unknown_output(of)
 
     def divergence(self, logits: Tensor, others: Tensor) -> Tensor:
         """KL(f || g) of the distributions f and g of logits (rows, classes), the mean over rows, in nats; of several
@@ -62,7 +72,6 @@ class Head(ABC):
         which important words may raise or lower, its change in either direction."""
         return whole - reduced
 
-    @abstractmethod
     def loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean") -> Tensor:
         """The supervised loss.
 
@@ -72,43 +81,6 @@ class Head(ABC):
             weights: (classes,); None for equal ones.
             reduction: mean, a scalar, or none, (rows,).
         """
-
-
-class SoftmaxHead(Head):
-    """One class of several: softmax and cross-entropy."""
-
-    kind = "softmax"
-
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """See `Head.probabilities`."""
-        return logits.softmax(-1)
-
-    def log_probabilities(self, logits: Tensor) -> Tensor:
-        """See `Head.log_probabilities`: (rows, classes)."""
-        return logits.log_softmax(-1)
-
-    def chosen(self, logits: Tensor, classes: Tensor | None) -> Tensor:
-        """See `Head.chosen`."""
-        return logits.argmax(-1) if classes is None else classes
-
-    def score(self, logits: Tensor, classes: Tensor, of: str = "log_odds") -> Tensor:
-        """See `Head.score`. `log_odds` is z_c - logsumexp of the others.
-
-        Its gradient has the direction of the probability's, since d f_c = f_c (1 - f_c) d log-odds, and does not vanish
-        in float32 where f_c rounds to 1.
-        """
-        chosen = logits.gather(1, classes[:, None]).squeeze(1)
-        if of == "logit":
-            return chosen
-        if of == "probability":
-            return logits.softmax(-1).gather(1, classes[:, None]).squeeze(1)
-        if of == "log_odds":
-            others = logits.scatter(1, classes[:, None], float("-inf"))
-            return chosen - others.logsumexp(-1)
-        raise _unknown_output(of)
-
-    def loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean") -> Tensor:
-        """See `Head.loss`: cross-entropy."""
         return F.cross_entropy(logits, labels, weights, reduction=reduction)
 
 
@@ -190,12 +162,12 @@ def _unknown_output(of: str) -> ValueError:
     return ValueError(f"saliency_of must be log_odds, probability or logit, got {of!r}")
 
 
-SOFTMAX, SIGMOID, VALUE = SoftmaxHead(), SigmoidHead(), ValueHead()
+SOFTMAX, SIGMOID, VALUE = Head(), SigmoidHead(), ValueHead()
 HEADS: dict[str, Head] = {head.kind: head for head in (SOFTMAX, SIGMOID, VALUE)}
 
 
 def class_score(logits: Tensor, classes: Tensor, of: str = "log_odds") -> Tensor:
-    """`SoftmaxHead.score`: (batch, classes) logits and (batch,) class indices -> (batch,)."""
+    """`Head.score` of one class: (batch, classes) logits and (batch,) class indices -> (batch,)."""
     return SOFTMAX.score(logits, classes, of)
 
 

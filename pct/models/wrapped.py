@@ -42,6 +42,7 @@ class Wrapped(TextModel):
     """
 
     family = "wrapped"
+    model: Any  # the library's types are not used
 
     def __init__(
         self,
@@ -58,8 +59,7 @@ class Wrapped(TextModel):
         self.task_kind = SOFTMAX if self._has_score or not head else head
         self.padding = padding or "right"
         self.padding_ids = _padding_ids(model)
-        config: Any = model.config
-        self._has_decoder = bool(getattr(config, "is_encoder_decoder", False))
+        self._has_decoder = bool(getattr(self.model.config, "is_encoder_decoder", False))
         self._pooling, self._reads_states = "", False
         self._capture = _InputCapture()
         # not registered as submodules: they are parts of the model, and its weights must be saved once
@@ -85,9 +85,8 @@ class Wrapped(TextModel):
 
     def embed(self, ids: Tensor) -> Tensor:
         """See `TextModel.embed`: the model's `inputs_embeds`."""
-        model: Any = self.model
-        table = model.get_encoder().get_input_embeddings() if self._has_decoder else model.get_input_embeddings()
-        return embedded_tokens(table, ids, self.reads_types)
+        holder = self.model.get_encoder() if self._has_decoder else self.model
+        return embedded_tokens(holder.get_input_embeddings(), ids, self.reads_types)
 
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """See `TextModel.features`."""
@@ -97,13 +96,12 @@ class Wrapped(TextModel):
     def same_logits_from_embeddings(self, ids: Tensor) -> bool:
         """Whether the model gives token ids (1, length) and their embeddings the same logits, in windows if it reads
         them."""
-        model: Any = self.model
 
         def from_ids(ids: Tensor, mask: Tensor) -> Features:
             # each row alone, since a model recognises padding by its id
             rows = [inputs_of_ids(row[real, 0][None], self.reads_types) for row, real in zip(ids, mask, strict=True)]
             ones = [torch.ones_like(inputs["input_ids"]) for inputs in rows]
-            own = [model(**inputs, attention_mask=x).logits for inputs, x in zip(rows, ones, strict=True)]
+            own = [self.model(**inputs, attention_mask=x).logits for inputs, x in zip(rows, ones, strict=True)]
             logits = self.logits_of(torch.cat(own))
             return Features(logits, logits)
 
@@ -114,8 +112,7 @@ class Wrapped(TextModel):
 
     @property
     def _has_score(self) -> bool:
-        config: Any = self.model.config
-        return self.output_kind == SIGMOID and config.num_labels == 1
+        return self.output_kind == SIGMOID and self.model.config.num_labels == 1
 
     @property
     def classes(self) -> list[str]:
@@ -128,22 +125,20 @@ class Wrapped(TextModel):
 
     def config(self) -> dict[str, Any]:
         """See `TextModel.config`. It has the model's whole configuration, so that loading needs no hub."""
-        model: Any = self.model
         return {
             "family": self.family, "name": self.name, "padding": self.padding,
-            "reads_types": self.reads_types, "unread": self.unread, "model": model.config.to_dict(),
+            "reads_types": self.reads_types, "unread": self.unread, "model": self.model.config.to_dict(),
             **({"head": self.output_kind} if self.output_kind else {}),
         }  # fmt: skip
 
     def _read(self, embeddings: Tensor, mask: Tensor) -> Tensor:
         """The input of the last dense layer before its dropout, (batch, width)."""
-        model: Any = self.model
         if self._has_decoder:
-            model.classification_head(last_state(self._decode(embeddings, mask), mask))
+            self.model.classification_head(last_state(self._decode(embeddings, mask), mask))
             return self._capture.take()
         if self._reads_states:  # not with the model's own pooling, which cannot detect padding in embeddings
             inputs = inputs_of(embeddings, self.reads_types)
-            states = model.base_model(**inputs, attention_mask=mask.long(), use_cache=False)[0]
+            states = self.model.base_model(**inputs, attention_mask=mask.long(), use_cache=False)[0]
         else:
             self._run(embeddings, mask)
             states = self._capture.take()
@@ -151,43 +146,40 @@ class Wrapped(TextModel):
 
     def _run(self, embeddings: Tensor, mask: Tensor) -> Tensor:
         """The model's own logits, with padding on the model's side."""
-        model: Any = self.model
         if self.padding == "left":
             index = _left_padded_index(mask)
             embeddings = embeddings.gather(1, index[..., None].expand_as(embeddings))
             mask = mask.gather(1, index)
-        return model(**inputs_of(embeddings, self.reads_types), attention_mask=mask.long()).logits
+        return self.model(**inputs_of(embeddings, self.reads_types), attention_mask=mask.long()).logits
 
     def _decode(self, embeddings: Tensor, mask: Tensor) -> Tensor:
         """The decoder's states, (batch, length, width). Its input is the text, shifted by one token."""
-        model: Any = self.model
-        if model.config.model_type in STARTS_WITH_LAST_TOKEN:
+        if self.model.config.model_type in STARTS_WITH_LAST_TOKEN:
             start = last_state(embeddings, mask)[:, None]
         else:
-            ids = mask.new_full((mask.shape[0], 1), model.config.decoder_start_token_id, dtype=torch.long)
+            ids = mask.new_full((mask.shape[0], 1), self.model.config.decoder_start_token_id, dtype=torch.long)
             start = self.embed(ids)
         shifted = torch.cat([start, embeddings[:, :-1]], 1)
-        return model.base_model(
+        return self.model.base_model(
             inputs_embeds=embeddings, attention_mask=mask.long(), decoder_inputs_embeds=shifted, use_cache=False
         )[0]
 
     def _trace_head(self) -> None:
         """Finds the last dense layer, the dropout before it, and whether it reads the state of every token."""
-        model: Any = self.model
-        ids = probe_ids(model, TRACE_LENGTH)[None]
+        ids = probe_ids(self.model, TRACE_LENGTH)[None]
         mask = torch.ones_like(ids, dtype=torch.bool)
         if self._has_decoder:
-            if not hasattr(model, "classification_head"):
-                raise _unsupported_head(model)
+            if not hasattr(self.model, "classification_head"):
+                raise _unsupported_head(self.model)
             self.dense.register_forward_pre_hook(self._capture.enter_dense)
-            with torch.no_grad(), without_dropout(model), _calls(model, nn.Dropout) as dropouts:
+            with torch.no_grad(), without_dropout(self.model), _calls(self.model, nn.Dropout) as dropouts:
                 self._capture_dropout(dropouts, self._read(self.embed(ids), mask))
             return
-        with torch.no_grad(), without_dropout(model), _calls(model, nn.Dropout, nn.Linear) as calls:
-            logits = model(**inputs_of_ids(ids, self.reads_types), attention_mask=mask.long()).logits
-        heads = [call for call in calls if _has_outputs(call.module, model)]
+        with torch.no_grad(), without_dropout(self.model), _calls(self.model, nn.Dropout, nn.Linear) as calls:
+            logits = self.model(**inputs_of_ids(ids, self.reads_types), attention_mask=mask.long()).logits
+        heads = [call for call in calls if _has_outputs(call.module, self.model)]
         if not heads:
-            raise _unsupported_head(model)
+            raise _unsupported_head(self.model)
         object.__setattr__(self, "dense", heads[-1].module)
         self.dense.register_forward_pre_hook(self._capture.enter_dense)
         self._capture_dropout([c for c in calls if isinstance(c.module, nn.Dropout)], heads[-1].given)
@@ -202,14 +194,13 @@ class Wrapped(TextModel):
             self.dropout.register_forward_pre_hook(self._capture.enter_dropout)
 
     def _find_pooling(self, states: Tensor, logits: Tensor, ids: Tensor, mask: Tensor) -> None:
-        model: Any = self.model
-        with torch.no_grad(), without_dropout(model):
+        with torch.no_grad(), without_dropout(self.model):
             matching = [k for k, pool in _POOLINGS.items() if close(self.dense(pool(states, mask, 0)), logits)]
             if not matching:
-                raise _unsupported_head(model)
+                raise _unsupported_head(self.model)
             self._pooling = matching[0]
             inputs = inputs_of(self.embed(ids), self.reads_types)
-            base = model.base_model(**inputs, attention_mask=mask.long(), use_cache=False)[0]
+            base = self.model.base_model(**inputs, attention_mask=mask.long(), use_cache=False)[0]
             self._reads_states = base.shape == states.shape and close(base, states)
 
     def _depends_on_padding(self) -> bool:
@@ -277,9 +268,8 @@ class _InputCapture:
         return self._of_thread.__dict__.pop("seen")
 
 
-def _has_outputs(module: nn.Module, model: nn.Module) -> bool:
-    config: Any = model.config
-    return isinstance(module, nn.Linear) and module.out_features == config.num_labels
+def _has_outputs(module: nn.Module, model: Any) -> bool:
+    return isinstance(module, nn.Linear) and module.out_features == model.config.num_labels
 
 
 def last_dense(model: nn.Module) -> nn.Linear:
@@ -294,12 +284,11 @@ class UnsupportedHead(ValueError):
     """A classifier's logits are not the output of a last dense layer."""
 
 
-def _unsupported_head(model: nn.Module) -> UnsupportedHead:
-    config: Any = model.config
+def _unsupported_head(model: Any) -> UnsupportedHead:
     return UnsupportedHead(
         f"the logits of {type(model).__name__} are not those of a last dense layer (torch.nn.Linear) of "
-        f"{config.num_labels} outputs, read at the last token or at the mean of all: its head has an unknown form; "
-        "give pct.predictor_from a function that calls it"
+        f"{model.config.num_labels} outputs, read at the last token or at the mean of all: its head has an unknown "
+        "form; give pct.predictor_from a function that calls it"
     )
 
 

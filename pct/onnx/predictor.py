@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pct.auditing.kept import AuditSummary, read_audit, take_audit
-from pct.explaining.predictor import Floats, TextInterface, rows_as_tokens
+from pct.explaining.predictor import TextInterface, rows_as_tokens
 from pct.onnx.integrated import integrate, mean_gradient
 from pct.onnx.sessions import Sessions
 from pct.saliency import make_saliency
@@ -22,7 +22,7 @@ from pct.settings import Settings
 from pct.tasks import Task, task_of_settings
 from pct.text.replacement_token import padding_skipped, replacement_token_id, texts_with_padding
 from pct.text.saved_tokenizer import load_subwords
-from pct.text.tokens import TOKEN_TYPE, Ints, Tokenizer, Tokens
+from pct.text.tokens import TOKEN_TYPE, Floats, Ints, Tokenizer, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import check_saved_rule, has_pairs
 

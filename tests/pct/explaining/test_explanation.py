@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import pct
-from pct.explaining.explanation import Curve, Explanation
+from pct.explaining.explanation import Explanation
 from tests.pct import twins
 from tests.pct.metrics.test_metrics import sigmoid
 from tests.pct.small import FAMILIES, LEXICON, small_classifier, small_texts
@@ -168,22 +168,6 @@ def test_an_explanation_read_from_its_dictionary_is_equal_to_it(asked):
         for f in fields(Explanation):
             one, other = getattr(found, f.name), getattr(again, f.name)
             np.testing.assert_equal(one, other, err_msg=f.name)
-
-
-def test_an_explanation_is_read_in_the_form_that_audits_kept_at_first():
-    found = Explanation.from_dict({
-        "words": ["so", "good"], "saliency": [0.5, 1.0], "label": 1, "label_name": "positive", "confidence": 0.9,
-        "truncated": 0, "important": {"removed": [1], "confidences": [0.9, 0.4], "flips_at": 1, "flips_to": "negative"},
-        "unimportant": {"removed": [0], "confidences": [0.9, 0.95], "flips_at": None, "flips_to": None},
-        "saliency_name": "l2", "signed": False, "saliency_reason": "asked for", "text": "so good",
-        "spans": [[0, 2], [3, 7]], "known": [True, True], "comp": 0.5, "suff": None, "ir": 1.0, "ur": 1.0,
-        "tolerance": None, "verdict": {"kind": "undecided", "reasons": []},
-    })  # fmt: skip
-    assert (found.words, found.label, found.predicted, found.confidence) == (["so", "good"], 1, "positive", 0.9)
-    assert (found.comp, found.tolerance, found.spans) == (0.5, math.inf, [(0, 2), (3, 7)])
-    assert found.important == Curve([1], [0.9, 0.4], 1, "negative")
-    assert math.isnan(found.suff)
-    assert [step["label"] for step in found.to_dict()["important"]["steps"]] == [None]
 
 
 @pytest.mark.parametrize(("name", "value"), [("target_confidence", 0.5), ("reasons", 1), ("pathology", [])])
