@@ -286,9 +286,10 @@ class Settings:
         check_encoding(self.encoding)
         lora_options(self.lora)
         self._check_windows()
-        if self.lora and (self.model in ("textcnn", "lstm") or self.compile):
-            what = "compile" if self.compile else f"the model {self.model}"
-            raise ValueError(f"lora trains encoders of the transformers library, not with {what}: leave it empty")
+        for name, does in (("lora", "lora trains"), ("windows", "windows are for")):
+            if getattr(self, name) and (self.model in ("textcnn", "lstm") or self.compile):
+                what = "compile" if self.compile else f"the model {self.model}"
+                raise ValueError(f"{does} encoders of the transformers library, not with {what}: leave it empty")
         if len(self.separator.replace("\\t", "\t")) > 1:
             raise ValueError(f"separator must be one character, or empty, got {self.separator!r}")
 
@@ -301,9 +302,6 @@ class Settings:
                 f"windows needs a stride of 1 to {self.max_length - 1} tokens, less than max_length, and at least one "
                 f"window, got {self.windows!r}"
             )
-        if self.model in ("textcnn", "lstm") or self.compile:
-            what = "compile" if self.compile else f"the model {self.model}"
-            raise ValueError(f"windows are for encoders of the transformers library, not with {what}: leave it empty")
 
     def _check_ranges(self) -> None:
         for name in ("important", "unimportant"):

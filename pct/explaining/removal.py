@@ -103,10 +103,13 @@ class RemovalResult:
 
     def mean_drop(self, steps: Ints) -> Doubles:
         """f_c(X) - f_c(X_t), mean over t = 1..steps, 0 where there is no step. steps, result: (texts,)."""
-        drop = self.confidence[:, :1] - self.confidence
-        t = np.arange(drop.shape[1])
-        taken = (t >= 1) & (t <= steps[:, None])
-        return np.where(taken, drop, 0).sum(1) / np.maximum(steps, 1)
+        return mean_of_steps(self.confidence[:, :1] - self.confidence, steps)
+
+
+def mean_of_steps(values: Doubles, steps: Ints) -> Doubles:
+    """The mean over t = 1..steps of values (texts, most words), 0 where there is no step. steps, result: (texts,)."""
+    t = np.arange(values.shape[1])
+    return np.where((t >= 1) & (t <= steps[:, None]), values, 0).sum(1) / np.maximum(steps, 1)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pct.explaining.reduction import check_share
+from pct.explaining.reduction import check_share, words_to_remove
 from pct.explaining.removal import RemovalPlan, Removals
 from pct.tasks import Task, label_sets
 
@@ -43,6 +43,10 @@ class MetricOptions:
             raise ValueError(f"random_orders must be at least 1, got {self.random_orders}")
         if self.seed < 0:
             raise ValueError(f"the seed must be >= 0, got {self.seed}")
+
+    def steps(self, counts: Column) -> tuple[Column, Column]:
+        """m of the important and the unimportant words, (texts,) each. counts: (texts,) N."""
+        return words_to_remove(counts, self.p_important), words_to_remove(counts, self.p_unimportant)
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,7 @@ class Chance(Metric):
 
     def plan(self, counts: Column) -> RemovalPlan:
         """See `Metric.plan`. `columns` runs the random orders itself."""
-        shares = (self.options.p_important, self.options.p_unimportant)
-        return RemovalPlan.first(counts, *(words_to_remove(counts, share) for share in shares))
+        return RemovalPlan.first(counts, *self.options.steps(counts))
 
     def passes(self, counts: Column) -> Column:
         """See `Metric.passes`."""
@@ -36,7 +35,7 @@ class Chance(Metric):
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
         seen, counts = block.seen, block.seen.counts
-        steps = words_to_remove(counts, self.options.p_important)
+        steps, last = self.options.steps(counts)
         ranks = random_ranks(block.place, counts, self.options.random_orders, self.options.seed)
         text, step = steps_of(steps)
         # (orders, rows, words) -> one row per order and step
@@ -48,7 +47,7 @@ class Chance(Metric):
         random_comp = sums / np.maximum(steps, 1)
         chance = random_comp.mean(0)
         comp = seen.important.mean_drop(steps)
-        suff = seen.unimportant.mean_drop(words_to_remove(counts, self.options.p_unimportant))
+        suff = seen.unimportant.mean_drop(last)
         difference = comp - random_comp
         win = np.where(np.abs(difference) <= TIE, 0.5, difference > 0).mean(0)
         margin = comp - chance

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pct.explaining.reduction import words_to_remove
-from pct.explaining.removal import RemovalPlan, RemovalResult
+from pct.explaining.removal import RemovalPlan, mean_of_steps
 from pct.metrics.base import Column, Metric, TextBlock
 
 
@@ -16,8 +15,7 @@ class Collapse(Metric):
 
     def plan(self, counts: Column) -> RemovalPlan:
         """See `Metric.plan`."""
-        steps = (words_to_remove(counts, share) for share in self._shares)
-        return RemovalPlan.first(counts, *steps) | RemovalPlan(cosines=True)
+        return RemovalPlan.first(counts, *self.options.steps(counts)) | RemovalPlan(cosines=True)
 
     def passes(self, counts: Column) -> Column:
         """See `Metric.passes`: the representation of the whole text."""
@@ -26,18 +24,6 @@ class Collapse(Metric):
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
         seen = block.seen
-        cosines = [
-            block.of_several(_mean_cosine(side, words_to_remove(seen.counts, share)))
-            for side, share in zip((seen.important, seen.unimportant), self._shares, strict=True)
-        ]
+        sides = zip((seen.important, seen.unimportant), self.options.steps(seen.counts), strict=True)
+        cosines = [block.of_several(mean_of_steps(side.cosine, steps)) for side, steps in sides]
         return dict(zip(self.names, (*cosines, cosines[1] - cosines[0]), strict=True))
-
-    @property
-    def _shares(self) -> tuple[float, float]:
-        return self.options.p_important, self.options.p_unimportant
-
-
-def _mean_cosine(side: RemovalResult, steps: Column) -> Column:
-    t = np.arange(side.cosine.shape[1])
-    reached = (t >= 1) & (t <= steps[:, None])
-    return np.where(reached, side.cosine, 0).sum(1) / np.maximum(steps, 1)

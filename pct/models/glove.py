@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +56,7 @@ def _read(file: Path, lines: Iterator[str] | IO[str], vocabulary: Vocabulary) ->
     exact = np.zeros(len(vocabulary), bool)
     width = 0
     for number, line in enumerate(lines, 1):
-        if number == 1 and _is_header(line):
+        if number == 1 and re.fullmatch(r"\s*\d+\s+\d+\s*", line):  # the header of word2vec and fastText
             continue
         if not width:
             width = line.rstrip().count(" ")
@@ -95,8 +96,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_header(line: str) -> bool:
-    parts = line.split()
-    return len(parts) == 2 and all(p.isdecimal() for p in parts)

@@ -77,7 +77,6 @@ def write_explanations(
     after: Callable[[int, bool], None] = lambda texts, done_before: None,
     title: str = "",
     pairs: bool = False,
-    target: str | Sequence[str] | None = None,
     **options: Any,
 ) -> int:
     """One row or article per text, of several labels per explained label of a text: words, saliency, curves, verdict.
@@ -90,8 +89,7 @@ def write_explanations(
         after: called after each chunk with its length, and whether an earlier run had already processed it.
         title: of the page.
         pairs: as of `write_predictions`.
-        target: the class explained, of several labels also a list; None takes what is predicted.
-        **options: of `pct.explain`.
+        **options: of `pct.explain`; target is the class explained in every text, of several labels also a list.
 
     Returns:
         The number of texts.
@@ -106,7 +104,7 @@ def write_explanations(
         ".html": lambda: Html(title or Path(output).stem, marks_html(signed, quantity=task_of(predictor).quantity)),
     }  # fmt: skip
     kind = _kind(output, tuple(make))
-    work = partial(explanation_rows, row=_article if kind == ".html" else _explained, target=target, **options)
+    work = partial(explanation_rows, row=_article if kind == ".html" else _explained, **options)
     return run_job(chunks, work, output, make[kind](), about, workers, after)
 
 

@@ -159,7 +159,28 @@ def example_figure(seen: list[Explanation], gold: list[str], gaps: list[float], 
     """Texts with their words shaded by saliency, each beside its two reduction curves."""
     texts = [text for one in seen for text in (*one.words, one.label_name)]
     with fonts_for([*texts, *gold, title]) as fit:
-        return _example_figure([fitted(one, fit) for one in seen], [*map(fit, gold)], gaps, fit(title))
+        seen, gold, title = [fitted(one, fit) for one in seen], [*map(fit, gold)], fit(title)
+        names = ("healthiest", "median", "most pathological")
+        figure = new_figure(11, 1.7 + 2.35 * len(seen), constrained=False)
+        top = 1 - 1.2 / figure.get_figheight()
+        grid = figure.add_gridspec(
+            len(seen), 2, left=0.04, right=0.98, top=top, bottom=0.55 / figure.get_figheight(), width_ratios=(1.25, 1),
+            hspace=0.36, wspace=0.13,
+        )  # fmt: skip
+        for row, (one, label, gap) in enumerate(zip(seen, gold, gaps, strict=True)):
+            ax = figure.add_subplot(grid[row, 0])
+            ax.axis("off")
+            name = names[row] if len(seen) == len(names) else f"text {row + 1}"
+            value = "none (one word)" if np.isnan(gap) else number(gap).replace("-", "−")
+            head = f"{name}: comp − suff {value}"
+            ax.set_title(head, loc="left", fontsize=11, fontweight="bold", color=INK)
+            wrong = f"it is {label}" if one.number else f"wrong, it is {label}"
+            right = "right" if one.outcome == label else wrong
+            below = f"predicted {one.outcome} ({one.certainty:.2f}), {right}"
+            _words(figure, ax, one, below)
+            draw_curves(figure.add_subplot(grid[row, 1]), one, row == len(seen) - 1, row == 0)
+        put_titles(figure, "Example texts, shaded by saliency, and what removing their words does", title)
+        return figure
 
 
 def fitted(one: Explanation, fit: Callable[[str], str]) -> Explanation:
@@ -167,30 +188,6 @@ def fitted(one: Explanation, fit: Callable[[str], str]) -> Explanation:
     second = None if one.text_pair is None else fit(one.text_pair)
     words = [*map(fit, one.words)]
     return replace(one, words=words, label_name=fit(one.label_name), text=fit(one.text), text_pair=second)
-
-
-def _example_figure(seen: list[Explanation], gold: list[str], gaps: list[float], title: str) -> Any:
-    names = ("healthiest", "median", "most pathological")
-    figure = new_figure(11, 1.7 + 2.35 * len(seen), constrained=False)
-    top = 1 - 1.2 / figure.get_figheight()
-    grid = figure.add_gridspec(
-        len(seen), 2, left=0.04, right=0.98, top=top, bottom=0.55 / figure.get_figheight(), width_ratios=(1.25, 1),
-        hspace=0.36, wspace=0.13,
-    )  # fmt: skip
-    for row, (one, label, gap) in enumerate(zip(seen, gold, gaps, strict=True)):
-        ax = figure.add_subplot(grid[row, 0])
-        ax.axis("off")
-        name = names[row] if len(seen) == len(names) else f"text {row + 1}"
-        value = "none (one word)" if np.isnan(gap) else number(gap).replace("-", "−")
-        head = f"{name}: comp − suff {value}"
-        ax.set_title(head, loc="left", fontsize=11, fontweight="bold", color=INK)
-        wrong = f"it is {label}" if one.number else f"wrong, it is {label}"
-        right = "right" if one.outcome == label else wrong
-        below = f"predicted {one.outcome} ({one.certainty:.2f}), {right}"
-        _words(figure, ax, one, below)
-        draw_curves(figure.add_subplot(grid[row, 1]), one, row == len(seen) - 1, row == 0)
-    put_titles(figure, "Example texts, shaded by saliency, and what removing their words does", title)
-    return figure
 
 
 def _words(figure: Any, ax: Any, one: Explanation, below: str) -> None:

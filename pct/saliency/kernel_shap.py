@@ -57,10 +57,9 @@ class KernelShap(ForwardSaliency):
         text = np.repeat(np.arange(len(counts)), [len(present) for present, _ in drawn])
         removed = np.zeros((len(text), width), bool)
         words = np.arange(width) < counts[:, None]
-        start = 0
-        for row, (present, _) in enumerate(drawn):
-            removed[start : start + len(present), : counts[row]] = ~present
-            start += len(present)
+        ends = np.cumsum([len(present) for present, _ in drawn])[:-1]
+        for n, (present, _), part in zip(counts, drawn, np.split(removed, ends), strict=True):
+            part[:, :n] = ~present
         # all masked texts, then each text without words
         several = np.flatnonzero(counts > 1)
         every = np.concatenate([text, several])
@@ -69,13 +68,8 @@ class KernelShap(ForwardSaliency):
         empty[several] = outputs[len(text) :]
         whole = self.output(probabilities, labels)
         scores = np.zeros((len(counts), width))
-        start = 0
-        for row, (present, weights) in enumerate(drawn):
-            stop = start + len(present)
-            scores[row, : counts[row]] = shapley(
-                present, values[start:stop] - empty[row], weights, whole[row] - empty[row]
-            )
-            start = stop
+        for row, ((present, weights), part) in enumerate(zip(drawn, np.split(values, ends), strict=True)):
+            scores[row, : counts[row]] = shapley(present, part - empty[row], weights, whole[row] - empty[row])
         return np.where((counts > 1)[:, None], scores, 0.0)
 
 

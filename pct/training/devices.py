@@ -12,7 +12,7 @@ too: `average_gradients`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -94,7 +94,8 @@ class DividedRows:
             own = (shared, *(row[part] for row in rows)) if len(rows) > 1 else (shared[part], rows[0][part])
             self.inside = True
             try:
-                with _own_random_numbers(self.random and self.model.training, rows[-1].device):
+                random = self.random and self.model.training
+                with _own_random_numbers(rows[-1].device) if random else nullcontext():
                     pooled, representation = compute(*own)
             finally:
                 self.inside = False
@@ -105,11 +106,8 @@ class DividedRows:
 
 
 @contextmanager
-def _own_random_numbers(enabled: bool, device: torch.device) -> Iterator[None]:
+def _own_random_numbers(device: torch.device) -> Iterator[None]:
     """Dropout that differs among the processes, while their common random numbers stay in step."""
-    if not enabled:
-        yield
-        return
     seed = int(torch.randint(2**62, ())) + dist.get_rank()
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)

@@ -123,8 +123,7 @@ def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
     # a classifier of transformers explains with another saliency than the one that ranks words in training
     values["saliency"] = own.saliency if own.corpus or own.explain_by else GRADIENT_NORM
     # the files of an earlier training are not reused
-    corpus = "" if own.corpus == "files" else own.corpus
-    values["corpus"] = corpus
+    values["corpus"] = "" if own.corpus == "files" else own.corpus
     # both models are measured before and after; epochs only if the best one is chosen by these metrics
     values["evaluate_epochs"] = "-" in settings.get("best_by", Settings.best_by)
     values["method"] = "removal_margin" if isinstance(classifier.tokenizer, SubWords) else Settings.method

@@ -262,7 +262,7 @@ class _Run:
             **{f"train_{k}": float(v) / steps[k] for k, v in sums.items()},
             "step_seconds": seconds / len(index),
             "words_per_second": float(np.sum(self.tokens.counts)) / seconds,
-            "memory_mb": _memory_mb(device),
+            "memory_mb": torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else peak_mb(),
         }
 
     def _batch(self, rows: Ints, number: int) -> Batch:
@@ -313,9 +313,3 @@ def _bar(index: list[Ints], done: int, title: str, progress: bool) -> Any:
 
     shown = None if progress else True
     return tqdm(index[done:], title, len(index), initial=done, unit="step", leave=False, disable=shown)
-
-
-def _memory_mb(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return peak_mb()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -46,7 +47,8 @@ def best_groups(groups: Sequence[Group]) -> list[Best]:
         if "normal" not in methods or all(len(alike) == 1 for alike in methods.values()):
             continue
         enough = max(_validated(group, "acc") for group in methods["normal"]) - POINT
-        widest = {method: sorted(alike, key=_gap, reverse=True) for method, alike in methods.items()}
+        by_gap = partial(_validated, name=GAP)
+        widest = {method: sorted(alike, key=by_gap, reverse=True) for method, alike in methods.items()}
         chosen = {
             method: next((group for group in alike if _validated(group, "acc") >= enough), None)
             for method, alike in widest.items()
@@ -80,10 +82,6 @@ def best_table(groups: Sequence[Group]) -> ReportTable | None:
 def _validated(group: Group, name: str) -> float:
     """The mean of a metric or gap on validation over the seeds."""
     return float(np.mean([(run.validation.metrics | run.validation.gaps)[name] for run in group.runs]))
-
-
-def _gap(group: Group) -> float:
-    return _validated(group, GAP)
 
 
 def _less(group: Group, normal: Group, metric: str) -> str:

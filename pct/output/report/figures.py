@@ -39,10 +39,8 @@ def frontier_figure(groups: Sequence[Group], metric: str, title: str) -> Any | N
     for group in (g for g in groups if np.isfinite(g.spread(metric)[0])):
         (accuracy, across), (gap, up) = group.spread("acc"), group.spread(metric)
         points.append(Point(group, accuracy, gap, float(np.nan_to_num(across)), float(np.nan_to_num(up))))
-    figure = _panels(points, ("accuracy", spaced(metric)))
-    if figure is not None:
-        put_titles(figure, title, "test split; up and right is better; bars: standard deviation over seeds")
-    return figure
+    note = "test split; up and right is better; bars: standard deviation over seeds"
+    return _panels(points, ("accuracy", spaced(metric)), title, note)
 
 
 def cost_figure(effects: Sequence[Effect]) -> Any | None:
@@ -57,18 +55,14 @@ def cost_figure(effects: Sequence[Effect]) -> Any | None:
             bars = (gain.value - gain.low,), (gain.high - gain.value,)
             points.append(Point(effect.group, effect.step, gain.value, None, bars))
     axes = "time of a step relative to normal training", "comp − suff, less normal training's"
-    figure = _panels(points, axes)
-    if figure is not None:
-        for ax in figure.axes:
-            ax.axhline(0, color=INK, linewidth=0.8)
-        put_titles(
-            figure, "The cost of the effect in time",
-            "test split; up and left is better; 95 % intervals over texts and seeds",
-        )  # fmt: skip
+    note = "test split; up and left is better; 95 % intervals over texts and seeds"
+    figure = _panels(points, axes, "The cost of the effect in time", note)
+    for ax in figure.axes if figure else ():
+        ax.axhline(0, color=INK, linewidth=0.8)
     return figure
 
 
-def _panels(points: Sequence[Point], axes: tuple[str, str]) -> Any | None:
+def _panels(points: Sequence[Point], axes: tuple[str, str], head: str, note: str) -> Any | None:
     """One panel per corpus and model with its points, numbered, and their names below; None without points."""
     by_panel: dict[tuple[str, str], list[Point]] = {}
     for point in points:
@@ -91,6 +85,7 @@ def _panels(points: Sequence[Point], axes: tuple[str, str]) -> Any | None:
         ax.set_xlabel(axes[0])
         ax.set_ylabel(axes[1])
         bare(ax, grid="both")
+    put_titles(figure, head, note)
     return figure
 
 
