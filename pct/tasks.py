@@ -216,6 +216,13 @@ def label_sets(labels: npt.NDArray[Any], classes: int) -> Bools:
     return labels if labels.ndim == 2 else labels[:, None] == np.arange(classes)
 
 
+def named_labels(labels: npt.NDArray[Any], classes: Sequence[str]) -> list[Any]:
+    """The labels of texts as names; of several labels a list for each text; numbers are unchanged."""
+    if labels.ndim == 2:
+        return [[name for name, own in zip(classes, row, strict=True) if own] for row in labels]
+    return labels.tolist() if kind_of_labels(labels).number else [classes[label] for label in labels]
+
+
 def task_of(predictor: Any) -> Task:
     """The task of a predictor: its attribute `task`; one class of several if it has none."""
     return getattr(predictor, "task", ONE_CLASS)

@@ -30,7 +30,7 @@ from pct.opening import open_model
 from pct.output.progress import progress_of
 from pct.saliency.defaults import default_saliency
 from pct.settings import ON_BAD_ROW
-from pct.tasks import task_of
+from pct.tasks import named_labels, task_of
 
 EXAMPLES = 5  # texts that are shown
 PROBES = 64  # texts whose predictions identify a function
@@ -187,20 +187,18 @@ def _examples(
     texts = [split.texts[i] for i in place]
     how = {"classes": targets, "removal": removal, "saliency": name, "seed": about["seed"]}
     explained = explain(predictor, texts, **how) if texts else []
-    gold = [_name(predictor, label) if split.labelled else None for label in split.labels[place]]
+    gold = named_labels(split.labels[place], predictor.classes) if split.labelled else [None] * len(place)
     return [
-        {"row": int(i), "gold": label, **one.to_dict()} for i, label, one in zip(place, gold, explained, strict=True)
+        {"row": int(i), "gold": _spelled(label), **one.to_dict()}
+        for i, label, one in zip(place, gold, explained, strict=True)
     ]
 
 
-def _name(predictor: Predictor, label: Any) -> str:
-    """The name of a true class; of several labels, all of them; of a number, its digits."""
-    classes = predictor.classes
-    if task_of(predictor).number:
-        return f"{label:g}"
-    if np.ndim(label) == 0:
-        return classes[int(label)]
-    return ", ".join(classes[i] for i in np.flatnonzero(label).tolist()) or "none"
+def _spelled(label: Any) -> str | None:
+    """A true class by name; of several labels all names; of a number its digits; None where it is not known."""
+    if isinstance(label, list):
+        return ", ".join(label) or "none"
+    return f"{label:g}" if isinstance(label, float) else label
 
 
 def _job(predictor: Predictor, split: Split) -> dict[str, Any]:

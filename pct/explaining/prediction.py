@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from pct.explaining.predictor import Predictor, Texts, predict_tokens, reading_of, split_texts
-from pct.tasks import ONE_CLASS, Task, task_of
+from pct.tasks import ONE_CLASS, Task, named_labels, task_of
 from pct.text.tokens import Floats, Tokens
 from pct.text.words import Document
 
@@ -67,6 +67,16 @@ class Prediction:
         """The text, and the second text of a pair, by name."""
         return {"text": self.text} | ({} if self.text_pair is None else {"text_pair": self.text_pair})
 
+    @property
+    def cells(self) -> dict[str, Any]:
+        """The answer as columns of a table, by name: label, confidence, of several labels labels, and p_CLASS for each
+        class; of a number its value."""
+        if self.value is not None:
+            return {"value": self.value}
+        labels = {} if self.labels is None else {"labels": self.labels}
+        shares = {f"p_{name}": share for name, share in self.probabilities.items()}
+        return {"label": self.label, "confidence": self.confidence, **labels, **shares}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: what `/predict` answers for each text. A number has value in place of confidence and
         probabilities."""
@@ -90,17 +100,7 @@ class Predictions(list[Prediction]):
         """
         from pct.output.records import pandas
 
-        rows = [
-            {
-                **p.given,
-                "label": p.label,
-                **({"confidence": p.confidence} if p.value is None else {"value": p.value}),
-            }
-            | ({} if p.labels is None else {"labels": p.labels})
-            | {f"p_{name}": x for name, x in p.probabilities.items()}
-            for p in self
-        ]
-        return pandas().DataFrame(rows)
+        return pandas().DataFrame([{**one.given, "label": one.label, **one.cells} for one in self])
 
 
 def predict(predictor: Predictor, texts: Texts) -> Predictions:
@@ -129,7 +129,7 @@ def assigned_names(task: Task, probabilities: Floats, classes: Sequence[str]) ->
     """For each text the names of the labels that are assigned to it; None for one class of several."""
     if not task.several:
         return [None] * len(probabilities)
-    return [[name for name, own in zip(classes, row, strict=True) if own] for row in task.assigned(probabilities)]
+    return named_labels(task.assigned(probabilities), classes)
 
 
 def build_predictions(
@@ -146,12 +146,10 @@ def build_predictions(
     rows = zip(documents, probabilities.tolist(), tokens.truncated.tolist(), labels, strict=True)
     for document, row, truncated, names in rows:
         best = max(range(len(row)), key=row.__getitem__)
-        answer: dict[str, Any] = {
-            "label": classes[best], "confidence": row[best], "probabilities": dict(zip(classes, row, strict=True)),
-        }  # fmt: skip
+        confidence, shares, value = row[best], dict(zip(classes, row, strict=True)), None
         if task.number:
-            answer |= {"confidence": float("nan"), "probabilities": {}, "value": row[0]}
+            confidence, shares, value = float("nan"), {}, row[0]
         second = None if document.second is None else document.second.text
-        more = {"truncated": truncated, "labels": names, "windows": windows, "text_pair": second}
-        predictions.append(Prediction(**answer, text=document.text, **more))
+        more = {"labels": names, "windows": windows, "value": value, "text_pair": second}
+        predictions.append(Prediction(classes[best], confidence, shares, document.text, truncated, **more))
     return predictions

@@ -7,12 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pct.corpora.splits import TEXT_COLUMNS
 from pct.explaining.explain import explain_each
 from pct.explaining.explanation import Explanation
-from pct.explaining.prediction import assigned_names
+from pct.explaining.prediction import predict
 from pct.explaining.predictor import Predictor
 from pct.output.bulk import Csv, Format, JsonLines, Parquet, run_job
 from pct.output.html import explanation_html, marks_html
@@ -21,8 +19,7 @@ from pct.output.records import OF_A_CURVE, Record, explanation_row, pyarrow
 from pct.output.shades import is_signed
 from pct.output.workers import Workers
 from pct.saliency.defaults import default_saliency
-from pct.tasks import Task, task_of
-from pct.text.words import is_pair
+from pct.tasks import Task, named_labels, task_of
 
 if TYPE_CHECKING:
     from pct.corpora.rows import Chunk
@@ -129,33 +126,14 @@ def explanation_rows(
 
 def prediction_rows(predictor: Any, chunk: Chunk) -> list[Record]:
     """The rows of `write_predictions`."""
-    predicted = predictor.predict(chunk.texts)
-    names, task = predictor.classes, task_of(predictor)
-    texts = [dict(zip(TEXT_COLUMNS, text if is_pair(text) else (text,), strict=False)) for text in chunk.texts]
-    if task.number:
-        values = predicted[:, 0].astype(float).tolist()
-        each = zip(chunk.numbers, texts, _gold(predictor, chunk), values, strict=True)
-        return [{"row": number, **text, "gold": true, "value": value} for number, text, true, value in each]
-    assigned = assigned_names(task, predicted, names)
-    rows = zip(chunk.numbers, texts, _gold(predictor, chunk), predicted.astype(float).tolist(), assigned, strict=True)
-    return [
-        {"row": number, **text, "gold": true, "label": names[max(range(len(p)), key=p.__getitem__)],
-         "confidence": max(p), **({} if labels is None else {"labels": labels}),
-         **{f"p_{name}": x for name, x in zip(names, p, strict=True)}}
-        for number, text, true, p, labels in rows
-    ]  # fmt: skip
+    rows = zip(chunk.numbers, predict(predictor, chunk.texts), _gold(predictor, chunk), strict=True)
+    return [{"row": number, **one.given, "gold": gold, **one.cells} for number, one, gold in rows]
 
 
 def _gold(predictor: Predictor, chunk: Chunk) -> list[Any]:
     """The names of the true classes, of several labels a list for each text, of a number the true ones; None where they
     are not known."""
-    if chunk.labels is None:
-        return [None] * len(chunk.texts)
-    if task_of(predictor).number:
-        return list(chunk.labels.tolist())
-    if np.ndim(chunk.labels) == 2:
-        return [[name for name, own in zip(predictor.classes, row, strict=True) if own] for row in chunk.labels]
-    return [predictor.classes[label] for label in chunk.labels]
+    return [None] * len(chunk.texts) if chunk.labels is None else named_labels(chunk.labels, predictor.classes)
 
 
 def _kind(output: str | Path, known: Sequence[str]) -> str:
