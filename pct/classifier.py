@@ -125,11 +125,7 @@ class Classifier(TextInterface):
 
     def reads_pairs(self) -> bool:
         """Whether it reads pairs of texts."""
-        try:
-            self.tokens([split(("a", "a"))])
-        except ValueError:
-            return False
-        return True
+        return not self._rejects([split(("a", "a"))])
 
     def _padding_ids(self) -> list[int]:
         """The ids of padding: of the tokenizer, and of the model's configuration and layers, which may differ."""
@@ -140,11 +136,12 @@ class Classifier(TextInterface):
     def skipped_padding(self) -> list[int]:
         """The ids of padding whose token, typed in the middle or at the end of a text, makes the text rejected."""
         tokenizer: Any = getattr(self.tokenizer, "tokenizer", None)
-        return [x for x in self._padding_ids() if tokenizer and self._rejects(tokenizer.convert_ids_to_tokens(x))]
+        typed = {x: tokenizer.convert_ids_to_tokens(x) for x in self._padding_ids()} if tokenizer else {}
+        return [x for x, token in typed.items() if token and self._rejects([["a", token, "a"], ["a", token]])]
 
-    def _rejects(self, token: str | None) -> bool:
+    def _rejects(self, texts: Sequence[Sequence[str]]) -> bool:
         try:
-            self.tokens([["a", token, "a"], ["a", token]] if token else [["a"]])
+            self.tokens(texts)
         except ValueError:
             return True
         return False

@@ -67,9 +67,6 @@ class _RecordedLines(Iterator[str]):
         self.lines.append(line)
         return line
 
-    def push_back(self, lines: list[str]) -> None:
-        self.remaining = chain(lines, self.remaining)
-
 
 def _csv_rows(source: Source, lines: IO[str], separator: str, columns: list[str]) -> Rows:
     csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_LENGTH))  # global in the process; never lowered
@@ -103,7 +100,7 @@ def _unparsable(problem: csv.Error, recorded: _RecordedLines) -> BadRow:
     """
     first, *others = recorded.lines
     if "unexpected end" in str(problem):
-        recorded.push_back(others)
+        recorded.remaining = chain(others, recorded.remaining)
         reason = "a quote is not closed"
     else:
         reason = f"{problem}; write a quote inside a text twice"

@@ -25,9 +25,9 @@ class Explanations(list["Explanation"]):
         Raises:
             ImportError: pandas is not installed.
         """
-        from pct.output.records import explanations_frame
+        from pct.output.records import explanation_row, pandas
 
-        return explanations_frame(self)
+        return pandas().DataFrame([explanation_row(one) for one in self])
 
     def to_html(self) -> str:
         """An HTML fragment with its own style: each text with its words shaded, its verdict and both curves."""

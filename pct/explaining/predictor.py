@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pct.corpora.tables import texts_of
 from pct.renamed import renamed
-from pct.text.tokens import Bools, Floats, Ints, Tokens, check_remove, only_side
+from pct.text.tokens import Bools, Floats, Ints, Tokens, check_remove, only_side, positions_of
 from pct.text.words import NATURAL, Document, as_document, split_all
 
 if TYPE_CHECKING:
@@ -315,17 +315,17 @@ def predict_ids(forward: Forward, ids: Ints, lengths: Ints, padding: int, budget
 def distinct_rows(ids: Ints, lengths: Ints) -> tuple[Ints, Ints]:
     """The first index of each distinct row, and which of them every row is. Arguments as in `predict_ids`."""
     starts = np.cumsum(lengths) - lengths
-    position = np.arange(len(ids)) - np.repeat(starts, lengths)
     # a random factor per position: equal sums (mod 2^64) of different rows are very unlikely, and detected below
     factors = np.random.default_rng(0).integers(1, 2**63, int(lengths.max(initial=0)), np.uint64)
-    sums = np.add.reduceat((ids.astype(np.uint64) + 1) * factors[position], starts) if len(lengths) else starts
+    terms = (ids.astype(np.uint64) + 1) * factors[positions_of(lengths)]
+    sums = np.add.reduceat(terms, starts) if len(lengths) else starts
     _, first, inverse = np.unique(sums, return_index=True, return_inverse=True)
     twin = first[inverse]
     again = np.flatnonzero(twin != np.arange(len(lengths)))
     if (lengths[again] != lengths[twin[again]]).any():
         return np.arange(len(lengths)), np.arange(len(lengths))
     row = np.repeat(again, lengths[again])
-    offset = np.arange(len(row)) - np.repeat(np.cumsum(lengths[again]) - lengths[again], lengths[again])
+    offset = positions_of(lengths[again])
     if (ids[starts[row] + offset] != ids[starts[twin[row]] + offset]).any():
         return np.arange(len(lengths)), np.arange(len(lengths))
     return first, inverse
@@ -337,9 +337,8 @@ def row_keys(ids: Ints, lengths: Ints) -> npt.NDArray[np.uint64]:
     Arguments as in `predict_ids`.
     """
     starts = np.cumsum(lengths) - lengths
-    position = np.arange(len(ids)) - np.repeat(starts, lengths)
     factors = np.random.default_rng(0).integers(1, 2**63, (int(lengths.max(initial=0)), 2), np.uint64)
-    terms = (ids.astype(np.uint64)[:, None] + np.uint64(1)) * factors[position]
+    terms = (ids.astype(np.uint64)[:, None] + np.uint64(1)) * factors[positions_of(lengths)]
     return np.add.reduceat(terms, starts, axis=0) if len(lengths) else np.zeros((0, 2), np.uint64)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pct.explaining.removal import RemovalPlan, RemovalResult
+from pct.explaining.removal import RemovalPlan
 from pct.metrics.base import Column, Estimate, Metric, TextBlock, share_of
 
 
@@ -22,8 +22,9 @@ class Flips(Metric):
 
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
-        sides = {"ir": block.seen.important, "ur": block.seen.unimportant}
-        return {name: block.of_several(removed_until_flip(side, block.seen.counts)) for name, side in sides.items()}
+        flips = {"ir": block.seen.important.flips(), "ur": block.seen.unimportant.flips()}
+        removed = {name: np.where(steps > 0, steps, block.seen.counts - 1) for name, steps in flips.items()}
+        return {name: block.of_several(steps.astype(np.float64)) for name, steps in removed.items()}
 
 
 class FlipRates(Flips):
@@ -39,9 +40,3 @@ class FlipRates(Flips):
     def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
         """See `Metric.summary`. Shares, with Wilson's interval."""
         return {name: share_of(columns[name]) for name in self.names if name in columns}
-
-
-def removed_until_flip(side: RemovalResult, counts: Column) -> Column:
-    """(texts,) the words removed until the prediction changes; N - 1 where it never does."""
-    flips = side.flips()
-    return np.where(flips > 0, flips, counts - 1).astype(np.float64)

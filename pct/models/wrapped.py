@@ -69,7 +69,8 @@ class Wrapped(TextModel):
             self._trace_head()
             if self._has_score:
                 object.__setattr__(self, "dense", TwoClasses(self.dense))
-            wrong_side = not padding and self._depends_on_padding()
+            # the first side on which padding changes nothing is kept
+            wrong_side = not padding and all(padding_changes(self) for self.padding in ("right", "left"))
         except UnsupportedHead:
             raise
         except Exception as problem:
@@ -202,9 +203,6 @@ class Wrapped(TextModel):
             inputs = inputs_of(self.embed(ids), self.reads_types)
             base = self.model.base_model(**inputs, attention_mask=mask.long(), use_cache=False)[0]
             self._reads_states = base.shape == states.shape and close(base, states)
-
-    def _depends_on_padding(self) -> bool:
-        return all(padding_changes(self) for self.padding in ("right", "left"))
 
 
 def _padding_ids(model: Any) -> set[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +32,6 @@ def explanation_row(explanation: Explanation) -> Record:
         **steps,
         "truncated": e.truncated, "windows": e.windows,
     }  # fmt: skip
-
-
-def explanations_frame(explanations: Sequence[Explanation]) -> Any:
-    """A pandas DataFrame with one row per explanation. Raises ImportError without pandas."""
-    return pandas().DataFrame([explanation_row(e) for e in explanations])
 
 
 def words_frame(explanation: Explanation) -> Any:

@@ -18,12 +18,6 @@ WITHOUT_RATIONALE = ("mr", "ag_news", "imdb")
 CELL_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)
 
 
-def free_settings(base: Settings) -> dict[str, None]:
-    """Changes that reset MODEL_SETTINGS to each model's default, except settings in which base has another value."""
-    own = Settings(model=base.model)
-    return {n: None for n in MODEL_SETTINGS if getattr(base, n) == getattr(own, n)}
-
-
 def check_distinct(**sequences: Sequence[Any]) -> None:
     """Raises ValueError for a repeated value: a run that counts twice would make a deviation too small."""
     for name, values in sequences.items():
@@ -61,7 +55,9 @@ def make_grid(
         ValueError: as `Settings` and `check_distinct`, or if there are no cells.
     """
     check_distinct(corpora=corpora, models=models, methods=methods, seeds=seeds)
-    free = free_settings(base)
+    # a setting that has the default of the base's model takes that of each cell's model
+    default = Settings(model=base.model)
+    free = {name: None for name in MODEL_SETTINGS if getattr(base, name) == getattr(default, name)}
     cells = [
         base.replace(
             **{
