@@ -150,6 +150,6 @@ def build_predictions(
         if task.number:
             confidence, shares, value = float("nan"), {}, row[0]
         second = None if document.second is None else document.second.text
-        more = {"labels": names, "windows": windows, "value": value, "text_pair": second}
+        more: dict[str, Any] = {"labels": names, "windows": windows, "value": value, "text_pair": second}
         predictions.append(Prediction(classes[best], confidence, shares, document.text, truncated, **more))
     return predictions

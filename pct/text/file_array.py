@@ -28,23 +28,18 @@ class FileArray:
     def __init__(self, source: BinaryIO | Array, stored: npt.DTypeLike, dtype: npt.DTypeLike | None = None) -> None:
         self._source, self._stored = source, np.dtype(stored)
         self.dtype = self._stored if dtype is None else np.dtype(dtype)
-        self._bytes = source.nbytes if isinstance(source, np.ndarray) else os.fstat(source.fileno()).st_size
+        self.nbytes = source.nbytes if isinstance(source, np.ndarray) else os.fstat(source.fileno()).st_size
 
     def values(self) -> Array:
         """(values,) all values, as they are stored. They are mapped as long as the result exists."""
         if isinstance(self._source, np.ndarray):
             return self._source
-        if not self._bytes:  # an empty file cannot be mapped
+        if not self.nbytes:  # an empty file cannot be mapped
             return np.empty(0, self._stored)
         return np.frombuffer(mmap.mmap(self._source.fileno(), 0, access=mmap.ACCESS_READ), self._stored)
 
     def __len__(self) -> int:
-        return self._bytes // self._stored.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of the file."""
-        return self._bytes
+        return self.nbytes // self._stored.itemsize
 
     def __getitem__(self, index: Any) -> Array:
         chosen = self.values()[index]

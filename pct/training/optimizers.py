@@ -118,16 +118,11 @@ class FiniteSteps:
 
 def not_finite(model: nn.Module, parts: dict[str, Tensor]) -> str:
     """The first part of the loss, gradient or weight that is not finite after a step; empty if all are finite."""
-    for name, part in parts.items():
-        if not _finite([part]):
-            return "the loss" if name == "loss" else f"the loss's part {name}"
-    for name, weight in model.named_parameters():
-        if weight.grad is not None and not _finite([weight.grad]):
-            return f"the gradient of {name}"
-    for name, weight in model.named_parameters():
-        if not _finite([weight]):
-            return f"the weight {name}"
-    return ""
+    named = [("the loss" if name == "loss" else f"the loss's part {name}", part) for name, part in parts.items()]
+    weights = list(model.named_parameters())
+    named += [(f"the gradient of {name}", weight.grad) for name, weight in weights if weight.grad is not None]
+    named += [(f"the weight {name}", weight) for name, weight in weights]
+    return next((what for what, tensor in named if not _finite([tensor])), "")
 
 
 @torch.no_grad()
