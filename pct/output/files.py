@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pct.corpora.splits import TEXT_COLUMNS
 from pct.explaining.explain import explain_each
 from pct.explaining.explanation import Explanation
@@ -133,7 +135,9 @@ def prediction_rows(predictor: Any, chunk: Chunk) -> list[Record]:
 def _gold(predictor: Predictor, chunk: Chunk) -> list[Any]:
     """The names of the true classes, of several labels a list for each text, of a number the true ones; None where they
     are not known."""
-    return [None] * len(chunk.texts) if chunk.labels is None else named_labels(chunk.labels, predictor.classes)
+    return (
+        [None] * len(chunk.texts) if chunk.labels is None else named_labels(np.asarray(chunk.labels), predictor.classes)
+    )
 
 
 def _kind(output: str | Path, known: Sequence[str]) -> str:
