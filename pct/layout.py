@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 MODEL = "model"  # the folder of its classifier
 ADAPTER = "adapter"  # the folder of its LoRA adapter
 CHECKPOINT, HISTORY, SETTINGS = "checkpoint.safetensors", "history.jsonl", "settings.json"
-REPORT, PER_TEXT, ABOUT, LOCK = "report.json", "per_text.parquet", "about.json", ".lock"
+REPORT, PER_TEXT, ABOUT = "report.json", "per_text.parquet", "about.json"
 # a classifier's folder
 ADAPTER_CONFIG = "adapter_config.json"  # of an adapter's folder, in the format of the peft library
 WEIGHTS, CONFIG = "model.safetensors", "classifier.json"

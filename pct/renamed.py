@@ -14,7 +14,7 @@ NAMES = {  # by module: the new place of each old name
     "pct.explaining.predictor": {"StandsIn": "pct.explaining.predictor:HasReplacementToken"},
     "pct.registry": {"methods": "pct.methods:methods", "metrics": "pct.metrics:metrics"},
     "pct.text.typed": {"as_typed": "pct.text.detokenize:detokenize"},
-    "pct.training.runs": {"alone_in": "pct.training.runs:folder_lock"},
+    "pct.training.runs": {"alone_in": "pct.writing:folder_lock"},
     "pct.writing": {"whole_file": "pct.writing:atomic_write", "whole_folder": "pct.writing:atomic_folder"},
 }
 

@@ -1,15 +1,19 @@
-"""Atomic writes of files and folders, and checks of a path before the work begins."""
+"""Atomic writes of files and folders, locks of folders, and checks of a path before the work begins."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pct.renamed import renamed
+
+LOCK = ".lock"
+_locked: set[tuple[Path, int]] = set()
 
 
 @contextmanager
@@ -60,6 +64,37 @@ def atomic_folder(folder: str | Path, mark: str) -> Iterator[Path]:
         os.replace(tmp_dir, target)
     finally:
         shutil.rmtree(tmp_dir, ignore_errors=True)
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Locks a folder, which is created, against other processes and threads.
+
+    The lock ends with its process. The thread that holds it may enter again.
+
+    Raises:
+        ValueError: another process or thread uses the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    key = (folder.resolve(), threading.get_ident())
+    if key in _locked:
+        yield
+        return
+    try:
+        import fcntl
+    except ImportError:  # Windows: the user must not run two processes in one folder
+        yield
+        return
+    with open(folder / LOCK, "a", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(f"{folder} is in use by another process; wait for it, or give another folder") from None
+        _locked.add(key)
+        try:
+            yield
+        finally:
+            _locked.discard(key)
 
 
 def check_folder(folder: str | Path, mark: str) -> None:

@@ -16,6 +16,7 @@ from pct.commands.options import add_devices, add_settings, launch_of, read_sett
 from pct.commands.parser import CommandParser
 from pct.settings import Settings
 from pct.training import runs
+from pct.writing import folder_lock
 from pipelines.champion import MARGIN, check_margin
 from pipelines.connection import TrackingError, requests_to
 from pipelines.job import NOT_UPLOADED, OK, add_job_options, run_job
@@ -37,7 +38,7 @@ def _run(options: argparse.Namespace) -> int:
     from pipelines import mlflow_runs
 
     mlflow_runs.check_connection(folder)
-    with runs.folder_lock(folder):
+    with folder_lock(folder):
         return _run_alone(options, settings, folder, launch)
 
 

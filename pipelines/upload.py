@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pct.layout import ABOUT, HISTORY, PER_TEXT, REPORT, SETTINGS, Record
-from pct.training.runs import Run, folder_lock, load_run
+from pct.training.runs import Run, load_run
+from pct.writing import folder_lock
 from pipelines.champion import MARGIN
 from pipelines.connection import UPLOAD, TrackingError, connect, default_tracking, request_timeout, without_password
 from pipelines.data_sets import CONTEXTS, as_input, noted, run_data_sets

@@ -6,21 +6,19 @@ that are written, so that the same command continues after any process was kille
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
-from pct.corpora.rows import ReadOptions, RowReader, Table, has_column
-from pct.output.bulk import check_same_job
+from pct.corpora.rows import ReadOptions, RowReader, Table
+from pct.corpora.values import BadRow
 from pct.output.files import Rows
 from pct.output.records import Record
 from pct.output.workers import available_cores
 from pipelines.job import first_line
+from tuning.bulk_files import PROGRESS, JobFolder, check_apart, check_columns, files_of, matching, unusable_file
 from tuning.cluster import ClusterError, connected
 from tuning.resources import Resources
 
@@ -29,7 +27,6 @@ TEXTS_A_CALL = 256
 Worker = tuple[Callable[[int], Any], int, Rows, Any, ReadOptions]  # the arguments of an actor
 BLOCK_BYTES = 2**19  # of texts: the unit of work of an actor, and of what a killed one repeats
 OWN_CPUS = 2  # of Ray Data, beside those of the workers
-JOB, DONE, PROGRESS = "_job.json", "_SUCCESS", "_progress"  # readers of the folder ignore names with an underscore
 
 
 def run_bulk(
@@ -42,6 +39,7 @@ def run_bulk(
     about: dict[str, Any],
     resources: Resources,
     quiet: bool = False,
+    labelled: bool = False,
 ) -> int:
     """Applies a model to the texts of Parquet files, and writes Parquet files.
 
@@ -58,33 +56,27 @@ def run_bulk(
         about: what the result depends on, as JSON values.
         resources: Ray's address, the number of workers, and what each takes.
         quiet: no progress bars.
+        labelled: whether the files must have labels.
 
     Returns:
         The number of rows in the output.
 
     Raises:
-        ValueError: there are no such files, or the output holds another job, or that of other files.
+        ValueError: there are no such files, or they lack a column, or the output is among them, or it holds rows of
+            another job or of other files.
         ClusterError: Ray cannot be reached.
     """
-    import pyarrow.dataset as ds
-    from pyarrow import fs
-
-    folder = _absolute(output.rstrip("/"))
-    files, path = fs.FileSystem.from_uri(folder)
+    check_apart(data, output)
+    folder = JobFolder(output)
     about = {**about, "files": files_of(data)}
-    files.create_dir(path, recursive=True)
-    if files.get_file_info(f"{path}/{JOB}").type != fs.FileType.NotFound:
-        with files.open_input_stream(f"{path}/{JOB}") as before:
-            check_same_job(json.loads(before.read()), about, folder)
-    with files.open_output_stream(f"{path}/{JOB}") as job:
-        job.write(json.dumps(about).encode())
-    if files.get_file_info(f"{path}/{DONE}").type == fs.FileType.NotFound:
+    check_columns(data, [reading.text, *(reading.label_columns if labelled else ())])
+    folder.open(about)
+    if not folder.finished:
         with connected(with_room(resources)):
             worker = (open_model, max(int(resources.cpus), 1), rows, schema, reading)
-            _write(data, folder, worker, reading, resources, quiet)
-        with files.open_output_stream(f"{path}/{DONE}"):
-            pass
-    return int(ds.dataset(path, filesystem=files, format="parquet").count_rows())
+            _write(data, folder.uri, worker, reading, resources, quiet)
+        folder.finish()
+    return folder.rows
 
 
 def _write(data: str, folder: str, worker: Worker, reading: ReadOptions, resources: Resources, quiet: bool) -> None:
@@ -102,11 +94,11 @@ def _write(data: str, folder: str, worker: Worker, reading: ReadOptions, resourc
     context.op_resource_reservation_enabled = workers > room
     context.checkpoint_config = CheckpointConfig(ROW, f"{folder}/{PROGRESS}")
     with ray.data.DataContext.current(context):
-        dataset = ray.data.read_parquet(matching(data), include_row_hash=True)
-        names = dataset.schema().names
-        table = Table(data, names, iter(()))
-        if not has_column(table, reading.text):
-            raise ValueError(f"{data} has no column {reading.text!r}, it has {', '.join(names)}; set text_column")
+        try:
+            dataset = ray.data.read_parquet(matching(data), include_row_hash=True)
+            names = dataset.schema().names
+        except Exception as problem:  # Arrow's, or Ray's around them
+            raise ValueError(f"--data {data}: {unusable_file(data) or first_line(problem, 300)}") from problem
         wanted = [name for name in names if name == ROW or name in reading.wanted]
         results = dataset.select_columns(wanted).map_batches(
             _Apply,
@@ -123,9 +115,17 @@ def _write(data: str, folder: str, worker: Worker, reading: ReadOptions, resourc
         try:
             results.write_parquet(folder)
         except RayError as problem:
+            if (reason := not_opened(str(problem))) is not None:
+                raise ClusterError(f"a worker cannot open the model: {reason}") from problem
             raise ClusterError(
                 f"{first_line(problem, 300)}; finished rows are kept: run the command again"
             ) from problem
+
+
+def not_opened(message: str) -> str | None:
+    """The error with which a worker failed to start, of Ray's message with its traceback; None for another message."""
+    lines = message.strip().splitlines()
+    return lines[-1][:300] if lines and "creation task" in lines[0] else None
 
 
 def with_room(resources: Resources) -> Resources:
@@ -189,43 +189,6 @@ def apply_rows(model: Any, rows: Rows, values: list[dict[str, Any]], reading: Re
         if len(values) > 1:
             half = len(values) // 2
             return [r for part in (values[:half], values[half:]) for r in apply_rows(model, rows, part, reading)]
+        fault = problem.__context__ if isinstance(problem.__context__, BadRow) else problem  # without a row's number
         text = values[0].get(reading.text)
-        return [{ROW: values[0][ROW], "error": str(problem), "text": text if isinstance(text, str) else None}]
-
-
-def files_of(data: str) -> list[list[Any]]:
-    """The path, size and time of each file of --data, as JSON values. Raises ValueError if there is none."""
-    return [[info.path, info.size, info.mtime_ns] for info in _listing(data)]
-
-
-def matching(data: str) -> str | list[str]:
-    """A file or a folder as it is, or the files that match a pattern. Raises ValueError where none does."""
-    path, pattern = _path_and_pattern(data)
-    return [f"{path}/{info.base_name}" for info in _listing(data)] if pattern else path
-
-
-def _path_and_pattern(data: str) -> tuple[str, str]:
-    """The folder and the pattern of file names in it; a file or a folder as it is, without a pattern."""
-    path = _absolute(data)
-    folder, _, pattern = path.rpartition("/")
-    return (folder, pattern) if set(pattern) & set("*?[") else (path, "")
-
-
-def _listing(data: str) -> list[Any]:
-    """What the file system says of each file of --data, by one call. Raises ValueError if there is none."""
-    from pyarrow import fs
-
-    path, pattern = _path_and_pattern(data)
-    files, inner = fs.FileSystem.from_uri(path)
-    listed = [files.get_file_info(inner)]
-    if listed[0].type == fs.FileType.Directory:
-        listed = files.get_file_info(fs.FileSelector(inner, recursive=not pattern))
-    own = [info for info in listed if info.type == fs.FileType.File and fnmatchcase(info.base_name, pattern or "*")]
-    if not own:
-        raise ValueError(f"--data {data}: there are no such Parquet files")
-    return sorted(own, key=lambda info: info.path)
-
-
-def _absolute(path: str) -> str:
-    """A path for other processes: absolute, unless it is a URI."""
-    return path if "://" in path else str(Path(path).absolute())
+        return [{ROW: values[0][ROW], "error": str(fault), "text": text if isinstance(text, str) else None}]

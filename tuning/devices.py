@@ -43,8 +43,11 @@ def on_devices(devices: int, address: str) -> Launch:
 
     def launch(settings: Settings, folder: Path, on_epoch: Callable[[Record], None] | None, progress: bool) -> None:
         # a CPU for Ray Train's own process
-        with connected(replace(resources, workers=devices + 1)):
-            _fit(settings, folder.absolute(), resources, on_epoch, progress)
+        try:
+            with connected(replace(resources, workers=devices + 1)):
+                _fit(settings, folder.absolute(), resources, on_epoch, progress)
+        finally:
+            shutil.rmtree(folder / RAY, ignore_errors=True)
 
     return launch
 
@@ -71,25 +74,25 @@ def _fit(
         torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
     )  # fmt: skip
     shown = len(read_history(folder))
+    other = ThreadPoolExecutor(1)
     try:
-        with ThreadPoolExecutor(1) as other:
-            fit = other.submit(trainer.fit)
-            running = True
-            while running:
-                running = bool(wait([fit], POLL_SECONDS).not_done)
-                records = read_history(folder)[shown:]
-                for record in records:
-                    if progress:
-                        print(epoch_line(record, settings.epochs), file=sys.stderr, flush=True)
-                    if on_epoch is not None:
-                        on_epoch(record)
-                shown += len(records)
-            fit.result()
+        fit = other.submit(trainer.fit)
+        running = True
+        while running:
+            running = bool(wait([fit], POLL_SECONDS).not_done)
+            records = read_history(folder)[shown:]
+            for record in records:
+                if progress:
+                    print(epoch_line(record, settings.epochs), file=sys.stderr, flush=True)
+                if on_epoch is not None:
+                    on_epoch(record)
+            shown += len(records)
+        fit.result()
     except Exception as problem:  # those of the processes among them
         cause = problem.__cause__ or problem
         raise ClusterError(f"{first_line(cause, 300)}; finished epochs are kept: run the command again") from problem
     finally:
-        shutil.rmtree(folder / RAY, ignore_errors=True)
+        other.shutdown(wait=False)  # after an interrupt the training ends with the connection to Ray
 
 
 def _process(config: dict[str, Any]) -> None:

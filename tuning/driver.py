@@ -12,6 +12,7 @@ from ray import tune
 from pct.corpora.loading import load_splits
 from pct.training import runs
 from pct.training.prepared import Prepared, prepare
+from pct.writing import folder_lock
 from pipelines import mlflow_runs
 from pipelines.connection import TrackingError, requests_to
 from pipelines.mlflow_runs import MlflowRun
@@ -51,7 +52,7 @@ def run(
     `load_splits`, or where another process works in the folder.
     """
     mlflow_runs.check_connection(folder)
-    with runs.folder_lock(folder):
+    with folder_lock(folder):
         plan.save(folder, resources)
         ledger = Ledger(folder)
         resumed = ledger.sessions > 0

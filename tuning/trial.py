@@ -10,12 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pct.layout import CHECKPOINT, HISTORY, LOCK, SETTINGS, Record
+from pct.layout import CHECKPOINT, HISTORY, SETTINGS, Record
 from pct.settings import Settings
 from pct.training.prepared import Prepared
 from pct.training.runs import read_history
 from pct.training.trainer import train
-from pct.writing import atomic_folder
+from pct.writing import LOCK, atomic_folder
 from pipelines.job import first_line
 from tuning.objective import measure
 

@@ -109,7 +109,12 @@ def run_file_job(
 
 
 def run_ray_job(
-    options: argparse.Namespace, predictor: Any, rows: Callable[..., Any], schema: Any, about: dict[str, Any]
+    options: argparse.Namespace,
+    predictor: Any,
+    rows: Callable[..., Any],
+    schema: Any,
+    about: dict[str, Any],
+    labelled: bool = False,
 ) -> str:
     """As `run_file_job`, from Parquet files to a folder of Parquet files, by Ray Data.
 
@@ -119,6 +124,7 @@ def run_ray_job(
         rows: of `pct.output.files`: the model and a chunk -> rows.
         schema: of pyarrow, of these rows.
         about: settings that the result depends on.
+        labelled: whether the files must have labels.
 
     Returns:
         What was written, in words.
@@ -133,9 +139,11 @@ def run_ray_job(
     resources = import_module("tuning.resources").Resources(
         options.ray, options.workers, options.cpus_per_worker, options.gpus_per_worker
     )
+    if Path(options.model).exists():  # a worker may have another working directory
+        options = argparse.Namespace(**{**vars(options), "model": str(Path(options.model).absolute())})
     count = import_module("tuning.bulk").run_bulk(
         options.data, options.output, rows, schema, partial(open_given, options), reading, job, resources,
-        getattr(options, "quiet", False),
+        getattr(options, "quiet", False), labelled,
     )  # fmt: skip
     return f"{plural(count, 'row')}  {options.output}"
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from pct.output.records import Record
 from pct.output.workers import Workers
-from pct.writing import atomic_write, write_text
+from pct.writing import atomic_write, folder_lock, write_text
 
 LABEL_SEPARATOR = "|"  # between the labels of a text in .csv
 FORMULA = tuple("=+-@\t\r＝＋－＠")  # first characters of cells that spreadsheets run as formulas
@@ -137,19 +137,32 @@ def run_job(
         The number of texts.
 
     Raises:
-        ValueError: the parts beside the output belong to another job.
+        ValueError: the parts beside the output belong to another job, or another process writes them.
         RuntimeError: a worker process has died.
     """
     target = Path(output)
     waiting = iter(chunks)
     first = list(islice(waiting, 1))  # read before a folder is created: unusable data leaves nothing behind
+    with folder_lock(parts_folder(target)):
+        return _run(chain(first, waiting), work, target, format_, about, workers, after)
+
+
+def _run(
+    chunks: Iterator[Any],
+    work: Callable[[Any, Any], Sequence[Record]],
+    target: Path,
+    format_: Format,
+    about: dict[str, Any],
+    workers: Workers,
+    after: Callable[[int, bool], None],
+) -> int:
     folder = _open_job(target, about)
     parts: list[Path] = []
     texts = 0
 
     def missing() -> Iterator[tuple[Any, Format, Any, Path]]:
         nonlocal texts
-        for number, chunk in enumerate(chain(first, waiting)):
+        for number, chunk in enumerate(chunks):
             parts.append(folder / f"{number:06}.part")
             texts += len(chunk)
             if parts[-1].is_file():
@@ -188,7 +201,6 @@ def _open_job(target: Path, about: dict[str, Any]) -> Path:
         before = json.loads(job_file.read_text(encoding="utf-8"))
         if any(folder.glob("*.part")):
             check_same_job(before, about, folder)
-    folder.mkdir(parents=True, exist_ok=True)
     write_text(job_file, json.dumps(about))
     return folder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -94,7 +95,16 @@ def available_cores() -> int:
 def _start(open_model: OpenModel | None, threads: int) -> None:
     assert open_model is not None  # more than one process is started only with it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the terminal is for the parent
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _predictor.append(open_model(threads))
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent has ended without a word, as by kill -9."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run(function: Callable[..., Any], task: tuple[Any, ...]) -> Any:

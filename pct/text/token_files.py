@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,15 +36,25 @@ def write_tokens(parts: Iterable[Tokens], folder: Path) -> None:
             total += len(part.ids)
             about["all_kept"] &= part.kept is None
             about |= {"padding": part.padding, "unknown": part.unknown}
+        for file in files.values():
+            file.flush()
+            os.fsync(file.fileno())
+        about["bytes"] = {name: file.tell() for name, file in files.items()}
     (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
 
 
 def read_tokens(folder: Path) -> Tokens:
-    """The tokens that `write_tokens` wrote. The folder may be deleted while they are in use, except on Windows."""
+    """The tokens that `write_tokens` wrote. The folder may be deleted while they are in use, except on Windows.
+
+    Raises OSError, KeyError or ValueError if a file is missing, damaged or of another length than was written.
+    """
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     arrays: dict[str, Any] = {
         name: FileArray((folder / name).open("rb"), stored, np.int64) for name, stored in FIELDS.items()
     }
+    for name, values in arrays.items():
+        if values.nbytes != about["bytes"][name]:
+            raise ValueError(f"{folder / name} has {values.nbytes} bytes, {about['bytes'][name]} were written")
     if about["all_kept"]:
         arrays["kept"] = None
     return Tokens(**arrays, padding=about["padding"], unknown=about["unknown"])

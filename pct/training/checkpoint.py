@@ -153,9 +153,21 @@ def load_checkpoint(
             {"state": _slots(parts["optimizer"]), "param_groups": optimizer.state_dict()["param_groups"]}
         )
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as problem:
-        reason = " ".join(str(problem).split())
-        raise ValueError(f"{path} is damaged ({reason}); remove it to train again") from problem
+        raise _damaged(path, problem) from problem
     return history, parts["best"], epoch
+
+
+def check_checkpoint(path: Path) -> None:
+    """Raises ValueError if a checkpoint is damaged, as far as its length and its header tell."""
+    try:
+        with safe_open(path, "pt") as saved:
+            json.loads(saved.metadata()["state"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as problem:
+        raise _damaged(path, problem) from problem
+
+
+def _damaged(path: Path, problem: Exception) -> ValueError:
+    return ValueError(f"{path} is damaged ({' '.join(str(problem).split())}); remove it to train again")
 
 
 def _slots(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:

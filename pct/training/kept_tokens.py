@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -27,7 +28,7 @@ from pct.text.vocabulary import Vocabulary, normalized
 from pct.text.words import NATURAL, SPACES, split_all, split_each
 
 TEXTS_A_TASK = 5000
-FORMAT = 1  # of the folders in the cache
+FORMAT = 2  # of the folders in the cache
 ABOUT = "about.json"
 PARTS = ("train", "validation")
 
@@ -62,12 +63,19 @@ def kept_tokens(settings: Settings, corpus: Corpus, tokenizer: Tokenizer | None)
     folder = cache / key
     own_rule = settings.words not in (NATURAL, SPACES)
     if folder.is_dir() and not own_rule:
-        logger.warning("the tokens of this corpus are reused from %s", folder)
-        return _read(folder, tokenizer)
+        try:
+            tokens = _read(folder, tokenizer)
+        except (OSError, KeyError, TypeError, ValueError) as problem:
+            logger.warning("the tokens in %s are damaged (%s) and made again", folder, problem)
+            shutil.rmtree(folder)
+        else:
+            logger.warning("the tokens of this corpus are reused from %s", folder)
+            return tokens
     with tempfile.TemporaryDirectory(dir=cache, ignore_cleanup_errors=True) as scratch:
         _write(settings, corpus, tokenizer, Path(scratch))
         opened_files = _read(Path(scratch), tokenizer)
         if not own_rule:
+            os.chmod(scratch, 0o755)
             with suppress(OSError):  # another process was first; on Windows, open files are not moved
                 os.rename(scratch, folder)
         return opened_files

@@ -9,9 +9,7 @@ import hashlib
 import json
 import re
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pct.corpora.loading import Corpus, with_corpus
-from pct.layout import ABOUT, CHECKPOINT, HISTORY, LOCK, MODEL, PER_TEXT, REPORT, SETTINGS, WEIGHTS, Record
+from pct.layout import ABOUT, CHECKPOINT, HISTORY, MODEL, PER_TEXT, REPORT, SETTINGS, WEIGHTS, Record
 from pct.metrics.column_files import saved_columns
 from pct.metrics.evaluation import evaluate, metric_names
 from pct.metrics.report import Report
@@ -31,14 +29,13 @@ from pct.renamed import renamed
 from pct.settings import Settings
 from pct.tasks import task_of_settings
 from pct.text.lines import split_lines
-from pct.writing import write_text
+from pct.writing import folder_lock, write_text
 
 if TYPE_CHECKING:
     from pct.classifier import Classifier
 
 ERRORS = ("mae", "rmse")  # metrics that are better where they are smaller
 Launch = Callable[[Settings, Path, Callable[[Record], None] | None, bool], None]
-_locked: set[tuple[Path, int]] = set()
 
 
 @dataclass(frozen=True)
@@ -235,37 +232,6 @@ def _measure(record: Record, best_by: str) -> float:
     return -measure if best_by in ERRORS else measure
 
 
-@contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
-    """Locks a run folder, which is created, against other processes and threads.
-
-    The lock ends with its process. The thread that holds it may enter again.
-
-    Raises:
-        ValueError: another process or thread uses the folder.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    key = (folder.resolve(), threading.get_ident())
-    if key in _locked:
-        yield
-        return
-    try:
-        import fcntl
-    except ImportError:  # Windows: the user must not run two processes in one folder
-        yield
-        return
-    with open(folder / LOCK, "a", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ValueError(f"{folder} is in use by another process; wait for it, or give another folder") from None
-        _locked.add(key)
-        try:
-            yield
-        finally:
-            _locked.discard(key)
-
-
 def changed_settings(path: Path, settings: Settings, corpus: Corpus) -> list[str]:
     """The differences of settings and corpus from those of a saved settings.json, as "name: old -> new".
 
@@ -290,12 +256,15 @@ def _saved(path: Path) -> tuple[Settings, str]:
 
 
 def _reopen(folder: Path, settings: Settings) -> None:
-    """Makes a finished run one that resumes after its last epoch. Raises ValueError if it has no checkpoint."""
+    """Makes a finished run one that resumes after its last epoch. Raises ValueError if it has no usable checkpoint."""
+    from pct.training.checkpoint import check_checkpoint
+
     if not (folder / CHECKPOINT).is_file():
         raise ValueError(
             f"{folder} holds a finished run without its checkpoint, which cannot be trained up to {settings.epochs} "
             "epochs; give another folder (keep_checkpoint keeps the checkpoint of a finished run)"
         )
+    check_checkpoint(folder / CHECKPOINT)
     (folder / REPORT).unlink()
 
 

@@ -88,7 +88,7 @@ def client(uri: str) -> Any:
 def in_use(folder: Path) -> Iterator[None]:
     """Another process works in the folder, and is killed in the end."""
     code = (
-        "import sys; from pathlib import Path; from pct.training.runs import folder_lock\n"
+        "import sys; from pathlib import Path; from pct.writing import folder_lock\n"
         "with folder_lock(Path(sys.argv[1])):\n    print('in', flush=True); input()"
     )
     command = [sys.executable, "-c", code, str(folder.absolute())]

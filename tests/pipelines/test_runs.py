@@ -18,6 +18,7 @@ from pct.corpora.loading import load_splits
 from pct.metrics.evaluation import evaluate
 from pct.settings import Settings
 from pct.training import runs
+from pct.writing import folder_lock
 from pipelines.logged_model import EXPORTED
 from tests.pipelines.conftest import REPOSITORY, TINY, in_use
 
@@ -128,7 +129,7 @@ def test_two_processes_do_not_work_in_one_folder(run_dir):
 
 
 def test_a_lock_may_be_entered_again_by_its_thread(tmp_path):
-    with runs.folder_lock(tmp_path / "new"), runs.folder_lock(tmp_path / "new"):
+    with folder_lock(tmp_path / "new"), folder_lock(tmp_path / "new"):
         assert (tmp_path / "new").is_dir()
 
 

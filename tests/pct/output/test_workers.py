@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pct import cli
@@ -67,6 +72,46 @@ def test_a_killed_worker_process_ends_the_job_and_the_same_job_completes_it(tmp_
     assert not output.exists()
     assert parts_folder(output).is_dir()
     assert [row["row"] for row in job(output, killed_once, two_processes())] == list(range(9))
+
+
+def report_pid(model, folder):
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(60)
+
+
+def start_two(folder):
+    list(two_processes().map(report_pid, iter([(folder,)] * 2)))
+
+
+def test_worker_processes_end_with_a_parent_that_is_killed(tmp_path):
+    parent = multiprocessing.get_context("spawn").Process(target=start_two, args=(str(tmp_path),))
+    parent.start()
+    try:
+        while len(pids := [int(path.name) for path in tmp_path.iterdir() if path.name.isdigit()]) < 2:
+            assert parent.is_alive()
+            time.sleep(0.1)
+        workers = [psutil.Process(pid) for pid in pids]
+    finally:
+        parent.kill()
+        parent.join()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive
+
+
+def test_a_second_job_of_the_same_output_is_refused(tmp_path):
+    output = tmp_path / "out.jsonl"
+    other = (
+        "from pathlib import Path; from pct.writing import folder_lock; import sys\n"
+        "with folder_lock(Path(sys.argv[1])):\n    print('in', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", other, str(parts_folder(output))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout.readline() == b"in\n"
+        with pytest.raises(ValueError, match="is in use by another process"):
+            job(output, rows, Workers(open_model(0)))
+        holder.communicate(b"\n")
+    assert len(job(output, rows, Workers(open_model(0)))) == 9
 
 
 def test_an_error_in_a_worker_process_is_that_of_the_job(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 
 import numpy as np
@@ -181,6 +182,13 @@ def test_other_changes_of_a_finished_run_are_refused(finished, changes, message)
     with pytest.raises(ValueError, match=f"finished run of other settings .*{message}"):
         run(finished.settings.replace(**changes), finished.folder, progress=False, corpus=corpus())
     assert (finished.folder / "report.json").is_file()
+
+
+def test_a_finished_run_with_a_damaged_checkpoint_stays_finished(finished):
+    os.truncate(finished.folder / CHECKPOINT, 1000)
+    with pytest.raises(ValueError, match=f"{CHECKPOINT} is damaged"):
+        run(finished.settings.replace(epochs=4), finished.folder, progress=False, corpus=corpus())
+    assert not run(finished.settings, finished.folder, progress=False, corpus=corpus()).trained
 
 
 def test_a_run_whose_learning_rate_depends_on_its_epochs_is_not_trained_longer(tmp_path):

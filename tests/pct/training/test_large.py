@@ -147,6 +147,25 @@ def test_tokens_are_kept_for_the_next_run_and_no_other(large, caplog, monkeypatc
         prepare(settings_of(), load_splits(settings_of()), again.tokenizer)
 
 
+@pytest.mark.parametrize("damage", [
+    lambda folder: os.truncate(folder / "train" / "starts", 400),
+    lambda folder: os.truncate(folder / "train" / "ids", 0),
+    lambda folder: (folder / "about.json").write_text(""),
+    lambda folder: (folder / "validation" / "counts").unlink(),
+])  # fmt: skip
+def test_damaged_tokens_are_made_again(damage, large, caplog, tmp_path):
+    large()
+    first = prepare(settings_of(), load_splits(settings_of()))
+    (folder,) = (tmp_path / "cache" / "tokens").iterdir()
+    ids = np.array(first.train.ids)
+    damage(folder)
+    with caplog.at_level(logging.WARNING, "pct.training"):
+        again = prepare(settings_of(), load_splits(settings_of()))
+    assert "are damaged" in caplog.text
+    np.testing.assert_array_equal(again.train.ids, ids)
+    same_tokens(read_tokens(folder / "train"), again.train)
+
+
 def test_nothing_is_kept_of_a_user_s_word_rule(large, tmp_path):
     large()
     own = settings_of(words="tests.pct.training.test_large:halves")

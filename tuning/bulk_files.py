@@ -1,0 +1,186 @@
+"""The files of a bulk job: those that it reads, and the folder that it writes, on any file system of pyarrow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from pct.corpora.rows import Table, has_column
+from pct.output.bulk import check_same_job
+
+# readers of the folder ignore names with an underscore
+JOB, DONE, PROGRESS = "_job.json", "_SUCCESS", "_progress"
+
+
+class JobFolder:
+    """The folder of the result: Parquet files, and a file that states what they depend on.
+
+    Args:
+        output: a path or a URI.
+    """
+
+    def __init__(self, output: str) -> None:
+        from pyarrow import fs
+
+        self.uri = absolute(output.rstrip("/"))
+        self.files, self.path = fs.FileSystem.from_uri(self.uri)
+
+    def open(self, about: dict[str, Any]) -> None:
+        """Begins a job, or continues it. A job that wrote no rows does not keep another one from the folder.
+
+        Args:
+            about: what the result depends on, as JSON values.
+
+        Raises:
+            ValueError: the folder holds rows of another job, or its description is damaged.
+        """
+        self.files.create_dir(self.path, recursive=True)
+        if self._exists(JOB) and self._before() != about:
+            if self._has_rows():
+                check_same_job(self._before() or {}, about, self.uri)
+            if self._exists(DONE):
+                self.files.delete_file(f"{self.path}/{DONE}")
+            if self._exists(PROGRESS):
+                self.files.delete_dir(f"{self.path}/{PROGRESS}")
+        part = f"{self.path}/{JOB}.part"
+        with self.files.open_output_stream(part) as stream:
+            stream.write(json.dumps(about).encode())
+        self.files.move(part, f"{self.path}/{JOB}")
+
+    @property
+    def finished(self) -> bool:
+        """Whether all rows are written."""
+        return self._exists(DONE)
+
+    def finish(self) -> None:
+        """Marks the folder as finished."""
+        with self.files.open_output_stream(f"{self.path}/{DONE}"):
+            pass
+
+    @property
+    def rows(self) -> int:
+        """The number of rows in the folder."""
+        import pyarrow.dataset as ds
+
+        return int(ds.dataset(self.path, filesystem=self.files, format="parquet").count_rows())
+
+    def _before(self) -> dict[str, Any] | None:
+        """What the rows in the folder depend on; None if the description is damaged and there are none.
+
+        Raises ValueError if it is damaged and there are some.
+        """
+        with self.files.open_input_stream(f"{self.path}/{JOB}") as stream:
+            text = stream.read()
+        try:
+            before: dict[str, Any] = json.loads(text)
+        except ValueError as problem:
+            if not self._has_rows():
+                return None
+            raise ValueError(
+                f"{self.uri}/{JOB} is damaged ({problem}); remove the folder, or give another output"
+            ) from problem
+        return before
+
+    def _has_rows(self) -> bool:
+        from pyarrow import fs
+
+        return any(info.extension == "parquet" for info in self.files.get_file_info(fs.FileSelector(self.path)))
+
+    def _exists(self, name: str) -> bool:
+        from pyarrow import fs
+
+        return bool(self.files.get_file_info(f"{self.path}/{name}").type != fs.FileType.NotFound)
+
+
+def check_apart(data: str, output: str) -> None:
+    """Raises ValueError if files of the result would be among those of the data."""
+    path, pattern = _path_and_pattern(data)
+    folder = absolute(output.rstrip("/"))
+    if folder == path or (not pattern and folder.startswith(f"{path}/")):
+        raise ValueError(
+            f"--output {output} is in the folder of --data, whose files it would join; give another folder"
+        )
+
+
+def check_columns(data: str, columns: Sequence[str]) -> None:
+    """Raises ValueError if the first file lacks one of the columns, or cannot be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    files, paths = _open(data)
+    try:
+        names = pq.read_schema(paths[0], filesystem=files).names
+    except (pa.ArrowException, OSError) as problem:
+        raise ValueError(f"--data: {paths[0]} cannot be read as Parquet ({problem}); repair or remove it") from problem
+    table = Table(data, names, iter(()))
+    for column in columns:
+        if not has_column(table, column):
+            option = "text_column" if column == columns[0] else "label_column"
+            raise ValueError(f"{paths[0]} has no column {column!r}, it has {', '.join(names)}; set {option}")
+
+
+def unusable_file(data: str) -> str:
+    """The first file that cannot be read, or whose columns have other types than those of the first; else ''."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    files, paths = _open(data)
+    types: dict[str, Any] = {}
+    for path in paths:
+        try:
+            schema = pq.read_schema(path, filesystem=files)
+        except (pa.ArrowException, OSError) as problem:
+            return f"{path} cannot be read as Parquet ({problem}); repair or remove it"
+        for field in schema:
+            if types.setdefault(field.name, field.type) != field.type:
+                return f"column {field.name!r} is {field.type} in {path} and {types[field.name]} in files before it"
+    return ""
+
+
+def files_of(data: str) -> list[list[Any]]:
+    """The path, size and time of each file of --data, as JSON values. Raises ValueError if there is none."""
+    return [[info.path, info.size, info.mtime_ns] for info in _listing(data)]
+
+
+def matching(data: str) -> str | list[str]:
+    """A file or a folder as it is, or the files that match a pattern. Raises ValueError where none does."""
+    path, pattern = _path_and_pattern(data)
+    return [f"{path}/{info.base_name}" for info in _listing(data)] if pattern else path
+
+
+def absolute(path: str) -> str:
+    """A path for other processes: absolute, unless it is a URI."""
+    return path if "://" in path else str(Path(path).absolute())
+
+
+def _path_and_pattern(data: str) -> tuple[str, str]:
+    """The folder and the pattern of file names in it; a file or a folder as it is, without a pattern."""
+    path = absolute(data)
+    folder, _, pattern = path.rpartition("/")
+    return (folder, pattern) if set(pattern) & set("*?[") else (path.rstrip("/"), "")
+
+
+def _open(data: str) -> tuple[Any, list[str]]:
+    """The file system, and the paths in it."""
+    from pyarrow import fs
+
+    return fs.FileSystem.from_uri(_path_and_pattern(data)[0])[0], [info.path for info in _listing(data)]
+
+
+def _listing(data: str) -> list[Any]:
+    """What the file system says of each file of --data, by one call. Raises ValueError if there is none."""
+    from pyarrow import fs
+
+    path, pattern = _path_and_pattern(data)
+    files, inner = fs.FileSystem.from_uri(path)
+    listed = [files.get_file_info(inner)]
+    if listed[0].type == fs.FileType.Directory:
+        listed = files.get_file_info(fs.FileSelector(inner, recursive=not pattern))
+        pattern = pattern or "*.parquet"  # of a folder Ray Data reads these
+    own = [info for info in listed if info.type == fs.FileType.File and fnmatchcase(info.base_name, pattern or "*")]
+    if not own:
+        raise ValueError(f"--data {data}: there are no such Parquet files")
+    return sorted(own, key=lambda info: info.path)
