@@ -34,23 +34,42 @@ def train_uninterrupted(rank, port, folder):
         train(SETTINGS, None, folder, progress=False)
 
 
-@pytest.mark.faults
-def test_a_training_of_which_a_process_is_killed_continues_to_the_same_weights(tmp_path):
+@pytest.fixture
+def training(tmp_path):
+    """A training by two processes that has finished an epoch, and the folder of the run."""
     given = {k: v for k, v in SETTINGS.to_dict().items() if v not in (None, "", [], {})}
     options = [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in given.items()]
     folder = tmp_path / "together"
     command = [sys.executable, "-m", "pct.cli", "train", "--devices=2", f"--run-dir={folder}", "--quiet", *options]
-    job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
     try:
         while not read_history(folder):
             assert job.poll() is None, job.stdout.read()
             time.sleep(0.02)
-        workers = [p for p in psutil.Process(job.pid).children(recursive=True) if "RayTrainWorker" in p.name()]
-        assert len(workers) == 2
-        os.kill(workers[1].pid, signal.SIGKILL)
-        output, _ = job.communicate(timeout=600)
+        yield job, folder
     finally:
         job.kill()
+
+
+@pytest.mark.faults
+def test_an_interrupt_of_the_terminal_ends_all_processes(training):
+    job, folder = training
+    processes = psutil.Process(job.pid).children(recursive=True)
+    os.killpg(job.pid, signal.SIGINT)
+    output, _ = job.communicate(timeout=60)
+    assert job.returncode == 130, output
+    assert "run the same command again" in output
+    assert not psutil.wait_procs(processes, timeout=30)[1]
+    assert not (folder / "ray").exists()
+
+
+@pytest.mark.faults
+def test_a_training_of_which_a_process_is_killed_continues_to_the_same_weights(training, tmp_path):
+    job, folder = training
+    workers = [p for p in psutil.Process(job.pid).children(recursive=True) if "RayTrainWorker" in p.name()]
+    assert len(workers) == 2
+    os.kill(workers[1].pid, signal.SIGKILL)
+    output, _ = job.communicate(timeout=600)
     assert job.returncode == 0, output
     assert len(load_run(folder).history) == 6
     mp.spawn(train_uninterrupted, (free_port(), tmp_path / "uninterrupted"), nprocs=2)
