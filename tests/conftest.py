@@ -9,9 +9,12 @@ import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import shared
 
 # before any test imports a library of the hub: a test must not depend on what the network gives
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -26,18 +29,29 @@ settings.register_profile(
 settings.load_profile("pct")
 
 
+# they share a Ray: a start is expensive, so all of them run in one process
+ON_RAY = ("tests/tuning/test_bulk", "tests/tuning/test_compare", "tests/tuning/test_sweep")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The folders whose files take long come first: files that come last should be short, as they end one by one."""
     long = (
-        "tests/pct/onnx/test_modified",
-        "tests/tuning",
-        "tests/serving",
-        "tests/pipelines",
-        "tests/test_",
-        "tests/pct/onnx",
-        "tests/pct/training",
-    )
+        *ON_RAY, "tests/pct/onnx/test_modified", "tests/tuning", "tests/serving", "tests/pipelines", "tests/test_",
+        "tests/pct/onnx", "tests/pct/training",
+    )  # fmt: skip
     items.sort(key=lambda item: next((i for i, name in enumerate(long) if item.nodeid.startswith(name)), len(long)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadfile`, with the files of ON_RAY as one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "Ray" if nodeid.startswith(ON_RAY) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_finish() -> None:
@@ -60,6 +74,8 @@ def _leave_out_of_collections() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _outside_the_checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What a test writes to a relative path, or a library to its default place, goes to a temporary folder."""
+    base = tmp_path_factory.getbasetemp()
+    shared.roots[:] = [base.parent if "PYTEST_XDIST_WORKER" in os.environ else base]
     before = Path.cwd()
     os.chdir(tmp_path_factory.mktemp("elsewhere"))
     yield

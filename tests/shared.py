@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
+roots: list[Path] = []  # the one folder that all processes share; conftest.py puts it here
 
 
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+def made_once(name: str, make: Callable[[Path], object]) -> Path:
     """A folder of a name that the first process that asks makes, while others that ask wait.
 
     Args:
-        factory: of this process.
         name: of the folder; everyone who asks for it means the same.
         make: fills the folder, which is there and empty.
     """
-    root = factory.getbasetemp()
-    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    (root,) = roots
     folder, done = root / name, root / f"{name}.done"
     with open(root / f"{name}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

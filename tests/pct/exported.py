@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 
+import pct
 from pct.classifier import Classifier
 from pct.models.encoder import Transformer
 from pct.onnx.export import export
 from pct.settings import Settings
+from tests.pct.models import families
 from tests.pct.small import small_classifier, small_words, tokenizer
 from tests.shared import made_once
 
 KINDS = ("l2", "l1", "grad_x_input")
 MODIFIED = ("frozen_grad_x_input", "gim")
-MODELS = ("textcnn", "lstm", "bert", "distilbert")
-factory: list[pytest.TempPathFactory] = []  # of this process; conftest.py fills it
+MODELS = ("textcnn", "lstm", "bert")
 
 
 @functools.cache
 def classifier(model: str) -> Classifier:
     """One of MODELS, or another kind of encoder: three classes, loud random weights, texts cut to 24 tokens."""
     if model in ("textcnn", "lstm", "bert"):
-        return small_classifier("transformer" if model == "bert" else model, max_length=24)
+        # of one layer: the time of an export grows with them
+        return small_classifier("transformer" if model == "bert" else model, layers=1, max_length=24)
     torch.manual_seed(0)
     chosen = Transformer(_encoder(model), 3)
     torch.nn.init.normal_(chosen.dense.weight, std=0.5)
@@ -56,9 +58,18 @@ def _encoder(model: str) -> Any:
 
 @functools.cache
 def exported(model: str) -> Path:
-    """The folder of an exported `classifier(model)`. DistilBERT's has no modified gradients, BERT's all of them."""
-    modified = {"bert": MODIFIED, "distilbert": ()}.get(model)
-    shared = made_once(
-        factory[0], f"exported-{model}", lambda folder: export(classifier(model), folder / "model", modified=modified)
-    )
-    return shared / "model"
+    """The folder of an exported `classifier(model)`. BERT's has all modified gradients."""
+    modified = MODIFIED if model == "bert" else None
+    make = functools.partial(_export, classifier(model), modified)
+    return made_once(f"exported-{model}", make) / "model"
+
+
+@functools.cache
+def exported_pairs() -> Path:
+    """The folder of an exported BERT of the transformers library that reads pairs of texts."""
+    wrapped = pct.wrap(families.classifier("BERT"), families.tokenizer("BERT"), "BERT", max_length=48)
+    return made_once("exported-pairs", functools.partial(_export, wrapped, ())) / "model"
+
+
+def _export(classifier: Classifier, modified: Sequence[str] | None, folder: Path) -> None:
+    export(classifier, folder / "model", modified=modified)

@@ -27,7 +27,7 @@ def number_rows(number: int, seed: int = 0) -> list[dict[str, Any]]:
     return rows
 
 
-def number_model(family: str, **settings: Any) -> Classifier:
+def number_model(family: str, layers: int = 2, **settings: Any) -> Classifier:
     """A model of one number that was never trained."""
     chosen = Settings(model="bert" if family == "transformer" else family, head="value", **settings)
-    return Classifier(small_model(family, 1), small_words(family), ["stars"], chosen)
+    return Classifier(small_model(family, 1, layers=layers), small_words(family), ["stars"], chosen)

@@ -44,19 +44,20 @@ def small_words(family: str) -> Tokenizer:
     return SubWords(tokenizer()) if family == "transformer" else Vocabulary(LEXICON)
 
 
-def small_encoder(seed: int = 0) -> Any:
-    """A BERT of two layers with 16 units."""
+def small_encoder(seed: int = 0, layers: int = 2) -> Any:
+    """A BERT with 16 units."""
     from transformers import BertConfig, BertModel
 
     torch.manual_seed(seed)
     shape = BertConfig(
-        vocab_size=len(tokenizer()), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
-        max_position_embeddings=64, initializer_range=0.4, hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1,
+        vocab_size=len(tokenizer()), hidden_size=16, num_hidden_layers=layers, num_attention_heads=2,
+        intermediate_size=24, max_position_embeddings=64, initializer_range=0.4, hidden_dropout_prob=0.1,
+        attention_probs_dropout_prob=0.1,
     )  # fmt: skip
     return BertModel(shape)
 
 
-def small_model(family: str, classes: int = 3, seed: int = 0, dropout: float = 0.5) -> TextModel:
+def small_model(family: str, classes: int = 3, seed: int = 0, dropout: float = 0.5, layers: int = 2) -> TextModel:
     """A model of the family, its dense layer made loud; dropout as it would be in training."""
     vocabulary = len(LEXICON) + 2
     torch.manual_seed(seed)
@@ -68,7 +69,7 @@ def small_model(family: str, classes: int = 3, seed: int = 0, dropout: float = 0
     else:
         from pct.models.encoder import Transformer
 
-        encoder = small_encoder(seed)
+        encoder = small_encoder(seed, layers)
         if not dropout:
             encoder.config.hidden_dropout_prob = encoder.config.attention_probs_dropout_prob = 0.0
             for module in encoder.modules():
@@ -82,11 +83,11 @@ def small_model(family: str, classes: int = 3, seed: int = 0, dropout: float = 0
     return model
 
 
-def small_classifier(family: str, classes: int = 3, seed: int = 0, **settings: Any) -> Classifier:
+def small_classifier(family: str, classes: int = 3, seed: int = 0, layers: int = 2, **settings: Any) -> Classifier:
     """A classifier that was never trained, but leans to no class: small changes of a text change its mind."""
     chosen = Settings(model="bert" if family == "transformer" else family, **settings)
     names = ["negative", "positive", "neither", "both"][:classes]
-    classifier = Classifier(small_model(family, classes, seed), small_words(family), names, chosen)
+    classifier = Classifier(small_model(family, classes, seed, layers=layers), small_words(family), names, chosen)
     with torch.no_grad():
         lean = torch.from_numpy(np.log(classifier.predict(small_texts(40)))).mean(0)
         classifier.model.dense.bias.sub_(lean - lean.mean())

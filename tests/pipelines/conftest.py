@@ -30,7 +30,7 @@ TINY_OPTIONS = ["--limit", "48", "--epochs", "2", "--evaluate_limit", "16", "--l
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished() -> Path:
     """The folder of a finished run; copy it before you change it."""
 
     def make(folder: Path) -> None:
@@ -38,7 +38,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert export_run(trained, print)  # once, not in each test that tracks it
         draw_figures(trained)
 
-    return made_once(tmp_path_factory, "finished", make) / "run"
+    return made_once("finished", make) / "run"
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def run_dir(finished: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_store() -> Path:
     """An MLflow database without runs: making its tables takes seconds, copying it none."""
     import mlflow
 
@@ -57,7 +57,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             m.chdir(folder)  # where MLflow will put what runs leave: not into the checkout
             mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
 
-    return made_once(tmp_path_factory, "store", make) / "mlflow.db"
+    return made_once("store", make) / "mlflow.db"
 
 
 @pytest.fixture(autouse=True)

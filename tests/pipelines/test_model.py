@@ -174,12 +174,9 @@ def test_it_loads_and_answers_where_this_project_is_not_installed(tracked, tmp_p
     elsewhere.mkdir()
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-c", code, str(root), str(Path(__file__).parents[2])],
-        capture_output=True,
-        text=True,
-        cwd=elsewhere,
-        env=environment,
-    )
+        [sys.executable, "-c", code, str(root), str(Path(__file__).parents[2])], capture_output=True, text=True,
+        cwd=elsewhere, env=environment,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     where, answer = done.stdout.splitlines()[-2:]
     assert where.startswith(str(root))

@@ -18,8 +18,9 @@ PAIRS = [("a brilliant film", "it is fine"), ("a bore", "it isn't bad"), ("great
 LABELS = [0, 1, 2, 1]
 
 
-def test_a_registered_classifier_reads_pairs_and_is_measured_on_them():
-    clf = pct.wrap(families.classifier("BERT"), families.tokenizer("BERT"), "BERT", max_length=48)
+def test_a_registered_classifier_reads_pairs_and_is_measured_on_them(monkeypatch):
+    monkeypatch.setattr("pct.onnx.export.DEFAULT_MODIFIED", ())
+    clf = pct.wrap(families.classifier("BERT", num_hidden_layers=1), families.tokenizer("BERT"), "BERT", max_length=48)
     texts = Split(PAIRS, np.array(LABELS))
     wanted = evaluate(clf, texts)
     registered = register_classifier(start_run("pairs", "pairs"), "pairs", clf, texts, wanted)

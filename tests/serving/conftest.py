@@ -119,7 +119,7 @@ def wait(running: Running) -> None:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def exported() -> dict[str, Path]:
     """Exported models of the embedded corpus: "normal" and "pct"."""
     from pct.onnx.export import export
     from pct.training.trainer import train
@@ -131,7 +131,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             classifier.save(folder / f"{method}-torch")
             export(classifier, folder / method)
 
-    folder = made_once(tmp_path_factory, "exported", make)
+    folder = made_once("exported", make)
     return {method: folder / method for method in ("normal", "pct")}
 
 

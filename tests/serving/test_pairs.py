@@ -11,7 +11,6 @@ import pytest
 
 import pct
 from pct.client import Client, ServiceError
-from pct.onnx.export import export
 from pct.onnx.predictor import OnnxPredictor
 from pct.text.words import split
 from serving.answers import ExplainJob, PredictJob, given_texts, read_texts
@@ -19,7 +18,8 @@ from serving.limits import Limits
 from serving.model_store import ModelEntry, ServedModel
 from serving.request_guard import read_request
 from serving.schema import ExplainRequest, Explanation, PredictRequest
-from tests.pct.models.families import TEXTS, classifier, tokenizer
+from tests.pct.exported import exported_pairs
+from tests.pct.models.families import TEXTS
 from tests.serving.conftest import serving
 
 PAIRS = [(TEXTS[0], "fine film"), ("fine film", "tired, goofy, it's 3.5 hours")]
@@ -28,10 +28,8 @@ LIMITS = Limits()
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pairs") / "onnx"
-    export(pct.wrap(classifier("BERT"), tokenizer("BERT"), "BERT"), folder, modified=[])
-    return folder
+def folder() -> Path:
+    return exported_pairs()
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import pct
+from pct.onnx.export import export
 from pct.onnx.predictor import OnnxPredictor
 from serving import model_sources
 from serving.answers import ExplainJob, PredictJob, read_texts
@@ -101,7 +102,11 @@ def test_a_name_of_the_hub_is_served(on_the_hub, tmp_path):
     np.testing.assert_allclose(OnnxPredictor.load(entry.folder, 1).predict(TEXTS), wanted, atol=1e-4)
 
 
-def test_a_folder_of_transformers_is_exported_and_answers_as_it_does(tmp_path):
+def test_a_folder_of_transformers_is_exported_and_answers_as_it_does(tmp_path, monkeypatch):
+    """In this process: that it is done in one of its own is tested with the registry."""
+    monkeypatch.setattr(
+        model_sources, "_export", lambda source, folder, _: export(pct.load(source, "cpu"), folder, modified=[]).folder
+    )
     classifier("BERT", num_hidden_layers=1).save_pretrained(tmp_path / "model")
     tokenizer("BERT").save_pretrained(tmp_path / "model")
     entry = resolve(str(tmp_path / "model"), tmp_path / "cache")
@@ -132,7 +137,6 @@ def test_a_head_and_a_threshold_are_given_at_the_start(exported_as, tmp_path):
 
 
 def test_the_threshold_of_an_entry_is_that_of_its_predictor(tmp_path):
-    from pct.onnx.export import export
     from serving.model_store import ModelEntry, ModelStore, write_entries
     from tests.pct.several import several_classifier
 

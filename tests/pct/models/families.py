@@ -51,12 +51,8 @@ _ROBERTA = {
 }  # fmt: skip
 _END = {"pad_token": "<|pad|>", "eos_token": "<|end|>", "bos_token": "<|end|>", "unk_token": "<|end|>"}
 _XLNET = {
-    "pad_token": "<pad>",
-    "unk_token": "<unk>",
-    "sep_token": "<sep>",
-    "cls_token": "<cls>",
-    "mask_token": "<mask>",
-}
+    "pad_token": "<pad>", "unk_token": "<unk>", "sep_token": "<sep>", "cls_token": "<cls>", "mask_token": "<mask>",
+}  # fmt: skip
 _SIZES = WIDTH | LOUD | {"max_position_embeddings": 64}
 
 FAMILIES = {

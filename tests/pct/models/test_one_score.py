@@ -126,26 +126,9 @@ def test_finetuning_a_score_trains_its_one_logit():
     texts = [f"{word} {i}" for i in range(20) for word in ("brilliant film", "tired cut")]
     labels = [name for _ in range(20) for name in ("positive", "not positive")]
     done = pct.finetune(
-        wrapped,
-        (texts, labels),
-        progress=False,
-        method="normal",
-        epochs=12,
-        restore_best=False,
-        lr=3e-3,
-        batch_size=8,
+        wrapped, (texts, labels), progress=False, method="normal", epochs=12, restore_best=False, lr=3e-3, batch_size=8,
         evaluate_epochs=False,
-    )
+    )  # fmt: skip
     assert done.classifier.model.dense.score.out_features == 1
     predicted = done.classifier.predict(["brilliant film 3", "tired cut 3"]).argmax(1)
     assert predicted.tolist() == [1, 0]
-
-
-def test_an_exported_score_equals_torch(tmp_path):
-    from pct.onnx.export import export
-    from pct.onnx.predictor import OnnxPredictor
-
-    wrapped = pct.wrap(of_one_output("BERT"), tokenizer("BERT"), head="sigmoid", max_length=32)
-    export(wrapped, tmp_path / "onnx", modified=[])
-    exported = OnnxPredictor.load(tmp_path / "onnx")
-    np.testing.assert_allclose(exported.predict(TEXTS), wrapped.predict(TEXTS), atol=1e-5)

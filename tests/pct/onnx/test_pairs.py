@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,32 +13,19 @@ import pct
 from pct.onnx.export import export
 from pct.onnx.predictor import CONFIG, OnnxPredictor
 from pct.text.words import split_all
+from tests.pct.exported import exported, exported_pairs
 from tests.pct.models.families import classifier, tokenizer
 from tests.pct.models.test_pairs import PAIRS, by_transformers
-from tests.pct.small import small_classifier
 
 TYPED = "BERT"
 SLOW = [pytest.param(x, marks=pytest.mark.slow) for x in ("ELECTRA", "ALBERT", "RoBERTa", "XLNet", "BART", "GPT-2")]
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """The folder of an exported pair classifier by family; each is exported once."""
-    folders = {}
-
-    def of(name):
-        if name not in folders:
-            folders[name] = tmp_path_factory.mktemp(name) / "exported"
-            export(pct.wrap(classifier(name), tokenizer(name), name, max_length=48), folders[name], modified=[])
-        return folders[name]
-
-    return of
-
-
 @pytest.mark.parametrize("name", [TYPED, *SLOW])
-def test_a_graph_has_transformers_logits_and_torchs_saliency_of_pairs(name, exported):
+def test_a_graph_has_transformers_logits_and_torchs_saliency_of_pairs(name, tmp_path):
     clf = pct.wrap(classifier(name), tokenizer(name), name, max_length=48)
-    predictor = OnnxPredictor.load(exported(name), threads=1)
+    folder = exported_pairs() if name == TYPED else export(clf, tmp_path / "exported", modified=[]).folder
+    predictor = OnnxPredictor.load(folder, threads=1)
     tokens = predictor.tokens(split_all(PAIRS))
     wanted = by_transformers(name, PAIRS, max_length=48)
     for rows in (np.arange(len(PAIRS)), *([i] for i in range(len(PAIRS)))):
@@ -48,21 +37,17 @@ def test_a_graph_has_transformers_logits_and_torchs_saliency_of_pairs(name, expo
             np.testing.assert_allclose(ours, theirs, atol=1e-3 * max(1, np.abs(theirs).max()))
 
 
-def test_a_folder_of_an_older_version_reads_single_texts_alone(exported, tmp_path):
-    folder = exported(TYPED)
+def test_a_folder_of_an_older_version_reads_single_texts_alone(tmp_path):
+    folder = Path(shutil.copytree(exported_pairs(), tmp_path / "old"))
     about = json.loads((folder / CONFIG).read_text())
     before = OnnxPredictor.load(folder).predict(["fine"])
-    try:
-        (folder / CONFIG).write_text(json.dumps({k: v for k, v in about.items() if k != "pairs"}))
-        old = OnnxPredictor.load(folder)
-    finally:
-        (folder / CONFIG).write_text(json.dumps(about))
+    (folder / CONFIG).write_text(json.dumps({k: v for k, v in about.items() if k != "pairs"}))
+    old = OnnxPredictor.load(folder)
     np.testing.assert_array_equal(old.predict(["fine"]), before)
     with pytest.raises(ValueError, match="this exported model does not read pairs of texts; export"):
         old.predict([("fine", "film")])
 
 
-def test_an_exported_word_model_refuses_pairs(tmp_path):
-    export(small_classifier("textcnn"), tmp_path / "model")
+def test_an_exported_word_model_refuses_pairs():
     with pytest.raises(ValueError, match="textcnn and lstm read one text, not a pair"):
-        OnnxPredictor.load(tmp_path / "model").predict([("a", "b")])
+        OnnxPredictor.load(exported("textcnn")).predict([("a", "b")])

@@ -150,7 +150,7 @@ def test_an_exported_model_equals_torch(tmp_path, family):
     from pct.onnx.predictor import OnnxPredictor
     from tests.pct.small import small_texts
 
-    model = number_model(family, max_length=16)
+    model = number_model(family, layers=1, max_length=16)
     export(model, tmp_path / "onnx", modified=[])
     exported = OnnxPredictor.load(tmp_path / "onnx", threads=1)
     texts = small_texts(8, seed=7)
