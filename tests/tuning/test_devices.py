@@ -10,12 +10,12 @@ import time
 
 import psutil
 import pytest
-import torch.multiprocessing as mp
 
 from pct.training.runs import load_run, read_history
 from pct.training.trainer import train
+from tests.pct.processes import free_port, start
 from tests.pct.small import same_weights, small_settings
-from tests.pct.training.test_devices import free_port, joined
+from tests.pct.training.test_devices import joined
 from tuning.devices import on_devices
 
 
@@ -72,5 +72,5 @@ def test_a_training_of_which_a_process_is_killed_continues_to_the_same_weights(t
     output, _ = job.communicate(timeout=600)
     assert job.returncode == 0, output
     assert len(load_run(folder).history) == 6
-    mp.spawn(train_uninterrupted, (free_port(), tmp_path / "uninterrupted"), nprocs=2)
+    start(train_uninterrupted, (free_port(), tmp_path / "uninterrupted"), 2)
     assert same_weights(folder / "model", tmp_path / "uninterrupted" / "model")

@@ -9,7 +9,6 @@ import random
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as mp
 from safetensors.torch import load_file
 
 from pct.training import trainer
@@ -17,8 +16,9 @@ from pct.training.checkpoint import generator_states, restore_generators
 from pct.training.optimizers import train_step
 from pct.training.runs import run
 from pct.training.trainer import train
+from tests.pct.processes import free_port, start
 from tests.pct.small import same_weights, small_corpus, small_encoder, small_settings, tokenizer
-from tests.pct.training.test_devices import free_port, joined
+from tests.pct.training.test_devices import joined
 
 ALWAYS = 1e-9  # minutes: a checkpoint after each step
 CHECKPOINT = "checkpoint.safetensors"
@@ -63,26 +63,33 @@ def history(folder):
     return [{k: v for k, v in record.items() if k not in MEASURED} for record in records]
 
 
-@pytest.mark.parametrize("steps", [1, 4, 9])
-@pytest.mark.parametrize("changes", [
+@pytest.fixture(scope="module", params=[
     {"model": "textcnn", "method": "pct", "contrast_every": 2}, {"model": "lstm", "method": "removal_margin"},
     {"model": "textcnn", "method": "masked"}, {"model": "bert", "method": "pct"},
 ], ids=lambda x: "-".join(map(str, x.values())))  # fmt: skip
-def test_a_run_that_breaks_off_within_an_epoch_goes_on_to_the_same_weights(changes, steps, tmp_path):
+def whole(request, tmp_path_factory):
+    """The settings of a run, its model, and its folder, without a break."""
+    folder, changes = tmp_path_factory.mktemp("whole"), request.param
     if changes["model"] == "bert":
-        small_encoder().save_pretrained(tmp_path / "bert")
-        tokenizer().save_pretrained(tmp_path / "bert")
-        changes = changes | {"model": str(tmp_path / "bert")}
+        small_encoder(layers=1).save_pretrained(folder / "bert")
+        tokenizer().save_pretrained(folder / "bert")
+        changes = changes | {"model": str(folder / "bert")}
     settings = settings_of(**changes)
-    whole = train(settings.replace(checkpoint_minutes=0.0), corpus(), tmp_path / "whole", progress=False)
+    done = train(settings.replace(checkpoint_minutes=0.0), corpus(), folder / "run", progress=False)
+    return settings, done.model, folder / "run"
+
+
+@pytest.mark.parametrize("steps", [1, 4, 9])
+def test_a_run_that_breaks_off_within_an_epoch_goes_on_to_the_same_weights(whole, steps, tmp_path):
+    settings, model, folder = whole
     break_off(settings, tmp_path / "broken", steps)
     done = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "train_step", lambda *arguments: done.append(1) or train_step(*arguments))
         resumed = train(settings, corpus(), tmp_path / "broken", progress=False)
     assert len(done) == 18 - steps
-    assert same_weights(whole.model, resumed.model)
-    assert history(tmp_path / "whole") == history(tmp_path / "broken")
+    assert same_weights(model, resumed.model)
+    assert history(folder) == history(tmp_path / "broken")
 
 
 @pytest.mark.parametrize("minutes", [0.0, 10.0])
@@ -137,7 +144,7 @@ def together(rank, port, folder):
 
 
 def test_processes_that_train_together_go_on_within_an_epoch(tmp_path):
-    mp.spawn(together, (free_port(), tmp_path), nprocs=2)
+    start(together, (free_port(), tmp_path), 2)
     assert history(tmp_path / "whole") == history(tmp_path / "broken")
 
 

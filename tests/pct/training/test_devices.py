@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from safetensors.torch import load_file, save_file
 
 from pct.methods.base import make_method
@@ -19,6 +17,7 @@ from pct.settings import METHODS, Settings
 from pct.training.devices import DividedRows, average_gradients
 from pct.training.trainer import train
 from tests.pct.methods.one_text import MIXED, batch_of
+from tests.pct.processes import free_port, start
 from tests.pct.small import FAMILIES, small_corpus, small_model, small_settings
 
 CASES = [(method, family, {}) for method in METHODS for family in FAMILIES]
@@ -70,12 +69,6 @@ def joined(rank, world, port):
         dist.destroy_process_group()
 
 
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 def together(rank, world, port, folder):
     """One of the processes."""
     with joined(rank, world, port):
@@ -98,7 +91,7 @@ def find(rank, folder):
 def results(tmp_path_factory):
     """The folder of what the processes computed."""
     folder = tmp_path_factory.mktemp("together")
-    mp.spawn(together, (WORLD, free_port(), folder), nprocs=WORLD)
+    start(together, (WORLD, free_port(), folder), WORLD)
     return folder
 
 

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -30,6 +29,7 @@ from pct.training.batches import batch_indices, class_weights, make_batch, with_
 from pct.training.optimizers import lr_factor, make_optimizer, not_finite, train_step
 from pct.training.prepared import prepare
 from pct.training.runs import best_epoch
+from tests.pct.processes import copies
 from tests.pct.small import (
     LEXICON,
     same_weights,
@@ -41,7 +41,6 @@ from tests.pct.small import (
     tokenizer,
 )
 
-ROOT = Path(__file__).parents[3]
 MEASURED = {"step_seconds", "words_per_second", "memory_mb", "validation_seconds"}
 
 
@@ -132,20 +131,18 @@ def test_a_run_that_broke_off_goes_on_to_the_same_weights(tmp_path, encoder, mod
 @pytest.mark.parametrize(("minutes", "first"), [(10.0, "history.jsonl"), (1e-9, "checkpoint.safetensors")])
 def test_a_process_that_is_killed_at_any_moment_goes_on_to_the_same_weights(minutes, first, tmp_path):
     """Killed from outside as soon as it has written something: within an epoch, or while it writes."""
-    code = (
-        "import sys, pct\nfrom tests.pct.small import small_corpus, small_settings\n"
-        "settings = small_settings(epochs=10, checkpoint_minutes=float(sys.argv[2]))\n"
-        "pct.train(settings, small_corpus(96, 32), sys.argv[1], progress=False)"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path / "killed"), str(minutes)]
-    killed = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=tmp_path)
+    settings = small_settings(epochs=10, checkpoint_minutes=minutes)
+    arguments = (settings, small_corpus(96, 32), tmp_path / "killed", None, False)
+    killed = copies().Process(target=pct.train, args=arguments)
+    killed.start()
     written = tmp_path / "killed" / first
     try:
-        while killed.poll() is None and not written.is_file():
+        while killed.is_alive() and not written.is_file():
             time.sleep(0.005)
     finally:
         killed.kill()
-    assert killed.wait(timeout=300) == -signal.SIGKILL
+        killed.join(300)
+    assert killed.exitcode == -signal.SIGKILL
     assert not (tmp_path / "killed" / "model").exists()
     settings = small_settings(epochs=10)
     whole = run(settings, tmp_path / "whole")
