@@ -1,18 +1,23 @@
-"""The scripts of examples/ run as they stand."""
+"""The scripts of examples/ run as they stand, the training of the first one on fewer texts."""
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import sys
+from dataclasses import replace
 
 import pytest
 
+import pct
+from pct.settings import Settings
 from tests.pct.small import small_encoder, tokenizer
 from tests.pipelines.conftest import empty_store, uri  # noqa: F401  a tracking of the test's own
 from tests.project import REPOSITORY
 from tests.serving.conftest import exported  # noqa: F401
 from tests.tuning.conftest import local_ray  # noqa: F401
+from tuning import sweep
 
 EXAMPLES = REPOSITORY / "examples"
 
@@ -23,6 +28,7 @@ def run_example(name: str, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_quickstart(uri, capsys, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(pct, "Settings", lambda **given: Settings(**given | {"limit": 2500}))
     run_example("quickstart.py", monkeypatch=monkeypatch)
     output = capsys.readouterr().out
     assert re.search(r"^(positive|negative), 0\.\d+$", output, re.M)
@@ -44,6 +50,26 @@ def test_serve_and_ask(
     assert re.search(r"^(healthy|pathological|undecided): \S", output, re.M)
 
 
+def test_the_commands_of_the_sweep_are_plans_of_four_trials_and_of_one_more(capsys, monkeypatch, tmp_path):
+    plans = []
+
+    def read_alone(command: list[str]) -> int:
+        plan, resources, folder = sweep.read(sweep.parser().parse_args(command[1:]))
+        plan.save(folder, resources)
+        plans.append(plan)
+        chosen = {"trial": "trial-001", "alpha": 0.1, "batch_size": 16}
+        (folder / "results.json").write_text(json.dumps({"chosen": chosen}))
+        return 0
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pct.cli.main", read_alone)
+    run_example("sweep.py", monkeypatch=monkeypatch)
+    assert plans[1] == replace(plans[0], trials=plans[0].trials + 1)
+    assert plans[0].trials == 4
+    assert capsys.readouterr().out == "chosen: trial-001, alpha 0.100, batch size 16\n"
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_sweep(uri, capsys, monkeypatch):  # noqa: F811
     run_example("sweep.py", monkeypatch=monkeypatch)

@@ -35,12 +35,8 @@ def tiny_plan(**changes: Any) -> Plan:
 def record(epoch: int, accuracy: float = 0.7, gap: float = 0.1) -> dict[str, Any]:
     """An epoch's record as the trainer gives it, in brief."""
     return {
-        "epoch": epoch,
-        "train_loss": 0.5,
-        "validation_acc": accuracy,
-        "validation_comp": gap,
-        "validation_suff": 0.0,
-    }
+        "epoch": epoch, "train_loss": 0.5, "validation_acc": accuracy, "validation_comp": gap, "validation_suff": 0.0,
+    }  # fmt: skip
 
 
 def ended(
@@ -66,10 +62,10 @@ def _no_figures_of_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
-    """A Ray of two CPUs on this machine, for all tests that need one and leave it as it is: a start is expensive."""
+    """A Ray of three CPUs on this machine, for all tests that need one and leave it as it is: a start is expensive."""
     import ray
 
-    with connected(Resources(workers=2)):
+    with connected(Resources(workers=3)):
         assert ray.is_initialized()
         yield
 

@@ -22,7 +22,9 @@ from pct.corpora.rows import ReadOptions
 from tuning.bulk import ROW, apply_rows, matching, room_for
 from tuning.resources import Resources
 
-RUN = str(Path(__file__).parents[1] / "fixtures" / "v0.1.0" / "run-textcnn")
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "v0.1.0"
+RUN, MODEL = str(FIXTURES / "run-textcnn"), str(FIXTURES / "exported-textcnn")  # the second one needs no torch
+BY_RAY = ["--ray", "local", "--workers", "1"]
 TEXTS = ["the film is brilliant .", "dull", "a tired film", "funny and moving", "weak"]
 
 
@@ -74,16 +76,17 @@ def write_parts(folder, texts):
         pq.write_table(pa.table({"review": part, "stars": [5] * len(part)}), folder / f"{number}.parquet")
 
 
+@pytest.mark.usefixtures("local_ray")
 def test_a_folder_of_parquet_files_is_explained_as_one_file_is(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)  # paths may be relative
     write_parts(tmp_path / "in", [*TEXTS, None])
     common = ["--text-column", "review", "--max-steps", "3", "--quiet"]
-    by_ray = ["explain", RUN, "--data", "in", "--output", "out", "--ray", "local", *common]
+    by_ray = ["explain", MODEL, "--data", "in", "--output", "out", *BY_RAY, *common]
     assert cli.main(by_ray) == 0
     assert "6 rows" in capsys.readouterr().out
     (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"review": text}) + "\n" for text in TEXTS))
     alone = tmp_path / "alone.parquet"
-    assert cli.main(["explain", RUN, "--data", str(tmp_path / "texts.jsonl"), "--output", str(alone), *common]) == 0
+    assert cli.main(["explain", MODEL, "--data", str(tmp_path / "texts.jsonl"), "--output", str(alone), *common]) == 0
     expected = {row["text"]: {k: v for k, v in row.items() if k != "row"} for row in pq.read_table(alone).to_pylist()}
     rows = written(tmp_path / "out")
     assert len({row.pop(ROW) for row in rows}) == 6
@@ -104,6 +107,7 @@ def test_a_folder_of_parquet_files_is_explained_as_one_file_is(tmp_path, capsys,
     assert "another job, with another files" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("local_ray")
 def test_a_folder_of_parquet_files_is_measured_as_one_file_is(tmp_path, capsys):
     texts, labels = (
         [*TEXTS, "a work of joy"],
@@ -113,12 +117,12 @@ def test_a_folder_of_parquet_files_is_measured_as_one_file_is(tmp_path, capsys):
     pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "in" / "a.parquet")
     pq.write_table(pa.table({"text": texts[:5], "label": labels[:5]}), tmp_path / "alone.parquet")
     common = ["--metrics", "acc", "comp", "suff", "ir", "--json"]
-    by_ray = ["--data", str(tmp_path / "in"), "--output", str(tmp_path / "out"), "--ray", "local"]
-    assert cli.main(["evaluate", RUN, *by_ray, *common]) == 0
+    by_ray = ["--data", str(tmp_path / "in"), "--output", str(tmp_path / "out"), *BY_RAY]
+    assert cli.main(["evaluate", MODEL, *by_ray, *common]) == 0
     captured = capsys.readouterr()
     assert "1 row with an error" in captured.err
     measured = json.loads(captured.out)
-    assert cli.main(["evaluate", RUN, "--data", str(tmp_path / "alone.parquet"), *common]) == 0
+    assert cli.main(["evaluate", MODEL, "--data", str(tmp_path / "alone.parquet"), *common]) == 0
     expected = json.loads(capsys.readouterr().out)
     assert measured["texts"] == expected["texts"] == 5
     for part in ("metrics", "standard_errors"):

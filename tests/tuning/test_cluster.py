@@ -40,10 +40,7 @@ def test_a_ray_that_was_too_slow_is_started_again(monkeypatch):
 
 def test_a_ray_that_is_always_too_slow_is_told_with_the_remedy(monkeypatch):
     called = starts(monkeypatch, [TOO_SLOW] * 9)
-    with (
-        pytest.raises(ClusterError, match=r"timed out.*Try again when .* less busy"),
-        connected(Resources()),
-    ):
+    with pytest.raises(ClusterError, match=r"timed out.*Try again when .* less busy"), connected(Resources()):
         pass
     assert called.count("init") == 3
 

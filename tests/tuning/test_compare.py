@@ -206,16 +206,14 @@ def test_a_worker_without_the_driver_s_disk_sends_the_run_back(tmp_path):
     assert here.about["weights"] == run.about["weights"]
 
 
-def test_the_former_ablation_command_names_the_new_one_and_trains_the_same_cells(
-    local_ray, client, capsys, monkeypatch
-):
+def test_the_former_ablation_command_names_the_new_one_and_trains_the_same_cells(client, capsys, monkeypatch):
     """Under `mlflow run`, whose run has the cells' runs nested in it."""
     experiment = client.create_experiment("tables")
     given = client.create_run(experiment).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", given)
     command = [
         "shares", "--cells", "normal", "p_u = 0.1", "p_i = 0.1", "--corpus", "planted", "--seeds", "0", "--limit", "48",
-        "--epochs", "1", "--quiet", "--device", "cpu", "--folder", "table4", "--workers", "2", "--loggers", "csv",
+        "--epochs", "1", "--quiet", "--device", "cpu", "--folder", "table4", "--workers", "1", "--loggers", "csv",
         "--experiment", "tables",
     ]  # fmt: skip
     assert ablation.main(command) == 0

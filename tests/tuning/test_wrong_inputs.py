@@ -24,19 +24,15 @@ SWEEP = [
 ]  # fmt: skip
 MESSAGES = [
     (["--set", "alpha=loguniform(0.05"], "alpha='loguniform(0.05' is no range; write a value, uniform(low, high)"),
-    (["--set", "alpha"], "--set takes NAME=VALUE, got 'alpha'"),
-    (["--set", "colour=red"], "unknown setting 'colour'"),
-    (["--trials", "0"], "trials must be >= 1, got 0"),
-    (["--margin", "2"], "margin must be in [0, 1]"),
+    (["--set", "alpha"], "--set takes NAME=VALUE, got 'alpha'"), (["--set", "colour=red"], "unknown setting 'colour'"),
+    (["--trials", "0"], "trials must be >= 1, got 0"), (["--margin", "2"], "margin must be in [0, 1]"),
     (["--cpus-per-trial", "0"], "cpus must be > 0"),
     (["--gpus-per-trial", "1.5"], "gpus must be a share of one GPU or a whole number, got 1.5"),
     (["--ray", "ray://head:10001"], "is Ray's client, which a sweep cannot use"),
     (["--mode", "single", "--no-baseline"], "mode single needs the normal baseline"),
-    (["--alpha", "-1"], "alpha must be >= 0"),
-    (["--champion-margin", "7"], "champion_margin must be in [0, 1]"),
-    (["--resume", "nowhere"], "nowhere holds no sweep"),
-    (["--resume"], "runs holds no sweep to continue"),
-]
+    (["--alpha", "-1"], "alpha must be >= 0"), (["--champion-margin", "7"], "champion_margin must be in [0, 1]"),
+    (["--resume", "nowhere"], "nowhere holds no sweep"), (["--resume"], "runs holds no sweep to continue"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", [
