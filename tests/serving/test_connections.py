@@ -22,7 +22,7 @@ MOST = 12
 @pytest.fixture(scope="module")
 def strict(exported: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service whose limits are soon reached."""
-    limits = ("--max-head-seconds", "4", "--max-seconds", "4", "--max-connections", str(MOST))
+    limits = ("--max-head-seconds", "2", "--max-seconds", "3", "--max-connections", str(MOST))
     with serving(tmp_path_factory.mktemp("strict"), str(exported["normal"]), *limits) as running:
         yield running
 
@@ -78,3 +78,28 @@ def test_of_too_many_connections_the_one_waited_for_longest_gives_way(strict):
         for client in clients:
             client.close()
     assert until(lambda: not held(strict))
+
+
+def test_a_large_head_is_refused_and_half_a_head_is_closed(strict):
+    def sent(*parts):
+        place = urlsplit(strict.url)
+        with socket.create_connection((place.hostname, place.port), PATIENCE) as s:
+            try:
+                for part in parts:
+                    s.sendall(part)
+                return b"".join(iter(lambda: s.recv(4096), b""))
+            except ConnectionError:
+                return b"reset"
+
+    first = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+    assert b" 200 " in sent(first, b"X: y\r\nConnection: close\r\n\r\n")
+    assert b" 431 " in sent(first, b"X: %s\r\n\r\n" % (b"y" * 40_000))
+    found = sent(first, *[b"X: %s" % (b"y" * 2**20)] * 60)
+    assert found == b"reset" or b" 431 " in found
+    assert sent(first) == b""  # after the seconds that a head may take
+    chunked = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    found = sent(chunked, *[b"T: %s\r\n" % (b"y" * 2**20)] * 60)  # trailers without an end
+    assert found == b"reset" or found.startswith(b"HTTP/1.1 4")
+    ahead = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20_000  # asked before the first answer is heard
+    assert sent(ahead).count(b"200 OK") < 1000
+    assert strict.ask("/predict", {"texts": ["a film"]})[0] == 200
