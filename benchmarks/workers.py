@@ -38,16 +38,9 @@ def measured(workers: int) -> Row:
         rows = partial(sleep_over, seconds=SECONDS_A_TEXT)
         begin = time.perf_counter()
         done = run_bulk(
-            str(data),
-            str(output),
-            rows,
-            schema,
-            open_nothing,
-            ReadOptions(),
-            {},
-            Resources(workers=workers),
+            str(data), str(output), rows, schema, open_nothing, ReadOptions(), {}, Resources(workers=workers),
             quiet=True,
-        )
+        )  # fmt: skip
         seconds = time.perf_counter() - begin
         assert done == texts
         calls = pq.read_table(output, columns=["process", *TIMES]).to_pandas().drop_duplicates()

@@ -160,13 +160,10 @@ def site() -> ModuleType:
 @pytest.mark.parametrize(
     "left",
     [
-        '--8<-- "a.py"',
-        '--8 < --"a.py"',
-        "--8&lt;-- &quot;a.py&quot;",
-        '<span class="o">--</span><span class="mi">8</span> <span class="o">&lt;</span> --',
-        "<!-- from the code: x",
+        '--8<-- "a.py"', '--8 < --"a.py"', "--8&lt;-- &quot;a.py&quot;",
+        '<span class="o">--</span><span class="mi">8</span> <span class="o">&lt;</span> --', "<!-- from the code: x",
     ],
-)
+)  # fmt: skip
 def test_a_page_that_shows_an_include_fails_the_build(left):
     hooks, page = site(), SimpleNamespace(file=SimpleNamespace(src_uri="a.md"))
     with pytest.raises(ValueError, match=r"a\.md shows .*an include that was not made"):

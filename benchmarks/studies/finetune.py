@@ -35,16 +35,13 @@ BASE = {"method": "normal", "epochs": 3, "lr": 1e-4}
 FURTHER = {"epochs": 1, "lr": 5e-5, "limit": 3000}
 MILD = {"alpha": 0.15, "temperature": 0.15}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "normal": {"method": "normal"},
-    "removal_margin": {"method": "removal_margin"},
-    "saliency_guided": {"method": "saliency_guided"},
-    "pct": {"method": "pct", **MILD},
+    "normal": {"method": "normal"}, "removal_margin": {"method": "removal_margin"},
+    "saliency_guided": {"method": "saliency_guided"}, "pct": {"method": "pct", **MILD},
     "rm_frozen": {"method": "removal_margin", "saliency": "frozen_grad_x_input"},
     "rm_either": {"method": "removal_margin", "train_removal": "either"},
-    "rm_w.1": {"method": "removal_margin", "margin_weight": 0.1},
-    "unirex": {"method": "unirex"},
+    "rm_w.1": {"method": "removal_margin", "margin_weight": 0.1}, "unirex": {"method": "unirex"},
     "masked": {"method": "masked"},
-}
+}  # fmt: skip
 METRICS = ("acc", "f_x", "comp", "suff", "comp_random", "margin", "win")
 CONDITIONS = {  # the file of a condition -> the saliency that ranks words, how they are removed, and the texts; 0: all
     "l2": ("l2", "delete", 0),

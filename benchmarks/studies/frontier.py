@@ -11,17 +11,13 @@ from benchmarks.studies.study import Study, command
 
 # with the loss in every n-th batch, alpha n times as large has the same sum over an epoch
 VARIANTS: dict[str, dict[str, Any]] = {
-    "normal": {"method": "normal"},
-    "pct": {},
-    "last": {"contrast_steps": "last"},
-    "every 2": {"contrast_every": 2},
+    "normal": {"method": "normal"}, "pct": {}, "last": {"contrast_steps": "last"}, "every 2": {"contrast_every": 2},
     "every 2, alpha x 2": {"contrast_every": 2, "alpha": 0.2},
     "every 4, alpha x 4": {"contrast_every": 4, "alpha": 0.4},
     "last, every 2, alpha x 2": {"contrast_steps": "last", "contrast_every": 2, "alpha": 0.2},
-    "last, alpha x 2": {"contrast_steps": "last", "alpha": 0.2},
-    "masked": {"method": "masked"},
+    "last, alpha x 2": {"contrast_steps": "last", "alpha": 0.2}, "masked": {"method": "masked"},
     "saliency_guided": {"method": "saliency_guided"},
-}
+}  # fmt: skip
 
 if __name__ == "__main__":
     study = Study(

@@ -176,29 +176,21 @@ def of_another_shape(folder):
 
 
 DAMAGE = {
-    "weights cut short": cut("model.safetensors"),
-    "weights nearly whole": cut("model.safetensors", 0.999),
+    "weights cut short": cut("model.safetensors"), "weights nearly whole": cut("model.safetensors", 0.999),
     "no weights in the file": write("model.safetensors", b""),
-    "garbage for weights": write("model.safetensors", b"\x00\xff" * 999),
-    "a tensor missing": without_a_tensor,
-    "a tensor of another shape": of_another_shape,
-    "configuration cut short": cut("classifier.json"),
+    "garbage for weights": write("model.safetensors", b"\x00\xff" * 999), "a tensor missing": without_a_tensor,
+    "a tensor of another shape": of_another_shape, "configuration cut short": cut("classifier.json"),
     "configuration of another kind": write("classifier.json", b"[1, 2]"),
-    "configuration in another encoding": write("classifier.json", b"\xff\xfe\x00"),
-    "another format": change(format=99),
-    "no format": drop("format"),
-    "no classes": drop("classes"),
-    "too few classes": change(classes=["negative"]),
-    "classes that are no names": change(classes=3),
-    "no settings": drop("settings"),
-    "settings out of range": change(settings={"dropout": 3.0}),
-    "unknown settings": change(settings={"colour": "red"}),
+    "configuration in another encoding": write("classifier.json", b"\xff\xfe\x00"), "another format": change(format=99),
+    "no format": drop("format"), "no classes": drop("classes"), "too few classes": change(classes=["negative"]),
+    "classes that are no names": change(classes=3), "no settings": drop("settings"),
+    "settings out of range": change(settings={"dropout": 3.0}), "unknown settings": change(settings={"colour": "red"}),
     "an unknown family": change(model={"family": "gru"}),
     "a model without its arguments": change(model={"family": "textcnn"}),
     "no vocabulary": lambda folder: (folder / "vocabulary.json").unlink(),
     "a vocabulary cut short": cut("vocabulary.json"),
     "a vocabulary of another size": write("vocabulary.json", b'["film"]'),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("what", DAMAGE)

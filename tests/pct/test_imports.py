@@ -12,14 +12,9 @@ import pct
 
 ROOT = Path(__file__).parents[2]
 TORCH_FREE = [
-    "pct",
-    "pct.metrics.report",
-    "pct.explaining.explanation",
-    "pct.explaining.predictor",
-    "pct.explaining.reduction",
-    "pct.text.words",
-    "pct.metrics.rationale",
-]
+    "pct", "pct.metrics.report", "pct.explaining.explanation", "pct.explaining.predictor", "pct.explaining.reduction",
+    "pct.text.words", "pct.metrics.rationale",
+]  # fmt: skip
 FOREIGN = {"mlflow", "ray", "bentoml", "pipelines", "tuning", "serving", "optuna", "onnxruntime"}
 
 

@@ -29,14 +29,10 @@ TEXTS = [
     "dreadful",
 ]
 MANY = [
-    *TEXTS,
-    "bad film",
-    "brilliant and dreadful and fine",
-    "the film is lovely , lovely , lovely",
-    "a a a a a",
+    *TEXTS, "bad film", "brilliant and dreadful and fine", "the film is lovely , lovely , lovely", "a a a a a",
     "in the end , its scenes remain always joyous .",
     "the script is an odious thriller , and the documentary is quiet .",
-]
+]  # fmt: skip
 LIMITS = Limits()
 
 
@@ -148,14 +144,10 @@ def _flat(value: Any) -> Any:
 @pytest.mark.parametrize(
     "text",
     [
-        "  a\tmoving\n\nfilm ",
-        "naïve 🎬🎬 film 👍🏽",
-        "فيلم رائع جدا",
-        "a\u00a0b\u2003c\u3000d",
-        "x\x00y z",
+        "  a\tmoving\n\nfilm ", "naïve 🎬🎬 film 👍🏽", "فيلم رائع جدا", "a\u00a0b\u2003c\u3000d", "x\x00y z",
         "e\u0301 \ufffd f",
     ],
-)
+)  # fmt: skip
 def test_offsets_point_at_the_words_in_the_text(served, text):
     (mine,) = explained(served, [text])
     assert [mine["text"][w["start"] : w["end"]] for w in mine["words"]] == [w["word"] for w in mine["words"]]
@@ -197,13 +189,9 @@ def test_a_verdict_is_that_of_the_library_on_what_is_answered(served):
         flips, new = ([mine[side][key] for side in ("important", "unimportant")] for key in ("flips_at", "flips_to"))
         allowed = float(tolerances(max(mine["probabilities"].values()), len(mine["probabilities"])))
         expected = judge(
-            math.nan if comp is None else comp,
-            math.nan if suff is None else suff,
-            *flips,
-            len(mine["words"]),
-            allowed,
+            math.nan if comp is None else comp, math.nan if suff is None else suff, *flips, len(mine["words"]), allowed,
             tuple(new),
-        )
+        )  # fmt: skip
         assert mine["verdict"] == {"kind": expected.kind, "reasons": list(expected.reasons)}
         sick = expected.kind == PATHOLOGICAL
         assert mine["pathology"] == {"found": sick, "reasons": list(expected.reasons) if sick else []}

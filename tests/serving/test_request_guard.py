@@ -130,25 +130,19 @@ def test_a_body_is_parsed_once(monkeypatch):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "invalid JSON"),
-        (b"not json", "invalid JSON"),
-        (b'{"texts": ["a"]', "invalid JSON"),
-        (b"[]", "must be an object"),
-        (b"{}", "texts: field required"),
-        (b'{"texts": "a"}', "texts: input should be a valid list"),
-        (b'{"texts": []}', "at least 1 item"),
+        (b"", "invalid JSON"), (b"not json", "invalid JSON"), (b'{"texts": ["a"]', "invalid JSON"),
+        (b"[]", "must be an object"), (b"{}", "texts: field required"),
+        (b'{"texts": "a"}', "texts: input should be a valid list"), (b'{"texts": []}', "at least 1 item"),
         (b'{"texts": [1]}', "texts.0: input should be a valid string"),
         (b'{"texts": [null]}', "texts.0: input should be a valid string"),
         (b'{"texts": ["a", ""]}', "texts.1: string should have at least 1 character"),
         (b'{"texts": ["a"], "txts": 1}', "txts: extra inputs are not permitted"),
-        (b'{"texts": ["\\ud800"]}', "invalid JSON"),
-        (b'\xef\xbb\xbf{"texts": ["a"]}', "invalid JSON"),
+        (b'{"texts": ["\\ud800"]}', "invalid JSON"), (b'\xef\xbb\xbf{"texts": ["a"]}', "invalid JSON"),
         (b'{"texts": ["a"], "texts": ["b"]}', "texts: it stands twice"),
-        (b'{"texts": {"a": "b"}}', "texts: input should be a valid list"),
-        (b'{"texts": ["\xff"]}', "invalid"),
+        (b'{"texts": {"a": "b"}}', "texts: input should be a valid list"), (b'{"texts": ["\xff"]}', "invalid"),
         (b'{"texts": ' + b"[" * 90 + b"]" * 90 + b"}", "texts"),
     ],
-)
+)  # fmt: skip
 def test_a_bad_body_is_refused_in_words_and_goes_no_further(body, message):
     status, error, _, requests = once(body)
     assert (status, requests) == (400, [])
@@ -184,16 +178,13 @@ def test_lengths_come_first_and_the_first_mistake_alone_is_told():
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"texts": [%s]}' % b",".join([b"1"] * 520_000),
-        b'{"texts": [%s]}' % b",".join([b"[]"] * 300_000),
-        b'{"texts": [%s]}' % b",".join([b'""'] * 340_000),
-        b"{%s}" % b",".join([b'"texts": ["a"]'] * 60_000),
+        b'{"texts": [%s]}' % b",".join([b"1"] * 520_000), b'{"texts": [%s]}' % b",".join([b"[]"] * 300_000),
+        b'{"texts": [%s]}' % b",".join([b'""'] * 340_000), b"{%s}" % b",".join([b'"texts": ["a"]'] * 60_000),
         b'{"texts": ["a"], %s}' % b",".join(b'"k%d": 1' % n for n in range(80_000)),
-        b'{"texts": ["a"], "max_steps": %s}' % (b"9" * 1_000_000),
-        b'{"texts": %s}' % (b"[" * 500_000),
+        b'{"texts": ["a"], "max_steps": %s}' % (b"9" * 1_000_000), b'{"texts": %s}' % (b"[" * 500_000),
         b'{"texts": {%s}}' % b",".join(b'"k%d": 1' % n for n in range(80_000)),
     ],
-)
+)  # fmt: skip
 def test_a_body_of_a_megabyte_is_refused_in_little_memory(body):
     tracemalloc.start()
     try:

@@ -12,13 +12,8 @@ from pct.metrics.bootstrap import Interval, intervals_of
 
 ACCURACY = Interval(0.9, 0.87, 0.92)
 PASSES = {
-    CONTROL: 0.0,
-    "l2": 1.0,
-    "grad_x_input": 1.0,
-    "integrated_gradients": 16.0,
-    "occlusion": 20.0,
-    "smooth_grad": 8.0,
-}
+    CONTROL: 0.0, "l2": 1.0, "grad_x_input": 1.0, "integrated_gradients": 16.0, "occlusion": 20.0, "smooth_grad": 8.0,
+}  # fmt: skip
 
 
 def cell(margin=0.0, win=0.5, texts=300, seed=0, spread=0.1, shared=None):

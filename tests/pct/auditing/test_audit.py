@@ -121,13 +121,10 @@ def test_an_audit_is_the_same_after_json(bert):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 0}, "format 0"),
-        ({"rows": 3}, "damaged"),
-        ({"judgement": {}}, "damaged"),
-        ({"about": None}, "damaged"),
-        ({"texts": None}, ""),
+        ({"format": 0}, "format 0"), ({"rows": 3}, "damaged"), ({"judgement": {}}, "damaged"),
+        ({"about": None}, "damaged"), ({"texts": None}, ""),
     ],
-)
+)  # fmt: skip
 def test_what_is_no_audit_is_refused_with_the_remedy(change, message):
     whole = audit(Scale(), (["good bad fine", "slow the"], [1, 0]), ["occlusion"], "cheap").to_dict()
     if message:
@@ -254,14 +251,11 @@ def test_all_takes_every_saliency_of_the_registry_or_says_why_not(model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"saliencies": ["l3"]}, "l3"),
-        ({"saliencies": ["gim"]}, "gim"),
-        ({"budget": "free"}, "budget must be one of"),
-        ({"removals": ["burn"]}, "removal must be one of delete, mask, unknown, got 'burn'"),
-        ({"limit": -1}, "limit"),
+        ({"saliencies": ["l3"]}, "l3"), ({"saliencies": ["gim"]}, "gim"), ({"budget": "free"}, "budget must be one of"),
+        ({"removals": ["burn"]}, "removal must be one of delete, mask, unknown, got 'burn'"), ({"limit": -1}, "limit"),
         ({"seed": -1}, "seed"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_option_says_what_is_wrong_before_anything_is_measured(model, options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         audit(model, (DATA[0][:4], DATA[1][:4]), parts=tmp_path / "parts", **options)

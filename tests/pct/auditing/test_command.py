@@ -120,24 +120,15 @@ def test_what_else_lies_in_the_folder_of_the_blocks_stays(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--saliencies", "l3"], "l3"),
-        (["--saliencies", "gim"], "gim"),
-        (["--limit", "-1"], "limit"),
-        (["--limit", "x"], "--limit"),
-        (["--seed", "-1"], "seed"),
-        (["--budget", "free"], "--budget"),
-        (["--removals", "burn"], "--removals"),
-        (["--removals"], "--removals"),
-        (["--require", "margin"], "margin>0.02"),
-        (["--require", "margn>0.02"], "margn is not measured"),
-        (["--budget", "cheap", "--require", "ir<3"], "ir is not measured"),
-        (["--output", "a.pdf"], "a.pdf"),
-        (["--output", "none/a.html"], "none"),
-        (["--corpus", "nowhere"], "nowhere"),
-        (["--label-column", "mood"], "mood"),
-        (["--device", "toaster"], "toaster"),
+        (["--saliencies", "l3"], "l3"), (["--saliencies", "gim"], "gim"), (["--limit", "-1"], "limit"),
+        (["--limit", "x"], "--limit"), (["--seed", "-1"], "seed"), (["--budget", "free"], "--budget"),
+        (["--removals", "burn"], "--removals"), (["--removals"], "--removals"),
+        (["--require", "margin"], "margin>0.02"), (["--require", "margn>0.02"], "margn is not measured"),
+        (["--budget", "cheap", "--require", "ir<3"], "ir is not measured"), (["--output", "a.pdf"], "a.pdf"),
+        (["--output", "none/a.html"], "none"), (["--corpus", "nowhere"], "nowhere"),
+        (["--label-column", "mood"], "mood"), (["--device", "toaster"], "toaster"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_option_ends_with_one_line_and_leaves_nothing(place, tmp_path, capsys, options, message):
     data = [] if "--corpus" in options else ["--data", str(place / "data.csv")]
     output = [] if "--output" in options else ["--output", str(tmp_path / "a.html")]

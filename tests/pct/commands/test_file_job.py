@@ -129,17 +129,14 @@ def test_a_row_that_cannot_be_used_ends_the_job_or_is_left_out(data, tmp_path, c
         ["predict", "--data", "{data}", "--output", "{out}", "--workers", "2"],
         ["predict", "--data", "{data}", "--output", "{out}", "--ray", "local", "--processes", "2"],
         ["predict", "--data", "{data}", "--output", "{out}", "--ray", "local", "--on-bad-row", "skip"],
-        ["predict", "a film", "--processes", "2"],
-        ["predict", "a film", "--text-column", "review"],
-        ["predict", "a film", "--encoding", "cp1252"],
-        ["explain", "--data", "{data}", "--output", "{out}", "--json"],
+        ["predict", "a film", "--processes", "2"], ["predict", "a film", "--text-column", "review"],
+        ["predict", "a film", "--encoding", "cp1252"], ["explain", "--data", "{data}", "--output", "{out}", "--json"],
         ["explain", "--data", "{data}", "--output", "{out}", "--gpus-per-worker", "0.5"],
-        ["explain", "a film", "--ray", "local"],
-        ["evaluate", "--data", "{data}", "--output", "{out}"],
+        ["explain", "a film", "--ray", "local"], ["evaluate", "--data", "{data}", "--output", "{out}"],
         ["evaluate", "--data", "{data}", "--cpus-per-worker", "2"],
     ],
     ids=lambda given: " ".join(given),
-)
+)  # fmt: skip
 def test_an_option_that_would_have_no_effect_is_refused(given, data, tmp_path, capsys):
     command, *rest = (part.format(data=data, out=tmp_path / "out.jsonl") for part in given)
     option = [part for part in rest if part.startswith("--") and part not in ("--data", "--ray")][-1:] or ["--ray"]

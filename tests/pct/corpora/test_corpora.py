@@ -225,13 +225,9 @@ def test_files_of_every_kind_give_the_same_corpus(tmp_path, kind):
 def test_columns_may_have_other_names(tmp_path):
     path = write(tmp_path / "a.csv", NAMED, "review", "stars")
     settings = Settings(
-        corpus="files",
-        train_file=path,
-        validation_file=path,
-        test_file=path,
-        text_column="review",
+        corpus="files", train_file=path, validation_file=path, test_file=path, text_column="review",
         label_column="stars",
-    )
+    )  # fmt: skip
     assert load_splits(settings).splits["train"].texts == [t for t, _ in ROWS]
 
 

@@ -14,13 +14,9 @@ from pct.corpora.text_file import TextFile, TextStore
 from pct.settings import Settings
 
 TEXTS = [
-    "plain",
-    "naïve 東京 \u2028",
-    ("a premise", "a hypothesis"),
-    ["words", "of one", "\ud800"],
-    '{"words": []}',
+    "plain", "naïve 東京 \u2028", ("a premise", "a hypothesis"), ["words", "of one", "\ud800"], '{"words": []}',
     "x" * 5000,
-]
+]  # fmt: skip
 
 
 @pytest.fixture

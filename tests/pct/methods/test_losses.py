@@ -33,14 +33,11 @@ def sets_of(positives, negatives):
 
 # name, then m_u and m_i of each text
 LAYOUTS = {
-    "m = 2 on both sides": ([2, 2, 2], [2, 2, 2]),
-    "different lengths": ([1, 3, 2], [2, 1, 4]),
+    "m = 2 on both sides": ([2, 2, 2], [2, 2, 2]), "different lengths": ([1, 3, 2], [2, 1, 4]),
     "m_i = 1, so that the important side is sets of one": ([1, 1, 1], [1, 1, 1]),
-    "texts of one word among others: sets of one, and empty ones": ([0, 2, 0], [0, 2, 0]),
-    "one text": ([3], [2]),
-    "one text of two words": ([1], [1]),
-    "all texts of one word but one of two": ([0, 0, 1], [0, 0, 1]),
-}
+    "texts of one word among others: sets of one, and empty ones": ([0, 2, 0], [0, 2, 0]), "one text": ([3], [2]),
+    "one text of two words": ([1], [1]), "all texts of one word but one of two": ([0, 0, 1], [0, 0, 1]),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("temperature", [0.07, 0.15, 0.7, 5.0])

@@ -10,12 +10,7 @@ from pct.methods.base import make_method
 from pct.methods.masked import mask_words, random_words
 from pct.settings import Settings
 from pct.training.batches import with_masked_words
-from tests.pct.methods.one_text import (
-    MIXED,
-    assert_same_gradients,
-    batch_of,
-    twin_cross_entropy,
-)
+from tests.pct.methods.one_text import MIXED, assert_same_gradients, batch_of, twin_cross_entropy
 from tests.pct.small import FAMILIES, LEXICON, small_model, small_words
 
 

@@ -10,12 +10,7 @@ from pct.methods.base import make_method
 from pct.methods.rationale import squared_gradient
 from pct.settings import Settings
 from tests.pct import twins
-from tests.pct.methods.one_text import (
-    MIXED,
-    batch_of,
-    gradients,
-    twin_cross_entropy,
-)
+from tests.pct.methods.one_text import MIXED, batch_of, gradients, twin_cross_entropy
 from tests.pct.small import FAMILIES, LEXICON, small_model
 
 SMOOTH = ("lstm", "transformer")  # a maximum over words has kinks: no difference tells its slope there
@@ -23,9 +18,8 @@ SMOOTH = ("lstm", "transformer")  # a maximum over words has kinks: no differenc
 
 def twin_outside_rationale(model, family, texts):
     """The mean over texts of (gradient . embedding)^2 of sum_k log f_k, summed over tokens outside the rationale."""
-    total = 0.0
+    total, batch = 0.0, batch_of(family, texts)
     for row, text in enumerate(texts):
-        batch = batch_of(family, texts)
         words = batch.word_ids[row][batch.word_ids[row] > -2]
         point = model.embed(batch.ids[row : row + 1, : len(words)]).detach().requires_grad_(True)
         logits = model.encode(point, torch.ones(1, len(words), dtype=torch.bool)).logits[0]

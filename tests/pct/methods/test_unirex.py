@@ -54,7 +54,7 @@ def twin_losses(model, family, texts, settings, share):
 
 
 @pytest.mark.parametrize("removal", ["delete", "mask"])
-@pytest.mark.parametrize("share", unirex.SHARES)
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])  # smaller ones remove as many words of these texts
 @pytest.mark.parametrize("family", FAMILIES)
 def test_loss_and_gradient_are_those_of_one_text_at_a_time(family, share, removal, monkeypatch):
     monkeypatch.setattr(unirex, "SHARES", (share,))

@@ -19,14 +19,7 @@ from pct.metrics.names import CORE_METRICS
 from pct.metrics.report import Report
 from pct.output.report.ablations import ablation_claims, ablation_figure, ablation_rows, ablation_table
 from pct.output.report.best import best_groups, best_table
-from pct.output.report.claims import (
-    CLAIMS,
-    claims_table,
-    conditions_table,
-    decide,
-    find_effects,
-    methods_table,
-)
+from pct.output.report.claims import CLAIMS, claims_table, conditions_table, decide, find_effects, methods_table
 from pct.output.report.figures import effects_figure
 from pct.output.report.groups import by_model, group_runs, matching_baseline
 from pct.output.report.page import write_report
@@ -155,14 +148,8 @@ def test_the_paper_s_numbers_stand_beneath_its_own_cells_alone() -> None:
     table = main_table(group_runs([*RUNS, run("masked", 0)]))
     methods = [row[2] for row in table.rows]
     assert methods == [
-        "entropy",
-        "entropy, the paper",
-        "masked",
-        "normal",
-        "normal, the paper",
-        "pct",
-        "pct, the paper",
-    ]
+        "entropy", "entropy, the paper", "masked", "normal", "normal, the paper", "pct", "pct, the paper",
+    ]  # fmt: skip
     paper = table.rows[methods.index("pct, the paper")]
     assert paper[4:6] == ("0.797", "0.920")
     assert paper[-3] == "0.040"  # .12 - .08
