@@ -75,7 +75,10 @@ def main(argv: Sequence[str] | None = None, preset: Preset = COMPARE) -> int:
     options = parser(preset).parse_args(argv)
 
     def job() -> int:
-        return _run(preset, read_cells(options), read_resources(options, Resources()), options)
+        resources = read_resources(options, Resources())
+        if resources.processes > 1:
+            raise ValueError(f"gpus must be at most 1, got {resources.gpus:g}: a cell trains in one process")
+        return _run(preset, read_cells(options), resources, options)
 
     return run_job(job, RESUMABLE)
 

@@ -162,6 +162,11 @@ def test_cells_are_trained_once_tracked_and_a_cell_that_fails_leaves_the_others(
     assert len(client.search_runs([experiment])) == 3 + 3  # the last command sent nothing
 
 
+def test_a_cell_has_one_gpu_at_most(capsys):
+    assert compare.main([*TINY, "--gpus-per-trial", "2"]) == 1
+    assert "must be at most 1, got 2: a cell trains in one process" in capsys.readouterr().err
+
+
 def test_a_file_that_changed_since_its_run_is_refused(tmp_path, capsys):
     rows = [f"the film is {word} number {i},{label}" for i in range(12) for word, label in (("good", 1), ("bad", 0))]
     Path("texts.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
