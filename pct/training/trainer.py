@@ -299,13 +299,18 @@ class _Run:
         if self.folder is not None and is_first():
             save_checkpoint(self.folder / CHECKPOINT, self.history, self.model, self.best, self.optimizer, epoch)
             if epoch is None:
-                write_text(self.folder / HISTORY, "".join(json.dumps(r) + "\n" for r in self.history))
+                self._write_history(self.folder)
         self.saved_at = time.perf_counter()
 
     def resume(self) -> None:
         """Loads the run's checkpoint, if there is one."""
         if self.folder is not None and (path := self.folder / CHECKPOINT).is_file():
             self.history, self.best, self.unfinished = load_checkpoint(path, self.model, self.optimizer)
+            if is_first():  # a kill after the checkpoint may have left the last epoch out
+                self._write_history(self.folder)
+
+    def _write_history(self, folder: Path) -> None:
+        write_text(folder / HISTORY, "".join(json.dumps(record) + "\n" for record in self.history))
 
 
 def _bar(index: list[Ints], done: int, title: str, progress: bool) -> Any:

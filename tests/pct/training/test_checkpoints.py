@@ -181,6 +181,15 @@ def test_a_run_that_broke_off_while_it_was_trained_longer_goes_on(finished, tmp_
     assert whole.settings == ended.settings
 
 
+def test_an_epoch_that_the_history_lacks_is_taken_from_the_checkpoint(finished):
+    before = history(finished.folder)
+    (finished.folder / "report.json").unlink()
+    lines = (finished.folder / "history.jsonl").read_text().splitlines(keepends=True)
+    (finished.folder / "history.jsonl").write_text("".join(lines[:-1]))
+    run(finished.settings, finished.folder, progress=False, corpus=corpus())
+    assert history(finished.folder) == before
+
+
 @pytest.mark.parametrize(("changes", "message"), [
     ({"epochs": 1}, "epochs: 2 -> 1"), ({"epochs": 4, "lr": 0.1}, "lr: 0.0005 -> 0.1"),
     ({"epochs": 4, "schedule": "linear"}, "schedule: 'constant' -> 'linear'"),
