@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,9 +67,12 @@ def exported(model: str) -> Path:
 
 @functools.cache
 def exported_pairs() -> Path:
-    """The folder of an exported BERT of the transformers library that reads pairs of texts."""
+    """The folder of an exported BERT of the transformers library that reads pairs of texts.
+
+    Each process has its own: tokenizers learn another vocabulary in each.
+    """
     wrapped = pct.wrap(families.classifier("BERT"), families.tokenizer("BERT"), "BERT", max_length=48)
-    return made_once("exported-pairs", functools.partial(_export, wrapped, ())) / "model"
+    return made_once(f"exported-pairs-{os.getpid()}", functools.partial(_export, wrapped, ())) / "model"
 
 
 def _export(classifier: Classifier, modified: Sequence[str] | None, folder: Path) -> None:
