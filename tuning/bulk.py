@@ -18,7 +18,7 @@ from pct.output.files import Rows
 from pct.output.records import Record
 from pct.output.workers import available_cores
 from pipelines.job import first_line
-from tuning.bulk_files import PROGRESS, JobFolder, check_apart, check_columns, files_of, matching, unusable_file
+from tuning.bulk_files import PROGRESS, Counts, JobFolder, check_apart, check_columns, files_of, matching, unusable_file
 from tuning.cluster import ClusterError, connected
 from tuning.resources import Resources
 
@@ -40,7 +40,7 @@ def run_bulk(
     resources: Resources,
     quiet: bool = False,
     labelled: bool = False,
-) -> int:
+) -> Counts:
     """Applies a model to the texts of Parquet files, and writes Parquet files.
 
     The rows of the result have `row_hash`, `error` and the columns of `schema`. A row that cannot be used has its
@@ -59,7 +59,7 @@ def run_bulk(
         labelled: whether the files must have labels.
 
     Returns:
-        The number of rows in the output.
+        The numbers of rows in the output.
 
     Raises:
         ValueError: there are no such files, or they lack a column, or the output is among them, or it holds rows of
@@ -76,7 +76,7 @@ def run_bulk(
             worker = (open_model, max(int(resources.cpus), 1), rows, schema, reading)
             _write(data, folder.uri, worker, reading, resources, quiet)
         folder.finish()
-    return folder.rows
+    return folder.counts
 
 
 def _write(data: str, folder: str, worker: Worker, reading: ReadOptions, resources: Resources, quiet: bool) -> None:

@@ -6,13 +6,20 @@ import json
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pct.corpora.rows import Table, has_column
 from pct.output.bulk import check_same_job
 
 # readers of the folder ignore names with an underscore
 JOB, DONE, PROGRESS = "_job.json", "_SUCCESS", "_progress"
+
+
+class Counts(NamedTuple):
+    """Numbers of rows of a result: all, and those that could not be used."""
+
+    rows: int
+    errors: int
 
 
 class JobFolder:
@@ -61,11 +68,13 @@ class JobFolder:
             pass
 
     @property
-    def rows(self) -> int:
-        """The number of rows in the folder."""
+    def counts(self) -> Counts:
+        """The number of rows in the folder, and of those with an error."""
         import pyarrow.dataset as ds
 
-        return int(ds.dataset(self.path, filesystem=self.files, format="parquet").count_rows())
+        rows = ds.dataset(self.path, filesystem=self.files, format="parquet")
+        total = rows.count_rows()
+        return Counts(total, rows.count_rows(filter=ds.field("error").is_valid()) if total else 0)
 
     def _before(self) -> dict[str, Any] | None:
         """What the rows in the folder depend on; None if the description is damaged and there are none.
@@ -114,7 +123,7 @@ def check_columns(data: str, columns: Sequence[str]) -> None:
     try:
         names = pq.read_schema(paths[0], filesystem=files).names
     except (pa.ArrowException, OSError) as problem:
-        raise ValueError(f"--data: {paths[0]} cannot be read as Parquet ({problem}); repair or remove it") from problem
+        raise ValueError(f"{paths[0]} cannot be read as Parquet ({problem}); convert, repair or remove it") from problem
     table = Table(data, names, iter(()))
     for column in columns:
         if not has_column(table, column):

@@ -141,8 +141,8 @@ def _check_size(resources: Resources) -> None:
         return  # a cluster may grow when trials wait
     here = {name: max(n.get(name, 0) for n in nodes) for name in wanted}
     raise ClusterError(
-        f"a trial needs {_amounts(wanted)}, this machine has {_amounts(here)}; ask for less by --cpus-per-trial, "
-        "--gpus-per-trial and --custom-per-trial"
+        f"one {resources.unit} needs {_amounts(wanted)}, Ray on this machine has {_amounts(here)}; ask for less by "
+        f"{resources.options}"
     )
 
 

@@ -43,8 +43,11 @@ def on_devices(devices: int, address: str) -> Launch:
 
     def launch(settings: Settings, folder: Path, on_epoch: Callable[[Record], None] | None, progress: bool) -> None:
         # a CPU for Ray Train's own process
+        started = replace(resources, workers=devices + 1, unit="process", options="--device auto or cpu")
+        if settings.device == "cuda":
+            started = replace(started, gpus=1)
         try:
-            with connected(replace(resources, workers=devices + 1)):
+            with connected(started):
                 _fit(settings, folder.absolute(), resources, on_epoch, progress)
         finally:
             shutil.rmtree(folder / RAY, ignore_errors=True)

@@ -134,18 +134,20 @@ def run_ray_job(
     check_files(options)
     # an unusable row is written with its error
     reading = replace(ReadOptions.of(reading_settings(options, predictor.settings)), on_bad_row="error")
-    job = _identity(about, reading, predictor, options.data)
+    job = _identity(about, reading, predictor, None)  # the files are compared one by one
     # by name: the library imports nothing of the packages above it
     resources = import_module("tuning.resources").Resources(
-        options.ray, options.workers, options.cpus_per_worker, options.gpus_per_worker
-    )
+        options.ray, options.workers, options.cpus_per_worker, options.gpus_per_worker, unit="worker",
+        options="--cpus-per-worker and --gpus-per-worker",
+    )  # fmt: skip
     if Path(options.model).exists():  # a worker may have another working directory
         options = argparse.Namespace(**{**vars(options), "model": str(Path(options.model).absolute())})
     count = import_module("tuning.bulk").run_bulk(
         options.data, options.output, rows, schema, partial(open_given, options), reading, job, resources,
         getattr(options, "quiet", False), labelled,
     )  # fmt: skip
-    return f"{plural(count, 'row')}  {options.output}"
+    unusable = f", {plural(count.errors, 'row')} with an error (column error)" if count.errors else ""
+    return f"{plural(count.rows, 'row')}  {options.output}{unusable}"
 
 
 def _identity(about: dict[str, Any], reading: ReadOptions, predictor: Any, data: Any) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def open_table(path: str | Path, options: ReadOptions) -> Table:
 
     Raises:
         FileNotFoundError: there is no such file.
+        IsADirectoryError: it is a folder.
         ImportError: the format needs pyarrow or openpyxl, which is not installed.
         ValueError: the file cannot be read. It is raised on opening, or while rows are read.
     """
@@ -37,6 +38,8 @@ def open_table(path: str | Path, options: ReadOptions) -> Table:
         kind = {b"{": "jsonl", b"[": "json"}.get(head, "csv")
         return _READERS[kind](Source("standard input", kind, stream, options.encoding), options)
     file = Path(path)
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a folder; name a file in it (--ray local reads a folder of Parquet files)")
     if not file.is_file():
         raise FileNotFoundError(f"data file {file} does not exist")
     name = file.name.lower()

@@ -216,6 +216,6 @@ def check_same_job(before: dict[str, Any], about: dict[str, Any], folder: str | 
     changed = sorted(k for k in {*before, *about} if before.get(k) != about.get(k))
     if changed:
         raise ValueError(
-            f"{folder} holds the parts of another job, with another {', '.join(changed)}; finish that one, remove the "
-            "folder, or give another output"
+            f"{folder} holds the parts of another job (it differs in {', '.join(changed)}); finish that one, remove "
+            "the folder, or give another output"
         )

@@ -97,14 +97,14 @@ def test_a_folder_of_parquet_files_is_explained_as_one_file_is(tmp_path, capsys,
     assert explained == expected
     # a finished job is not repeated, and another job is refused
     capsys.readouterr()
-    assert cli.main(by_ray) == 0
-    assert "6 rows" in capsys.readouterr().out
+    assert cli.main([*by_ray[:3], "in/*.parquet", *by_ray[4:]]) == 0  # the same files
+    assert "6 rows  out, 1 row with an error" in capsys.readouterr().out
     assert len(written(tmp_path / "out")) == 6
     assert cli.main([*by_ray, "--removal", "mask"]) == 1
-    assert "another job, with another removal" in capsys.readouterr().err
+    assert "another job (it differs in removal)" in capsys.readouterr().err
     pq.write_table(pa.table({"review": ["a new file"], "stars": [5]}), tmp_path / "in" / "2.parquet")
     assert cli.main(by_ray) == 1
-    assert "another job, with another files" in capsys.readouterr().err
+    assert "another job (it differs in files)" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("local_ray")

@@ -134,7 +134,7 @@ def test_one_objective_trains_the_baseline_first_and_stops_poor_trials_early(cli
 
 def test_a_cluster_that_is_not_there_or_too_small_is_told(closed_port, capsys, monkeypatch):
     assert sweep.main([*TINY, "--gpus-per-trial", "64"]) == 1
-    assert "a trial needs 64 CPU, 64 GPU, this machine has" in capsys.readouterr().err
+    assert "one trial needs 64 CPU, 64 GPU, Ray on this machine has" in capsys.readouterr().err
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed_port}")
     assert sweep.main([*TINY, "--folder", "other"]) == 1
     assert f"no Ray at 127.0.0.1:{closed_port}" in capsys.readouterr().err

@@ -80,7 +80,7 @@ def test_a_job_that_was_stopped_goes_on_by_the_same_command(data, tmp_path, caps
     assert not (tmp_path / "out.jsonl").exists()
     monkeypatch.setattr(files, "explain_each", lambda p, texts, **o: seen.append(texts) or explain(p, texts, **o))
     assert cli.main([*command, "--max-steps", "3"]) == 1
-    assert "another max_steps; finish that one, remove the folder" in capsys.readouterr().err
+    assert "it differs in max_steps); finish that one, remove the folder" in capsys.readouterr().err
     assert cli.main(command) == 0
     assert seen == [[text] for text, _ in ROWS]
     assert [json.loads(x)["row"] for x in (tmp_path / "out.jsonl").read_text().splitlines()] == [1, 2, 3]

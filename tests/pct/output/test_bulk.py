@@ -75,7 +75,7 @@ def test_the_parts_of_another_job_are_not_taken(tmp_path):
 
     with pytest.raises(Killed):
         run_job(PIECES, stop, tmp_path / "out.jsonl", JsonLines(), {"data": "a", "model": "m"}, HERE)
-    with pytest.raises(ValueError, match=r"another data; finish that one, remove the folder"):
+    with pytest.raises(ValueError, match=r"differs in data\); finish that one, remove the folder"):
         run_job(PIECES, rows, tmp_path / "out.jsonl", JsonLines(), {"data": "b", "model": "m"}, HERE)
 
 
