@@ -36,7 +36,10 @@ READING: dict[str, tuple[str, Sequence[str] | None]] = {  # options of a file: w
 
 
 # as `pct.training.finetune.finetune_settings` sets them
-OF_FINETUNING = {"method": "removal_margin for encoders, else pct", "max_length": "the model's own"}
+OF_FINETUNING = {
+    "method": "removal_margin for encoders, else pct", "margin_bound": "4 for encoders, else 2",
+    "max_length": "the model's own",
+}  # fmt: skip
 
 
 def add_settings(

@@ -35,7 +35,7 @@ def test_it_goes_on_from_the_classifier_which_is_left_as_it_is(finetuned):
     before, done = finetuned
     assert same_weights(before.model, wrapped().model)
     assert not same_weights(done.classifier.model, before.model)
-    assert done.classifier.settings.method == "removal_margin"
+    assert (done.classifier.settings.method, done.classifier.settings.margin_bound) == ("removal_margin", 4.0)
     assert done.classifier.classes == before.classes
     cut = pct.Classifier(before.model, before.tokenizer, before.classes, before.settings.replace(max_length=24))
     test, metrics = small_corpus(48, 24).splits["test"], [*CORE_METRICS, "macro_f1", "margin", "win"]
@@ -51,6 +51,8 @@ def test_a_model_of_words_goes_on_by_pct_unless_told(family):
     start.settings = start.settings.replace(max_length=100)
     assert finetune_settings(start, corpus="planted").max_length == 100
     assert finetune_settings(start, corpus="planted", method="removal_margin").method == "removal_margin"
+    assert finetune_settings(start, corpus="planted").margin_bound == 2.0
+    assert finetune_settings(wrapped(), margin_bound=3.0).margin_bound == 3.0
 
 
 def test_no_step_leaves_the_model_as_it_was():
