@@ -23,7 +23,6 @@ from starlette.responses import Response
 
 import serving.transport  # noqa: F401  replaces uvicorn's connections by bounded ones
 from pct.text.words import Document
-from pct.writing import write_text
 from serving.answers import ExplainJob, PredictJob, characters, given_texts, read_texts
 from serving.batching import BusyError, PriorityQueue
 from serving.host_check import EVERY_HOST, HostCheck
@@ -70,8 +69,10 @@ class Explainer:
         try:
             self.store = ModelStore(_models_path(), int(os.environ.get(THREADS, "0")))
         except (OSError, ValueError, ImportError) as problem:
-            if path := os.environ.get(FAILURE):  # where `pct serve` reads it
-                write_text(path, str(problem))
+            if path := os.environ.get(FAILURE):  # where `pct serve` reads it; several workers may write it at once
+                own = Path(f"{path}.{os.getpid()}")
+                own.write_text(str(problem), encoding="utf-8")
+                os.replace(own, path)
             raise
         set_model_versions([], [m.identity() for m in self.store.models])
         self.queue = PriorityQueue(limits)
