@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Any
 
@@ -37,9 +36,12 @@ swaps = bentoml.metrics.Counter("pct_model_swaps", "How often another list of mo
 
 def words_range(count: int) -> str:
     """The range of a number of words, as a label."""
-    place = bisect_left(WORDS, count)
-    low, high = (1, *(words + 1 for words in WORDS))[place], (*WORDS, "")[place]
-    return f"{low}-{high}"
+    low = 1
+    for high in WORDS:
+        if count <= high:
+            return f"{low}-{high}"
+        low = high + 1
+    return f"{low}-"
 
 
 def set_model_versions(before: Iterable[dict[str, Any]], now: Iterable[dict[str, Any]]) -> None:

@@ -82,8 +82,8 @@ def test_of_too_many_connections_the_one_waited_for_longest_gives_way(strict):
 
 def test_a_large_head_is_refused_and_half_a_head_is_closed(strict):
     def sent(*parts):
-        place = urlsplit(strict.url)
-        with socket.create_connection((place.hostname, place.port), PATIENCE) as s:
+        address = urlsplit(strict.url)
+        with socket.create_connection((address.hostname, address.port), PATIENCE) as s:
             try:
                 for part in parts:
                     s.sendall(part)
@@ -94,12 +94,12 @@ def test_a_large_head_is_refused_and_half_a_head_is_closed(strict):
     first = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
     assert b" 200 " in sent(first, b"X: y\r\nConnection: close\r\n\r\n")
     assert b" 431 " in sent(first, b"X: %s\r\n\r\n" % (b"y" * 40_000))
-    found = sent(first, *[b"X: %s" % (b"y" * 2**20)] * 60)
-    assert found == b"reset" or b" 431 " in found
+    answer = sent(first, *[b"X: %s" % (b"y" * 2**20)] * 60)
+    assert answer == b"reset" or b" 431 " in answer
     assert sent(first) == b""  # after the seconds that a head may take
     chunked = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
-    found = sent(chunked, *[b"T: %s\r\n" % (b"y" * 2**20)] * 60)  # trailers without an end
-    assert found == b"reset" or found.startswith(b"HTTP/1.1 4")
+    answer = sent(chunked, *[b"T: %s\r\n" % (b"y" * 2**20)] * 60)  # trailers without an end
+    assert answer == b"reset" or answer.startswith(b"HTTP/1.1 4")
     ahead = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20_000  # asked before the first answer is heard
     assert sent(ahead).count(b"200 OK") < 1000
     assert strict.ask("/predict", {"texts": ["a film"]})[0] == 200

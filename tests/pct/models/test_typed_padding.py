@@ -85,9 +85,9 @@ def test_an_exported_model_refuses_the_texts_that_the_model_refuses(tmp_path):
     np.testing.assert_allclose(
         reads.predict(texts), pct.wrap(classifier("BERT"), tokenizer("BERT")).predict(texts), atol=1e-4
     )
-    made = pct.wrap(classifier("RoBERTa", num_hidden_layers=1), tokenizer("RoBERTa"), max_length=24)
-    export(made, tmp_path / "exported", modified=[])
+    wrapped = pct.wrap(classifier("RoBERTa", num_hidden_layers=1), tokenizer("RoBERTa"), max_length=24)
+    export(wrapped, tmp_path / "exported", modified=[])
     texts = ["the film is good", f"the {tokenizer('RoBERTa').pad_token} film is good"]
-    for predictor in (made, OnnxPredictor.load(tmp_path / "exported", threads=1)):
+    for predictor in (wrapped, OnnxPredictor.load(tmp_path / "exported", threads=1)):
         with pytest.raises(ValueError, match="text 1 holds the padding token, which this model skips"):
             predictor.predict(texts)
