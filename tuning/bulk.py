@@ -68,11 +68,12 @@ def run_bulk(
     """
     check_apart(data, output)
     folder = JobFolder(output)
-    about = {**about, "files": files_of(data)}
-    check_columns(data, [reading.text, *(reading.label_columns if labelled else ())])
+    files = files_of(data)
+    about = {**about, "files": files}
+    check_columns(data, files[0][0], [reading.text, *(reading.label_columns if labelled else ())])
     folder.open(about)
     if not folder.finished:
-        with connected(with_room(resources)):
+        with connected(with_room(resources), unit="worker", options="--cpus-per-worker and --gpus-per-worker"):
             worker = (open_model, max(int(resources.cpus), 1), rows, schema, reading)
             _write(data, folder.uri, worker, reading, resources, quiet)
         folder.finish()

@@ -45,9 +45,9 @@ class JobFolder:
             ValueError: the folder holds rows of another job, or its description is damaged.
         """
         self.files.create_dir(self.path, recursive=True)
-        if self._exists(JOB) and self._before() != about:
+        if self._exists(JOB) and (before := self._before()) != about:
             if self._has_rows():
-                check_same_job(self._before() or {}, about, self.uri)
+                check_same_job(before, about, self.uri)
             if self._exists(DONE):
                 self.files.delete_file(f"{self.path}/{DONE}")
             if self._exists(PROGRESS):
@@ -76,8 +76,8 @@ class JobFolder:
         total = rows.count_rows()
         return Counts(total, rows.count_rows(filter=ds.field("error").is_valid()) if total else 0)
 
-    def _before(self) -> dict[str, Any] | None:
-        """What the rows in the folder depend on; None if the description is damaged and there are none.
+    def _before(self) -> dict[str, Any]:
+        """What the rows in the folder depend on; empty if the description is damaged and there are none.
 
         Raises ValueError if it is damaged and there are some.
         """
@@ -87,7 +87,7 @@ class JobFolder:
             before: dict[str, Any] = json.loads(text)
         except ValueError as problem:
             if not self._has_rows():
-                return None
+                return {}
             raise ValueError(
                 f"{self.uri}/{JOB} is damaged ({problem}); remove the folder, or give another output"
             ) from problem
@@ -114,35 +114,32 @@ def check_apart(data: str, output: str) -> None:
         )
 
 
-def check_columns(data: str, columns: Sequence[str]) -> None:
-    """Raises ValueError if the first file lacks one of the columns, or cannot be read."""
+def check_columns(data: str, path: str, columns: Sequence[str]) -> None:
+    """Raises ValueError if a file of --data lacks one of the columns, or cannot be read. path: in its file system."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    files, paths = _open(data)
     try:
-        names = pq.read_schema(paths[0], filesystem=files).names
+        names = _schema(_file_system(data), path).names
     except (pa.ArrowException, OSError) as problem:
-        raise ValueError(f"{paths[0]} cannot be read as Parquet ({problem}); convert, repair or remove it") from problem
+        raise ValueError(_unreadable(path, problem)) from problem
     table = Table(data, names, iter(()))
     for column in columns:
         if not has_column(table, column):
             option = "text_column" if column == columns[0] else "label_column"
-            raise ValueError(f"{paths[0]} has no column {column!r}, it has {', '.join(names)}; set {option}")
+            raise ValueError(f"{path} has no column {column!r}, it has {', '.join(names)}; set {option}")
 
 
 def unusable_file(data: str) -> str:
     """The first file that cannot be read, or whose columns have other types than those of the first; else ''."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    files, paths = _open(data)
+    file_system = _file_system(data)
     types: dict[str, Any] = {}
-    for path in paths:
+    for path in (info.path for info in _listing(data)):
         try:
-            schema = pq.read_schema(path, filesystem=files)
+            schema = _schema(file_system, path)
         except (pa.ArrowException, OSError) as problem:
-            return f"{path} cannot be read as Parquet ({problem}); repair or remove it"
+            return _unreadable(path, problem)
         for field in schema:
             if types.setdefault(field.name, field.type) != field.type:
                 return f"column {field.name!r} is {field.type} in {path} and {types[field.name]} in files before it"
@@ -172,11 +169,20 @@ def _path_and_pattern(data: str) -> tuple[str, str]:
     return (folder, pattern) if set(pattern) & set("*?[") else (path.rstrip("/"), "")
 
 
-def _open(data: str) -> tuple[Any, list[str]]:
-    """The file system, and the paths in it."""
+def _file_system(data: str) -> Any:
     from pyarrow import fs
 
-    return fs.FileSystem.from_uri(_path_and_pattern(data)[0])[0], [info.path for info in _listing(data)]
+    return fs.FileSystem.from_uri(_path_and_pattern(data)[0])[0]
+
+
+def _schema(file_system: Any, path: str) -> Any:
+    import pyarrow.parquet as pq
+
+    return pq.read_schema(path, filesystem=file_system)
+
+
+def _unreadable(path: str, problem: Exception) -> str:
+    return f"{path} cannot be read as Parquet ({problem}); convert, repair or remove it"
 
 
 def _listing(data: str) -> list[Any]:

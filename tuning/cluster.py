@@ -24,8 +24,15 @@ class ClusterError(JobError):
 
 
 @contextmanager
-def connected(resources: Resources, corpus_bytes: int = 0) -> Iterator[None]:
+def connected(
+    resources: Resources,
+    corpus_bytes: int = 0,
+    unit: str = "trial",
+    options: str = "--cpus-per-trial, --gpus-per-trial and --custom-per-trial",
+) -> Iterator[None]:
     """Connects to Ray for the block. A local Ray that the process has already is used, and stays.
+
+    unit, options: for the error where Ray is too small: what takes these resources, and the options that set them.
 
     Raises ClusterError.
     """
@@ -43,7 +50,7 @@ def connected(resources: Resources, corpus_bytes: int = 0) -> Iterator[None]:
             ray.shutdown()
         raise ClusterError(_remedy(resources.address, first_line(problem, 300))) from problem
     try:
-        _check_size(resources)
+        _check_size(resources, unit, options)
         yield
     finally:
         if not already:
@@ -132,7 +139,7 @@ def slots(resources: Resources) -> int:
     )
 
 
-def _check_size(resources: Resources) -> None:
+def _check_size(resources: Resources, unit: str, options: str) -> None:
     import ray
 
     wanted = resources.a_trial
@@ -141,8 +148,7 @@ def _check_size(resources: Resources) -> None:
         return  # a cluster may grow when trials wait
     here = {name: max(n.get(name, 0) for n in nodes) for name in wanted}
     raise ClusterError(
-        f"one {resources.unit} needs {_amounts(wanted)}, Ray on this machine has {_amounts(here)}; ask for less by "
-        f"{resources.options}"
+        f"one {unit} needs {_amounts(wanted)}, Ray on this machine has {_amounts(here)}; ask for less by {options}"
     )
 
 

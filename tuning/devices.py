@@ -43,11 +43,9 @@ def on_devices(devices: int, address: str) -> Launch:
 
     def launch(settings: Settings, folder: Path, on_epoch: Callable[[Record], None] | None, progress: bool) -> None:
         # a CPU for Ray Train's own process
-        started = replace(resources, workers=devices + 1, unit="process", options="--device auto or cpu")
-        if settings.device == "cuda":
-            started = replace(started, gpus=1)
+        started = replace(resources, workers=devices + 1, gpus=1 if settings.device == "cuda" else 0)
         try:
-            with connected(started):
+            with connected(started, unit="process", options="--device auto or cpu"):
                 _fit(settings, folder.absolute(), resources, on_epoch, progress)
         finally:
             shutil.rmtree(folder / RAY, ignore_errors=True)

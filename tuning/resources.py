@@ -23,8 +23,7 @@ class Resources:
     as the cluster holds. storage: of the checkpoints, a folder that all nodes see or an s3:// or gs:// URI; the
     sweep's own folder where empty. retries: how often a trial whose worker died starts again from its checkpoint.
     custom: Ray's custom resources that a trial needs. loggers: Ray's own, which write beside the checkpoints. devices:
-    processes that train a trial together; if it has several GPUs, their number. unit, options: for messages, what takes
-    these resources and the options that set them."""
+    processes that train a trial together; if it has several GPUs, their number."""
 
     address: str = "local"
     workers: int = 0
@@ -35,8 +34,6 @@ class Resources:
     custom: dict[str, float] = field(default_factory=dict)
     loggers: tuple[str, ...] = ()
     devices: int = 1
-    unit: str = "trial"
-    options: str = "--cpus-per-trial, --gpus-per-trial and --custom-per-trial"
 
     @property
     def a_trial(self) -> dict[str, float]:

@@ -94,7 +94,7 @@ def run_file_job(
     reader = RowReader(ReadOptions.of(reading_settings(options, predictor.settings)))
     table = open_table(options.data, reader.options)
     chunks = reader.chunks(table, predictor.classes, ROWS_PER_CHUNK)
-    job = _identity(about, reader.options, predictor, _file_identity(options.data))
+    job = {**_identity(about, reader.options, predictor), "data": _file_identity(options.data)}
     on_gpu = hasattr(predictor, "model") and predictor.model.device.type != "cpu"
     workers = Workers(
         predictor, partial(open_given, options), options.processes or (1 if on_gpu else 0),
@@ -134,12 +134,11 @@ def run_ray_job(
     check_files(options)
     # an unusable row is written with its error
     reading = replace(ReadOptions.of(reading_settings(options, predictor.settings)), on_bad_row="error")
-    job = _identity(about, reading, predictor, None)  # the files are compared one by one
+    job = _identity(about, reading, predictor)
     # by name: the library imports nothing of the packages above it
     resources = import_module("tuning.resources").Resources(
-        options.ray, options.workers, options.cpus_per_worker, options.gpus_per_worker, unit="worker",
-        options="--cpus-per-worker and --gpus-per-worker",
-    )  # fmt: skip
+        options.ray, options.workers, options.cpus_per_worker, options.gpus_per_worker
+    )
     if Path(options.model).exists():  # a worker may have another working directory
         options = argparse.Namespace(**{**vars(options), "model": str(Path(options.model).absolute())})
     count = import_module("tuning.bulk").run_bulk(
@@ -150,12 +149,12 @@ def run_ray_job(
     return f"{plural(count.rows, 'row')}  {options.output}{unusable}"
 
 
-def _identity(about: dict[str, Any], reading: ReadOptions, predictor: Any, data: Any) -> dict[str, Any]:
-    """What the result of a job depends on."""
+def _identity(about: dict[str, Any], reading: ReadOptions, predictor: Any) -> dict[str, Any]:
+    """What the result of a job depends on, apart from the data."""
     from pct.auditing.kept import model_digest
 
     model = {"model": model_digest(predictor), "settings": predictor.settings.to_dict()}
-    return {**about, **asdict(reading), **model, "data": data}
+    return {**about, **asdict(reading), **model}
 
 
 def check_files(options: argparse.Namespace) -> None:

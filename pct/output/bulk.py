@@ -144,39 +144,27 @@ def run_job(
     waiting = iter(chunks)
     first = list(islice(waiting, 1))  # read before a folder is created: unusable data leaves nothing behind
     with folder_lock(parts_folder(target)):
-        return _run(chain(first, waiting), work, target, format_, about, workers, after)
+        folder = _open_job(target, about)
+        parts: list[Path] = []
+        texts = 0
 
+        def missing() -> Iterator[tuple[Any, Format, Any, Path]]:
+            nonlocal texts
+            for number, chunk in enumerate(chain(first, waiting)):
+                parts.append(folder / f"{number:06}.part")
+                texts += len(chunk)
+                if parts[-1].is_file():
+                    after(len(chunk), True)
+                else:
+                    yield work, format_, chunk, parts[-1]
 
-def _run(
-    chunks: Iterator[Any],
-    work: Callable[[Any, Any], Sequence[Record]],
-    target: Path,
-    format_: Format,
-    about: dict[str, Any],
-    workers: Workers,
-    after: Callable[[int, bool], None],
-) -> int:
-    folder = _open_job(target, about)
-    parts: list[Path] = []
-    texts = 0
-
-    def missing() -> Iterator[tuple[Any, Format, Any, Path]]:
-        nonlocal texts
-        for number, chunk in enumerate(chunks):
-            parts.append(folder / f"{number:06}.part")
-            texts += len(chunk)
-            if parts[-1].is_file():
-                after(len(chunk), True)
-            else:
-                yield work, format_, chunk, parts[-1]
-
-    for rows in workers.map(_write_part, missing()):
-        after(rows, False)
-    whole = folder / "whole"
-    format_.join(parts, whole)
-    os.replace(whole, target)
-    shutil.rmtree(folder)
-    return texts
+        for rows in workers.map(_write_part, missing()):
+            after(rows, False)
+        whole = folder / "whole"
+        format_.join(parts, whole)
+        os.replace(whole, target)
+        shutil.rmtree(folder)
+        return texts
 
 
 def _write_part(

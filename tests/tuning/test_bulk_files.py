@@ -51,11 +51,11 @@ def test_results_may_not_be_read_as_data(data, output, apart):
 
 def test_a_missing_column_is_named_with_the_option_that_sets_it(tmp_path):
     path = write(tmp_path / "a.parquet", review=["fine"], stars=[1])
-    check_columns(str(path), ["review", "stars"])
+    check_columns(str(path), str(path), ["review", "stars"])
     with pytest.raises(ValueError, match="no column 'text', it has review, stars; set text_column"):
-        check_columns(str(tmp_path), ["text"])
+        check_columns(str(tmp_path), f"{tmp_path}/a.parquet", ["text"])
     with pytest.raises(ValueError, match="no column 'label', it has review, stars; set label_column"):
-        check_columns(f"{tmp_path}/*.parquet", ["review", "label"])
+        check_columns(f"{tmp_path}/*.parquet", str(path), ["review", "label"])
 
 
 def test_the_file_that_cannot_be_read_or_has_other_types_is_named(tmp_path):
@@ -67,4 +67,4 @@ def test_the_file_that_cannot_be_read_or_has_other_types_is_named(tmp_path):
     assert unusable_file(str(tmp_path)).startswith(f"{tmp_path}/b.parquet cannot be read as Parquet")
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(ValueError, match=r"a\.parquet cannot be read as Parquet"):
-        check_columns(str(tmp_path), ["text"])
+        check_columns(str(tmp_path), f"{tmp_path}/a.parquet", ["text"])
