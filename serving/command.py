@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -140,25 +141,30 @@ def _run(options: argparse.Namespace, address: str, watch: RegistryWatch, tmp_di
     command = [sys.executable, "-m", "bentoml", "serve", SERVICE, "--host", address, "--port", str(options.port)]
     root = str(Path(__file__).parents[1])
     service = subprocess.Popen(command, env=environment, cwd=root)
+    stopping, error = threading.Event(), ""
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: service.terminate())
+        signal.signal(number, lambda *_: stopping.set())
     next_check = time.monotonic() + options.poll
     while True:
-        try:
-            return _exit_code(service.wait(timeout=0.5))
-        except subprocess.TimeoutExpired:
-            pass
-        if failure.exists():
+        with suppress(subprocess.TimeoutExpired):
+            code = service.wait(timeout=0.5)
+            break
+        if stopping.is_set():
+            service.terminate()  # again: circus ignores a signal that it gets while it starts a worker
+        elif failure.exists():
             error = failure.read_text(encoding="utf-8")
             failure.unlink()
-            if not _is_ready(address, options.port):
-                service.terminate()
-                service.wait()
-                raise OSError(f"the service cannot start: {error}")
-            print(f"a worker could not start: {error}", file=sys.stderr, flush=True)
-        if watch.needed and time.monotonic() >= next_check:
+            if _is_ready(address, options.port):
+                print(f"a worker could not start: {error}", file=sys.stderr, flush=True)
+                error = ""
+            else:
+                stopping.set()
+        elif watch.needed and time.monotonic() >= next_check:
             watch.check()
             next_check = time.monotonic() + options.poll
+    if error:
+        raise OSError(f"the service cannot start: {error}")
+    return 0 if code in (0, -signal.SIGTERM, -signal.SIGINT) else 1
 
 
 def _is_ready(address: str, port: int) -> bool:
@@ -177,10 +183,6 @@ def _allow_many_connections() -> None:
 
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _exit_code(code: int) -> int:
-    return 0 if code in (0, -signal.SIGTERM, -signal.SIGINT) else 1
 
 
 def _parser() -> argparse.ArgumentParser:

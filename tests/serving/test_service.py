@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,11 +28,12 @@ from pct import cli
 from pct.client import Client, ServiceError
 from pct.onnx.predictor import OnnxPredictor
 from pct.saliency import make_saliency
+from serving import command
 from serving.openapi import openapi
 from serving.schema import Control, ExplainAnswer, ModelAnswer, PredictAnswer
 from tests.one_line import ends_with_one_line
 from tests.project import REPOSITORY
-from tests.serving.conftest import PATIENCE, Running, serving
+from tests.serving.conftest import PATIENCE, Running, free_port, serving
 
 TEXT = "despite its slow start , the film is brilliant"
 FIXTURES = REPOSITORY / "tests" / "fixtures" / "v0.1.0"
@@ -405,6 +409,32 @@ def test_a_killed_worker_comes_back_and_one_that_cannot_ends_the_service(guarded
     assert str(model) in last
 
 
+def test_a_service_that_ignores_the_first_signal_is_stopped_by_the_next(tmp_path, monkeypatch):
+    """As circus does with one that comes while it starts a worker."""
+    ignores = (
+        "import signal, sys, time; got = []\n"
+        "signal.signal(signal.SIGTERM, lambda *_: got.append(1) if not got else sys.exit(0))\n"
+        "open(sys.argv[1], 'x').close(); time.sleep(600)"
+    )
+    ready, start = tmp_path / "ready", subprocess.Popen
+    monkeypatch.setattr(
+        command.subprocess, "Popen", lambda *_, **how: start([sys.executable, "-c", ignores, str(ready)], **how)
+    )
+
+    def interrupt():
+        while not ready.exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    threading.Thread(target=interrupt).start()
+    try:
+        assert command.main([str(FIXTURES / "exported-textcnn"), "--port", str(free_port())]) == 0
+    finally:
+        for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+            signal.signal(number, handler)
+
+
 def test_two_services_have_metrics_of_their_own(served, exported, tmp_path):
     served.ask("/explain", {"texts": [TEXT]})
     before = re.findall(r"pct_explain_seconds_count.*", served.ask("/metrics")[1])
@@ -448,6 +478,7 @@ def test_what_cannot_be_served_is_named_at_the_start(tmp_path, capsys):
 def test_the_service_needs_neither_torch_nor_transformers_nor_mlflow(exported):
     code = """
 import sys
+import threading
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in ("torch", "transformers", "mlflow", "datasets", "pandas"):
