@@ -17,7 +17,8 @@ from tests.pct.models.families import FAMILIES, TEXTS, classifier, tokenizer
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_family_has_a_graph_that_agrees_with_torch_or_a_reason(name, tmp_path):
-    made = pct.wrap(classifier(name), tokenizer(name), name, max_length=48)
+    louder = {"initializer_factor": 3.0} if name == "T5" else {}  # else its graph differs too little to be refused
+    made = pct.wrap(classifier(name, **louder), tokenizer(name), name, max_length=48)
     if FAMILIES[name].no_graph:
         with pytest.raises(ValueError, match=r"differs from torch|cannot be written"):
             export(made, tmp_path / "exported")
