@@ -55,7 +55,9 @@ def main() -> Row:
                 against_floor(name, CONTROL_TEXTS[name], evaluation("all")) for name in FAMILIES
             ],
             "Texts a second against a captum loop, one text at a time": [
-                row for family in FAMILIES for row in against_captum(family)
+                row
+                for family in FAMILIES
+                for row in against_captum(family, classifier(family, trained=True), sample(PEER_TEXTS[family]))
             ],
         }
     }
@@ -196,9 +198,8 @@ def _backward(model: TextModel, ids: torch.Tensor, labels: torch.Tensor) -> torc
     return gradient
 
 
-def against_captum(family: str, rounds: int = 3) -> list[Row]:
+def against_captum(name: str, model: Classifier, data: tuple[list[str], list[int]], rounds: int = 3) -> list[Row]:
     """The AOPC pair, then all the metrics, one text and one forward at a time, saliency by captum."""
-    model, data = classifier(family, trained=True), sample(PEER_TEXTS[family])
     words = split_all(data[0])
     rows = []
     for what, metrics in (("AOPC pair", AOPC), ("all", ())):
@@ -213,7 +214,7 @@ def against_captum(family: str, rounds: int = 3) -> list[Row]:
         times = alternate({"captum": loop, "pct": ours}, rounds)
         apart = np.nan_to_num(np.stack([np.abs(found["pct"].columns[k] - found["loop"][k]) for k in AOPC])).max(0)
         rows.append({
-            "model": family, "metrics": what, "texts": len(words),
+            "model": name, "metrics": what, "texts": len(words),
             "captum texts/s": len(words) / times["captum"].median,
             "pct texts/s": len(words) / times["pct"].median,
             "times faster": ratio(times["captum"], times["pct"])["median"],

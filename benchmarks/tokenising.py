@@ -17,7 +17,7 @@ from pct.corpora.loading import Corpus, load_splits
 from pct.settings import Settings
 from pct.training import kept_tokens
 
-TEXTS, PROCESSES, ROUNDS = 200_000, (1, 2), 3
+TEXTS, PROCESSES, ROUNDS = 1_000_000, (1, 2), 3
 
 
 def main() -> Row:

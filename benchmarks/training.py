@@ -17,7 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.common import FAMILIES, THREADS, alternate, classifier, corpus, ratio, settings_of
+from benchmarks.common import FAMILIES, THREADS, Timing, alternate, classifier, corpus, ratio, settings_of
+from pct.classifier import Classifier
+from pct.corpora.splits import Split
 from pct.explaining.reduction import words_to_remove
 from pct.methods.base import Batch, make_method, pass_originals
 from pct.methods.reduced_batch import reduce_batch
@@ -28,7 +30,7 @@ from pct.models.textcnn import TextCNN
 from pct.settings import Settings
 from pct.text.words import split_all
 from pct.training.batches import batch_indices, make_batch
-from pct.training.optimizers import train_step
+from pct.training.optimizers import in_bf16, train_step
 
 BATCHES = {"textcnn": 12, "lstm": 8, "minilm": 1}
 # further trainings, timed beside normal and pct
@@ -68,40 +70,50 @@ def main() -> dict[str, Any]:
 
 def measure(family: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The rows of a family, one a table, and the timings behind them."""
-    model, tokenizer = classifier(family).model.train(), classifier(family).tokenizer
-    settings = settings_of(family, method="pct")
-    split = corpus().splits["train"]
-    tokens = tokenizer.encode(split_all(split.texts, settings.words), settings.max_length)
-    index = batch_indices(tokens.lengths, settings.batch_size, 0, 1)[: BATCHES[family]]
-    batches = [make_batch(tokens, split.labels, rows, model.device) for rows in index]
-    given = [reduced_for_free(model, batch, settings) for batch in batches]
+    model, settings = classifier(family).model, settings_of(family, method="pct")
+    given = batches_of(classifier(family), settings, corpus().splits["train"], BATCHES[family])
+    times = step_times(model, given, settings, OTHERS, ROUNDS[family])
+    removed = float(np.mean([words_to_remove(g.batch.host_counts, settings.p_important).mean() for g in given]))
+    to_normal = ratio(times["pct"], times["normal"])
+    shared = times.get("shared floor")
+    row = {
+        "model": family, "ms a step": 1e3 * times["pct"].median / len(given),
+        "/ plain floor": ratio(times["pct"], times["plain floor"])["median"],
+        "/ shared floor": ratio(times["pct"], shared)["median"] if shared else None,
+        "/ normal step": to_normal["median"], "(6m + 4) / 3": (6 * removed + 4) / 3,
+    }  # fmt: skip
+    originals, every = int(sum(g.batch.counts.sum() for g in given)), sum(g.words for g in given)
+    normal, contrastive = originals / times["normal"].median, every / times["pct"].median
+    speed = {"model": family, "normal": normal, "pct": contrastive, "pct / normal": contrastive / normal}
+    names = ("pct", *OTHERS)
+    others = {"model": family} | {name: ratio(times[name], times["normal"])["median"] for name in names}
+    return [row, speed, others], {name: timing.to_dict() for name, timing in times.items()}
+
+
+def batches_of(chosen: Classifier, settings: Settings, split: Split, count: int) -> list[Given]:
+    """The first batches of a split's first epoch, each with its reduced texts; the model is put in training."""
+    tokens = chosen.tokenizer.encode(split_all(split.texts, settings.words), settings.max_length)
+    index = batch_indices(tokens.lengths, settings.batch_size, 0, 1)[:count]
+    model = chosen.model.train()
+    return [reduced_for_free(model, make_batch(tokens, split.labels, rows, model.device), settings) for rows in index]
+
+
+def step_times(
+    model: TextModel, given: Sequence[Given], settings: Settings, others: dict[str, dict[str, Any]], rounds: int
+) -> dict[str, Timing]:
+    """The time of all batches by each method: normal, pct, its floors, and others by the settings that they change."""
+    batches = [g.batch for g in given]
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-6, fused=True)
     calls: dict[str, Callable[[], object]] = {
         "normal": lambda: run(model, batches, optimizer, settings.replace(method="normal")),
         "plain floor": lambda: floor(model, given, optimizer, settings, plain=True),
         "pct": lambda: run(model, batches, optimizer, settings),
     }
-    for name, changes in OTHERS.items():
+    for name, changes in others.items():
         calls[name] = partial(run, model, batches, optimizer, settings.replace(**changes))
     if isinstance(model, (TextCNN, LSTM)):
         calls["shared floor"] = lambda: floor(model, given, optimizer, settings, plain=False)
-    times = alternate(calls, ROUNDS[family])
-    originals = int(sum(b.counts.sum() for b in batches))
-    every = sum(g.words for g in given)
-    removed = float(np.mean([words_to_remove(b.host_counts, settings.p_important).mean() for b in batches]))
-    to_normal = ratio(times["pct"], times["normal"])
-    shared = times.get("shared floor")
-    row = {
-        "model": family, "ms a step": 1e3 * times["pct"].median / len(batches),
-        "/ plain floor": ratio(times["pct"], times["plain floor"])["median"],
-        "/ shared floor": ratio(times["pct"], shared)["median"] if shared else None,
-        "/ normal step": to_normal["median"], "(6m + 4) / 3": (6 * removed + 4) / 3,
-    }  # fmt: skip
-    normal, contrastive = originals / times["normal"].median, every / times["pct"].median
-    speed = {"model": family, "normal": normal, "pct": contrastive, "pct / normal": contrastive / normal}
-    names = ("pct", *OTHERS)
-    others = {"model": family} | {name: ratio(times[name], times["normal"])["median"] for name in names}
-    return [row, speed, others], {name: timing.to_dict() for name, timing in times.items()}
+    return alternate(calls, rounds)
 
 
 def run(model: TextModel, batches: Sequence[Batch], optimizer: Any, settings: Settings) -> None:
@@ -132,17 +144,19 @@ def floor(model: TextModel, given: Sequence[Given], optimizer: Any, settings: Se
     features = LIBRARY.get(type(model), type(model).features)
     for batch, source, ids, mask, _ in given:
         optimizer.zero_grad(set_to_none=True)
-        embeddings = model.embed(batch.ids)
-        if plain:
-            original = features(model, embeddings, batch.word_ids > -2)
-        else:
-            projected = model.project(embeddings)
-            places = torch.arange(batch.ids.numel()).view_as(batch.ids)
-            original = model.recombine(projected, places, batch.word_ids > -2)
-        logits = model.dense(model.dropout(original.pooled))
-        torch.autograd.grad(logits.sum(), embeddings, retain_graph=True)
-        reduced = features(model, model.embed(ids), mask) if plain else model.recombine(projected, source, mask)
-        loss = F.cross_entropy(logits, batch.labels) + reduced.representation.mean() + original.representation.mean()
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=in_bf16(settings, model.device)):
+            embeddings = model.embed(batch.ids)
+            if plain:
+                original = features(model, embeddings, batch.word_ids > -2)
+            else:
+                projected = model.project(embeddings)
+                positions = torch.arange(batch.ids.numel()).view_as(batch.ids)
+                original = model.recombine(projected, positions, batch.word_ids > -2)
+            logits = model.dense(model.dropout(original.pooled))
+            torch.autograd.grad(logits.sum(), embeddings, retain_graph=True)
+            reduced = features(model, model.embed(ids), mask) if plain else model.recombine(projected, source, mask)
+            loss = F.cross_entropy(logits, batch.labels) + reduced.representation.mean()
+            loss = loss + original.representation.mean()
         loss.backward()
         optimizer.step()
 

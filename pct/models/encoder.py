@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pct.models.attention_mask import attention_mask
 from pct.models.base import Features, TextModel
 from pct.models.token_types import embedded_tokens, has_types, inputs_of
 
@@ -55,7 +56,7 @@ class Transformer(TextModel):
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """See `TextModel.features`."""
         inputs = inputs_of(embeddings, self.reads_types)
-        states = self.encoder(**inputs, attention_mask=mask.long()).last_hidden_state
+        states = self.encoder(**inputs, attention_mask=attention_mask(self.encoder.config, mask)).last_hidden_state
         representation = _POOLINGS[self.pooling](states, mask)
         if self.normalize:
             # a square root, which saliencies that hold norms constant recognise

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pct.models.attention_mask import attention_mask
 from pct.models.base import Features, TextModel, without_dropout
 from pct.models.checks import close, one_line, padding_changes, probe_ids
 from pct.models.encoder import last_state, mean_state
@@ -139,7 +140,8 @@ class Wrapped(TextModel):
             return self._capture.take()
         if self._reads_states:  # not with the model's own pooling, which cannot detect padding in embeddings
             inputs = inputs_of(embeddings, self.reads_types)
-            states = self.model.base_model(**inputs, attention_mask=mask.long(), use_cache=False)[0]
+            given = attention_mask(self.model.config, mask)
+            states = self.model.base_model(**inputs, attention_mask=given, use_cache=False)[0]
         else:
             self._run(embeddings, mask)
             states = self._capture.take()
@@ -151,7 +153,8 @@ class Wrapped(TextModel):
             index = _left_padded_index(mask)
             embeddings = embeddings.gather(1, index[..., None].expand_as(embeddings))
             mask = mask.gather(1, index)
-        return self.model(**inputs_of(embeddings, self.reads_types), attention_mask=mask.long()).logits
+        given = attention_mask(self.model.config, mask)
+        return self.model(**inputs_of(embeddings, self.reads_types), attention_mask=given).logits
 
     def _decode(self, embeddings: Tensor, mask: Tensor) -> Tensor:
         """The decoder's states, (batch, length, width). Its input is the text, shifted by one token."""

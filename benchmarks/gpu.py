@@ -1,0 +1,205 @@
+"""Training and evaluation on a GPU: encoders shaped like BERT-base and DistilBERT, with random weights, on MR and IMDB.
+
+Where no data folder has these corpora, the embedded one stands for them. Speeds count real words and real tokens, not
+padding. FLOPs are those that the method needs: of each token 6 for each weight of the layers, and 2 more for the
+gradient at the embeddings of the originals; those of attention itself are left out. bf16 where the GPU has it.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+import torch.multiprocessing as mp
+
+from benchmarks._ferret import Ferret
+from benchmarks.common import Row, alternate, ratio
+from benchmarks.evaluation import AOPC, against_captum
+from benchmarks.training import Given, batches_of, run, step_times
+from pct.classifier import Classifier, wrap
+from pct.corpora.loading import load_splits
+from pct.corpora.named import local_folder
+from pct.corpora.splits import Corpus
+from pct.methods.base import make_method
+from pct.metrics.evaluation import evaluate
+from pct.models.encoder import Transformer
+from pct.settings import Settings
+from pct.text.subwords import SubWords
+from pct.training.optimizers import in_bf16, make_optimizer, train_step
+
+SHAPES: dict[str, dict[str, Any]] = {"bert": {}, "distilbert": {}}  # what differs from transformers' own defaults
+CORPORA = {"mr": 64, "imdb": 256}  # and the tokens of a text at most
+BATCHES, ROUNDS = 4, 5
+EVALUATED = {"mr": 64, "imdb": 4}
+TRIALS, TRIAL_STEPS = 4, 30
+# dense bf16 FLOP/s as NVIDIA states them
+PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "A10": 125e12}
+
+
+class Setup(NamedTuple):
+    """A shape (one of SHAPES), a corpus (one of CORPORA) and a device."""
+
+    shape: str
+    corpus: str
+    device: str
+
+
+def main() -> Row:
+    """Steps against their floors, evaluation against loops, four trials on one GPU. Raises RuntimeError without one."""
+    if not torch.cuda.is_available():
+        raise RuntimeError("this benchmark needs a GPU, and torch sees none")
+    return {"tables": tables("cuda")}
+
+
+def tables(device: str) -> dict[str, list[Row]]:
+    """The rows of each table."""
+    setups = [Setup(shape, name, device) for shape in SHAPES for name in CORPORA]
+    return {
+        "A PCT step, K = 64: times its floor, and the share of the chip's peak": [step(setup) for setup in setups],
+        "Evaluation, and the same by a captum loop": [row for setup in setups for row in beside_captum(setup)],
+        "The AOPC pair by ferret, and by pct.evaluate with its own steps": [beside_ferret(setup) for setup in setups],
+        f"{TRIALS} trials on one device at once, beside one": [trials(Setup(shape, "mr", device)) for shape in SHAPES],
+    }
+
+
+def step(setup: Setup) -> Row:
+    """A step of `pct`, of its floor and of normal training."""
+    chosen = encoder(setup)
+    settings, model = chosen.settings, chosen.model
+    given = batches_of(chosen, settings, texts_of(setup).splits["train"], BATCHES)
+    times = step_times(model, given, settings, {}, ROUNDS)
+    seconds, peak = times["pct"].median, peak_of(torch.device(setup.device))
+    to_floor = ratio(times["pct"], times["plain floor"])
+    return {
+        "model": setup.shape, "corpus": setup.corpus, "bf16": in_bf16(settings, model.device),
+        "ms a step": 1e3 * seconds / len(given), "/ floor": to_floor["median"], "low": to_floor["low"],
+        "high": to_floor["high"], "/ normal step": ratio(times["pct"], times["normal"])["median"],
+        "words/s": sum(g.words for g in given) / seconds,
+        "share of peak": flops(model, given) / seconds / peak if peak else None,
+    }  # fmt: skip
+
+
+def flops(model: Transformer, given: list[Given]) -> int:
+    """Of a PCT step on each of some batches, see this module."""
+    embeddings = {id(p) for p in model.encoder.embeddings.parameters()}
+    weights = sum(p.numel() for p in model.parameters() if id(p) not in embeddings)
+    originals = sum(int((g.batch.word_ids > -2).sum()) for g in given)
+    reduced = sum(int(g.mask.sum()) for g in given)
+    return weights * (6 * (originals + reduced) + 2 * originals)
+
+
+def peak_of(device: torch.device) -> float | None:
+    """FLOP/s of a GPU that PEAKS has."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    return next((peak for part, peak in PEAKS.items() if part in name.replace("-", " ").split()), None)
+
+
+def beside_captum(setup: Setup) -> list[Row]:
+    """`pct.evaluate` and a loop of single texts by captum."""
+    rows = against_captum(setup.shape, owned(setup)[0], test_texts(setup))
+    return [{"corpus": setup.corpus} | row for row in rows]
+
+
+def beside_ferret(setup: Setup) -> Row:
+    """`pct.evaluate` and ferret's explainer and evaluators, one text at a time."""
+    chosen, model, tokenizer = owned(setup)
+    texts, labels = test_texts(setup)
+    row: Row = {"model": setup.shape, "corpus": setup.corpus, "texts": len(texts)}
+    try:
+        ferret = Ferret(model, tokenizer)
+    except ImportError as problem:
+        return row | {"ferret texts/s": None, "pct texts/s": None, "times faster": f"not measured: {problem}"}
+    times = alternate(
+        {
+            "ferret": lambda: ferret.aopc(texts, labels),
+            "pct": lambda: evaluate(chosen, (texts, labels), metrics=AOPC),
+        },
+        rounds=3,
+    )
+    speeds = {f"{name} texts/s": len(texts) / timing.median for name, timing in times.items()}
+    return row | speeds | {"times faster": ratio(times["ferret"], times["pct"])["median"]}
+
+
+def trials(setup: Setup) -> Row:
+    """Trainings that share a device, each a process, as a sweep's trials with a fraction of a GPU do."""
+    one, several = (steps_a_second(setup, processes) for processes in (1, TRIALS))
+    return {"model": setup.shape, "steps/s, one": one, f"steps/s, {TRIALS}": several, "times as many": several / one}
+
+
+def steps_a_second(setup: Setup, processes: int) -> float:
+    """Of all the processes together, while all of them run."""
+    context = mp.get_context("spawn")
+    start, seconds = context.Barrier(processes), context.Queue()
+    mp.spawn(train_steps, (setup, start, seconds), nprocs=processes)
+    return processes * TRIAL_STEPS / max(seconds.get() for _ in range(processes))
+
+
+def train_steps(_rank: int, setup: Setup, start: Any, seconds: queue.Queue[float]) -> None:
+    """One of the processes."""
+    chosen = encoder(setup)
+    batches = [g.batch for g in batches_of(chosen, chosen.settings, texts_of(setup).splits["train"], BATCHES)]
+    method, optimizer = make_method(chosen.settings), make_optimizer(chosen.model, chosen.settings)
+    run(chosen.model, batches, optimizer, chosen.settings)  # warm-up
+    start.wait()
+    begun = time.perf_counter()
+    for number in range(TRIAL_STEPS):
+        train_step(chosen.model, method, optimizer, batches[number % BATCHES], chosen.settings)
+    if chosen.model.device.type == "cuda":
+        torch.cuda.synchronize()
+    seconds.put(time.perf_counter() - begun)
+
+
+@cache
+def texts_of(setup: Setup) -> Corpus:
+    """The corpus, or the embedded one in its place."""
+    found = bool(os.environ.get("PCT_DATA_DIR")) and local_folder(setup.corpus) is not None
+    return load_splits(Settings(corpus=setup.corpus if found else "planted", limit=2000))
+
+
+def test_texts(setup: Setup) -> tuple[list[str], list[int]]:
+    """The first test texts and their labels."""
+    split, count = texts_of(setup).splits["test"], EVALUATED[setup.corpus]
+    return list(split.texts[:count]), [int(label) for label in split.labels[:count]]
+
+
+def encoder(setup: Setup) -> Classifier:
+    """An encoder of the shape with this project's head."""
+    from transformers import AutoConfig, AutoModel
+
+    torch.manual_seed(0)
+    model = AutoModel.from_config(AutoConfig.for_model(setup.shape, **SHAPES[setup.shape]))
+    settings = Settings(
+        corpus="planted", model=setup.shape, method="pct", max_length=CORPORA[setup.corpus], lr=1e-6,
+        device=setup.device,
+    )  # fmt: skip
+    classes = texts_of(setup).classes
+    return Classifier(
+        Transformer(model, len(classes)).to(setup.device), SubWords(word_pieces(setup)), classes, settings
+    )
+
+
+def owned(setup: Setup) -> tuple[Classifier, Any, Any]:
+    """A classifier of transformers as `pct.wrap` takes it, and its model and tokenizer."""
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    torch.manual_seed(0)
+    names = dict(enumerate(texts_of(setup).classes))
+    ids = {"id2label": names, "label2id": {name: label for label, name in names.items()}}
+    config = AutoConfig.for_model(setup.shape, **SHAPES[setup.shape], **ids)
+    model = AutoModelForSequenceClassification.from_config(config).eval().to(setup.device)
+    tokenizer = word_pieces(setup)
+    return wrap(model, tokenizer, max_length=CORPORA[setup.corpus]), model, tokenizer
+
+
+def word_pieces(setup: Setup) -> Any:
+    """A tokenizer of BERT's kind, learnt from the training texts: nothing is downloaded."""
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertTokenizerFast
+
+    learnt: Any = BertWordPieceTokenizer()
+    learnt.train_from_iterator(list(texts_of(setup).splits["train"].texts), vocab_size=30522, show_progress=False)
+    return BertTokenizerFast(tokenizer_object=learnt._tokenizer, model_max_length=CORPORA[setup.corpus])
