@@ -96,7 +96,7 @@ def measure(part: str, folder: Path) -> tuple[float, float]:
         evaluate(model, split, metrics=METRICS)
     elif part == SEVERAL:
         split, _ = read_data(data, model.classes, ReadOptions())
-        gold = np.random.default_rng(0).random((len(split), LABELS)) < 0.2
+        gold = np.random.default_rng(0).integers(0, 5, (len(split), LABELS), np.uint8) == 0  # a byte each
         evaluate(SeveralLinear(), Split(split.texts, gold), metrics=(*METRICS, "micro_f1", "macro_f1"))
     else:
         chunks = RowReader(ReadOptions()).chunks(open_table(data, ReadOptions()), model.classes, ROWS_PER_CHUNK)

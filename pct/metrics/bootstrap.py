@@ -13,6 +13,7 @@ DRAWS = 10_000
 LEVEL = 0.95
 RESAMPLES = 500  # samples for a standard error that is not that of a mean
 _CELLS = 2**22  # drawn counts in memory at once: 32 MiB
+_DRAWN_AT_ONCE = 2**16  # texts of a sample, for counts of fewer kinds
 
 Floats = npt.NDArray[np.floating]
 Doubles = npt.NDArray[np.float64]
@@ -136,6 +137,22 @@ def resamples(texts: int) -> Iterator[npt.NDArray[np.int64]]:
     rng = np.random.default_rng(0)
     for _ in range(RESAMPLES):
         yield rng.integers(0, texts, texts)
+
+
+def drawn_counts(kinds: npt.NDArray[np.integer], distinct: int) -> Iterator[npt.NDArray[np.int64]]:
+    """(distinct,) how often each kind of text occurs in each of the samples that `resamples` draws.
+
+    Args:
+        kinds: (texts,) the kind of each text, from 0.
+        distinct: the number of kinds.
+    """
+    rng, texts, most = np.random.default_rng(0), len(kinds), max(_DRAWN_AT_ONCE, distinct)
+    for _ in range(RESAMPLES):
+        counts = np.zeros(distinct, np.int64)
+        for start in range(0, texts, most):
+            rows = rng.integers(0, texts, min(most, texts - start))
+            counts += np.bincount(kinds[rows], minlength=distinct)
+        yield counts
 
 
 @lru_cache(maxsize=6)

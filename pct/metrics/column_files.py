@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,15 +15,31 @@ from pct.output.records import pyarrow
 from pct.text.file_array import FileArray
 
 
+class CodedStrings:
+    """A column of strings, of which many are equal: their numbers are in a file, and each string once in memory.
+
+    Args:
+        strings: in the order of their numbers.
+        codes: (rows,) the number of each row's string.
+    """
+
+    def __init__(self, strings: Iterable[str], codes: FileArray) -> None:
+        self.strings, self.codes = np.array(list(strings), object), codes
+
+    def __getitem__(self, index: Any) -> Column:
+        strings: Column = self.strings[self.codes[index]]
+        return strings
+
+
 class ColumnFiles(Mapping[str, Column]):
     """Columns in temporary files.
 
     Args:
-        columns: by name, in the order in which they were measured. Objects are in memory.
+        columns: by name, in the order in which they were measured.
         order: (rows,) the place of each row there.
     """
 
-    def __init__(self, columns: Mapping[str, FileArray | Column], order: Column) -> None:
+    def __init__(self, columns: Mapping[str, FileArray | CodedStrings], order: Column) -> None:
         self.columns, self.order = columns, order
 
     def __getitem__(self, name: str) -> Column:
@@ -58,36 +74,33 @@ class BlockColumns:
 
     def __init__(self, texts: int) -> None:
         self.in_files = texts > text_file.LARGE
-        self.names: list[str] = []
         self.parts: list[dict[str, Column]] = []
         self.files: dict[str, tuple[BinaryIO, np.dtype[Any]]] = {}
+        self.codes: dict[str, dict[str, int]] = {}  # of each column of strings, the number of each string
 
     def add(self, part: dict[str, Column]) -> None:
         """Adds a block. A column has the type of its first block."""
         if not self.in_files:
             self.parts.append(part)
             return
-        self.names = list(part)
         for name, values in part.items():
-            if name not in self.files and values.dtype != object:
+            if values.dtype == object:
+                codes = self.codes.setdefault(name, {})
+                values = np.array([codes.setdefault(string, len(codes)) for string in values], np.int32)
+            if name not in self.files:
                 self.files[name] = temporary_file(), values.dtype
-            if name in self.files:
-                file, kind = self.files[name]
-                file.write(values.astype(kind, casting="same_kind").tobytes())
-        self.parts.append({name: values for name, values in part.items() if name not in self.files})
+            file, kind = self.files[name]
+            file.write(values.astype(kind, casting="same_kind").tobytes())
 
     def joined(self, place: str) -> Any:
         """The columns in the order of the split: a dict, or `ColumnFiles`. place: the column of a text's position."""
         if not self.in_files:
             return join_blocks(place, self.parts)
-        columns: dict[str, FileArray | Column] = {}
-        for name in self.names:
-            if name in self.files:
-                file, kind = self.files[name]
-                file.flush()
-                columns[name] = FileArray(file, kind)
-            else:
-                columns[name] = np.concatenate([part[name] for part in self.parts])
+        columns: dict[str, FileArray | CodedStrings] = {}
+        for name, (file, kind) in self.files.items():
+            file.flush()
+            values = FileArray(file, kind)
+            columns[name] = CodedStrings(self.codes[name], values) if name in self.codes else values
         order = np.argsort(columns[place][:], kind="stable")
         return ColumnFiles(columns, order.astype(np.min_scalar_type(len(order))))
 

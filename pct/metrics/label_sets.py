@@ -10,8 +10,9 @@ import numpy as np
 
 from pct.metrics.accuracy import confusion_counts, macro_f1
 from pct.metrics.base import Column, Estimate, Metric, TextBlock, share_of
-from pct.metrics.bootstrap import resamples
-from pct.text.tokens import Bools, Doubles, Ints
+from pct.metrics.bootstrap import drawn_counts
+from pct.metrics.column_files import parts_of
+from pct.text.tokens import Bools, Ints
 
 TRUE, ASSIGNED = "true_labels", "assigned_labels"  # the columns with the names of a text's labels, as JSON
 
@@ -73,19 +74,35 @@ class LabelSets(Metric):
 
     def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
         """See `Metric.summary`."""
-        _, first = np.unique(columns["index"], return_index=True)
-        true, assigned = (sets_of(columns[name][first], classes) for name in (TRUE, ASSIGNED))
-        scores = scores_of_sets(true, assigned)
-        errors = np.nanstd(_drawn_scores(true, assigned), axis=0, ddof=1) if len(true) > 1 else np.full(2, np.nan)
-        f1 = {name: Estimate(scores[name], float(e)) for name, e in zip(("micro_f1", "macro_f1"), errors, strict=True)}
-        return {"acc": share_of(columns["acc"]), **f1}
+        pairs, of_text = _pairs_of_sets(columns)
+        true, assigned = (sets_of(names, classes) for names in zip(*pairs, strict=True))
+        hits, sizes = true & assigned, true.astype(np.int8) + assigned
+
+        def scores(times: Ints) -> tuple[float, float]:
+            return _f1(*(np.einsum("p,pl->l", times, counts) for counts in (hits, sizes)))
+
+        values, errors = scores(np.bincount(of_text)), np.full(2, np.nan)
+        if len(of_text) > 1:
+            errors = np.nanstd([scores(times) for times in drawn_counts(of_text, len(pairs))], axis=0, ddof=1)
+        f1 = zip(("micro_f1", "macro_f1"), values, errors, strict=True)
+        accuracy = {"acc": share_of(columns["acc"])} if "acc" in columns else {}
+        return accuracy | {name: Estimate(value, float(error)) for name, value, error in f1}
 
 
-def _drawn_scores(true: Bools, assigned: Bools) -> Doubles:
-    """(samples, 2) `f1_scores` of bootstrap samples, from how often each text occurs: no text is copied."""
-    hits, sizes = true & assigned, true.astype(np.int8) + assigned
-    times = (np.bincount(rows, minlength=len(true)) for rows in resamples(len(true)))
-    return np.array([_f1(*(np.einsum("t,tl->l", drawn, of_text) for of_text in (hits, sizes))) for drawn in times])
+def _pairs_of_sets(columns: Mapping[str, Column]) -> tuple[list[tuple[str, str]], Ints]:
+    """The distinct pairs of the names of a text's true and assigned labels, and (texts,) which of them each text has.
+
+    F1 depends on a text by its pair alone. The texts are in the order of `index`; only some rows are in memory at once.
+    """
+    numbers: dict[tuple[str, str], int] = {}
+    of_text, last = [], None
+    for rows in parts_of(columns):
+        index, first = np.unique(rows["index"], return_index=True)
+        first = first[index != last]  # the rows of a text may be in two parts
+        last = index[-1]
+        pairs = zip(rows[TRUE][first], rows[ASSIGNED][first], strict=True)
+        of_text.append(np.array([numbers.setdefault(pair, len(numbers)) for pair in pairs], np.int32))
+    return list(numbers), np.concatenate(of_text)
 
 
 def facts_of_pairs(block: TextBlock, classes: Sequence[str]) -> dict[str, Column]:
@@ -106,7 +123,7 @@ def names_of(sets: Bools, classes: Sequence[str]) -> Column:
     return np.array(names, dtype=object)
 
 
-def sets_of(names: Column, classes: Sequence[str]) -> Bools:
+def sets_of(names: Sequence[str], classes: Sequence[str]) -> Bools:
     """What `names_of` gave, (rows, labels)."""
     index = {name: i for i, name in enumerate(classes)}
     sets = np.zeros((len(names), len(classes)), bool)

@@ -10,6 +10,7 @@ import pytest
 
 from pct.metrics.accuracy import MacroF1, confusion_counts, macro_f1
 from pct.metrics.base import Metric, MetricOptions
+from pct.metrics.bootstrap import drawn_counts, resamples
 from pct.metrics.label_sets import ASSIGNED, TRUE, LabelSets, f1_scores, names_of
 from pct.metrics.number_errors import NUMBER, TRUE_NUMBER, NumberErrors, number_errors
 
@@ -69,6 +70,13 @@ def test_the_samples_are_never_in_memory_at_once(kind: type[Metric], monkeypatch
     finally:
         tracemalloc.stop()
     assert peak < 20 * texts * 8  # half of the indices of all samples
+
+
+def test_counts_of_kinds_are_those_of_whole_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pct.metrics.bootstrap._DRAWN_AT_ONCE", 7)
+    kinds = np.random.default_rng(3).integers(0, 3, 101)
+    expected = [np.bincount(kinds[rows], minlength=3) for rows in resamples(101)]
+    np.testing.assert_array_equal(list(drawn_counts(kinds, 3)), expected)
 
 
 def test_equal_sets_of_labels_are_one_string() -> None:

@@ -11,6 +11,8 @@ import pytest
 import pct
 from pct.corpora.splits import Split
 from pct.metrics.change import compare_reports
+from pct.metrics.column_files import ColumnFiles
+from pct.metrics.evaluation import summarise
 from pct.metrics.label_sets import f1_scores, scores_of_sets
 from pct.metrics.report import Report
 from tests.pct import twins
@@ -92,6 +94,28 @@ def test_the_scores_of_one_class_are_accuracy_and_macro_f1():
     true, predicted = np.array([0, 1, 2, 1]), np.array([0, 1, 1, 1])
     scores = scores_of_sets(true, predicted[:, None] == np.arange(3))
     assert scores == {"acc": 0.75, "macro_f1": pytest.approx((1 + 0.8 + 0) / 3)}
+
+
+def test_a_report_of_columns_in_files_is_that_of_columns_in_memory(monkeypatch, tmp_path):
+    model = several_classifier("textcnn", threshold=0.3)
+    small = pct.evaluate(model, split())
+    monkeypatch.setenv("PCT_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("pct.corpora.text_file.LARGE", 7)  # the pairs of some text are in two parts
+    large = pct.evaluate(model, split())
+    assert isinstance(large.columns, ColumnFiles)
+    assert large.to_json() == small.to_json()
+    for name, values in small.columns.items():
+        np.testing.assert_array_equal(large.columns[name], values, name)
+        assert large.columns[name].dtype == values.dtype
+
+
+def test_the_order_of_the_rows_does_not_change_f1():
+    model = several_classifier("textcnn", threshold=0.3)
+    report = pct.evaluate(model, split(), metrics=["micro_f1", "macro_f1"])
+    mixed = np.random.default_rng(0).permutation(len(report.columns["n"]))
+    columns = {name: values[mixed] for name, values in report.columns.items()}
+    again = summarise(model, columns, metrics=["micro_f1", "macro_f1"])
+    assert (again.metrics, again.errors) == (report.metrics, report.errors)
 
 
 def test_f1_of_nothing_is_not_a_number():
