@@ -32,6 +32,7 @@ from pct.text.subwords import SubWords
 from pct.training.optimizers import in_bf16, make_optimizer, train_step
 
 SHAPES: dict[str, dict[str, Any]] = {"bert": {}, "distilbert": {}}  # what differs from transformers' own defaults
+VOCABULARY = 30522
 CORPORA = {"mr": 64, "imdb": 256}  # and the tokens of a text at most
 BATCHES, ROUNDS = 4, 5
 EVALUATED = {"mr": 64, "imdb": 4}
@@ -201,5 +202,8 @@ def word_pieces(setup: Setup) -> Any:
     from transformers import BertTokenizerFast
 
     learnt: Any = BertWordPieceTokenizer()
-    learnt.train_from_iterator(list(texts_of(setup).splits["train"].texts), vocab_size=30522, show_progress=False)
-    return BertTokenizerFast(tokenizer_object=learnt._tokenizer, model_max_length=CORPORA[setup.corpus])
+    learnt.train_from_iterator(list(texts_of(setup).splits["train"].texts), VOCABULARY, show_progress=False)
+    vocabulary = learnt.get_vocab()
+    vocabulary |= {f"[unused{i}]": i for i in range(len(vocabulary), VOCABULARY)}
+    whole: Any = BertWordPieceTokenizer(vocab=vocabulary)
+    return BertTokenizerFast(tokenizer_object=whole._tokenizer, model_max_length=CORPORA[setup.corpus])
