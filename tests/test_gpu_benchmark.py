@@ -22,7 +22,8 @@ def small(monkeypatch):
 @pytest.mark.slow
 def test_steps_and_evaluations_are_measured(small):
     step = gpu.step(small)
-    assert step["/ floor"] > 0 and step["words/s"] > 0 and step["share of peak"] is None  # no peak of a CPU is known
+    assert min(step["/ floor"], step["words/s"]) > 0
+    assert step["share of peak"] is None  # of a CPU no peak is known
     rows = gpu.beside_captum(small)
     assert [row["texts that differ"] for row in rows] == [0, 0]
     assert gpu.beside_ferret(small)["texts"] == 3
