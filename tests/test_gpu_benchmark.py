@@ -20,13 +20,18 @@ def small(monkeypatch):
 
 
 @pytest.mark.slow
-def test_steps_and_evaluations_are_measured(small):
+def test_steps_are_measured(small):
     step = gpu.step(small)
     assert min(step["/ floor"], step["words/s"]) > 0
     assert step["share of peak"] is None  # of a CPU no peak is known
+
+
+@pytest.mark.slow
+def test_evaluations_are_measured(small):
+    pytest.importorskip("captum")
     rows = gpu.beside_captum(small)
     assert [row["texts that differ"] for row in rows] == [0, 0]
-    assert gpu.beside_ferret(small)["texts"] == 3
+    assert gpu.beside_ferret(small)["texts"] == 3  # without a time where ferret is missing
 
 
 def test_it_says_what_it_needs(monkeypatch):
