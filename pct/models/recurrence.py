@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 
+@torch.compiler.disable  # a graph of it would unroll the steps, one graph for each length
 def recur(inputs: Tensor, weight: Tensor) -> Tensor:
     """The states of LSTMs (Hochreiter & Schmidhuber 1997, with forget gates), from zero states.
 

@@ -57,13 +57,13 @@ class TextCNN(WordModel):
         """See `TextModel.recombine`."""
         beyond, shares_per_word = len(projected) - 1, projected.shape[1]
         shares = projected.flatten(0, 1).to(self.dense.weight.dtype)  # no sums in half precision
-        words = torch.where(mask, source, beyond)
+        words = torch.where(mask, source, -1)
         lengths = mask.sum(1, keepdim=True)
         pooled, averaged, offset = [], [], 0
         for layer, k in zip(self._layers, self.windows, strict=True):
-            windows = F.pad(words, (k - 1, k - 1), value=beyond).unfold(1, k, 1)  # window t ends at word t
+            windows = F.pad(words, (k - 1, k - 1), value=-1).unfold(1, k, 1)  # window t ends at word t
             of_word = windows * shares_per_word + torch.arange(offset, offset + k, device=words.device)
-            of_word = torch.where(windows == beyond, beyond * shares_per_word, of_word).flatten(0, 1)
+            of_word = torch.where(windows < 0, beyond * shares_per_word, of_word).flatten(0, 1)
             # the row `beyond` is zero: it is not passed as padding_idx, which would disable torch's fast kernel
             sums = F.embedding_bag(of_word, shares, mode="sum")
             assert layer.bias is not None

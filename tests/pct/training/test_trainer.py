@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import re
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -598,6 +600,16 @@ def test_a_compiled_model_trains_to_the_same_losses(encoder, model, method):
     trained = run(settings.replace(compile=True), on_epoch=compiled.append)
     assert compiled[0]["train_cross_entropy"] == pytest.approx(eager[0]["train_cross_entropy"], rel=0.02)
     assert np.isfinite(trained.predict(corpus().splits["test"].texts[:3])).all()
+
+
+@pytest.mark.parametrize("model", ["textcnn", "lstm", "transformer"])
+def test_batches_of_all_lengths_are_compiled_to_few_graphs(encoder, model, monkeypatch):
+    dynamo = importlib.import_module("torch._dynamo")
+    dynamo.reset()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    settings = small_settings(model=encoder if model == "transformer" else model, method="normal", compile=True)
+    with dynamo.config.patch(recompile_limit=3, fail_on_recompile_limit_hit=True):
+        run(settings.replace(epochs=1, batch_size=8))
 
 
 def test_a_prepared_corpus_trains_to_the_same_weights_and_is_not_tokenised_again(monkeypatch):
