@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from pct.corpora import text_file
 from pct.explaining.reduction import check_share, words_to_remove
 from pct.explaining.removal import RemovalPlan, Removals
+from pct.metrics.column_files import Column, stored
 from pct.tasks import Task, label_sets
+from pct.text.file_array import FileArray
 
-Column = npt.NDArray[Any]
 TIE = 1e-6  # of confidence: two values that differ by less are equal up to rounding
 
 
@@ -140,23 +141,43 @@ class Metric:
             columns: every column of the split, `label` and `predicted` among them.
             classes: the names of the classes.
         """
-        return {name: mean_of(columns[name]) for name in self.names if name in columns}
+        return {name: mean_of(stored(columns, name)) for name in self.names if name in columns}
 
 
-def mean_of(values: Column) -> Estimate:
+def mean_of(values: Column | FileArray) -> Estimate:
     """The mean of the values that are numbers, and its standard error."""
-    numbers = values[~np.isnan(values)]
-    error = numbers.std(ddof=1) / np.sqrt(len(numbers)) if len(numbers) > 1 else np.nan
-    return Estimate(float(numbers.mean()) if len(numbers) else float("nan"), float(error))
+    return _mean(_numbers(values))
 
 
-def share_of(values: Column) -> Estimate:
+def share_of(values: Column | FileArray) -> Estimate:
     """The mean of values in 0..1 that are numbers, with its standard error and Wilson's 95 % interval (Wilson 1927)."""
-    mean = mean_of(values)
-    n = int((~np.isnan(values)).sum())
-    if not n:
-        return mean
-    return Estimate(mean.value, mean.error, wilson(mean.value, n))
+    numbers = _numbers(values)
+    mean = _mean(numbers)
+    return mean._replace(interval=wilson(mean.value, len(numbers))) if len(numbers) else mean
+
+
+def _numbers(values: Column | FileArray) -> Column:
+    """A new array of the values that are not NaN. They are read in parts: no second array of their size is needed."""
+    kind = values.dtype if values.dtype.kind == "f" else np.float64
+    numbers, size = np.empty(len(values), kind), 0
+    for start in range(0, len(values), text_file.LARGE):
+        part = values[start : start + text_file.LARGE]
+        part = part[~np.isnan(part)]
+        numbers[size : size + len(part)] = part
+        size += len(part)
+    return numbers[:size]
+
+
+def _mean(numbers: Column) -> Estimate:
+    """The mean of numbers and its standard error. The array is used up."""
+    if not (size := len(numbers)):
+        return Estimate(float("nan"))
+    mean = numbers.mean()
+    if size == 1:
+        return Estimate(float(mean))
+    numbers -= mean  # numbers.std(ddof=1), in place
+    numbers *= numbers
+    return Estimate(float(mean), float(np.sqrt(numbers.sum() / (size - 1)) / np.sqrt(size)))
 
 
 def wilson(share: float, number: int) -> tuple[float, float]:

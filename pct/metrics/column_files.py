@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from pct.corpora import text_file
 from pct.layout import temporary_file
-from pct.metrics.base import Column
 from pct.output.records import pyarrow
 from pct.text.file_array import FileArray
+
+Column = npt.NDArray[Any]  # (rows,)
 
 
 class CodedStrings:
@@ -30,20 +32,25 @@ class CodedStrings:
         strings: Column = self.strings[self.codes[index]]
         return strings
 
+    def __len__(self) -> int:
+        return len(self.codes)
+
 
 class ColumnFiles(Mapping[str, Column]):
-    """Columns in temporary files.
+    """Columns in temporary files, in the order of the split.
 
     Args:
         columns: by name, in the order in which they were measured.
-        order: (rows,) the place of each row there.
     """
 
-    def __init__(self, columns: Mapping[str, FileArray | CodedStrings], order: Column) -> None:
-        self.columns, self.order = columns, order
+    def __init__(self, columns: Mapping[str, FileArray | CodedStrings]) -> None:
+        self.columns = columns
 
     def __getitem__(self, name: str) -> Column:
-        return self.columns[name][self.order]
+        return self.columns[name][:]
+
+    def __contains__(self, name: object) -> bool:  # that of Mapping would read the column
+        return name in self.columns
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.columns)
@@ -51,9 +58,10 @@ class ColumnFiles(Mapping[str, Column]):
     def __len__(self) -> int:
         return len(self.columns)
 
-    def rows(self, start: int, stop: int) -> dict[str, Column]:
-        """Some consecutive rows of all columns."""
-        return {name: column[self.order[start:stop]] for name, column in self.columns.items()}
+
+def stored(columns: Mapping[str, Column], name: str) -> Any:
+    """A column as it is stored: an array, or a `FileArray`, of which only the values that are read are in memory."""
+    return columns.columns[name] if isinstance(columns, ColumnFiles) else columns[name]
 
 
 def parts_of(columns: Mapping[str, Column]) -> Iterator[dict[str, Column]]:
@@ -61,8 +69,9 @@ def parts_of(columns: Mapping[str, Column]) -> Iterator[dict[str, Column]]:
     if not isinstance(columns, ColumnFiles):
         yield dict(columns)
         return
-    for start in range(0, len(columns.order), text_file.LARGE):
-        yield columns.rows(start, start + text_file.LARGE)
+    for start in range(0, len(next(iter(columns.columns.values()))), text_file.LARGE):
+        part = slice(start, start + text_file.LARGE)
+        yield {name: column[part] for name, column in columns.columns.items()}
 
 
 class BlockColumns:
@@ -73,7 +82,7 @@ class BlockColumns:
     """
 
     def __init__(self, texts: int) -> None:
-        self.in_files = texts > text_file.LARGE
+        self.texts, self.in_files = texts, texts > text_file.LARGE
         self.parts: list[dict[str, Column]] = []
         self.files: dict[str, tuple[BinaryIO, np.dtype[Any]]] = {}
         self.codes: dict[str, dict[str, int]] = {}  # of each column of strings, the number of each string
@@ -96,13 +105,33 @@ class BlockColumns:
         """The columns in the order of the split: a dict, or `ColumnFiles`. place: the column of a text's position."""
         if not self.in_files:
             return join_blocks(place, self.parts)
+        ordered = {name: temporary_file() for name in self.files}
+        for start in range(0, self.texts, text_file.LARGE):  # no array of all rows is in memory
+            rows = _rows_of_texts(_values(self.files[place]), start, start + text_file.LARGE)
+            for name, file in ordered.items():
+                file.write(_values(self.files[name])[rows].tobytes())
         columns: dict[str, FileArray | CodedStrings] = {}
-        for name, (file, kind) in self.files.items():
-            file.flush()
-            values = FileArray(file, kind)
+        for name, file in ordered.items():
+            values = _values((file, self.files[name][1]))
             columns[name] = CodedStrings(self.codes[name], values) if name in self.codes else values
-        order = np.argsort(columns[place][:], kind="stable")
-        return ColumnFiles(columns, order.astype(np.min_scalar_type(len(order))))
+        return ColumnFiles(columns)
+
+
+def _values(written: tuple[BinaryIO, np.dtype[Any]]) -> FileArray:
+    """The values that were written to a file. written: the file and their type."""
+    written[0].flush()
+    return FileArray(*written)
+
+
+def _rows_of_texts(places: FileArray, start: int, stop: int) -> Column:
+    """The rows of the texts start..stop-1 in the texts' order. places: (rows,) the position of each row's text."""
+    parts = []
+    for first in range(0, len(places), text_file.LARGE):
+        part = places[first : first + text_file.LARGE]
+        parts.append(first + np.flatnonzero((part >= start) & (part < stop)))
+    rows = np.concatenate(parts)
+    order = np.argsort(places[rows], kind="stable")
+    return rows[order]
 
 
 def join_blocks(place: str, parts: list[dict[str, Column]]) -> dict[str, Column]:
@@ -124,6 +153,9 @@ class ParquetColumns(Mapping[str, Column]):
         if name not in self.names:
             raise KeyError(name)
         return pyarrow("Parquet").parquet.read_table(self.path, columns=[name])[name].to_numpy()
+
+    def __contains__(self, name: object) -> bool:  # as above
+        return name in self.names
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)

@@ -8,6 +8,7 @@ import numpy as np
 
 from pct.explaining.removal import RemovalPlan
 from pct.metrics.base import Column, Estimate, Metric, TextBlock, share_of
+from pct.metrics.column_files import stored
 
 
 class Flips(Metric):
@@ -39,4 +40,4 @@ class FlipRates(Flips):
 
     def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
         """See `Metric.summary`. Shares, with Wilson's interval."""
-        return {name: share_of(columns[name]) for name in self.names if name in columns}
+        return {name: share_of(stored(columns, name)) for name in self.names if name in columns}

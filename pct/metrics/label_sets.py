@@ -11,7 +11,7 @@ import numpy as np
 from pct.metrics.accuracy import confusion_counts, macro_f1
 from pct.metrics.base import Column, Estimate, Metric, TextBlock, share_of
 from pct.metrics.bootstrap import drawn_counts
-from pct.metrics.column_files import parts_of
+from pct.metrics.column_files import parts_of, stored
 from pct.text.tokens import Bools, Ints
 
 TRUE, ASSIGNED = "true_labels", "assigned_labels"  # the columns with the names of a text's labels, as JSON
@@ -74,6 +74,7 @@ class LabelSets(Metric):
 
     def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
         """See `Metric.summary`."""
+        accuracy = {"acc": share_of(stored(columns, "acc"))} if "acc" in columns else {}
         pairs, of_text = _pairs_of_sets(columns)
         true, assigned = (sets_of(names, classes) for names in zip(*pairs, strict=True))
         hits, sizes = true & assigned, true.astype(np.int8) + assigned
@@ -85,7 +86,6 @@ class LabelSets(Metric):
         if len(of_text) > 1:
             errors = np.nanstd([scores(times) for times in drawn_counts(of_text, len(pairs))], axis=0, ddof=1)
         f1 = zip(("micro_f1", "macro_f1"), values, errors, strict=True)
-        accuracy = {"acc": share_of(columns["acc"])} if "acc" in columns else {}
         return accuracy | {name: Estimate(value, float(error)) for name, value, error in f1}
 
 

@@ -9,6 +9,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pct
 from pct.corpora.loading import load_splits
 from pct.corpora.splits import texts_of_columns
 from pct.corpora.text_file import TextFile
+from pct.metrics.base import Metric, MetricOptions
 from pct.metrics.column_files import BlockColumns, ColumnFiles, ParquetColumns, saved_columns
 from pct.metrics.report import Report
 from pct.output.workers import Workers
@@ -118,6 +120,37 @@ def test_the_file_of_a_large_evaluation_is_that_of_a_small_one(pairs, monkeypatc
     for name in small:
         np.testing.assert_array_equal(large[name], small[name])
     assert texts_of_columns(dict(large)) == texts
+
+
+class Means(Metric):
+    names = ("comp", "f_x")
+
+
+def test_a_summary_holds_one_column_in_parts(monkeypatch):
+    monkeypatch.setattr("pct.corpora.text_file.LARGE", 1000)
+    texts = 100_000
+    measured = BlockColumns(texts)
+    for index in np.random.default_rng(0).permutation(texts).reshape(-1, 1000):
+        measured.add(
+            {
+                "index": index,
+                "comp": np.where(index % 3, 1 / (index + 1), np.nan),
+                "f_x": np.sqrt(index).astype(np.float32),
+            }
+        )
+    columns = measured.joined("index")
+    expected = {name: columns[name] for name in columns}
+    monkeypatch.setattr(ColumnFiles, "__getitem__", None)  # that would read a whole column
+    tracemalloc.start()
+    try:
+        estimates = Means(MetricOptions()).summary(columns, [])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * 8 * texts
+    for name, estimate in estimates.items():
+        numbers = expected[name][~np.isnan(expected[name])]
+        assert estimate == (numbers.mean(), numbers.std(ddof=1) / np.sqrt(len(numbers)), None)
 
 
 def test_a_column_that_changes_its_type_is_refused(monkeypatch):
