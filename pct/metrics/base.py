@@ -11,7 +11,8 @@ import numpy as np
 from pct.corpora import text_file
 from pct.explaining.reduction import check_share, words_to_remove
 from pct.explaining.removal import RemovalPlan, Removals
-from pct.metrics.column_files import Column, stored
+from pct.metrics.column_files import Column as Column  # of this module, too
+from pct.metrics.column_files import stored
 from pct.tasks import Task, label_sets
 from pct.text.file_array import FileArray
 
