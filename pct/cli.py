@@ -76,8 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EXPECTED_ERRORS as problem:
         print(f"error: {with_option_names(one_line_message(problem))}", file=sys.stderr)
         return ERROR
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "interrupted", file=sys.stderr)
         return INTERRUPTED
     return code
 

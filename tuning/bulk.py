@@ -73,9 +73,12 @@ def run_bulk(
     check_columns(data, files[0][0], [reading.text, *(reading.label_columns if labelled else ())])
     folder.open(about)
     if not folder.finished:
-        with connected(with_room(resources), unit="worker", options="--cpus-per-worker and --gpus-per-worker"):
-            worker = (open_model, max(int(resources.cpus), 1), rows, schema, reading)
-            _write(data, folder.uri, worker, reading, resources, quiet)
+        worker = (open_model, max(int(resources.cpus), 1), rows, schema, reading)
+        try:
+            with connected(with_room(resources), unit="worker", options="--cpus-per-worker and --gpus-per-worker"):
+                _write(data, folder.uri, worker, reading, resources, quiet)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("interrupted; run the same command again to continue") from None
         folder.finish()
     return folder.counts
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pct.commands.errors import JobError
-from pipelines.job import first_line
+from pct.output.workers import available_cores
+from pipelines.job import first_line, terminate_as_interrupt
 from tuning.resources import Resources
 
 SECONDS_TO_ANSWER = 5
@@ -51,7 +53,8 @@ def connected(
         raise ClusterError(_remedy(resources.address, first_line(problem, 300))) from problem
     try:
         _check_size(resources, unit, options)
-        yield
+        with terminate_as_interrupt():  # Ray has replaced the handler of the terminate signal
+            yield
     finally:
         if not already:
             ray.shutdown()
@@ -127,6 +130,13 @@ def _code() -> dict[str, Any]:
     import tuning
 
     return {"py_modules": [pct, pipelines, tuning]}
+
+
+def note_shared_cores(resources: Resources, cpus: float) -> None:
+    """Prints a note if trainings on this machine take more CPUs than it has cores."""
+    if resources.address == "local" and cpus > (cores := available_cores()):
+        note = f"note: {cpus:g} CPUs are used, and this machine has {cores}: processes wait for each other"
+        print(note, file=sys.stderr)
 
 
 def slots(resources: Resources) -> int:

@@ -16,7 +16,7 @@ from pct.layout import Record
 from pct.settings import Settings
 from pct.training.runs import Launch, epoch_line, read_history, train_and_measure
 from pipelines.job import first_line
-from tuning.cluster import ClusterError, connected
+from tuning.cluster import ClusterError, connected, note_shared_cores
 from tuning.resources import Resources
 
 RESTARTS = 3  # of all processes, where one of them dies
@@ -65,6 +65,8 @@ def _fit(
     from ray.train.torch import TorchConfig, TorchTrainer
 
     gpu = settings.device == "cuda" or (settings.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
+    if not gpu:
+        note_shared_cores(resources, resources.workers)
     trainer = TorchTrainer(
         _process,
         train_loop_config={"settings": settings.to_dict(), "folder": str(folder)},

@@ -18,7 +18,7 @@ from pipelines.connection import TrackingError, requests_to
 from pipelines.mlflow_runs import MlflowRun
 from pipelines.upload import UploadedRun
 from tuning import results
-from tuning.cluster import connected
+from tuning.cluster import connected, note_shared_cores
 from tuning.ledger import RUNNING, Ledger, Trial
 from tuning.mlflow_mirror import MlflowMirror
 from tuning.objective import ACCURACY, GAP, choose_registered
@@ -66,6 +66,7 @@ def run(
             with requests_to(mlflow_run.uri):
                 mirror.start(resumed)
             with connected(resources, _size(data)):
+                note_shared_cores(resources, resources.workers * resources.cpus)
                 shared = ray.put(data)  # once, whatever the number of trials
                 if not _is_done(plan, ledger):
                     _search(resources, folder, mirror, progress, shared)

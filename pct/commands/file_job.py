@@ -19,6 +19,8 @@ from pct.text.plurals import plural
 if TYPE_CHECKING:
     from pct.corpora.rows import ReadOptions
 
+OTHER_FORMATS = (".csv", ".jsonl", ".html")  # of results without --ray; a folder of Parquet files may end in .parquet
+
 
 def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
     """Adds --data, --output and the options of reading the file."""
@@ -27,7 +29,9 @@ def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
         "--data", default="", metavar="FILE",
         help="CSV, TSV, text, Excel, JSONL, JSON, Parquet or Arrow (also .gz), - for standard input; labels are copied",
     )  # fmt: skip
-    group.add_argument("--output", default="", metavar="FILE", help=f"the file for the result: {kinds}")
+    group.add_argument(
+        "--output", default="", metavar="FILE", help=f"the file for the result: {kinds}; with --ray a folder"
+    )
     add_reading(group)
     group.add_argument(
         "--processes", type=int, default=0, metavar="N",
@@ -50,9 +54,13 @@ def add_ray(group: argparse._ActionsContainer) -> None:
 
 
 def check_ray(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Raises ValueError for an option that has no effect with --ray, or without it."""
+    """Raises ValueError for an option that has no effect with --ray, or without it, and for the name of a file."""
     if options.ray:
         refuse_given(parser, options, ("processes", "raw_cells", "on_bad_row"), "with --ray")
+        if (suffix := Path(options.output).suffix) in OTHER_FORMATS:
+            raise ValueError(
+                f"--output {options.output}: with --ray the result is a folder of Parquet files; leave out {suffix}"
+            )
     else:
         refuse_given(parser, options, ("workers", "cpus_per_worker", "gpus_per_worker"), "without --ray")
 
@@ -146,7 +154,7 @@ def run_ray_job(
         getattr(options, "quiet", False), labelled,
     )  # fmt: skip
     unusable = f", {plural(count.errors, 'row')} with an error (column error)" if count.errors else ""
-    return f"{plural(count.rows, 'row')}  {options.output}{unusable}"
+    return f"{plural(count.rows, 'row')}  {options.output.rstrip('/')}/*.parquet{unusable}"
 
 
 def _identity(about: dict[str, Any], reading: ReadOptions, predictor: Any) -> dict[str, Any]:

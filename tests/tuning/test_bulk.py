@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -98,7 +99,7 @@ def test_a_folder_of_parquet_files_is_explained_as_one_file_is(tmp_path, capsys,
     # a finished job is not repeated, and another job is refused
     capsys.readouterr()
     assert cli.main([*by_ray[:3], "in/*.parquet", *by_ray[4:]]) == 0  # the same files
-    assert "6 rows  out, 1 row with an error" in capsys.readouterr().out
+    assert "6 rows  out/*.parquet, 1 row with an error" in capsys.readouterr().out
     assert len(written(tmp_path / "out")) == 6
     assert cli.main([*by_ray, "--removal", "mask"]) == 1
     assert "another job (it differs in removal)" in capsys.readouterr().err
@@ -129,8 +130,9 @@ def test_a_folder_of_parquet_files_is_measured_as_one_file_is(tmp_path, capsys):
         assert measured[part] == pytest.approx(expected[part])
 
 
-@pytest.mark.faults
-def test_a_job_whose_driver_is_killed_continues_without_a_row_lost_or_doubled(tmp_path):
+@pytest.fixture
+def running(tmp_path):
+    """A job that has written some rows, its command, its output and its texts."""
     texts = [f"{TEXTS[i % 5]} {i} " + "film " * 60 for i in range(12_000)]
     write_parts(tmp_path / "in", texts)
     output = tmp_path / "out"
@@ -138,14 +140,34 @@ def test_a_job_whose_driver_is_killed_continues_without_a_row_lost_or_doubled(tm
         sys.executable, "-m", "pct.cli", "predict", RUN, "--data", str(tmp_path / "in"), "--text-column", "review",
         "--output", str(output), "--ray", "local", "--workers", "1", "--quiet",
     ]  # fmt: skip
-    job = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with (tmp_path / "messages").open("w") as messages:
+        job = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=messages)
     try:
         while not list(output.glob("*.parquet")):
             assert job.poll() is None, "the job ended before it was killed"
             time.sleep(0.05)
+        yield job, command, output, texts
     finally:
-        os.killpg(job.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(job.pid, signal.SIGKILL)
         job.wait()
+
+
+@pytest.mark.faults
+def test_a_job_that_is_terminated_says_in_its_last_line_that_the_same_command_continues(running, tmp_path):
+    job, *_ = running
+    job.terminate()
+    assert job.wait(timeout=60) == 130
+    messages = (tmp_path / "messages").read_text()
+    assert "Traceback" not in messages
+    assert messages.splitlines()[-1] == "interrupted; run the same command again to continue"
+
+
+@pytest.mark.faults
+def test_a_job_whose_driver_is_killed_continues_without_a_row_lost_or_doubled(running):
+    job, command, output, texts = running
+    os.killpg(job.pid, signal.SIGKILL)
+    job.wait()
     assert not (output / "_SUCCESS").exists()
     before = len(list(output.glob("*.parquet")))
     subprocess.run(command, check=True, capture_output=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import ray
 
-from tuning.cluster import ClusterError, connected, slots
+from tuning.cluster import ClusterError, connected, note_shared_cores, slots
 from tuning.resources import Resources
 
 TOO_SLOW = "The current node timed out during startup. This could happen because some of the raylets died."
@@ -58,6 +58,15 @@ def test_a_ray_that_the_process_has_joined_is_used_and_stays(monkeypatch):
     with connected(Resources()):
         pass
     assert called == []
+
+
+def test_processes_that_share_the_cores_of_this_machine_are_noted(monkeypatch, capsys):
+    monkeypatch.setattr("tuning.cluster.available_cores", lambda: 4)
+    note_shared_cores(Resources(), 4)
+    note_shared_cores(Resources(address="10.0.0.1:6379"), 5)
+    assert capsys.readouterr().err == ""
+    note_shared_cores(Resources(), 5)
+    assert capsys.readouterr().err == "note: 5 CPUs are used, and this machine has 4: processes wait for each other\n"
 
 
 @pytest.fixture

@@ -143,3 +143,12 @@ def test_an_option_that_would_have_no_effect_is_refused(given, data, tmp_path, c
     assert cli.main([command, MODEL, *rest]) == 1
     assert f"error: {option[0]} has no effect with" in capsys.readouterr().err
     assert not (tmp_path / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize("command", ["predict", "explain", "evaluate"])
+def test_a_file_s_name_is_refused_for_the_folder_of_a_job_on_ray(command, data, tmp_path, capsys):
+    output = tmp_path / "out.csv"
+    assert cli.main([command, MODEL, "--data", str(data), "--output", str(output), "--ray", "local"]) == 1
+    reason = "with --ray the result is a folder of Parquet files; leave out .csv"
+    assert capsys.readouterr().err == f"error: --output {output}: {reason}\n"
+    assert not output.exists()
