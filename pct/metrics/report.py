@@ -104,12 +104,17 @@ class Report:
     @property
     def cut_texts(self) -> int:
         """The number of texts that were truncated."""
-        return int((self.by_text["cut"] > 0).sum()) if "cut" in self.columns else 0
+        return int((self._of_texts("cut") > 0).sum()) if "cut" in self.columns else 0
 
     @property
     def dominant_texts(self) -> dict[str, Dominant]:
         """For each metric whose error is mostly that of one text, that text; the median is then the better summary."""
         return dominant_texts(self.columns, self.metrics)
+
+    def _of_texts(self, name: str) -> Column:
+        """A column whose pairs of a text have one value, with one row per text."""
+        values: Column = self.columns[name]
+        return values[np.unique(self.columns["index"], return_index=True)[1]] if self.of_pairs else values
 
     def table(self) -> str:
         """The metrics as a table for a terminal."""
@@ -125,14 +130,13 @@ class Report:
         if self.of_pairs:
             lines.append(f"means over {plural(len(self.columns['n']), 'explained pair')} of a text and a label")
             lines.append("acc: the share of texts with all labels right")
-        columns = self.by_text
-        if short := int((columns.get("n", np.empty(0)) == 1).sum()):
+        if "n" in self.columns and (short := int((self._of_texts("n") == 1).sum())):
             have = "has" if short == 1 else "have"
-            lines.append(f"{short} of {len(columns['n'])} texts {have} one word: nothing can be removed")
+            lines.append(f"{short} of {self.texts} texts {have} one word: nothing can be removed")
         if cut := self.cut_texts:
             were = "was" if cut == 1 else "were"
             length = "the largest number of windows" if self.windows else "max_length"
-            lines.append(f"{cut} of {len(columns['cut'])} texts {were} cut to {length}")
+            lines.append(f"{cut} of {self.texts} texts {were} cut to {length}")
         lines += [f"texts read in {self.windows}"] if self.windows else []
         return "\n".join([*lines, *notes, *notes_in_words(self.data)])
 
