@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 
-@torch.compiler.disable  # a graph of it would unroll the steps, one graph for each length
+# a compiled graph would unroll the steps: one graph for each length
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def recur(inputs: Tensor, weight: Tensor) -> Tensor:
     """The states of LSTMs (Hochreiter & Schmidhuber 1997, with forget gates), from zero states.
 
