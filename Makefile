@@ -47,7 +47,7 @@ test: $(ENV)/.stamp
 		--dist loadfile --no-loadscope-reorder --durations=30
 
 test-faults: $(ENV)/.stamp
-	$(BIN)/python -m pytest -m "faults and not slow"
+	$(BIN)/python -m pytest -m "faults and not slow" -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-page: $(ENV)/.stamp
 	$(BIN)/python -m pytest -m "page and not slow"

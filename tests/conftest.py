@@ -30,7 +30,7 @@ settings.load_profile("pct")
 
 
 # they share a Ray: a start is expensive, so all of them run in one process
-ON_RAY = ("tests/tuning/test_bulk", "tests/tuning/test_compare", "tests/tuning/test_sweep")
+ON_RAY = tuple(f"tests/tuning/test_{name}.py" for name in ("bulk", "compare", "sweep", "shared_corpus"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -150,6 +150,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+@pytest.mark.faults
 @pytest.mark.usefixtures("_no_figures")
 def test_a_server_that_dies_in_mid_run_loses_nothing(mlflow_server, client, monkeypatch, capsys):
     address, start = mlflow_server

@@ -390,6 +390,7 @@ def worker_of(running: Running) -> Any:
     return worker
 
 
+@pytest.mark.faults
 def test_a_killed_worker_comes_back_and_one_that_cannot_ends_the_service(guarded):
     worker_of(guarded).kill()
     until = time.monotonic() + PATIENCE

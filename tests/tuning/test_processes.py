@@ -104,16 +104,8 @@ def assert_weights_of_one_process(ledger: Ledger, plan: Plan, sweep: Path, alone
     assert max(float((weights[name] - value).abs().max()) for name, value in expected.items()) < 1e-5
 
 
-def test_a_trial_of_two_processes_has_the_weights_of_one(local_ray, ledger, tmp_path):
-    plan = tiny_plan(base=settings(), trials=1, baseline=False)
-    with watched() as ids:
-        run(plan, ledger, tmp_path / "sweep")
-    assert_weights_of_one_process(ledger, plan, tmp_path / "sweep", tmp_path / "alone")
-    assert len(ids) == 2
-
-
 @pytest.mark.faults
-def test_a_trial_of_which_a_process_is_killed_starts_again_from_its_checkpoint(local_ray, ledger, tmp_path):
+def test_a_trial_of_which_a_process_is_killed_goes_on_to_the_weights_of_one_process(local_ray, ledger, tmp_path):
     plan = tiny_plan(base=settings(limit=600, epochs=6), trials=1, baseline=False)
 
     def kill() -> bool:
