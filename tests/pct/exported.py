@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import functools
-import os
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import onnx
+import pytest
 import torch
 
 import pct
 from pct.classifier import Classifier
 from pct.models.encoder import Transformer
 from pct.onnx.export import export
+from pct.onnx.graphs import transformer
 from pct.settings import Settings
 from tests.pct.models import families
 from tests.pct.small import small_classifier, small_words, tokenizer
@@ -67,13 +71,37 @@ def exported(model: str) -> Path:
 
 @functools.cache
 def exported_pairs() -> Path:
-    """The folder of an exported BERT of the transformers library that reads pairs of texts.
+    """The folder of an exported `pair_classifier()`."""
+    return made_once("exported-pairs", functools.partial(_export, pair_classifier(), ())) / "model"
 
-    Each process has its own: tokenizers learn another vocabulary in each.
-    """
-    wrapped = pct.wrap(families.classifier("BERT"), families.tokenizer("BERT"), "BERT", max_length=48)
-    return made_once(f"exported-pairs-{os.getpid()}", functools.partial(_export, wrapped, ())) / "model"
+
+def pair_classifier() -> Classifier:
+    """A BERT of the transformers library that reads pairs of texts."""
+    model = families.classifier("BERT", num_hidden_layers=1)
+    return pct.wrap(model, families.tokenizer("BERT"), "BERT", max_length=48)
 
 
 def _export(classifier: Classifier, modified: Sequence[str] | None, folder: Path) -> None:
-    export(classifier, folder / "model", modified=modified)
+    with traced_once():
+        export(classifier, folder / "model", modified=modified)
+
+
+@contextmanager
+def traced_once() -> Iterator[None]:
+    """A trace of an encoder takes seconds: equal models share one, also those of other processes."""
+    trace = transformer._export
+
+    def shared(model: Any, longest: int, mode: Any) -> onnx.ModelProto:
+        config = model.config()
+        own = config["model"] if "model" in config else config["encoder"]
+        numbers = {k: v for k, v in own.items() if isinstance(v, int | float)}
+        read = [config.get(name) for name in ("reads_types", "unread", "pooling", "normalize")]
+        about = hashlib.sha256(repr((model, model.dense, numbers, read, longest, mode.__name__)).encode())
+        for weight in model.state_dict().values():
+            about.update(weight.contiguous().numpy())
+        name = f"trace-{about.hexdigest()}"
+        return onnx.load(made_once(name, lambda folder: onnx.save(trace(model, longest, mode), folder / "t")) / "t")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transformer, "_export", shared)
+        yield

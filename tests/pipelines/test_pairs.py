@@ -12,7 +12,7 @@ from pct.corpora.splits import Split
 from pct.metrics.evaluation import evaluate
 from pipelines.logged_model import register_classifier
 from pipelines.mlflow_runs import start_run
-from tests.pct.models import families
+from tests.pct.exported import pair_classifier, traced_once
 
 PAIRS = [("a brilliant film", "it is fine"), ("a bore", "it isn't bad"), ("great fun", "dull"), ("dull", "a bore")]
 LABELS = [0, 1, 2, 1]
@@ -20,10 +20,11 @@ LABELS = [0, 1, 2, 1]
 
 def test_a_registered_classifier_reads_pairs_and_is_measured_on_them(monkeypatch):
     monkeypatch.setattr("pct.onnx.export.DEFAULT_MODIFIED", ())
-    clf = pct.wrap(families.classifier("BERT", num_hidden_layers=1), families.tokenizer("BERT"), "BERT", max_length=48)
+    clf = pair_classifier()
     texts = Split(PAIRS, np.array(LABELS))
     wanted = evaluate(clf, texts)
-    registered = register_classifier(start_run("pairs", "pairs"), "pairs", clf, texts, wanted)
+    with traced_once():
+        registered = register_classifier(start_run("pairs", "pairs"), "pairs", clf, texts, wanted)
     model = mlflow.pyfunc.load_model(registered.uri)
     frame = pd.DataFrame({"text": [a for a, _ in PAIRS], "text_pair": [b for _, b in PAIRS]})
     answered = model.predict(frame)

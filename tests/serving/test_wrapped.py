@@ -24,6 +24,7 @@ from serving.schema import ExplainRequest
 pytest.importorskip("transformers")
 import huggingface_hub
 
+from tests.pct.exported import traced_once
 from tests.pct.models.families import classifier, tokenizer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -109,7 +110,8 @@ def test_a_folder_of_transformers_is_exported_and_answers_as_it_does(tmp_path, m
     )
     classifier("BERT", num_hidden_layers=1).save_pretrained(tmp_path / "model")
     tokenizer("BERT").save_pretrained(tmp_path / "model")
-    entry = resolve(str(tmp_path / "model"), tmp_path / "cache")
+    with traced_once():
+        entry = resolve(str(tmp_path / "model"), tmp_path / "cache")
     served = ServedModel(entry, OnnxPredictor.load(entry.folder, 1), (0, 0))
     texts = read_texts(TEXTS, Limits(), served.predictor.word_rule)
     found = PredictJob(served).run(texts, math.inf)

@@ -16,6 +16,7 @@ from pct.metrics.bootstrap import Interval
 from pct.onnx.predictor import OnnxPredictor
 from pct.saliency.defaults import default_saliency
 from tests.audits import small_audit, write_audit
+from tests.pct.exported import classifier, traced_once
 from tests.pct.models import families
 from tests.pct.small import small_classifier
 
@@ -165,10 +166,10 @@ def test_an_exported_folder_holds_the_graph_of_the_audited_best(
 ) -> None:
     pytest.importorskip("onnxruntime")
     monkeypatch.setattr("pct.onnx.export.DEFAULT_MODIFIED", ())
-    for part in (families.classifier("BERT", classes=2, num_hidden_layers=1), families.tokenizer("BERT")):
-        part.save_pretrained(tmp_path / "mine")
+    classifier("bert").save(tmp_path / "mine")
     write_audit(tmp_path / "mine", "gim")
-    assert cli.main(["export", str(tmp_path / "mine"), str(tmp_path / "exported")]) == 0
+    with traced_once():
+        assert cli.main(["export", str(tmp_path / "mine"), str(tmp_path / "exported")]) == 0
     assert default_saliency(OnnxPredictor.load(tmp_path / "exported")) == ("gim", FOUND)
 
 

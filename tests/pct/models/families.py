@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from tests import shared
+
 TEXTS = [
     "Despite its slow start, the film is brilliant.",
     "A work of astonishing delicacy and force: memorable performances, top to bottom!",
@@ -120,26 +122,41 @@ FAMILIES = {
 
 @functools.cache
 def tokenizer(name: str) -> Any:
-    """The family's tokenizer, learnt from TEXTS."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    """The family's tokenizer, learnt from TEXTS: once for all processes, as each learning has another vocabulary."""
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
     family = FAMILIES[name]
+    if shared.roots:
+        folder = shared.made_once(f"tokenizer-{name}", lambda folder: _learnt(family).save(f"{folder}/tokenizer.json"))
+        learnt = Tokenizer.from_file(f"{folder}/tokenizer.json")
+    else:
+        learnt = _learnt(family)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=learnt, padding_side=family.padding_side, model_max_length=family.longest or int(1e30),
+        model_input_names=["input_ids", "attention_mask", *(["token_type_ids"] if ":1" in family.pair else [])],
+        **family.specials,
+    )  # fmt: skip
+
+
+def _learnt(family: Family) -> Any:
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
     specials = list(dict.fromkeys(family.specials.values()))
     unknown = family.specials.get("unk_token")
-    shared = {"special_tokens": specials, "show_progress": False}
+    common = {"special_tokens": specials, "show_progress": False}
     bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False)
     if family.cut == "wordpiece":
         made = Tokenizer(models.WordPiece(unk_token=unknown))
         made.normalizer = normalizers.BertNormalizer()
         made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer: Any = trainers.WordPieceTrainer(vocab_size=160, **shared)
+        trainer: Any = trainers.WordPieceTrainer(vocab_size=160, **common)
     elif family.cut == "unigram":
         made = Tokenizer(models.Unigram())
         made.normalizer = normalizers.NFKC()
         made.pre_tokenizer = pre_tokenizers.Metaspace()
         made.decoder = decoders.Metaspace()
-        trainer = trainers.UnigramTrainer(vocab_size=120, unk_token=unknown, **shared)
+        trainer = trainers.UnigramTrainer(vocab_size=120, unk_token=unknown, **common)
     else:
         made = Tokenizer(models.BPE())
         split = pre_tokenizers.Split(_words(), "isolated")
@@ -148,15 +165,11 @@ def tokenizer(name: str) -> Any:
             else pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
         )  # fmt: skip
         made.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(vocab_size=360, initial_alphabet=bytes_.alphabet(), **shared)
+        trainer = trainers.BpeTrainer(vocab_size=360, initial_alphabet=bytes_.alphabet(), **common)
     made.train_from_iterator(TEXTS, trainer)
     ids = [(token, made.token_to_id(token)) for token in specials]
     made.post_processor = processors.TemplateProcessing(single=family.frame, pair=family.pair, special_tokens=ids)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made, padding_side=family.padding_side, model_max_length=family.longest or int(1e30),
-        model_input_names=["input_ids", "attention_mask", *(["token_type_ids"] if ":1" in family.pair else [])],
-        **family.specials,
-    )  # fmt: skip
+    return made
 
 
 def _words() -> Any:

@@ -33,9 +33,9 @@ def wrapped(name, **settings):
     return pct.wrap(classifier(name), tokenizer(name), name, **settings)
 
 
-def by_transformers(name, pairs, max_length=None):
+def by_transformers(name, pairs, max_length=None, **changes):
     """Logits of each pair alone, as transformers gives them."""
-    model, words, longest = classifier(name), tokenizer(name), max_length or FAMILIES[name].longest
+    model, words, longest = classifier(name, **changes), tokenizer(name), max_length or FAMILIES[name].longest
     cut = {"truncation": True, "max_length": longest} if longest else {}
     with torch.no_grad():
         return np.concatenate([model(**words(*pair, return_tensors="pt", **cut)).logits.numpy() for pair in pairs])

@@ -10,6 +10,8 @@ import pct
 from pct.models.to_transformers import to_transformers
 from pct.onnx.export import export
 from pct.onnx.predictor import OnnxPredictor
+from tests.pct.exported import classifier as exported_classifier
+from tests.pct.exported import traced_once
 from tests.pct.models.families import TEXTS, classifier, tokenizer
 from tests.pct.several import several_classifier
 from tests.pct.small import small_texts
@@ -78,9 +80,12 @@ def test_transformers_reads_several_labels(tmp_path, own_head):
     [("textcnn", "log_odds"), ("textcnn", "probability"), ("lstm", "log_odds"), ("transformer", "probability")],
 )
 def test_an_exported_model_equals_torch(tmp_path, family, of):
-    labeller = several_classifier(family, layers=1, saliency_of=of, threshold=0.4, max_length=16)
+    labeller = several_classifier(family, layers=1, saliency_of=of, threshold=0.4, max_length=24)
     modified = ["frozen_grad_x_input"] if family == "transformer" else []
-    export(labeller, tmp_path / "onnx", modified=modified)
+    if family == "transformer":
+        labeller.model.load_state_dict(exported_classifier("bert").model.state_dict())  # which are traced
+    with traced_once():
+        export(labeller, tmp_path / "onnx", modified=modified)
     exported = OnnxPredictor.load(tmp_path / "onnx", threads=1)
     texts = small_texts(10, seed=7)
     assert exported.task == labeller.task

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 import pytest
 
 import pct
-from pct.onnx.graphs import transformer
+from tests.pct.exported import traced_once
 from tests.pct.models import hub
 from tests.pct.models.families import FAMILIES, classifier, tokenizer
 from tests.pct.models.hub import HUB
@@ -30,26 +26,11 @@ def test_every_family_has_the_outputs_of_transformers_for_every_task(family, tas
     np.testing.assert_allclose(pct.wrap(model, tokenizer(family)).predict(task.texts), expected, atol=1e-5)
 
 
-@pytest.fixture(scope="module")
-def _each_model_traced_once() -> Iterator[None]:
-    """Models of several tasks have the same weights, and a trace takes seconds."""
-    trace, traces = transformer._export, {}
-
-    def kept(model: Any, *rest: Any) -> Any:
-        key = (model.dense.out_features, *(weight.numpy().tobytes() for weight in model.state_dict().values()), *rest)
-        if key not in traces:
-            traces[key] = trace(model, *rest)
-        return copy.deepcopy(traces[key])
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transformer, "_export", kept)
-        yield
-
-
-@pytest.mark.usefixtures("_each_model_traced_once")
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_the_row_of_a_task_is_what_a_model_of_it_does(task, tmp_path):
-    assert row(task, tmp_path) in rows_of_the_page(), "python -m tests.pct.models.tasks prints the table"
+    with traced_once():  # models of several tasks have the same weights
+        done = row(task, tmp_path)
+    assert done in rows_of_the_page(), "python -m tests.pct.models.tasks prints the table"
 
 
 @pytest.mark.parametrize("model", HUB, ids=lambda model: model.name)
