@@ -35,7 +35,8 @@ BASE = {"method": "normal", "epochs": 3, "lr": 1e-4}
 FURTHER = {"epochs": 1, "lr": 5e-5, "limit": 3000}
 MILD = {"alpha": 0.15, "temperature": 0.15}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "normal": {"method": "normal"}, "removal_margin": {"method": "removal_margin"},
+    "normal": {"method": "normal"}, "removal_margin": {"method": "removal_margin", "margin_bound": 4.0},
+    "rm_bound2": {"method": "removal_margin", "margin_bound": 2.0},
     "saliency_guided": {"method": "saliency_guided"}, "pct": {"method": "pct", **MILD},
     "rm_frozen": {"method": "removal_margin", "saliency": "frozen_grad_x_input"},
     "rm_either": {"method": "removal_margin", "train_removal": "either"},
