@@ -29,27 +29,31 @@ settings.register_profile(
 settings.load_profile("pct")
 
 
-# they share a Ray: a start is expensive, so all of them run in one process
-ON_RAY = tuple(f"tests/tuning/test_{name}.py" for name in ("bulk", "compare", "sweep", "shared_corpus"))
+# files that share what takes seconds to start run in one process: a Ray; the process that tests/pct/processes.py copies
+TOGETHER = {
+    "Ray": tuple(f"tests/tuning/test_{name}.py" for name in ("bulk", "compare", "sweep", "shared_corpus")),
+    "copies": tuple(f"tests/pct/training/test_{name}.py" for name in ("checkpoints", "devices", "trainer")),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The folders whose files take long come first: files that come last should be short, as they end one by one."""
     long = (
-        *ON_RAY, "tests/pct/onnx/test_modified", "tests/tuning", "tests/serving", "tests/pipelines", "tests/test_",
-        "tests/pct/onnx", "tests/pct/training",
+        *TOGETHER["Ray"], "tests/pct/onnx/test_modified", *TOGETHER["copies"], "tests/tuning", "tests/serving",
+        "tests/pipelines", "tests/test_", "tests/pct/onnx", "tests/pct/training",
     )  # fmt: skip
     items.sort(key=lambda item: next((i for i, name in enumerate(long) if item.nodeid.startswith(name)), len(long)))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """`--dist loadfile`, with the files of ON_RAY as one."""
+    """`--dist loadfile`, with the files of each entry of TOGETHER as one."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "Ray" if nodeid.startswith(ON_RAY) else super()._split_scope(nodeid)
+            names = (name for name, files in TOGETHER.items() if nodeid.startswith(files))
+            return next(names, None) or super()._split_scope(nodeid)
 
     return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 

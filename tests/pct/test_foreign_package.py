@@ -63,25 +63,14 @@ class HalfDrop(Metric):
         after = seen.important.confidence[range(len(seen.counts)), words_to_remove(seen.counts, 0.5)]
         return {"half_drop": block.of_several(seen.important.confidence[:, 0] - after)}
 '''
-PROJECT = """[build-system]
-requires = ["setuptools"]
-build-backend = "setuptools.build_meta"
+ENTRY_POINTS = """[pct.methods]
+shaken = pct_tiny:Shaken
 
-[project]
-name = "pct-tiny"
-version = "1.5"
+[pct.metrics]
+half_drop = pct_tiny:HalfDrop
 
-[tool.setuptools]
-py-modules = ["pct_tiny"]
-
-[project.entry-points."pct.methods"]
-shaken = "pct_tiny:Shaken"
-
-[project.entry-points."pct.metrics"]
-half_drop = "pct_tiny:HalfDrop"
-
-[project.entry-points."pct.saliencies"]
-alone = "pct_tiny:Alone"
+[pct.saliencies]
+alone = pct_tiny:Alone
 """
 USE = """
 import sys
@@ -120,16 +109,13 @@ for folder, metrics in (("method", ["--metrics", "acc", "half_drop"]), ("salienc
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The folder that the package was installed into."""
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
-    (source / "pct_tiny.py").write_text(SOURCE, encoding="utf-8")
-    (source / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
-    code = (
-        "import sys, zipfile; from setuptools import build_meta; target = sys.argv[1]; "
-        "zipfile.ZipFile(f'{target}/{build_meta.build_wheel(target)}').extractall(target)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(target)], cwd=source, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    """The folder that the package was installed into, with the files that an installer writes."""
+    target = tmp_path_factory.mktemp("target")
+    about = target / "pct_tiny-1.5.dist-info"
+    about.mkdir()
+    (target / "pct_tiny.py").write_text(SOURCE, encoding="utf-8")
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: pct-tiny\nVersion: 1.5\n", encoding="utf-8")
+    (about / "entry_points.txt").write_text(ENTRY_POINTS, encoding="utf-8")
     return target
 
 
