@@ -1,4 +1,4 @@
-"""The scripts of examples/ run as they stand, the training of the first one on fewer texts."""
+"""The scripts of examples/ run as they stand, the training of the first one on fewer texts with fewer contrasts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def run_example(name: str, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_quickstart(uri, capsys, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(pct, "Settings", lambda **given: Settings(**given | {"limit": 2500}))
+    fewer = {"limit": 3500, "contrast_every": 20}  # learns what the whole training does, in a third of the time
+    monkeypatch.setattr(pct, "Settings", lambda **given: Settings(**given | fewer))
     run_example("quickstart.py", monkeypatch=monkeypatch)
     output = capsys.readouterr().out
     assert re.search(r"^(positive|negative), 0\.\d+$", output, re.M)
