@@ -28,7 +28,7 @@ def run_example(name: str, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_quickstart(uri, capsys, monkeypatch):  # noqa: F811
-    fewer = {"limit": 3500, "contrast_every": 20}  # learns what the whole training does, in a third of the time
+    fewer = {"limit": 3500, "contrast_every": 20}  # enough to learn, in seconds
     monkeypatch.setattr(pct, "Settings", lambda **given: Settings(**given | fewer))
     run_example("quickstart.py", monkeypatch=monkeypatch)
     output = capsys.readouterr().out

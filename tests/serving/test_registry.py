@@ -103,7 +103,7 @@ def test_the_champion_moves_under_load_and_no_request_fails(registered, tmp_path
         stop = threading.Event()
 
         def load(path):
-            while not stop.wait(0.25):  # load, and time for the process that exports the third version
+            while not stop.wait(0.1):  # load, and time for the process that exports the third version
                 status, answer = running.ask(path, {"texts": ["a brilliant and moving film"]})
                 statuses.append(status)
                 versions.append(answer["model"]["version"])
