@@ -39,15 +39,16 @@ serve: $(ENV)/.stamp
 	@test "$(MODEL)" != models:/pct-planted-textcnn@champion -o -n "$$MLFLOW_TRACKING_URI" -o -f mlflow.db || $(MAKE) run
 	$(BIN)/pct serve $(MODEL)
 
-# JOBS=...: in how many processes
-JOBS ?= 2
+# JOBS=...: in how many processes; more than cores, as tests wait for services and for Ray
+JOBS ?= 3
 
 test: $(ENV)/.stamp
 	$(BIN)/python -m pytest -m "not slow and not faults and not page and not notebook" -n $(JOBS) \
 		--dist loadfile --no-loadscope-reorder --durations=30
 
+# in two processes at most: each has Ray clusters
 test-faults: $(ENV)/.stamp
-	$(BIN)/python -m pytest -m "faults and not slow" -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "faults and not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-page: $(ENV)/.stamp
 	$(BIN)/python -m pytest -m "page and not slow"
