@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,10 @@ def _fit(
         torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
     )  # fmt: skip
     shown = len(read_history(folder))
-    other = ThreadPoolExecutor(1)
+    fit: Future[Any] = Future()
+    # after an interrupt, a call of a Ray that was shut down may never return, and Python waits for all but daemons
+    threading.Thread(target=_call, args=(trainer.fit, fit), daemon=True).start()
     try:
-        fit = other.submit(trainer.fit)
         running = True
         while running:
             running = bool(wait([fit], POLL_SECONDS).not_done)
@@ -94,8 +96,14 @@ def _fit(
     except Exception as problem:  # those of the processes among them
         cause = problem.__cause__ or problem
         raise ClusterError(f"{first_line(cause, 300)}; finished epochs are kept: run the command again") from problem
-    finally:
-        other.shutdown(wait=False)  # after an interrupt the training ends with the connection to Ray
+
+
+def _call(function: Callable[[], Any], future: Future[Any]) -> None:
+    """Calls a function. The future gets its result or its error."""
+    try:
+        future.set_result(function())
+    except BaseException as problem:
+        future.set_exception(problem)
 
 
 def _process(config: dict[str, Any]) -> None:

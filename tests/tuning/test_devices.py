@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import nullcontext
 
 import psutil
 import pytest
@@ -16,12 +18,39 @@ from pct.training.trainer import train
 from tests.pct.processes import free_port, start
 from tests.pct.small import same_weights, small_settings
 from tests.pct.training.test_devices import joined
+from tuning import devices
 from tuning.devices import on_devices
 
 
 def test_an_impossible_number_of_devices_is_refused():
     with pytest.raises(ValueError, match="devices must be >= 1, got 0"):
         on_devices(0, "")
+
+
+def test_after_an_interrupt_python_does_not_wait_for_ray(monkeypatch, tmp_path):
+    """A call of a Ray that was shut down may never return: so it is made by a daemon thread."""
+    threads, called = [], threading.Event()
+
+    class Trainer:
+        def __init__(self, *_, **__):
+            pass
+
+        def fit(self):
+            threads.append(threading.current_thread())
+            called.set()
+            threading.Event().wait()
+
+    def interrupt(*_):
+        called.wait()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ray.train.torch.TorchTrainer", Trainer)
+    monkeypatch.setattr("ray.cluster_resources", dict)
+    monkeypatch.setattr(devices, "connected", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(devices, "wait", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        on_devices(1, "")(SETTINGS, tmp_path, None, False)
+    assert [thread.daemon for thread in threads] == [True]
 
 
 SETTINGS = small_settings(
