@@ -39,8 +39,8 @@ serve: $(ENV)/.stamp
 	@test "$(MODEL)" != models:/pct-planted-textcnn@champion -o -n "$$MLFLOW_TRACKING_URI" -o -f mlflow.db || $(MAKE) run
 	$(BIN)/pct serve $(MODEL)
 
-# JOBS=...: in how many processes; more than cores, as tests wait for services and for Ray
-JOBS ?= 3
+# JOBS=...: in how many processes
+JOBS ?= 2
 
 test: $(ENV)/.stamp
 	$(BIN)/python -m pytest -m "not slow and not faults and not page and not notebook" -n $(JOBS) \

@@ -30,6 +30,8 @@ from serving.model_sources import RegistryWatch, resolve
 from serving.model_store import LIST_FILE, ModelEntry, write_entries
 
 SERVICE = "serving.service:Explainer"
+# the signals that stop the service; SIGHUP is that of a terminal that is closed, and does not exist on Windows
+STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -140,10 +142,10 @@ def _run(options: argparse.Namespace, address: str, watch: RegistryWatch, tmp_di
     }  # fmt: skip
     command = [sys.executable, "-m", "bentoml", "serve", SERVICE, "--host", address, "--port", str(options.port)]
     root = str(Path(__file__).parents[1])
-    service = subprocess.Popen(command, env=environment, cwd=root)
     stopping, error = threading.Event(), ""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPS:
         signal.signal(number, lambda *_: stopping.set())
+    service = subprocess.Popen(command, env=environment, cwd=root)
     next_check = time.monotonic() + options.poll
     while True:
         with suppress(subprocess.TimeoutExpired):

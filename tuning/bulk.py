@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -73,6 +74,8 @@ def run_bulk(
     check_columns(data, files[0][0], [reading.text, *(reading.label_columns if labelled else ())])
     folder.open(about)
     if not folder.finished:
+        # Ray Data would start 32 processes that read the files' metadata; each takes ten files at a time
+        os.environ.setdefault("RAY_DATA_PARQUET_FOOTER_NUM_ACTORS", str(min(math.ceil(len(files) / 10), 32)))
         worker = (open_model, max(int(resources.cpus), 1), rows, schema, reading)
         try:
             with connected(with_room(resources), unit="worker", options="--cpus-per-worker and --gpus-per-worker"):

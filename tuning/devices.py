@@ -15,6 +15,7 @@ from typing import Any
 from pct.corpora.loading import with_corpus
 from pct.layout import Record
 from pct.settings import Settings
+from pct.text.plurals import plural
 from pct.training.runs import Launch, epoch_line, read_history, train_and_measure
 from pipelines.job import first_line
 from tuning.cluster import ClusterError, connected, note_shared_cores
@@ -78,6 +79,9 @@ def _fit(
         torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
     )  # fmt: skip
     shown = len(read_history(folder))
+    if progress:
+        after = f" after epoch {shown}" if shown else ""
+        print(f"Ray starts {plural(resources.workers, 'process', 'processes')}{after}", file=sys.stderr, flush=True)
     fit: Future[Any] = Future()
     # after an interrupt, a call of a Ray that was shut down may never return, and Python waits for all but daemons
     threading.Thread(target=_call, args=(trainer.fit, fit), daemon=True).start()

@@ -19,7 +19,8 @@ from pct.text.plurals import plural
 if TYPE_CHECKING:
     from pct.corpora.rows import ReadOptions
 
-OTHER_FORMATS = (".csv", ".jsonl", ".html")  # of results without --ray; a folder of Parquet files may end in .parquet
+# with --ray the result is a folder, whose name may end in .parquet
+OTHER_FORMATS = (".csv", ".tsv", ".json", ".jsonl", ".xlsx", ".html", ".gz")
 
 
 def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
@@ -57,7 +58,7 @@ def check_ray(parser: argparse.ArgumentParser, options: argparse.Namespace) -> N
     """Raises ValueError for an option that has no effect with --ray, or without it, and for the name of a file."""
     if options.ray:
         refuse_given(parser, options, ("processes", "raw_cells", "on_bad_row"), "with --ray")
-        if (suffix := Path(options.output).suffix) in OTHER_FORMATS:
+        if (suffix := Path(options.output).suffix).lower() in OTHER_FORMATS:
             raise ValueError(
                 f"--output {options.output}: with --ray the result is a folder of Parquet files; leave out {suffix}"
             )

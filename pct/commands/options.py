@@ -193,7 +193,7 @@ def measured_texts(
 
 def add_devices(parser: argparse.ArgumentParser) -> None:
     """Adds the options of a training on several devices: see `launch_of`."""
-    parser.add_argument("--devices", type=int, default=1, help="that train together, by Ray (default: 1)")
+    parser.add_argument("--devices", type=int, default=1, help="processes that train together, by Ray (default: 1)")
     parser.add_argument(
         "--ray", default="", metavar="ADDRESS", help="with --devices: local, auto or the head's host:port"
     )

@@ -41,7 +41,8 @@ def open_table(path: str | Path, options: ReadOptions) -> Table:
     if file.is_dir():
         raise IsADirectoryError(f"{file} is a folder; name a file in it (--ray local reads a folder of Parquet files)")
     if not file.is_file():
-        raise FileNotFoundError(f"data file {file} does not exist")
+        pattern = " (a pattern of Parquet files is read by --ray local)" if "*" in file.name else ""
+        raise FileNotFoundError(f"data file {file} does not exist{pattern}")
     name = file.name.lower()
     kind = name.removesuffix(".gz").rpartition(".")[2]
     kind = ALIASES.get(kind, kind)

@@ -13,14 +13,14 @@ from pct.models.transfer import reading_is_free
 FOUR_DIMENSIONS = {"albert", "bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta"}
 
 
-def attention_mask(config: Any, mask: Tensor) -> Tensor:
+def attention_mask(model: Any, mask: Tensor) -> Tensor:
     """The argument `attention_mask`.
 
     transformers reads of a mask of two dimensions whether it has padding, for which the host would wait in each pass of
     a training step on a GPU. So there the mask has four, if the model takes it.
 
     Args:
-        config: of the model.
+        model: of transformers, or of peft around one.
         mask: (batch, length), true at real tokens.
 
     Returns:
@@ -28,5 +28,13 @@ def attention_mask(config: Any, mask: Tensor) -> Tensor:
     """
     if reading_is_free(mask.device) or not torch.is_grad_enabled():
         return mask.long()
-    by_torch = getattr(config, "_attn_implementation", "") == "sdpa"
-    return mask[:, None, None] if by_torch and config.model_type in FOUR_DIMENSIONS else mask.long()
+    config, adapter = model.config, getattr(model, "active_peft_config", None)
+    takes_four = (
+        config.model_type in FOUR_DIMENSIONS
+        and getattr(config, "_attn_implementation", "") == "sdpa"
+        and not getattr(
+            config, "is_decoder", False
+        )  # it would add nothing to such a mask, that of later tokens neither
+        and not getattr(adapter, "is_prompt_learning", False)  # peft puts its own tokens before the mask's
+    )
+    return mask[:, None, None] if takes_four else mask.long()

@@ -56,7 +56,7 @@ class Transformer(TextModel):
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """See `TextModel.features`."""
         inputs = inputs_of(embeddings, self.reads_types)
-        states = self.encoder(**inputs, attention_mask=attention_mask(self.encoder.config, mask)).last_hidden_state
+        states = self.encoder(**inputs, attention_mask=attention_mask(self.encoder, mask)).last_hidden_state
         representation = _POOLINGS[self.pooling](states, mask)
         if self.normalize:
             # a square root, which saliencies that hold norms constant recognise

@@ -140,7 +140,7 @@ class Wrapped(TextModel):
             return self._capture.take()
         if self._reads_states:  # not with the model's own pooling, which cannot detect padding in embeddings
             inputs = inputs_of(embeddings, self.reads_types)
-            given = attention_mask(self.model.config, mask)
+            given = attention_mask(self.model, mask)
             states = self.model.base_model(**inputs, attention_mask=given, use_cache=False)[0]
         else:
             self._run(embeddings, mask)
@@ -153,7 +153,7 @@ class Wrapped(TextModel):
             index = _left_padded_index(mask)
             embeddings = embeddings.gather(1, index[..., None].expand_as(embeddings))
             mask = mask.gather(1, index)
-        given = attention_mask(self.model.config, mask)
+        given = attention_mask(self.model, mask)
         return self.model(**inputs_of(embeddings, self.reads_types), attention_mask=given).logits
 
     def _decode(self, embeddings: Tensor, mask: Tensor) -> Tensor:

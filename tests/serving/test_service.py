@@ -410,7 +410,8 @@ def test_a_killed_worker_comes_back_and_one_that_cannot_ends_the_service(guarded
     assert str(model) in last
 
 
-def test_a_service_that_ignores_the_first_signal_is_stopped_by_the_next(tmp_path, monkeypatch):
+@pytest.mark.parametrize("sent", command.STOPS)
+def test_a_service_that_ignores_the_first_signal_is_stopped_by_the_next(tmp_path, monkeypatch, sent):
     """As circus does with one that comes while it starts a worker."""
     ignores = (
         "import signal, sys, time; got = []\n"
@@ -425,14 +426,14 @@ def test_a_service_that_ignores_the_first_signal_is_stopped_by_the_next(tmp_path
     def interrupt():
         while not ready.exists():
             time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), sent)
 
-    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    before = [signal.getsignal(number) for number in command.STOPS]
     threading.Thread(target=interrupt).start()
     try:
         assert command.main([str(FIXTURES / "exported-textcnn"), "--port", str(free_port())]) == 0
     finally:
-        for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+        for number, handler in zip(command.STOPS, before, strict=True):
             signal.signal(number, handler)
 
 
