@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import pct
 from pct import cli
 from pct.explaining.explanation import Explanation
 
@@ -33,6 +34,11 @@ def test_every_command_tells_its_options_with_an_example(name, capsys):
     with pytest.raises(SystemExit, match="0"):
         cli.main([name, "--help"])
     assert "example:" in capsys.readouterr().out
+
+
+def test_the_package_is_executed_as_the_command():
+    done = subprocess.run([sys.executable, "-m", "pct", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"pct {pct.__version__}\n"
 
 
 def test_an_unknown_command_is_named_with_those_there_are(capsys):

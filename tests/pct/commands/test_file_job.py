@@ -152,3 +152,10 @@ def test_a_file_s_name_is_refused_for_the_folder_of_a_job_on_ray(command, data, 
     reason = "with --ray the result is a folder of Parquet files; leave out .csv"
     assert capsys.readouterr().err == f"error: --output {output}: {reason}\n"
     assert not output.exists()
+
+
+def test_a_pattern_without_ray_is_refused_with_the_option_that_reads_it(tmp_path, capsys):
+    pattern = tmp_path / "*.parquet"
+    assert cli.main(["predict", MODEL, "--data", str(pattern), "--output", str(tmp_path / "out.jsonl")]) == 1
+    reason = "does not exist (a pattern of Parquet files is read by --ray local)"
+    assert capsys.readouterr().err == f"error: data file {pattern} {reason}\n"
