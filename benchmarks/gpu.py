@@ -7,7 +7,6 @@ gradient at the embeddings of the originals; those of attention itself are left 
 
 from __future__ import annotations
 
-import os
 import queue
 import time
 from functools import cache
@@ -17,19 +16,19 @@ import torch
 import torch.multiprocessing as mp
 
 from benchmarks._ferret import Ferret
-from benchmarks.common import Row, alternate, ratio
+from benchmarks._wrapped import label_names
+from benchmarks.common import Row, alternate, ratio, synchronize
 from benchmarks.evaluation import AOPC, against_captum
 from benchmarks.training import Given, batches_of, run, step_times
 from pct.classifier import Classifier, wrap
 from pct.corpora.loading import load_splits
 from pct.corpora.named import local_folder
 from pct.corpora.splits import Corpus
-from pct.methods.base import make_method
 from pct.metrics.evaluation import evaluate
 from pct.models.encoder import Transformer
 from pct.settings import Settings
 from pct.text.subwords import SubWords
-from pct.training.optimizers import in_bf16, make_optimizer, train_step
+from pct.training.optimizers import in_bf16, make_optimizer
 
 SHAPES: dict[str, dict[str, Any]] = {"bert": {}, "distilbert": {}}  # what differs from transformers' own defaults
 VOCABULARY = 30522
@@ -143,22 +142,19 @@ def train_steps(_rank: int, setup: Setup, start: Any, seconds: queue.Queue[float
     """One of the processes."""
     chosen = encoder(setup)
     batches = [g.batch for g in batches_of(chosen, chosen.settings, texts_of(setup).splits["train"], BATCHES)]
-    method, optimizer = make_method(chosen.settings), make_optimizer(chosen.model, chosen.settings)
+    optimizer = make_optimizer(chosen.model, chosen.settings)
     run(chosen.model, batches, optimizer, chosen.settings)  # warm-up
     start.wait()
     begun = time.perf_counter()
-    for number in range(TRIAL_STEPS):
-        train_step(chosen.model, method, optimizer, batches[number % BATCHES], chosen.settings)
-    if chosen.model.device.type == "cuda":
-        torch.cuda.synchronize()
+    run(chosen.model, [batches[number % len(batches)] for number in range(TRIAL_STEPS)], optimizer, chosen.settings)
+    synchronize()
     seconds.put(time.perf_counter() - begun)
 
 
 @cache
 def texts_of(setup: Setup) -> Corpus:
     """The corpus, or the embedded one in its place."""
-    found = bool(os.environ.get("PCT_DATA_DIR")) and local_folder(setup.corpus) is not None
-    return load_splits(Settings(corpus=setup.corpus if found else "planted", limit=2000))
+    return load_splits(Settings(corpus=setup.corpus if local_folder(setup.corpus) else "planted", limit=2000))
 
 
 def test_texts(setup: Setup) -> tuple[list[str], list[int]]:
@@ -188,9 +184,8 @@ def owned(setup: Setup) -> tuple[Classifier, Any, Any]:
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     torch.manual_seed(0)
-    names = dict(enumerate(texts_of(setup).classes))
-    ids = {"id2label": names, "label2id": {name: label for label, name in names.items()}}
-    config = AutoConfig.for_model(setup.shape, **SHAPES[setup.shape], **ids)
+    names = label_names(texts_of(setup).classes)
+    config = AutoConfig.for_model(setup.shape, **SHAPES[setup.shape], **names)
     model = AutoModelForSequenceClassification.from_config(config).eval().to(setup.device)
     tokenizer = word_pieces(setup)
     return wrap(model, tokenizer, max_length=CORPORA[setup.corpus]), model, tokenizer
