@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import functools
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-
-from tests import shared
 
 TEXTS = [
     "Despite its slow start, the film is brilliant.",
@@ -122,41 +122,39 @@ FAMILIES = {
 
 @functools.cache
 def tokenizer(name: str) -> Any:
-    """The family's tokenizer, learnt from TEXTS: once for all processes, as each learning has another vocabulary."""
-    from tokenizers import Tokenizer
+    """The family's tokenizer, with a vocabulary made from TEXTS."""
     from transformers import PreTrainedTokenizerFast
 
     family = FAMILIES[name]
-    if shared.roots:
-        folder = shared.made_once(f"tokenizer-{name}", lambda folder: _learnt(family).save(f"{folder}/tokenizer.json"))
-        learnt = Tokenizer.from_file(f"{folder}/tokenizer.json")
-    else:
-        learnt = _learnt(family)
     return PreTrainedTokenizerFast(
-        tokenizer_object=learnt, padding_side=family.padding_side, model_max_length=family.longest or int(1e30),
+        tokenizer_object=_made(family), padding_side=family.padding_side, model_max_length=family.longest or int(1e30),
         model_input_names=["input_ids", "attention_mask", *(["token_type_ids"] if ":1" in family.pair else [])],
         **family.specials,
     )  # fmt: skip
 
 
-def _learnt(family: Family) -> Any:
+def _made(family: Family) -> Any:
+    """Only the vocabularies of bytes are learnt: the trainers of the others give another one at each start."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
     specials = list(dict.fromkeys(family.specials.values()))
     unknown = family.specials.get("unk_token")
-    common = {"special_tokens": specials, "show_progress": False}
     bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False)
     if family.cut == "wordpiece":
-        made = Tokenizer(models.WordPiece(unk_token=unknown))
+        pieces = _pieces(normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer(), inner="##")[
+            : 160 - len(specials)
+        ]
+        vocabulary = {piece: i for i, piece in enumerate([*specials, *(piece for piece, _ in pieces)])}
+        made = Tokenizer(models.WordPiece(vocabulary, unk_token=unknown))
         made.normalizer = normalizers.BertNormalizer()
         made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer: Any = trainers.WordPieceTrainer(vocab_size=160, **common)
     elif family.cut == "unigram":
-        made = Tokenizer(models.Unigram())
+        pieces = _pieces(normalizers.NFKC(), pre_tokenizers.Metaspace(), inner="")[:110]
+        scored = [*((special, 0.0) for special in specials), *((piece, math.log(n / 1000)) for piece, n in pieces)]
+        made = Tokenizer(models.Unigram(scored, unk_id=specials.index(unknown)))
         made.normalizer = normalizers.NFKC()
         made.pre_tokenizer = pre_tokenizers.Metaspace()
         made.decoder = decoders.Metaspace()
-        trainer = trainers.UnigramTrainer(vocab_size=120, unk_token=unknown, **common)
     else:
         made = Tokenizer(models.BPE())
         split = pre_tokenizers.Split(_words(), "isolated")
@@ -165,11 +163,31 @@ def _learnt(family: Family) -> Any:
             else pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
         )  # fmt: skip
         made.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(vocab_size=360, initial_alphabet=bytes_.alphabet(), **common)
-    made.train_from_iterator(TEXTS, trainer)
+        trainer = trainers.BpeTrainer(
+            vocab_size=360, initial_alphabet=bytes_.alphabet(), special_tokens=specials, show_progress=False
+        )
+        made.train_from_iterator(TEXTS, trainer)
+    made.add_special_tokens(specials)
     ids = [(token, made.token_to_id(token)) for token in specials]
     made.post_processor = processors.TemplateProcessing(single=family.frame, pair=family.pair, special_tokens=ids)
     return made
+
+
+def _pieces(normalizer: Any, splitter: Any, *, inner: str) -> list[tuple[str, int]]:
+    """The characters of TEXTS' words, then their pieces of two to five characters, those first that cover the most
+    text, with how often each occurs. inner: what precedes a piece that does not start its word."""
+    counts: collections.Counter[str] = collections.Counter()
+    for text in TEXTS:
+        for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)):
+            for start in range(len(word)):
+                for end in range(start + 1, min(len(word), start + 5) + 1):
+                    counts[(inner if start else "") + word[start:end]] += 1
+
+    def order(item: tuple[str, int]) -> tuple[bool, int, str]:
+        length = len(item[0].removeprefix(inner))
+        return length > 1, -item[1] * length, item[0]
+
+    return sorted(counts.items(), key=order)
 
 
 def _words() -> Any:

@@ -52,8 +52,8 @@ def test_its_classes_and_its_longest_text_are_its_own(family):
 
 
 def test_saliency_is_the_gradient_at_the_word_embeddings(family):
-    """Against central differences along a direction a token, of texts that are padded: in float64, as far as the family
-    has it (some take norms and rotations in float32 whatever they are given)."""
+    """Against central differences in float64 along a direction a token, of texts that are padded. Some families take
+    norms or rotations in float32 whatever they are given: there the step is larger, and so is the tolerance."""
     made = wrapped(family)
     model, of = copy.deepcopy(made.model).double(), made.settings.saliency_of
     tokens = made.tokens(split_all(TEXTS[3:]))
@@ -67,14 +67,15 @@ def test_saliency_is_the_gradient_at_the_word_embeddings(family):
     point = embeddings.clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(score(point), point)
     assert (gradient[words == -2] == 0).all()
-    step, rng = 1e-3, torch.Generator().manual_seed(0)
+    step, tolerance = (1e-3, 1e-2) if family in {"ModernBERT", "Llama", "Qwen3", "T5"} else (1e-6, 1e-6)
+    rng = torch.Generator().manual_seed(0)
     for place in [(0, 0), (0, 3), (1, 0), (1, 1), (2, 5), (2, 9)]:
         direction = torch.zeros_like(embeddings)
         direction[place] = torch.randn(embeddings.shape[-1], generator=rng, dtype=torch.float64)
         with torch.no_grad():
             slope = (score(embeddings + step * direction) - score(embeddings - step * direction)) / (2 * step)
-        loose = 5e-3 * float(gradient.abs().max())
-        assert float((gradient * direction).sum()) == pytest.approx(float(slope), rel=1e-2, abs=loose)
+        loose = tolerance * float(gradient.abs().max())
+        assert float((gradient * direction).sum()) == pytest.approx(float(slope), rel=tolerance, abs=loose)
 
 
 def test_saved_and_loaded_it_is_the_same(family, tmp_path):
