@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from tuning.resources import Resources
 
 ROW = "row_hash"  # Ray's hash of a row's file and its number in that file
 TEXTS_A_CALL = 256
-Worker = tuple[Callable[[int], Any], int, Rows, Any, ReadOptions]  # the arguments of an actor
+Worker = tuple[Callable[[int], Any], int, Rows, Any, ReadOptions, Sequence[str]]  # the arguments of an actor
 BLOCK_BYTES = 2**19  # of texts: the unit of work of an actor, and of what a killed one repeats
 OWN_CPUS = 2  # of Ray Data, beside those of the workers
 
@@ -41,11 +41,12 @@ def run_bulk(
     resources: Resources,
     quiet: bool = False,
     labelled: bool = False,
+    keep: Sequence[str] = (),
 ) -> Counts:
     """Applies a model to the texts of Parquet files, and writes Parquet files.
 
-    The rows of the result have `row_hash`, `error` and the columns of `schema`. A row that cannot be used has its
-    error, and no result.
+    The rows of the result have `row_hash`, `error`, the columns of `schema` and those that are kept. A row that cannot
+    be used has its error, and no result.
 
     Args:
         data: a file, a folder or a pattern, on a file system of all nodes or a URI (s3://, gs://).
@@ -58,25 +59,28 @@ def run_bulk(
         resources: Ray's address, the number of workers, and what each takes.
         quiet: no progress bars.
         labelled: whether the files must have labels.
+        keep: the columns of the data that are copied to the result.
 
     Returns:
         The numbers of rows in the output.
 
     Raises:
         ValueError: there are no such files, or they lack a column, or the output is among them, or it holds rows of
-            another job or of other files.
+            another job or of other files, or a column to keep has the name of one of the result.
         ClusterError: Ray cannot be reached.
     """
     check_apart(data, output)
     folder = JobFolder(output)
     files = files_of(data)
-    about = {**about, "files": files}
-    check_columns(data, files[0][0], [reading.text, *(reading.label_columns if labelled else ())])
+    about = {**about, "files": files, **({"keep": list(keep)} if keep else {})}
+    check_columns(data, files[0][0], [reading.text, *(reading.label_columns if labelled else ())], keep)
+    if taken := sorted({*keep} & {*output_schema(schema).names}):
+        raise ValueError(f"--keep {taken[0]}: the result has a column of this name; rename that of the data")
     folder.open(about)
     if not folder.finished:
         # Ray Data would start 32 processes that read the files' metadata; each takes ten files at a time
         os.environ.setdefault("RAY_DATA_PARQUET_FOOTER_NUM_ACTORS", str(min(math.ceil(len(files) / 10), 32)))
-        worker = (open_model, max(int(resources.cpus), 1), rows, schema, reading)
+        worker = (open_model, max(int(resources.cpus), 1), rows, schema, reading, keep)
         try:
             with connected(with_room(resources), unit="worker", options="--cpus-per-worker and --gpus-per-worker"):
                 _write(data, folder.uri, worker, reading, resources, quiet)
@@ -106,7 +110,7 @@ def _write(data: str, folder: str, worker: Worker, reading: ReadOptions, resourc
             names = dataset.schema().names
         except Exception as problem:  # Arrow's, or Ray's around them
             raise ValueError(f"--data {data}: {unusable_file(data) or first_line(problem, 300)}") from problem
-        wanted = [name for name in names if name == ROW or name in reading.wanted]
+        wanted = [name for name in names if name == ROW or name in reading.wanted or name in worker[-1]]
         results = dataset.select_columns(wanted).map_batches(
             _Apply,
             fn_constructor_args=worker,
@@ -152,16 +156,24 @@ class _Apply:
     """An actor of the pool: it opens the model once."""
 
     def __init__(
-        self, open_model: Callable[[int], Any], threads: int, rows: Rows, schema: Any, reading: ReadOptions
+        self,
+        open_model: Callable[[int], Any],
+        threads: int,
+        rows: Rows,
+        schema: Any,
+        reading: ReadOptions,
+        keep: Sequence[str],
     ) -> None:
         self.model = open_model(threads)
-        self.rows, self.schema, self.reading = rows, schema, reading
+        self.rows, self.schema, self.reading, self.keep = rows, schema, reading, keep
 
     def __call__(self, batch: Any) -> Any:
         import pyarrow as pa
 
-        records = apply_rows(self.model, self.rows, batch.to_pylist(), self.reading)
-        return pa.Table.from_pylist(records, output_schema(self.schema))
+        values = batch.select([name for name in batch.column_names if name == ROW or name in self.reading.wanted])
+        records = apply_rows(self.model, self.rows, values.to_pylist(), self.reading)
+        result = pa.Table.from_pylist(records, output_schema(self.schema))
+        return with_columns(result, batch, self.keep)
 
 
 def output_schema(schema: Any) -> Any:
@@ -169,6 +181,17 @@ def output_schema(schema: Any) -> Any:
     import pyarrow as pa
 
     return pa.schema([(ROW, pa.uint64()), ("error", pa.string()), *(field for field in schema if field.name != "row")])
+
+
+def with_columns(result: Any, batch: Any, keep: Sequence[str]) -> Any:
+    """A table of results with columns of the batch that they come from, both of pyarrow. keep: their names."""
+    import pyarrow as pa
+
+    rows = {row: i for i, row in enumerate(batch[ROW].to_pylist())}
+    index = pa.array([rows[row] for row in result[ROW].to_pylist()], pa.int64())
+    for name in keep:
+        result = result.append_column(batch.schema.field(name), batch[name].take(index))
+    return result
 
 
 def apply_rows(model: Any, rows: Rows, values: list[dict[str, Any]], reading: ReadOptions) -> list[Record]:

@@ -114,8 +114,15 @@ def check_apart(data: str, output: str) -> None:
         )
 
 
-def check_columns(data: str, path: str, columns: Sequence[str]) -> None:
-    """Raises ValueError if a file of --data lacks one of the columns, or cannot be read. path: in its file system."""
+def check_columns(data: str, path: str, columns: Sequence[str], keep: Sequence[str] = ()) -> None:
+    """Raises ValueError if a file of --data lacks a column, or cannot be read.
+
+    Args:
+        data: --data.
+        path: of the file, in its file system.
+        columns: of the texts, then those of the labels.
+        keep: the columns that are copied.
+    """
     import pyarrow as pa
 
     try:
@@ -127,6 +134,8 @@ def check_columns(data: str, path: str, columns: Sequence[str]) -> None:
         if not has_column(table, column):
             option = "text_column" if column == columns[0] else "label_column"
             raise ValueError(f"{path} has no column {column!r}, it has {', '.join(names)}; set {option}")
+    if missing := [column for column in keep if column not in names]:
+        raise ValueError(f"--keep {missing[0]}: {path} has no such column, it has {', '.join(names)}")
 
 
 def unusable_file(data: str) -> str:

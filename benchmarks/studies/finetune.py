@@ -1,11 +1,14 @@
 """A fine-tuned encoder, trained for one more epoch by each method: does a method widen its gaps or its margin?
 
 PCT_DATA_DIR=... python -m benchmarks.studies.finetune FOLDER --seeds 0 1 2 3 4
+PCT_DATA_DIR=... python -m benchmarks.studies.finetune FOLDER --from-start ag_news --seeds 0 1 2
 
 The encoder is trained normally on all of MR (3 epochs), then further on 3,000 of its rows (1 epoch) by each method, a
 base for each seed. All are measured under three conditions: by the norm of the gradient on all 1,066 test texts, else
 on 500 of them. FOLDER keeps the models and the values of each text, so an interrupted study continues, and several
 processes may share it. `--table` prints Markdown: each method's change from one more normal epoch under the same seeds.
+
+`--from-start` trains by each method from the pretrained encoder instead, on MR or on 6,000 rows of AG News.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +37,10 @@ SHARED: dict[str, Any] = {
 }  # fmt: skip
 BASE = {"method": "normal", "epochs": 3, "lr": 1e-4}
 FURTHER = {"epochs": 1, "lr": 5e-5, "limit": 3000}
+FROM_START = {  # of a corpus: the settings, and how many test texts are measured by the norm of the gradient; 0: all
+    "mr": ({"epochs": 3, "lr": 1e-4}, 0),
+    "ag_news": ({"corpus": "ag_news", "epochs": 1, "lr": 1e-4, "limit": 6000}, 500),
+}
 MILD = {"alpha": 0.15, "temperature": 0.15}
 VARIANTS: dict[str, dict[str, Any]] = {
     "normal": {"method": "normal"}, "removal_margin": {"method": "removal_margin", "margin_bound": 4.0},
@@ -62,10 +70,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--from-start", choices=FROM_START, help="train from the pretrained encoder on this corpus")
     parser.add_argument("--table", action="store_true", help="print the table, and train nothing")
     options = parser.parse_args(arguments)
     if options.table:
-        print("\n".join(table(options.folder, options.variants)))
+        print("\n".join(table(options.folder, options.variants, options.from_start or "ft")))
+        return 0
+    if options.from_start:
+        shared, texts = FROM_START[options.from_start]
+        for seed, name in product(options.seeds, options.variants):
+            folder = options.folder / f"{options.from_start}-{name}-{seed}"
+            cell(folder, settings(seed, **{**shared, **VARIANTS[name]}), texts=texts)
         return 0
     for seed in options.seeds:
         cell(options.folder / f"base-normal-{seed}", settings(seed, **BASE))
@@ -80,8 +95,11 @@ def settings(seed: int, **more: Any) -> Settings:
     return Settings.from_dict({"model": encoder_folder(), "seed": seed, **SHARED, **more})
 
 
-def cell(folder: Path, chosen: Settings, base: Path | None = None) -> None:
-    """Trains a model into a folder, from the model of `base` where one is given, and measures it. What exists stays."""
+def cell(folder: Path, chosen: Settings, base: Path | None = None, texts: int = 0) -> None:
+    """Trains a model into a folder, from the model of `base` where one is given, and measures it. What exists stays.
+
+    texts: the number of test texts of conditions that take all; 0 is all.
+    """
     if not (folder / "trained").is_file():
         start = Classifier.load(base / "model") if base else None
         if start is not None:
@@ -94,26 +112,31 @@ def cell(folder: Path, chosen: Settings, base: Path | None = None) -> None:
         path = folder / f"{name}.npz"
         if path.is_file():
             continue
-        report = evaluate(classifier, test, limit=limit, metrics=METRICS, removal=removal, saliency=saliency)
+        report = evaluate(classifier, test, limit=limit or texts, metrics=METRICS, removal=removal, saliency=saliency)
         with atomic_write(path) as file:
             np.savez(file, **{metric: report.columns[metric] for metric in METRICS if metric in report.columns})
         print(folder.name, name, {k: round(v, 3) for k, v in report.metrics.items()}, flush=True)
 
 
-def table(folder: Path, variants: Sequence[str]) -> Iterator[str]:
-    """Rows of Markdown: the mean over seeds of one more normal epoch, then each variant's change from it."""
-    yield f"| one epoch more by | seeds | {' | '.join(COLUMNS)} | CPU seconds |"
+def table(folder: Path, variants: Sequence[str], kind: str = "ft") -> Iterator[str]:
+    """Rows of Markdown: the mean over seeds of normal training, then each variant's change from it.
+
+    kind: of the cells: ft, one more epoch, or a corpus of `FROM_START`.
+    """
+    further = kind == "ft"
+    yield f"| {'one epoch more by' if further else 'trained by'} | seeds | {' | '.join(COLUMNS)} | CPU seconds |"
     yield "| --- |" + " --- |" * (len(COLUMNS) + 2)
-    normal = read(folder, "base-normal")
-    yield row("(before)", normal, means(normal), "")
-    normal = read(folder, "ft-normal")
-    yield row("normal", normal, means(normal), seconds(folder, "ft-normal"))
+    if further:
+        before = read(folder, "base-normal")
+        yield row("(before)", before, means(before), "")
+    normal = read(folder, f"{kind}-normal")
+    yield row("normal", normal, means(normal), seconds(folder, f"{kind}-normal"))
     for name in variants:
-        runs = read(folder, f"ft-{name}")
+        runs = read(folder, f"{kind}-{name}")
         if name == "normal" or not runs:
             continue
         changes = [change(values(normal, *c), values(runs, *c)) for c in COLUMNS.values()]
-        yield row(name, runs, changes, seconds(folder, f"ft-{name}"))
+        yield row(name, runs, changes, seconds(folder, f"{kind}-{name}"))
 
 
 def row(name: str, runs: dict[int, Any], cells: Sequence[str], cost: str) -> str:

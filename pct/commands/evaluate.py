@@ -94,7 +94,7 @@ def _evaluate_on_ray(options: argparse.Namespace, classifier: Any, how: dict[str
     text: Any = "a b c" if how["remove"] == "both" else ("a b c", "a b c")
     schema = pa.Table.from_pylist(evaluation_rows(classifier, Chunk([text], np.array(one), [0]), **how)).schema
     run_ray_job(options, classifier, partial(evaluation_rows, **how), schema, {"job": "evaluate", **how}, labelled=True)
-    columns = read_columns(options.output)
+    columns = read_columns(options.output, schema.names)
     names = ("metrics", "p_important", "p_unimportant", "seed", "saliency")
     report = summarise(classifier, columns, **{name: how[name] for name in names if name in how})
     _print(report, options.data, options)
@@ -125,14 +125,18 @@ def evaluation_rows(predictor: Any, chunk: Chunk, **how: Any) -> list[dict[str, 
     ]
 
 
-def read_columns(folder: str) -> dict[str, Any]:
-    """The columns of `evaluation_rows` in a folder of Parquet files, (rows,) each, with `index`, a number per text."""
-    table = pyarrow("Parquet").dataset.dataset(folder, format="parquet").to_table()
+def read_columns(folder: str, names: Sequence[str]) -> dict[str, Any]:
+    """The columns of `evaluation_rows` in a folder of Parquet files, (rows,) each, with `index`, a number per text.
+
+    names: those columns, `row` among them; the others of the files are not read.
+    """
+    values = [name for name in names if name != "row"]
+    table = pyarrow("Parquet").dataset.dataset(folder, format="parquet").to_table(["row_hash", "error", *values])
     errors = table["error"].drop_null()
     if len(errors):
         print(f"{plural(len(errors), 'row')} with an error in {folder}, the first: {errors[0]}", file=sys.stderr)
     table = table.filter(table["error"].is_null())
     if not table.num_rows:
         raise ValueError(f"{folder} has no row that could be measured; remove it, and correct the data or the options")
-    columns = {name: table[name].to_numpy() for name in table.column_names if name not in ("error", "row_hash")}
-    return {"index": np.unique(table["row_hash"].to_numpy(), return_inverse=True)[1], **columns}
+    index = np.unique(table["row_hash"].to_numpy(), return_inverse=True)[1]
+    return {"index": index, **{name: table[name].to_numpy() for name in values}}

@@ -49,6 +49,10 @@ def add_ray(group: argparse._ActionsContainer) -> None:
         help="by Ray, on a cluster: local, auto or the head's host:port. --data is then Parquet files (a folder or a "
         "pattern) and --output a folder, both visible to all nodes or URIs (s3://..)",
     )  # fmt: skip
+    group.add_argument(
+        "--keep", nargs="+", default=[], metavar="COLUMN",
+        help="with --ray: columns of the data that the result has too, as an id, to join the two by",
+    )  # fmt: skip
     group.add_argument("--workers", type=int, default=0, help="with --ray: most at a time (default: all that fit)")
     group.add_argument("--cpus-per-worker", type=float, default=1, help="with --ray (default: 1)")
     group.add_argument("--gpus-per-worker", type=float, default=0, help="with --ray, as 0.25 (default: 0)")
@@ -63,7 +67,7 @@ def check_ray(parser: argparse.ArgumentParser, options: argparse.Namespace) -> N
                 f"--output {options.output}: with --ray the result is a folder of Parquet files; leave out {suffix}"
             )
     else:
-        refuse_given(parser, options, ("workers", "cpus_per_worker", "gpus_per_worker"), "without --ray")
+        refuse_given(parser, options, ("keep", "workers", "cpus_per_worker", "gpus_per_worker"), "without --ray")
 
 
 def check_text_or_file(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
@@ -152,7 +156,7 @@ def run_ray_job(
         options = argparse.Namespace(**{**vars(options), "model": str(Path(options.model).absolute())})
     count = import_module("tuning.bulk").run_bulk(
         options.data, options.output, rows, schema, partial(open_given, options), reading, job, resources,
-        getattr(options, "quiet", False), labelled,
+        getattr(options, "quiet", False), labelled, list(dict.fromkeys(options.keep)),
     )  # fmt: skip
     unusable = f", {plural(count.errors, 'row')} with an error (column error)" if count.errors else ""
     return f"{plural(count.rows, 'row')}  {options.output.rstrip('/')}/*.parquet{unusable}"

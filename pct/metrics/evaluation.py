@@ -77,7 +77,7 @@ class MetricSet:
         Of several labels, those of `facts_of_pairs` come first; they need the names of the classes. Of a number, `n`,
         `true_number` and `number` do.
         """
-        columns = {name: values for metric in self.metrics for name, values in metric.columns(block).items()}
+        columns = {name: _floats(values) for metric in self.metrics for name, values in metric.columns(block).items()}
         if self.task.several:
             about = facts_of_pairs(block, classes)
         elif self.task.number:
@@ -90,6 +90,11 @@ class MetricSet:
         """The summary of a split, by name."""
         estimates = {k: v for metric in self.metrics for k, v in metric.summary(columns, classes).items()}
         return {name: estimates[name] for name in self.names if name in estimates}
+
+
+def _floats(values: Column) -> Column:
+    """The values as floats: a metric of another package may give integers for one block, and floats for the next."""
+    return values if values.dtype.kind == "f" else values.astype(np.float64)
 
 
 def evaluate(

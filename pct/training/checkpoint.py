@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -88,26 +89,33 @@ def open_run(folder: Path, settings: Settings, corpus: Corpus) -> Path:
     return folder
 
 
-def save_checkpoint(
-    path: Path,
+class Checkpoint(NamedTuple):
+    """A copy of the state of a run, on the CPU.
+
+    Attributes:
+        tensors: by name.
+        state: the rest, as JSON.
+    """
+
+    tensors: dict[str, Tensor]
+    state: str
+
+
+def checkpoint_of(
     history: list[Record],
     model: TextModel,
     best: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
     epoch: EpochState | None = None,
-) -> None:
-    """Writes a checkpoint as safetensors, atomically.
+) -> Checkpoint:
+    """The checkpoint of a run.
 
     Args:
-        path: the file.
         history: one record for each finished epoch.
         model: the current model.
         best: the weights of the best epoch by name; empty if they are not kept.
         optimizer: Adam or AdamW.
         epoch: of the unfinished epoch; None after an epoch.
-
-    Raises:
-        OSError: it cannot be written.
     """
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"best.{k}": v for k, v in best.items()}
@@ -117,14 +125,42 @@ def save_checkpoint(
     if epoch is not None:
         tensors |= {f"sum.{k}": v for k, v in epoch.sums.items()}
         state["epoch"] = {k: getattr(epoch, k) for k in ("step", "counts", "seconds", "generators")}
-    clean = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    return Checkpoint({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, json.dumps(state))
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Writes a checkpoint as safetensors, atomically. Raises OSError if it cannot be written."""
     try:
         with atomic_write(path) as unfinished:
-            save_file(clean, unfinished, {"state": json.dumps(state)})
+            save_file(checkpoint.tensors, unfinished, {"state": checkpoint.state})
     except (OSError, SafetensorError) as problem:
         raise OSError(
             f"the checkpoint {path} could not be written ({problem}); free disk space and start again"
         ) from problem
+
+
+class CheckpointWriter:
+    """Writes the checkpoints of a run, one after another, in a thread.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.thread = ThreadPoolExecutor(1)
+        self.last: Future[None] | None = None
+
+    def start(self, checkpoint: Checkpoint) -> None:
+        """Starts to write a checkpoint, once the last one is written. Raises OSError as `wait`."""
+        self.wait()
+        self.last = self.thread.submit(write_checkpoint, self.path, checkpoint)
+
+    def wait(self) -> None:
+        """Waits until the last checkpoint is written. Raises OSError if it could not be written."""
+        last, self.last = self.last, None
+        if last is not None:
+            last.result()
 
 
 def load_checkpoint(

@@ -46,12 +46,13 @@ from pct.training.batches import (
     with_unknown,
 )
 from pct.training.checkpoint import (
+    CheckpointWriter,
     EpochState,
+    checkpoint_of,
     generator_states,
     load_checkpoint,
     open_run,
     restore_generators,
-    save_checkpoint,
 )
 from pct.training.devices import DividedRows, is_first, of_first, world
 from pct.training.memory import peak_mb
@@ -126,13 +127,16 @@ def train(
         cut = f"{data.cut_texts} of {plural(len(data.train), 'training text')}"
         print(f"max_length {settings.text_length} truncates {cut}", file=sys.stderr)
     start_of_epoch = time.perf_counter()
-    for record in run.epochs(progress):
-        if progress:
-            seconds = time.perf_counter() - start_of_epoch
-            print(f"{epoch_line(record, settings.epochs)}, {seconds:.0f} s", file=sys.stderr, flush=True)
-        if on_epoch is not None:
-            on_epoch(record)
-        start_of_epoch = time.perf_counter()
+    try:
+        for record in run.epochs(progress):
+            if progress:
+                seconds = time.perf_counter() - start_of_epoch
+                print(f"{epoch_line(record, settings.epochs)}, {seconds:.0f} s", file=sys.stderr, flush=True)
+            if on_epoch is not None:
+                on_epoch(record)
+            start_of_epoch = time.perf_counter()
+    finally:
+        run.end()
     run.finish()
     return classifier
 
@@ -174,8 +178,8 @@ class _Run:
         self.best: dict[str, Tensor] = {}
         self.unfinished: EpochState | None = None  # of the epoch in which the loaded checkpoint was written
         self.saved_at = time.perf_counter()
-        writes = folder is not None and is_first()
-        self.checkpoint_seconds = (60 * settings.checkpoint_minutes or math.inf) if writes else math.inf
+        self.writer = CheckpointWriter(folder / CHECKPOINT) if folder is not None and is_first() else None
+        self.checkpoint_seconds = (60 * settings.checkpoint_minutes or math.inf) if self.writer else math.inf
         if settings.compile:
             # saliency and loss both backpropagate through the body: its buffers must survive the first backward pass
             functorch_config.donated_buffer = False
@@ -195,6 +199,11 @@ class _Run:
                 self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
             self._save()
             yield record
+
+    def end(self) -> None:
+        """Waits until the last checkpoint is written, also of a training that failed."""
+        if self.writer is not None:
+            self.writer.wait()
 
     def finish(self) -> None:
         """Restores the best epoch and writes the model."""
@@ -296,9 +305,10 @@ class _Run:
         return record
 
     def _save(self, epoch: EpochState | None = None) -> None:
-        if self.folder is not None and is_first():
-            save_checkpoint(self.folder / CHECKPOINT, self.history, self.model, self.best, self.optimizer, epoch)
-            if epoch is None:
+        if self.writer is not None and self.folder is not None:
+            self.writer.start(checkpoint_of(self.history, self.model, self.best, self.optimizer, epoch))
+            if epoch is None:  # the history must not be ahead of the checkpoint
+                self.writer.wait()
                 self._write_history(self.folder)
         self.saved_at = time.perf_counter()
 

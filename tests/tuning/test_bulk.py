@@ -20,7 +20,8 @@ pytest.importorskip("ray")
 
 from pct import cli
 from pct.corpora.rows import ReadOptions
-from tuning.bulk import ROW, apply_rows, matching, room_for
+from tuning.bulk import ROW, apply_rows, matching, room_for, run_bulk, with_columns
+from tuning.bulk_files import JOB
 from tuning.resources import Resources
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "v0.1.0"
@@ -74,7 +75,8 @@ def test_workers_have_room_beside_the_tasks_of_ray_data():
 def write_parts(folder, texts):
     folder.mkdir()
     for number, part in enumerate((texts[:2], texts[2:])):
-        pq.write_table(pa.table({"review": part, "stars": [5] * len(part)}), folder / f"{number}.parquet")
+        stars = [1 + 2 * number + i for i in range(len(part))]
+        pq.write_table(pa.table({"review": part, "stars": stars}), folder / f"{number}.parquet")
 
 
 @pytest.mark.usefixtures("local_ray")
@@ -82,7 +84,7 @@ def test_a_folder_of_parquet_files_is_explained_as_one_file_is(tmp_path, capsys,
     monkeypatch.chdir(tmp_path)  # paths may be relative
     write_parts(tmp_path / "in", [*TEXTS, None])
     common = ["--text-column", "review", "--max-steps", "3", "--quiet"]
-    by_ray = ["explain", MODEL, "--data", "in", "--output", "out", *BY_RAY, *common]
+    by_ray = ["explain", MODEL, "--data", "in", "--output", "out", *BY_RAY, "--keep", "stars", *common]
     assert cli.main(by_ray) == 0
     assert "6 rows" in capsys.readouterr().out
     (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"review": text}) + "\n" for text in TEXTS))
@@ -91,6 +93,7 @@ def test_a_folder_of_parquet_files_is_explained_as_one_file_is(tmp_path, capsys,
     expected = {row["text"]: {k: v for k, v in row.items() if k != "row"} for row in pq.read_table(alone).to_pylist()}
     rows = written(tmp_path / "out")
     assert len({row.pop(ROW) for row in rows}) == 6
+    assert sorted(row.pop("stars") for row in rows) == [1, 2, 3, 4, 5, 6]
     errors = [row["error"] for row in rows if row["error"]]
     assert len(errors) == 1
     assert "review" in errors[0]
@@ -115,19 +118,46 @@ def test_a_folder_of_parquet_files_is_measured_as_one_file_is(tmp_path, capsys):
         ["positive", "negative", "negative", "positive", "negative", "unheard of"],
     )
     (tmp_path / "in").mkdir()
-    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "in" / "a.parquet")
+    numbers = list(range(len(texts)))
+    pq.write_table(pa.table({"text": texts, "label": labels, "number": numbers}), tmp_path / "in" / "a.parquet")
     pq.write_table(pa.table({"text": texts[:5], "label": labels[:5]}), tmp_path / "alone.parquet")
     common = ["--metrics", "acc", "comp", "suff", "ir", "--json"]
     by_ray = ["--data", str(tmp_path / "in"), "--output", str(tmp_path / "out"), *BY_RAY]
-    assert cli.main(["evaluate", MODEL, *by_ray, *common]) == 0
+    assert cli.main(["evaluate", MODEL, *by_ray, "--keep", "number", *common]) == 0
     captured = capsys.readouterr()
     assert "1 row with an error" in captured.err
     measured = json.loads(captured.out)
+    assert [row["acc"] for row in sorted(written(tmp_path / "out"), key=lambda row: row["number"])][5:] == [None]
     assert cli.main(["evaluate", MODEL, "--data", str(tmp_path / "alone.parquet"), *common]) == 0
     expected = json.loads(capsys.readouterr().out)
     assert measured["texts"] == expected["texts"] == 5
     for part in ("metrics", "standard_errors"):
         assert measured[part] == pytest.approx(expected[part])
+
+
+def test_columns_that_are_kept_stand_beside_their_rows_in_any_order_and_number():
+    batch = pa.table({ROW: [7, 8, 9], "id": ["x", "y", None]})
+    result = with_columns(pa.table({ROW: [9, 7, 7]}), batch, ["id"])
+    assert result.to_pydict() == {ROW: [9, 7, 7], "id": [None, "x", "x"]}
+
+
+@pytest.mark.parametrize(
+    ("keep", "message"),
+    [
+        (["stars", "id"], "--keep id: .* has no such column, it has review, stars"),
+        (["text"], "rename that of the data"),
+    ],
+)
+def test_columns_that_cannot_be_kept_are_named_before_ray_starts(keep, message, tmp_path):
+    write_parts(tmp_path / "in", TEXTS)
+    pq.write_table(pa.table({"review": ["dull"], "text": ["dull"]}), tmp_path / "text.parquet")
+    data = tmp_path / ("text.parquet" if keep == ["text"] else "in")
+    with pytest.raises(ValueError, match=message):
+        run_bulk(
+            str(data), str(tmp_path / "out"), lengths, pa.schema([("row", pa.int64()), ("text", pa.string())]), Model,
+            ReadOptions("review"), {}, Resources("local"), keep=keep,
+        )  # fmt: skip
+    assert not (tmp_path / "out" / JOB).exists()
 
 
 @pytest.fixture

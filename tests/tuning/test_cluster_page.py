@@ -29,7 +29,7 @@ def test_a_command_of_the_page_runs(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in ("reviews", "labelled"):
         (tmp_path / folder).mkdir()
-        rows = {"text": ["the film is brilliant .", "dull"], "label": ["positive", "negative"]}
+        rows = {"id": [1, 2], "text": ["the film is brilliant .", "dull"], "label": ["positive", "negative"]}
         pq.write_table(pa.table(rows), tmp_path / folder / "a.parquet")
     for there, here in {**HERE, "/shared": str(tmp_path), "s3://bucket": str(tmp_path)}.items():
         command = command.replace(there, here)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from pct.training import trainer
-from pct.training.checkpoint import generator_states, restore_generators
+from pct.training.checkpoint import generator_states, restore_generators, write_checkpoint
 from pct.training.optimizers import train_step
 from pct.training.runs import run
 from pct.training.trainer import train
@@ -96,6 +98,40 @@ def test_a_run_that_breaks_off_within_an_epoch_goes_on_to_the_same_weights(whole
 def test_short_epochs_have_no_checkpoint_within(minutes, tmp_path):
     break_off(settings_of(checkpoint_minutes=minutes), tmp_path, 5)
     assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_training_goes_on_while_a_checkpoint_within_an_epoch_is_written(tmp_path, monkeypatch):
+    """The first write waits for the second step; the checkpoint has the weights of the first."""
+    second_step, steps, weights = threading.Event(), [], []
+
+    def step(model, *arguments):
+        if steps:
+            weights.append(copy.deepcopy(model.state_dict()))
+            second_step.set()
+            raise Stop
+        steps.append(1)
+        return train_step(model, *arguments)
+
+    def write(path, checkpoint):
+        assert second_step.wait(60)
+        write_checkpoint(path, checkpoint)
+
+    monkeypatch.setattr(trainer, "train_step", step)
+    monkeypatch.setattr("pct.training.checkpoint.write_checkpoint", write)
+    with pytest.raises(Stop):
+        train(settings_of(), corpus(), tmp_path, progress=False)
+    written = load_file(tmp_path / CHECKPOINT)
+    for name, values in weights[0].items():
+        assert torch.equal(written[f"model.{name}"], values)
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_training_at_the_next_one(tmp_path, monkeypatch):
+    def write(path, checkpoint):
+        raise OSError(f"{path} could not be written")
+
+    monkeypatch.setattr("pct.training.checkpoint.write_checkpoint", write)
+    with pytest.raises(OSError, match=f"{CHECKPOINT} could not be written"):
+        train(settings_of(), corpus(), tmp_path, progress=False)
 
 
 def test_the_time_between_checkpoints_may_change_when_a_run_goes_on(tmp_path):

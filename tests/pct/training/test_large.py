@@ -20,8 +20,10 @@ import pct
 from pct.corpora.loading import load_splits
 from pct.corpora.splits import texts_of_columns
 from pct.corpora.text_file import TextFile
+from pct.metrics import metrics
 from pct.metrics.base import Metric, MetricOptions
 from pct.metrics.column_files import BlockColumns, ColumnFiles, ParquetColumns, saved_columns
+from pct.metrics.evaluation import blocks_by_length
 from pct.metrics.report import Report
 from pct.output.workers import Workers
 from pct.settings import Settings
@@ -35,6 +37,7 @@ from pct.training.prepared import prepare
 from tests.pct.models.families import TEXTS as PAIRED
 from tests.pct.models.families import tokenizer as tokenizer_of
 from tests.pct.small import same_weights, tokenizer
+from tests.pct.toy import Scale
 
 QUICK = {"epochs": 2, "batch_size": 16, "limit": 200, "threads": 1, "device": "cpu", "evaluate_epochs": False}
 FIELDS = ("ids", "word_ids", "starts", "counts", "truncated", "lengths")
@@ -151,6 +154,26 @@ def test_a_summary_holds_one_column_in_parts(monkeypatch):
     for name, estimate in estimates.items():
         numbers = expected[name][~np.isnan(expected[name])]
         assert estimate == (numbers.mean(), numbers.std(ddof=1) / np.sqrt(len(numbers)), None)
+
+
+class Words(Metric):
+    """Of short texts an integer, of the others a float, as a metric of another package may have it."""
+
+    names = ("half_words",)
+
+    def columns(self, block):
+        half = block.seen.counts / 2
+        return {"half_words": half if (half % 1).any() else half.astype(np.int64)}
+
+
+@pytest.mark.parametrize("most", [1, 1000])
+def test_a_metric_may_give_integers_for_one_block_and_floats_for_the_next(most, monkeypatch):
+    monkeypatch.setattr("pct.corpora.text_file.LARGE", most)
+    monkeypatch.setitem(metrics._loaded, "half_words", Words)
+    monkeypatch.setattr(blocks_by_length, "__defaults__", (1,))
+    report = pct.evaluate(Scale(), (["good bad", "good bad good"], [1, 0]), metrics=["half_words"])
+    assert report.columns["half_words"].tolist() == [1.0, 1.5]
+    assert report.metrics["half_words"] == 1.25
 
 
 def test_a_column_that_changes_its_type_is_refused(monkeypatch):
