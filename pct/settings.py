@@ -67,7 +67,7 @@ def default_optimizer(model: str) -> tuple[str, float, float, str]:
 
 def _setting(default: Any, help_text: str, choices: Sequence[str] = ()) -> Any:
     """A field. help_text: with {} for the choices, where there are any."""
-    shown = help_text.format(", ".join(choices)) if choices else help_text
+    shown = help_text.format(", ".join(filter(None, choices))) if choices else help_text
     return field(default=default, metadata={"help": shown, "choices": choices})
 
 

@@ -6,10 +6,10 @@ import argparse
 import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import Field, fields
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pct.corpora.splits import SPLITS
 from pct.explaining.zero_shot import entailment_classes
@@ -59,10 +59,17 @@ def add_settings(
         group.add_argument(
             *dict.fromkeys([f"--{f.name.replace('_', '-')}", f"--{f.name}"]),
             dest=f.name,
-            metavar=f.name.rsplit("_", 1)[-1].upper(),
+            metavar=_metavar(f),
             help=(f.metadata.get("help", "") + default).replace("%", "%%"),
             **switch,  # type: ignore[arg-type]
         )
+
+
+def _metavar(setting: Field[Any]) -> str:
+    """What the help shows in the place of a setting's value."""
+    if kind := {"bool": "true|false", "int": "N", "float": "X"}.get(str(setting.type)):
+        return kind
+    return "NAME" if setting.metadata["choices"] else setting.name.rsplit("_", 1)[-1].upper()
 
 
 def add_reading(parser: argparse._ActionsContainer) -> None:
