@@ -25,7 +25,6 @@ MLFLOWS_OWN = "0"  # the default experiment of `mlflow run`
 # the tags of `mlflow run`: the source of the code, and the command
 GIVEN_TAGS = ("mlflow.source.", "mlflow.project.", "mlflow.git")
 DESCRIPTION = "mlflow.note.content"  # the tag that a run's page shows as its description
-METRICS_A_CALL, PARAMS_A_CALL = 500, 100
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,7 @@ class MlflowRun:
 
         logged = self.client.get_run(self.run_id).data.params
         missing = [Param(k, str(v)) for k, v in values.items() if k not in logged]
-        for start in range(0, len(missing), PARAMS_A_CALL):
-            self.client.log_batch(self.run_id, params=missing[start : start + PARAMS_A_CALL])
+        self.client.log_batch(self.run_id, params=missing)
 
     def log_metrics(self, metrics: list[Any]) -> None:
         """Logs those of some metrics of `metric_names.as_metrics` that the run does not have at their step."""
@@ -58,8 +56,7 @@ class MlflowRun:
         for key in {m.key for m in metrics} & logged_names:
             logged |= {(key, m.step) for m in self.client.get_metric_history(self.run_id, key)}
         missing = [m for m in metrics if (m.key, m.step) not in logged]
-        for start in range(0, len(missing), METRICS_A_CALL):
-            self.client.log_batch(self.run_id, metrics=missing[start : start + METRICS_A_CALL])
+        self.client.log_batch(self.run_id, metrics=missing)
 
     def set_tags(self, tags: dict[str, str]) -> None:
         """Sets tags."""

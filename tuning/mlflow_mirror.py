@@ -16,7 +16,7 @@ from typing import Any
 from pct.layout import Record
 from pipelines.connection import request_timeout, search_pages
 from pipelines.metric_names import VALIDATION_FINAL, as_metrics, epoch_metrics, in_group
-from pipelines.mlflow_runs import METRICS_A_CALL, PARENT, MlflowRun, source_tags
+from pipelines.mlflow_runs import PARENT, MlflowRun, source_tags
 from tuning.ledger import FAILED, RUNNING, Follower, Ledger, Trial
 from tuning.plan import Plan
 
@@ -119,15 +119,8 @@ class MlflowMirror(Follower):
             metrics += as_metrics(in_group(VALIDATION_FINAL, trial.values), 0, trial.ended)
             if trial.error:
                 tags.append(RunTag("pct.error", trial.error))
-        for start in range(0, max(len(metrics), 1), METRICS_A_CALL):
-            self.calls["log"] += 1
-            first = start == 0
-            self.mlflow_run.client.log_batch(
-                self.runs[trial.number],
-                metrics=metrics[start : start + METRICS_A_CALL],
-                params=params if first else [],
-                tags=tags if first else [],
-            )
+        self.calls["log"] += 1
+        self.mlflow_run.client.log_batch(self.runs[trial.number], metrics=metrics, params=params, tags=tags)
         self._asked[trial.number] = time.monotonic()
 
     def _close(self, trial: Trial) -> None:
