@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pct.explaining.function_predictor import predictor_from
     from pct.explaining.prediction import Prediction, Predictions, predict
     from pct.explaining.predictor import Predictor
+    from pct.metrics.change import Change
+    from pct.metrics.diff import diff
     from pct.metrics.evaluation import evaluate
     from pct.metrics.report import Report
     from pct.output.records import words_of
@@ -42,6 +44,8 @@ _MODULES = {
     "explaining.function_predictor": ("predictor_from",),
     "explaining.prediction": ("Prediction", "Predictions", "predict"),
     "explaining.predictor": ("Predictor",),
+    "metrics.change": ("Change",),
+    "metrics.diff": ("diff",),
     "metrics.evaluation": ("evaluate",),
     "metrics.report": ("Report",),
     "output.records": ("words_of",),
@@ -53,9 +57,10 @@ _MODULES = {
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
-    "Audit", "Classifier", "Curve", "Explanation", "Explanations", "Finetuned", "ForwardSaliency", "GradientSaliency",
-    "Prediction", "Predictions", "Predictor", "Report", "Settings", "audit", "evaluate", "explain", "finetune",
-    "load", "load_corpus", "predict", "predictor_from", "saliencies", "train", "words_of", "wrap",
+    "Audit", "Change", "Classifier", "Curve", "Explanation", "Explanations", "Finetuned", "ForwardSaliency",
+    "GradientSaliency", "Prediction", "Predictions", "Predictor", "Report", "Settings", "audit", "diff", "evaluate",
+    "explain", "finetune", "load", "load_corpus", "predict", "predictor_from", "saliencies", "train", "words_of",
+    "wrap",
 ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "audit": ("pct.commands.audit", "compare all saliencies of a model, and judge which can be trusted"),
     "train": ("pct.commands.train", "train and measure a classifier in a run folder"),
     "evaluate": ("pct.commands.evaluate", "accuracy and pathology metrics of a model on a corpus or a file"),
+    "diff": ("pct.commands.diff", "measure two models on the same texts: each difference with its interval"),
     "predict": ("pct.commands.predict", "predict the classes of texts, or of a file of any length"),
     "explain": (
         "pct.commands.explain",
@@ -41,6 +42,7 @@ EXAMPLES = """examples:
   pct audit my-classifier --data reviews.csv --output audit.html
   pct train --corpus planted --method pct --epochs 4
   pct evaluate runs/planted-textcnn-pct-1a2b3c4d --data reviews.csv --json
+  pct diff my-classifier finetuned --data held_out.csv
   pct explain models:/pct-planted-textcnn@champion "despite its slow start , the film is brilliant"
   pct compare --corpus mr --models textcnn lstm --seeds 0 1 2
 

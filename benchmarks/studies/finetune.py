@@ -113,7 +113,7 @@ def cell(folder: Path, chosen: Settings, base: Path | None = None, texts: int = 
         if path.is_file():
             continue
         report = evaluate(classifier, test, limit=limit or texts, metrics=METRICS, removal=removal, saliency=saliency)
-        with atomic_write(path) as file:
+        with atomic_write(path) as part, part.open("wb") as file:
             np.savez(file, **{metric: report.columns[metric] for metric in METRICS if metric in report.columns})
         print(folder.name, name, {k: round(v, 3) for k, v in report.metrics.items()}, flush=True)
 

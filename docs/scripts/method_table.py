@@ -68,7 +68,7 @@ def measured(folder: Path, run: Path, condition: str, splits: dict[Settings, Spl
             pct.load(run), splits[corpus], metrics=METRICS, removal=removal, saliency=saliency,
             limit=settings.measure_limit,
         )  # fmt: skip
-        with atomic_write(path) as file:
+        with atomic_write(path) as part, part.open("wb") as file:
             np.savez(file, **{m: report.columns[m] for m in METRICS})
     with np.load(path) as file:
         return {m: file[m].astype(float) for m in METRICS}

@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pct.commands.file_job import add_ray, check_ray, run_ray_job
-from pct.commands.options import add_measured_texts, add_model, add_remove, measured_texts, open_given, refuse_given
+from pct.commands.options import (
+    add_conditions,
+    add_measured_texts,
+    add_model,
+    conditions_of,
+    measured_texts,
+    open_given,
+    refuse_given,
+)
 from pct.commands.parser import CommandParser
 from pct.corpora.rows import Chunk
 from pct.corpora.splits import Split
 from pct.output.records import pyarrow
-from pct.settings import ORDERS, REMOVALS, SALIENCIES
 from pct.text.plurals import plural
 from pct.writing import check_file
 
@@ -40,12 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_measured_texts(parser)
-    parser.add_argument("--p-important", type=float, help="the share of words removed as important")
-    parser.add_argument("--p-unimportant", type=float, help="the share of words removed as unimportant")
-    parser.add_argument("--order", choices=ORDERS, help="rank words once, after each removal, or by a beam of five")
-    parser.add_argument("--removal", choices=REMOVALS, help="delete words, or replace them by that token")
-    add_remove(parser)
-    parser.add_argument("--saliency", help=f"how words are ranked: {', '.join(SALIENCIES)} (default: the model's own)")
+    add_conditions(parser)
     cost = "only these, or all; the table below has the cost of each"
     parser.add_argument("--metrics", nargs="+", default=[], metavar="NAME", help=cost)
     add_model(parser)
@@ -65,8 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     classifier = open_given(options)
     s = classifier.settings
-    given = {name: value for name in s.evaluation_options if (value := getattr(options, name)) is not None}
-    how = s.evaluation_options | given | {"metrics": options.metrics, "saliency": options.saliency}
+    how = conditions_of(options, s) | {"metrics": options.metrics}
     if options.ray:
         return _evaluate_on_ray(options, classifier, how)
     texts, source, notes = measured_texts(options, classifier, s.corpus_seed)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pct.corpora.splits import SPLITS
 from pct.explaining.zero_shot import entailment_classes
-from pct.settings import CORPORA, HEADS, LABELS, ON_BAD_ROW, Settings
+from pct.settings import CORPORA, HEADS, LABELS, ON_BAD_ROW, ORDERS, REMOVALS, SALIENCIES, Settings
 from pct.text.tokens import REMOVE
 from pct.text.words import is_pair
 
@@ -122,6 +122,24 @@ def add_remove(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--remove", choices=REMOVE, help="of pairs: whose words are ranked and removed (default: both, ranked together)"
     )
+
+
+def add_conditions(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of how words are ranked and removed in a measurement: see `conditions_of`."""
+    parser.add_argument("--p-important", type=float, help="the share of words removed as important")
+    parser.add_argument("--p-unimportant", type=float, help="the share of words removed as unimportant")
+    parser.add_argument("--order", choices=ORDERS, help="rank words once, after each removal, or by a beam of five")
+    parser.add_argument("--removal", choices=REMOVALS, help="delete words, or replace them by that token")
+    add_remove(parser)
+    parser.add_argument("--saliency", help=f"how words are ranked: {', '.join(SALIENCIES)} (default: the model's own)")
+
+
+def conditions_of(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    """The arguments of `pct.evaluate` that the options of `add_conditions` give; by default those of a model's
+    settings, and of saliency None."""
+    own = settings.evaluation_options
+    given = {name: value for name in own if (value := getattr(options, name)) is not None}
+    return own | given | {"saliency": options.saliency}
 
 
 def add_pairs(parser: argparse.ArgumentParser) -> None:

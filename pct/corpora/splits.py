@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -128,6 +128,35 @@ def texts_of_columns(columns: Mapping[str, npt.NDArray[Any]]) -> list[Any]:
         return list(columns["text"])
     pairs = zip(columns["text"], columns["text_pair"], strict=True)
     return [first if second is None else (first, second) for first, second in pairs]
+
+
+def index_of_classes(own: Sequence[str], classes: Sequence[str]) -> Ints:
+    """(own classes,) the index of each class among other ones. Names are compared without case.
+
+    Raises ValueError for a class that is not among them.
+    """
+    index_of = {name.casefold(): i for i, name in enumerate(classes)}
+    unknown = [name for name in own if name.casefold() not in index_of]
+    if unknown:
+        raise ValueError(
+            f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}: use its names for the labels"
+        )
+    return np.array([index_of[name.casefold()] for name in own], np.int64)
+
+
+def with_classes(split: Split, index: Ints, classes: int) -> Split:
+    """A split with labels of other classes.
+
+    Args:
+        split: of one class or several labels a text.
+        index: what `index_of_classes` gave.
+        classes: the number of the other classes.
+    """
+    if split.labels.ndim == 1:
+        return replace(split, labels=index[split.labels])
+    labels = np.zeros((len(split), classes), bool)
+    labels[:, index] = split.labels
+    return replace(split, labels=labels)
 
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pct.corpora.splits import index_of_classes
 from pct.metrics.bootstrap import Interval, paired_bootstrap
+from pct.metrics.column_files import Column
+from pct.metrics.label_sets import names_of, sets_of
 from pct.metrics.names import CORE_METRICS, GAPS, gaps_of
 from pct.metrics.number_errors import NUMBER, TRUE_NUMBER
 from pct.metrics.report import Report
@@ -147,6 +151,27 @@ def _means(report: Report) -> dict[str, float]:
     return means | gaps_of(means)
 
 
+def check_same_classes(first: Sequence[str], second: Sequence[str]) -> None:
+    """Raises ValueError unless two models have the same classes, in any order, in upper or lower case."""
+    if sorted(map(str.casefold, first)) != sorted(map(str.casefold, second)):
+        raise ValueError(f"the models have different classes: {', '.join(first)}, and {', '.join(second)}")
+
+
+def _in_order_of(classes: Sequence[str], report: Report) -> dict[str, Column]:
+    """`Report.by_text` of a model whose classes may have another order, with its classes in this order."""
+    columns, own = report.by_text, report.classes
+    if "label" not in columns or own == list(classes):
+        return columns
+    check_same_classes(classes, own)
+    index = index_of_classes(own, classes)
+    labels = {name: columns[name] for name in ("label", "predicted")}
+    if report.of_pairs:
+        return columns | {
+            name: names_of(sets_of(v.tolist(), own)[:, np.argsort(index)], classes) for name, v in labels.items()
+        }
+    return columns | {name: index[v] for name, v in labels.items()}
+
+
 def compare_reports(before: Report, after: Report, seed: int = 0) -> Change:
     """The change between two reports of the same texts.
 
@@ -156,9 +181,9 @@ def compare_reports(before: Report, after: Report, seed: int = 0) -> Change:
         seed: of the bootstrap.
 
     Raises:
-        ValueError: the reports are not of the same texts.
+        ValueError: the reports are not of the same texts, or of other classes.
     """
-    first, second = before.by_text, after.by_text
+    first, second = before.by_text, _in_order_of(before.classes, after)
     names = ("label", "predicted") if "label" in first else (TRUE_NUMBER, NUMBER)
     if not np.array_equal(first[names[0]], second[names[0]]):
         raise ValueError("the two reports are not of the same texts: measure both models on one split")

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pct.classifier import Classifier
 from pct.corpora.loading import Corpus, with_corpus
-from pct.corpora.splits import notes_in_words
-from pct.metrics.change import CONTROLS, Change, compare_reports
-from pct.metrics.evaluation import evaluate, fitting
-from pct.metrics.names import CORE_METRICS
+from pct.corpora.splits import index_of_classes, notes_in_words, with_classes
+from pct.metrics.change import Change, compare_reports
+from pct.metrics.diff import compared_metrics
+from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
 from pct.models.structural_copy import structural_copy
 from pct.saliency import GRADIENT_NORM
@@ -29,7 +27,6 @@ KEPT = (
     "label_separator", "threshold", "windows", "head", "remove",
 )  # fmt: skip
 ENCODER_BOUND = 4.0  # nats; see docs/results/finetune.md
-METRICS = (*CORE_METRICS, *CONTROLS)
 
 
 @dataclass(frozen=True)
@@ -104,8 +101,7 @@ def finetune(
 
     def measure(one: Classifier) -> Report:
         how = {**chosen.evaluation_options, "saliency": settings.get("saliency", classifier.settings.saliency)}
-        names = fitting(dict.fromkeys((*one.task.scores, *METRICS)), one.task)
-        return evaluate(one, aligned.splits["test"], **how, progress=progress, metrics=names)
+        return evaluate(one, aligned.splits["test"], **how, progress=progress, metrics=compared_metrics(one.task))
 
     before = measure(start)
     after = train(chosen, aligned, run_dir, progress=progress, start=start)
@@ -141,19 +137,6 @@ def align_classes(classes: Sequence[str], corpus: Corpus) -> Corpus:
     """
     if corpus.task.number and len(classes) == 1:
         return replace(corpus, classes=list(classes))
-    index_of = {name.casefold(): i for i, name in enumerate(classes)}
-    unknown = [name for name in corpus.classes if name.casefold() not in index_of]
-    if unknown:
-        raise ValueError(
-            f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}: use its names for the labels"
-        )
-    index = np.array([index_of[name.casefold()] for name in corpus.classes], np.int64)
-    if corpus.task.several:
-        splits = {}
-        for name, split in corpus.splits.items():
-            labels = np.zeros((len(split), len(classes)), bool)
-            labels[:, index] = split.labels
-            splits[name] = replace(split, labels=labels)
-    else:
-        splits = {name: replace(split, labels=index[split.labels]) for name, split in corpus.splits.items()}
+    index = index_of_classes(corpus.classes, classes)
+    splits = {name: with_classes(split, index, len(classes)) for name, split in corpus.splits.items()}
     return replace(corpus, splits=splits, classes=list(classes))
