@@ -37,9 +37,9 @@ SHARED: dict[str, Any] = {
 }  # fmt: skip
 BASE = {"method": "normal", "epochs": 3, "lr": 1e-4}
 FURTHER = {"epochs": 1, "lr": 5e-5, "limit": 3000}
-FROM_START = {  # of a corpus: the settings, and how many test texts are measured by the norm of the gradient; 0: all
+FROM_START = {  # of a corpus: the settings, and the most test texts under each condition; 0: those of `CONDITIONS`
     "mr": ({"epochs": 3, "lr": 1e-4}, 0),
-    "ag_news": ({"corpus": "ag_news", "epochs": 1, "lr": 1e-4, "limit": 6000}, 500),
+    "ag_news": ({"corpus": "ag_news", "epochs": 1, "lr": 1e-4, "limit": 6000}, 250),
 }
 MILD = {"alpha": 0.15, "temperature": 0.15}
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -98,7 +98,7 @@ def settings(seed: int, **more: Any) -> Settings:
 def cell(folder: Path, chosen: Settings, base: Path | None = None, texts: int = 0) -> None:
     """Trains a model into a folder, from the model of `base` where one is given, and measures it. What exists stays.
 
-    texts: the number of test texts of conditions that take all; 0 is all.
+    texts: the most test texts under each condition; 0 for those of `CONDITIONS`.
     """
     if not (folder / "trained").is_file():
         start = Classifier.load(base / "model") if base else None
@@ -112,7 +112,14 @@ def cell(folder: Path, chosen: Settings, base: Path | None = None, texts: int = 
         path = folder / f"{name}.npz"
         if path.is_file():
             continue
-        report = evaluate(classifier, test, limit=limit or texts, metrics=METRICS, removal=removal, saliency=saliency)
+        report = evaluate(
+            classifier,
+            test,
+            limit=min(limit or texts, texts) if texts else limit,
+            metrics=METRICS,
+            removal=removal,
+            saliency=saliency,
+        )
         with atomic_write(path) as part, part.open("wb") as file:
             np.savez(file, **{metric: report.columns[metric] for metric in METRICS if metric in report.columns})
         print(folder.name, name, {k: round(v, 3) for k, v in report.metrics.items()}, flush=True)
