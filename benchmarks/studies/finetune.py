@@ -112,14 +112,8 @@ def cell(folder: Path, chosen: Settings, base: Path | None = None, texts: int = 
         path = folder / f"{name}.npz"
         if path.is_file():
             continue
-        report = evaluate(
-            classifier,
-            test,
-            limit=min(limit or texts, texts) if texts else limit,
-            metrics=METRICS,
-            removal=removal,
-            saliency=saliency,
-        )
+        most = min(limit or texts, texts) if texts else limit
+        report = evaluate(classifier, test, limit=most, metrics=METRICS, removal=removal, saliency=saliency)
         with atomic_write(path) as part, part.open("wb") as file:
             np.savez(file, **{metric: report.columns[metric] for metric in METRICS if metric in report.columns})
         print(folder.name, name, {k: round(v, 3) for k, v in report.metrics.items()}, flush=True)
