@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from pct.models import TextModel
 from pct.models.base import PASSES, Features
 
+LinearMap = Callable[[Tensor], Tensor]
+
 
 def world() -> int:
     """The number of processes that train together; 1 without `torch.distributed`."""
@@ -90,7 +92,7 @@ class DividedRows:
             first = dist.get_rank() * size
             # the last parts are filled up with the last row, since all parts must have one size
             part = torch.arange(first, first + size, device=rows[-1].device).clamp(max=count - 1)
-            shared = _applied(_ToEach, shared)
+            shared = _applied(shared, _to_each, _mean)
             own = (shared, *(row[part] for row in rows)) if len(rows) > 1 else (shared[part], rows[0][part])
             self.inside = True
             try:
@@ -124,66 +126,47 @@ def _has_dropout(model: nn.Module) -> bool:
 
 def _gathered(own: Tensor, count: int) -> Tensor:
     """The first `count` rows of all parts."""
-    return _applied(_Gather, own)[:count]
+    return _applied(own, _gather, _own_part)[:count]
 
 
-def _applied(function: type[torch.autograd.Function], tensor: Tensor) -> Tensor:
-    """`function.apply`, which has no types."""
-    return function.apply(tensor)  # type: ignore[no-untyped-call]
+def _applied(tensor: Tensor, linear: LinearMap, adjoint: LinearMap) -> Tensor:
+    return _WithAdjoint.apply(tensor, linear, adjoint)  # type: ignore[no-untyped-call]
 
 
-# Each of these is the gradient of another, so that they can be differentiated twice.
+class _WithAdjoint(torch.autograd.Function):
+    """A linear map whose gradient is its adjoint, and that of the adjoint the map: it can be differentiated twice."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, linear: LinearMap, adjoint: LinearMap) -> Tensor:
+        ctx.maps = adjoint, linear
+        return linear(tensor)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return _applied(gradient, *ctx.maps), None, None
 
 
-class _ToEach(torch.autograd.Function):
+def _to_each(shared: Tensor) -> Tensor:
     """A tensor that all processes hold alike, for use in each alone."""
-
-    @staticmethod
-    def forward(_: Any, shared: Tensor) -> Tensor:
-        return shared.view_as(shared)
-
-    @staticmethod
-    def backward(_: Any, gradient: Tensor) -> Tensor:
-        return _applied(_Mean, gradient)
+    return shared.view_as(shared)
 
 
-class _Mean(torch.autograd.Function):
+def _mean(own: Tensor) -> Tensor:
     """The mean over the processes."""
-
-    @staticmethod
-    def forward(_: Any, own: Tensor) -> Tensor:
-        total = own.clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(total)
-        return total / world()
-
-    @staticmethod
-    def backward(_: Any, gradient: Tensor) -> Tensor:
-        return _applied(_ToEach, gradient)
+    total = own.clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(total)
+    return total / world()
 
 
-class _Gather(torch.autograd.Function):
+def _gather(own: Tensor) -> Tensor:
     """The parts of all processes, one after the other."""
-
-    @staticmethod
-    def forward(_: Any, own: Tensor) -> Tensor:
-        parts = [torch.empty_like(own, memory_format=torch.contiguous_format) for _ in range(world())]
-        dist.all_gather(parts, own.contiguous())
-        return torch.cat(parts)
-
-    @staticmethod
-    def backward(_: Any, gradient: Tensor) -> Tensor:
-        return _applied(_OwnPart, gradient)
+    parts = [torch.empty_like(own, memory_format=torch.contiguous_format) for _ in range(world())]
+    dist.all_gather(parts, own.contiguous())
+    return torch.cat(parts)
 
 
-class _OwnPart(torch.autograd.Function):
+def _own_part(shared: Tensor) -> Tensor:
     """The own part of a tensor that all processes hold alike, times their number."""
-
-    @staticmethod
-    def forward(_: Any, shared: Tensor) -> Tensor:
-        size = len(shared) // world()
-        first = dist.get_rank() * size
-        return shared[first : first + size] * world()
-
-    @staticmethod
-    def backward(_: Any, gradient: Tensor) -> Tensor:
-        return _applied(_Gather, gradient)
+    size = len(shared) // world()
+    first = dist.get_rank() * size
+    return shared[first : first + size] * world()
