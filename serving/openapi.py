@@ -5,76 +5,53 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel
 
+from pct.explaining.explanation import Curve, Explanation
+from pct.explaining.prediction import ModelIdentity, Prediction
 from serving.limits import Limits
 from serving.schema import ExplainAnswer, ExplainRequest, ModelAnswer, PredictAnswer, PredictRequest, Refusal
 
-IDENTITY = {"id": "reviews", "name": None, "version": None, "alias": None}
+MODEL = ModelIdentity("reviews")
 CHANCES = {"negative": 0.06, "positive": 0.94}
-# "a moving film", in which the second word decides
-STEPS = {
-    "important": [(1, "moving", 0.58, "positive"), (2, "film", 0.41, "negative")],
-    "unimportant": [(0, "a", 0.95, "positive"), (2, "film", 0.93, "positive")],
-}
+EXPLANATION = Explanation(  # its second word decides
+    words=["a", "moving", "film"],
+    saliency=np.array([0.02, 0.91, 0.17]),
+    label=1,
+    label_name="positive",
+    confidence=CHANCES["positive"],
+    important=Curve([1, 2], [CHANCES["positive"], 0.58, 0.41], 2, "negative", ["positive", "negative"]),
+    unimportant=Curve([0, 2], [CHANCES["positive"], 0.95, 0.93], labels=["positive", "positive"]),
+    comp=0.36,
+    suff=-0.01,
+    text="a moving film",
+    spans=[(0, 1), (2, 8), (9, 13)],
+    known=[True, True, True],
+    saliency_name="l2",
+    saliency_reason="asked for",
+    probabilities=CHANCES,
+    comp_aopc=0.38,
+    suff_aopc=-0.01,
+)
 EXAMPLES: dict[str, Any] = {
     "/predict": {
-        "model": IDENTITY,
-        "predictions": [{"label": "positive", "confidence": 0.94, "probabilities": CHANCES, "truncated": 0}],
+        "model": asdict(MODEL),
+        "predictions": [Prediction("positive", CHANCES["positive"], CHANCES).to_dict()],
     },
     "/explain": {
-        "model": IDENTITY,
+        "model": asdict(MODEL),
         "order": "static",
-        "saliency": "l2",
-        "signed": False,
-        "saliency_reason": "asked for",
+        "saliency": EXPLANATION.saliency_name,
+        "signed": EXPLANATION.signed,
+        "saliency_reason": EXPLANATION.saliency_reason,
         "max_steps": 15,
-        "explanations": [
-            {
-                "text": "a moving film",
-                "words": [
-                    {"word": "a", "start": 0, "end": 1, "saliency": 0.02, "known": True},
-                    {"word": "moving", "start": 2, "end": 8, "saliency": 0.91, "known": True},
-                    {"word": "film", "start": 9, "end": 13, "saliency": 0.17, "known": True},
-                ],
-                "truncated": 0,
-                "label": "positive",
-                "confidence": 0.94,
-                "probabilities": CHANCES,
-                "target": "positive",
-                "target_confidence": 0.94,
-                **{
-                    side: {
-                        "steps": [
-                            dict(zip(("removed", "word", "confidence", "label"), s, strict=True)) for s in steps
-                        ],
-                        "flips_at": 2 if side == "important" else None,
-                        "flips_to": "negative" if side == "important" else None,
-                    }
-                    for side, steps in STEPS.items()
-                },
-                "metrics": {"comp": 0.36, "suff": -0.01, "comp_aopc": 0.38, "suff_aopc": -0.01, "ir": 2, "ur": 2},
-                "controls": None,
-                "pathology": {"found": False, "reasons": []},
-                "verdict": {
-                    "kind": "undecided",
-                    "reasons": [
-                        "removing the most salient words lowers the confidence by 0.360, removing the least salient "
-                        "raises it by 0.010 (comp 0.360, suff -0.010)",
-                        "removing the most salient words changes the prediction after 2, removing the least salient "
-                        "never does: neither comes first",
-                    ],
-                },
-                "saliency_name": "l2",
-                "signed": False,
-                "saliency_reason": "asked for",
-            }
-        ],
+        "explanations": [EXPLANATION.to_dict()],
     },
     "/model": {
         "models": [
             {
-                **IDENTITY, "source": "exported", "method": "pct", "architecture": "textcnn", "corpus": "reviews",
+                **asdict(MODEL), "source": "exported", "method": "pct", "architecture": "textcnn", "corpus": "reviews",
                 "weights": "float32", "labels": ["negative", "positive"], "saliency": "occlusion",
                 "saliency_reason": "found best by an audit of this model",
                 "saliencies": ["l2", "l1", "grad_x_input", "integrated_gradients", "occlusion", "lime", "random"],
