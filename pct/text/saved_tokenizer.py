@@ -30,7 +30,6 @@ class SavedTokenizer:
             from tokenizers import Tokenizer
         except ImportError:
             raise ImportError("sub-words need the tokenizers library: pip install 'pct-explain[serve]'") from None
-        self.name_or_path = str(folder)
         for name in ("tokenizer.json", "tokenizer_config.json"):
             if not (folder / name).is_file():
                 raise FileNotFoundError(f"{folder} holds no tokenizer: {name} is missing; save the model again")
