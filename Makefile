@@ -5,6 +5,9 @@ ENV := .venv
 BIN := $(ENV)/bin
 # uv does not read pip's setting of where local wheels lie
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+# Compiled modules are kept, whatever the environment says: an import of torch takes a third of the time with them, and
+# the tests start a hundred processes.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run serve test test-faults test-page test-notebook test-slow notebook lint format docs bench wheel lock clean
 .DEFAULT_GOAL := run
