@@ -140,12 +140,13 @@ def _run(options: argparse.Namespace, address: str, watch: RegistryWatch, tmp_di
         "BENTOML_HOME": str(tmp_dir / "bentoml"), "BENTOML_DO_NOT_TRACK": "True",
         **{PREFIX + f.name.upper(): str(getattr(options, f.name)) for f in fields(Limits)},
     }  # fmt: skip
-    command = [sys.executable, "-m", "bentoml", "serve", SERVICE, "--host", address, "--port", str(options.port)]
+    command = [sys.executable, "-m", "serving.process", "serve", SERVICE]
+    command += ["--host", address, "--port", str(options.port)]
     root = str(Path(__file__).parents[1])
     stopping, error = threading.Event(), ""
     for number in STOPS:
         signal.signal(number, lambda *_: stopping.set())
-    service = subprocess.Popen(command, env=environment, cwd=root)
+    service = subprocess.Popen(command, env=environment, cwd=root, stdin=subprocess.PIPE)
     next_check = time.monotonic() + options.poll
     while True:
         with suppress(subprocess.TimeoutExpired):

@@ -410,6 +410,18 @@ def test_a_killed_worker_comes_back_and_one_that_cannot_ends_the_service(guarded
     assert str(model) in last
 
 
+@pytest.mark.faults
+def test_the_processes_of_a_killed_service_end(tmp_path):
+    import psutil
+
+    with serving(tmp_path, str(FIXTURES / "exported-textcnn")) as running:
+        processes = psutil.Process(running.process.pid).children(recursive=True)
+        assert len(processes) >= 2
+        running.process.kill()
+        _, left = psutil.wait_procs(processes, timeout=PATIENCE)
+    assert not left
+
+
 @pytest.mark.parametrize("sent", command.STOPS)
 def test_a_service_that_ignores_the_first_signal_is_stopped_by_the_next(tmp_path, monkeypatch, sent):
     """As circus does with one that comes while it starts a worker."""
