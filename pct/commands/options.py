@@ -76,7 +76,12 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
     """Adds the options for reading a file of rows. By default the model's own settings apply."""
     for name, (what, choices) in READING.items():
         spellings = dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"])
-        parser.add_argument(*spellings, dest=name, default="", choices=choices and ("", *choices), help=what)
+        parser.add_argument(*spellings, dest=name, default="", help=what, **_or_none(choices or ()))
+
+
+def _or_none(choices: Sequence[str]) -> dict[str, Any]:
+    """Arguments of `add_argument` for an option that is one of some choices, or empty; any text without choices."""
+    return {"choices": ("", *choices), "metavar": f"{{{','.join(choices)}}}"} if choices else {}
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +97,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_head(parser: argparse.ArgumentParser) -> None:
     """Adds the options of what a model's outputs are: see `pct.load`."""
     parser.add_argument(
-        "--head", default="", choices=("", *HEADS),
+        "--head", default="", **_or_none(HEADS),
         help="what the outputs of a transformers classifier are, if its configuration does not say it: of one output, "
         "sigmoid is the log-odds of a class, and value a number; of several, sigmoid is that of several labels",
     )  # fmt: skip
