@@ -39,8 +39,8 @@ TOGETHER = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The folders whose files take long come first: files that come last should be short, as they end one by one."""
     long = (
-        *TOGETHER["Ray"], "tests/pct/onnx/test_modified", *TOGETHER["copies"], "tests/tuning", "tests/serving",
-        "tests/pipelines", "tests/test_", "tests/pct/onnx", "tests/pct/training",
+        "tests/tuning/test_faults", *TOGETHER["Ray"], "tests/pct/onnx/test_modified", *TOGETHER["copies"],
+        "tests/tuning", "tests/serving", "tests/pipelines", "tests/test_", "tests/pct/onnx", "tests/pct/training",
     )  # fmt: skip
     items.sort(key=lambda item: next((i for i, name in enumerate(long) if item.nodeid.startswith(name)), len(long)))
 
