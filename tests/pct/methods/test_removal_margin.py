@@ -72,19 +72,25 @@ def twin_loss(model, family, texts, settings, random):
     return loss
 
 
-@pytest.mark.parametrize("removal", ["delete", "mask"])
-@pytest.mark.parametrize("shares", [(0.1, 0.1), (0.5, 0.3)])
-@pytest.mark.parametrize("family", FAMILIES)
-def test_loss_and_gradient_are_those_of_one_text_at_a_time(family, shares, removal):
+def step_and_twin(family, **changes):
+    """A model, its step on MIXED, and the loss of the twin with the same random words."""
     model = small_model(family, dropout=0.0).double().train()
-    settings = Settings(
-        method="removal_margin", p_important=shares[0], p_unimportant=shares[1], train_removal=removal, **WEIGHTS
-    )
+    settings = Settings(method="removal_margin", **WEIGHTS, **changes)
     batch = batch_of(family, MIXED)
     state = torch.random.get_rng_state()
     step = make_method(settings)(model, batch)
     torch.random.set_rng_state(state)
-    expected = twin_loss(model, family, MIXED, settings, random_words_of(batch, settings))
+    return model, step, twin_loss(model, family, MIXED, settings, random_words_of(batch, settings))
+
+
+@pytest.mark.parametrize("removal", ["delete", "mask"])
+@pytest.mark.parametrize("shares", [(0.1, 0.1), (0.5, 0.3)])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_loss_and_gradient_are_those_of_one_text_at_a_time(family, shares, removal):
+    important, unimportant = shares
+    model, step, expected = step_and_twin(
+        family, p_important=important, p_unimportant=unimportant, train_removal=removal
+    )
     assert float(step.loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
     assert_same_gradients(model, step.loss, expected, 1e-4)
 
@@ -93,13 +99,7 @@ def test_loss_and_gradient_are_those_of_one_text_at_a_time(family, shares, remov
     ("family", "saliency"), [("lstm", "grad_x_input"), ("lstm", "l1"), ("transformer", "frozen_grad_x_input")]
 )
 def test_words_are_ranked_under_the_saliency_of_the_settings_and_the_least_by_absolute_value(family, saliency):
-    model = small_model(family, dropout=0.0).double().train()
-    settings = Settings(method="removal_margin", saliency=saliency, p_important=0.4, p_unimportant=0.4, **WEIGHTS)
-    batch = batch_of(family, MIXED)
-    state = torch.random.get_rng_state()
-    step = make_method(settings)(model, batch)
-    torch.random.set_rng_state(state)
-    expected = twin_loss(model, family, MIXED, settings, random_words_of(batch, settings))
+    _, step, expected = step_and_twin(family, saliency=saliency, p_important=0.4, p_unimportant=0.4)
     assert float(step.loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
