@@ -13,7 +13,8 @@ import pytest
 
 import pct
 from tests.project import REPOSITORY, clone
-from tests.serving.conftest import exported, free_port, serving  # noqa: F401  two exported models
+from tests.serving.conftest import exported, serving  # noqa: F401  two exported models
+from tests.waiting import free_port
 
 TEXT = "Despite its slow start, the film is brilliant."
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import socket
 from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 from typing import Any
@@ -21,10 +20,3 @@ def start(function: Callable[..., None], arguments: tuple[Any, ...], processes: 
     """Runs a function in several processes, given the rank, and waits for them."""
     copies()
     mp.start_processes(function, arguments, processes, start_method="forkserver")
-
-
-def free_port() -> int:
-    """A port of loopback where nothing listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from pipelines.figures import draw_figures
 from pipelines.logged_model import export_run
 from tests.project import REPOSITORY
 from tests.shared import made_once
+from tests.waiting import free_port
 
 pytest.importorskip("mlflow")
 # more threads than one only wait for each other at this size
@@ -105,6 +105,4 @@ def in_use(folder: Path) -> Iterator[None]:
 @pytest.fixture
 def closed_port() -> int:
     """A loopback port where nothing listens."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    return free_port()

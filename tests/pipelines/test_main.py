@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from pipelines import upload
 from pipelines.main import main
 from pipelines.track import main as track
 from tests.pipelines.conftest import TINY, TINY_OPTIONS, in_use
+from tests.waiting import free_port, until
 
 
 def test_it_prints_the_eight_metrics_the_model_and_how_to_look(uri, client, capsys):
@@ -113,9 +113,7 @@ Server = tuple[str, Callable[[], subprocess.Popen[bytes]]]
 @pytest.fixture
 def mlflow_server(tmp_path: Path, uri: str) -> Iterator[Server]:
     """The address of a real tracking server on loopback, and what starts it (again)."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     started: list[subprocess.Popen[bytes]] = []
 
@@ -129,14 +127,16 @@ def mlflow_server(tmp_path: Path, uri: str) -> Iterator[Server]:
         log = (tmp_path / "server.log").open("ab")
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         started.append(process)
-        for _ in range(3000):
-            try:
+
+        def answers() -> bool:
+            assert process.poll() is None, (tmp_path / "server.log").read_text()
+            with suppress(OSError):
                 urllib.request.urlopen(f"{address}/health", timeout=2).close()
-                return process
-            except OSError:
-                assert process.poll() is None, (tmp_path / "server.log").read_text()
-                time.sleep(0.1)
-        raise AssertionError("the server did not start")
+                return True
+            return False
+
+        until(answers, tmp_path / "server.log")
+        return process
 
     yield address, start
     for process in started:

@@ -6,12 +6,10 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +20,10 @@ import pytest
 from pct.settings import Settings
 from tests.project import REPOSITORY
 from tests.shared import made_once
+from tests.waiting import PATIENCE, free_port, until
 
 pytest.importorskip("bentoml")
 pytest.importorskip("onnxruntime")
-
-PATIENCE = 300  # seconds until what must come; a crowded machine needs them
 
 
 def served_model(classifier: Any, folder: Path) -> Any:
@@ -68,12 +65,6 @@ class Running:
             connection.close()
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
 @contextmanager
 def serving(
     folder: Path, *arguments: str, python: Path = Path(sys.executable), **environment: str
@@ -105,17 +96,14 @@ def serving(
 
 def wait(running: Running) -> None:
     """Until it is ready to answer."""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if running.process.poll() is not None:
-            raise RuntimeError(f"the service stopped at its start:\n{running.log}")
-        try:
-            if running.ask("/readyz")[0] == 200:
-                return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    raise RuntimeError(f"the service did not become ready:\n{running.log}")
+
+    def ready() -> bool:
+        assert running.process.poll() is None, f"the service stopped at its start:\n{running.log}"
+        with suppress(OSError):
+            return running.ask("/readyz")[0] == 200
+        return False
+
+    until(ready, running.log_file)
 
 
 @pytest.fixture(scope="session")

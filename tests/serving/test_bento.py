@@ -14,7 +14,8 @@ import pytest
 
 from pct.onnx.predictor import OnnxPredictor
 from tests.project import REPOSITORY
-from tests.serving.conftest import Running, free_port, wait
+from tests.serving.conftest import Running, wait
+from tests.waiting import free_port
 
 TEXTS = ["a moving film", "dull"]
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.serving.conftest import PATIENCE, Running, serving
+from tests.serving.conftest import Running, serving
+from tests.waiting import PATIENCE, until
 
 psutil = pytest.importorskip("psutil")
 MOST = 12
@@ -44,13 +43,6 @@ def held(running: Running) -> set[int]:
     return {c.raddr.port for c in every if c.raddr}
 
 
-def until(found: Callable[[], Any]) -> bool:
-    end = time.monotonic() + PATIENCE
-    while not found() and time.monotonic() < end:
-        time.sleep(0.1)
-    return bool(found())
-
-
 def test_a_client_that_reads_no_answer_is_cut_off(strict):
     body = json.dumps({"texts": ["x" * 10_000] * 64}).encode()
     asked = b"POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -60,7 +52,7 @@ def test_a_client_that_reads_no_answer_is_cut_off(strict):
         with suppress(OSError):  # until what the systems keep on the way is full, or it is cut off already
             for _ in range(60):
                 client.sendall(asked % len(body) + body)
-        assert until(lambda: port not in held(strict))
+        until(lambda: port not in held(strict))
     assert strict.ask("/predict", {"texts": ["a film"]})[0] == 200
     assert "Traceback" not in strict.log
 
@@ -72,12 +64,12 @@ def test_of_too_many_connections_the_one_waited_for_longest_gives_way(strict):
             clients.append(connect(strict))
             clients[-1].sendall(b"POST /predict HTTP/1.1\r\nHost: loc")
         assert strict.ask("/predict", {"texts": ["a film"]})[0] == 200
-        assert until(lambda: len(held(strict)) <= MOST)
+        until(lambda: len(held(strict)) <= MOST)
         assert clients[0].getsockname()[1] not in held(strict)
     finally:
         for client in clients:
             client.close()
-    assert until(lambda: not held(strict))
+    until(lambda: not held(strict))
 
 
 def test_a_large_head_is_refused_and_half_a_head_is_closed(strict):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
-import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ import pytest
 from pct.settings import Settings
 from serving.model_sources import RegistryWatch, resolve
 from serving.model_store import ModelEntry
-from tests.serving.conftest import PATIENCE, serving
+from tests.pipelines.conftest import empty_store, finished  # noqa: F401  a run with graphs, an empty MLflow database
+from tests.serving.conftest import serving
+from tests.waiting import until
 
 pytest.importorskip("mlflow")
 
@@ -21,7 +24,7 @@ CHAMPION = f"models:/{NAME}@champion"
 
 
 @pytest.fixture(scope="module")
-def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def registered(finished: Path, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: F811
     """A tracking with three versions of a model: 1 normal, 2 pct, 3 entropy, the last one without ONNX graphs."""
     import mlflow
 
@@ -29,9 +32,10 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from pipelines import upload
 
     folder = tmp_path_factory.mktemp("registry")
-    uri = f"sqlite:///{folder}/mlflow.db"
+    uri = f"sqlite:///{shutil.copy(empty_store, folder / 'mlflow.db')}"
     with pytest.MonkeyPatch.context() as m:
         m.setenv("MLFLOW_TRACKING_URI", uri)
+        m.setenv("MLFLOW_EXPERIMENT_NAME", "Default")  # the experiment that a new store has, by its number 0
         m.setenv("PCT_CACHE_DIR", str(folder / "cache"))
         m.chdir(folder)
         mlflow.set_tracking_uri(None)
@@ -39,8 +43,11 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for method in ("normal", "pct", "entropy"):
             if method == "entropy":
                 m.setattr(upload, "export_run", lambda run, say: None)
-            settings = Settings(method=method, limit=64, epochs=1, evaluate_limit=16, threads=1)
-            run(settings, folder / method, progress=False)
+            if method == "pct":
+                shutil.copytree(finished, folder / method)
+            else:
+                settings = Settings(method=method, limit=64, epochs=1, evaluate_limit=16, threads=1)
+                run(settings, folder / method, progress=False)
             upload.upload_run(folder / method)
         client(uri).set_registered_model_alias(NAME, "champion", "1")
         yield uri
@@ -103,7 +110,7 @@ def test_the_champion_moves_under_load_and_no_request_fails(registered, tmp_path
         stop = threading.Event()
 
         def load(path):
-            while not stop.wait(0.1):  # load, and time for the process that exports the third version
+            while not stop.wait(0.3):  # load, and time for the process that exports the third version
                 status, answer = running.ask(path, {"texts": ["a brilliant and moving film"]})
                 statuses.append(status)
                 versions.append(answer["model"]["version"])
@@ -113,10 +120,7 @@ def test_the_champion_moves_under_load_and_no_request_fails(registered, tmp_path
             thread.start()
         for version in ("2", "3", "1"):
             client(registered).set_registered_model_alias(NAME, "champion", version)
-            until = time.monotonic() + PATIENCE
-            while time.monotonic() < until and (not versions or versions[-1] != version):
-                time.sleep(0.05)
-            assert versions[-1] == version, running.log
+            until(lambda version=version: versions[-1:] == [version], running.log_file)
         stop.set()
         for thread in threads:
             thread.join()

@@ -33,7 +33,8 @@ from serving.openapi import openapi
 from serving.schema import Control, ExplainAnswer, ModelAnswer, PredictAnswer
 from tests.one_line import ends_with_one_line
 from tests.project import REPOSITORY
-from tests.serving.conftest import PATIENCE, Running, free_port, serving
+from tests.serving.conftest import Running, serving
+from tests.waiting import PATIENCE, free_port
 
 TEXT = "despite its slow start , the film is brilliant"
 FIXTURES = REPOSITORY / "tests" / "fixtures" / "v0.1.0"
@@ -330,11 +331,8 @@ def test_the_client_gives_typed_results(served):
 
 
 def test_the_client_says_when_nothing_answers():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{s.getsockname()[1]}"
     with pytest.raises(ServiceError, match="does not answer") as refused:
-        Client(url).predict(["a"])
+        Client(f"http://127.0.0.1:{free_port()}").predict(["a"])
     assert refused.value.status == 0
 
 

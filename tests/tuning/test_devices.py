@@ -15,9 +15,10 @@ import pytest
 
 from pct.training.runs import load_run, read_history
 from pct.training.trainer import train
-from tests.pct.processes import free_port, start
+from tests.pct.processes import start
 from tests.pct.small import same_weights, small_settings
 from tests.pct.training.test_devices import joined
+from tests.waiting import free_port
 from tuning import devices
 from tuning.devices import on_devices
 

@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import pytest
 
 from tests.pipelines.test_main import stop
 from tests.tuning.conftest import TINY, tiny_plan
+from tests.waiting import until
 from tuning import sweep
 from tuning.ledger import FAILED, FINISHED, RUNNING, Ledger
 from tuning.resources import Resources
@@ -59,14 +59,16 @@ def start(*options: str, **environment: str) -> subprocess.Popen[bytes]:
 
 def wait(process: subprocess.Popen[bytes], holds: Callable[[Ledger], bool], folder: str = "sweep") -> Ledger:
     """The ledger once something holds of it; the driver must be alive until then."""
-    for _ in range(12000):
+
+    def known() -> Ledger | None:
         with contextlib.suppress(ValueError, OSError):
-            known = peek(Path(folder))
-            if known is not None and holds(known):
-                return known
+            found = peek(Path(folder))
+            if found is not None and holds(found):
+                return found
         assert process.poll() is None, Path("driver.log").read_text()
-        time.sleep(0.05)
-    raise AssertionError(Path("driver.log").read_text())
+        return None
+
+    return until(known, Path("driver.log"))
 
 
 def peek(folder: Path) -> Ledger | None:
@@ -203,7 +205,7 @@ def test_a_driver_on_a_head_without_the_device_chooses_draws_and_registers(clust
 
 
 def test_a_head_with_a_token_is_told_the_remedy_and_joined_with_it(
-    tmp_path, short_folder, free_port, client, monkeypatch
+    tmp_path, short_folder, closed_port, client, monkeypatch
 ):
     """`ray start` asks for a token wherever one lies in the home folder, as the first local Ray leaves it there."""
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):  # a Ray in this process sets the first
@@ -213,15 +215,15 @@ def test_a_head_with_a_token_is_told_the_remedy_and_joined_with_it(
     ray = str(Path(sys.executable).parent / "ray")
     environment = {**os.environ, **home}
     subprocess.run([ray, "get-auth-token", "--generate"], env=environment, check=True, capture_output=True)
-    command = [ray, "start", "--head", "--block", f"--port={free_port}", "--num-cpus=2", "--include-dashboard=false"]
+    command = [ray, "start", "--head", "--block", f"--port={closed_port}", "--num-cpus=2", "--include-dashboard=false"]
     head = subprocess.Popen(
         [*command, f"--temp-dir={short_folder}"], env=environment, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     DRIVERS.append(head)
-    address = f"127.0.0.1:{free_port}"
+    address = f"127.0.0.1:{closed_port}"
     options = [*TINY, "--trials", "1", "--no-baseline", "--folder", "sweep"]
-    until(lambda: listens(free_port))
+    until(lambda: listens(closed_port))
     assert start(*options, RAY_ADDRESS=address, **home).wait(200) == 1
     assert "set RAY_AUTH_MODE=token, and the token of this machine is sent" in Path("driver.log").read_text()
     assert start(*options, RAY_ADDRESS=address, RAY_AUTH_MODE="token", **home).wait(300) == 0, Path(
@@ -235,26 +237,11 @@ def listens(port: int) -> bool:
     return False
 
 
-def until(holds: Callable[[], bool]) -> None:
-    for _ in range(1200):
-        if holds():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not come")
-
-
 @pytest.fixture
 def short_folder() -> Iterator[str]:
     """Ray's sockets lie there, and their paths may have 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         yield folder
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def run_stand_in(folder: Path, trainable: Callable[[dict[str, Any]], None], trials: int) -> Ledger:

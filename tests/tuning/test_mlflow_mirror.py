@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from pipelines import mlflow_runs
 from tests.tuning.conftest import ended, record, tiny_plan
+from tests.waiting import until
 from tuning.ledger import FAILED, STOPPED, Ledger
 from tuning.mlflow_mirror import SECONDS_A_TRIAL, MlflowMirror
 
@@ -158,9 +158,9 @@ def test_a_server_that_goes_away_holds_nothing_up_and_gets_everything_later(ledg
     for epoch in (1, 2, 3):
         ledger.epoch(1, record(epoch))
         mirror.news(1)
-    until(lambda: mirror.down)
+    until(lambda: mirror.down, every=0.01)
     down = False
-    until(lambda: not mirror.down)
+    until(lambda: not mirror.down, every=0.01)
     assert mirror.stop()
     assert steps(client, children(client, mirror)["trial-001"]) == [1, 2, 3]
     assert messages == [
@@ -216,14 +216,6 @@ def test_a_trial_that_runs_is_sent_when_its_turn_has_come(ledger, new_mirror, cl
     assert steps(client, run) == [1, 2, 3, 9]
     assert run.data.params["alpha"] == "0.1"
     assert mirror.calls == {"create": 1, "log": 2, "close": 0}
-
-
-def until(holds: Callable[[], bool]) -> None:
-    for _ in range(3000):
-        if holds():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not come about")
 
 
 def test_trials_that_were_at_work_when_the_sweep_was_stopped_end_as_killed_until_it_goes_on(ledger, new_mirror, client):

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from pct.settings import Settings
 from pct.training.prepared import prepare
 from pct.training.trainer import train
 from tests.tuning.conftest import ended, tiny_plan
+from tests.waiting import until
 from tuning.ledger import BASELINE, FAILED, FINISHED, STOPPED, Ledger
 from tuning.plan import Plan
 from tuning.resources import Resources
@@ -80,14 +80,6 @@ def watched(act: Callable[[], bool] = lambda: True) -> Iterator[set[int]]:
         thread.join()
 
 
-def wait_for(holds: Callable[[], bool]) -> None:
-    for _ in range(3000):
-        if holds():
-            return
-        time.sleep(0.1)
-    raise AssertionError("waited in vain")
-
-
 def assert_weights_of_one_process(ledger: Ledger, plan: Plan, sweep: Path, alone: Path) -> None:
     trial = ledger.trials[1]
     assert (trial.state, trial.error) == (FINISHED, "")
@@ -128,7 +120,7 @@ def test_an_error_in_the_processes_is_that_of_the_trial_and_is_not_tried_again(l
     trial = ledger.trials[1]
     assert (trial.state, trial.retries) == (FAILED, 0)
     assert trial.error.startswith("FloatingPointError: ")
-    wait_for(lambda: not parts())
+    until(lambda: not parts())
 
 
 @pytest.mark.faults
@@ -140,7 +132,7 @@ def test_a_trial_that_is_stopped_early_leaves_no_process(local_ray, ledger, tmp_
         ended(ledger, number, 0.99, 0.95)
     with watched() as ids:
         run(plan, ledger, tmp_path / "sweep")
-        wait_for(lambda: not parts())
+        until(lambda: not parts())
     assert [(ledger.trials[n].state, ledger.trials[n].epoch) for n in (6, 7)] == [(STOPPED, 1)] * 2
     assert len(ids) == 4
 
@@ -151,11 +143,11 @@ def test_the_processes_of_a_trial_end_with_the_driver(tmp_path):
     command = [sys.executable, "-m", "tuning.sweep", "--folder=sweep", "--device=cpu", *options]
     driver = subprocess.Popen(command, start_new_session=True, cwd=tmp_path)
     try:
-        wait_for(lambda: driver.poll() is not None or len(parts(driver.pid)) == 2)
+        until(lambda: driver.poll() is not None or len(parts(driver.pid)) == 2)
         two = parts(driver.pid)
         assert len(two) == 2
         driver.kill()
-        wait_for(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in two))
+        until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in two))
     finally:
         os.killpg(driver.pid, signal.SIGKILL)
         driver.wait()

@@ -18,9 +18,10 @@ from pct.training.checkpoint import generator_states, restore_generators, write_
 from pct.training.optimizers import train_step
 from pct.training.runs import run
 from pct.training.trainer import train
-from tests.pct.processes import free_port, start
+from tests.pct.processes import start
 from tests.pct.small import same_weights, small_corpus, small_encoder, small_settings, tokenizer
 from tests.pct.training.test_devices import joined
+from tests.waiting import free_port
 
 ALWAYS = 1e-9  # minutes: a checkpoint after each step
 CHECKPOINT = "checkpoint.safetensors"

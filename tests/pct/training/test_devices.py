@@ -17,8 +17,9 @@ from pct.settings import METHODS, Settings
 from pct.training.devices import DividedRows, average_gradients
 from pct.training.trainer import train
 from tests.pct.methods.one_text import MIXED, batch_of
-from tests.pct.processes import free_port, start
+from tests.pct.processes import start
 from tests.pct.small import FAMILIES, small_corpus, small_model, small_settings
+from tests.waiting import free_port
 
 CASES = [(method, family, {}) for method in METHODS for family in FAMILIES]
 CASES += [
