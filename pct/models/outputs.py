@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,6 +21,11 @@ PROBLEM_TYPES = {
 _OF_PROBLEM = {PROBLEM_TYPES[kind]: kind for kind in (SIGMOID, VALUE)}
 # where the configurations of sentence-transformers' cross-encoders name the activation of the score
 _ACTIVATIONS = ("sbert_ce_default_activation_function", "activation_fn")
+
+
+def output_names(names: Sequence[str]) -> dict[str, dict[Any, Any]]:
+    """The names of a classifier's outputs, as a configuration of transformers has them."""
+    return {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
 
 
 def kind_of_output(config: Any, name: str, asked: str = "") -> str:

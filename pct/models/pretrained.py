@@ -26,7 +26,15 @@ from pct.models.checks import (
     positions,
 )  # fmt: skip
 from pct.models.encoder import Transformer
-from pct.models.outputs import PROBLEM_TYPES, SOFTMAX, VALUE, TwoClasses, check_new_head, kind_of_output
+from pct.models.outputs import (
+    PROBLEM_TYPES,
+    SOFTMAX,
+    VALUE,
+    TwoClasses,
+    check_new_head,
+    kind_of_output,
+    output_names,
+)
 from pct.models.token_types import reads_types
 from pct.models.wrapped import Wrapped
 from pct.settings import Settings
@@ -184,7 +192,7 @@ def order_head(classifier: Wrapped, classes: Sequence[str]) -> None:
     config: Any = classifier.model.config
     own = classifier.classes
     if classifier.task_kind == VALUE:
-        config.id2label, config.label2id = {0: classes[0]}, {classes[0]: 0}
+        config.update(output_names(classes))
         return
     if all(re.fullmatch(r"LABEL_\d+", x) for x in config.id2label.values()) and len(own) == len(classes):
         _log.warning(
@@ -202,13 +210,12 @@ def order_head(classifier: Wrapped, classes: Sequence[str]) -> None:
     if isinstance(classifier.dense, TwoClasses):
         if order == [1, 0]:
             classifier.dense.swap()
-        config.id2label, config.label2id = {0: classes[1]}, {classes[1]: 0}
+        config.update(output_names(classes[1:]))
         return
     with torch.no_grad():
         for weight in classifier.dense.parameters():
             weight.copy_(weight[order].clone())
-    config.id2label = dict(enumerate(classes))
-    config.label2id = {x: i for i, x in enumerate(classes)}
+    config.update(output_names(classes))
 
 
 def pretrained(kind: str, name: str, **options: Any) -> Any:
@@ -251,11 +258,7 @@ def _first_token_encoder(name: str, config: Any, tokenizer: Any) -> Any:
 
 def _with_default_head(name: str, tokenizer: Any, classes: Sequence[str], settings: Settings, fresh: bool) -> Any:
     """A classifier with the head of its architecture. fresh: it has one, which is replaced by a new one."""
-    names = dict(enumerate(classes))
-    labels = {
-        "id2label": names, "label2id": {x: i for i, x in names.items()},
-        "problem_type": PROBLEM_TYPES[task_of_settings(settings).kind],
-    }  # fmt: skip
+    labels = {**output_names(classes), "problem_type": PROBLEM_TYPES[task_of_settings(settings).kind]}
     weights = {"use_safetensors": True, "dtype": torch.float32}
     if not fresh:
         model = pretrained("AutoModel" + CLASSIFIER, name, **weights, **labels)

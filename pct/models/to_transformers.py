@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pct.models.base import TextModel, without_dropout
 from pct.models.checks import PROBE, close
 from pct.models.encoder import Transformer
-from pct.models.outputs import PROBLEM_TYPES, SIGMOID, TwoClasses
+from pct.models.outputs import PROBLEM_TYPES, SIGMOID, TwoClasses, output_names
 from pct.models.structural_copy import structural_copy
 from pct.models.wrapped import Wrapped
 
@@ -32,15 +32,12 @@ def to_transformers(model: TextModel, classes: Sequence[str]) -> Any:
     Raises:
         ValueError: textcnn or lstm, or an architecture whose head cannot pass the state unchanged.
     """
-    names = dict(enumerate(classes))
-    labels: dict[str, Any] = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
-    labels["problem_type"] = PROBLEM_TYPES[model.task_kind]
+    labels: dict[str, Any] = {**output_names(classes), "problem_type": PROBLEM_TYPES[model.task_kind]}
     if isinstance(model, Wrapped):
         classifier: Any = structural_copy(model.model)
         if isinstance(model.dense, TwoClasses):
             # transformers takes the sigmoid of a single score, and this problem type states it
-            own = {"id2label": {0: names[1]}, "label2id": {names[1]: 0}}
-            labels = {**own, "problem_type": PROBLEM_TYPES[SIGMOID]}
+            labels = {**output_names(classes[1:]), "problem_type": PROBLEM_TYPES[SIGMOID]}
         classifier.config.update(labels)
         return classifier
     if not isinstance(model, Transformer):
