@@ -27,15 +27,6 @@ class SentenceClassifier(NamedTuple):
     several: bool
 
 
-class _Linear(NamedTuple):
-    """A linear head: weight (classes, width), bias (classes,), the names of the classes, and `several` as above."""
-
-    weight: Tensor
-    bias: Tensor
-    classes: list[Any]
-    several: bool
-
-
 def has_sentence_body(model: Any) -> bool:
     """Whether it is a SetFit model (a body and a head)."""
     return hasattr(model, "model_body") and hasattr(model, "model_head")
@@ -93,8 +84,9 @@ def _parts_of_body(body: Any, name: str) -> tuple[Any, Any, str, bool]:
     return body[0].auto_model, body.tokenizer, _POOLINGS[mode], len(kinds) == 3
 
 
-def _linear(head: Any, name: str) -> _Linear:
-    """A head as one linear layer.
+def _linear(head: Any, name: str) -> tuple[Tensor, Tensor, list[Any], bool]:
+    """A head as one linear layer: weight (classes, width), bias (classes,), the names of the classes, and whether a
+    text may have several labels.
 
     A head with one output z has the logits (0, z): softmax gives sigmoid(z). One of several labels, a logistic
     regression for each label (one versus the rest, or multi-output), has the logit of each.
@@ -103,7 +95,7 @@ def _linear(head: Any, name: str) -> _Linear:
         weight, bias = (
             torch.tensor(np.concatenate([getattr(x, k) for x in regressions])) for k in ("coef_", "intercept_")
         )
-        return _Linear(weight.float(), bias.float(), list(range(len(regressions))), True)
+        return weight.float(), bias.float(), list(range(len(regressions))), True
     several = bool(getattr(head, "multitarget", False))
     if hasattr(head, "coef_") and hasattr(head, "predict_proba") and getattr(head, "multi_class", "auto") != "ovr":
         weight, bias = torch.tensor(head.coef_), torch.tensor(head.intercept_)
@@ -120,7 +112,7 @@ def _linear(head: Any, name: str) -> _Linear:
         )
     if len(weight) == 1 and not several:
         weight, bias = (torch.cat([torch.zeros_like(x), x]) for x in (weight, bias))
-    return _Linear(weight.float(), bias.float(), classes, several)
+    return weight.float(), bias.float(), classes, several
 
 
 def _regressions(head: Any) -> list[Any]:
