@@ -44,7 +44,7 @@ class Graph:
 
     def several(self, results: int, kind: str, *inputs: str, **attributes: Any) -> list[str]:
         """Adds a node with several results, and returns their names."""
-        names = [self._fresh(kind.lower()) for _ in range(results)]
+        names = [self.reserve(kind.lower()) for _ in range(results)]
         self.nodes.append(helper.make_node(kind, inputs, names, name=names[0], **attributes))
         return names
 
@@ -73,10 +73,6 @@ class Graph:
         self.alias(source, name)
         self.outputs.append(helper.make_tensor_value_info(name, kind, shape))
 
-    def reserve(self, name: str) -> str:
-        """A name for a result that nodes may use before `alias` defines it."""
-        return self._fresh(name)
-
     def alias(self, source: str, name: str) -> None:
         """Gives `source` a reserved name."""
         self.nodes.append(helper.make_node("Identity", [source], [name], name=name))
@@ -90,7 +86,7 @@ class Graph:
         directions = {"scan_input_directions": [int(backwards)] * len(sequences)}
         if results:
             directions["scan_output_directions"] = [int(backwards)] * results
-        graph = helper.make_graph(body.nodes, self._fresh("body"), body.inputs, body.outputs)
+        graph = helper.make_graph(body.nodes, self.reserve("body"), body.inputs, body.outputs)
         return self.several(
             len(body.outputs), "Scan", *states, *sequences, body=graph, num_scan_inputs=len(sequences), **directions
         )
@@ -108,7 +104,7 @@ class Graph:
             copied.ClearField("metadata_props")  # stack traces with paths of this machine
             for index, old in enumerate(node.output):
                 if old:
-                    renamed[old] = copied.output[index] = self._fresh(f"traced.{old}")
+                    renamed[old] = copied.output[index] = self.reserve(f"traced.{old}")
             for index, old in enumerate(node.input):
                 copied.input[index] = renamed[old] if old else ""
             copied.name = copied.output[0]
@@ -137,7 +133,8 @@ class Graph:
         opsets = [helper.make_opsetid("", OPSET)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="pct")
 
-    def _fresh(self, name: str) -> str:
+    def reserve(self, name: str) -> str:
+        """A new name like this one, for a result; nodes may use it before `alias` defines it."""
         unique, number = name, 0
         while unique in self.names:
             number += 1
