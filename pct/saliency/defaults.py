@@ -41,9 +41,6 @@ def default_saliency(predictor: Any) -> Choice:
     settings = getattr(predictor, "settings", None)
     if settings is None:
         return Choice(getattr(predictor, "explains_by", ""), "the predictor's own")
-    asked = getattr(predictor, "saliency_kind", settings.saliency)
-    if asked != settings.saliency:
-        return Choice(asked, "asked for")
     if settings.explain_by:
         return Choice(settings.explain_by, "named by the setting explain_by")
     if (audited := getattr(predictor, "audited", None)) and _problem(audited, predictor) is None:
