@@ -15,9 +15,8 @@ from pipelines.figures import FIGURES
 from tuning.ledger import Ledger, Trial
 from tuning.objective import accuracy_floor, comparable, finished, pareto_front, trial_objectives
 from tuning.plan import Plan
-from tuning.progress import SHORT
 from tuning.proposals import make_study
-from tuning.space import Range
+from tuning.space import SHORT, Range
 
 FEW = 4  # trials; importances of fewer are noise
 
@@ -139,10 +138,8 @@ def _note(ax: Any, text: str, at: tuple[float, float], offset: tuple[int, int], 
 
 
 def _grid_and_legend(ax: Any, axis: str, place: str) -> None:
-    ax.grid(axis=axis, color="#e6e9ec")
-    ax.set_axisbelow(True)
     ax.legend(frameon=False, fontsize=9.5, loc=place)
-    bare(ax)
+    bare(ax, grid=axis)
 
 
 def _scale(searched: Range, values: list[Any]) -> tuple[Any, list[str]]:

@@ -11,12 +11,9 @@ from typing import TextIO
 from tuning.ledger import BASELINE, FAILED, FINISHED, RUNNING, STOPPED, Ledger, Trial
 from tuning.objective import trial_objectives
 from tuning.plan import Plan
+from tuning.space import SHORT
 
 SECONDS_BETWEEN = 0.5
-SHORT = {
-    "temperature": "tau", "batch_size": "batch", "p_important": "p_i", "p_unimportant": "p_u",
-    "entropy_weight": "lambda",
-}  # fmt: skip
 
 
 class Progress:

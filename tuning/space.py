@@ -58,10 +58,11 @@ USED = {
     ),
     "unirex": ("comp_weight", "suff_weight", "batch_size", "lr"),
 }  # fmt: skip
-ALIASES = {
-    "tau": "temperature", "lambda": "entropy_weight", "p_i": "p_important", "p_u": "p_unimportant",
-    "learning_rate": "lr",
+SHORT = {  # the names of settings in tables, which --set understands too
+    "temperature": "tau", "batch_size": "batch", "p_important": "p_i", "p_unimportant": "p_u",
+    "entropy_weight": "lambda",
 }  # fmt: skip
+ALIASES = {short: name for name, short in SHORT.items()} | {"learning_rate": "lr"}
 # Only these may vary within a sweep: the others change what is measured, the tokens or the length of a trial.
 TUNABLE = (
     *USED["pct"], *WEIGHTS, "method", "seed", "dropout", "optimizer", "weight_decay", "warmup", "schedule",
