@@ -12,11 +12,11 @@ import numpy as np
 
 from pct.metrics.bootstrap import Interval, crossed_bootstrap
 from pct.metrics.learned import learned_of
-from pct.metrics.names import CONTROL_GAPS, GAPS
+from pct.metrics.names import CONTROL_GAPS, CORE_METRICS, GAPS
 from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.text.tokens import Doubles
-from pct.training.measured import is_measured, load_measured
+from pct.training.measured import STANDARD, is_measured, load_measured
 from pct.training.runs import Run
 
 BySeed = dict[int, Doubles]  # seed -> (texts,)
@@ -24,10 +24,8 @@ AS_TRAINED = ""  # the run's own report on the test split
 GAP = "comp-suff"  # the gap by which methods and settings are judged
 # the further reports of a run that hold metrics which its own report does not
 REPORT_OF = {
-    **dict.fromkeys(("comp_random", "margin", "suff_margin", "win", "ir_rate", "ur_rate"), "controls"),
-    **dict.fromkeys(("cos_important", "cos_unimportant", "separation"), "collapse"),
-    **dict.fromkeys(("naopc_comp", "naopc_suff", "tau_loo", "naopc-gap"), "normalised"),
-}
+    metric: name for name, what in STANDARD.items() for metric in what.metrics if metric not in CORE_METRICS
+} | {"naopc-gap": "normalised"}
 NOT_COMPARED = ("seed", "threads", "device", "glove")  # settings that may differ within a group
 # settings of the methods; normal training has none of them
 OF_METHODS = (

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from pct.output.html import asset
 from pct.output.report.ablations import ablation_claims, ablation_figure, ablation_table
 from pct.output.report.best import best_table
 from pct.output.report.claims import Effect, claims_table, conditions_table, find_effects, methods_table
@@ -23,15 +24,6 @@ from pct.writing import atomic_folder
 TITLE = "What the runs found"
 TEXT, PAGE = "report.md", "report.html"
 OPTIONAL = ("html", "svg", "csv", "tex")  # kinds of files that can be left out
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #22262b; max-width: 78rem; margin: 2rem auto; padding: 0 1.2rem }
-table { border-collapse: collapse; font-size: .86rem }
-th, td { padding: .2rem .55rem; border-bottom: 1px solid #e6e9ec }
-th { text-align: left; position: sticky; top: 0; background: #fff } td { white-space: nowrap }
-td:nth-child(n+4) { font-variant-numeric: tabular-nums } .wide { overflow-x: auto } .paper { color: #76808a }
-.held { background: #dff0e2 } .not-held { background: #fbe3d6 } .undecided, .not-run { color: #76808a }
-img { max-width: 100% } figure { margin: 1.5rem 0 } pre { background: #f4f6f7; padding: .8rem; overflow-x: auto }
-"""
 
 
 def make_tables(groups: Sequence[Group], effects: Sequence[Effect]) -> list[ReportTable]:
@@ -119,7 +111,7 @@ def _page(origin: str, about: str, tables: Sequence[ReportTable], pictures: Mapp
     )
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Faithful explanations: report</title>'
-        f"<style>{STYLE}</style><h1>{TITLE}</h1><p>{escape(origin)}</p>{description}"
+        f"<style>{asset('report.css')}</style><h1>{TITLE}</h1><p>{escape(origin)}</p>{description}"
         + "".join(t.html() for t in tables) + images + section + "</html>\n"
     )  # fmt: skip
 
