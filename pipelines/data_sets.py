@@ -13,7 +13,6 @@ from pct.training.runs import Run
 from pipelines.mlflow_runs import MlflowRun
 
 CONTEXTS = {"train": "training", "validation": "validation", "test": "testing"}
-FILES = {"train": "train_file", "validation": "validation_file", "test": "test_file"}
 
 
 def run_data_sets(run: Run) -> dict[str, Any]:
@@ -84,7 +83,7 @@ def _data_set(name: str, digest: str, source: tuple[str, dict[str, Any]], profil
 
 def _source(s: Settings, source: str, split: str) -> tuple[str, dict[str, Any]]:
     if s.corpus == "files":
-        return _location(getattr(s, FILES[split]) or s.train_file)
+        return _location(getattr(s, f"{split}_file") or s.train_file)
     return _location(source)
 
 
