@@ -12,6 +12,7 @@ import torch
 import pct
 from benchmarks.common import THREADS, corpus, encoder_folder, settings_of
 from pct.corpora.loading import load_splits
+from pct.models.outputs import output_names
 from pct.training.trainer import train
 
 WRAPPED = ("bert", "gpt2")
@@ -48,19 +49,13 @@ def transformers_model(kind: str) -> tuple[Any, Any]:
     return model, AutoTokenizer.from_pretrained(place)
 
 
-def label_names(classes: list[str]) -> dict[str, Any]:
-    """The names of the classes, as a configuration of transformers has them."""
-    names = dict(enumerate(classes))
-    return {"id2label": names, "label2id": {name: label for label, name in names.items()}}
-
-
 def _bert() -> tuple[Any, Any]:
     """The small encoder with a pooler and a head of its own, trained for a minute."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(encoder_folder())
     model = AutoModelForSequenceClassification.from_pretrained(
-        encoder_folder(), dtype=torch.float32, **label_names(corpus().classes)
+        encoder_folder(), dtype=torch.float32, **output_names(corpus().classes)
     )
     settings = settings_of("minilm", epochs=1, limit=1024, lr=1e-4, evaluate_epochs=False)
     start = pct.wrap(model, tokenizer, max_length=settings.max_length)
@@ -83,7 +78,7 @@ def _gpt2() -> tuple[Any, Any]:
     ids = {f"{k}_token_id": getattr(tokenizer, f"{k}_token_id") for k in ("pad", "eos", "bos")}
     shape = GPT2Config(
         vocab_size=len(tokenizer), n_layer=4, n_embd=256, n_head=4, n_positions=64, initializer_range=0.1,
-        use_cache=False, **ids, **label_names(corpus().classes),
+        use_cache=False, **ids, **output_names(corpus().classes),
     )  # fmt: skip
     return GPT2ForSequenceClassification(shape), tokenizer
 

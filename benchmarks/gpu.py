@@ -16,7 +16,6 @@ import torch
 import torch.multiprocessing as mp
 
 from benchmarks._ferret import Ferret
-from benchmarks._wrapped import label_names
 from benchmarks.common import Row, alternate, ratio, synchronize
 from benchmarks.evaluation import AOPC, against_captum
 from benchmarks.training import Given, batches_of, run, step_times
@@ -26,6 +25,7 @@ from pct.corpora.named import local_folder
 from pct.corpora.splits import Corpus
 from pct.metrics.evaluation import evaluate
 from pct.models.encoder import Transformer
+from pct.models.outputs import output_names
 from pct.settings import Settings
 from pct.text.subwords import SubWords
 from pct.training.optimizers import in_bf16, make_optimizer
@@ -184,7 +184,7 @@ def owned(setup: Setup) -> tuple[Classifier, Any, Any]:
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     torch.manual_seed(0)
-    names = label_names(texts_of(setup).classes)
+    names = output_names(texts_of(setup).classes)
     config = AutoConfig.for_model(setup.shape, **SHAPES[setup.shape], **names)
     model = AutoModelForSequenceClassification.from_config(config).eval().to(setup.device)
     tokenizer = word_pieces(setup)

@@ -13,11 +13,11 @@ PATIENCE = 600  # seconds until what must come; a crowded machine needs them
 Value = TypeVar("Value")
 
 
-def until(found: Callable[[], Value | None], log: Path | None = None, every: float = 0.05) -> Value:
+def until(condition: Callable[[], Value | None], log: Path | None = None, every: float = 0.05) -> Value:
     """Waits until a function returns what is true or not empty, and returns that.
 
     Args:
-        found: called again and again.
+        condition: called again and again.
         log: a file whose text is in the error.
         every: the seconds between two calls.
 
@@ -25,10 +25,10 @@ def until(found: Callable[[], Value | None], log: Path | None = None, every: flo
         AssertionError: it did not come about.
     """
     end = time.monotonic() + PATIENCE
-    while not (value := found()):
+    while not (value := condition()):
         if time.monotonic() > end:
-            said = log.read_text(errors="replace") if log else ""
-            raise AssertionError(f"what was waited for did not come about\n{said}")
+            messages = log.read_text(errors="replace") if log else ""
+            raise AssertionError(f"what was waited for did not come about\n{messages}")
         time.sleep(every)
     return value
 

@@ -83,14 +83,14 @@ def run_bulk(
         worker = (open_model, max(int(resources.cpus), 1), rows, schema, reading, keep)
         try:
             with connected(with_room(resources), unit="worker", options="--cpus-per-worker and --gpus-per-worker"):
-                _write(data, folder.uri, worker, reading, resources, quiet)
+                _write(data, folder.uri, worker, resources, quiet)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("interrupted; run the same command again to continue") from None
         folder.finish()
     return folder.counts
 
 
-def _write(data: str, folder: str, worker: Worker, reading: ReadOptions, resources: Resources, quiet: bool) -> None:
+def _write(data: str, folder: str, worker: Worker, resources: Resources, quiet: bool) -> None:
     import ray.data
     from ray.data.checkpoint import CheckpointConfig
     from ray.exceptions import RayError
@@ -110,8 +110,9 @@ def _write(data: str, folder: str, worker: Worker, reading: ReadOptions, resourc
             names = dataset.schema().names
         except Exception as problem:  # Arrow's, or Ray's around them
             raise ValueError(f"--data {data}: {unusable_file(data) or first_line(problem, 300)}") from problem
-        wanted = [name for name in names if name == ROW or name in reading.wanted or name in worker[-1]]
-        results = dataset.select_columns(wanted).map_batches(
+        *_, reading, keep = worker
+        columns = dict.fromkeys([*columns_read(names, reading), *keep])
+        results = dataset.select_columns(list(columns)).map_batches(
             _Apply,
             fn_constructor_args=worker,
             batch_size=TEXTS_A_CALL,
@@ -170,10 +171,16 @@ class _Apply:
     def __call__(self, batch: Any) -> Any:
         import pyarrow as pa
 
-        values = batch.select([name for name in batch.column_names if name == ROW or name in self.reading.wanted])
+        values = batch.select(columns_read(batch.column_names, self.reading))
         records = apply_rows(self.model, self.rows, values.to_pylist(), self.reading)
         result = pa.Table.from_pylist(records, output_schema(self.schema))
         return with_columns(result, batch, self.keep)
+
+
+def columns_read(names: Sequence[str], reading: ReadOptions) -> list[str]:
+    """Those columns of the data that the work needs. names: of all."""
+    needed = {ROW, *reading.wanted}
+    return [name for name in names if name in needed]
 
 
 def output_schema(schema: Any) -> Any:

@@ -7,7 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from pct.commands.finetune import NOT_IMPROVED
-from pct.commands.options import add_conditions, add_measured_texts, add_model, conditions_of, measured_texts
+from pct.commands.options import (
+    add_conditions,
+    add_measured_texts,
+    add_model,
+    conditions_of,
+    measured_texts,
+    open_given,
+)
 from pct.commands.parser import CommandParser
 from pct.saliency import saliencies
 
@@ -31,12 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         saliencies.check(options.saliency)
     from pct.corpora.splits import notes_in_words
     from pct.metrics.diff import diff
-    from pct.opening import open_model
 
-    before, after = (
-        open_model(name, options.device, options.head, options.threshold, windows=options.windows)
-        for name in (options.before, options.after)
-    )
+    before, after = (open_given(options, name=name) for name in (options.before, options.after))
     texts, source, notes = measured_texts(options, before, before.settings.corpus_seed)
     progress = sys.stderr.isatty() and not options.json
     change = diff(before, after, texts, **conditions_of(options, before.settings), progress=progress)

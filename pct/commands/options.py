@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from pct.onnx.predictor import OnnxPredictor
     from pct.training.runs import Launch
 
-READING: dict[str, tuple[str, Sequence[str] | None]] = {  # options of a file: what they are, and their choices
-    "text_column": ("of the file (default: the model's own setting)", None),
-    "text_pair_column": ("of the second texts of pairs (default: text_pair where there is one)", None),
-    "label_column": ("of the file, or one for each of several labels (default: the model's own setting)", None),
-    "label_separator": ("of several labels: between the labels of a cell", None),
-    "separator": ("of a CSV file's columns (default: detected)", None),
-    "encoding": ("of a text file, as cp1252 (default: UTF-8, or by its byte order mark)", None),
+READING: dict[str, tuple[str, Sequence[str]]] = {  # options of a file: what they are, and their choices, if any
+    "text_column": ("of the file (default: the model's own setting)", ()),
+    "text_pair_column": ("of the second texts of pairs (default: text_pair where there is one)", ()),
+    "label_column": ("of the file, or one for each of several labels (default: the model's own setting)", ()),
+    "label_separator": ("of several labels: between the labels of a cell", ()),
+    "separator": ("of a CSV file's columns (default: detected)", ()),
+    "encoding": ("of a text file, as cp1252 (default: UTF-8, or by its byte order mark)", ()),
     "labels": ("whether labels are class names or indices (default: the model's own setting)", LABELS),
     "on_bad_row": ("whether an unusable row ends the job or is skipped (default: error)", ON_BAD_ROW),
 }
@@ -76,7 +76,7 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
     """Adds the options for reading a file of rows. By default the model's own settings apply."""
     for name, (what, choices) in READING.items():
         spellings = dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"])
-        parser.add_argument(*spellings, dest=name, default="", help=what, **_or_none(choices or ()))
+        parser.add_argument(*spellings, dest=name, default="", help=what, **_or_none(choices))
 
 
 def _or_none(choices: Sequence[str]) -> dict[str, Any]:
@@ -115,11 +115,21 @@ def refuse_given(
             raise ValueError(f"--{name.replace('_', '-')} has no effect {reason}: leave it out")
 
 
-def open_given(options: argparse.Namespace, threads: int = 0) -> Classifier | OnnxPredictor:
-    """The model that the options name. threads: CPU threads of one call; 0 uses all cores. Raises as `pct.load`."""
+def open_given(options: argparse.Namespace, threads: int = 0, name: str = "") -> Classifier | OnnxPredictor:
+    """A model, opened as the options of `add_model` say.
+
+    Args:
+        options: of the command line.
+        threads: CPU threads of one call; 0 uses all cores.
+        name: of the model; if empty, the option `model`.
+
+    Raises as `pct.load`.
+    """
     from pct.opening import open_model
 
-    return open_model(options.model, options.device, options.head, options.threshold, threads, options.windows)
+    return open_model(
+        name or options.model, options.device, options.head, options.threshold, threads, options.windows
+    )  # fmt: skip
 
 
 def add_remove(parser: argparse._ActionsContainer) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pct.models.outputs import output_names
 from tests.pct.models import families
 
 NAMES = ["funny", "sad", "long"]
@@ -15,7 +16,7 @@ TEXTS = ["a brilliant film", "dull and stale", "not good at all", "fine acting ,
 @pytest.fixture
 def model(tmp_path):
     """A classifier of three outputs, without a problem type, and texts with lists of labels."""
-    names = {"id2label": dict(enumerate(NAMES)), "label2id": {name: i for i, name in enumerate(NAMES)}}
+    names = output_names(NAMES)
     for part in (families.classifier("BERT", classes=3, num_hidden_layers=1, **names), families.tokenizer("BERT")):
         part.save_pretrained(tmp_path / "mine")
     rows = [{"text": text, "label": NAMES[: i % 3]} for i, text in enumerate(TEXTS)]

@@ -34,7 +34,7 @@ from serving.schema import Control, ExplainAnswer, ModelAnswer, PredictAnswer
 from tests.one_line import ends_with_one_line
 from tests.project import REPOSITORY
 from tests.serving.conftest import Running, serving
-from tests.waiting import PATIENCE, free_port
+from tests.waiting import PATIENCE, free_port, until
 
 TEXT = "despite its slow start , the film is brilliant"
 FIXTURES = REPOSITORY / "tests" / "fixtures" / "v0.1.0"
@@ -391,12 +391,13 @@ def worker_of(running: Running) -> Any:
 @pytest.mark.faults
 def test_a_killed_worker_comes_back_and_one_that_cannot_ends_the_service(guarded):
     worker_of(guarded).kill()
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
+
+    def answers() -> bool:
         with suppress(OSError):
-            if guarded.ask("/predict", {"texts": [TEXT]})[0] == 200:
-                break
-        time.sleep(0.2)
+            return guarded.ask("/predict", {"texts": [TEXT]})[0] == 200
+        return False
+
+    until(answers, guarded.log_file)
     assert guarded.ask("/predict", {"texts": [TEXT]})[0] == 200
 
     model = guarded.log_file.parent / "model"

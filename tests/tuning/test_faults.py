@@ -62,9 +62,9 @@ def wait(process: subprocess.Popen[bytes], holds: Callable[[Ledger], bool], fold
 
     def known() -> Ledger | None:
         with contextlib.suppress(ValueError, OSError):
-            found = peek(Path(folder))
-            if found is not None and holds(found):
-                return found
+            ledger = peek(Path(folder))
+            if ledger is not None and holds(ledger):
+                return ledger
         assert process.poll() is None, Path("driver.log").read_text()
         return None
 

@@ -100,7 +100,7 @@ def test_the_command_prints_the_change_and_its_exit_code_says_whether_it_is_one_
     assert printed["metrics"]["acc"]["before"] == pct.evaluate(pct.load(before, "cpu"), data, removal="mask").acc
     assert not printed["improved"]
     assert cli.main(command) == 3
-    told = capsys.readouterr().out
-    assert told.startswith(f"{before} before, {after} after, on {data}\nmetric ")
-    assert "not improved: " in told
+    table = capsys.readouterr().out
+    assert table.startswith(f"{before} before, {after} after, on {data}\nmetric ")
+    assert "not improved: " in table
     assert cli.main([*command[:3], "--data", str(tmp_path / "none.csv")]) == 1

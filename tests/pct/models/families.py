@@ -127,13 +127,13 @@ def tokenizer(name: str) -> Any:
 
     family = FAMILIES[name]
     return PreTrainedTokenizerFast(
-        tokenizer_object=_made(family), padding_side=family.padding_side, model_max_length=family.longest or int(1e30),
+        tokenizer_object=_built(family), padding_side=family.padding_side, model_max_length=family.longest or int(1e30),
         model_input_names=["input_ids", "attention_mask", *(["token_type_ids"] if ":1" in family.pair else [])],
         **family.specials,
     )  # fmt: skip
 
 
-def _made(family: Family) -> Any:
+def _built(family: Family) -> Any:
     """Only the vocabularies of bytes are learnt: the trainers of the others give another one at each start."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -141,36 +141,34 @@ def _made(family: Family) -> Any:
     unknown = family.specials.get("unk_token")
     bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False)
     if family.cut == "wordpiece":
-        pieces = _pieces(normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer(), inner="##")[
-            : 160 - len(specials)
-        ]
+        normalizer, splitter = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+        pieces = _pieces(normalizer, splitter, inner="##")[: 160 - len(specials)]
         vocabulary = {piece: i for i, piece in enumerate([*specials, *(piece for piece, _ in pieces)])}
-        made = Tokenizer(models.WordPiece(vocabulary, unk_token=unknown))
-        made.normalizer = normalizers.BertNormalizer()
-        made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        built = Tokenizer(models.WordPiece(vocabulary, unk_token=unknown))
+        built.normalizer, built.pre_tokenizer = normalizer, splitter
     elif family.cut == "unigram":
-        pieces = _pieces(normalizers.NFKC(), pre_tokenizers.Metaspace(), inner="")[:110]
+        normalizer, splitter = normalizers.NFKC(), pre_tokenizers.Metaspace()
+        pieces = _pieces(normalizer, splitter, inner="")[:110]
         scored = [*((special, 0.0) for special in specials), *((piece, math.log(n / 1000)) for piece, n in pieces)]
-        made = Tokenizer(models.Unigram(scored, unk_id=specials.index(unknown)))
-        made.normalizer = normalizers.NFKC()
-        made.pre_tokenizer = pre_tokenizers.Metaspace()
-        made.decoder = decoders.Metaspace()
+        built = Tokenizer(models.Unigram(scored, unk_id=specials.index(unknown)))
+        built.normalizer, built.pre_tokenizer = normalizer, splitter
+        built.decoder = decoders.Metaspace()
     else:
-        made = Tokenizer(models.BPE())
+        built = Tokenizer(models.BPE())
         split = pre_tokenizers.Split(_words(), "isolated")
-        made.pre_tokenizer = (
+        built.pre_tokenizer = (
             bytes_ if family.cut == "bytes"
             else pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
         )  # fmt: skip
-        made.decoder = decoders.ByteLevel()
+        built.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
             vocab_size=360, initial_alphabet=bytes_.alphabet(), special_tokens=specials, show_progress=False
         )
-        made.train_from_iterator(TEXTS, trainer)
-    made.add_special_tokens(specials)
-    ids = [(token, made.token_to_id(token)) for token in specials]
-    made.post_processor = processors.TemplateProcessing(single=family.frame, pair=family.pair, special_tokens=ids)
-    return made
+        built.train_from_iterator(TEXTS, trainer)
+    built.add_special_tokens(specials)
+    ids = [(token, built.token_to_id(token)) for token in specials]
+    built.post_processor = processors.TemplateProcessing(single=family.frame, pair=family.pair, special_tokens=ids)
+    return built
 
 
 def _pieces(normalizer: Any, splitter: Any, *, inner: str) -> list[tuple[str, int]]:
