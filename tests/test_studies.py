@@ -1,4 +1,4 @@
-"""The study of fine-tuning: its cells are trained and measured once, and its table is made of them."""
+"""The study of encoders: its cells are trained and measured once, and its table is made of their values."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ QUICK = Settings(
 
 
 @pytest.fixture
-def cells(tmp_path, monkeypatch):
-    """A folder with a model trained normally, and this model trained further by two methods."""
+def measured(tmp_path, monkeypatch):
+    """The folders of models and of values: a model trained normally, and further by two methods."""
     # a TextCNN has no frozen gradient
     conditions = {name: ("l2", removal, 20) for name, (_, removal, _) in finetune.CONDITIONS.items()}
     monkeypatch.setattr(finetune, "CONDITIONS", conditions)
-    base = tmp_path / "base-normal-0"
-    finetune.cell(base, QUICK, texts=20)
+    values = tmp_path / "values"
+    values.mkdir()
     for name in ("normal", "removal_margin"):
         settings = QUICK.replace(method=finetune.VARIANTS[name]["method"])
-        finetune.cell(tmp_path / f"ft-{name}-0", settings, base, texts=20)
-    return tmp_path
+        finetune.cell(tmp_path / "models", values, settings, name, start=QUICK)
+    return tmp_path / "models", values
 
 
-def test_a_cell_is_measured_under_each_condition_and_made_once(cells, monkeypatch):
-    runs = finetune.read(cells, "ft-removal_margin")
+def test_a_cell_is_measured_under_each_condition_and_trained_once(measured, monkeypatch):
+    models, values = measured
+    runs = finetune.read(values, "ft-removal_margin")
     assert list(runs) == [0]
-    assert all(len(values) == 20 for values in finetune.values(runs, "mask", "margin").values())
+    assert all(len(margins) == 20 for margins in finetune.values(runs, "mask", "margin").values())
+    assert {path.name for path in models.iterdir()} == {"planted-normal-0", "ft-normal-0", "ft-removal_margin-0"}
     monkeypatch.setattr(finetune, "train", None)
     monkeypatch.setattr(finetune, "evaluate", None)
-    finetune.cell(cells / "base-normal-0", QUICK)
+    finetune.cell(models, values, QUICK, "removal_margin", start=QUICK)
 
 
-def test_the_table_has_means_and_changes_with_their_intervals(cells):
-    lines = list(finetune.table(cells, ["normal", "removal_margin", "unirex"]))
-    assert [line.split(" | ")[0] for line in lines[2:]] == ["| (before)", "| normal", "| removal_margin"]
+def test_the_table_has_means_and_changes_with_their_intervals(measured):
+    _, values = measured
+    lines = list(finetune.table(values, ["normal", "removal_margin", "unirex"]))
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| normal", "| removal_margin"]
     assert "[" in lines[-1]
     assert len({line.count("|") for line in lines}) == 1

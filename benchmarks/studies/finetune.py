@@ -1,14 +1,16 @@
-"""A fine-tuned encoder, trained for one more epoch by each method: does a method widen its gaps or its margin?
+"""A pretrained encoder, trained by each method: from the start, or for one more epoch after normal training.
 
 PCT_DATA_DIR=... python -m benchmarks.studies.finetune FOLDER --seeds 0 1 2 3 4
+PCT_DATA_DIR=... python -m benchmarks.studies.finetune FOLDER --from-start mr --seeds 0 1 2 3 4
 PCT_DATA_DIR=... python -m benchmarks.studies.finetune FOLDER --from-start ag_news --seeds 0 1 2
 
-The encoder is trained normally on all of MR (3 epochs), then further on 3,000 of its rows (1 epoch) by each method, a
-base for each seed. All are measured under three conditions: by the norm of the gradient on all 1,066 test texts, else
-on 500 of them. FOLDER keeps the models and the values of each text, so an interrupted study continues, and several
-processes may share it. `--table` prints Markdown: each method's change from one more normal epoch under the same seeds.
+By default the encoder is trained normally on all of MR (3 epochs), then further on 3,000 of its rows (1 epoch) by each
+method, under each seed. `--from-start` trains by each method from the pretrained encoder instead, on all of MR or on
+6,000 rows of AG News. Training runs in bf16, measurement in float32, under three conditions.
 
-`--from-start` trains by each method from the pretrained encoder instead, on MR or on 6,000 rows of AG News.
+FOLDER keeps the models, and `--values` (benchmarks/results/encoders) the values of each test text, from which `--table`
+prints Markdown: each method's change from normal training under the same seeds. A cell whose values are there is not
+trained again, so an interrupted study continues, on another machine too; several processes may take its seeds.
 """
 
 from __future__ import annotations
@@ -32,61 +34,64 @@ from pct.settings import Settings
 from pct.training.trainer import train
 from pct.writing import atomic_write
 
+VALUES = Path(__file__).parents[1] / "results" / "encoders"
 SHARED: dict[str, Any] = {
     "corpus": "mr", "words": "spaces", "batch_size": 32, "restore_best": False, "evaluate_epochs": False, "threads": 1,
+    "precision": "bf16",
 }  # fmt: skip
-BASE = {"method": "normal", "epochs": 3, "lr": 1e-4}
 FURTHER = {"epochs": 1, "lr": 5e-5, "limit": 3000}
-FROM_START = {  # of a corpus: the settings, and the most test texts under each condition; 0: those of `CONDITIONS`
-    "mr": ({"epochs": 3, "lr": 1e-4}, 0),
-    "ag_news": ({"corpus": "ag_news", "epochs": 1, "lr": 1e-4, "limit": 6000}, 250),
+FROM_START = {  # of a corpus
+    "mr": {"epochs": 3, "lr": 1e-4},
+    "ag_news": {"corpus": "ag_news", "epochs": 1, "lr": 1e-4, "limit": 6000},
 }
 MILD = {"alpha": 0.15, "temperature": 0.15}
+LAST = {**MILD, "contrast_steps": "last", "contrast_every": 2}
 VARIANTS: dict[str, dict[str, Any]] = {
     "normal": {"method": "normal"}, "removal_margin": {"method": "removal_margin", "margin_bound": 4.0},
+    "pct": {"method": "pct", **LAST}, "pct_all": {"method": "pct", **MILD},
+    "masked": {"method": "masked"},
+    "masked_10": {"method": "masked", "epochs": 10, "best_by": "masked_acc", "restore_best": True},
+    "saliency_guided": {"method": "saliency_guided"}, "entropy": {"method": "entropy"}, "unirex": {"method": "unirex"},
     "rm_bound2": {"method": "removal_margin", "margin_bound": 2.0},
-    "saliency_guided": {"method": "saliency_guided"}, "pct": {"method": "pct", **MILD},
     "rm_frozen": {"method": "removal_margin", "saliency": "frozen_grad_x_input"},
     "rm_either": {"method": "removal_margin", "train_removal": "either"},
-    "rm_w.1": {"method": "removal_margin", "margin_weight": 0.1}, "unirex": {"method": "unirex"},
-    "masked": {"method": "masked"},
+    "rm_w.1": {"method": "removal_margin", "margin_weight": 0.1},
 }  # fmt: skip
 METRICS = ("acc", "f_x", "comp", "suff", "comp_random", "margin", "win")
-CONDITIONS = {  # the file of a condition -> the saliency that ranks words, how they are removed, and the texts; 0: all
-    "l2": ("l2", "delete", 0),
+CONDITIONS = {  # the saliency that ranks words, how they are removed, and the most test texts (MR has 1,066)
+    "l2": ("l2", "delete", 1066),
     "best": ("frozen_grad_x_input", "delete", 500),
     "mask": ("l2", "mask", 500),
 }
+MOST = {"ag_news": 500}  # test texts of a corpus
 COLUMNS = {  # title -> condition and metric
     "accuracy": ("l2", "acc"), "comp − suff": ("l2", "comp-suff"), "margin": ("l2", "margin"), "win": ("l2", "win"),
     "margin, masked": ("mask", "margin"), "margin, frozen": ("best", "margin"),
     "comp − suff, frozen": ("best", "comp-suff"),
 }  # fmt: skip
+Runs = dict[int, dict[str, np.ndarray]]  # seed -> condition/metric -> (texts,)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the cells that are missing, or prints the table of those that are there."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.finetune", description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--values", type=Path, default=VALUES, help="the values of each text (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--from-start", choices=FROM_START, help="train from the pretrained encoder on this corpus")
     parser.add_argument("--table", action="store_true", help="print the table, and train nothing")
     options = parser.parse_args(arguments)
     if options.table:
-        print("\n".join(table(options.folder, options.variants, options.from_start or "ft")))
+        print("\n".join(table(options.values, options.variants, options.from_start or "ft")))
         return 0
-    if options.from_start:
-        shared, texts = FROM_START[options.from_start]
-        for seed, name in product(options.seeds, options.variants):
-            folder = options.folder / f"{options.from_start}-{name}-{seed}"
-            cell(folder, settings(seed, **{**shared, **VARIANTS[name]}), texts=texts)
-        return 0
-    for seed in options.seeds:
-        cell(options.folder / f"base-normal-{seed}", settings(seed, **BASE))
-        for name in options.variants:
-            base = options.folder / f"base-normal-{seed}"
-            cell(options.folder / f"ft-{name}-{seed}", settings(seed, **FURTHER, **VARIANTS[name]), base)
+    options.values.mkdir(parents=True, exist_ok=True)
+    for seed, name in product(options.seeds, options.variants):
+        if options.from_start:
+            chosen, start = {**FROM_START[options.from_start], **VARIANTS[name]}, None
+        else:
+            chosen, start = {**FURTHER, **VARIANTS[name]}, settings(seed, **FROM_START["mr"], **VARIANTS["normal"])
+        cell(options.folder, options.values, settings(seed, **chosen), name, start)
     return 0
 
 
@@ -95,76 +100,92 @@ def settings(seed: int, **more: Any) -> Settings:
     return Settings.from_dict({"model": encoder_folder(), "seed": seed, **SHARED, **more})
 
 
-def cell(folder: Path, chosen: Settings, base: Path | None = None, texts: int = 0) -> None:
-    """Trains a model into a folder, from the model of `base` where one is given, and measures it. What exists stays.
+def cell(folder: Path, values: Path, chosen: Settings, name: str, start: Settings | None = None) -> None:
+    """Trains and measures a model, unless its values exist.
 
-    texts: the most test texts under each condition; 0 for those of `CONDITIONS`.
+    Args:
+        folder: of the models.
+        values: of the values.
+        chosen: how it is trained.
+        name: of its variant.
+        start: how the model is trained from which the training starts, normally; none: from the pretrained encoder.
     """
+    own = f"{'ft' if start else chosen.corpus}-{name}-{chosen.seed}"
+    path = values / f"{own}.npz"
+    if path.is_file():
+        return
+    before = trained(folder / f"{start.corpus}-normal-{start.seed}", start) if start else None
+    model = trained(folder / own, chosen, before)
+    classifier, test = Classifier.load(model / "model"), load_splits(chosen.replace(limit=0)).splits["test"]
+    classifier = Classifier(
+        classifier.model, classifier.tokenizer, classifier.classes, classifier.settings.replace(precision="float32")
+    )
+    columns = {"cpu_seconds": np.float32((model / "trained").read_text(encoding="utf-8"))}
+    for condition, (saliency, removal, limit) in CONDITIONS.items():
+        limit = min(limit, MOST.get(chosen.corpus, limit))
+        report = evaluate(classifier, test, limit=limit, metrics=METRICS, removal=removal, saliency=saliency)
+        columns |= {f"{condition}/{m}": report.columns[m].astype(np.float32).round(5) for m in METRICS}
+        print(own, condition, {k: round(v, 3) for k, v in report.metrics.items()}, flush=True)
+    with atomic_write(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **columns)
+
+
+def trained(folder: Path, chosen: Settings, before: Path | None = None) -> Path:
+    """The folder of a model, trained where it is missing, from that of another where one is given."""
     if not (folder / "trained").is_file():
-        start = Classifier.load(base / "model") if base else None
+        start = Classifier.load(before / "model") if before else None
         if start is not None:
             start = Classifier(start.model, start.tokenizer, start.classes, chosen)
         seconds = time.process_time()
         train(chosen, load_splits(chosen), folder, progress=False, start=start).save(folder / "model")
         (folder / "trained").write_text(f"{time.process_time() - seconds:.0f}", encoding="utf-8")
-    classifier, test = Classifier.load(folder / "model"), load_splits(chosen.replace(limit=0)).splits["test"]
-    for name, (saliency, removal, limit) in CONDITIONS.items():
-        path = folder / f"{name}.npz"
-        if path.is_file():
-            continue
-        most = min(limit or texts, texts) if texts else limit
-        report = evaluate(classifier, test, limit=most, metrics=METRICS, removal=removal, saliency=saliency)
-        with atomic_write(path) as part, part.open("wb") as file:
-            np.savez(file, **{metric: report.columns[metric] for metric in METRICS if metric in report.columns})
-        print(folder.name, name, {k: round(v, 3) for k, v in report.metrics.items()}, flush=True)
+    return folder
 
 
 def table(folder: Path, variants: Sequence[str], kind: str = "ft") -> Iterator[str]:
     """Rows of Markdown: the mean over seeds of normal training, then each variant's change from it.
 
-    kind: of the cells: ft, one more epoch, or a corpus of `FROM_START`.
+    Args:
+        folder: of the values.
+        variants: the rows, where their values exist.
+        kind: of the cells: ft, one more epoch, or a corpus of `FROM_START`.
     """
     further = kind == "ft"
     yield f"| {'one epoch more by' if further else 'trained by'} | seeds | {' | '.join(COLUMNS)} | CPU seconds |"
     yield "| --- |" + " --- |" * (len(COLUMNS) + 2)
-    if further:
-        before = read(folder, "base-normal")
-        yield row("(before)", before, means(before), "")
     normal = read(folder, f"{kind}-normal")
-    yield row("normal", normal, means(normal), seconds(folder, f"{kind}-normal"))
+    if further and (before := read(folder, "mr-normal")):
+        yield row("(before)", before, means(before), "")
+    yield row("normal", normal, means(normal), seconds(normal))
     for name in variants:
         runs = read(folder, f"{kind}-{name}")
         if name == "normal" or not runs:
             continue
         changes = [change(values(normal, *c), values(runs, *c)) for c in COLUMNS.values()]
-        yield row(name, runs, changes, seconds(folder, f"{kind}-{name}"))
+        yield row(name, runs, changes, seconds(runs))
 
 
-def row(name: str, runs: dict[int, Any], cells: Sequence[str], cost: str) -> str:
+def row(name: str, runs: Runs, cells: Sequence[str], cost: str) -> str:
     """A row of the table."""
     return f"| {name} | {', '.join(map(str, runs))} | {' | '.join(cells)} | {cost} |"
 
 
-def read(folder: Path, name: str) -> dict[int, dict[str, dict[str, np.ndarray]]]:
-    """The measured cells of a variant: seed -> condition -> metric -> (texts,)."""
-    seeds = sorted(int(path.parent.name.rsplit("-", 1)[1]) for path in folder.glob(f"{name}-*/trained"))
-    return {
-        seed: {c: dict(np.load(folder / f"{name}-{seed}" / f"{c}.npz")) for c in CONDITIONS}
-        for seed in seeds
-        if all((folder / f"{name}-{seed}" / f"{c}.npz").is_file() for c in CONDITIONS)
-    }
+def read(folder: Path, name: str) -> Runs:
+    """The measured cells of a variant."""
+    paths = {int(path.stem.rsplit("-", 1)[1]): path for path in folder.glob(f"{name}-*.npz")}
+    return {seed: dict(np.load(paths[seed])) for seed in sorted(paths)}
 
 
-def values(runs: dict[int, dict[str, dict[str, np.ndarray]]], condition: str, metric: str) -> dict[int, np.ndarray]:
+def values(runs: Runs, condition: str, metric: str) -> dict[int, np.ndarray]:
     """By seed, (texts,) a metric; `a-b` is the difference of two."""
     first, _, second = metric.partition("-")
     return {
-        seed: run[condition][first].astype(float) - (run[condition][second] if second else 0)
+        seed: run[f"{condition}/{first}"].astype(float) - (run[f"{condition}/{second}"] if second else 0)
         for seed, run in runs.items()
     }
 
 
-def means(runs: dict[int, dict[str, dict[str, np.ndarray]]]) -> list[str]:
+def means(runs: Runs) -> list[str]:
     """The means over texts and seeds, a cell for each column."""
     return [f"{np.mean([x.mean() for x in values(runs, *column).values()]):.3f}" for column in COLUMNS.values()]
 
@@ -176,10 +197,9 @@ def change(before: dict[int, np.ndarray], after: dict[int, np.ndarray]) -> str:
     return f"{number(interval.value, signed=True)} {bounds(interval)}"
 
 
-def seconds(folder: Path, name: str) -> str:
+def seconds(runs: Runs) -> str:
     """The mean CPU seconds of the training of a variant."""
-    spent = [float(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"{name}-*/trained"))]
-    return f"{np.mean(spent):.0f}" if spent else ""
+    return f"{np.mean([run['cpu_seconds'] for run in runs.values()]):.0f}"
 
 
 if __name__ == "__main__":
