@@ -27,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from pct.classifier import load
     from pct.corpora.loading import load_splits
-    from pct.training.finetune import align_classes, finetune, finetune_settings
+    from pct.corpora.splits import align_classes
+    from pct.training.finetune import finetune, finetune_settings
     from pct.training.model_card import check_finetuned
     from pipelines import mlflow_runs
     from pipelines.data_sets import log_measured_data

@@ -16,12 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from pct.auditing.plan import CONTROL
-from pct.metrics.bootstrap import LEVEL, Interval, interval_of, intervals_of
+from pct.metrics.bootstrap import FEWEST_TEXTS, LEVEL, Interval, interval_of, intervals_of
 from pct.output.audit_table import in_words
 from pct.output.numbers import number, percent, spell
+from pct.text.plurals import plural
 from pct.text.tokens import Doubles
 
-FEWEST_TEXTS = 20  # of two words or more
 LEAST_MARGIN = 0.01  # of confidence; a smaller margin does not count, even if it is surely above 0. Of a number: of the
 # standard deviation of the model's numbers over the texts
 WINS, MARGIN, COMP = "win", "margin", "comp"
@@ -123,7 +123,7 @@ def judge_audit(
     flat = max(interval_of(cells[name, deciding][COMP]).high for name in names) < unit.least if names else True
     if texts < FEWEST_TEXTS:
         judgement.verdict.append(
-            f"{texts} texts of two words or more are too few to judge an explanation: audit {FEWEST_TEXTS} or more."
+            f"{plural(texts, 'text')} of two words or more, fewer than {FEWEST_TEXTS}: too few to judge an explanation."
         )
         judgement.advice.append("Give more texts.")
         return judgement

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     progress = sys.stderr.isatty() and not options.json
     change = diff(before, after, texts, **conditions_of(options, before.settings), progress=progress)
     if options.json:
-        print(json.dumps(change.to_dict(), indent=2))
+        print(json.dumps({**change.to_dict(), "data": notes}, indent=2))
     else:
         lines = [f"{options.before} before, {options.after} after, on {source}", change.table()]
         print("\n".join([*lines, *notes_in_words(notes)]))

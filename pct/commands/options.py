@@ -199,7 +199,9 @@ def add_measured_texts(parser: argparse.ArgumentParser, model: str = "model") ->
         help="a classifier of the transformers library by its folder or hub name, a run's, a model's or an exported "
         "folder, runs:/<id>/model or models:/<name>@champion",
     )
-    parser.add_argument("--data", default="", help="a file with texts and labels; - is standard input")
+    parser.add_argument(
+        "--data", default="", help="a file with texts and labels, in place of a corpus; - is standard input"
+    )
     add_reading(parser)
     parser.add_argument("--corpus", default="", help=f"{', '.join(CORPORA)} or hub:OWNER/NAME (default: its own)")
     parser.add_argument("--split", default="test", choices=SPLITS, help="of the corpus (default: test)")
@@ -222,6 +224,8 @@ def measured_texts(
     from pct.corpora.loading import choose_texts
     from pct.corpora.splits import limited
 
+    if options.data and options.corpus:
+        raise ValueError(f"--data {options.data} and --corpus {options.corpus}: give one of them")
     settings = reading_settings(options, predictor.settings)
     chosen = choose_texts(
         settings, predictor.classes, options.corpus, options.data, options.split, needs_labels=needs_labels

@@ -17,7 +17,17 @@ from pct.corpora.fingerprints import label_counts
 from pct.corpora.named import CLASSES, HUB, TEST_ONLY, load_hub, local_folder, reviews_with_marks, with_shares
 from pct.corpora.planted import generate
 from pct.corpora.rows import MARKS, ReadOptions, RowReader, Table, has_labels
-from pct.corpora.splits import HELD_OUT, SPLITS, Corpus, Split, hold_out, limited, text_columns, with_limit
+from pct.corpora.splits import (
+    HELD_OUT,
+    SPLITS,
+    Corpus,
+    Split,
+    align_classes,
+    hold_out,
+    limited,
+    text_columns,
+    with_limit,
+)
 from pct.corpora.tables import table_of
 from pct.settings import Settings
 from pct.text.plurals import plural
@@ -202,12 +212,8 @@ def choose_texts(
     chosen = read_splits(settings.replace(corpus=corpus or settings.corpus, limit=0, measure_limit=0))
     if split not in chosen.splits:
         raise ValueError(f"corpus {chosen.name} has no {split} split; it has {', '.join(chosen.splits)}")
-    if chosen.classes != list(classes):
-        raise ValueError(
-            f"corpus {chosen.name} has the classes {', '.join(chosen.classes)}, the model {', '.join(classes)}"
-            "; give a corpus or a file of the model's classes"
-        )
-    return ChosenTexts(chosen.splits[split], f"{chosen.name}, {split} split", chosen.notes.get(split, {}))
+    rows = align_classes(classes, chosen).splits[split]
+    return ChosenTexts(rows, f"{chosen.name}, {split} split", chosen.notes.get(split, {}))
 
 
 def _planted(seed: int) -> dict[str, Split]:

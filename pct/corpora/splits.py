@@ -139,7 +139,8 @@ def index_of_classes(own: Sequence[str], classes: Sequence[str]) -> Ints:
     unknown = [name for name in own if name.casefold() not in index_of]
     if unknown:
         raise ValueError(
-            f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}: use its names for the labels"
+            f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}: use its names for the "
+            "labels, or name its classes so (id2label in the config.json of a transformers model)"
         )
     return np.array([index_of[name.casefold()] for name in own], np.int64)
 
@@ -157,6 +158,18 @@ def with_classes(split: Split, index: Ints, classes: int) -> Split:
     labels = np.zeros((len(split), classes), bool)
     labels[:, index] = split.labels
     return replace(split, labels=labels)
+
+
+def align_classes(classes: Sequence[str], corpus: Corpus) -> Corpus:
+    """The corpus with labels as indices of the given classes; numbers stay. Names are compared without case.
+
+    Raises ValueError if the corpus has other classes.
+    """
+    if corpus.task.number and len(classes) == 1:
+        return replace(corpus, classes=list(classes))
+    index = index_of_classes(corpus.classes, classes)
+    splits = {name: with_classes(split, index, len(classes)) for name, split in corpus.splits.items()}
+    return replace(corpus, splits=splits, classes=list(classes))
 
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 DRAWS = 10_000
 LEVEL = 0.95
+FEWEST_TEXTS = 20  # of two words or more; the interval over fewer is too narrow to judge by
 RESAMPLES = 500  # samples for a standard error that is not that of a mean
 _CELLS = 2**22  # drawn counts in memory at once: 32 MiB
 _DRAWN_AT_ONCE = 2**16  # texts of a sample, for counts of fewer kinds

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from pct.corpora.splits import index_of_classes
-from pct.metrics.bootstrap import Interval, paired_bootstrap
+from pct.metrics.bootstrap import FEWEST_TEXTS, Interval, paired_bootstrap
 from pct.metrics.column_files import Column
 from pct.metrics.label_sets import names_of, sets_of
 from pct.metrics.names import CORE_METRICS, GAPS, gaps_of
 from pct.metrics.number_errors import NUMBER, TRUE_NUMBER
 from pct.metrics.report import Report
 from pct.output.numbers import for_json, number
+from pct.text.plurals import plural
 
 CONTROLS = ("margin", "win")
 CLAIM = "comp-suff"  # must be larger in an improved model
@@ -55,9 +56,13 @@ class Change:
         It is an improvement where comp - suff is surely larger (its interval lies above zero) and by at least a point,
         neither ur - ir nor the margin of comp over a random order is surely smaller, and accuracy is at most a point
         lower (of numbers: the mean absolute error grows by at most a hundredth of their standard deviation). Without
-        the margin a model that merely became more sensitive to any removal would pass.
+        the margin a model that merely became more sensitive to any removal would pass. Fewer than `FEWEST_TEXTS` texts
+        are not judged.
         """
         reasons, gained = [], self.differences.get(CLAIM)
+        texts = int(np.isfinite(self.before.by_text.get("comp", [])).sum())
+        if texts < FEWEST_TEXTS:
+            reasons.append(f"{plural(texts, 'text')} of two words or more, fewer than {FEWEST_TEXTS}")
         if "mae" in self.differences:
             loss = self.differences["mae"].value
             if not loss <= LARGEST_LOSS * float(np.std(self.before.columns[TRUE_NUMBER])):
@@ -103,6 +108,8 @@ class Change:
         """The change for a terminal."""
         lines = [f"{'metric':<14}{'before':>10}{'after':>10}{'change':>10}{'95 % interval':>22}"]
         lines += [f"{name:<14}{a:>10}{b:>10}{change:>10}{ends:>22}" for name, a, b, change, ends in self.cells()]
+        if self.before.saliency != self.after.saliency:
+            lines.append(f"words ranked by {self.before.saliency} before, by {self.after.saliency} after")
         return "\n".join([*lines, self.predictions, self.verdict])
 
     def __repr__(self) -> str:
@@ -154,7 +161,10 @@ def _means(report: Report) -> dict[str, float]:
 def check_same_classes(first: Sequence[str], second: Sequence[str]) -> None:
     """Raises ValueError unless two models have the same classes, in any order, in upper or lower case."""
     if sorted(map(str.casefold, first)) != sorted(map(str.casefold, second)):
-        raise ValueError(f"the models have different classes: {', '.join(first)}, and {', '.join(second)}")
+        raise ValueError(
+            f"the models have different classes: {', '.join(first)}, and {', '.join(second)}; name them alike "
+            "(id2label in the config.json of a transformers model)"
+        )
 
 
 def _in_order_of(classes: Sequence[str], report: Report) -> dict[str, Column]:

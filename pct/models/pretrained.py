@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -227,11 +228,9 @@ def pretrained(kind: str, name: str, **options: Any) -> Any:
         import transformers
     except ImportError:
         raise ImportError(f"model {name!r} needs transformers: pip install 'pct-explain[transformers]'") from None
-    bars = transformers.utils.logging
-    shown = bars.is_progress_bar_enabled()
-    bars.disable_progress_bar()
     try:
-        return getattr(transformers, kind).from_pretrained(hub_name(name), trust_remote_code=False, **options)
+        with without_bars():
+            return getattr(transformers, kind).from_pretrained(hub_name(name), trust_remote_code=False, **options)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as problem:
         if "trust_remote_code" in str(problem):
             raise ValueError(_own_code(name, "code of its own, which is not run")) from problem
@@ -239,9 +238,20 @@ def pretrained(kind: str, name: str, **options: Any) -> Any:
             f"model {name!r} is neither textcnn, lstm, a folder with config.json, model.safetensors and a tokenizer, "
             f"nor a model of the Hugging Face hub: {(str(problem).splitlines() or [type(problem).__name__])[0]}"
         ) from problem
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Within it transformers shows no progress bars, which are of seconds."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
     finally:
         if shown:
-            bars.enable_progress_bar()
+            logging.enable_progress_bar()
 
 
 def _first_token_encoder(name: str, config: Any, tokenizer: Any) -> Any:

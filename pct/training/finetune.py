@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pct.classifier import Classifier
-from pct.corpora.loading import Corpus, with_corpus
-from pct.corpora.splits import index_of_classes, notes_in_words, with_classes
+from pct.corpora.loading import with_corpus
+from pct.corpora.splits import align_classes, notes_in_words
 from pct.metrics.change import Change, compare_reports
 from pct.metrics.diff import compared_metrics
 from pct.metrics.evaluation import evaluate
@@ -128,15 +127,3 @@ def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
     if of_encoder and not classifier.task.number:  # of a number the bound is in its unit
         values["margin_bound"] = ENCODER_BOUND
     return Settings.from_dict({**values, **settings})
-
-
-def align_classes(classes: Sequence[str], corpus: Corpus) -> Corpus:
-    """The corpus with labels as indices of the given classes; numbers stay. Names are compared without case.
-
-    Raises ValueError if the corpus has other classes.
-    """
-    if corpus.task.number and len(classes) == 1:
-        return replace(corpus, classes=list(classes))
-    index = index_of_classes(corpus.classes, classes)
-    splits = {name: with_classes(split, index, len(classes)) for name, split in corpus.splits.items()}
-    return replace(corpus, splits=splits, classes=list(classes))

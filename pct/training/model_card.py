@@ -9,6 +9,7 @@ from pct.classifier import TRANSFORMERS, Classifier, load
 from pct.layout import CONFIG
 from pct.metrics.change import Change
 from pct.models.checks import check_reloaded
+from pct.models.pretrained import without_bars
 from pct.models.to_transformers import to_transformers
 from pct.text.plurals import plural
 from pct.text.subwords import SubWords
@@ -57,7 +58,7 @@ def save_transformers(classifier: Classifier, folder: str | Path, change: Change
     check_folder(target, TRANSFORMERS)
     model = to_transformers(classifier.model, classifier.classes)
     assert isinstance(classifier.tokenizer, SubWords)  # checked by to_transformers
-    with atomic_folder(target, TRANSFORMERS) as temporary:
+    with atomic_folder(target, TRANSFORMERS) as temporary, without_bars():
         model.save_pretrained(temporary)
         classifier.tokenizer.save_files(temporary)
         write_text(temporary / CARD, model_card(classifier, target.name, change))

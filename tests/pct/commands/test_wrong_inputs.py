@@ -174,7 +174,7 @@ OPTIONS = {
     "evaluate": [
         ["--p-important", "0.0"], ["--p-important", "7"], ["--p-unimportant", "-1"], ["--order", "random"],
         ["--limit", "-3"], ["--corpus", "ag_news"], ["--device", "toaster"], ["--split", "dev"],
-        ["--per-text", "/no/such/folder/x.parquet"],
+        ["--per-text", "/no/such/folder/x.parquet"], ["--data", __file__, "--corpus", "planted"],
     ],
     "explain": [
         [""], [" "], ["a film", "--target", "joyful"], ["a film", "--max-steps", "-1"], ["a film", "--order", "random"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -80,6 +81,21 @@ def test_without_the_margin_nothing_is_called_improved():
     before, after = report(), report(comp=0.1)
     del after.columns["margin"]
     assert compare_reports(before, after).reasons_against == ["the margin of comp over a random order was not measured"]
+
+
+@pytest.mark.parametrize("texts", [1, 19])
+def test_few_texts_are_too_few_for_a_judgement(texts):
+    before, after = report(), report(comp=0.1)
+    before.columns["comp"][texts:] = np.nan  # texts of one word
+    actual = compare_reports(before, after)
+    assert actual.differences["comp-suff"].low > 0
+    assert actual.reasons_against == [f"{texts} text{'s'[: texts > 1]} of two words or more, fewer than 20"]
+
+
+def test_the_saliencies_are_named_where_they_differ():
+    before, after = (dataclasses.replace(report(), saliency=name) for name in ("l2", "gim"))
+    assert "words ranked by l2 before, by gim after" in compare_reports(before, after).table()
+    assert "ranked" not in compare_reports(before, before).table()
 
 
 def test_predictions_that_changed_are_counted_by_what_became_of_them():

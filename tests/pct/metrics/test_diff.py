@@ -91,14 +91,16 @@ def test_models_of_other_classes_or_tasks_are_refused():
 
 def test_the_command_prints_the_change_and_its_exit_code_says_whether_it_is_one_for_the_better(tmp_path, capsys):
     data = tmp_path / "reviews.csv"
-    data.write_text("\n".join(["text,label", *map(",".join, zip(TEXTS, NAMES, strict=True))]))
+    data.write_text("\n".join(["text,label", *map(",".join, zip(TEXTS, NAMES, strict=True)), ",positive"]))
     before, after = str(FIXTURES / "run-textcnn"), str(FIXTURES / "exported-lstm")
-    command = ["diff", before, after, "--data", str(data), "--removal", "mask"]
+    command = ["diff", before, after, "--data", str(data), "--removal", "mask", "--on-bad-row", "skip"]
     assert cli.main([*command, "--json"]) == 3
     printed = json.loads(capsys.readouterr().out)
     assert printed["texts"] == 4
-    assert printed["metrics"]["acc"]["before"] == pct.evaluate(pct.load(before, "cpu"), data, removal="mask").acc
+    rows = {"text": TEXTS, "label": NAMES}
+    assert printed["metrics"]["acc"]["before"] == pct.evaluate(pct.load(before, "cpu"), rows, removal="mask").acc
     assert not printed["improved"]
+    assert printed["data"] == {"rows_skipped": {"no text": 1}, "labels_as_indices": 0}
     assert cli.main(command) == 3
     table = capsys.readouterr().out
     assert table.startswith(f"{before} before, {after} after, on {data}\nmetric ")

@@ -12,8 +12,9 @@ import torch
 
 import pct
 from pct.cli import main
+from pct.corpora.splits import align_classes
 from pct.metrics.names import CORE_METRICS
-from pct.training.finetune import align_classes, finetune_settings
+from pct.training.finetune import finetune_settings
 from pct.training.model_card import push_to_hub, save_transformers
 from tests.pct.models.families import TEXTS, classifier, tokenizer
 from tests.pct.small import same_weights, small_classifier, small_corpus
@@ -91,11 +92,12 @@ def test_labels_are_matched_to_the_model_s_classes_by_name():
         align_classes(["negative", "positive"], dataclasses.replace(corpus, classes=["negative", "joy"]))
 
 
-def test_the_result_is_a_folder_of_transformers_with_equal_logits_and_the_table(finetuned, tmp_path):
+def test_the_result_is_a_folder_of_transformers_with_equal_logits_and_the_table(finetuned, tmp_path, capsys):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
     _, done = finetuned
     folder = done.save(tmp_path / "finetuned")
+    assert "shards" not in capsys.readouterr().err  # of transformers' own progress bar
     model, words = (x.from_pretrained(folder) for x in (AutoModelForSequenceClassification, AutoTokenizer))
     ours = done.classifier.predict(TEXTS)
     cut = {"truncation": True, "max_length": 24}
