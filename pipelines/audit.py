@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 
-from pct.auditing.audit import audit
-from pct.auditing.gate import Requirement
 from pct.auditing.kept import PREFIX, AuditSummary
-from pct.auditing.plan import BUDGETS
 from pct.auditing.result import Audit
-from pct.commands.audit import UNMET
-from pct.commands.options import add_measured_texts, add_model, measured_texts, open_given
+from pct.commands.audit import UNMET, add_audit_options, audit_given, check_requirements, report_unmet
 from pct.commands.parser import CommandParser
 from pct.corpora.loading import Split
 from pct.output.plots import save
-from pct.settings import REMOVALS
 from pipelines.data_sets import log_measured_data
 from pipelines.job import OK, add_job_options, run_job
 from pipelines.metric_names import as_metrics, audit_metrics
@@ -35,23 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    requirements = _split(options.require, ";")
-    for text in requirements:
-        Requirement.parse(text)
+    check_requirements(options)
     mlflow_run = start_run(f"audit {options.model}", options.experiment)
     with ended_on_failure(mlflow_run):
-        predictor = open_given(options)
-        texts, source, notes = measured_texts(options, predictor, options.seed, bool(options.label_column))
-        result = audit(
-            predictor, texts, _split(options.saliencies, " ,"), options.budget, _split(options.removals, " ,"),
-            seed=options.seed, progress=not options.quiet, name=options.model,
-        )  # fmt: skip
-        result.about.update(source=source, limit=options.limit, data=notes)
+        result, texts, classes = audit_given(options)
         print(result.summary())
-        version = _log(mlflow_run, result, texts, predictor.classes, source, options.model)
-        unmet = result.unmet(requirements)
-        for line in unmet:
-            print(f"requirement: {line}", file=sys.stderr)
+        version = _log(mlflow_run, result, texts, classes, options.model)
+        unmet = report_unmet(result, options)
         mlflow_run.set_tags({f"{PREFIX}unmet": "; ".join(unmet)})
         mlflow_run.end("FAILED" if unmet else "FINISHED")
     if version:
@@ -60,12 +44,12 @@ def _run(options: argparse.Namespace) -> int:
     return UNMET if unmet else OK
 
 
-def _log(mlflow_run: MlflowRun, result: Audit, texts: Split, classes: list[str], source: str, model: str) -> str:
+def _log(mlflow_run: MlflowRun, result: Audit, texts: Split, classes: list[str], model: str) -> str:
     """Logs the audit into the run, and on the version that the model is; returns the version's URI."""
     about = result.about
     values = {name: about[name] for name in ("model", "budget", "seed", "limit")}
-    mlflow_run.log_params({**values, "data": source, "saliencies": ", ".join(about["saliencies"])})
-    log_audit(mlflow_run, result, **log_measured_data(mlflow_run, texts, classes, source, about["data"]))
+    mlflow_run.log_params({**values, "data": about["source"], "saliencies": ", ".join(about["saliencies"])})
+    log_audit(mlflow_run, result, **log_measured_data(mlflow_run, texts, classes, about["source"], about["data"]))
     return tag_audit(mlflow_run.client, model, AuditSummary.of(result))
 
 
@@ -87,12 +71,6 @@ def log_audit(mlflow_run: MlflowRun, result: Audit, **of: str) -> dict[str, floa
     return values
 
 
-def _split(values: Sequence[str], separators: str) -> list[str]:
-    """`mlflow run -P name=VALUE` gives each option once: several values stand in one string."""
-    parts = (part.strip() for value in values for part in re.split(f"[{separators}]", value))
-    return [part for part in parts if part]
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog="python -m pipelines.audit",
@@ -100,18 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         "judgement to MLflow: which saliency to show, and whether it beats a random order.",
         epilog='example: python -m pipelines.audit --model models:/reviews/1 --data a.csv --require "margin>0.02"',
     )
-    add_measured_texts(parser, "--model")
-    parser.add_argument("--budget", default="usual", choices=BUDGETS, help="see pct audit (default: usual)")
-    parser.add_argument("--saliencies", nargs="+", default=[], metavar="NAME", help="these alone, and random")
-    parser.add_argument(
-        "--removals", nargs="+", default=[], metavar="NAME", help=f"{', '.join(REMOVALS)}; the first one decides"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the random orders and of saliencies that draw")
-    parser.add_argument(
-        "--require", action="append", default=[], metavar="METRIC>NUMBER",
-        help=f"fail with status {UNMET} where the best saliency does not meet it; several with ; between",
-    )  # fmt: skip
-    add_model(parser)
+    add_audit_options(parser, "--model")
     add_job_options(parser)
     return parser
 

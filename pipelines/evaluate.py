@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from pct.classifier import Classifier, load
-from pct.commands.options import add_measured_texts, add_model, measured_texts
+from pct.commands.options import add_measured_texts, add_own_settings, given_own, measured_texts
 from pct.commands.parser import CommandParser
 from pct.corpora.loading import Split
 from pct.layout import PER_TEXT, REPORT
@@ -34,7 +34,7 @@ def _run(options: argparse.Namespace) -> int:
     check_name(options.register)
     mlflow_run = start_run(f"evaluate {options.model}", options.experiment)
     with ended_on_failure(mlflow_run):
-        classifier = load(options.model, options.device, options.head, options.threshold, options.windows)
+        classifier = load(options.model, **given_own(options, "opening"))
         s = classifier.settings
         texts, source, notes = measured_texts(options, classifier, s.corpus_seed)
         bar = sys.stderr.isatty() and not options.quiet
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_measured_texts(parser, "--model")
     parser.add_argument("--register", default="", metavar="NAME", help="make it a version of this registered model")
-    add_model(parser)
+    add_own_settings(parser, "opening")
     add_job_options(parser)
     return parser
 

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
-from pct.commands.options import add_head
+from pct.commands.options import add_own_settings
 from pct.commands.parser import CommandParser
 from pct.layout import cache_folder
 from serving.command import SERVICE, read_models
@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: pct bento models:/pct-planted-textcnn@champion --name reviews",
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="as for pct serve; ID=MODEL names it")
-    add_head(parser)
+    add_own_settings(parser, "outputs")
     parser.add_argument("--name", help="the name of the Bento (default: explainer)")
     parser.add_argument("--version", help="the version of the Bento (default: chosen by BentoML)")
     parser.add_argument(

@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
-from pct.commands.options import add_head
+from pct.commands.options import add_own_settings
 from pct.commands.parser import CommandParser
 from pct.layout import CONFIG, cache_folder
 from pct.tasks import SeveralLabels
@@ -200,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
         "models", nargs="+", metavar="MODEL",
         help="the folder of an export, run or model, models:/<name>@champion or runs:/<id>/model; ID=MODEL names it",
     )  # fmt: skip
-    add_head(parser)
+    add_own_settings(parser, "outputs")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: 127.0.0.1, loopback)")
     parser.add_argument("--port", type=int, default=3000, help="the port to listen at (default: 3000)")
     parser.add_argument(

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pct.auditing.plan import BUDGETS
-from pct.commands.options import add_measured_texts, add_model, add_remove, measured_texts, open_given
+from pct.commands.options import add_measured_texts, add_own_settings, measured_texts, open_given
 from pct.commands.parser import CommandParser
 from pct.settings import REMOVALS
 from pct.writing import check_file, write_text
+
+if TYPE_CHECKING:
+    from pct.auditing.result import Audit
+    from pct.corpora.loading import Split
 
 UNMET = 3  # the exit status where a requirement is not met
 
@@ -25,20 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="example: pct audit my-classifier --data reviews.csv --output audit.html; "
         'pct audit my-classifier --data reviews.csv --require "margin>0.02" --require "win>0.6"',
     )
-    add_measured_texts(parser)
-    parser.add_argument(
-        "--budget", default="usual", choices=BUDGETS,
-        help="cheap: only saliencies of one pass, margin and win; usual: also smooth_grad, occlusion, flips and "
-        "stability; all: every saliency, and the normalised AOPC (about 5 N^2 passes per text)",
-    )  # fmt: skip
-    parser.add_argument("--saliencies", nargs="+", default=[], metavar="NAME", help="only these, and random")
-    parser.add_argument(
-        "--removals", nargs="+", default=[], choices=REMOVALS,
-        help="how words are removed; the judgement is by the first one (default: delete, and mask if there is a mask "
-        "token)",
-    )  # fmt: skip
-    add_remove(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of the sampled texts and the random orders")
+    add_audit_options(parser)
     parser.add_argument(
         "--output", default=[], nargs="+", metavar="FILE",
         help="write the result: .html (one page), .md (for a model card), .json; with an output, an interrupted audit "
@@ -47,19 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--keep", action="store_true", help="save it in the model's folder: explanations then use its best saliency"
     )
-    parser.add_argument(
-        "--require", action="append", default=[], metavar="METRIC>NUMBER",
-        help=f"exit with status {UNMET} unless the interval of the best saliency is above (with <, below) the number",
-    )  # fmt: skip
-    add_model(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(arguments)
 
-    from pct.auditing.gate import Requirement
     from pct.auditing.kept import FILE
 
-    requirements = [Requirement.parse(text) for text in options.require]
+    check_requirements(options)
     for path in options.output:
         if Path(path).suffix not in (".html", ".md", ".json"):
             raise ValueError(f"--output must end in .html, .md or .json, got {path!r}")
@@ -68,25 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ValueError(f"--keep writes {FILE} into the model's folder, and {options.model} is not a folder here")
     if options.keep:
         check_file(Path(options.model) / FILE)
-
-    from pct.auditing.audit import audit
-    from pct.auditing.measure import remove_parts
-    from pct.auditing.plan import make_plan
-    from pct.metrics.rationale import metrics_of_marks
-
-    classifier = open_given(options)
-    texts, source, notes = measured_texts(options, classifier, options.seed, bool(options.label_column))
-    plan = make_plan(
-        classifier, options.saliencies, options.budget, options.removals, metrics_of_marks(texts), options.seed
-    )
-    for requirement in requirements:
-        requirement.check(plan.names)
     parts = Path(f"{options.output[0]}.parts") if options.output else None
-    result = audit(
-        classifier, texts, options.saliencies, options.budget, options.removals, seed=options.seed,
-        progress=not options.quiet, parts=parts, name=options.model, remove=options.remove,
-    )  # fmt: skip
-    result.about.update(source=source, limit=options.limit, data=notes)
+    result, _, _ = audit_given(options, parts)
     for path in options.output:
         result.save(path)
     print(result.to_json() if options.json else result.summary())
@@ -95,8 +66,73 @@ def main(arguments: Sequence[str] | None = None) -> int:
         effect = f"explanations use {result.best}" if result.best else "explanations do not change, since none is best"
         print(f"saved in {Path(options.model) / FILE}: {effect}", file=sys.stderr)
     if parts is not None:
+        from pct.auditing.measure import remove_parts
+
         remove_parts(parts, result.about["job"])
-    unmet = result.unmet(options.require)
+    return UNMET if report_unmet(result, options) else 0
+
+
+def add_audit_options(parser: argparse.ArgumentParser, model: str = "model") -> None:
+    """Adds the options of `audit_given`. model: see `add_measured_texts`."""
+    add_measured_texts(parser, model)
+    parser.add_argument(
+        "--budget", default="usual", choices=BUDGETS,
+        help="cheap: only saliencies of one pass, margin and win; usual: also smooth_grad, occlusion, flips and "
+        "stability; all: every saliency, and the normalised AOPC (about 5 N^2 passes per text)",
+    )  # fmt: skip
+    parser.add_argument("--saliencies", nargs="+", default=[], metavar="NAME", help="only these, and random")
+    parser.add_argument(
+        "--removals", nargs="+", default=[], metavar="NAME",
+        help=f"how words are removed: {', '.join(REMOVALS)}; the judgement is by the first one (default: delete, and "
+        "mask if there is a mask token)",
+    )  # fmt: skip
+    add_own_settings(parser, "remove", "opening")
+    parser.add_argument("--seed", type=int, default=0, help="of the sampled texts and the random orders")
+    parser.add_argument(
+        "--require", action="append", default=[], metavar="METRIC>NUMBER",
+        help=f"exit with status {UNMET} unless the interval of the best saliency is above (with <, below) the number; "
+        "several with ; between",
+    )  # fmt: skip
+
+
+def check_requirements(options: argparse.Namespace) -> None:
+    """Raises ValueError for a requirement that has another form."""
+    from pct.auditing.gate import Requirement
+
+    for text in _parts(options.require, ";"):
+        Requirement.parse(text)
+
+
+def audit_given(options: argparse.Namespace, parts: Path | None = None) -> tuple[Audit, Split, list[str]]:
+    """The audit that the options ask for, its texts and the classes. parts: see `pct.audit`."""
+    from pct.auditing.audit import audit
+    from pct.auditing.gate import Requirement
+    from pct.auditing.plan import make_plan
+    from pct.metrics.rationale import metrics_of_marks
+
+    classifier = open_given(options)
+    texts, source, notes = measured_texts(options, classifier, options.seed, bool(options.label_column))
+    chosen = _parts(options.saliencies, " ,"), options.budget, _parts(options.removals, " ,")
+    names = make_plan(classifier, *chosen, metrics_of_marks(texts), options.seed).names
+    for text in _parts(options.require, ";"):
+        Requirement.parse(text).check(names)
+    result = audit(
+        classifier, texts, *chosen, seed=options.seed, progress=not options.quiet, parts=parts, name=options.model,
+        remove=options.remove or None,
+    )  # fmt: skip
+    result.about.update(source=source, limit=options.limit, data=notes)
+    return result, texts, classifier.classes
+
+
+def report_unmet(result: Audit, options: argparse.Namespace) -> list[str]:
+    """The requirements that are not met, which are printed on standard error."""
+    unmet = result.unmet(_parts(options.require, ";"))
     for line in unmet:
         print(f"requirement: {line}", file=sys.stderr)
-    return UNMET if unmet else 0
+    return unmet
+
+
+def _parts(values: Sequence[str], separators: str) -> list[str]:
+    """Several values may stand in one string: `mlflow run -P name=VALUE` gives each option once."""
+    parts = (part.strip() for value in values for part in re.split(f"[{separators}]", value))
+    return [part for part in parts if part]

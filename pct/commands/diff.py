@@ -7,14 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from pct.commands.finetune import NOT_IMPROVED
-from pct.commands.options import (
-    add_conditions,
-    add_measured_texts,
-    add_model,
-    conditions_of,
-    measured_texts,
-    open_given,
-)
+from pct.commands.options import add_measured_texts, add_own_settings, conditions_of, measured_texts, open_given
 from pct.commands.parser import CommandParser
 from pct.saliency import saliencies
 
@@ -30,8 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add_measured_texts(parser, "before")
     parser.add_argument("after", help="the second model, likewise")
-    add_conditions(parser)
-    add_model(parser)
+    add_own_settings(parser, "conditions", "opening")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     if options.saliency:

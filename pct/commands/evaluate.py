@@ -13,9 +13,8 @@ import numpy as np
 
 from pct.commands.file_job import add_ray, check_ray, run_ray_job
 from pct.commands.options import (
-    add_conditions,
     add_measured_texts,
-    add_model,
+    add_own_settings,
     conditions_of,
     measured_texts,
     open_given,
@@ -47,10 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_measured_texts(parser)
-    add_conditions(parser)
+    add_own_settings(parser, "conditions")
     cost = "only these, or all; the table below has the cost of each"
     parser.add_argument("--metrics", nargs="+", default=[], metavar="NAME", help=cost)
-    add_model(parser)
+    add_own_settings(parser, "opening")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--per-text", default="", metavar="FILE", help="a file for the values of each text (Parquet)")
     cluster = parser.add_argument_group("files of any size on a cluster")

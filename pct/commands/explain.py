@@ -11,18 +11,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pct.commands.options import add_model, add_pairs, add_remove, note_single_texts, open_given, typed_pairs
+from pct.commands.options import add_own_settings, add_pairs, given_own, note_single_texts, open_given, typed_pairs
 from pct.commands.parser import CommandParser
 from pct.explaining.zero_shot import HYPOTHESIS, entailment_class, hypotheses
 from pct.saliency import saliencies
 from pct.saliency.defaults import default_saliency
-from pct.settings import ORDERS, REMOVALS, SALIENCIES
+from pct.settings import SALIENCIES
 from pct.text.encodings import encoding_hint, marked_encoding
 from pct.text.lines import split_lines
 
 if TYPE_CHECKING:
     from pct.classifier import Classifier
     from pct.onnx.predictor import OnnxPredictor
+
+HOW = ("order", "removal", "remove")  # the settings that may differ from the model's own
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,9 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="the class to explain, by name (default: the predicted one); of several labels also names separated by "
         "commas (default: those that are assigned)",
     )  # fmt: skip
-    parser.add_argument("--order", choices=ORDERS, help="rank words once, after each removal, or by a beam of five")
-    parser.add_argument("--removal", choices=REMOVALS, help="delete words, or replace them by that token")
-    add_remove(parser)
+    add_own_settings(parser, *HOW)
     add_pairs(parser)
     parser.add_argument(
         "--zero-shot", metavar="LABELS",
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f'"{HYPOTHESIS.format("LABEL")}"; words of the text alone are removed, unless --remove says otherwise',
     )  # fmt: skip
     parser.add_argument("--saliency", default="", help=f"{', '.join(SALIENCIES)} (default: the best one for the model)")
-    add_model(parser)
+    add_own_settings(parser, "opening")
     parser.add_argument("--json", action="store_true", help="print JSON, a list of explanations")
     add_file_options(parser, ".parquet, .jsonl or .html")
     options = parser.parse_intermixed_args(arguments)
@@ -130,9 +130,8 @@ def _explain_file(options: argparse.Namespace) -> int:
 
 def _how(options: argparse.Namespace, classifier: Classifier | OnnxPredictor) -> dict[str, Any]:
     """The arguments of `pct.explain`."""
-    given = {name: value for name in ("order", "removal", "remove") if (value := getattr(options, name))}
-    given["saliency"] = options.saliency or None
-    return {"max_steps": options.max_steps, **classifier.settings.evaluation_options, **given}
+    own = {"max_steps": options.max_steps, **classifier.settings.evaluation_options}
+    return {**own, **given_own(options, *HOW), "saliency": options.saliency or None}
 
 
 def _target(names: str, classifier: Classifier | OnnxPredictor) -> str | list[str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pct.commands.options import add_head
+from pct.commands.options import add_own_settings, given_own
 from pct.commands.parser import CommandParser
 
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "takes as long to export as the others together; empty for none (default: frozen_grad_x_input if the model "
         "supports it, and the model's own)",
     )
-    add_head(parser)
+    add_own_settings(parser, "outputs")
     options = parser.parse_args(arguments)
     for_onnx = {"--int8": options.int8, "--saliencies": options.saliencies is not None}
     if options.to != "onnx" and (refused := [name for name, given in for_onnx.items() if given]):
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from pct.classifier import load
 
-    classifier = load(options.model, "cpu", options.head, options.threshold)
+    classifier = load(options.model, "cpu", **given_own(options, "outputs"))
     if options.to == "transformers":
         from pct.training.model_card import save_transformers
 

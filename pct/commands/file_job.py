@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.commands.options import READING, add_reading, note_single_texts, open_given, reading_settings, refuse_given
+from pct.commands.options import OWN, add_own_settings, note_single_texts, open_given, reading_settings, refuse_given
 from pct.text.plurals import plural
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
     group.add_argument(
         "--output", default="", metavar="FILE", help=f"the file for the result: {kinds}; with --ray a folder"
     )
-    add_reading(group)
+    add_own_settings(group, "reading")
     group.add_argument(
         "--processes", type=int, default=0, metavar="N",
         help="how many share the work; a short job starts none (default: one per core, on a GPU one)",
@@ -79,7 +79,7 @@ def check_text_or_file(parser: argparse.ArgumentParser, options: argparse.Namesp
     if options.output:
         check_files(options)
     # standard input, too, has an encoding
-    reading = [name for name in READING if name != "encoding" or options.text]
+    reading = [name for name in OWN["reading"] if name != "encoding" or options.text]
     refuse_given(parser, options, (*reading, "processes", "ray", "raw_cells"), "without --data")
 
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pct.corpora.splits import SPLITS
 from pct.explaining.zero_shot import entailment_classes
-from pct.settings import CORPORA, HEADS, LABELS, ON_BAD_ROW, ORDERS, REMOVALS, SALIENCIES, Settings
-from pct.text.tokens import REMOVE
+from pct.settings import CORPORA, Settings
 from pct.text.words import is_pair
 
 if TYPE_CHECKING:
@@ -23,18 +22,19 @@ if TYPE_CHECKING:
     from pct.onnx.predictor import OnnxPredictor
     from pct.training.runs import Launch
 
-READING: dict[str, tuple[str, Sequence[str]]] = {  # options of a file: what they are, and their choices, if any
-    "text_column": ("of the file (default: the model's own setting)", ()),
-    "text_pair_column": ("of the second texts of pairs (default: text_pair where there is one)", ()),
-    "label_column": ("of the file, or one for each of several labels (default: the model's own setting)", ()),
-    "label_separator": ("of several labels: between the labels of a cell", ()),
-    "separator": ("of a CSV file's columns (default: detected)", ()),
-    "encoding": ("of a text file, as cp1252 (default: UTF-8, or by its byte order mark)", ()),
-    "labels": ("whether labels are class names or indices (default: the model's own setting)", LABELS),
-    "on_bad_row": ("whether an unusable row ends the job or is skipped (default: error)", ON_BAD_ROW),
-}
-
-
+# the settings of a model that a command can replace, in groups: how a file of rows is read, what the outputs are, how
+# the model is opened, and how it is measured
+OWN = {
+    "reading": (
+        "text_column", "text_pair_column", "label_column", "label_separator", "separator", "encoding", "labels",
+        "on_bad_row",
+    ),
+    "outputs": ("head", "threshold"),
+    "opening": ("device", "head", "threshold", "windows"),
+    "conditions": ("p_important", "p_unimportant", "order", "removal", "remove", "saliency"),
+}  # fmt: skip
+# of these, the settings that are not taken from the model by default
+NOT_OF_MODEL = {"device": "auto", "on_bad_row": "error", "separator": "", "encoding": ""}
 # as `pct.training.finetune.finetune_settings` sets them
 OF_FINETUNING = {
     "method": "removal_margin for encoders, else pct", "margin_bound": "4 for encoders, else 2",
@@ -51,18 +51,32 @@ def add_settings(
     """
     group = parser.add_argument_group("settings")
     for f in fields(Settings):
-        if f.name in leave_out:
-            continue
-        switch = {"nargs": "?", "const": "true"} if f.type == "bool" else {}
-        value = (defaults or {}).get(f.name, str(f.default).lower() if switch else f.default)
-        default = "" if value in (None, "") else f" (default: {value})"
-        group.add_argument(
-            *dict.fromkeys([f"--{f.name.replace('_', '-')}", f"--{f.name}"]),
-            dest=f.name,
-            metavar=_metavar(f),
-            help=(f.metadata.get("help", "") + default).replace("%", "%%"),
-            **switch,  # type: ignore[arg-type]
-        )
+        if f.name not in leave_out:
+            switch = {"nargs": "?", "const": "true"} if f.type == "bool" else {}
+            default = (defaults or {}).get(f.name, str(f.default).lower() if switch else f.default)
+            _add_setting(group, f, default, metavar=_metavar(f), **switch)
+
+
+def _own_names(names: Collection[str]) -> list[str]:
+    return [setting for name in names for setting in OWN.get(name, (name,))]
+
+
+def add_own_settings(parser: argparse._ActionsContainer, *names: str) -> None:
+    """Adds options for settings whose defaults are those of a model. names: of settings, or of groups of `OWN`."""
+    for f in fields(Settings):
+        if f.name in _own_names(names):
+            kind: dict[str, Any] = {"type": float} if f.type == "float" else {"default": ""}
+            if choices := [choice for choice in f.metadata["choices"] if choice]:
+                kind |= {"choices": ("", *choices)}  # empty: not given
+            shown = f"{{{','.join(choices)}}}" if choices else _metavar(f)
+            _add_setting(parser, f, NOT_OF_MODEL.get(f.name, "the model's own"), metavar=shown, **kind)
+
+
+def _add_setting(parser: argparse._ActionsContainer, setting: Field[Any], usual: Any, **kind: Any) -> None:
+    """Adds an option in both spellings. usual: its default, as the help shows it; None or empty for none."""
+    spellings = dict.fromkeys([f"--{setting.name.replace('_', '-')}", f"--{setting.name}"])
+    text = setting.metadata["help"] + ("" if usual in (None, "") else f" (default: {usual})")
+    parser.add_argument(*spellings, dest=setting.name, help=text.replace("%", "%%"), **kind)
 
 
 def _metavar(setting: Field[Any]) -> str:
@@ -72,38 +86,9 @@ def _metavar(setting: Field[Any]) -> str:
     return "NAME" if setting.metadata["choices"] else setting.name.rsplit("_", 1)[-1].upper()
 
 
-def add_reading(parser: argparse._ActionsContainer) -> None:
-    """Adds the options for reading a file of rows. By default the model's own settings apply."""
-    for name, (what, choices) in READING.items():
-        spellings = dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"])
-        parser.add_argument(*spellings, dest=name, default="", help=what, **_or_none(choices))
-
-
-def _or_none(choices: Sequence[str]) -> dict[str, Any]:
-    """Arguments of `add_argument` for an option that is one of some choices, or empty; any text without choices."""
-    return {"choices": ("", *choices), "metavar": f"{{{','.join(choices)}}}"} if choices else {}
-
-
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of how a model is opened: see `open_given`."""
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    add_head(parser)
-    parser.add_argument(
-        "--windows", default="", help="of encoders: read texts beyond the model's length in windows that start every N "
-        "tokens: stride=N, or stride=N,most=M for at most M windows (default: such texts are cut)",
-    )  # fmt: skip
-
-
-def add_head(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of what a model's outputs are: see `pct.load`."""
-    parser.add_argument(
-        "--head", default="", **_or_none(HEADS),
-        help="what the outputs of a transformers classifier are, if its configuration does not say it: of one output, "
-        "sigmoid is the log-odds of a class, and value a number; of several, sigmoid is that of several labels",
-    )  # fmt: skip
-    parser.add_argument(
-        "--threshold", type=float, help="of several labels: the probability from which one is assigned (default: .5)"
-    )
+def given_own(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """The options of `add_own_settings` that are given, by name."""
+    return {name: value for name in _own_names(names) if (value := getattr(options, name)) not in (None, "")}
 
 
 def refuse_given(
@@ -116,7 +101,7 @@ def refuse_given(
 
 
 def open_given(options: argparse.Namespace, threads: int = 0, name: str = "") -> Classifier | OnnxPredictor:
-    """A model, opened as the options of `add_model` say.
+    """A model, opened as the options "opening" say.
 
     Args:
         options: of the command line.
@@ -127,34 +112,13 @@ def open_given(options: argparse.Namespace, threads: int = 0, name: str = "") ->
     """
     from pct.opening import open_model
 
-    return open_model(
-        name or options.model, options.device, options.head, options.threshold, threads, options.windows
-    )  # fmt: skip
-
-
-def add_remove(parser: argparse._ActionsContainer) -> None:
-    """Adds --remove."""
-    parser.add_argument(
-        "--remove", choices=REMOVE, help="of pairs: whose words are ranked and removed (default: both, ranked together)"
-    )
-
-
-def add_conditions(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of how words are ranked and removed in a measurement: see `conditions_of`."""
-    parser.add_argument("--p-important", type=float, help="the share of words removed as important")
-    parser.add_argument("--p-unimportant", type=float, help="the share of words removed as unimportant")
-    parser.add_argument("--order", choices=ORDERS, help="rank words once, after each removal, or by a beam of five")
-    parser.add_argument("--removal", choices=REMOVALS, help="delete words, or replace them by that token")
-    add_remove(parser)
-    parser.add_argument("--saliency", help=f"how words are ranked: {', '.join(SALIENCIES)} (default: the model's own)")
+    return open_model(name or options.model, threads=threads, **given_own(options, "opening"))
 
 
 def conditions_of(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
-    """The arguments of `pct.evaluate` that the options of `add_conditions` give; by default those of a model's
-    settings, and of saliency None."""
-    own = settings.evaluation_options
-    given = {name: value for name in own if (value := getattr(options, name)) is not None}
-    return own | given | {"saliency": options.saliency}
+    """The arguments of `pct.evaluate` that the options "conditions" give; by default those of a model's settings, and
+    of saliency None."""
+    return settings.evaluation_options | {"saliency": None} | given_own(options, "conditions")
 
 
 def add_pairs(parser: argparse.ArgumentParser) -> None:
@@ -202,7 +166,7 @@ def add_measured_texts(parser: argparse.ArgumentParser, model: str = "model") ->
     parser.add_argument(
         "--data", default="", help="a file with texts and labels, in place of a corpus; - is standard input"
     )
-    add_reading(parser)
+    add_own_settings(parser, "reading")
     parser.add_argument("--corpus", default="", help=f"{', '.join(CORPORA)} or hub:OWNER/NAME (default: its own)")
     parser.add_argument("--split", default="test", choices=SPLITS, help="of the corpus (default: test)")
     parser.add_argument(
@@ -211,10 +175,10 @@ def add_measured_texts(parser: argparse.ArgumentParser, model: str = "model") ->
 
 
 def reading_settings(options: argparse.Namespace, settings: Settings) -> Settings:
-    """A model's settings with the options of `add_reading`. Raises ValueError as `Settings`."""
+    """A model's settings with the options "reading". Raises ValueError as `Settings`."""
     # the format of the training file does not apply to another file
     own = settings.replace(separator="", encoding="", on_bad_row="error") if options.data else settings
-    return own.replace(**{name: value for name in READING if (value := getattr(options, name))})
+    return own.replace(**given_own(options, "reading"))
 
 
 def measured_texts(

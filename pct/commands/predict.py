@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pct.commands.options import add_model, add_pairs, note_single_texts, open_given, typed_pairs
+from pct.commands.options import add_own_settings, add_pairs, note_single_texts, open_given, typed_pairs
 from pct.commands.parser import CommandParser
 
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("text", nargs="*", help="texts, if no file is given")
     add_pairs(parser)
-    add_model(parser)
+    add_own_settings(parser, "opening")
     parser.add_argument("--json", action="store_true", help="print JSON, a list of predictions of the texts")
     add_file_options(parser, ".csv, .jsonl or .parquet")
     parser.add_argument(

@@ -36,7 +36,7 @@ def rows(tmp_path: Path) -> Path:
 
 def judged(monkeypatch: pytest.MonkeyPatch, best: str, margin: float = 0.3) -> None:
     """The audit comes to this, whatever the model."""
-    monkeypatch.setattr(job, "audit", lambda *_, **__: small_audit(best, margin))
+    monkeypatch.setattr("pct.auditing.audit.audit", lambda *_, **__: small_audit(best, margin))
 
 
 def newest(client: Any) -> Any:

@@ -122,7 +122,7 @@ def test_what_else_lies_in_the_folder_of_the_blocks_stays(tmp_path):
     [
         (["--saliencies", "l3"], "l3"), (["--saliencies", "gim"], "gim"), (["--limit", "-1"], "limit"),
         (["--limit", "x"], "--limit"), (["--seed", "-1"], "seed"), (["--budget", "free"], "--budget"),
-        (["--removals", "burn"], "--removals"), (["--removals"], "--removals"),
+        (["--removals", "burn"], "burn"), (["--removals"], "--removals"),
         (["--require", "margin"], "margin>0.02"), (["--require", "margn>0.02"], "margn is not measured"),
         (["--budget", "cheap", "--require", "ir<3"], "ir is not measured"), (["--output", "a.pdf"], "a.pdf"),
         (["--output", "none/a.html"], "none"), (["--corpus", "nowhere"], "nowhere"),
