@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,11 +17,12 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 
 import pct
-from serving.api_page import api_page
+from pct.output.html import fill
 from serving.limits import Limits
 from serving.openapi import openapi
 
 PAGE = Path(__file__).parent / "page"
+API_PAGE = Path(__file__).parent / "templates" / "api.html"
 MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
 # nothing from other sites, nothing inline, and no frame of another page
 HEADERS = {
@@ -57,6 +59,11 @@ def make_app(limits: Limits) -> Starlette:
         *(Route(path, _file(file)) for path, file in FILES.items()),
     ]
     return Starlette(routes=routes)
+
+
+def api_page(document: dict[str, Any]) -> str:
+    """An OpenAPI document as a page for readers."""
+    return fill(API_PAGE, **document, schemas=document["components"]["schemas"], dumps=json.dumps)
 
 
 def _file(path: Path) -> Callable[[Request], Awaitable[Response]]:

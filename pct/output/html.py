@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pct.output.numbers import number
 from pct.output.shades import shade_levels
@@ -165,3 +165,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def asset(name: str) -> str:
     """The text of a style sheet or a script in the assets folder."""
     return (ASSETS / name).read_text(encoding="utf-8")
+
+
+def fill(template: Path, **values: Any) -> str:
+    """A template of Jinja with some values, which are escaped."""
+    from jinja2 import Environment, FileSystemLoader
+
+    templates = Environment(loader=FileSystemLoader(template.parent), autoescape=True, keep_trailing_newline=True)
+    return templates.get_template(template.name).render(values)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pct.explaining.verdict import VERDICTS
 from pct.output.bulk import JsonLines
-from pct.output.html import asset
+from pct.output.html import ASSETS, asset, fill
 from pct.output.records import Record
 from pct.text.plurals import plural
 
@@ -52,18 +52,11 @@ class Html(JsonLines):
         total = sum(verdicts.values())
         share = ", ".join(f"{verdicts.get(v, 0)} {v}" for v in VERDICTS)
         rest = f" The {shown} most pathological are shown." if shown < total else ""
-        title = escape(self.title)
-        return (
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f"<title>{title}</title><style>{asset('explanation.css')}{asset('page.css')}</style>"
-            f'<body class="pct"><h1>{title}</h1><p>{plural(total, "text")}: {share}.{rest}</p>{self.legend}'
-            f"<form hidden>{_select('verdict', VERDICTS)}{_select('label', sorted(labels))}"
-            f"{_select('right', ('right', 'wrong'))}"
-            '<label>text <input name="find" type="search"></label>'
-            '<label>sort <select name="sort"><option value="pathology">most pathological first'
-            '<option value="row">as in the file<option value="confidence">least confident first</select></label>'
-            '<output></output></form><div id="list">'
-        )
+        return fill(
+            ASSETS / "explanations.html", style=asset("explanation.css") + asset("page.css"), title=self.title,
+            summary=f"{plural(total, 'text')}: {share}.{rest}", legend=self.legend, verdicts=VERDICTS,
+            labels=sorted(labels),
+        )  # fmt: skip
 
 
 def article_row(
@@ -94,8 +87,3 @@ def _article(part: Path, offset: int, rank: int) -> str:
     values = {"rank": rank, **{name: row[name] for name in names}}
     attributes = "".join(f' data-{name}="{escape(str(value))}"' for name, value in values.items())
     return str(row["article"]).replace("<article>", f"<article{attributes}>", 1)
-
-
-def _select(name: str, values: Iterable[str]) -> str:
-    options = "".join(f'<option value="{escape(v)}">{escape(v)}' for v in values)
-    return f'<label>{name} <select name="{name}"><option value="">all{options}</select></label>'

@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from pct.output.html import asset
+from pct.output.html import ASSETS, asset, fill
 from pct.output.report.ablations import ablation_claims, ablation_figure, ablation_table
 from pct.output.report.best import best_table
 from pct.output.report.claims import Effect, claims_table, conditions_table, find_effects, methods_table
 from pct.output.report.figures import cost_figure, effects_figure, frontier_figure, gaps_figure
 from pct.output.report.groups import Group, group_runs
-from pct.output.report.tables import ReportTable, controls_table, main_table
+from pct.output.report.tables import ReportTable, controls_table, main_table, verdict_of
 from pct.text.plurals import plural
 from pct.training.paper import TABLES
 from pct.training.runs import Run
@@ -82,7 +81,7 @@ def write_report(
     makers: dict[str, Callable[[], dict[str, str | bytes]]] = {
         "md": lambda: {TEXT: _markdown(origin, about, tables, pictures, section)},
         "png": lambda: {f"{name}.png": picture for name, picture in pictures.items()},
-        "html": lambda: {PAGE: _page(origin, about, tables, pictures, section)},
+        "html": lambda: {PAGE: report_page(origin, about, tables, pictures, section)},
         "svg": lambda: {f"{name}.svg": _drawn(figure, "svg") for name, figure in drawn.items()},
         "csv": lambda: {f"{table.name}.csv": table.csv() for table in tables},
         "tex": lambda: {f"{table.name}.tex": table.latex() for table in tables},
@@ -101,18 +100,14 @@ def _markdown(origin: str, about: str, tables: Sequence[ReportTable], pictures: 
     return f"# {TITLE}\n\n{origin}\n\n{description}" + "\n".join(t.markdown() for t in tables) + f"{links}\n{section}\n"
 
 
-def _page(origin: str, about: str, tables: Sequence[ReportTable], pictures: Mapping[str, bytes], section: str) -> str:
+def report_page(
+    origin: str, about: str, tables: Sequence[ReportTable], pictures: Mapping[str, bytes], section: str
+) -> str:
     """The report as one HTML page without other files."""
-    description = f"<pre>{escape(about)}</pre>" if about else ""
-    images = "".join(
-        f'<figure id="{escape(name)}"><img alt="{escape(name)}" src="data:image/png;base64,'
-        f'{base64.b64encode(data).decode()}"></figure>'
-        for name, data in pictures.items()
-    )
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Faithful explanations: report</title>'
-        f"<style>{asset('report.css')}</style><h1>{TITLE}</h1><p>{escape(origin)}</p>{description}"
-        + "".join(t.html() for t in tables) + images + section + "</html>\n"
+    images = {name: base64.b64encode(data).decode() for name, data in pictures.items()}
+    return fill(
+        ASSETS / "report.html", style=asset("report.css"), title=TITLE, origin=origin, about=about, tables=tables,
+        pictures=images, section=section, verdict_of=verdict_of,
     )  # fmt: skip
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from pct.explaining.explanation import Curve, Explanation
 from pct.explaining.predictor import Predictor, split_texts
 from pct.explaining.reduced_texts import ReducedTexts
 from pct.output.fonts import fonts_for
+from pct.output.html import ASSETS, fill
 from pct.output.numbers import number
 from pct.output.plots import (
     AGAINST,
@@ -121,29 +121,10 @@ def reduction_html(corpus_model: str, cases: Sequence[Sequence[Case]]) -> str:
         corpus_model: the corpus and model.
         cases: for each sentence, one case per method.
     """
-    parts = []
-    for methods in cases:
-        body = ""
-        for seen, method in ((case.seen, case.method) for case in methods):
-            for side, curve in (("most", seen.important), ("least", seen.unimportant)):
-                for step in reduction_steps(seen.words, curve):
-                    colour, words = AGAINST if step.changed else FOR, [*map(escape, step.words)]
-                    if step.next_word is not None:
-                        words[step.next_word] = f"<b>{words[step.next_word]}</b>"
-                    body += (
-                        f'<tr><td>{escape(method)}<td>{side} salient first<td style="color:{colour}">{step.removed}<td>'
-                        f"{' '.join(words)}"
-                    )
-        parts.append(
-            f"<h3>{escape(methods[0].seen.text)}</h3><table><thead><tr><th>method<th>order<th>removed<th>words left"
-            f"</thead><tbody>{body}</tbody></table>"
-        )
-    title = f"Input reduction, step by step (Tables 6 to 9): {escape(corpus_model)}"
-    return (
-        f'<section id="sentences-{escape(corpus_model)}"><h2>{title}</h2><p>Until the prediction changes, or {STEPS} '
-        "words are removed. Bold: the next word to remove. The number is orange for the original prediction and blue "
-        f"where it has changed.</p>{''.join(parts)}</section>"
-    )
+    return fill(
+        ASSETS / "sentences.html", name=corpus_model, cases=cases, steps=STEPS, reduction_steps=reduction_steps,
+        same=FOR, changed=AGAINST,
+    )  # fmt: skip
 
 
 class ReductionStep(NamedTuple):

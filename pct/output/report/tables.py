@@ -1,4 +1,4 @@
-"""Tables as Markdown, HTML, CSV and LaTeX, and the report's tables of metrics and controls."""
+"""Tables as Markdown, CSV and LaTeX, and the report's tables of metrics and controls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -45,19 +44,6 @@ class ReportTable:
         lines = [f"## {self.title}", "", *([self.note, ""] if self.note else [])]
         lines += ["| " + " | ".join(self.columns) + " |", "| --- " * len(self.columns) + "|"]
         return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in self.rows)]) + "\n"
-
-    def html(self) -> str:
-        """An HTML section with the table; a cell with a verdict has it as its class."""
-        head = "".join(f"<th>{escape(c)}" for c in self.columns)
-        body = "".join(
-            f"<tr{' class=paper' if i in self.marked else ''}>" + "".join(_html_cell(cell) for cell in row)
-            for i, row in enumerate(self.rows)
-        )
-        note = f"<p>{escape(self.note)}</p>" if self.note else ""
-        return (
-            f'<section id="{self.name}"><h2>{escape(self.title)}</h2>{note}<div class="wide"><table><thead><tr>{head}'
-            f"</thead><tbody>{body}</tbody></table></div></section>"
-        )
 
     def csv(self) -> str:
         """Comma-separated values with a header."""
@@ -153,9 +139,9 @@ def format_number(value: float) -> str:
     return number(value, digits).replace("-", "−")
 
 
-def _html_cell(cell: str) -> str:
-    kind = next((k for k in ("not held", "held", "undecided", "not run") if cell.startswith(k)), "")
-    return f'<td class="{kind.replace(" ", "-")}">{escape(cell)}' if kind else f"<td>{escape(cell)}"
+def verdict_of(cell: str) -> str:
+    """The verdict with which a cell begins; empty where it begins with none."""
+    return next((kind for kind in ("not held", "held", "undecided", "not run") if cell.startswith(kind)), "")
 
 
 def _latex(text: str) -> str:

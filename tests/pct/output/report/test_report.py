@@ -22,7 +22,7 @@ from pct.output.report.best import best_groups, best_table
 from pct.output.report.claims import CLAIMS, claims_table, conditions_table, decide, find_effects, methods_table
 from pct.output.report.figures import effects_figure
 from pct.output.report.groups import by_model, group_runs, matching_baseline
-from pct.output.report.page import write_report
+from pct.output.report.page import report_page, write_report
 from pct.output.report.tables import ReportTable, format_number, main_table, metric_rows
 from pct.settings import Settings
 from pct.training.runs import Run
@@ -223,7 +223,7 @@ def test_a_table_reads_the_same_as_csv_markdown_html_and_latex() -> None:
     table = ReportTable("t", "Title & more", ("a", "b"), (("x < y", "held: 0.1"), ("50 %", "–")), "a note")
     assert list(csv.reader(io.StringIO(table.csv()))) == [["a", "b"], ["x < y", "held: 0.1"], ["50 %", "–"]]
     assert "| x < y | held: 0.1 |" in table.markdown()
-    assert '<td>x &lt; y<td class="held">held: 0.1' in table.html()
+    assert '<td>x &lt; y<td class="held">held: 0.1' in report_page("", "", [table], {}, "")
     assert r"50 \% & – \\" in table.latex()
     assert format_number(-0.0304) == "−0.030"
     assert format_number(-0.0004) == format_number(0.0) == "0.000"
