@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pct.auditing.plan import CONTROL
 from pct.output.audit_table import in_words
-from pct.output.numbers import MISSING, number, percent, spell
+from pct.output.html import ASSETS, fill
+from pct.output.numbers import number, percent, spell
 
 if TYPE_CHECKING:
-    from pct.auditing.result import Audit, AuditRow
+    from pct.auditing.result import Audit
 
 # sizes of the interval plot, in units of its view box
 WIDTH, NAMES, VALUES, GAP, ROW, TOP, AXIS = 960, 196, 56, 24, 26, 30, 40
@@ -37,80 +37,43 @@ def standing(audit: Audit, saliency: str, removal: str) -> str:
     return "better" if saliency in judgement.beats.get(removal, ()) else "none"
 
 
+class Panel(NamedTuple):
+    """A panel of the interval plot: its head, its left and right end, its ticks, its scale and the value of chance."""
+
+    head: str
+    left: float
+    end: float
+    ticks: Sequence[float]
+    scale: Scale
+    chance: float
+
+
 def intervals_svg(audit: Audit, removal: str) -> str:
     """Margin and win of each saliency under a removal, the largest margin on top, with their 95 % intervals."""
     rows = audit.ranked(removal)
     # one scale for all removals, so that their plots can be compared
     ends = [end for row in audit.rows for end in row.metrics["margin"] if math.isfinite(end)]
     low, high = min([0.0, *ends]), max([0.02, *ends])
-    ticks, pad = axis_ticks(low, high), 0.02 * (high - low)
-    height = TOP + ROW * len(rows) + AXIS
-    margin = _scale(low - pad, high + pad, NAMES, NAMES + MARGIN_PANEL)
-    second = NAMES + MARGIN_PANEL + VALUES + GAP
-    win = _scale(0.0, 1.0, second, second + WIN_PANEL)
-    parts = [
-        _axis(f"margin over random orders ({audit.quantity})", NAMES, ticks, margin, 0.0, height),
-        _axis("win against a random order", second, (0.0, 0.25, 0.5, 0.75, 1.0), win, 0.5, height),
-    ]
-    parts += [_row(audit, row, TOP + ROW * (i + 0.5), margin, win) for i, row in enumerate(rows)]
-    label = f"margin and win of {len(rows)} saliencies with {in_words(removal)}"
-    detail = f"The largest margin is that of {rows[0].saliency}: {spell(rows[0].metrics['margin'])}."
-    return (
-        f'<svg class="plot" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">'
-        f"<title>{escape(label)}</title><desc>{escape(detail)}</desc>{''.join(parts)}</svg>"
-    )
-
-
-def _row(audit: Audit, row: AuditRow, y: float, margin: Scale, win: Scale) -> str:
-    kind = standing(audit, row.saliency, row.removal)
-    note = {"control": "control", "tie": "tie"}.get(kind, "")
-    tag = f' <tspan class="note">{note}</tspan>' if note else ""
-    band = f'<rect class="band" x="0" y="{y - ROW / 2:.1f}" width="{WIDTH}" height="{ROW}" rx="4"/>'
-    shown = row.metrics["margin"]
-    cell = row.metrics.get("win", (math.nan, math.nan, math.nan))
-    share = MISSING if math.isnan(cell[0]) else f"{100 * cell[0]:.0f} %"
-    title = f"{row.saliency}, {row.removal}: margin {spell(shown)}, win {percent(cell)}"
-    middle = f"{y + 4:.1f}"
-    return (
-        f'<g class="{kind}"><title>{escape(title)}</title>{band if kind == "best" else ""}'
-        f'<text class="name" x="{NAMES - 14}" y="{middle}" text-anchor="end">{escape(short(row.saliency))}{tag}</text>'
-        f"{_bar(shown, y, margin, kind)}{_bar(cell, y, win, kind)}"
-        f'<text class="value" x="{NAMES + MARGIN_PANEL + VALUES}" y="{middle}" text-anchor="end">'
-        f"{number(shown[0])}</text>"
-        f'<text class="value" x="{WIDTH - 6}" y="{middle}" text-anchor="end">{share}</text></g>'
-    )
+    pad, end = 0.02 * (high - low), NAMES + MARGIN_PANEL
+    head = f"margin over random orders ({audit.quantity})"
+    scale = _scale(low - pad, high + pad, NAMES, end)
+    margins = Panel(head, NAMES, end + VALUES, axis_ticks(low, high), scale, 0.0)
+    second = end + VALUES + GAP
+    scale, ticks = _scale(0.0, 1.0, second, second + WIN_PANEL), (0.0, 0.25, 0.5, 0.75, 1.0)
+    wins = Panel("win against a random order", second, WIDTH, ticks, scale, 0.5)
+    return fill(
+        ASSETS / "audit_intervals.svg", rows=rows, margins=margins, wins=wins, width=WIDTH, top=TOP, row_height=ROW,
+        axis_height=AXIS, bottom=TOP + ROW * len(rows) + 4, unknown=(math.nan,) * 3,
+        label=f"margin and win of {len(rows)} saliencies with {in_words(removal)}",
+        detail=f"The largest margin is that of {rows[0].saliency}: {spell(rows[0].metrics['margin'])}.",
+        standing=lambda row: standing(audit, row.saliency, row.removal), missing=lambda x: any(map(math.isnan, x)),
+        short=short, spell=spell, percent=percent, number=number,
+    )  # fmt: skip
 
 
 def short(name: str, longest: int = 24) -> str:
     """A name, truncated to fit beside a plot."""
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
-
-
-def _bar(interval: Sequence[float], y: float, scale: Scale, kind: str) -> str:
-    """An interval as a line and its mean as a mark: a diamond for the best saliency, a square for the control."""
-    if any(map(math.isnan, interval)):
-        return ""
-    at, low, high = map(scale, interval)
-    line = f'<path class="line" d="M{low:.1f} {y:.1f}H{high:.1f}M{low:.1f} {y - 4:.1f}v8M{high:.1f} {y - 4:.1f}v8"/>'
-    if kind == "best":
-        mark = f'<path class="mark" d="M{at - 6.5:.1f} {y:.1f}l6.5-6.5 6.5 6.5-6.5 6.5z"/>'
-    elif kind == "control":
-        mark = f'<rect class="mark" x="{at - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"/>'
-    else:
-        mark = f'<circle class="mark" cx="{at:.1f}" cy="{y:.1f}" r="4.5"/>'
-    return line + mark
-
-
-def _axis(head: str, left: float, ticks: Sequence[float], scale: Scale, zero: float, height: float) -> str:
-    bottom = height - AXIS + 4
-    parts = [f'<text class="head" x="{left}" y="16">{escape(head)}</text>']
-    for tick in ticks:
-        x, special = scale(tick), abs(tick - zero) < 1e-9
-        parts.append(f'<path class="{"zero" if special else "grid"}" d="M{x:.1f} {TOP - 4}V{bottom}"/>')
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 15}" text-anchor="middle">{tick:g}</text>')
-        if special:
-            parts.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 30}" text-anchor="middle">chance</text>')
-    return "".join(parts)
 
 
 def _scale(low: float, high: float, left: float, right: float) -> Scale:
@@ -147,39 +110,26 @@ def curves_svg(audit: Audit, saliency: str, removal: str, role: str) -> str:
         removal: the removal.
         role: the prefix of its name in the title: best, worst.
     """
-    inner = (PANEL - LEFT - 12) / (len(SHARES) - 1)
-    bottom = LINES + HEIGHT
-
+    right, bottom = PANEL - 12, LINES + HEIGHT
     shown = [side for name in (CONTROL, saliency) for side in audit.curves.get(f"{name}, {removal}", [])]
     low, high = 0.0, 1.0
     if audit.quantity == "number":
         values = [value for side in shown for value in side if math.isfinite(value)]
         low, high = min(values, default=0.0), max(values, default=1.0)
         high = high if high > low else low + 1.0
+    across, height = _scale(0, len(SHARES) - 1, LEFT, right), _scale(low, high, 0.0, HEIGHT)
 
     def point(step: int, value: float) -> str:
-        return f"{LEFT + step * inner:.1f},{bottom - HEIGHT * min(max((value - low) / (high - low), 0.0), 1.0):.1f}"
+        return f"{across(step):.1f},{bottom - min(max(height(value), 0.0), HEIGHT):.1f}"
 
-    parts = [f'<text class="head" x="0" y="14">{escape(role)}: {escape(short(saliency, 40))}</text>']
-    for at in (0.0, 0.25, 0.5, 0.75, 1.0):
-        y = bottom - HEIGHT * at
-        parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{PANEL - 12}"/>')
-        parts.append(
-            f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{low + at * (high - low):.3g}</text>'
-        )
-    for step, share in enumerate(SHARES):
-        x = f"{LEFT + step * inner:.1f}"
-        parts.append(f'<text class="tick" x="{x}" y="{bottom + 16}" text-anchor="middle">{share} %</text>')
-    parts.append(
-        f'<text class="tick" x="{(LEFT + PANEL - 12) / 2:.0f}" y="{bottom + 33}" text-anchor="middle">'
-        "words removed</text>"
-    )
-    for name, kind in ((CONTROL, "control"), (saliency, "own")):
-        for side, order in zip(audit.curves.get(f"{name}, {removal}", []), ("first", "last"), strict=False):
-            points = [point(step, value) for step, value in enumerate(side) if math.isfinite(value)]
-            parts.append(f'<polyline class="{kind} {order}" points="{" ".join(points)}"/>')
+    lines = [
+        (f"{kind} {order}", [point(step, value) for step, value in enumerate(side) if math.isfinite(value)])
+        for name, kind in ((CONTROL, "control"), (saliency, "own"))
+        for side, order in zip(audit.curves.get(f"{name}, {removal}", []), ("first", "last"), strict=False)
+    ]
     label = f"mean {audit.quantity} as words are removed by {removal} in the order of {saliency}, beside a random order"
-    return (
-        f'<svg class="curves" viewBox="0 0 {PANEL} {bottom + 40}" role="img" aria-label="{escape(label)}">'
-        f"<title>{escape(label)}</title>{''.join(parts)}</svg>"
-    )
+    return fill(
+        ASSETS / "audit_curves.svg", label=label, head=f"{role}: {short(saliency, 40)}", width=PANEL, left=LEFT,
+        right=right, height=HEIGHT, bottom=bottom, across=across, value_at=_scale(0.0, 1.0, low, high), shares=SHARES,
+        lines=lines,
+    )  # fmt: skip

@@ -14,6 +14,8 @@ from pct.output.shades import shade_levels
 from pct.text.plurals import plural
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from pct.explaining.explanation import Curve, Explanation, Side
     from pct.metrics.change import Change
     from pct.metrics.report import Report
@@ -169,7 +171,11 @@ def asset(name: str) -> str:
 
 def fill(template: Path, **values: Any) -> str:
     """A template of Jinja with some values, which are escaped."""
+    return str(_templates(template.parent).get_template(template.name).render(values))
+
+
+@cache
+def _templates(folder: Path) -> Environment:
     from jinja2 import Environment, FileSystemLoader
 
-    templates = Environment(loader=FileSystemLoader(template.parent), autoescape=True, keep_trailing_newline=True)
-    return templates.get_template(template.name).render(values)
+    return Environment(loader=FileSystemLoader(folder), autoescape=True, keep_trailing_newline=True)
