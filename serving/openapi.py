@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
 from pct.explaining.explanation import Curve, Explanation
 from pct.explaining.prediction import ModelIdentity, Prediction
@@ -76,11 +77,10 @@ def openapi(version: str) -> dict[str, Any]:
         ("/explain", "Saliency and reduction curves of texts", ExplainRequest, ExplainAnswer),
     ]
     used: list[type[BaseModel]] = [ModelAnswer, Refusal, *(m for _, _, *pair in posts for m in pair)]
-    schemas: dict[str, Any] = {}
-    for model in used:
-        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas |= schema.pop("$defs", {})
-        schemas[model.__name__] = schema
+    _, defined = models_json_schema(
+        [(model, "validation") for model in used], ref_template="#/components/schemas/{model}"
+    )
+    schemas = defined["$defs"]
     paths: dict[str, Any] = {}
     for path, summary, asked, given in posts:
         example = {"schema": _ref(asked), "example": {"texts": ["a moving film"]}}

@@ -37,13 +37,13 @@ class CodedStrings:
 
 
 class ColumnFiles(Mapping[str, Column]):
-    """Columns in temporary files, in the order of the split.
+    """Columns in files, in the order of the split.
 
     Args:
         columns: by name, in the order in which they were measured.
     """
 
-    def __init__(self, columns: Mapping[str, FileArray | CodedStrings]) -> None:
+    def __init__(self, columns: Mapping[str, FileArray | CodedStrings | ParquetColumn]) -> None:
         self.columns = columns
 
     def __getitem__(self, name: str) -> Column:
@@ -141,31 +141,29 @@ def join_blocks(place: str, parts: list[dict[str, Column]]) -> dict[str, Column]
     return {name: column[order] for name, column in joined.items()}
 
 
-class ParquetColumns(Mapping[str, Column]):
-    """The columns of a Parquet file, each read where it is used."""
+class ParquetColumn:
+    """A column of a Parquet file, which is read where it is used.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        schema = pyarrow("the values of each text").parquet.read_schema(path)
-        self.names: list[str] = schema.names
+    Args:
+        path: the file.
+        name: of the column.
+        rows: their number.
+    """
 
-    def __getitem__(self, name: str) -> Column:
-        if name not in self.names:
-            raise KeyError(name)
-        return pyarrow("Parquet").parquet.read_table(self.path, columns=[name])[name].to_numpy()
-
-    def __contains__(self, name: object) -> bool:  # as above
-        return name in self.names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
+    def __init__(self, path: Path, name: str, rows: int) -> None:
+        self.path, self.name, self.rows = path, name, rows
 
     def __len__(self) -> int:
-        return len(self.names)
+        return self.rows
+
+    def __getitem__(self, index: Any) -> Column:
+        values: Column = pyarrow("Parquet").parquet.read_table(self.path, columns=[self.name])[self.name].to_numpy()
+        return values[index]
 
 
 def saved_columns(path: Path) -> Any:
-    """The columns of a Parquet file: a dict, of more than `LARGE` rows `ParquetColumns`."""
-    columns = ParquetColumns(path)
-    rows = pyarrow("Parquet").parquet.read_metadata(path).num_rows
+    """The columns of a Parquet file: a dict, of more than `LARGE` rows `ColumnFiles`."""
+    file = pyarrow("the values of each text").parquet.ParquetFile(path)
+    rows = file.metadata.num_rows
+    columns = ColumnFiles({name: ParquetColumn(path, name, rows) for name in file.schema_arrow.names})
     return columns if rows > text_file.LARGE else dict(columns)

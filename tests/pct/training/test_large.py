@@ -22,7 +22,7 @@ from pct.corpora.splits import texts_of_columns
 from pct.corpora.text_file import TextFile
 from pct.metrics import metrics
 from pct.metrics.base import Metric, MetricOptions
-from pct.metrics.column_files import BlockColumns, ColumnFiles, ParquetColumns, saved_columns
+from pct.metrics.column_files import BlockColumns, ColumnFiles, saved_columns
 from pct.metrics.evaluation import blocks_by_length
 from pct.metrics.report import Report
 from pct.output.workers import Workers
@@ -118,7 +118,7 @@ def test_the_file_of_a_large_evaluation_is_that_of_a_small_one(pairs, monkeypatc
         report = Report({}, {}, measured.joined("index"), ["a", "b"])
         report.to_parquet(tmp_path / name, texts)
     small, large = (saved_columns(tmp_path / name) for name in ("small", "large"))
-    assert isinstance(large, ParquetColumns)
+    assert isinstance(large, ColumnFiles)
     assert list(large) == list(small) == ["index", "text", *(["text_pair"] if pairs else []), "true_labels", "comp"]
     for name in small:
         np.testing.assert_array_equal(large[name], small[name])
