@@ -170,12 +170,13 @@ def asset(name: str) -> str:
 
 
 def fill(template: Path, **values: Any) -> str:
-    """A template of Jinja with some values, which are escaped."""
+    """A template of Jinja with some values, which are escaped in HTML and SVG."""
     return str(_templates(template.parent).get_template(template.name).render(values))
 
 
 @cache
 def _templates(folder: Path) -> Environment:
-    from jinja2 import Environment, FileSystemLoader
+    from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-    return Environment(loader=FileSystemLoader(folder), autoescape=True, keep_trailing_newline=True)
+    escaped = select_autoescape(("html", "svg"))
+    return Environment(loader=FileSystemLoader(folder), autoescape=escaped, keep_trailing_newline=True)

@@ -11,33 +11,12 @@ from pct.metrics.change import Change
 from pct.models.checks import check_reloaded
 from pct.models.pretrained import without_bars
 from pct.models.to_transformers import to_transformers
+from pct.output.html import ASSETS, fill
 from pct.text.plurals import plural
 from pct.text.subwords import SubWords
 from pct.writing import atomic_folder, check_folder, write_text
 
 CARD = "README.md"
-_HEAD = """---
-library_name: transformers
-pipeline_tag: text-classification
-tags:
-- pathological-contrastive-training
-- explainability
----
-
-"""
-_USE = """
-## Use
-
-```python
-from transformers import pipeline
-
-classify = pipeline("text-classification", "{name}")
-
-import pct  # pip install pct-explain
-
-pct.explain(pct.load("{name}"), ["a text"])
-```
-"""
 
 
 def save_transformers(classifier: Classifier, folder: str | Path, change: Change | None = None) -> Path:
@@ -84,21 +63,10 @@ def save_finetuned(classifier: Classifier, folder: str | Path, change: Change) -
 
 def model_card(classifier: Classifier, name: str, change: Change | None = None) -> str:
     """The text of README.md: the model, its training, and the change."""
-    s, task = classifier.settings, classifier.task
-    what = f"{'It gives the number' if task.number else 'Classes:'} {', '.join(classifier.classes)}"
-    flips = "" if task.number else "ir and ur are the numbers of such words whose removal changes the prediction. "
-    lines = [f"# {name}", "", f"{what}. Base model: `{s.model}`.", ""]
-    if change is not None:
-        lines += [
-            f"Finetuned with the method `{s.method}` ({plural(s.epochs, 'epoch')}, lr {s.lr:g}, seed {s.seed}), and "
-            f"compared with the base model on the same {plural(change.before.texts, 'text')}, which "
-            f"were not used in this training. comp and suff are the drops of the {task.quantity} when the most and the "
-            f"least important words, by the gradient, are removed. {flips}The larger the gaps, the more its "
-            "explanations can be trusted. Texts were "
-            f"truncated to {s.text_length} tokens{s.reading and f', read in {s.reading}'}.", "",
-            change.markdown(), "",
-        ]  # fmt: skip
-    return _HEAD + "\n".join(lines) + _USE.format(name=name)
+    return fill(
+        ASSETS / "card.md", name=name, classes=classifier.classes, s=classifier.settings, task=classifier.task,
+        change=change, plural=plural,
+    )  # fmt: skip
 
 
 def push_to_hub(folder: str | Path, name: str, private: bool = False) -> str:
