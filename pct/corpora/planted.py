@@ -7,7 +7,9 @@ planted shortcut: they are correlated with the label in training and validation,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypedDict, TypeVar
 
 import numpy as np
@@ -36,80 +38,26 @@ class PlantedRow(TypedDict):
     shortcut: list[int]
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
+# the words and phrases, as lists of lines
+_TEXTS = json.loads(Path(__file__).with_name("planted.json").read_text(encoding="utf-8"))
 
 
-def _phrases(*texts: str) -> tuple[tuple[str, ...], ...]:
-    return tuple(_words(text) for text in texts)
+def _words(lines: Sequence[str]) -> tuple[str, ...]:
+    return tuple(" ".join(lines).split())
+
+
+def _phrases(name: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(line.split()) for line in _TEXTS[name])
 
 
 # (polarity, strength) -> adjectives; a strong word counts 3, a medium one 2, a weak one 1.
-LEXICON: dict[tuple[int, int], tuple[str, ...]] = {
-    (1, 3): _words(
-        """brilliant magnificent superb masterful dazzling breathtaking unforgettable extraordinary
-        exquisite sublime stunning triumphant flawless phenomenal spectacular exhilarating astonishing
-        glorious wondrous outstanding mesmerizing electrifying transcendent luminous virtuosic ravishing
-        peerless enthralling"""
-    ),
-    (1, 2): _words(
-        """funny moving clever touching charming witty gripping inventive graceful heartfelt vivid
-        absorbing delightful poignant elegant lively insightful compelling tender stylish joyous
-        affecting engrossing spirited imaginative memorable rousing resonant intelligent captivating"""
-    ),
-    (1, 1): _words(
-        """pleasant likable decent agreeable solid amiable nice competent watchable sweet warm breezy fresh
-        neat cheerful tidy earnest sincere tasteful polished good-natured sensible passable diverting
-        crisp genial endearing honest"""
-    ),
-    (-1, 3): _words(
-        """dreadful atrocious abysmal unbearable horrendous excruciating disastrous appalling insufferable
-        wretched awful terrible laughable repulsive unwatchable catastrophic hideous ghastly moronic
-        loathsome abominable pathetic execrable deplorable putrid odious nauseating stupefying"""
-    ),
-    (-1, 2): _words(
-        """dull boring clumsy tedious shallow stale lifeless muddled hollow contrived tiresome sloppy bland
-        dreary pointless incoherent grating preachy plodding soulless trite lazy derivative joyless
-        turgid cynical inept disjointed stilted vapid"""
-    ),
-    (-1, 1): _words(
-        """uneven slight predictable familiar thin slow overlong forgettable mild dated cautious obvious
-        awkward sketchy conventional patchy tame flimsy choppy routine stiff drowsy cluttered scattered
-        wordy hurried meandering unremarkable"""
-    ),
+LEXICON = {
+    (1 if sign == "+" else -1, int(strength)): _words(lines)
+    for (sign, strength), lines in _TEXTS["adjectives, by polarity and strength"].items()
 }
-
 # Neutral fillers. Shortcut phrases occur at the same positions as the other fillers.
-SHORTCUTS = _phrases(
-    "in the end", "on the screen", "as the credits roll", "from the first reel", "this time around",
-)  # fmt: skip
-_FILLERS = _phrases(
-    "by the second act", "for its two hours", "in the opening half", "after the prologue",
-    "at this length", "over three chapters", "in the theatre version", "under the new title",
-    "between the two wars", "with subtitles", "at the matinee", "on a weekday evening",
-    "for viewers of any age", "by most accounts", "in the later scenes", "as far as one can tell",
-    "next to the novel", "around the midpoint",
-)  # fmt: skip
-_NOTES = _phrases(
-    "it was shot in a small coastal town", "the story begins in the winter of 1952",
-    "two brothers inherit a garage", "the novel was published a decade ago",
-    "the cast includes a retired boxer", "it runs for just under two hours",
-    "a teacher moves to the city with her son", "the camera follows a train across the plains",
-    "the sequel is already in production", "most of it takes place in one apartment",
-    "the director last made a western", "a letter arrives from an uncle in lisbon",
-)  # fmt: skip
-_SUBJECTS = _phrases(
-    "the film", "this movie", "the story", "the script", "the picture", "the drama", "this comedy",
-    "the remake", "this thriller", "the documentary", "the sequel", "the lead performance",
-    "the direction", "the adaptation", "this debut", "the whole production",
-)  # fmt: skip
-_NOUNS = _words(
-    """jokes dialogue pacing plot scenes characters music ending performances premise visuals editing
-    photography subplots costumes narration chases songs cameos monologues flashbacks"""
-)
-_KINDS = _words("film movie drama comedy thriller portrait tale fable satire romance mystery documentary")
-_SINGLE = _words("scene moment line character song image joke shot")
-_DEGREES = _words("quite really rather fairly often mostly simply still somehow certainly always")
+SHORTCUTS, _FILLERS, _NOTES, _SUBJECTS = map(_phrases, ("shortcuts", "fillers", "notes", "subjects"))
+_NOUNS, _KINDS, _SINGLE, _DEGREES = (_words(_TEXTS[name]) for name in ("nouns", "kinds", "singles", "degrees"))
 
 _Word = tuple[str, int, int]  # the word, rationale, shortcut
 
