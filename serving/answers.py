@@ -13,11 +13,10 @@ import numpy.typing as npt
 
 from pct.explaining.explain import CurveOptions, build_explanations
 from pct.explaining.explanation import METRICS
-from pct.explaining.pairs import explained_pairs
+from pct.explaining.pairs import explained_pairs, target_indices
 from pct.explaining.prediction import build_predictions
 from pct.explaining.predictor import Predictor, predict_tokens, removing
 from pct.explaining.removal import RemovalPlan, Removals, remove_words
-from pct.explaining.targets import target_indices
 from pct.metrics.base import MetricOptions, TextBlock
 from pct.metrics.evaluation import MetricSet, fitting, unfit
 from pct.onnx.predictor import OnnxPredictor

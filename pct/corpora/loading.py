@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pct.corpora.class_list import some_of
 from pct.corpora.files import open_table
 from pct.corpora.fingerprints import label_counts
+from pct.corpora.labels import some_of
 from pct.corpora.named import CLASSES, HUB, TEST_ONLY, load_hub, local_folder, reviews_with_marks, with_shares
 from pct.corpora.planted import generate
 from pct.corpora.rows import MARKS, ReadOptions, RowReader, Table, has_labels

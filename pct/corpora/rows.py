@@ -11,9 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pct.corpora.class_index import ClassIndex, label_array
-from pct.corpora.class_list import names_of_classes
-from pct.corpora.label_lists import is_one, split_labels
+from pct.corpora.labels import ClassIndex, is_one, label_array, names_of_classes, split_labels
 from pct.corpora.splits import TEXT_COLUMNS, UNLABELLED, Labels, Split
 from pct.corpora.text_file import ROWS_PER_CHUNK, TextStore
 from pct.corpora.values import (

@@ -9,11 +9,10 @@ import numpy as np
 
 from pct.explaining.explanation import Curve, Explanation
 from pct.explaining.explanations import Explanations
-from pct.explaining.pairs import explained_pairs
+from pct.explaining.pairs import Target, explained_pairs, target_indices
 from pct.explaining.predictor import Predictor, Texts, check_classes, reading_of, removing, split_texts
 from pct.explaining.reduction import check_share, words_to_remove
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, RemovalResult, Removals, remove_words
-from pct.explaining.targets import Target, target_indices
 from pct.explaining.verdict import tolerances
 from pct.saliency import choose_saliency
 from pct.saliency.defaults import Choice, default_saliency
