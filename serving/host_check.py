@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import json
 import re
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
-from serving.refusal import refuse
+from serving.limits import SECONDS_TO_REFUSE
+from serving.metrics import refusals
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -16,6 +19,25 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 EVERY_HOST = "*"
 HOST = re.compile(r"(?:\[(?P<bracketed>[^\[\]]+)\]|(?P<name>[^:\[\]]*))(?::\d+)?")
+
+WITHOUT_DELAY = (408, 503)  # these have waited, or should be sent again
+
+
+async def refuse(send: Send, status: int, error: str) -> None:
+    """Sends an ASGI answer with a status and {"error": ...}."""
+    refusals.labels(str(status)).inc()
+    body = json.dumps({"error": error}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if status == 503:
+        headers.append((b"retry-after", b"1"))
+    if status in (408, 413, 431):
+        headers.append((b"connection", b"close"))  # the rest is not read
+    if status not in WITHOUT_DELAY:
+        await asyncio.sleep(SECONDS_TO_REFUSE)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 class HostCheck:

@@ -11,9 +11,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from serving.host_check import App, Receive, Scope, Send
+from serving.host_check import App, Receive, Scope, Send, refuse
 from serving.limits import DRAINED, Limits
-from serving.refusal import refuse
 from serving.schema import REQUEST, TextPair
 
 # Values of a body, beside its texts, up to which it is parsed: the error can then name the field.
