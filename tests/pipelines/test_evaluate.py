@@ -54,7 +54,7 @@ def test_what_cannot_be_measured_is_an_error_and_a_failed_run(argv, message, run
 
 def test_a_corpus_of_other_classes_is_refused(run_dir, data_dir, capsys):
     assert main(["--model", str(run_dir), "--corpus", "ag_news"]) == 1
-    assert "corpus ag_news has the classes World" in capsys.readouterr().err
+    assert "the texts have the class 'World', the model has negative, positive" in capsys.readouterr().err
 
 
 def test_a_server_that_is_down_fails_before_the_model_is_read(closed_port, monkeypatch, capsys):
