@@ -13,6 +13,8 @@ from pathlib import Path
 from pct.renamed import renamed
 
 LOCK = ".lock"
+_MASK = os.umask(0o022)  # it can only be read by setting it, which is safe before there are threads
+os.umask(_MASK)
 _locked: set[tuple[Path, int]] = set()
 
 
@@ -27,9 +29,18 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     part = target.with_name(f"{target.name}.part")
     try:
         yield part
+        _permit(part)
         os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _permit(*paths: Path) -> None:
+    """Gives new files and folders the permissions that they lack: some libraries write what only its owner can read."""
+    for path in paths:
+        usual = (0o777 if path.is_dir() else 0o666) & ~_MASK
+        if usual & ~path.stat().st_mode:
+            path.chmod(usual)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -58,7 +69,7 @@ def atomic_folder(folder: str | Path, mark: str) -> Iterator[Path]:
     tmp_dir = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         yield tmp_dir
-        tmp_dir.chmod(0o755)
+        _permit(tmp_dir, *tmp_dir.rglob("*"))
         if target.exists():
             shutil.rmtree(target)
         os.replace(tmp_dir, target)

@@ -167,7 +167,11 @@ def _run(options: argparse.Namespace, address: str, watch: RegistryWatch, tmp_di
             next_check = time.monotonic() + options.poll
     if error:
         raise OSError(f"the service cannot start: {error}")
-    return 0 if code in (0, -signal.SIGTERM, -signal.SIGINT) else 1
+    if code in (0, -signal.SIGTERM, -signal.SIGINT):
+        return 0
+    if code < 0:
+        raise OSError(f"the service was killed by signal {-code}; the system sends 9 where memory is short")
+    return 1
 
 
 def _is_ready(address: str, port: int) -> bool:

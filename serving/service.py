@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -35,6 +36,7 @@ from serving.routes import PATHS, make_app
 from serving.schema import ExplainAnswer, ExplainRequest, PredictAnswer, PredictRequest, TextPair
 
 SECONDS_TO_NOTICE = 1.0  # between checks of the list of models
+PARENT = os.getppid()  # the process that starts the workers, and ends them unless it is killed
 # characters of texts, or of an answer, from which a thread does the work, so that others are answered meanwhile
 LONG = 20_000
 
@@ -131,6 +133,8 @@ class Explainer:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(SECONDS_TO_NOTICE)
+            if os.getppid() != PARENT:
+                os.kill(os.getpid(), signal.SIGTERM)
             before = [m.identity() for m in self.store.models]
             try:
                 if await asyncio.to_thread(self.store.refresh):

@@ -75,7 +75,9 @@ def run_bulk(
     about = {**about, "files": files, **({"keep": list(keep)} if keep else {})}
     check_columns(data, files[0][0], [reading.text, *(reading.label_columns if labelled else ())], keep)
     if taken := sorted({*keep} & {*output_schema(schema).names}):
-        raise ValueError(f"--keep {taken[0]}: the result has a column of this name; rename that of the data")
+        raise ValueError(
+            f"--keep {taken[0]}: the result has a column of this name; leave it out, or rename that of the data"
+        )
     folder.open(about)
     if not folder.finished:
         # Ray Data would start 32 processes that read the files' metadata; each takes ten files at a time

@@ -16,7 +16,7 @@ class JobError(Exception):
 # errors of wrong inputs; any other error is a bug and is shown with its traceback
 EXPECTED_ERRORS = (JobError, ValueError, TypeError, OSError, ImportError, FloatingPointError, RecursionError)
 OK, ERROR, INTERRUPTED, CLOSED = 0, 1, 130, 141
-RESUMABLE = "interrupted; run the same command again to resume after the last epoch"
+RESUMABLE = "interrupted; run the same command again to resume from the last checkpoint"
 _REMEDIES = {
     errno.ENOENT: "there is no such file or folder; give another path, or create it",
     errno.EEXIST: "the file exists already; give another path",
@@ -34,8 +34,9 @@ def one_line_message(problem: Exception) -> str:
     """An error's message in one line. For errors of the operating system it has the remedy."""
     if isinstance(problem, RecursionError):
         return "the input is nested too deeply"
-    if isinstance(problem, OSError) and problem.filename is not None and problem.strerror:
-        return f"{problem.filename}: {_REMEDIES.get(problem.errno or 0, problem.strerror)}"
+    if isinstance(problem, OSError) and problem.strerror:
+        reason = _REMEDIES.get(problem.errno or 0, problem.strerror)
+        return reason if problem.filename is None else f"{problem.filename}: {reason}"
     return " ".join(str(problem).split()) or type(problem).__name__
 
 

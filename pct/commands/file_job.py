@@ -74,13 +74,13 @@ def check_text_or_file(parser: argparse.ArgumentParser, options: argparse.Namesp
     """Raises ValueError for an option that has no effect on a file, or on texts of the command line."""
     if options.data:
         refuse_given(parser, options, ("text_pair", "json"), "with --data")
-        check_ray(parser, options)
-        return
-    if options.output:
+    elif options.output:
         check_files(options)
-    # standard input, too, has an encoding
-    reading = [name for name in OWN["reading"] if name != "encoding" or options.text]
-    refuse_given(parser, options, (*reading, "processes", "ray", "raw_cells"), "without --data")
+    else:
+        # standard input, too, has an encoding
+        reading = [name for name in OWN["reading"] if name != "encoding" or options.text]
+        refuse_given(parser, options, (*reading, "processes", "ray", "raw_cells"), "without --data")
+    check_ray(parser, options)
 
 
 def run_file_job(

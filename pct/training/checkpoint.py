@@ -76,6 +76,8 @@ def open_run(folder: Path, settings: Settings, corpus: Corpus) -> Path:
         ValueError: the folder holds a run with other settings or texts, or a damaged run.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for unfinished in folder.glob(".tmp??????"):  # of safetensors, in a process that was killed
+        unfinished.unlink()
     path = folder / SETTINGS
     about = {"settings": settings.to_dict(), "fingerprint": corpus.fingerprint, "source": corpus.source}
     if path.is_file():

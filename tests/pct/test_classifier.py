@@ -50,6 +50,13 @@ def test_a_folder_takes_a_path_as_a_string_and_makes_its_parents(tmp_path):
     assert [p.name for p in folder.parent.iterdir()] == ["model"]
 
 
+def test_a_saved_classifier_can_be_read_by_whom_any_new_file_can(saved, tmp_path):
+    (tmp_path / "plain").write_text("")
+    files = [path for path in saved.rglob("*") if path.is_file()]
+    assert saved / "model.safetensors" in files
+    assert {path.stat().st_mode for path in files} == {(tmp_path / "plain").stat().st_mode}
+
+
 def test_saving_again_replaces_the_whole_folder(saved):
     (saved / "stray.txt").write_text("left over")
     small_classifier("lstm").save(saved)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 import pct
 from pct import cli
+from pct.commands.errors import one_line_message
 from pct.explaining.explanation import Explanation
 
 SMALL = ("--corpus", "planted", "--limit", "120", "--epochs", "1", "--quiet", "--evaluate-epochs", "false")
@@ -63,6 +65,12 @@ def test_a_wrong_setting_is_one_line_and_exit_code_1(capsys, tmp_path):
     assert cli.main(["train", "--alpha=-1", "--run-dir", str(tmp_path / "r")]) == 1
     assert capsys.readouterr().err == "error: alpha must be >= 0 and finite, got -1.0\n"
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("problem", [OSError(errno.ENOSPC, "x"), OSError(errno.ENOSPC, "x", "a.csv")], ids=str)
+def test_an_error_of_the_system_has_the_remedy_with_and_without_a_file(problem):
+    file = "a.csv: " if problem.filename else ""
+    assert one_line_message(problem) == f"{file}the disk is full; free disk space, or give another path"
 
 
 def test_errors_name_options_as_the_command_line_has_them(capsys, tmp_path):

@@ -410,13 +410,19 @@ def test_a_killed_worker_comes_back_and_one_that_cannot_ends_the_service(guarded
 
 
 @pytest.mark.faults
-def test_the_processes_of_a_killed_service_end(tmp_path):
+@pytest.mark.parametrize("killed", ["pct serve", "the process that starts the workers"])
+def test_the_processes_of_a_killed_service_end(tmp_path, killed):
     import psutil
 
     with serving(tmp_path, str(FIXTURES / "exported-textcnn")) as running:
         processes = psutil.Process(running.process.pid).children(recursive=True)
         assert len(processes) >= 2
-        running.process.kill()
+        if killed == "pct serve":
+            running.process.kill()
+        else:
+            processes[0].kill()
+            assert running.process.wait(PATIENCE) == 1
+            assert "error: the service was killed by signal 9" in running.log
         _, left = psutil.wait_procs(processes, timeout=PATIENCE)
     assert not left
 

@@ -130,6 +130,7 @@ def test_a_row_that_cannot_be_used_ends_the_job_or_is_left_out(data, tmp_path, c
         ["predict", "--data", "{data}", "--output", "{out}", "--ray", "local", "--processes", "2"],
         ["predict", "--data", "{data}", "--output", "{out}", "--ray", "local", "--on-bad-row", "skip"],
         ["predict", "a film", "--processes", "2"], ["predict", "a film", "--text-column", "review"],
+        ["predict", "a film", "--keep", "id"], ["explain", "a film", "--workers", "2"],
         ["predict", "a film", "--encoding", "cp1252"], ["explain", "--data", "{data}", "--output", "{out}", "--json"],
         ["explain", "--data", "{data}", "--output", "{out}", "--gpus-per-worker", "0.5"],
         ["explain", "a film", "--ray", "local"], ["evaluate", "--data", "{data}", "--output", "{out}"],

@@ -95,6 +95,14 @@ def test_a_run_that_breaks_off_within_an_epoch_goes_on_to_the_same_weights(whole
     assert history(folder) == history(tmp_path / "broken")
 
 
+def test_a_run_that_goes_on_removes_what_a_killed_process_had_not_written_whole(tmp_path):
+    unfinished = tmp_path / ".tmpAbC123"  # the name that safetensors gives it
+    unfinished.write_bytes(b"weights")
+    break_off(settings_of(), tmp_path, 3)
+    assert not unfinished.exists()
+    assert (tmp_path / CHECKPOINT).stat().st_mode == (tmp_path / "settings.json").stat().st_mode
+
+
 @pytest.mark.parametrize("minutes", [0.0, 10.0])
 def test_short_epochs_have_no_checkpoint_within(minutes, tmp_path):
     break_off(settings_of(checkpoint_minutes=minutes), tmp_path, 5)
