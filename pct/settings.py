@@ -141,8 +141,8 @@ class Settings:
     )
     head: str = _setting(
         "",
-        "what the outputs are: {}; value also trains on labels that are numbers; if empty, as a classifier's "
-        "configuration says",
+        "what the outputs are: {}: one class, several labels or the log-odds of one, a number; if empty, as a "
+        "classifier's configuration says",
         ("", *HEADS),
     )
     class_weights: str = _setting("none", "of the loss: {} (rare classes weigh more)", CLASS_WEIGHTS)
@@ -182,9 +182,9 @@ class Settings:
     train_removal: str = _setting(
         "delete", "removal_margin, unirex: of words in training: {} (random for each text)", TRAIN_REMOVALS
     )
-    p_important: float = _setting(0.1, "the share of words removed as important, in (0, 1]; 0 trains without that side")
+    p_important: float = _setting(0.1, "the share of words removed as important, in (0, 1]; 0 in training: none are")
     p_unimportant: float = _setting(
-        0.1, "the share of words removed as unimportant, in (0, 1]; 0 trains without that side"
+        0.1, "the share of words removed as unimportant, in (0, 1]; 0 in training: none are"
     )
     # explanation
     saliency: str = _setting(

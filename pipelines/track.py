@@ -15,9 +15,9 @@ from pipelines.main import add_upload_options, check_upload_options, upload_summ
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the upload; returns the exit code."""
     parser = CommandParser(
-        prog="python -m pipelines.track",
+        prog="pct track",
         description="Uploads a finished run to MLflow; what is logged already is not logged again.",
-        epilog="example: python -m pipelines.track runs/planted-textcnn-pct-1a2b3c4d",
+        epilog="example: pct track runs/planted-textcnn-pct-1a2b3c4d",
     )
     parser.add_argument("run_dir", type=Path, help="the run's folder")
     parser.add_argument("--experiment", default="", help="the MLflow experiment of a new run (default: pct)")

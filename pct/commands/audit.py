@@ -78,7 +78,7 @@ def add_audit_options(parser: argparse.ArgumentParser, model: str = "model") -> 
     parser.add_argument(
         "--budget", default="usual", choices=BUDGETS,
         help="cheap: only saliencies of one pass, margin and win; usual: also smooth_grad, occlusion, flips and "
-        "stability; all: every saliency, and the normalised AOPC (about 5 N^2 passes per text)",
+        "stability; all: every saliency, and the normalised AOPC, about 5 N^2 passes per text (default: usual)",
     )  # fmt: skip
     parser.add_argument("--saliencies", nargs="+", default=[], metavar="NAME", help="only these, and random")
     parser.add_argument(
@@ -87,7 +87,7 @@ def add_audit_options(parser: argparse.ArgumentParser, model: str = "model") -> 
         "mask if there is a mask token)",
     )  # fmt: skip
     add_own_settings(parser, "remove", "opening")
-    parser.add_argument("--seed", type=int, default=0, help="of the sampled texts and the random orders")
+    parser.add_argument("--seed", type=int, default=0, help="of the sampled texts and the random orders (default: 0)")
     parser.add_argument(
         "--require", action="append", default=[], metavar="METRIC>NUMBER",
         help=f"exit with status {UNMET} unless the interval of the best saliency is above (with <, below) the number; "

@@ -35,7 +35,7 @@ def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
     )
     add_own_settings(group, "reading")
     group.add_argument(
-        "--processes", type=int, default=0, metavar="N",
+        "--processes", type=int, default=0,
         help="how many share the work; a short job starts none (default: one per core, on a GPU one)",
     )  # fmt: skip
     add_ray(group)

@@ -6,6 +6,8 @@ import argparse
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+NUMBERS: dict[Any, str] = {int: "N", float: "X"}
+
 
 class CommandParser(argparse.ArgumentParser):
     """An `ArgumentParser` without abbreviations of options. A wrong command line ends with exit code 2 and one line,
@@ -13,6 +15,13 @@ class CommandParser(argparse.ArgumentParser):
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**{"allow_abbrev": False, **given})
+
+    def format_help(self) -> str:
+        """The help, which shows numbers as N and X where an option has no name of its own for them."""
+        for action in self._actions:
+            if action.metavar is None and action.type in NUMBERS:
+                action.metavar = NUMBERS[action.type]
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """Prints the message with the nearest option and the way to the help, and exits with 2."""

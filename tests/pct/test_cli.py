@@ -38,6 +38,13 @@ def test_every_command_tells_its_options_with_an_example(name, capsys):
     assert "example:" in capsys.readouterr().out
 
 
+def test_the_help_shows_the_kind_of_a_number(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["evaluate", "--help"])
+    printed = capsys.readouterr().out
+    assert all(f"  {option}" in printed for option in ("--limit N ", "--p-important X,", "--cpus-per-worker X\n"))
+
+
 def test_the_package_is_executed_as_the_command():
     done = subprocess.run([sys.executable, "-m", "pct", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"pct {pct.__version__}\n"
