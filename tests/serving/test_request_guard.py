@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving import refusal
+from serving import host_check
 from serving.limits import Limits
 from serving.request_guard import RequestGuard, holds_more_values, read_request
 from serving.schema import REQUEST, ExplainRequest, PredictRequest
@@ -23,7 +23,7 @@ LIMITS = Limits(body_bytes=200, seconds=0.2, queue=2)
 
 @pytest.fixture(autouse=True)
 def _refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusal, "SECONDS_TO_REFUSE", 0.0)
+    monkeypatch.setattr(host_check, "SECONDS_TO_REFUSE", 0.0)
 
 
 class Inner:
@@ -345,7 +345,7 @@ def test_who_asks_wrongly_hears_it_a_little_later_and_who_shall_come_again_at_on
     async def send(message):
         events.append(message["type"])
 
-    monkeypatch.setattr(refusal, "SECONDS_TO_REFUSE", 0.05)
-    monkeypatch.setattr(refusal.asyncio, "sleep", sleep)
-    asyncio.run(refusal.refuse(send, status, "no"))
+    monkeypatch.setattr(host_check, "SECONDS_TO_REFUSE", 0.05)
+    monkeypatch.setattr(host_check.asyncio, "sleep", sleep)
+    asyncio.run(host_check.refuse(send, status, "no"))
     assert events == [0.05] * delayed + ["http.response.start", "http.response.body"]
