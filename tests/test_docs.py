@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -22,8 +23,10 @@ from pct.methods import methods
 from pct.metrics import metrics
 from pct.onnx.export import export
 from pct.settings import Settings
+from tests.narrow import narrow
 from tests.pct.small import small_encoder, tokenizer
 from tests.project import REPOSITORY
+from tests.test_doc_scripts import script
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 NOT_RUN = re.compile(r"<!-- not run: (.+?) -->")
@@ -40,6 +43,12 @@ def blocks(page: Path) -> list[str]:
 
 
 RUN = [page for page in PAGES if blocks(page)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def narrow_models() -> Iterator[None]:
+    with narrow():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -148,15 +157,6 @@ def test_the_pages_that_teach_by_code_are_among_those_that_run():
     assert {"README.md", "metric.md", "method.md", "any-model.md", "data.md", "explain.md", "classifier.md"} <= names
 
 
-def site() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("site_hooks", REPOSITORY / "docs" / "scripts" / "site.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize(
     "left",
     [
@@ -165,21 +165,21 @@ def site() -> ModuleType:
     ],
 )  # fmt: skip
 def test_a_page_that_shows_an_include_fails_the_build(left):
-    hooks, page = site(), SimpleNamespace(file=SimpleNamespace(src_uri="a.md"))
+    hooks, page = script("site"), SimpleNamespace(file=SimpleNamespace(src_uri="a.md"))
     with pytest.raises(ValueError, match=r"a\.md shows .*an include that was not made"):
         hooks.on_page_content(f"<p>{left}</p>", page=page)
     assert hooks.on_page_content("<p>8 &lt; 9</p>", page=page) == "<p>8 &lt; 9</p>"
 
 
 def test_no_page_holds_an_include_that_would_be_shown():
-    hooks = site()
+    hooks = script("site")
     for page in PAGES:
         text = hooks.MARK.sub("", page.read_text(encoding="utf-8"))
         assert not hooks.LEFT.search(re.sub(r"`[^`\n]+`", "", text)), page
 
 
 def test_the_first_page_shows_the_script_that_runs():
-    shown = site().on_page_markdown((REPOSITORY / "docs" / "getting-started.md").read_text(encoding="utf-8"))
+    shown = script("site").on_page_markdown((REPOSITORY / "docs" / "getting-started.md").read_text(encoding="utf-8"))
     assert (REPOSITORY / "examples" / "quickstart.py").read_text(encoding="utf-8").strip() in shown
 
 

@@ -1,4 +1,4 @@
-"""One thread: small models gain nothing from more, and sums come out the same bit by bit."""
+"""One thread: small models gain nothing from more, and sums come out the same bit by bit. Models are narrow."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from tests.narrow import narrow
+
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
@@ -14,3 +16,9 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _narrow_models() -> Iterator[None]:
+    with narrow():
+        yield

@@ -78,7 +78,7 @@ def exported_pairs() -> Path:
 def pair_classifier() -> Classifier:
     """A BERT of the transformers library that reads pairs of texts."""
     model = families.classifier("BERT", num_hidden_layers=1)
-    return pct.wrap(model, families.tokenizer("BERT"), "BERT", max_length=48)
+    return pct.wrap(model, families.tokenizer("BERT"), "BERT")
 
 
 def _export(classifier: Classifier, modified: Sequence[str] | None, folder: Path) -> None:
@@ -88,7 +88,8 @@ def _export(classifier: Classifier, modified: Sequence[str] | None, folder: Path
 
 @contextmanager
 def traced_once() -> Iterator[None]:
-    """A trace of an encoder takes seconds: equal models share one, also those of other processes."""
+    """A trace of an encoder takes seconds: models that are equal but for the table of their word embeddings, which is
+    not in it, share one, also those of other processes."""
     trace = transformer._export
 
     def shared(model: Any, longest: int, mode: Any) -> onnx.ModelProto:
@@ -96,9 +97,12 @@ def traced_once() -> Iterator[None]:
         own = config["model"] if "model" in config else config["encoder"]
         numbers = {k: v for k, v in own.items() if isinstance(v, int | float)}
         read = [config.get(name) for name in ("reads_types", "unread", "pooling", "normalize")]
-        about = hashlib.sha256(repr((model, model.dense, numbers, read, longest, mode.__name__)).encode())
-        for weight in model.state_dict().values():
-            about.update(weight.contiguous().numpy())
+        kinds = [type(part) for part in model.modules() if not isinstance(part, torch.nn.Embedding)]
+        about = hashlib.sha256(repr((kinds, model.dense, numbers, read, longest, mode.__name__)).encode())
+        for name, weight in model.state_dict().items():
+            if not name.endswith("word_embeddings.weight"):
+                about.update(name.encode())
+                about.update(weight.contiguous().numpy())
         name = f"trace-{about.hexdigest()}"
         return onnx.load(made_once(name, lambda folder: onnx.save(trace(model, longest, mode), folder / "t")) / "t")
 

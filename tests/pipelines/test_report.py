@@ -21,6 +21,13 @@ def test_a_report_of_folders_is_written_and_logged(run_dir, client, capsys):
     assert {"report.html", "metrics.csv", "gaps.svg"} <= {f.path for f in client.list_artifacts(run.info.run_id)}
 
 
+@pytest.fixture
+def tables_alone(monkeypatch):
+    """The figures of reports take seconds."""
+    monkeypatch.setattr("pct.output.report.page.make_figures", lambda *_: {})
+
+
+@pytest.mark.usefixtures("tables_alone")
 def test_a_report_of_runs_in_mlflow_is_that_of_their_folders(run_dir, client):
     upload_run(run_dir, experiment="grid", registers=False)
     assert report.main([str(run_dir), "--out", "of-folders"]) == 0
@@ -46,6 +53,7 @@ def other_run(run_dir: Path, **changes: Any) -> dict[str, Any]:
     return dict(own["settings"])
 
 
+@pytest.mark.usefixtures("tables_alone")
 def test_sentences_are_shown_by_normal_and_by_pct(run_dir, client, capsys):
     Path("own.txt").write_text("The film is brilliant .\n\nA dull <script> .\n", encoding="utf-8")
     assert report.main([str(run_dir), "--out", "out", "--sentences", "own.txt"]) == 1
@@ -58,6 +66,7 @@ def test_sentences_are_shown_by_normal_and_by_pct(run_dir, client, capsys):
     assert "&lt;script" in Path("out/report.html").read_text()
 
 
+@pytest.mark.usefixtures("tables_alone")
 def test_runs_that_differ_in_their_epochs_alone_are_drawn_side_by_side(run_dir, client):
     method = other_run(run_dir, epochs=7)["method"]
     assert report.main([str(run_dir), "other", "--out", "out", "--ridges"]) == 0

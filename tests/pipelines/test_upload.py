@@ -70,10 +70,18 @@ def test_a_tracked_run_has_its_settings_metrics_files_and_model(run_dir, client)
     assert tracked.registered is not None
     assert tracked.registered.uri == "models:/pct-planted-textcnn/1"
     assert tracked.registered.champion
+    assert data.tags["mlflow.note.content"].startswith("textcnn trained by pct on 48 texts of planted")
+    inputs = client.get_run(tracked.mlflow_run.run_id).inputs.dataset_inputs
+    contexts = {t.value: i.dataset.digest for i in inputs for t in i.tags}
+    assert set(contexts) == {"training", "validation", "testing"}
+    (model,) = client.search_logged_models(["0"])
+    of_model = {m.key: m for m in client.get_logged_model(model.model_id).metrics}
+    assert of_model["test/comp"].dataset_digest == contexts["testing"]
 
 
-def test_tracked_twice_is_tracked_once(run_dir, client):
-    upload.upload_run(run_dir)
+def test_tracked_twice_is_tracked_once(run_dir, client, capsys):
+    assert main([str(run_dir)]) == 0
+    assert "models:/pct-planted-textcnn/1 is @champion" in capsys.readouterr().out
     before = everything(client)
     upload.upload_run(run_dir)
     assert everything(client) == before
@@ -283,39 +291,25 @@ def test_system_metrics_are_logged_where_mlflow_s_setting_asks(run_dir, client, 
     assert "system/cpu_utilization_percentage" in client.get_run(mlflow_run.run_id).data.metrics
 
 
-def test_a_run_s_page_has_its_description_and_its_test_metrics_stand_with_model_and_data(run_dir, client):
-    uploaded = upload.upload_run(run_dir)
-    run = client.get_run(uploaded.mlflow_run.run_id)
-    assert run.data.tags["mlflow.note.content"].startswith("textcnn trained by pct on 48 texts of planted")
-    contexts = {t.value: i.dataset.digest for i in run.inputs.dataset_inputs for t in i.tags}
-    assert set(contexts) == {"training", "validation", "testing"}
-    (model,) = client.search_logged_models(["0"])
-    of_model = {m.key: m for m in client.get_logged_model(model.model_id).metrics}
-    assert of_model["test/comp"].dataset_digest == contexts["testing"]
-
-
-def test_what_was_skipped_or_cut_is_told_in_mlflow(run_dir, client):
+def test_what_was_skipped_or_cut_and_how_many_words_have_a_vector_is_told_in_mlflow(run_dir, client):
     about = json.loads((run_dir / "about.json").read_text())
     about["data"] = {"train": {"cut_texts": 7, "rows_skipped": {"no label": 2}, "labels_as_indices": 0}, "test": {}}
+    about["glove"] = {"words_with_vector": 30, "words": 40}
     (run_dir / "about.json").write_text(json.dumps(about))
     run = client.get_run(upload.upload_run(run_dir).mlflow_run.run_id)
     told = {name: value for name, value in run.data.tags.items() if name.startswith("data.")}
     assert told == {"data.train.cut_texts": "7", "data.train.rows_skipped": '{"no label": 2}'}
     (train,) = (i.dataset for i in run.inputs.dataset_inputs if i.dataset.name == "planted train")
     assert json.loads(train.profile)["cut_texts"] == 7
+    assert (run.data.tags["glove.words_with_vector"], run.data.tags["glove.words"]) == ("30", "40")
 
 
-def test_how_many_words_have_a_vector_is_told_in_mlflow(run_dir, client):
-    about = json.loads((run_dir / "about.json").read_text())
-    (run_dir / "about.json").write_text(json.dumps({**about, "glove": {"words_with_vector": 30, "words": 40}}))
-    tags = client.get_run(upload.upload_run(run_dir).mlflow_run.run_id).data.tags
-    assert (tags["glove.words_with_vector"], tags["glove.words"]) == ("30", "40")
-
-
-def test_the_name_of_the_registered_model_may_be_given(run_dir, client):
-    uploaded = upload.upload_run(run_dir, name="reviews")
+def test_the_names_of_the_registered_model_and_of_the_experiment_may_be_given(run_dir, client):
+    uploaded = upload.upload_run(run_dir, name="reviews", experiment="new one")
     assert uploaded.registered is not None
     assert uploaded.registered.uri == "models:/reviews/1"
+    assert client.get_experiment_by_name("new one").experiment_id == uploaded.mlflow_run.experiment_id
+    assert not client.search_runs(["0"])
 
 
 def test_a_run_that_was_stopped_is_running_again_when_taken_up(run_dir, client):
@@ -361,17 +355,6 @@ def test_a_nested_run_lies_under_its_parent_and_may_stay_unregistered(run_dir, c
     assert client.get_run(child.run_id).data.tags["mlflow.parentRunId"] == parent.run_id
     assert upload.upload_run(run_dir, mlflow_run=child, registers=False).registered is None
     assert not client.search_model_versions("")
-
-
-def test_the_experiment_is_made_by_its_name(run_dir, client):
-    tracked = upload.upload_run(run_dir, experiment="new one")
-    assert client.get_experiment_by_name("new one").experiment_id == tracked.mlflow_run.experiment_id
-    assert not client.search_runs(["0"])
-
-
-def test_track_tells_the_version(run_dir, capsys):
-    assert main([str(run_dir)]) == 0
-    assert "models:/pct-planted-textcnn/1 is @champion" in capsys.readouterr().out
 
 
 def test_track_of_no_run_is_an_error_without_traceback(tmp_path, capsys):

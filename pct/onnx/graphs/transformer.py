@@ -160,6 +160,7 @@ def _export(
     model: Transformer | Wrapped, max_tokens: int, mode: Callable[[], AbstractContextManager[object]]
 ) -> onnx.ModelProto:
     from torch._decomp import core_aten_decompositions
+    from torch._dynamo import config
     from torch.fx.experimental.proxy_tensor import make_fx
 
     def forward_and_gradient(embeddings: Tensor, mask: Tensor, at_logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -177,7 +178,8 @@ def _export(
     embedded = model.embed(torch.zeros(batch, length, dtype=torch.long))
     inputs = (embedded, torch.ones(batch, length, dtype=torch.bool), torch.randn(batch, classes))
     free = {0: torch.export.Dim.AUTO(min=1, max=2**20), 1: torch.export.Dim.AUTO(min=2, max=max_tokens)}
-    with warnings.catch_warnings():
+    # few calls of an operator have a shape that was traced before: keeping each takes longer than tracing it
+    with warnings.catch_warnings(), config.patch(fake_tensor_cache_enabled=False):
         warnings.simplefilter("ignore")
         graph = make_fx(
             forward_and_gradient, tracing_mode="symbolic", _allow_non_fake_inputs=True,

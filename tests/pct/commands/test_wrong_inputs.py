@@ -10,6 +10,7 @@ import pytest
 from tests.one_line import ends_with_one_line
 from tests.pct.models.families import classifier, tokenizer
 from tests.pct.small import small_classifier
+from tests.pipelines.conftest import empty_store  # noqa: F401  an MLflow database without runs
 
 FILES = {
     "empty.csv": b"", "header.csv": b"text,label\n", "columns.csv": b"id,words\n1,a\n",
@@ -78,8 +79,8 @@ MODELS = [
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("command", ["evaluate", "explain", "export", "finetune"])
-def test_a_model_that_is_none(command, model, place, capsys, tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
+def test_a_model_that_is_none(command, model, place, capsys, tmp_path, monkeypatch, empty_store):  # noqa: F811
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{empty_store}")
     name = str(place / model) if (place / model).exists() else model
     file = str(place / "label.csv")
     rest = {"evaluate": ["--data", file], "explain": ["a film"], "export": [str(tmp_path / "out")],

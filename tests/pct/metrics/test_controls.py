@@ -160,11 +160,11 @@ def test_every_metric_is_had_at_once_and_the_table_shows_intervals():
 ONE_TOKEN = ["film", "work", "force", "full", "joy", "moments", "rising", "material", "level", "tired"]
 
 
-@pytest.mark.parametrize(("family", "removal", "stand"), [
-    ("lstm", "unknown", "\ue000"), ("lstm", "mask", "\ue000"),
-    ("transformer", "mask", "[MASK]"), ("transformer", "unknown", "[UNK]"),
+@pytest.mark.parametrize(("family", "removal", "stand", "order"), [
+    ("lstm", "unknown", "\ue000", "static"), ("lstm", "mask", "\ue000", "recomputed"),
+    ("lstm", "mask", "\ue000", "beam"), ("transformer", "mask", "[MASK]", "static"),
+    ("transformer", "unknown", "[UNK]", "recomputed"), ("transformer", "mask", "[MASK]", "beam"),
 ])  # fmt: skip
-@pytest.mark.parametrize("order", ["static", "recomputed", "beam"])
 def test_words_that_are_replaced_leave_their_place_filled(family, removal, stand, order):
     classifier = small_classifier(family, seed=1)
     texts = [" ".join(np.random.default_rng(i).permutation(ONE_TOKEN)[: 4 + i % 4]) for i in range(6)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import pickle
 
 import numpy as np
@@ -19,6 +18,7 @@ from pct.models.recurrence import recur
 from pct.models.textcnn import TextCNN
 from pct.settings import Settings
 from tests.pct.small import FAMILIES, LEXICON, small_encoder, small_model, small_words, tokenizer
+from tests.pct.test_classifier import Trap
 
 
 def batch(family, texts):
@@ -169,16 +169,6 @@ def test_a_real_encoder_is_loaded_from_its_folder(minilm):
 def test_an_encoder_that_is_nowhere_is_an_error_that_says_where_it_was_looked_for(name):
     with pytest.raises(OSError, match="neither textcnn, lstm, a folder with"):
         load_encoder(name, 2)
-
-
-class Trap:
-    """Leaves a file behind when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
 
 
 @pytest.mark.parametrize("how", ["pickle", "torch.save"])

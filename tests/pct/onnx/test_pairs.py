@@ -24,11 +24,11 @@ SLOW = [pytest.param(x, marks=pytest.mark.slow) for x in ("ELECTRA", "ALBERT", "
 @pytest.mark.parametrize("name", [TYPED, *SLOW])
 def test_a_graph_has_transformers_logits_and_torchs_saliency_of_pairs(name, tmp_path):
     layers = {"num_hidden_layers": 1} if name == TYPED else {}
-    clf = pct.wrap(classifier(name, **layers), tokenizer(name), name, max_length=48)
+    clf = pct.wrap(classifier(name, **layers), tokenizer(name), name)
     folder = exported_pairs() if name == TYPED else export(clf, tmp_path / "exported", modified=[]).folder
     predictor = OnnxPredictor.load(folder, threads=1)
     tokens = predictor.tokens(split_all(PAIRS))
-    wanted = by_transformers(name, PAIRS, max_length=48, **layers)
+    wanted = by_transformers(name, PAIRS, **layers)
     for rows in (np.arange(len(PAIRS)), *([i] for i in range(len(PAIRS)))):
         ids, words = tokens.rows(np.array(rows))
         logits = predictor.run_forward(ids, words > -2)["logits"]

@@ -18,7 +18,7 @@ from pct import cli
 from pct.output.bulk import JsonLines, parts_folder, run_job
 from pct.output.workers import Workers
 
-RUN = str(Path(__file__).parents[2] / "fixtures" / "v0.1.0" / "run-textcnn")
+MODEL = str(Path(__file__).parents[2] / "fixtures" / "v0.1.0" / "exported-textcnn")  # whose processes import no torch
 CHUNKS = [[0, 1], [2, 3], [4], [5, 6, 7], [8]]
 
 
@@ -131,7 +131,7 @@ def test_the_command_gives_the_same_file_with_any_number_of_processes(tmp_path, 
     written = []
     for processes in ("1", "2"):
         output = tmp_path / f"{processes}.jsonl"
-        command = ["explain", RUN, "--data", str(data), "--output", str(output), "--processes", processes, "--quiet"]
+        command = ["explain", MODEL, "--data", str(data), "--output", str(output), "--processes", processes, "--quiet"]
         assert cli.main(command) == 0
         written.append(output.read_text())
     assert written[0].count("\n") == 5

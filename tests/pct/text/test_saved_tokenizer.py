@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pct.text.saved_tokenizer import load_subwords
 from pct.text.subwords import SubWords
 from pct.text.words import split
-from tests.pct.small import LEXICON, tokenizer
+from tests.pct.small import LEXICON, minilm_tokenizer
 
 ODD = [
     "\x00", "\u200b", "\ufeff", "\u00ad", "\u202e", "\ufffd", "\ue000", "[MASK]", "[UNK]", "[SEP]", "[PAD]", "##ing",
@@ -33,7 +33,7 @@ texts = st.lists(
 def pair(tmp_path_factory):
     """BERT's tokenizer by transformers, and the saved one."""
     folder = tmp_path_factory.mktemp("words")
-    by_transformers = SubWords(tokenizer())
+    by_transformers = SubWords(minilm_tokenizer())
     by_transformers.save(folder)
     return by_transformers, load_subwords(folder), folder
 

@@ -19,21 +19,13 @@ from pct.training.optimizers import train_step
 from pct.training.runs import run
 from pct.training.trainer import train
 from tests.pct.processes import start
-from tests.pct.small import same_weights, small_corpus, small_encoder, small_settings, tokenizer
+from tests.pct.small import same_weights, small_encoder, small_settings, tokenizer
+from tests.pct.training.broken import Stop, corpus, history
 from tests.pct.training.test_devices import joined
 from tests.waiting import free_port
 
 ALWAYS = 1e-9  # minutes: a checkpoint after each step
 CHECKPOINT = "checkpoint.safetensors"
-MEASURED = {"step_seconds", "words_per_second", "memory_mb", "validation_seconds"}
-
-
-class Stop(Exception):
-    """What a test throws into a run."""
-
-
-def corpus():
-    return small_corpus(96, 32)  # of 6 batches of 16
 
 
 def settings_of(**changes):
@@ -58,12 +50,6 @@ def break_off(settings, folder, steps):
         stop_after(steps, patch)
         with pytest.raises(Stop):
             train(settings, corpus(), folder, progress=False)
-
-
-def history(folder):
-    """The records of a run, without what a clock measured."""
-    records = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in record.items() if k not in MEASURED} for record in records]
 
 
 @pytest.fixture(scope="module", params=[

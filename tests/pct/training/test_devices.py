@@ -16,6 +16,7 @@ from pct.methods.base import make_method
 from pct.settings import METHODS, Settings
 from pct.training.devices import DividedRows, average_gradients
 from pct.training.trainer import train
+from tests.narrow import narrow
 from tests.pct.methods.one_text import MIXED, batch_of
 from tests.pct.processes import start
 from tests.pct.small import FAMILIES, small_corpus, small_model, small_settings
@@ -60,12 +61,13 @@ def settings_of_run(**changes):
 
 @contextmanager
 def joined(rank, world, port):
-    """A process among those that train together."""
+    """A process among those that train together, narrow models as the tests."""
     torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     dist.init_process_group("gloo", rank=rank, world_size=world, timeout=timedelta(seconds=300))
     try:
-        yield
+        with narrow():
+            yield
     finally:
         dist.destroy_process_group()
 

@@ -107,7 +107,7 @@ def test_every_method_takes_a_step(model, method):
 
 @pytest.mark.parametrize("method", ["normal", "pct", "removal_margin"])
 def test_training_learns_the_labels(method):
-    settings = small_settings(method=method, multi_label=True, epochs=6, lr=5e-3, best_by="macro_f1", alpha=0.1)
+    settings = small_settings(method=method, multi_label=True, epochs=6, lr=2e-2, best_by="macro_f1", alpha=0.1)
     trained = pct.train(settings, several_rows(400), progress=False)
     report = pct.evaluate(trained, several_rows(100, seed=1), metrics=["acc", "micro_f1", "macro_f1"])
     assert report.micro_f1 > 0.9
@@ -173,7 +173,7 @@ def test_from_a_file_to_an_exported_model(tmp_path, capsys):
     rows = several_rows(40, seed=1)
     test.write_text("text,label\n" + "".join(f"{row['text']},{'|'.join(row['label'])}\n" for row in rows))
     run = tmp_path / "run"
-    options = ["--train-file", str(train), "--multi-label", "--epochs", "3", "--lr", "5e-3", "--quiet"]
+    options = ["--train-file", str(train), "--multi-label", "--epochs", "3", "--lr", "3e-2", "--quiet"]
     more = ["--evaluate-epochs", "false", "--method", "normal", "--max-length", "16"]
     assert main(["train", "--run-dir", str(run), *options, *more]) == 0
     assert "explained pairs of a text and a label" in capsys.readouterr().out
