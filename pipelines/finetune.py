@@ -40,10 +40,10 @@ def _run(options: argparse.Namespace) -> int:
     mlflow_run = mlflow_runs.start_run(f"finetune {options.model}", options.experiment)
     with mlflow_runs.ended_on_failure(mlflow_run):
         classifier = load(options.model, given.get("device", "auto"), given.get("head", ""))
-        check_finetuned(classifier, options.output)
+        check_finetuned(classifier, options.output, options.model)
         settings = finetune_settings(classifier, **given)
         mlflow_run.log_params({**settings.to_dict(), "model": options.model})
-        corpus = align_classes(classifier.classes, load_splits(settings))
+        corpus = align_classes(classifier.classes, load_splits(settings), settings.labels)
         test = corpus.splits["test"]
         log_measured_data(mlflow_run, test, corpus.classes, f"{corpus.name}, test split")
         with mlflow_runs.system_metrics(mlflow_run):

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         check_file(options.json)
     classifier = load(options.model, given.get("device", "auto"), given.get("head", ""))
-    check_finetuned(classifier, options.output)
+    check_finetuned(classifier, options.output, options.model)
     settings = finetune_settings(classifier, **given)
     corpus = load_splits(settings)
     done = finetune(classifier, corpus, options.run_dir or None, not options.quiet, **given)

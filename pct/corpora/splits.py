@@ -138,9 +138,10 @@ def index_of_classes(own: Sequence[str], classes: Sequence[str]) -> Ints:
     index_of = {name.casefold(): i for i, name in enumerate(classes)}
     unknown = [name for name in own if name.casefold() not in index_of]
     if unknown:
+        hint = "; --labels indices reads it as an index into that list" if unknown[0].isdecimal() else ""
         raise ValueError(
             f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}: use its names for the "
-            "labels, or name its classes so (id2label in the config.json of a transformers model)"
+            f"labels, or name its classes so (id2label in the config.json of a transformers model){hint}"
         )
     return np.array([index_of[name.casefold()] for name in own], np.int64)
 
@@ -160,14 +161,19 @@ def with_classes(split: Split, index: Ints, classes: int) -> Split:
     return replace(split, labels=labels)
 
 
-def align_classes(classes: Sequence[str], corpus: Corpus) -> Corpus:
+def align_classes(classes: Sequence[str], corpus: Corpus, labels: str = "names") -> Corpus:
     """The corpus with labels as indices of the given classes; numbers stay. Names are compared without case.
+
+    labels: of `Settings`. Indices are in the place of the names of a corpus that has none.
 
     Raises ValueError if the corpus has other classes.
     """
-    if corpus.task.number and len(classes) == 1:
+    own = corpus.classes
+    if own == list(classes) or (corpus.task.number and len(classes) == 1):
         return replace(corpus, classes=list(classes))
-    index = index_of_classes(corpus.classes, classes)
+    if labels == "indices" and all(name.isdecimal() and int(name) < len(classes) for name in own):
+        own = [classes[int(name)] for name in own]
+    index = index_of_classes(own, classes)
     splits = {name: with_classes(split, index, len(classes)) for name, split in corpus.splits.items()}
     return replace(corpus, splits=splits, classes=list(classes))
 

@@ -96,7 +96,7 @@ def finetune(
     """
     chosen, corpus = with_corpus(finetune_settings(classifier, **settings), data)
     start = Classifier(structural_copy(classifier.model), classifier.tokenizer, classifier.classes, chosen)
-    aligned = align_classes(classifier.classes, corpus)
+    aligned = align_classes(classifier.classes, corpus, chosen.labels)
 
     def measure(one: Classifier) -> Report:
         how = {**chosen.evaluation_options, "saliency": settings.get("saliency", classifier.settings.saliency)}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pct.auditing.kept import copy_audit
 from pct.classifier import TRANSFORMERS, Classifier, load
-from pct.layout import CONFIG
+from pct.layout import CONFIG, MODEL
 from pct.metrics.change import Change
 from pct.models.checks import check_reloaded
 from pct.models.pretrained import without_bars
@@ -47,8 +47,15 @@ def save_transformers(classifier: Classifier, folder: str | Path, change: Change
     return target
 
 
-def check_finetuned(classifier: Classifier, folder: str | Path) -> None:
-    """Checks, before the training, that `save_finetuned` may write to the folder. Raises as `check_folder`."""
+def check_finetuned(classifier: Classifier, folder: str | Path, source: str) -> None:
+    """Checks, before the training, that `save_finetuned` may write to the folder.
+
+    source: the folder or name that the classifier was loaded from.
+
+    Raises FileExistsError as `check_folder`, and for the folder of the classifier itself.
+    """
+    if Path(folder).resolve() in (Path(source).resolve(), Path(source, MODEL).resolve()):
+        raise FileExistsError(f"{folder} holds the classifier itself, which would be lost; give another folder")
     check_folder(folder, TRANSFORMERS if isinstance(classifier.tokenizer, SubWords) else CONFIG)
 
 

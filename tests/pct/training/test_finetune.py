@@ -15,7 +15,7 @@ from pct.cli import main
 from pct.corpora.splits import align_classes
 from pct.metrics.names import CORE_METRICS
 from pct.training.finetune import finetune_settings
-from pct.training.model_card import push_to_hub, save_transformers
+from pct.training.model_card import check_finetuned, push_to_hub, save_transformers
 from tests.pct.models.families import TEXTS, classifier, tokenizer
 from tests.pct.small import same_weights, small_classifier, small_corpus
 
@@ -92,6 +92,22 @@ def test_labels_are_matched_to_the_model_s_classes_by_name():
         align_classes(["negative", "positive"], dataclasses.replace(corpus, classes=["negative", "joy"]))
 
 
+def test_labels_are_indices_of_the_model_s_classes_where_the_settings_say_so():
+    unnamed = dataclasses.replace(small_corpus(48, 24), classes=["1", "0"])
+    own = unnamed.splits["test"].labels
+    with pytest.raises(ValueError, match=r"the class '1', .*; --labels indices reads it as an index into that list"):
+        align_classes(["LABEL_0", "LABEL_1"], unnamed)
+    aligned = align_classes(["LABEL_0", "LABEL_1"], unnamed, "indices")
+    np.testing.assert_array_equal(aligned.splits["test"].labels, 1 - own)
+    again = align_classes(["LABEL_0", "LABEL_1"], aligned, "indices")
+    np.testing.assert_array_equal(again.splits["test"].labels, 1 - own)
+    assert align_classes(["1", "0"], unnamed, "indices").splits["test"].labels is own
+    rows = [{"text": text, "label": str(i % 2)} for i, text in enumerate(small_corpus(48, 24).splits["train"].texts)]
+    done = pct.finetune(wrapped(), {"train": rows, "test": rows}, progress=False, labels="indices", **QUICK)
+    assert done.change.before.classes == wrapped().classes
+    assert done.change.before.columns["label"][:2].tolist() == [0, 1]
+
+
 def test_the_result_is_a_folder_of_transformers_with_equal_logits_and_the_table(finetuned, tmp_path, capsys):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
@@ -128,6 +144,21 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     with pytest.raises(FileExistsError, match="holds something else"):
         save_transformers(wrapped(), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("output", ["own", "run/model"])
+def test_the_classifier_itself_is_not_overwritten(tmp_path, capsys, output):
+    folder = save_transformers(wrapped(), tmp_path / output)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    data = tmp_path / "train.csv"
+    data.write_text("text,label\n" + "a film,negative\nthe film,positive\n" * 20)
+    model = folder.parent if output == "run/model" else folder
+    with pytest.raises(FileExistsError, match="holds the classifier itself, which would be lost; give another folder"):
+        check_finetuned(wrapped(), folder, str(model))
+    if model == folder:
+        assert main(["finetune", str(folder), "--train-file", str(data), "--output", str(folder), "--quiet"]) == 1
+        assert "holds the classifier itself" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_it_is_pushed_by_two_calls_of_the_hub_s_client(tmp_path, monkeypatch):
