@@ -95,7 +95,7 @@ def traced_once() -> Iterator[None]:
     def shared(model: Any, longest: int, mode: Any) -> onnx.ModelProto:
         config = model.config()
         own = config["model"] if "model" in config else config["encoder"]
-        numbers = {k: v for k, v in own.items() if isinstance(v, int | float)}
+        numbers = sorted((k, v) for k, v in own.items() if isinstance(v, int | float))
         read = [config.get(name) for name in ("reads_types", "unread", "pooling", "normalize")]
         kinds = [type(part) for part in model.modules() if not isinstance(part, torch.nn.Embedding)]
         about = hashlib.sha256(repr((kinds, model.dense, numbers, read, longest, mode.__name__)).encode())
