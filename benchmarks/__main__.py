@@ -1,7 +1,5 @@
 """Runs the benchmarks that are named, or all of them: prints their tables and writes benchmarks/results/<name>.json."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time

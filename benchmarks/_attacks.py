@@ -1,7 +1,5 @@
 """Clients that mean no good, one kind a process: `python -m benchmarks._attacks KIND PORT SECONDS`."""
 
-from __future__ import annotations
-
 import json
 import os
 import socket

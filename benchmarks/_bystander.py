@@ -3,8 +3,6 @@
 What attacks take from a machine, be they aimed at whom they may, is seen beside it. It prints its port.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 

@@ -3,8 +3,6 @@
 BentoML imports it as `benchmarks._eager:Explainer`; `PCT_SERVE_LIST` names the folder of a saved classifier.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import serving.model_store

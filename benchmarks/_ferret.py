@@ -1,7 +1,5 @@
 """ferret on a classifier of the transformers library, and its numbers by this project's means."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """interpreto on a classifier of the transformers library, and its curves by this project's means."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

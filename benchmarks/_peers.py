@@ -1,7 +1,5 @@
 """The peers that evaluation and the service are held against: as their users run them, and eager torch."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Self
 

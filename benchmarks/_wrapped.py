@@ -1,7 +1,5 @@
 """Classifiers as a user brings them: folders that transformers wrote, of a BERT-type and of a small GPT-2."""
 
-from __future__ import annotations
-
 import tempfile
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What an audit takes beside the bare passes of the distinct texts that it needs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Explaining a file of texts: its speed beside `pct.evaluate`, two processes beside one, and the peak memory."""
 
-from __future__ import annotations
-
 import json
 import sys
 import tempfile

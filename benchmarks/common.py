@@ -4,8 +4,6 @@ A benchmark's `main()` returns a JSON-able dict with `tables`, a title -> rows (
 else that it puts beside them is written to its JSON file too.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

@@ -1,7 +1,5 @@
 """A training step by two processes beside one, with one CPU thread each."""
 
-from __future__ import annotations
-
 import json
 import os
 import socket

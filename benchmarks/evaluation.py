@@ -1,7 +1,5 @@
 """The time of `pct.evaluate` and `pct.explain` against their floors, and of evaluation against a captum loop."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any

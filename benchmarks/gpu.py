@@ -5,8 +5,6 @@ padding. FLOPs are those that the method needs: of each token 6 for each weight 
 gradient at the embeddings of the originals; those of attention itself are left out. bf16 where the GPU has it.
 """
 
-from __future__ import annotations
-
 import queue
 import time
 from functools import cache

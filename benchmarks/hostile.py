@@ -6,8 +6,6 @@ The attackers share the machine with the service. So each attack is also aimed a
 PCT_BENCH_HOSTILE: seconds of each measurement, 3 by default: four minutes in all. Models as in `benchmarks.serving`.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

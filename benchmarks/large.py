@@ -6,8 +6,6 @@ is of ten labels, which are drawn at random. PCT_BENCH_ROWS and PCT_BENCH_PARTS 
 parts: PCT_BENCH_PARTS="train,evaluate".
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

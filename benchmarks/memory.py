@@ -1,7 +1,5 @@
 """The peak memory of `pct.evaluate` on a number of texts, and on ten times as many: each in a process of its own."""
 
-from __future__ import annotations
-
 import json
 import sys
 

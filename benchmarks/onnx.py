@@ -1,7 +1,5 @@
 """An exported model against eager torch: a forward pass, one with the gradient, an explanation, start and memory."""
 
-from __future__ import annotations
-
 import tempfile
 import time
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """The same classifier and texts by this project, captum, interpreto and ferret: texts a second, and the same numbers
 where the definitions agree."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ PCT_BENCH_MODELS: a folder where the trained and exported models are kept for th
 of an environment made from requirements-serve.lock with this package in it; else one is made.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -3,8 +3,6 @@
 PCT_BENCH_SOAK: seconds of the soak, 300 by default. Models and environment as in `benchmarks.serving`.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import statistics

@@ -1,7 +1,5 @@
 """Sweeps: what they cost over bare trainings, how they scale with workers, and what a driver can carry."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import resource

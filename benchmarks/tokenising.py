@@ -3,8 +3,6 @@
 PCT_BENCH_ROWS chooses another number of texts.
 """
 
-from __future__ import annotations
-
 import os
 import tempfile
 from functools import partial

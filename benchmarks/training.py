@@ -6,8 +6,6 @@ ranking, reduction and the contrastive loss. `plain` runs the reduced texts thro
 torch's Conv1d and the LSTM by torch's LSTM; `shared` projects every word once, as `TextModel.project` does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple

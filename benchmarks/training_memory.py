@@ -3,8 +3,6 @@
 Each row is measured in a process of its own: the peak counts weights, optimizer, texts and libraries too.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import time

@@ -1,8 +1,6 @@
 """Words of texts as people type them: how fast they are found, how many a model does not know, and whether texts that
 are spaced for machines get the same predictions as the same texts as typed. PCT_DATA_DIR names the corpora."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Bulk jobs on Ray Data with 1, 2, 4 and 8 workers that sleep for each text: the efficiency of the engine alone."""
 
-from __future__ import annotations
-
 import tempfile
 import time
 from functools import partial

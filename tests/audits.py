@@ -1,7 +1,5 @@
 """Audits for tests: made by hand, or of a folder that keeps one."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pct.auditing.judgement import Judgement

@@ -3,8 +3,6 @@
 `make test` runs them in several processes, a file in one of them, so that what its tests share is made once.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 from collections.abc import Iterator

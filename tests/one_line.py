@@ -1,7 +1,5 @@
 """What every command owes whoever gives it something wrong."""
 
-from __future__ import annotations
-
 from pct import cli
 
 

@@ -1,7 +1,5 @@
 """The repository as a user gets it."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from pathlib import Path

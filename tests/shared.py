@@ -1,7 +1,5 @@
 """What is expensive to make: once for all processes of the tests."""
 
-from __future__ import annotations
-
 import fcntl
 import shutil
 from collections.abc import Callable

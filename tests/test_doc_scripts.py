@@ -1,7 +1,5 @@
 """The scripts that make the tables of docs/results: which sentences they select, and what a cell of a table says."""
 
-from __future__ import annotations
-
 import gzip
 import importlib.util
 import json

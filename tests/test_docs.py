@@ -4,8 +4,6 @@ A block of a package that is not installed (`<!-- needs: NAME -->`) is run with 
 A block that cannot be run has `<!-- not run: REASON -->` above it; before the first section it is for the whole page.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import re
 import sys

@@ -1,7 +1,5 @@
 """The scripts of examples/ run as they stand, the training of the first one on fewer texts with fewer contrasts."""
 
-from __future__ import annotations
-
 import json
 import re
 import runpy

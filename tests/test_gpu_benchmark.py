@@ -1,7 +1,5 @@
 """The benchmark of a GPU runs, as far as a CPU can show it: small shapes, one round."""
 
-from __future__ import annotations
-
 import pytest
 
 from benchmarks import gpu

@@ -1,7 +1,5 @@
 """The notebooks of examples/ run, and the pages of the site are made of them."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

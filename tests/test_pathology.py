@@ -1,7 +1,5 @@
 """The finding itself: a normal classifier's saliency and confidence disagree, and PCT brings them together."""
 
-from __future__ import annotations
-
 import pytest
 
 from pct.output.report.groups import Group, group_runs

@@ -1,7 +1,5 @@
 """What a release consists of: one version, and wheels that work where there is no checkout."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """The study of encoders: its cells are trained and measured once, and its table is made of their values."""
 
-from __future__ import annotations
-
 import pytest
 
 from benchmarks.studies import finetune

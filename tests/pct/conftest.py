@@ -1,7 +1,5 @@
 """One thread: small models gain nothing from more, and sums come out the same bit by bit. Models are narrow."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """Slow, obvious twins of the control metrics, of the orders by beam and of removal by a stand-in: see `twins`."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Small classifiers, exported once for all processes of the tests."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """A generated corpus of numbers, and small models that give one."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Processes for tests that are copies of one that has imported what is slow."""
 
-from __future__ import annotations
-
 import multiprocessing
 from collections.abc import Callable
 from multiprocessing.context import ForkServerContext

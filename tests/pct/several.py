@@ -1,7 +1,5 @@
 """A generated corpus of several labels, and small models of it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

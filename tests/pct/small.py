@@ -1,7 +1,5 @@
 """Small models with loud random weights: quick, and moody enough that removing a word changes their minds."""
 
-from __future__ import annotations
-
 import functools
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What people really send: empty, tiny, huge, in any script, broken. Each has a defined result or a clear error."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A saved classifier: the same when loaded, whole or not there, never unpickled, clear when damaged."""
 
-from __future__ import annotations
-
 import json
 import os
 import pickle

@@ -1,7 +1,5 @@
 """Public names are documented in Google style: the reference is made from their docstrings."""
 
-from __future__ import annotations
-
 import inspect
 import re
 

@@ -1,7 +1,5 @@
 """A method, a metric, a saliency of another package: trained by, loaded elsewhere, measured, missed when it is gone."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What importing the library brings in, each in a fresh interpreter. The directions of imports: `make lint`."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

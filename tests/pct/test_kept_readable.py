@@ -1,7 +1,5 @@
 """What version 0.1.0 wrote stays readable: run folders and exported folders, each with the numbers of that day."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Names of methods and metrics: the project's own, a script's, another package's."""
 
-from __future__ import annotations
-
 import sys
 
 import pytest

@@ -1,7 +1,5 @@
 """Old names go on for one release, with a warning that names the new one."""
 
-from __future__ import annotations
-
 from importlib import import_module
 
 import pytest

@@ -1,7 +1,5 @@
 """Settings: checked where they are made, the same after a trip through JSON or a command line."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import FrozenInstanceError, fields
 

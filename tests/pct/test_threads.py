@@ -1,7 +1,5 @@
 """One model, many threads: each call has what it has alone, for every kind of predictor."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

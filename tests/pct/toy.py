@@ -1,7 +1,5 @@
 """A predictor without torch whose every number can be found by hand: the log-odds are a sum of word weights."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ Nothing here takes a shortcut, and nothing here uses the code that it is held ag
 asked about one text at a time.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """One tiny finished run, and a tracking of its own for each test."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The audit job: its numbers, judgement and files in an MLflow run, the gate, and the tags of a registered version."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A server that cannot be used is told within seconds, with the remedy and without secrets."""
 
-from __future__ import annotations
-
 import http.server
 import os
 import socket

@@ -1,7 +1,5 @@
 """What a run was trained and measured on, as MLflow gives it back."""
 
-from __future__ import annotations
-
 import json
 
 import mlflow.data

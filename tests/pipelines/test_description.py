@@ -1,7 +1,5 @@
 """What a run's page says in three sentences, and only what is known."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

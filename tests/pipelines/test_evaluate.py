@@ -1,7 +1,5 @@
 """The evaluate job: any model on any texts of its classes, in a run of its own."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

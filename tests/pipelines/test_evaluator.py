@@ -1,7 +1,5 @@
 """mlflow.models.evaluate(.., evaluators="pct"): the same numbers as pct.evaluate, for what MLflow has logged."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

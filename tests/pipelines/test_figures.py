@@ -1,7 +1,5 @@
 """The figures: drawn for any run, also one of odd texts, from curves that are the explanations'."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import struct

@@ -1,7 +1,5 @@
 """A classifier fine-tuned in an MLflow run: the table of what changed is logged; only an improvement is registered."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

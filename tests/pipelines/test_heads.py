@@ -1,7 +1,5 @@
 """The MLflow jobs take the head and the threshold of a classifier whose configuration does not state them."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """The main job from its command line: what it says, what it leaves, how it ends when something fails."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

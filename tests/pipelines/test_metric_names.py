@@ -1,7 +1,5 @@
 """Metrics fall into MLflow's groups by what they are, those of other packages too."""
 
-from __future__ import annotations
-
 import pytest
 
 from pct.metrics.report import Report

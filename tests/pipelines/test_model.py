@@ -1,7 +1,5 @@
 """The model in MLflow: it answers, explains, holds no pickle, and loads where this project is not."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

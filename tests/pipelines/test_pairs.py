@@ -1,7 +1,5 @@
 """MLflow's model and evaluator on pairs of texts."""
 
-from __future__ import annotations
-
 import mlflow
 import numpy as np
 import pandas as pd

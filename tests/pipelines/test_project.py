@@ -1,7 +1,5 @@
 """MLproject says what the code takes, and `mlflow run` works as it is written."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

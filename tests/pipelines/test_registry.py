@@ -1,7 +1,5 @@
 """The registry: a version a run, the alias that follows the rule, and the hands that may move it."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The report job: from run folders or from MLflow, and into MLflow."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A run's folder: whole, found again, and no other run's."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

@@ -1,7 +1,5 @@
 """Runs of a number and of several labels: tracked, registered, loaded from MLflow, measured there, and reported."""
 
-from __future__ import annotations
-
 import json
 
 import mlflow

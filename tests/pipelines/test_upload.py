@@ -1,7 +1,5 @@
 """A run in MLflow: whole, once, and never lost."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import time

@@ -1,7 +1,5 @@
 """Jobs on wrong inputs: a line, no traceback, nothing half registered."""
 
-from __future__ import annotations
-
 import pytest
 
 from pipelines import evaluate, finetune

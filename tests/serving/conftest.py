@@ -1,7 +1,5 @@
 """Two small models, exported, and a real service of them on loopback."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import os

@@ -1,7 +1,5 @@
 """Answers say what the library says of the same model and texts, and what the formulas say by hand."""
 
-from __future__ import annotations
-
 import json
 import math
 import time

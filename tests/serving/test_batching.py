@@ -1,7 +1,5 @@
 """Requests that arrive while the model is busy go together; one that fails spoils no other."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import time

@@ -1,7 +1,5 @@
 """A Bento holds its model, and answers as the model does; the container's recipe holds what it promises."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

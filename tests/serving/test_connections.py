@@ -1,7 +1,5 @@
 """Connections of a real service that are held on to: they are bounded in number, and in time where nobody reads."""
 
-from __future__ import annotations
-
 import json
 import socket
 from collections.abc import Iterator

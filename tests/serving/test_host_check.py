@@ -1,7 +1,5 @@
 """Which hosts, paths and heads come in."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from typing import Any

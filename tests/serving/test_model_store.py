@@ -1,7 +1,5 @@
 """The list of models: read, swapped while requests are at work, and kept when the new one is broken."""
 
-from __future__ import annotations
-
 import json
 import logging
 import shutil

@@ -1,7 +1,5 @@
 """The service of a model that gives a number."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """The page of a model that reads pairs of texts: two fields, both texts under their names, whose words go."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The page for a model of several labels and for one that gives a number, in a real browser."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The service of a model that reads pairs of texts: requests, answers, the client, the page's model facts."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Cheap requests overtake expensive ones, which are answered all the same."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import time

@@ -1,7 +1,5 @@
 """The private names of dependencies that the service uses: each has an upper bound, and this fails when one moves."""
 
-from __future__ import annotations
-
 import inspect
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """Models of the registry: found, downloaded or exported, and followed when the champion moves, under load."""
 
-from __future__ import annotations
-
 import shutil
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What the guard refuses, with which status and sentence, and that it lets everything else through unchanged."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import tracemalloc

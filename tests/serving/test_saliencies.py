@@ -1,7 +1,5 @@
 """The saliency of a request: any that the model gives, by default the audited best, within cost and deadline."""
 
-from __future__ import annotations
-
 import math
 import shutil
 import time

@@ -1,7 +1,5 @@
 """Generated requests, valid and not, against the OpenAPI document: no server error, and answers as described."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

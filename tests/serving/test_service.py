@@ -1,7 +1,5 @@
 """The HTTP surface, over a real service on loopback."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

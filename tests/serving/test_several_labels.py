@@ -1,7 +1,5 @@
 """The service of a model of several labels: an explanation for each label of a text, and the labels of predictions."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

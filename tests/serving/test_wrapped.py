@@ -1,7 +1,5 @@
 """A classifier of the transformers library is served from its own folder."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

@@ -1,7 +1,5 @@
 """Services and Bentos that cannot begin: a line."""
 
-from __future__ import annotations
-
 import io
 import json
 import shutil

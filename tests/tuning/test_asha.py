@@ -1,7 +1,5 @@
 """Early stopping: rungs by the score, filled from the record of an earlier driver."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest

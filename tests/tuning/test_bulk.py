@@ -1,7 +1,5 @@
 """Files of texts on Ray Data: every row once, unusable rows with their error, a killed job that continues."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """The folder of a bulk job and the checks of its files, before Ray starts."""
 
-from __future__ import annotations
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest

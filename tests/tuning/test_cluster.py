@@ -1,7 +1,5 @@
 """Ray on this machine: a start that was too slow, a Ray that is there already, and one that cannot be joined."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Iterator
 from pathlib import Path

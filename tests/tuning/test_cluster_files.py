@@ -1,7 +1,5 @@
 """The files in cluster/ against Ray's own schema and KubeRay's fields, and the commands that they tell."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

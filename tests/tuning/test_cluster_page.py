@@ -1,7 +1,5 @@
 """The commands of the page on clusters, each run on a local Ray with small data."""
 
-from __future__ import annotations
-
 import shlex
 
 import pyarrow as pa

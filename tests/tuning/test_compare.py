@@ -1,7 +1,5 @@
 """pct compare, pct reproduce and pct ablation: one grid of runs, cell by cell, which goes on where it stopped."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """One training by several processes of Ray Train."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -3,8 +3,6 @@
 A cluster here is a head and two workers, each a raylet of its own.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

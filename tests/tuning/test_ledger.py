@@ -1,7 +1,5 @@
 """The record: read back as it stood, whatever moment the driver was killed in."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

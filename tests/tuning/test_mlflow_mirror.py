@@ -1,7 +1,5 @@
 """The ledger in MLflow: each trial one nested run, each epoch once, in few calls, through a server that goes away."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

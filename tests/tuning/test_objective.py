@@ -1,7 +1,5 @@
 """The single score, the front and the choice, against slow definitions."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """A sweep's plan as a file, also one of an earlier version."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """A trial that several processes train: the weights of one process, and no process that outlives its trial."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

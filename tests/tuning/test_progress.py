@@ -1,7 +1,5 @@
 """The table and the lines: what stands in them, and that a log is not redrawn."""
 
-from __future__ import annotations
-
 import io
 
 from tests.tuning.conftest import ended, record, tiny_plan

@@ -1,7 +1,5 @@
 """What comes next depends on the seed, the number and the record alone."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

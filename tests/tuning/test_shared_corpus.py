@@ -1,7 +1,5 @@
 """The file arrays of a large corpus on Ray: all workers of a machine map one copy of them."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

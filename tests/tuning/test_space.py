@@ -1,7 +1,5 @@
 """Ranges as they are written, and what is said of one that is not understood."""
 
-from __future__ import annotations
-
 import pytest
 
 from pct.settings import METHODS, Settings, paper_settings

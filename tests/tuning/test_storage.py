@@ -1,7 +1,5 @@
 """The copy of a sweep's record in its storage: the loss of the driver's disk costs no trial."""
 
-from __future__ import annotations
-
 import shutil
 
 from tests.tuning.conftest import TINY, ended

@@ -1,7 +1,5 @@
 """pct sweep from its command line, with Ray for real on this machine."""
 
-from __future__ import annotations
-
 import csv
 import json
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Sweeps, ablations and grids that make no sense: a line, and nothing begun."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.one_line import ends_with_one_line

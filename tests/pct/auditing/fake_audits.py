@@ -1,7 +1,5 @@
 """Audits of numbers that tests make up: no model is run."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from pct.auditing.judgement import judge_audit

@@ -1,7 +1,5 @@
 """An audit of real models: its numbers are those of `pct.evaluate`, it goes on where it was stopped, it is kept."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """pct audit: what it prints and writes, the gate's exit status, and one line for whatever is wrong."""
 
-from __future__ import annotations
-
 import csv
 import json
 

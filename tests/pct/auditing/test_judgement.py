@@ -1,7 +1,5 @@
 """What an audit says, from numbers that are made up: the verdict follows the intervals and nothing else."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """An audit that is kept with a model chooses the saliency that explains it, wherever the model is loaded from."""
 
-from __future__ import annotations
-
 import json
 import logging
 import math

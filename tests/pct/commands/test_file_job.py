@@ -1,7 +1,5 @@
 """pct predict and pct explain on a file: what comes out, what is refused, and that a stopped job goes on."""
 
-from __future__ import annotations
-
 import csv
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Every setting is an option."""
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import fields
 

@@ -1,7 +1,5 @@
 """Every command takes the folder of a transformers classifier: a decoder's, padded on the left, and RoBERTa's."""
 
-from __future__ import annotations
-
 import copy
 import csv
 import json

@@ -1,7 +1,5 @@
 """Whatever is wrong with what a command is given, it ends with one line and no traceback."""
 
-from __future__ import annotations
-
 import gzip
 import shutil
 

@@ -1,7 +1,5 @@
 """Corpora by name: the planted one, the local folder, the hub, files; and what is said when they cannot be had."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import json

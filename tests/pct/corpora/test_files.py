@@ -1,7 +1,5 @@
 """Files as people have them: long fields, broken quotes, other line ends, encodings, Excel."""
 
-from __future__ import annotations
-
 import csv
 import datetime
 import gzip

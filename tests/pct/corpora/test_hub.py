@@ -1,7 +1,5 @@
 """Data sets of the hub by name: what it is asked for, its splits and columns by their names, and what is refused."""
 
-from __future__ import annotations
-
 import csv
 from typing import Any
 

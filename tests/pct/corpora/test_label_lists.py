@@ -1,7 +1,5 @@
 """Texts with several labels: lists, separated cells, a column of 0 and 1 for each label; clear errors for the rest."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Corpora with people's rationales: how they are read, what they can be used for, and what is refused."""
 
-from __future__ import annotations
-
 import gzip
 import json
 

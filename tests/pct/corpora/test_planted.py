@@ -1,7 +1,5 @@
 """The planted corpus: its size and lengths, and that its marks say what they claim."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

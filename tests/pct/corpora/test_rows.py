@@ -1,7 +1,5 @@
 """Rows from anywhere are judged by one reader: what a text, a label, a missing value and a broken row are."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

@@ -1,7 +1,5 @@
 """Values of the formats that people have: each is read, or its row and its column are named."""
 
-from __future__ import annotations
-
 import datetime
 import decimal
 import json

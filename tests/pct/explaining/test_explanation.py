@@ -1,7 +1,5 @@
 """Explanations and their reduction curves; input reduction on the paper's own sentences."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import math

@@ -1,7 +1,5 @@
 """Predictors of a function from texts to probabilities."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Pairs of texts explained, measured and read from tables: both sides together, or one with the other as context."""
 
-from __future__ import annotations
-
 import csv
 import json
 from types import SimpleNamespace

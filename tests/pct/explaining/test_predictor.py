@@ -1,7 +1,5 @@
 """Batches of texts over any predictor: every row once, the order kept, equal rows not run twice."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """Rankings and reduced texts, in numpy and in torch, against loops over lists of words."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Saliency against finite differences of the score, in float64."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

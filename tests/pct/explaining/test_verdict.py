@@ -1,7 +1,5 @@
 """The verdict on a text: three values, and words that say what the curves show."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A model asked about one text at a time, in the graph: what the twins of the methods are made of."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

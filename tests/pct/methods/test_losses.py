@@ -1,7 +1,5 @@
 """The contrastive loss and the entropy term against loops in float64."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

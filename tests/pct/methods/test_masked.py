@@ -1,7 +1,5 @@
 """Masked training against a twin that takes one text at a time."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

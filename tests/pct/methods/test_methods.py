@@ -1,7 +1,5 @@
 """The training methods against twins that take one text at a time and reduce it as a list of words."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Reduced texts in parts, some of them, or in some batches: the same loss and gradients, in less memory or time."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

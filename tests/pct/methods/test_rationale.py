@@ -1,7 +1,5 @@
 """Right for the right reasons, against loops and finite differences."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Saliency-guided training against a twin that takes one text at a time."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

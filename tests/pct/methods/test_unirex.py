@@ -1,7 +1,5 @@
 """UNIREX's losses against a twin that takes one text at a time and removes its words from a list."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

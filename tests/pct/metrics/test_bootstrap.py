@@ -1,7 +1,5 @@
 """The paired bootstrap against loops, and against what theory says of its width."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """A saliency that knows nothing has the value of chance in every metric, whatever the model."""
 
-from __future__ import annotations
-
 import functools
 import math
 

@@ -1,7 +1,5 @@
 """Two models on the same texts: what changed, and that nothing is called improved that is not."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

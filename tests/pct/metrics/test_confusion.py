@@ -1,7 +1,5 @@
 """Macro F1, recall a class and confusion counts against loops over texts."""
 
-from __future__ import annotations
-
 import json
 import math
 

@@ -1,7 +1,5 @@
 """The metrics that keep the eight honest, against loops over one text at a time."""
 
-from __future__ import annotations
-
 import json
 import math
 

@@ -1,7 +1,5 @@
 """What metrics cost, and how a long evaluation tells it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

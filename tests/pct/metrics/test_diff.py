@@ -1,7 +1,5 @@
 """Two models on the same texts, by one call and by the command; their classes may have another order."""
 
-from __future__ import annotations
-
 import copy
 import json
 

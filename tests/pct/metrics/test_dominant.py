@@ -1,7 +1,5 @@
 """A mean that one text makes is told, with the median beside it."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

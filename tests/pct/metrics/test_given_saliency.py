@@ -1,7 +1,5 @@
 """Saliency of other libraries as it comes: shap's Explanation and captum's attributions, by stand-ins of their form."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

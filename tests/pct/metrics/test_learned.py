@@ -1,7 +1,5 @@
 """Whether a model learned more than always naming the largest class, against slow twins."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

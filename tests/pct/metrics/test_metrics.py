@@ -1,7 +1,5 @@
 """The metrics against a loop that reduces lists of words and asks the classifier about one text at a time."""
 
-from __future__ import annotations
-
 import json
 import math
 

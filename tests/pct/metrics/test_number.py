@@ -1,7 +1,5 @@
 """Metrics, explanations and audits of a number, held against loops."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Agreement with marked words, against loops over words, spans and thresholds, and against scikit-learn."""
 
-from __future__ import annotations
-
 import itertools
 import math
 

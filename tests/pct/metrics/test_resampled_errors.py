@@ -1,7 +1,5 @@
 """Standard errors of metrics that are no means over texts: those of all samples drawn at once, in bounded memory."""
 
-from __future__ import annotations
-
 import tracemalloc
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The metrics of several labels: means over the explained pairs of a text and a label, held against loops."""
 
-from __future__ import annotations
-
 import json
 import math
 

@@ -3,8 +3,6 @@
 `python -m tests.pct.models.architectures` prints the table of docs/reference/families.md anew; of some, with names.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from typing import Any

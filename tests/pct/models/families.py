@@ -1,7 +1,5 @@
 """Small classifiers of the families that are out there, with random weights, each with its own kind of tokenizer."""
 
-from __future__ import annotations
-
 import collections
 import functools
 import math

@@ -4,8 +4,6 @@ Each is made with random weights and its own configuration, less wide and less d
 `python -m tests.pct.models.hub` prints the table of docs/reference/families.md.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -3,8 +3,6 @@
 `python -m tests.pct.models.tasks` prints the table of docs/reference/families.md.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import tempfile

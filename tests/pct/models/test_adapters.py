@@ -1,7 +1,5 @@
 """Adapters of peft: loaded on their base with peft's own logits, trained as LoRA, saved as peft loads them."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

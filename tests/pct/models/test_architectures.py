@@ -1,7 +1,5 @@
 """Every registered architecture is taken, or refused in a line; the table of the page is what the walk gives."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """The mask of four dimensions, with which transformers reads nothing, has the results of the one of two."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """What is assumed of a model of the transformers library is checked before any training, in a line with the remedy."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """docs/reference/families.md holds the table that the tests of the families vouch for."""
 
-from __future__ import annotations
-
 import re
 
 from tests.pct.models.families import table

@@ -1,7 +1,5 @@
 """Word vectors in text form: any width, gzipped or not, with or without a header; anything else is refused."""
 
-from __future__ import annotations
-
 import gzip
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the caller gave is afterwards what it was; what it says of itself is honoured, or refused."""
 
-from __future__ import annotations
-
 import copy
 import random
 

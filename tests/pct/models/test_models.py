@@ -1,7 +1,5 @@
 """The three families: their formulas by loops, padding, the paper's sizes, GloVe, encoders from folders."""
 
-from __future__ import annotations
-
 import inspect
 import json
 import pickle

@@ -1,7 +1,5 @@
 """Models that give a number: equal to transformers' own logit, and named by their configuration."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A model's own class: wrapped as it is, never saved or loaded as another; code of a folder is refused."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Classifiers of pairs of texts: transformers' logits in every family, the gradient at the second text's words."""
 
-from __future__ import annotations
-
 import copy
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Classifiers on sentence embeddings as one differentiable model: SetFit, and a body with a logistic regression."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Classifiers of several labels of the transformers library: its own sigmoids, saved, converted and exported."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

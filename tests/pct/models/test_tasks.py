@@ -1,7 +1,5 @@
 """Each task of classifiers of transformers: the outputs of every family, and what docs/reference/families.md says."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

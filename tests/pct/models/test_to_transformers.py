@@ -1,7 +1,5 @@
 """A model that was trained here, handed back as a classifier of the transformers library."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """A classifier whose model is in training mode predicts and explains without dropout, in any number of threads."""
 
-from __future__ import annotations
-
 import threading
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A padding token that a user typed: what transformers skips there is explained as it is, or refused."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 

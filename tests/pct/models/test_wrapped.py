@@ -1,7 +1,5 @@
 """Classifiers that exist: their own logits, whatever their family, and what cannot be had refused in a line."""
 
-from __future__ import annotations
-
 import copy
 
 import numpy as np

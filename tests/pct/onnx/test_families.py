@@ -1,7 +1,5 @@
 """Graphs of the families of the transformers library against torch; the reason where there is none."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,8 +1,6 @@
 """Saliencies of an exported folder beside the plain gradient's: modified gradients, integrated gradients, those of
 forward passes alone; graphs that are opened late; the reason where a saliency is not there."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import threading

@@ -1,7 +1,5 @@
 """Exported models against torch: numbers, metrics, explanations; what an export refuses and what it leaves behind."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The exported graphs run unchanged in a browser, by onnxruntime-web, and give the same numbers there."""
 
-from __future__ import annotations
-
 import http.server
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Exported graphs of pair classifiers: transformers' own logits, torch's saliency, token types included."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

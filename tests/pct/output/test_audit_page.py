@@ -1,7 +1,5 @@
 """An audit as a page, a fragment, a section of a model card, a figure, and a table in a terminal."""
 
-from __future__ import annotations
-
 import math
 import re
 from html.parser import HTMLParser

@@ -1,7 +1,5 @@
 """Files of any length: whole parts, a job that goes on after a kill, a join that keeps the order."""
 
-from __future__ import annotations
-
 import json
 
 import pyarrow as pa

@@ -1,7 +1,5 @@
 """Whole files predicted and explained: what stands in each kind of output."""
 
-from __future__ import annotations
-
 import csv
 import json
 from dataclasses import dataclass

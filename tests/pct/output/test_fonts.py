@@ -1,7 +1,5 @@
 """Texts in figures are drawn in fonts that have their characters; what no font has is told in one line."""
 
-from __future__ import annotations
-
 import io
 import logging
 import warnings

@@ -1,7 +1,5 @@
 """Progress of long work in a log: lines with the time that is left, none for short work."""
 
-from __future__ import annotations
-
 import pytest
 
 from pct.output import progress

@@ -1,7 +1,5 @@
 """What a terminal, a browser and a notebook get of an explanation."""
 
-from __future__ import annotations
-
 import io
 import re
 import sys

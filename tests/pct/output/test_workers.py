@@ -1,7 +1,5 @@
 """Several processes that share the chunks of a file."""
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import os

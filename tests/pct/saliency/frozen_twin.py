@@ -4,8 +4,6 @@ The first pass records attention weights, deviations and activation ratios; each
 the later passes are a linear model, and finite differences of it are the frozen gradient.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Attention and rollout against the weights that transformers itself gives."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

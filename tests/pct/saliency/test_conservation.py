@@ -1,7 +1,5 @@
 """Frozen gradients conserve the logit; the function modes change no forward value, no module and no other thread."""
 
-from __future__ import annotations
-
 import threading
 
 import pytest

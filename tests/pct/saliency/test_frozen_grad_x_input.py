@@ -1,7 +1,5 @@
 """The frozen gradient against finite differences of a model whose nonlinear parts are really held."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """GIM against the authors' package, and the gradients of its parts against their definitions."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The code of docs/how-to/saliency.md runs, and its adapters give what this project's own saliencies give."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Integrated gradients and the smoothed gradient against loops over one text, one step and one noisy copy at a time."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What each saliency says of itself: its sign, its passes, what it needs."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Occlusion, LIME, Kernel SHAP and random numbers against loops over one text at a time, sklearn and lime's package."""
 
-from __future__ import annotations
-
 import itertools
 import math
 

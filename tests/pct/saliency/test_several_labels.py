@@ -1,7 +1,5 @@
 """The saliency of one of several labels: the gradient of its own logit, held against finite differences."""
 
-from __future__ import annotations
-
 import copy
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A text that loses words, one string at a time through `predict`, and its log-odds."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Tiny classifiers of many architectures of the transformers library, with large random weights and no tokenizer."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 

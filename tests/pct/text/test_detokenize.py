@@ -1,7 +1,5 @@
 """Texts that were spaced for machines, as people type them."""
 
-from __future__ import annotations
-
 import pytest
 
 from pct.text.detokenize import detokenize

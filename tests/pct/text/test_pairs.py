@@ -1,7 +1,5 @@
 """Pairs of texts as documents and as tokens: as transformers tokenises them, each word on its side."""
 
-from __future__ import annotations
-
 import pickle
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A saved tokenizer by the tokenizers library alone gives the tokens that transformers gives."""
 
-from __future__ import annotations
-
 import json
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,7 +1,5 @@
 """Tokens: vocabularies, the sub-word tokenizers' word maps for any Unicode text, the cut, what is unknown."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Words: what a reader would call so, with places in the text as it was given; spaces; a function of one's own."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import sys

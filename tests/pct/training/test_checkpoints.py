@@ -1,7 +1,5 @@
 """Checkpoints within an epoch, from which a run goes on to the same weights; a finished run that is trained longer."""
 
-from __future__ import annotations
-
 import copy
 import json
 import os

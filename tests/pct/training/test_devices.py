@@ -1,7 +1,5 @@
 """Processes that train together: the loss, gradients and weights of one process, for every method and family."""
 
-from __future__ import annotations
-
 import os
 from contextlib import contextmanager
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """An existing classifier trained further: from its own head, held against itself, handed back to transformers."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from pathlib import Path

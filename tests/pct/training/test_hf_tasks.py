@@ -1,7 +1,5 @@
 """MethodTrainer on several labels and on numbers: with method normal the library's own training."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """`MethodTrainer` against the library's own Trainer, against one batch where an update has several, and refusals."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest

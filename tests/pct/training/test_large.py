@@ -1,7 +1,5 @@
 """Large corpora: texts and tokens in files give the numbers of those in memory, bit by bit."""
 
-from __future__ import annotations
-
 import dataclasses
 import logging
 import os

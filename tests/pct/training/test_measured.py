@@ -1,7 +1,5 @@
 """Further measurements of finished runs, kept in their folders."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The peak of a process is its own, not that of the process that started it."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """Training on numbers: the squared error, the methods, and the way from a file to an exported model."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

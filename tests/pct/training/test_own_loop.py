@@ -1,7 +1,5 @@
 """The methods in a loop of one's own, and in `transformers.Trainer`: step by step what ours does."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

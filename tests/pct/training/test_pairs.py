@@ -1,7 +1,5 @@
 """Training on pairs of texts: every method, a run from a file, finetuning, a loop of the user's own."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Training on texts with several labels: the loss, every method, and the way from a file to an exported model."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

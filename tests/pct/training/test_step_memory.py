@@ -1,7 +1,5 @@
 """How many tokens are held at once where nobody says."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

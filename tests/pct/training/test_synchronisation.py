@@ -3,8 +3,6 @@
 On a CPU the path of a GPU is taken, and everything that would read is counted by the file that asks for it.
 """
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from pathlib import Path

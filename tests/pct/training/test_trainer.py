@@ -1,7 +1,5 @@
 """Training: the same under a seed, the same after a kill, stopped early, refused where the folder holds another run."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 import io

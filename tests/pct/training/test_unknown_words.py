@@ -1,7 +1,5 @@
 """The entry for unknown words is trained: words that were seen once stand for it, half of the time."""
 
-from __future__ import annotations
-
 import torch
 
 import pct

@@ -1,7 +1,5 @@
 """The report: groups over seeds, claims by paired bootstrap, tables in four forms, one page."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """Single sentences as they lose their words: steps, representations, the page's section."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
