@@ -1,4 +1,4 @@
-"""The scripts of examples/ run as they stand, the training of the first one on fewer texts with fewer contrasts."""
+"""The scripts of examples/ run as they stand, but for the first one: a narrow model, fewer texts and contrasts."""
 
 import json
 import re
@@ -10,6 +10,7 @@ import pytest
 
 import pct
 from pct.settings import Settings
+from tests.narrow import narrow
 from tests.pct.small import small_encoder, tokenizer
 from tests.pipelines.conftest import empty_store, uri  # noqa: F401  a tracking of the test's own
 from tests.project import REPOSITORY
@@ -26,9 +27,10 @@ def run_example(name: str, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_quickstart(uri, capsys, monkeypatch):  # noqa: F811
-    fewer = {"limit": 3500, "contrast_every": 20}  # enough to learn, in seconds
+    fewer = {"limit": 3500, "contrast_every": 20, "lr": 1e-2}  # enough to learn, in seconds
     monkeypatch.setattr(pct, "Settings", lambda **given: Settings(**given | fewer))
-    run_example("quickstart.py", monkeypatch=monkeypatch)
+    with narrow():
+        run_example("quickstart.py", monkeypatch=monkeypatch)
     output = capsys.readouterr().out
     assert re.search(r"^(positive|negative), 0\.\d+$", output, re.M)
     assert float(re.search(r"^acc +(\S+)", output, re.M)[1]) > 0.6  # type: ignore[index]

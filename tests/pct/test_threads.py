@@ -13,7 +13,7 @@ from pct.explaining.function_predictor import FunctionPredictor
 from tests.pct.models.families import classifier, tokenizer
 from tests.pct.small import LEXICON, small_classifier, small_texts
 
-THREADS, PARTS, EACH, ROUNDS = 4, 12, 6, 2
+THREADS, PARTS, EACH, ROUNDS = 4, 9, 6, 2
 
 
 @pytest.fixture(autouse=True)

@@ -38,8 +38,7 @@ def seeds():
     return torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002  what callers may use
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("family", "training"), [*((family, True) for family in FAMILIES), ("BERT", False)])
 def test_the_caller_s_objects_and_random_numbers_are_left_alone(family, training, tmp_path):
     model, words = classifier(family).train(training), copy.deepcopy(tokenizer(family))
     words(TEXTS[0], truncation=True, max_length=9, padding="max_length")  # a state that must stay
