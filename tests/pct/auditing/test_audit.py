@@ -271,7 +271,7 @@ def test_texts_without_labels_are_audited_and_the_accuracy_is_unknown(model, tmp
     assert (result.facts["accuracy"], result.facts["largest_class"]) == (None, None)
     assert result.verdict.startswith("The labels are unknown")
     assert all(example["gold"] is None for example in result.examples)
-    assert "no column &#x27;label&#x27;" in result.to_html()
+    assert "no column &#39;label&#39;" in result.to_html()
 
 
 def test_a_column_of_labels_that_was_named_must_be_there(model):

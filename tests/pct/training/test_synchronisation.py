@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import pct
 from pct.explaining.predictor import explain_tokens
 from pct.methods import methods
 from pct.methods.base import make_method
@@ -40,6 +42,7 @@ READS = (
     "equal",
 )  # fmt: skip
 COPIES = (torch.Tensor.cpu, torch.Tensor.tolist, torch.Tensor.new_tensor, torch.tensor)  # some to the device
+PACKAGES = {Path(package.__file__).parent for package in (pct, transformers)}
 LIBRARY = "masking_utils.py"  # where transformers asks of a mask whether it has padding: in evaluation alone
 # What cannot be free of reads, and why.
 METHODS_THAT_READ = {"unirex": ("unirex.py", "the share of words is drawn on the host, which does not wait")}
@@ -54,7 +57,7 @@ def caller() -> str:
     frame = sys._getframe(2)
     while frame is not None:
         path = Path(frame.f_code.co_filename)
-        if {"pct", "transformers"} & set(path.parts) and path.name not in (Path(__file__).name, "modes.py"):
+        if PACKAGES & {*path.parents} and path.name not in (Path(__file__).name, "modes.py"):
             return path.name
         frame = frame.f_back
     return "?"
