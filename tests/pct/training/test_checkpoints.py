@@ -16,6 +16,7 @@ from pct.training.checkpoint import generator_states, restore_generators, write_
 from pct.training.optimizers import train_step
 from pct.training.runs import run
 from pct.training.trainer import train
+from tests.narrow import narrow
 from tests.pct.processes import start
 from tests.pct.small import same_weights, small_encoder, small_settings, tokenizer
 from tests.pct.training.broken import Stop, corpus, history
@@ -165,7 +166,7 @@ def test_a_checkpoint_is_written_only_of_weights_that_were_read_and_are_finite(t
 def together(rank, port, folder):
     """One of two processes, which break off together within an epoch and start again."""
     settings = settings_of(method="pct")
-    with joined(rank, 2, port):
+    with narrow(), joined(rank, 2, port):
         whole = train(settings, corpus(), folder / "whole", progress=False)
         break_off(settings, folder / "broken", 8)
         resumed = train(settings, corpus(), folder / "broken", progress=False)

@@ -59,20 +59,19 @@ def settings_of_run(**changes):
 
 @contextmanager
 def joined(rank, world, port):
-    """A process among those that train together, narrow models as the tests."""
+    """A process among those that train together."""
     torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     dist.init_process_group("gloo", rank=rank, world_size=world, timeout=timedelta(seconds=300))
     try:
-        with narrow():
-            yield
+        yield
     finally:
         dist.destroy_process_group()
 
 
 def together(rank, world, port, folder):
     """One of the processes."""
-    with joined(rank, world, port):
+    with narrow(), joined(rank, world, port):
         find(rank, folder)
 
 
