@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pct.auditing.kept import PREFIX, AuditSummary
 from pct.auditing.result import Audit
-from pct.commands.audit import UNMET, add_audit_options, audit_given, check_requirements, report_unmet
+from pct.commands.audit import UNMET, add_audit_options, audit_given, report_unmet, requirements_of
 from pct.commands.parser import CommandParser
 from pct.corpora.loading import Split
 from pct.output.plots import save
@@ -29,13 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    check_requirements(options)
+    requirements = requirements_of(options)
     mlflow_run = start_run(f"audit {options.model}", options.experiment)
     with ended_on_failure(mlflow_run):
-        result, texts, classes = audit_given(options)
+        result, texts, classes = audit_given(options, requirements)
         print(result.summary())
         version = _log(mlflow_run, result, texts, classes, options.model)
-        unmet = report_unmet(result, options)
+        unmet = report_unmet(result, requirements)
         mlflow_run.set_tags({f"{PREFIX}unmet": "; ".join(unmet)})
         mlflow_run.end("FAILED" if unmet else "FINISHED")
     if version:

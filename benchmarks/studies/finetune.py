@@ -117,9 +117,7 @@ def cell(folder: Path, values: Path, chosen: Settings, name: str, start: Setting
     before = trained(folder / f"{start.corpus}-normal-{start.seed}", start) if start else None
     model = trained(folder / own, chosen, before)
     classifier, test = Classifier.load(model / "model"), load_splits(chosen.replace(limit=0)).splits["test"]
-    classifier = Classifier(
-        classifier.model, classifier.tokenizer, classifier.classes, classifier.settings.replace(precision="float32")
-    )
+    classifier = with_settings(classifier, classifier.settings.replace(precision="float32"))
     columns = {"cpu_seconds": np.float32((model / "trained").read_text(encoding="utf-8"))}
     for condition, (saliency, removal, limit) in CONDITIONS.items():
         limit = min(limit, MOST.get(chosen.corpus, limit))
@@ -133,13 +131,16 @@ def cell(folder: Path, values: Path, chosen: Settings, name: str, start: Setting
 def trained(folder: Path, chosen: Settings, before: Path | None = None) -> Path:
     """The folder of a model, trained where it is missing, from that of another where one is given."""
     if not (folder / "trained").is_file():
-        start = Classifier.load(before / "model") if before else None
-        if start is not None:
-            start = Classifier(start.model, start.tokenizer, start.classes, chosen)
+        start = with_settings(Classifier.load(before / "model"), chosen) if before else None
         seconds = time.process_time()
         train(chosen, load_splits(chosen), folder, progress=False, start=start).save(folder / "model")
         (folder / "trained").write_text(f"{time.process_time() - seconds:.0f}", encoding="utf-8")
     return folder
+
+
+def with_settings(classifier: Classifier, chosen: Settings) -> Classifier:
+    """The same classifier with other settings."""
+    return Classifier(classifier.model, classifier.tokenizer, classifier.classes, chosen)
 
 
 def table(folder: Path, variants: Sequence[str], kind: str = "ft") -> Iterator[str]:

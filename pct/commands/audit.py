@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from pct.auditing.kept import FILE
 
-    check_requirements(options)
+    requirements = requirements_of(options)
     for path in options.output:
         if Path(path).suffix not in (".html", ".md", ".json"):
             raise ValueError(f"--output must end in .html, .md or .json, got {path!r}")
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.keep:
         check_file(Path(options.model) / FILE)
     parts = Path(f"{options.output[0]}.parts") if options.output else None
-    result, _, _ = audit_given(options, parts)
+    result, _, _ = audit_given(options, requirements, parts)
     for path in options.output:
         result.save(path)
     print(result.to_json() if options.json else result.summary())
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from pct.auditing.measure import remove_parts
 
         remove_parts(parts, result.about["job"])
-    return UNMET if report_unmet(result, options) else 0
+    return UNMET if report_unmet(result, requirements) else 0
 
 
 def add_audit_options(parser: argparse.ArgumentParser, model: str = "model") -> None:
@@ -95,16 +95,23 @@ def add_audit_options(parser: argparse.ArgumentParser, model: str = "model") -> 
     )  # fmt: skip
 
 
-def check_requirements(options: argparse.Namespace) -> None:
-    """Raises ValueError for a requirement that has another form."""
+def requirements_of(options: argparse.Namespace) -> list[str]:
+    """The requirements of the options. Raises ValueError for one that has another form."""
     from pct.auditing.gate import Requirement
 
-    for text in _parts(options.require, ";"):
+    requirements = _parts(options.require, ";")
+    for text in requirements:
         Requirement.parse(text)
+    return requirements
 
 
-def audit_given(options: argparse.Namespace, parts: Path | None = None) -> tuple[Audit, Split, list[str]]:
-    """The audit that the options ask for, its texts and the classes. parts: see `pct.audit`."""
+def audit_given(
+    options: argparse.Namespace, requirements: Sequence[str], parts: Path | None = None
+) -> tuple[Audit, Split, list[str]]:
+    """The audit that the options ask for, its texts and the classes. parts: see `pct.audit`.
+
+    Raises ValueError, before it begins, for a requirement of a metric that it does not measure.
+    """
     from pct.auditing.audit import audit
     from pct.auditing.gate import Requirement
     from pct.auditing.plan import make_plan
@@ -114,7 +121,7 @@ def audit_given(options: argparse.Namespace, parts: Path | None = None) -> tuple
     texts, source, notes = measured_texts(options, classifier, options.seed, bool(options.label_column))
     chosen = _parts(options.saliencies, " ,"), options.budget, _parts(options.removals, " ,")
     names = make_plan(classifier, *chosen, metrics_of_marks(texts), options.seed).names
-    for text in _parts(options.require, ";"):
+    for text in requirements:
         Requirement.parse(text).check(names)
     result = audit(
         classifier, texts, *chosen, seed=options.seed, progress=not options.quiet, parts=parts, name=options.model,
@@ -124,9 +131,9 @@ def audit_given(options: argparse.Namespace, parts: Path | None = None) -> tuple
     return result, texts, classifier.classes
 
 
-def report_unmet(result: Audit, options: argparse.Namespace) -> list[str]:
-    """The requirements that are not met, which are printed on standard error."""
-    unmet = result.unmet(_parts(options.require, ";"))
+def report_unmet(result: Audit, requirements: Sequence[str]) -> list[str]:
+    """Those requirements that are not met, which are printed on standard error."""
+    unmet = result.unmet(requirements)
     for line in unmet:
         print(f"requirement: {line}", file=sys.stderr)
     return unmet

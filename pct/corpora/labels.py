@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pct.corpora.splits import Labels
+from pct.corpora.splits import Labels, hint_at_indices
 from pct.corpora.values import NUMBER, SEVERAL, BadRow, as_list, canonical, class_names, is_missing
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class ClassIndex:
             )
         class_index = self.by_name.get(str(label))
         if class_index is None:
-            hint = "; --labels indices reads it as an index into that list" if str(label).isdecimal() else ""
+            hint = hint_at_indices(str(label))
             raise BadRow("an unknown label", f"label {label!r} is not one of {', '.join(self.classes)}{hint}")
         return class_index, False
 

@@ -138,10 +138,10 @@ def index_of_classes(own: Sequence[str], classes: Sequence[str]) -> Ints:
     index_of = {name.casefold(): i for i, name in enumerate(classes)}
     unknown = [name for name in own if name.casefold() not in index_of]
     if unknown:
-        hint = "; --labels indices reads it as an index into that list" if unknown[0].isdecimal() else ""
         raise ValueError(
             f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}: use its names for the "
-            f"labels, or name its classes so (id2label in the config.json of a transformers model){hint}"
+            f"labels, or name its classes so (id2label in the config.json of a transformers model)"
+            f"{hint_at_indices(unknown[0])}"
         )
     return np.array([index_of[name.casefold()] for name in own], np.int64)
 
@@ -159,6 +159,11 @@ def with_classes(split: Split, index: Ints, classes: int) -> Split:
     labels = np.zeros((len(split), classes), bool)
     labels[:, index] = split.labels
     return replace(split, labels=labels)
+
+
+def hint_at_indices(label: str) -> str:
+    """The end of an error about a label that is no class: the option that reads it as an index; else empty."""
+    return "; --labels indices reads it as an index into that list" if label.isdecimal() else ""
 
 
 def align_classes(classes: Sequence[str], corpus: Corpus, labels: str = "names") -> Corpus:

@@ -161,8 +161,8 @@ def test_the_cost_bounds_the_passes_of_the_model(served):
         job = job_of(model, TEXTS, max_steps=200, **asked)
         job.run(texts, math.inf)
         assert job.cost(texts) / 3 < counting.passes <= job.cost(texts), asked
-    dear = job_of(served, TEXTS, saliency="integrated_gradients").cost(texts)
-    assert dear > 10 * job_of(served, TEXTS, saliency="l2").cost(texts)
+    expensive = job_of(served, TEXTS, saliency="integrated_gradients").cost(texts)
+    assert expensive > 10 * job_of(served, TEXTS, saliency="l2").cost(texts)
 
 
 def test_the_cost_of_occlusion_is_a_pass_a_word(served):

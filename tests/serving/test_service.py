@@ -270,16 +270,16 @@ def test_a_rebound_name_is_refused(served):
         assert served.ask(path, body, {"Host": "localhost:3000"})[0] == 200
 
 
-def test_a_dear_explanation_keeps_no_prediction_waiting(served):
+def test_an_expensive_explanation_keeps_no_prediction_waiting(served):
     words = [f"film {n} is brilliant and dreadful and moving and dull" for n in range(64)]
     heavy = {"texts": [" ".join(words[n:] + words[:n])[:400] for n in range(64)], "order": "recomputed"}
     with ThreadPoolExecutor(1) as pool:
-        dear = pool.submit(served.ask, "/explain", {**heavy, "texts": heavy["texts"][:32]})
+        expensive = pool.submit(served.ask, "/explain", {**heavy, "texts": heavy["texts"][:32]})
         answered = 0
-        while not dear.done():
+        while not expensive.done():
             assert served.ask("/predict", {"texts": [TEXT]})[0] == 200
             answered += 1
-        assert dear.result()[0] in (200, 408)
+        assert expensive.result()[0] in (200, 408)
     assert answered > 10
     status, answer = served.ask("/explain", {**heavy, "saliency": "integrated_gradients"})
     assert status == 400
