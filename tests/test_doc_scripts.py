@@ -1,4 +1,4 @@
-"""The scripts that make the tables of docs/results: which sentences they select, and what a cell of a table says."""
+"""The scripts that make the tables of docs/results: which sentences they select."""
 
 import gzip
 import importlib.util
@@ -6,8 +6,6 @@ import json
 import re
 from pathlib import Path
 from types import ModuleType
-
-import numpy as np
 
 from pct.corpora.loading import read_splits
 from pct.settings import Settings
@@ -32,12 +30,3 @@ def test_the_sentences_that_no_model_was_trained_on_are_those_that_no_training_t
     equal = [re.sub(r"[\W_]+", "", text.lower()) in training for text in texts]
     assert selected.tolist() == [not same for same in equal]
     assert (len(texts), int(selected.sum())) == (259, 86)
-
-
-def test_a_cell_is_the_mean_of_the_baseline_or_the_paired_change_from_it() -> None:
-    table = script("method_table")
-    base = np.tile(np.linspace(0, 1, 50), (3, 1))
-    assert table.cell(base, None) == ".500"
-    assert table.cell(base - 0.25, base) == "−.250 [−.250, −.250]"
-    values = {"l2": {"comp": base, "suff": base - 0.1}}
-    np.testing.assert_allclose(table.column(values, "l2", "comp-suff"), 0.1)

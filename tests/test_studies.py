@@ -1,9 +1,11 @@
 """The study of encoders: its cells are trained and measured once, and its table is made of their values."""
 
+import numpy as np
 import pytest
 
-from benchmarks.studies import finetune
+from benchmarks.studies import by_text, finetune, methods
 from pct.settings import Settings
+from pct.training.runs import run
 
 QUICK = Settings(
     corpus="planted", model="textcnn", method="normal", epochs=1, limit=40, batch_size=16, evaluate_epochs=False,
@@ -15,7 +17,7 @@ QUICK = Settings(
 def measured(tmp_path, monkeypatch):
     """The folders of models and of values: a model trained normally, and further by two methods."""
     # a TextCNN has no frozen gradient
-    conditions = {name: ("l2", removal, 20) for name, (_, removal, _) in finetune.CONDITIONS.items()}
+    conditions = {name: one._replace(saliency="l2", texts=20) for name, one in finetune.CONDITIONS.items()}
     monkeypatch.setattr(finetune, "CONDITIONS", conditions)
     values = tmp_path / "values"
     values.mkdir()
@@ -27,12 +29,12 @@ def measured(tmp_path, monkeypatch):
 
 def test_a_cell_is_measured_under_each_condition_and_trained_once(measured, monkeypatch):
     models, values = measured
-    runs = finetune.read(values, "ft-removal_margin")
+    runs = finetune.runs_of(values, "ft-removal_margin")
     assert list(runs) == [0]
-    assert all(len(margins) == 20 for margins in finetune.values(runs, "mask", "margin").values())
+    assert all(len(margins) == 20 for margins in by_text.values(runs, "mask", "margin").values())
     assert {path.name for path in models.iterdir()} == {"planted-normal-0", "ft-normal-0", "ft-removal_margin-0"}
     monkeypatch.setattr(finetune, "train", None)
-    monkeypatch.setattr(finetune, "evaluate", None)
+    monkeypatch.setattr(by_text, "evaluate", None)
     finetune.cell(models, values, QUICK, "removal_margin", start=QUICK)
 
 
@@ -42,3 +44,48 @@ def test_the_table_has_means_and_changes_with_their_intervals(measured):
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| normal", "| removal_margin"]
     assert "[" in lines[-1]
     assert len({line.count("|") for line in lines}) == 1
+
+
+def test_a_further_condition_is_added_to_the_values_of_a_model(measured, monkeypatch):
+    models, values = measured
+    monkeypatch.setattr(finetune, "train", None)
+    before = finetune.runs_of(values, "ft-normal")
+    for name in ("normal", "removal_margin"):
+        settings = QUICK.replace(method=finetune.VARIANTS[name]["method"])
+        finetune.cell(models, values, settings, name, start=QUICK, conditions=(*finetune.USUAL, "normalised"))
+    after = finetune.runs_of(values, "ft-normal")
+    assert set(after[0]) - set(before[0]) == {
+        f"normalised/{metric}" for metric in ("naopc_comp", "naopc_suff", "tau_loo")
+    }
+    assert all((before[0][name] == after[0][name]).all() for name in before[0])
+    head, _, *rows = finetune.table(values, ["normal", "removal_margin"])
+    assert "| naopc | tau_loo |" in head
+    assert len({row.count("|") for row in rows}) == 1
+
+
+def test_a_cell_is_the_mean_or_the_paired_change() -> None:
+    runs = {seed: {"l2/comp": np.linspace(0, 1, 50), "l2/suff": np.linspace(0, 1, 50) - 0.1} for seed in range(3)}
+    of_seeds = by_text.values(runs, "l2", "comp")
+    assert by_text.mean(of_seeds) == ".500"
+    assert by_text.mean(by_text.values(runs, "l2", "comp-suff")) == ".100"
+    assert by_text.mean(by_text.values(runs, "mask", "comp")) == by_text.NONE
+    less = {seed: values - 0.25 for seed, values in of_seeds.items() if seed}
+    assert by_text.change(of_seeds, less) == "−.250 [−.250, −.250]"
+    assert by_text.change(of_seeds, {}) == by_text.NONE
+
+
+def test_methods_are_compared_with_the_first_of_their_family(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(methods, "CONDITIONS", {"l2": methods.CONDITIONS["l2"]})
+    monkeypatch.setattr(methods, "COLUMNS", {"margin": ("l2", "margin")})
+    folders = {}
+    for method in ("normal", "entropy"):
+        folders[method] = tmp_path / method
+        run(QUICK.replace(method=method, measure_limit=30), folders[method], progress=False)
+    arguments = [str(tmp_path / "kept"), *(f"TextCNN, {name}={folder}" for name, folder in folders.items())]
+    methods.main(arguments)
+    table = capsys.readouterr().out.splitlines()[-4:]
+    assert [row.split(" | ")[:2] for row in table[2:]] == [["| TextCNN, normal", "1"], ["| TextCNN, entropy", "1"]]
+    assert "[" in table[3]
+    monkeypatch.setattr(by_text, "evaluate", None)
+    methods.main(arguments)
+    assert capsys.readouterr().out.splitlines() == table

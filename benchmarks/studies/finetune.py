@@ -6,18 +6,20 @@ PCT_DATA_DIR=... python -m benchmarks.studies.finetune FOLDER --from-start ag_ne
 
 By default the encoder is trained normally on all of MR (3 epochs), then further on 3,000 of its rows (1 epoch) by each
 method, under each seed. `--from-start` trains by each method from the pretrained encoder instead, on all of MR or on
-6,000 rows of AG News. Training runs in bf16, measurement in float32, under three conditions.
+6,000 rows of AG News. Training runs in bf16, measurement in float32, under three conditions; `--conditions normalised`
+measures the AOPC between its bounds and the agreement with leave-one-out (2,500 passes of the model a text).
 
 FOLDER keeps the models, and `--values` (benchmarks/results/encoders) the values of each test text, from which `--table`
 prints Markdown: each method's change from normal training under the same seeds. A cell whose values are there is not
-trained again, so an interrupted study continues, on another machine too; several processes may take its seeds.
+trained again, so an interrupted study continues, on another machine too; several processes may take its seeds. A
+further condition needs the cell's model.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,14 +27,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import encoder_folder
+from benchmarks.studies.by_text import Columns, Condition, Runs, change, mean, measure, read, values
 from pct.classifier import Classifier
 from pct.corpora.loading import load_splits
-from pct.metrics.bootstrap import crossed_bootstrap
-from pct.metrics.evaluation import evaluate
-from pct.output.numbers import bounds, number
+from pct.corpora.splits import Split
 from pct.settings import Settings
 from pct.training.trainer import train
-from pct.writing import atomic_write
 
 VALUES = Path(__file__).parents[1] / "results" / "encoders"
 SHARED: dict[str, Any] = {
@@ -57,19 +57,20 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rm_either": {"method": "removal_margin", "train_removal": "either"},
     "rm_w.1": {"method": "removal_margin", "margin_weight": 0.1},
 }  # fmt: skip
-METRICS = ("acc", "f_x", "comp", "suff", "comp_random", "margin", "win")
-CONDITIONS = {  # the saliency that ranks words, how they are removed, and the most test texts (MR has 1,066)
-    "l2": ("l2", "delete", 1066),
-    "best": ("frozen_grad_x_input", "delete", 500),
-    "mask": ("l2", "mask", 500),
+CONDITIONS = {
+    "l2": Condition("l2", "delete", texts=1066),
+    "best": Condition("frozen_grad_x_input", "delete", texts=500),
+    "mask": Condition("l2", "mask", texts=500),
+    "normalised": Condition("l2", "delete", ("naopc_comp", "naopc_suff", "tau_loo"), 100),
 }
-MOST = {"ag_news": 500}  # test texts of a corpus
+USUAL = ("l2", "best", "mask")
+MOST = {"mr": 1066, "ag_news": 500}  # test texts of a corpus
 COLUMNS = {  # title -> condition and metric
     "accuracy": ("l2", "acc"), "comp − suff": ("l2", "comp-suff"), "margin": ("l2", "margin"), "win": ("l2", "win"),
     "margin, masked": ("mask", "margin"), "margin, frozen": ("best", "margin"),
-    "comp − suff, frozen": ("best", "comp-suff"),
+    "comp − suff, frozen": ("best", "comp-suff"), "naopc": ("normalised", "naopc_comp-naopc_suff"),
+    "tau_loo": ("normalised", "tau_loo"),
 }  # fmt: skip
-Runs = dict[int, dict[str, np.ndarray]]  # seed -> condition/metric -> (texts,)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,19 +80,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--values", type=Path, default=VALUES, help="the values of each text (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=USUAL, help="default: l2 best mask")
     parser.add_argument("--from-start", choices=FROM_START, help="train from the pretrained encoder on this corpus")
     parser.add_argument("--table", action="store_true", help="print the table, and train nothing")
     options = parser.parse_args(arguments)
     if options.table:
         print("\n".join(table(options.values, options.variants, options.from_start or "ft")))
         return 0
-    options.values.mkdir(parents=True, exist_ok=True)
     for seed, name in product(options.seeds, options.variants):
         if options.from_start:
             chosen, start = {**FROM_START[options.from_start], **VARIANTS[name]}, None
         else:
             chosen, start = {**FURTHER, **VARIANTS[name]}, settings(seed, **FROM_START["mr"], **VARIANTS["normal"])
-        cell(options.folder, options.values, settings(seed, **chosen), name, start)
+        cell(options.folder, options.values, settings(seed, **chosen), name, start, options.conditions)
     return 0
 
 
@@ -100,32 +101,36 @@ def settings(seed: int, **more: Any) -> Settings:
     return Settings.from_dict({"model": encoder_folder(), "seed": seed, **SHARED, **more})
 
 
-def cell(folder: Path, values: Path, chosen: Settings, name: str, start: Settings | None = None) -> None:
-    """Trains and measures a model, unless its values exist.
+def cell(
+    folder: Path,
+    kept: Path,
+    chosen: Settings,
+    name: str,
+    start: Settings | None = None,
+    conditions: Sequence[str] = USUAL,
+) -> None:
+    """Trains a model and measures it under the conditions whose values do not exist.
 
     Args:
         folder: of the models.
-        values: of the values.
+        kept: of the values.
         chosen: how it is trained.
         name: of its variant.
         start: how the model is trained from which the training starts, normally; none: from the pretrained encoder.
+        conditions: names of `CONDITIONS`.
     """
     own = f"{'ft' if start else chosen.corpus}-{name}-{chosen.seed}"
-    path = values / f"{own}.npz"
-    if path.is_file():
-        return
-    before = trained(folder / f"{start.corpus}-normal-{start.seed}", start) if start else None
-    model = trained(folder / own, chosen, before)
-    classifier, test = Classifier.load(model / "model"), load_splits(chosen.replace(limit=0)).splits["test"]
-    classifier = with_settings(classifier, classifier.settings.replace(precision="float32"))
-    columns = {"cpu_seconds": np.float32((model / "trained").read_text(encoding="utf-8"))}
-    for condition, (saliency, removal, limit) in CONDITIONS.items():
-        limit = min(limit, MOST.get(chosen.corpus, limit))
-        report = evaluate(classifier, test, limit=limit, metrics=METRICS, removal=removal, saliency=saliency)
-        columns |= {f"{condition}/{m}": report.columns[m].astype(np.float32).round(5) for m in METRICS}
-        print(own, condition, {k: round(v, 3) for k, v in report.metrics.items()}, flush=True)
-    with atomic_write(path) as part, part.open("wb") as file:
-        np.savez_compressed(file, **columns)
+
+    def model() -> tuple[Classifier, Split, Columns]:
+        before = trained(folder / f"{start.corpus}-normal-{start.seed}", start) if start else None
+        own_folder = trained(folder / own, chosen, before)
+        classifier, test = Classifier.load(own_folder / "model"), load_splits(chosen.replace(limit=0)).splits["test"]
+        facts = {"cpu_seconds": np.array((own_folder / "trained").read_text(encoding="utf-8"), np.float32)}
+        return with_settings(classifier, classifier.settings.replace(precision="float32")), test, facts
+
+    most = MOST.get(chosen.corpus, MOST["mr"])
+    limited = {name: CONDITIONS[name]._replace(texts=min(CONDITIONS[name].texts, most)) for name in conditions}
+    measure(kept / f"{own}.npz", limited, model)
 
 
 def trained(folder: Path, chosen: Settings, before: Path | None = None) -> Path:
@@ -152,17 +157,18 @@ def table(folder: Path, variants: Sequence[str], kind: str = "ft") -> Iterator[s
         kind: of the cells: ft, one more epoch, or a corpus of `FROM_START`.
     """
     further = kind == "ft"
-    yield f"| {'one epoch more by' if further else 'trained by'} | seeds | {' | '.join(COLUMNS)} | CPU seconds |"
-    yield "| --- |" + " --- |" * (len(COLUMNS) + 2)
-    normal = read(folder, f"{kind}-normal")
-    if further and (before := read(folder, "mr-normal")):
-        yield row("(before)", before, means(before), "")
-    yield row("normal", normal, means(normal), seconds(normal))
+    normal = runs_of(folder, f"{kind}-normal")
+    measured = {title: column for title, column in COLUMNS.items() if values(normal, *column)}
+    yield f"| {'one epoch more by' if further else 'trained by'} | seeds | {' | '.join(measured)} | CPU seconds |"
+    yield "| --- |" + " --- |" * (len(measured) + 2)
+    if further and (before := runs_of(folder, "mr-normal")):
+        yield row("(before)", before, means(before, measured), "")
+    yield row("normal", normal, means(normal, measured), seconds(normal))
     for name in variants:
-        runs = read(folder, f"{kind}-{name}")
+        runs = runs_of(folder, f"{kind}-{name}")
         if name == "normal" or not runs:
             continue
-        changes = [change(values(normal, *c), values(runs, *c)) for c in COLUMNS.values()]
+        changes = [change(values(normal, *c), values(runs, *c)) for c in measured.values()]
         yield row(name, runs, changes, seconds(runs))
 
 
@@ -171,31 +177,15 @@ def row(name: str, runs: Runs, cells: Sequence[str], cost: str) -> str:
     return f"| {name} | {', '.join(map(str, runs))} | {' | '.join(cells)} | {cost} |"
 
 
-def read(folder: Path, name: str) -> Runs:
+def runs_of(folder: Path, name: str) -> Runs:
     """The measured cells of a variant."""
     paths = {int(path.stem.rsplit("-", 1)[1]): path for path in folder.glob(f"{name}-*.npz")}
-    return {seed: dict(np.load(paths[seed])) for seed in sorted(paths)}
+    return {seed: read(paths[seed]) for seed in sorted(paths)}
 
 
-def values(runs: Runs, condition: str, metric: str) -> dict[int, np.ndarray]:
-    """By seed, (texts,) a metric; `a-b` is the difference of two."""
-    first, _, second = metric.partition("-")
-    return {
-        seed: run[f"{condition}/{first}"].astype(float) - (run[f"{condition}/{second}"] if second else 0)
-        for seed, run in runs.items()
-    }
-
-
-def means(runs: Runs) -> list[str]:
+def means(runs: Runs, columns: Mapping[str, tuple[str, str]]) -> list[str]:
     """The means over texts and seeds, a cell for each column."""
-    return [f"{np.mean([x.mean() for x in values(runs, *column).values()]):.3f}" for column in COLUMNS.values()]
-
-
-def change(before: dict[int, np.ndarray], after: dict[int, np.ndarray]) -> str:
-    """The mean difference over the seeds of both, with its interval by a bootstrap over texts and seeds."""
-    seeds = sorted(before.keys() & after.keys())
-    interval = crossed_bootstrap(np.stack([after[seed] - before[seed] for seed in seeds]))
-    return f"{number(interval.value, signed=True)} {bounds(interval)}"
+    return [mean(values(runs, *column)) for column in columns.values()]
 
 
 def seconds(runs: Runs) -> str:
