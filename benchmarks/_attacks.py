@@ -58,10 +58,10 @@ class Attack:
             t.join()
 
     def _open(self, start: bytes) -> socket.socket:
-        made = socket.create_connection(("127.0.0.1", self.port), 10)
-        made.sendall(start)
-        made.setblocking(False)
-        return made
+        connection = socket.create_connection(("127.0.0.1", self.port), 10)
+        connection.sendall(start)
+        connection.setblocking(False)
+        return connection
 
     def _closed(self, connection: socket.socket) -> bool:
         try:

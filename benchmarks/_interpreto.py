@@ -42,7 +42,7 @@ class Interpreto:
 
     def saliency(self, texts: list[str], labels: list[int]) -> list[Numbers]:
         """A number a word of each text: the logit's absolute gradient, a mean over its width, summed over tokens."""
-        return [found.attributions[0].numpy() for found in self.explain(texts, torch.tensor(labels))]
+        return [one.attributions[0].numpy() for one in self.explain(texts, torch.tensor(labels))]
 
     def curves(self, texts: list[str], labels: list[int]) -> list[Numbers]:
         """The confidence of each text as its words are deleted, then of each as they are inserted, word by word.

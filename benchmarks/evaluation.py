@@ -95,12 +95,12 @@ def against_floor(name: str, count: int, task: Task, kind: str = "") -> Row:
             call()
 
     times = alternate({"task": lambda: task(model, data), "floor": bare}, ROUNDS[name])
-    found = ratio(times["task"], times["floor"])
+    measured = ratio(times["task"], times["floor"])
     texts, tokens = len(data[0]), sum(map(len, distinct)) + sum(len(ids) for ids, _ in seen.backwards)
     return {
         "model": name, "texts": texts, "rows": len(distinct) + len(seen.backwards), "tokens": tokens,
         "rows run twice": len(seen.forwards) - len(distinct), "seconds": times["task"].median,
-        "floor s": times["floor"].median, "ratio": found["median"], "low": found["low"], "high": found["high"],
+        "floor s": times["floor"].median, "ratio": measured["median"], "low": measured["low"], "high": measured["high"],
         "ratio of CPU time": cpu_ratio(times["task"], times["floor"]), "texts/s": texts / times["task"].median,
     }  # fmt: skip
 
@@ -135,12 +135,12 @@ class Recorder(TextInterface):
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> Any:
         """As the inner one."""
-        found = self.inner.explain_rows(ids, words, classes)
-        chosen = found[0].argmax(1) if classes is None else classes
+        answer = self.inner.explain_rows(ids, words, classes)
+        chosen = answer[0].argmax(1) if classes is None else classes
         self.backwards += [
             (tuple(row[word > -2].tolist()), int(label)) for row, word, label in zip(ids, words, chosen, strict=True)
         ]
-        return found
+        return answer
 
 
 def by_length(lengths: list[int], budget: int) -> list[list[int]]:
@@ -201,16 +201,16 @@ def against_captum(name: str, model: Classifier, data: tuple[list[str], list[int
     words = split_all(data[0])
     rows = []
     for what, metrics in (("AOPC pair", AOPC), ("all", ())):
-        found: dict[str, Any] = {}
+        reports: dict[str, Any] = {}
 
-        def loop(metrics: Any = metrics, found: dict[str, Any] = found) -> None:
-            found["loop"] = captum_loop(model, words, all_steps=not metrics)
+        def loop(metrics: Any = metrics, reports: dict[str, Any] = reports) -> None:
+            reports["loop"] = captum_loop(model, words, all_steps=not metrics)
 
-        def ours(metrics: Any = metrics, found: dict[str, Any] = found) -> None:
-            found["pct"] = pct.evaluate(model, data, metrics=metrics)
+        def ours(metrics: Any = metrics, reports: dict[str, Any] = reports) -> None:
+            reports["pct"] = pct.evaluate(model, data, metrics=metrics)
 
         times = alternate({"captum": loop, "pct": ours}, rounds)
-        apart = np.nan_to_num(np.stack([np.abs(found["pct"].columns[k] - found["loop"][k]) for k in AOPC])).max(0)
+        apart = np.nan_to_num(np.stack([np.abs(reports["pct"].columns[k] - reports["loop"][k]) for k in AOPC])).max(0)
         rows.append({
             "model": name, "metrics": what, "texts": len(words),
             "captum texts/s": len(words) / times["captum"].median,

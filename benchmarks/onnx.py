@@ -34,14 +34,14 @@ def main() -> Row:
             by_torch = classifier(family, trained=True)
             folder = Path(room) / family
             begun = time.perf_counter()
-            made = export(by_torch, folder)
+            exported = export(by_torch, folder)
             seconds = time.perf_counter() - begun
             by_onnx = OnnxPredictor.load(folder, threads=THREADS)
             passes += [one_shape(family, by_torch, by_onnx, shape) for shape in SHAPES]
             passes.append(reduced_texts(family, by_torch, by_onnx))
             explanations += [explained(family, by_torch, by_onnx, count) for count in (1, 8)]
             by_torch.save(Path(room) / "torch")
-            starts += start(family, Path(room) / "torch", made.folder, seconds)
+            starts += start(family, Path(room) / "torch", exported.folder, seconds)
             rounded.append(int8(family, by_torch, by_onnx, Path(room) / f"{family}8"))
     return {
         "tables": {
@@ -97,10 +97,10 @@ def explained(family: str, by_torch: Classifier, by_onnx: OnnxPredictor, count: 
     texts = [text_of(20, place) for place in range(count)]
     calls: Calls = {"torch": partial(pct.explain, by_torch, texts), "onnx": partial(pct.explain, by_onnx, texts)}
     times = alternate(calls, rounds=7, warmup=2)
-    found = ratio(times["torch"], times["onnx"])
+    measured = ratio(times["torch"], times["onnx"])
     return {
         "model": family, "texts": count, "torch": times["torch"].median * 1e3, "onnx": times["onnx"].median * 1e3,
-        "ratio": found["median"], "low": found["low"], "high": found["high"],
+        "ratio": measured["median"], "low": measured["low"], "high": measured["high"],
     }  # fmt: skip
 
 
@@ -119,15 +119,16 @@ def start(family: str, torch_folder: Path, onnx_folder: Path, seconds: float) ->
 def int8(family: str, by_torch: Classifier, by_onnx: OnnxPredictor, folder: Path) -> Row:
     """What rounding the weights saves and costs, on test texts."""
     data = with_limit(corpus().splits["test"], INT8_TEXTS, 0)
-    made = export(by_torch, folder, quantize=True, data=data)
-    assert made.int8 is not None
+    exported = export(by_torch, folder, quantize=True, data=data)
+    assert exported.int8 is not None
     rounded = OnnxPredictor.load(folder, threads=THREADS)
     tokens = by_torch.tokens(split_all(data.texts[:64]))
     ids, words = tokens.rows(np.arange(64))
     times = _timed({"float": by_onnx, "int8": rounded}, ids, words, rounds=9, warmup=2)
-    cost = made.int8
+    cost = exported.int8
     return {
-        "model": family, "MiB": made.bytes / 2**20, "accuracy": cost["accuracy_float32"], "int8": cost["accuracy_int8"],
+        "model": family, "MiB": exported.bytes / 2**20,
+        "accuracy": cost["accuracy_float32"], "int8": cost["accuracy_int8"],
         "same class": cost["same_class"], **{f"ranks {k}": v for k, v in cost["rank_agreement"].items()},
         "forward ratio": ratio(times["float forward"], times["int8 forward"])["median"],
         "gradient ratio": ratio(times["float gradient"], times["int8 gradient"])["median"],

@@ -54,7 +54,7 @@ def main() -> Row:
         width = model.config.hidden_size
         pairs += [
             ("saliency", "interpreto", "l1 of the logit's gradient, a mean over its width", interpreto.saliency,
-             lambda texts, _: [found / width for found in as_theirs.saliency(texts)]),
+             lambda texts, _: [values / width for values in as_theirs.saliency(texts)]),
             ("removal", "interpreto", "deletion and insertion, mask", interpreto.curves,
              lambda texts, _: curves_by_removal(as_theirs, texts)),
         ]  # fmt: skip

@@ -55,14 +55,14 @@ class Given(NamedTuple):
 def main() -> dict[str, Any]:
     """One row a model family: the ratios of step times, and real words a second."""
     torch.set_num_threads(THREADS)
-    found = [measure(family) for family in FAMILIES]
+    measured = [measure(family) for family in FAMILIES]
     titles = (
         "A PCT step, K = 64, m = ceil(0.1 N): times its floor, and a normal step",
         "Real words a second in training (reduced texts counted)",
         "A step of each method, times a normal step",
     )
-    tables = ([rows[i] for rows, _ in found] for i in range(len(titles)))
-    timings = {family: times for family, (_, times) in zip(FAMILIES, found, strict=True)}
+    tables = ([rows[i] for rows, _ in measured] for i in range(len(titles)))
+    timings = {family: times for family, (_, times) in zip(FAMILIES, measured, strict=True)}
     return {"tables": dict(zip(titles, tables, strict=True)), "timings": timings}
 
 

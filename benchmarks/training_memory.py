@@ -52,23 +52,23 @@ def measure(model: str, corpus: str, method: str, step_tokens: int, steps: int) 
     some = split.take(np.random.default_rng(0).permutation(len(split))[: 64 * 32])
     texts = split_all(some.texts, settings.words)
     if model == "bert":
-        made: TextModel = bert_base()
+        text_model: TextModel = bert_base()
         tokenizer = load_tokenizer(name)
     else:
-        made, tokenizer = make_model(settings, texts, ["negative", "positive"])
-    tokens = Classifier(made, tokenizer, ["negative", "positive"], settings).tokens(texts)
-    bound = fitting_tokens(made, tokens) if step_tokens == 0 else max(step_tokens, 0)
-    each = bytes_per_token(made, tokens)
-    step, optimizer = make_method(settings.replace(step_tokens=bound)), make_optimizer(made, settings)
+        text_model, tokenizer = make_model(settings, texts, ["negative", "positive"])
+    tokens = Classifier(text_model, tokenizer, ["negative", "positive"], settings).tokens(texts)
+    bound = fitting_tokens(text_model, tokens) if step_tokens == 0 else max(step_tokens, 0)
+    each = bytes_per_token(text_model, tokens)
+    step, optimizer = make_method(settings.replace(step_tokens=bound)), make_optimizer(text_model, settings)
     index = batch_indices(tokens.lengths, settings.batch_size, 0, 1)
     longest = sorted(index, key=lambda rows: -int(tokens.lengths[rows].sum()))  # the peak is that of the longest texts
-    made.train()
+    text_model.train()
     reset_peak()
     times = []
     for number in range(steps):
-        batch = make_batch(tokens, some.labels, longest[number % len(longest)], made.device)
+        batch = make_batch(tokens, some.labels, longest[number % len(longest)], text_model.device)
         start = time.perf_counter()
-        train_step(made, step, optimizer, batch, settings)
+        train_step(text_model, step, optimizer, batch, settings)
         times.append(time.perf_counter() - start)
         print(f"step {number + 1} of {steps}: {times[-1]:.1f} s, peak {peak_mb():.0f} MB", file=sys.stderr, flush=True)
     return {

@@ -143,5 +143,5 @@ def mr() -> Corpus:
 
 def glove() -> str:
     """A file of GloVe's vectors beside the corpora, where there is one."""
-    found = sorted(Path(os.environ.get("PCT_DATA_DIR", "")).glob("glove/glove*.txt*"))
-    return str(found[0]) if found else ""
+    files = sorted(Path(os.environ.get("PCT_DATA_DIR", "")).glob("glove/glove*.txt*"))
+    return str(files[0]) if files else ""

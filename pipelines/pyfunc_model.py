@@ -47,16 +47,16 @@ class PctModel(PythonModel):  # type: ignore[misc]
         number = "value" if self.classifier.task.number else "confidence"
         if not texts:
             return pd.DataFrame({"label": [], number: []})
-        found = self.classifier.predict(texts)
-        labels = found.argmax(1)
+        probabilities = self.classifier.predict(texts)
+        labels = probabilities.argmax(1)
         table = pd.DataFrame(
             {
                 "label": [self.classifier.classes[i] for i in labels],
-                number: found.max(1).astype(float),
+                number: probabilities.max(1).astype(float),
             }
         )
         if self.classifier.task.several:
-            table["labels"] = assigned_names(self.classifier.task, found, self.classifier.classes)
+            table["labels"] = assigned_names(self.classifier.task, probabilities, self.classifier.classes)
         if (params or {}).get("explain"):
             explained = explain(self.classifier, texts, 0, labels.tolist())
             table["words"] = [e.words for e in explained]

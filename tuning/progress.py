@@ -22,7 +22,7 @@ class Progress:
     def __init__(self, plan: Plan, ledger: Ledger, live: bool | None = None, out: TextIO | None = None) -> None:
         self.plan, self.ledger, self.out = plan, ledger, out or sys.stderr
         self.live = self.out.isatty() if live is None else live
-        self.told = {t.number: (t.state, t.retries) for t in ledger}
+        self.printed = {t.number: (t.state, t.retries) for t in ledger}
         self._lines, self._last, self._lock = 0, 0.0, threading.Lock()
 
     def __call__(self, number: int) -> None:
@@ -35,12 +35,12 @@ class Progress:
                     self._last = now
                     self._redraw()
                 return
-            state, retries = self.told.get(number, (RUNNING, 0))
+            state, retries = self.printed.get(number, (RUNNING, 0))
             if trial.retries > retries:
                 print(f"{trial.name}: its worker died, it starts again from epoch {trial.epoch}", file=self.out)
             if trial.state != RUNNING and state == RUNNING:
                 print(line(self.plan, self.ledger, trial), file=self.out, flush=True)
-            self.told[number] = (trial.state, trial.retries)
+            self.printed[number] = (trial.state, trial.retries)
 
     def say(self, text: str) -> None:
         """Prints a message."""

@@ -68,10 +68,10 @@ def command(study: Study, about: str, arguments: Sequence[str] | None = None) ->
     for seed in options.seeds:
         for name in options.names or study.variants:
             if (name, seed) not in done:
-                found = {"variant": name, "seed": seed, "size": size, **measure(study, name, seed, size)}
+                row = {"variant": name, "seed": seed, "size": size, **measure(study, name, seed, size)}
                 with options.out.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(found) + "\n")
-                print(table([brief(found)]), flush=True)
+                    file.write(json.dumps(row) + "\n")
+                print(table([brief(row)]), flush=True)
     print(f"\n{size}, means over seeds\n\n{table(means([r for r in read(options.out) if r['size'] == size]))}")
     return 0
 
@@ -81,9 +81,9 @@ def read(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
 
-def brief(found: Row) -> Row:
+def brief(row: Row) -> Row:
     """A row of the table."""
-    return {"variant": found["variant"], "seed": found["seed"]} | {k: found["metrics"][k] for k in SHOWN}
+    return {"variant": row["variant"], "seed": row["seed"]} | {k: row["metrics"][k] for k in SHOWN}
 
 
 def measure(study: Study, name: str, seed: int, size: dict[str, Any]) -> Row:
@@ -124,6 +124,6 @@ def means(rows: Sequence[Row]) -> list[Row]:
     names = dict.fromkeys(r["variant"] for r in rows)
     grouped = {name: [r["metrics"] for r in rows if r["variant"] == name] for name in names}
     return [
-        {"variant": name, "seeds": len(found)} | {k: float(np.mean([m[k] for m in found])) for k in SHOWN}
-        for name, found in grouped.items()
+        {"variant": name, "seeds": len(rows_of_name)} | {k: float(np.mean([m[k] for m in rows_of_name])) for k in SHOWN}
+        for name, rows_of_name in grouped.items()
     ]
