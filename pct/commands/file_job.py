@@ -28,7 +28,8 @@ def add_file_options(parser: argparse.ArgumentParser, kinds: str) -> None:
     group = parser.add_argument_group("a file of texts")
     group.add_argument(
         "--data", default="", metavar="FILE",
-        help="CSV, TSV, text, Excel, JSONL, JSON, Parquet or Arrow (also .gz), - for standard input; labels are copied",
+        help="CSV, TSV, text, Excel, JSONL, JSON, Parquet or Arrow (also .gz), - for standard input; a label of the "
+        "model is copied",
     )  # fmt: skip
     group.add_argument(
         "--output", default="", metavar="FILE", help=f"the file for the result: {kinds}; with --ray a folder"
@@ -99,13 +100,18 @@ def run_file_job(
         ValueError: --data without --output, or an output that is the data.
     """
     from pct.corpora.files import open_table
-    from pct.corpora.rows import ReadOptions, RowReader
+    from pct.corpora.rows import RowReader, has_labels
     from pct.output.files import ROWS_PER_CHUNK
     from pct.output.workers import START_SECONDS, Workers
 
     check_files(options)
-    reader = RowReader(ReadOptions.of(reading_settings(options, predictor.settings)))
+    reader = RowReader(_reading(options, predictor))
     table = open_table(options.data, reader.options)
+    if options.label_column and not has_labels(table, reader.options):
+        raise ValueError(
+            f"{options.data} has no column {options.label_column!r}, it has {', '.join(map(str, table.columns))}; set "
+            "label_column"
+        )
     chunks = reader.chunks(table, predictor.classes, ROWS_PER_CHUNK)
     job = {**_identity(about, reader.options, predictor), "data": _file_identity(options.data)}
     on_gpu = hasattr(predictor, "model") and predictor.model.device.type != "cpu"
@@ -142,11 +148,10 @@ def run_ray_job(
     Returns:
         What was written, in words.
     """
-    from pct.corpora.rows import ReadOptions
-
     check_files(options)
+    labelled = labelled or bool(options.label_column)
     # an unusable row is written with its error
-    reading = replace(ReadOptions.of(reading_settings(options, predictor.settings)), on_bad_row="error")
+    reading = replace(_reading(options, predictor, labelled), on_bad_row="error")
     job = _identity(about, reading, predictor)
     # by name: the library imports nothing of the packages above it
     resources = import_module("tuning.resources").Resources(
@@ -160,6 +165,14 @@ def run_ray_job(
     )  # fmt: skip
     unusable = f", {plural(count.errors, 'row')} with an error (column error)" if count.errors else ""
     return f"{plural(count.rows, 'row')}  {options.output.rstrip('/')}/*.parquet{unusable}"
+
+
+def _reading(options: argparse.Namespace, predictor: Any, labelled: bool = False) -> ReadOptions:
+    """How the file is read. Labels are required if the command needs them, or their column was given."""
+    from pct.corpora.rows import ReadOptions
+
+    reading = ReadOptions.of(reading_settings(options, predictor.settings))
+    return replace(reading, labels_required=labelled or bool(options.label_column))
 
 
 def _identity(about: dict[str, Any], reading: ReadOptions, predictor: Any) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def label_array(indices: Sequence[Sequence[int]], classes: int, multi_label: boo
 
 
 class ClassIndex:
-    """Maps labels to class indices. Names are canonical: equal numbers are one name.
+    """Maps labels to class indices. Names are canonical: equal numbers are one name. They are compared without case.
 
     labels: `names`, or `indices`: each label is an index into the list of classes.
     """
@@ -81,6 +81,9 @@ class ClassIndex:
     def __init__(self, classes: Sequence[str], labels: str = "names") -> None:
         self.classes, self.labels = list(classes), labels
         self.by_name = {canonical(name): i for i, name in enumerate(classes)}
+        folded = {name.casefold(): i for name, i in self.by_name.items()}
+        # without case, unless that makes two classes one
+        self.by_folded = folded if len(folded) == len(self.by_name) else {}
         self.numbered = any(NUMBER.fullmatch(name) for name in self.by_name)
 
     def resolve(self, label: str | int | None) -> tuple[int, bool]:
@@ -93,9 +96,9 @@ class ClassIndex:
             raise BadRow(
                 "an unknown label", f"label {label!r} is outside the model's classes 0..{len(self.classes) - 1}"
             )
-        class_index = self.by_name.get(str(label))
+        class_index = self.by_name.get(str(label), self.by_folded.get(str(label).casefold()))
         if class_index is None:
-            hint = hint_at_indices(str(label))
+            hint = hint_at_indices(str(label), self.classes)
             raise BadRow("an unknown label", f"label {label!r} is not one of {', '.join(self.classes)}{hint}")
         return class_index, False
 

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pct.corpora.labels import ClassIndex, is_one, label_array, names_of_classes, split_labels
 from pct.corpora.splits import TEXT_COLUMNS, UNLABELLED, Labels, Split
@@ -41,7 +42,8 @@ class ReadOptions:
     on_bad_row: error or skip. labels: whether labels are class names or class indices. encoding: of text files; if
     empty, that of the byte order mark, or UTF-8. multi_label: whether a text has any number of labels; label may then
     name several columns, each a label with 0 or 1: toxic,insult. label_separator: between the labels in a cell; empty
-    for none. numbers: whether the label is a number.
+    for none. numbers: whether the label is a number. labels_required: whether a missing or unknown label is a fault of
+    the row.
     """
 
     text: str = "text"
@@ -54,6 +56,7 @@ class ReadOptions:
     label_separator: str = ""
     numbers: bool = False
     text_pair: str = ""
+    labels_required: bool = True
 
     @classmethod
     def of(cls, settings: Settings) -> ReadOptions:
@@ -115,11 +118,13 @@ class Row(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Consecutive valid rows. labels: as those of a split, or None. numbers: the row numbers, from 1."""
+    """Consecutive valid rows. labels: as those of a split, or None. numbers: the row numbers, from 1. known: (rows,)
+    whether the label of a row is known, or None if all are."""
 
     texts: list[Any]
     labels: Labels | None
     numbers: list[int]
+    known: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -128,13 +133,14 @@ class Chunk(NamedTuple):
 class RowReader:
     """Checks rows, and counts those that it skips.
 
-    skipped: the number of skipped rows by fault. indexed: the number of labels that were read as indices.
+    skipped: the number of skipped rows by fault. indexed: the number of labels that were read as indices. unknown: the
+    number of rows whose label was left out, since none is required.
     """
 
     def __init__(self, options: ReadOptions) -> None:
         self.options = options
         self.skipped: Counter[str] = Counter()
-        self.indexed = 0
+        self.indexed = self.unknown = 0
 
     def rows(self, table: Table, labelled: bool = True) -> Iterator[Row]:
         """The valid rows of a table. Raises ValueError for a missing column, and for a bad row unless it is skipped."""
@@ -168,13 +174,19 @@ class RowReader:
         index = self._index(classes or (), labelled)
         rows, count = self.rows(table, labelled), 0
         while batch := list(islice(rows, size)):
+            labels = known = None
             if labelled:
-                batch, labels = self._labelled(table, batch, index)
-            else:
-                labels = None
+                usable, labels = self._labelled(table, batch, index)
+                if self.options.labels_required:
+                    batch = usable
+                elif len(usable) < len(batch):
+                    known = np.isin([row.number for row in batch], [row.number for row in usable])
+                    some, labels = labels, np.zeros((len(batch), *labels.shape[1:]), labels.dtype)
+                    labels[known] = some
+                    self.unknown += len(batch) - len(usable)
             count += len(batch)
             if batch:
-                yield Chunk([r.text for r in batch], labels, [r.number for r in batch])
+                yield Chunk([row.text for row in batch], labels, [row.number for row in batch], known)
         self._check_some(table, count)
 
     def read(
@@ -223,6 +235,9 @@ class RowReader:
             logger.warning("%s: %s skipped (%s)", name, plural(self.skipped.total(), "row"), faults)
         if self.indexed:
             logger.info("%s: %s read as class indices", name, plural(self.indexed, "label"))
+        if self.unknown:
+            rows = plural(self.unknown, "row has", "rows have")
+            logger.warning("%s: %s no label of the model: the result has none for them", name, rows)
         return {"rows_skipped": dict(self.skipped), "labels_as_indices": self.indexed}
 
     def _index(self, classes: Sequence[str], labelled: bool = True) -> ClassIndex:
@@ -236,6 +251,7 @@ class RowReader:
 
     def _labelled(self, table: Table, rows: list[Row], index: ClassIndex) -> tuple[list[Row], Labels]:
         """The rows with a label of the model, and the labels as those of a split."""
+        rows = [row for row in rows if row.label is not None]
         if self.options.numbers:
             return rows, np.array([row.label for row in rows], np.float64)
         usable, labels = [], []
@@ -243,7 +259,8 @@ class RowReader:
             try:
                 resolved = [index.resolve(name) for name in labels_of(row)]
             except BadRow as problem:
-                self.skip(table, row.number, problem)
+                if self.options.labels_required:
+                    self.skip(table, row.number, problem)
                 continue
             self.indexed += sum(by_index for _, by_index in resolved)
             usable.append(row)
@@ -274,10 +291,14 @@ class RowReader:
             text = (text, plain_text(value_at(values, pair), pair, False))
             if not is_pair(text):
                 raise BadRow("no text", f"column {self.options.text!r} has a list of words, and a pair is two strings")
-        label = None
+        label: Any = None
         if labelled:
             read = self._number if self.options.numbers else self._labels if self.options.multi_label else self._label
-            label = read(table, values)
+            try:
+                label = read(table, values)
+            except BadRow:
+                if self.options.labels_required:
+                    raise
         return Row(number, text, label, {k: plain_marks(values.get(k), k, text) for k in mark_names})
 
     def _number(self, table: Table, values: dict[str, Any]) -> float:

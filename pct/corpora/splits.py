@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -141,7 +142,7 @@ def index_of_classes(own: Sequence[str], classes: Sequence[str]) -> Ints:
         raise ValueError(
             f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}: use its names for the "
             f"labels, or name its classes so (id2label in the config.json of a transformers model)"
-            f"{hint_at_indices(unknown[0])}"
+            f"{hint_at_indices(unknown[0], classes)}"
         )
     return np.array([index_of[name.casefold()] for name in own], np.int64)
 
@@ -161,9 +162,13 @@ def with_classes(split: Split, index: Ints, classes: int) -> Split:
     return replace(split, labels=labels)
 
 
-def hint_at_indices(label: str) -> str:
-    """The end of an error about a label that is no class: the option that reads it as an index; else empty."""
-    return "; --labels indices reads it as an index into that list" if label.isdecimal() else ""
+def hint_at_indices(label: str, classes: Sequence[str]) -> str:
+    """The end of an error about a label that is no class: how to name the classes, or to read it as an index."""
+    if label.isdecimal():
+        return "; --labels indices reads it as an index into that list"
+    if all(re.fullmatch(r"LABEL_\d+", name) for name in classes):
+        return "; the model does not name its classes: name them in its config.json (id2label and label2id)"
+    return ""
 
 
 def align_classes(classes: Sequence[str], corpus: Corpus, labels: str = "names") -> Corpus:

@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pct.corpora.splits import TEXT_COLUMNS
 from pct.explaining.explain import explain_each
 from pct.explaining.explanation import Explanation
@@ -133,11 +131,13 @@ def prediction_rows(predictor: Any, chunk: Chunk) -> list[Record]:
 
 
 def _gold(predictor: Predictor, chunk: Chunk) -> list[Any]:
-    """The names of the true classes, of several labels a list for each text, of a number the true ones; None where they
-    are not known."""
-    return (
-        [None] * len(chunk.texts) if chunk.labels is None else named_labels(np.asarray(chunk.labels), predictor.classes)
-    )
+    """The true labels as names, None where unknown."""
+    if chunk.labels is None:
+        return [None] * len(chunk.texts)
+    names = named_labels(chunk.labels, predictor.classes)
+    if chunk.known is None:
+        return names
+    return [name if known else None for name, known in zip(names, chunk.known, strict=True)]
 
 
 def _kind(output: str | Path, known: Sequence[str]) -> str:

@@ -31,6 +31,23 @@ def test_a_file_is_predicted_with_its_true_classes_beside(data, tmp_path, capsys
     assert all(r["label"] in ("negative", "positive") for r in actual)
 
 
+@pytest.mark.parametrize(("kind", "texts"), [("csv", ""), ("jsonl", None)])
+def test_labels_that_are_no_classes_are_left_out(kind, texts, data, tmp_path, capsys, caplog):
+    data.write_text("text,label,stars\nthe film is brilliant .,Positive,5\ndull,mixed,1\na tired film,,2\n")
+    output, model = tmp_path / f"out.{kind}", ["predict", MODEL] if kind == "csv" else ["explain", MODEL]
+    arguments = [*model, "--data", str(data), "--output", str(output)]
+    assert cli.main(arguments) == 0
+    assert "reviews.csv: 2 rows have no label of the model" in caplog.text
+    lines = output.read_text(encoding="utf-8").splitlines()
+    rows = list(csv.DictReader(lines)) if kind == "csv" else [json.loads(line) for line in lines]
+    assert [row["gold"] for row in rows] == ["positive", texts, texts]
+    capsys.readouterr()
+    assert cli.main([*arguments, "--label-column", "stars"]) == 1
+    assert "label '5' is not one of negative, positive; --labels indices" in capsys.readouterr().err
+    assert cli.main([*arguments, "--label-column", "star"]) == 1
+    assert "has no column 'star', it has text, label, stars; set --label-column" in capsys.readouterr().err
+
+
 def test_texts_given_are_predicted_on_the_spot(capsys):
     assert cli.main(["predict", MODEL, "the film is brilliant ."]) == 0
     label, confidence, text = capsys.readouterr().out.strip().split("  ")

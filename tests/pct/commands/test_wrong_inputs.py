@@ -88,7 +88,7 @@ def test_a_model_that_is_none(command, model, place, capsys, tmp_path, monkeypat
 
 
 READABLE = {"huge_field.csv", "nul.csv"}  # may be read
-WITHOUT_LABELS = {"null_label.jsonl", "nan.jsonl", "words.txt"}  # has texts to predict
+WITHOUT_LABELS = {"label.csv", "large_label.jsonl", "nan.jsonl", "words.txt"}  # has texts to predict
 
 
 @pytest.mark.parametrize("name", [*sorted(FILES.keys() - READABLE), "nowhere.csv", "empty_folder"])

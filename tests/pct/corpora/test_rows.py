@@ -159,6 +159,18 @@ def test_a_label_is_an_index_only_where_asked_for(tmp_path):
         read_data(path, ["bad"], ReadOptions(labels="indices"))
 
 
+def test_names_of_classes_are_compared_without_case_unless_case_tells_them_apart():
+    assert read_data((["a", "b"], ["GOOD", "Bad"]), CLASSES, ReadOptions())[0].labels.tolist() == [1, 0]
+    assert read_data((["a", "b"], ["US", "us"]), ["us", "US"], ReadOptions())[0].labels.tolist() == [1, 0]
+    with pytest.raises(ValueError, match="label 'Us' is not one of us, US"):
+        read_data((["a"], ["Us"]), ["us", "US"], ReadOptions())
+
+
+def test_a_model_without_names_of_classes_is_said_to_have_none():
+    with pytest.raises(ValueError, match=r"not one of LABEL_0, LABEL_1; the model does not name its classes.*id2label"):
+        read_data((["a"], ["good"]), ["LABEL_0", "LABEL_1"], ReadOptions())
+
+
 def test_integers_of_a_program_are_indices_unless_classes_are_called_by_numbers():
     assert read_data((["a", "b"], [1, 0]), CLASSES, ReadOptions())[0].labels.tolist() == [1, 0]
     assert read_data((["a", "b"], [1, 3]), ["1", "3"], ReadOptions())[0].labels.tolist() == [0, 1]

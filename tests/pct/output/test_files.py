@@ -2,13 +2,14 @@
 
 import csv
 import json
-from dataclasses import dataclass
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 import pct
 from pct.auditing.kept import model_digest
+from pct.corpora.rows import Chunk
 from pct.output.bulk import Csv
 from pct.output.files import write_explanations, write_predictions
 from pct.output.workers import Workers
@@ -19,21 +20,11 @@ TEXTS = ["good the bad superb fine", 'superb, "the" the bad', "bad the bad\nnigh
 GOLD = ["positive", "negative", "negative", "negative"]
 
 
-@dataclass
-class Rows:
-    texts: list[str]
-    labels: list[int] | None
-    numbers: list[int]
-
-    def __len__(self):
-        return len(self.texts)
-
-
 def pieces(gold=True):
-    labels = [["negative", "positive"].index(name) for name in GOLD]
+    labels = np.array([["negative", "positive"].index(name) for name in GOLD])
     for start in (0, 2):
         part = slice(start, start + 2)
-        yield Rows(TEXTS[part], labels[part] if gold else None, list(range(start + 1, start + 3)))
+        yield Chunk(TEXTS[part], labels[part] if gold else None, list(range(start + 1, start + 3)))
 
 
 def read(path):
@@ -57,7 +48,7 @@ def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe_unless_raw_cells
 
 
 def test_predictions_as_csv_hold_no_formula(tmp_path):
-    rows = [Rows(["=HYPERLINK(0) good"], None, [1])]
+    rows = [Chunk(["=HYPERLINK(0) good"], None, [1])]
     write_predictions(Workers(Scale()), rows, tmp_path / "a.csv", {})
     assert read(tmp_path / "a.csv")[0]["text"] == "'=HYPERLINK(0) good"
     write_predictions(Workers(Scale()), rows, tmp_path / "b.csv", {}, escaped=False)
