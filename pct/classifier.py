@@ -467,9 +467,10 @@ def _from_transformers(source: str, name: str, device: torch.device, head: str) 
     try:
         return wrap(load_classifier(source, device.type), load_tokenizer(source).tokenizer, name, head=head)
     except OSError as problem:
+        missing = "" if Path(name).exists() else "there is no such folder here, and the hub did not give it; "
         raise FileNotFoundError(
-            f"{name} holds no classifier: give a folder that pct train wrote, or a classifier of the transformers "
-            f"library by its folder or hub name ({problem})"
+            f"{name} holds no classifier: {missing}give a folder that pct train wrote, or a classifier of the "
+            f"transformers library by its folder or hub name ({problem})"
         ) from problem
 
 

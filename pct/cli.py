@@ -10,6 +10,7 @@ from io import TextIOWrapper
 
 import pct
 from pct.commands.errors import CLOSED, ERROR, EXPECTED_ERRORS, INTERRUPTED, one_line_message, with_option_names
+from pct.commands.stopping import terminate_as_interrupt
 from pct.renamed import COMMANDS as FORMER_COMMANDS
 
 # Commands are listed by module name, so that importing pct.cli imports no packages above the library.
@@ -70,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: no command {command_line[0]!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     try:
-        code: int = import_module(COMMANDS[command_line[0]][0]).main(command_line[1:])
+        with terminate_as_interrupt():
+            code: int = import_module(COMMANDS[command_line[0]][0]).main(command_line[1:])
         sys.stdout.flush()
     except BrokenPipeError:  # as in `pct models | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

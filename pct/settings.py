@@ -26,6 +26,7 @@ BASELINES = ("zero", "mask", "pad")
 SALIENCY_OF = ("log_odds", "probability", "logit")
 ORDERS = ("static", "recomputed", "beam")
 REMOVALS = ("delete", "mask", "unknown")
+WORD_MODELS = ("textcnn", "lstm")  # the others are encoders of the transformers library
 PRECISIONS = ("auto", "float32", "bf16")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("constant", "linear", "cosine")
@@ -62,7 +63,7 @@ def paper_settings(model: str) -> tuple[float, float, float]:
 def default_optimizer(model: str) -> tuple[str, float, float, str]:
     """Optimizer, weight decay, warm-up and schedule for a model: the paper's Adam for models with random weights, and
     AdamW with a linear schedule for encoders, as is usual in finetuning."""
-    return ("adam", 0.0, 0.0, "constant") if model in ("textcnn", "lstm") else ("adamw", 0.01, 0.1, "linear")
+    return ("adam", 0.0, 0.0, "constant") if model in WORD_MODELS else ("adamw", 0.01, 0.1, "linear")
 
 
 def _setting(default: Any, help_text: str, choices: Sequence[str] = ()) -> Any:
@@ -287,7 +288,7 @@ class Settings:
         lora_options(self.lora)
         self._check_windows()
         for name, does in (("lora", "lora trains"), ("windows", "windows are for")):
-            if getattr(self, name) and (self.model in ("textcnn", "lstm") or self.compile):
+            if getattr(self, name) and (self.model in WORD_MODELS or self.compile):
                 what = "compile" if self.compile else f"the model {self.model}"
                 raise ValueError(f"{does} encoders of the transformers library, not with {what}: leave it empty")
         if len(self.separator.replace("\\t", "\t")) > 1:

@@ -15,6 +15,7 @@ from pct.corpora.loading import Split
 from pct.layout import PER_TEXT, REPORT
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
+from pct.text.plurals import plural
 from pipelines.connection import without_password
 from pipelines.data_sets import log_measured_data
 from pipelines.job import NOT_UPLOADED, OK, add_job_options, first_line, run_job
@@ -39,7 +40,7 @@ def _run(options: argparse.Namespace) -> int:
         texts, source, notes = measured_texts(options, classifier, s.corpus_seed)
         bar = sys.stderr.isatty() and not options.quiet
         report = replace(evaluate(classifier, texts, **s.evaluation_options, progress=bar), data=notes)
-    print(f"{options.model} on {source}, {len(texts)} texts\n{report.table()}")
+    print(f"{options.model} on {source}, {plural(len(texts), 'text')}\n{report.table()}")
     try:
         with ended_on_failure(mlflow_run):
             registered = _log(mlflow_run, options, classifier, texts, source, report)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from pct.commands.errors import ERROR, EXPECTED_ERRORS, INTERRUPTED, OK, one_line_message
+from pct.commands.stopping import terminate_as_interrupt
 
 __all__ = [
     "ERROR", "INTERRUPTED", "NOT_UPLOADED", "OK", "add_force", "add_job_options", "first_line", "run_job",
@@ -57,25 +55,3 @@ def run_job(job: Callable[[], int], stopped: str = "interrupted") -> int:
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
         return INTERRUPTED
-
-
-@contextmanager
-def terminate_as_interrupt() -> Iterator[None]:
-    """Turns a terminate signal, and the hang-up of a terminal, into an interrupt, so that the MLflow run is ended."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {n: signal.getsignal(n) for n in numbers}
-    for n in numbers:
-        if before[n] is not signal.SIG_IGN:  # nohup
-            signal.signal(n, stop)
-    try:
-        yield
-    finally:
-        for n in numbers:
-            signal.signal(n, before[n])

@@ -20,7 +20,7 @@ from pct.corpora.splits import text_columns, texts_of_columns
 from pct.layout import MODEL, WEIGHTS
 from pct.metrics.report import Report
 from pct.onnx.predictor import CONFIG, GRADIENT
-from pct.settings import Settings
+from pct.settings import WORD_MODELS, Settings
 from pct.tasks import Task, task_of_settings
 from pct.training.runs import Run
 from pipelines.champion import MARGIN
@@ -93,7 +93,7 @@ def log_model(
         artifacts=artifacts,
         code_paths=[str(Path(pct.__file__).parent)],
         pip_requirements=requirements(saved.settings),
-        signature=signature(task_of_settings(saved.settings), saved.settings.model not in ("textcnn", "lstm")),
+        signature=signature(task_of_settings(saved.settings), saved.settings.model not in WORD_MODELS),
         input_example=pd.DataFrame(text_columns(saved.examples)),
         metadata=metadata,
     )
@@ -139,7 +139,7 @@ def register_classifier(
 
 def requirements(settings: Settings) -> list[str]:
     """The packages that loading the model needs, in the versions of this process."""
-    names = ALWAYS if settings.model in ("textcnn", "lstm") else ALWAYS + ENCODERS
+    names = ALWAYS if settings.model in WORD_MODELS else ALWAYS + ENCODERS
     # no index has a build's local label (torch's +cpu)
     return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(names)]
 

@@ -94,9 +94,9 @@ def check_upload_options(options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
-        prog="python -m pipelines.main",
+        prog="pct run",
         description="Trains a classifier, measures its explanations, tracks it in MLflow and registers the model.",
-        epilog="example: python -m pipelines.main --method pct --corpus planted --epochs 4",
+        epilog="example: pct run --method pct --corpus planted --epochs 4",
     )
     parser.add_argument("--run-dir", "--run_dir", default="", help="the run's folder (default: runs/<its settings>)")
     add_job_options(parser)

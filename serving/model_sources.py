@@ -74,10 +74,12 @@ def resolve(source: str, cache: Path, head: str = "", threshold: float | None = 
 
 
 def default_id(entry: ModelEntry) -> str:
-    """<corpus>-<model>-<method>: what a request calls a model to which the user gave no id."""
+    """<corpus>-<model>-<method>: what a request calls a model to which the user gave no id. A classifier that was not
+    trained here has the name of its model alone."""
     about = json.loads((Path(entry.folder) / CONFIG).read_text(encoding="utf-8"))
     settings = Settings.from_saved(about["settings"])
-    parts = (settings.corpus, settings.model_name, settings.method)  # a wrapped classifier has no corpus
+    trained_here = settings.corpus or settings.method != "normal"
+    parts = (settings.corpus, settings.model_name, settings.method if trained_here else "")
     return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(filter(None, parts)))
 
 

@@ -187,9 +187,10 @@ def _examples(
     texts = [split.texts[i] for i in place]
     how = {"classes": targets, "removal": removal, "saliency": name, "seed": about["seed"]}
     explained = explain(predictor, texts, **how) if texts else []
+    reason = "no saliency is best in this audit" if name == CONTROL else "the best in this audit"
     gold = named_labels(split.labels[place], predictor.classes) if split.labelled else [None] * len(place)
     return [
-        {"row": int(i), "gold": _spelled(label), **one.to_dict()}
+        {"row": int(i), "gold": _spelled(label), **one.to_dict(), "saliency_reason": reason}
         for i, label, one in zip(place, gold, explained, strict=True)
     ]
 

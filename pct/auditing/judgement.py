@@ -234,7 +234,9 @@ def _advice(
             f"Today the model is explained by {shown}{margin}. {judgement.best} needs no training: "
             f"saliency={judgement.best!r} in Python, --saliency {judgement.best} on the command line."
         ]
-    return ["Nothing has to be changed: the model is explained by the best saliency, or by one that is as good."]
+    by = f"{shown}, " if shown else ""
+    good = "the best saliency" if shown in ("", judgement.best) else "which is as good as the best"
+    return [f"Nothing has to be changed: the model is explained by {by}{good}."]
 
 
 def _ways(removals: Sequence[str]) -> str:

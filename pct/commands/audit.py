@@ -61,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for path in options.output:
         result.save(path)
     print(result.to_json() if options.json else result.summary())
+    if options.output:
+        print(f"written to {', '.join(options.output)}", file=sys.stderr)
     if options.keep:
         write_text(Path(options.model) / FILE, result.to_json())
         effect = f"explanations use {result.best}" if result.best else "explanations do not change, since none is best"

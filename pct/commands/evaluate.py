@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print(report: Report, source: str, options: argparse.Namespace) -> None:
-    title = f"{options.model} on {source}, {report.texts} texts"
+    title = f"{options.model} on {source}, {plural(report.texts, 'text')}"
     print(report.to_json() if options.json else f"{title}\n{report.table()}")
 
 

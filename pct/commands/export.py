@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from pct.commands.options import add_own_settings, given_own
 from pct.commands.parser import CommandParser
+from pct.settings import WORD_MODELS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     from pct.onnx.export import export
 
+    if classifier.settings.model not in WORD_MODELS:
+        print("the graphs are built and compared with torch: about 15 seconds per layer", file=sys.stderr)
     modified = None if options.saliencies is None else [x for x in options.saliencies.split(",") if x]
     print(export(classifier, options.folder, options.int8, modified=modified).table())
     return 0

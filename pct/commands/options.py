@@ -190,6 +190,8 @@ def measured_texts(
 
     if options.data and options.corpus:
         raise ValueError(f"--data {options.data} and --corpus {options.corpus}: give one of them")
+    if not (options.data or options.corpus or predictor.settings.corpus):
+        raise ValueError("give the texts by --data FILE, or by --corpus NAME")
     settings = reading_settings(options, predictor.settings)
     chosen = choose_texts(
         settings, predictor.classes, options.corpus, options.data, options.split, needs_labels=needs_labels

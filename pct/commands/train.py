@@ -6,8 +6,14 @@ import sys
 from collections.abc import Sequence
 
 from pct.commands.errors import INTERRUPTED, RESUMABLE
-from pct.commands.options import add_devices, add_settings, launch_of, read_settings
+from pct.commands.options import add_devices, add_settings, given_settings, launch_of, read_settings
 from pct.commands.parser import CommandParser
+from pct.settings import WORD_MODELS
+
+NOTE = (
+    "note: pct, the default method, made the explanations of a pretrained encoder worse than normal training does, and "
+    "removal_margin made them better (docs/results.md); --method chooses"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     settings = read_settings(options)
     launch = launch_of(options)
+    if "method" not in given_settings(options) and settings.model not in WORD_MODELS:
+        print(NOTE, file=sys.stderr)
     # importing torch takes seconds: settings are checked before
     from pct.training.runs import default_folder, run
 

@@ -265,7 +265,8 @@ def _with_held_out(
         if key not in parts and "train" in parts:
             parts["train"], parts[key] = hold_out(parts["train"], HELD_OUT, settings.corpus_seed)
             held_out = plural(len(parts[key]), "training row is held out", "training rows are held out")
-            logger.warning("%s has no %s split: %s", name, key, held_out)
+            missing = f"no {key} file is given" if name == "files" else f"{name} has no {key} split"
+            logger.warning("%s: %s", missing, held_out)
             notes[key] = {"held_out_of_train": len(parts[key])}
     counts = label_counts(parts["train"], classes) if "train" in parts else {}
     single = [label for label, count in counts.items() if count == 1]

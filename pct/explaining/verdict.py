@@ -152,5 +152,8 @@ def _flips_reason(
     first = f"changes the prediction after {important}{to_first}" if important else "never changes the prediction"
     second = f"after {unimportant}{to_second}" if unimportant else "never"
     does = f"does {second}" if not important else f"{second}{'' if unimportant else ' does'}"
-    tie = ": neither comes first" if (important or words - 1) == (unimportant or words - 1) else ""
+    tie = ""
+    if (important or words - 1) == (unimportant or words - 1):
+        both = important and unimportant
+        tie = ": neither comes first" if both else ", with one word left, which does not count as a difference"
     return f"removing the most salient words {first}, removing the least salient {does}{tie}"

@@ -13,7 +13,7 @@ from pct.models.glove import read_vectors
 from pct.models.lstm import LSTM
 from pct.models.outputs import check_new_head
 from pct.models.textcnn import TextCNN
-from pct.settings import Settings
+from pct.settings import WORD_MODELS, Settings
 from pct.text.subwords import SubWords
 from pct.text.tokens import Tokenizer
 from pct.text.vocabulary import Vocabulary
@@ -41,7 +41,7 @@ def make_vocabulary(settings: Settings, texts: Sequence[Sequence[str]]) -> Vocab
 def needs_vocabulary(settings: Settings) -> bool:
     """Whether the model reads words by a vocabulary of the training texts. Raises ValueError for GloVe vectors of
     another model."""
-    if settings.model in ("textcnn", "lstm"):
+    if settings.model in WORD_MODELS:
         return True
     if settings.glove:
         raise ValueError(f"glove is for textcnn and lstm; {settings.model} has its own embeddings: leave it empty")

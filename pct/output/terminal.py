@@ -31,7 +31,8 @@ def render(explanation: Explanation, colour: bool, blocks: bool = True) -> str:
     lines = [head, *(f"  {reason}" for reason in verdict.reasons), "", *_words(e, colour), *_legend(e, colour)]
     if e.saliency_name:
         lines.append(f"words ranked by {e.saliency_name}: {e.saliency_reason}")
-    for title, curve in (("most salient first", e.important), ("least salient first", e.unimportant)):
+    against = f" (the strongest against {e.label_name} first)" if e.signed else ""
+    for title, curve in (("most salient first", e.important), (f"least salient first{against}", e.unimportant)):
         lines += ["", f"words removed, {title}", *_curve(e, curve, "█" if blocks else "#")]
     return "\n".join(lines)
 

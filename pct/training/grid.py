@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pct.corpora.loading import CORPUS_SETTINGS, Corpus, load_splits
-from pct.settings import Settings
+from pct.settings import WORD_MODELS, Settings
 from pct.training.runs import Run, default_folder, is_finished, load_run, run
 
 # settings with a default for each model
 MODEL_SETTINGS = ("lr", "alpha", "temperature", "optimizer", "weight_decay", "warmup", "schedule")
-WORD_VECTOR_MODELS = ("textcnn", "lstm")  # encoders have their own embeddings
 WITHOUT_RATIONALE = ("mr", "ag_news", "imdb")
 # the expected errors of a cell; any other error is a bug
 CELL_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)
@@ -66,7 +65,7 @@ def make_grid(
                 "model": model,
                 "method": method,
                 "seed": seed,
-                "glove": base.glove if model in WORD_VECTOR_MODELS else "",
+                "glove": base.glove if model in WORD_MODELS else "",
                 **variant,
             }
         )

@@ -2,8 +2,11 @@
 
 import errno
 import json
+import os
+import signal
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -241,3 +244,26 @@ def test_an_export_never_overwrites_what_is_no_exported_model(run_folder, capsys
     assert cli.main(["export", str(run_folder), str(run_folder)]) == 1
     assert capsys.readouterr().err.startswith("error: ")
     assert (run_folder / "report.json").is_file()
+
+
+def test_a_terminated_command_ends_as_an_interrupted_one(monkeypatch, capsys):
+    module = ModuleType("terminated")
+    module.main = lambda arguments: os.kill(os.getpid(), signal.SIGTERM)
+    monkeypatch.setitem(sys.modules, "terminated", module)
+    monkeypatch.setitem(cli.COMMANDS, "train", ("terminated", ""))
+    before = signal.getsignal(signal.SIGTERM)
+    assert cli.main(["train"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "noted"), [(["--model", "distilbert"], 1), (["--model", "distilbert", "--method", "pct"], 0), ([], 0)]
+)
+def test_the_default_method_is_advised_against_for_encoders(options, noted, monkeypatch, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pct.training.runs.run", interrupted)
+    assert cli.main(["train", *options]) == 130
+    assert capsys.readouterr().err.count("removal_margin made them better") == noted

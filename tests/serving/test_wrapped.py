@@ -52,7 +52,7 @@ def test_a_name_of_the_hub_is_loaded_as_its_folder_is(on_the_hub, tmp_path):
     wanted = pct.wrap(classifier("RoBERTa"), tokenizer("RoBERTa"))
     np.testing.assert_allclose(loaded.predict(TEXTS), wanted.predict(TEXTS), atol=1e-6)
     assert loaded.settings.model == "someone/reviews"
-    with pytest.raises(FileNotFoundError, match="someone/other holds no classifier"):
+    with pytest.raises(FileNotFoundError, match="someone/other holds no classifier: there is no such folder here"):
         pct.load("someone/other", "cpu")
 
 
@@ -76,7 +76,7 @@ def exported_as(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_name_of_the_hub_is_exported_once(on_the_hub, exported_as, tmp_path):
     on_the_hub("someone/reviews", "GPT-2")
     entry = resolve("someone/reviews", tmp_path / "cache")
-    assert (entry.id, entry.source) == ("reviews-normal", "someone/reviews")
+    assert (entry.id, entry.source) == ("reviews", "someone/reviews")
     assert resolve("someone/reviews", tmp_path / "cache") == entry
     assert exported_as == ["someone/reviews"]
     with pytest.raises(FileNotFoundError, match=r"there is no model someone/other: give a folder, .* on the hub"):

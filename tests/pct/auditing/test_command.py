@@ -76,7 +76,8 @@ def test_the_gate_has_a_status_of_its_own_and_names_what_failed(place, tmp_path,
     capsys.readouterr()
     out = tmp_path / "a.json"
     assert main([*base, "--require", "margin>2", "--require", "win>1", "--output", str(out)]) == command.UNMET == 3
-    lines = capsys.readouterr().err.strip().splitlines()
+    written, *lines = capsys.readouterr().err.strip().splitlines()
+    assert written == f"written to {out}"
     assert [line.split(" is not met")[0] for line in lines] == ["requirement: margin>2", "requirement: win>1"]
     assert out.is_file()  # what failed can be read
 

@@ -279,7 +279,7 @@ def test_only_training_rows_are_required_and_the_rest_is_held_out_and_said(tmp_p
         corpus = load_splits(Settings(corpus="files", train_file=str(write(tmp_path, "csv", rows))))
     assert {k: len(v) for k, v in corpus.splits.items()} == {"train": 32, "validation": 4, "test": 4}
     assert corpus.notes["test"] == {"held_out_of_train": 4}
-    assert "has no test split: 4 training rows are held out" in caplog.text
+    assert "no test file is given: 4 training rows are held out" in caplog.text
     assert len({text for split in corpus.splits.values() for text in split.texts}) == 40
 
 

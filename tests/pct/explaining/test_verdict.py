@@ -69,8 +69,8 @@ def test_no_reason_denies_a_flip_that_was_seen():
     # the least salient word's removal flips it, at the last step of both orders
     reasons = judge(0.0, 0.0, None, 2, 3).reasons
     assert reasons[1] == (
-        "removing the most salient words never changes the prediction, removing the least salient does after 2: "
-        "neither comes first"
+        "removing the most salient words never changes the prediction, removing the least salient does after 2, "
+        "with one word left, which does not count as a difference"
     )
     assert judge(0.0, 0.0, None, None, 3).reasons[1] == "no removal, in either order, changes the prediction"
 
