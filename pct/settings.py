@@ -142,8 +142,8 @@ class Settings:
     )
     head: str = _setting(
         "",
-        "what the outputs are: {}: one class, several labels or the log-odds of one, a number; if empty, as a "
-        "classifier's configuration says",
+        "what the outputs are: {} (softmax: one class; sigmoid: several labels, or the log-odds of one; value: a "
+        "number); if empty, as a classifier's configuration says",
         ("", *HEADS),
     )
     class_weights: str = _setting("none", "of the loss: {} (rare classes weigh more)", CLASS_WEIGHTS)

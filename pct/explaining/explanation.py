@@ -231,6 +231,12 @@ class Explanation:
 
     _repr_html_ = to_html
 
+    def __str__(self) -> str:
+        """What `pct explain` prints, without colours."""
+        from pct.output.terminal import render
+
+        return render(self, colour=False)
+
     def to_pandas(self) -> Any:
         """A DataFrame with a row for each word.
 

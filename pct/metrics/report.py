@@ -118,7 +118,8 @@ class Report:
 
     def table(self) -> str:
         """The metrics as a table for a terminal."""
-        lines = [f"{'metric':<28}{'mean':>10}{'± s.e.':>10}"]
+        head = "   95 % interval" if any(np.isfinite(low) for low, _ in self.intervals.values()) else ""
+        lines = [f"{'metric':<28}{'mean':>10}{'± s.e.':>10}{head}"]
         for name, value in self.metrics.items():
             low, high = self.intervals.get(name, (np.nan, np.nan))
             interval = f"   {number(low, 4)} to {number(high, 4)}" if np.isfinite(low) else ""

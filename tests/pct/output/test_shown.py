@@ -43,7 +43,8 @@ def test_a_signed_saliency_is_shaded_by_size_for_and_against():
 
 def test_a_terminal_shades_words_by_colour_or_by_marks():
     assert "\x1b[48;5;203m\x1b[30mgood\x1b[0m" in render(explanation(), colour=True)
-    plain = render(explanation(), colour=False)
+    plain = str(explanation())
+    assert plain == render(explanation(), colour=False)
     assert "so good****" in plain
     assert "0.400" in plain
     assert plain.count("the prediction changes") == 1
