@@ -1,4 +1,4 @@
-"""The first check of a request: its host, its path, and the size of its head."""
+"""The first check of a request: its host, its path and method, and the size of its head."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import json
 import re
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from serving.limits import SECONDS_TO_REFUSE
@@ -23,11 +23,11 @@ HOST = re.compile(r"(?:\[(?P<bracketed>[^\[\]]+)\]|(?P<name>[^:\[\]]*))(?::\d+)?
 WITHOUT_DELAY = (408, 503)  # these have waited, or should be sent again
 
 
-async def refuse(send: Send, status: int, error: str) -> None:
-    """Sends an ASGI answer with a status and {"error": ...}."""
+async def refuse(send: Send, status: int, error: str, *more: tuple[bytes, bytes]) -> None:
+    """Sends an ASGI answer with a status and {"error": ...}. more: further headers."""
     refusals.labels(str(status)).inc()
     body = json.dumps({"error": error}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     if status == 503:
@@ -41,7 +41,7 @@ async def refuse(send: Send, status: int, error: str) -> None:
 
 
 class HostCheck:
-    """ASGI middleware that refuses unknown hosts and paths, and heads that are too large.
+    """ASGI middleware that refuses unknown hosts, paths and methods, and heads that are too large.
 
     A page of another site could otherwise rebind its name to this machine and read the answers. Starlette's
     TrustedHostMiddleware takes a list of names alone: here any IP address is allowed, since a rebound page has a name.
@@ -49,13 +49,13 @@ class HostCheck:
 
     Args:
         app: the application behind it.
-        paths: the paths that exist.
+        paths: the paths that exist, with the methods of each.
         hosts: names of the service, beside localhost and IP addresses; "*" for all.
         head_bytes: the limit of a request's address and headers.
     """
 
-    def __init__(self, app: App, paths: Collection[str], hosts: Collection[str], head_bytes: int) -> None:
-        self.app, self.paths, self.head_bytes = app, frozenset(paths), head_bytes
+    def __init__(self, app: App, paths: Mapping[str, Sequence[str]], hosts: Collection[str], head_bytes: int) -> None:
+        self.app, self.paths, self.head_bytes = app, dict(paths), head_bytes
         self.hosts = frozenset(h.strip().lower().rstrip(".") for h in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +68,7 @@ class HostCheck:
         else:
             await self.app(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+    def _refusal(self, scope: Scope) -> tuple[Any, ...] | None:
         size = len(scope.get("raw_path", b"")) + len(scope.get("query_string", b""))
         if size + sum(len(name) + len(value) for name, value in scope["headers"]) > self.head_bytes:
             return 431, f"address and headers are larger than {self.head_bytes} bytes"
@@ -76,8 +76,12 @@ class HostCheck:
         if len(hosts) != 1 or not self.allows(hosts[0].decode("latin-1")):
             shown = b", ".join(hosts).decode("latin-1")[:80]
             return 421, f"the host {shown!r} is not served here; `pct serve --allow-host NAME` allows one"
-        if scope["path"] not in self.paths:
+        methods = self.paths.get(scope["path"])
+        if methods is None:
             return 404, "this path does not exist; GET /docs lists the paths"
+        if scope["method"] not in methods:
+            error = f"{scope['path']} takes {' or '.join(methods)}, not {scope['method'][:20]}; see GET /docs"
+            return 405, error, (b"allow", ", ".join(methods).encode())
         return None
 
     def allows(self, host: str) -> bool:

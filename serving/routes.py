@@ -32,11 +32,12 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 FILES = {"/" if file.name == "index.html" else f"/{file.name}": file for file in sorted(PAGE.glob("*.*"))}
-# those of this app, of BentoML's APIs, and BentoML's own: its health, and its description for its clients
-PATHS = frozenset(
-    {*FILES, "/model", "/openapi.json", "/docs", "/metrics", "/predict", "/explain", "/livez", "/readyz", "/healthz",
-     "/schema.json"}
-)  # fmt: skip
+OWN = ("/model", "/openapi.json", "/docs", "/metrics")
+BENTOML = ("/livez", "/readyz", "/healthz", "/schema.json")  # its health, and its description for its clients
+PATHS = {  # with their methods
+    **dict.fromkeys((*FILES, *OWN, *BENTOML), ("GET", "HEAD")),
+    **dict.fromkeys(("/predict", "/explain"), ("POST",)),
+}
 
 
 def make_app(limits: Limits) -> Starlette:

@@ -26,8 +26,9 @@ def enter(
         sent.append(message)
 
     headers = [] if host is None else [(b"host", host)]
-    scope = {"type": "http", "path": path, "headers": [*headers, *more.pop("headers", [])], **more}
-    asyncio.run(HostCheck(inside, {"/predict", "/"}, hosts, 1000)(scope, receive, send))
+    scope = {"type": "http", "method": "POST", "path": path, "headers": [*headers, *more.pop("headers", [])], **more}
+    paths = {"/predict": ("POST",), "/": ("GET", "HEAD")}
+    asyncio.run(HostCheck(inside, paths, hosts, 1000)(scope, receive, send))
     if "status" not in sent[0]:
         return sent[0]["type"]
     return sent[0]["status"], json.loads(sent[1]["body"]).get("error", "")
@@ -62,6 +63,12 @@ def test_a_name_that_is_allowed_comes_in_and_two_hosts_do_not():
 def test_a_path_that_there_is_not_goes_no_further():
     for path in ("/none", "/predict/", "/../secret", "", "//"):
         assert enter(path=path)[0] == 404
+
+
+def test_a_method_that_a_path_does_not_take_goes_no_further():
+    assert enter(method="GET") == (405, "/predict takes POST, not GET; see GET /docs")
+    assert enter(method="DELETE", path="/") == (405, "/ takes GET or HEAD, not DELETE; see GET /docs")
+    assert enter(method="HEAD", path="/")[0] == 200
 
 
 def test_large_heads_are_refused():

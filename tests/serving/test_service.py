@@ -189,6 +189,7 @@ def test_cross_origin_requests_are_not_allowed(served):
         answer = b"".join(iter(lambda: s.recv(4096), b"")).lower()
     assert b"access-control-allow" not in answer
     assert answer.startswith(b"http/1.1 405")
+    assert b"\r\nallow: post\r\n" in answer
 
 
 def test_it_listens_on_loopback_alone(served):
