@@ -166,9 +166,9 @@ class Settings:
         0.3, "removal_margin: the weight of the hinge loss on the drop of log-odds without the important words"
     )
     margin_bound: float = _setting(
-        2.0,
+        None,
         "removal_margin: the target drop of log-odds without the important words, in nats (of a number its change, in "
-        "its unit); above, the loss is 0",
+        "its unit); above, the loss is 0; by default 4 for an encoder's log-odds, else 2",
     )
     keep_weight: float = _setting(
         1.0, "removal_margin: the weight of the divergence from the text without unimportant words"
@@ -243,6 +243,8 @@ class Settings:
         for name, value in zip(names, (*paper_settings(self.model), *default_optimizer(self.model)), strict=True):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
+        if self.margin_bound is None:
+            object.__setattr__(self, "margin_bound", 2.0 if self.model in WORD_MODELS or self.has_number else 4.0)
         if self.label_separator:
             object.__setattr__(self, "multi_label", True)
         if self.has_number and self.best_by == "acc":

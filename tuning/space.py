@@ -36,6 +36,7 @@ LARGE = SMALL | {
     "alpha": "loguniform(0.1, 3.0)",  # 1.2
     "batch_size": "choice(16, 32, 64)",  # 64
     "lr": "loguniform(0.00001, 0.0001)",  # 3e-5
+    "margin_bound": "uniform(1.0, 8.0)",  # 4
 }
 RANGES: dict[str, dict[str, str]] = {
     "textcnn": SMALL,

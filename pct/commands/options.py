@@ -37,8 +37,7 @@ OWN = {
 NOT_OF_MODEL = {"device": "auto", "on_bad_row": "error", "separator": "", "encoding": ""}
 # as `pct.training.finetune.finetune_settings` sets them
 OF_FINETUNING = {
-    "method": "removal_margin for encoders, else pct", "margin_bound": "4 for encoders, else 2",
-    "max_length": "the model's own",
+    "method": "removal_margin for encoders, else pct", "max_length": "the model's own",
 }  # fmt: skip
 
 

@@ -25,7 +25,6 @@ KEPT = (
     "model", "words", "max_length", "explain_by", "saliency_of", "integrated_steps", "order", "multi_label",
     "label_separator", "threshold", "windows", "head", "remove",
 )  # fmt: skip
-ENCODER_BOUND = 4.0  # nats; see docs/results/finetune.md
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,8 @@ def finetune(
             be the classifier's, in any order.
         run_dir: the folder for settings, history and checkpoints, as in `train`; None writes nothing.
         progress: whether to show a bar.
-        settings: of the training (see `Settings`): `method`, by default `removal_margin` (with `margin_bound` 4) for an
-            encoder, else `pct`; `epochs`, `lr`, ... The model and its word rule cannot be changed.
+        settings: of the training (see `Settings`): `method`, by default `removal_margin` for an encoder, else `pct`;
+            `epochs`, `lr`, ... The model and its word rule cannot be changed.
 
     Returns:
         The finetuned classifier and the change. `change.improved` is whether it is better.
@@ -110,7 +109,7 @@ def finetune(
 def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
     """The settings for finetuning a classifier: the given ones, and else the classifier's own.
 
-    The default method is `removal_margin` with `margin_bound` 4 for an encoder (docs/results/finetune.md), else `pct`.
+    The default method is `removal_margin` for an encoder, else `pct`.
 
     Raises ValueError as `Settings.from_dict`.
     """
@@ -122,8 +121,6 @@ def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
     values["corpus"] = "" if own.corpus == "files" else own.corpus
     # both models are measured before and after; epochs only if the best one is chosen by these metrics
     values["evaluate_epochs"] = "-" in settings.get("best_by", Settings.best_by)
-    of_encoder = isinstance(classifier.tokenizer, SubWords)
-    values["method"] = "removal_margin" if of_encoder else Settings.method
-    if of_encoder and not classifier.task.number:  # of a number the bound is in its unit
-        values["margin_bound"] = ENCODER_BOUND
+    # docs/results/finetune.md
+    values["method"] = "removal_margin" if isinstance(classifier.tokenizer, SubWords) else Settings.method
     return Settings.from_dict({**values, **settings})

@@ -224,3 +224,12 @@ def test_a_number_is_chosen_by_its_error_and_has_no_classes():
     ):
         with pytest.raises(ValueError, match=message):
             Settings(**changes)
+
+
+@pytest.mark.parametrize(
+    ("given", "bound"),
+    [({"model": "lstm"}, 2.0), ({"model": "distilbert"}, 4.0), ({"model": "distilbert", "head": "value"}, 2.0),
+     ({"model": "owner/encoder", "margin_bound": 1.0}, 1.0)],
+)  # fmt: skip
+def test_the_bound_of_the_margin_is_larger_for_the_log_odds_of_encoders(given, bound):
+    assert Settings(**given).margin_bound == bound
