@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pct.corpora.splits import Labels, hint_at_indices
+from pct.corpora.splits import Labels, label_hint
 from pct.corpora.values import NUMBER, SEVERAL, BadRow, as_list, canonical, class_names, is_missing
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class ClassIndex:
             )
         class_index = self.by_name.get(str(label), self.by_folded.get(str(label).casefold()))
         if class_index is None:
-            hint = hint_at_indices(str(label), self.classes)
+            hint = label_hint(str(label), self.classes)
             raise BadRow("an unknown label", f"label {label!r} is not one of {', '.join(self.classes)}{hint}")
         return class_index, False
 

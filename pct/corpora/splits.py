@@ -142,7 +142,7 @@ def index_of_classes(own: Sequence[str], classes: Sequence[str]) -> Ints:
         raise ValueError(
             f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}: use its names for the "
             f"labels, or name its classes so (id2label in the config.json of a transformers model)"
-            f"{hint_at_indices(unknown[0], classes)}"
+            f"{label_hint(unknown[0], classes)}"
         )
     return np.array([index_of[name.casefold()] for name in own], np.int64)
 
@@ -162,7 +162,7 @@ def with_classes(split: Split, index: Ints, classes: int) -> Split:
     return replace(split, labels=labels)
 
 
-def hint_at_indices(label: str, classes: Sequence[str]) -> str:
+def label_hint(label: str, classes: Sequence[str]) -> str:
     """The end of an error about a label that is no class: how to name the classes, or to read it as an index."""
     if label.isdecimal():
         return "; --labels indices reads it as an index into that list"

@@ -63,9 +63,10 @@ def train_uninterrupted(rank, port, folder):
 
 
 @pytest.fixture
-def training(tmp_path):
+def training(request, tmp_path):
     """A training by two processes that has finished an epoch, and the folder of the run."""
-    given = {k: v for k, v in SETTINGS.to_dict().items() if v not in (None, "", [], {})}
+    settings = SETTINGS.replace(epochs=getattr(request, "param", SETTINGS.epochs))
+    given = {k: v for k, v in settings.to_dict().items() if v not in (None, "", [], {})}
     options = [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in given.items()]
     folder = tmp_path / "together"
     command = [sys.executable, "-m", "pct.cli", "train", "--devices=2", f"--run-dir={folder}", "--quiet", *options]
@@ -80,6 +81,7 @@ def training(tmp_path):
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("training", [100], indirect=True)  # epochs: it is interrupted long before their end
 def test_an_interrupt_of_the_terminal_ends_all_processes(training):
     job, folder = training
     processes = psutil.Process(job.pid).children(recursive=True)
