@@ -11,7 +11,7 @@ from pct.settings import WORD_MODELS, Settings
 from pct.training.runs import Run, default_folder, is_finished, load_run, run
 
 # settings with a default for each model
-MODEL_SETTINGS = ("lr", "alpha", "temperature", "optimizer", "weight_decay", "warmup", "schedule")
+MODEL_SETTINGS = ("lr", "alpha", "temperature", "margin_bound", "optimizer", "weight_decay", "warmup", "schedule")
 WITHOUT_RATIONALE = ("mr", "ag_news", "imdb")
 # the expected errors of a cell; any other error is a bug
 CELL_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)

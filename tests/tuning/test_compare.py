@@ -53,6 +53,7 @@ def test_each_cell_has_its_model_s_own_settings_and_embeddings_and_each_seed_com
 def test_a_setting_that_is_given_holds_for_every_cell_and_the_paper_s_where_none_is():
     cells = make_grid(Settings(alpha=0.9), ["mr"], ["lstm", "bert"], ["pct"], [0])
     assert [(s.model, s.alpha, s.lr) for s in cells] == [("lstm", 0.9, 5e-4), ("bert", 0.9, 3e-5)]
+    assert [cell.margin_bound for cell in cells] == [2.0, 4.0]
 
 
 def test_a_method_that_no_corpus_can_train_is_refused_and_a_file_may_have_rationales():
