@@ -100,18 +100,15 @@ def run_file_job(
         ValueError: --data without --output, or an output that is the data.
     """
     from pct.corpora.files import open_table
-    from pct.corpora.rows import RowReader, has_labels
+    from pct.corpora.rows import RowReader
     from pct.output.files import ROWS_PER_CHUNK
     from pct.output.workers import START_SECONDS, Workers
 
     check_files(options)
     reader = RowReader(_reading(options, predictor))
     table = open_table(options.data, reader.options)
-    if options.label_column and not has_labels(table, reader.options):
-        raise ValueError(
-            f"{options.data} has no column {options.label_column!r}, it has {', '.join(map(str, table.columns))}; set "
-            "label_column"
-        )
+    if options.label_column:
+        reader.check_columns(table, labelled=True)
     chunks = reader.chunks(table, predictor.classes, ROWS_PER_CHUNK)
     job = {**_identity(about, reader.options, predictor), "data": _file_identity(options.data)}
     on_gpu = hasattr(predictor, "model") and predictor.model.device.type != "cpu"
@@ -149,7 +146,6 @@ def run_ray_job(
         What was written, in words.
     """
     check_files(options)
-    labelled = labelled or bool(options.label_column)
     # an unusable row is written with its error
     reading = replace(_reading(options, predictor, labelled), on_bad_row="error")
     job = _identity(about, reading, predictor)
@@ -161,7 +157,7 @@ def run_ray_job(
         options = argparse.Namespace(**{**vars(options), "model": str(Path(options.model).absolute())})
     count = import_module("tuning.bulk").run_bulk(
         options.data, options.output, rows, schema, partial(open_given, options), reading, job, resources,
-        getattr(options, "quiet", False), labelled, list(dict.fromkeys(options.keep)),
+        getattr(options, "quiet", False), reading.labels_required, list(dict.fromkeys(options.keep)),
     )  # fmt: skip
     unusable = f", {plural(count.errors, 'row')} with an error (column error)" if count.errors else ""
     return f"{plural(count.rows, 'row')}  {options.output.rstrip('/')}/*.parquet{unusable}"

@@ -144,7 +144,7 @@ class RowReader:
 
     def rows(self, table: Table, labelled: bool = True) -> Iterator[Row]:
         """The valid rows of a table. Raises ValueError for a missing column, and for a bad row unless it is skipped."""
-        self._check_columns(table, labelled)
+        self.check_columns(table, labelled)
         mark_names: list[str] | None = None
         for number, values in table.rows:
             try:
@@ -271,7 +271,8 @@ class RowReader:
         if not count:
             raise ValueError(f"{table.name} has no rows" + (" that can be used" if self.skipped else ""))
 
-    def _check_columns(self, table: Table, labelled: bool) -> None:
+    def check_columns(self, table: Table, labelled: bool) -> None:
+        """Raises ValueError for a column that is missing, named twice, or both text and label."""
         text, labels = self.options.text, self.options.label_columns if labelled else []
         if repeated := [name for name, times in Counter(map(canonical, labels)).items() if times > 1]:
             raise ValueError(f"label_column names {repeated[0]!r} more than once; name each column once")
