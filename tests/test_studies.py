@@ -1,9 +1,16 @@
-"""The study of encoders: its cells are trained and measured once, and its table is made of their values."""
+"""The studies: cells are trained and measured once, and tables are made of their values."""
+
+import gzip
+import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.studies import by_text, finetune, methods
+from benchmarks.studies import by_text, finetune, methods, rationales
+from pct import evaluate, load
+from pct.corpora.loading import read_splits
 from pct.settings import Settings
 from pct.training.runs import run
 
@@ -89,3 +96,27 @@ def test_methods_are_compared_with_the_first_of_their_family(tmp_path, monkeypat
     monkeypatch.setattr(by_text, "evaluate", None)
     methods.main(arguments)
     assert capsys.readouterr().out.splitlines() == table
+
+
+def test_the_sentences_that_no_model_was_trained_on_are_those_that_no_training_text_equals(data_dir: Path) -> None:
+    texts = read_splits(Settings(corpus="sst_rationales")).splits["test"].texts
+    selected = rationales.not_in_training(texts)
+    with gzip.open(data_dir / "mr" / "train.jsonl.gz", "rt", encoding="utf-8") as file:
+        training = [re.sub(r"[\W_]+", "", json.loads(line)["text"].lower()) for line in file]
+    equal = [re.sub(r"[\W_]+", "", text.lower()) in training for text in texts]
+    assert selected.tolist() == [not same for same in equal]
+    assert (len(texts), int(selected.sum())) == (259, 86)
+
+
+def test_agreement_with_people_is_measured_on_their_sentences(measured, monkeypatch, data_dir: Path) -> None:
+    models, values = measured
+    monkeypatch.setattr(finetune, "train", None)
+    finetune.cell(models, values, QUICK.replace(method="normal"), "normal", start=QUICK, conditions=["people"])
+    measured_values = finetune.runs_of(values, "ft-normal")[0]["people/rationale_auprc"]
+    report = evaluate(
+        load(models / "ft-normal-0" / "model"), rationales.sentences(), limit=20, metrics=["rationale_auprc"]
+    )
+    assert measured_values == pytest.approx(report.columns["rationale_auprc"], abs=1e-5)
+    lines = list(finetune.table(values, ["normal"], columns=["AUPRC", "AUPRC, frozen"]))
+    assert "| AUPRC |" in lines[0]
+    assert "frozen" not in lines[0]

@@ -24,12 +24,14 @@ BySeed = dict[int, np.ndarray]  # seed -> (texts,)
 
 
 class Condition(NamedTuple):
-    """Of a measurement: the saliency that ranks words, how they are removed, the metrics, the most texts (0: all)."""
+    """Of a measurement: the saliency that ranks words, how they are removed, the metrics, the most texts (0: all), and
+    how the texts are read where they are not the test split of the model's corpus."""
 
     saliency: str
     removal: str
     metrics: tuple[str, ...] = METRICS
     texts: int = 0
+    read_texts: Callable[[], Split] | None = None
 
 
 def measure(
@@ -51,8 +53,9 @@ def measure(
     classifier, split, facts = open_model()
     columns |= facts
     for name in missing:
-        saliency, removal, metrics, texts = conditions[name]
-        report = evaluate(classifier, split, limit=texts, metrics=metrics, removal=removal, saliency=saliency)
+        saliency, removal, metrics, most, read_texts = conditions[name]
+        texts = read_texts() if read_texts else split
+        report = evaluate(classifier, texts, limit=most, metrics=metrics, removal=removal, saliency=saliency)
         columns |= {f"{name}/{metric}": report.columns[metric].astype(np.float32).round(5) for metric in metrics}
         print(path.stem, name, {k: round(v, 3) for k, v in report.metrics.items()}, file=sys.stderr, flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +82,7 @@ def values(runs: Runs, condition: str, metric: str) -> BySeed:
 
 def mean(of_seeds: BySeed) -> str:
     """The mean over texts and seeds, a cell of a table."""
-    return _cell(number(np.mean([x.mean() for x in of_seeds.values()]))) if of_seeds else NONE
+    return _cell(number(np.mean([np.nanmean(x) for x in of_seeds.values()]))) if of_seeds else NONE
 
 
 def change(before: BySeed, after: BySeed) -> str:

@@ -7,7 +7,8 @@ PCT_DATA_DIR=... python -m benchmarks.studies.finetune FOLDER --from-start ag_ne
 By default the encoder is trained normally on all of MR (3 epochs), then further on 3,000 of its rows (1 epoch) by each
 method, under each seed. `--from-start` trains by each method from the pretrained encoder instead, on all of MR or on
 6,000 rows of AG News. Training runs in bf16, measurement in float32, under three conditions; `--conditions normalised`
-measures the AOPC between its bounds and the agreement with leave-one-out (2,500 passes of the model a text).
+measures the AOPC between its bounds and the agreement with leave-one-out (2,500 passes of the model a text);
+`--conditions people people_frozen` the agreement with people's rationales on sst_rationales.
 
 FOLDER keeps the models, and `--values` (benchmarks/results/encoders) the values of each test text, from which `--table`
 prints Markdown: each method's change from normal training under the same seeds. A cell whose values are there is not
@@ -28,6 +29,7 @@ import numpy as np
 
 from benchmarks.common import encoder_folder
 from benchmarks.studies.by_text import Columns, Condition, Runs, change, mean, measure, read, values
+from benchmarks.studies.rationales import sentences
 from pct.classifier import Classifier
 from pct.corpora.loading import load_splits
 from pct.corpora.splits import Split
@@ -57,11 +59,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rm_either": {"method": "removal_margin", "train_removal": "either"},
     "rm_w.1": {"method": "removal_margin", "margin_weight": 0.1},
 }  # fmt: skip
+PEOPLE = ("acc", "rationale_auprc", "rationale_f1")
 CONDITIONS = {
     "l2": Condition("l2", "delete", texts=1066),
     "best": Condition("frozen_grad_x_input", "delete", texts=500),
     "mask": Condition("l2", "mask", texts=500),
     "normalised": Condition("l2", "delete", ("naopc_comp", "naopc_suff", "tau_loo"), 100),
+    "people": Condition("l2", "delete", PEOPLE, 0, sentences),
+    "people_frozen": Condition("frozen_grad_x_input", "delete", PEOPLE, 0, sentences),
 }
 USUAL = ("l2", "best", "mask")
 MOST = {"mr": 1066, "ag_news": 500}  # test texts of a corpus
@@ -69,7 +74,9 @@ COLUMNS = {  # title -> condition and metric
     "accuracy": ("l2", "acc"), "comp − suff": ("l2", "comp-suff"), "margin": ("l2", "margin"), "win": ("l2", "win"),
     "margin, masked": ("mask", "margin"), "margin, frozen": ("best", "margin"),
     "comp − suff, frozen": ("best", "comp-suff"), "naopc": ("normalised", "naopc_comp-naopc_suff"),
-    "tau_loo": ("normalised", "tau_loo"),
+    "tau_loo": ("normalised", "tau_loo"), "AUPRC": ("people", "rationale_auprc"),
+    "AUPRC, frozen": ("people_frozen", "rationale_auprc"), "token F1": ("people", "rationale_f1"),
+    "token F1, frozen": ("people_frozen", "rationale_f1"),
 }  # fmt: skip
 
 
@@ -83,9 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=USUAL, help="default: l2 best mask")
     parser.add_argument("--from-start", choices=FROM_START, help="train from the pretrained encoder on this corpus")
     parser.add_argument("--table", action="store_true", help="print the table, and train nothing")
+    parser.add_argument("--columns", nargs="+", choices=COLUMNS, default=list(COLUMNS), help="of the table")
     options = parser.parse_args(arguments)
     if options.table:
-        print("\n".join(table(options.values, options.variants, options.from_start or "ft")))
+        print("\n".join(table(options.values, options.variants, options.from_start or "ft", options.columns)))
         return 0
     for seed, name in product(options.seeds, options.variants):
         if options.from_start:
@@ -148,17 +156,20 @@ def with_settings(classifier: Classifier, chosen: Settings) -> Classifier:
     return Classifier(classifier.model, classifier.tokenizer, classifier.classes, chosen)
 
 
-def table(folder: Path, variants: Sequence[str], kind: str = "ft") -> Iterator[str]:
+def table(
+    folder: Path, variants: Sequence[str], kind: str = "ft", columns: Sequence[str] = tuple(COLUMNS)
+) -> Iterator[str]:
     """Rows of Markdown: the mean over seeds of normal training, then each variant's change from it.
 
     Args:
         folder: of the values.
         variants: the rows, where their values exist.
         kind: of the cells: ft, one more epoch, or a corpus of `FROM_START`.
+        columns: of `COLUMNS`, where they are measured.
     """
     further = kind == "ft"
     normal = runs_of(folder, f"{kind}-normal")
-    measured = {title: column for title, column in COLUMNS.items() if values(normal, *column)}
+    measured = {title: COLUMNS[title] for title in columns if values(normal, *COLUMNS[title])}
     yield f"| {'one epoch more by' if further else 'trained by'} | seeds | {' | '.join(measured)} | CPU seconds |"
     yield "| --- |" + " --- |" * (len(measured) + 2)
     if further and (before := runs_of(folder, "mr-normal")):

@@ -1,6 +1,6 @@
 """The tables of docs/results/rationales.md: how far each saliency of each model agrees with people's rationales.
 
-    python docs/scripts/rationale_table.py FOLDER "TextCNN, normal=runs/a/model" "TextCNN, pct=runs/b/model" ..
+python -m benchmarks.studies.rationales FOLDER "TextCNN, normal=runs/a/model" "TextCNN, pct=runs/b/model" ..
 
 A name that is given again stands for another seed; the first of one name is paired with the first of another. Measures
 the models on the corpus sst_rationales, each saliency once; what is measured stays in FOLDER. The models were trained
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> None:
     for name, path in (argument.split("=", 1) for argument in arguments[1:]):
         models.setdefault(name, []).append(path)
     folder.mkdir(parents=True, exist_ok=True)
-    split = in_natural_words(read_splits(Settings(corpus="sst_rationales")).splits["test"])
+    split = sentences()
     cells: Cells = {}
     for name, paths in models.items():
         for saliency in SALIENCIES:
@@ -60,6 +60,11 @@ def main(arguments: list[str]) -> None:
     for metric, title in METRICS.items():
         print(f"\n## {title}, change from normal training, all sentences\n")
         print_changes(cells, metric)
+
+
+def sentences() -> Split:
+    """The texts of sst_rationales, with punctuation between spaces as in mr."""
+    return in_natural_words(read_splits(Settings(corpus="sst_rationales")).splits["test"])
 
 
 def in_natural_words(split: Split) -> Split:
