@@ -183,14 +183,12 @@ class Settings:
     train_removal: str = _setting(
         "delete", "removal_margin, unirex: of words in training: {} (random for each text)", TRAIN_REMOVALS
     )
-    p_important: float = _setting(0.1, "the share of words removed as important, in (0, 1]; 0 in training: none are")
+    p_important: float = _setting(0.1, "the share of words removed as important, in (0, 1]; in training 0 is allowed")
     p_unimportant: float = _setting(
-        0.1, "the share of words removed as unimportant, in (0, 1]; 0 in training: none are"
+        0.1, "the share of words removed as unimportant, in (0, 1]; in training 0 is allowed"
     )
     # explanation
-    saliency: str = _setting(
-        "l2", f"ranks words in training and measurements: {', '.join(saliencies.own)}, or one of another package"
-    )
+    saliency: str = _setting("l2", f"ranks the words: {', '.join(saliencies.own)}, or one of another package")
     explain_by: str = _setting(
         "", "the saliency of explanations; if empty, the best one in measurements of the model's kind"
     )

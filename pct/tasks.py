@@ -6,7 +6,8 @@ and when the removal of words flips a prediction. `pct.models.heads` has its fun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -214,6 +215,11 @@ def kind_of_labels(labels: npt.NDArray[Any]) -> type[Task]:
 def label_sets(labels: npt.NDArray[Any], classes: int) -> Bools:
     """True labels as (texts, classes) bool: unchanged, or from class indices (texts,)."""
     return labels if labels.ndim == 2 else labels[:, None] == np.arange(classes)
+
+
+def default_names(names: Iterable[str]) -> bool:
+    """Whether all names of outputs are those that transformers gives by default: LABEL_0, LABEL_1, .."""
+    return all(re.fullmatch(r"LABEL_\d+", name) for name in names)
 
 
 def named_labels(labels: npt.NDArray[Any], classes: Sequence[str]) -> list[Any]:

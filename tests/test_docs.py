@@ -24,7 +24,6 @@ from pct.settings import Settings
 from tests.narrow import narrow
 from tests.pct.small import small_encoder, tokenizer
 from tests.project import REPOSITORY
-from tests.test_doc_scripts import script
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 NOT_RUN = re.compile(r"<!-- not run: (.+?) -->")
@@ -155,6 +154,16 @@ def test_the_pages_that_teach_by_code_are_among_those_that_run():
     assert {"README.md", "metric.md", "method.md", "any-model.md", "data.md", "explain.md", "classifier.md"} <= names
 
 
+def site_hooks() -> ModuleType:
+    """docs/scripts/site.py, which the site runs for each page."""
+    spec = importlib.util.spec_from_file_location("site_hooks", REPOSITORY / "docs" / "scripts" / "site.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.mark.parametrize(
     "left",
     [
@@ -163,21 +172,21 @@ def test_the_pages_that_teach_by_code_are_among_those_that_run():
     ],
 )  # fmt: skip
 def test_a_page_that_shows_an_include_fails_the_build(left):
-    hooks, page = script("site"), SimpleNamespace(file=SimpleNamespace(src_uri="a.md"))
+    hooks, page = site_hooks(), SimpleNamespace(file=SimpleNamespace(src_uri="a.md"))
     with pytest.raises(ValueError, match=r"a\.md shows .*an include that was not made"):
         hooks.on_page_content(f"<p>{left}</p>", page=page)
     assert hooks.on_page_content("<p>8 &lt; 9</p>", page=page) == "<p>8 &lt; 9</p>"
 
 
 def test_no_page_holds_an_include_that_would_be_shown():
-    hooks = script("site")
+    hooks = site_hooks()
     for page in PAGES:
         text = hooks.MARK.sub("", page.read_text(encoding="utf-8"))
         assert not hooks.LEFT.search(re.sub(r"`[^`\n]+`", "", text)), page
 
 
 def test_the_first_page_shows_the_script_that_runs():
-    shown = script("site").on_page_markdown((REPOSITORY / "docs" / "getting-started.md").read_text(encoding="utf-8"))
+    shown = site_hooks().on_page_markdown((REPOSITORY / "docs" / "getting-started.md").read_text(encoding="utf-8"))
     assert (REPOSITORY / "examples" / "quickstart.py").read_text(encoding="utf-8").strip() in shown
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pct.explaining.predictor import Predictor
-from pct.explaining.reduced_texts import check_removal
+from pct.explaining.reduced_texts import check_removal, check_removal_name
 from pct.metrics.base import MetricOptions
 from pct.metrics.evaluation import MetricSet, fitting
 from pct.metrics.names import CONTROL_GAPS, GAPS
@@ -116,6 +116,14 @@ def _names(budget: str) -> list[str]:
         return saliencies.names()
     others = [name for name in saliencies.names() if name not in saliencies.own]
     return [*(CHEAP if budget == "cheap" else USUAL), *others]
+
+
+def check_names(names: Sequence[str], removals: Sequence[str]) -> None:
+    """Raises ValueError for a saliency or removal that does not exist: what can be checked without the model."""
+    for name in names:
+        saliencies.get(name)
+    for removal in removals:
+        check_removal_name(removal)
 
 
 def _removals(predictor: Predictor) -> list[str]:

@@ -116,15 +116,17 @@ def audit_given(
     """
     from pct.auditing.audit import audit
     from pct.auditing.gate import Requirement
-    from pct.auditing.plan import make_plan
+    from pct.auditing.plan import check_names, make_plan
     from pct.metrics.rationale import metrics_of_marks
 
+    names, removals = _parts(options.saliencies, " ,"), _parts(options.removals, " ,")
+    check_names(names, removals)
     classifier = open_given(options)
     texts, source, notes = measured_texts(options, classifier, options.seed, bool(options.label_column))
-    chosen = _parts(options.saliencies, " ,"), options.budget, _parts(options.removals, " ,")
-    names = make_plan(classifier, *chosen, metrics_of_marks(texts), options.seed).names
+    chosen = names, options.budget, removals
+    measured = make_plan(classifier, *chosen, metrics_of_marks(texts), options.seed).names
     for text in requirements:
-        Requirement.parse(text).check(names)
+        Requirement.parse(text).check(measured)
     result = audit(
         classifier, texts, *chosen, seed=options.seed, progress=not options.quiet, parts=parts, name=options.model,
         remove=options.remove or None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pct.corpora.text_file import TextFile
-from pct.tasks import Task, kind_of_labels
+from pct.tasks import Task, default_names, kind_of_labels
 from pct.text.plurals import plural
 from pct.text.tokens import Ints
 from pct.text.words import is_pair
@@ -22,6 +21,7 @@ TEXT_COLUMNS = ("text", "text_pair")
 UNLABELLED = -1  # the label of a text without a known class
 Labels = npt.NDArray[Any]  # (texts,) class indices or float numbers; of several labels (texts, classes) bool
 HELD_OUT = 0.1  # the share of the training rows that is held out for a missing split
+NAME_CLASSES = "name them in its config.json (id2label and label2id)"  # a remedy, in errors
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,8 @@ def index_of_classes(own: Sequence[str], classes: Sequence[str]) -> Ints:
     index_of = {name.casefold(): i for i, name in enumerate(classes)}
     unknown = [name for name in own if name.casefold() not in index_of]
     if unknown:
-        raise ValueError(
-            f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}: use its names for the "
-            f"labels, or name its classes so (id2label in the config.json of a transformers model)"
-            f"{label_hint(unknown[0], classes)}"
-        )
+        remedy = label_hint(unknown[0], classes) or f": use its names for the labels, or {NAME_CLASSES}"
+        raise ValueError(f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}{remedy}")
     return np.array([index_of[name.casefold()] for name in own], np.int64)
 
 
@@ -166,9 +163,7 @@ def label_hint(label: str, classes: Sequence[str]) -> str:
     """The end of an error about a label that is no class: how to name the classes, or to read it as an index."""
     if label.isdecimal():
         return "; --labels indices reads it as an index into that list"
-    if all(re.fullmatch(r"LABEL_\d+", name) for name in classes):
-        return "; the model does not name its classes: name them in its config.json (id2label and label2id)"
-    return ""
+    return f"; the model does not name its classes: {NAME_CLASSES}" if default_names(classes) else ""
 
 
 def align_classes(classes: Sequence[str], corpus: Corpus, labels: str = "names") -> Corpus:

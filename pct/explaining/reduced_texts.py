@@ -158,8 +158,13 @@ def check_removal(predictor: Predictor, removal: str) -> int | None:
     Raises:
         ValueError: the removal does not exist, or the model has no token for it.
     """
-    if removal not in REMOVALS:
-        raise ValueError(f"removal must be one of {', '.join(REMOVALS)}, got {removal!r}")
+    check_removal_name(removal)
     if removal == "delete":
         return None
     return replacement_token_of(predictor, removal)
+
+
+def check_removal_name(removal: str) -> None:
+    """Raises ValueError for a removal that does not exist."""
+    if removal not in REMOVALS:
+        raise ValueError(f"removal must be one of {', '.join(REMOVALS)}, got {removal!r}")

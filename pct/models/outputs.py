@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pct.settings import HEADS, Settings
-from pct.tasks import task_of_settings
+from pct.tasks import default_names, task_of_settings
 
 SOFTMAX, SIGMOID, VALUE = HEADS
 UNNAMED = {SIGMOID: "positive", VALUE: "value"}  # the name of an output that is called LABEL_0
@@ -84,7 +83,7 @@ def class_names(config: Any, kind: str) -> list[str]:
     names = [str(config.id2label[i]) for i in range(config.num_labels)]
     if len(names) > 1:
         return names
-    own = UNNAMED[kind] if re.fullmatch(r"LABEL_\d+", names[0]) else names[0]
+    own = UNNAMED[kind] if default_names(names) else names[0]
     return [own] if kind == VALUE else [f"not {own}", own]
 
 

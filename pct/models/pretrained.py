@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +38,7 @@ from pct.models.outputs import (
 from pct.models.token_types import reads_types
 from pct.models.wrapped import Wrapped
 from pct.settings import Settings
-from pct.tasks import TASKS, task_of_settings
+from pct.tasks import TASKS, default_names, task_of_settings
 from pct.text.subwords import SubWords
 
 _ALIASES = {"bert": "bert-base-uncased", "distilbert": "distilbert-base-uncased"}
@@ -195,7 +194,7 @@ def order_head(classifier: Wrapped, classes: Sequence[str]) -> None:
     if classifier.task_kind == VALUE:
         config.update(output_names(classes))
         return
-    if all(re.fullmatch(r"LABEL_\d+", x) for x in config.id2label.values()) and len(own) == len(classes):
+    if default_names(config.id2label.values()) and len(own) == len(classes):
         _log.warning(
             "%s names its classes %s: they are read as %s", classifier.name, ", ".join(own), ", ".join(classes)
         )

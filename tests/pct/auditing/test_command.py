@@ -151,6 +151,8 @@ def test_a_file_that_cannot_be_measured_ends_with_one_line_and_leaves_nothing(pl
         ("nowhere", [], "nowhere"),
         ("own", ["--data", "/no/such.csv"], "no/such.csv"),
         ("a/hub-name", ["--keep"], "--keep"),
+        ("nowhere", ["--removals", "burn"], "burn"),  # what needs no model is checked first
+        ("nowhere", ["--saliencies", "l3"], "l3"),
     ],
 )
 def test_a_model_or_file_that_is_not_there_ends_with_one_line(place, capsys, model, options, message):
