@@ -37,7 +37,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "pct, last step alone": {"contrast_steps": "last"}, "pct, in parts": {"step_tokens": 2048},
     "removal_margin": {"method": "removal_margin"},
     "removal_margin, by mask": {"method": "removal_margin", "train_removal": "mask"},
-    "unirex": {"method": "unirex"},
+    "unirex": {"method": "unirex"}, "vmask": {"method": "vmask"},
 }  # fmt: skip
 ROUNDS = {"textcnn": 9, "lstm": 9, "minilm": 5}
 

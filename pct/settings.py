@@ -180,6 +180,7 @@ class Settings:
     comp_bound: float = _setting(1.0, "unirex: the bound of the comprehensiveness loss, in nats")
     suff_weight: float = _setting(0.5, "unirex: the weight of the sufficiency loss")
     suff_bound: float = _setting(0.1, "unirex: the bound of the sufficiency loss, in nats")
+    mask_weight: float = _setting(0.1, "vmask: beta, the weight of the divergence of the word masks from a fair coin")
     train_removal: str = _setting(
         "delete", "removal_margin, unirex: of words in training: {} (random for each text)", TRAIN_REMOVALS
     )

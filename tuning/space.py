@@ -21,6 +21,7 @@ WEIGHTS = {
     "random_weight": "loguniform(0.1, 4.0)",  # 1
     "comp_weight": "loguniform(0.05, 2.0)",  # 0.5
     "suff_weight": "loguniform(0.05, 2.0)",  # 0.5
+    "mask_weight": "loguniform(0.01, 1.0)",  # 0.1
 }
 # The paper's settings lie inside each range; its Tables 3 to 5 show how wide a range is useful.
 SMALL = {
@@ -57,7 +58,7 @@ USED = {
         "margin_weight", "margin_bound", "keep_weight", "random_weight", "batch_size", "p_important", "p_unimportant",
         "lr",
     ),
-    "unirex": ("comp_weight", "suff_weight", "batch_size", "lr"),
+    "unirex": ("comp_weight", "suff_weight", "batch_size", "lr"), "vmask": ("mask_weight", "batch_size", "lr"),
 }  # fmt: skip
 SHORT = {  # the names of settings in tables, which --set understands too
     "temperature": "tau", "batch_size": "batch", "p_important": "p_i", "p_unimportant": "p_u",

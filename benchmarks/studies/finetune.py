@@ -54,6 +54,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "masked": {"method": "masked"},
     "masked_10": {"method": "masked", "epochs": 10, "best_by": "masked_acc", "restore_best": True},
     "saliency_guided": {"method": "saliency_guided"}, "entropy": {"method": "entropy"}, "unirex": {"method": "unirex"},
+    "vmask": {"method": "vmask"},
     "rm_bound2": {"method": "removal_margin", "margin_bound": 2.0},
     "rm_frozen": {"method": "removal_margin", "saliency": "frozen_grad_x_input"},
     "rm_either": {"method": "removal_margin", "train_removal": "either"},

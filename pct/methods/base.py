@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from pct.models.transfer import largest, to_device
 from pct.saliency.base import SaliencyOptions
 from pct.saliency.gradients import sum_by_word
 from pct.settings import Settings
-from pct.text.tokens import TOKEN_TYPE, Ints
+from pct.text.tokens import TOKEN_TYPE, Ints, Tokenizer
 
 
 class Batch(NamedTuple):
@@ -75,6 +75,19 @@ class Method(Protocol):
 
     def __call__(self, model: TextModel, batch: Batch) -> Step:
         """The loss of a mini-batch and its parts."""
+        ...
+
+
+@runtime_checkable
+class MethodWithWeights(Method, Protocol):
+    """A training method that has weights of its own, which are parts of the model during the training."""
+
+    def prepare(self, model: TextModel, tokenizer: Tokenizer) -> None:
+        """Adds them to the model, before its optimizer exists."""
+        ...
+
+    def finish(self, model: TextModel) -> None:
+        """Removes them from the trained model."""
         ...
 
 

@@ -66,6 +66,11 @@ class TextModel(nn.Module, ABC):
         A model that reads token types adds a column with the type of each token.
         """
 
+    @property
+    def word_table(self) -> nn.Embedding | None:
+        """The table that `embed` reads; None if there is none, or other parts of the model read it too."""
+        return None
+
     @abstractmethod
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """Embeddings (batch, length, width) and mask (batch, length), true at real tokens -> `Features`."""
@@ -140,6 +145,11 @@ class WordModel(TextModel):
     def embed(self, ids: Tensor) -> Tensor:
         """See `TextModel.embed`."""
         return self.embedding(ids)
+
+    @property
+    def word_table(self) -> nn.Embedding:
+        """See `TextModel.word_table`."""
+        return self.embedding
 
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """See `TextModel.features`."""

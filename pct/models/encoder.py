@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pct.models.attention_mask import attention_mask
 from pct.models.base import Features, TextModel
-from pct.models.token_types import embedded_tokens, has_types, inputs_of
+from pct.models.token_types import embedded_tokens, has_types, inputs_of, plain_table
 
 
 class Transformer(TextModel):
@@ -52,6 +52,11 @@ class Transformer(TextModel):
     def embed(self, ids: Tensor) -> Tensor:
         """See `TextModel.embed`. The word embeddings only: `features` adds the positions."""
         return embedded_tokens(self.encoder.get_input_embeddings(), ids, self.reads_types)
+
+    @property
+    def word_table(self) -> nn.Embedding | None:
+        """See `TextModel.word_table`."""
+        return plain_table(self.encoder)
 
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """See `TextModel.features`."""

@@ -36,6 +36,12 @@ def embedded_tokens(table: Callable[[Tensor], Tensor], ids: Tensor, types: bool)
     return torch.cat([embedded, (ids // TOKEN_TYPE)[..., None].to(embedded.dtype)], -1)
 
 
+def plain_table(model: Any) -> nn.Embedding | None:
+    """The word embeddings of a model of transformers; None if they are no table."""
+    table = model.get_input_embeddings()
+    return table if isinstance(table, nn.Embedding) else None
+
+
 def inputs_of(embeddings: Tensor, types: bool) -> dict[str, Tensor]:
     """The arguments of a model of transformers for what `embedded_tokens` gives."""
     if not types:

@@ -16,7 +16,7 @@ from pct.models.base import Features, TextModel, without_dropout
 from pct.models.checks import close, one_line, padding_changes, probe_ids
 from pct.models.encoder import last_state, mean_state
 from pct.models.outputs import SIGMOID, SOFTMAX, TwoClasses, class_names, two_logits
-from pct.models.token_types import embedded_tokens, inputs_of, inputs_of_ids
+from pct.models.token_types import embedded_tokens, inputs_of, inputs_of_ids, plain_table
 
 TRACE_LENGTH = 4  # tokens of the text with which a head is traced
 STARTS_WITH_LAST_TOKEN = ("mbart", "plbart")  # models whose decoder starts from the text's last token
@@ -89,6 +89,11 @@ class Wrapped(TextModel):
         """See `TextModel.embed`: the model's `inputs_embeds`."""
         holder = self.model.get_encoder() if self._has_decoder else self.model
         return embedded_tokens(holder.get_input_embeddings(), ids, self.reads_types)
+
+    @property
+    def word_table(self) -> nn.Embedding | None:
+        """See `TextModel.word_table`. A decoder reads the table of its encoder."""
+        return None if self._has_decoder else plain_table(self.model)
 
     def features(self, embeddings: Tensor, mask: Tensor) -> Features:
         """See `TextModel.features`."""

@@ -47,6 +47,10 @@ class SubWords:
     def __len__(self) -> int:
         return len(self.tokenizer)
 
+    def special_ids(self) -> list[int]:
+        """The ids of the special tokens but the unknown one, which stands for a word."""
+        return sorted({*self.tokenizer.all_special_ids} - {self.tokenizer.unk_token_id})
+
     def encode(self, texts: Sequence[Sequence[str]], max_length: int) -> Tokens:
         """See `Tokenizer.encode`.
 

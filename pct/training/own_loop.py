@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pct.classifier import wrap_in_place
 from pct.explaining.predictor import removing
-from pct.methods.base import Batch, Step, make_method
+from pct.methods.base import Batch, MethodWithWeights, Step, make_method
 from pct.models.token_types import inputs_of_ids
 from pct.text.replacement_token import check_baseline
 from pct.text.words import is_pair, split_all
@@ -52,6 +52,8 @@ class MethodLoss:
         chosen = self.classifier.settings
         check_baseline(self.classifier.tokenizer, chosen.saliency, chosen.integrated_baseline)
         self.method = make_method(chosen)
+        if isinstance(self.method, MethodWithWeights):
+            raise ValueError(f"method {chosen.method} adds weights to the model, which only pct.train removes: use it")
         self.steps = 0
         self.classifier.model.train()
 

@@ -20,7 +20,7 @@ from pct.classifier import Classifier, pick_device
 from pct.corpora.loading import Corpus, Split, with_corpus, with_limit
 from pct.explaining.predictor import predict_tokens
 from pct.layout import ADAPTER, CHECKPOINT, HISTORY, MODEL, Record
-from pct.methods.base import Batch, Method, make_method
+from pct.methods.base import Batch, Method, MethodWithWeights, make_method
 from pct.metrics.evaluation import evaluate, prediction_scores
 from pct.metrics.rationale import marks_of_words
 from pct.models import TextModel
@@ -173,6 +173,8 @@ class _Run:
         self.class_weights = class_weights(settings, train.labels, len(classifier.classes), self.model.device)
         tokens = settings.step_tokens or of_first(fitting_tokens(self.model, data.train))
         self.method: Method = make_method(settings.replace(step_tokens=tokens * world()))
+        if isinstance(self.method, MethodWithWeights):
+            self.method.prepare(self.model, classifier.tokenizer)
         self.optimizer = make_optimizer(self.model, settings)
         self.history: list[Record] = []
         self.best: dict[str, Tensor] = {}
@@ -213,6 +215,8 @@ class _Run:
         if self.settings.compile:
             for name in PASSES:
                 delattr(self.model, name)  # restores the eager method
+        if isinstance(self.method, MethodWithWeights):
+            self.method.finish(self.model)
         self.model.eval()
         folder = self.folder if is_first() else None
         if self.lora is not None:

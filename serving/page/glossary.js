@@ -92,6 +92,7 @@ export const METHODS = {
     "Trained so that the prediction depends on its most salient words, and stays the same without its least salient " +
     "or random ones.",
   unirex: "Trained so that its most salient words are enough to decide, and the others are not.",
+  vmask: "Trained with a weight for each word of its vocabulary, learned from texts with random words masked.",
 };
 
 const ALL = { ...OTHERS, ...METHODS, ...FIGURES, ...CONTROLS, ...MEASURED };

@@ -10,6 +10,7 @@ import torch
 from pct.classifier import Classifier
 from pct.corpora.loading import Corpus, Split
 from pct.corpora.planted import generate
+from pct.methods.base import Method, MethodWithWeights, make_method
 from pct.models import TextModel
 from pct.models.lstm import LSTM
 from pct.models.textcnn import TextCNN
@@ -102,6 +103,15 @@ def small_classifier(family: str, classes: int = 3, seed: int = 0, layers: int =
         lean = torch.from_numpy(np.log(classifier.predict(small_texts(40)))).mean(0)
         classifier.model.dense.bias.sub_(lean - lean.mean())
     return classifier
+
+
+def method_for(model: TextModel, settings: Settings, family: str) -> Method:
+    """The method of the settings, whose own weights are in the model, the same for the same settings."""
+    method = make_method(settings)
+    if isinstance(method, MethodWithWeights) and not hasattr(model, "word_masks"):
+        torch.manual_seed(11)
+        method.prepare(model, small_words(family))
+    return method
 
 
 def small_texts(count: int, seed: int = 0, longest: int = 11) -> list[str]:

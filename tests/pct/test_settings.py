@@ -59,7 +59,8 @@ VALUES = {
     "contrast_steps": st.sampled_from(CONTRAST_STEPS), "contrast_every": st.integers(1, 99), "guided_weight": POSITIVE,
     "rationale_weight": POSITIVE, "step_tokens": COUNT, "margin_weight": POSITIVE, "margin_bound": POSITIVE,
     "keep_weight": POSITIVE, "random_weight": POSITIVE, "comp_weight": POSITIVE, "comp_bound": POSITIVE,
-    "suff_weight": POSITIVE, "suff_bound": POSITIVE, "train_removal": st.sampled_from(TRAIN_REMOVALS),
+    "suff_weight": POSITIVE, "suff_bound": POSITIVE, "mask_weight": POSITIVE,
+    "train_removal": st.sampled_from(TRAIN_REMOVALS),
     "lora": st.just(""), "windows": st.just(""),  # need an encoder: test_adapters.py and test_windows.py of models
     "encoding": st.sampled_from(["", "utf-8", "cp1252", "gb18030"]),
     "head": st.sampled_from(["", "softmax", "sigmoid"]),  # a value: test_a_number_is_chosen_by_its_error

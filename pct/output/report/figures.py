@@ -15,7 +15,7 @@ from pct.output.report.tables import spaced
 
 COLOURS = {
     "normal": "#22262b", "entropy": "#9aa3ad", "pct": "#c8553d", "masked": "#2f6690", "saliency_guided": "#5b8c5a",
-    "rationale": "#8e6c8a", "removal_margin": "#00798c", "unirex": "#d1a33c",
+    "rationale": "#8e6c8a", "removal_margin": "#00798c", "unirex": "#d1a33c", "vmask": "#5f7a8c",
 }  # fmt: skip
 OTHER = "#b08900"
 

@@ -53,7 +53,9 @@ def test_a_corpus_of_a_test_split_alone_is_measured_on_and_not_trained_on():
     assert (len(chosen.split), chosen.source) == (2, "sst_rationales, test split")
     turned = choose_texts(settings, ["Positive", "Negative"], "sst_rationales")
     assert turned.split.labels.tolist() == [0, 1]
-    with pytest.raises(ValueError, match=r"the texts have the class 'negative', the model has .*: name them .*id2label"):
+    with pytest.raises(
+        ValueError, match=r"the texts have the class 'negative', the model has .*: name them .*id2label"
+    ):
         choose_texts(settings, ["LABEL_0", "LABEL_1"], "sst_rationales")
     with pytest.raises(ValueError, match="corpus sst_rationales has no train split; it has test"):
         choose_texts(settings, classes, "sst_rationales", split="train")

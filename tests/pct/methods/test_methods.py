@@ -13,7 +13,7 @@ from pct.training.batches import make_batch
 from pct.training.paper import METHODS as OF_THE_PAPER
 from tests.pct import twins
 from tests.pct.methods.one_text import MIXED, batch_of, encoded, gradients, labels_of, order_of, twin_cross_entropy
-from tests.pct.small import FAMILIES, LEXICON, small_model, small_words
+from tests.pct.small import FAMILIES, LEXICON, method_for, small_model, small_words
 
 ONE_WORD = [["film"], ["joy"], ["goofy"]]
 SAME_LENGTH = [LEXICON[i : i + 6] for i in (0, 5, 9, 14)]
@@ -141,17 +141,18 @@ def test_dropout_moves_neither_the_choice_of_words_nor_the_representations(famil
     ("masked", {"cross_entropy"}), ("saliency_guided", {"cross_entropy", "divergence"}),
     ("rationale", {"cross_entropy", "outside_rationale"}),
     ("removal_margin", {"cross_entropy", "hinge", "keep", "random"}),
-    ("unirex", {"cross_entropy", "comp_loss", "suff_loss"}),
+    ("unirex", {"cross_entropy", "comp_loss", "suff_loss"}), ("vmask", {"cross_entropy", "divergence"}),
 ])  # fmt: skip
 def test_the_parts_make_the_loss_and_carry_no_graph(method, names):
     model = small_model("textcnn").train()
     settings = settings_of(method)
-    step = make_method(settings)(model, batch_of("textcnn", MIXED))
+    step = method_for(model, settings, "textcnn")(model, batch_of("textcnn", MIXED))
     assert set(step.parts) == names
     assert not any(part.requires_grad for part in step.parts.values())
     weight = {
         "entropy": -settings.entropy_weight, "contrastive": settings.alpha, "cross_entropy": 1.0,
-        "divergence": settings.guided_weight, "outside_rationale": settings.rationale_weight,
+        "divergence": settings.mask_weight if method == "vmask" else settings.guided_weight,
+        "outside_rationale": settings.rationale_weight,
         "hinge": settings.margin_weight, "keep": settings.keep_weight, "random": settings.random_weight,
         "comp_loss": settings.comp_weight, "suff_loss": settings.suff_weight,
     }  # fmt: skip
@@ -162,7 +163,7 @@ def test_the_parts_make_the_loss_and_carry_no_graph(method, names):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_step_in_bf16_has_a_finite_loss_in_float32_near_the_full_one(family, method):
     model = small_model(family, dropout=0.0).train()
-    method, batch = make_method(settings_of(method)), batch_of(family, MIXED)
+    method, batch = method_for(model, settings_of(method), family), batch_of(family, MIXED)
     torch.manual_seed(0)  # of the words that are masked
     full = float(method(model, batch).loss.detach())
     torch.manual_seed(0)

@@ -10,14 +10,13 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 
-from pct.methods.base import make_method
 from pct.settings import METHODS, Settings
 from pct.training.devices import DividedRows, average_gradients
 from pct.training.trainer import train
 from tests.narrow import narrow
 from tests.pct.methods.one_text import MIXED, batch_of
 from tests.pct.processes import start
-from tests.pct.small import FAMILIES, small_corpus, small_model, small_settings
+from tests.pct.small import FAMILIES, method_for, small_corpus, small_model, small_settings
 from tests.waiting import free_port
 
 CASES = [(method, family, {}) for method in METHODS for family in FAMILIES]
@@ -44,8 +43,9 @@ def step_of(case):
     settings = Settings(model="bert" if family == "transformer" else family, method=method, **changes)
     batch = batch_of(family, MIXED)
     divided = DividedRows(model)
+    method = method_for(model, settings, family)
     torch.manual_seed(7)
-    loss = make_method(settings)(model, batch).loss
+    loss = method(model, batch).loss
     loss.backward()
     average_gradients(model)
     divided.end()

@@ -23,7 +23,7 @@ from pct.training.trainer import make_batch
 from tests.pct.models.families import of_one_output, tokenizer
 from tests.pct.models.test_number import REGRESSION
 from tests.pct.number import number_model, number_rows
-from tests.pct.small import small_settings
+from tests.pct.small import method_for, small_settings
 
 NUMBERS = {"head": "value", "label_column": "stars"}
 NEED_CLASSES = ("entropy", "rationale")
@@ -84,7 +84,7 @@ def test_the_margin_is_on_the_change_of_the_number_in_either_direction():
 @pytest.mark.parametrize("method", [name for name in methods.own if name not in NEED_CLASSES])
 def test_every_other_method_gives_a_loss_and_a_gradient(method):
     model, batch, settings = one_batch(method=method)
-    step = make_method(settings)(model, batch)
+    step = method_for(model, settings, "textcnn")(model, batch)
     step.loss.backward()
     assert torch.isfinite(step.loss)
     assert float(model.dense.weight.grad.abs().sum()) > 0

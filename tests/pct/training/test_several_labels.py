@@ -11,7 +11,7 @@ import pct
 from pct.cli import main
 from pct.corpora.loading import corpus_of
 from pct.methods import methods
-from pct.methods.base import make_method, supervised_loss
+from pct.methods.base import supervised_loss
 from pct.methods.losses import mean_entropy
 from pct.methods.saliency_guided import kl_divergence
 from pct.models.heads import SIGMOID
@@ -23,7 +23,7 @@ from pct.training.prepared import prepare
 from pct.training.trainer import make_batch
 from tests.pct.models.families import TEXTS, classifier, tokenizer
 from tests.pct.several import LABELS, several_rows
-from tests.pct.small import small_settings
+from tests.pct.small import method_for, small_settings
 
 
 def one_batch(settings, rows=16):
@@ -94,7 +94,7 @@ def test_every_method_takes_a_step(model, method):
         marks = torch.zeros(16, int(batch.counts.max()), dtype=torch.bool)
         marks[:, 0] = True
         batch = batch._replace(rationale=marks)
-    step = make_method(small_settings(model=model, method=method, multi_label=True))(network, batch)
+    step = method_for(network, small_settings(model=model, method=method, multi_label=True), model)(network, batch)
     step.loss.backward()
     gradient = network.dense.weight.grad
     assert torch.isfinite(step.loss)

@@ -97,9 +97,12 @@ def test_random_numbers_drawn_before_or_between_change_nothing():
     assert same_weights(first.model, run(small_settings(epochs=2), on_epoch=disturb).model)
 
 
-@pytest.mark.parametrize(("model", "epoch"), [("textcnn", 1), ("textcnn", 2), ("lstm", 1), ("transformer", 2)])
-def test_a_run_that_broke_off_goes_on_to_the_same_weights(tmp_path, encoder, model, epoch):
-    settings = small_settings(model=encoder if model == "transformer" else model)
+@pytest.mark.parametrize(("model", "epoch", "method"), [
+    ("textcnn", 1, "pct"), ("textcnn", 2, "pct"), ("lstm", 1, "pct"), ("transformer", 2, "pct"),
+    ("textcnn", 1, "vmask"), ("transformer", 2, "vmask"),  # has weights of its own
+])  # fmt: skip
+def test_a_run_that_broke_off_goes_on_to_the_same_weights(tmp_path, encoder, model, epoch, method):
+    settings = small_settings(model=encoder if model == "transformer" else model, method=method)
     whole = run(settings, tmp_path / "whole")
     break_off(settings, tmp_path / "broken", epoch)
     assert len(history(tmp_path / "broken")) == epoch
@@ -309,7 +312,7 @@ def test_a_record_tells_the_loss_parts_the_times_and_the_metrics(method):
         "normal": set(), "entropy": {"train_entropy"}, "pct": {"train_contrastive"}, "masked": set(),
         "saliency_guided": {"train_divergence"}, "rationale": {"train_outside_rationale"},
         "removal_margin": {"train_hinge", "train_keep", "train_random"},
-        "unirex": {"train_comp_loss", "train_suff_loss"},
+        "unirex": {"train_comp_loss", "train_suff_loss"}, "vmask": {"train_divergence"},
     }[method]  # fmt: skip
     metrics = {f"validation_{name}" for name in ("f_x", "comp", "suff", "ir", "ur", "i_var", "u_var")}
     assert set(record) >= {"epoch", "train_loss", "train_cross_entropy", "validation_acc"} | parts | metrics | MEASURED
@@ -411,7 +414,7 @@ def of_one_word(corpus: Corpus) -> Corpus:
 
 
 @pytest.mark.parametrize(
-    "method", ["normal", "entropy", "pct", "masked", "saliency_guided", "removal_margin", "unirex"]
+    "method", ["normal", "entropy", "pct", "masked", "saliency_guided", "removal_margin", "unirex", "vmask"]
 )
 @pytest.mark.parametrize("change", [of_one_class, of_one_word], ids=lambda c: c.__name__)
 def test_what_can_be_learned_from_one_class_or_one_word_is(method, change):
