@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
+from pct.commands.options import given_settings
 from pct.settings import Settings
+from pct.training.finetune import finetune_settings
+from pipelines import finetune
 from pipelines.champion import MARGIN
 from pipelines.main import _parser
+from tests.pct.small import small_classifier
 from tests.project import REPOSITORY, clone
 
 
@@ -36,6 +41,15 @@ def test_the_commands_use_each_of_their_parameters_and_parse(project):
     main = project["entry_points"]["main"]
     command = main["command"].format(**{k: p["default"] for k, p in main["parameters"].items()})
     _parser().parse_args(command.split()[3:])
+
+
+@pytest.mark.parametrize(("family", "method"), [("transformer", "removal_margin"), ("textcnn", "pct")])
+def test_finetune_leaves_the_method_to_the_kind_of_model(project, family, method):
+    entry = project["entry_points"]["finetune"]
+    given = {name: shlex.quote(str(p.get("default", "x"))) for name, p in entry["parameters"].items()}
+    options = finetune._parser().parse_args(shlex.split(entry["command"].format(**given))[3:])
+    classifier = small_classifier(family)
+    assert finetune_settings(classifier, **given_settings(options)).method == method
 
 
 def test_the_environment_is_the_lock():
