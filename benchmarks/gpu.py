@@ -69,7 +69,7 @@ def step(setup: Setup) -> Row:
     chosen = encoder(setup)
     settings, model = chosen.settings, chosen.model
     given = batches_of(chosen, settings, texts_of(setup).splits["train"], BATCHES)
-    times = step_times(model, given, settings, {}, ROUNDS)
+    times = step_times(chosen, given, settings, {}, ROUNDS)
     seconds, peak = times["pct"].median, peak_of(torch.device(setup.device))
     to_floor = ratio(times["pct"], times["plain floor"])
     return {

@@ -6,6 +6,7 @@ ranking, reduction and the contrastive loss. `plain` runs the reduced texts thro
 torch's Conv1d and the LSTM by torch's LSTM; `shared` projects every word once, as `TextModel.project` does.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from benchmarks.common import FAMILIES, THREADS, Timing, alternate, classifier, 
 from pct.classifier import Classifier
 from pct.corpora.splits import Split
 from pct.explaining.reduction import words_to_remove
-from pct.methods.base import Batch, make_method, pass_originals
+from pct.methods.base import Batch, MethodWithWeights, make_method, pass_originals
 from pct.methods.reduced_batch import reduce_batch
 from pct.models import TextModel
 from pct.models.base import Features
@@ -68,9 +69,9 @@ def main() -> dict[str, Any]:
 
 def measure(family: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The rows of a family, one a table, and the timings behind them."""
-    model, settings = classifier(family).model, settings_of(family, method="pct")
-    given = batches_of(classifier(family), settings, corpus().splits["train"], BATCHES[family])
-    times = step_times(model, given, settings, OTHERS, ROUNDS[family])
+    chosen, settings = classifier(family), settings_of(family, method="pct")
+    given = batches_of(chosen, settings, corpus().splits["train"], BATCHES[family])
+    times = step_times(chosen, given, settings, OTHERS, ROUNDS[family])
     removed = float(np.mean([words_to_remove(g.batch.host_counts, settings.p_important).mean() for g in given]))
     to_normal = ratio(times["pct"], times["normal"])
     shared = times.get("shared floor")
@@ -97,9 +98,14 @@ def batches_of(chosen: Classifier, settings: Settings, split: Split, count: int)
 
 
 def step_times(
-    model: TextModel, given: Sequence[Given], settings: Settings, others: dict[str, dict[str, Any]], rounds: int
+    trained: Classifier,
+    given: Sequence[Given],
+    settings: Settings,
+    others: dict[str, dict[str, Any]],
+    rounds: int,
 ) -> dict[str, Timing]:
     """The time of all batches by each method: normal, pct, its floors, and others by the settings that they change."""
+    model = trained.model
     batches = [g.batch for g in given]
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-6, fused=True)
     calls: dict[str, Callable[[], object]] = {
@@ -108,7 +114,13 @@ def step_times(
         "pct": lambda: run(model, batches, optimizer, settings),
     }
     for name, changes in others.items():
-        calls[name] = partial(run, model, batches, optimizer, settings.replace(**changes))
+        chosen = settings.replace(**changes)
+        own, own_optimizer = model, optimizer
+        if isinstance(method := make_method(chosen), MethodWithWeights):
+            own = copy.deepcopy(model)
+            method.prepare(own, trained.tokenizer)
+            own_optimizer = torch.optim.Adam(own.parameters(), lr=1e-6, fused=True)
+        calls[name] = partial(run, own, batches, own_optimizer, chosen)
     if isinstance(model, (TextCNN, LSTM)):
         calls["shared floor"] = lambda: floor(model, given, optimizer, settings, plain=False)
     return alternate(calls, rounds)
