@@ -292,6 +292,8 @@ class Settings:
             if getattr(self, name) and (self.model in WORD_MODELS or self.compile):
                 what = "compile" if self.compile else f"the model {self.model}"
                 raise ValueError(f"{does} encoders of the transformers library, not with {what}: leave it empty")
+        if self.lora and self.method == "vmask":
+            raise ValueError("method vmask changes the word embeddings, which lora leaves: choose one of the two")
         if len(self.separator.replace("\\t", "\t")) > 1:
             raise ValueError(f"separator must be one character, or empty, got {self.separator!r}")
 

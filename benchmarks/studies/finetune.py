@@ -131,6 +131,10 @@ def cell(
     own = f"{'ft' if start else chosen.corpus}-{name}-{chosen.seed}"
 
     def model() -> tuple[Classifier, Split, Columns]:
+        if (kept / f"{own}.npz").is_file() and not (folder / own / "trained").is_file():
+            raise FileNotFoundError(
+                f"{own} has values in {kept}, and no model in {folder}: a condition needs its model"
+            )
         before = trained(folder / f"{start.corpus}-normal-{start.seed}", start) if start else None
         own_folder = trained(folder / own, chosen, before)
         classifier, test = Classifier.load(own_folder / "model"), load_splits(chosen.replace(limit=0)).splits["test"]

@@ -9,11 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pct.methods.base import Batch, SettingsMethod, Step, supervised_loss
-from pct.methods.losses import at_least_float32
 from pct.models.base import TextModel
 from pct.saliency.gradients import word_part
 from pct.text.subwords import SubWords
-from pct.text.tokens import Tokenizer
+from pct.text.tokens import TOKEN_TYPE, Tokenizer
 
 HIDDEN = 100  # the width of the network that gives the probabilities
 READ_AT_FIRST = 3.0  # the log-odds with which a word is read before training: p = .95
@@ -37,17 +36,22 @@ class WordMasks(nn.Module):
         self.register_buffer("always_read", torch.tensor(always_read, dtype=torch.long), persistent=False)
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """See the class."""
-        return at_least_float32(self.out(torch.tanh(self.hidden(embeddings))).squeeze(-1))
+        """See the class. They are in the precision of the network, also for embeddings of less."""
+        with torch.autocast(embeddings.device.type, enabled=False):
+            hidden = torch.tanh(self.hidden(embeddings.to(self.out.weight.dtype)))
+            return self.out(hidden).squeeze(-1)
 
     def expected(self, ids: Tensor, embeddings: Tensor) -> Tensor:
         """(..,) the probability of each token to be read, in the precision of its embedding, (.., width)."""
-        probability = self(embeddings).sigmoid().to(embeddings.dtype)
-        return probability.masked_fill(torch.isin(ids, self.always_read), 1.0)
+        return torch.where(self.may_be_masked(ids), self(embeddings).sigmoid(), 1.0).to(embeddings.dtype)
+
+    def may_be_masked(self, ids: Tensor) -> Tensor:
+        """Whether each token may be masked: not one that is always read."""
+        return ~torch.isin(ids % TOKEN_TYPE, self.always_read)
 
 
 class VMask(SettingsMethod):
-    """Cross-entropy of texts with random words masked + beta KL(q || a fair coin), the mean over the words' tokens.
+    """Cross-entropy of texts with random tokens masked + beta KL(q || a fair coin), the mean over these tokens.
 
     q is the probability of a token to be read, from its embedding. In training each token is read, or masked (its
     embedding becomes 0), at random by q, with the gradient of the relaxed choice. In evaluation its embedding is
@@ -58,13 +62,13 @@ class VMask(SettingsMethod):
         """See `Method.prepare`: adds the masks to the model.
 
         Raises:
-            ValueError: the model has no table of word embeddings of its own, or lora leaves it out of the training.
+            ValueError: the model has no table of word embeddings that it alone reads, or the table is not trained.
         """
         table = model.word_table
-        if table is None or self.settings.lora:
+        if table is None or not table.weight.requires_grad:
             raise ValueError(
-                "method vmask changes the word embeddings: it needs a model with a table of them that no decoder "
-                "shares, and no lora"
+                "method vmask changes the word embeddings: it needs a model with a table of them that is trained, and "
+                "that no decoder reads; use another method"
             )
         special = tokenizer.special_ids() if isinstance(tokenizer, SubWords) else []
         masks = WordMasks(table.embedding_dim, special).to(table.weight.device)
@@ -77,15 +81,16 @@ class VMask(SettingsMethod):
 
     def __call__(self, model: TextModel, batch: Batch) -> Step:
         """See `Method`."""
-        words = batch.word_ids >= 0
+        masks, real = masks_of(model), batch.word_ids > -2
         embeddings = model.embed(batch.ids)
         of_words = word_part(model, embeddings)
-        log_odds = masks_of(model)(of_words)
-        read = torch.where(words, random_choice(log_odds), 1.0).to(embeddings.dtype)
+        log_odds = masks(of_words)
+        masked = real & masks.may_be_masked(batch.ids)
+        read = torch.where(masked, random_choice(log_odds), 1.0).to(embeddings.dtype)
         types = embeddings[..., of_words.shape[-1] :]
-        logits = model.encode(torch.cat([of_words * read[..., None], types], -1), batch.word_ids > -2).logits
+        logits = model.encode(torch.cat([of_words * read[..., None], types], -1), real).logits
         loss = supervised_loss(logits, batch)
-        divergence = (from_fair_coin(log_odds) * words).sum() / words.sum()
+        divergence = (from_fair_coin(log_odds) * masked).sum() / masked.sum().clamp(min=1)
         parts = {"cross_entropy": loss.detach(), "divergence": divergence.detach()}
         return Step(loss + self.settings.mask_weight * divergence, parts)
 

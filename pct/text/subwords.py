@@ -48,8 +48,11 @@ class SubWords:
         return len(self.tokenizer)
 
     def special_ids(self) -> list[int]:
-        """The ids of the special tokens but the unknown one, which stands for a word."""
-        return sorted({*self.tokenizer.all_special_ids} - {self.tokenizer.unk_token_id})
+        """The ids of the special tokens. The unknown token stands for a word: it is one only if it has another role."""
+        own = self.tokenizer
+        roles = own.special_tokens_map.items()
+        others = {token for role, token in roles if role != "unk_token" and isinstance(token, str)}
+        return sorted(i for i in own.all_special_ids if i != own.unk_token_id or own.unk_token in others)
 
     def encode(self, texts: Sequence[Sequence[str]], max_length: int) -> Tokens:
         """See `Tokenizer.encode`.

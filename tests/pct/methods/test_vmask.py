@@ -8,16 +8,28 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from pct import finetune, wrap
-from pct.classifier import Classifier
+from pct.explaining.predictor import removing
 from pct.methods.base import make_method
-from pct.methods.vmask import VMask, WordMasks, from_fair_coin, random_choice
+from pct.methods.vmask import READ_AT_FIRST, VMask, WordMasks, from_fair_coin, random_choice
 from pct.models.base import Encoding
 from pct.settings import Settings
+from pct.text.tokens import TOKEN_TYPE
+from pct.text.words import split_all
+from pct.training.batches import make_batch
 from pct.training.model_card import save_transformers
 from pct.training.own_loop import MethodLoss
+from pct.training.trainer import train
 from tests.pct.methods.one_text import MIXED, batch_of, gradients
 from tests.pct.models.families import classifier, tokenizer
-from tests.pct.small import FAMILIES, small_classifier, small_corpus, small_model, small_texts, small_words
+from tests.pct.small import (
+    FAMILIES,
+    small_classifier,
+    small_corpus,
+    small_model,
+    small_settings,
+    small_texts,
+    small_words,
+)
 
 BETA = 0.7
 
@@ -46,8 +58,8 @@ def twin(model, batch, uniform):
     rows, divergences, width = [], [], model.word_table.embedding_dim
     for ids, words, random in zip(batch.ids, batch.word_ids, uniform, strict=True):
         row = []
-        for embedding, word, u in zip(model.embed(ids), words.tolist(), random, strict=True):
-            if word < 0:
+        for i, embedding, word, u in zip(ids.tolist(), model.embed(ids), words.tolist(), random, strict=True):
+            if word == -2 or i % TOKEN_TYPE in model.word_masks.always_read.tolist():
                 row.append(embedding)
                 continue
             q = probability(model, embedding[:width])
@@ -96,6 +108,69 @@ def test_the_model_that_is_left_predicts_as_the_one_with_masks_in_evaluation(fam
     assert not hasattr(model, "word_masks")
 
 
+def classes_and_texts(family, remove):
+    """A classifier of transformers, or a model of words, and texts or pairs that it reads."""
+    if family in FAMILIES:
+        return small_classifier(family), small_texts(6)
+    texts = ["a fine film , and [MASK] funny !", "joy", "the dull , goofy film"]
+    if remove:
+        texts = [(text, "not a film of joy !") for text in texts]
+    return wrap(classifier(family, 2), tokenizer(family), family, **({"remove": remove} if remove else {})), texts
+
+
+@pytest.mark.parametrize(("family", "remove"), [
+    ("textcnn", ""), ("transformer", ""), ("BERT", ""), ("BERT", "first"), ("BERT", "both"), ("RoBERTa", "second"),
+    ("Llama", ""),  # its unknown token also ends a text
+])  # fmt: skip
+def test_the_same_tokens_are_masked_in_training_and_in_evaluation(family, remove):
+    """With q near 0, every token that may be masked has the embedding 0 in both."""
+    own, texts = classes_and_texts(family, remove)
+    model, method = own.model, make_method(Settings(method="vmask"))
+    method.prepare(model, own.tokenizer)
+    with torch.no_grad():
+        model.word_masks.out.bias.fill_(-60.0)
+    tokens = removing(own).tokens(split_all(texts, own.settings.words))
+    batch = make_batch(tokens, np.zeros(len(texts), np.int64), np.arange(len(texts)), torch.device("cpu"), 1)
+    model.eval()
+    with torch.no_grad():
+        wanted = model(batch.ids, batch.word_ids > -2).logits.log_softmax(-1)[:, 0].mean()
+    model.train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    step = method(model, batch)
+    assert float(step.parts["cross_entropy"]) == pytest.approx(-float(wanted), rel=1e-5)
+    assert float(step.parts["divergence"]) == pytest.approx(math.log(2), abs=1e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_in_training_embeddings_are_those_of_the_table_and_words_are_mostly_read(family):
+    own = small_classifier(family)
+    method, ids = make_method(Settings(method="vmask")), torch.arange(5, 30)
+    method.prepare(own.model, own.tokenizer)
+    own.model.train()
+    width = own.model.word_table.embedding_dim
+    torch.testing.assert_close(own.model.embed(ids)[..., :width], own.model.word_table.weight[ids], rtol=0, atol=0)
+    read = own.model.word_masks.expected(ids, own.model.word_table.weight[ids])
+    assert 0.9 < float(read.mean().detach()) < 0.99
+
+
+def test_the_masks_are_trained(monkeypatch):
+    seen = []
+    monkeypatch.setattr(VMask, "finish", lambda self, model: seen.append(model.word_masks.out.bias.detach().clone()))
+    train(small_settings(method="vmask", epochs=1, lr=1e-2), small_corpus(48, 24), progress=False)
+    assert abs(float(seen[0]) - READ_AT_FIRST) > 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_weights_of_another_precision_are_trained(dtype):
+    own = small_classifier("textcnn", classes=2)
+    own.model.to(dtype)
+    trained = train(own.settings.replace(method="vmask", epochs=1), small_corpus(48, 24), progress=False, start=own)
+    assert trained.model.embedding.weight.dtype == dtype
+    assert not torch.equal(trained.model.embedding.weight, own.model.embedding.weight)
+
+
 def test_special_tokens_are_read_always():
     words = small_words("transformer")
     masks = WordMasks(8, words.special_ids())
@@ -137,7 +212,7 @@ def test_a_classifier_of_transformers_is_trained_and_handed_back(tmp_path):
 
 def test_a_table_that_a_decoder_reads_too_is_refused():
     bart = wrap(classifier("BART", 2), tokenizer("BART"), "BART")
-    with pytest.raises(ValueError, match=r"needs a model with a table of them that no decoder shares"):
+    with pytest.raises(ValueError, match=r"needs a model with a table .* that no decoder reads"):
         VMask(Settings(method="vmask")).prepare(bart.model, bart.tokenizer)
 
 
@@ -151,7 +226,10 @@ def test_without_its_masks_a_model_is_refused():
         VMask(Settings(method="vmask"))(small_model("textcnn"), batch_of("textcnn", MIXED))
 
 
-def test_lora_is_refused():
-    own: Classifier = small_classifier("transformer")
-    with pytest.raises(ValueError, match=r"vmask changes the word embeddings.*no lora"):
-        VMask(Settings(method="vmask", model="bert", lora="r=2")).prepare(own.model, own.tokenizer)
+def test_embeddings_that_are_not_trained_are_refused():
+    own = small_classifier("transformer")
+    own.model.word_table.weight.requires_grad_(False)
+    with pytest.raises(ValueError, match=r"vmask changes the word embeddings.* that is trained"):
+        VMask(Settings(method="vmask")).prepare(own.model, own.tokenizer)
+    with pytest.raises(ValueError, match=r"vmask changes the word embeddings, which lora leaves"):
+        Settings(method="vmask", model="bert", lora="r=2")
