@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 _CLASSES = {
     "normal": "Normal", "entropy": "Entropy", "pct": "PCT", "masked": "Masked", "saliency_guided": "SaliencyGuided",
-    "rationale": "Rationale", "removal_margin": "RemovalMargin", "unirex": "Unirex",
-    "vmask": "VMask",
+    "rationale": "Rationale", "removal_margin": "RemovalMargin", "unirex": "Unirex", "vmask": "VMask",
 }  # fmt: skip
 methods: Registry[Callable[[Settings], Method]] = Registry(
     "method", "pct.methods", {name: f"pct.methods.{name}:{class_name}" for name, class_name in _CLASSES.items()}

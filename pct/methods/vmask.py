@@ -59,7 +59,7 @@ class VMask(SettingsMethod):
     """
 
     def prepare(self, model: TextModel, tokenizer: Tokenizer) -> None:
-        """See `Method.prepare`: adds the masks to the model.
+        """See `MethodWithWeights.prepare`: adds the masks to the model.
 
         Raises:
             ValueError: the model has no table of word embeddings that it alone reads, or the table is not trained.
@@ -96,7 +96,7 @@ class VMask(SettingsMethod):
 
     @torch.no_grad()
     def finish(self, model: TextModel) -> None:
-        """See `Method.finish`: multiplies the model's embeddings by q, and removes the masks."""
+        """See `MethodWithWeights.finish`: multiplies the model's embeddings by q, and removes the masks."""
         self.hook.remove()
         table, masks = model.word_table, masks_of(model)
         assert table is not None
