@@ -121,7 +121,7 @@ def _names(budget: str) -> list[str]:
 def check_names(names: Sequence[str], removals: Sequence[str]) -> None:
     """Raises ValueError for a saliency or removal that does not exist: what can be checked without the model."""
     for name in names:
-        saliencies.get(name)
+        saliencies.check(name)
     for removal in removals:
         check_removal_name(removal)
 

@@ -108,7 +108,7 @@ def small_classifier(family: str, classes: int = 3, seed: int = 0, layers: int =
 def method_for(model: TextModel, settings: Settings, family: str) -> Method:
     """The method of the settings, whose own weights are in the model, the same for the same settings."""
     method = make_method(settings)
-    if isinstance(method, MethodWithWeights) and not hasattr(model, "word_masks"):
+    if isinstance(method, MethodWithWeights):
         torch.manual_seed(11)
         method.prepare(model, small_words(family))
     return method

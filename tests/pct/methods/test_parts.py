@@ -125,12 +125,12 @@ def test_classes_weigh_in_the_supervised_loss_of_every_method(method):
     torch.manual_seed(0)
     plain = step(model, batch).parts["cross_entropy"]
     torch.manual_seed(0)
-    found = step(model, batch._replace(class_weights=weights)).parts["cross_entropy"]
-    assert float(found) != pytest.approx(float(plain), rel=1e-3)
+    weighted = step(model, batch._replace(class_weights=weights)).parts["cross_entropy"]
+    assert float(weighted) != pytest.approx(float(plain), rel=1e-3)
     if method not in ("masked", "vmask"):
         each = -model(batch.ids, batch.word_ids > -2).logits.log_softmax(-1)[torch.arange(len(MIXED)), batch.labels]
         share = weights[batch.labels] / weights[batch.labels].sum()
-        assert float(found) == pytest.approx(float((share * each).sum().detach()), rel=1e-5)
+        assert float(weighted) == pytest.approx(float((share * each).sum().detach()), rel=1e-5)
 
 
 @pytest.mark.parametrize("method", ["entropy", "pct", "saliency_guided", "removal_margin", "unirex"])

@@ -34,10 +34,10 @@ from tests.pct.small import (
 BETA = 0.7
 
 
-def prepared(family, **changes):
+def prepared(family):
     """The method and a model with word masks that differ among words."""
-    model = small_model(family, dropout=0.0).double()
-    method = make_method(Settings(method="vmask", mask_weight=BETA, **changes))
+    model = small_model(family, dropout=0.0)
+    method = make_method(Settings(method="vmask", mask_weight=BETA))
     method.prepare(model, small_words(family))
     model.double().train()
     with torch.no_grad():
@@ -108,7 +108,7 @@ def test_the_model_that_is_left_predicts_as_the_one_with_masks_in_evaluation(fam
     assert not hasattr(model, "word_masks")
 
 
-def classes_and_texts(family, remove):
+def classifier_and_texts(family, remove):
     """A classifier of transformers, or a model of words, and texts or pairs that it reads."""
     if family in FAMILIES:
         return small_classifier(family), small_texts(6)
@@ -124,7 +124,7 @@ def classes_and_texts(family, remove):
 ])  # fmt: skip
 def test_the_same_tokens_are_masked_in_training_and_in_evaluation(family, remove):
     """With q near 0, every token that may be masked has the embedding 0 in both."""
-    own, texts = classes_and_texts(family, remove)
+    own, texts = classifier_and_texts(family, remove)
     model, method = own.model, make_method(Settings(method="vmask"))
     method.prepare(model, own.tokenizer)
     with torch.no_grad():
