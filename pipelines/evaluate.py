@@ -37,7 +37,7 @@ def _run(options: argparse.Namespace) -> int:
     with ended_on_failure(mlflow_run):
         classifier = load(options.model, **given_own(options, "opening"))
         s = classifier.settings
-        texts, source, notes = measured_texts(options, classifier, s.corpus_seed)
+        texts, source, notes = measured_texts(options, classifier, s.corpus_seed, needs_labels=bool(options.register))
         bar = sys.stderr.isatty() and not options.quiet
         report = replace(evaluate(classifier, texts, **s.evaluation_options, progress=bar), data=notes)
     print(f"{options.model} on {source}, {plural(len(texts), 'text')}\n{report.table()}")

@@ -122,7 +122,7 @@ def audit_given(
     names, removals = _parts(options.saliencies, " ,"), _parts(options.removals, " ,")
     check_names(names, removals)
     classifier = open_given(options)
-    texts, source, notes = measured_texts(options, classifier, options.seed, bool(options.label_column))
+    texts, source, notes = measured_texts(options, classifier, options.seed)
     chosen = names, options.budget, removals
     measured = make_plan(classifier, *chosen, metrics_of_marks(texts), options.seed).names
     for text in requirements:

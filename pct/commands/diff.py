@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pct.metrics.diff import diff
 
     before, after = (open_given(options, name=name) for name in (options.before, options.after))
-    texts, source, notes = measured_texts(options, before, before.settings.corpus_seed)
+    texts, source, notes = measured_texts(options, before, before.settings.corpus_seed, needs_labels=True)
     progress = sys.stderr.isatty() and not options.json
     change = diff(before, after, texts, **conditions_of(options, before.settings), progress=progress)
     if options.json:

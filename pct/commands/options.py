@@ -163,7 +163,9 @@ def add_measured_texts(parser: argparse.ArgumentParser, model: str = "model") ->
         "folder, runs:/<id>/model or models:/<name>@champion",
     )
     parser.add_argument(
-        "--data", default="", help="a file with texts and labels, in place of a corpus; - is standard input"
+        "--data",
+        default="",
+        help="a file with texts, and labels if there are some, in place of a corpus; - is standard input",
     )
     add_own_settings(parser, "reading")
     parser.add_argument("--corpus", default="", help=f"{', '.join(CORPORA)} or hub:OWNER/NAME (default: its own)")
@@ -181,9 +183,13 @@ def reading_settings(options: argparse.Namespace, settings: Settings) -> Setting
 
 
 def measured_texts(
-    options: argparse.Namespace, predictor: Classifier | OnnxPredictor, seed: int, needs_labels: bool = True
+    options: argparse.Namespace, predictor: Classifier | OnnxPredictor, seed: int, needs_labels: bool = False
 ) -> ChosenTexts:
-    """The texts that the options of `add_measured_texts` name. seed: of the texts that --limit samples."""
+    """The texts that the options of `add_measured_texts` name.
+
+    seed: of the texts that --limit samples. needs_labels: whether they must have labels, also where no label column is
+    named.
+    """
     from pct.corpora.loading import choose_texts
     from pct.corpora.splits import limited
 
@@ -193,8 +199,9 @@ def measured_texts(
         raise ValueError("give the texts by --data FILE, or by --corpus NAME")
     settings = reading_settings(options, predictor.settings)
     chosen = choose_texts(
-        settings, predictor.classes, options.corpus, options.data, options.split, needs_labels=needs_labels
-    )
+        settings, predictor.classes, options.corpus, options.data, options.split,
+        needs_labels=needs_labels or bool(options.label_column),
+    )  # fmt: skip
     texts, notes = limited(chosen.split, chosen.notes, options.limit, seed)
     note_single_texts(predictor, any(map(is_pair, texts.texts[:1])))
     return chosen._replace(split=texts, notes=notes)

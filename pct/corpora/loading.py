@@ -182,7 +182,9 @@ def read_data(
     notes = reader.notify(table.name)
     if not labelled:
         notes["no_label_column"] = options.label
-        logger.warning("%s has no column %r: the accuracy is not measured", table.name, options.label)
+        has = ", ".join(map(str, table.columns))
+        missing = "%s has no column %r, it has %s: the accuracy is not measured; label_column names another one"
+        logger.warning(missing, table.name, options.label, has)
     return split, notes
 
 

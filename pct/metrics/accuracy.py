@@ -18,6 +18,7 @@ class Accuracy(Metric):
 
     names = ("acc",)
     needs_classes = NO_CLASSES
+    needs_labels = True
 
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`."""
@@ -68,6 +69,7 @@ class MacroF1(Metric):
 
     names = ("macro_f1",)
     needs_classes = NO_CLASSES
+    needs_labels = True
 
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`. Empty: macro F1 is not a mean over texts."""

@@ -58,7 +58,7 @@ class TextBlock:
     Attributes:
         seen: the results of the removals.
         gold: (texts,) the true class, or the true number; of several labels (texts, labels), whether each is true. A
-            text then has a row for each label that is explained.
+            text then has a row for each label that is explained. Of texts without labels (texts,) -1.
         place: (texts,) the position of each text in the split.
         rationale: for each text, 0 or 1 per word, 1 for a word of the rationale; None where the data set has none.
         shortcut: likewise, 1 where the word is a shortcut.
@@ -110,9 +110,11 @@ class Metric:
     Attributes:
         names: the columns that it computes.
         needs_classes: why a model that gives a number does not have it; empty for a metric of any model.
+        needs_labels: whether it compares predictions with true labels. Texts without labels do not have it.
     """
 
     names: tuple[str, ...] = ()
+    needs_labels: bool = False
     needs_classes: str = ""
 
     def __init__(self, options: MetricOptions) -> None:
@@ -139,7 +141,7 @@ class Metric:
         """The summary of a whole split by name: the mean over the texts that have a number.
 
         Args:
-            columns: every column of the split, `label` and `predicted` among them.
+            columns: every column of the split, `predicted` among them, and `label` where the texts have labels.
             classes: the names of the classes.
         """
         return {name: mean_of(stored(columns, name)) for name in self.names if name in columns}

@@ -194,6 +194,8 @@ def compare_reports(before: Report, after: Report, seed: int = 0) -> Change:
         ValueError: the reports are not of the same texts, or of other classes.
     """
     first, second = before.by_text, _in_order_of(before.classes, after)
+    if not {"label", TRUE_NUMBER} & first.keys():
+        raise ValueError("two models are compared on labelled texts, and these have no labels: set label_column")
     names = ("label", "predicted") if "label" in first else (TRUE_NUMBER, NUMBER)
     if not np.array_equal(first[names[0]], second[names[0]]):
         raise ValueError("the two reports are not of the same texts: measure both models on one split")

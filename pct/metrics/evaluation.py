@@ -52,13 +52,16 @@ class MetricSet:
         names: of the registry.
         options: shared by all.
         task: of the model; that of several labels has its own accuracy and F1.
+        labelled: whether the texts have labels.
 
     Raises:
         ValueError: an unknown name.
     """
 
-    def __init__(self, names: Sequence[str], options: MetricOptions, task: Task = ONE_CLASS) -> None:
-        self.names, self.options, self.task = tuple(names), options, task
+    def __init__(
+        self, names: Sequence[str], options: MetricOptions, task: Task = ONE_CLASS, labelled: bool = True
+    ) -> None:
+        self.names, self.options, self.task, self.labelled = tuple(names), options, task, labelled
         own = dict.fromkeys(LabelSets.names, LabelSets) if task.several else {}
         kinds = dict.fromkeys(own.get(name) or registry.get(name) for name in names)
         self.metrics = [kind(options) for kind in kinds]
@@ -75,15 +78,17 @@ class MetricSet:
         """The metrics of each text of a block, by name, (texts,) each; `n`, `label` and `predicted` come first.
 
         Of several labels, those of `facts_of_pairs` come first; they need the names of the classes. Of a number, `n`,
-        `true_number` and `number` do.
+        `true_number` and `number` do. Texts without labels have no true class, labels or number.
         """
         columns = {name: _floats(values) for metric in self.metrics for name, values in metric.columns(block).items()}
         if self.task.several:
-            about = facts_of_pairs(block, classes)
+            about = facts_of_pairs(block, classes, self.labelled)
         elif self.task.number:
-            about = {"n": block.seen.counts, TRUE_NUMBER: block.gold, NUMBER: block.seen.probabilities[:, 0]}
+            gold = {TRUE_NUMBER: block.gold} if self.labelled else {}
+            about = {"n": block.seen.counts, **gold, NUMBER: block.seen.probabilities[:, 0]}
         else:
-            about = {"n": block.seen.counts, "label": block.gold, "predicted": block.predicted}
+            gold = {"label": block.gold} if self.labelled else {}
+            about = {"n": block.seen.counts, **gold, "predicted": block.predicted}
         return about | {name: columns[name] for name in self.names if name in columns}
 
     def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
@@ -130,11 +135,14 @@ def evaluate(
     Of a number, labels are numbers. mae, rmse and pearson replace accuracy and F1; comp, suff and their like are in the
     number's unit; metrics that need a class, or a change of it, are left out.
 
+    Texts without labels have no accuracy, and no other metric that compares predictions with labels.
+
     Args:
         predictor: the model.
         dataset: texts and labels: a `datasets.Dataset`, a DataFrame, columns, a pair (texts, labels), a list of rows, a
             file's path, or a `Split`. Labels are matched by the names of the classes where these are known; integers
-            are indices where no class has a number as its name.
+            are indices where no class has a number as its name. A list of strings, or a table without the column
+            "label", has no labels; a label_column that is named must exist.
         p_important: the share of words removed as important, in (0, 1].
         p_unimportant: the share of words removed as unimportant, in (0, 1].
         order: `static` ranks the words once, `recomputed` again after each removal, `beam` follows five removals at
@@ -172,7 +180,7 @@ def evaluate(
         text_column, label_column, on_bad_row=on_bad_row, labels=labels, encoding=encoding, multi_label=task.several,
         label_separator=label_separator, numbers=task.number, text_pair=text_pair_column,
     )  # fmt: skip
-    split, notes = read_data(dataset, predictor.classes, options)
+    split, notes = read_data(dataset, predictor.classes, options, needs_labels=label_column != ReadOptions.label)
     split, notes = limited(split, notes, limit, seed)
     texts = split.texts
     numbers = None if saliency is None or isinstance(saliency, str) else by_text(saliency)
@@ -183,9 +191,10 @@ def evaluate(
     if len(texts) == 0:
         raise ValueError("the dataset has no texts to evaluate")
     leave_out = {*RATIONALE, *SHORTCUT}.difference(metrics_of_marks(split)) | set(() if numbers is None else RANKED)
-    names = _expand_groups(metrics, leave_out, task)
-    chosen = MetricSet(names, MetricOptions(p_important, p_unimportant, seed=seed), task)
-    gold = check_gold(split.labels, predictor)
+    labelled = split.labelled
+    names = _expand_groups(metrics, leave_out, task, labelled)
+    chosen = MetricSet(names, MetricOptions(p_important, p_unimportant, seed=seed), task, labelled)
+    gold = check_gold(split.labels, predictor) if labelled else split.labels
     measured = BlockColumns(len(texts))
     blocks = blocks_by_length(texts, word_rule(predictor))
     from tqdm import tqdm
@@ -279,9 +288,9 @@ def metric_names(extra: str, task: Task) -> tuple[str, ...]:
     return ("usual", *more) if more else ()
 
 
-def _expand_groups(names: Sequence[str], leave_out: Collection[str], task: Task) -> list[str]:
+def _expand_groups(names: Sequence[str], leave_out: Collection[str], task: Task, labelled: bool = True) -> list[str]:
     """The names with the groups `usual` (the default) and `all` expanded, without those to leave out and those that the
-    task does not have. Raises ValueError, with the reason, for a name that it does not have."""
+    task, or texts without labels, do not have. Raises ValueError, with the reason, for a name that they do not have."""
     if isinstance(names, str):  # a string is one name, not a sequence of letters
         names = [names]
     first, *others = task.scores
@@ -290,9 +299,12 @@ def _expand_groups(names: Sequence[str], leave_out: Collection[str], task: Task)
     for word in names or ["usual"]:
         if word in ("usual", "all"):
             group = (*usual, *registry.names()) if word == "all" else usual
-            expanded += fitting((name for name in group if name not in leave_out), task)
+            own = fitting((name for name in group if name not in leave_out), task)
+            expanded += (name for name in own if labelled or not needs_labels(name, task))
         elif reason := unfit(word, task):
             raise ValueError(f"metric {word}: {reason}")
+        elif not labelled and needs_labels(word, task):
+            raise ValueError(f"metric {word} needs labels, and the texts have none: set label_column")
         else:
             expanded.append(word)
     return list(dict.fromkeys(expanded))
@@ -319,6 +331,11 @@ def fitting(names: Iterable[Name], task: Task) -> list[Name]:
 def unfit(name: str, task: Task) -> str:
     """Why a model of a task does not have a metric; empty where it has. Raises ValueError for an unknown name."""
     return "" if name in task.scores else registry.get(name).unfit(task)
+
+
+def needs_labels(name: str, task: Task) -> bool:
+    """Whether a metric of a model of a task compares predictions with true labels."""
+    return name in task.scores or registry.get(name).needs_labels
 
 
 def check_gold(labels: Column, predictor: Predictor) -> Column:

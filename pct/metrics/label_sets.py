@@ -64,6 +64,7 @@ class LabelSets(Metric):
     """Subset accuracy, micro and macro F1 of several labels, with bootstrap standard errors of F1 over texts."""
 
     names = ("acc", "micro_f1", "macro_f1")
+    needs_labels = True
 
     def columns(self, block: TextBlock) -> dict[str, Column]:
         """See `Metric.columns`. A text has its accuracy at its first pair; F1 is not a mean over texts."""
@@ -105,15 +106,14 @@ def _pairs_of_sets(columns: Mapping[str, Column]) -> tuple[list[tuple[str, str]]
     return list(numbers), np.concatenate(of_text)
 
 
-def facts_of_pairs(block: TextBlock, classes: Sequence[str]) -> dict[str, Column]:
+def facts_of_pairs(block: TextBlock, classes: Sequence[str], labelled: bool = True) -> dict[str, Column]:
     """What is known of each pair beside its metrics: the label explained, whether it is true and assigned, and the
-    names of all true and assigned labels of the text, as JSON."""
+    names of all true and assigned labels of the text, as JSON. labelled: whether the true ones are known."""
     rows, target = np.arange(len(block.place)), block.seen.labels
-    return {
-        "n": block.seen.counts, "target": target, "is_true": block.true_sets[rows, target],
-        "is_assigned": block.assigned[rows, target], TRUE: names_of(block.true_sets, classes),
-        ASSIGNED: names_of(block.assigned, classes),
-    }  # fmt: skip
+    facts: dict[str, Column] = {"n": block.seen.counts, "target": target}
+    if labelled:
+        facts |= {"is_true": block.true_sets[rows, target], TRUE: names_of(block.true_sets, classes)}
+    return facts | {"is_assigned": block.assigned[rows, target], ASSIGNED: names_of(block.assigned, classes)}
 
 
 def names_of(sets: Bools, classes: Sequence[str]) -> Column:
@@ -136,6 +136,7 @@ def by_text(columns: Mapping[str, Column]) -> dict[str, Column]:
     """The columns of a report with one row per text: of pairs, the means over the pairs of each text that have a value.
 
     `label` and `predicted` are comparable per text: the classes, or the names of all true and all assigned labels.
+    Texts without labels have no `label`.
     """
     if "target" not in columns:
         return dict(columns)
@@ -147,4 +148,5 @@ def by_text(columns: Mapping[str, Column]) -> dict[str, Column]:
             measured = np.isfinite(numbers)
             sums, sizes = np.bincount(text, np.where(measured, numbers, 0.0)), np.bincount(text, measured)
             means[name] = np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan)
-    return means | {"label": columns[TRUE][first], "predicted": columns[ASSIGNED][first]}
+    sets = {"label": TRUE, "predicted": ASSIGNED}
+    return means | {name: columns[own][first] for name, own in sets.items() if own in columns}

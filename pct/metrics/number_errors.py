@@ -36,6 +36,7 @@ class NumberErrors(Metric):
     """See `number_errors`; rmse and pearson have bootstrap standard errors over texts."""
 
     names = ("mae", "rmse", "pearson")
+    needs_labels = True
 
     @classmethod
     def unfit(cls, task: Task) -> str:

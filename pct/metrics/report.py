@@ -130,7 +130,7 @@ class Report:
         lines += [f"{f'recall of {name}':<28}{_cell(value)}" for name, value in self.recalls.items()]
         if self.of_pairs:
             lines.append(f"means over {plural(len(self.columns['n']), 'explained pair')} of a text and a label")
-            lines.append("acc: the share of texts with all labels right")
+            lines += ["acc: the share of texts with all labels right"] if "acc" in self.metrics else []
         if "n" in self.columns and (short := int((self._of_texts("n") == 1).sum())):
             have = "has" if short == 1 else "have"
             lines.append(f"{short} of {self.texts} texts {have} one word: nothing can be removed")

@@ -72,6 +72,17 @@ def test_evaluate(place, capsys):
     assert {"comp", "margin", "separation"} <= set(actual)
 
 
+def test_evaluate_texts_without_labels(place, tmp_path, capsys):
+    (tmp_path / "texts.txt").write_text("a fine film\na dull film\n")
+    asked = ["evaluate", str(place / "model"), "--data", str(tmp_path / "texts.txt")]
+    assert main([*asked, "--json"]) == 0
+    metrics = json.loads(capsys.readouterr().out)["metrics"]
+    assert "comp" in metrics
+    assert "acc" not in metrics
+    assert main([*asked, "--label-column", "y"]) == 1
+    assert "no column 'y', it has text; set --label-column" in capsys.readouterr().err
+
+
 def test_finetune_and_what_it_wrote(place, tmp_path, capsys):
     code = main(["finetune", str(place / "model"), *files(place), *QUICK, "--output", str(tmp_path / "finetuned")])
     assert code in (0, 3)

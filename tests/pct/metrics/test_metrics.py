@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pct
+from pct.corpora.splits import Split
 from pct.metrics.names import CORE_METRICS
 from pct.metrics.report import COMPANIONS, RATES
 from tests.pct import twins
+from tests.pct.number import number_model
+from tests.pct.several import several_classifier
 from tests.pct.small import FAMILIES, LEXICON, small_classifier, small_texts
 from tests.pct.toy import Scale
 
@@ -225,12 +228,43 @@ def test_an_unknown_metric_is_named_with_the_known_ones():
     ((["good bad"], [0, 1]), ValueError, "1 texts need 1 labels"),
     ((["good bad", " "], [0, 1]), ValueError, "row 2: column 'text' must be a text"),
     ((["good", None], [0, 1]), ValueError, "row 2: column 'text' must be a text with words, got None"),
-    ({"text": ["good bad"]}, ValueError, "no column 'label', it has text"),
     (3, ValueError, "columns text and label"),
 ])  # fmt: skip
 def test_a_dataset_that_cannot_be_measured_is_refused_with_the_reason(dataset, kind, message):
     with pytest.raises(kind, match=message):
         pct.evaluate(Scale(), dataset)
+
+
+@pytest.mark.parametrize(("classifier", "labels"), [
+    (small_classifier("lstm"), labels_for(range(20))),
+    (several_classifier("textcnn"), np.random.default_rng(1).random((20, 3)) < 0.4),
+    (number_model("transformer"), np.random.default_rng(1).normal(size=20)),
+], ids=["one class", "several labels", "a number"])  # fmt: skip
+def test_texts_without_labels_have_all_metrics_that_need_none(classifier, labels, tmp_path, caplog):
+    texts, scores = small_texts(20, seed=3), classifier.task.scores
+    labelled = pct.evaluate(classifier, Split(texts, np.asarray(labels)))
+    report = pct.evaluate(classifier, {"text": texts, "stars": [3] * 20})
+    assert "has no column 'label', it has text, stars" in caplog.text
+    assert report.metrics == {name: value for name, value in labelled.metrics.items() if name not in scores}
+    assert report.texts == 20
+    assert "the accuracy is unknown" in report.table()
+    lost = labelled.columns.keys() - report.columns.keys()
+    assert lost - {*scores, "label", "true_number", "true_labels", "is_true"} == set()
+    for name, column in report.columns.items():
+        np.testing.assert_array_equal(column, labelled.columns[name])
+    assert report.confusion is None
+    report.to_parquet(tmp_path / "texts.parquet", texts)
+    assert scores[0] not in json.loads(report.to_json())["metrics"]
+    assert "<table" in report.to_html()
+    assert not {*scores} & pct.evaluate(classifier, texts, metrics=["all"]).metrics.keys()
+    for name in scores:
+        with pytest.raises(ValueError, match=f"metric {name} needs labels, and the texts have none: set label_column"):
+            pct.evaluate(classifier, texts, metrics=["comp", name])
+    with pytest.raises(ValueError, match="no column 'star', it has text, stars; set label_column"):
+        pct.evaluate(classifier, {"text": texts, "stars": [3] * 20}, label_column="star")
+    for metrics, problem in ((scores, "needs labels"), (["comp"], "these have no labels: set label_column")):
+        with pytest.raises(ValueError, match=problem):
+            pct.diff(classifier, classifier, texts, metrics=metrics)
 
 
 @pytest.mark.parametrize("share", [0, 1.5, -0.1])
