@@ -104,12 +104,12 @@ class Settings:
         "label", "files and hub: the column of the labels; of multi_label also one column per label, as toxic,insult"
     )
     separator: str = _setting("", "of CSV files; detected if empty")
-    encoding: str = _setting("", "of text files, as utf-8, cp1252, gb18030; if empty, by a byte order mark, or UTF-8")
+    encoding: str = _setting("", "of text files, such as utf-8 or cp1252; if empty, by a byte order mark, or UTF-8")
     on_bad_row: str = _setting("error", "for a row without a text or with an unknown label: {}", ON_BAD_ROW)
     multi_label: bool = _setting(
         False, "a text may have several labels: lists of names, one column of 0 and 1 per label, or separated names"
     )
-    label_separator: str = _setting("", "multi_label: what separates the names of labels in a cell, as | or ;")
+    label_separator: str = _setting("", "multi_label: what separates the names of labels in a cell, such as | or ;")
     threshold: float = _setting(0.5, "multi_label: the probability from which a label is assigned")
     labels: str = _setting("names", "the kind of labels: {} of the classes", LABELS)
     train_split: str = _setting("train", "hub: the split of the training rows")
@@ -136,7 +136,7 @@ class Settings:
     schedule: str = _setting(None, "of the learning rate: {}; by default linear for encoders, else constant", SCHEDULES)
     gradient_clip: float = _setting(0.0, "the maximum norm of the gradient; 0 is off")
     dropout: float = _setting(0.5, "before the last layer (textcnn, lstm)")
-    fresh_head: bool = _setting(False, "for a finetuned classifier as model: train a new head instead of its own")
+    fresh_head: bool = _setting(False, "for a fine-tuned classifier as model: train a new head instead of its own")
     lora: str = _setting(
         "", "encoders: train low-rank updates instead of all weights, by peft's LoraConfig: r=8,alpha=16,dropout=0.1"
     )
@@ -213,7 +213,7 @@ class Settings:
     measure_unimportant: float = _setting(
         0.0, "the share of unimportant words removed in measurements; 0 uses p_unimportant"
     )
-    extra_metrics: str = _setting("", "further metrics of a finished run by name, as margin,win; or all")
+    extra_metrics: str = _setting("", "further metrics of a finished run by name, such as margin,win; or all")
     evaluate_epochs: bool = _setting(True, "measure the pathology metrics on validation after each epoch")
     evaluate_limit: int = _setting(512, "the maximum number of validation texts for these metrics; 0 uses all")
     # the machine

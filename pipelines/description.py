@@ -70,7 +70,7 @@ def _health(run: Run) -> str:
     elif not abs(gap) > max(ERRORS * error, TOLERANCE):
         verdict = "too little to call them healthy or pathological"
     if accuracy is not None and not accuracy.learned:
-        verdict = "no verdict: the model has not surely learned anything"
+        verdict = "no verdict: the model is not significantly better than its largest class"
     return (
         f"Its explanations: removing the most salient words {_moves(comp, what)}, the least salient "
         f"{_moves(suff, what)}; comp - suff {gap:+.3f} ± {error:.3f} is {verdict}."

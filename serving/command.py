@@ -209,7 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=3000, help="the port to listen at (default: 3000)")
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME",
-        help="a host name that is allowed, beside localhost and IP addresses; may be given again; '*' for any",
+        help="a further host name to accept, beside localhost and IP addresses; repeatable; '*' accepts any",
     )  # fmt: skip
     parser.add_argument("--workers", type=int, default=1, help="the number of processes (default: 1)")
     parser.add_argument("--threads", type=int, default=0, help="cores per worker (default: all cores, divided)")

@@ -89,11 +89,14 @@ def parser(preset: Preset = COMPARE) -> argparse.ArgumentParser:
         prog=f"pct {preset.name}", description=preset.description, epilog=f"example: {preset.example}"
     )
     add = result.add_argument
-    corpora = " ".join(preset.corpora) or "that of --corpus"
-    add("--corpora", nargs="+", default=list(preset.corpora), help=f"default: {corpora}")
-    add("--models", nargs="+", default=list(preset.models), help=f"default: {' '.join(preset.models)}")
-    add("--methods", nargs="+", default=list(preset.methods), help=f"default: {' '.join(preset.methods)}")
-    add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
+    corpora, models, methods = (" ".join(names) for names in (preset.corpora, preset.models, preset.methods))
+    add(
+        "--corpora", nargs="+", default=list(preset.corpora),
+        help=f"corpora to train on (default: {corpora or 'that of --corpus'})",
+    )  # fmt: skip
+    add("--models", nargs="+", default=list(preset.models), help=f"models to train (default: {models})")
+    add("--methods", nargs="+", default=list(preset.methods), help=f"training methods (default: {methods})")
+    add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of each cell, a run each (default: 0 1 2)")
     values = "a setting that takes several values, each a cell; of several such options every combination"
     add("--set", action="append", default=[], metavar="NAME=VALUE,VALUE", help=values)
     table = "the rows of this table of the paper in place of --methods (Tables 3 to 5; the paper: mr, textcnn)"
@@ -107,7 +110,8 @@ def parser(preset: Preset = COMPARE) -> argparse.ArgumentParser:
     add("--track", action="store_true", default=preset.tracked, help="upload the runs to MLflow")
     untracked = "no MLflow; pct track uploads later"
     add("--no-tracking", "--no_tracking", dest="track", action="store_false", help=untracked)
-    add("--experiment", default=preset.experiment, help=f"of MLflow (default: {preset.experiment or 'pct'})")
+    experiment = preset.experiment or "pct"
+    add("--experiment", default=preset.experiment, help=f"the MLflow experiment (default: {experiment})")
     add("--quiet", action="store_true", help="no progress bars")
     add_resources(result, "1, which needs no Ray")
     add_settings(result, leave_out=("model", "method", "seed", *(("corpus",) if preset.corpora else ())))

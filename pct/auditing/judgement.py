@@ -22,7 +22,9 @@ from pct.output.numbers import number, percent, spell
 from pct.text.plurals import plural
 from pct.text.tokens import Doubles
 
-LEAST_MARGIN = 0.01  # of confidence; a smaller margin does not count, even if it is surely above 0. Of a number: of the
+LEAST_MARGIN = (
+    0.01  # of confidence; a smaller margin does not count, even if it is significantly above 0. Of a number: of the
+)
 # standard deviation of the model's numbers over the texts
 WINS, MARGIN, COMP = "win", "margin", "comp"
 
@@ -36,13 +38,14 @@ class Judgement:
     Attributes:
         best: the saliency to show; empty where none beats a random order.
         removal: the removal that decided.
-        ties: the saliencies that are as good as the best: the difference of the margins is not surely above 0, or
-            surely below `LEAST_MARGIN`.
+        ties: the saliencies that are as good as the best: the difference of the margins is not significantly above 0,
+            or significantly below `LEAST_MARGIN`.
         holds: the removals under which the best one beats a random order.
         beats: for each removal, the saliencies that beat a random order, the largest margin first.
-        worse: the saliencies whose margin is surely below 0.
+        worse: the saliencies whose margin is significantly below 0.
         best_of_one_pass: the best saliency that needs at most one pass; empty where none of these beats a random order.
-        learned: whether the model is surely better than its most frequent class; None where the labels are unknown.
+        learned: whether the model is significantly better than its most frequent class; None where the labels are
+            unknown.
         verdict: the judgement in sentences.
         advice: what the owner of the model can do, in sentences.
     """
@@ -171,7 +174,7 @@ def _verdict(
         sentences.append("The labels are unknown: the accuracy of the model was not measured.")
     if judgement.learned is False and accuracy is not None:
         sentences.append(
-            f"The model is not surely better than its most frequent class: accuracy {spell(accuracy)}, largest "
+            f"The model is not significantly better than its most frequent class: accuracy {spell(accuracy)}, largest "
             f"class {largest:.3f}. An explanation is faithful to the model, not to the truth: do not use one to "
             "justify a decision of this model."
         )
@@ -199,7 +202,7 @@ def _verdict(
         sentences.append(f"This holds with {_ways(removals)}.")
     if judgement.ties:
         sentences.append(
-            f"As good on these texts (the margins do not surely differ, or by less than {unit.least:.2g}): "
+            f"As good on these texts (the margins do not significantly differ, or by less than {unit.least:.2g}): "
             f"{_list(judgement.ties)}."
         )
     one = judgement.best_of_one_pass
@@ -217,8 +220,8 @@ def _advice(
 ) -> list[str]:  # fmt: skip
     if judgement.learned is False:
         return [
-            "Audit more texts; if the accuracy is then still not surely above the share of the most frequent class, "
-            "train the model further."
+            "Audit more texts; if the accuracy is then still not significantly above the share of the most frequent "
+            "class, train the model further."
         ]
     if not judgement.best:
         if flat:

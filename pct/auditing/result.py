@@ -77,7 +77,7 @@ class Audit:
     def headline(self) -> str:
         """The judgement in one line."""
         if self.judgement.learned is False:
-            return "The model is not surely better than its most frequent class"
+            return "The model is not significantly better than its most frequent class"
         return f"Best saliency: {self.best}" if self.best else "No saliency beats a random order"
 
     @property

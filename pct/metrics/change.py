@@ -53,11 +53,11 @@ class Change:
     def reasons_against(self) -> list[str]:
         """Why the second model is not an improvement; empty where it is.
 
-        It is an improvement where comp - suff is surely larger (its interval lies above zero) and by at least a point,
-        neither ur - ir nor the margin of comp over a random order is surely smaller, and accuracy is at most a point
-        lower (of numbers: the mean absolute error grows by at most a hundredth of their standard deviation). Without
-        the margin a model that merely became more sensitive to any removal would pass. Fewer than `FEWEST_TEXTS` texts
-        are not judged.
+        It is an improvement where comp - suff is significantly larger (its interval lies above zero) and by at least a
+        point, neither ur - ir nor the margin of comp over a random order is significantly smaller, and accuracy is at
+        most a point lower (of numbers: the mean absolute error grows by at most a hundredth of their standard
+        deviation). Without the margin a model that merely became more sensitive to any removal would pass. Fewer than
+        `FEWEST_TEXTS` texts are not judged.
         """
         reasons, gained = [], self.differences.get(CLAIM)
         texts = int(np.isfinite(self.before.by_text.get("comp", [])).sum())
@@ -70,7 +70,7 @@ class Change:
         elif not (loss := -self.differences["acc"].value) <= LARGEST_LOSS + 1e-9:
             reasons.append(f"accuracy lost {loss:.3f}, more than {LARGEST_LOSS}")
         if gained is None or not gained.low > 0:
-            reasons.append(f"{CLAIM} did not become surely larger")
+            reasons.append(f"{CLAIM} did not become significantly larger")
         elif gained.value < SMALLEST_GAIN:
             reasons.append(f"{CLAIM} grew by {gained.value:.2g}, less than {SMALLEST_GAIN}")
         lost = {name: x for name in GUARDED if (x := self.differences.get(name)) is not None and x.high < 0}
@@ -89,7 +89,7 @@ class Change:
         """The judgement in one sentence."""
         if against := self.reasons_against:
             return f"not improved: {'; '.join(against)}"
-        return f"improved: {CLAIM} is surely larger, at no loss of margin over a random order nor of accuracy"
+        return f"improved: {CLAIM} is significantly larger, at no loss of margin over a random order nor of accuracy"
 
     def rows(self) -> list[tuple[str, float, float, Interval]]:
         """(name, before, after, difference) of every metric, gap and control."""

@@ -39,6 +39,6 @@ def cost_table(names: Sequence[str]) -> str:
     for name in names:
         cost = tuple(most_passes(MetricSet([name], MetricOptions()), counts).tolist())
         groups.setdefault(cost, []).append(name)
-    head = f"most passes for a text of {' and '.join(map(str, EXAMPLES))} words; metrics share passes:"
+    head = f"the most passes for a text of {' and of '.join(map(str, EXAMPLES))} words; metrics share passes:"
     lines = [f"{cost[0]:>7,} {cost[1]:>9,}   {', '.join(group)}" for cost, group in sorted(groups.items())]
     return "\n".join([head, *lines])

@@ -30,7 +30,7 @@ class BesideLargestClass(NamedTuple):
         baseline = f"always the largest class ({self.share:.3f})"
         if self.learned:
             return f"better than {baseline}"
-        return f"no better than {baseline}" if self.accuracy <= self.share else f"not surely better than {baseline}"
+        return f"{'no' if self.accuracy <= self.share else 'not significantly'} better than {baseline}"
 
 
 def beside_largest_class(accuracy: float, counts: Sequence[int]) -> BesideLargestClass:

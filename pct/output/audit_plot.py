@@ -42,7 +42,7 @@ def audit_figure(audit: Audit) -> Any:
     put_titles(
         figure,
         audit.headline,
-        f"{short(audit.model, 60)}; {audit.texts} texts; 95 % intervals; hollow: does not surely beat a random order",
+        f"{short(audit.model, 60)}; {audit.texts} texts; 95 % intervals; hollow: no better than a random order",
     )
     return figure
 

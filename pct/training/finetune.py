@@ -20,7 +20,7 @@ from pct.text.subwords import SubWords
 from pct.training.model_card import save_finetuned
 from pct.training.trainer import train
 
-# the settings that a finetuned classifier takes from the original
+# the settings that a fine-tuned classifier takes from the original
 KEPT = (
     "model", "words", "max_length", "explain_by", "saliency_of", "integrated_steps", "order", "multi_label",
     "label_separator", "threshold", "windows", "head", "remove",
@@ -29,10 +29,10 @@ KEPT = (
 
 @dataclass(frozen=True)
 class Finetuned:
-    """A finetuned classifier.
+    """A fine-tuned classifier.
 
     Attributes:
-        classifier: the finetuned classifier.
+        classifier: the fine-tuned classifier.
         change: the comparison with the original on the test split. `change.improved` is whether it is better,
             `change.reasons_against` the reasons if it is not.
         data: by split, the numbers of rows that were skipped, held out or dropped by a limit, and of labels that were
@@ -88,7 +88,7 @@ def finetune(
             `epochs`, `lr`, ... The model and its word rule cannot be changed.
 
     Returns:
-        The finetuned classifier and the change. `change.improved` is whether it is better.
+        The fine-tuned classifier and the change. `change.improved` is whether it is better.
 
     Raises:
         ValueError: the texts have other classes, or a setting does not fit the model.

@@ -47,8 +47,8 @@ def test_the_health_is_told_where_it_can_be_told(client, run, comp, suff, messag
 
 @pytest.mark.parametrize(("labels", "message"), [
     ({"negative": 12, "positive": 36}, "test texts, no better than always the largest class (0.750). Its explanations"),
-    ({"negative": 13, "positive": 35}, "test texts, not surely better than always the largest class (0.729)."),
-    ({"negative": 13, "positive": 35}, "is no verdict: the model has not surely learned anything"),
+    ({"negative": 13, "positive": 35}, "test texts, not significantly better than always the largest class (0.729)."),
+    ({"negative": 13, "positive": 35}, "is no verdict: the model is not significantly better than its largest class"),
     ({"negative": 24, "positive": 24}, "is healthy."),
 ])  # fmt: skip
 def test_a_model_that_is_no_better_than_the_largest_class_is_told(client, run, labels, message):

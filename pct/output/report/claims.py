@@ -128,7 +128,7 @@ class Effect:
 
     @property
     def at_chance(self) -> bool:
-        """Whether one of the two groups has not surely learned anything."""
+        """Whether the accuracy of one of the two groups is not significantly above chance."""
         return self.group.at_chance or self.normal.at_chance
 
     @property
@@ -159,10 +159,10 @@ def methods_table(effects: Sequence[Effect]) -> ReportTable:
         "methods", "Each method less normal training",
         ("corpus", "model", "method", "seeds", *map(spaced, COMPARED), "step"), tuple(rows),
         "Mean difference to normal training with the same other settings, with its 95 % interval over texts and seeds; "
-        "* marks an interval that excludes 0. At chance: the method, or its normal training, is not surely better than "
-        "the largest class's share. Settings that are not named have their defaults, or are the same in all runs. "
-        "step: the time of a training step relative to normal training (the quickest epoch of each; a busy machine "
-        "makes steps slower).",
+        "* marks an interval that excludes 0. At chance: the method, or its normal training, is not significantly "
+        "better than the largest class's share. Settings that are not named have their defaults, or are the same in "
+        "all runs. step: the time of a training step relative to normal training (the quickest epoch of each; a busy "
+        "machine makes steps slower).",
     )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ class Group:
 
     @property
     def at_chance(self) -> bool:
-        """Whether the test accuracy is not surely above the largest class's share; false where that is unknown."""
+        """Whether the test accuracy is not significantly above the largest class's share; false if that is unknown."""
         comparison = learned_of([run.test for run in self.runs])
         return comparison is not None and not comparison.learned
 

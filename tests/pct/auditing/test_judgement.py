@@ -89,11 +89,11 @@ def test_a_margin_without_wins_is_no_explanation():
 def test_a_model_at_chance_is_told_so_before_anything_else():
     seen = judged({("l2", "delete"): cell(0.3, 0.95)}, accuracy=AT_CHANCE)
     assert seen.learned is False
-    assert seen.verdict[0].startswith("The model is not surely better than its most frequent class")
+    assert seen.verdict[0].startswith("The model is not significantly better than its most frequent class")
     assert seen.best == "l2"
     assert seen.advice == [
-        "Audit more texts; if the accuracy is then still not surely above the share of the most frequent class, train "
-        "the model further."
+        "Audit more texts; if the accuracy is then still not significantly above the share of the most frequent class, "
+        "train the model further."
     ]
 
 

@@ -41,15 +41,15 @@ def test_a_change_is_after_minus_before_text_by_text():
     ({"comp": 0.1, "margin": 0.1}, None),
     ({"suff": -0.1}, None),
     ({"suff": -0.001}, "comp-suff grew by 0.001, less than 0.01"),
-    ({}, "comp-suff did not become surely larger"),
-    ({"ir": -2.0}, "comp-suff did not become surely larger"),
-    ({"margin": 9.0, "i_var": 9.0}, "comp-suff did not become surely larger"),
+    ({}, "comp-suff did not become significantly larger"),
+    ({"ir": -2.0}, "comp-suff did not become significantly larger"),
+    ({"margin": 9.0, "i_var": 9.0}, "comp-suff did not become significantly larger"),
     # more sensitive to any removal: the gap widens, what saliency knows beyond chance does not
     ({"comp": 0.1, "margin": -0.02}, "the margin of comp over a random order became smaller by 0.020"),
     ({"comp": 0.1, "ur": -1.0}, "ur-ir became smaller by 1.000"),
     ({"comp": 0.1, "acc": -0.02}, "accuracy lost 0.020, more than 0.01"),
     ({"comp": 0.1, "acc": -0.01}, None),
-    ({"comp": np.nan, "ir": np.nan}, "comp-suff did not become surely larger"),
+    ({"comp": np.nan, "ir": np.nan}, "comp-suff did not become significantly larger"),
 ])  # fmt: skip
 def test_it_is_called_improved_only_where_it_is(shifts, reason):
     actual = compare_reports(report(), report(**shifts))
@@ -61,8 +61,8 @@ def test_it_is_called_improved_only_where_it_is(shifts, reason):
 def test_all_that_speaks_against_it_is_told():
     actual = compare_reports(report(), report(acc=-0.02, comp=-0.1, margin=-0.1, ur=-1.0))
     assert actual.verdict == (
-        "not improved: accuracy lost 0.020, more than 0.01; comp-suff did not become surely larger; ur-ir became "
-        "smaller by 1.000; the margin of comp over a random order became smaller by 0.100"
+        "not improved: accuracy lost 0.020, more than 0.01; comp-suff did not become significantly larger; ur-ir "
+        "became smaller by 1.000; the margin of comp over a random order became smaller by 0.100"
     )
 
 

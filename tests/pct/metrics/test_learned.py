@@ -16,7 +16,7 @@ def test_a_model_learned_something_where_the_whole_interval_lies_above_the_large
     assert not beside_largest_class(0.80, [80, 20]).learned
     actual = beside_largest_class(0.55, [30, 70])
     assert (actual.share, str(actual)) == (0.7, "no better than always the largest class (0.700)")
-    assert str(beside_largest_class(0.72, [30, 70])) == "not surely better than always the largest class (0.700)"
+    assert str(beside_largest_class(0.72, [30, 70])) == "not significantly better than always the largest class (0.700)"
     assert str(beside_largest_class(0.95, [30, 70])) == "better than always the largest class (0.700)"
 
 

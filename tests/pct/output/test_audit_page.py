@@ -97,7 +97,7 @@ def test_what_is_wrong_with_a_model_is_the_head_of_its_page():
         return re.search(r'<p class="best">([^<]*)<', audit_page(AUDITS[name]))[1]
 
     assert heads("no best") == "No saliency beats a random order"
-    assert heads("at chance") == "The model is not surely better than its most frequent class"
+    assert heads("at chance") == "The model is not significantly better than its most frequent class"
 
 
 def test_without_labels_no_accuracy_is_shown():
