@@ -62,9 +62,10 @@ class Client:
 
         Raises:
             ServiceError: the service refused the request, or does not answer.
+            TypeError: a text instead of a list of texts.
         """
-        texts = list(texts)
-        answer = self._ask("/predict", {"texts": _sent(texts), "model": model})
+        sent = _sent(texts)
+        answer = self._ask("/predict", {"texts": sent, "model": model})
         identity = _identity(answer)
         return Predictions(
             Prediction.from_dict(p, text, identity) for text, p in zip(texts, answer["predictions"], strict=True)
@@ -98,6 +99,7 @@ class Client:
 
         Raises:
             ServiceError: the service refused the request, or does not answer.
+            TypeError: a text instead of a list of texts.
         """
         request = {
             "texts": _sent(texts), "max_steps": max_steps, "order": order, "saliency": saliency, "model": model,
@@ -157,7 +159,9 @@ class Client:
 
 
 def _sent(texts: Sequence[str | tuple[str, str]]) -> list[Any]:
-    """Texts as the service takes them."""
+    """Texts as the service takes them. Raises TypeError for a single text: it is a sequence, too."""
+    if isinstance(texts, str) or is_pair(texts):
+        raise TypeError(f"the texts are a list: give [{texts!r}]")
     return [dict(zip(("text", "text_pair"), x, strict=True)) if is_pair(x) else x for x in texts]
 
 

@@ -25,7 +25,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     Yields:
         The path to which the block writes.
     """
-    target = Path(path)
+    target = Path(path).resolve()  # of a link the file that it points to
     part = target.with_name(f"{target.name}.part")
     try:
         yield part
@@ -63,7 +63,7 @@ def atomic_folder(folder: str | Path, mark: str) -> Iterator[Path]:
     Raises:
         FileExistsError: as `check_folder`.
     """
-    target = Path(folder)
+    target = Path(folder).resolve()
     check_folder(target, mark)
     target.parent.mkdir(parents=True, exist_ok=True)
     tmp_dir = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -112,9 +112,11 @@ def check_folder(folder: str | Path, mark: str) -> None:
     """Checks that a folder may be written: a new one, an empty one, or one of the same kind, which is replaced.
 
     Raises:
-        FileExistsError: it is a file, or the current folder, or has other contents, which would be lost.
+        FileExistsError: it is a file, the current folder or a mount point, or has other contents, which would be lost.
     """
     target = Path(folder)
+    if os.path.ismount(target):
+        raise FileExistsError(f"{target} is a mount point, which cannot be replaced; give a folder inside it")
     if target.resolve() == Path.cwd():
         raise FileExistsError(f"{target} is the current folder; give another folder")
     if target.exists() and not target.is_dir():

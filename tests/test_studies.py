@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks.studies import by_text, finetune, methods, rationales
+from benchmarks.studies import by_text, encoders, finetune, methods, rationales
 from pct import evaluate, load
 from pct.corpora.loading import read_splits
 from pct.settings import Settings
 from pct.training.runs import run
+from tests.pct.models.families import classifier
+from tests.pct.toy import Scale
 
 QUICK = Settings(
     corpus="planted", model="textcnn", method="normal", epochs=1, limit=40, batch_size=16, evaluate_epochs=False,
@@ -79,6 +82,37 @@ def test_a_cell_is_the_mean_or_the_paired_change() -> None:
     less = {seed: values - 0.25 for seed, values in of_seeds.items() if seed}
     assert by_text.change(of_seeds, less) == "−.250 [−.250, −.250]"
     assert by_text.change(of_seeds, {}) == by_text.NONE
+
+
+def test_the_values_of_a_finished_condition_are_kept(tmp_path, monkeypatch):
+    done = []
+
+    def stops(*_, **how):
+        if done:
+            raise KeyboardInterrupt
+        done.append(how)
+        return evaluate(Scale(), (["good bad the"], [1]), metrics=["comp"])
+
+    monkeypatch.setattr(by_text, "evaluate", stops)
+    conditions = {name: by_text.Condition("l2", "delete", ("comp",)) for name in ("first", "second")}
+    with pytest.raises(KeyboardInterrupt):
+        by_text.measure(tmp_path / "cell.npz", conditions, lambda: (None, None, {}))
+    assert list(by_text.read(tmp_path / "cell.npz")) == ["first/comp"]
+
+
+def test_numbers_lose_the_zero_before_the_point_alone():
+    assert by_text.without_zeros("0.5 [-0.25, 20.5] 10.0") == ".5 [-.25, 20.5] 10.0"
+
+
+def test_nothing_is_dropped_without_dropout():
+    # attention of torch gets its share as a number: no module of it runs
+    model = classifier("BERT", classes=2).train()
+    ids = torch.arange(12)[None]
+    passes = [model(input_ids=ids).logits for _ in range(2)]
+    assert not torch.equal(*passes)
+    with encoders.no_dropout():
+        model.train()
+        assert torch.equal(*(model(input_ids=ids).logits for _ in range(2)))
 
 
 def test_methods_are_compared_with_the_first_of_their_family(tmp_path, monkeypatch, capsys):

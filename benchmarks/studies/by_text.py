@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -57,10 +58,10 @@ def measure(
         texts = read_texts() if read_texts else split
         report = evaluate(classifier, texts, limit=most, metrics=metrics, removal=removal, saliency=saliency)
         columns |= {f"{name}/{metric}": report.columns[metric].astype(np.float32).round(5) for metric in metrics}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as part, part.open("wb") as file:
+            np.savez_compressed(file, **columns)
         print(path.stem, name, {k: round(v, 3) for k, v in report.metrics.items()}, file=sys.stderr, flush=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as part, part.open("wb") as file:
-        np.savez_compressed(file, **columns)
     return columns
 
 
@@ -94,5 +95,10 @@ def change(before: BySeed, after: BySeed) -> str:
     return _cell(f"{number(interval.value, signed=True)} {bounds(interval)}")
 
 
+def without_zeros(text: str) -> str:
+    """Numbers without the zero before the point: .5, and 20.5 as it is."""
+    return re.sub(r"(?<!\d)0\.", ".", text)
+
+
 def _cell(text: str) -> str:
-    return text.replace("0.", ".").replace("-", "−")
+    return without_zeros(text).replace("-", "−")

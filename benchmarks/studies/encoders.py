@@ -12,6 +12,7 @@ from unittest import mock
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from benchmarks.common import encoder_folder
 from benchmarks.studies.study import Study, command
@@ -35,8 +36,15 @@ def mean_of_tokens() -> Iterator[None]:
 @contextmanager
 def no_dropout() -> Iterator[None]:
     """Nothing is dropped in training, in the body or before the last layer."""
-    step = torch.nn.Module.train
-    with mock.patch.object(torch.nn.Dropout, "train", lambda self, mode=True: step(self, False)):
+    step, attend = torch.nn.Module.train, functional.scaled_dot_product_attention
+
+    def without(*args: Any, dropout_p: float = 0.0, **more: Any) -> Tensor:
+        return attend(*args, **more)
+
+    with (
+        mock.patch.object(torch.nn.Dropout, "train", lambda self, mode=True: step(self, False)),
+        mock.patch.object(functional, "scaled_dot_product_attention", without),
+    ):
         yield
 
 

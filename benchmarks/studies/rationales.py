@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import pct
+from benchmarks.studies.by_text import without_zeros
 from pct.corpora.loading import load_splits, read_splits
 from pct.corpora.splits import Split
 from pct.metrics import RATIONALE
@@ -87,7 +88,7 @@ def measured(path: Path, model: str, saliency: str, split: Split) -> dict[str, n
             return None
         report = pct.evaluate(predictor, split, metrics=["acc", *RATIONALE], saliency=saliency)
         with atomic_write(path) as unfinished, open(unfinished, "wb") as out:
-            np.savez(out, allow_pickle=False, **report.columns)
+            np.savez(out, **report.columns)
     with np.load(path, allow_pickle=False) as kept:
         return dict(kept)
 
@@ -113,8 +114,9 @@ def print_values(cells: Cells, metric: str, some: np.ndarray) -> None:
         first = cells[model, names[0]]
         values = [cells[model, name][metric] if (model, name) in cells else None for name in names]
         values.append(first[f"{metric}_random"])
-        row = ["–" if x is None else short(spell(crossed_bootstrap(x[:, some]))) for x in values]
-        print(f"| {model} | {len(first['acc'])} | {short(number(first['acc'][:, some].mean()))} | {' | '.join(row)} |")
+        row = ["–" if x is None else without_zeros(spell(crossed_bootstrap(x[:, some]))) for x in values]
+        accuracy = without_zeros(number(first["acc"][:, some].mean()))
+        print(f"| {model} | {len(first['acc'])} | {accuracy} | {' | '.join(row)} |")
 
 
 def print_changes(cells: Cells, metric: str) -> None:
@@ -136,7 +138,7 @@ def print_changes(cells: Cells, metric: str) -> None:
         for name in names:
             values = changes.get((model, name))
             sure = values is not None and crossed_bootstrap(values, level=strict).excludes_zero
-            row.append("–" if values is None else short(spell(crossed_bootstrap(values))) + "\\*" * sure)
+            row.append("–" if values is None else without_zeros(spell(crossed_bootstrap(values))) + "\\*" * sure)
         print(f"| {model} | {' | '.join(row)} |")
     print(f"\n{len(changes)} differences.")
 
@@ -144,11 +146,6 @@ def print_changes(cells: Cells, metric: str) -> None:
 def family(model: str) -> str:
     """The kind of model: what stands before the comma."""
     return model.partition(",")[0]
-
-
-def short(text: str) -> str:
-    """Numbers without the zero before the point."""
-    return text.replace("0.", ".")
 
 
 if __name__ == "__main__":

@@ -90,11 +90,6 @@ def audit(
     if isinstance(predictor, str | Path):
         name = name or str(predictor)
         predictor = open_model(str(predictor))
-    if not isinstance(predictor, Predictor):
-        raise TypeError(
-            f"a {type(predictor).__name__} is not a model: give its folder or hub name, pct.load(..), pct.wrap(..) or "
-            "predictor_from(..)"
-        )
     if on_bad_row not in ON_BAD_ROW:
         raise ValueError(f"on_bad_row must be one of {', '.join(ON_BAD_ROW)}, got {on_bad_row!r}")
     predictor, task = removing(predictor, remove), task_of(predictor)
@@ -139,13 +134,16 @@ def _judged(predictor: Predictor, split: Split, plan: AuditPlan, measured: Measu
         accuracy, largest = _accuracy(facts["label"][first], facts["predicted"][first])
     unit = float(np.std(facts["confidence"])) if task.number else None
     shown = default_saliency(predictor).name
+    groups = facts["place"] if task.several else None
     judgement = judge_audit(
         measured.columns, passes, accuracy, largest, shown,
-        [name for name, saliency in plan.saliencies.items() if saliency.seeded], unit,
+        [name for name, saliency in plan.saliencies.items() if saliency.seeded], unit, groups,
     )  # fmt: skip
+    table = np.stack([values for columns in measured.columns.values() for values in columns.values()], 1)
+    intervals = iter(intervals_of(table, groups=groups))
     rows = []
     for (name, removal), columns in measured.columns.items():
-        metrics = dict(zip(columns, intervals_of(np.stack(list(columns.values()), 1)), strict=True))
+        metrics = {metric: next(intervals) for metric in columns}
         milliseconds = 1000 * float(measured.seconds[name].mean())
         rows.append(AuditRow(name, removal, plan.saliencies[name].signed, passes[name], milliseconds, metrics))
     best = judgement.best or CONTROL
@@ -157,7 +155,7 @@ def _judged(predictor: Predictor, split: Split, plan: AuditPlan, measured: Measu
             "accuracy": None if accuracy is None else [float(x) for x in accuracy],
             "largest_class": largest,
             **({"errors": errors} if task.number else {}),
-            task.quantity: [float(x) for x in interval_of(facts["confidence"].astype(np.float64))],
+            task.quantity: [float(x) for x in interval_of(facts["confidence"].astype(np.float64), groups)],
             "cut_texts": int((facts["cut"] > 0).sum()),
             "shown": shown,
             **({"windows": windows} if (windows := reading_of(predictor)) else {}),
@@ -186,6 +184,8 @@ def _examples(
     place, targets = measured.facts["place"][worst], measured.facts["target"][worst]
     texts = [split.texts[i] for i in place]
     how = {"classes": targets, "removal": removal, "saliency": name, "seed": about["seed"]}
+    important, unimportant = about["shares"]
+    how |= {"p_important": important, "p_unimportant": unimportant}
     explained = explain(predictor, texts, **how) if texts else []
     reason = "no saliency is best in this audit" if name == CONTROL else "the best in this audit"
     gold = named_labels(split.labels[place], predictor.classes) if split.labelled else [None] * len(place)

@@ -20,12 +20,11 @@ from pct.metrics.bootstrap import FEWEST_TEXTS, LEVEL, Interval, interval_of, in
 from pct.output.audit_table import in_words
 from pct.output.numbers import number, percent, spell
 from pct.text.plurals import plural
-from pct.text.tokens import Doubles
+from pct.text.tokens import Doubles, Ints
 
-LEAST_MARGIN = (
-    0.01  # of confidence; a smaller margin does not count, even if it is significantly above 0. Of a number: of the
-)
-# standard deviation of the model's numbers over the texts
+# of confidence; a smaller margin does not count, even if it is significantly above 0. Of a number: of the standard
+# deviation of the model's numbers over the texts
+LEAST_MARGIN = 0.01
 WINS, MARGIN, COMP = "win", "margin", "comp"
 
 Cells = Mapping[tuple[str, str], Mapping[str, Doubles]]
@@ -77,6 +76,7 @@ def judge_audit(
     shown: str = "",
     seeded: Sequence[str] = (),
     deviation: float | None = None,
+    groups: Ints | None = None,
 ) -> Judgement:
     """The judgement of an audit.
 
@@ -89,21 +89,22 @@ def judge_audit(
         shown: the saliency that explains the model at present.
         seeded: the saliencies that depend on a seed: of two that tie, one that does not is preferred.
         deviation: of a model that gives a number, the standard deviation of its numbers; None for classes.
+        groups: (texts,) of several labels, the text of each explained pair: see `intervals_of`.
     """
     unit = _Unit() if deviation is None else _Unit("number", LEAST_MARGIN * deviation)
     removals = list(dict.fromkeys(removal for _, removal in cells))
     names = [name for name in dict.fromkeys(name for name, _ in cells) if name != CONTROL]
     strict = 1 - (1 - LEVEL) / max(len(names) * len(removals), 1)
-    texts = int(np.isfinite(next(iter(cells.values()))[MARGIN]).sum())
+    measured = np.isfinite(next(iter(cells.values()))[MARGIN])
+    texts = int(measured.sum()) if groups is None else len(np.unique(groups[measured]))
+    keys = [(name, removal) for removal in removals for name in names]
+    margins, wins = (_intervals(cells, keys, metric, strict, groups) for metric in (MARGIN, WINS))
     beats: dict[str, list[str]] = {}
-    margins: dict[tuple[str, str], Interval] = {}
     for removal in removals:
-        tables = [_table(cells, names, removal, metric) for metric in (MARGIN, WINS)]
-        margin, win = (intervals_of(table, strict) for table in tables)
-        margins |= {(name, removal): x for name, x in zip(names, margin, strict=True)}
         passed = [
-            name for name, m, w in zip(names, margin, win, strict=True)
-            if texts >= FEWEST_TEXTS and m.value >= unit.least and m.low > 0 and w.low > 0.5
+            name for name in names
+            if texts >= FEWEST_TEXTS and (margin := margins[name, removal]).value >= unit.least and margin.low > 0
+            and wins[name, removal].low > 0.5
         ]  # fmt: skip
         beats[removal] = sorted(passed, key=lambda name: -margins[name, removal].value)
     deciding = next((removal for removal in removals if beats[removal]), removals[0])
@@ -111,7 +112,7 @@ def judge_audit(
     learned = None
     if accuracy is not None and largest_share is not None and largest_share < 1:  # more than one class
         learned = accuracy.low > largest_share
-    chosen, ties = _choose(cells, beats[deciding], deciding, passes, seeded, unit)
+    chosen, ties = _choose(cells, beats[deciding], deciding, passes, seeded, unit, groups)
     cheap = [name for name in beats[deciding] if passes[name] <= 1]
     judgement = Judgement(
         best=chosen,
@@ -123,7 +124,8 @@ def judge_audit(
         best_of_one_pass=cheap[0] if cheap else "",
         learned=learned,
     )
-    flat = max(interval_of(cells[name, deciding][COMP]).high for name in names) < unit.least if names else True
+    comp = _intervals(cells, [(name, deciding) for name in names], COMP, LEVEL, groups)
+    flat = bool(names) and max(x.high for x in comp.values()) < unit.least
     if texts < FEWEST_TEXTS:
         judgement.verdict.append(
             f"{plural(texts, 'text')} of two words or more, fewer than {FEWEST_TEXTS}: too few to judge an explanation."
@@ -132,20 +134,25 @@ def judge_audit(
         return judgement
     if largest_share == 1:
         judgement.verdict.append("The texts have only one class, so the accuracy says nothing about the model.")
-    judgement.verdict.extend(_verdict(judgement, cells, removals, accuracy, largest_share, flat, passes, unit))
+    judgement.verdict.extend(_verdict(judgement, cells, removals, accuracy, largest_share, flat, passes, unit, groups))
     judgement.advice.extend(_advice(judgement, shown, flat, margins))
     return judgement
 
 
-def _table(cells: Cells, names: Sequence[str], removal: str, metric: str) -> Doubles:
-    """(texts, names)."""
-    texts = len(next(iter(cells.values()))[metric])
-    return np.array([cells[name, removal][metric] for name in names], np.float64).reshape(len(names), texts).T
+def _intervals(
+    cells: Cells, keys: Sequence[tuple[str, str]], metric: str, level: float, groups: Ints | None
+) -> dict[tuple[str, str], Interval]:
+    """The interval of a metric in some cells, by (saliency, removal)."""
+    if not keys:
+        return {}
+    table = np.stack([cells[key][metric] for key in keys], 1).astype(np.float64)
+    return dict(zip(keys, intervals_of(table, level, groups), strict=True))
 
 
 def _choose(
-    cells: Cells, beating: list[str], removal: str, passes: Mapping[str, float], seeded: Sequence[str], unit: _Unit
-) -> tuple[str, list[str]]:
+    cells: Cells, beating: list[str], removal: str, passes: Mapping[str, float], seeded: Sequence[str], unit: _Unit,
+    groups: Ints | None,
+) -> tuple[str, list[str]]:  # fmt: skip
     """The saliency to show and those that are as good.
 
     Among those that are as good as the one with the largest margin, the one with the fewest passes is chosen; of these
@@ -157,7 +164,8 @@ def _choose(
     rest = beating[1:]
     table = np.stack([first - cells[name, removal][MARGIN] for name in rest], 1) if rest else np.zeros((len(first), 0))
     equal = [
-        name for name, x in zip(rest, intervals_of(table), strict=True) if x.low <= 0 or x.high < unit.least
+        name for name, x in zip(rest, intervals_of(table, groups=groups), strict=True)
+        if x.low <= 0 or x.high < unit.least
     ] if rest else []  # fmt: skip
     group = [beating[0], *equal]
     chosen = min(group, key=lambda name: (passes[name], name in seeded, beating.index(name)))
@@ -166,7 +174,7 @@ def _choose(
 
 def _verdict(
     judgement: Judgement, cells: Cells, removals: Sequence[str], accuracy: Interval | None, largest: float | None,
-    flat: bool, passes: Mapping[str, float], unit: _Unit,
+    flat: bool, passes: Mapping[str, float], unit: _Unit, groups: Ints | None,
 ) -> list[str]:  # fmt: skip
     sentences = []
     worse = [f"Worse than a random order: {_list(judgement.worse)}."] if judgement.worse else []
@@ -192,8 +200,8 @@ def _verdict(
     cell = cells[judgement.best, judgement.removal]
     sentences.append(
         f"Show {judgement.best}. Removing the words that it ranks highest lowers the {unit.name} by "
-        f"{spell(interval_of(cell[MARGIN]))} more than removing as many random words; it beats a random order in "
-        f"{percent(interval_of(cell[WINS]))} of the comparisons."
+        f"{spell(interval_of(cell[MARGIN], groups))} more than removing as many random words; it beats a random order "
+        f"in {percent(interval_of(cell[WINS], groups))} of the comparisons."
     )
     missing = [removal for removal in removals if removal not in judgement.holds]
     if missing:
@@ -207,7 +215,7 @@ def _verdict(
         )
     one = judgement.best_of_one_pass
     if one and passes[judgement.best] > 1 and one != judgement.best:
-        less = interval_of(cell[MARGIN] - cells[one, judgement.removal][MARGIN])
+        less = interval_of(cell[MARGIN] - cells[one, judgement.removal][MARGIN], groups)
         sentences.append(
             f"The best saliency that needs one pass is {one}: its margin is {spell(less)} smaller; {judgement.best} "
             f"needs {passes[judgement.best]:.0f} passes per text."

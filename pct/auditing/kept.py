@@ -190,7 +190,10 @@ def model_digest(predictor: Any) -> str:
     if hasattr(predictor, "model"):
         for name, tensor in predictor.model.state_dict().items():
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
+            values = tensor.detach().cpu().contiguous().view(-1)
+            if str(values.dtype) == "torch.bfloat16":  # numpy has no such type
+                values = values.float()
+            digest.update(values.numpy().tobytes())
     folder = getattr(predictor, "folder", None)
     for path in [] if folder is None else sorted(Path(folder).glob("weights*")):
         with path.open("rb") as weights:

@@ -228,5 +228,5 @@ def _write(part: Path, numbers: dict[str, Column]) -> None:
     """Writes a block atomically; two processes may write the same one."""
     unfinished = part.with_name(f".{part.name}.{os.getpid()}")
     with unfinished.open("wb") as out:
-        np.savez(out, allow_pickle=False, **numbers)
+        np.savez(out, **numbers)  # type: ignore[arg-type]  # its keyword allow_pickle exists in numpy 2.2 and later
     os.replace(unfinished, part)

@@ -51,7 +51,7 @@ class AuditPlan:
         """The names of all numbers that an audit by this plan may have."""
         measured = {name for metrics in self.metrics.values() for name in metrics.names}
         gaps = [name for name, parts in AUDIT_GAPS.items() if measured.issuperset(parts)]
-        return [*sorted(measured), *gaps, *(STABLE if self.stability else ()), "acc"]
+        return [*sorted(measured), *gaps, *(STABLE if self.stability else ())]
 
 
 def make_plan(

@@ -125,6 +125,7 @@ def audit_given(
     texts, source, notes = measured_texts(options, classifier, options.seed)
     chosen = names, options.budget, removals
     measured = make_plan(classifier, *chosen, metrics_of_marks(texts), options.seed).names
+    measured += ["acc"] if texts.labelled and not classifier.task.number else []
     for text in requirements:
         Requirement.parse(text).check(measured)
     result = audit(

@@ -60,7 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.ray:
         refuse_given(parser, options, ("output",), "without --ray")
     if options.per_text:
+        if not options.per_text.endswith(".parquet"):
+            raise ValueError(f"--per-text writes Parquet: its name must end in .parquet, got {options.per_text!r}")
         check_file(options.per_text)
+        pyarrow("--per-text")
     if options.saliency:
         saliencies.check(options.saliency)
 

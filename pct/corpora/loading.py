@@ -174,7 +174,8 @@ def read_data(
     """
     if isinstance(data, Split):
         return data, {}
-    if not needs_labels and isinstance(data, list) and data and all(isinstance(x, str) or is_pair(x) for x in data):
+    texts_alone = isinstance(data, list) and bool(data) and all(isinstance(x, str) or is_pair(x) for x in data)
+    if texts_alone and not needs_labels:
         data = {options.text: data}
     table, reader = table_of(data, options), RowReader(options)
     labelled = needs_labels or has_labels(table, options)
@@ -182,9 +183,10 @@ def read_data(
     notes = reader.notify(table.name)
     if not labelled:
         notes["no_label_column"] = options.label
-        has = ", ".join(map(str, table.columns))
-        missing = "%s has no column %r, it has %s: the accuracy is not measured; label_column names another one"
-        logger.warning(missing, table.name, options.label, has)
+        if not texts_alone:
+            has = ", ".join(map(str, table.columns))
+            missing = "%s has no column %r, it has %s: the accuracy is not measured; label_column names another one"
+            logger.warning(missing, table.name, options.label, has)
     return split, notes
 
 

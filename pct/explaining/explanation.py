@@ -195,8 +195,8 @@ class Explanation:
 
     @property
     def ir(self) -> float:
-        """Important words removed until the prediction changes, N - 1 where it never does; NaN for N = 1 and for a
-        number."""
+        """Important words removed until the prediction changes, N - 1 where it never does; NaN for N = 1, for a number,
+        and where no word was removed (`max_steps` 0)."""
         return NAN if self.number else _removals_to_flip(self.important, len(self.words))
 
     @property
@@ -365,7 +365,7 @@ def _tolerance(values: Mapping[str, Any]) -> float:
 
 
 def _removals_to_flip(curve: Curve, words: int) -> float:
-    return float(curve.flips_at or words - 1) if words > 1 else NAN
+    return float(curve.flips_at or words - 1) if words > 1 and len(curve.removed) else NAN
 
 
 def _number(value: float) -> float | None:

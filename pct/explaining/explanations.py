@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from typing import Any
 
-if TYPE_CHECKING:
-    from pct.explaining.explanation import Explanation
+from pct.explaining.answers import Answers
+from pct.explaining.explanation import Explanation
 
 
-class Explanations(list["Explanation"]):
+class Explanations(Answers[Explanation]):
     """What `pct.explain` gives: a list of explanations, in the order of the texts."""
-
-    @overload
-    def __getitem__(self, index: SupportsIndex) -> Explanation: ...
-    @overload
-    def __getitem__(self, index: slice) -> Explanations: ...
-    def __getitem__(self, index: SupportsIndex | slice) -> Explanation | Explanations:
-        """One, or some as `Explanations`."""
-        return Explanations(super().__getitem__(index)) if isinstance(index, slice) else super().__getitem__(index)
 
     def to_pandas(self) -> Any:
         """A DataFrame with a row for each text.

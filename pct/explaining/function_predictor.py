@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ PADDING = 0
 
 
 class _SpacedWord(NamedTuple):
-    """A word with the spaces before it. close: whether it follows a letter or digit without a space, as in Chinese."""
+    """A word with the spaces before it. close: whether it follows a word without a space, as in Chinese."""
 
     space: str
     word: str
@@ -147,9 +148,14 @@ def predictor_from(
     return FunctionPredictor(predict_proba, [str(name) for name in classes], words, task)
 
 
+def _in_a_word(character: str) -> bool:
+    """Whether it is a letter, a digit, or a mark on one, as the vowels of Thai."""
+    return character.isalnum() or unicodedata.category(character).startswith("M")
+
+
 def _spaced_words(text: str, spans: Sequence[tuple[int, int]]) -> list[_SpacedWord]:
     ends = [0, *(end for _, end in spans[:-1])]
     return [
-        _SpacedWord(text[before:start], text[start:end], start == before > 0 and text[start - 1].isalnum())
+        _SpacedWord(text[before:start], text[start:end], start == before > 0 and _in_a_word(text[start - 1]))
         for before, (start, end) in zip(ends, spans, strict=True)
     ]

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from pct.explaining.predictor import Predictor, Texts, predict_tokens, reading_of, split_texts
+from pct.explaining.answers import Answers
+from pct.explaining.predictor import Predictor, Texts, check_predictor, predict_tokens, reading_of, split_texts
 from pct.tasks import ONE_CLASS, Task, named_labels, task_of
 from pct.text.tokens import Floats, Tokens
 from pct.text.words import Document
@@ -88,7 +89,7 @@ class Prediction:
         return {name: getattr(self, name) for name in names} | labels | windows
 
 
-class Predictions(list[Prediction]):
+class Predictions(Answers[Prediction]):
     """What `pct.predict` gives: a list of predictions, in the order of the texts."""
 
     def to_pandas(self) -> Any:
@@ -115,8 +116,9 @@ def predict(predictor: Predictor, texts: Texts) -> Predictions:
 
     Raises:
         ValueError: a text without words.
-        TypeError: what is not a text.
+        TypeError: what is not a text, or not a model.
     """
+    check_predictor(predictor)
     documents = split_texts(predictor, texts)
     tokens = predictor.tokens(documents)
     probabilities = predict_tokens(predictor, tokens)

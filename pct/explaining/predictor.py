@@ -197,6 +197,13 @@ def split_texts(predictor: Predictor, texts: Any) -> list[Document]:
     return split_all(texts_of(texts, *columns), word_rule(predictor))
 
 
+def check_predictor(predictor: Any) -> None:
+    """Raises TypeError for what is not a `Predictor`."""
+    if not isinstance(predictor, Predictor):
+        given = repr(predictor) if isinstance(predictor, str) else f"a {type(predictor).__name__}"
+        raise TypeError(f"{given} is not a model: give pct.load(..), pct.wrap(..) or predictor_from(..)")
+
+
 def removing(predictor: P, remove: str | None = None) -> P:
     """A predictor of which only the words of one side of a pair are counted, ranked and removed.
 
@@ -209,7 +216,9 @@ def removing(predictor: P, remove: str | None = None) -> P:
 
     Raises:
         ValueError: another value.
+        TypeError: it is not a predictor.
     """
+    check_predictor(predictor)
     whole: Any = predictor
     settings = getattr(predictor, "settings", None)
     own = getattr(settings, "remove", "both")

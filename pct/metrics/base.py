@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -144,19 +144,60 @@ class Metric:
             columns: every column of the split, `predicted` among them, and `label` where the texts have labels.
             classes: the names of the classes.
         """
-        return {name: mean_of(stored(columns, name)) for name in self.names if name in columns}
+        groups = text_of_rows(columns)
+        return {name: mean_of(stored(columns, name), groups) for name in self.names if name in columns}
 
 
-def mean_of(values: Column | FileArray) -> Estimate:
-    """The mean of the values that are numbers, and its standard error."""
-    return _mean(_numbers(values))
+def text_of_rows(columns: Mapping[str, Column]) -> Any:
+    """(rows,) the text of each row, where a text has a row for each explained label; None where a row is a text."""
+    return stored(columns, "index") if "target" in columns else None
 
 
-def share_of(values: Column | FileArray) -> Estimate:
-    """The mean of values in 0..1 that are numbers, with its standard error and Wilson's 95 % interval (Wilson 1927)."""
+def mean_of(values: Column | FileArray, groups: Column | FileArray | None = None) -> Estimate:
+    """The mean of the values that are numbers, and its standard error.
+
+    Args:
+        values: (rows,); NaN is ignored.
+        groups: (rows,) the text of each row, see `text_of_rows`. The rows of a text are not independent; the standard
+            error is then the cluster-robust one, from the sums of the deviations over each text.
+    """
     numbers = _numbers(values)
-    mean = _mean(numbers)
-    return mean._replace(interval=wilson(mean.value, len(numbers))) if len(numbers) else mean
+    if groups is None or not len(numbers):
+        return _mean(numbers)
+    mean = float(numbers.mean())
+    sums = _group_deviations(values, groups, mean)
+    texts = len(sums)
+    if texts == 1:
+        return Estimate(mean)
+    return Estimate(mean, float(np.sqrt(texts / (texts - 1) * (sums**2).sum()) / len(numbers)))
+
+
+def _group_deviations(values: Column | FileArray, groups: Column | FileArray, mean: float) -> Column:
+    """(texts with a number,) the sums over each text of its values less the mean. Read in parts, as by `_numbers`."""
+    sums, counts = np.zeros(0), np.zeros(0, np.int64)
+    for start in range(0, len(values), text_file.LARGE):
+        part, text = values[start : start + text_file.LARGE], groups[start : start + text_file.LARGE]
+        measured = ~np.isnan(part)
+        if (size := int(text.max(initial=-1)) + 1) > len(sums):
+            sums, counts = np.pad(sums, (0, size - len(sums))), np.pad(counts, (0, size - len(counts)))
+        sums += np.bincount(text[measured], part[measured] - mean, len(sums))
+        counts += np.bincount(text[measured], minlength=len(sums))
+    return sums[counts > 0]
+
+
+def share_of(values: Column | FileArray, groups: Column | FileArray | None = None) -> Estimate:
+    """The mean of values in 0..1 that are numbers, with its standard error and Wilson's 95 % interval (Wilson 1927).
+
+    groups: as in `mean_of`; the interval is then that of the number of independent texts which would have the same
+    standard error (Korn and Graubard 1998).
+    """
+    mean = mean_of(values, groups)
+    if not np.isfinite(mean.value):
+        return mean
+    size = float(len(_numbers(values)))
+    if groups is not None and mean.error > 0:
+        size = min(size, mean.value * (1 - mean.value) / mean.error**2)
+    return mean._replace(interval=wilson(mean.value, size))
 
 
 def _numbers(values: Column | FileArray) -> Column:
@@ -183,7 +224,7 @@ def _mean(numbers: Column) -> Estimate:
     return Estimate(float(mean), float(np.sqrt(numbers.sum() / (size - 1)) / np.sqrt(size)))
 
 
-def wilson(share: float, number: int) -> tuple[float, float]:
+def wilson(share: float, number: float) -> tuple[float, float]:
     """Wilson's 95 % interval of a share of `number` texts (Wilson 1927)."""
     z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
     square = z * z / number

@@ -18,6 +18,7 @@ _DRAWN_AT_ONCE = 2**16  # texts of a sample, for counts of fewer kinds
 
 Floats = npt.NDArray[np.floating]
 Doubles = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 class Interval(NamedTuple):
@@ -101,36 +102,51 @@ def crossed_bootstrap(differences: Floats, draws: int = DRAWS, level: float = LE
     return Interval(float(values[measured].mean()), float(low), float(high))
 
 
-def _mean_draws(values: Floats) -> Floats:
-    """(draws, columns) the means of (texts, columns) over texts that are drawn with replacement, the same for all
-    columns; NaN for a sample of texts without a value."""
-    numbers = np.isfinite(values)
-    filled, weights = np.where(numbers, values, 0.0), numbers.astype(np.float64)
-    rows, means = max(_CELLS // len(values), 1), []
+def _mean_draws(sums: Floats, sizes: Floats) -> Floats:
+    """(draws, columns) means over units that are drawn with replacement, the same for all columns; NaN for a sample
+    without a value. sums, sizes: (units, columns) of each unit's values."""
+    rows, means = max(_CELLS // len(sums), 1), []
     for start in range(0, DRAWS, rows):
-        drawn = _drawn(len(values), min(rows, DRAWS - start), (0, start, 0))
-        sums, sizes = drawn @ filled, drawn @ weights
-        means.append(np.divide(sums, sizes, out=np.full(sums.shape, np.nan), where=sizes > 0))
+        drawn = _drawn(len(sums), min(rows, DRAWS - start), (0, start, 0))
+        total, number = drawn @ sums, drawn @ sizes
+        means.append(np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0))
     return np.concatenate(means)
 
 
-def interval_of(values: Doubles) -> Interval:
-    """The mean of (texts,) values with its bootstrap interval; NaN is ignored."""
-    return intervals_of(values[:, None])[0]
+def interval_of(values: Doubles, groups: Ints | None = None) -> Interval:
+    """`intervals_of` of one column, (texts,)."""
+    return intervals_of(values[:, None], groups=groups)[0]
 
 
-def intervals_of(values: Doubles, level: float = LEVEL) -> list[Interval]:
-    """The mean of each column of (texts, columns) with its bootstrap interval (percentiles over texts)."""
+def intervals_of(values: Doubles, level: float = LEVEL, groups: Ints | None = None) -> list[Interval]:
+    """The mean of each column with its bootstrap interval (percentiles over texts).
+
+    Args:
+        values: (rows, columns); NaN is ignored.
+        level: the share of the samples inside the interval.
+        groups: (rows,) the text of each row, where a text has several: rows of one text are drawn together, since they
+            are not independent (Davison and Hinkley 1997, section 3.8). None: a row is a text.
+    """
     numbers = np.isfinite(values)
-    sizes = numbers.sum(0)
-    sums = np.where(numbers, values, 0.0).sum(0)
-    means = np.divide(sums, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
+    sums, sizes = np.where(numbers, values, 0.0), numbers.astype(np.float64)
+    if groups is not None:
+        text = np.unique(groups, return_inverse=True)[1]
+        sums, sizes = (_sums_by_group(x, text) for x in (sums, sizes))
+    number = sizes.sum(0)
+    means = np.divide(sums.sum(0), number, out=np.full(len(number), np.nan), where=number > 0)
     ends = np.full((2, values.shape[1]), np.nan)
-    some = sizes > 0
+    some = number > 0
     if some.any():
         tails = [(1 - level) / 2, (1 + level) / 2]
-        ends[:, some] = np.nanquantile(_mean_draws(values[:, some]), tails, axis=0)
+        ends[:, some] = np.nanquantile(_mean_draws(sums[:, some], sizes[:, some]), tails, axis=0)
     return [Interval(float(m), float(a), float(b)) for m, a, b in zip(means, *ends, strict=True)]
+
+
+def _sums_by_group(values: Doubles, group: Ints) -> Doubles:
+    """(groups, columns) the sums of (rows, columns). group: (rows,) from 0."""
+    sums = np.zeros((group.max() + 1, values.shape[1]))
+    np.add.at(sums, group, values)
+    return sums
 
 
 def resamples(texts: int) -> Iterator[npt.NDArray[np.int64]]:

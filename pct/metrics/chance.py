@@ -8,8 +8,8 @@ import numpy as np
 
 from pct.explaining.reduction import steps_of, words_to_remove
 from pct.explaining.removal import RemovalPlan
-from pct.metrics.base import TIE, Column, Estimate, Metric, TextBlock
-from pct.metrics.bootstrap import paired_bootstrap
+from pct.metrics.base import TIE, Column, Estimate, Metric, TextBlock, text_of_rows
+from pct.metrics.bootstrap import interval_of
 
 
 class Chance(Metric):
@@ -58,7 +58,7 @@ class Chance(Metric):
         """See `Metric.summary`. `win` has a bootstrap interval over texts."""
         means = super().summary(columns, classes)
         if "win" in means:
-            win = paired_bootstrap(np.zeros(len(columns["win"])), columns["win"])
+            win = interval_of(columns["win"], text_of_rows(columns))
             means["win"] = means["win"]._replace(interval=(win.low, win.high))
         return means
 

@@ -67,6 +67,8 @@ class Change:
             loss = self.differences["mae"].value
             if not loss <= LARGEST_LOSS * float(np.std(self.before.columns[TRUE_NUMBER])):
                 reasons.append(f"the error grew by {loss:.3g}, more than {LARGEST_LOSS} of the numbers' deviation")
+        elif "acc" not in self.differences:
+            reasons.append("accuracy was not measured")
         elif not (loss := -self.differences["acc"].value) <= LARGEST_LOSS + 1e-9:
             reasons.append(f"accuracy lost {loss:.3f}, more than {LARGEST_LOSS}")
         if gained is None or not gained.low > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pct.corpora.splits import Split, index_of_classes, with_classes
@@ -20,7 +21,7 @@ def diff(before: Predictor, after: Predictor, dataset: Any, seed: int = 0, **opt
         after: the second model. Its classes may have another order.
         dataset: what `pct.evaluate` takes. The labels of a `Split` are indices of the first model's classes.
         seed: of the random orders of removal, of the texts that `limit` draws, and of the bootstrap.
-        options: others of `pct.evaluate`, as `removal`, `limit`. Without `saliency`, each model takes its own.
+        options: others of `pct.evaluate`, such as `removal` and `limit`. Without `saliency`, each model takes its own.
 
     Raises:
         ValueError: the models have different classes or tasks; and as `pct.evaluate`.
@@ -28,7 +29,7 @@ def diff(before: Predictor, after: Predictor, dataset: Any, seed: int = 0, **opt
     task, other = task_of(before), task_of(after)
     if task.labels_are != other.labels_are:
         raise ValueError(f"the first model has {task.labels_are} for each text, the second {other.labels_are}")
-    second = dataset
+    second = dataset = list(dataset) if isinstance(dataset, Iterator) else dataset  # it is read twice
     if not task.number:  # the name of a number is that of its column
         check_same_classes(before.classes, after.classes)
         if isinstance(dataset, Split):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pct.explaining.removal import RemovalPlan
-from pct.metrics.base import Column, Estimate, Metric, TextBlock, share_of
+from pct.metrics.base import Column, Estimate, Metric, TextBlock, share_of, text_of_rows
 from pct.metrics.column_files import stored
 
 
@@ -40,4 +40,5 @@ class FlipRates(Flips):
 
     def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
         """See `Metric.summary`. Shares, with Wilson's interval."""
-        return {name: share_of(stored(columns, name)) for name in self.names if name in columns}
+        groups = text_of_rows(columns)
+        return {name: share_of(stored(columns, name), groups) for name in self.names if name in columns}

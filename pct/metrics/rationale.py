@@ -16,7 +16,7 @@ from pct.corpora.rows import MARKS
 from pct.corpora.splits import Split
 from pct.explaining.reduction import Floats, removal_ranks
 from pct.metrics import RATIONALE, SHORTCUT
-from pct.metrics.base import Column, Estimate, Metric, TextBlock
+from pct.metrics.base import Column, Estimate, Metric, TextBlock, text_of_rows
 from pct.metrics.bootstrap import intervals_of
 from pct.metrics.chance import random_ranks
 from pct.metrics.leave_one_out import kendall_tau_b
@@ -54,7 +54,9 @@ class Rationale(Metric):
     def summary(self, columns: dict[str, Column], classes: Sequence[str]) -> dict[str, Estimate]:
         """See `Metric.summary`. Each has a bootstrap interval over texts."""
         means = super().summary(columns, classes)
-        intervals = intervals_of(np.stack([columns[name] for name in means], 1)) if means else []
+        if not means:
+            return {}
+        intervals = intervals_of(np.stack([columns[name] for name in means], 1), groups=text_of_rows(columns))
         return {
             name: mean._replace(interval=(x.low, x.high))
             for (name, mean), x in zip(means.items(), intervals, strict=True)

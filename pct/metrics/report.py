@@ -184,7 +184,7 @@ class Report:
         counts = self.confusion
         optional = {
             "dominant_texts": {name: text._asdict() for name, text in self.dominant_texts.items()},
-            "intervals": self.intervals,
+            "intervals": {name: [for_json(x) for x in ends] for name, ends in self.intervals.items()},
             "confusion": None if counts is None else counts.tolist(),
             "data": self.data,
         }
@@ -194,7 +194,7 @@ class Report:
             **{name: value for name in ("saliency", "windows") if (value := getattr(self, name))},
             **{name: {k: for_json(x) for k, x in values.items()} for name, values in means.items()},
             **{name: value for name, value in optional.items() if value},
-        }, indent=2)  # fmt: skip
+        }, indent=2, allow_nan=False)  # fmt: skip
 
     def to_parquet(self, path: str | Path, texts: Sequence[Any] = ()) -> None:
         """Writes the value of each text.

@@ -15,6 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
+from pct.corpora.values import NUMBER
 from pct.output.records import Record
 from pct.output.workers import Workers
 from pct.writing import atomic_write, folder_lock, write_text
@@ -109,8 +110,11 @@ class Csv:
 
 def no_formula(value: Any) -> Any:
     """A cell that no spreadsheet runs as a formula. A text that begins with =, +, -, @, a tab or a carriage return,
-    after any spaces, gets an apostrophe in front, as OWASP recommends against CSV injection. Numbers are unchanged."""
-    return f"'{value}" if isinstance(value, str) and value.lstrip(" \n")[:1] in FORMULA else value
+    after any spaces, gets an apostrophe in front, as OWASP recommends against CSV injection. Numbers are unchanged,
+    also those in a text, such as the name of the class -1."""
+    if not isinstance(value, str) or NUMBER.fullmatch(value.strip()):
+        return value
+    return f"'{value}" if value.lstrip(" \n")[:1] in FORMULA else value
 
 
 def run_job(

@@ -32,29 +32,33 @@ class Html(JsonLines):
 
     def join(self, parts: Sequence[Path], output: Path) -> None:
         """See `Format.join`."""
-        verdicts, labels = Counter[str](), set[str]()
+        verdicts, labels, texts = Counter[str](), set[str](), set[int]()
 
         def sorted_positions() -> Iterator[tuple[float, int, int]]:
             for number, part in enumerate(parts):
                 for offset, row in _rows(part):
                     verdicts[row["verdict"]] += 1
                     labels.add(row["label"])
+                    texts.add(row["row"])
                     yield row["sort_key"], number, offset
 
         chosen = heapq.nsmallest(self.most, sorted_positions())
         with output.open("w", encoding="utf-8") as page:
-            page.write(self._head(verdicts, labels, len(chosen)))
+            page.write(self._head(len(texts), verdicts, labels, len(chosen)))
             page.writelines(_article(parts[number], at, rank) for rank, (_, number, at) in enumerate(chosen))
             page.write(f"</div><script>{asset('page.js')}</script></body></html>\n")
 
-    def _head(self, verdicts: Mapping[str, int], labels: Iterable[str], shown: int) -> str:
-        """The page above the articles. verdicts: the number of texts of each, including those that are not shown."""
+    def _head(self, texts: int, verdicts: Mapping[str, int], labels: Iterable[str], shown: int) -> str:
+        """The page above the articles. verdicts: the number of explanations of each, including those that are not
+        shown."""
         total = sum(verdicts.values())
+        of = plural(texts, "text")
+        of += "" if total == texts else f", {plural(total, 'explanation')}"
         share = ", ".join(f"{verdicts.get(v, 0)} {v}" for v in VERDICTS)
         rest = f" The {shown} most pathological are shown." if shown < total else ""
         return fill(
             ASSETS / "explanations.html", style=asset("explanation.css") + asset("page.css"), title=self.title,
-            summary=f"{plural(total, 'text')}: {share}.{rest}", legend=self.legend, verdicts=VERDICTS,
+            summary=f"{of}: {share}.{rest}", legend=self.legend, verdicts=VERDICTS,
             labels=sorted(labels),
         )  # fmt: skip
 

@@ -517,3 +517,10 @@ print(job.run(read_texts(["a moving film"], Limits()), float("inf"))[0][0]["labe
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in ("positive", "negative")
+
+
+@pytest.mark.parametrize("given", ["a film", ("a premise", "a hypothesis")])
+@pytest.mark.parametrize("ask", [Client().predict, Client().explain])
+def test_one_text_in_place_of_a_list_is_refused_before_it_is_sent(ask, given):
+    with pytest.raises(TypeError, match=r"the texts are a list: give \["):
+        ask(given)

@@ -9,7 +9,7 @@ function show() {
   let shown = 0;
   for (const article of articles) {
     const fits = ["verdict", "label", "right"].every((k) => !wanted.get(k) || article.dataset[k] === wanted.get(k))
-      && (!find || article.querySelector(".words").textContent.toLowerCase().includes(find));
+      && (!find || [...article.querySelectorAll(".words")].some((words) => words.textContent.toLowerCase().includes(find)));
     article.hidden = !fits;
     shown += fits;
   }

@@ -14,9 +14,11 @@ from pct.auditing.plan import CONTROL, make_plan
 from pct.auditing.result import Audit
 from pct.corpora.splits import Split
 from pct.metrics import RATIONALE, SHORTCUT
+from pct.metrics.bootstrap import intervals_of
 from pct.metrics.rationale import metrics_of_marks
 from pct.saliency import saliencies
 from tests.pct.models.families import classifier, tokenizer
+from tests.pct.several import several_classifier
 from tests.pct.small import small_classifier, small_corpus, small_texts
 from tests.pct.toy import Scale
 
@@ -227,7 +229,47 @@ def test_the_names_of_a_plan_are_those_that_are_measured(model):
     for budget in ("cheap", "usual", "all"):
         plan = make_plan(model, ["l2"], budget)
         split = Split(DATA[0][:12], np.array(DATA[1][:12], np.int64))
-        assert {*plan.names} == {*measure(model, split, plan).columns["l2", "delete"], "acc"}
+        assert {*plan.names} == {*measure(model, split, plan).columns["l2", "delete"]}
+
+
+def test_the_labels_of_a_text_are_one_observation():
+    model = several_classifier("textcnn", threshold=0.01)  # all three labels are assigned
+    texts = [text for text in small_texts(40, seed=3) if len(text.split()) > 1][:12]
+    split = Split(texts, np.zeros((12, 3), bool))
+    result = audit(model, split, ["l2"])
+    assert "12 texts of two words or more, fewer than 20" in result.verdict
+    pairs = measure(model, split, make_plan(model, ["l2"]))
+    assert len(pairs.facts["place"]) == 36
+    expected = intervals_of(pairs.columns["l2", "delete"]["margin"][:, None], groups=pairs.facts["place"])[0]
+    assert result.row("l2", "delete").metrics["margin"] == pytest.approx(expected)
+
+
+def test_an_example_is_explained_by_the_shares_of_the_audit(model):
+    wide = pct.Classifier(
+        model.model, model.tokenizer, model.classes,
+        model.settings.replace(measure_important=0.5, measure_unimportant=0.5),
+    )  # fmt: skip
+    split = Split(DATA[0][:20], np.array(DATA[1][:20], np.int64))
+    result = audit(wide, split, ["l2"])
+    columns = measure(wide, split, make_plan(wide, ["l2"])).columns[result.judgement.best or CONTROL, "delete"]
+    order = {place: i for i, place in enumerate(measure(wide, split, make_plan(wide, ["l2"])).facts["place"].tolist())}
+    assert result.examples
+    for one in result.examples:
+        for name in ("comp", "suff"):
+            assert one["metrics"][name] == pytest.approx(columns[name][order[one["row"]]], abs=1e-6)
+
+
+def test_random_numbers_alone_say_nothing_of_the_model(model):
+    result = audit(model, DATA, ["random"], limit=30)
+    assert "No saliency beats a random order" in result.verdict
+    assert "hardly depends on the words" not in result.verdict
+
+
+@pytest.mark.parametrize("given", ["a folder", print, 3])
+@pytest.mark.parametrize("call", [pct.explain, pct.predict, pct.evaluate])
+def test_what_is_no_model_is_refused_with_the_remedy(call, given):
+    with pytest.raises(TypeError, match=r"is not a model: give pct\.load"):
+        call(given, ["a film"])
 
 
 @pytest.mark.parametrize("shortcut", [True, False])

@@ -136,6 +136,13 @@ def test_a_wrong_option_ends_with_one_line_and_leaves_nothing(place, tmp_path, c
     assert files(tmp_path) == []
 
 
+def test_a_requirement_of_accuracy_needs_labels(place, tmp_path, capsys):
+    (tmp_path / "texts.txt").write_text("a fine film\n" * 30, encoding="utf-8")
+    asked = ["--data", str(tmp_path / "texts.txt"), "--require", "acc>0.5", "--output", str(tmp_path / "a.html")]
+    assert "acc is not measured" in ends_with_one_line(["audit", str(place / "own"), *asked, "--quiet"], capsys)
+    assert files(tmp_path) == ["texts.txt"]
+
+
 @pytest.mark.parametrize("content", ["", "text,label\n", "text,label\na film,joyful\n", "id,words\n1,a\n"])
 def test_a_file_that_cannot_be_measured_ends_with_one_line_and_leaves_nothing(place, tmp_path, capsys, content):
     data = tmp_path / "wrong.csv"

@@ -6,10 +6,11 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 import pct
 from pct import cli
-from pct.auditing.kept import FILE, REGISTERED, AuditSummary, read_audit
+from pct.auditing.kept import FILE, REGISTERED, AuditSummary, model_digest, read_audit
 from pct.metrics.bootstrap import Interval
 from pct.onnx.predictor import OnnxPredictor
 from pct.saliency.defaults import default_saliency
@@ -149,6 +150,15 @@ def test_an_audit_follows_a_model_that_is_saved_again_also_over_itself(model: Pa
     classifier = pct.load(model, "cpu")
     for folder in (tmp_path / "copy", model):
         assert pct.load(classifier.save(folder), "cpu").audited == "occlusion"
+
+
+def test_weights_of_any_precision_have_a_digest() -> None:
+    own = small_classifier("lstm")
+    digest = model_digest(own)
+    for precision in (torch.bfloat16, torch.float16):
+        own.model.to(precision)
+        assert model_digest(own) not in (digest, "")
+        digest = model_digest(own)
 
 
 def test_an_audit_does_not_follow_a_model_whose_weights_have_changed(model: Path, tmp_path: Path) -> None:

@@ -114,8 +114,16 @@ def test_no_step_gives_the_saliency_alone():
     assert found.saliency.tolist() == [2.0, 0.0, 4.0]
     assert (found.important.removed, len(found.important.confidences)) == ([], 1)
     assert found.important.flips_at is None
-    assert np.isnan(found.comp)
+    assert all(np.isnan(value) for value in (found.comp, found.ir, found.ur))
     assert found.verdict.reasons == ("no word was removed: no order can be judged",)
+
+
+def test_a_slice_of_the_answers_has_their_type():
+    explained, predicted = pct.explain(Scale(), ["good", "bad", "the"]), pct.predict(Scale(), ["good", "bad", "the"])
+    assert [e.words for e in explained[1:]] == [["bad"], ["the"]]
+    assert explained[1:].to_pandas()["text"].tolist() == ["bad", "the"]
+    assert predicted[:2].to_pandas()["text"].tolist() == ["good", "bad"]
+    assert predicted[-1].text == "the"
 
 
 def test_words_beyond_the_cut_are_counted_and_not_shown():

@@ -32,6 +32,14 @@ def log_odds(text, label):
     return math.log(p / (1 - p))
 
 
+@pytest.mark.parametrize("text", ["หนังดีมากที่สุด", "នេះជាភាពយន្ត", "很好看"], ids=["Thai", "Khmer", "Han"])
+def test_no_space_takes_the_place_of_a_word_between_words_without_spaces(text):
+    seen = []
+    pct.predictor_from(lambda texts: kept(texts, seen), ["negative", "positive"]).saliency([text])
+    assert len(set(seen)) > 2
+    assert not any(" " in given for given in seen)
+
+
 def test_its_saliency_is_the_log_odds_that_the_class_loses_without_the_word():
     predictor = pct.predictor_from(scale, ["negative", "positive"])
     for text, label, found in zip(TEXTS, [1, 0, 1, 0], predictor.saliency(TEXTS, [1, 0, 1, 0]), strict=True):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pct.metrics.bootstrap import paired_bootstrap
+from pct.metrics.base import mean_of, share_of, wilson
+from pct.metrics.bootstrap import interval_of, paired_bootstrap
 
 
 def by_loops(before, after, draws, seed):
@@ -58,6 +59,44 @@ def test_equal_seeds_draw_equal_texts_whatever_the_pieces(monkeypatch):
     assert paired_bootstrap(*values, draws=300) == whole
     monkeypatch.setattr("pct.metrics.bootstrap._CELLS", 400)
     assert paired_bootstrap(*values, draws=300) == pytest.approx(whole)
+
+
+def grouped(seed=6):
+    """Values of the rows of 40 texts, which have one to four rows each, and the text of each row."""
+    rng = np.random.default_rng(seed)
+    text = np.repeat(np.arange(40), rng.integers(1, 5, 40))
+    values = rng.normal(size=40)[text] + 0.1 * rng.normal(size=len(text))
+    values[5] = np.nan
+    return values, text
+
+
+def test_the_rows_of_a_text_are_drawn_together():
+    values, text = grouped()
+    rows, rng = [values[text == i] for i in range(40)], np.random.default_rng(1)
+    means = [np.nanmean(np.concatenate([rows[i] for i in rng.integers(40, size=40)])) for _ in range(10_000)]
+    actual = interval_of(values, text)
+    assert actual.value == pytest.approx(np.nanmean(values))
+    np.testing.assert_allclose(actual[1:], np.quantile(means, [0.025, 0.975]), atol=0.02)
+    alone = interval_of(values)
+    assert actual.high - actual.low > 1.3 * (alone.high - alone.low)
+    assert interval_of(values, np.arange(len(values))) == alone
+
+
+def test_the_standard_error_counts_the_texts_not_their_rows():
+    values, text = grouped()
+    actual, (_, low, high) = mean_of(values, text), interval_of(values, text)
+    assert actual.value == pytest.approx(np.nanmean(values))
+    assert actual.error == pytest.approx((high - low) / 2 / 1.96, rel=0.1)
+    known = np.isfinite(values)
+    alone = mean_of(values)
+    assert mean_of(values, np.arange(len(values))) == pytest.approx(alone)
+    assert mean_of(np.repeat(values, 3), np.repeat(np.arange(len(values)), 3)) == pytest.approx(alone)
+    assert np.isnan(mean_of(values[:1], text[:1]).error)
+    shares = (values > 0).astype(float)[known]
+    assert share_of(np.repeat(shares, 3), np.repeat(np.arange(len(shares)), 3)).interval == pytest.approx(
+        wilson(shares.mean(), len(shares) - 1)
+    )
+    assert share_of(np.ones(6), np.arange(6) // 3).interval == wilson(1.0, 6)
 
 
 def test_nothing_to_measure_is_nan():

@@ -49,6 +49,17 @@ def with_turned_classes(model):
     return Classifier(turned, model.tokenizer, model.classes[::-1], model.settings)
 
 
+def test_texts_of_an_iterator_are_measured_by_both():
+    rows = [{"text": text, "label": name} for text, name in zip(TEXTS, NAMES, strict=True)]
+    change = pct.diff(Scale(), Scale(LOUDER), iter(rows))
+    assert change.to_dict() == pct.diff(Scale(), Scale(LOUDER), SPLIT).to_dict()
+
+
+def test_without_accuracy_nothing_is_called_improved():
+    change = pct.diff(Scale(), Scale(LOUDER), SPLIT, metrics=["comp", "suff", "margin"])
+    assert "accuracy was not measured" in change.verdict
+
+
 def test_it_is_the_change_of_two_evaluations():
     before, after = Scale(), Scale(LOUDER)
     change = pct.diff(before, after, SPLIT, removal="delete")

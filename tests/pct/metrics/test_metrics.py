@@ -279,6 +279,22 @@ def test_an_unknown_order_is_refused():
         pct.evaluate(Scale(), (["good bad"], [1]), order="random")
 
 
+def test_an_interval_of_nothing_is_null_in_json():
+    report = pct.evaluate(Scale(), (["good", "bad"], [1, 0]), metrics=["win"])
+    assert json.loads(report.to_json(), parse_constant=pytest.fail)["intervals"] == {"win": [None, None]}
+
+
+def test_some_unknown_labels_among_others_are_refused():
+    with pytest.raises(ValueError, match="-1"):
+        pct.evaluate(Scale(), Split(["good bad", "the bad"], np.array([1, -1])))
+
+
+def test_a_list_of_texts_is_measured_without_a_warning(caplog):
+    report = pct.evaluate(Scale(), ["good bad", "the bad"])
+    assert "acc" not in report.metrics
+    assert caplog.text == ""
+
+
 def test_the_report_can_be_read_by_people_and_machines(tmp_path):
     import pyarrow.parquet as pq
 

@@ -106,6 +106,9 @@ def test_a_page_has_the_most_pathological_first_and_says_what_it_leaves_out(tmp_
     assert "text 0" not in page
     assert "5 texts: 2 pathological, 1 undecided, 2 healthy. The 3 most pathological are shown." in page
     assert 'data-right="wrong"' in page
+    pairs = [article(row, "healthy", 0.1) for row in (0, 0, 1)]  # of several labels a text has an explanation for each
+    run_job([pairs], lambda _, piece: piece, output, Html("title", ""), {}, HERE)
+    assert "2 texts, 3 explanations: 0 pathological, 0 undecided, 3 healthy." in output.read_text(encoding="utf-8")
     assert "A &lt;title&gt;" in page
     assert '<option value="&lt;b&gt;">' in page
     assert "http" not in page.replace("http://www.w3.org", "")  # nothing is fetched

@@ -10,7 +10,7 @@ import pytest
 import pct
 from pct.auditing.kept import model_digest
 from pct.corpora.rows import Chunk
-from pct.output.bulk import Csv
+from pct.output.bulk import Csv, no_formula
 from pct.output.files import write_explanations, write_predictions
 from pct.output.workers import Workers
 from tests.pct.small import small_classifier
@@ -36,7 +36,7 @@ def read(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", " =1", "＝1"])
+@pytest.mark.parametrize("cell", ["=1+1", "+1+1", "-x", "@x", "\tx", "\rx", " =1", "＝1"])
 def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe_unless_raw_cells_are_wanted(cell, tmp_path):
     for escaped, expected in ((True, f"'{cell}"), (False, cell)):
         part, output = tmp_path / "part", tmp_path / f"{escaped}.csv"
@@ -45,6 +45,11 @@ def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe_unless_raw_cells
         format_.join([part], output)
         with output.open(newline="", encoding="utf-8") as lines:
             assert list(csv.reader(lines)) == [["text", "p_=x"], [expected, "-0.5"], ["1 - 1 = 0", "1.0"]]
+
+
+@pytest.mark.parametrize("cell", ["-1", "+1", "-0.5", " -1", "1"])
+def test_a_number_is_no_formula(cell):
+    assert no_formula(cell) == cell
 
 
 def test_predictions_as_csv_hold_no_formula(tmp_path):
