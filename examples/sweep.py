@@ -18,4 +18,4 @@ if __name__ == "__main__":
     done = done or main(["sweep", "--resume", str(FOLDER), "--trials", "5", "--quiet"])
     if done == 0:
         chosen = json.loads((FOLDER / "results.json").read_text())["chosen"]
-        print(f"chosen: {chosen['trial']}, alpha {chosen['alpha']:.3f}, batch size {chosen['batch_size']}")
+        print(f"chosen: {chosen['trial']}: {chosen['why']}")

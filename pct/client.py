@@ -31,7 +31,7 @@ class Client:
 
     Args:
         url: the address of the service.
-        token: the bearer token; if None, the variable PCT_TOKEN.
+        token: the bearer token, without the white space around it; if None, the variable PCT_TOKEN.
         timeout: seconds to wait for an answer.
 
     Raises:
@@ -50,7 +50,7 @@ class Client:
         connect = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
         self._connection = connect(address.hostname, address.port, timeout=timeout)
         self._url, self._root = url, address.path.rstrip("/")
-        token = os.environ.get("PCT_TOKEN", "") if token is None else token
+        token = (os.environ.get("PCT_TOKEN", "") if token is None else token).strip()
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def predict(self, texts: Sequence[str | tuple[str, str]], model: str | None = None) -> Predictions:

@@ -13,9 +13,9 @@ from pct.commands.parser import CommandParser
 from pct.corpora.loading import Split
 from pct.output.plots import save
 from pipelines.data_sets import log_measured_data
-from pipelines.job import OK, add_job_options, run_job
+from pipelines.job import OK, NotUploadedError, add_job_options, run_job
 from pipelines.metric_names import as_metrics, audit_metrics
-from pipelines.mlflow_runs import DESCRIPTION, MlflowRun, ended_on_failure, start_run
+from pipelines.mlflow_runs import DESCRIPTION, MlflowRun, ended_on_failure, start_run, upload_of_results
 from pipelines.registry import tag_audit
 
 ARTIFACTS = ("audit.html", "audit.json", "audit.md")
@@ -23,7 +23,7 @@ PLOT = "audit.png"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the job; returns the exit code: 0, 1 for an error, 3 where a requirement is not met."""
+    """Runs the job; returns the exit code: 0, 1 for an error, 3 where a requirement is not met or nothing is logged."""
     options = _parser().parse_args(argv)
     return run_job(lambda: _run(options))
 
@@ -34,10 +34,16 @@ def _run(options: argparse.Namespace) -> int:
     with ended_on_failure(mlflow_run):
         result, texts, classes = audit_given(options, requirements)
         print(result.summary())
-        version = _log(mlflow_run, result, texts, classes, options.model)
         unmet = report_unmet(result, requirements)
-        mlflow_run.set_tags({f"{PREFIX}unmet": "; ".join(unmet)})
-        mlflow_run.end("FAILED" if unmet else "FINISHED")
+    try:
+        with upload_of_results(mlflow_run):
+            version = _log(mlflow_run, result, texts, classes, options.model)
+            mlflow_run.set_tags({f"{PREFIX}unmet": "; ".join(unmet)})
+            mlflow_run.end("FAILED" if unmet else "FINISHED")
+    except NotUploadedError:
+        result.save(kept := f"audit-{mlflow_run.run_id}.json")
+        print(f"the audit is in {kept}", file=sys.stderr)
+        raise
     if version:
         print(f"model       {version} has the judgement as tags")
     print(f"look at it  {mlflow_run.how_to_view}")

@@ -159,7 +159,10 @@ def promote(client: Any, name: str, version: int, below_floor: bool = False) -> 
     candidates = {c.version: c for v in versions if (c := _candidate(v)) is not None}
     if version not in candidates:
         numbers = ", ".join(str(n) for n in sorted(candidates)) or "none"
-        raise ValueError(f"{name} has no version {version} that this project registered; there are: {numbers}")
+        raise ValueError(
+            f"{name} has no version {version} that this project registered with its accuracy on a validation split; "
+            f"there are: {numbers}"
+        )
     mine = candidates[version]
     if problem := (replace(mine, floor=-1.0) if below_floor else mine).unfit:
         hint = "" if replace(mine, floor=-1.0).unfit else "; --force makes it the champion in any case"
@@ -212,7 +215,7 @@ def _reason(client: Any, name: str, version: int, margin: float) -> str:
     if version not in candidates:
         if promoted and version <= promoted[1]:
             return f"version {promoted[0]} was promoted by hand after this version was registered"
-        return "the version lacks the tags that the rule needs (a model of a number has no accuracy)"
+        return "it has no accuracy on a validation split, by which the rule chooses (a model of a number has none)"
     if champion is None and not candidates[version].unfit:
         return no_champion(client, name)
     mine, first = candidates[version], candidates.get(champion or -1)

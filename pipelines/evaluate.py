@@ -16,12 +16,11 @@ from pct.layout import PER_TEXT, REPORT
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
 from pct.text.plurals import plural
-from pipelines.connection import without_password
 from pipelines.data_sets import log_measured_data
-from pipelines.job import NOT_UPLOADED, OK, add_job_options, first_line, run_job
+from pipelines.job import OK, add_job_options, run_job
 from pipelines.logged_model import register_classifier
 from pipelines.metric_names import as_metrics, report_metrics
-from pipelines.mlflow_runs import MlflowRun, ended_on_failure, start_run
+from pipelines.mlflow_runs import MlflowRun, ended_on_failure, start_run, upload_of_results
 from pipelines.registry import RegisteredVersion, check_name
 
 
@@ -41,12 +40,8 @@ def _run(options: argparse.Namespace) -> int:
         bar = sys.stderr.isatty() and not options.quiet
         report = replace(evaluate(classifier, texts, **s.evaluation_options, progress=bar), data=notes)
     print(f"{options.model} on {source}, {plural(len(texts), 'text')}\n{report.table()}")
-    try:
-        with ended_on_failure(mlflow_run):
-            registered = _log(mlflow_run, options, classifier, texts, source, report)
-    except Exception as problem:  # a server or its driver raises many types
-        print(f"error: not logged to {without_password(mlflow_run.uri)}: {first_line(problem)}", file=sys.stderr)
-        return NOT_UPLOADED
+    with upload_of_results(mlflow_run):
+        registered = _log(mlflow_run, options, classifier, texts, source, report)
     if registered is not None:
         print(f"model       {registered}")
     print(f"look at it  {mlflow_run.how_to_view}")
@@ -65,7 +60,9 @@ def _log(
     mlflow_run.log_files({PER_TEXT: partial(report.to_parquet, texts=texts.texts), REPORT: report.to_json()})
     registered = None
     if options.register:
-        registered = register_classifier(mlflow_run, options.register, classifier, texts, report)
+        registered = register_classifier(
+            mlflow_run, options.register, classifier, texts, report, options.split, options.limit
+        )
     mlflow_run.end()
     return registered
 
@@ -77,7 +74,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: python -m pipelines.evaluate --model models:/pct-planted-textcnn@champion --limit 200",
     )
     add_measured_texts(parser, "--model")
-    parser.add_argument("--register", default="", metavar="NAME", help="make it a version of this registered model")
+    parser.add_argument(
+        "--register", default="", metavar="NAME",
+        help="make it a version of this registered model; it may become the champion if the texts, also those of "
+        "--data, are its validation split: --split validation",
+    )  # fmt: skip
     add_own_settings(parser, "opening")
     add_job_options(parser)
     return parser

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the job; returns the exit code: 0, 1 for an error, 3 for a model that is not improved, 130 when stopped."""
+    """Runs the job; returns the exit code: 0, 1 for an error, 3 for a model that is not improved or not logged, 130
+    when stopped."""
     options = _parser().parse_args(argv)
     return run_job(lambda: _run(options))
 
@@ -28,6 +29,7 @@ def _run(options: argparse.Namespace) -> int:
     from pct.classifier import load
     from pct.corpora.loading import load_splits
     from pct.corpora.splits import align_classes
+    from pct.metrics.evaluation import evaluate
     from pct.training.finetune import finetune, finetune_settings
     from pct.training.model_card import check_finetuned
     from pipelines import mlflow_runs
@@ -49,12 +51,20 @@ def _run(options: argparse.Namespace) -> int:
         with mlflow_runs.system_metrics(mlflow_run):
             done = finetune(classifier, corpus, options.run_dir or None, not options.quiet, **given)
         folder = done.save(options.output)
+        print(f"{options.model} before, {folder} after {settings.method}\n{done.table()}")
+        validation = None
+        if options.register and done.change.improved:  # the test split does not choose the champion
+            how = {**done.classifier.settings.evaluation_options, "progress": not options.quiet}
+            validation = evaluate(done.classifier, corpus.splits["validation"], **how)
+    with mlflow_runs.upload_of_results(mlflow_run):
         _log(mlflow_run, done)
-        if options.register and done.change.improved:
-            registered = register_classifier(mlflow_run, options.register, done.classifier, test, done.change.after)
+        if validation is not None:
+            texts = corpus.splits["validation"]
+            registered = register_classifier(
+                mlflow_run, options.register, done.classifier, texts, validation, "validation"
+            )
             print(f"model       {registered}")
         mlflow_run.end()
-    print(f"{options.model} before, {folder} after {settings.method}\n{done.table()}")
     print(f"look at it  {mlflow_run.how_to_view}")
     return OK if done.change.improved else NOT_IMPROVED
 

@@ -11,11 +11,15 @@ from pct.commands.errors import ERROR, EXPECTED_ERRORS, INTERRUPTED, OK, one_lin
 from pct.commands.stopping import terminate_as_interrupt
 
 __all__ = [
-    "ERROR", "INTERRUPTED", "NOT_UPLOADED", "OK", "add_force", "add_job_options", "first_line", "run_job",
-    "terminate_as_interrupt",
+    "ERROR", "INTERRUPTED", "NOT_UPLOADED", "OK", "NotUploadedError", "add_force", "add_job_options", "first_line",
+    "run_job", "terminate_as_interrupt",
 ]  # fmt: skip
 
-NOT_UPLOADED = 3  # the results are on disk, and not in MLflow
+NOT_UPLOADED = 3  # the results are printed or on disk, and not in MLflow
+
+
+class NotUploadedError(Exception):
+    """Results that could not be logged to MLflow. Its message names the server and the reason."""
 
 
 def add_job_options(parser: argparse.ArgumentParser) -> None:
@@ -42,13 +46,17 @@ def first_line(problem: BaseException, most: int = 200) -> str:
 
 
 def run_job(job: Callable[[], int], stopped: str = "interrupted") -> int:
-    """Runs a job, and returns its exit code: its own, 1 for an error, reported in one line, 130 where it was stopped.
+    """Runs a job, and returns its exit code: its own, 1 for an error, reported in one line, 3 for results that could
+    not be logged, 130 where it was stopped.
 
     stopped: the message then.
     """
     try:
         with terminate_as_interrupt():
             return job()
+    except NotUploadedError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return NOT_UPLOADED
     except EXPECTED_ERRORS as problem:
         print(f"error: {one_line_message(problem)}", file=sys.stderr)
         return ERROR

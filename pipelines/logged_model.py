@@ -123,15 +123,20 @@ def export_model(model: Path, folder: Path, say: Callable[[str], None]) -> Path 
 
 
 def register_classifier(
-    mlflow_run: MlflowRun, name: str, classifier: Classifier, texts: Split, report: Report
-) -> RegisteredVersion:
-    """Registers a classifier of any origin as a version of a model, with its graphs and metrics."""
+    mlflow_run: MlflowRun, name: str, classifier: Classifier, texts: Split, report: Report, split: str = "test",
+    limit: int = 0,
+) -> RegisteredVersion:  # fmt: skip
+    """Registers a classifier of any origin as a version of a model, with its graphs and metrics.
+
+    texts, report: what it was measured on, and the result. split: their name; only a version with numbers of the
+    validation split may become the champion. limit: of the texts; 0 for none.
+    """
     with tempfile.TemporaryDirectory() as scratch, default_tracking(mlflow_run.uri):
         saved = SavedClassifier.save(classifier, Path(scratch) / MODEL, list(texts.texts[:2]))
         exported = export_model(saved.folder, Path(scratch) / EXPORTED, print)
         model_id = log_model(mlflow_run.client, saved, mlflow_run.run_id, mlflow_run.experiment_id, exported)
-        split = describe_split(texts, classifier.classes)
-        tags = measured_tags(classifier.settings, saved.weights, report, split, MARGIN)
+        described = describe_split(texts, classifier.classes)
+        tags = measured_tags(classifier.settings, saved.weights, split, report, described, MARGIN, limit)
         return register_version(
             mlflow_run.client, name, classifier.settings, tags, f"models:/{model_id}", model_id, mlflow_run.run_id
         )

@@ -16,6 +16,7 @@ from pct.settings import Settings
 from pct.training.code_version import code_version
 from pct.writing import write_text
 from pipelines.connection import connect, how_to_view, request_timeout, requests_to, tracking_uri, without_password
+from pipelines.job import NotUploadedError, first_line
 
 TRACKING = "mlflow.json"
 CONTINUED_BY = "pct.continued_by"  # the tag that names the run with the results
@@ -129,6 +130,16 @@ def ended_on_failure(mlflow_run: MlflowRun) -> Iterator[None]:
     except BaseException as problem:
         end_run(mlflow_run, "KILLED" if isinstance(problem, KeyboardInterrupt) else "FAILED")
         raise
+
+
+@contextmanager
+def upload_of_results(mlflow_run: MlflowRun) -> Iterator[None]:
+    """For logging the results of a job, whatever the server raises. Raises NotUploadedError; the run ends as failed."""
+    try:
+        with ended_on_failure(mlflow_run):
+            yield
+    except Exception as problem:  # a server or its driver raises many types
+        raise NotUploadedError(f"not logged to {without_password(mlflow_run.uri)}: {first_line(problem)}") from problem
 
 
 @contextmanager

@@ -43,14 +43,11 @@ def check_name(name: str) -> None:
 def version_tags(run: Run, margin: float) -> dict[str, str]:
     """The tags of a run's version: what the rule needs, and what a reader wants to know first."""
     s, corpus = run.settings, run.about["corpus"]
-    tags = measured_tags(s, run.about["weights"], run.validation, corpus.get("splits", {}).get("validation"), margin)
-    return tags | {
-        "limited": str(bool(s.limit or s.measure_limit)).lower(),
-        "measure": _measure(s, corpus["fingerprint"]),
-        **_score("test", run.test),
-        "test_comp_minus_suff": f"{run.test.gaps['comp-suff']:.6f}",
-        "test_says": _test_says(run),
-    }
+    reports, described = {"validation": run.validation, "test": run.test}, corpus.get("splits", {})
+    tags: dict[str, str] = {}
+    for split, report in reports.items():
+        tags |= measured_tags(s, run.about["weights"], split, report, described.get(split), margin)
+    return tags | {"measure": _measure(s, corpus["fingerprint"]), "test_says": _test_says(run)}
 
 
 def _test_says(run: Run) -> str:
@@ -74,28 +71,34 @@ def splits_differ(run: Run) -> bool:
 
 
 def measured_tags(
-    s: Settings, weights: str, report: Report, split: dict[str, Any] | None, margin: float
-) -> dict[str, str]:
-    """The tags that the rule needs, of a model that was measured on some texts.
+    s: Settings, weights: str, split: str, report: Report, described: dict[str, Any] | None, margin: float,
+    limit: int = 0,
+) -> dict[str, str]:  # fmt: skip
+    """The tags of a model that was measured on some texts; of the validation split, also those that the rule needs.
 
-    split: their fingerprint and label counts (`pct.corpora.fingerprints`); runs of version 0.1.0 have none. A model of
-    a number has no accuracy, so that the rule does not choose it.
+    split: the name of the texts' split. described: their fingerprint and label counts (`pct.corpora.fingerprints`);
+    runs of version 0.1.0 have none. limit: of the measured texts; 0 for none. A model of a number has no accuracy, so
+    that the rule does not choose it.
     """
     tags = {
         "method": s.method,
         "seed": str(s.seed),
         "settings_hash": settings_hash(s),
         "weights": weights,
-        "limited": "false",
-        **_score("validation", report),
-        "validation_comp_minus_suff": f"{report.gaps['comp-suff']:.6f}",
+        **_score(split, report),
+        f"{split}_comp_minus_suff": f"{report.gaps['comp-suff']:.6f}",
+    }
+    if split != "validation":
+        return tags
+    tags |= {
+        "limited": str(bool(s.limit or s.measure_limit or limit)).lower(),
         "validation_comp_minus_suff_se": f"{math.hypot(report.errors['comp'], report.errors['suff']):.6f}",
         "champion_rule": champion_rule(margin),
         "champion_margin": f"{margin:g}",
     }
-    if split:
-        tags["measured_on"] = _measure(s, split["fingerprint"])
-        if counts := split["labels"].values():
+    if described:
+        tags["measured_on"] = _measure(s, described["fingerprint"])
+        if counts := described["labels"].values():
             tags["largest_class"] = f"{max(counts) / sum(counts):.6f}"
     return tags
 

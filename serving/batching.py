@@ -111,7 +111,8 @@ class Batcher:
         except Exception as problem:
             if len(together) > 1:  # one bad request must not spoil the others: each runs alone
                 for one in together:
-                    await self._answer([one])
+                    if not one.result.done():  # it may have been given up
+                        await self._answer([one])
             elif not together[0].result.done():
                 together[0].result.set_exception(problem)
             return

@@ -18,9 +18,14 @@ from pct.commands.options import add_own_settings
 from pct.commands.parser import CommandParser
 from pct.layout import cache_folder
 from serving.command import SERVICE, read_models
+from serving.host_check import EVERY_HOST
+from serving.limits import HOSTS
 from serving.model_store import LIST_FILE, SERVED, ModelEntry, write_entries
 
 PACKAGES = ("pct", "serving")
+# A container is reached from outside by an address and a name that are not known when it is built; bentofile.yaml has
+# the same variables.
+IN_CONTAINER = {"BENTOML_HOST": "0.0.0.0", HOSTS: EVERY_HOST}
 DISTRIBUTION = "pct-explain-core"
 # a requirement in a package's metadata: `bentoml<1.5,>=1.4; extra == "serve"`
 NAME, SERVE = re.compile(r"[\w.-]+"), re.compile(r"""extra == ["']serve["']""")
@@ -56,6 +61,7 @@ def copy_parts(build_folder: Path, models: Sequence[ModelEntry]) -> None:
 def _build(build_folder: Path, options: argparse.Namespace) -> Any:
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     import bentoml
+    from bentoml._internal.bento.build_config import BentoEnvSchema
     from bentoml.exceptions import BentoMLException
 
     try:
@@ -66,6 +72,7 @@ def _build(build_folder: Path, options: argparse.Namespace) -> Any:
             build_ctx=str(build_folder),
             include=[f"{part}/**" for part in (*PACKAGES, SERVED)],
             python={"packages": service_requirements(), "lock_packages": False},
+            envs=[BentoEnvSchema(name, value=value) for name, value in IN_CONTAINER.items()],
         )
     except BentoMLException as problem:
         raise ValueError(f"BentoML could not build the Bento: {problem}") from problem

@@ -75,7 +75,8 @@ class HostCheck:
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1 or not self.allows(hosts[0].decode("latin-1")):
             shown = b", ".join(hosts).decode("latin-1")[:80]
-            return 421, f"the host {shown!r} is not served here; `pct serve --allow-host NAME` allows one"
+            remedy = "`pct serve --allow-host NAME`, or of a Bento PCT_SERVE_HOSTS=NAME, allows one"
+            return 421, f"the host {shown!r} is not served here; {remedy}"
         methods = self.paths.get(scope["path"])
         if methods is None:
             return 404, "this path does not exist; GET /docs lists the paths"

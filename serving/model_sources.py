@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pct
 from pct.auditing import kept
 from pct.auditing.kept import REGISTERED, AuditSummary
 from pct.onnx.predictor import CONFIG, GRADIENT
@@ -27,7 +28,8 @@ EXPORTED, CHAMPION = "exported", "champion"
 MODEL = "model"  # the classifier in a run's folder
 NO_MODEL = "there is no model {}: give a folder, models:/<name>@champion, or a classifier's name on the hub"
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-OF_A_CLASSIFIER = ["*.json", "*.safetensors", "*.txt", "*.model"]  # the files of a repository that transformers reads
+WEIGHTS = ".safetensors"
+OF_A_CLASSIFIER = ["*.json", f"*{WEIGHTS}", "*.txt", "*.model"]  # the files of a repository that transformers reads
 # the metrics of the registry that GET /model shows, without the prefix of their split; the second form is that of 0.1.0
 TEST_METRIC = re.compile(r"test/(?P<name>.+)|test_(?P<old>.+(?<!_se))")
 
@@ -61,12 +63,12 @@ def resolve(source: str, cache: Path, head: str = "", threshold: float | None = 
     elif of_mlflow:
         entry = ModelEntry("", str(_export(source, _cached(cache, source))), source)
     elif Path(source).is_dir():
-        folder = _export(source, _cached(cache, _weights_version(Path(source)), head), head)
+        folder = _export(source, _cached(cache, _files_version(Path(source)), head), head)
         # the audit may be newer than the exported folder in the cache
         audit = kept.read_audit(None, source, Path(source) / MODEL)
         entry = ModelEntry("", str(folder), source, metrics=_report_metrics(Path(source)), audit=_as_dict(audit))
     elif not Path(source).exists() and HUB_NAME.fullmatch(source):
-        folder = _export(source, _cached(cache, _weights_version(_from_hub(source)), head), head)
+        folder = _export(source, _cached(cache, _files_version(_from_hub(source)), head), head)
         entry = ModelEntry("", str(folder), source)
     else:
         raise FileNotFoundError(NO_MODEL.format(source))
@@ -201,10 +203,11 @@ def _from_hub(name: str) -> Path:
         raise FileNotFoundError(f"{NO_MODEL.format(name)} ({reason})") from problem
 
 
-def _weights_version(folder: Path) -> str:
-    """A name that changes when a folder gets other weights, in one file or in several."""
-    files = sorted(folder.rglob("model*.safetensors"))
-    if not files:
+def _files_version(folder: Path) -> str:
+    """A name that changes with the files of a classifier, except its audit. folder: its own, or a run's."""
+    root = folder / MODEL if (folder / MODEL).is_dir() else folder
+    files = sorted({path for pattern in OF_A_CLASSIFIER for path in root.rglob(pattern) if path.name != kept.FILE})
+    if not any(path.suffix == WEIGHTS for path in files):
         raise FileNotFoundError(f"{folder} holds no model: give a folder that pct train or pct export made")
     states = ((path.absolute(), path.stat()) for path in files)
     return " ".join(f"{path} {state.st_mtime_ns} {state.st_size}" for path, state in states)
@@ -226,7 +229,8 @@ def _cached(cache: Path, version: str, head: str = "") -> Path:
 
 
 def _cache_name(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """The name of a folder in the cache. Another version of this project exports again."""
+    return hashlib.sha256(f"{text} {pct.__version__}".encode()).hexdigest()[:16]
 
 
 @dataclass

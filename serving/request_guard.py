@@ -31,14 +31,18 @@ class RequestGuard:
         requests: the POST paths, and the models of their bodies.
         private: further paths that need the token.
         limits: of size and time.
-        token: the bearer token; none is needed where it is empty.
+        token: the bearer token, without the white space around it; none is needed where it is empty.
+
+    Raises ValueError for a token that is white space alone: a file with the token may be empty by mistake.
     """
 
     def __init__(
         self, app: App, requests: dict[str, type[BaseModel]], private: frozenset[str], limits: Limits, token: str = ""
     ) -> None:
         self.app, self.requests, self.private, self.limits = app, requests, private, limits
-        self.token = token.encode()
+        self.token = token.strip().encode()
+        if token and not self.token:
+            raise ValueError("PCT_TOKEN is blank: give it a token, or unset it for a service without one")
         self.memory = BodyMemoryBudget(min(limits.queue, MOST_ARRIVING) * limits.body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -26,7 +26,7 @@ import serving.transport  # noqa: F401  replaces uvicorn's connections by bounde
 from pct.text.words import Document
 from serving.answers import ExplainJob, PredictJob, characters, given_texts, read_texts
 from serving.batching import BusyError, PriorityQueue
-from serving.host_check import EVERY_HOST, HostCheck
+from serving.host_check import HostCheck
 from serving.limits import FAILURE, HOSTS, LOG, MODEL_LIST, THREADS, TOKEN, WORKERS, Limits
 from serving.logs import RequestLog, log_as_json
 from serving.metrics import explain_seconds, refusals, set_model_versions, swaps, verdicts, words_range
@@ -55,6 +55,8 @@ if os.environ.get(LOG) == "json":
 @bentoml.service(
     name="explainer",
     workers=int(os.environ.get(WORKERS, "1")),
+    # unless --host or BENTOML_HOST names another address
+    http={"host": "127.0.0.1"},
     # later than our own timeout, which answers with a message
     traffic={"timeout": limits.seconds + 10},
     logging={"access": {"enabled": False}},
@@ -149,8 +151,7 @@ class Explainer:
 Explainer.add_asgi_middleware(  # type: ignore[attr-defined]
     HostCheck,
     paths=PATHS,
-    # the host name of a Bento is not known when it is built
-    hosts=os.environ.get(HOSTS, EVERY_HOST if IN_BENTO else "").split(","),
+    hosts=os.environ.get(HOSTS, "").split(","),
     head_bytes=limits.head_bytes,
 )
 Explainer.add_asgi_middleware(  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pct.corpora.rows import Table, has_column
 from pct.output.bulk import check_same_job
+from tuning.resources import check_uri
 
 # readers of the folder ignore names with an underscore
 JOB, DONE, PROGRESS = "_job.json", "_SUCCESS", "_progress"
@@ -167,7 +168,8 @@ def matching(data: str) -> str | list[str]:
 
 
 def absolute(path: str) -> str:
-    """A path for other processes: absolute, unless it is a URI."""
+    """A path for other processes: absolute, unless it is a URI. Raises ValueError as `check_uri`."""
+    check_uri(path)
     return path if "://" in path else str(Path(path).absolute())
 
 

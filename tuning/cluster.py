@@ -1,4 +1,4 @@
-"""Starts Ray on this machine, or joins a cluster. Loopback only, no dashboard, no usage reports."""
+"""Starts Ray on this machine, on loopback alone, without a dashboard and usage reports; or joins a cluster."""
 
 from __future__ import annotations
 
@@ -79,6 +79,23 @@ def _join(resources: Resources, corpus_bytes: int) -> None:
         raise ClusterError(_locked_out(resources.address)) from problem
 
 
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Ray's processes that start in the block listen on loopback.
+
+    `ray.init` has no option for this: it replaces a loopback address by that of the network, unless it knows that there
+    are no other nodes, as on macOS.
+    """
+    from ray._private import ray_constants
+
+    before = getattr(ray_constants, "ENABLE_RAY_CLUSTER", True)  # a private name: a later Ray may lack it
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
 def _start(resources: Resources, store: int, **quiet: Any) -> None:
     """Starts a local Ray; one that was too slow to start is started again."""
     import ray
@@ -86,10 +103,8 @@ def _start(resources: Resources, store: int, **quiet: Any) -> None:
     cores = max(os.cpu_count() or 1, math.ceil(resources.workers * resources.cpus))
     for left in reversed(range(STARTS)):
         try:
-            ray.init(
-                address="local", num_cpus=cores, include_dashboard=False, object_store_memory=store,
-                _node_ip_address="127.0.0.1", **quiet,
-            )  # fmt: skip
+            with _on_loopback():
+                ray.init(address="local", num_cpus=cores, include_dashboard=False, object_store_memory=store, **quiet)
             return
         except Exception as problem:
             if not left or "timed out" not in str(problem).lower():

@@ -23,7 +23,7 @@ from pct.training.paper import METHODS, TABLES
 from pct.writing import check_file, check_folder, write_text
 from pipelines.job import ERROR, NOT_UPLOADED, OK, run_job
 from tuning.resources import Resources, add_resources, read_resources
-from tuning.space import setting_name, setting_value
+from tuning.space import setting_name, setting_value, split_sets
 
 if TYPE_CHECKING:
     from pct.training.runs import Run
@@ -140,7 +140,7 @@ def read_changes(given: Sequence[str], base: Settings) -> list[dict[str, Any]]:
     Raises ValueError for an unknown name, and for a value that the setting cannot have.
     """
     values: dict[str, list[Any]] = {}
-    for part in (part for text in given for part in text.split(";")):
+    for part in split_sets(given):
         name, equals, text = part.partition("=")
         if not equals or not text.strip():
             raise ValueError(f"--set takes NAME=VALUE,VALUE, got {part!r}")

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from urllib.parse import urlsplit
 
 LOGGERS = ("tensorboard", "csv", "json")
 
@@ -15,6 +16,15 @@ def check_cpus(cpus: float) -> None:
     """Raises ValueError for an impossible number of CPUs."""
     if not 0 < cpus < math.inf:
         raise ValueError(f"cpus must be > 0 and finite, got {cpus}")
+
+
+def check_uri(text: str) -> None:
+    """Raises ValueError for a URI with a query, since names of files are appended to it."""
+    if "://" in text and "=" in (query := urlsplit(text).query):
+        raise ValueError(
+            f"{text} has the query {query!r}, which a folder of files cannot have; leave it out, and set the "
+            "environment variables of the storage instead: AWS_ENDPOINT_URL and AWS_REGION for s3"
+        )
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,7 @@ class Resources:
                 "cluster with RAY_ADDRESS=auto (ray job submit does), or give the head's host:port"
             )
         check_cpus(self.cpus)
+        check_uri(self.storage)
         for name in ("workers", "gpus", "retries"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +24,7 @@ from tuning.mlflow_mirror import MlflowMirror
 from tuning.objective import ACCURACY, GAP, best_baseline, finished, pareto_front, trial_objectives
 from tuning.plan import Plan
 from tuning.resources import Resources
-from tuning.trial import KEPT, read_files, write_files
+from tuning.trial import copy_checkpoint, read_files, write_files
 
 CHOSEN, RESULTS, TABLE = "chosen", "results.json", "front.csv"
 
@@ -57,9 +56,7 @@ def _finish(settings: dict[str, Any], left: str, data: Prepared) -> dict[str, by
         folder = Path(scratch) / "run"
         folder.mkdir()
         if left:
-            with Checkpoint(left).as_directory() as held:
-                for name in KEPT:
-                    shutil.copy(Path(held) / name, folder / name)
+            copy_checkpoint(Checkpoint(left), folder)
         runs.run(Settings.from_saved(settings), folder, progress=False, corpus=data)
         return read_files(folder)
 

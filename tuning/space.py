@@ -157,11 +157,16 @@ def setting_value(name: str, part: str, text: str, base: Settings) -> Any:
     return value
 
 
+def split_sets(given: Sequence[str]) -> list[str]:
+    """NAME=VALUE of each --set; several may stand in one with semicolons between."""
+    return [part for text in given for part in text.split(";")]
+
+
 def read_sets(given: Sequence[str]) -> dict[str, str]:
     """NAME=VALUE of each --set, or of several in one with semicolons between, by the setting's name; the last one
     counts. Raises ValueError for a malformed one."""
     values = {}
-    for one in (part for text in given for part in text.split(";")):
+    for one in split_sets(given):
         name, equals, text = one.partition("=")
         if not equals or not name.strip():
             raise ValueError(f"--set takes NAME=VALUE, got {one!r}; VALUE is {FORMS}")
@@ -177,7 +182,7 @@ def make_space(base: Settings, fixed: Sequence[str], sets: dict[str, str]) -> tu
     """
     read = {name: read_range(name, text, base) for name, text in sets.items()}
     values = {name: value for name, value in read.items() if not isinstance(value, Range)}
-    base = base.replace(**values)
+    base = base.replace(**{name: getattr(base, name) for name in fixed} | values)
     model = base.model if base.model in RANGES else "distilbert" if "distilbert" in base.model.lower() else "bert"
     method = read.get("method")
     methods = method.values if isinstance(method, Range) else (base.method,)

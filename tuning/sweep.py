@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 SWEPT_ELSEWHERE = ("measure_important", "measure_unimportant")
 LATEST = "latest"
 DEFAULT_TRIALS = 40
-# options that are part of a plan, and their field in it; None or False: not given
-PLAN_OPTIONS = {"mode": "mode", "margin": "margin", "sweep_seed": "seed", "sweep_baseline": "sweep_baseline"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,14 +89,18 @@ def check_unchanged(options: argparse.Namespace, plan: Plan, folder: Path) -> No
     """Raises ValueError where an option differs from the plan of the sweep that is resumed: a plan is kept."""
     given = read_settings(options).to_dict()
     base = plan.base.to_dict()
-    wanted = {name: given[name] for name in given_settings(options) if name not in plan.ranges}
-    has = {name: base[name] for name in wanted}
+    wanted = {name: given[name] for name in given_settings(options)}
+    has = {name: plan.ranges.get(name, base[name]) for name in wanted}
     ranges = {n: str(read_range(n, text, plan.base)) for n, text in read_sets(options.set).items()}
     wanted |= ranges
     has |= {n: plan.ranges.get(n, str(base[n])) for n in ranges}
-    for option, field in PLAN_OPTIONS.items():
-        if (value := getattr(options, option)) not in (None, False):
-            wanted[option], has[option] = value, getattr(plan, field)
+    plan_options = {
+        "mode": plan.mode, "margin": plan.margin, "sweep_seed": plan.seed, "sweep_baseline": plan.sweep_baseline,
+        "no_baseline": not plan.baseline, "no_early_stopping": not plan.stop_early,
+    }  # fmt: skip
+    for option, own in plan_options.items():
+        if (value := getattr(options, option)) not in (None, False):  # it is given
+            wanted[option], has[option] = value, own
     for name, value in wanted.items():
         if value != has[name]:
             raise ValueError(

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +71,18 @@ def restore_checkpoint(folder: Path, left: str) -> int:
     """
     from ray import tune
 
-    checkpoint = tune.get_checkpoint() or (tune.Checkpoint(left) if left else None)
-    if checkpoint is None:
-        return 0
-    with checkpoint.as_directory() as held:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in KEPT:
-            shutil.copy(Path(held) / name, folder / name)
+    if checkpoint := tune.get_checkpoint() or (tune.Checkpoint(left) if left else None):
+        copy_checkpoint(checkpoint, folder)
     return len(read_history(folder))
+
+
+def copy_checkpoint(checkpoint: Any, folder: Path) -> None:
+    """Copies Ray's checkpoint into a run's folder. One that the storage lacks is left out: the run is trained anew."""
+    with suppress(FileNotFoundError), checkpoint.as_directory() as held:
+        if all((Path(held) / name).is_file() for name in KEPT):
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in KEPT:
+                shutil.copy(Path(held) / name, folder / name)
 
 
 def error_line(problem: BaseException) -> str:

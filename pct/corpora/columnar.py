@@ -81,7 +81,8 @@ def _wanted_columns(schema: Any, options: ReadOptions) -> list[str]:
 def _hub_classes(schema: Any, label: str) -> list[str] | None:
     """The class names that the datasets library stores in the schema's metadata, also of a list of labels."""
     metadata = (schema.metadata or {}).get(b"huggingface")
-    feature = json.loads(metadata)["info"]["features"].get(label, {}) if metadata else {}
+    info = json.loads(metadata).get("info", {}) if metadata else {}
+    feature = info.get("features", {}).get(label, {})
     if isinstance(feature, dict) and feature.get("_type") in ("List", "Sequence"):
         feature = feature.get("feature", {})
     return feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None

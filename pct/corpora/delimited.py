@@ -12,6 +12,7 @@ from pct.corpora.rows import ReadOptions, Table
 from pct.corpora.source import Rows, Source, undecoded
 from pct.corpora.values import BadRow
 
+ROWS_IN_A_TEXT = 3  # from so many lines that look like rows of the file, a quote before them is not closed
 SEPARATORS = {"csv": ",;\t|", "tsv": "\t", "txt": "\t"}
 MAX_FIELD_LENGTH = 2**31 - 1  # characters; Python's default of 131072 is too small for long documents
 
@@ -60,12 +61,17 @@ class _RecordedLines(Iterator[str]):
 
     def __init__(self, lines: Iterator[str]) -> None:
         self.remaining = lines
+        self.pushed: list[str] = []  # the next one last
         self.lines: list[str] = []
 
     def __next__(self) -> str:
-        line = next(self.remaining)
+        line = self.pushed.pop() if self.pushed else next(self.remaining)
         self.lines.append(line)
         return line
+
+    def keep_first(self) -> None:
+        """Pushes back all lines of the current row but the first."""
+        self.pushed.extend(reversed(self.lines[1:]))
 
 
 def _csv_rows(source: Source, lines: IO[str], separator: str, columns: list[str]) -> Rows:
@@ -75,17 +81,19 @@ def _csv_rows(source: Source, lines: IO[str], separator: str, columns: list[str]
         rows = csv.reader(recorded, delimiter=separator, strict=True)
         while True:
             recorded.lines = []
+            problem = ""
             try:
                 fields = next(rows, None)
-            except csv.Error as problem:
-                number += 1
-                yield number, _unparsable(problem, recorded)
-                continue
+            except csv.Error as error:
+                fields, problem = [], str(error)
             if fields is None:
                 return
-            if not fields:
+            if not fields and not problem:
                 continue
             number += 1
+            if fault := _fault_of_quotes(problem, recorded, separator, len(columns)):
+                yield number, fault
+                continue
             fault = next(filter(None, map(undecoded, recorded.lines)), None)
             if fault is None and len(fields) != len(columns):
                 reason = f"{len(fields)} fields, the header has {len(columns)}"
@@ -93,19 +101,39 @@ def _csv_rows(source: Source, lines: IO[str], separator: str, columns: list[str]
             yield number, fault or dict(zip(columns, fields, strict=True))
 
 
-def _unparsable(problem: csv.Error, recorded: _RecordedLines) -> BadRow:
-    """The fault of a row that is not valid CSV.
+def _fault_of_quotes(problem: str, recorded: _RecordedLines, separator: str, columns: int) -> BadRow | None:
+    """The fault of a row that is not valid CSV, or whose text has other rows in it; None for any other row.
 
-    An unclosed quote consumes all further lines. They are pushed back, and read as rows of their own.
+    An unclosed quote takes in further lines, up to the next quote or to the end of the file. They are pushed back, and
+    read as rows of their own.
+
+    Args:
+        problem: why csv could not read it; empty if it could.
+        recorded: its lines.
+        separator: between fields.
+        columns: their number.
     """
     first, *others = recorded.lines
-    if "unexpected end" in str(problem):
-        recorded.remaining = chain(others, recorded.remaining)
-        reason = "a quote is not closed"
+    within = others[:-1]
+    if problem:
+        unclosed = "unexpected end" in problem or _are_rows(within, separator, columns)
     else:
-        reason = f"{problem}; write a quote inside a text twice"
-    lines = f", it has {len(recorded.lines)} lines" if others and "unexpected end" not in str(problem) else ""
-    return BadRow("broken quotes", f"cannot be read: {reason} (the row begins with {first.strip()[:40]!r}{lines})")
+        unclosed = columns > 1 and len(within) >= ROWS_IN_A_TEXT and _are_rows(within, separator, columns)
+        if not unclosed:
+            return None
+    start = f"the row begins with {first.strip()[:40]!r}"
+    if unclosed:
+        recorded.keep_first()
+        return BadRow("broken quotes", f"cannot be read: a quote is not closed ({start})")
+    lines = f", it has {len(recorded.lines)} lines" if others else ""
+    return BadRow("broken quotes", f"cannot be read: {problem}; write a quote inside a text twice ({start}{lines})")
+
+
+def _are_rows(lines: list[str], separator: str, columns: int) -> bool:
+    """Whether nine in ten lines have a value for each column. A separator in prose has a space or nothing after it."""
+    fields = [next(csv.reader([line], delimiter=separator), []) for line in lines]
+    rows = sum(len(own) == columns and all(x and not x[0].isspace() for x in own) for own in fields)
+    return bool(lines) and rows >= 0.9 * len(lines)
 
 
 def _separator(head: str, candidates: str, options: ReadOptions) -> str:

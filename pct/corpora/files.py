@@ -102,7 +102,7 @@ def _json(source: Source, options: ReadOptions) -> Table:
         lines = Source(source.name, "jsonl", io.BufferedReader(io.BytesIO(content)), options.encoding)
         return _json_lines(lines, options)
     try:
-        document = json.loads(content.decode(options.encoding) if options.encoding else content)
+        document = json.loads(content.decode(source.encoding) if source.encoding else content)
     except UnicodeError as problem:
         raise source.decoding_error(problem) from None
     except ValueError as problem:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pct.corpora.splits import Labels, label_hint
+from pct.corpora.class_index import ClassIndex
+from pct.corpora.splits import Labels
 from pct.corpora.values import NUMBER, SEVERAL, BadRow, as_list, canonical, class_names, is_missing
 
 if TYPE_CHECKING:
@@ -21,14 +22,15 @@ SHOWN = 10  # names in a message
 _TRUE, _FALSE = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false"})
 
 
-def split_labels(value: Any, column: str, separator: str) -> list[Any]:
+def split_labels(value: Any, column: str, separator: str, index: ClassIndex | None = None) -> list[Any]:
     """The labels of a text.
 
     Args:
         value: a list, which may be empty, also as JSON in a text and in Label Studio's format; the names of labels
-            between separators; or one label. A list of the floats 0.0 and 1.0 has one for each label of the model.
+            between separators; or one label. A list may also have 0 or 1 for each label, see `_marked_labels`.
         column: its name, for errors.
         separator: if given, an empty or missing cell has no labels.
+        index: of the model's classes; None if they are not known yet.
 
     Raises:
         BadRow: a missing label without a separator, or a value of another kind.
@@ -40,8 +42,9 @@ def split_labels(value: Any, column: str, separator: str) -> list[Any]:
             return [name.strip() for name in value.split(separator) if name.strip()]
     written, value = value, as_list(value)
     if isinstance(value, (list, tuple)):
-        if value and all(isinstance(x, float) and x in (0.0, 1.0) for x in value):
-            return [index for index, x in enumerate(value) if x]
+        numbers = [x.item() if isinstance(x, np.generic) else x for x in value]
+        if numbers and all(isinstance(x, (int, float)) and x in (0, 1) for x in numbers):
+            return _marked_labels(numbers, column, index)
         return list(value)
     if value is SEVERAL or isinstance(value, (Mapping, set, frozenset)):
         raise BadRow("no list of labels", f"column {column!r} must be a list of labels, got {written!r:.80}")
@@ -52,6 +55,33 @@ def split_labels(value: Any, column: str, separator: str) -> list[Any]:
             "label_separator",
         )
     return [value]
+
+
+def _marked_labels(numbers: list[int | float], column: str, index: ClassIndex | None) -> list[Any]:
+    """The labels of a list of 0 and 1.
+
+    Floats and booleans have one value for each label. So have more than two integers: as indices they would repeat one.
+    One or two integers are indices.
+
+    Raises BadRow for two integers that may be either, and for another number of values than the model has labels.
+    """
+    size = len(numbers)
+    labels = size if index is None else len(index.classes)
+    if size <= 2 and all(type(x) is int for x in numbers):
+        if len(set(numbers)) == size and not (index and index.integers_are_indices and size == labels):
+            return list(numbers)
+        raise BadRow(
+            "unclear labels",
+            f"column {column!r} has {numbers}, which may be indices of labels, or 0 or 1 for each label: give the "
+            "names of the labels, or 0.0 and 1.0",
+        )
+    if size != labels:
+        raise BadRow(
+            "another number of labels",
+            f"column {column!r} has {size} values of 0 and 1 for the {labels} labels of the model: give one for each",
+        )
+    names = index.classes if index and index.labels == "names" else range(size)
+    return [name for name, x in zip(names, numbers, strict=True) if x]
 
 
 def is_one(value: Any, column: str) -> bool:
@@ -70,37 +100,6 @@ def label_array(indices: Sequence[Sequence[int]], classes: int, multi_label: boo
     for own, row in zip(labels, indices, strict=True):
         own[list(row)] = True
     return labels
-
-
-class ClassIndex:
-    """Maps labels to class indices. Names are canonical: equal numbers are one name. They are compared without case.
-
-    labels: `names`, or `indices`: each label is an index into the list of classes.
-    """
-
-    def __init__(self, classes: Sequence[str], labels: str = "names") -> None:
-        self.classes, self.labels = list(classes), labels
-        self.by_name = {canonical(name): i for i, name in enumerate(classes)}
-        folded = {name.casefold(): i for name, i in self.by_name.items()}
-        # without case, unless that makes two classes one
-        self.by_folded = folded if len(folded) == len(self.by_name) else {}
-        self.numbered = any(NUMBER.fullmatch(name) for name in self.by_name)
-
-    def resolve(self, label: str | int | None) -> tuple[int, bool]:
-        """The class index of a label, and whether the label was an index. Raises BadRow for an unknown label."""
-        by_index = self.labels == "indices" or (isinstance(label, int) and not self.numbered)
-        if by_index:
-            text = str(label)
-            if text.isdecimal() and int(text) < len(self.classes):
-                return int(text), True
-            raise BadRow(
-                "an unknown label", f"label {label!r} is outside the model's classes 0..{len(self.classes) - 1}"
-            )
-        class_index = self.by_name.get(str(label), self.by_folded.get(str(label).casefold()))
-        if class_index is None:
-            hint = label_hint(str(label), self.classes)
-            raise BadRow("an unknown label", f"label {label!r} is not one of {', '.join(self.classes)}{hint}")
-        return class_index, False
 
 
 def names_of_classes(
@@ -142,6 +141,8 @@ def _problem(names: Sequence[str], labels: Collection[tuple[Any, ...]], options:
             separator = re.search(f"[{SEPARATORS}]", name)
             if separator and {part.strip() for part in name.split(separator[0])} <= set(names):
                 return f"has {name!r}, whose parts are labels too: set label_separator to {separator[0]!r}"
+    if options.multi_label and set(names) == {"0", "1"} and all(len(own) == 2 for own in labels):
+        return "has the labels 0 and 1 in every row: if they are 0 or 1 for each of two labels, give 0.0 and 1.0"
     decimals = [name for name in names if NUMBER.fullmatch(name) and "." in name]
     if len(decimals) > MOST_NUMBERS and all(NUMBER.fullmatch(name) for name in names):
         return f"holds numbers ({some_of(decimals)}): set head to value, which trains on numbers"

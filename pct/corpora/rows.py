@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pct.corpora.labels import ClassIndex, is_one, label_array, names_of_classes, split_labels
+from pct.corpora.class_index import ClassIndex
+from pct.corpora.labels import is_one, label_array, names_of_classes, split_labels
 from pct.corpora.splits import TEXT_COLUMNS, UNLABELLED, Labels, Split
 from pct.corpora.text_file import ROWS_PER_CHUNK, TextStore
 from pct.corpora.values import (
     BadRow,
+    are_marks,
     canonical,
     class_name,
     plain_label,
@@ -134,25 +136,34 @@ class RowReader:
     """Checks rows, and counts those that it skips.
 
     skipped: the number of skipped rows by fault. indexed: the number of labels that were read as indices. unknown: the
-    number of rows whose label was left out, since none is required.
+    number of rows whose label was left out, since none is required. dropped_marks: by column, the number of rows whose
+    marks were left out, since the first row has none.
     """
 
     def __init__(self, options: ReadOptions) -> None:
         self.options = options
         self.skipped: Counter[str] = Counter()
+        self.dropped_marks: Counter[str] = Counter()
         self.indexed = self.unknown = 0
 
-    def rows(self, table: Table, labelled: bool = True) -> Iterator[Row]:
-        """The valid rows of a table. Raises ValueError for a missing column, and for a bad row unless it is skipped."""
+    def rows(
+        self, table: Table, labelled: bool = True, index: ClassIndex | None = None, marked: bool = True
+    ) -> Iterator[Row]:
+        """The valid rows of a table. index: of the model's classes, if they are known. marked: whether marks are read.
+
+        Raises ValueError for a missing column, and for a bad row unless it is skipped.
+        """
         self.check_columns(table, labelled)
-        mark_names: list[str] | None = None
+        mark_names: list[str] | None = None if marked else []
         for number, values in table.rows:
             try:
                 if isinstance(values, BadRow):
                     raise values
-                if mark_names is None:  # a column of that name without lists, as in a CSV file, is ignored
-                    mark_names = [k for k in MARKS if isinstance(values.get(k), list)]
-                yield self._row(table, number, values, labelled, mark_names)
+                if mark_names is None:  # a column of that name with other values, as in a CSV file, is ignored
+                    mark_names = [k for k in MARKS if are_marks(values.get(k))]
+                if marked:
+                    self.dropped_marks.update(k for k in MARKS if k not in mark_names and are_marks(values.get(k)))
+                yield self._row(table, number, values, labelled, mark_names, index)
             except BadRow as problem:
                 self.skip(table, number, problem)
 
@@ -172,7 +183,7 @@ class RowReader:
         """
         labelled = classes is not None and has_labels(table, self.options)
         index = self._index(classes or (), labelled)
-        rows, count = self.rows(table, labelled), 0
+        rows, count = self.rows(table, labelled, index, marked=False), 0
         while batch := list(islice(rows, size)):
             labels = known = None
             if labelled:
@@ -203,7 +214,7 @@ class RowReader:
             ValueError: no row is valid, or a table without given classes has fewer than two.
         """
         index = None if classes is None else self._index(classes, labelled)
-        rows, texts = self.rows(table, labelled), TextStore()
+        rows, texts = self.rows(table, labelled, index), TextStore()
         marks: dict[str, list[Any]] = {}
         parts: list[Labels] = []
         codes: dict[tuple[Any, ...], int] = {}  # of the distinct labels of a row, in the order of the rows
@@ -235,6 +246,9 @@ class RowReader:
             logger.warning("%s: %s skipped (%s)", name, plural(self.skipped.total(), "row"), faults)
         if self.indexed:
             logger.info("%s: %s read as class indices", name, plural(self.indexed, "label"))
+        for column, count in self.dropped_marks.items():
+            where = f"{plural(count, 'row')} but not in the first"
+            logger.warning("%s: column %r has marks in %s, and is not read: give each row marks", name, column, where)
         if self.unknown:
             rows = plural(self.unknown, "row has", "rows have")
             logger.warning("%s: %s no label of the model: the result has none for them", name, rows)
@@ -286,7 +300,10 @@ class RowReader:
             if list(table.columns).count(column) > 1:
                 raise ValueError(f"{table.name} has the column {column!r} more than once; name each column once")
 
-    def _row(self, table: Table, number: int, values: dict[str, Any], labelled: bool, mark_names: list[str]) -> Row:
+    def _row(
+        self, table: Table, number: int, values: dict[str, Any], labelled: bool, mark_names: list[str],
+        index: ClassIndex | None,
+    ) -> Row:  # fmt: skip
         text = plain_text(value_at(values, self.options.text), self.options.text, table.in_memory)
         if pair := self.options.pair_column(table.columns):
             text = (text, plain_text(value_at(values, pair), pair, False))
@@ -296,30 +313,31 @@ class RowReader:
         if labelled:
             read = self._number if self.options.numbers else self._labels if self.options.multi_label else self._label
             try:
-                label = read(table, values)
+                label = read(table, values, index)
             except BadRow:
                 if self.options.labels_required:
                     raise
         return Row(number, text, label, {k: plain_marks(values.get(k), k, text) for k in mark_names})
 
-    def _number(self, table: Table, values: dict[str, Any]) -> float:
+    def _number(self, table: Table, values: dict[str, Any], index: ClassIndex | None) -> float:
         return plain_number(value_at(values, self.options.label), self.options.label)
 
-    def _label(self, table: Table, values: dict[str, Any]) -> str | int:
+    def _label(self, table: Table, values: dict[str, Any], index: ClassIndex | None) -> str | int:
         column = self.options.label
         value = value_at(values, column)
         if table.classes is not None:
             value = class_name(value, table.classes)
         return plain_label(value, column, keep_index=table.in_memory)
 
-    def _labels(self, table: Table, values: dict[str, Any]) -> tuple[str | int, ...]:
+    def _labels(self, table: Table, values: dict[str, Any], index: ClassIndex | None) -> tuple[str | int, ...]:
         columns = self.options.label_columns
         if self.options.one_column_each:
             return tuple(canonical(name) for name in columns if is_one(value_at(values, name), name))
         (column,) = columns
-        names = split_labels(value_at(values, column), column, self.options.label_separator)
+        value = value_at(values, column)
         if table.classes is not None:
-            names = class_name(names, table.classes)
+            value = class_name(value, table.classes)
+        names = split_labels(value, column, self.options.label_separator, index)
         return tuple(plain_label(name, column, keep_index=table.in_memory) for name in names)
 
 

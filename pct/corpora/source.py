@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -23,11 +24,14 @@ class Source:
         name: its name in error messages.
         kind: its format, a file suffix without the dot.
         stream: its bytes.
-        encoding: the encoding of its text. If empty, that of its byte order mark, or UTF-8.
+        encoding: the encoding of its text, by any of Python's names. If empty, that of its byte order mark, or UTF-8.
+            UTF-8 may have a byte order mark.
     """
 
     def __init__(self, name: str, kind: str, stream: IO[bytes], encoding: str = "") -> None:
-        self.name, self.kind, self.stream, self.encoding = name, kind, stream, encoding
+        codec = codecs.lookup(encoding).name if encoding else ""
+        self.name, self.kind, self.stream = name, kind, stream
+        self.encoding = "utf-8-sig" if codec == "utf-8" else codec
 
     @contextmanager
     def translated_errors(self) -> Iterator[None]:
@@ -45,7 +49,7 @@ class Source:
         """The decoded text. Bytes that are not UTF-8 become lone surrogates, so that an error can name their row."""
         start = self.stream.peek(4) if hasattr(self.stream, "peek") else b""
         encoding = self.encoding or marked_encoding(start)
-        errors = "surrogateescape" if encoding.lower().replace("_", "-").startswith("utf-8") else "strict"
+        errors = "surrogateescape" if encoding.startswith("utf-8") else "strict"
         return io.TextIOWrapper(self.stream, encoding, errors, newline="")
 
     def whole(self) -> bytes:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pct.corpora.class_index import NAME_CLASSES, ClassIndex, label_hint
 from pct.corpora.text_file import TextFile
-from pct.tasks import Task, default_names, kind_of_labels
+from pct.tasks import Task, kind_of_labels
 from pct.text.plurals import plural
 from pct.text.tokens import Ints
 from pct.text.words import is_pair
@@ -21,7 +22,6 @@ TEXT_COLUMNS = ("text", "text_pair")
 UNLABELLED = -1  # the label of a text without a known class
 Labels = npt.NDArray[Any]  # (texts,) class indices or float numbers; of several labels (texts, classes) bool
 HELD_OUT = 0.1  # the share of the training rows that is held out for a missing split
-NAME_CLASSES = "name them in its config.json (id2label and label2id)"  # a remedy, in errors
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Split:
     @property
     def labelled(self) -> bool:
         """Whether the labels are known."""
-        return bool((self.labels != UNLABELLED).all()) or kind_of_labels(self.labels).number
+        unknown = len(self.labels) > 0 and bool((self.labels == UNLABELLED).all())
+        return not unknown or kind_of_labels(self.labels).number
 
     def take(self, index: Ints) -> Split:
         """The rows of `index`, in its order."""
@@ -132,16 +133,17 @@ def texts_of_columns(columns: Mapping[str, npt.NDArray[Any]]) -> list[Any]:
 
 
 def index_of_classes(own: Sequence[str], classes: Sequence[str]) -> Ints:
-    """(own classes,) the index of each class among other ones. Names are compared without case.
+    """(own classes,) the index of each class among other ones. Names are compared as by `ClassIndex`.
 
     Raises ValueError for a class that is not among them.
     """
-    index_of = {name.casefold(): i for i, name in enumerate(classes)}
-    unknown = [name for name in own if name.casefold() not in index_of]
+    index = ClassIndex(classes)
+    found = {name: index.find(name) for name in own}
+    unknown = [name for name in own if found[name] is None]
     if unknown:
         remedy = label_hint(unknown[0], classes) or f": use its names for the labels, or {NAME_CLASSES}"
         raise ValueError(f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}{remedy}")
-    return np.array([index_of[name.casefold()] for name in own], np.int64)
+    return np.array([found[name] for name in own], np.int64)
 
 
 def with_classes(split: Split, index: Ints, classes: int) -> Split:
@@ -159,15 +161,8 @@ def with_classes(split: Split, index: Ints, classes: int) -> Split:
     return replace(split, labels=labels)
 
 
-def label_hint(label: str, classes: Sequence[str]) -> str:
-    """The end of an error about a label that is no class: how to name the classes, or to read it as an index."""
-    if label.isdecimal():
-        return "; --labels indices reads it as an index into that list"
-    return f"; the model does not name its classes: {NAME_CLASSES}" if default_names(classes) else ""
-
-
 def align_classes(classes: Sequence[str], corpus: Corpus, labels: str = "names") -> Corpus:
-    """The corpus with labels as indices of the given classes; numbers stay. Names are compared without case.
+    """The corpus with labels as indices of the given classes; numbers stay. Names are compared as by `ClassIndex`.
 
     labels: of `Settings`. Indices are in the place of the names of a corpus that has none.
 

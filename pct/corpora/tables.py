@@ -28,7 +28,9 @@ def table_of(data: Any, options: ReadOptions) -> Table:
         if len(texts) != len(labels):
             raise ValueError(f"{len(texts)} texts need {len(texts)} labels, got {len(labels)}")
         if getattr(data[1], "ndim", 1) == 2:  # a column of 0 and 1 for each label
-            labels = [np.flatnonzero(row).tolist() for row in labels]
+            labels = [np.asarray(row, float).tolist() for row in labels]
+            if not options.multi_label:
+                labels = [np.flatnonzero(row).tolist() for row in labels]
         columns = {options.text: texts, options.label: labels}
         return Table(name, list(columns), _rows_of_columns(columns), in_memory=True)
     if isinstance(getattr(data, "column_names", None), dict):

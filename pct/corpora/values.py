@@ -99,6 +99,11 @@ def class_name(value: Any, classes: Sequence[str]) -> Any:
     return value
 
 
+def are_marks(value: Any) -> bool:
+    """Whether a value is a list of numbers, one or more."""
+    return isinstance(value, list) and bool(value) and all(isinstance(x, (int, float, np.number)) for x in value)
+
+
 def plain_marks(marks: Any, column: str, text: Any) -> list[Any]:
     """Marks with one value per whitespace word: 0 or 1, or a share in [0, 1]. Raises BadRow for anything else."""
     texts = text if is_pair(text) else [text]

@@ -94,6 +94,21 @@ def test_a_requirement_that_is_not_met_fails_the_run_and_is_named(run_dir, rows,
     assert run.data.tags["pct.audit.unmet"].startswith("margin>0.28 is not met")
 
 
+def test_an_audit_that_cannot_be_logged_is_kept_in_a_file(run_dir, rows, tmp_path, client, monkeypatch, capsys):
+    def gone(*_, **__):
+        raise ConnectionError("gone")
+
+    judged(monkeypatch, "occlusion")
+    monkeypatch.setattr(job, "log_audit", gone)
+    assert main(["--model", str(run_dir), "--data", str(rows)]) == 3
+    told = capsys.readouterr().err
+    run = newest(client)
+    assert run.info.status == "FAILED"
+    assert f"the audit is in audit-{run.info.run_id}.json" in told
+    assert "error: not logged to" in told
+    assert Audit.load(tmp_path / f"audit-{run.info.run_id}.json").best == "occlusion"
+
+
 @pytest.mark.parametrize("wrong", ["margin=0.2", "nothing>0.1"])
 def test_a_requirement_that_cannot_be_judged_is_an_error(wrong, run_dir, rows, monkeypatch, capsys):
     judged(monkeypatch, "occlusion")

@@ -107,7 +107,13 @@ def test_a_classifier_of_transformers_is_registered_from_the_command_line_and_lo
         part.save_pretrained(tmp_path / "mine")
     rows = ROWS.to_dict("records")
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    assert main(["--model", "mine", "--data", "rows.jsonl", "--register", "mine", "--quiet"]) == 0
+    asked = ["--model", "mine", "--data", "rows.jsonl", "--register", "mine", "--quiet"]
+    assert main(asked) == 0
+    assert "models:/mine/1 is not @champion: it has no accuracy on a validation split" in capsys.readouterr().out
+    tags = client.get_model_version("mine", "1").tags
+    assert "test_acc" in tags
+    assert not {"validation_acc", "champion_rule"} & set(tags)
+    assert main([*asked, "--split", "validation"]) == 0
     assert "models:/mine/1 is" in capsys.readouterr().out
     tags = client.get_model_version("mine", "1").tags
     loaded = pct.load("models:/mine/1")

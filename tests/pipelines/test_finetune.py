@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
+import pct
+from pct.corpora.loading import read_splits
 from pct.training.runs import load_run
 from pipelines.finetune import main
 
+OPTIONS = ["--limit", "48", "--epochs", "1", "--evaluate_limit", "16", "--quiet"]
+
 
 def test_the_table_before_and_after_is_logged(run_dir, client, capsys):
-    options = ["--limit", "48", "--epochs", "1", "--evaluate_limit", "16", "--register", "finetuned", "--quiet"]
-    code = main(["--model", str(run_dir), "--output", "out", *options])
+    code = main(["--model", str(run_dir), "--output", "out", "--register", "finetuned", *OPTIONS])
     (run,) = client.search_runs(["0"])
     assert run.info.status == "FINISHED"
     before = load_run(run_dir).test
@@ -26,6 +29,32 @@ def test_the_table_before_and_after_is_logged(run_dir, client, capsys):
     assert code == (0 if improved else 3)
     assert len(client.search_model_versions("name = 'finetuned'")) == int(improved)
     assert "95 % interval" in capsys.readouterr().out
+
+
+def test_an_improved_model_is_registered_with_numbers_of_the_validation_split(run_dir, client, monkeypatch, capsys):
+    monkeypatch.setattr("pct.metrics.change.Change.improved", True)
+    monkeypatch.setattr("pipelines.logged_model.export_model", lambda *_: None)
+    assert main(["--model", str(run_dir), "--output", "out", "--register", "finetuned", *OPTIONS]) == 0
+    tags = client.get_model_version("finetuned", "1").tags
+    classifier = pct.load("out")
+    validation = read_splits(classifier.settings.replace(limit=48)).splits["validation"]
+    wanted = pct.evaluate(classifier, validation)
+    assert float(tags["validation_acc"]) == pytest.approx(wanted.acc, abs=1e-6)
+    assert float(tags["validation_comp_minus_suff"]) == pytest.approx(wanted.gaps["comp-suff"], abs=1e-5)
+    assert tags["limited"] == "true"
+
+
+def test_the_table_is_printed_where_it_cannot_be_logged(run_dir, client, monkeypatch, capsys):
+    def gone(*_):
+        raise ConnectionError("gone")
+
+    monkeypatch.setattr("pipelines.finetune._log", gone)
+    assert main(["--model", str(run_dir), "--output", "out", *OPTIONS]) == 3
+    told = capsys.readouterr()
+    assert "95 % interval" in told.out
+    assert "not logged to" in told.err
+    assert Path("out").is_dir()
+    assert [r.info.status for r in client.search_runs(["0"])] == ["FAILED"]
 
 
 def test_other_classes_end_the_run_as_failed(run_dir, tmp_path, client, capsys):

@@ -13,7 +13,7 @@ from pct.settings import Settings
 from pct.training.runs import Run, load_run
 from pipelines import models, promote
 from pipelines.champion import CHAMPION, champion_of, no_champion, update_champion, why
-from pipelines.registry import model_name, register
+from pipelines.registry import measured_tags, model_name, register
 from serving.model_sources import find_version
 
 
@@ -100,6 +100,21 @@ def test_the_rule_and_what_it_needs_stand_on_the_version(client, run):
     assert tags["method"] == "pct"
     assert "within 0.02 of the best" in tags["champion_rule"]
     assert float(tags["test_acc"]) == pytest.approx(run.test.acc, abs=1e-6)
+
+
+@pytest.mark.parametrize(("settings", "limit", "limited"), [
+    ({}, 0, "false"), ({"limit": 9}, 0, "true"), ({"measure_limit": 9}, 0, "true"), ({}, 9, "true"),
+])  # fmt: skip
+def test_a_version_is_limited_if_its_training_or_its_measurement_was(run, settings, limit, limited):
+    whole = run.settings.replace(limit=0, measure_limit=0)
+    tags = measured_tags(whole.replace(**settings), "w", "validation", run.validation, None, 0.01, limit)
+    assert tags["limited"] == limited
+
+
+def test_numbers_of_another_split_have_its_name_and_choose_no_champion(run):
+    tags = measured_tags(run.settings, "w", "test", run.test, None, 0.01)
+    assert float(tags["test_acc"]) == pytest.approx(run.test.acc, abs=1e-6)
+    assert not [name for name in tags if name.startswith(("validation", "champion", "measured", "largest"))]
 
 
 def test_versions_that_other_hands_made_are_left_alone(client, run):
@@ -242,7 +257,9 @@ def test_a_version_that_is_not_there_is_named(client, run, capsys):
     name = model_name(run.settings)
     put(client, like(run, 0.9, 0.1, "w1"))
     assert promote.main([name, "7"]) == 1
-    assert "has no version 7 that this project registered; there are: 1" in capsys.readouterr().err
+    assert "has no version 7 that this project registered with its accuracy on a validation split; there are: 1" in (
+        capsys.readouterr().err
+    )
     assert models.main([name, "--delete", "7"]) == 1
     assert "has no version 7" in capsys.readouterr().err
 

@@ -32,7 +32,7 @@ def test_a_run_of_a_number_is_tracked_registered_and_measured(tmp_path, client):
     uploaded = upload_run(tmp_path / "run", name="stars")
     assert uploaded.registered is not None
     assert not uploaded.registered.champion
-    assert "a model of a number has no accuracy" in uploaded.registered.reason
+    assert "a model of a number has none" in uploaded.registered.reason
     tags = client.get_model_version("stars", "1").tags
     assert float(tags["test_mae"]) == pytest.approx(trained.test.mae, abs=1e-6)
     logged = client.get_run(uploaded.mlflow_run.run_id)

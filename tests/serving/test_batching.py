@@ -92,6 +92,33 @@ def test_a_request_that_fails_spoils_none_that_waited_with_it():
     play(scene)
 
 
+def test_a_request_that_was_given_up_is_not_run_again_after_its_batch_has_failed():
+    calls: list[list[int]] = []
+    running, given_up = threading.Event(), threading.Event()
+
+    def run(key: Any, items: list[int], deadline: float) -> list[int]:
+        calls.append(items)
+        if len(items) > 1:
+            running.set()
+            given_up.wait(10)
+            raise ZeroDivisionError
+        return items
+
+    async def scene() -> list[Any]:
+        batcher = Batcher(run, 8, 64)
+        asked = [asyncio.create_task(batcher.submit("a", [x], 10)) for x in (1, 2, 3)]
+        await asyncio.to_thread(running.wait, 10)
+        asked[0].cancel()
+        await asyncio.sleep(0)
+        given_up.set()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        batcher.close()
+        return answers
+
+    assert asyncio.run(scene())[1:] == [[2], [3]]
+    assert calls == [[1, 2, 3], [2], [3]]
+
+
 def test_who_has_waited_too_long_gives_up_and_is_not_run():
     async def scene(batcher, model):
         model.go.clear()

@@ -5,9 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from pct.onnx.predictor import OnnxPredictor
@@ -24,6 +26,21 @@ def bento_of(home: Path) -> Path:
     return found
 
 
+CONTAINER = {("BENTOML_HOST", "0.0.0.0"), ("PCT_SERVE_HOSTS", "*")}
+
+
+def container_variables(home: Path) -> set[tuple[str, str]]:
+    """The names and values of the variables in the Dockerfile of a store's one Bento."""
+    recipe = (bento_of(home) / "env" / "docker" / "Dockerfile").read_text()
+    return {(name, value.strip("'\"")) for name, value in re.findall(r"^(?:ENV|ARG) (\w+)=(.*)$", recipe, re.MULTILINE)}
+
+
+def listening(port: int) -> set[str]:
+    """The addresses at which processes listen at a port."""
+    connections = psutil.net_connections("tcp")
+    return {c.laddr.ip for c in connections if c.laddr.port == port and c.status == psutil.CONN_LISTEN}
+
+
 def test_a_bento_is_built_by_one_command_and_serves_its_model(exported, tmp_path):
     model = Path(shutil.copytree(exported["pct"], tmp_path / "model"))
     environment = {**os.environ, "BENTOML_HOME": str(tmp_path / "home"), "PYTHONPATH": str(REPOSITORY)}
@@ -34,14 +51,17 @@ def test_a_bento_is_built_by_one_command_and_serves_its_model(exported, tmp_path
     shutil.rmtree(model)  # it is in the Bento
     environment.pop("PYTHONPATH")  # and so is the code
     log, port = tmp_path / "log", free_port()
-    command = [sys.executable, "-m", "bentoml", "serve", "reviews:one", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "bentoml", "serve", "reviews:one", "--port", str(port)]
     with log.open("wb") as out:
         process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=out, stderr=subprocess.STDOUT)
     try:
         running = Running(f"http://127.0.0.1:{port}", process, log)
         wait(running)
-        status, answer = running.ask("/predict", {"texts": TEXTS}, {"Host": "any.example"})
+        status, answer = running.ask("/predict", {"texts": TEXTS})
         assert (status, answer["model"]["id"]) == (200, "reviews")
+        assert running.ask("/predict", {"texts": TEXTS}, {"Host": "any.example"})[0] == 421
+        assert listening(port) == {"127.0.0.1"}
+        assert container_variables(tmp_path / "home") >= CONTAINER
         expected = OnnxPredictor.load(exported["pct"], 1).predict(TEXTS)
         found = [list(p["probabilities"].values()) for p in answer["predictions"]]
         np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -66,6 +86,18 @@ def test_bentoml_build_takes_the_model_that_was_exported_to_served(exported, tmp
     assert (bento / "src" / "served" / "model.onnx").is_file()
     assert (bento / "src" / "serving" / "page" / "index.html").is_file()
     assert "torch" not in (bento / "env" / "python" / "requirements.txt").read_text()
+    assert container_variables(tmp_path / "home") >= CONTAINER
+
+
+def test_the_image_of_a_sweep_s_nodes_gets_what_it_installs():
+    recipe = (REPOSITORY / "cluster" / "Dockerfile").read_text()
+    admitted = (REPOSITORY / "cluster" / "Dockerfile.dockerignore").read_text().splitlines()
+    assert re.findall(r"^COPY --chown=ray (.*) \S+$", recipe, re.MULTILINE) == ["requirements.lock", "."]
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    packages = [pattern.rstrip("*") for pattern in project["tool"]["setuptools"]["packages"]["find"]["include"]]
+    for name in ("requirements.lock", "pyproject.toml", project["project"]["readme"], *packages):
+        assert (REPOSITORY / name).exists()
+        assert f"!{name}" in admitted
 
 
 def test_the_containers_recipe():

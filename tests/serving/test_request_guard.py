@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pct.client import Client
 from serving import host_check
 from serving.limits import Limits
 from serving.request_guard import RequestGuard, holds_more_values, read_request
@@ -310,6 +311,13 @@ def test_a_wrong_token_is_refused_before_the_body_is_read(given):
         assert (status, requests) == (401, [])
         assert headers[b"www-authenticate"] == b"Bearer"
         assert "secret" not in error
+
+
+def test_a_token_from_a_file_that_ends_in_a_line_feed_is_that_of_service_and_client():
+    assert once(GOOD, token="secret\n", authorization="Bearer secret")[0] == 200
+    assert Client(token="secret\n")._headers == {"Authorization": "Bearer secret"}
+    with pytest.raises(ValueError, match="PCT_TOKEN is blank: give it a token, or unset it"):
+        guarded(Inner(), token="\n")
 
 
 def test_the_right_token_is_let_through_and_the_page_and_health_need_none():

@@ -22,6 +22,7 @@ from serving.schema import ExplainRequest
 pytest.importorskip("transformers")
 import huggingface_hub
 
+from tests.audits import small_audit
 from tests.pct.exported import traced_once
 from tests.pct.models.families import classifier, tokenizer
 
@@ -91,6 +92,43 @@ def test_weights_that_lie_in_several_files_are_found_and_told_apart(exported_as,
     first = resolve(str(folder), tmp_path / "cache")
     os.utime(max(folder.glob("*.safetensors")), ns=(1, 1))
     assert resolve(str(folder), tmp_path / "cache").folder != first.folder
+
+
+@pytest.fixture
+def any_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of an export: a folder with settings that are the same for every source."""
+
+    def export(source: str, folder: Path, head: str = "") -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "classifier.json").write_text(json.dumps({"settings": pct.Settings(model="mine").to_dict()}))
+        return folder
+
+    monkeypatch.setattr(model_sources, "_export", export)
+
+
+@pytest.mark.parametrize("weights", ["model.safetensors", "adapter_model.safetensors", "model/model.safetensors"])
+def test_a_classifier_is_exported_again_when_one_of_its_files_or_pct_has_changed(
+    weights, any_export, tmp_path, monkeypatch
+):
+    source, own = tmp_path / "source", (tmp_path / "source" / weights).parent
+    own.mkdir(parents=True)
+    for name in (Path(weights).name, "config.json", "tokenizer.json", "vocab.txt"):
+        (own / name).write_text("{}")
+
+    def folder() -> str:
+        return resolve(str(source), tmp_path / "cache").folder
+
+    first = folder()
+    audit = small_audit("l2").to_json()
+    (own / "audit.json").write_text(audit)
+    assert folder() == first
+    folders = {first}
+    for name in (Path(weights).name, "config.json", "tokenizer.json", "vocab.txt"):
+        (own / name).write_text('{"id2label": {}}')
+        folders.add(folder())
+    monkeypatch.setattr(pct, "__version__", "99")
+    folders.add(folder())
+    assert len(folders) == 6
 
 
 @pytest.mark.slow

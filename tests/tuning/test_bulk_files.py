@@ -4,7 +4,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tuning.bulk_files import DONE, JOB, PROGRESS, JobFolder, check_apart, check_columns, unusable_file
+from tuning.bulk_files import (
+    DONE,
+    JOB,
+    PROGRESS,
+    JobFolder,
+    absolute,
+    check_apart,
+    check_columns,
+    files_of,
+    unusable_file,
+)
+from tuning.resources import Resources
 
 
 def write(path, **columns):
@@ -45,6 +56,14 @@ def test_results_may_not_be_read_as_data(data, output, apart):
     else:
         with pytest.raises(ValueError, match=f"--output {output} is in the folder of --data"):
             check_apart(data, output)
+
+
+@pytest.mark.parametrize("use", [lambda uri: Resources(storage=uri), JobFolder, files_of])
+def test_a_uri_with_a_query_is_refused_with_the_remedy(use):
+    message = r"s3://b/c\?endpoint_override=h:9 has the query 'endpoint_override=h:9'.*set .* AWS_ENDPOINT_URL"
+    with pytest.raises(ValueError, match=message):
+        use("s3://b/c?endpoint_override=h:9")
+    assert absolute("s3://b/part-?.parquet") == "s3://b/part-?.parquet"  # a pattern
 
 
 def test_a_missing_column_is_named_with_the_option_that_sets_it(tmp_path):

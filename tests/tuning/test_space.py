@@ -84,6 +84,11 @@ def test_what_is_given_is_fixed_and_set_stands_above_it():
         make_space(Settings(method="normal"), ["batch_size", "lr"], {})
 
 
+def test_a_model_that_is_set_has_its_own_defaults_but_for_what_is_given():
+    base, _ = make_space(Settings(lr=5e-4, batch_size=32), ["lr", "batch_size"], {"model": "distilbert"})
+    assert base == Settings(model="distilbert", lr=5e-4, batch_size=32)
+
+
 @pytest.mark.parametrize("model", sorted(RANGES))
 def test_every_range_is_sound_and_holds_the_paper_s_setting(model):
     base = Settings(model=model)

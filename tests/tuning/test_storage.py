@@ -1,12 +1,15 @@
 """The copy of a sweep's record in its storage: the loss of the driver's disk costs no trial."""
 
 import shutil
+from pathlib import Path
 
+from pct.settings import Settings
 from tests.tuning.conftest import TINY, ended
-from tuning import sweep
+from tuning import results, sweep
 from tuning.ledger import Ledger
 from tuning.plan import Plan
 from tuning.storage import RecordCopy, bring_back, clear_sessions, storage_of
+from tuning.trial import KEPT, restore_checkpoint
 
 
 def test_the_record_of_a_lost_folder_is_brought_back_by_the_same_command(tmp_path, capsys):
@@ -33,6 +36,22 @@ def test_the_record_of_a_lost_folder_is_brought_back_by_the_same_command(tmp_pat
     clear_sessions(storage_of(resources, folder), again)
     shutil.rmtree(folder)
     assert sweep.read(sweep.parser().parse_args(["--resume", str(folder), "--storage", resources.storage]))[0] == plan
+
+
+def test_a_trial_whose_checkpoint_is_not_in_the_storage_is_trained_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr("ray.tune.get_checkpoint", lambda: None)
+    incomplete = tmp_path / "incomplete"
+    incomplete.mkdir()
+    (incomplete / "history.jsonl").write_text('{"epoch": 1}\n')
+    started: list[list[Path]] = []
+    monkeypatch.setattr("tuning.results.runs.run", lambda _, folder, **__: started.append(list(folder.iterdir())))
+    for left in (str(tmp_path / "none"), str(incomplete)):
+        assert restore_checkpoint(tmp_path / "run", left) == 0
+        assert results._finish(Settings().to_dict(), left, None) == {}
+    assert started == [[], []]
+    for name in KEPT:
+        (incomplete / name).write_text('{"epoch": 1}\n')
+    assert restore_checkpoint(tmp_path / "run", str(incomplete)) == 1
 
 
 def test_a_record_that_is_there_is_not_overwritten_by_its_copy(tmp_path):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from pct.training.runs import load_run
@@ -157,6 +158,8 @@ def test_trials_are_measured_alike_whatever_shares_they_are_trained_with():
         (["--set", "alpha=0.3"], "alpha is loguniform(0.02, 1.0) in mine, and 0.3 was given"),
         (["--mode", "single"], "mode is pareto in mine, and single was given"),
         (["--sweep-baseline"], "sweep_baseline is False in mine, and True was given"),
+        (["--alpha", "0.3"], "alpha is loguniform(0.02, 1.0) in mine, and 0.3 was given"),
+        (["--no-baseline"], "no_baseline is False in mine, and True was given"),
     ],
 )
 def test_a_sweep_that_is_resumed_with_another_plan_is_refused(argv, message, capsys):
@@ -166,6 +169,27 @@ def test_a_sweep_that_is_resumed_with_another_plan_is_refused(argv, message, cap
     err = capsys.readouterr().err
     assert message in err
     assert "a sweep that is resumed keeps its plan" in err
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_sweep_that_is_resumed_keeps_its_early_stopping(stopped, capsys):
+    given = ["--mode", "single", *([] if stopped else ["--no-early-stopping"])]
+    plan, resources, _ = sweep.read(sweep.parser().parse_args([*TINY, *given, "--folder", "mine"]))
+    plan.save(Path("mine"), resources)
+    again = sweep.parser().parse_args(["--resume", "mine", "--no-early-stopping"])
+    if stopped:
+        with pytest.raises(ValueError, match="no_early_stopping is False in mine, and True was given"):
+            sweep.read(again)
+    else:
+        assert sweep.read(again)[0] == plan
+
+
+def test_a_ray_on_this_machine_listens_on_loopback_alone(local_ray):
+    own = psutil.Process()
+    processes = {process.pid for process in (own, *own.children(recursive=True))}
+    listening = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.pid in processes]
+    assert len(listening) > 2
+    assert {c.laddr.ip.removeprefix("::ffff:") for c in listening} == {"127.0.0.1"}
 
 
 def test_a_sweep_is_resumed_with_the_options_that_it_has_and_with_more_trials():

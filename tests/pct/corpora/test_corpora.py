@@ -3,14 +3,16 @@
 import csv
 import gzip
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pct.corpora.files import open_table
 from pct.corpora.loading import CLASSES, HUB, SPLITS, Corpus, Split, load_corpus, load_splits, read_data, with_limit
-from pct.corpora.rows import MARKS, ReadOptions
+from pct.corpora.rows import MARKS, ReadOptions, RowReader
 from pct.settings import Settings
 
 ROWS = [("a fine film", 1), ("a dull film", 0), ("what a joy", 1), ("no joy at all", 0), ("so good", 1), ("so bad", 0)]
@@ -289,6 +291,27 @@ def test_rationales_in_jsonl_are_kept_and_checked(tmp_path):
         path.write_text(json.dumps(row) + "\n" + json.dumps(row | {"rationale": wrong}) + "\n", encoding="utf-8")
         with pytest.raises(ValueError, match=r"'rationale' must be a list of 0 and 1, one for each of 3 words, got"):
             read_file(path, "text", "label", ["bad", "good"])
+
+
+def test_a_list_that_happens_to_be_called_rationale_is_not_marks(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"text": "a fine film", "label": "good", "rationale": ["fine", "film"]}))
+    assert read_file(path, "text", "label", ["bad", "good"]).rationale is None
+
+
+def test_texts_that_are_predicted_have_no_marks_to_check(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"text": "a fine film", "rationale": [3, 7]}))
+    (chunk,) = RowReader(ReadOptions()).chunks(open_table(path, ReadOptions()), ["bad", "good"])
+    assert chunk.texts == ["a fine film"]
+
+
+def test_marks_without_those_of_the_first_row_are_left_out_and_reported(tmp_path, caplog):
+    rows = [{"text": "a fine film", "label": "good", "rationale": marks} for marks in (None, [0, 1, 0], [0, 1, 0])]
+    with caplog.at_level(logging.WARNING):
+        split, _ = read_data(rows, ["bad", "good"], ReadOptions())
+    assert split.rationale is None
+    assert "column 'rationale' has marks in 2 rows but not in the first, and is not read: give each" in caplog.text
 
 
 def test_a_csv_column_that_happens_to_be_called_rationale_is_not_marks(tmp_path):

@@ -93,6 +93,35 @@ def test_a_broken_csv_row_is_named_or_skipped_alone(tmp_path, lines, message, le
     assert (split.texts, sum(notes["rows_skipped"].values())) == (left, 1)
 
 
+@pytest.mark.parametrize("kind", ["csv", "tsv"])
+@pytest.mark.parametrize("closing", ['12"{}good', '"so ""good"", so fine"{}good', 'a "film{}good', "none"])
+def test_a_quote_that_is_not_closed_loses_one_row(tmp_path, kind, closing):
+    separator = {"csv": ",", "tsv": "\t"}[kind]
+    rows = [f"film {i}{separator}good" for i in range(1000)]
+    rows[10] = f'"film 10{separator}good'
+    rows[20] = f"film 20{separator}"  # another bad row
+    if closing != "none":
+        rows[600] = closing.format(separator)
+    path = put(tmp_path, f"a.{kind}", "\n".join([f"text{separator}label", *rows]))
+    with pytest.raises(ValueError, match="row 11: cannot be read: a quote is not closed"):
+        read_data(path, CLASSES, ReadOptions())
+    split, notes = read_data(path, CLASSES, SKIP)
+    assert notes["rows_skipped"] == {"broken quotes": 1, "no label": 1}
+    assert len(split) == 998
+
+
+@pytest.mark.parametrize("text", [
+    "Dear all,\nI liked it, really.\nThe cast, too,\nand the end, mostly.\nBest,\nA", "a\n\n\n\n\nb", "a, b\n" * 9,
+    "x,y\nmore\n1,2\nthan\n3,4\nnumbers\n5,6",
+])  # fmt: skip
+def test_a_text_of_several_lines_is_one_row(tmp_path, text):
+    for columns in (["text", "label"], ["text"]):
+        path = tmp_path / "a.csv"
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([columns, [text, "good"][: len(columns)]])
+        assert read_data(path, CLASSES, ReadOptions(), needs_labels=False)[0].texts == [text]
+
+
 def test_excel_s_line_that_names_the_separator_is_no_header(tmp_path):
     path = put(tmp_path, "a.csv", "sep=;\r\ntext;label\r\nfine, really;good\r\n")
     assert read_data(path, CLASSES, ReadOptions())[0].texts == ["fine, really"]
@@ -163,6 +192,16 @@ def test_a_file_of_another_encoding_is_read_by_it_and_the_error_names_it(tmp_pat
     assert read_data(path, CLASSES, ReadOptions(encoding=encoding))[0].texts == ["first", text]
     if kind != "json":
         assert read_data(path, CLASSES, SKIP)[0].texts == ["first"]
+
+
+@pytest.mark.parametrize("name", ["utf-8", "UTF8", "utf_8", "utf-8-sig", "U8"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "json"])
+def test_utf_8_may_have_a_byte_order_mark_by_any_of_its_names(tmp_path, kind, name):
+    rows = [{"text": "ça va", "label": "good"}]
+    content = {"csv": "text,label\nça va,good\n", "jsonl": json.dumps(rows[0]), "json": json.dumps(rows)}[kind]
+    for mark in (b"\xef\xbb\xbf", b""):
+        path = put(tmp_path, f"a.{kind}", mark + content.encode())
+        assert read_data(path, CLASSES, ReadOptions(encoding=name))[0].texts == ["ça va"]
 
 
 def test_bytes_that_are_not_of_the_encoding_that_was_given_are_told(tmp_path):

@@ -73,9 +73,61 @@ def test_pairs_of_texts_and_lists_or_of_an_array():
     assert read((texts, np.array(EXPECTED, int))) == EXPECTED
 
 
-def test_indices_and_floats_of_each_label():
+def test_lists_of_indices():
     assert read([{"text": t, "label": [CLASSES.index(x) for x in names]} for t, names in ROWS]) == EXPECTED
-    assert read([{"text": t, "label": [float(x in names) for x in CLASSES]} for t, names in ROWS]) == EXPECTED
+
+
+@pytest.mark.parametrize("kind", [float, int, bool, np.int64])
+@pytest.mark.parametrize("source", ["rows", "pair", "columns", "file"])
+def test_lists_of_0_and_1_for_each_label(tmp_path, kind, source):
+    texts, labels = [t for t, _ in ROWS], [[kind(x in names) for x in CLASSES] for _, names in ROWS]
+    rows = [{"text": t, "label": own} for t, own in zip(texts, labels, strict=True)]
+    if source == "file":
+        data = tmp_path / "rows.jsonl"
+        data.write_text("\n".join(json.dumps(row, default=int) for row in rows))
+    else:
+        data = {"rows": rows, "pair": (texts, labels), "columns": {"text": texts, "label": labels}}[source]
+    assert read(data) == EXPECTED
+    assert read(data, labels="indices") == EXPECTED
+    split, _ = read_data(data, ["2", "0", "1"], SEVERAL)
+    assert split.labels.tolist() == EXPECTED  # the places of the list are those of the classes, whatever their names
+
+
+@pytest.mark.parametrize(("classes", "value"), [
+    (["a", "b"], [0, 0]), (["a", "b"], [1, 1]), (["a", "b"], [0, 1]), (["a"], [0]), (["a", "b", "c"], [1, 1]),
+])  # fmt: skip
+def test_integers_that_may_be_indices_or_0_and_1_for_each_label_are_refused(classes, value):
+    rows = [{"text": "a b", "label": value}]
+    with pytest.raises(ValueError, match=r"row 1: .* may be indices of labels, or 0 or 1 for each label: give the na"):
+        read_data(rows, classes, SEVERAL)
+    if len(value) == len(classes):
+        split, _ = read_data([{"text": "a b", "label": list(map(float, value))}], classes, SEVERAL)
+        assert split.labels.tolist() == [[x == 1 for x in value]]
+
+
+def test_two_integers_are_labels_where_they_cannot_be_0_and_1_for_each():
+    rows = [{"text": "a b", "label": [0, 1]}]
+    assert read_data(rows, CLASSES, SEVERAL)[0].labels.tolist() == [[True, True, False]]
+    assert read_data(rows, ["1", "0"], SEVERAL)[0].labels.tolist() == [[True, True]]
+    indices = ReadOptions(multi_label=True, labels="indices")
+    assert read_data(rows, ["a", "b"], indices)[0].labels.tolist() == [[True, True]]
+
+
+@pytest.mark.parametrize("value", [[1, 0, 1, 0], [1.0, 0.0]])
+def test_0_and_1_for_another_number_of_labels_is_refused(value):
+    message = rf"{len(value)} values of 0 and 1 for the 3 labels of the model: give one for each"
+    with pytest.raises(ValueError, match=message):
+        read_data([{"text": "a b", "label": value}], CLASSES, SEVERAL)
+
+
+def test_training_reads_integers_for_each_label():
+    lists = [{"text": f"text {i}", "label": [[1, 0, 1], [0, 0, 1], [0, 1, 0]][i % 3]} for i in range(30)]
+    whole = corpus_of(lists, Settings(multi_label=True))
+    assert whole.classes == ["0", "1", "2"]
+    assert sum(split.labels.sum(0) for split in whole.splits.values()).tolist() == [10, 10, 20]
+    each = [{"text": f"text {i}", "label": [[0, 1], [1, 0]][i % 2]} for i in range(30)]
+    with pytest.raises(ValueError, match=r"has the labels 0 and 1 in every row: .* give 0\.0 and 1\.0"):
+        corpus_of(each, Settings(multi_label=True))
 
 
 @pytest.mark.parametrize(("value", "message"), [

@@ -14,6 +14,7 @@ import pct
 from pct.corpora.files import open_table
 from pct.corpora.loading import corpus_of, load_splits, read_data
 from pct.corpora.rows import ReadOptions, RowReader
+from pct.corpora.splits import index_of_classes
 from pct.corpora.tables import table_of
 from pct.corpora.values import BadRow, canonical, plain_label
 from pct.settings import Settings
@@ -166,6 +167,20 @@ def test_names_of_classes_are_compared_without_case_unless_case_tells_them_apart
         read_data((["a"], ["Us"]), ["us", "US"], ReadOptions())
 
 
+@pytest.mark.parametrize(("own", "classes", "expected"), [
+    (["IT", "it"], ["it", "IT"], [1, 0]), (["GOOD", "bad"], CLASSES, [1, 0]),
+    (["e\u0301lan", "x"], ["x", "\u00c9lan"], [1, 0]), (["0.0", "1"], ["0", "1.0"], [0, 1]),
+])  # fmt: skip
+def test_classes_of_a_corpus_are_matched_as_labels_of_rows_are(own, classes, expected):
+    assert index_of_classes(own, classes).tolist() == expected
+    assert read_data((["a", "b"], own), classes, ReadOptions())[0].labels.tolist() == expected
+
+
+def test_a_class_that_a_model_tells_apart_by_case_alone_is_unknown_in_another_case():
+    with pytest.raises(ValueError, match="the texts have the class 'It', the model has it, IT"):
+        index_of_classes(["It"], ["it", "IT"])
+
+
 def test_a_model_without_names_of_classes_is_said_to_have_none():
     with pytest.raises(ValueError, match=r"not one of LABEL_0, LABEL_1; the model does not name its classes.*id2label"):
         read_data((["a"], ["good"]), ["LABEL_0", "LABEL_1"], ReadOptions())
@@ -202,6 +217,15 @@ def test_a_parquet_file_of_the_datasets_library_keeps_its_class_names(tmp_path):
     made = datasets.Dataset.from_dict({"text": ["fine", "dull"], "label": [0, 1]}, features=features)
     made.to_parquet(tmp_path / "a.parquet")
     assert read_data(tmp_path / "a.parquet", CLASSES, ReadOptions())[0].labels.tolist() == [1, 0]
+
+
+def test_metadata_of_the_datasets_library_may_name_no_classes(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"text": ["fine"], "label": ["good"]}).replace_schema_metadata({"huggingface": "{}"})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert read_data(tmp_path / "a.parquet", CLASSES, ReadOptions())[0].labels.tolist() == [1]
 
 
 def test_classes_may_be_booleans_and_digits_with_gaps():
