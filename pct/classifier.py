@@ -38,7 +38,13 @@ from pct.saliency.defaults import default_saliency
 from pct.settings import Settings
 from pct.tasks import Task, task_of_settings, with_threshold
 from pct.text.plurals import plural
-from pct.text.replacement_token import baseline_token, padding_skipped, replacement_token_id, texts_with_padding
+from pct.text.replacement_token import (
+    baseline_token,
+    check_baseline,
+    padding_skipped,
+    replacement_token_id,
+    texts_with_padding,
+)
 from pct.text.subwords import SubWords, token_kinds
 from pct.text.tokens import TOKEN_TYPE, Bools, Floats, Ints, Tokenizer, Tokens
 from pct.text.vocabulary import Vocabulary
@@ -207,6 +213,7 @@ class Classifier(TextInterface):
 
     def check_saliency(self, saliency: GradientSaliency) -> None:
         """See `Attributes.check_saliency`."""
+        check_baseline(self.tokenizer, saliency.name, saliency.options.baseline)
         saliency.check_model(self.model)
 
     def attribute_rows(
@@ -404,7 +411,7 @@ def wrap(model: Any, tokenizer: Any = None, name: str = "", head: Any = None, **
     if head is not None or has_sentence_body(model):
         parts = sentence_classifier(model, head, name or type(model).__name__)
         own = {"max_length": parts.max_length, "model": parts.model.name, "multi_label": parts.several}
-        chosen = Settings(**({**_UNTRAINED, **own} | settings))
+        chosen = Settings.from_dict({**_UNTRAINED, **own} | settings)
         check_length(chosen.max_length, parts.model.encoder, parts.model.name)
         return _explained(Classifier(parts.model, SubWords(parts.tokenizer), parts.classes, chosen), settings)
     if tokenizer is None:
@@ -440,7 +447,7 @@ def _wrapped(model: Any, tokenizer: Any, full_name: str, settings: dict[str, Any
     network = wrap_model(model, tokenizer, full_name, settings.get("head", ""))
     own = {"max_length": max_tokens(model, tokenizer), "multi_label": network.task_kind == SIGMOID}
     number = {"head": VALUE} if network.task_kind == VALUE else {}
-    chosen = Settings(**({**_UNTRAINED, **own} | settings | number | {"model": full_name}))
+    chosen = Settings.from_dict({**_UNTRAINED, **own} | settings | number | {"model": full_name})
     check_length(chosen.max_length, model, full_name)
     return _explained(Classifier(network, SubWords(tokenizer), network.classes, chosen), settings)
 

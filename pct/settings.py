@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,6 +36,12 @@ CONTRAST_STEPS = ("all", "last")
 TRAIN_REMOVALS = ("delete", "mask", "either")
 POSITIVE = ("lr", "temperature", "epochs", "batch_size", "integrated_steps", "vocabulary_size", "contrast_every")
 HEADS = ("softmax", "sigmoid", "value")
+# the options of peft.LoraConfig that take a list, and the name in the place of a list of modules
+LORA_LISTS = (
+    "target_modules", "exclude_modules", "modules_to_save", "target_parameters", "layers_to_transform",
+    "layers_pattern", "trainable_token_indices", "alora_invocation_tokens",
+)  # fmt: skip
+ALL_LINEAR = "all-linear"
 MOST_WINDOWS = 16  # of a text
 MAX_SEED = 2**63 - 1  # the largest seed of torch
 MAX_THREADS = 1024  # OpenMP aborts the process if it cannot create all threads
@@ -48,6 +54,8 @@ PAPER_SETTINGS = {
     "distilbert": (3e-5, 0.15, 0.15),
 }
 
+# the settings whose defaults depend on the model, in the order of `paper_settings` and `default_optimizer`
+MODEL_SETTINGS = ("lr", "alpha", "temperature", "optimizer", "weight_decay", "warmup", "schedule")
 
 # Defaults for saved settings of version 0.1.0, which did not have these.
 LEGACY_DEFAULTS = {"words": SPACES, "optimizer": "adam", "warmup": 0.0, "schedule": "constant"}
@@ -74,13 +82,13 @@ def _setting(default: Any, help_text: str, choices: Sequence[str] = ()) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of a training run.
+    """All settings of a training run. Strings, as from a command line, are converted to the setting's type.
 
     If None, `lr`, `alpha` and `temperature` are the paper's values for the model, and `optimizer`, `weight_decay`,
     `warmup` and `schedule` the usual ones for its kind.
 
     Raises:
-        ValueError: a setting is out of its range; the message has the value and the range.
+        ValueError: a setting is of the wrong type or out of its range; the message has the value and the range.
     """
 
     # what is trained
@@ -238,8 +246,10 @@ class Settings:
     threads: int = _setting(0, "CPU threads; 0 leaves torch's choice")
 
     def __post_init__(self) -> None:
-        names = ("lr", "alpha", "temperature", "optimizer", "weight_decay", "warmup", "schedule")
-        for name, value in zip(names, (*paper_settings(self.model), *default_optimizer(self.model)), strict=True):
+        for f in fields(self):
+            object.__setattr__(self, f.name, _read(f, getattr(self, f.name)))
+        defaults = (*paper_settings(self.model), *default_optimizer(self.model))
+        for name, value in zip(MODEL_SETTINGS, defaults, strict=True):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         if self.margin_bound is None:
@@ -373,8 +383,14 @@ class Settings:
         """A copy with changed settings, which are checked.
 
         Args:
-            **changes: by name.
+            **changes: by name. With `model` or `head`, a setting that has its default for the old ones, and is not
+                among the changes, has its default for the new ones.
         """
+        if "model" in changes or "head" in changes:
+            old = type(self)(model=self.model, head=self.head)
+            depending = (f for f in fields(self) if f.name in (*MODEL_SETTINGS, "margin_bound", "best_by"))
+            free = {f.name: f.default for f in depending if getattr(self, f.name) == getattr(old, f.name)}
+            changes = {**free, **changes}
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -390,16 +406,16 @@ class Settings:
         """Settings from names and values.
 
         Args:
-            values: by name. Strings, as from a command line, are converted to the setting's type.
+            values: by name.
 
         Raises:
             ValueError: an unknown name, or a value of the wrong type or out of its range.
         """
-        kinds = {f.name: f"{f.type} | None" if f.default is None else str(f.type) for f in fields(cls)}
-        unknown = sorted(set(values) - set(kinds))
+        known = [f.name for f in fields(cls)]
+        unknown = sorted(set(values) - set(known))
         if unknown:
-            raise ValueError(f"unknown setting {', '.join(unknown)}; known: {', '.join(kinds)}")
-        return cls(**{name: _read(name, kinds[name], value) for name, value in values.items()})
+            raise ValueError(f"unknown setting {', '.join(unknown)}; known: {', '.join(known)}")
+        return cls(**values)
 
     @classmethod
     def from_saved(cls, values: dict[str, Any]) -> Self:
@@ -415,13 +431,15 @@ class Settings:
 
 
 def lora_options(text: str) -> dict[str, Any]:
-    """`r=8,alpha=16,dropout=0.1,target_modules=query+value` as the options of `peft.LoraConfig`.
+    """`r=8,alpha=16,use_rslora=true,target_modules=query+value` as the options of `peft.LoraConfig`.
 
     Raises ValueError for a part without "=".
     """
     names = {"alpha": "lora_alpha", "dropout": "lora_dropout"}
     return {
-        names.get(key, key): value.split("+") if key == "target_modules" else _number(value)
+        names.get(key, key): [_scalar(part) for part in value.split("+")]
+        if key in LORA_LISTS and value != ALL_LINEAR
+        else _scalar(value)
         for key, value in _named_values(text, "lora", "r=8,alpha=16").items()
     }
 
@@ -452,7 +470,9 @@ def _named_values(text: str, name: str, example: str) -> dict[str, str]:
     return {key: value for key, _, value in parts}
 
 
-def _number(text: str) -> int | float | str:
+def _scalar(text: str) -> bool | int | float | str:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
     for kind in (int, float):
         try:
             return kind(text)
@@ -461,7 +481,9 @@ def _number(text: str) -> int | float | str:
     return text
 
 
-def _read(name: str, kind: str, value: Any) -> Any:
+def _read(setting: Field[Any], value: Any) -> Any:
+    """The value of a setting in its type. Raises ValueError for a value of another type."""
+    name, kind = setting.name, f"{setting.type} | None" if setting.default is None else str(setting.type)
     if value is None:
         if "None" in kind:
             return None

@@ -427,7 +427,9 @@ def check_classes(classes: Sequence[int] | Ints, texts: int, number: int) -> Int
     """Class indices as an array. Raises ValueError for one outside 0..number - 1, or if there is not one per text."""
     chosen = np.asarray(classes)
     if chosen.size and chosen.dtype.kind not in "iu":
-        raise ValueError(f"classes must be indices of the model's classes, whole numbers, got {chosen.flat[0]!r}")
+        raise ValueError(
+            f"classes must be indices of the model's classes, whole numbers, got {chosen.flat[0].item()!r}"
+        )
     chosen = chosen.astype(np.int64, copy=False)
     if chosen.shape != (texts,):
         raise ValueError(f"{texts} texts need {texts} class indices, got an array of shape {chosen.shape}")

@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from pct.explaining.reduction import words_to_remove
 from pct.explaining.saliency import gradient_saliency
 from pct.methods import methods
+from pct.methods.losses import at_least_float32
 from pct.methods.reduced_batch import MASK, reduce_batch, without_words
 from pct.models.base import Features, TextModel
 from pct.models.heads import head_of_labels
@@ -34,7 +35,7 @@ class Batch(NamedTuple):
         counts: (batch,) N, the number of words of each text.
         host_counts: the same numbers as an array, so that no step reads them from a GPU.
         padding: the padding id.
-        mask_id: the id of the mask token.
+        mask_id: the id of the token that masks a word; None if the tokenizer has none.
         token_types: the number of types that its tokens have (see `TOKEN_TYPE`).
         number: the index of the batch in its epoch, from 0.
         class_weights: (classes,) of the cross-entropy; None for equal weights.
@@ -47,11 +48,25 @@ class Batch(NamedTuple):
     counts: Tensor
     host_counts: Ints
     padding: int
-    mask_id: int = 0
+    mask_id: int | None = None
     token_types: int = 1
     number: int = 0
     class_weights: Tensor | None = None
     rationale: Tensor | None = None
+
+    @property
+    def mask_token(self) -> int:
+        """`mask_id`, for a method that masks words.
+
+        Raises:
+            ValueError: the tokenizer has none.
+        """
+        if self.mask_id is None:
+            raise ValueError(
+                "the training masks words, and the model's tokenizer has neither a mask token nor an unknown token: "
+                "set train_removal to delete, or use a method that masks none, such as pct"
+            )
+        return self.mask_id
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device. The copy of pinned memory to a GPU does not wait."""
@@ -104,7 +119,8 @@ def make_method(settings: Settings) -> Method:
 
 def supervised_loss(logits: Tensor, batch: Batch) -> Tensor:
     """Cross-entropy of (batch, classes) logits, binary for several labels, the squared error for numbers: the mean over
-    texts, weighted by class."""
+    texts, weighted by class, in float32 or wider."""
+    logits = at_least_float32(logits)
     weights = None if batch.class_weights is None else batch.class_weights.to(logits.dtype)
     return head_of_labels(batch.labels).loss(logits, batch.labels, weights)
 
@@ -170,9 +186,16 @@ class RegularisedMethod(SettingsMethod, ABC):
 
     Attributes:
         sparse: whether the setting `contrast_every` = n leaves only every n-th batch with terms.
+
+    Raises:
+        ValueError: the saliency of the settings has no gradient.
     """
 
     sparse: ClassVar[bool] = False
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        gradient_saliency(settings.saliency)
 
     @abstractmethod
     def terms(self, model: TextModel, batch: Batch, originals: Originals) -> dict[str, tuple[float, Tensor]]:
@@ -205,6 +228,12 @@ class Reduced(NamedTuple):
     text: Tensor
 
 
+def ranking(saliency: Tensor, important: bool) -> Tensor:
+    """The numbers by which the loss of a training method ranks words, (batch, words): the saliency; for the unimportant
+    words its absolute value, since a word against the class is not unimportant."""
+    return saliency if important else saliency.abs()
+
+
 def reduced_texts(batch: Batch, saliency: Tensor, settings: Settings, important: bool) -> Reduced:
     """The texts of a batch without their 1..m most important or unimportant words; `contrast_steps` may keep only m.
 
@@ -212,7 +241,8 @@ def reduced_texts(batch: Batch, saliency: Tensor, settings: Settings, important:
     """
     removed = words_removed(batch, settings.p_important if important else settings.p_unimportant)
     last = settings.contrast_steps == "last"
-    return Reduced(*reduce_batch(batch.word_ids, saliency, batch.counts, removed, important, last))
+    by = ranking(saliency, important)
+    return Reduced(*reduce_batch(batch.word_ids, by, batch.counts, removed, important, last))
 
 
 def words_removed(batch: Batch, share: float) -> Ints:
@@ -301,7 +331,7 @@ def reduced_logits(
     if settings.train_removal != "delete":
         # the mask token of each type comes first; a masked text has each token at its own position
         types, every_type = batch.ids // TOKEN_TYPE, torch.arange(batch.token_types, device=words.device)
-        mask_tokens = model.project(model.embed(batch.mask_id + TOKEN_TYPE * every_type[None]))[: batch.token_types]
+        mask_tokens = model.project(model.embed(batch.mask_token + TOKEN_TYPE * every_type[None]))[: batch.token_types]
         own_type = torch.cat([types[rows] for rows in texts])
         projected = torch.cat([mask_tokens, projected])
         source = torch.where(source == MASK, own_type, source + batch.token_types)

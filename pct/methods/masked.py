@@ -30,7 +30,7 @@ def mask_words(batch: Batch, chosen: Tensor) -> Tensor:
         (batch, length); special tokens and padding are unchanged.
     """
     of_token = chosen.gather(1, batch.word_ids.clamp(min=0)) & (batch.word_ids >= 0)
-    return torch.where(of_token, replaced_by(batch.ids, batch.mask_id), batch.ids)
+    return torch.where(of_token, replaced_by(batch.ids, batch.mask_token), batch.ids)
 
 
 def random_words(counts: Tensor, width: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pct.methods.base import Batch, Choice, Originals, RegularisedMethod, reduced_logits, words_removed
+from pct.methods.base import Batch, Choice, Originals, RegularisedMethod, ranking, reduced_logits, words_removed
 from pct.methods.losses import at_least_float32
 from pct.methods.reduced_batch import ranks
 from pct.methods.saliency_guided import kl_divergence
@@ -22,10 +22,9 @@ class RemovalMargin(RegularisedMethod):
 
     z is the log-odds of the true class, of several labels the mean over the true ones (the most probable where none
     is); I, U and R are the text X without its m_i most salient, its m_u least salient and m_i random words. The means
-    are over texts of at least two words, and the choice of words has no gradient. U ranks by the absolute value of a
-    signed saliency, since a word against the class is not unimportant. The random term keeps the model from becoming
-    merely less confident. Of a number z, the hinge is on |z(X) - z(I)|, delta is in its unit, and squared differences
-    replace the divergences. With `contrast_every` = n, all but every n-th batch are trained normally.
+    are over texts of at least two words, and the choice of words has no gradient. The random term keeps the model from
+    becoming merely less confident. Of a number z, the hinge is on |z(X) - z(I)|, delta is in its unit, and squared
+    differences replace the divergences. With `contrast_every` = n, all but every n-th batch are trained normally.
     """
 
     sparse = True
@@ -59,11 +58,11 @@ def words_to_compare(saliency: Tensor, batch: Batch, settings: Settings) -> tupl
 
     def first(by: Tensor, share: float, important: bool) -> Choice:
         removed = words_removed(batch, share)
-        chosen = ranks(by, batch.counts, important) <= to_device(removed, by.device)[:, None]
+        chosen = ranks(ranking(by, important), batch.counts, important) <= to_device(removed, by.device)[:, None]
         return Choice(chosen, np.flatnonzero(removed))
 
     return (
         first(saliency, settings.p_important, important=True),
-        first(saliency.abs(), settings.p_unimportant, important=False),
+        first(saliency, settings.p_unimportant, important=False),
         first(random, settings.p_important, important=True),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from pct.methods.base import Batch, Originals, RegularisedMethod, words_removed
+from pct.methods.base import Batch, Originals, RegularisedMethod, ranking, words_removed
 from pct.methods.losses import at_least_float32
 from pct.methods.masked import mask_words
 from pct.methods.reduced_batch import ranks
@@ -25,7 +25,7 @@ class SaliencyGuided(RegularisedMethod):
         s = self.settings
         removed = words_removed(batch, s.p_unimportant)
         m_u = to_device(removed, batch.counts.device)[:, None]
-        least = ranks(originals.saliency, batch.counts, important=False) <= m_u
+        least = ranks(ranking(originals.saliency, important=False), batch.counts, important=False) <= m_u
         masked = model(mask_words(batch, least), batch.word_ids > -2).logits
         # a text of one word has nothing to mask
         some = to_device(np.flatnonzero(removed), batch.counts.device)

@@ -121,7 +121,7 @@ class LoraTraining:
         try:
             config = peft.LoraConfig(task_type="SEQ_CLS", **lora_options(lora))
             self._adapted = peft.get_peft_model(model.model, config)
-        except (TypeError, ValueError) as problem:
+        except (AttributeError, TypeError, ValueError) as problem:  # peft does not check the types of its options
             raise ValueError(f"lora {lora!r}: {problem}") from problem
         names = ("name", "padding", "reads_types", "unread")
         self._parts: dict[str, Any] = {name: getattr(model, name) for name in names} | {"head": model.output_kind}

@@ -42,7 +42,7 @@ def sentence_classifier(model: Any, head: Any, name: str) -> SentenceClassifier:
 
     Raises:
         ValueError: a body with modules other than an encoder, its pooling and a normalisation, a head of another form,
-            or probabilities that differ from the head's own.
+            probabilities that differ from the head's own, or a class for which the SetFit model has no label.
     """
     body, labels, normalized = model, None, False
     if has_sentence_body(model):
@@ -50,6 +50,7 @@ def sentence_classifier(model: Any, head: Any, name: str) -> SentenceClassifier:
         head, normalized = head or model.model_head, bool(getattr(model, "normalize_embeddings", False))
     encoder, tokenizer, pooling, normalizes = _parts_of_body(body, name)
     weight, bias, classes, several = _linear(head, name)
+    names = _names(classes, labels, name)
     network = Transformer(
         structural_copy(encoder), len(classes), 0.0, name, pooling, normalize=normalizes or normalized
     )  # fmt: skip
@@ -63,7 +64,7 @@ def sentence_classifier(model: Any, head: Any, name: str) -> SentenceClassifier:
     limits = (body.max_seq_length, tokenizer.model_max_length, positions(network.encoder))
     length = int(min(limit for limit in limits if limit))
     _check_probabilities(network, tokenizer, length, body, head, normalized, name)
-    return SentenceClassifier(network, tokenizer, length, [str(x) for x in (labels or classes)], several)
+    return SentenceClassifier(network, tokenizer, length, names, several)
 
 
 def _parts_of_body(body: Any, name: str) -> tuple[Any, Any, str, bool]:
@@ -113,6 +114,19 @@ def _linear(head: Any, name: str) -> tuple[Tensor, Tensor, list[Any], bool]:
     if len(weight) == 1 and not several:
         weight, bias = (torch.cat([torch.zeros_like(x), x]) for x in (weight, bias))
     return weight.float(), bias.float(), classes, several
+
+
+def _names(classes: list[Any], labels: list[str] | None, name: str) -> list[str]:
+    """The names of a head's classes. As in SetFit, a class that is a number is an index into `labels`, if there are
+    any; a string is its own name."""
+    if not labels:
+        return [str(x) for x in classes]
+    missing = [x for x in classes if not isinstance(x, str) and int(x) >= len(labels)]
+    if missing:
+        raise ValueError(
+            f"{name} has the labels {', '.join(labels)}, and its head the class {missing[0]}: correct its labels"
+        )
+    return [str(x if isinstance(x, str) else labels[int(x)]) for x in classes]
 
 
 def _regressions(head: Any) -> list[Any]:

@@ -17,7 +17,6 @@ _CLASSES = {
     "occlusion": "Occlusion", "lime": "Lime", "kernel_shap": "KernelShap", "attention": "Attention",
     "rollout": "Rollout", "random": "RandomSaliency",
 }  # fmt: skip
-OWN_SALIENCIES = tuple(_CLASSES)
 saliencies: Registry[type[Saliency]] = Registry(
     "saliency", "pct.saliencies", {name: f"pct.saliency.{name}:{class_name}" for name, class_name in _CLASSES.items()}
 )

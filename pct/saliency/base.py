@@ -6,6 +6,7 @@ This module does not import torch.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from pct.explaining.predictor import Attributes, Predictor, explain_batches
-from pct.explaining.reduced_texts import ReducedTexts
+from pct.explaining.reduced_texts import TOKENS_AT_ONCE, ReducedTexts
 from pct.tasks import ONE_CLASS, Task, task_of
-from pct.text.tokens import Doubles, Floats, Ints, Tokens
+from pct.text.tokens import Bools, Doubles, Floats, Ints, Tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,6 +130,28 @@ class ForwardSaliency(Saliency):
             return probabilities[np.arange(len(labels)), labels].astype(np.float64)
         return self.task.log_odds(probabilities, labels)
 
+    def outputs_without(self, texts: ReducedTexts, removed: Iterable[Bools], labels: Ints) -> Iterator[Doubles]:
+        """The outputs explained of reduced texts, run some texts at a time.
+
+        Args:
+            texts: the block.
+            removed: for each text, (rows, N), the words that each of its reduced forms lacks; taken as they are run.
+            labels: (texts,) the class explained.
+
+        Yields:
+            For each text, (rows,).
+        """
+        width = int(texts.tokens.counts.max(initial=1))
+        start, removed = 0, iter(removed)
+        while some := list(_until(removed, TOKENS_AT_ONCE // width)):
+            rows = [len(own) for own in some]
+            ends = np.cumsum(rows)[:-1]
+            text, gone = np.repeat(np.arange(start, start + len(some)), rows), np.zeros((sum(rows), width), bool)
+            for part, own in zip(np.split(gone, ends), some, strict=True):
+                part[:, : own.shape[1]] = own
+            yield from np.split(self.output(texts.probabilities(text, gone), labels[text]), ends)
+            start += len(some)
+
     def explain_tokens(self, predictor: Predictor, tokens: Tokens, labels: Ints | None = None) -> tuple[Floats, Floats]:
         """See `Saliency.explain_tokens`."""
         return self._explain(ReducedTexts(predictor, tokens), labels)
@@ -139,12 +162,23 @@ class ForwardSaliency(Saliency):
 
     def _explain(self, texts: ReducedTexts, labels: Ints | None) -> tuple[Floats, Floats]:
         probabilities = texts.whole()
+        if not len(probabilities):
+            return probabilities, np.zeros((0, 1), np.float32)
         chosen = probabilities.argmax(1).astype(np.int64) if labels is None else labels
         bound = copy.copy(self)  # threads may share a saliency
         bound.task = task_of(texts.predictor)
         scores = bound.scores(texts, probabilities, chosen).astype(np.float32)
         inside = np.arange(scores.shape[1]) < texts.tokens.counts[:, None]
         return probabilities, np.where(inside, scores, np.float32(0))
+
+
+def _until(parts: Iterator[Bools], rows: int) -> Iterator[Bools]:
+    """The next parts, until together they have a number of rows."""
+    for part in parts:
+        yield part
+        rows -= len(part)
+        if rows <= 0:
+            return
 
 
 class GradientSaliency(Saliency):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import tee
 from math import comb
 
 import numpy as np
@@ -48,29 +49,21 @@ class KernelShap(ForwardSaliency):
     def scores(self, texts: ReducedTexts, probabilities: Floats, labels: Ints) -> Doubles:
         """See `ForwardSaliency.scores`."""
         masked = texts if texts.removal == "mask" else ReducedTexts(texts.predictor, texts.tokens, "mask")
-        counts = texts.tokens.counts
-        width = int(counts.max(initial=1))
-        drawn = [
-            coalitions(int(n), self.options.samples or SAMPLES, generator)
+        counts, samples = texts.tokens.counts, self.options.samples or SAMPLES
+        drawn, again = tee(
+            coalitions(int(n), samples, generator)
             for n, generator in zip(counts, text_generators(texts, self.options.seed), strict=True)
-        ]
-        text = np.repeat(np.arange(len(counts)), [len(present) for present, _ in drawn])
-        removed = np.zeros((len(text), width), bool)
-        words = np.arange(width) < counts[:, None]
-        ends = np.cumsum([len(present) for present, _ in drawn])[:-1]
-        for n, (present, _), part in zip(counts, drawn, np.split(removed, ends), strict=True):
-            part[:, :n] = ~present
-        # all masked texts, then each text without words
-        several = np.flatnonzero(counts > 1)
-        every = np.concatenate([text, several])
-        outputs = self.output(masked.probabilities(every, np.concatenate([removed, words[several]])), labels[every])
-        values, empty = outputs[: len(text)], np.zeros(len(counts))
-        empty[several] = outputs[len(text) :]
+        )
+        # the masked texts, then the text without words
+        removed = (np.concatenate([~present, np.ones_like(present[:1])]) for present, _ in again)
+        outputs = self.outputs_without(masked, removed, labels)
         whole = self.output(probabilities, labels)
-        scores = np.zeros((len(counts), width))
-        for row, ((present, weights), part) in enumerate(zip(drawn, np.split(values, ends), strict=True)):
-            scores[row, : counts[row]] = shapley(present, part - empty[row], weights, whole[row] - empty[row])
-        return np.where((counts > 1)[:, None], scores, 0.0)
+        scores = np.zeros((len(counts), int(counts.max())))
+        for row, (values, (present, weights)) in enumerate(zip(outputs, drawn, strict=True)):
+            if len(present):
+                empty = values[-1]
+                scores[row, : counts[row]] = shapley(present, values[:-1] - empty, weights, whole[row] - empty)
+        return scores
 
 
 def coalitions(n: int, samples: int, generator: np.random.Generator) -> tuple[Bools, Doubles]:
@@ -103,8 +96,6 @@ def shapley(present: Bools, values: Doubles, weights: Doubles, total: float) -> 
     Returns:
         (n,).
     """
-    if len(present) == 0:
-        return np.full(present.shape[1], total)
     features = present.astype(np.float64)
     weighted = features * weights[:, None]
     inverse = np.linalg.pinv(weighted.T @ features, hermitian=True)

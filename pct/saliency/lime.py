@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import tee
+
 import numpy as np
 
 from pct.explaining.reduced_texts import ReducedTexts
@@ -33,53 +35,51 @@ class Lime(ForwardSaliency):
     def scores(self, texts: ReducedTexts, probabilities: Floats, labels: Ints) -> Doubles:
         """See `ForwardSaliency.scores`."""
         counts, samples = texts.tokens.counts, self.options.samples or SAMPLES
-        removed = self._draw(texts, counts, samples)
-        text = np.repeat(np.arange(len(counts)), samples)
-        rows = np.flatnonzero(counts[text] > 1)
-        outputs = np.zeros(len(text))
-        masks = removed.reshape(len(text), -1)
-        outputs[rows] = self.output(texts.probabilities(text[rows], masks[rows]), labels[text[rows]])
-        words = np.arange(removed.shape[2]) < counts[:, None]
-        present = np.concatenate([words[:, None], words[:, None] & ~removed], 1)
+        drawn, removed = tee(
+            draw(int(n), samples, generator)
+            for n, generator in zip(counts, text_generators(texts, self.options.seed), strict=True)
+        )
+        outputs = self.outputs_without(texts, removed, labels)
         whole = self.output(probabilities, labels)
-        values = np.concatenate([whole[:, None], outputs.reshape(len(counts), samples)], 1)
-        scores = ridge(present.astype(np.float64), values, lime_weights(present, counts))
-        return np.where(words & (counts > 1)[:, None], scores, 0.0)
-
-    def _draw(self, texts: ReducedTexts, counts: Ints, samples: int) -> Bools:
-        """(texts, samples, words) the words that each sample lacks."""
-        width = int(counts.max(initial=1))
-        removed = np.zeros((len(counts), samples, width), bool)
-        for row, generator in enumerate(text_generators(texts, self.options.seed)):
-            n = int(counts[row])
-            if n > 1:
-                sizes = generator.integers(1, n, samples)
-                order = generator.random((samples, n)).argsort(1).argsort(1)
-                removed[row, :, :n] = order < sizes[:, None]
-        return removed
+        scores = np.zeros((len(counts), int(counts.max())))
+        for row, (values, lacking) in enumerate(zip(outputs, drawn, strict=True)):
+            if len(lacking):
+                present = np.concatenate([np.ones_like(lacking[:1]), ~lacking])
+                values = np.concatenate([whole[row : row + 1], values])
+                scores[row, : counts[row]] = ridge(present.astype(np.float64), values, lime_weights(present))
+        return scores
 
 
-def lime_weights(present: Bools, counts: Ints) -> Doubles:
-    """The kernel weight of each sample, (texts, samples). present: (texts, samples, words); counts: (texts,) N."""
-    cosine = np.sqrt(present.sum(2) / counts[:, None])  # of a presence vector and the all-ones vector
+def draw(n: int, samples: int, generator: np.random.Generator) -> Bools:
+    """(samples, n) the words that each sample of a text of n words lacks; no samples of a text of one word."""
+    if n < 2:
+        return np.zeros((0, n), bool)
+    sizes = generator.integers(1, n, samples)
+    order = generator.random((samples, n)).argsort(1).argsort(1)
+    return order < sizes[:, None]
+
+
+def lime_weights(present: Bools) -> Doubles:
+    """The kernel weight of each sample, (samples,). present: (samples, N)."""
+    cosine = np.sqrt(present.mean(1))  # of a presence vector and the all-ones vector
     distance = 100.0 * (1.0 - cosine)
     return np.sqrt(np.exp(-(distance**2) / KERNEL_WIDTH**2))
 
 
 def ridge(features: Doubles, values: Doubles, weights: Doubles) -> Doubles:
-    """The coefficients of weighted ridge regressions with an unpenalised intercept, one per text.
+    """The coefficients of a weighted ridge regression with an unpenalised intercept.
 
     Args:
-        features: (texts, samples, words).
-        values: (texts, samples).
-        weights: (texts, samples).
+        features: (samples, words).
+        values: (samples,).
+        weights: (samples,).
 
     Returns:
-        (texts, words).
+        (words,).
     """
-    total = weights.sum(1, keepdims=True)
-    centred = features - (weights[..., None] * features).sum(1, keepdims=True) / total[..., None]
-    target = values - (weights * values).sum(1, keepdims=True) / total
-    weighted = centred * weights[..., None]
-    gram = weighted.transpose(0, 2, 1) @ centred + RIDGE * np.eye(features.shape[2])
-    return np.linalg.solve(gram, (weighted * target[..., None]).sum(1)[..., None])[..., 0]
+    total = weights.sum()
+    centred = features - weights @ features / total
+    target = values - weights @ values / total
+    weighted = centred * weights[:, None]
+    gram = weighted.T @ centred + RIDGE * np.eye(features.shape[1])
+    return np.linalg.solve(gram, target @ weighted)

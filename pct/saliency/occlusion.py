@@ -24,10 +24,9 @@ class Occlusion(ForwardSaliency):
     def scores(self, texts: ReducedTexts, probabilities: Floats, labels: Ints) -> Doubles:
         """See `ForwardSaliency.scores`."""
         counts = texts.tokens.counts
-        columns = np.arange(int(counts.max(initial=1)))
-        text, word = np.nonzero((columns < counts[:, None]) & (counts > 1)[:, None])
-        without = texts.probabilities(text, columns == word[:, None])
-        scores = np.zeros((len(counts), len(columns)))
+        each_word = (np.eye(n if n > 1 else 0, n, dtype=bool) for n in counts)
         whole = self.output(probabilities, labels)
-        scores[text, word] = whole[text] - self.output(without, labels[text])
+        scores = np.zeros((len(counts), int(counts.max())))
+        for row, values in enumerate(self.outputs_without(texts, each_word, labels)):
+            scores[row, : len(values)] = whole[row] - values
         return scores

@@ -34,20 +34,25 @@ def replacement_token_id(words: Any, removal: str) -> int:
     return int(tokenizer.backend_tokenizer.token_to_id(token))
 
 
+def mask_token_id(words: Any) -> int | None:
+    """`replacement_token_id(words, "mask")`; None if the tokenizer has no such token."""
+    try:
+        return replacement_token_id(words, "mask")
+    except ValueError:
+        return None
+
+
 def baseline_token(words: Any, baseline: str) -> int | None:
     """The token whose embedding is the baseline of integrated gradients; None if the tokenizer has no such token.
 
     Args:
         words: a vocabulary, or a sub-word tokenizer.
-        baseline: `pad` for the padding token; any other name for `replacement_token_id(words, "mask")`.
+        baseline: `pad` for the padding token; any other name for `mask_token_id(words)`.
     """
     if baseline == "pad":
         tokenizer = getattr(words, "tokenizer", None)
         return PADDING if tokenizer is None else tokenizer.pad_token_id
-    try:
-        return replacement_token_id(words, "mask")
-    except ValueError:
-        return None
+    return mask_token_id(words)
 
 
 def check_baseline(words: Any, saliency: str, baseline: str) -> None:

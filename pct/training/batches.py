@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from pct.corpora.splits import Labels
 from pct.methods.base import Batch
 from pct.models.transfer import to_device
 from pct.settings import Settings
-from pct.text.tokens import TOKEN_TYPE, Bools, Ints, Tokenizer, Tokens, replaced_by
+from pct.text.tokens import TOKEN_TYPE, Bools, Ints, Tokens, replaced_by
 from pct.text.vocabulary import UNKNOWN, Vocabulary
 
 # Texts are shuffled, and sorted by length within buckets of this many batches, which reduces padding.
@@ -33,21 +32,12 @@ def batch_indices(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]
     return [order[i * size : (i + 1) * size] for i in rng.permutation(-(-len(order) // size))]
 
 
-def make_batch(tokens: Tokens, labels: Labels, rows: Ints, device: torch.device, mask_id: int = 0) -> Batch:
+def make_batch(tokens: Tokens, labels: Labels, rows: Ints, device: torch.device, mask_id: int | None = None) -> Batch:
     """The texts of some rows as a padded batch on a device."""
     ids, words = tokens.rows(rows)
     counts = tokens.counts[rows]
     own = (to_device(ids, device), to_device(words, device), to_device(labels[rows], device), to_device(counts, device))
     return Batch(*own, counts, tokens.padding, mask_id, int(ids.max()) // TOKEN_TYPE + 1)
-
-
-def mask_id(tokenizer: Tokenizer) -> int:
-    """The token of a masked word: the tokenizer's mask token, else its unknown token (a vocabulary has only that)."""
-    if isinstance(tokenizer, Vocabulary):
-        return UNKNOWN
-    inner: Any = tokenizer.tokenizer  # type: ignore[attr-defined]
-    candidates = (inner.mask_token_id, inner.unk_token_id, inner.pad_token_id)
-    return int(next(token for token in candidates if token is not None))
 
 
 def with_unknown(ids: Tensor, vocabulary: Vocabulary) -> Tensor:

@@ -22,8 +22,9 @@ from pct.training.trainer import train
 
 # the settings that a fine-tuned classifier takes from the original
 KEPT = (
-    "model", "words", "max_length", "explain_by", "saliency_of", "integrated_steps", "order", "multi_label",
-    "label_separator", "threshold", "windows", "head", "remove",
+    "model", "words", "max_length", "windows", "head", "multi_label", "label_separator", "threshold", "explain_by",
+    "saliency_of", "integrated_steps", "integrated_baseline", "order", "removal", "remove", "p_important",
+    "p_unimportant", "measure_important", "measure_unimportant",
 )  # fmt: skip
 
 

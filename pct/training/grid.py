@@ -10,8 +10,6 @@ from pct.corpora.loading import CORPUS_SETTINGS, Corpus, load_splits
 from pct.settings import WORD_MODELS, Settings
 from pct.training.runs import Run, default_folder, is_finished, load_run, run
 
-# settings with a default for each model
-MODEL_SETTINGS = ("lr", "alpha", "temperature", "margin_bound", "optimizer", "weight_decay", "warmup", "schedule")
 WITHOUT_RATIONALE = ("mr", "ag_news", "imdb")
 # the expected errors of a cell; any other error is a bug
 CELL_ERRORS = (ValueError, OSError, ImportError, FloatingPointError)
@@ -43,7 +41,8 @@ def make_grid(
     """The settings of every cell, ordered by seed: an interrupted grid has about the same number of seeds of each cell.
 
     Args:
-        base: the common settings. `glove` applies only to models with word vectors.
+        base: the common settings. `glove` applies only to models with word vectors. A setting that has the default of
+            the base's model takes that of each cell's model (see `Settings.replace`).
         corpora: their names.
         models: their names, hub names or folders.
         methods: their names. `rationale` is skipped for named corpora without rationales.
@@ -54,13 +53,9 @@ def make_grid(
         ValueError: as `Settings` and `check_distinct`, or if there are no cells.
     """
     check_distinct(corpora=corpora, models=models, methods=methods, seeds=seeds)
-    # a setting that has the default of the base's model takes that of each cell's model
-    default = Settings(model=base.model)
-    free = {name: None for name in MODEL_SETTINGS if getattr(base, name) == getattr(default, name)}
     cells = [
         base.replace(
             **{
-                **free,
                 "corpus": corpus,
                 "model": model,
                 "method": method,

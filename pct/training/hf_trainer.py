@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainingArguments
 
-from pct.methods.base import Batch
+from pct.methods.base import Batch, supervised_loss
 from pct.models.outputs import PROBLEM_TYPES
 from pct.tasks import Task
 from pct.training.own_loop import MethodLoss, text_of_row
@@ -21,8 +21,9 @@ PLAIN_LOSS_ONLY = ("label_smoothing_factor", "neftune_noise_alpha", "use_liger_k
 class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
     """A `transformers.Trainer` that minimises the loss of a training method.
 
-    With `method="normal"` the loss is the library's. With gradient accumulation, the loss of an update is the mean over
-    all of its texts, as for one large batch.
+    With `method="normal"` the loss is the library's. Under another method the loss of an evaluation is the supervised
+    one of the outputs: cross-entropy, binary for several labels and one score, the squared error of a number. With
+    gradient accumulation, the loss of an update is the mean over all of its texts, as for one large batch.
 
     Args:
         model: an `AutoModelForSequenceClassification`.
@@ -33,8 +34,8 @@ class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
             several labels 0 or 1 for each, or a number.
 
     Raises:
-        ValueError: an argument that only method `normal` supports, or a model whose own loss is of another kind than
-            its outputs.
+        ValueError: an argument that only method `normal` supports, or with method `normal` a model whose own loss is of
+            another kind than its outputs.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The method's loss in training, scaled to its share of the update; the model's own loss in evaluation.
+        """The method's loss in training, scaled to its share of the update; the supervised loss in evaluation.
 
         Args:
             model: the model, possibly wrapped for several devices.
@@ -71,16 +72,22 @@ class MethodTrainer(Trainer):  # type: ignore[misc]  # the library has no types
             The loss, or the loss and the outputs.
         """
         inputs = dict(inputs)
-        batch = inputs.pop("batch")
+        batch = Batch(**inputs.pop("batch"))
         if self.compute_loss_func is not None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         share = self._share(inputs["labels"].numel(), num_items_in_batch)
-        if model.training and not return_outputs and not self._plain:
+        if self._plain:
+            # without num_items_in_batch, the loss is the batch's mean: not every model divides by that number
+            loss, outputs = super().compute_loss(model, inputs, return_outputs=True)
+        elif model.training and not return_outputs:
             with self.accelerator.autocast():
-                return self.method_loss(Batch(**batch)) * share
-        # without num_items_in_batch, the loss is the batch's mean: not every model divides by that number
-        result = super().compute_loss(model, inputs, return_outputs)
-        return (result[0] * share, result[1]) if return_outputs else result * share
+                return self.method_loss(batch) * share
+        else:  # the library would choose a loss by the configuration, which need not say what the outputs are
+            del inputs["labels"]
+            outputs = model(**inputs)
+            own: Any = self.method_loss.classifier.model
+            loss = supervised_loss(own.logits_of(outputs.logits), batch)
+        return (loss * share, outputs) if return_outputs else loss * share
 
     def _share(self, labels: int, in_update: Any) -> float:
         """The weight of a batch's mean in the update's mean, times the number of devices that average gradients.

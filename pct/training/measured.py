@@ -12,7 +12,7 @@ import numpy as np
 
 from pct.corpora.loading import Corpus, with_limit
 from pct.corpora.splits import TEXT_COLUMNS, texts_of_columns
-from pct.metrics.evaluation import evaluate
+from pct.metrics.evaluation import evaluate, fitting
 from pct.metrics.names import CORE_METRICS
 from pct.metrics.report import Report
 from pct.training.runs import Run, report_of
@@ -25,12 +25,12 @@ MEASURED = "measured"
 class Measurement:
     """The metrics and conditions of a measurement.
 
-    metrics: their names. removal, order, saliency: as in the settings; if empty, the run's own. limit: the number of
-    test texts, the same for every model; 0 uses all.
+    metrics: their names; those that a model of the run's task does not have are left out. removal, order, saliency: as
+    in the settings; if empty, the run's own. limit: the number of test texts, the same for every model; 0 uses all.
     """
 
     metrics: tuple[str, ...] = CORE_METRICS
-    removal: str = "delete"
+    removal: str = ""
     order: str = ""
     saliency: str = ""
     limit: int = 0
@@ -69,8 +69,9 @@ def measure_run(run: Run, name: str, what: Measurement, corpus: Corpus) -> Repor
         classifier.settings = s.replace(saliency=what.saliency)
     split = with_limit(corpus.splits["test"], what.limit)
     report = evaluate(
-        classifier, split, *s.measured_shares, what.order or s.order, metrics=what.metrics, removal=what.removal
-    )
+        classifier, split, *s.measured_shares, what.order or s.order, metrics=fitting(what.metrics, classifier.task),
+        removal=what.removal or s.removal,
+    )  # fmt: skip
     folder = run.folder / MEASURED
     folder.mkdir(exist_ok=True)
     report.to_parquet(folder / f"{name}.parquet")

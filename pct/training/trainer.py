@@ -28,10 +28,11 @@ from pct.models.base import PASSES
 from pct.models.build import model_for
 from pct.models.transfer import to_device
 from pct.output.numbers import number
-from pct.settings import Settings
+from pct.saliency import choose_saliency
+from pct.settings import MAX_SEED, Settings
 from pct.tasks import task_of_settings
 from pct.text.plurals import plural
-from pct.text.replacement_token import check_baseline
+from pct.text.replacement_token import mask_token_id
 from pct.text.subwords import SubWords
 from pct.text.tokens import Ints
 from pct.text.vocabulary import Vocabulary
@@ -41,7 +42,6 @@ from pct.training.batches import (
     class_weights,
     make_batch,
     marked_words,
-    mask_id,
     with_masked_words,
     with_unknown,
 )
@@ -164,8 +164,13 @@ class _Run:
         self.labels = train.labels
         self.validation: Split = data.corpus.splits["validation"]
         self.validation_tokens = data.validation
-        check_baseline(classifier.tokenizer, settings.saliency, settings.integrated_baseline)
-        self.mask_id = mask_id(classifier.tokenizer)
+        choose_saliency(classifier)  # before the training, it raises an error if the model does not have it
+        self.mask_id = mask_token_id(classifier.tokenizer)
+        if settings.best_by == "masked_acc" and self.mask_id is None:
+            raise ValueError(
+                "best_by masked_acc masks words of the validation texts, and the model's tokenizer has neither a mask "
+                "token nor an unknown token: choose another"
+            )
         self.rationale = None
         if train.rationale is not None:
             marks = marks_of_words(train.rationale, split_all(train.texts, settings.words), data.train)
@@ -236,7 +241,8 @@ class _Run:
     def _train_epoch(self, epoch: int, progress: bool) -> Record:
         s = self.settings
         device = self.model.device
-        torch.manual_seed(s.seed * 1_000_003 + epoch)  # the dropout of an epoch does not depend on earlier ones
+        # the dropout of an epoch does not depend on earlier ones
+        torch.manual_seed((s.seed * 1_000_003 + epoch) % (MAX_SEED + 1))
         state, self.unfinished = self.unfinished or EpochState(), None
         restore_generators(state.generators, device)
         index = batch_indices(self.tokens.lengths, s.batch_size, s.seed, epoch)
@@ -298,6 +304,7 @@ class _Run:
         scores = prediction_scores(task, split.labels, probabilities)
         record = {f"validation_{name}": value for name, value in scores.items()}
         if s.best_by == "masked_acc":
+            assert self.mask_id is not None  # see `__init__`
             masked = predict_tokens(self.classifier, with_masked_words(self.validation_tokens, self.mask_id, s.seed))
             masked_acc = prediction_scores(task, split.labels, masked)["acc"]
             record["validation_masked_acc"] = (record["validation_acc"] + masked_acc) / 2

@@ -2,7 +2,9 @@
 
 import json
 from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +103,22 @@ def test_the_paper_s_settings_are_taken_where_none_are_given(model, expected):
     assert (settings.p_important, settings.p_unimportant) == (0.1, 0.1)
 
 
+@pytest.mark.parametrize("own", [
+    {}, {"alpha": 0.3}, {"head": "sigmoid", "lr": 0.01, "margin_bound": 1.0}, {"schedule": "cosine"},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("model", ["textcnn", "bert", "distilbert"])
+def test_another_model_has_its_own_defaults_and_keeps_what_was_given(model, own):
+    for first in ("textcnn", "bert"):
+        assert Settings(model=first, **own).replace(model=model) == Settings(model=model, **own)
+    assert Settings().replace(model=model, lr=5e-4) == Settings(model=model, lr=5e-4)
+
+
+def test_another_head_has_its_own_defaults():
+    assert Settings(model="bert", head="value").replace(head="") == Settings(model="bert")
+    assert Settings(model="bert").replace(head="value") == Settings(model="bert", head="value")
+    assert Settings(head="value", best_by="pearson").replace(epochs=2).best_by == "pearson"
+
+
 def test_what_is_given_stands_above_the_paper():
     settings = Settings(lr=1.0, alpha=0.0)
     assert (settings.lr, settings.alpha, settings.temperature) == (1.0, 0.0, 0.7)
@@ -168,8 +186,19 @@ def test_a_corpus_of_the_hub_is_named_by_owner_and_name(corpus):
     ("model", None, "str"), ("dropout", [0.5], "float"), ("limit", float("nan"), "int"),
 ])  # fmt: skip
 def test_a_value_of_another_type_is_refused(name, value, kind):
-    with pytest.raises(ValueError, match=rf"{name} must be of type {kind}"):
-        Settings.from_dict({name: value})
+    for create in (lambda: Settings.from_dict({name: value}), lambda: Settings(**{name: value})):
+        with pytest.raises(ValueError, match=rf"{name} must be of type {kind}"):
+            create()
+
+
+@pytest.mark.parametrize(("name", "given", "value"), [
+    ("epochs", "4", 4), ("batch_size", 16.0, 16), ("limit", np.int64(20), 20), ("lr", 1, 1.0),
+    ("restore_best", "false", False), ("train_file", Path("a.csv"), "a.csv"),
+])  # fmt: skip
+def test_a_value_has_the_type_of_its_setting(name, given, value):
+    actual = getattr(Settings(**{name: given}), name)
+    assert (actual, type(actual)) == (value, type(value))
+    assert Settings(**{name: given}) == Settings.from_dict({name: given})
 
 
 def test_a_switch_takes_true_and_false_alone():

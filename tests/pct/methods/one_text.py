@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from pct.explaining.saliency import saliency
-from pct.training.batches import make_batch, mask_id
+from pct.text.replacement_token import mask_token_id
+from pct.training.batches import make_batch
 from tests.pct import twins
 from tests.pct.small import LEXICON, small_texts, small_words
 
@@ -19,7 +20,7 @@ def batch_of(family, texts):
     """The texts with every third word as their rationale."""
     words = small_words(family)
     tokens = words.encode(texts, 64)
-    batch = make_batch(tokens, labels_of(texts), np.arange(len(texts)), torch.device("cpu"), mask_id(words))
+    batch = make_batch(tokens, labels_of(texts), np.arange(len(texts)), torch.device("cpu"), mask_token_id(words))
     return batch._replace(rationale=torch.arange(int(batch.counts.max())).expand(len(texts), -1) % 3 == 0)
 
 
@@ -34,7 +35,7 @@ def encoded(model, family, text, masked=()):
     ids, words = rows_of(family, text)
     for place, word in enumerate(words[0].tolist()):
         if word in masked:
-            ids[0, place] = mask_id(small_words(family))
+            ids[0, place] = mask_token_id(small_words(family))
     return model(ids, torch.ones_like(ids, dtype=torch.bool))
 
 
@@ -48,7 +49,9 @@ def saliency_of(model, family, text, label, settings):
 
 
 def order_of(model, family, text, label, settings, important):
-    return twins.removal_order(saliency_of(model, family, text, label, settings), important)
+    """Words against the class are not unimportant to a training loss."""
+    saliency = saliency_of(model, family, text, label, settings)
+    return twins.removal_order(saliency if important else [abs(x) for x in saliency], important)
 
 
 def twin_cross_entropy(model, family, texts, masked=None):

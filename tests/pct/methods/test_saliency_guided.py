@@ -31,11 +31,13 @@ def twin_divergence(model, family, texts, settings):
     return sum(found) / len(found)
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5])
+@pytest.mark.parametrize("changes", [
+    {"p_unimportant": 0.1}, {"p_unimportant": 0.5}, {"p_unimportant": 0.3, "saliency": "grad_x_input"}
+], ids=str)  # fmt: skip
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_divergence_is_that_from_the_text_without_its_least_salient_words(family, share):
+def test_the_divergence_is_that_from_the_text_without_its_least_salient_words(family, changes):
     model = small_model(family, dropout=0.0).double().train()
-    settings = Settings(method="saliency_guided", p_unimportant=share, guided_weight=0.7)
+    settings = Settings(method="saliency_guided", guided_weight=0.7, **changes)
     step = make_method(settings)(model, batch_of(family, MIXED))
     expected = twin_divergence(model, family, MIXED, settings)
     assert float(step.parts["divergence"]) == pytest.approx(float(expected.detach()), rel=1e-6)

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import pct
 from pct.models.build import make_model
-from pct.settings import Settings
+from pct.settings import Settings, lora_options
 from pct.text.subwords import SubWords
 from tests.pct.models.families import TEXTS, classifier, tokenizer
 from tests.pct.small import same_weights, small_corpus, small_settings
@@ -165,6 +165,23 @@ def test_settings_of_lora_are_checked(changes, message):
         small_settings(**changes)
 
 
-def test_an_unknown_option_of_lora_is_named(base):
-    with pytest.raises(ValueError, match=r"lora 'rank=8': .*rank"):
-        pct.train(lora_settings(base, lora="rank=8"), small_corpus(), progress=False)
+@pytest.mark.parametrize("lora", ["rank=8", "r=2,target_modules=nothing", "r=2,rank_pattern=3"])
+def test_an_option_that_peft_refuses_is_named(lora, base):
+    with pytest.raises(ValueError, match=f"lora '{lora}': "):
+        pct.train(lora_settings(base, lora=lora), small_corpus(), progress=False)
+
+
+@pytest.mark.parametrize(("text", "options"), [
+    ("r=8,alpha=16.5,dropout=0.1", {"r": 8, "lora_alpha": 16.5, "lora_dropout": 0.1}),
+    ("use_dora=false,use_rslora=True", {"use_dora": False, "use_rslora": True}),
+    ("init_lora_weights=false,bias=all", {"init_lora_weights": False, "bias": "all"}),
+    ("init_lora_weights=gaussian", {"init_lora_weights": "gaussian"}),
+    ("target_modules=query+value", {"target_modules": ["query", "value"]}),
+    ("target_modules=all-linear", {"target_modules": "all-linear"}),
+    ("modules_to_save=pooler", {"modules_to_save": ["pooler"]}),
+    ("layers_to_transform=0+1", {"layers_to_transform": [0, 1]}),
+])  # fmt: skip
+def test_the_options_of_lora_have_the_types_that_peft_takes(text, options):
+    assert lora_options(text) == options
+    assert all(type(value) is type(options[name]) for name, value in lora_options(text).items())
+    peft.LoraConfig(**lora_options(text))

@@ -43,6 +43,27 @@ def test_a_logistic_regression_on_a_body_gives_its_own_probabilities(labels, bod
     np.testing.assert_allclose(classifier.predict(TEXTS), head.predict_proba(embeddings), atol=1e-5)
 
 
+@pytest.mark.parametrize(("fitted", "labels"), [
+    (["negative", "positive"] * 3, ["positive", "negative"]),  # classes by name: their order is that of the head
+    ([0, 2] * 3, ["negative", "neither", "positive"]),  # by index: the data may lack one
+    ([1.0, 0.0] * 3, ["negative", "positive"]),
+], ids=["names", "indices", "floats"])  # fmt: skip
+def test_the_classes_of_a_setfit_model_have_the_names_that_it_predicts(fitted, labels, body, embeddings):
+    model = setfit.SetFitModel(body, regression(embeddings, fitted), labels=labels)
+    classifier = pct.wrap(model)
+    predicted = [classifier.classes[i] for i in classifier.predict(TEXTS).argmax(1)]
+    assert predicted == list(model.predict(TEXTS))
+    assert set(predicted) == {"negative", "positive"}
+
+
+def test_a_class_without_a_label_is_refused(body, embeddings):
+    model = setfit.SetFitModel(body, regression(embeddings, [0, 2] * 3), labels=["negative", "positive"])
+    with pytest.raises(
+        ValueError, match="has the labels negative, positive, and its head the class 2: correct its labels"
+    ):
+        pct.wrap(model)
+
+
 @pytest.mark.parametrize("kind", ["one-vs-rest", "multi-output"])
 def test_a_regression_for_each_label_gives_its_own_probabilities(kind, body, embeddings, tmp_path):
     wrapper = {"one-vs-rest": multiclass.OneVsRestClassifier, "multi-output": multioutput.MultiOutputClassifier}[kind]
@@ -124,5 +145,7 @@ def test_other_heads_and_bodies_are_refused_with_the_way_out(body, embeddings):
     with pytest.raises(ValueError, match=r"\(OneVsRestClassifier\) is neither"):  # its probabilities are normalised
         pct.wrap(body, head=classes)
     only_encoder = sentence_transformers.SentenceTransformer(modules=[body[0]], device="cpu")
+    with pytest.raises(ValueError, match="unknown setting maxlength"):
+        pct.wrap(body, head=regression(embeddings, TWO), maxlength=5)
     with pytest.raises(ValueError, match="is Transformer, not an encoder, its pooling"):
         pct.wrap(only_encoder, head=regression(embeddings, TWO))

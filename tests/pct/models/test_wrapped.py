@@ -101,3 +101,8 @@ def test_the_representation_is_what_the_head_s_last_layer_reads(family):
         logits, representation = made.model(ids, words > -2)
         np.testing.assert_allclose(made.model.dense(representation), logits, atol=1e-6)
     assert representation.shape == (len(TEXTS), 16)
+
+
+def test_a_setting_that_does_not_exist_is_named():
+    with pytest.raises(ValueError, match="unknown setting maxlength; known: corpus, model"):
+        wrapped("BERT", maxlength=5)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from pct.saliency import OWN_SALIENCIES, choose_saliency, make_saliency, saliencies
+from pct.saliency import choose_saliency, make_saliency, saliencies
 from pct.saliency.base import GradientSaliency, SaliencyOptions
+from pct.settings import SALIENCIES
 from tests.pct.small import small_classifier, small_texts
 from tests.pct.toy import Scale
 
@@ -29,7 +30,7 @@ def scores_of(name, classifier, texts, options=None):
     return probabilities, scores, inside, tokens
 
 
-@pytest.mark.parametrize("name", OWN_SALIENCIES)
+@pytest.mark.parametrize("name", SALIENCIES)
 def test_it_is_signed_exactly_where_a_number_below_zero_occurs(name):
     below = False
     for family in families_of(name):
@@ -39,14 +40,14 @@ def test_it_is_signed_exactly_where_a_number_below_zero_occurs(name):
     assert below == saliencies.get(name).signed
 
 
-@pytest.mark.parametrize("name", OWN_SALIENCIES)
+@pytest.mark.parametrize("name", SALIENCIES)
 def test_another_seed_gives_other_numbers_exactly_where_it_is_seeded(name):
     classifier, texts = small_classifier("transformer", seed=4), small_texts(6, seed=1)
     first, other = (scores_of(name, classifier, texts, SaliencyOptions(seed=seed))[1] for seed in (0, 1))
     assert saliencies.get(name).seeded == (not np.allclose(first, other, rtol=1e-4, atol=1e-6))
 
 
-@pytest.mark.parametrize("name", OWN_SALIENCIES)
+@pytest.mark.parametrize("name", SALIENCIES)
 def test_the_probabilities_are_those_of_the_whole_texts(name):
     classifier, texts = small_classifier("transformer", seed=4), [*small_texts(6, seed=1), "film"]
     probabilities, _, _, _ = scores_of(name, classifier, texts)
@@ -54,7 +55,7 @@ def test_the_probabilities_are_those_of_the_whole_texts(name):
 
 
 @pytest.mark.parametrize("options", [SaliencyOptions(), SaliencyOptions(steps=3, samples=5)])
-@pytest.mark.parametrize("name", OWN_SALIENCIES)
+@pytest.mark.parametrize("name", SALIENCIES)
 def test_a_text_goes_through_the_model_as_often_as_passes_says(name, options, monkeypatch):
     classifier = small_classifier("transformer", seed=4)
     scores_of(name, classifier, ["film"], options)  # the probe of a model runs before the count
@@ -98,7 +99,7 @@ def test_integrated_gradients_run_as_often_as_passes_says_where_the_steps_suffic
     assert rows[0] - 1 == make_saliency("integrated_gradients").passes(tokens.counts)[0] == 17
 
 
-@pytest.mark.parametrize("name", OWN_SALIENCIES)
+@pytest.mark.parametrize("name", SALIENCIES)
 def test_without_a_gradient_the_forward_saliencies_alone_are_given(name):
     if name in FORWARD and name != "kernel_shap":
         make_saliency(name).check(Scale())
@@ -109,7 +110,7 @@ def test_without_a_gradient_the_forward_saliencies_alone_are_given(name):
         Scale().saliency(["good bad"], by=name)
 
 
-@pytest.mark.parametrize("name", OWN_SALIENCIES)
+@pytest.mark.parametrize("name", SALIENCIES)
 def test_its_name_in_the_settings_gives_what_its_name_at_the_call_gives(name):
     texts = small_texts(3, seed=1)
     family = families_of(name)[-1]
@@ -132,4 +133,4 @@ def test_a_class_without_its_methods_says_which():
     with pytest.raises(NotImplementedError, match="ForwardSaliency must define scores"):
         ForwardSaliency().explain_tokens(Scale(), Scale().tokens([["good", "bad"]]))
     assert GradientSaliency().is_plain
-    assert [n for n in OWN_SALIENCIES if getattr(make_saliency(n), "is_plain", False)] == ["l2", "l1", "grad_x_input"]
+    assert [n for n in SALIENCIES if getattr(make_saliency(n), "is_plain", False)] == ["l2", "l1", "grad_x_input"]

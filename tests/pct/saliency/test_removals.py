@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from pct.explaining.reduced_texts import ReducedTexts
 from pct.saliency import kernel_shap, lime, make_saliency, saliencies
 from pct.saliency.base import SaliencyOptions
 from pct.saliency.kernel_shap import coalitions
@@ -91,18 +92,17 @@ def test_lime_is_the_ridge_regression_of_its_samples(family, monkeypatch):
     calls = spied(monkeypatch, lime, "ridge")
     classifier, texts = small_classifier(family, seed=2), [*LONG[:2], "joy rising above"]
     found = scores_of(classifier, texts, "lime", samples=40)
-    features, values, weights, _ = calls[0]
-    for row, text in enumerate(texts):
+    for row, (text, (present, values, weights, _)) in enumerate(zip(texts, calls, strict=True)):
         one, n = one_text(classifier, family, text), len(text.split())
-        label, present = one.label(), features[row, :, :n]
+        label = one.label()
         assert present[0].tolist() == [1.0] * n
         assert set(present[1:].sum(1)) == set(range(1, n))  # 1 to N - 1 words are left
         for sample in range(0, 41, 5):
             there = [bool(x) for x in present[sample]]
-            assert values[row, sample] == pytest.approx(one.log_odds(there, label), abs=1e-3)
+            assert values[sample] == pytest.approx(one.log_odds(there, label), abs=1e-3)
             distance = 100 * (1 - sum(there) / math.sqrt(sum(there) * n))
-            assert weights[row, sample] == pytest.approx(math.sqrt(math.exp(-(distance**2) / 25**2)))
-        expected = Ridge(alpha=1.0).fit(present, values[row], sample_weight=weights[row]).coef_
+            assert weights[sample] == pytest.approx(math.sqrt(math.exp(-(distance**2) / 25**2)))
+        expected = Ridge(alpha=1.0).fit(present, values, sample_weight=weights).coef_
         np.testing.assert_allclose(found[row], expected, rtol=1e-3, atol=1e-4)
 
 
@@ -112,13 +112,10 @@ def test_lime_gives_what_the_authors_package_gives_for_the_same_samples(monkeypa
 
     calls = spied(monkeypatch, lime, "ridge")
     found = scores_of(small_classifier("lstm", seed=2), LONG, "lime")
-    features, values, _, _ = calls[0]
     explainer = base.LimeBase(lambda distance: np.sqrt(np.exp(-(distance**2) / 25**2)))
-    for row, text in enumerate(LONG):
-        n = len(text.split())
-        data = features[row, :, :n]
+    for row, (data, values, _, _) in enumerate(calls):
         distances = 100 * pairwise_distances(data, data[:1], metric="cosine").ravel()
-        _, pairs, *_ = explainer.explain_instance_with_data(data, values[row][:, None], distances, 0, n, "none")
+        _, pairs, *_ = explainer.explain_instance_with_data(data, values[:, None], distances, 0, data.shape[1], "none")
         expected = [weight for _, weight in sorted(pairs)]
         np.testing.assert_allclose(found[row], expected, rtol=1e-3, atol=1e-4)
 
@@ -126,7 +123,7 @@ def test_lime_gives_what_the_authors_package_gives_for_the_same_samples(monkeypa
 def test_lime_draws_each_number_of_missing_words_equally_often(monkeypatch):
     calls = spied(monkeypatch, lime, "ridge")
     scores_of(Scale(), ["superb good fine the slow"], "lime", samples=4000)
-    present = calls[0][0][0, 1:]
+    present = calls[0][0][1:]
     assert np.bincount(present.sum(1).astype(int)).tolist() == pytest.approx([0, 1000, 1000, 1000, 1000], abs=120)
     assert present.mean(0).tolist() == pytest.approx([0.5] * 5, abs=0.04)
 
@@ -219,6 +216,24 @@ def test_what_is_drawn_depends_on_the_seed_and_the_text_alone(name):
         np.testing.assert_allclose(together[row], alone, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(together[row], backwards[row], rtol=1e-4, atol=1e-5)
         assert not np.allclose(together[row], other[row], rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["random", "occlusion", "lime", "kernel_shap"])
+def test_no_texts_have_no_saliency(name):
+    assert small_classifier("lstm").saliency([], by=name) == []
+
+
+@pytest.mark.parametrize("name", ["occlusion", "lime", "kernel_shap"])
+def test_many_texts_are_explained_some_at_a_time(name, monkeypatch):
+    classifier, texts = small_classifier("lstm", seed=2), ["film", *LONG, "joy rising"]
+    together = scores_of(classifier, texts, name, samples=20)
+    asked, own = [], ReducedTexts.probabilities
+    monkeypatch.setattr("pct.saliency.base.TOKENS_AT_ONCE", 20 * 11)
+    monkeypatch.setattr(ReducedTexts, "probabilities", lambda *args: [asked.append(len(args[1])), own(*args)][1])
+    for one, other in zip(scores_of(classifier, texts, name, samples=20), together, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    assert len(asked) > 2  # the whole texts, and the reduced ones in parts
+    assert max(asked) < 20 + 22
 
 
 def test_random_numbers_know_nothing_of_the_class_and_the_place():

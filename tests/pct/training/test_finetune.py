@@ -54,6 +54,20 @@ def test_a_model_of_words_goes_on_by_pct_unless_told(family):
     assert finetune_settings(wrapped(), margin_bound=3.0).margin_bound == 3.0
 
 
+@pytest.mark.parametrize("own", [
+    {"removal": "mask"}, {"integrated_baseline": "mask"}, {"p_important": 0.3, "p_unimportant": 0.2},
+    {"p_important": 0.0, "measure_important": 0.2, "measure_unimportant": 0.3}, {"order": "recomputed"},
+], ids=str)  # fmt: skip
+def test_it_is_explained_and_measured_as_the_original_unless_a_setting_is_given(own):
+    start = small_classifier("lstm", **own)
+    kept = finetune_settings(start, corpus="planted")
+    assert kept.evaluation_options == start.settings.evaluation_options
+    assert {name: getattr(kept, name) for name in own} == own
+    given = {name: getattr(pct.Settings(measure_important=0.4), name) for name in own} | {"measure_important": 0.4}
+    changed = finetune_settings(start, corpus="planted", **given)
+    assert {name: getattr(changed, name) for name in given} == given
+
+
 def test_no_step_leaves_the_model_as_it_was():
     before = wrapped()
     done = pct.finetune(before, small_corpus(48, 24), progress=False, method="normal", lr=1e-30, **QUICK)

@@ -63,6 +63,23 @@ def test_another_method_s_update_weighs_each_batch_by_its_texts(problem, tmp_pat
     torch.testing.assert_close(actual, flat(own), atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("outputs", "problem", "label"), [
+    (1, None, 1), (3, "single_label_classification", [1.0, 0.0, 1.0]),
+], ids=["one score", "several labels"])  # fmt: skip
+def test_the_loss_of_an_evaluation_is_that_of_the_outputs(outputs, problem, label, tmp_path):
+    """The binary cross-entropy, where the library would take the squared error, or refuse the labels."""
+    own, words = classifier("BERT", outputs, problem_type=problem, **QUIET), tokenizer("BERT")
+    rows = Dataset.from_list([{"text": text, "label": label} for text in ("a good film", "dull")])
+    settings = {"method": "pct", "head": "sigmoid", "max_length": LENGTH}
+    trainer = MethodTrainer(own, arguments(tmp_path), words, settings, eval_dataset=rows)
+    with torch.no_grad():
+        logits = own.eval()(**words(rows["text"][:], padding=True, return_tensors="pt")).logits
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(
+        logits, torch.tensor([label] * 2).view_as(logits).float()
+    )
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(float(expected), rel=1e-4)
+
+
 def test_a_loss_of_another_kind_than_the_outputs_is_refused(tmp_path):
     args, words = arguments(tmp_path), tokenizer("BERT")
     single = classifier("BERT", 3, problem_type="single_label_classification")

@@ -193,6 +193,15 @@ def test_a_loop_of_one_s_own_leaves_the_default_of_explanations():
     assert shown[0] != "l2"
 
 
+@pytest.mark.parametrize(("saliency", "problem"), [
+    ("attention", "attention cannot be computed for XLNetForSequenceClassification: its texts are padded on the left"),
+    ("occlusion", "saliency must be one with a gradient"),
+])  # fmt: skip
+def test_a_loop_of_one_s_own_refuses_a_saliency_that_the_model_or_the_method_cannot_use(saliency, problem):
+    with pytest.raises(ValueError, match=problem):
+        MethodLoss(classifier("XLNet", 2), tokenizer("XLNet"), method="pct", saliency=saliency)
+
+
 def test_a_loop_of_one_s_own_refuses_a_baseline_that_its_tokenizer_lacks():
     words = copy.deepcopy(tokenizer("GPT-2"))
     words.pad_token = None

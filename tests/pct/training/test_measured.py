@@ -1,5 +1,6 @@
 """Further measurements of finished runs, kept in their folders."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pct.training import measured
 from pct.training.grid import find_runs
 from pct.training.measured import Measurement, is_measured, load_measured, measure_run
 from pct.training.runs import run
+from tests.pct.number import number_rows
 
 TINY = Settings(limit=48, epochs=1, evaluate_epochs=False, device="cpu", threads=1)
 OTHERS = {
@@ -61,6 +63,30 @@ def test_some_measurements_are_asked_for_by_name_and_an_unknown_one_is_told(root
         load_measured(root / "one", "l1")
     with pytest.raises(ValueError, match="no measurement is called l3; there are l1, few"):
         measure.main([str(root), "--only", "l3"])
+
+
+def test_words_are_removed_as_in_the_run_unless_the_measurement_says_how(tmp_path: Path) -> None:
+    one = run(TINY.replace(removal="unknown"), tmp_path / "one", progress=False)
+    corpus, metrics = load_splits(one.settings), ("comp", "suff")
+    own, deleted = (
+        measure_run(one, f"by {removal or 'its own'}", Measurement(metrics, removal=removal), corpus)
+        for removal in ("", "delete")
+    )
+    assert [own.comp, own.suff] == [one.test.comp, one.test.suff]
+    assert own.comp != deleted.comp
+
+
+def test_a_run_of_a_number_is_measured_by_the_metrics_that_a_number_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured, "STANDARD", {name: measured.STANDARD[name] for name in ("controls", "mask")})
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps(row) + "\n" for row in number_rows(60)))
+    settings = TINY.replace(corpus="files", train_file=str(rows), label_column="stars", head="value")
+    one = run(settings, tmp_path / "one", progress=False)
+    assert measure.main([str(tmp_path)]) == 0
+    assert {"comp", "margin", "win"} <= set(load_measured(one.folder, "controls").metrics)
+    assert "ir" not in load_measured(one.folder, "mask").metrics
 
 
 def test_a_run_is_not_measured_on_other_texts(root: Path) -> None:

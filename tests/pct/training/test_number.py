@@ -57,6 +57,13 @@ def test_the_loss_is_the_mean_squared_error_as_in_transformers():
     assert float(loss(loss.collate(texts, labels)).detach()) == pytest.approx(own, rel=1e-5)
 
 
+def test_labels_are_not_rounded_to_the_precision_of_the_logits():
+    _, batch, _ = one_batch()
+    labels = batch._replace(labels=torch.full_like(batch.labels, 1234.5))
+    outputs = torch.full((16, 1), 1232.0, dtype=torch.bfloat16)
+    assert float(supervised_loss(outputs, labels)) == pytest.approx(2.5**2)
+
+
 def test_a_divergence_is_the_mean_squared_difference():
     first, second = torch.randn(5, 1), torch.randn(5, 1)
     expected = sum((a - b) ** 2 for a, b in zip(first[:, 0].tolist(), second[:, 0].tolist(), strict=True)) / 5

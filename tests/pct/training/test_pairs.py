@@ -11,9 +11,10 @@ from pct.methods import methods
 from pct.methods.base import Choice, pass_originals, reduced_logits
 from pct.methods.masked import mask_words
 from pct.settings import Settings
+from pct.text.replacement_token import mask_token_id
 from pct.text.tokens import TOKEN_TYPE
 from pct.text.words import split_all
-from pct.training.batches import make_batch, mask_id
+from pct.training.batches import make_batch
 from pct.training.finetune import finetune
 from pct.training.own_loop import MethodLoss
 from pct.training.runs import run
@@ -55,7 +56,7 @@ def test_a_masked_word_has_the_mask_token_of_its_own_type():
     clf = pct.wrap(classifier("BERT"), tokenizer("BERT"), max_length=48)
     documents = split_all([(row["text"], row["text_pair"]) for row in rows(5)])
     batch = make_batch(
-        clf.tokens(documents), np.zeros(5, np.int64), np.arange(5), torch.device("cpu"), mask_id(clf.tokenizer)
+        clf.tokens(documents), np.zeros(5, np.int64), np.arange(5), torch.device("cpu"), mask_token_id(clf.tokenizer)
     )
     assert {0, 1} <= set((batch.ids // TOKEN_TYPE).flatten().tolist())
     removed = torch.rand(5, int(batch.counts.max()), generator=torch.Generator().manual_seed(0)) < 0.5

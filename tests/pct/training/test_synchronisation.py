@@ -21,9 +21,10 @@ from pct.methods.base import make_method
 from pct.metrics.evaluation import evaluate
 from pct.saliency import saliencies
 from pct.saliency.base import GradientSaliency
+from pct.text.replacement_token import mask_token_id
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import split_all
-from pct.training.batches import make_batch, mask_id, with_unknown
+from pct.training.batches import make_batch, with_unknown
 from pct.training.optimizers import READ_EVERY, FiniteSteps, make_optimizer, train_step
 from pct.training.trainer import train
 from tests.pct.small import (
@@ -103,7 +104,7 @@ def like_a_gpu(monkeypatch):
 def batch_of(family, device="cpu"):
     words, texts = small_words(family), small_texts(12, seed=3)
     tokens = words.encode(split_all(texts, "natural"), 40)
-    batch = make_batch(tokens, np.arange(12) % 3, np.arange(12), torch.device(device), mask_id(words))
+    batch = make_batch(tokens, np.arange(12) % 3, np.arange(12), torch.device(device), mask_token_id(words))
     if isinstance(words, Vocabulary):
         batch = batch._replace(ids=with_unknown(batch.ids, words))
     marks = torch.arange(int(batch.host_counts.max()), device=device).expand(12, -1) % 3 == 0

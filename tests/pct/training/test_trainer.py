@@ -22,7 +22,7 @@ import pct
 from pct.corpora.loading import Corpus, Split
 from pct.explaining.predictor import predict_tokens
 from pct.methods.base import make_method
-from pct.settings import METHODS, Settings
+from pct.settings import MAX_SEED, METHODS, Settings
 from pct.text.vocabulary import UNKNOWN, Vocabulary
 from pct.training.batches import batch_indices, class_weights, make_batch, with_masked_words
 from pct.training.optimizers import lr_factor, make_optimizer, not_finite, train_step
@@ -85,6 +85,10 @@ def test_a_seed_determines_the_weights(tmp_path):
     assert same_weights(first.model, again.model)
     assert history(tmp_path / "a") == history(tmp_path / "b")
     assert not same_weights(first.model, other.model)
+
+
+def test_the_largest_seed_trains():
+    run(small_settings(seed=MAX_SEED, epochs=1))
 
 
 def test_random_numbers_drawn_before_or_between_change_nothing():
@@ -443,6 +447,24 @@ def test_by_masked_accuracy_an_epoch_is_judged_on_plain_and_masked_validation_te
     assert expected[0] != expected[1]
     kept = best_epoch(history(tmp_path), "masked_acc") - 1
     assert history(tmp_path)[kept]["validation_masked_acc"] == pytest.approx(sum(expected) / 2)
+
+
+@pytest.mark.parametrize(("method", "saliency", "problem"), [
+    ("normal", "frozen_grad_x_input", "frozen_grad_x_input needs an encoder or decoder of the transformers library"),
+    ("normal", "attention", "attention needs an encoder or decoder"),
+    ("pct", "gim", "gim needs an encoder or decoder"),
+    ("pct", "occlusion", "saliency must be one with a gradient"),
+])  # fmt: skip
+def test_a_saliency_that_the_model_or_the_method_cannot_use_is_refused_before_the_training(
+    method, saliency, problem, monkeypatch
+):
+    monkeypatch.setattr("pct.training.trainer.train_step", lambda *_: pytest.fail("a step was taken"))
+    with pytest.raises(ValueError, match=problem):
+        run(small_settings(method=method, saliency=saliency))
+
+
+def test_a_method_without_a_saliency_trains_whatever_ranks_the_words_later():
+    run(small_settings(method="normal", saliency="random", epochs=1))
 
 
 def test_balanced_class_weights_make_classes_weigh_alike():
