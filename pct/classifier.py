@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from pct.explaining.predictor import (
     TextInterface,
     rows_as_tokens,
 )
-from pct.layout import ADAPTER_CONFIG, CONFIG, MODEL, WEIGHTS
+from pct.layout import ADAPTER_CONFIG, CONFIG, MODEL, WEIGHTS, may_be_on_the_hub
 from pct.methods import methods
 from pct.models import TextModel, build_model
 from pct.models.base import for_prediction
@@ -364,7 +363,7 @@ def load(
     if in_mlflow:
         return with_windows(with_threshold(_from_mlflow(text, device), threshold), windows)
     of_transformers = any((folder / name).is_file() for name in (TRANSFORMERS, ADAPTER_CONFIG))
-    if not saved and (of_transformers or _may_be_on_the_hub(text)):
+    if not saved and (of_transformers or may_be_on_the_hub(text)):
         classifier = _from_transformers(str(folder), text, pick_device(device), head).to(device)
     elif not saved and not folder.exists():
         raise FileNotFoundError(f"there is no folder {text}: give one that pct train or transformers wrote")
@@ -479,10 +478,6 @@ def _from_transformers(source: str, name: str, device: torch.device, head: str) 
             f"{name} holds no classifier: {missing}give a folder that pct train wrote, or a classifier of the "
             f"transformers library by its folder or hub name ({problem})"
         ) from problem
-
-
-def _may_be_on_the_hub(name: str) -> bool:
-    return not Path(name).exists() and re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) is not None
 
 
 def _from_mlflow(uri: str, device: str) -> Classifier:

@@ -1,22 +1,31 @@
-"""The names of the files of a run and of a model, and the cache folder. This module needs no torch."""
+"""The names of the files of a run and of a model, and of models; the cache folder. This module needs no torch."""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
 # a run's folder
 MODEL = "model"  # the folder of its classifier
+EXPORTED = "exported"  # the folder of its ONNX graphs
 ADAPTER = "adapter"  # the folder of its LoRA adapter
 CHECKPOINT, HISTORY, SETTINGS = "checkpoint.safetensors", "history.jsonl", "settings.json"
 REPORT, PER_TEXT, ABOUT = "report.json", "per_text.parquet", "about.json"
 # a classifier's folder
 ADAPTER_CONFIG = "adapter_config.json"  # of an adapter's folder, in the format of the peft library
 WEIGHTS, CONFIG = "model.safetensors", "classifier.json"
+# a registered model
+CHAMPION = "champion"  # the alias of its best version
 
 Record = dict[str, Any]  # of an epoch: a line of HISTORY
+
+
+def may_be_on_the_hub(name: str) -> bool:
+    """Whether a name that is no path here has the form of one on the Hugging Face hub."""
+    return not Path(name).exists() and re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) is not None
 
 
 def cache_folder() -> Path:

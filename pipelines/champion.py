@@ -11,11 +11,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pct.layout import CHAMPION
 from pipelines.connection import search_pages
 
 MARGIN = 0.01
 TIE = 1e-9  # accuracies that are exactly a margin apart count as within it, whatever the rounding
-CHAMPION = "champion"
 PROMOTED = "pct.promoted"  # "<version> of <the newest then>": the versions up to that one no longer compete
 LAST = "pct.champion"  # the version that had the alias last: MLflow deletes the alias with the version
 

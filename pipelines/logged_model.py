@@ -17,7 +17,7 @@ from pct.corpora.fingerprints import describe_split
 from pct.corpora.loading import Split
 from pct.corpora.rows import PAIR
 from pct.corpora.splits import text_columns, texts_of_columns
-from pct.layout import MODEL, WEIGHTS
+from pct.layout import EXPORTED, MODEL, WEIGHTS
 from pct.metrics.report import Report
 from pct.onnx.predictor import CONFIG, GRADIENT
 from pct.settings import WORD_MODELS, Settings
@@ -29,7 +29,6 @@ from pipelines.mlflow_runs import MlflowRun
 from pipelines.registry import RegisteredVersion, measured_tags, register_version
 
 NAME, TEXT = "model", "text"
-EXPORTED = "exported"  # the folder of the ONNX graphs in a run's
 ALWAYS = ("mlflow", "numpy", "pandas", "safetensors", "torch", "tqdm")
 ENCODERS = ("tokenizers", "transformers")
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pct.auditing.kept import REGISTERED, AuditSummary, find_version
+from pct.layout import CHAMPION
 from pct.metrics.learned import beside_largest_class, differ_by_more_than_chance, label_counts
 from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.runs import Run, settings_hash
-from pipelines.champion import CHAMPION, MARGIN, champion_rule, lost_champion, read_versions, update_champion, why
+from pipelines.champion import MARGIN, champion_rule, lost_champion, read_versions, update_champion, why
 
 AUDIT = "Audit of the explanations "  # how its line in a version's description begins
 # Settings that say how explanations are measured, and their values before they were settings.

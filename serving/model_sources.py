@@ -20,14 +20,12 @@ from typing import Any
 import pct
 from pct.auditing import kept
 from pct.auditing.kept import REGISTERED, AuditSummary
+from pct.layout import CHAMPION, EXPORTED, MODEL, may_be_on_the_hub
 from pct.onnx.predictor import CONFIG, GRADIENT
 from pct.settings import Settings
 from serving.model_store import ModelEntry, write_entries
 
-EXPORTED, CHAMPION = "exported", "champion"
-MODEL = "model"  # the classifier in a run's folder
 NO_MODEL = "there is no model {}: give a folder, models:/<name>@champion, or a classifier's name on the hub"
-HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 WEIGHTS = ".safetensors"
 OF_A_CLASSIFIER = ["*.json", f"*{WEIGHTS}", "*.txt", "*.model"]  # the files of a repository that transformers reads
 # the metrics of the registry that GET /model shows, without the prefix of their split; the second form is that of 0.1.0
@@ -67,7 +65,7 @@ def resolve(source: str, cache: Path, head: str = "", threshold: float | None = 
         # the audit may be newer than the exported folder in the cache
         audit = kept.read_audit(None, source, Path(source) / MODEL)
         entry = ModelEntry("", str(folder), source, metrics=_report_metrics(Path(source)), audit=_as_dict(audit))
-    elif not Path(source).exists() and HUB_NAME.fullmatch(source):
+    elif may_be_on_the_hub(source):
         folder = _export(source, _cached(cache, _files_version(_from_hub(source)), head), head)
         entry = ModelEntry("", str(folder), source)
     else:

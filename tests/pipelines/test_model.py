@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import pct
+from pct.layout import EXPORTED
 from pct.onnx.predictor import WEIGHTS
 from pct.training import runs
 from pipelines import upload
-from pipelines.logged_model import EXPORTED
 
 TEXTS = ["a brilliant and moving film .", "dull"]
 

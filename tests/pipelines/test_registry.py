@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from pct.layout import CHAMPION
 from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.runs import Run, load_run
 from pipelines import models, promote
-from pipelines.champion import CHAMPION, champion_of, no_champion, update_champion, why
+from pipelines.champion import champion_of, no_champion, update_champion, why
 from pipelines.registry import measured_tags, model_name, register
 from serving.model_sources import find_version
 

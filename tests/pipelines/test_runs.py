@@ -13,11 +13,11 @@ import pytest
 
 import pct
 from pct.corpora.loading import load_splits
+from pct.layout import EXPORTED
 from pct.metrics.evaluation import evaluate
 from pct.settings import Settings
 from pct.training import runs
 from pct.writing import folder_lock
-from pipelines.logged_model import EXPORTED
 from tests.pipelines.conftest import REPOSITORY, TINY, in_use
 
 
