@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "original on the test texts. A classifier of the transformers library, or an encoder trained here, is written "
         "as a folder that transformers loads, with a model card; a textcnn or lstm is written as by pct train. The "
         "exit code is 3 if the model has not improved.",
-        epilog="example: pct finetune OWNER/NAME --train-file reviews.csv --test-file held_out.csv --epochs 2",
+        epilog="example: pct finetune OWNER/NAME --train-file reviews.csv --test-file held_out.csv",
     )
     parser.add_argument("model", help="a classifier's folder or hub name, a run's folder, or models:/<name>@champion")
     parser.add_argument("--output", default="finetuned", help="the folder of the result (default: finetuned)")

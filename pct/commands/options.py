@@ -37,7 +37,8 @@ OWN = {
 NOT_OF_MODEL = {"device": "auto", "on_bad_row": "error", "separator": "", "encoding": ""}
 # as `pct.training.finetune.finetune_settings` sets them
 OF_FINETUNING = {
-    "method": "removal_margin for encoders, else pct", "max_length": "the model's own",
+    "method": "removal_margin for encoders, else pct", "epochs": "1 for encoders, else 6",
+    "lr": "5e-05 for encoders, else 0.0005", "batch_size": "32 for encoders, else 64", "max_length": "the model's own",
 }  # fmt: skip
 
 

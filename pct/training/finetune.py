@@ -26,6 +26,8 @@ KEPT = (
     "saliency_of", "integrated_steps", "integrated_baseline", "order", "removal", "remove", "p_important",
     "p_unimportant", "measure_important", "measure_unimportant",
 )  # fmt: skip
+# the settings whose gain was measured: docs/results/finetune.md
+OF_ENCODERS = {"method": "removal_margin", "epochs": 1, "lr": 5e-5, "batch_size": 32}
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,8 @@ def finetune(
             be the classifier's, in any order.
         run_dir: the folder for settings, history and checkpoints, as in `train`; None writes nothing.
         progress: whether to show a bar.
-        settings: of the training (see `Settings`): `method`, by default `removal_margin` for an encoder, else `pct`;
-            `epochs`, `lr`, ... The model and its word rule cannot be changed.
+        settings: of the training (see `Settings`), as `method`, `epochs` and `lr`; by default those of
+            `finetune_settings`. The model and its word rule cannot be changed.
 
     Returns:
         The fine-tuned classifier and the change. `change.improved` is whether it is better.
@@ -108,9 +110,9 @@ def finetune(
 
 
 def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
-    """The settings for finetuning a classifier: the given ones, and else the classifier's own.
+    """The settings for fine-tuning a classifier: the given ones, and else the classifier's own.
 
-    The default method is `removal_margin` for an encoder, else `pct`.
+    By default an encoder is trained for one epoch by `removal_margin`, at 5e-5 in batches of 32; another model by `pct`.
 
     Raises ValueError as `Settings.from_dict`.
     """
@@ -122,6 +124,5 @@ def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
     values["corpus"] = "" if own.corpus == "files" else own.corpus
     # both models are measured before and after; epochs only if the best one is chosen by these metrics
     values["evaluate_epochs"] = "-" in settings.get("best_by", Settings.best_by)
-    # docs/results/finetune.md
-    values["method"] = "removal_margin" if isinstance(classifier.tokenizer, SubWords) else Settings.method
+    values |= OF_ENCODERS if isinstance(classifier.tokenizer, SubWords) else {}
     return Settings.from_dict({**values, **settings})

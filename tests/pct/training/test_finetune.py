@@ -75,6 +75,14 @@ def test_no_step_leaves_the_model_as_it_was():
     assert done.change.reasons_against == ["comp-suff did not become significantly larger"]
 
 
+def test_the_defaults_of_an_encoder_are_those_that_were_measured():
+    names = ("method", "epochs", "lr", "batch_size")
+    assert [getattr(finetune_settings(wrapped()), name) for name in names] == ["removal_margin", 1, 5e-5, 32]
+    given = {"method": "normal", "epochs": "3", "lr": 1e-4, "batch_size": 8}
+    assert [getattr(finetune_settings(wrapped(), **given), name) for name in names] == ["normal", 3, 1e-4, 8]
+    assert [getattr(finetune_settings(small_classifier("lstm")), name) for name in names] == ["pct", 6, 5e-4, 64]
+
+
 def test_epochs_are_measured_only_where_the_best_is_chosen_by_that():
     assert not finetune_settings(wrapped()).evaluate_epochs
     assert finetune_settings(wrapped(), best_by="comp-suff").evaluate_epochs
