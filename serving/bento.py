@@ -18,8 +18,7 @@ from pct.commands.options import add_own_settings
 from pct.commands.parser import CommandParser
 from pct.layout import cache_folder
 from serving.command import SERVICE, read_models
-from serving.host_check import EVERY_HOST
-from serving.limits import HOSTS
+from serving.limits import EVERY_HOST, HOSTS
 from serving.model_store import LIST_FILE, SERVED, ModelEntry, write_entries
 
 PACKAGES = ("pct", "serving")

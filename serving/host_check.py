@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 from typing import Any
 
-from serving.limits import SECONDS_TO_REFUSE
+from serving.limits import EVERY_HOST, SECONDS_TO_REFUSE
 from serving.metrics import refusals
 
 Message = MutableMapping[str, Any]
@@ -17,7 +17,6 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-EVERY_HOST = "*"
 HOST = re.compile(r"(?:\[(?P<bracketed>[^\[\]]+)\]|(?P<name>[^:\[\]]*))(?::\d+)?")
 
 WITHOUT_DELAY = (408, 503)  # these have waited, or should be sent again

@@ -12,6 +12,7 @@ PREFIX = "PCT_SERVE_"
 # threads, the names of the host, the form of the log, and the file in which a process says why it could not start
 MODEL_LIST, TOKEN, WORKERS, THREADS = "PCT_SERVE_LIST", "PCT_TOKEN", "PCT_SERVE_WORKERS", "PCT_SERVE_THREADS"
 HOSTS, LOG, FAILURE = "PCT_SERVE_HOSTS", "PCT_SERVE_LOG", "PCT_SERVE_FAILURE"
+EVERY_HOST = "*"  # in HOSTS
 # Bytes of a body beyond the limit that are read and dropped: most clients read an answer only after they have sent all.
 # Beyond them the connection is closed.
 DRAINED = 2**25

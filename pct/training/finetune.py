@@ -112,7 +112,8 @@ def finetune(
 def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
     """The settings for fine-tuning a classifier: the given ones, and else the classifier's own.
 
-    By default an encoder is trained for one epoch by `removal_margin`, at 5e-5 in batches of 32; another model by `pct`.
+    By default an encoder is trained for one epoch by `removal_margin`, at 5e-5 in batches of 32; another model by
+    `pct`.
 
     Raises ValueError as `Settings.from_dict`.
     """
