@@ -428,7 +428,7 @@ def check_classes(classes: Sequence[int] | Ints, texts: int, number: int) -> Int
     chosen = np.asarray(classes)
     if chosen.size and chosen.dtype.kind not in "iu":
         raise ValueError(
-            f"classes must be indices of the model's classes, whole numbers, got {chosen.flat[0].item()!r}"
+            f"classes must be indices of the model's classes, whole numbers, got {chosen.ravel().tolist()[0]!r}"
         )
     chosen = chosen.astype(np.int64, copy=False)
     if chosen.shape != (texts,):
