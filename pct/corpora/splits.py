@@ -138,12 +138,12 @@ def index_of_classes(own: Sequence[str], classes: Sequence[str]) -> Ints:
     Raises ValueError for a class that is not among them.
     """
     index = ClassIndex(classes)
-    found = {name: index.find(name) for name in own}
-    unknown = [name for name in own if found[name] is None]
+    position = {name: index.find(name) for name in own}
+    unknown = [name for name in own if position[name] is None]
     if unknown:
         remedy = label_hint(unknown[0], classes) or f": use its names for the labels, or {NAME_CLASSES}"
         raise ValueError(f"the texts have the class {unknown[0]!r}, the model has {', '.join(classes)}{remedy}")
-    return np.array([found[name] for name in own], np.int64)
+    return np.array([position[name] for name in own], np.int64)
 
 
 def with_classes(split: Split, index: Ints, classes: int) -> Split:
