@@ -57,6 +57,9 @@ PAPER_SETTINGS = {
 # the settings whose defaults depend on the model, in the order of `paper_settings` and `default_optimizer`
 MODEL_SETTINGS = ("lr", "alpha", "temperature", "optimizer", "weight_decay", "warmup", "schedule")
 
+# the defaults of further training of a fine-tuned encoder, whose gain was measured: docs/results/finetune.md
+OF_FURTHER_TRAINING = {"method": "removal_margin", "epochs": 1, "lr": 5e-5, "batch_size": 32}
+
 # Defaults for saved settings of version 0.1.0, which did not have these.
 LEGACY_DEFAULTS = {"words": SPACES, "optimizer": "adam", "warmup": 0.0, "schedule": "constant"}
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pct.corpora.splits import SPLITS
 from pct.explaining.zero_shot import entailment_classes
-from pct.settings import CORPORA, Settings
+from pct.settings import CORPORA, OF_FURTHER_TRAINING, Settings
 from pct.text.words import is_pair
 
 if TYPE_CHECKING:
@@ -36,10 +36,9 @@ OWN = {
 # of these, the settings that are not taken from the model by default
 NOT_OF_MODEL = {"device": "auto", "on_bad_row": "error", "separator": "", "encoding": ""}
 # as `pct.training.finetune.finetune_settings` sets them
-OF_FINETUNING = {
-    "method": "removal_margin for encoders, else pct", "epochs": "1 for encoders, else 6",
-    "lr": "5e-05 for encoders, else 0.0005", "batch_size": "32 for encoders, else 64", "max_length": "the model's own",
-}  # fmt: skip
+OF_FINETUNING = {"max_length": "the model's own"} | {
+    name: f"{value} for encoders, else {getattr(Settings(), name)}" for name, value in OF_FURTHER_TRAINING.items()
+}
 
 
 def add_settings(

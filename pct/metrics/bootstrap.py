@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pct.text.tokens import Doubles, Ints
+
 DRAWS = 10_000
 LEVEL = 0.95
 FEWEST_TEXTS = 20  # of two words or more; the interval over fewer is too narrow to judge by
@@ -17,8 +19,6 @@ _CELLS = 2**22  # drawn counts in memory at once: 32 MiB
 _DRAWN_AT_ONCE = 2**16  # texts of a sample, for counts of fewer kinds
 
 Floats = npt.NDArray[np.floating]
-Doubles = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 class Interval(NamedTuple):

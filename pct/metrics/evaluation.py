@@ -25,7 +25,7 @@ from pct.explaining.predictor import (
 from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_words
 from pct.metrics import RATIONALE, SHORTCUT
 from pct.metrics import metrics as registry
-from pct.metrics.base import Column, Estimate, MetricOptions, TextBlock
+from pct.metrics.base import Column, Estimate, Metric, MetricOptions, TextBlock
 from pct.metrics.column_files import BlockColumns
 from pct.metrics.cost import most_passes
 from pct.metrics.given_saliency import by_text, numbers_of_block
@@ -62,8 +62,7 @@ class MetricSet:
         self, names: Sequence[str], options: MetricOptions, task: Task = ONE_CLASS, labelled: bool = True
     ) -> None:
         self.names, self.options, self.task, self.labelled = tuple(names), options, task, labelled
-        own = dict.fromkeys(LabelSets.names, LabelSets) if task.several else {}
-        kinds = dict.fromkeys(own.get(name) or registry.get(name) for name in names)
+        kinds = dict.fromkeys(metric_class(name, task) for name in names)
         self.metrics = [kind(options) for kind in kinds]
 
     def plan(self, counts: Column) -> RemovalPlan:
@@ -300,10 +299,10 @@ def _expand_groups(names: Sequence[str], leave_out: Collection[str], task: Task,
         if word in ("usual", "all"):
             group = (*usual, *registry.names()) if word == "all" else usual
             own = fitting((name for name in group if name not in leave_out), task)
-            expanded += (name for name in own if labelled or not needs_labels(name, task))
+            expanded += (name for name in own if labelled or not metric_class(name, task).needs_labels)
         elif reason := unfit(word, task):
             raise ValueError(f"metric {word}: {reason}")
-        elif not labelled and needs_labels(word, task):
+        elif not labelled and metric_class(word, task).needs_labels:
             raise ValueError(f"metric {word} needs labels, and the texts have none: set label_column")
         else:
             expanded.append(word)
@@ -330,12 +329,13 @@ def fitting(names: Iterable[Name], task: Task) -> list[Name]:
 
 def unfit(name: str, task: Task) -> str:
     """Why a model of a task does not have a metric; empty where it has. Raises ValueError for an unknown name."""
-    return "" if name in task.scores else registry.get(name).unfit(task)
+    return metric_class(name, task).unfit(task)
 
 
-def needs_labels(name: str, task: Task) -> bool:
-    """Whether a metric of a model of a task compares predictions with true labels."""
-    return name in task.scores or registry.get(name).needs_labels
+def metric_class(name: str, task: Task) -> type[Metric]:
+    """The metric of a name for models of a task: several labels have their own accuracy and F1. Raises ValueError for
+    an unknown name."""
+    return LabelSets if task.several and name in LabelSets.names else registry.get(name)
 
 
 def check_gold(labels: Column, predictor: Predictor) -> Column:

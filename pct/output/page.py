@@ -32,19 +32,21 @@ class Html(JsonLines):
 
     def join(self, parts: Sequence[Path], output: Path) -> None:
         """See `Format.join`."""
-        verdicts, labels, texts = Counter[str](), set[str](), set[int]()
+        verdicts, labels = Counter[str](), set[str]()
+        texts, last = 0, -1
 
         def sorted_positions() -> Iterator[tuple[float, int, int]]:
+            nonlocal texts, last
             for number, part in enumerate(parts):
                 for offset, row in _rows(part):
                     verdicts[row["verdict"]] += 1
                     labels.add(row["label"])
-                    texts.add(row["row"])
+                    texts, last = texts + (row["row"] != last), row["row"]  # the explanations of a text are together
                     yield row["sort_key"], number, offset
 
         chosen = heapq.nsmallest(self.most, sorted_positions())
         with output.open("w", encoding="utf-8") as page:
-            page.write(self._head(len(texts), verdicts, labels, len(chosen)))
+            page.write(self._head(texts, verdicts, labels, len(chosen)))
             page.writelines(_article(parts[number], at, rank) for rank, (_, number, at) in enumerate(chosen))
             page.write(f"</div><script>{asset('page.js')}</script></body></html>\n")
 
@@ -52,13 +54,13 @@ class Html(JsonLines):
         """The page above the articles. verdicts: the number of explanations of each, including those that are not
         shown."""
         total = sum(verdicts.values())
-        of = plural(texts, "text")
-        of += "" if total == texts else f", {plural(total, 'explanation')}"
+        counted = plural(texts, "text")
+        counted += "" if total == texts else f", {plural(total, 'explanation')}"
         share = ", ".join(f"{verdicts.get(v, 0)} {v}" for v in VERDICTS)
         rest = f" The {shown} most pathological are shown." if shown < total else ""
         return fill(
             ASSETS / "explanations.html", style=asset("explanation.css") + asset("page.css"), title=self.title,
-            summary=f"{of}: {share}.{rest}", legend=self.legend, verdicts=VERDICTS,
+            summary=f"{counted}: {share}.{rest}", legend=self.legend, verdicts=VERDICTS,
             labels=sorted(labels),
         )  # fmt: skip
 

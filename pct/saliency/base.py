@@ -146,10 +146,11 @@ class ForwardSaliency(Saliency):
         while some := list(_until(removed, TOKENS_AT_ONCE // width)):
             rows = [len(own) for own in some]
             ends = np.cumsum(rows)[:-1]
-            text, gone = np.repeat(np.arange(start, start + len(some)), rows), np.zeros((sum(rows), width), bool)
-            for part, own in zip(np.split(gone, ends), some, strict=True):
+            text = np.repeat(np.arange(start, start + len(some)), rows)
+            lacking = np.zeros((sum(rows), width), bool)
+            for part, own in zip(np.split(lacking, ends), some, strict=True):
                 part[:, : own.shape[1]] = own
-            yield from np.split(self.output(texts.probabilities(text, gone), labels[text]), ends)
+            yield from np.split(self.output(texts.probabilities(text, lacking), labels[text]), ends)
             start += len(some)
 
     def explain_tokens(self, predictor: Predictor, tokens: Tokens, labels: Ints | None = None) -> tuple[Floats, Floats]:

@@ -15,7 +15,7 @@ from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report
 from pct.models.structural_copy import structural_copy
 from pct.saliency import GRADIENT_NORM
-from pct.settings import Settings
+from pct.settings import OF_FURTHER_TRAINING, Settings
 from pct.text.subwords import SubWords
 from pct.training.model_card import save_finetuned
 from pct.training.trainer import train
@@ -26,8 +26,6 @@ KEPT = (
     "saliency_of", "integrated_steps", "integrated_baseline", "order", "removal", "remove", "p_important",
     "p_unimportant", "measure_important", "measure_unimportant",
 )  # fmt: skip
-# the settings whose gain was measured: docs/results/finetune.md
-OF_ENCODERS = {"method": "removal_margin", "epochs": 1, "lr": 5e-5, "batch_size": 32}
 
 
 @dataclass(frozen=True)
@@ -125,5 +123,5 @@ def finetune_settings(classifier: Classifier, **settings: Any) -> Settings:
     values["corpus"] = "" if own.corpus == "files" else own.corpus
     # both models are measured before and after; epochs only if the best one is chosen by these metrics
     values["evaluate_epochs"] = "-" in settings.get("best_by", Settings.best_by)
-    values |= OF_ENCODERS if isinstance(classifier.tokenizer, SubWords) else {}
+    values |= OF_FURTHER_TRAINING if isinstance(classifier.tokenizer, SubWords) else {}
     return Settings.from_dict({**values, **settings})

@@ -101,11 +101,11 @@ def test_an_audit_that_cannot_be_logged_is_kept_in_a_file(run_dir, rows, tmp_pat
     judged(monkeypatch, "occlusion")
     monkeypatch.setattr(job, "log_audit", gone)
     assert main(["--model", str(run_dir), "--data", str(rows)]) == 3
-    told = capsys.readouterr().err
+    errors = capsys.readouterr().err
     run = newest(client)
     assert run.info.status == "FAILED"
-    assert f"the audit is in audit-{run.info.run_id}.json" in told
-    assert "error: not logged to" in told
+    assert f"the audit is in audit-{run.info.run_id}.json" in errors
+    assert "error: not logged to" in errors
     assert Audit.load(tmp_path / f"audit-{run.info.run_id}.json").best == "occlusion"
 
 

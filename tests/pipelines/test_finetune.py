@@ -50,9 +50,9 @@ def test_the_table_is_printed_where_it_cannot_be_logged(run_dir, client, monkeyp
 
     monkeypatch.setattr("pipelines.finetune._log", gone)
     assert main(["--model", str(run_dir), "--output", "out", *OPTIONS]) == 3
-    told = capsys.readouterr()
-    assert "95 % interval" in told.out
-    assert "not logged to" in told.err
+    output = capsys.readouterr()
+    assert "95 % interval" in output.out
+    assert "not logged to" in output.err
     assert Path("out").is_dir()
     assert [r.info.status for r in client.search_runs(["0"])] == ["FAILED"]
 

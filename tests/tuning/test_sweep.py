@@ -27,10 +27,10 @@ def children(client: Any) -> list[Any]:
 def test_a_sweep_trains_compares_chooses_tests_once_and_registers(client, capsys, tmp_path):
     command = [*TINY, "--trials", "3", "--workers", "1", "--folder", "first", "--set", "tau=0.5"]
     assert sweep.main(command) == 0
-    told = capsys.readouterr()
-    assert "trial-003 (3 of 3): acc" in told.err
-    assert "\x1b" not in told.out + told.err
-    assert "models:/pct-planted-textcnn/1 is @champion" in told.out
+    output = capsys.readouterr()
+    assert "trial-003 (3 of 3): acc" in output.err
+    assert "\x1b" not in output.out + output.err
+    assert "models:/pct-planted-textcnn/1 is @champion" in output.out
     folder = Path("first")
 
     ledger = Ledger(folder)

@@ -87,12 +87,11 @@ def test_the_standard_error_counts_the_texts_not_their_rows():
     actual, (_, low, high) = mean_of(values, text), interval_of(values, text)
     assert actual.value == pytest.approx(np.nanmean(values))
     assert actual.error == pytest.approx((high - low) / 2 / 1.96, rel=0.1)
-    known = np.isfinite(values)
     alone = mean_of(values)
     assert mean_of(values, np.arange(len(values))) == pytest.approx(alone)
     assert mean_of(np.repeat(values, 3), np.repeat(np.arange(len(values)), 3)) == pytest.approx(alone)
     assert np.isnan(mean_of(values[:1], text[:1]).error)
-    shares = (values > 0).astype(float)[known]
+    shares = (values > 0).astype(float)[np.isfinite(values)]
     assert share_of(np.repeat(shares, 3), np.repeat(np.arange(len(shares)), 3)).interval == pytest.approx(
         wilson(shares.mean(), len(shares) - 1)
     )
