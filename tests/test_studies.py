@@ -56,6 +56,20 @@ def test_the_table_has_means_and_changes_with_their_intervals(measured):
     assert len({line.count("|") for line in lines}) == 1
 
 
+def test_a_model_of_another_method_is_trained_further(measured):
+    models, values = measured
+    masked = QUICK.replace(method="masked")
+    for name in ("normal", "removal_margin"):
+        settings = QUICK.replace(method=finetune.VARIANTS[name]["method"])
+        finetune.cell(models, values, settings, name, start=masked, conditions=["l2"], after="masked")
+    assert (models / "planted-masked-0" / "trained").is_file()
+    assert (models / "ft_masked-removal_margin-0" / "trained").is_file()
+    rows = list(finetune.table(values, ["normal", "removal_margin"], after="masked"))[2:]
+    assert [row.split(" | ")[0] for row in rows] == ["| normal", "| removal_margin"]
+    plain = list(finetune.table(values, ["normal", "removal_margin"]))[2:]
+    assert rows[0] != plain[0]
+
+
 def test_a_further_condition_is_added_to_the_values_of_a_model(measured, monkeypatch):
     models, values = measured
     monkeypatch.setattr(finetune, "train", None)

@@ -1,14 +1,16 @@
 """A pretrained encoder, trained by each method: from the start, or for one more epoch after normal training.
 
 PCT_DATA_DIR=... python -m benchmarks.studies.finetune FOLDER --seeds 0 1 2 3 4
+PCT_DATA_DIR=... python -m benchmarks.studies.finetune FOLDER --after masked_10 --seeds 0 1 2
 PCT_DATA_DIR=... python -m benchmarks.studies.finetune FOLDER --from-start mr --seeds 0 1 2 3 4
 PCT_DATA_DIR=... python -m benchmarks.studies.finetune FOLDER --from-start ag_news --seeds 0 1 2
 
 By default the encoder is trained normally on all of MR (3 epochs), then further on 3,000 of its rows (1 epoch) by each
-method, under each seed. `--from-start` trains by each method from the pretrained encoder instead, on all of MR or on
-6,000 rows of AG News. Training runs in bf16, measurement in float32, under three conditions; `--conditions normalised`
-measures the AOPC between its bounds and the agreement with leave-one-out (2,500 passes of the model a text);
-`--conditions people people_frozen` the agreement with people's rationales on sst_rationales.
+method, under each seed. `--after` trains a model further that was trained by another method, and `--from-start` trains
+by each method from the pretrained encoder, on all of MR or on 6,000 rows of AG News. Training runs in bf16, measurement
+in float32, under three conditions; `--conditions normalised` measures the AOPC between its bounds and the agreement
+with leave-one-out (2,500 passes of the model a text); `--conditions people people_frozen` the agreement with people's
+rationales on sst_rationales.
 
 FOLDER keeps the models, and `--values` (benchmarks/results/encoders) the values of each test text, from which `--table`
 prints Markdown: each method's change from normal training under the same seeds. A cell whose values are there is not
@@ -90,18 +92,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=USUAL, help="default: l2 best mask")
     parser.add_argument("--from-start", choices=FROM_START, help="train from the pretrained encoder on this corpus")
+    parser.add_argument(
+        "--after", choices=VARIANTS, default="normal", help="what trained the model before (default: %(default)s)"
+    )
     parser.add_argument("--table", action="store_true", help="print the table, and train nothing")
     parser.add_argument("--columns", nargs="+", choices=COLUMNS, default=list(COLUMNS), help="of the table")
     options = parser.parse_args(arguments)
     if options.table:
-        print("\n".join(table(options.values, options.variants, options.from_start or "ft", options.columns)))
+        print("\n".join(table(options.values, options.variants, options.from_start, options.columns, options.after)))
         return 0
     for seed, name in product(options.seeds, options.variants):
         if options.from_start:
             chosen, start = {**FROM_START[options.from_start], **VARIANTS[name]}, None
         else:
-            chosen, start = {**FURTHER, **VARIANTS[name]}, settings(seed, **FROM_START["mr"], **VARIANTS["normal"])
-        cell(options.folder, options.values, settings(seed, **chosen), name, start, options.conditions)
+            chosen = {**FURTHER, **VARIANTS[name]}
+            start = settings(seed, **{**FROM_START["mr"], **VARIANTS[options.after]})
+        cell(options.folder, options.values, settings(seed, **chosen), name, start, options.conditions, options.after)
     return 0
 
 
@@ -117,6 +123,7 @@ def cell(
     name: str,
     start: Settings | None = None,
     conditions: Sequence[str] = USUAL,
+    after: str = "normal",
 ) -> None:
     """Trains a model and measures it under the conditions whose values do not exist.
 
@@ -125,17 +132,18 @@ def cell(
         kept: of the values.
         chosen: how it is trained.
         name: of its variant.
-        start: how the model is trained from which the training starts, normally; none: from the pretrained encoder.
+        start: how the model is trained from which the training starts; none: the pretrained encoder.
         conditions: names of `CONDITIONS`.
+        after: the variant of `start`.
     """
-    own = f"{'ft' if start else chosen.corpus}-{name}-{chosen.seed}"
+    own = f"{further(after) if start else chosen.corpus}-{name}-{chosen.seed}"
 
     def model() -> tuple[Classifier, Split, Columns]:
         if (kept / f"{own}.npz").is_file() and not (folder / own / "trained").is_file():
             raise FileNotFoundError(
                 f"{own} has values in {kept}, and no model in {folder}: a condition needs its model"
             )
-        before = trained(folder / f"{start.corpus}-normal-{start.seed}", start) if start else None
+        before = trained(folder / f"{start.corpus}-{after}-{start.seed}", start) if start else None
         own_folder = trained(folder / own, chosen, before)
         classifier, test = Classifier.load(own_folder / "model"), load_splits(chosen.replace(limit=0)).splits["test"]
         facts = {"cpu_seconds": np.array((own_folder / "trained").read_text(encoding="utf-8"), np.float32)}
@@ -144,6 +152,11 @@ def cell(
     most = MOST.get(chosen.corpus, MOST["mr"])
     limited = {name: CONDITIONS[name]._replace(texts=min(CONDITIONS[name].texts, most)) for name in conditions}
     measure(kept / f"{own}.npz", limited, model)
+
+
+def further(after: str) -> str:
+    """What the names of the cells start with that were trained further after a variant."""
+    return "ft" if after == "normal" else f"ft_{after}"
 
 
 def trained(folder: Path, chosen: Settings, before: Path | None = None) -> Path:
@@ -162,22 +175,27 @@ def with_settings(classifier: Classifier, chosen: Settings) -> Classifier:
 
 
 def table(
-    folder: Path, variants: Sequence[str], kind: str = "ft", columns: Sequence[str] = tuple(COLUMNS)
+    folder: Path,
+    variants: Sequence[str],
+    corpus: str | None = None,
+    columns: Sequence[str] = tuple(COLUMNS),
+    after: str = "normal",
 ) -> Iterator[str]:
     """Rows of Markdown: the mean over seeds of normal training, then each variant's change from it.
 
     Args:
         folder: of the values.
         variants: the rows, where their values exist.
-        kind: of the cells: ft, one more epoch, or a corpus of `FROM_START`.
+        corpus: of `FROM_START`; none: one more epoch.
         columns: of `COLUMNS`, where they are measured.
+        after: the variant that was trained one epoch more.
     """
-    further = kind == "ft"
+    kind = corpus or further(after)
     normal = runs_of(folder, f"{kind}-normal")
     measured = {title: COLUMNS[title] for title in columns if values(normal, *COLUMNS[title])}
-    yield f"| {'one epoch more by' if further else 'trained by'} | seeds | {' | '.join(measured)} | CPU seconds |"
+    yield f"| {'trained by' if corpus else 'one epoch more by'} | seeds | {' | '.join(measured)} | CPU seconds |"
     yield "| --- |" + " --- |" * (len(measured) + 2)
-    if further and (before := runs_of(folder, "mr-normal")):
+    if not corpus and (before := runs_of(folder, f"mr-{after}")):
         yield row("(before)", before, means(before, measured), "")
     yield row("normal", normal, means(normal, measured), seconds(normal))
     for name in variants:
