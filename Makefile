@@ -35,7 +35,8 @@ run: $(ENV)/.stamp
 	@echo "about two minutes on two idle cores. All texts with the paper's settings, some ten minutes: make run RUN="
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local -P method=pct $(RUN)
 
-# MODEL=...: any model that `pct serve --help` names; without it the champion of the embedded corpus, trained if missing
+# MODEL=...: any model that `pct serve --help` names; without it the champion of the embedded corpus, trained
+# first if nothing was tracked
 MODEL ?= models:/pct-planted-textcnn@champion
 
 serve: $(ENV)/.stamp

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import Field, asdict, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -77,10 +78,13 @@ def default_optimizer(model: str) -> tuple[str, float, float, str]:
     return ("adam", 0.0, 0.0, "constant") if model in WORD_MODELS else ("adamw", 0.01, 0.1, "linear")
 
 
-def _setting(default: Any, help_text: str, choices: Sequence[str] = ()) -> Any:
-    """A field. help_text: with {} for the choices, where there are any."""
+def _setting(default: Any, help_text: str, choices: Sequence[str] = (), of_method: bool = False) -> Any:
+    """A field. help_text: with {} for the choices, where there are any. of_method: whether it is of a method alone."""
     shown = help_text.format(", ".join(filter(None, choices))) if choices else help_text
-    return field(default=default, metadata={"help": shown, "choices": choices})
+    return field(default=default, metadata={"help": shown, "choices": choices, "of_method": of_method})
+
+
+_of_method = partial(_setting, of_method=True)
 
 
 @dataclass(frozen=True)
@@ -162,41 +166,41 @@ class Settings:
     patience: int = _setting(0, "epochs without improvement before training stops; 0 never stops early")
     restore_best: bool = _setting(True, "keep the weights of the best validation epoch")
     # the methods
-    alpha: float = _setting(None, "pct: the weight of the contrastive loss; by default the paper's for the model")
-    temperature: float = _setting(None, "pct: tau of the contrastive loss; by default the paper's")
-    contrast_steps: str = _setting(
+    alpha: float = _of_method(None, "pct: the weight of the contrastive loss; by default the paper's for the model")
+    temperature: float = _of_method(None, "pct: tau of the contrastive loss; by default the paper's")
+    contrast_steps: str = _of_method(
         "all", "pct: which reduced texts of a side are contrasted: {} (all words removed)", CONTRAST_STEPS
     )
-    contrast_every: int = _setting(
+    contrast_every: int = _of_method(
         1, "pct, removal_margin, unirex: the method's loss in every n-th mini-batch; the others have the normal loss"
     )
-    entropy_weight: float = _setting(1e-3, "entropy: lambda, the weight of the entropy term")
-    guided_weight: float = _setting(1.0, "saliency_guided: lambda, the weight of the divergence")
-    rationale_weight: float = _setting(0.1, "rationale: lambda, the weight of gradients outside the rationale")
-    margin_weight: float = _setting(
+    entropy_weight: float = _of_method(1e-3, "entropy: lambda, the weight of the entropy term")
+    guided_weight: float = _of_method(1.0, "saliency_guided: lambda, the weight of the divergence")
+    rationale_weight: float = _of_method(0.1, "rationale: lambda, the weight of gradients outside the rationale")
+    margin_weight: float = _of_method(
         0.3, "removal_margin: the weight of the hinge loss on the drop of log-odds without the important words"
     )
-    margin_bound: float = _setting(
+    margin_bound: float = _of_method(
         None,
         "removal_margin: the target drop of log-odds without the important words, in nats (of a number its change, in "
         "its unit); above, the loss is 0; by default 4 for an encoder's log-odds, else 2",
     )
-    keep_weight: float = _setting(
+    keep_weight: float = _of_method(
         1.0, "removal_margin: the weight of the divergence from the text without unimportant words"
     )
-    random_weight: float = _setting(
+    random_weight: float = _of_method(
         1.0, "removal_margin: the weight of the divergence from the text without random words"
     )
-    comp_weight: float = _setting(0.5, "unirex: the weight of the comprehensiveness loss")
-    comp_bound: float = _setting(1.0, "unirex: the bound of the comprehensiveness loss, in nats")
-    suff_weight: float = _setting(0.5, "unirex: the weight of the sufficiency loss")
-    suff_bound: float = _setting(0.1, "unirex: the bound of the sufficiency loss, in nats")
-    mask_weight: float = _setting(0.1, "vmask: beta, the weight of the divergence of the word masks from a fair coin")
-    train_removal: str = _setting(
+    comp_weight: float = _of_method(0.5, "unirex: the weight of the comprehensiveness loss")
+    comp_bound: float = _of_method(1.0, "unirex: the bound of the comprehensiveness loss, in nats")
+    suff_weight: float = _of_method(0.5, "unirex: the weight of the sufficiency loss")
+    suff_bound: float = _of_method(0.1, "unirex: the bound of the sufficiency loss, in nats")
+    mask_weight: float = _of_method(0.1, "vmask: beta, the weight of the divergence of the word masks from a fair coin")
+    train_removal: str = _of_method(
         "delete", "removal_margin, unirex: of words in training: {} (random for each text)", TRAIN_REMOVALS
     )
-    p_important: float = _setting(0.1, "the share of words removed as important, in (0, 1]; in training 0 is allowed")
-    p_unimportant: float = _setting(
+    p_important: float = _of_method(0.1, "the share of words removed as important, in (0, 1]; in training 0 is allowed")
+    p_unimportant: float = _of_method(
         0.1, "the share of words removed as unimportant, in (0, 1]; in training 0 is allowed"
     )
     # explanation

@@ -80,7 +80,7 @@ def log_audit(mlflow_run: MlflowRun, result: Audit, **of: str) -> dict[str, floa
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog="python -m pipelines.audit",
-        description="Measures every saliency that a model allows on the same texts, as pct audit does, and logs the "
+        description="Measures the saliencies that a model allows on the same texts, as pct audit does, and logs the "
         "judgement to MLflow: which saliency to show, and whether it beats a random order.",
         epilog='example: python -m pipelines.audit --model models:/reviews/1 --data a.csv --require "margin>0.02"',
     )

@@ -18,6 +18,7 @@ from benchmarks.common import encoder_folder
 from benchmarks.studies.study import Study, command
 from pct.models.base import Features
 from pct.models.encoder import Transformer
+from pct.models.token_types import inputs_of
 
 
 @contextmanager
@@ -25,7 +26,8 @@ def mean_of_tokens() -> Iterator[None]:
     """r(X) is the mean of the last hidden states; the classifier still reads the first token's."""
 
     def features(self: Any, embeddings: Tensor, mask: Tensor) -> Features:
-        states = self.encoder(inputs_embeds=embeddings, attention_mask=mask.long()).last_hidden_state
+        read = inputs_of(embeddings, self.reads_types)
+        states = self.encoder(**read, attention_mask=mask.long()).last_hidden_state
         inside = mask[..., None].to(states.dtype)
         return Features(states[:, 0], (states * inside).sum(1) / inside.sum(1))
 

@@ -15,21 +15,20 @@ from pct.auditing.kept import model_digest
 from pct.auditing.measure import Measured, job_digest, measure
 from pct.auditing.plan import CONTROL, AuditPlan, make_plan
 from pct.auditing.result import Audit, AuditRow
-from pct.corpora.loading import read_data
-from pct.corpora.rows import MARKS, ReadOptions
-from pct.corpora.splits import Split, limited
+from pct.corpora.fingerprints import marks_fingerprint, split_fingerprint
+from pct.corpora.rows import ReadOptions
+from pct.corpora.splits import Split
 from pct.explaining.explain import explain
 from pct.explaining.predictor import Predictor, reading_of, removing, split_texts
 from pct.explaining.reduced_texts import ReducedTexts
 from pct.metrics.base import Column, share_of
 from pct.metrics.bootstrap import Interval, interval_of, intervals_of
-from pct.metrics.evaluation import check_gold
+from pct.metrics.evaluation import read_measured
 from pct.metrics.number_errors import number_errors
 from pct.metrics.rationale import metrics_of_marks
 from pct.opening import open_model
 from pct.output.progress import progress_of
 from pct.saliency.defaults import default_saliency
-from pct.settings import ON_BAD_ROW
 from pct.tasks import named_labels, task_of
 
 EXAMPLES = 5  # texts that are shown
@@ -54,6 +53,7 @@ def audit(
     label_separator: str = "",
     text_pair_column: str = "",
     remove: str | None = None,
+    encoding: str = "",
 ) -> Audit:
     """Measures every saliency of a model on the same texts and judges which one to show, or that none should be.
 
@@ -64,7 +64,8 @@ def audit(
             accepted; the accuracy is then unknown. A rationale column is used where there is one.
         saliencies: by name; where empty, those of the budget that the model allows. `random` is always measured.
         budget: cheap, usual or all: see `pct.auditing.plan.make_plan`.
-        removals: delete, mask or unknown; the first decides. Where empty: delete, and mask where the model supports it.
+        removals: delete, mask or unknown; the first under which a saliency beats a random order decides. Where empty:
+            delete, and mask where the model supports it.
         limit: the most texts, drawn under the seed; 0 takes all.
         seed: of the texts that the limit draws, the random orders, and the random saliencies.
         progress: whether to show a progress bar, or lines where standard error is not a terminal.
@@ -78,6 +79,7 @@ def audit(
         text_pair_column: of the data: the second texts of pairs; where empty, text_pair where there is one.
         remove: of pairs: whose words are ranked and removed, first, second or both; None takes that of the model's
             settings, by default both, ranked together.
+        encoding: of a text file; where empty, the one of its byte order mark, else UTF-8.
 
     Returns:
         The audit: `best`, `verdict`, `table`, `to_html()`, `save("audit.html")`.
@@ -90,19 +92,12 @@ def audit(
     if isinstance(predictor, str | Path):
         name = name or str(predictor)
         predictor = open_model(str(predictor))
-    if on_bad_row not in ON_BAD_ROW:
-        raise ValueError(f"on_bad_row must be one of {', '.join(ON_BAD_ROW)}, got {on_bad_row!r}")
     predictor, task = removing(predictor, remove), task_of(predictor)
     options = ReadOptions(
-        text_column, label_column, on_bad_row=on_bad_row, labels=labels, multi_label=task.several,
+        text_column, label_column, on_bad_row=on_bad_row, labels=labels, encoding=encoding, multi_label=task.several,
         label_separator=label_separator, numbers=task.number, text_pair=text_pair_column,
     )  # fmt: skip
-    split, notes = read_data(data, predictor.classes, options, needs_labels=label_column != ReadOptions.label)
-    split, notes = limited(split, notes, limit, seed)
-    if len(split.texts) == 0:
-        raise ValueError("the data has no texts to audit on")
-    if split.labelled:
-        check_gold(split.labels, predictor)
+    split, notes = read_measured(predictor, data, options, limit, seed)
     plan = make_plan(predictor, saliencies, budget, removals, metrics_of_marks(split), seed)
     measured_options = next(iter(plan.metrics.values())).options
     about = {
@@ -206,19 +201,11 @@ def _job(predictor: Predictor, split: Split) -> dict[str, Any]:
     """What the numbers depend on besides plan and weights: the texts, and the settings or a function's predictions."""
     settings = getattr(predictor, "settings", None)
     tokens = predictor.tokens(split_texts(predictor, split.texts))
+    texts = split_fingerprint(split, predictor.classes) + marks_fingerprint(split)
     rows = hashlib.blake2b(tokens.ids.tobytes() + tokens.word_ids.tobytes(), digest_size=8).hexdigest()
     if settings is not None:
-        return {"texts": _digest(split), "tokens": rows, "settings": asdict(settings)}
+        return {"texts": texts, "tokens": rows, "settings": asdict(settings)}
     # a function has no weights to compare, so its predictions on texts spread over the data identify it
     spread = np.unique(np.linspace(0, len(split.texts) - 1, PROBES).astype(np.int64))
     probes = predictor.tokens(split_texts(predictor, [split.texts[i] for i in spread]))
-    return {"texts": _digest(split), "answers": ReducedTexts(predictor, probes).whole().tolist()}
-
-
-def _digest(split: Split) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for text, label in zip(split.texts, split.labels, strict=True):
-        digest.update(f"{label}\t{text}\n".encode("utf-8", "surrogatepass"))
-    for name in MARKS:
-        digest.update(repr(getattr(split, name)).encode())
-    return digest.hexdigest()
+    return {"texts": texts, "answers": ReducedTexts(predictor, probes).whole().tolist()}

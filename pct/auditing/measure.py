@@ -84,6 +84,7 @@ def measure(
     blocks = blocks_by_length(split.texts, word_rule(predictor), TEXTS_A_BLOCK)
     # in random order, so that the first blocks are a fair sample
     blocks = [blocks[i] for i in np.random.default_rng(0).permutation(len(blocks))]
+    before = np.cumsum([0, *map(len, blocks)])  # texts of the blocks before each
     digest = job_digest(job or {})
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,8 +92,7 @@ def measure(
         part = folder / f"block-{digest}-{number:05}.npz" if folder else None
         numbers = _read(part)
         if numbers is None:
-            done = sum(map(len, blocks[:number]))
-            numbers = _measure_block(predictor, split, index, plan, done < STABILITY_TEXTS)
+            numbers = _measure_block(predictor, split, index, plan, bool(before[number] < STABILITY_TEXTS))
             if part is not None:
                 _write(part, numbers)
         parts.append(numbers)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pct.explaining.predictor import Predictor
-from pct.explaining.reduced_texts import check_removal, check_removal_name
+from pct.explaining.reduced_texts import check_removal_name, replacement_for
 from pct.metrics.base import MetricOptions
 from pct.metrics.evaluation import MetricSet, fitting
 from pct.metrics.names import CONTROL_GAPS, GAPS
@@ -102,7 +102,7 @@ def make_plan(
     options = MetricOptions(important, unimportant, seed=seed)
     metrics: dict[str, MetricSet] = {}
     for removal in removals or _removals(predictor):
-        check_removal(predictor, removal)
+        replacement_for(predictor, removal)
         wanted = list(BASIC)
         if budget == "all" or (budget == "usual" and not metrics):
             wanted += [*MORE, *(() if metrics else marked)]
@@ -129,7 +129,7 @@ def check_names(names: Sequence[str], removals: Sequence[str]) -> None:
 def _removals(predictor: Predictor) -> list[str]:
     """Deletion, and masking where the model supports it."""
     try:
-        check_removal(predictor, "mask")
+        replacement_for(predictor, "mask")
     except ValueError:
         return ["delete"]
     return ["delete", "mask"]

@@ -85,8 +85,8 @@ def add_audit_options(parser: argparse.ArgumentParser, model: str = "model") -> 
     parser.add_argument("--saliencies", nargs="+", default=[], metavar="NAME", help="only these, and random")
     parser.add_argument(
         "--removals", nargs="+", default=[], metavar="NAME",
-        help=f"how words are removed: {', '.join(REMOVALS)}; the judgement is by the first one (default: delete, and "
-        "mask if there is a mask token)",
+        help=f"how words are removed: {', '.join(REMOVALS)}; the first under which a saliency beats a random "
+        "order decides (default: delete, and mask if there is a mask token)",
     )  # fmt: skip
     add_own_settings(parser, "remove", "opening")
     parser.add_argument("--seed", type=int, default=0, help="of the sampled texts and the random orders (default: 0)")

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,11 @@ def corpus_fingerprint(splits: Mapping[str, Split]) -> str:
 def split_fingerprint(split: Split, classes: Sequence[str]) -> str:
     """A hash (16 hexadecimal characters) of texts, labels and class names, in order."""
     return _hash([[f"[{json.dumps(list(classes))}, "], _json(np.asarray(split.labels)), ["]"], _json(split.texts)])
+
+
+def marks_fingerprint(split: Split) -> str:
+    """A hash (16 hexadecimal characters) of the marks of words."""
+    return _hash(_json(marks or []) for marks in (split.rationale, split.shortcut, split.rationale_share))
 
 
 def label_counts(split: Split, classes: Sequence[str]) -> dict[str, int]:
@@ -60,5 +66,5 @@ def _json(values: Sequence[Any] | Labels) -> Iterator[str]:
     for start in range(0, len(values), ROWS_PER_CHUNK):
         piece = values[start : start + ROWS_PER_CHUNK]
         rows = piece.tolist() if isinstance(piece, np.ndarray) else piece
-        yield (", " if start else "") + json.dumps(rows)[1:-1]
+        yield (", " if start else "") + json.dumps(rows, default=methodcaller("tolist"))[1:-1]
     yield "]"

@@ -26,7 +26,7 @@ from pct.corpora.values import (
     plain_number,
     plain_text,
 )
-from pct.settings import Settings
+from pct.settings import LABELS, ON_BAD_ROW, Settings
 from pct.text.plurals import plural
 from pct.text.words import is_pair
 
@@ -39,13 +39,21 @@ MARKS = ("rationale", "shortcut", "rationale_share")
 class ReadOptions:
     """How rows are read.
 
-    text, label: the columns; review.text is the field text of a nested column review. text_pair: the column of the
-    second texts of pairs; if empty, `text_pair` where there is one. separator: of a CSV file; detected if empty.
-    on_bad_row: error or skip. labels: whether labels are class names or class indices. encoding: of text files; if
-    empty, that of the byte order mark, or UTF-8. multi_label: whether a text has any number of labels; label may then
-    name several columns, each a label with 0 or 1: toxic,insult. label_separator: between the labels in a cell; empty
-    for none. numbers: whether the label is a number. labels_required: whether a missing or unknown label is a fault of
-    the row.
+    Attributes:
+        text: the column of the texts; review.text is the field text of a nested column review.
+        label: the column of the labels; with `multi_label` also several of 0 and 1, one for each label: toxic,insult.
+        separator: of a CSV file; detected if empty.
+        on_bad_row: error or skip.
+        labels: names or indices of the classes.
+        encoding: of text files; if empty, that of the byte order mark, or UTF-8.
+        multi_label: whether a text has any number of labels.
+        label_separator: between the labels in a cell; empty for none.
+        numbers: whether the label is a number.
+        text_pair: the column of the second texts of pairs; if empty, `text_pair` where there is one.
+        labels_required: whether a missing or unknown label is a fault of the row.
+
+    Raises:
+        ValueError: `on_bad_row` or `labels` is none of these.
     """
 
     text: str = "text"
@@ -59,6 +67,11 @@ class ReadOptions:
     numbers: bool = False
     text_pair: str = ""
     labels_required: bool = True
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("on_bad_row", ON_BAD_ROW), ("labels", LABELS)):
+            if (value := getattr(self, name)) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
 
     @classmethod
     def of(cls, settings: Settings) -> ReadOptions:
@@ -96,9 +109,13 @@ class ReadOptions:
 class Table:
     """Rows that are not yet checked.
 
-    name: its name in error messages. columns: their names. rows: for each row its number, from 1, and its values by
-    column, or its fault. classes: the names that integer labels stand for, if the table has them. in_memory: the labels
-    have Python types; an integer is then an index, unless a class name is a number. unit: row or line.
+    Attributes:
+        name: its name in error messages.
+        columns: their names.
+        rows: for each row its number, from 1, and its values by column, or its fault.
+        classes: the names that integer labels stand for, if the table has them.
+        in_memory: whether the labels have Python types; an integer is then an index, unless a class name is a number.
+        unit: row or line.
     """
 
     name: str

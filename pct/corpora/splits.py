@@ -26,11 +26,14 @@ HELD_OUT = 0.1  # the share of the training rows that is held out for a missing 
 
 @dataclass(frozen=True)
 class Split:
-    """texts: strings; tuples of two strings are pairs of texts. They are a list, or of many rows a `TextFile`. labels:
-    (texts,) class indices, or `UNLABELLED`; of several labels (texts, classes) bool; numbers (texts,) float.
+    """Texts and their labels.
 
-    rationale, shortcut: for each text a 0/1 mark per whitespace word, if the corpus has them. rationale_share:
-    likewise, the share of annotators who marked the word, 0..1.
+    Attributes:
+        texts: strings; tuples of two strings are pairs of texts. They are a list, or of many rows a `TextFile`.
+        labels: (texts,) class indices, or `UNLABELLED`; (texts, classes) bool of several labels; (texts,) floats.
+        rationale: for each text a 0/1 mark per whitespace word, if the corpus has them.
+        shortcut: likewise, of the words that predict the label in training alone.
+        rationale_share: likewise, the share of annotators who marked the word, 0..1.
     """
 
     texts: Sequence[Any]
@@ -64,10 +67,17 @@ class Split:
 
 @dataclass(frozen=True)
 class Corpus:
-    """splits: train, validation, test; a corpus for measuring has only test. classes: their names. source: the origin
-    of the rows. notes: by split, the numbers of rows that were skipped or held out, and of labels read as indices.
+    """The splits of a corpus and its classes.
 
-    Raises ValueError for a label that is no class index, and if the numbers of texts and labels differ.
+    Attributes:
+        name: of the corpus.
+        splits: train, validation, test; a corpus for measuring has only test.
+        classes: their names.
+        source: the origin of the rows.
+        notes: by split, the numbers of rows that were skipped or held out, and of labels read as indices.
+
+    Raises:
+        ValueError: a label is no class index, or the numbers of texts and labels differ.
     """
 
     name: str

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
 from pct.corpora.tables import texts_of
 from pct.renamed import renamed
-from pct.text.tokens import Bools, Floats, Ints, Tokens, check_remove, only_side, positions_of
+from pct.text.tokens import Bools, Floats, Ints, Keys, Tokens, check_remove, only_side, positions_of
 from pct.text.words import NATURAL, Document, as_document, split_all
 
 if TYPE_CHECKING:
@@ -340,7 +339,7 @@ def distinct_rows(ids: Ints, lengths: Ints) -> tuple[Ints, Ints]:
     return first, inverse
 
 
-def row_keys(ids: Ints, lengths: Ints) -> npt.NDArray[np.uint64]:
+def row_keys(ids: Ints, lengths: Ints) -> Keys:
     """(rows, 2) two numbers for each row, equal for equal rows; different rows share both with a chance of 2^-128.
 
     Arguments as in `predict_ids`.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from pct.explaining.predictor import (
 )
 from pct.explaining.reduction import reduce_ids, reduce_tokens
 from pct.settings import REMOVALS
-from pct.text.tokens import Bools, Floats, Ints, Tokens, replaced_by
+from pct.text.tokens import Bools, Floats, Ints, Keys, Tokens, replaced_by
 
 if TYPE_CHECKING:
     from pct.saliency.base import Saliency
@@ -50,7 +51,7 @@ class ReducedTexts:
     ) -> None:
         self.predictor, self.tokens, self.removal, self.saliency = predictor, tokens, removal, saliency
         self.ids, self.word_ids = tokens.rows(np.arange(len(tokens)))
-        self._replacement = check_removal(predictor, removal)
+        self._replacement = replacement_for(predictor, removal)
         replacements = tokens.ids[:0]
         if self._replacement is not None:
             replacements = np.unique(replaced_by(tokens.ids, self._replacement))
@@ -58,7 +59,8 @@ class ReducedTexts:
         self._keys = np.zeros((0, 2), np.uint64)
         self._probabilities = np.zeros((0, len(predictor.classes)), np.float32)
         self.shared: dict[Any, Any] = {}  # results that metrics share
-        self._new: list[tuple[Ints, Ints, Floats]] = []  # without keys yet; they are computed at the next look-up
+        # not yet sorted in; without a look-up, the keys are not computed
+        self._new: list[tuple[Keys | Callable[[], Keys], Floats]] = []
 
     def explain_originals(self, labels: Ints | None) -> tuple[Floats, Floats]:
         """Probabilities (texts, classes) and saliency (texts, most words) of the whole texts; labels as in
@@ -89,11 +91,12 @@ class ReducedTexts:
         out = np.empty((len(text), len(self.predictor.classes)), np.float32)
         for some in self._pieces(len(text)):
             ids, lengths = self._reduce(text[some], gone[some])
-            probabilities, cached = self._look_up(ids, lengths)
+            keys = row_keys(ids, lengths)
+            probabilities, cached = self._look_up(keys)
             if not cached.all():
                 new_ids, new_lengths = ids[np.repeat(~cached, lengths)], lengths[~cached]
                 probabilities[~cached] = self._predict(self._forward, new_ids, new_lengths)
-                self._remember(new_ids, new_lengths, probabilities[~cached])
+                self._new.append((keys[~cached], probabilities[~cached]))
             out[some] = probabilities
         return out
 
@@ -136,23 +139,23 @@ class ReducedTexts:
         return predict_ids(forward, ids, lengths, self.tokens.padding, batch_budget(self.predictor))
 
     def _remember(self, ids: Ints, lengths: Ints, probabilities: Floats) -> None:
-        self._new.append((ids, lengths, probabilities))
+        self._new.append((partial(row_keys, ids, lengths), probabilities))
 
-    def _look_up(self, ids: Ints, lengths: Ints) -> tuple[Floats, Bools]:
-        """(rows, classes) probabilities of the rows that were run before, and which these are."""
+    def _look_up(self, keys: Keys) -> tuple[Floats, Bools]:
+        """(rows, classes) probabilities of the rows that were run before, and which these are. keys: of `row_keys`."""
         if self._new:
-            keys = np.concatenate([self._keys, *(row_keys(*rows) for *rows, _ in self._new)])
-            values = np.concatenate([self._probabilities, *(probabilities for *_, probabilities in self._new)])
-            order = np.argsort(keys[:, 0], kind="stable")
-            self._keys, self._probabilities, self._new = keys[order], values[order], []
+            new = [known() if callable(known) else known for known, _ in self._new]
+            every = np.concatenate([self._keys, *new])
+            values = np.concatenate([self._probabilities, *(probabilities for _, probabilities in self._new)])
+            order = np.argsort(every[:, 0], kind="stable")
+            self._keys, self._probabilities, self._new = every[order], values[order], []
         if not len(self._keys):
-            return np.zeros((len(lengths), self._probabilities.shape[1]), np.float32), np.zeros(len(lengths), bool)
-        keys = row_keys(ids, lengths)
+            return np.zeros((len(keys), self._probabilities.shape[1]), np.float32), np.zeros(len(keys), bool)
         index = np.minimum(np.searchsorted(self._keys[:, 0], keys[:, 0]), len(self._keys) - 1)
         return self._probabilities[index], (self._keys[index] == keys).all(1)
 
 
-def check_removal(predictor: Predictor, removal: str) -> int | None:
+def replacement_for(predictor: Predictor, removal: str) -> int | None:
     """The id of the token that replaces a removed word; None for `delete`.
 
     Raises:

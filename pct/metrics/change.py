@@ -91,7 +91,12 @@ class Change:
         """The judgement in one sentence."""
         if against := self.reasons_against:
             return f"not improved: {'; '.join(against)}"
-        return f"improved: {CLAIM} is significantly larger, at no loss of margin over a random order nor of accuracy"
+        loss = f"accuracy lost at most {LARGEST_LOSS}"
+        if "mae" in self.differences:
+            loss = f"the error grew by at most {LARGEST_LOSS} of the numbers' deviation"
+        return (
+            f"improved: {CLAIM} is significantly larger, {', '.join(GUARDED)} are not significantly smaller, and {loss}"
+        )
 
     def rows(self) -> list[tuple[str, float, float, Interval]]:
         """(name, before, after, difference) of every metric, gap and control."""

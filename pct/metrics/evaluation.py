@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from functools import reduce
 from operator import add, or_
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +12,7 @@ import numpy as np
 
 from pct.corpora.loading import read_data
 from pct.corpora.rows import ReadOptions
-from pct.corpora.splits import limited, rows_of
+from pct.corpora.splits import Split, limited, rows_of
 from pct.explaining.pairs import explained_pairs
 from pct.explaining.predictor import (
     Predictor,
@@ -179,21 +180,17 @@ def evaluate(
         text_column, label_column, on_bad_row=on_bad_row, labels=labels, encoding=encoding, multi_label=task.several,
         label_separator=label_separator, numbers=task.number, text_pair=text_pair_column,
     )  # fmt: skip
-    split, notes = read_data(dataset, predictor.classes, options, needs_labels=label_column != ReadOptions.label)
-    split, notes = limited(split, notes, limit, seed)
+    split, notes = read_measured(predictor, dataset, options, limit, seed)
     texts = split.texts
     numbers = None if saliency is None or isinstance(saliency, str) else by_text(saliency)
     ranking = choose_saliency(predictor, saliency) if saliency is None or isinstance(saliency, str) else None
     if numbers is not None and (limit or len(numbers) != len(texts)):
         drawn = "; limit draws a sample: draw it first and give the saliency of its texts" if limit else ""
         raise ValueError(f"{len(texts)} texts need a saliency each, got {len(numbers)}{drawn}")
-    if len(texts) == 0:
-        raise ValueError("the dataset has no texts to evaluate")
     leave_out = {*RATIONALE, *SHORTCUT}.difference(metrics_of_marks(split)) | set(() if numbers is None else RANKED)
     labelled = split.labelled
     names = _expand_groups(metrics, leave_out, task, labelled)
     chosen = MetricSet(names, MetricOptions(p_important, p_unimportant, seed=seed), task, labelled)
-    gold = check_gold(split.labels, predictor) if labelled else split.labels
     measured = BlockColumns(len(texts))
     blocks = blocks_by_length(texts, word_rule(predictor))
     from tqdm import tqdm
@@ -216,13 +213,37 @@ def evaluate(
                 given = numbers_of_block(numbers, place, documents, tokens, explained, predictor.classes)
             seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), targets, order, removal, given, ranking)
             _check_finite(seen, place)
-            block = TextBlock(seen, gold[place], place, **marks_of_block(split, place, documents, tokens))
+            block = TextBlock(seen, split.labels[place], place, **marks_of_block(split, place, documents, tokens))
             measured.add({"index": place, "cut": tokens.truncated, **chosen.columns(block, predictor.classes)})
             bar.update(len(index))
     del blocks, index  # the order of all texts: the summary needs the memory
     columns = measured.joined("index")
     by = "given" if numbers is not None else _ranked_by(predictor, ranking)
     return _report(predictor, chosen, columns, by, notes)
+
+
+def read_measured(
+    predictor: Predictor, data: Any, options: ReadOptions, limit: int = 0, seed: int = 0
+) -> tuple[Split, dict[str, Any]]:
+    """The texts that a model is measured on, with labels of its classes where they are known, and notes on the reading.
+
+    Args:
+        predictor: the model.
+        data: see `evaluate`.
+        options: how its rows are read.
+        limit: the most texts, drawn under the seed; 0 takes all.
+        seed: of the draw.
+
+    Raises:
+        ValueError: there is no text, a named label column does not exist, or a label is outside the classes.
+    """
+    split, notes = read_data(data, predictor.classes, options, needs_labels=options.label != ReadOptions.label)
+    split, notes = limited(split, notes, limit, seed)
+    if len(split.texts) == 0:
+        raise ValueError("the data has no texts to measure the model on")
+    if split.labelled:
+        split = replace(split, labels=check_gold(split.labels, predictor))
+    return split, notes
 
 
 def summarise(

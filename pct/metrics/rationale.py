@@ -41,13 +41,13 @@ class Rationale(Metric):
         if block.rationale is None:
             raise ValueError("the rationale metrics need a dataset with a column rationale: 0 or 1 for each word")
         saliency, counts, orders = block.seen.saliency, block.seen.counts, self.options.random_orders
-        marked = _padded(block.rationale, saliency.shape) > 0
+        marked = padded_marks(block.rationale, saliency.shape) > 0
         own = agreement(saliency, counts, marked, block.marked_share)
         ranks = random_ranks(block.place, counts, orders, self.options.seed).reshape(len(counts) * orders, -1)
         repeated = np.repeat(counts, orders), np.repeat(marked, orders, axis=0)
         chance = agreement(-ranks, *repeated, block.marked_share)
         random = {f"{name}_random": values.reshape(-1, orders).mean(1) for name, values in chance.items()}
-        shares = marked if block.rationale_share is None else _padded(block.rationale_share, saliency.shape)
+        shares = marked if block.rationale_share is None else padded_marks(block.rationale_share, saliency.shape)
         tau = np.where(marked.any(1), kendall_tau_b(saliency, shares.astype(np.float64), counts), np.nan)
         return own | random | {"rationale_tau": tau}
 
@@ -73,7 +73,7 @@ class Shortcut(Metric):
         if block.rationale is None or block.shortcut is None:
             raise ValueError("the shortcut metrics need a dataset with the columns rationale and shortcut")
         saliency, counts = block.seen.saliency, block.seen.counts
-        marked, shortcut = (_padded(marks, saliency.shape) > 0 for marks in (block.rationale, block.shortcut))
+        marked, shortcut = (padded_marks(marks, saliency.shape) > 0 for marks in (block.rationale, block.shortcut))
         values_by_name = agreement(saliency, counts, marked, block.marked_share)
         top = top_words(saliency, counts, block.marked_share)
         columns = {f"{name}_shortcut": values_by_name[name] for name in ("rationale_auprc", "rationale_f1")}
@@ -207,7 +207,7 @@ def marks_of_document(marks: Sequence[float], document: Document, row: int) -> S
     return np.asarray(marks)[np.searchsorted(runs, begins, side="right") - 1].tolist()
 
 
-def _padded(marks: Sequence[Sequence[float]], shape: tuple[int, ...]) -> Floats:
+def padded_marks(marks: Sequence[Sequence[float]], shape: tuple[int, ...]) -> Floats:
     """(texts, words) the marks of each text, padded with 0."""
     out = np.zeros(shape)
     lengths = np.fromiter((len(m) for m in marks), np.int64, len(marks))

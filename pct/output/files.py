@@ -194,5 +194,5 @@ def explanation_schema(predictor: Predictor, pairs: bool = False) -> Any:
         "words": pa.list_(string), "starts": pa.list_(whole), "ends": pa.list_(whole),
         "known": pa.list_(pa.bool_()), "saliency": pa.list_(number),
         **{f"{side}_{name}": kind for side in ("important", "unimportant") for name, kind in curve.items()},
-        "truncated": whole, "windows": string,
+        "truncated": whole, "windows": string, "saliency_name": string,
     })  # fmt: skip

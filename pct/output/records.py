@@ -30,7 +30,7 @@ def explanation_row(explanation: Explanation) -> Record:
         "known": list(e.known), "saliency": np.asarray(e.saliency, np.float64).tolist(),
         **({} if e.text_pair is None else {"first_words": e.first_words}),
         **steps,
-        "truncated": e.truncated, "windows": e.windows,
+        "truncated": e.truncated, "windows": e.windows, "saliency_name": e.saliency_name,
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pct.saliency.base import GradientSaliency
-from pct.text.tokens import Doubles, Ints
+from pct.text.tokens import Bools, Doubles, Floats, Ints, Keys
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,9 +37,12 @@ class SmoothGrad(GradientSaliency):
         """See `GradientSaliency.attribute`."""
         import torch
 
+        from pct.explaining.predictor import row_keys
         from pct.saliency.gradients import embedded, score_gradient, sum_by_word, word_part
 
         mask, of = words > -2, self.options.of
+        real = mask.cpu().numpy()
+        keys = row_keys(ids.cpu().numpy()[real], real.sum(1))
         with embedded(model, ids) as leaf:
             embeddings, inside = leaf.detach(), words >= 0
             with torch.no_grad():
@@ -49,7 +52,7 @@ class SmoothGrad(GradientSaliency):
             scale = NOISE * _deviation(of_words, inside)[:, None, None]
             total = torch.zeros((), device=ids.device)
             for sample in range(self.options.samples or SAMPLES):
-                noise = self._noise(ids, mask, sample, of_words.shape[-1]).to(embeddings)
+                noise = torch.from_numpy(self._noise(real, keys, sample, of_words.shape[-1])).to(embeddings)
                 noisy = embeddings.clone()
                 word_part(model, noisy).add_(scale * noise * inside[..., None])
                 noisy.requires_grad_(True)
@@ -57,19 +60,13 @@ class SmoothGrad(GradientSaliency):
                 total = total + sum_by_word(gradient.float().square().sum(-1), words).sqrt()
         return logits, total / (self.options.samples or SAMPLES)
 
-    def _noise(self, ids: Tensor, mask: Tensor, sample: int, width: int) -> Tensor:
-        """(batch, length, width) standard normal numbers, drawn for each text."""
-        import torch
-
-        from pct.explaining.predictor import row_keys
-
-        real = mask.cpu().numpy()
-        keys = row_keys(ids.cpu().numpy()[real], real.sum(1))
-        noise = np.zeros((*ids.shape, width), np.float32)
+    def _noise(self, real: Bools, keys: Keys, sample: int, width: int) -> Floats:
+        """(batch, length, width) standard normal numbers, drawn for each text. keys: (batch, 2)."""
+        noise = np.zeros((*real.shape, width), np.float32)
         for row, key in enumerate(keys):
             generator = np.random.default_rng([self.options.seed, sample, *map(int, key)])
             noise[row, real[row]] = generator.standard_normal((int(real[row].sum()), width), np.float32)
-        return torch.from_numpy(noise)
+        return noise
 
 
 def _deviation(embeddings: Tensor, inside: Tensor) -> Tensor:

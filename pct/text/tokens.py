@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -16,6 +17,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+Keys = npt.NDArray[np.uint64]  # (rows, 2) of `row_keys`
 # A token of type t (in a pair: the text that it is in) has its id in the vocabulary + t * TOKEN_TYPE. The same word in
 # the second text is so another token, wherever tokens are compared. No vocabulary is as large.
 TOKEN_TYPE = 2**24
@@ -35,12 +37,16 @@ class Tokens:
 
     The arrays of a large corpus are `FileArray`s: see `pct.text.token_files`.
 
-    ids: (total tokens,) token ids, special ones included, each with its type (see `TOKEN_TYPE`). word_ids: (total
-    tokens,) the index of each token's word in its text, -1 for tokens of no word (special ones). starts: (texts + 1,)
-    the offset of each text's first token. counts: (texts,) N, the number of words of which a token survives. padding:
-    the id that fills short rows. unknown: the id of the unknown token, or -1. cut: (texts,) the number of words beyond
-    max_length; None for none. kept: (sum of counts,) the index of each counted word among all words of its text; None
-    if these are 0..N - 1, the usual case.
+    Attributes:
+        ids: (total tokens,) token ids, special ones included, each with its type (see `TOKEN_TYPE`).
+        word_ids: (total tokens,) the index of each token's word in its text, -1 for tokens of no word (special ones).
+        starts: (texts + 1,) the offset of each text's first token, and the total.
+        counts: (texts,) N, the number of words of which a token survives.
+        padding: the id that fills short rows.
+        unknown: the id of the unknown token, or -1.
+        cut: (texts,) the number of words beyond max_length; None for none.
+        kept: (sum of counts,) the index of each counted word among all words of its text; None if these are
+            0..N - 1, the usual case.
     """
 
     ids: Ints
@@ -69,8 +75,12 @@ class Tokens:
         """(N,) the indices of the counted words of a text among all its words."""
         if self.kept is None:
             return np.arange(self.counts[text])
-        first = int(self.counts[:text].sum())
-        return self.kept[first : first + int(self.counts[text])]
+        return self.kept[self._word_starts[text] : self._word_starts[text + 1]]
+
+    @cached_property
+    def _word_starts(self) -> Ints:
+        """(texts + 1,) the offset of each text's first counted word, and the total."""
+        return starts_of(np.asarray(self.counts))
 
     def known(self, text: int) -> Bools:
         """(N,) whether the tokenizer knows each counted word of a text: none of its tokens is the unknown token."""
@@ -94,10 +104,12 @@ def repeat_texts(tokens: Tokens, text: Ints) -> Tokens:
     """Some texts, any number of times. text: (rows,) the index of each row's text."""
     lengths = tokens.lengths[text]
     source = np.repeat(tokens.starts[text], lengths) + positions_of(lengths)
-    kept = None if tokens.kept is None else np.concatenate([tokens.places(i) for i in text.tolist()])
+    counts, kept = tokens.counts[text], None
+    if tokens.kept is not None:
+        kept = tokens.kept[np.repeat(tokens._word_starts[text], counts) + positions_of(counts)]
     return replace(
         tokens, ids=tokens.ids[source], word_ids=tokens.word_ids[source], starts=starts_of(lengths),
-        counts=tokens.counts[text], cut=None if tokens.cut is None else tokens.cut[text], kept=kept,
+        counts=counts, cut=None if tokens.cut is None else tokens.cut[text], kept=kept,
     )  # fmt: skip
 
 
@@ -124,9 +136,8 @@ def only_side(tokens: Tokens, documents: Sequence[Document], remove: str) -> Tok
     check_remove(remove)
     if remove == "both":
         return tokens
-    every = np.arange(len(tokens))
-    position = np.concatenate([tokens.places(text) for text in every.tolist()] or [every])
-    text = np.repeat(every, tokens.counts)
+    position = positions_of(np.asarray(tokens.counts)) if tokens.kept is None else np.asarray(tokens.kept)
+    text = np.repeat(np.arange(len(tokens)), tokens.counts)
     first_words = np.array([document.first_words for document in documents], np.int64)
     counted = (position >= first_words[text]) == (remove == "second")
     counts = np.bincount(text[counted], minlength=len(tokens)).astype(np.int64)

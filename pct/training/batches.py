@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from pct.corpora.splits import Labels
 from pct.methods.base import Batch
 from pct.models.transfer import to_device
 from pct.settings import Settings
-from pct.text.tokens import TOKEN_TYPE, Bools, Ints, Tokens, replaced_by
+from pct.text.tokens import TOKEN_TYPE, Ints, Tokens, replaced_by
 from pct.text.vocabulary import UNKNOWN, Vocabulary
 
 # Texts are shuffled, and sorted by length within buckets of this many batches, which reduces padding.
@@ -56,15 +55,6 @@ def with_masked_words(tokens: Tokens, mask: int, seed: int) -> Tokens:
         words = rng.permutation(count)[: round(rng.random() * count)]
         ids[own] = np.where(np.isin(tokens.word_ids[own], words), replaced_by(ids[own], mask), ids[own])
     return replace(tokens, ids=ids)
-
-
-def marked_words(rationale: Sequence[Sequence[float]], tokens: Tokens) -> Bools:
-    """The rationale as an array, (texts, most words): whether each counted word is marked."""
-    counts = np.asarray(tokens.counts)
-    marks = np.zeros((len(tokens), int(counts.max(initial=1))), bool)
-    for row, count, values in zip(marks, counts, rationale, strict=True):
-        row[:count] = values[:count]
-    return marks
 
 
 def class_weights(settings: Settings, labels: Labels, classes: int, device: torch.device) -> Tensor | None:

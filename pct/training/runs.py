@@ -271,12 +271,15 @@ def _reopen(folder: Path, settings: Settings) -> None:
 def report_of(values: dict[str, Any], classes: list[str], per_text: Path | None = None) -> Report:
     """The report that `Report.to_json` wrote, with the columns that `Report.to_parquet` wrote, if given."""
     columns = {} if per_text is None else saved_columns(per_text)
-    means, errors = (
-        {name: np.nan if x is None else x for name, x in values[part].items()}
-        for part in ("metrics", "standard_errors")
-    )
-    intervals = {name: (low, high) for name, (low, high) in values.get("intervals", {}).items()}
-    return Report(means, errors, columns, classes, intervals, values.get("data", {}))
+    means, errors = ({name: _number(x) for name, x in values[part].items()} for part in ("metrics", "standard_errors"))
+    intervals = {name: (_number(low), _number(high)) for name, (low, high) in values.get("intervals", {}).items()}
+    what = {name: values[name] for name in ("data", "saliency", "windows") if name in values}
+    return Report(means, errors, columns, classes, intervals, **what)
+
+
+def _number(value: float | None) -> float:
+    """A number of JSON, where null stands for NaN."""
+    return np.nan if value is None else value
 
 
 __getattr__ = renamed(__name__)

@@ -22,7 +22,7 @@ from pct.explaining.predictor import predict_tokens
 from pct.layout import ADAPTER, CHECKPOINT, HISTORY, MODEL, Record
 from pct.methods.base import Batch, Method, MethodWithWeights, make_method
 from pct.metrics.evaluation import evaluate, prediction_scores
-from pct.metrics.rationale import marks_of_words
+from pct.metrics.rationale import marks_of_words, padded_marks
 from pct.models import TextModel
 from pct.models.base import PASSES
 from pct.models.build import model_for
@@ -34,14 +34,13 @@ from pct.tasks import task_of_settings
 from pct.text.plurals import plural
 from pct.text.replacement_token import mask_token_id
 from pct.text.subwords import SubWords
-from pct.text.tokens import Ints
+from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
 from pct.text.words import split_all
 from pct.training.batches import (
     batch_indices,
     class_weights,
     make_batch,
-    marked_words,
     with_masked_words,
     with_unknown,
 )
@@ -166,15 +165,18 @@ class _Run:
         self.validation_tokens = data.validation
         choose_saliency(classifier)  # before the training, it raises an error if the model does not have it
         self.mask_id = mask_token_id(classifier.tokenizer)
-        if settings.best_by == "masked_acc" and self.mask_id is None:
-            raise ValueError(
-                "best_by masked_acc masks words of the validation texts, and the model's tokenizer has neither a mask "
-                "token nor an unknown token: choose another"
-            )
+        self.masked_tokens: Tokens | None = None  # the validation texts that best_by masked_acc reads
+        if settings.best_by == "masked_acc":
+            if self.mask_id is None:
+                raise ValueError(
+                    "best_by masked_acc masks words of the validation texts, and the model's tokenizer has neither a "
+                    "mask token nor an unknown token: choose another"
+                )
+            self.masked_tokens = with_masked_words(self.validation_tokens, self.mask_id, settings.seed)
         self.rationale = None
         if train.rationale is not None:
             marks = marks_of_words(train.rationale, split_all(train.texts, settings.words), data.train)
-            self.rationale = marked_words(marks, data.train)
+            self.rationale = padded_marks(marks, (len(marks), int(np.asarray(data.train.counts).max()))) > 0
         self.class_weights = class_weights(settings, train.labels, len(classifier.classes), self.model.device)
         tokens = settings.step_tokens or of_first(fitting_tokens(self.model, data.train))
         self.method: Method = make_method(settings.replace(step_tokens=tokens * world()))
@@ -303,9 +305,8 @@ class _Run:
         task = self.classifier.task
         scores = prediction_scores(task, split.labels, probabilities)
         record = {f"validation_{name}": value for name, value in scores.items()}
-        if s.best_by == "masked_acc":
-            assert self.mask_id is not None  # see `__init__`
-            masked = predict_tokens(self.classifier, with_masked_words(self.validation_tokens, self.mask_id, s.seed))
+        if self.masked_tokens is not None:
+            masked = predict_tokens(self.classifier, self.masked_tokens)
             masked_acc = prediction_scores(task, split.labels, masked)["acc"]
             record["validation_masked_acc"] = (record["validation_acc"] + masked_acc) / 2
         if s.evaluate_epochs:

@@ -27,12 +27,8 @@ REPORT_OF = {
     metric: name for name, what in STANDARD.items() for metric in what.metrics if metric not in CORE_METRICS
 } | {"naopc-gap": "normalised"}
 NOT_COMPARED = ("seed", "threads", "device", "glove")  # settings that may differ within a group
-# settings of the methods; normal training has none of them
-OF_METHODS = (
-    "method", "alpha", "temperature", "contrast_steps", "contrast_every", "entropy_weight",
-    "guided_weight", "rationale_weight", "margin_weight", "margin_bound", "keep_weight", "random_weight", "comp_weight",
-    "comp_bound", "suff_weight", "suff_bound", "train_removal", "p_important", "p_unimportant",
-)  # fmt: skip
+# normal training has none of them
+OF_METHODS = ("method", *(f.name for f in fields(Settings) if f.metadata["of_method"]))
 MEASURED = ("measure_important", "measure_unimportant")  # Settings.measured_shares is compared instead
 
 

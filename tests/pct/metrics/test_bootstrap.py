@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pct.metrics.base import mean_of, share_of, wilson
-from pct.metrics.bootstrap import interval_of, paired_bootstrap
+from pct.metrics.bootstrap import interval_of, intervals_of, paired_bootstrap
 
 
 def by_loops(before, after, draws, seed):
@@ -53,12 +53,26 @@ def test_no_difference_has_an_interval_around_zero():
     assert not actual.excludes_zero
 
 
-def test_equal_seeds_draw_equal_texts_whatever_the_pieces(monkeypatch):
+def test_equal_seeds_draw_equal_texts_and_pieces_change_an_interval_by_chance_alone(monkeypatch):
     values = np.random.default_rng(5).normal(size=(2, 40))
     whole = paired_bootstrap(*values, draws=300)
     assert paired_bootstrap(*values, draws=300) == whole
+    assert paired_bootstrap(*values, draws=300, seed=1) != whole
     monkeypatch.setattr("pct.metrics.bootstrap._CELLS", 400)
-    assert paired_bootstrap(*values, draws=300) == pytest.approx(whole)
+    assert paired_bootstrap(*values, draws=300) == pytest.approx(whole, abs=0.1)
+
+
+@pytest.mark.parametrize("with_groups", [False, True])
+def test_the_interval_of_many_texts_is_the_normal_one(monkeypatch, with_groups):
+    rng = np.random.default_rng(7)
+    values = rng.exponential(size=(3000, 2)) * [1, 100]
+    values[:7, 1] = np.nan
+    groups = rng.integers(0, 1500, 3000) if with_groups else None
+    drawn = intervals_of(values, groups=groups)
+    monkeypatch.setattr("pct.metrics.bootstrap.MOST_DRAWN", 100)
+    for normal, one in zip(intervals_of(values, groups=groups), drawn, strict=True):
+        assert normal.value == one.value
+        assert normal[1:] == pytest.approx(one[1:], abs=0.1 * (one.high - one.value))
 
 
 def grouped(seed=6):
