@@ -9,8 +9,8 @@ import torch
 from pct.classifier import Classifier
 from pct.explaining.predictor import TextInterface
 from pct.explaining.reduction import words_to_remove
-from pct.explaining.saliency import class_score
 from pct.metrics.removal import AOPC_SHARES
+from pct.models.heads import SOFTMAX
 
 Numbers = np.ndarray[Any, Any]
 
@@ -36,7 +36,7 @@ def captum_norms(model: Classifier, words: list[str], label: int) -> list[float]
     ids, mask, of_token = _inputs(model, words)
 
     def log_odds(x: torch.Tensor) -> torch.Tensor:
-        return class_score(model.model.encode(x, mask).logits, torch.full((len(x),), label, device=x.device))
+        return SOFTMAX.score(model.model.encode(x, mask).logits, torch.full((len(x),), label, device=x.device))
 
     gradient = Saliency(log_odds).attribute(model.model.embed(ids).detach(), abs=False)[0]
     return [gradient[torch.from_numpy(of_token == w)].norm().item() for w in range(of_token.max() + 1)]
@@ -78,7 +78,7 @@ def captum_saliency(model: Any, tokenizer: Any, texts: list[str], labels: list[i
     from captum.attr import Saliency
 
     def log_odds(x: torch.Tensor, mask: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        return class_score(model(inputs_embeds=x, attention_mask=mask).logits, classes)
+        return SOFTMAX.score(model(inputs_embeds=x, attention_mask=mask).logits, classes)
 
     gradient, out = Saliency(log_odds), []
     for start in range(0, len(texts), together):

@@ -23,7 +23,8 @@ import numpy as np
 import torch
 
 from pct.classifier import Classifier, pick_device
-from pct.corpora.loading import Corpus, load_splits
+from pct.corpora.loading import load_splits
+from pct.corpora.splits import Corpus
 from pct.models.build import make_model
 from pct.settings import Settings
 from pct.text.words import split_all

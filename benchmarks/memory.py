@@ -5,7 +5,7 @@ import sys
 
 import pct
 from benchmarks.common import Row, classifier, corpus, in_own_process
-from pct.corpora.loading import SPLITS
+from pct.corpora.splits import SPLITS
 from pct.training.memory import peak_mb, reset_peak, resident_mb
 
 # (texts, ten times as many); MR and the embedded corpus hold 10,662 in all. The encoder is slow: fewer.

@@ -12,7 +12,7 @@ import numpy as np
 import pct
 from benchmarks.common import FAMILIES, THREADS, Row, Timing, alternate, classifier, corpus, ratio, starts
 from pct.classifier import Classifier
-from pct.corpora.loading import with_limit
+from pct.corpora.splits import with_limit
 from pct.explaining.reduction import removal_ranks
 from pct.onnx.export import export
 from pct.onnx.predictor import OnnxPredictor

@@ -11,7 +11,8 @@ from unittest.mock import patch
 
 from benchmarks.common import Row, alternate, ratio
 from benchmarks.large import LENGTH, write_texts
-from pct.corpora.loading import Corpus, load_splits
+from pct.corpora.loading import load_splits
+from pct.corpora.splits import Corpus
 from pct.settings import Settings
 from pct.training import kept_tokens
 

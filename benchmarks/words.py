@@ -11,7 +11,8 @@ import numpy as np
 
 from benchmarks.common import THREADS, Row
 from pct.classifier import Classifier
-from pct.corpora.loading import Corpus, load_splits
+from pct.corpora.loading import load_splits
+from pct.corpora.splits import Corpus
 from pct.settings import Settings
 from pct.text.detokenize import detokenize
 from pct.text.vocabulary import Vocabulary, normalized

@@ -22,7 +22,17 @@ def open_model(
 ) -> Classifier | OnnxPredictor:
     """Opens an exported folder with ONNX Runtime and without torch, or any other model as `pct.load`.
 
-    threads: CPU threads of one call; 0 uses all cores.
+    Args:
+        name: see `pct.load`; also the folder of an exported model.
+        device: of a model that torch runs.
+        head: see `pct.load`.
+        threshold: of several labels: the probability from which a label is assigned; None takes the model's own.
+        threads: CPU threads of an exported model's calls; of a model that torch runs, those of the whole process from
+            then on. 0 leaves the default.
+        windows: see `pct.load`.
+
+    Raises:
+        ValueError: head or windows is given for an exported model, or as `pct.load`.
     """
     from pct.onnx.predictor import GRADIENT, WITHOUT_WINDOWS, OnnxPredictor
 

@@ -32,7 +32,8 @@ PRECISIONS = ("auto", "float32", "bf16")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("constant", "linear", "cosine")
 CLASS_WEIGHTS = ("none", "balanced")
-BEST_BY = ("acc", "macro_f1", "masked_acc", "mae", "rmse", "pearson", "comp-suff", "ur-ir", "i_var-u_var")
+NUMBER_SCORES = ("mae", "rmse", "pearson")  # of a model that gives a number
+BEST_BY = ("acc", "macro_f1", "masked_acc", *NUMBER_SCORES, "comp-suff", "ur-ir", "i_var-u_var")
 CONTRAST_STEPS = ("all", "last")
 TRAIN_REMOVALS = ("delete", "mask", "either")
 POSITIVE = ("lr", "temperature", "epochs", "batch_size", "integrated_steps", "vocabulary_size", "contrast_every")
@@ -286,7 +287,7 @@ class Settings:
         if self.explain_by:
             saliencies.check(self.explain_by)
         check_rule(self.words)
-        of_numbers = self.best_by in ("mae", "rmse", "pearson")
+        of_numbers = self.best_by in NUMBER_SCORES
         if of_numbers != self.has_number and "-" not in self.best_by:
             kind = "numbers (head value)" if of_numbers else "classes"
             raise ValueError(f"best_by {self.best_by} is of {kind}: choose another")

@@ -1,4 +1,4 @@
-"""What the outputs of a model mean: one class of several, several labels, or a number. This module needs only numpy.
+"""What the outputs of a model mean: one class of several, several labels, or a number.
 
 A task says how logits become probabilities, which output a saliency explains, which (text, label) pairs are explained,
 and when the removal of words flips a prediction. `pct.models.heads` has its functions of logits in torch.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from pct.settings import NUMBER_SCORES
 from pct.text.tokens import Bools, Doubles, Floats, Ints
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class OneNumber(Task):
     labels_are = "a number"
     number = True
     quantity = "number"
-    scores = ("mae", "rmse", "pearson")
+    scores = NUMBER_SCORES
 
     def probabilities(self, logits: Floats) -> Floats:
         """See `Task.probabilities`: the number itself."""

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from pct.auditing.kept import PREFIX, AuditSummary
 from pct.auditing.result import Audit
-from pct.commands.audit import UNMET, add_audit_options, audit_given, report_unmet, requirements_of
+from pct.commands.audit import add_audit_options, audit_given, report_unmet, requirements_of
+from pct.commands.errors import UNMET
 from pct.commands.parser import CommandParser
-from pct.corpora.loading import Split
+from pct.corpora.splits import Split
 from pct.output.plots import save
 from pipelines.data_sets import log_measured_data
 from pipelines.job import OK, NotUploadedError, add_job_options, run_job

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pct.corpora.fingerprints import label_counts, split_fingerprint
-from pct.corpora.loading import Split
+from pct.corpora.splits import Split
 from pct.settings import Settings
 from pct.training.runs import Run
 from pipelines.mlflow_runs import MlflowRun

@@ -11,7 +11,7 @@ from functools import partial
 from pct.classifier import Classifier, load
 from pct.commands.options import add_measured_texts, add_own_settings, given_own, measured_texts
 from pct.commands.parser import CommandParser
-from pct.corpora.loading import Split
+from pct.corpora.splits import Split
 from pct.layout import PER_TEXT, REPORT
 from pct.metrics.evaluation import evaluate
 from pct.metrics.report import Report

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pct.commands.finetune import NOT_IMPROVED
+from pct.commands.errors import UNMET
 from pct.commands.options import OF_FINETUNING, add_settings, given_settings
 from pct.commands.parser import CommandParser
 from pipelines.job import OK, add_job_options, run_job
@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
             print(f"model       {registered}")
         mlflow_run.end()
     print(f"look at it  {mlflow_run.how_to_view}")
-    return OK if done.change.improved else NOT_IMPROVED
+    return OK if done.change.improved else UNMET
 
 
 def _log(mlflow_run: MlflowRun, done: Finetuned) -> None:

@@ -14,9 +14,8 @@ from typing import Any, Self
 import pct
 from pct.classifier import Classifier
 from pct.corpora.fingerprints import describe_split
-from pct.corpora.loading import Split
 from pct.corpora.rows import PAIR
-from pct.corpora.splits import text_columns, texts_of_columns
+from pct.corpora.splits import Split, text_columns, texts_of_columns
 from pct.layout import EXPORTED, MODEL, WEIGHTS
 from pct.metrics.report import Report
 from pct.onnx.predictor import CONFIG, GRADIENT

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pct.corpora.loading import Corpus
+from pct.corpora.splits import Corpus
 from pct.settings import Settings
 from pct.training.grid import Job
 from pct.training.runs import run

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pct.classifier import Classifier
-from pct.corpora.loading import Corpus
+from pct.corpora.splits import Corpus
 from pct.metrics.evaluation import evaluate
 from pct.settings import Settings
 from pipelines.champion import Candidate, choose_champion

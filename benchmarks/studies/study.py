@@ -21,7 +21,8 @@ import torch
 
 import pct
 from benchmarks.common import RESULTS, Row, table
-from pct.corpora.loading import Corpus, load_splits, with_limit
+from pct.corpora.loading import load_splits
+from pct.corpora.splits import Corpus, with_limit
 from pct.settings import Settings
 from pct.training.trainer import train
 

@@ -1,4 +1,4 @@
-"""The judgement of an audit. This module needs only numpy.
+"""The judgement of an audit.
 
 A saliency beats a random order where its margin is at least `LEAST_MARGIN`, and the intervals of margin and win lie
 above 0 and .5. The level of these intervals is corrected for the number of saliencies and removals (Bonferroni), since

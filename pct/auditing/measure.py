@@ -48,7 +48,7 @@ class Measured:
         facts: by the names of `FACTS`, (texts,) each.
         columns: for each (saliency, removal), by metric, (texts,) each; NaN where a text has none.
         curves: for each (saliency, removal), (texts, sides, shares + 1) the confidence after 0 words and after each of
-            `pct.metrics.removal.AOPC_SHARES`, most salient and least salient first; empty where it was not measured.
+            `reduction.ERASER_SHARES`, most salient and least salient first; empty where it was not measured.
         seconds: for each saliency, (texts,) the time to compute it.
     """
 

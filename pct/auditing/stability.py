@@ -1,4 +1,4 @@
-"""The stability of a saliency under small changes of the text or the seed. This module needs only numpy."""
+"""The stability of a saliency under small changes of the text or the seed."""
 
 from __future__ import annotations
 

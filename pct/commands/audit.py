@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pct.auditing.plan import BUDGETS
+from pct.commands.errors import UNMET
 from pct.commands.options import add_measured_texts, add_own_settings, measured_texts, open_given
 from pct.commands.parser import CommandParser
 from pct.settings import REMOVALS
@@ -17,9 +18,7 @@ from pct.writing import check_file, write_text
 
 if TYPE_CHECKING:
     from pct.auditing.result import Audit
-    from pct.corpora.loading import Split
-
-UNMET = 3  # the exit status where a requirement is not met
+    from pct.corpora.splits import Split
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

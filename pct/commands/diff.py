@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from pct.commands.finetune import NOT_IMPROVED
+from pct.commands.errors import UNMET
 from pct.commands.options import add_measured_texts, add_own_settings, conditions_of, measured_texts, open_given
 from pct.commands.parser import CommandParser
 from pct.saliency import saliencies
@@ -40,4 +40,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         lines = [f"{options.before} before, {options.after} after, on {source}", change.table()]
         print("\n".join([*lines, *notes_in_words(notes)]))
-    return 0 if change.improved else NOT_IMPROVED
+    return 0 if change.improved else UNMET

@@ -16,6 +16,7 @@ class JobError(Exception):
 # errors of wrong inputs; any other error is a bug and is shown with its traceback
 EXPECTED_ERRORS = (JobError, ValueError, TypeError, OSError, ImportError, FloatingPointError, RecursionError)
 OK, ERROR, INTERRUPTED, CLOSED = 0, 1, 130, 141
+UNMET = 3  # the exit status where a requirement is not met, or a model has not improved
 RESUMABLE = "interrupted; run the same command again to resume from the last checkpoint"
 _REMEDIES = {
     errno.ENOENT: "there is no such file or folder; give another path, or create it",

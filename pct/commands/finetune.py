@@ -6,11 +6,10 @@ import json
 import sys
 from collections.abc import Sequence
 
+from pct.commands.errors import UNMET
 from pct.commands.options import OF_FINETUNING, add_settings, given_settings
 from pct.commands.parser import CommandParser
 from pct.writing import check_file, write_text
-
-NOT_IMPROVED = 3  # the exit code of a model that is no better
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not done.change.improved:
         if options.push_to_hub:
             print("not pushed: the model has not improved", file=sys.stderr)
-        return NOT_IMPROVED
+        return UNMET
     if options.push_to_hub:
         print(f"pushed  {push_to_hub(folder, options.push_to_hub, options.private)}")
     return 0

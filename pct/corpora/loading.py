@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
 
 __all__ = [
-    "CLASSES", "CORPUS_SETTINGS", "HUB", "SPLITS", "Corpus", "Split", "choose_texts", "corpus_of", "load_corpus",
-    "load_splits", "read_data", "read_splits", "with_corpus", "with_limit",
+    "CLASSES", "CORPUS_SETTINGS", "HUB", "choose_texts", "corpus_of", "load_corpus", "load_splits", "read_data",
+    "read_splits", "with_corpus",
 ]  # fmt: skip
 
 CORPUS_SETTINGS = (  # the settings that determine the rows: runs that agree in them have the same corpus

@@ -14,9 +14,10 @@ from typing import TypedDict, TypeVar
 
 import numpy as np
 
+from pct.corpora.splits import SPLITS
+
 T = TypeVar("T")
 
-SPLITS = ("train", "validation", "test")
 MIN_WORDS, MAX_WORDS = 8, 40
 # by split: the share of texts with a shortcut phrase, for the recorded labels (negative, positive)
 SHORTCUT_SHARE = {"train": (0.2, 0.8), "validation": (0.2, 0.8), "test": (0.5, 0.5)}

@@ -1,4 +1,4 @@
-"""Explanations of many texts at once, over any `Predictor`. No torch here."""
+"""Explanations of many texts at once, over any `Predictor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The explanation of one text, and the dictionary that files and the HTTP service have of it. No torch here."""
+"""The explanation of one text, and the dictionary that files and the HTTP service have of it."""
 
 from __future__ import annotations
 
@@ -302,7 +302,7 @@ class Explanation:
         """What `to_dict` gave; keys that it does not have are ignored.
 
         Args:
-            values: the dictionary. The form that `to_dict` had before it was that of the service is read too.
+            values: the dictionary.
             model: the served model that answered.
 
         Raises:

@@ -1,4 +1,4 @@
-"""A `Predictor` around a function from texts to probabilities; its saliency is occlusion. No torch here."""
+"""A `Predictor` around a function from texts to probabilities; its saliency is occlusion."""
 
 from __future__ import annotations
 

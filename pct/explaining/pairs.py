@@ -1,5 +1,5 @@
 """The classes that are explained, by name or index, as (text, label) pairs: one per text, or of several labels one per
-label. No torch here."""
+label."""
 
 from __future__ import annotations
 

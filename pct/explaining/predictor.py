@@ -1,4 +1,4 @@
-"""The core interface: what metrics, explanations and the service need of a model. No torch here."""
+"""The core interface: what metrics, explanations and the service need of a model."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pct.text.tokens import Bools, Ints, Tokens, positions_of, replaced_by
 
 Floats = npt.NDArray[np.floating]
+ERASER_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of words, DeYoung et al. 2020
 
 
 def words_to_remove(counts: Ints, share: float | Floats) -> Ints:

@@ -1,4 +1,4 @@
-"""The removal of words, most salient first and least salient first, over any `Predictor`. No torch here.
+"""The removal of words, most salient first and least salient first, over any `Predictor`.
 
 A `RemovalPlan` states which reduced texts are needed, before anything is run. Plans are united by `|`, so that metrics
 and curves that need the same reduced texts share their forward passes.

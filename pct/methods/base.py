@@ -12,15 +12,13 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from pct.explaining.reduction import words_to_remove
-from pct.explaining.saliency import gradient_saliency
 from pct.methods import methods
-from pct.methods.losses import at_least_float32
 from pct.methods.reduced_batch import MASK, reduce_batch, without_words
 from pct.models.base import Features, TextModel
-from pct.models.heads import head_of_labels
+from pct.models.heads import at_least_float32, head_of_labels
 from pct.models.transfer import largest, to_device
 from pct.saliency.base import SaliencyOptions
-from pct.saliency.gradients import sum_by_word
+from pct.saliency.gradients import gradient_saliency, sum_by_word
 from pct.settings import Settings
 from pct.text.tokens import TOKEN_TYPE, Ints, Tokenizer
 
@@ -120,8 +118,7 @@ def make_method(settings: Settings) -> Method:
 def supervised_loss(logits: Tensor, batch: Batch) -> Tensor:
     """Cross-entropy of (batch, classes) logits, binary for several labels, the squared error for numbers: the mean over
     texts, weighted by class, in float32 or wider."""
-    logits = at_least_float32(logits)
-    weights = None if batch.class_weights is None else batch.class_weights.to(logits.dtype)
+    weights = None if batch.class_weights is None else batch.class_weights.to(at_least_float32(logits).dtype)
     return head_of_labels(batch.labels).loss(logits, batch.labels, weights)
 
 
@@ -165,7 +162,7 @@ def pass_originals(model: TextModel, batch: Batch, settings: Settings) -> Origin
     projected = model.project(embeddings)
     pooled, representation = model.recombine(projected, positions, mask)
     if not separate:
-        logits = model.dense(pooled).float()
+        logits = model.dense(pooled)
         chosen = model.head.chosen(logits.detach(), batch.labels)
         score = model.head.score(logits, chosen, settings.saliency_of).sum()
         (gradient,) = torch.autograd.grad(score, embeddings, retain_graph=True)

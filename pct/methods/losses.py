@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pct.models.heads import SOFTMAX, Head
+from pct.models.heads import SOFTMAX, Head, at_least_float32
 
 
 def contrastive_loss(representations: Tensor, sets: Tensor, temperature: float) -> Tensor:
@@ -44,11 +44,6 @@ def contrastive_loss(representations: Tensor, sets: Tensor, temperature: float) 
         return losses.sum() / anchor.sum().clamp(min=1)
 
 
-def at_least_float32(values: Tensor) -> Tensor:
-    """The values in float32, or unchanged in float64."""
-    return values if values.dtype == torch.float64 else values.float()
-
-
 def mean_entropy(logits: Tensor, head: Head = SOFTMAX) -> Tensor:
     """Eq. 8's H: the mean entropy of the predicted distributions, in nats.
 
@@ -61,5 +56,5 @@ def mean_entropy(logits: Tensor, head: Head = SOFTMAX) -> Tensor:
     """
     if len(logits) == 0:
         return logits.sum()
-    log_probabilities = head.log_probabilities(at_least_float32(logits))
+    log_probabilities = head.log_probabilities(logits)
     return -(log_probabilities.exp() * log_probabilities).sum(-1).mean()

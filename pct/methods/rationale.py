@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from pct.methods.base import Batch, SettingsMethod, Step, supervised_loss
-from pct.methods.losses import at_least_float32
 from pct.models.base import TextModel, without_dropout
 
 STEP_LENGTH = 1e-2  # of the central difference: large enough for float32, small enough for the curvature
@@ -74,4 +73,4 @@ def squared_gradient(model: TextModel, ids: Tensor, mask: Tensor, outside: Tenso
 def _log_probabilities(model: TextModel, embeddings: Tensor, mask: Tensor) -> Tensor:
     """sum_k log f_k of each text, (batch,); of several labels, over each label and its absence."""
     logits = model.encode(embeddings, mask).logits
-    return model.head.log_probabilities(at_least_float32(logits)).flatten(1).sum(-1)
+    return model.head.log_probabilities(logits).flatten(1).sum(-1)

@@ -8,9 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pct.methods.base import Batch, Choice, Originals, RegularisedMethod, ranking, reduced_logits, words_removed
-from pct.methods.losses import at_least_float32
 from pct.methods.reduced_batch import ranks
-from pct.methods.saliency_guided import kl_divergence
 from pct.models.base import TextModel
 from pct.models.transfer import to_device
 from pct.settings import Settings
@@ -37,9 +35,9 @@ class RemovalMargin(RegularisedMethod):
         rows = important.text
         pair, head = (originals.logits[rows], important.logits), model.head
         chosen = head.chosen(pair[0].detach(), batch.labels[rows])
-        whole, rest = (head.score(at_least_float32(logits), chosen) for logits in pair)
+        whole, rest = (head.score(logits, chosen) for logits in pair)
         hinge = F.relu(s.margin_bound - head.drop(whole, rest)).sum() / max(len(rows), 1)
-        keep, chance = (kl_divergence(originals.logits[x.text], x.logits, head) for x in (unimportant, random))
+        keep, chance = (head.divergence(originals.logits[x.text], x.logits) for x in (unimportant, random))
         return {"hinge": (s.margin_weight, hinge), "keep": (s.keep_weight, keep), "random": (s.random_weight, chance)}
 
 

@@ -6,11 +6,9 @@ import numpy as np
 from torch import Tensor
 
 from pct.methods.base import Batch, Originals, RegularisedMethod, ranking, words_removed
-from pct.methods.losses import at_least_float32
 from pct.methods.masked import mask_words
 from pct.methods.reduced_batch import ranks
 from pct.models.base import TextModel
-from pct.models.heads import SOFTMAX, Head
 from pct.models.transfer import to_device
 
 
@@ -29,10 +27,5 @@ class SaliencyGuided(RegularisedMethod):
         masked = model(mask_words(batch, least), batch.word_ids > -2).logits
         # a text of one word has nothing to mask
         some = to_device(np.flatnonzero(removed), batch.counts.device)
-        divergence = kl_divergence(originals.logits[some], masked[some], model.head)
+        divergence = model.head.divergence(originals.logits[some], masked[some])
         return {"divergence": (s.guided_weight, divergence)}
-
-
-def kl_divergence(logits: Tensor, others: Tensor, head: Head = SOFTMAX) -> Tensor:
-    """`Head.divergence`, in float32 or wider."""
-    return head.divergence(at_least_float32(logits), at_least_float32(others))

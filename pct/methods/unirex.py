@@ -7,14 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pct.explaining.reduction import ERASER_SHARES
 from pct.methods.base import Batch, Choice, Originals, ReducedLogits, RegularisedMethod, reduced_logits, words_removed
-from pct.methods.losses import at_least_float32
 from pct.methods.reduced_batch import ranks
 from pct.models.base import TextModel
 from pct.models.heads import head_of_labels
 from pct.models.transfer import to_device
-
-SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of the words that form the explanation
 
 
 class Unirex(RegularisedMethod):
@@ -31,7 +29,7 @@ class Unirex(RegularisedMethod):
     def terms(self, model: TextModel, batch: Batch, originals: Originals) -> dict[str, tuple[float, Tensor]]:
         """See `RegularisedMethod`."""
         s = self.settings
-        share = SHARES[int(torch.randint(len(SHARES), ()))]
+        share = ERASER_SHARES[int(torch.randint(len(ERASER_SHARES), ()))]
         rank = ranks(originals.saliency, batch.counts, important=True)
         k = to_device(words_removed(batch, share), rank.device)[:, None]
         top, others = rank <= k, (rank > k) & (rank <= batch.counts[:, None]) & (batch.counts[:, None] > 1)
@@ -58,7 +56,6 @@ def bounded(whole: Tensor, reduced: ReducedLogits, labels: Tensor, sign: int, bo
     """
     rows = reduced.text
     before, after = (
-        head_of_labels(labels).loss(at_least_float32(x), labels[rows], reduction="none")
-        for x in (whole[rows], reduced.logits)
+        head_of_labels(labels).loss(x, labels[rows], reduction="none") for x in (whole[rows], reduced.logits)
     )
     return F.relu(sign * (after - before) + bound).sum() / max(len(rows), 1)

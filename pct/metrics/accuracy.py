@@ -1,4 +1,4 @@
-"""Accuracy, recalls, macro F1 and F(X), the mean confidence: what needs only the original texts. No torch here."""
+"""Accuracy, recalls, macro F1 and F(X), the mean confidence: what needs only the original texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pct.evaluate`: every metric of a split of texts, from one set of removals. This module needs only numpy."""
+"""`pct.evaluate`: every metric of a split of texts, from one set of removals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions of several labels as sets: subset accuracy, micro and macro F1. This module needs only numpy."""
+"""Predictions of several labels as sets: subset accuracy, micro and macro F1."""
 
 from __future__ import annotations
 

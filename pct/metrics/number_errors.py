@@ -8,6 +8,7 @@ import numpy as np
 
 from pct.metrics.base import Column, Estimate, Metric, TextBlock, mean_of
 from pct.metrics.bootstrap import resamples
+from pct.settings import NUMBER_SCORES
 from pct.tasks import Task
 
 TRUE_NUMBER, NUMBER = "true_number", "number"  # the columns with a text's true number and the model's
@@ -35,7 +36,7 @@ def number_errors(true: Column, given: Column) -> dict[str, float]:
 class NumberErrors(Metric):
     """See `number_errors`; rmse and pearson have bootstrap standard errors over texts."""
 
-    names = ("mae", "rmse", "pearson")
+    names = NUMBER_SCORES
     needs_labels = True
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Agreement of the saliency with rationales: words marked by people or by the corpus. This module needs only numpy.
+"""Agreement of the saliency with rationales: words marked by people or by the corpus.
 
 AUPRC, token F1 and IOU F1 follow ERASER (DeYoung et al. 2020, section 4.1). Each is compared with its value under
 random orders. Truncated words, and texts without a marked word, are ignored.

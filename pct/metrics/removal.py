@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pct.explaining.reduction import words_to_remove
+from pct.explaining.reduction import ERASER_SHARES, words_to_remove
 from pct.explaining.removal import RemovalPlan, RemovalResult
 from pct.metrics.base import Column, Metric, TextBlock
-
-AOPC_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # DeYoung et al. 2020 (ERASER)
 
 
 class Comprehensiveness(Metric):
@@ -38,7 +36,7 @@ class Sufficiency(Comprehensiveness):
 
 
 class ComprehensivenessAopc(Metric):
-    """ERASER's comprehensiveness: the mean over the shares of `AOPC_SHARES`."""
+    """ERASER's comprehensiveness: the mean over the shares of `ERASER_SHARES`."""
 
     names = ("comp_aopc",)
     side = "important"
@@ -55,12 +53,12 @@ class ComprehensivenessAopc(Metric):
 
 
 class SufficiencyAopc(ComprehensivenessAopc):
-    """ERASER's sufficiency: the mean over the shares of `AOPC_SHARES`."""
+    """ERASER's sufficiency: the mean over the shares of `ERASER_SHARES`."""
 
     names = ("suff_aopc",)
     side = "unimportant"
 
 
 def aopc_steps(counts: Column) -> Column:
-    """(texts, shares) the words removed at each of `AOPC_SHARES`."""
-    return words_to_remove(counts[:, None], np.array(AOPC_SHARES))
+    """(texts, shares) the words removed at each of `ERASER_SHARES`."""
+    return words_to_remove(counts[:, None], np.array(ERASER_SHARES))

@@ -1,4 +1,4 @@
-"""The result of an evaluation: means, standard errors, gaps, and the values of each text. Needs only numpy."""
+"""The result of an evaluation: means, standard errors, gaps, and the values of each text."""
 
 from __future__ import annotations
 

@@ -10,8 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """The values in float32, or unchanged in float64."""
+    return values if values.dtype == torch.float64 else values.float()
+
+
 class Head:
     """The functions of a model's logits; these are those of one class of several: softmax and cross-entropy.
+
+    Scores, divergences and losses are computed in float32 or wider, whatever the precision of the logits.
 
     Attributes:
         kind: that of the task, see `pct.tasks.Task`.
@@ -25,7 +32,7 @@ class Head:
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         """The logarithms of the predicted distributions, (rows, .., outcomes): those of the last axis sum to one."""
-        return logits.log_softmax(-1)
+        return at_least_float32(logits).log_softmax(-1)
 
     def chosen(self, logits: Tensor, classes: Tensor | None) -> Tensor:
         """What is explained: the given classes, where there are any, else the most probable class of a text.
@@ -50,6 +57,7 @@ class Head:
         Raises:
             ValueError: another `of`.
         """
+        logits = at_least_float32(logits)
         chosen = logits.gather(1, classes[:, None]).squeeze(1)
         if of == "logit":
             return chosen
@@ -81,7 +89,7 @@ class Head:
             weights: (classes,); None for equal ones.
             reduction: mean, a scalar, or none, (rows,).
         """
-        return F.cross_entropy(logits, labels, weights, reduction=reduction)
+        return F.cross_entropy(at_least_float32(logits), labels, weights, reduction=reduction)
 
 
 class SigmoidHead(Head):
@@ -95,6 +103,7 @@ class SigmoidHead(Head):
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         """See `Head.log_probabilities`: (rows, labels, 2), of each label and of its absence."""
+        logits = at_least_float32(logits)
         return F.logsigmoid(torch.stack([logits, -logits], -1))
 
     def chosen(self, logits: Tensor, classes: Tensor | None) -> Tensor:
@@ -110,6 +119,7 @@ class SigmoidHead(Head):
         """See `Head.score`: of several labels the mean. The log-odds of a label are its logit."""
         if of not in ("log_odds", "probability", "logit"):
             raise _unknown_output(of)
+        logits = at_least_float32(logits)
         outputs = logits.sigmoid() if of == "probability" else logits
         if classes.ndim == 1:
             return outputs.gather(1, classes[:, None]).squeeze(1)
@@ -118,6 +128,7 @@ class SigmoidHead(Head):
 
     def loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean") -> Tensor:
         """See `Head.loss`: binary cross-entropy, the mean over labels. weights: of the texts that have the label."""
+        logits = at_least_float32(logits)
         each = F.binary_cross_entropy_with_logits(
             logits, labels.to(logits.dtype), pos_weight=weights, reduction="none"
         ).mean(-1)
@@ -143,11 +154,11 @@ class ValueHead(Head):
 
     def score(self, logits: Tensor, classes: Tensor, of: str = "log_odds") -> Tensor:
         """See `Head.score`: the number itself, whatever `of` is."""
-        return logits.squeeze(-1)
+        return at_least_float32(logits).squeeze(-1)
 
     def divergence(self, logits: Tensor, others: Tensor) -> Tensor:
         """See `Head.divergence`."""
-        return (logits - others).square().sum() / max(len(logits), 1)
+        return (at_least_float32(logits) - at_least_float32(others)).square().sum() / max(len(logits), 1)
 
     def drop(self, whole: Tensor, reduced: Tensor) -> Tensor:
         """See `Head.drop`."""
@@ -155,6 +166,7 @@ class ValueHead(Head):
 
     def loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean") -> Tensor:
         """See `Head.loss`: the squared error."""
+        logits = at_least_float32(logits)
         return F.mse_loss(logits.squeeze(-1), labels.to(logits.dtype), reduction=reduction)
 
 
@@ -164,11 +176,6 @@ def _unknown_output(of: str) -> ValueError:
 
 SOFTMAX, SIGMOID, VALUE = Head(), SigmoidHead(), ValueHead()
 HEADS: dict[str, Head] = {head.kind: head for head in (SOFTMAX, SIGMOID, VALUE)}
-
-
-def class_score(logits: Tensor, classes: Tensor, of: str = "log_odds") -> Tensor:
-    """`Head.score` of one class: (batch, classes) logits and (batch,) class indices -> (batch,)."""
-    return SOFTMAX.score(logits, classes, of)
 
 
 def head_of_labels(labels: Tensor) -> Head:

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 from pct.classifier import Classifier
-from pct.corpora.loading import Split
+from pct.corpora.splits import Split
 from pct.explaining.predictor import batches, explain_tokens, predict_tokens, split_texts
-from pct.explaining.saliency import saliency
 from pct.models import TextModel
 from pct.models.checks import PROBES, TYPED_SPECIALS
-from pct.onnx.graphs import KINDS
-from pct.onnx.predictor import MODIFIED, OnnxPredictor
+from pct.onnx.predictor import MODIFIED, PLAIN, OnnxPredictor
+from pct.saliency.gradients import saliency
 from pct.tasks import Task, label_sets
 from pct.text.tokens import Ints, Tokens
 from pct.text.vocabulary import Vocabulary
@@ -110,7 +109,7 @@ def cost_of_int8(exact: OnnxPredictor, rounded: OnnxPredictor, data: Split) -> d
     before, after = predict_tokens(exact, tokens), predict_tokens(rounded, tokens)
     classes = before.argmax(1).astype(np.int64)
     agreement = {}
-    for kind in (*KINDS, *(name for name in MODIFIED if name in exact.gradient_saliencies)):
+    for kind in (*PLAIN, *(name for name in MODIFIED if name in exact.gradient_saliencies)):
         ours, theirs = (explain_tokens(x.with_saliency(kind), tokens, classes)[1] for x in (rounded, exact))
         each = np.array([spearman(a[:n], b[:n]) for a, b, n in zip(ours, theirs, tokens.counts, strict=True)])
         agreement[kind] = float(np.nanmean(each)) if np.isfinite(each).any() else None
@@ -204,7 +203,7 @@ def _by_torch(model: TextModel, rows: _Rows, output: str, modified: str) -> dict
     chosen = torch.from_numpy(np.where(rows.classes < 0, logits.argmax(1), rows.classes))
     out = {"logits": logits, "representation": representation}
     out = {} if modified else out | {f"forward_{k}": v for k, v in out.items()}
-    for kind in [modified] if modified else KINDS:
+    for kind in [modified] if modified else PLAIN:
         scores = saliency(model, ids, words, chosen, kind, output)[1].numpy()
         beyond = np.zeros((len(scores), rows.ids.shape[1] - scores.shape[1]), np.float32)
         out[f"saliency_{kind}"] = np.concatenate([scores, beyond], 1)

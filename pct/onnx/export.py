@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pct import __version__
 from pct.auditing.kept import copy_audit
 from pct.classifier import Classifier
-from pct.corpora.loading import Split, load_splits
+from pct.corpora.loading import load_splits
+from pct.corpora.splits import Split
 from pct.onnx.predictor import (
     CONFIG,
     FORMAT,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pct.auditing.plan import CONTROL
+from pct.explaining.reduction import ERASER_SHARES
 from pct.output.audit_table import in_words
 from pct.output.html import ASSETS, fill
 from pct.output.numbers import number, percent, spell
@@ -20,7 +21,7 @@ MARGIN_PANEL, WIN_PANEL = 372, 256
 # sizes of the plot of curves
 PANEL, HEIGHT, LEFT, LINES = 380, 190, 40, 26
 
-SHARES = (0, 1, 5, 10, 20, 50)  # percent of the words removed; see `Audit.curves`
+SHARES = (0, *(round(100 * share) for share in ERASER_SHARES))  # percent of the words removed; see `Audit.curves`
 
 Scale = Callable[[float], float]
 

@@ -1,4 +1,4 @@
-"""Functions of the gradient saliencies, in torch: the output that is differentiated, its gradient, sums by word."""
+"""Functions of the gradient saliencies, in torch: the gradient of the output, sums by word, saliency of a batch."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from pct.models.base import TextModel, without_dropout
-from pct.models.heads import class_score
 from pct.models.transfer import largest
+from pct.saliency import saliencies
+from pct.saliency.base import GradientSaliency, SaliencyOptions
 from pct.saliency.modes import RecordedAttention
-
-__all__ = ["class_score", "embedded", "recorded_attention", "score_gradient", "sum_by_word", "word_part"]
 
 
 @contextmanager
@@ -45,7 +44,7 @@ def score_gradient(
     with mode or nullcontext():
         logits = model.encode(embeddings, mask).logits
     chosen = model.head.chosen(logits.detach(), classes)
-    (gradient,) = torch.autograd.grad(model.head.score(logits.float(), chosen, of).sum(), embeddings)
+    (gradient,) = torch.autograd.grad(model.head.score(logits, chosen, of).sum(), embeddings)
     return logits, gradient
 
 
@@ -78,3 +77,38 @@ def recorded_attention(model: TextModel, ids: Tensor, mask: Tensor) -> tuple[Ten
     reads = (gradient.abs().sum((1, 3)) > 0) & mask
     rows = reads.float() / reads.sum(1, keepdim=True).clamp(min=1)
     return logits.detach(), [weights.detach().float().mean(1) for weights in recorded.weights], rows
+
+
+def gradient_saliency(kind: str, options: SaliencyOptions | None = None) -> GradientSaliency:
+    """A gradient saliency by name. Raises ValueError for an unknown name, or for a saliency without a gradient."""
+    chosen = saliencies.get(kind)(options)
+    chosen.name = kind
+    if not isinstance(chosen, GradientSaliency):
+        raise ValueError(f"saliency must be one with a gradient (l2, grad_x_input, ..), got {kind!r}")
+    return chosen
+
+
+def saliency(
+    model: TextModel,
+    ids: Tensor,
+    words: Tensor,
+    classes: Tensor | None = None,
+    kind: str = "l2",
+    of: str = "log_odds",
+    steps: int = 16,
+) -> tuple[Tensor, Tensor]:
+    """`GradientSaliency.attribute` of a padded batch, without dropout.
+
+    Args:
+        model: the network.
+        ids: (batch, length).
+        words: (batch, length), -1 at special tokens, -2 at padding.
+        classes: (batch,) the class explained; the predicted one where None.
+        kind: the saliency.
+        of: log_odds, probability or logit.
+        steps: the smallest number of steps of integrated gradients.
+
+    Returns:
+        Logits (batch, classes) and saliency (batch, most words).
+    """
+    return gradient_saliency(kind, SaliencyOptions(of, steps)).attribute(model, ids, words, classes)

@@ -66,7 +66,7 @@ class IntegratedGradients(GradientSaliency):
                 logits = model.encode(end, mask).logits
                 chosen = model.head.chosen(logits, classes)
                 ends = (logits, model.encode(start, mask).logits)
-                scores_of_ends = [model.head.score(one.float(), chosen, of) for one in ends]
+                scores_of_ends = [model.head.score(one, chosen, of) for one in ends]
                 change = scores_of_ends[0] - scores_of_ends[1]
             scores = torch.zeros_like(sum_by_word(end[..., 0].float(), words))
             error = torch.full_like(change, float("inf"))

@@ -16,7 +16,7 @@ import torch
 from pct import __version__
 from pct.classifier import Classifier
 from pct.corpora.fingerprints import describe_split
-from pct.corpora.loading import Corpus
+from pct.corpora.splits import Corpus
 from pct.layout import MODEL, WEIGHTS, Record
 from pct.settings import Settings
 from pct.training.code_version import code_version

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pct.corpora.loading import Corpus
+from pct.corpora.splits import Corpus
 from pct.layout import SETTINGS, Record
 from pct.models import TextModel
 from pct.settings import Settings

@@ -6,7 +6,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pct.corpora.loading import CORPUS_SETTINGS, Corpus, load_splits
+from pct.corpora.loading import CORPUS_SETTINGS, load_splits
+from pct.corpora.splits import Corpus
 from pct.settings import WORD_MODELS, Settings
 from pct.training.runs import Run, default_folder, is_finished, load_run, run
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pct
-from pct.corpora.loading import Corpus
+from pct.corpora.splits import Corpus
 from pct.layout import cache_folder
 from pct.output.workers import START_SECONDS, Workers, available_cores
 from pct.settings import Settings

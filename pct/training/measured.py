@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pct.corpora.loading import Corpus, with_limit
-from pct.corpora.splits import TEXT_COLUMNS, texts_of_columns
+from pct.corpora.splits import TEXT_COLUMNS, Corpus, texts_of_columns, with_limit
 from pct.metrics.evaluation import evaluate, fitting
 from pct.metrics.names import CORE_METRICS
 from pct.metrics.report import Report

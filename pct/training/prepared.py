@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pct.corpora import text_file
-from pct.corpora.loading import CORPUS_SETTINGS, Corpus
+from pct.corpora.loading import CORPUS_SETTINGS
+from pct.corpora.splits import Corpus
 from pct.models.build import load_tokenizer, make_vocabulary, needs_vocabulary
 from pct.settings import Settings
 from pct.text.tokens import Tokenizer, Tokens, only_side

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pct.corpora.loading import Corpus, with_corpus
+from pct.corpora.loading import with_corpus
+from pct.corpora.splits import Corpus
 from pct.layout import ABOUT, CHECKPOINT, HISTORY, MODEL, PER_TEXT, REPORT, SETTINGS, WEIGHTS, Record
 from pct.metrics.column_files import saved_columns
 from pct.metrics.evaluation import evaluate, metric_names

@@ -17,7 +17,8 @@ import torch._functorch.config as functorch_config
 from torch import Tensor
 
 from pct.classifier import Classifier, pick_device
-from pct.corpora.loading import Corpus, Split, with_corpus, with_limit
+from pct.corpora.loading import with_corpus
+from pct.corpora.splits import Corpus, Split, with_limit
 from pct.explaining.predictor import predict_tokens
 from pct.layout import ADAPTER, CHECKPOINT, HISTORY, MODEL, Record
 from pct.methods.base import Batch, Method, MethodWithWeights, make_method

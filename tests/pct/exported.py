@@ -21,7 +21,6 @@ from tests.pct.models import families
 from tests.pct.small import small_classifier, small_words, tokenizer
 from tests.shared import made_once
 
-KINDS = ("l2", "l1", "grad_x_input")
 MODIFIED = ("frozen_grad_x_input", "gim")
 MODELS = ("textcnn", "lstm", "bert")
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from pct.classifier import Classifier
-from pct.corpora.loading import Corpus, Split
 from pct.corpora.planted import generate
+from pct.corpora.splits import Corpus, Split
 from pct.methods.base import Method, MethodWithWeights, make_method
 from pct.models import TextModel
 from pct.models.lstm import LSTM

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import pct
-from pct.corpora.loading import Split
+from pct.corpora.splits import Split
 from pct.text.words import split
 from tests.pct.small import FAMILIES, small_classifier, small_corpus, small_settings
 

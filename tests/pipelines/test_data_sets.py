@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pct.corpora.fingerprints import describe_split
-from pct.corpora.loading import Split
+from pct.corpora.splits import Split
 from pct.settings import Settings
 from pct.training.runs import load_run
 from pipelines.data_sets import as_input, measured_data_set, run_data_sets

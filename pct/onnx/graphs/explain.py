@@ -18,8 +18,8 @@ from pct.onnx.graphs.graph import BOOL, FLOAT, INT64, Graph
 from pct.onnx.graphs.lstm import LSTMGraph
 from pct.onnx.graphs.textcnn import TextCNNGraph
 from pct.onnx.graphs.transformer import TransformerGraph
+from pct.onnx.predictor import PLAIN
 
-KINDS = ("l2", "l1", "grad_x_input")
 NORMS = {"l2": "ReduceSumSquare", "l1": "ReduceL1"}  # the operator that sums over the embedding of a token
 
 
@@ -48,7 +48,7 @@ def build_graphs(model: TextModel, of: str = "log_odds", max_tokens: int = 64) -
     forward = family(g, ids, mask, None)
     g.output(forward.logits, "logits", FLOAT, ["batch", model.dense.out_features])
     g.output(forward.representation, "representation", FLOAT, ["batch", model.dense.in_features])
-    return Graphs(_with_gradient(model, family, of, KINDS, plain=True), g.model())
+    return Graphs(_with_gradient(model, family, of, PLAIN, plain=True), g.model())
 
 
 def build_saliency_graph(model: TextModel, name: str, of: str = "log_odds", max_tokens: int = 64) -> onnx.ModelProto:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from pct.corpora.files import open_table
-from pct.corpora.loading import CLASSES, HUB, SPLITS, Corpus, Split, load_corpus, load_splits, read_data, with_limit
+from pct.corpora.loading import CLASSES, HUB, load_corpus, load_splits, read_data
 from pct.corpora.rows import MARKS, ReadOptions, RowReader
+from pct.corpora.splits import SPLITS, Corpus, Split, with_limit
 from pct.settings import Settings
 
 ROWS = [("a fine film", 1), ("a dull film", 0), ("what a joy", 1), ("no joy at all", 0), ("so good", 1), ("so bad", 0)]

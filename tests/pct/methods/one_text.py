@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from pct.explaining.saliency import saliency
+from pct.saliency.gradients import saliency
 from pct.text.replacement_token import mask_token_id
 from pct.training.batches import make_batch
 from tests.pct import twins

@@ -55,7 +55,7 @@ def twin_losses(model, family, texts, settings, share):
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.5])  # smaller ones remove as many words of these texts
 @pytest.mark.parametrize("family", FAMILIES)
 def test_loss_and_gradient_are_those_of_one_text_at_a_time(family, share, removal, monkeypatch):
-    monkeypatch.setattr(unirex, "SHARES", (share,))
+    monkeypatch.setattr(unirex, "ERASER_SHARES", (share,))
     model = small_model(family, dropout=0.0).double().train()
     settings = Settings(method="unirex", train_removal=removal, **WEIGHTS)
     step = make_method(settings)(model, batch_of(family, MIXED))
@@ -71,7 +71,7 @@ def test_every_share_of_the_paper_is_drawn():
     method = make_method(Settings(method="unirex"))
     torch.manual_seed(0)
     losses = {round(float(method(model, batch).parts["comp_loss"]), 5) for _ in range(60)}
-    assert unirex.SHARES == (0.01, 0.05, 0.1, 0.2, 0.5)
+    assert unirex.ERASER_SHARES == (0.01, 0.05, 0.1, 0.2, 0.5)
     assert len(losses) == 4  # of 14 words 1, 1, 2, 3 and 7
 
 

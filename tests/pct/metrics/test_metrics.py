@@ -179,7 +179,7 @@ def test_words_beyond_the_cut_count_for_nothing():
 def test_a_dataset_may_be_columns_a_pair_or_a_split():
     from datasets import Dataset
 
-    from pct.corpora.loading import Split
+    from pct.corpora.splits import Split
 
     texts, labels = ["good the bad superb", "slow dreadful"], [1, 0]
     expected = pct.evaluate(Scale(), (texts, labels)).metrics

@@ -8,8 +8,8 @@ import torch
 
 import pct
 from pct.explaining.reduced_texts import ReducedTexts
-from pct.explaining.saliency import class_score
 from pct.models.encoder import Transformer
+from pct.models.heads import SOFTMAX
 from pct.saliency.base import SaliencyOptions
 from pct.saliency.integrated_gradients import IntegratedGradients
 from pct.text.tokens import TOKEN_TYPE
@@ -85,7 +85,7 @@ def test_saliency_of_the_second_text_is_the_gradient_at_its_words(name):
     embeddings = model.embed(ids).detach()
 
     def score(at):
-        return class_score(model.encode(at, words > -2).logits, target, "log_odds").sum()
+        return SOFTMAX.score(model.encode(at, words > -2).logits, target, "log_odds").sum()
 
     point = embeddings.clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(score(point), point)
@@ -133,7 +133,7 @@ def test_integrated_gradients_of_a_pair_are_complete_and_keep_the_types(name):
     start = end.clone()
     start[..., :-1][words >= 0] = 0
     with torch.no_grad():
-        outputs = [class_score(model.encode(x, words > -2).logits, target, "log_odds") for x in (end, start)]
+        outputs = [SOFTMAX.score(model.encode(x, words > -2).logits, target, "log_odds") for x in (end, start)]
     change = outputs[0] - outputs[1]
     np.testing.assert_allclose(scores.sum(1), change, rtol=0.05, atol=5e-3)
 

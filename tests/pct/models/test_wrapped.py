@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import pct
-from pct.explaining.saliency import class_score
+from pct.models.heads import SOFTMAX
 from pct.text.words import split_all
 from tests.pct.models.families import FAMILIES, TEXTS, classifier, tokenizer
 
@@ -60,7 +60,7 @@ def test_saliency_is_the_gradient_at_the_word_embeddings(family):
     embeddings = model.embed(ids).detach()
 
     def score(at):
-        return class_score(model.encode(at, words > -2).logits, target, of).sum()
+        return SOFTMAX.score(model.encode(at, words > -2).logits, target, of).sum()
 
     point = embeddings.clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(score(point), point)

@@ -14,15 +14,15 @@ import torch
 import pct
 import pct.onnx.graphs
 from pct.classifier import Classifier
-from pct.corpora.loading import Split
+from pct.corpora.splits import Split
 from pct.explaining.predictor import Attributes
-from pct.explaining.saliency import saliency as torch_saliency
-from pct.models.heads import SIGMOID
+from pct.models.heads import SIGMOID, SOFTMAX
 from pct.onnx.export import export
 from pct.onnx.graphs import Graphs
 from pct.onnx.predictor import OnnxPredictor
 from pct.onnx.sessions import Sessions
 from pct.saliency import gradients, make_saliency
+from pct.saliency.gradients import saliency as torch_saliency
 from pct.tasks import ONE_CLASS, SeveralLabels
 from tests.pct.exported import MODIFIED, classifier, exported
 from tests.pct.small import small_classifier, small_texts
@@ -145,7 +145,7 @@ def test_the_class_score_in_numpy_is_torchs(of):
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 20, (50, 4)).astype(np.float32)
     classes = rng.integers(0, 4, 50)
-    expected = gradients.class_score(torch.from_numpy(logits), torch.from_numpy(classes), of).numpy()
+    expected = SOFTMAX.score(torch.from_numpy(logits), torch.from_numpy(classes), of).numpy()
     np.testing.assert_allclose(ONE_CLASS.score(logits, classes, of), expected, rtol=1e-5, atol=1e-6)
     expected = SIGMOID.score(torch.from_numpy(logits), torch.from_numpy(classes), of).numpy()
     np.testing.assert_allclose(SeveralLabels().score(logits, classes, of), expected, rtol=1e-5, atol=1e-6)
@@ -183,7 +183,7 @@ def test_the_path_of_an_older_folder_moves_special_tokens_too_in_as_many_steps_a
         for step in range(16):
             point = (whole * (step + 0.5) / 16).requires_grad_(True)
             logits = by_torch.model.encode(point, words > -2).logits
-            score = gradients.class_score(logits, torch.tensor([label])).sum()
+            score = SOFTMAX.score(logits, torch.tensor([label])).sum()
             total += torch.autograd.grad(score, point)[0] / 16
         expected = gradients.sum_by_word((total * whole).sum(-1), words)[0].numpy()
         np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-5)

@@ -14,9 +14,8 @@ import torch
 
 import pct
 from pct.classifier import Classifier
-from pct.corpora.loading import Split
+from pct.corpora.splits import Split
 from pct.explaining.predictor import Predictor
-from pct.explaining.saliency import saliency
 from pct.models import Features, TextModel
 from pct.models.textcnn import TextCNN
 from pct.onnx import check as onnx_check
@@ -24,10 +23,11 @@ from pct.onnx import export as onnx_export
 from pct.onnx.check import sample_texts, spearman
 from pct.onnx.export import export
 from pct.onnx.graphs import build_graphs
-from pct.onnx.predictor import OnnxPredictor
+from pct.onnx.predictor import PLAIN, OnnxPredictor
+from pct.saliency.gradients import saliency
 from pct.settings import Settings
 from pct.text.vocabulary import Vocabulary
-from tests.pct.exported import KINDS, MODELS, classifier, exported, traced_once
+from tests.pct.exported import MODELS, classifier, exported, traced_once
 from tests.pct.small import LEXICON, small_classifier, small_texts
 
 ROOT = Path(__file__).parents[3]
@@ -57,7 +57,7 @@ def test_an_exported_model_is_a_predictor_with_the_same_probabilities(pair):
     np.testing.assert_allclose(by_onnx.predict(texts), by_torch.predict(texts), **CLOSE)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PLAIN)
 def test_each_saliency_is_torchs_for_the_predicted_and_for_a_given_class(pair, kind):
     by_torch, by_onnx = pair
     texts = small_texts(30, seed=2)
@@ -228,7 +228,7 @@ def test_the_folder_holds_graphs_weights_words_and_figures_and_no_pickle(pair):
     assert names == graphs | modified | (tokenizer if by_torch.settings.model == "bert" else vocabulary)
     figures = by_onnx.about["agreement"]
     assert figures["texts"] == 256
-    for name in ("logits", "representation", "forward_logits", *(f"saliency_{k}" for k in KINDS)):
+    for name in ("logits", "representation", "forward_logits", *(f"saliency_{k}" for k in PLAIN)):
         assert 0 <= figures[name]["difference"] <= 1e-4 * max(1, figures[name]["largest"])
         assert figures[name]["largest"] > 0
 
@@ -449,7 +449,7 @@ def test_int8_states_what_it_costs(rounded):
     assert rounded.int8["accuracy_float32"] == 1.0
     assert rounded.int8["accuracy_int8"] == rounded.int8["same_class"]
     assert 0.5 < rounded.int8["same_class"] <= 1
-    for kind in KINDS:
+    for kind in PLAIN:
         assert 0.5 < rounded.int8["rank_agreement"][kind] < 1
     assert "accuracy_int8" in rounded.table()
     assert "int8" not in OnnxPredictor.load(exported("textcnn")).about

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from pct.explaining.saliency import gradient_saliency
 from pct.models.encoder import Transformer
 from pct.models.token_types import inputs_of
 from pct.models.wrapped import Wrapped
+from pct.saliency.gradients import gradient_saliency
 from tests.pct.saliency.tiny_transformers import inner_model, one_text, two_texts
 
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from pct.explaining.saliency import gradient_saliency, saliency
 from pct.models.base import without_dropout
 from pct.models.wrapped import Wrapped
 from pct.saliency.base import SaliencyOptions
 from pct.saliency.conservation import conservation_gap
+from pct.saliency.gradients import gradient_saliency, saliency
 from pct.saliency.modes import FrozenModel, GimModel, RecordedAttention
 from tests.pct.saliency.tiny_transformers import (
     CONFIGURATIONS,

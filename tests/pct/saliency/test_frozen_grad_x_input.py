@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pct.explaining.saliency import saliency
+from pct.saliency.gradients import saliency
 from pct.saliency.modes import FrozenModel
 from tests.pct import twins
 from tests.pct.saliency import frozen_twin

@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pct.explaining.saliency import saliency
 from pct.models.wrapped import Wrapped
+from pct.saliency.gradients import saliency
 from pct.saliency.modes import GimModel
 from tests.pct.saliency.tiny_transformers import inner_model, one_text
 

@@ -8,9 +8,9 @@ import torch
 
 import pct
 from pct.explaining.predictor import row_keys
-from pct.explaining.saliency import gradient_saliency, saliency
 from pct.saliency import integrated_gradients
 from pct.saliency.base import SaliencyOptions
+from pct.saliency.gradients import gradient_saliency, saliency
 from pct.saliency.integrated_gradients import IntegratedGradients
 from pct.text.replacement_token import baseline_token, check_baseline
 from pct.text.vocabulary import Vocabulary

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import pct
-from pct.explaining.saliency import gradient_saliency
 from pct.models.base import without_dropout
 from pct.models.heads import SIGMOID
 from pct.saliency.base import SaliencyOptions
+from pct.saliency.gradients import gradient_saliency
 from pct.tasks import SeveralLabels
 from tests.pct import twins
 from tests.pct.several import several_classifier

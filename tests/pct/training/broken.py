@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from pct.corpora.loading import Corpus
+from pct.corpora.splits import Corpus
 from tests.pct.small import small_corpus
 
 MEASURED = {"step_seconds", "words_per_second", "memory_mb", "validation_seconds"}

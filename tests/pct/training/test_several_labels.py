@@ -13,7 +13,6 @@ from pct.corpora.loading import corpus_of
 from pct.methods import methods
 from pct.methods.base import supervised_loss
 from pct.methods.losses import mean_entropy
-from pct.methods.saliency_guided import kl_divergence
 from pct.models.heads import SIGMOID
 from pct.models.pretrained import load_untrained
 from pct.settings import Settings
@@ -75,7 +74,7 @@ def test_entropy_and_divergence_are_those_of_each_label():
             entropy -= (p * np.log(p) + (1 - p) * np.log(1 - p)) / 12
             divergence += (p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))) / 12
     assert float(mean_entropy(z, SIGMOID)) == pytest.approx(entropy)
-    assert float(kl_divergence(z, other, SIGMOID)) == pytest.approx(divergence)
+    assert float(SIGMOID.divergence(z, other)) == pytest.approx(divergence)
 
 
 def test_balanced_weights_make_the_texts_with_a_label_count_as_much_as_those_without():

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import pct
-from pct.corpora.loading import Corpus, Split
+from pct.corpora.splits import Corpus, Split
 from pct.explaining.predictor import predict_tokens
 from pct.methods.base import make_method
 from pct.settings import MAX_SEED, METHODS, Settings

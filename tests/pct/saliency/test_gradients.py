@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pct.explaining.saliency import class_score, gradient_saliency, saliency
 from pct.models.base import without_dropout
+from pct.models.heads import SOFTMAX
 from pct.saliency import integrated_gradients
-from pct.saliency.gradients import sum_by_word
+from pct.saliency.gradients import gradient_saliency, saliency, sum_by_word
 from tests.pct import twins
 from tests.pct.small import FAMILIES, LEXICON, small_classifier, small_model, small_words
 
@@ -72,8 +72,8 @@ def test_the_gradient_of_the_probability_is_that_of_the_log_odds_times_f_times_o
 def test_the_log_odds_keep_their_gradient_where_the_probability_rounds_to_one():
     logits = torch.tensor([[60.0, -60.0]], requires_grad=True)
     label = torch.tensor([0])
-    (odds,) = torch.autograd.grad(class_score(logits, label, "log_odds").sum(), logits)
-    (probability,) = torch.autograd.grad(class_score(logits, label, "probability").sum(), logits)
+    (odds,) = torch.autograd.grad(SOFTMAX.score(logits, label, "log_odds").sum(), logits)
+    (probability,) = torch.autograd.grad(SOFTMAX.score(logits, label, "probability").sum(), logits)
     assert odds.tolist() == [[1.0, -1.0]]
     assert probability.tolist() == [[0.0, 0.0]]
 
@@ -83,7 +83,7 @@ def test_the_score_of_a_class_is_the_twin_s(of):
     logits = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, 3.0]])
     labels = torch.tensor([2, 1])
     expected = [twins.score(row, label, of) for row, label in zip(logits.tolist(), labels.tolist(), strict=True)]
-    np.testing.assert_allclose(class_score(logits, labels, of), expected, rtol=1e-6)
+    np.testing.assert_allclose(SOFTMAX.score(logits, labels, of), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -217,7 +217,7 @@ def test_bf16_saliency_is_near_that_of_float32(family):
 
 @pytest.mark.parametrize(("what", "call"), [
     ("saliency", lambda: word_saliency(torch.zeros(1, 1, 1), torch.zeros(1, 1, 1), torch.zeros(1, 1), "l3")),
-    ("saliency_of", lambda: class_score(torch.zeros(1, 2), torch.zeros(1, dtype=torch.long), "odds")),
+    ("saliency_of", lambda: SOFTMAX.score(torch.zeros(1, 2), torch.zeros(1, dtype=torch.long), "odds")),
 ])  # fmt: skip
 def test_an_unknown_name_is_refused_with_the_known_ones(what, call):
     with pytest.raises(ValueError, match=f"{what} must be .* got"):
