@@ -300,6 +300,8 @@ class Classifier(TextInterface):
             ValueError: it is damaged.
             ImportError: its training method came from a package that is not installed.
         """
+        from pct.models.checks import check_finite
+
         path = Path(folder)
         for name in (CONFIG, WEIGHTS):
             if not (path / name).is_file():
@@ -317,6 +319,7 @@ class Classifier(TextInterface):
             model = build_model(about["model"])
             model.load_state_dict(load_file(path / WEIGHTS))
             _check_parts(about, tokenizer, model)
+            check_finite(model, str(path))
         except (SafetensorError, KeyError, TypeError, OSError, RuntimeError, ValueError) as problem:
             raise ValueError(f"{path} is damaged and cannot be loaded ({problem}); save the model again") from problem
         check_saved_rule(settings.words)
@@ -441,12 +444,13 @@ def _name_of(model: Any, name: str) -> str:
 def _wrapped(model: Any, tokenizer: Any, full_name: str, settings: dict[str, Any]) -> Classifier:
     from pct.models.checks import check_length
     from pct.models.outputs import SIGMOID, VALUE
-    from pct.models.pretrained import max_tokens, wrap_model
+    from pct.models.pretrained import kept_reading, max_tokens, wrap_model
 
     network = wrap_model(model, tokenizer, full_name, settings.get("head", ""))
     own = {"max_length": max_tokens(model, tokenizer), "multi_label": network.task_kind == SIGMOID}
     number = {"head": VALUE} if network.task_kind == VALUE else {}
-    chosen = Settings.from_dict({**_UNTRAINED, **own} | settings | number | {"model": full_name})
+    kept = kept_reading(model.config)
+    chosen = Settings.from_dict({**_UNTRAINED, **own, **kept} | settings | number | {"model": full_name})
     check_length(chosen.max_length, model, full_name)
     return _explained(Classifier(network, SubWords(tokenizer), network.classes, chosen), settings)
 

@@ -12,6 +12,8 @@ from typing import Any, BinaryIO
 MODEL = "model"  # the folder of its classifier
 EXPORTED = "exported"  # the folder of its ONNX graphs
 ADAPTER = "adapter"  # the folder of its LoRA adapter
+MEASURED = "measured"  # the folder of its measurements under other conditions
+FIGURES = "figures"  # the folder of its figures
 CHECKPOINT, HISTORY, SETTINGS = "checkpoint.safetensors", "history.jsonl", "settings.json"
 REPORT, PER_TEXT, ABOUT = "report.json", "per_text.parquet", "about.json"
 # a classifier's folder

@@ -13,6 +13,7 @@ from pct.corpora.splits import texts_of_columns
 from pct.explaining.explain import explain, explain_each
 from pct.explaining.predictor import Predictor
 from pct.explaining.verdict import TOLERANCE
+from pct.layout import FIGURES
 from pct.metrics.number_errors import TRUE_NUMBER
 from pct.metrics.report import Report
 from pct.output.plots import STEPS, example_figure, gap_figure, ridge_figure, save
@@ -21,7 +22,6 @@ from pct.text.tokens import Doubles, Ints
 from pct.training.runs import Run
 from pipelines.job import first_line
 
-FIGURES = "figures"
 TEXTS, TEXTS_A_BLOCK = 512, 128
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pct.layout import ABOUT, HISTORY, PER_TEXT, REPORT, SETTINGS, Record
+from pct.layout import ABOUT, FIGURES, HISTORY, PER_TEXT, REPORT, SETTINGS, Record
 from pct.training.runs import Run, load_run
 from pct.writing import folder_lock
 from pipelines.champion import MARGIN
 from pipelines.connection import UPLOAD, TrackingError, connect, default_tracking, request_timeout, without_password
 from pipelines.data_sets import CONTEXTS, as_input, noted, run_data_sets
 from pipelines.description import describe
-from pipelines.figures import FIGURES, draw_figures, try_to_draw
+from pipelines.figures import draw_figures, try_to_draw
 from pipelines.job import first_line
 from pipelines.logged_model import NAME, SavedClassifier, export_run, log_model
 from pipelines.metric_names import VALIDATION_FINAL, as_metrics, cost_metrics, epoch_metrics, report_metrics

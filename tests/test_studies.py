@@ -15,6 +15,7 @@ from pct.corpora.loading import read_splits
 from pct.settings import Settings
 from pct.training.runs import run
 from tests.pct.models.families import classifier
+from tests.pct.small import small_model
 from tests.pct.toy import Scale
 
 QUICK = Settings(
@@ -127,6 +128,18 @@ def test_nothing_is_dropped_without_dropout():
     with encoders.no_dropout():
         model.train()
         assert torch.equal(*(model(input_ids=ids).logits for _ in range(2)))
+
+
+def test_a_representation_may_be_the_mean_of_the_tokens():
+    model = small_model("transformer")
+    model.eval()
+    ids = torch.arange(12)[None]
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    first = model(ids, mask)
+    with encoders.mean_of_tokens():
+        mean = model(ids, mask)
+    assert torch.equal(first.logits, mean.logits)
+    assert not torch.allclose(first.representation, mean.representation)
 
 
 def test_methods_are_compared_with_the_first_of_their_family(tmp_path, monkeypatch, capsys):

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from pct.layout import FIGURES
 from pct.output.plots import FAINT, IMPORTANT, INK, UNIMPORTANT, bare, new_figure, put_titles, save
-from pipelines.figures import FIGURES
 from tuning.ledger import Ledger, Trial
 from tuning.objective import accuracy_floor, comparable, finished, pareto_front, trial_objectives
 from tuning.plan import Plan

@@ -7,6 +7,7 @@ import re
 from dataclasses import fields
 
 from pct.settings import Settings
+from pct.text.lines import printable
 
 
 class JobError(Exception):
@@ -38,7 +39,7 @@ def one_line_message(problem: Exception) -> str:
     if isinstance(problem, OSError) and problem.strerror:
         reason = _REMEDIES.get(problem.errno or 0, problem.strerror)
         return reason if problem.filename is None else f"{problem.filename}: {reason}"
-    return " ".join(str(problem).split()) or type(problem).__name__
+    return printable(" ".join(str(problem).split())) or type(problem).__name__
 
 
 def with_option_names(message: str) -> str:

@@ -18,7 +18,7 @@ from pct.saliency import saliencies
 from pct.saliency.defaults import default_saliency
 from pct.settings import SALIENCIES
 from pct.text.encodings import encoding_hint, marked_encoding
-from pct.text.lines import split_lines
+from pct.text.lines import printable, split_lines
 
 if TYPE_CHECKING:
     from pct.classifier import Classifier
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for start in range(0, len(explanations), len(labels)) if labels else ():
         scores = [(e.confidence, label) for e, label in zip(explanations[start:], labels, strict=False)]
         ranked = ", ".join(f"{label} {confidence:.3f}" for confidence, label in sorted(scores, reverse=True))
-        print(f"{ranked}  {explanations[start].text}\n")
+        print(printable(f"{ranked}  {explanations[start].text}\n"))
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     print("\n\n".join(render(e, colour, _has_blocks(sys.stdout)) for e in explanations))
     return 0

@@ -8,6 +8,7 @@ from typing import Any
 
 from pct.commands.options import add_own_settings, add_pairs, note_single_texts, open_given, typed_pairs
 from pct.commands.parser import CommandParser
+from pct.text.lines import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,5 +66,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
             assigned = one.labels or [one.label]
             head = ", ".join(f"{name} {one.probabilities[name]:.3f}" for name in assigned)
             head = head if one.labels else f"none ({head})"
-        print(f"{head}  {one.text}" if one.text_pair is None else f"{head}  {one.text}  |  {one.text_pair}")
+        print(printable(f"{head}  {one.text}" if one.text_pair is None else f"{head}  {one.text}  |  {one.text_pair}"))
     return 0

@@ -11,7 +11,7 @@ NAME_CLASSES = "name them in its config.json (id2label and label2id)"  # a remed
 
 
 class ClassIndex:
-    """Maps labels to class indices. Names are canonical: equal numbers are one name. They are compared without case.
+    """Maps labels to class indices. Names are canonical (1.0 is 1), and compared without case.
 
     labels: `names`, or `indices`: each label is an index into the list of classes. integers_are_indices: whether an
     integer among names is an index: if no class has a number as its name.
@@ -30,6 +30,10 @@ class ClassIndex:
         """The class index of a name; None for an unknown one."""
         name = canonical(name)
         return self.by_name.get(name, self.by_folded.get(name.casefold()))
+
+    def has(self, label: str) -> bool:
+        """Whether a text is the name of a class, or an index where labels are indices."""
+        return self.find(label) is not None or (self.labels == "indices" and label.isdecimal())
 
     def resolve(self, label: str | int | None) -> tuple[int, bool]:
         """The class index of a label, and whether the label was an index. Raises BadRow for an unknown label."""

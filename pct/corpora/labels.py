@@ -124,6 +124,14 @@ def names_of_classes(
     return names
 
 
+def differing_in_case(names: Sequence[str]) -> list[list[str]]:
+    """The groups of names that are equal without case."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(canonical(name).casefold(), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
 def some_of(names: Sequence[str]) -> str:
     """The names for a message, of many the first ones and the number of the others."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from pct.corpora.class_index import ClassIndex
 from pct.corpora.files import open_table
 from pct.corpora.fingerprints import label_counts
-from pct.corpora.labels import some_of
+from pct.corpora.labels import differing_in_case, some_of
 from pct.corpora.named import CLASSES, HUB, TEST_ONLY, load_hub, local_folder, reviews_with_marks, with_shares
 from pct.corpora.planted import generate
 from pct.corpora.rows import MARKS, ReadOptions, RowReader, Table, has_labels
@@ -26,9 +27,8 @@ from pct.corpora.splits import (
     hold_out,
     limited,
     text_columns,
-    with_limit,
 )
-from pct.corpora.tables import table_of
+from pct.corpora.tables import check_pairs, table_of
 from pct.settings import Settings
 from pct.text.plurals import plural
 from pct.text.words import is_pair
@@ -170,12 +170,13 @@ def read_data(
     A table whose integer labels stand for class names must have the same class names, in any order. If labels are not
     needed, a list of strings or a table without the label column is read too.
 
-    Raises as `load_splits`.
+    Raises as `load_splits`, and ValueError for a list of rows (text, label), which would be pairs of texts.
     """
     if isinstance(data, Split):
         return data, {}
     texts_alone = isinstance(data, list) and bool(data) and all(isinstance(x, str) or is_pair(x) for x in data)
     if texts_alone and not needs_labels:
+        check_pairs(data, ClassIndex(classes, options.labels), options)
         data = {options.text: data}
     table, reader = table_of(data, options), RowReader(options)
     labelled = needs_labels or has_labels(table, options)
@@ -277,6 +278,12 @@ def _with_held_out(
     if single:
         logger.warning("%s: only one training row of the class %s", name, some_of(single))
         notes.setdefault("train", {})["classes_of_one_row"] = single
+    alike = differing_in_case(classes) if "train" in parts else []
+    if alike:
+        groups = some_of([" and ".join(group) for group in alike])
+        remedy = "if they are one class, write its labels alike"
+        logger.warning("%s: classes that differ only in case: %s; %s", name, groups, remedy)
+        notes.setdefault("train", {})["classes_differing_in_case"] = alike
     for key in parts:
         limit = settings.limit if key == "train" else settings.measure_limit or settings.limit
         parts[key], notes[key] = limited(parts[key], notes.get(key, {}), limit, settings.corpus_seed)

@@ -136,8 +136,8 @@ def text_columns(texts: Sequence[Any], pairs: bool = False) -> dict[str, npt.NDA
 
 def texts_of_columns(columns: Mapping[str, npt.NDArray[Any]]) -> list[Any]:
     """The texts of what `text_columns` gave."""
-    if "text_pair" not in columns:
-        return list(columns["text"])
+    if "text_pair" not in columns:  # lists of words are arrays in Parquet
+        return [text.tolist() if isinstance(text, np.ndarray) else text for text in columns["text"]]
     pairs = zip(columns["text"], columns["text_pair"], strict=True)
     return [first if second is None else (first, second) for first, second in pairs]
 

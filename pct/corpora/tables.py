@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from pct.corpora.class_index import ClassIndex
 from pct.corpora.columnar import rows_of_batches
 from pct.corpora.files import STDIN, open_table, table_of_objects
-from pct.corpora.rows import MARKS, ReadOptions, Table
+from pct.corpora.rows import MARKS, PAIR, ReadOptions, Table
 from pct.corpora.source import Rows
-from pct.corpora.values import BadRow
+from pct.corpora.values import NUMBER, BadRow
+from pct.text.words import is_pair
 
 
 def table_of(data: Any, options: ReadOptions) -> Table:
@@ -57,10 +59,33 @@ def table_of(data: Any, options: ReadOptions) -> Table:
         return Table(name, list(columns_of_all), _rows_of_mappings(data), in_memory=True)
     if isinstance(data, Iterator):
         return table_of_objects(name, _rows_of_mappings(data), options, "row", in_memory=True)
+    items = f" of {type(data[0]).__name__}" if isinstance(data, list) and data else ""
     raise ValueError(
         f"data must be a file, a datasets.Dataset, a DataFrame, columns {options.text} and {options.label}, a pair "
-        f"(texts, labels), or rows as mappings, in a list or an iterator; got {type(data).__name__}"
+        f"(texts, labels), or rows as mappings, in a list or an iterator; got {type(data).__name__}{items}"
     )
+
+
+def check_pairs(texts: Sequence[Any], index: ClassIndex, options: ReadOptions) -> None:
+    """Raises ValueError for rows (text, label): pairs of texts of which every second one is a label.
+
+    index: of the model's classes.
+    """
+
+    def is_label(text: str) -> bool:
+        if options.numbers:
+            return bool(NUMBER.fullmatch(text.strip()))
+        separator = options.label_separator
+        return all(index.has(name) for name in (text.split(separator) if separator else [text]))
+
+    second = [text[1] for text in texts if is_pair(text)]
+    if second and all(map(is_label, second)):
+        column, pair = options.text, options.text_pair or PAIR
+        raise ValueError(
+            f"a tuple of two strings is a pair of texts, and every second one is a label, as {second[0]!r}: give "
+            f"(texts, labels) as two lists, or a list of dicts with {column!r} and {options.label!r}; if they are "
+            f"texts, give dicts with {column!r} and {pair!r}"
+        )
 
 
 def texts_of(data: Any, column: str = "text", label: str = "label", pair: str = "") -> Iterable[Any]:

@@ -20,7 +20,7 @@ NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d+)?")
 # missing values that were converted to text
 _MISSING = frozenset({"", "nan", "NaN", "<NA>", "NaT"})
 # a list as Python and pandas print it; text in brackets without quotes is a class name
-_PYTHON_LIST = re.compile(r"[\[({]\s*(['\"]).*\1\s*,?\s*[\])}]", re.DOTALL)
+_PYTHON_LIST = re.compile(r"[\[({]\s*(['\"]).*\1\s*+,?\s*+[\])}]", re.DOTALL)
 _QUOTED = re.compile(r"(['\"])((?:(?!\1).)*)\1", re.DOTALL)
 
 
@@ -35,8 +35,8 @@ class BadRow(ValueError):
 def plain_label(value: Any, column: str, keep_index: bool = False) -> str | int:
     """The canonical class name of a label. With `keep_index`, an integer is returned unchanged.
 
-    A date is written as in ISO 8601, a decimal number as the equal float. A list with one choice is that choice, also
-    as JSON in a text (`["good"]`) and in Label Studio's format (`{"choices": ["good"]}`).
+    A date is written as in ISO 8601, a number without zeros at its end: the float 1.0 is 1. A list with one choice is
+    that choice, also as JSON in a text (`["good"]`) and in Label Studio's format (`{"choices": ["good"]}`).
 
     Raises BadRow for a missing label, and for several.
     """
@@ -123,11 +123,16 @@ def _is_mark(x: Any, share: bool) -> bool:
 
 
 def canonical(name: str) -> str:
-    """The canonical form of a class name: NFC, stripped, 1.0 as 1, true as True."""
+    """The canonical form of a class name: NFC, stripped, 1.0 as 1, true as True.
+
+    A column of whole numbers with a gap is written as 1.0. Other numbers keep their digits: 1.1 and 1.10 may be
+    versions.
+    """
     name = unicodedata.normalize("NFC", replace_surrogates(name.strip()))
     if NUMBER.fullmatch(name):
-        number = float(name)
-        return str(int(name.partition(".")[0])) if number.is_integer() else repr(number)
+        name = name.removeprefix("+")
+        whole, _, fraction = name.partition(".")
+        return name if fraction.strip("0") else "0" if whole == "-0" else whole
     return name.capitalize() if name.lower() in ("true", "false") else name
 
 
@@ -143,10 +148,10 @@ def is_missing(value: Any) -> bool:
 
 
 def class_names(labels: Iterable[str | int | None]) -> list[str]:
-    """The sorted distinct labels. If all are numbers, they are sorted by value."""
+    """The sorted distinct labels. If all are numbers, they are sorted by value, equal ones by name."""
     seen = {str(label) for label in labels}
     if all(NUMBER.fullmatch(x) for x in seen):
-        return sorted(seen, key=float)
+        return sorted(seen, key=lambda name: (decimal.Decimal(name), name))  # exact, unlike a float
     return sorted(seen)
 
 
@@ -187,13 +192,13 @@ def written_list(text: str) -> Any:
 
 
 def _python_value(value: Any) -> Any:
-    """Converts numpy scalars to Python's types, and decimal numbers to the equal integer or float."""
+    """Converts numpy scalars to Python's types, and decimal numbers to an integer, or to text with all their digits."""
     if isinstance(value, (np.datetime64, np.timedelta64)):
         return value.astype(f"{'M' if isinstance(value, np.datetime64) else 'm'}8[us]").item()
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
         value = value.item()
     if isinstance(value, decimal.Decimal) and value.is_finite():
-        return int(value) if value == value.to_integral_value() else float(value)
+        return int(value) if value == value.to_integral_value() else f"{value:f}".rstrip("0")
     return value
 
 

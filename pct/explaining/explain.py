@@ -106,8 +106,9 @@ def explain_each(
     remove: str | None = None,
 ) -> list[list[Explanation]]:
     """`explain`, with the explanations of each text in a list of their own."""
-    if max_steps < 0:
-        raise ValueError(f"max_steps must be >= 0, got {max_steps}")
+    for name, value in (("max_steps", max_steps), ("seed", seed)):
+        if not isinstance(value, int | np.integer) or value < 0:
+            raise ValueError(f"{name} must be a whole number >= 0, got {value!r}")
     for share in (p_important, p_unimportant):
         check_share(share)
     predictor, documents = removing(predictor, remove), split_texts(predictor, texts)
@@ -131,6 +132,7 @@ def explain_each(
         )
         plan = _plan(tokens.counts, options, task)
         seen = remove_words(predictor, tokens, plan, labels, order, removal, saliency=ranking)
+        seen.check_finite(block[text])
         built = build_explanations([some[i] for i in text], tokens, seen, predictor.classes, options)
         for i, explanation in zip(block[text].tolist(), built, strict=True):
             explanations[i].append(explanation)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from pct.corpora.values import canonical
 from pct.explaining.predictor import TextInterface, rows_as_tokens
 from pct.tasks import ONE_CLASS, OneNumber, SeveralLabels, Task
 from pct.text.tokens import TOKEN_TYPE, Bools, Floats, Ints, Tokens
@@ -18,7 +20,10 @@ PADDING = 0
 
 
 class _SpacedWord(NamedTuple):
-    """A word with the spaces before it. close: whether it follows a word without a space, as in Chinese."""
+    """A word with the spaces before it; at an end of a text, spaces without a word.
+
+    close: whether it follows a word without a space, as in Chinese.
+    """
 
     space: str
     word: str
@@ -52,8 +57,10 @@ class FunctionPredictor(TextInterface):
                 if side:  # a token of no word, so that a second text without words is still there
                     ids.append(TOKEN_TYPE + PADDING)
                     words.append(-1)
-                ids += [self._id(word) + side * TOKEN_TYPE for word in _spaced_words(part.text, part.spans)]
-                words += range(side * document.first_words, side * document.first_words + len(part))
+                numbers = itertools.count(side * document.first_words)
+                for word in _spaced_words(part.text, part.spans):
+                    ids.append(self._id(word) + side * TOKEN_TYPE)
+                    words.append(next(numbers) if word.word else -1)
             starts.append(len(ids))
         return Tokens(np.array(ids, np.int64), np.array(words, np.int64), np.array(starts), counts, PADDING)
 
@@ -85,11 +92,13 @@ class FunctionPredictor(TextInterface):
 
     def _text(self, ids: Ints) -> str:
         """The text of tokens. Two words do not join when the punctuation mark between them is removed."""
-        text = ""
-        for word in (self._spaced_words[i] for i in ids.tolist()):
-            apart = word.space or word.close or not (text[-1:].isalnum() and word.word[:1].isalnum())
-            text += (word.space if apart else " ") + word.word
-        return text.lstrip()
+        text, first = "", True
+        for space, word, close in (self._spaced_words[i] for i in ids.tolist()):
+            if first and word:  # the space was between it and a word that is removed
+                space, first = space.lstrip(), False
+            apart = space or close or not (text[-1:].isalnum() and word[:1].isalnum())
+            text += (space if apart else " ") + word
+        return text
 
     def _ask(self, texts: list[Any]) -> Floats:
         probabilities = np.asarray(self.predict_proba(texts), np.float64)
@@ -122,7 +131,7 @@ def predictor_from(
 
     It can be measured and explained like any other: `pct.evaluate(predictor, data)`, `pct.explain(predictor, texts)`.
     Since it has no gradient, a word's saliency is occlusion: the drop of the log-odds without the word, which costs one
-    row per word.
+    row per word. A whole text reaches the function as it was given; a reduced one keeps the white space at its ends.
 
     Args:
         predict_proba: takes a list of strings and returns (texts, classes) probabilities, as that of a scikit-learn
@@ -137,15 +146,18 @@ def predictor_from(
         The predictor.
 
     Raises:
-        ValueError: fewer than two classes, of a number more than one name, or an unknown head or rule.
+        ValueError: fewer than two classes, two of one name, of a number more than one name, or an unknown head or rule.
     """
     if head not in ("", "value"):
         raise ValueError(f"head must be value or empty, got {head!r}")
     if isinstance(classes, str) or (len(classes) != 1 if head else len(classes) < 2):
         raise ValueError(f"classes must be {'one name' if head else 'at least two names'} in a list, got {classes!r}")
+    names = [str(name) for name in classes]
+    if repeated := [name for name, times in Counter(map(canonical, names)).items() if times > 1]:
+        raise ValueError(f"classes must be distinct names, got {repeated[0]!r} more than once in {names}")
     check_rule(words)
     task = OneNumber() if head else SeveralLabels(threshold) if multi_label else ONE_CLASS
-    return FunctionPredictor(predict_proba, [str(name) for name in classes], words, task)
+    return FunctionPredictor(predict_proba, names, words, task)
 
 
 def _in_a_word(character: str) -> bool:
@@ -154,8 +166,16 @@ def _in_a_word(character: str) -> bool:
 
 
 def _spaced_words(text: str, spans: Sequence[tuple[int, int]]) -> list[_SpacedWord]:
-    ends = [0, *(end for _, end in spans[:-1])]
-    return [
+    """The words of a text, and the rest at its ends, if any: white space before the first word, and all after the last.
+
+    The ends belong to no word, so that they stay when words are removed.
+    """
+    before_first = text[: spans[0][0]] if spans else text
+    begin = len(before_first) - len(before_first.lstrip())
+    ends = [begin, *(end for _, end in spans)]
+    words = [
         _SpacedWord(text[before:start], text[start:end], start == before > 0 and _in_a_word(text[start - 1]))
-        for before, (start, end) in zip(ends, spans, strict=True)
+        for before, (start, end) in zip(ends, spans, strict=False)
     ]
+    around = [_SpacedWord(rest, "", False) for rest in (text[:begin], text[ends[-1] :])]
+    return [word for word in (around[0], *words, around[1]) if any(word)]

@@ -66,6 +66,8 @@ def target_indices(target: Target, classes: Sequence[str], texts: int, task: Tas
     if target is None:
         return None
     one = isinstance(target, (str, int, np.integer))
+    if not (one or hasattr(target, "__len__")):
+        raise ValueError(f"a target must be the name or the index of a class, or a list of these, got {target!r}")
     targets: Sequence[Any] = [target] * texts if one else list(target)  # type: ignore[arg-type]
     if len(targets) != texts:
         raise ValueError(f"{texts} texts need {texts} targets, got {len(targets)}")

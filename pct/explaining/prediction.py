@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
+
 from pct.explaining.answers import Answers
 from pct.explaining.predictor import Predictor, Texts, check_predictor, predict_tokens, reading_of, split_texts
 from pct.tasks import ONE_CLASS, Task, named_labels, task_of
@@ -142,7 +144,15 @@ def build_predictions(
     task: Task = ONE_CLASS,
     windows: str = "",
 ) -> Predictions:
-    """Predictions from probabilities (texts, classes). windows: as in `Prediction`."""
+    """Predictions from probabilities (texts, classes). windows: as in `Prediction`.
+
+    Raises FloatingPointError for a probability that is not finite.
+    """
+    broken = np.flatnonzero(~np.isfinite(probabilities).all(1))
+    if len(broken):
+        raise FloatingPointError(
+            f"the model's output for {documents[broken[0]].text!r:.80} is not finite: its weights are broken"
+        )
     predictions = Predictions()
     labels = assigned_names(task, probabilities, classes)
     rows = zip(documents, probabilities.tolist(), tokens.truncated.tolist(), labels, strict=True)

@@ -134,6 +134,20 @@ class Removals:
     unimportant: RemovalResult
     texts: ReducedTexts
 
+    def check_finite(self, index: Ints) -> None:
+        """Raises FloatingPointError where a probability or a saliency is not finite.
+
+        index: (texts,) the position of each text among all, for the message.
+        """
+        for what, values in (("probabilities", self.probabilities), ("saliency", self.saliency)):
+            broken = index[~np.isfinite(values).all(1)]
+            if len(broken):
+                others = f", nor those of {len(broken) - 1} other texts of its block" if len(broken) > 1 else ""
+                raise FloatingPointError(
+                    f"the model's {what} of text {broken[0]} are not finite{others}; its weights or the text are "
+                    "broken: train it again with a lower lr"
+                )
+
     @property
     def task(self) -> Task:
         """That of the predictor."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pct.corpora.splits import Split, index_of_classes, with_classes
-from pct.explaining.predictor import Predictor
+from pct.explaining.predictor import Predictor, check_predictor
 from pct.metrics.change import CONTROLS, Change, check_same_classes, compare_reports
 from pct.metrics.evaluation import evaluate, fitting
 from pct.metrics.names import CORE_METRICS
@@ -25,7 +25,10 @@ def diff(before: Predictor, after: Predictor, dataset: Any, seed: int = 0, **opt
 
     Raises:
         ValueError: the models have different classes or tasks; and as `pct.evaluate`.
+        TypeError: what is not a model.
     """
+    check_predictor(before)
+    check_predictor(after)
     task, other = task_of(before), task_of(after)
     if task.labels_are != other.labels_are:
         raise ValueError(f"the first model has {task.labels_are} for each text, the second {other.labels_are}")

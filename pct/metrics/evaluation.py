@@ -23,7 +23,7 @@ from pct.explaining.predictor import (
     split_texts,
     word_rule,
 )
-from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, Removals, remove_words
+from pct.explaining.removal import TEXTS_A_BLOCK, RemovalPlan, remove_words
 from pct.metrics import RATIONALE, SHORTCUT
 from pct.metrics import metrics as registry
 from pct.metrics.base import Column, Estimate, Metric, MetricOptions, TextBlock
@@ -212,7 +212,7 @@ def evaluate(
                     explained = predict_tokens(predictor, tokens).argmax(1)
                 given = numbers_of_block(numbers, place, documents, tokens, explained, predictor.classes)
             seen = remove_words(predictor, tokens, chosen.plan(tokens.counts), targets, order, removal, given, ranking)
-            _check_finite(seen, place)
+            seen.check_finite(place)
             block = TextBlock(seen, split.labels[place], place, **marks_of_block(split, place, documents, tokens))
             measured.add({"index": place, "cut": tokens.truncated, **chosen.columns(block, predictor.classes)})
             bar.update(len(index))
@@ -367,18 +367,6 @@ def check_gold(labels: Column, predictor: Predictor) -> Column:
         raise ValueError(f"the model has {own} for each text, the data {given}; give texts with labels of its kind")
     one_class = not (task.several or task.number)
     return check_classes(labels, len(labels), len(predictor.classes)) if one_class else labels
-
-
-def _check_finite(seen: Removals, index: Column) -> None:
-    """Raises FloatingPointError where a probability or a saliency is not finite."""
-    for what, values in (("probabilities", seen.probabilities), ("saliency", seen.saliency)):
-        broken = index[~np.isfinite(values).all(1)]
-        if len(broken):
-            others = f", nor those of {len(broken) - 1} other texts of its block" if len(broken) > 1 else ""
-            raise FloatingPointError(
-                f"the model's {what} of text {broken[0]} are not finite{others}; its weights or the text are broken: "
-                "train it again with a lower lr"
-            )
 
 
 def blocks_by_length(texts: Sequence[Any], rule: str, size: int = TEXTS_A_BLOCK) -> list[Column]:

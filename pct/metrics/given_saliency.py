@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pct.text.plurals import plural
 from pct.text.tokens import Doubles, Ints, Tokens
 from pct.text.words import Document
 
@@ -81,7 +82,7 @@ def word_numbers(
         values = given.values[:, _column(given, label, classes, index)] if given.of_classes else given.values
         numbers = _by_offsets(values, given.tokens, document, index)[tokens.places(row)]
     else:
-        numbers = _by_count(given.values, document, tokens, row)
+        numbers = _by_count(given.values, index, document, tokens, row)
     if not np.isfinite(numbers).all() or len(numbers) != tokens.counts[row]:
         n = len(given.values)
         raise ValueError(
@@ -91,16 +92,27 @@ def word_numbers(
     return numbers
 
 
-def _by_count(values: Doubles, document: Document, tokens: Tokens, row: int) -> Doubles:
+def _by_count(values: Doubles, index: int, document: Document, tokens: Tokens, row: int) -> Doubles:
     """The numbers per word, from numbers of all words, of the words that the model sees, or of the model's tokens with
-    padding at the end. Numbers that fit none of these are returned unchanged."""
+    padding at the end. Numbers that fit none of these are returned unchanged.
+
+    Raises ValueError for numbers that may be of words, padded, as well as of tokens.
+    """
     count = int(tokens.counts[row])
     if values.ndim == 1 and len(values) == len(document):
         return values[tokens.places(row)]
     if values.ndim == 1 and len(values) == count:
         return values
-    values = values.sum(1) if values.ndim == 2 else values  # over the width of the embedding
     words = tokens.word_ids[tokens.starts[row] : tokens.starts[row + 1]]
+    one_each = np.array_equal(words, np.arange(count))
+    beyond = values[len(document) :]
+    if values.ndim == 1 and len(beyond) and values.any() and not (one_each or beyond.any()):
+        raise ValueError(
+            f"the saliency of text {index} has {len(values)} numbers, zero from number {len(document) + 1} on: are they"
+            f" of its {plural(len(document), 'word')}, or of its {plural(len(words), 'token')}? Give a list of arrays "
+            "without padding"
+        )
+    values = values.sum(1) if values.ndim == 2 else values  # over the width of the embedding
     if len(values) == int((words >= 0).sum()):
         words = words[words >= 0]
     elif len(values) < len(words) or np.any(values[len(words) :] != 0):

@@ -40,9 +40,12 @@ from pct.models.wrapped import Wrapped
 from pct.settings import Settings
 from pct.tasks import TASKS, default_names, task_of_settings
 from pct.text.subwords import SubWords
+from pct.text.words import NATURAL, check_saved_rule
 
 _ALIASES = {"bert": "bert-base-uncased", "distilbert": "distilbert-base-uncased"}
 CLASSIFIER = "ForSequenceClassification"
+OWN = "pct"  # the key in config.json of how a classifier that was saved here reads texts
+READING = ("max_length", "windows", "threshold", "words")  # the settings there
 NO_LIMIT = 2**20  # tokens of a text, if neither the model nor its tokenizer has a limit
 _log = logging.getLogger(__name__)
 
@@ -176,6 +179,15 @@ def _check_class(config: Any, name: str) -> None:
 def has_head(config: Any) -> bool:
     """Whether a configuration is that of a sequence classifier."""
     return any(x.endswith(CLASSIFIER) for x in config.architectures or [])
+
+
+def kept_reading(config: Any) -> dict[str, Any]:
+    """How a saved classifier reads texts, where its configuration has it: the settings `READING`."""
+    kept = getattr(config, OWN, None)
+    if not isinstance(kept, dict):
+        return {}
+    check_saved_rule(str(kept.get("words", NATURAL)))
+    return {name: kept[name] for name in READING if name in kept}
 
 
 def max_tokens(model: Any, tokenizer: Any) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from html import escape
 from typing import TYPE_CHECKING
 
 from pct.auditing.plan import CONTROL
@@ -11,7 +10,7 @@ from pct.corpora.splits import notes_in_words
 from pct.explaining.explanation import Explanation
 from pct.output.audit_svg import compared, curves_svg, intervals_svg
 from pct.output.audit_table import SHOWN, in_words, measured_names, refused_by_reason
-from pct.output.html import ASSETS, asset, explanation_html, fill, legend_html
+from pct.output.html import ASSETS, asset, explanation_html, fill, legend_html, plain_markdown
 from pct.output.numbers import MISSING, bounds, number, spell
 from pct.saliency import definition_of
 
@@ -136,7 +135,7 @@ def audit_markdown(audit: Audit) -> str:
         for removal in removals:
             metrics = audit.row(row.saliency, removal).metrics
             values += [spell(metrics.get(metric)) for metric in ("comp-suff", "margin", "win")]
-        lines.append(f"| {' | '.join(_plain(value) for value in values)} |")
+        lines.append(f"| {' | '.join(plain_markdown(value) for value in values)} |")
     data = audit.about.get("source") or "data given in memory"
     accuracy = audit.facts.get("accuracy")
     correct = "" if accuracy is None else f", accuracy {spell(accuracy)}"
@@ -144,10 +143,5 @@ def audit_markdown(audit: Audit) -> str:
         f"Measured by `pct audit` on {audit.texts:,} texts ({data}){correct}: {_measured(audit)}; means with 95 % "
         "intervals over the texts; random is the control."
     )
-    verdict = [_plain(sentence) for sentence in (*audit.judgement.verdict, *audit.judgement.advice)]
-    return "\n".join(["## Which explanation to trust", "", " ".join(verdict), "", *lines, "", _plain(how), ""])
-
-
-def _plain(text: str) -> str:
-    """Text escaped for a Markdown table."""
-    return escape(text, quote=False).replace("|", "\\|").replace("\n", " ")
+    verdict = [plain_markdown(sentence) for sentence in (*audit.judgement.verdict, *audit.judgement.advice)]
+    return "\n".join(["## Which explanation to trust", "", " ".join(verdict), "", *lines, "", plain_markdown(how), ""])

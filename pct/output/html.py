@@ -174,9 +174,17 @@ def fill(template: Path, **values: Any) -> str:
     return str(_templates(template.parent).get_template(template.name).render(values))
 
 
+def plain_markdown(text: str) -> str:
+    """Text for a line of Markdown or a cell of its tables, without HTML and without links."""
+    line = escape(" ".join(text.split()), quote=False)
+    return line.replace("|", "\\|").replace("](", "]\\(")
+
+
 @cache
 def _templates(folder: Path) -> Environment:
     from jinja2 import Environment, FileSystemLoader, select_autoescape
 
     escaped = select_autoescape(("html", "svg"))
-    return Environment(loader=FileSystemLoader(folder), autoescape=escaped, keep_trailing_newline=True)
+    environment = Environment(loader=FileSystemLoader(folder), autoescape=escaped, keep_trailing_newline=True)
+    environment.filters["plain_markdown"] = plain_markdown
+    return environment

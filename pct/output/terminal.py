@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pct.output.shades import shade_levels
+from pct.text.lines import printable
 
 if TYPE_CHECKING:
     from pct.explaining.explanation import Curve, Explanation
@@ -25,10 +26,16 @@ def render(explanation: Explanation, colour: bool, blocks: bool = True) -> str:
     """
     e, verdict = explanation, explanation.verdict
     assigned = "" if e.threshold is None or e.confidence >= e.threshold else " not assigned"
-    head = f"{e.label_name}  {e.confidence:.3f}{assigned}  {verdict.kind}"
+    head = f"{printable(e.label_name)}  {e.confidence:.3f}{assigned}  {verdict.kind}"
     if e.notes:
         head += f"  ({'; '.join(e.notes)})"
-    lines = [head, *(f"  {reason}" for reason in verdict.reasons), "", *_words(e, colour), *_legend(e, colour)]
+    lines = [
+        head,
+        *(f"  {printable(reason)}" for reason in verdict.reasons),
+        "",
+        *_words(e, colour),
+        *_legend(e, colour),
+    ]
     if e.saliency_name:
         lines.append(f"words ranked by {e.saliency_name}: {e.saliency_reason}")
     against = f" (the strongest against {e.label_name} first)" if e.signed else ""
@@ -40,7 +47,7 @@ def render(explanation: Explanation, colour: bool, blocks: bool = True) -> str:
 def _words(e: Explanation, colour: bool) -> list[str]:
     """A line for the text; of a pair one for each text, under its name. A text of which no word counts is shown as it
     is."""
-    shown = [w if known else f"{w}[?]" for w, known in zip(e.words, e.known, strict=False)]
+    shown = [printable(w) if known else f"{printable(w)}[?]" for w, known in zip(e.words, e.known, strict=False)]
     levels = shade_levels(e.saliency, e.signed)
     if not colour:
         marked = [f"{w}{('*' if n > 0 else '-') * abs(n)}" for w, n in zip(shown, levels, strict=True)]
@@ -49,7 +56,7 @@ def _words(e: Explanation, colour: bool) -> list[str]:
         marked = [
             w if g is None else f"\x1b[48;5;{g}m\x1b[30m{w}\x1b[0m" for w, g in zip(shown, backgrounds, strict=True)
         ]
-    lines = [" ".join(marked[side.words]) or side.text for side in e.sides]
+    lines = [" ".join(marked[side.words]) or printable(side.text) for side in e.sides]
     return lines if e.text_pair is None else [f"{s.key:>9}  {line}" for s, line in zip(e.sides, lines, strict=True)]
 
 
@@ -65,7 +72,7 @@ def _legend(e: Explanation, colour: bool) -> list[str]:
 
 
 def _curve(e: Explanation, curve: Curve, block: str) -> list[str]:
-    removed = ["(none)", *(e.words[i] for i in curve.removed)]
+    removed = ["(none)", *(printable(e.words[i]) for i in curve.removed)]
     width = min(max(len(w) for w in removed), 24)
     lines = []
     low, high = e.scale

@@ -161,21 +161,27 @@ class SubWords:
         """Writes the tokenizer's own JSON files into tokenizer/."""
         self.save_files(folder / "tokenizer")
 
-    def save_files(self, folder: Path) -> None:
-        """Writes the tokenizer's own JSON files, with the options that the library does not save."""
+    def save_files(self, folder: Path, **options: Any) -> None:
+        """Writes the tokenizer's own JSON files, with the options that the library does not save, and with others."""
         self.tokenizer.save_pretrained(str(folder))
         path = folder / "tokenizer_config.json"
         config = json.loads(path.read_text(encoding="utf-8"))
         names = ("truncation_side", "split_special_tokens", "model_input_names")
         own = {name: getattr(self.tokenizer, name) for name in names}
-        path.write_text(json.dumps(config | own, indent=2, ensure_ascii=False), encoding="utf-8")
+        path.write_text(json.dumps(config | own | options, indent=2, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reads tokenizer/, without the network."""
         from transformers import AutoTokenizer
 
-        return cls(AutoTokenizer.from_pretrained(str(folder / "tokenizer"), local_files_only=True))
+        path = str(folder / "tokenizer")
+        try:
+            return cls(AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False))
+        except ValueError as problem:
+            if "trust_remote_code" in str(problem):
+                raise ValueError("its tokenizer has code of its own, which is not run") from problem
+            raise
 
 
 def _concatenated(documents: Sequence[Document]) -> tuple[Ints, Ints, Ints]:

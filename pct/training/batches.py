@@ -59,13 +59,14 @@ def with_masked_words(tokens: Tokens, mask: int, seed: int) -> Tokens:
 
 def class_weights(settings: Settings, labels: Labels, classes: int, device: torch.device) -> Tensor | None:
     """The weight of each class in the loss, (classes,). With `balanced`: n / (classes n_c), zero for a class without a
-    training text; of several labels (n - n_c) / n_c, the weight of the texts that have the label. None for equal
-    weights."""
+    training text; of several labels (n - n_c) / n_c, the weight of the texts that have the label, or 1 where all texts
+    have it or none. None for equal weights."""
     if settings.class_weights == "none":
         return None
     if labels.ndim == 2:
         texts = labels.sum(0)
-        weights = np.where(texts > 0, (len(labels) - texts) / np.maximum(texts, 1), 1.0)
+        without = len(labels) - texts
+        weights = np.where((texts > 0) & (without > 0), without / np.maximum(texts, 1), 1.0)
         return torch.tensor(weights, dtype=torch.float32, device=device)
     counts = np.bincount(labels, minlength=classes)
     weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1)) * (counts > 0)

@@ -69,20 +69,26 @@ def _bytes(text: str) -> Tensor:
     return torch.frombuffer(bytearray.fromhex(text), dtype=torch.uint8)
 
 
-def open_run(folder: Path, settings: Settings, corpus: Corpus) -> Path:
+def open_run(folder: Path, settings: Settings, corpus: Corpus, start: str = "") -> Path:
     """Creates a run's folder and writes its settings.
 
+    Args:
+        folder: of the run.
+        settings: of the run.
+        corpus: its texts.
+        start: a digest of the starting weights; empty if they are drawn.
+
     Raises:
-        ValueError: the folder holds a run with other settings or texts, or a damaged run.
+        ValueError: the folder holds a run with other settings, texts or starting weights, or a damaged run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for unfinished in folder.glob(".tmp??????"):  # of safetensors, in a process that was killed
         unfinished.unlink()
     path = folder / SETTINGS
-    about = {"settings": settings.to_dict(), "fingerprint": corpus.fingerprint, "source": corpus.source}
+    about = {"settings": settings.to_dict(), "fingerprint": corpus.fingerprint, "source": corpus.source, "start": start}
     if path.is_file():
         try:
-            changed = changed_settings(path, settings, corpus)
+            changed = changed_settings(path, settings, corpus, start)
         except (ValueError, KeyError, TypeError) as problem:
             raise ValueError(f"{path} is damaged ({problem}); remove {folder} to train again") from problem
         if changed:

@@ -93,7 +93,11 @@ def finetune(
 
     Raises:
         ValueError: the texts have other classes, or a setting does not fit the model.
+        TypeError: what is no classifier that torch trains.
     """
+    if not isinstance(classifier, Classifier):
+        given = repr(classifier) if isinstance(classifier, str | Path) else f"a {type(classifier).__name__}"
+        raise TypeError(f"{given} cannot be trained: give pct.load(..) or pct.wrap(..)")
     chosen, corpus = with_corpus(finetune_settings(classifier, **settings), data)
     start = Classifier(structural_copy(classifier.model), classifier.tokenizer, classifier.classes, chosen)
     aligned = align_classes(classifier.classes, corpus, chosen.labels)

@@ -55,7 +55,7 @@ def kept_tokens(settings: Settings, corpus: Corpus, tokenizer: Tokenizer | None)
         corpus: a large one.
         tokenizer: None for a vocabulary of the training texts.
     """
-    identity = ["vocabulary", settings.vocabulary_size] if tokenizer is None else _digest(tokenizer)
+    identity = ["vocabulary", settings.vocabulary_size] if tokenizer is None else tokenizer_digest(tokenizer)
     how = [settings.words, settings.text_length, settings.remove, identity, pct.__version__, FORMAT]
     key = hashlib.sha256(json.dumps([corpus.fingerprint, how]).encode()).hexdigest()[:16]
     cache = cache_folder() / "tokens"
@@ -141,7 +141,7 @@ def _is_own_command() -> bool:
     return name.partition(".")[0] in ("pct", "pipelines", "tuning")
 
 
-def _digest(tokenizer: Tokenizer) -> str:
+def tokenizer_digest(tokenizer: Tokenizer) -> str:
     """A hash of a tokenizer's files."""
     digest = hashlib.sha256(tokenizer.kind.encode())
     with tempfile.TemporaryDirectory() as scratch:

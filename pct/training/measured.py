@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from pct.corpora.splits import TEXT_COLUMNS, Corpus, texts_of_columns, with_limit
+from pct.layout import MEASURED
 from pct.metrics.evaluation import evaluate, fitting
 from pct.metrics.names import CORE_METRICS
 from pct.metrics.report import Report
 from pct.training.runs import Run, report_of
 from pct.writing import write_text
-
-MEASURED = "measured"
 
 
 @dataclass(frozen=True)

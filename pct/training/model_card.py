@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
+from pct.auditing.kept import FILE as AUDIT
 from pct.auditing.kept import copy_audit
 from pct.classifier import TRANSFORMERS, Classifier, load
 from pct.layout import CONFIG, MODEL
 from pct.metrics.change import Change
-from pct.models.checks import check_reloaded
-from pct.models.pretrained import without_bars
+from pct.models.checks import check_reloaded, check_same_tokens
+from pct.models.pretrained import OWN, READING, without_bars
 from pct.models.to_transformers import to_transformers
 from pct.output.html import ASSETS, fill
 from pct.text.plurals import plural
@@ -17,12 +20,19 @@ from pct.text.subwords import SubWords
 from pct.writing import atomic_folder, check_folder, write_text
 
 CARD = "README.md"
+# the files of a folder of transformers, which may be replaced; no folders, such as a trainer's checkpoints
+OF_TRANSFORMERS = (
+    TRANSFORMERS, CARD, AUDIT, "generation_config.json", "*.safetensors", "*.safetensors.index.json", "*.bin",
+    "*.bin.index.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt",
+    "*.model", "chat_template*",
+)  # fmt: skip
 
 
 def save_transformers(classifier: Classifier, folder: str | Path, change: Change | None = None) -> Path:
     """Writes config.json, model.safetensors, the tokenizer and a model card atomically.
 
-    `AutoModelForSequenceClassification.from_pretrained` and `pipeline("text-classification")` give the same logits.
+    `AutoModelForSequenceClassification.from_pretrained` and `pipeline("text-classification", truncation=True)` give the
+    same logits; windows are read by `pct.load` alone. How it reads texts (`READING`) is kept in config.json.
 
     Args:
         classifier: a wrapped classifier, or an encoder that was trained here.
@@ -34,17 +44,36 @@ def save_transformers(classifier: Classifier, folder: str | Path, change: Change
         FileExistsError: the folder holds something else.
     """
     target = Path(folder)
-    check_folder(target, TRANSFORMERS)
+    check_target(target)
     model = to_transformers(classifier.model, classifier.classes)
+    setattr(model.config, OWN, {name: getattr(classifier.settings, name) for name in READING})
     assert isinstance(classifier.tokenizer, SubWords)  # checked by to_transformers
     with atomic_folder(target, TRANSFORMERS) as temporary, without_bars():
         model.save_pretrained(temporary)
-        classifier.tokenizer.save_files(temporary)
+        classifier.tokenizer.save_files(temporary, model_max_length=classifier.settings.max_length)
         write_text(temporary / CARD, model_card(classifier, target.name, change))
         reloaded = load(temporary, str(classifier.model.device))
         check_reloaded(classifier.model, reloaded.model, type(model).__name__)
+        check_same_tokens(classifier._encode, reloaded._encode)
         copy_audit(classifier, reloaded, temporary)
     return target
+
+
+def check_target(folder: Path) -> None:
+    """Checks that `save_transformers` may write to a folder: a new or empty one, or one of a transformers model alone.
+
+    Raises:
+        FileExistsError: as `check_folder`, or for a file or folder that would be lost.
+    """
+    check_folder(folder, TRANSFORMERS)
+    if not (folder / TRANSFORMERS).is_file():
+        return
+    others = [x.name for x in folder.iterdir() if x.is_dir() or not any(x.match(name) for name in OF_TRANSFORMERS)]
+    if others:
+        raise FileExistsError(f"{folder} also holds {sorted(others)[0]}, which would be lost; give a new folder")
+    config: Any = json.loads((folder / TRANSFORMERS).read_text(encoding="utf-8"))
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise FileExistsError(f"{folder} holds a {TRANSFORMERS} that is not of transformers; give a new folder")
 
 
 def check_finetuned(classifier: Classifier, folder: str | Path, source: str) -> None:
@@ -56,7 +85,10 @@ def check_finetuned(classifier: Classifier, folder: str | Path, source: str) -> 
     """
     if Path(folder).resolve() in (Path(source).resolve(), Path(source, MODEL).resolve()):
         raise FileExistsError(f"{folder} holds the classifier itself, which would be lost; give another folder")
-    check_folder(folder, TRANSFORMERS if isinstance(classifier.tokenizer, SubWords) else CONFIG)
+    if isinstance(classifier.tokenizer, SubWords):
+        check_target(Path(folder))
+    else:
+        check_folder(folder, CONFIG)
 
 
 def save_finetuned(classifier: Classifier, folder: str | Path, change: Change) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,21 @@ import numpy as np
 
 from pct.corpora.loading import with_corpus
 from pct.corpora.splits import Corpus
-from pct.layout import ABOUT, CHECKPOINT, HISTORY, MODEL, PER_TEXT, REPORT, SETTINGS, WEIGHTS, Record
+from pct.layout import (
+    ABOUT,
+    ADAPTER,
+    CHECKPOINT,
+    EXPORTED,
+    FIGURES,
+    HISTORY,
+    MEASURED,
+    MODEL,
+    PER_TEXT,
+    REPORT,
+    SETTINGS,
+    WEIGHTS,
+    Record,
+)
 from pct.metrics.column_files import saved_columns
 from pct.metrics.evaluation import evaluate, metric_names
 from pct.metrics.report import Report
@@ -233,14 +248,18 @@ def _measure(record: Record, best_by: str) -> float:
     return -measure if best_by in ERRORS else measure
 
 
-def changed_settings(path: Path, settings: Settings, corpus: Corpus) -> list[str]:
-    """The differences of settings and corpus from those of a saved settings.json, as "name: old -> new".
+def changed_settings(path: Path, settings: Settings, corpus: Corpus, start: str = "") -> list[str]:
+    """The differences of settings, corpus and starting weights from those of a saved settings.json, as "name: old ->
+    new".
 
-    Checkpoints do not count, nor do more epochs, if the learning rate does not depend on their number.
+    Checkpoints do not count, nor do more epochs, if the learning rate does not depend on their number. start: a digest
+    of the starting weights; empty for a training that draws them.
     """
-    saved, fingerprint = _saved(path)
+    saved, fingerprint, old_start = _saved(path)
     old = {**saved.to_dict(), "corpus fingerprint": fingerprint}
     new = {**settings.to_dict(), "corpus fingerprint": corpus.fingerprint}
+    if old_start is not None:
+        old, new = {**old, "starting weights": old_start}, {**new, "starting weights": start}
     free = {"checkpoint_minutes", "keep_checkpoint"}
     if settings.epochs > saved.epochs and settings.schedule == "constant" and not settings.warmup:
         free.add("epochs")
@@ -250,10 +269,11 @@ def changed_settings(path: Path, settings: Settings, corpus: Corpus) -> list[str
     return changed
 
 
-def _saved(path: Path) -> tuple[Settings, str]:
-    """The settings of a saved settings.json and the fingerprint of its corpus."""
+def _saved(path: Path) -> tuple[Settings, str, str | None]:
+    """The settings of a saved settings.json, the fingerprint of its corpus, and the digest of the starting weights
+    (None in a file of an earlier version)."""
     saved = json.loads(path.read_text(encoding="utf-8"))
-    return Settings.from_saved(saved["settings"]), saved["fingerprint"]
+    return Settings.from_saved(saved["settings"]), saved["fingerprint"], saved.get("start")
 
 
 def _reopen(folder: Path, settings: Settings) -> None:
@@ -266,6 +286,8 @@ def _reopen(folder: Path, settings: Settings) -> None:
             "epochs; give another folder (keep_checkpoint keeps the checkpoint of a finished run)"
         )
     check_checkpoint(folder / CHECKPOINT)
+    for derived in (EXPORTED, MEASURED, FIGURES, ADAPTER):  # of the weights that are trained further
+        shutil.rmtree(folder / derived, ignore_errors=True)
     (folder / REPORT).unlink()
 
 

@@ -16,6 +16,7 @@ import torch
 import torch._functorch.config as functorch_config
 from torch import Tensor
 
+from pct.auditing.kept import model_digest
 from pct.classifier import Classifier, pick_device
 from pct.corpora.loading import with_corpus
 from pct.corpora.splits import Corpus, Split, with_limit
@@ -55,6 +56,7 @@ from pct.training.checkpoint import (
     restore_generators,
 )
 from pct.training.devices import DividedRows, is_first, of_first, world
+from pct.training.kept_tokens import tokenizer_digest
 from pct.training.memory import peak_mb
 from pct.training.optimizers import READ_EVERY, FiniteSteps, make_optimizer, set_lr, train_step
 from pct.training.prepared import Prepared, prepare
@@ -86,13 +88,15 @@ def train(
             nothing. Of processes that train together (`torch.distributed`), the first one writes.
         on_epoch: called with the record of each epoch (loss parts, times, validation metrics).
         progress: whether to show a bar, and a line per epoch.
-        start: a classifier to start from; it is not changed. The corpus has its classes in its order.
+        start: a classifier to start from; it is not changed. The corpus must have its classes in its order (see
+            `pct.corpora.splits.align_classes`).
 
     Returns:
         The classifier; with `restore_best` that of the best validation epoch.
 
     Raises:
-        ValueError: run_dir holds a run with other settings, or the corpus was prepared for other settings.
+        ValueError: run_dir holds a run with other settings, texts or starting weights, or the corpus was prepared for
+            other settings or another tokenizer, or has other classes than `start`.
         FloatingPointError: a loss, a gradient, a weight or a probability is not finite; the message has the step.
     """
     if settings.threads:
@@ -103,12 +107,14 @@ def train(
     check_task(settings, whole)
     folder = None if run_dir is None else Path(run_dir)
     if folder is not None and is_first():
-        open_run(folder, settings, whole)
+        open_run(folder, settings, whole, "" if start is None else model_digest(start))
     progress = progress and is_first()
     data = (
         corpus if isinstance(corpus, Prepared) else prepare(settings, whole, None if start is None else start.tokenizer)
     )
     data.check(settings)
+    if start is not None:
+        _check_start(start, data)
     torch.manual_seed(settings.seed)
     model = model_for(settings, data.tokenizer, whole.classes) if start is None else copy.deepcopy(start.model)
     if settings.has_number and start is None and model.family != "wrapped":
@@ -139,6 +145,20 @@ def train(
         run.end()
     run.finish()
     return classifier
+
+
+def _check_start(start: Classifier, data: Prepared) -> None:
+    """Raises ValueError unless the data has the classes and the tokenizer of the classifier to start from."""
+    if list(start.classes) != list(data.corpus.classes):
+        raise ValueError(
+            f"the training starts from a classifier with the classes {', '.join(start.classes)}, and corpus "
+            f"{data.corpus.name} has {', '.join(data.corpus.classes)}: pct.finetune matches them by name"
+        )
+    if data.tokenizer is not start.tokenizer and tokenizer_digest(data.tokenizer) != tokenizer_digest(start.tokenizer):
+        raise ValueError(
+            "the corpus was prepared with another tokenizer than that of the classifier to start from: prepare it with "
+            "prepare(settings, corpus, start.tokenizer)"
+        )
 
 
 def check_task(settings: Settings, corpus: Corpus) -> None:

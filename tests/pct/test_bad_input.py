@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import pct
+from pct.cli import main
 from pct.corpora.splits import Split
 from pct.text.words import split
 from tests.pct.small import FAMILIES, small_classifier, small_corpus, small_settings
@@ -203,3 +204,38 @@ def test_a_class_that_is_no_index_is_not_explained(classes):
 def test_one_metric_may_be_asked_for_by_its_name_alone():
     report = pct.evaluate(small_classifier("textcnn"), (["a film of joy"], [0]), metrics="comp")
     assert set(report.metrics) == {"comp"}
+
+
+@pytest.mark.parametrize("command", [["predict"], ["explain"]])
+def test_control_characters_of_a_text_are_spelled_in_a_terminal(command, tmp_path, capsys):
+    folder = small_classifier("textcnn").save(tmp_path / "model")
+    assert main([*command, str(folder), "\x1b]0;owned\x07 film \x1b[2J joy"]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown.replace("\x1b[48;5;", "").replace("\x1b[30m", "").replace("\x1b[0m", "")
+    assert r"\x1b" in shown
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"target": 1.0}, "a target must be the name or the index of a class"), ({"max_steps": 2.5}, "max_steps .* 2.5"),
+    ({"seed": -1}, "seed must be a whole number >= 0, got -1"),
+])  # fmt: skip
+def test_an_option_of_another_type_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        pct.explain(small_classifier("textcnn"), ["a film"], **options)
+
+
+@pytest.mark.parametrize("call", [
+    lambda: pct.diff("a", "b", (["film"], [0])), lambda: pct.finetune("folder", (["film"], [0])),
+    lambda: pct.finetune(pct.predictor_from(lambda texts: np.ones((len(texts), 2)) / 2, ["a", "b"]), (["a"], [0])),
+])  # fmt: skip
+def test_what_is_no_model_is_named(call):
+    with pytest.raises(TypeError, match=r"give pct\.load"):
+        call()
+
+
+@pytest.mark.parametrize("option", [{"on_bad_row": "ignore"}, {"labels": "index"}])
+@pytest.mark.parametrize("measure", [pct.evaluate, pct.audit])
+def test_a_way_of_reading_that_does_not_exist_is_named(measure, option):
+    (name,) = option
+    with pytest.raises(ValueError, match=f"{name} must be one of .*, got '{option[name]}'"):
+        measure(small_classifier("textcnn"), (["a film"], [0]), **option)

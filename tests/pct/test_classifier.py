@@ -215,6 +215,29 @@ def test_a_transformer_without_its_tokenizer_is_a_clear_error(tmp_path, name):
         pct.load(folder)
 
 
+def test_a_tokenizer_with_code_of_its_own_is_refused_and_the_code_is_not_run(tmp_path, monkeypatch):
+    folder = small_classifier("transformer").save(tmp_path / "model")
+    config = folder / "tokenizer" / "tokenizer_config.json"
+    own = {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", "own.Own"]}}
+    config.write_text(json.dumps(json.loads(config.read_text()) | own))
+    (config.parent / "own.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')\nclass Own: pass\n")
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    with pytest.raises(ValueError, match="has code of its own, which is not run"):
+        pct.load(folder)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    broken = small_classifier("textcnn")
+    with torch.no_grad():
+        broken.model.dense.weight[0, 0] = float("nan")
+    for result in (pct.predict, pct.explain):
+        with pytest.raises(FloatingPointError, match="not finite"):
+            result(broken, TEXTS[:2])
+    with pytest.raises(ValueError, match=r"not finite \(dense.weight\)"):
+        pct.load(broken.save(tmp_path / "model"))
+
+
 class Trap:
     """Leaves a folder behind when it is unpickled."""
 

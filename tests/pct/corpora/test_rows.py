@@ -101,12 +101,44 @@ def test_rows_in_memory_are_the_same_rows(kind):
 
 
 @pytest.mark.parametrize(("given", "name"), [
-    ("1.0", "1"), (" 1 ", "1"), ("1", "1"), ("1.50", "1.5"), ("-2.0", "-2"), ("true", "True"), ("FALSE", "False"),
-    (" good ", "good"), ("007", "007"), ("1e3", "1e3"), ("0.0", "0"), ("-0", "0"),
-    ("cafe\u0301", "caf\u00e9"),
+    ("1.0", "1"), ("1.00", "1"), (" 1 ", "1"), ("1", "1"), ("+1", "1"), ("-2.0", "-2"), ("true", "True"),
+    ("FALSE", "False"), (" good ", "good"), ("007", "007"), ("1e3", "1e3"), ("0.0", "0"), ("-0", "0"), ("-0.0", "0"),
+    ("12345678901234568.0", "12345678901234568"), ("9" * 5000 + ".0", "9" * 5000), ("cafe\u0301", "caf\u00e9"),
 ])  # fmt: skip
 def test_labels_that_are_equal_have_one_name(given, name):
     assert canonical(given) == name
+
+
+@pytest.mark.parametrize("name", ["1.10", "1.50", "-0.50", "12345678901234568.5", "1.0.0"])
+def test_a_label_that_may_be_a_version_keeps_its_digits(name):
+    assert canonical(name) == name
+
+
+def test_versions_are_classes_of_their_own(tmp_path):
+    versions = ["1.1", "1.10", "2"]
+    rows = [(f"text {i}", versions[i % 3]) for i in range(60)]
+    for kept in (versions, versions[:2]):
+        some = [(text, label) for text, label in rows if label in kept]
+        path = tmp_path / "rows.csv"
+        path.write_text("text,label\n" + "".join(f"{t},{c}\n" for t, c in some))
+        assert load_splits(Settings(corpus="files", train_file=str(path))).classes == kept
+        assert corpus_of([{"text": t, "label": c} for t, c in some], Settings()).classes == kept
+    with pytest.raises(ValueError, match=r"label '1.10' is not one of 1.1, 2"):
+        read_data((["a"], ["1.10"]), ["1.1", "2"], ReadOptions())
+
+
+def test_numbers_that_are_equal_as_floats_are_sorted_by_value():
+    labels = ["12345678901234568.5", "12345678901234568", "12345678901234567", "2.0", "1.10", "1.1"]
+    rows = [{"text": f"text {i}", "label": labels[i % 6]} for i in range(60)]
+    expected = ["1.1", "1.10", "2", "12345678901234567", "12345678901234568", "12345678901234568.5"]
+    assert corpus_of(rows, Settings()).classes == expected
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "frame"])
+def test_numbers_of_a_column_of_floats_are_one_class_in_every_table(tmp_path, kind):
+    rows = [("a", 1.0), ("b", 1.5), ("c", 0.0)]
+    data = pd.DataFrame(rows, columns=["text", "label"]) if kind == "frame" else write(tmp_path, kind, rows)
+    assert read_data(data, ["0", "1", "1.5"], ReadOptions())[0].labels.tolist() == [1, 2, 0]
 
 
 def test_floats_and_whole_numbers_are_one_class_across_files(tmp_path):
@@ -226,6 +258,55 @@ def test_metadata_of_the_datasets_library_may_name_no_classes(tmp_path):
     table = pa.table({"text": ["fine"], "label": ["good"]}).replace_schema_metadata({"huggingface": "{}"})
     pq.write_table(table, tmp_path / "a.parquet")
     assert read_data(tmp_path / "a.parquet", CLASSES, ReadOptions())[0].labels.tolist() == [1]
+
+
+def test_classes_of_a_training_corpus_that_differ_only_in_case_are_named(caplog):
+    def read(labels):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "pct.corpora"):
+            corpus = corpus_of(([f"text {i}" for i in range(40)], labels * 10), Settings())
+        return corpus, [record.getMessage() for record in caplog.records if "case" in record.getMessage()]
+
+    corpus, messages = read(["Pos", "neg", "pos", "Neg"])
+    assert corpus.classes == ["Neg", "Pos", "neg", "pos"]
+    (message,) = messages
+    assert message.startswith("given: classes that differ only in case: Neg and neg, Pos and pos; if they are one")
+    assert corpus.notes["train"]["classes_differing_in_case"] == [["Neg", "neg"], ["Pos", "pos"]]
+    corpus, messages = read(["pos", "neg", "mixed", "none"])
+    assert messages == []
+    assert "classes_differing_in_case" not in corpus.notes["train"]
+
+
+# --- rows (text, label) ---
+
+
+@pytest.mark.parametrize(("classes", "options", "labels"), [
+    (CLASSES, ReadOptions(), ["good", "BAD"]), (["1", "2"], ReadOptions(), ["1.0", "2"]),
+    (CLASSES, ReadOptions(labels="indices"), ["1", "0"]), (["value"], ReadOptions(numbers=True), ["3", "2.5"]),
+    (["food", "joy"], ReadOptions(multi_label=True, label_separator="|"), ["food", "joy|food"]),
+])  # fmt: skip
+def test_rows_of_a_text_and_its_label_are_not_taken_as_pairs_of_texts(classes, options, labels):
+    rows = [("a fine film", labels[0]), ("a dull film", labels[1])]
+    with pytest.raises(ValueError, match=rf"every second one is a label, as '{labels[0]}': give \(texts, labels\)"):
+        read_data(rows, classes, options, needs_labels=False)
+    with pytest.raises(ValueError, match=r"a pair \(texts, labels\), or rows as mappings.*got list of tuple"):
+        read_data(rows, classes, options)
+
+
+def test_pairs_of_texts_stay_pairs_where_one_is_no_label():
+    pairs = [("is it good", "good"), ("is it", "it is good")]
+    split, _ = read_data(pairs, CLASSES, ReadOptions(), needs_labels=False)
+    assert (list(split.texts), split.labelled) == (pairs, False)
+    named = [{"text": first, "text_pair": "good"} for first, _ in pairs]
+    split, _ = read_data(named, CLASSES, ReadOptions(), needs_labels=False)
+    assert list(split.texts) == [(first, "good") for first, _ in pairs]
+
+
+def test_a_model_is_not_measured_without_the_labels_of_rows_of_a_text_and_its_label():
+    rows = [("superb", "positive"), ("dreadful", "negative")]
+    for measure in (pct.evaluate, pct.audit):
+        with pytest.raises(ValueError, match=r"dicts with 'text' and 'label'; .* dicts with 'text' and 'text_pair'"):
+            measure(pct.predictor_from(lambda texts: [[0.5, 0.5]] * len(texts), Scale().classes), rows)
 
 
 def test_classes_may_be_booleans_and_digits_with_gaps():

@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import json
+import time
 import uuid
 
 import numpy as np
@@ -20,7 +21,9 @@ SKIP = ReadOptions(on_bad_row="skip")
 
 
 @pytest.mark.parametrize(("value", "name"), [
-    (decimal.Decimal("1.00"), "1"), (decimal.Decimal("1.50"), "1.5"), (datetime.date(2020, 1, 2), "2020-01-02"),
+    (decimal.Decimal("1.00"), "1"), (decimal.Decimal("1.50"), "1.5"),
+    (decimal.Decimal("12345678901234568.50"), "12345678901234568.5"), (decimal.Decimal("-0.0"), "0"), (1.5, "1.5"),
+    (-0.0, "0"), (np.float64(1.1), "1.1"), (datetime.date(2020, 1, 2), "2020-01-02"),
     (datetime.datetime(2020, 1, 2), "2020-01-02"), (datetime.datetime(2020, 1, 2, 3), "2020-01-02 03:00:00"),
     (pd.Timestamp("2020-01-02"), "2020-01-02"), (np.datetime64("2020-01-02", "ns"), "2020-01-02"),
     (datetime.time(3, 4), "03:04:00"), (np.timedelta64(90, "s"), "0:01:30"), (np.float32(2), "2"), (np.str_("x"), "x"),
@@ -59,6 +62,19 @@ def test_an_empty_choice_is_a_missing_label(value):
 @pytest.mark.parametrize("name", ["[positive]", "{x}", "(a) first", "[a] and [b]"])
 def test_a_name_in_brackets_that_is_no_list_stays_a_name(name):
     assert plain_label(name, "label") == name
+
+
+@pytest.mark.parametrize("start", ["['a'", "['a',", "['a' 'b'", "[' ' '"])
+def test_a_long_cell_that_is_almost_a_list_is_read_in_linear_time(start):
+    name = f"{start}{' ' * 100_000}x]"
+    began = time.perf_counter()
+    assert plain_label(name, "label") == name
+    assert time.perf_counter() - began < 1  # in quadratic time, minutes
+
+
+@pytest.mark.parametrize("written", ["[ 'a' , ]", "['a'  ]", "['a',]", "{'a'}", "(\n'a'\n)"])
+def test_white_space_and_a_comma_may_end_a_written_list(written):
+    assert plain_label(written, "label") == "a"
 
 
 def parquet(path, columns):

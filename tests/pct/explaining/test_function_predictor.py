@@ -1,6 +1,7 @@
 """Predictors of a function from texts to probabilities."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -68,6 +69,51 @@ def test_a_whole_text_reaches_the_function_as_it_was_given_and_no_words_grow_tog
     assert [found.text[a:b] for a, b in found.spans] == found.words
 
 
+ENDS = ["  two leading, newline at the end\n\n", "\tone ", "plain", "\u00a0很好\u3000", " (good), bad (!) "]
+
+
+@pytest.mark.parametrize("rule", ["natural", "spaces", f"{__name__}:letters"])
+def test_the_ends_of_a_text_reach_the_function(rule):
+    seen = []
+    predictor = pct.predictor_from(lambda texts: kept(texts, seen), ["negative", "positive"], rule)
+    for text in ENDS:
+        predictor.predict([text])
+    assert seen == ENDS
+
+
+def letters(text):
+    """A word rule in which punctuation belongs to no word."""
+    return [match.span() for match in re.finditer(r"\w+", text)]
+
+
+def test_the_ends_of_both_texts_of_a_pair_reach_the_function():
+    seen = []
+    predictor = pct.predictor_from(
+        lambda texts: (seen.extend(texts), [[0.5, 0.5]] * len(texts))[1], ["negative", "positive"]
+    )
+    predictor.predict([(" good\n", "\n the film \t")])
+    assert seen == [(" good\n", "\n the film \t")]
+
+
+def test_the_ends_of_a_text_stay_when_words_are_removed():
+    seen = []
+    predictor = pct.predictor_from(lambda texts: kept(texts, seen), ["negative", "positive"])
+    (saliency,) = predictor.saliency(["  good the  bad\n"])
+    assert set(seen) == {"  good the  bad\n", "  the  bad\n", "  good  bad\n", "  good the\n"}
+    assert saliency.shape == (3,)
+    assert saliency == pytest.approx(predictor.saliency(["good the bad"])[0], abs=1e-6)
+    (found,) = pct.explain(predictor, ["  good the  bad\n"])
+    assert (found.text, found.words) == ("  good the  bad\n", ["good", "the", "bad"])
+
+
+def test_white_space_at_the_ends_changes_no_metric_of_a_function_that_ignores_it():
+    predictor = pct.predictor_from(scale, ["negative", "positive"])
+    texts, labels = ["superb good the", "dreadful slow the bad"], [1, 0]
+    padded = [f"\n {text}\t" for text in texts]
+    found = pct.evaluate(predictor, (padded, labels))
+    assert found.metrics == pytest.approx(pct.evaluate(predictor, (texts, labels)).metrics, abs=1e-6, nan_ok=True)
+
+
 def test_a_list_of_words_is_joined_by_spaces():
     seen = []
     pct.predictor_from(lambda texts: kept(texts, seen), ["negative", "positive"]).predict([["good", "film"]])
@@ -88,6 +134,8 @@ def test_a_function_that_gives_no_probabilities_is_refused(function, message):
     ((["one"],), "classes must be at least two names"),
     (("ab",), "classes must be at least two names"),
     ((["a", "b"], "letters"), "letters"),
+    ((["a", "a", "b"],), r"classes must be distinct names, got 'a' more than once in \['a', 'a', 'b'\]"),
+    (([1, "1.0"],), "got '1' more than once"),
 ])  # fmt: skip
 def test_arguments_that_make_no_sense_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -91,6 +91,16 @@ def test_a_tensor_of_the_model_s_own_tokens_is_summed_by_word(width):
     assert theirs == pytest.approx(pct.evaluate(clf, (texts, [0, 1]), saliency=words).metrics, nan_ok=True)
 
 
+def test_numbers_of_words_in_a_padded_rectangle_are_not_taken_for_those_of_tokens():
+    clf = small_classifier("transformer")
+    texts, words = ["a bad film", "a bad and dull lifelessness night"], np.zeros((2, 6))
+    words[0, :3], words[1] = [1, 3, 2], range(1, 7)
+    with pytest.raises(ValueError, match="text 0 has 6 numbers, zero from number 4 on: are they of its 3 words"):
+        pct.evaluate(clf, (texts, [0, 1]), saliency=words)
+    ragged = pct.evaluate(clf, (texts, [0, 1]), saliency=[words[0, :3], words[1]])
+    assert np.isfinite(ragged.comp)
+
+
 def test_the_first_text_that_does_not_fit_is_named():
     with pytest.raises(ValueError, match="text 1 does not fit it: the token 'wonderful' does not follow 'a slow'"):
         expected(shap_result([WORDS[0], ["a", "slow", "wonderful", "film"]], NUMBERS))

@@ -11,8 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pct.layout import EXPORTED, FIGURES, MEASURED
 from pct.training import trainer
 from pct.training.checkpoint import generator_states, restore_generators, write_checkpoint
+from pct.training.measured import Measurement, measure_run
 from pct.training.optimizers import train_step
 from pct.training.runs import run
 from pct.training.trainer import train
@@ -197,6 +199,20 @@ def test_a_finished_run_is_trained_for_more_epochs_to_the_weights_of_one_that_ha
     assert history(longer.folder) == history(whole.folder)
     assert longer.test.metrics == whole.test.metrics
     assert not (longer.folder / CHECKPOINT).exists()  # not asked for again
+
+
+def test_what_was_made_of_the_earlier_weights_is_removed(tmp_path):
+    shorter = settings_of(epochs=1, keep_checkpoint=True, restore_best=False)
+    finished, few = run(shorter, tmp_path, progress=False, corpus=corpus()), Measurement(("comp", "margin"))
+    before = measure_run(finished, "few", few, corpus())
+    made = [finished.folder / name for name in (EXPORTED, FIGURES)]
+    for folder in made:
+        folder.mkdir()
+    longer = run(shorter.replace(epochs=4), tmp_path, progress=False, corpus=corpus())
+    assert not any(folder.exists() for folder in (*made, finished.folder / MEASURED))
+    after = measure_run(longer, "few", few, corpus())
+    assert after.comp == pytest.approx(longer.test.comp)
+    assert after.comp != before.comp
 
 
 def test_a_run_that_broke_off_while_it_was_trained_longer_goes_on(finished, tmp_path):

@@ -1,7 +1,9 @@
 """An existing classifier trained further: from its own head, held against itself, handed back to transformers."""
 
+import ast
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from pct.cli import main
 from pct.corpora.splits import align_classes
 from pct.metrics.names import CORE_METRICS
 from pct.training.finetune import finetune_settings
-from pct.training.model_card import check_finetuned, push_to_hub, save_transformers
+from pct.training.model_card import check_finetuned, model_card, push_to_hub, save_transformers
 from tests.pct.models.families import TEXTS, classifier, tokenizer
 from tests.pct.small import same_weights, small_classifier, small_corpus
 
@@ -164,6 +166,74 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     with pytest.raises(FileExistsError, match="holds something else"):
         save_transformers(wrapped(), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_what_lies_beside_a_model_is_not_lost(tmp_path):
+    folder = save_transformers(wrapped(), tmp_path / "model")
+    save_transformers(wrapped(), folder)
+    for other in ("checkpoint-500/state.json", "notes.md"):
+        (folder / other).parent.mkdir(exist_ok=True)
+        (folder / other).write_text("{}")
+        with pytest.raises(FileExistsError, match=f"also holds {other.split('/')[0]}, which would be lost"):
+            check_finetuned(wrapped(), folder, "elsewhere")
+        with pytest.raises(FileExistsError, match="would be lost"):
+            save_transformers(wrapped(), folder)
+        assert (folder / other).is_file()
+        shutil.rmtree(folder / "checkpoint-500", ignore_errors=True)
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / "config.json").write_text('{"port": 3000}')
+    with pytest.raises(FileExistsError, match="not of transformers"):
+        save_transformers(wrapped(), tmp_path / "server")
+
+
+@pytest.mark.parametrize("reading", [
+    {"max_length": 12}, {"max_length": 12, "windows": "stride=4"}, {"words": "spaces"}, {"threshold": 0.2},
+], ids=str)  # fmt: skip
+def test_a_folder_of_transformers_reads_texts_as_the_classifier_did(tmp_path, reading):
+    several = "threshold" in reading
+    model = classifier("BERT", classes=2, **({"problem_type": "multi_label_classification"} if several else {}))
+    made = pct.wrap(model, tokenizer("BERT"), "BERT", **reading)
+    again = pct.load(save_transformers(made, tmp_path / "model"), "cpu")
+    assert {name: getattr(again.settings, name) for name in reading} == reading
+    text = [" ".join(TEXTS * 4)]
+    np.testing.assert_allclose(again.predict(text), made.predict(text), atol=1e-6)
+    if reading == {"max_length": 12}:
+        import transformers
+
+        saved = transformers.AutoTokenizer.from_pretrained(str(tmp_path / "model"))
+        assert saved.model_max_length == 12
+
+
+def test_a_word_rule_that_only_a_folder_names_is_not_run(tmp_path):
+    folder = save_transformers(wrapped(), tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["pct"]["words"] = "os:getcwd"
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="os:getcwd, which is not trusted"):
+        pct.load(folder, "cpu")
+
+
+def test_the_card_has_no_markup_of_names(tmp_path):
+    model = classifier("BERT", classes=2)
+    model.config.id2label = {0: "ok\n\n# Heading <img src=x> [click](javascript:x)", 1: "pos|neg"}
+    made = pct.wrap(model, tokenizer("BERT"), "BERT")
+    card = model_card(made, 'x"); import os; os.system("id")#')
+    assert "\n# Heading" not in card
+    assert "<img" not in card
+    assert "](javascript" not in card
+    code = card.split("```python")[1].split("```")[0]
+    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    assert {ast.unparse(call.func) for call in calls} == {"pipeline", "pct.explain", "pct.load"}
+
+
+def test_a_folder_continues_only_the_training_that_began_with_the_same_weights(tmp_path):
+    data = small_corpus(48, 24)
+    first, second = (small_classifier("textcnn", classes=2, seed=seed) for seed in (0, 1))
+    done = pct.finetune(first, data, tmp_path / "run", progress=False, corpus="", **QUICK)
+    with pytest.raises(ValueError, match="starting weights"):
+        pct.finetune(second, data, tmp_path / "run", progress=False, corpus="", **QUICK)
+    again = pct.finetune(first, data, tmp_path / "run", progress=False, corpus="", **QUICK)
+    assert same_weights(again.classifier.model, done.classifier.model)
 
 
 @pytest.mark.parametrize("output", ["own", "run/model"])

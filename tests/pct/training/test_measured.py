@@ -2,20 +2,23 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import pct
 from pct.commands import measure
-from pct.corpora.loading import load_splits
+from pct.corpora.loading import load_splits, with_corpus
 from pct.metrics.evaluation import evaluate
 from pct.settings import Settings
 from pct.training import measured
 from pct.training.grid import find_runs
 from pct.training.measured import Measurement, is_measured, load_measured, measure_run
-from pct.training.runs import run
+from pct.training.runs import report_of, run
 from tests.pct.number import number_rows
+from tests.pct.small import small_classifier
 
 TINY = Settings(limit=48, epochs=1, evaluate_epochs=False, device="cpu", threads=1)
 OTHERS = {
@@ -93,3 +96,21 @@ def test_a_run_is_not_measured_on_other_texts(root: Path) -> None:
     (finished_run,) = find_runs([root])
     with pytest.raises(ValueError, match="was measured on other texts"):
         measure_run(finished_run, "l1", OTHERS["l1"], load_splits(finished_run.settings.replace(corpus_seed=9)))
+
+
+def test_a_report_that_is_read_again_is_the_one_that_was_written(tmp_path: Path) -> None:
+    written = pct.evaluate(small_classifier("textcnn"), (["a good film", "film"], [0, 1]), metrics=["usual", "win"])
+    written = replace(written, windows="windows of 8 tokens, stride 4")
+    written.to_parquet(tmp_path / "columns.parquet")
+    again = report_of(json.loads(written.to_json()), written.classes, tmp_path / "columns.parquet")
+    assert again.metrics == pytest.approx(written.metrics, nan_ok=True)
+    assert again.intervals.keys() == written.intervals.keys()
+    for field in ("saliency", "windows", "data", "classes"):
+        assert getattr(again, field) == getattr(written, field), field
+
+
+def test_a_run_on_lists_of_words_is_measured(tmp_path: Path) -> None:
+    rows = [["good", "film"], ["bad", "film", "and", "slow"]] * 30
+    one = run(TINY, tmp_path / "one", progress=False, corpus=(rows, ["pos", "neg"] * 30))
+    report = measure_run(one, "few", Measurement(("comp", "margin")), with_corpus(TINY, (rows, ["pos", "neg"] * 30))[1])
+    assert report.comp == pytest.approx(one.test.comp)

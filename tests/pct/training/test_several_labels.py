@@ -77,6 +77,12 @@ def test_entropy_and_divergence_are_those_of_each_label():
     assert float(SIGMOID.divergence(z, other)) == pytest.approx(divergence)
 
 
+def test_a_label_that_every_text_has_is_learned_with_balanced_weights():
+    labels = np.array([[1, 0], [1, 1], [1, 0]], bool)
+    weights = class_weights(Settings(class_weights="balanced", multi_label=True), labels, 2, torch.device("cpu"))
+    assert weights.tolist() == [1.0, 2.0]
+
+
 def test_balanced_weights_make_the_texts_with_a_label_count_as_much_as_those_without():
     labels = np.array([[1, 0], [0, 0], [0, 0], [1, 0]], bool)
     weights = class_weights(Settings(class_weights="balanced", multi_label=True), labels, 2, torch.device("cpu"))

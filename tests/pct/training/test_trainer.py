@@ -467,6 +467,17 @@ def test_a_method_without_a_saliency_trains_whatever_ranks_the_words_later():
     run(small_settings(method="normal", saliency="random", epochs=1))
 
 
+def test_a_training_starts_only_from_a_classifier_of_its_classes_and_tokenizer():
+    first = pct.train(small_settings(epochs=1), corpus(), progress=False)
+    other = Corpus("other", corpus().splits, [f"{name}s" for name in first.classes], "here")
+    with pytest.raises(ValueError, match=r"with the classes .*, and corpus other has .*: pct.finetune matches"):
+        pct.train(small_settings(epochs=1), other, progress=False, start=first)
+    words = prepare(small_settings(epochs=1, vocabulary_size=9), corpus())
+    data = dataclasses.replace(words, made_for=prepare(small_settings(epochs=1), corpus()).made_for)
+    with pytest.raises(ValueError, match="prepared with another tokenizer"):
+        pct.train(small_settings(epochs=1), data, progress=False, start=first)
+
+
 def test_balanced_class_weights_make_classes_weigh_alike():
     labels = np.array([0] * 6 + [1] * 3 + [3])
     weights = class_weights(Settings(class_weights="balanced"), labels, 4, torch.device("cpu"))

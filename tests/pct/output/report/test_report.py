@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from pct.output.report.ablations import ablation_claims, ablation_figure, ablati
 from pct.output.report.best import best_groups, best_table
 from pct.output.report.claims import CLAIMS, claims_table, conditions_table, decide, find_effects, methods_table
 from pct.output.report.figures import effects_figure
-from pct.output.report.groups import by_model, group_runs, matching_baseline
+from pct.output.report.groups import by_model, group_runs, matching_baseline, settings_beside
 from pct.output.report.page import report_page, write_report
 from pct.output.report.tables import ReportTable, format_number, main_table, metric_rows
 from pct.settings import Settings
@@ -113,6 +113,15 @@ def test_the_claims_of_a_made_up_world_come_out_as_it_was_made() -> None:
     assert len(table.rows) == len(CLAIMS)
     worse = claims_table(group_runs([run("normal", 0), run("pct", 0, gain=-1.0)]))
     assert [row[3].split(":")[0] for row in worse.rows if "comp − suff against" in row[2]] == ["not held"]
+
+
+def test_a_setting_of_a_method_leaves_its_baseline_the_same() -> None:
+    normal = Settings(method="normal", model="lstm")
+    changed = {f.name: f.default for f in fields(Settings) if f.metadata["of_method"]}
+    changed |= {"method": "vmask", "mask_weight": 0.5, "alpha": 0.7, "margin_bound": 3.0, "p_important": 0.2}
+    changed |= {"measure_important": 0.1}
+    assert settings_beside(normal.replace(**changed)) == settings_beside(normal)
+    assert settings_beside(normal.replace(lr=1e-2)) != settings_beside(normal)
 
 
 def test_differences_pair_the_seeds_that_both_have() -> None:
