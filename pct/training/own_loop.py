@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,9 @@ class MethodLoss:
             `max_length` is 64. Where `step_tokens` is 0, it is measured on the longest text of the first batch.
             Settings of the training loop (epochs, lr, ...) have no effect.
 
+    Attributes:
+        steps: the number of batches so far, which `contrast_every` counts. Set it to continue an interrupted training.
+
     Raises:
         ValueError: as `pct.wrap`, a setting is out of its range, or only `pct.train` supports it.
     """
@@ -65,6 +68,7 @@ class MethodLoss:
         if isinstance(self.method, MethodWithWeights):
             raise ValueError(f"method {chosen.method} adds weights to the model, which only pct.train removes: use it")
         self.steps = 0
+        self._measured = bool(chosen.step_tokens)
         self.classifier.model.train()
 
     def collate(self, texts: Sequence[Any], labels: Sequence[int]) -> Batch:
@@ -81,24 +85,31 @@ class MethodLoss:
         return make_batch(tokens, gold, rows, torch.device("cpu"), mask_token_id(self.classifier.tokenizer))
 
     def inputs(self, texts: Sequence[Any]) -> dict[str, Tensor]:
-        """The inputs of the model for texts, by its tokenizer, padded on the tokenizer's side."""
+        """The inputs of the model for texts, by its tokenizer, padded on the tokenizer's side.
+
+        With `windows` they have the tokens of all windows, more than the model reads at once.
+        """
         tokenizer: Any = self.classifier.tokenizer.tokenizer  # type: ignore[attr-defined]
-        length = self.classifier.settings.max_length
+        length = self.classifier.settings.text_length
         columns = zip(*texts, strict=True) if all(map(is_pair, texts)) else [texts]
         return dict(
             tokenizer(*map(list, columns), truncation=True, max_length=length, padding=True, return_tensors="pt")
         )
 
+    def autocast(self) -> AbstractContextManager[None]:
+        """The arithmetic of the setting `precision`: bf16, or whatever the training loop has set."""
+        bf16 = self.classifier.settings.precision == "bf16"
+        return torch.autocast(self.classifier.model.device.type, torch.bfloat16) if bf16 else nullcontext()
+
     def step(self, batch: Batch) -> Step:
         """The loss of a batch, and its parts by name; `contrast_every` counts the calls."""
         model, settings = self.classifier.model, self.classifier.settings
-        bf16 = settings.precision == "bf16"
-        if not (self.steps or settings.step_tokens):  # not earlier: the loop may move the model after its creation
+        if not self._measured:  # not earlier: the loop may move the model after its creation
             tokens = rows_as_tokens(batch.ids.cpu().numpy(), batch.word_ids.cpu().numpy(), batch.padding)
             self.method = make_method(settings.replace(step_tokens=fitting_tokens(model, tokens)))
+            self._measured = True
         batch, self.steps = batch.to(model.device)._replace(number=self.steps), self.steps + 1
-        # in float32, an autocast of the training loop stays in effect
-        with torch.autocast(model.device.type, torch.bfloat16) if bf16 else nullcontext():
+        with self.autocast():
             return self.method(model, batch)
 
     def __call__(self, batch: Batch) -> Tensor:

@@ -63,6 +63,23 @@ def test_another_method_s_update_weighs_each_batch_by_its_texts(problem, tmp_pat
     torch.testing.assert_close(actual, flat(own), atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.parametrize("method", ["normal", "removal_margin"])
+@pytest.mark.parametrize("labels", [[-100.0] * 10, [-100.0, -99.0, 2.5, -100.0, 0.0] * 2], ids=["all", "some"])
+def test_a_number_of_minus_100_is_a_label_like_any_other(labels, method, tmp_path):
+    """The library leaves this label out where it is the index of a class."""
+    rows = Dataset.from_dict({"text": data("regression")["text"][:], "label": labels})
+    settings = {"method": method, "margin_weight": 0.0, "keep_weight": 0.0, "random_weight": 0.0, "max_length": LENGTH}
+    args = arguments(tmp_path, learning_rate=1e-12, gradient_accumulation_steps=3, per_device_eval_batch_size=10)
+    own = model("regression")
+    trainer = MethodTrainer(own, args, tokenizer("BERT"), settings, train_dataset=rows, eval_dataset=rows)
+    loss = trained(trainer)[1]
+    with torch.no_grad():
+        numbers = own.eval()(**tokenizer("BERT")(rows["text"][:], padding=True, return_tensors="pt")).logits[:, 0]
+    expected = float((numbers - torch.tensor(labels)).square().mean())
+    assert loss == pytest.approx(expected, rel=1e-4)
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.parametrize(("outputs", "problem", "label"), [
     (1, None, 1), (3, "single_label_classification", [1.0, 0.0, 1.0]),
 ], ids=["one score", "several labels"])  # fmt: skip

@@ -115,6 +115,52 @@ def test_another_method_s_update_weighs_each_batch_by_its_texts(tmp_path):
     torch.testing.assert_close(actual, flat(model), atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("accumulate", "saved", "every"), [(1, 3, 1), (1, 3, 2), (2, 2, 3), (2, 4, 3)])
+def test_a_run_that_goes_on_from_a_checkpoint_is_the_same_run(accumulate, saved, every, tmp_path):
+    """Two epochs of five batches; accumulated, the last update of each has one batch."""
+
+    def run(checkpoint=None):
+        args = arguments(
+            tmp_path, per_device_train_batch_size=2, gradient_accumulation_steps=accumulate, num_train_epochs=2,
+            save_strategy="steps", save_steps=saved,
+        )  # fmt: skip
+        settings = {"method": "pct", "alpha": 0.3, "max_length": LENGTH, "contrast_every": every}
+        trainer = MethodTrainer(classifier("BERT", 2), args, tokenizer("BERT"), settings, train_dataset=rows())
+        trainer.train(resume_from_checkpoint=checkpoint)
+        return flat(trainer.model)
+
+    torch.testing.assert_close(run(), run(str(tmp_path / f"checkpoint-{saved}")), atol=1e-7, rtol=0)
+
+
+def test_two_trainings_of_one_trainer_have_the_method_s_loss_in_the_same_batches(tmp_path):
+    settings = {"method": "pct", "max_length": LENGTH, "contrast_every": 2, "step_tokens": 1000}
+    trainer = MethodTrainer(
+        classifier("BERT", 2), arguments(tmp_path), tokenizer("BERT"), settings, train_dataset=rows()
+    )
+    step, numbers = trainer.method_loss.method, []
+    trainer.method_loss.method = lambda model, batch: numbers.append(batch.number) or step(model, batch)
+    for _ in range(2):
+        trainer.train()
+    assert numbers == [0, 1, 2] * 2
+
+
+@pytest.mark.parametrize("method", ["normal", "removal_margin"])
+def test_the_setting_precision_holds_in_training_and_in_evaluation(method, tmp_path):
+    def run(precision, **changes):
+        settings = {"method": method, "max_length": LENGTH, "random_weight": 0.0, "precision": precision}
+        args = arguments(tmp_path, per_device_eval_batch_size=10, **changes)
+        model = classifier("BERT", 2, **QUIET)
+        trainer = MethodTrainer(model, args, tokenizer("BERT"), settings, train_dataset=rows(), eval_dataset=rows())
+        return trained(trainer)[0], trainer.evaluate()["eval_loss"]
+
+    (by_setting, loss), (by_argument, same) = run("bf16"), run("auto", bf16=True)
+    torch.testing.assert_close(by_setting, by_argument, atol=1e-5, rtol=1e-4)
+    assert loss == pytest.approx(same, rel=1e-3)
+    exact, other = run("float32")
+    assert not torch.allclose(by_setting, exact, atol=1e-5)
+    assert loss != pytest.approx(other, rel=1e-6)
+
+
 @pytest.mark.parametrize("method", ["pct", "entropy", "masked", "saliency_guided"])
 @pytest.mark.parametrize("changes", [{"bf16": True}, {"gradient_checkpointing": True}], ids=str)
 def test_other_methods_follow_mixed_precision_and_checkpoints(method, changes, tmp_path):

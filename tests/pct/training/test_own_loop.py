@@ -107,6 +107,21 @@ def test_in_a_custom_loop_the_method_s_loss_is_in_every_nth_batch(method, part):
     assert [part in loss.step(batch).parts for _ in range(4)] == [True, False, True, False]
 
 
+def test_the_batches_with_the_method_s_loss_go_on_from_a_given_step():
+    loss = MethodLoss(classifier("BERT", 2), tokenizer("BERT"), method="pct", contrast_every=3, **SETTINGS)
+    batch = loss.collate(*texts_and_labels())
+    loss.steps = 5
+    assert ["contrastive" in loss.step(batch).parts for _ in range(3)] == [False, True, False]
+
+
+def test_a_collator_gives_the_tokens_of_all_windows():
+    settings = {**SETTINGS, "max_length": 8, "windows": "stride=4"}
+    loss = MethodLoss(classifier("BERT", 2), tokenizer("BERT"), method="normal", **settings)
+    inputs = loss.collate_rows(rows())
+    assert inputs["input_ids"].shape == inputs["batch"]["ids"].shape
+    assert inputs["input_ids"].shape[1] > 8
+
+
 def test_batches_are_made_on_the_cpu_and_moved_by_the_loss():
     """So that the processes of a data loader can make them, and it can pin them."""
     loss = MethodLoss(classifier("BERT", 2), tokenizer("BERT"), method="pct", step_tokens=1000, **SETTINGS)
@@ -184,8 +199,11 @@ def test_a_method_that_masks_words_says_that_the_tokenizer_has_no_token_for_it(s
         loss(loss.collate(*texts_and_labels()))
 
 
+@pytest.mark.parametrize("steps", [0, 7], ids=["at the start", "continued"])
 @pytest.mark.parametrize(("given", "bound"), [(0, 70), (1000, 1000)])
-def test_reduced_texts_take_the_memory_of_the_device_unless_a_number_of_tokens_is_given(given, bound, monkeypatch):
+def test_reduced_texts_take_the_memory_of_the_device_unless_a_number_of_tokens_is_given(
+    given, bound, steps, monkeypatch
+):
     seen = []
 
     def fitting(model, tokens):
@@ -194,6 +212,7 @@ def test_reduced_texts_take_the_memory_of_the_device_unless_a_number_of_tokens_i
 
     monkeypatch.setattr("pct.training.own_loop.fitting_tokens", fitting)
     loss = MethodLoss(classifier("BERT", 2), tokenizer("BERT"), method="pct", step_tokens=given, **SETTINGS)
+    loss.steps = steps
     batch = loss.collate(*texts_and_labels())
     for _ in range(2):
         loss(batch)
