@@ -513,5 +513,5 @@ def pick_device(name: str) -> torch.device:
     except RuntimeError:
         raise ValueError(f"device must be auto, cpu or cuda, got {name!r}") from None
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {name}: torch finds no GPU on this machine; use --device auto or cpu")
+        raise ValueError(f"device {name}: torch sees no GPU on this machine; choose auto or cpu")
     return device

@@ -1,4 +1,4 @@
-"""Names of version 0.1, which work for one more release and warn: all of them stand here."""
+"""Names of version 0.1, which work for one more release and warn."""
 
 from __future__ import annotations
 

@@ -235,7 +235,7 @@ def _advice(
         if flat:
             return ["No saliency can help here, and further training changes what the model reads, not how it is read."]
         return [
-            "Audit more texts, or with --budget all; `pct finetune` trains the model further (docs/results.md has its "
+            "Audit more texts, or by the budget all; `pct finetune` trains the model further (docs/results.md has its "
             "cost and gain by kind of model)."
         ]
     if shown and shown not in (judgement.best, *judgement.ties):

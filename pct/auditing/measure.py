@@ -130,7 +130,7 @@ def _measure_block(
         numbers[f"seconds{SEPARATOR}{name}"] = np.full(len(index), (perf_counter() - start) / len(index))
         if not np.isfinite(scores[name]).all():
             raise FloatingPointError(
-                f"the saliency {name} is not finite; leave it out by --saliencies, or train the model again"
+                f"the saliency {name} is not finite; name the other saliencies alone, or train the model again"
             )
     stable = _stability(predictor, tokens, labels, index, plan, scores) if plan.stability and stability else {}
     for removal, metrics in plan.metrics.items():

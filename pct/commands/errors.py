@@ -43,6 +43,9 @@ def one_line_message(problem: Exception) -> str:
 
 
 def with_option_names(message: str) -> str:
-    """A message in which the names of settings are replaced by command-line options: text_column by --text-column."""
+    """A message in which the names of settings are replaced by command-line options: text_column by --text-column, and
+    labels=indices by --labels indices."""
+    single = "|".join(f.name for f in fields(Settings) if "_" not in f.name)
+    message = re.sub(rf"(?<![\w.{{'(,-])({single})=(\w+)", r"--\1 \2", message)
     names = "|".join(f.name for f in fields(Settings) if "_" in f.name)
     return re.sub(rf"(?<![\w.{{'-])({names})(?![\w='.(-])", lambda match: f"--{match[0].replace('_', '-')}", message)

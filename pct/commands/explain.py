@@ -11,7 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pct.commands.options import add_own_settings, add_pairs, given_own, note_single_texts, open_given, typed_pairs
+from pct.commands.options import (
+    MODEL_HELP,
+    add_own_settings,
+    add_pairs,
+    given_own,
+    note_single_texts,
+    open_given,
+    typed_pairs,
+)
 from pct.commands.parser import CommandParser
 from pct.explaining.zero_shot import HYPOTHESIS, entailment_class, hypotheses
 from pct.saliency import saliencies
@@ -40,8 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "model",
-        help="a run's, a model's or an exported folder, a transformers classifier by its folder or hub name, runs:/.. "
-        "or models:/<name>@champion",
+        help=MODEL_HELP,
     )
     parser.add_argument("text", nargs="*", help="texts (default: standard input, one text per line)")
     parser.add_argument(

@@ -151,6 +151,12 @@ def note_single_texts(predictor: Classifier | OnnxPredictor, pairs: bool) -> Non
         )
 
 
+MODEL_HELP = (
+    "a classifier of the transformers library by its folder or hub name, a run's, a model's or an exported folder, "
+    "runs:/<id>/model or models:/<name>@champion"
+)
+
+
 def add_measured_texts(parser: argparse.ArgumentParser, model: str = "model") -> None:
     """Adds the options of a model and of the texts to measure it on: a file, or a split of a corpus.
 
@@ -159,8 +165,7 @@ def add_measured_texts(parser: argparse.ArgumentParser, model: str = "model") ->
     parser.add_argument(
         model,
         **({"required": True} if model.startswith("-") else {}),  # type: ignore[arg-type]
-        help="a classifier of the transformers library by its folder or hub name, a run's, a model's or an exported "
-        "folder, runs:/<id>/model or models:/<name>@champion",
+        help=MODEL_HELP,
     )
     parser.add_argument(
         "--data",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pct.commands.options import add_own_settings, add_pairs, note_single_texts, open_given, typed_pairs
+from pct.commands.options import MODEL_HELP, add_own_settings, add_pairs, note_single_texts, open_given, typed_pairs
 from pct.commands.parser import CommandParser
 from pct.text.lines import printable
 
@@ -21,9 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "a file resumes when the same command is run again.",
         epilog="example: pct predict models:/pct-mr-lstm@champion --data reviews.csv --output predictions.parquet",
     )
-    parser.add_argument(
-        "model", help="a run's, a model's or an exported folder, a transformers classifier, runs:/.. or models:/.."
-    )
+    parser.add_argument("model", help=MODEL_HELP)
     parser.add_argument("text", nargs="*", help="texts, if no file is given")
     add_pairs(parser)
     add_own_settings(parser, "opening")

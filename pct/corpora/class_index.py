@@ -55,5 +55,5 @@ class ClassIndex:
 def label_hint(label: str, classes: Sequence[str]) -> str:
     """The end of an error about a label that is no class: how to name the classes, or to read it as an index."""
     if label.isdecimal():
-        return "; --labels indices reads it as an index into that list"
+        return "; labels=indices reads it as an index into that list"
     return f"; the model does not name its classes: {NAME_CLASSES}" if default_names(classes) else ""

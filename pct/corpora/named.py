@@ -60,7 +60,7 @@ def load_hub(corpus: str) -> tuple[Any, str]:
     if corpus in TEST_ONLY:
         raise FileNotFoundError(f"corpus {corpus} is not on the hub: {remedy}")
     if corpus.startswith(HUB_PREFIX):
-        remedy = "download its files and give them as --corpus files --train-file FILE"
+        remedy = "download its files and give them as train_file, with the corpus files"
     name, _, configuration = HUB.get(corpus, corpus.removeprefix(HUB_PREFIX)).partition(":")
     try:
         from datasets import load_dataset

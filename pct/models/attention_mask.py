@@ -16,8 +16,8 @@ FOUR_DIMENSIONS = {"albert", "bert", "camembert", "distilbert", "electra", "robe
 def attention_mask(model: Any, mask: Tensor) -> Tensor:
     """The argument `attention_mask`.
 
-    transformers reads of a mask of two dimensions whether it has padding, for which the host would wait in each pass of
-    a training step on a GPU. So there the mask has four, if the model takes it.
+    transformers checks whether a mask of two dimensions has padding, which makes the host wait for the GPU in each pass
+    of a training step. So on a GPU the mask has four, if the model accepts it.
 
     Args:
         model: of transformers, or of peft around one.
@@ -32,9 +32,8 @@ def attention_mask(model: Any, mask: Tensor) -> Tensor:
     takes_four = (
         config.model_type in FOUR_DIMENSIONS
         and getattr(config, "_attn_implementation", "") == "sdpa"
-        and not getattr(
-            config, "is_decoder", False
-        )  # it would add nothing to such a mask, that of later tokens neither
+        # a decoder does not add its causal mask to one of four dimensions
+        and not getattr(config, "is_decoder", False)
         and not getattr(adapter, "is_prompt_learning", False)  # peft puts its own tokens before the mask's
     )
     return mask[:, None, None] if takes_four else mask.long()

@@ -54,7 +54,7 @@ def check_length(max_length: int, model: nn.Module, name: str) -> None:
     limit = positions(model)
     if limit is not None and max_length > limit:
         raise ValueError(
-            f"max_length {max_length} is more than the {limit} positions of {name}: give --max-length {limit} or less"
+            f"max_length {max_length} is more than the {limit} positions of {name}: set max_length to {limit} or less"
         )
 
 

@@ -216,7 +216,7 @@ def order_head(classifier: Wrapped, classes: Sequence[str]) -> None:
         if len(index) < len(own) or set(index) != {x.casefold() for x in classes} or len(own) != len(classes):
             raise ValueError(
                 f"{classifier.name} has a head for the classes {', '.join(own)}, the corpus has {', '.join(classes)}: "
-                "give texts of the model's classes, or --fresh-head true to train a new head"
+                "give texts of the model's classes, or set fresh_head to train a new head"
             )
         order = [index[x.casefold()] for x in classes]
     if isinstance(classifier.dense, TwoClasses):
@@ -253,7 +253,7 @@ def pretrained(kind: str, name: str, **options: Any) -> Any:
 
 @contextmanager
 def without_bars() -> Iterator[None]:
-    """Within it transformers shows no progress bars, which are of seconds."""
+    """Suppresses the progress bars of transformers, which last seconds at most."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

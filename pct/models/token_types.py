@@ -1,7 +1,7 @@
 """Token types (BERT's segments) as a model reads them: of each token, from its id or from its embedding.
 
-The embedding of a token has a further column, its type, if the model reads types: so a type is where its token is,
-whatever texts the tokens are combined to. The gradient at this column is zero.
+The embedding of a token has a further column, its type, if the model reads types, so that the type stays with its token
+however texts are recombined. The gradient at this column is zero.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def audit_table(audit: Audit, width: int = 0) -> str:
             i += 1
             lines.append(_line("*" if row.saliency == audit.best else " ", columns, i))
     if rest := [name for name in metrics if name not in fitting]:
-        lines += ["", f"no room for {', '.join(rest)}: widen the terminal, or --output FILE"]
+        lines += ["", f"no room for {', '.join(rest)}: widen the terminal, or write the audit to a file"]
     return "\n".join(lines[1:])
 
 

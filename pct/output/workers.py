@@ -81,7 +81,7 @@ class Workers:
         except BrokenProcessPool:
             raise RuntimeError(
                 "a worker process has died (killed for lack of memory, or it could not open the model); finished parts "
-                "are kept: run the same command again, or with fewer --processes"
+                "are kept: run the same command again, or in fewer processes"
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)

@@ -66,7 +66,7 @@ def kept_tokens(settings: Settings, corpus: Corpus, tokenizer: Tokenizer | None)
         try:
             tokens = _read(folder, tokenizer)
         except (OSError, KeyError, TypeError, ValueError) as problem:
-            logger.warning("the tokens in %s are damaged (%s) and made again", folder, problem)
+            logger.warning("the tokens in %s are damaged (%s): tokenising again", folder, problem)
             shutil.rmtree(folder)
         else:
             logger.warning("the tokens of this corpus are reused from %s", folder)

@@ -195,7 +195,7 @@ def test_explain_reads_lines_and_explains_the_class_that_is_asked_for(run_folder
     ("arguments", "message"),
     [
         (["--target", "neutral", "x"], "target 'neutral' is not one of negative, positive"),
-        (["--max-steps", "-1", "x"], "max_steps must be >= 0, got -1"),
+        (["--max-steps", "-1", "x"], "max_steps must be a whole number >= 0, got -1"),
         (["   "], "a text needs at least one word"),
     ],
 )

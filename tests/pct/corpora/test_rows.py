@@ -184,7 +184,7 @@ def test_a_row_that_lacks_a_column_others_have_is_a_bad_row(tmp_path):
 
 def test_a_label_is_an_index_only_where_asked_for(tmp_path):
     path = write(tmp_path, "csv", [("fine", 1), ("dull", 0)])
-    with pytest.raises(ValueError, match="label '1' is not one of bad, good; --labels indices reads it"):
+    with pytest.raises(ValueError, match="label '1' is not one of bad, good; labels=indices reads it"):
         read_data(path, CLASSES, ReadOptions())
     split, notes = read_data(path, CLASSES, ReadOptions(labels="indices"))
     assert (split.labels.tolist(), notes["labels_as_indices"]) == ([1, 0], 2)

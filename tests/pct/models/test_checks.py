@@ -56,7 +56,7 @@ def test_as_many_tokens_as_positions_work_and_one_more_is_refused(name, with_hea
     model = untrained(folder, max_length=64)
     ids = torch.full((1, 64), 9)
     assert torch.isfinite(model(ids, torch.ones_like(ids, dtype=torch.bool)).logits).all()
-    with pytest.raises(ValueError, match=r"max_length 65 is more than the 64 positions of .*: give --max-length 64"):
+    with pytest.raises(ValueError, match=r"max_length 65 is more than the 64 positions of .*: set max_length to 64"):
         untrained(folder, max_length=65)
     with pytest.raises(ValueError, match="max_length 65"):
         pct.wrap(classifier(name), tokenizer(name), max_length=65)
@@ -105,7 +105,7 @@ def test_names_that_say_nothing_take_those_of_the_corpus(with_head, caplog):
 @pytest.mark.parametrize("classes", [["negative", "positive"], ["a", "b", "c"]])
 def test_a_head_for_other_classes_is_refused_and_can_be_made_fresh(classes, with_head):
     folder = with_head("BERT")
-    with pytest.raises(ValueError, match=r"has a head for the classes negative, .*--fresh-head true"):
+    with pytest.raises(ValueError, match=r"has a head for the classes negative, .*set fresh_head"):
         untrained(folder, classes)
     model = untrained(folder, classes, fresh_head=True)
     assert isinstance(model, Transformer)

@@ -117,7 +117,7 @@ def test_labels_are_matched_to_the_model_s_classes_by_name():
 def test_labels_are_indices_of_the_model_s_classes_where_the_settings_say_so():
     unnamed = dataclasses.replace(small_corpus(48, 24), classes=["1", "0"])
     own = unnamed.splits["test"].labels
-    with pytest.raises(ValueError, match=r"the class '1', .*; --labels indices reads it as an index into that list"):
+    with pytest.raises(ValueError, match=r"the class '1', .*; labels=indices reads it as an index into that list"):
         align_classes(["LABEL_0", "LABEL_1"], unnamed)
     aligned = align_classes(["LABEL_0", "LABEL_1"], unnamed, "indices")
     np.testing.assert_array_equal(aligned.splits["test"].labels, 1 - own)
