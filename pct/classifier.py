@@ -443,12 +443,12 @@ def _name_of(model: Any, name: str) -> str:
 
 def _wrapped(model: Any, tokenizer: Any, full_name: str, settings: dict[str, Any]) -> Classifier:
     from pct.models.checks import check_length
-    from pct.models.outputs import SIGMOID, VALUE
+    from pct.models.outputs import SIGMOID_KIND, VALUE_KIND
     from pct.models.pretrained import kept_reading, max_tokens, wrap_model
 
     network = wrap_model(model, tokenizer, full_name, settings.get("head", ""))
-    own = {"max_length": max_tokens(model, tokenizer), "multi_label": network.task_kind == SIGMOID}
-    number = {"head": VALUE} if network.task_kind == VALUE else {}
+    own = {"max_length": max_tokens(model, tokenizer), "multi_label": network.task_kind == SIGMOID_KIND}
+    number = {"head": VALUE_KIND} if network.task_kind == VALUE_KIND else {}
     kept = kept_reading(model.config)
     chosen = Settings.from_dict({**_UNTRAINED, **own, **kept} | settings | number | {"model": full_name})
     check_length(chosen.max_length, model, full_name)

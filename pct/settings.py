@@ -37,7 +37,7 @@ BEST_BY = ("acc", "macro_f1", "masked_acc", *NUMBER_SCORES, "comp-suff", "ur-ir"
 CONTRAST_STEPS = ("all", "last")
 TRAIN_REMOVALS = ("delete", "mask", "either")
 POSITIVE = ("lr", "temperature", "epochs", "batch_size", "integrated_steps", "vocabulary_size", "contrast_every")
-HEADS = ("softmax", "sigmoid", "value")
+OUTPUT_KINDS = ("softmax", "sigmoid", "value")
 # the options of peft.LoraConfig that take a list, and the name in the place of a list of modules
 LORA_LISTS = (
     "target_modules", "exclude_modules", "modules_to_save", "target_parameters", "layers_to_transform",
@@ -160,7 +160,7 @@ class Settings:
         "",
         "what the outputs are: {} (softmax: one class; sigmoid: several labels, or the log-odds of one; value: a "
         "number); if empty, as a classifier's configuration says",
-        ("", *HEADS),
+        ("", *OUTPUT_KINDS),
     )
     class_weights: str = _setting("none", "of the loss: {} (rare classes weigh more)", CLASS_WEIGHTS)
     best_by: str = _setting("acc", "the validation metric of the best epoch: {}", BEST_BY)

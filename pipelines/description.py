@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from pct.explaining.verdict import TOLERANCE
-from pct.metrics.learned import BesideLargestClass, beside_largest_class, label_counts
+from pct.metrics.learned import BesideLargestClass, beside_largest_class, saved_label_counts
 from pct.tasks import task_of_settings
 from pct.training.runs import Run
 from pipelines.champion import read_versions
@@ -39,7 +39,7 @@ def _score(run: Run) -> str:
 
 
 def _test_accuracy(run: Run) -> BesideLargestClass | None:
-    counts = label_counts(run.about["corpus"], "test")  # empty for numbers
+    counts = saved_label_counts(run.about["corpus"], "test")  # empty for numbers
     return beside_largest_class(run.test.acc, counts) if counts else None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pct.auditing.kept import REGISTERED, AuditSummary, find_version
 from pct.layout import CHAMPION
-from pct.metrics.learned import beside_largest_class, differ_by_more_than_chance, label_counts
+from pct.metrics.learned import beside_largest_class, differ_by_more_than_chance, saved_label_counts
 from pct.metrics.report import Report
 from pct.settings import Settings
 from pct.training.runs import Run, settings_hash
@@ -57,7 +57,7 @@ def _test_says(run: Run) -> str:
     if run.settings.has_number:
         return f"on the test split its mean absolute error is {run.test.mae:.4g}"
     text = f"on the test split its accuracy is {run.test.acc:.4f}"
-    if counts := label_counts(corpus, "test"):
+    if counts := saved_label_counts(corpus, "test"):
         text += f", {beside_largest_class(run.test.acc, counts)}"
     if splits_differ(run):
         text += f", and differs from validation ({run.validation.acc:.4f}) by more than chance"

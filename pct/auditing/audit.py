@@ -32,7 +32,7 @@ from pct.saliency.defaults import default_saliency
 from pct.tasks import named_labels, task_of
 
 EXAMPLES = 5  # texts that are shown
-PROBES = 64  # texts whose predictions identify a function
+PROBED_TEXTS = 64  # texts whose predictions identify a function
 
 
 def audit(
@@ -206,6 +206,6 @@ def _job(predictor: Predictor, split: Split) -> dict[str, Any]:
     if settings is not None:
         return {"texts": texts, "tokens": rows, "settings": asdict(settings)}
     # a function has no weights to compare, so its predictions on texts spread over the data identify it
-    spread = np.unique(np.linspace(0, len(split.texts) - 1, PROBES).astype(np.int64))
+    spread = np.unique(np.linspace(0, len(split.texts) - 1, PROBED_TEXTS).astype(np.int64))
     probes = predictor.tokens(split_texts(predictor, [split.texts[i] for i in spread]))
     return {"texts": texts, "answers": ReducedTexts(predictor, probes).whole().tolist()}

@@ -11,7 +11,7 @@ import numpy as np
 
 from pct.corpora.class_index import ClassIndex
 from pct.corpora.splits import Labels
-from pct.corpora.values import NUMBER, SEVERAL, BadRow, as_list, canonical, class_names, is_missing
+from pct.corpora.values import NUMBER, SEVERAL, BadRow, as_list, canonical, is_missing, sorted_labels
 
 if TYPE_CHECKING:
     from pct.corpora.rows import ReadOptions
@@ -118,7 +118,7 @@ def names_of_classes(
     """
     if options.one_column_each:
         return [canonical(name) for name in options.label_columns]
-    names = list(given) if given else class_names(chain.from_iterable(labels))
+    names = list(given) if given else sorted_labels(chain.from_iterable(labels))
     if problem := _problem(names, labels, options):
         raise ValueError(f"{table}: column {options.label!r} {problem}")
     return names

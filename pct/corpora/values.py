@@ -147,7 +147,7 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, float) and value != value
 
 
-def class_names(labels: Iterable[str | int | None]) -> list[str]:
+def sorted_labels(labels: Iterable[str | int | None]) -> list[str]:
     """The sorted distinct labels. If all are numbers, they are sorted by value, equal ones by name."""
     seen = {str(label) for label in labels}
     if all(NUMBER.fullmatch(x) for x in seen):

@@ -273,7 +273,7 @@ def reduced_features(model: TextModel, projected: Tensor, source: Tensor, mask: 
     return Features(*(torch.cat(column) for column in zip(*features, strict=True)))
 
 
-class Choice(NamedTuple):
+class RemovedWords(NamedTuple):
     """Which words are removed from the texts of a batch.
 
     Attributes:
@@ -298,7 +298,7 @@ class ReducedLogits(NamedTuple):
 
 
 def reduced_logits(
-    model: TextModel, batch: Batch, projected: Tensor, choices: Sequence[Choice], settings: Settings
+    model: TextModel, batch: Batch, projected: Tensor, choices: Sequence[RemovedWords], settings: Settings
 ) -> list[ReducedLogits]:
     """The predictions on the texts of a batch without the words of each choice, in one pass and in bounded memory.
 

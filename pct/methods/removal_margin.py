@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pct.methods.base import Batch, Choice, Originals, RegularisedMethod, ranking, reduced_logits, words_removed
+from pct.methods.base import Batch, Originals, RegularisedMethod, RemovedWords, ranking, reduced_logits, words_removed
 from pct.methods.reduced_batch import ranks
 from pct.models.base import TextModel
 from pct.models.transfer import to_device
@@ -41,7 +41,9 @@ class RemovalMargin(RegularisedMethod):
         return {"hinge": (s.margin_weight, hinge), "keep": (s.keep_weight, keep), "random": (s.random_weight, chance)}
 
 
-def words_to_compare(saliency: Tensor, batch: Batch, settings: Settings) -> tuple[Choice, Choice, Choice]:
+def words_to_compare(
+    saliency: Tensor, batch: Batch, settings: Settings
+) -> tuple[RemovedWords, ...]:
     """The m_i most salient, the m_u least salient and m_i random words of each text.
 
     Args:
@@ -54,10 +56,10 @@ def words_to_compare(saliency: Tensor, batch: Batch, settings: Settings) -> tupl
     """
     random = torch.rand(saliency.shape, device=saliency.device)
 
-    def first(by: Tensor, share: float, important: bool) -> Choice:
+    def first(by: Tensor, share: float, important: bool) -> RemovedWords:
         removed = words_removed(batch, share)
         chosen = ranks(ranking(by, important), batch.counts, important) <= to_device(removed, by.device)[:, None]
-        return Choice(chosen, np.flatnonzero(removed))
+        return RemovedWords(chosen, np.flatnonzero(removed))
 
     return (
         first(saliency, settings.p_important, important=True),

@@ -8,7 +8,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pct.explaining.reduction import ERASER_SHARES
-from pct.methods.base import Batch, Choice, Originals, ReducedLogits, RegularisedMethod, reduced_logits, words_removed
+from pct.methods.base import (
+    Batch,
+    Originals,
+    ReducedLogits,
+    RegularisedMethod,
+    RemovedWords,
+    reduced_logits,
+    words_removed,
+)
 from pct.methods.reduced_batch import ranks
 from pct.models.base import TextModel
 from pct.models.heads import head_of_labels
@@ -34,7 +42,7 @@ class Unirex(RegularisedMethod):
         k = to_device(words_removed(batch, share), rank.device)[:, None]
         top, others = rank <= k, (rank > k) & (rank <= batch.counts[:, None]) & (batch.counts[:, None] > 1)
         several = np.flatnonzero(batch.host_counts > 1)
-        choices = (Choice(top, several), Choice(others, several))
+        choices = (RemovedWords(top, several), RemovedWords(others, several))
         without, alone = reduced_logits(model, batch, originals.projected, choices, s)
         comp = bounded(originals.logits, without, batch.labels, -1, s.comp_bound)
         suff = bounded(originals.logits, alone, batch.labels, 1, s.suff_bound)

@@ -64,7 +64,7 @@ def stored(columns: Mapping[str, Column], name: str) -> Any:
     return columns.columns[name] if isinstance(columns, ColumnFiles) else columns[name]
 
 
-def parts_of(columns: Mapping[str, Column]) -> Iterator[dict[str, Column]]:
+def column_parts(columns: Mapping[str, Column]) -> Iterator[dict[str, Column]]:
     """Columns in parts of consecutive rows: those in memory whole, those in files `LARGE` rows at a time."""
     if not isinstance(columns, ColumnFiles):
         yield dict(columns)

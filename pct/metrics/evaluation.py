@@ -29,7 +29,7 @@ from pct.metrics import metrics as registry
 from pct.metrics.base import Column, Estimate, Metric, MetricOptions, TextBlock
 from pct.metrics.column_files import BlockColumns
 from pct.metrics.cost import most_passes
-from pct.metrics.given_saliency import by_text, numbers_of_block
+from pct.metrics.given_saliency import numbers_of_block, saliency_by_text
 from pct.metrics.label_sets import LabelSets, facts_of_pairs, scores_of_sets
 from pct.metrics.names import CORE_METRICS
 from pct.metrics.number_errors import NUMBER, TRUE_NUMBER, number_errors
@@ -182,7 +182,7 @@ def evaluate(
     )  # fmt: skip
     split, notes = read_measured(predictor, dataset, options, limit, seed)
     texts = split.texts
-    numbers = None if saliency is None or isinstance(saliency, str) else by_text(saliency)
+    numbers = None if saliency is None or isinstance(saliency, str) else saliency_by_text(saliency)
     ranking = choose_saliency(predictor, saliency) if saliency is None or isinstance(saliency, str) else None
     if numbers is not None and (limit or len(numbers) != len(texts)):
         drawn = "; limit draws a sample: draw it first and give the saliency of its texts" if limit else ""

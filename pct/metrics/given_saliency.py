@@ -42,7 +42,7 @@ class TextSaliency(NamedTuple):
         return self.tokens is not None and self.values.ndim == 2
 
 
-def by_text(saliency: Any) -> list[TextSaliency]:
+def saliency_by_text(saliency: Any) -> list[TextSaliency]:
     """The given saliency, text by text.
 
     Args:

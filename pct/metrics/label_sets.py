@@ -11,7 +11,7 @@ import numpy as np
 from pct.metrics.accuracy import confusion_counts, macro_f1
 from pct.metrics.base import Column, Estimate, Metric, TextBlock, share_of
 from pct.metrics.bootstrap import drawn_counts
-from pct.metrics.column_files import parts_of, stored
+from pct.metrics.column_files import column_parts, stored
 from pct.text.tokens import Bools, Ints
 
 TRUE, ASSIGNED = "true_labels", "assigned_labels"  # the columns with the names of a text's labels, as JSON
@@ -97,7 +97,7 @@ def _pairs_of_sets(columns: Mapping[str, Column]) -> tuple[list[tuple[str, str]]
     """
     numbers: dict[tuple[str, str], int] = {}
     of_text, last = [], None
-    for rows in parts_of(columns):
+    for rows in column_parts(columns):
         index, first = np.unique(rows["index"], return_index=True)
         first = first[index != last]  # the rows of a text may be in two parts
         last = index[-1]
@@ -132,7 +132,7 @@ def sets_of(names: Sequence[str], classes: Sequence[str]) -> Bools:
     return sets
 
 
-def by_text(columns: Mapping[str, Column]) -> dict[str, Column]:
+def rows_by_text(columns: Mapping[str, Column]) -> dict[str, Column]:
     """The columns of a report with one row per text: of pairs, the means over the pairs of each text that have a value.
 
     `label` and `predicted` are comparable per text: the classes, or the names of all true and all assigned labels.

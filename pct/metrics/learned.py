@@ -61,7 +61,7 @@ def differ_by_more_than_chance(one: tuple[float, int], other: tuple[float, int])
     return abs(p - q) > 1.96 * math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
 
 
-def label_counts(corpus: dict[str, Any], split: str) -> list[int]:
+def saved_label_counts(corpus: dict[str, Any], split: str) -> list[int]:
     """The number of texts of each class in a split of a run's corpus, from `about.json`; empty where it has none."""
     labels: dict[str, int] = corpus.get("splits", {}).get(split, {}).get("labels", {})  # 0.1.0 did not count them
     return list(labels.values())

@@ -14,9 +14,9 @@ import numpy as np
 from pct.corpora.splits import notes_in_words, rows_of, text_columns
 from pct.metrics.accuracy import confusion_counts, recalls
 from pct.metrics.base import Column
-from pct.metrics.column_files import parts_of
+from pct.metrics.column_files import column_parts
 from pct.metrics.dominant import Dominant, dominant_texts
-from pct.metrics.label_sets import by_text
+from pct.metrics.label_sets import rows_by_text
 from pct.metrics.names import gaps_of
 from pct.metrics.number_errors import TRUE_NUMBER
 from pct.output.numbers import for_json, number
@@ -68,8 +68,8 @@ class Report:
 
     @property
     def by_text(self) -> dict[str, Column]:
-        """`columns` with one row per text: see `pct.metrics.label_sets.by_text`."""
-        return by_text(self.columns)
+        """`columns` with one row per text: see `pct.metrics.label_sets.rows_by_text`."""
+        return rows_by_text(self.columns)
 
     @property
     def texts(self) -> int:
@@ -212,7 +212,7 @@ class Report:
         pairs = any(map(is_pair, texts))
         with atomic_write(path) as unfinished, ExitStack() as writers:
             writer = None
-            for columns in parts_of(self.columns):
+            for columns in column_parts(self.columns):
                 index = columns.get("index", np.empty(0, np.int64))
                 of_texts = text_columns(rows_of(texts, index), pairs) if len(texts) else {}
                 whole = {**({"index": index} if of_texts else {}), **of_texts, **columns}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pct.models.heads import HEADS, Head
+from pct.models.heads import HEAD_OF_KIND, Head
 from pct.models.transfer import reading_is_free
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class TextModel(nn.Module, ABC):
     @property
     def head(self) -> Head:
         """The functions of its logits."""
-        return HEADS[self.task_kind]
+        return HEAD_OF_KIND[self.task_kind]
 
     @property
     def device(self) -> torch.device:

@@ -175,7 +175,7 @@ def _unknown_output(of: str) -> ValueError:
 
 
 SOFTMAX, SIGMOID, VALUE = Head(), SigmoidHead(), ValueHead()
-HEADS: dict[str, Head] = {head.kind: head for head in (SOFTMAX, SIGMOID, VALUE)}
+HEAD_OF_KIND: dict[str, Head] = {head.kind: head for head in (SOFTMAX, SIGMOID, VALUE)}
 
 
 def head_of_labels(labels: Tensor) -> Head:

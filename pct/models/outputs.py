@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pct.settings import HEADS, Settings
+from pct.settings import OUTPUT_KINDS, Settings
 from pct.tasks import default_names, task_of_settings
 
-SOFTMAX, SIGMOID, VALUE = HEADS
-UNNAMED = {SIGMOID: "positive", VALUE: "value"}  # the name of an output that is called LABEL_0
+SOFTMAX_KIND, SIGMOID_KIND, VALUE_KIND = OUTPUT_KINDS
+UNNAMED = {SIGMOID_KIND: "positive", VALUE_KIND: "value"}  # the name of an output that is called LABEL_0
 # the problem types of transformers by the kind of the task
 PROBLEM_TYPES = {
-    SOFTMAX: "single_label_classification", SIGMOID: "multi_label_classification", VALUE: "regression"
+    SOFTMAX_KIND: "single_label_classification", SIGMOID_KIND: "multi_label_classification", VALUE_KIND: "regression"
 }  # fmt: skip
-_OF_PROBLEM = {PROBLEM_TYPES[kind]: kind for kind in (SIGMOID, VALUE)}
+_OF_PROBLEM = {PROBLEM_TYPES[kind]: kind for kind in (SIGMOID_KIND, VALUE_KIND)}
 # where the configurations of sentence-transformers' cross-encoders name the activation of the score
 _ACTIVATIONS = ("sbert_ce_default_activation_function", "activation_fn")
 
@@ -39,14 +39,14 @@ def kind_of_output(config: Any, name: str, asked: str = "") -> str:
     Raises:
         ValueError: an unknown kind, one that does not fit the number of outputs, or one output of an unknown kind.
     """
-    if asked and asked not in HEADS:
-        raise ValueError(f"head must be one of {', '.join(HEADS)}, got {asked!r}")
+    if asked and asked not in OUTPUT_KINDS:
+        raise ValueError(f"head must be one of {', '.join(OUTPUT_KINDS)}, got {asked!r}")
     stated = asked or _OF_PROBLEM.get(config.problem_type or "", "") or _of_activation(config)
     if config.num_labels > 1:
-        if stated == VALUE:
+        if stated == VALUE_KIND:
             raise ValueError(f"{name} has {config.num_labels} outputs: head value explains a model with one number")
-        return stated or SOFTMAX
-    if stated == SOFTMAX:
+        return stated or SOFTMAX_KIND
+    if stated == SOFTMAX_KIND:
         raise ValueError(f"{name} has one output: a softmax needs two or more; set head to sigmoid or value")
     if not stated:
         raise ValueError(
@@ -60,8 +60,8 @@ def _of_activation(config: Any) -> str:
     own = getattr(config, "sentence_transformers", None) or {}
     named = next((x for key in _ACTIVATIONS if (x := own.get(key) or getattr(config, key, None))), "")
     # of several outputs sentence-transformers names the identity, and the classes are those of a softmax
-    identity = VALUE if config.num_labels == 1 else SOFTMAX
-    return {"Sigmoid": SIGMOID, "Identity": identity}.get(str(named).rpartition(".")[2], "")
+    identity = VALUE_KIND if config.num_labels == 1 else SOFTMAX_KIND
+    return {"Sigmoid": SIGMOID_KIND, "Identity": identity}.get(str(named).rpartition(".")[2], "")
 
 
 def check_new_head(settings: Settings) -> None:
@@ -84,7 +84,7 @@ def class_names(config: Any, kind: str) -> list[str]:
     if len(names) > 1:
         return names
     own = UNNAMED[kind] if default_names(names) else names[0]
-    return [own] if kind == VALUE else [f"not {own}", own]
+    return [own] if kind == VALUE_KIND else [f"not {own}", own]
 
 
 def two_logits(score: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pct.models.outputs import SIGMOID, SOFTMAX, VALUE
+from pct.models.outputs import SIGMOID_KIND, SOFTMAX_KIND, VALUE_KIND
 
 CLASSIFYING = "text-classification"
 HARMLESS = ("padding", "return_tensors", "return_token_type_ids", "return_attention_mask", "verbose")
@@ -34,8 +34,8 @@ def parts_of(pipeline: Any) -> tuple[Any, Any, dict[str, Any]]:
     function = getattr(pipeline, "_postprocess_params", {}).get("function_to_apply")
     applied = getattr(function, "value", function)
     if applied == "none" and pipeline.model.config.num_labels == 1:
-        applied = VALUE
-    if applied not in (None, SOFTMAX, SIGMOID, VALUE):
+        applied = VALUE_KIND
+    if applied not in (None, SOFTMAX_KIND, SIGMOID_KIND, VALUE_KIND):
         raise ValueError(
             f"the pipeline has function_to_apply={applied!r}: of several outputs only the probabilities of softmax or "
             "sigmoid can be explained; create it without function_to_apply"

@@ -28,8 +28,8 @@ from pct.models.checks import (
 from pct.models.encoder import Transformer
 from pct.models.outputs import (
     PROBLEM_TYPES,
-    SOFTMAX,
-    VALUE,
+    SOFTMAX_KIND,
+    VALUE_KIND,
     TwoClasses,
     check_new_head,
     kind_of_output,
@@ -116,7 +116,7 @@ def wrap_model(model: Any, tokenizer: Any, name: str, head: str = "") -> Wrapped
     check_precision(model, name)
     check_finite(model, name)
     check_outputs(model, tokenizer, name)
-    own = "" if kind == SOFTMAX else kind
+    own = "" if kind == SOFTMAX_KIND else kind
     types = reads_types(model, tokenizer)
     wrapped = Wrapped(model, name, reads_types=types, unread=_unread(model, tokenizer), head=own)
     check_logits(wrapped, tokenizer, name)
@@ -203,7 +203,7 @@ def order_head(classifier: Wrapped, classes: Sequence[str]) -> None:
     """
     config: Any = classifier.model.config
     own = classifier.classes
-    if classifier.task_kind == VALUE:
+    if classifier.task_kind == VALUE_KIND:
         config.update(output_names(classes))
         return
     if default_names(config.id2label.values()) and len(own) == len(classes):

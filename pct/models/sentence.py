@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pct.models.checks import PROBES, ROUNDING, check_finite, check_vocabulary, positions
 from pct.models.encoder import Transformer
-from pct.models.outputs import SIGMOID, SOFTMAX
+from pct.models.outputs import SIGMOID_KIND, SOFTMAX_KIND
 from pct.models.structural_copy import structural_copy
 
 _POOLINGS = {"mean": "mean", "cls": "first", "lasttoken": "last"}
@@ -58,7 +58,7 @@ def sentence_classifier(model: Any, head: Any, name: str) -> SentenceClassifier:
         network.dense.weight.copy_(weight)
         network.dense.bias.copy_(bias)
     network.to(next(encoder.parameters()).device)
-    network.task_kind = SIGMOID if several else SOFTMAX
+    network.task_kind = SIGMOID_KIND if several else SOFTMAX_KIND
     check_vocabulary(tokenizer, network.encoder, name)
     check_finite(network, name)
     limits = (body.max_seq_length, tokenizer.model_max_length, positions(network.encoder))

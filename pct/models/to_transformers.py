@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pct.models.base import TextModel, without_dropout
 from pct.models.checks import PROBE, close
 from pct.models.encoder import Transformer
-from pct.models.outputs import PROBLEM_TYPES, SIGMOID, TwoClasses, output_names
+from pct.models.outputs import PROBLEM_TYPES, SIGMOID_KIND, TwoClasses, output_names
 from pct.models.structural_copy import structural_copy
 from pct.models.wrapped import Wrapped
 
@@ -37,7 +37,7 @@ def to_transformers(model: TextModel, classes: Sequence[str]) -> Any:
         classifier: Any = structural_copy(model.model)
         if isinstance(model.dense, TwoClasses):
             # transformers takes the sigmoid of a single score, and this problem type states it
-            labels = {**output_names(classes[1:]), "problem_type": PROBLEM_TYPES[SIGMOID]}
+            labels = {**output_names(classes[1:]), "problem_type": PROBLEM_TYPES[SIGMOID_KIND]}
         classifier.config.update(labels)
         return classifier
     if not isinstance(model, Transformer):

@@ -15,7 +15,7 @@ from pct.models.attention_mask import attention_mask
 from pct.models.base import Features, TextModel, without_dropout
 from pct.models.checks import close, one_line, padding_changes, probe_ids
 from pct.models.encoder import last_state, mean_state
-from pct.models.outputs import SIGMOID, SOFTMAX, TwoClasses, class_names, two_logits
+from pct.models.outputs import SIGMOID_KIND, SOFTMAX_KIND, TwoClasses, class_names, two_logits
 from pct.models.token_types import embedded_tokens, inputs_of, inputs_of_ids, plain_table
 
 TRACE_LENGTH = 4  # tokens of the text with which a head is traced
@@ -57,7 +57,7 @@ class Wrapped(TextModel):
         super().__init__()
         self.model, self.name, self.reads_types, self.unread = model, name, reads_types, unread
         self.output_kind = head
-        self.task_kind = SOFTMAX if self._has_score or not head else head
+        self.task_kind = SOFTMAX_KIND if self._has_score or not head else head
         self.padding = padding or "right"
         self.padding_ids = _padding_ids(model)
         self._has_decoder = bool(getattr(self.model.config, "is_encoder_decoder", False))
@@ -119,12 +119,12 @@ class Wrapped(TextModel):
 
     @property
     def _has_score(self) -> bool:
-        return self.output_kind == SIGMOID and self.model.config.num_labels == 1
+        return self.output_kind == SIGMOID_KIND and self.model.config.num_labels == 1
 
     @property
     def classes(self) -> list[str]:
         """The names of its classes, by its configuration."""
-        return class_names(self.model.config, self.output_kind or SIGMOID)
+        return class_names(self.model.config, self.output_kind or SIGMOID_KIND)
 
     def logits_of(self, own: Tensor) -> Tensor:
         """The logits of the classes, from the model's own logits."""

@@ -82,12 +82,14 @@ def test_odd_texts_are_drawn(run_dir, tmp_path):
 @pytest.mark.parametrize("gap", [[], [np.nan], [0.0], [0.2, 0.2], [-1.0, 1.0], [1e-9, -1e-9]])
 def test_a_histogram_of_few_or_equal_values_is_drawn(gap, tmp_path):
     gap_figure(np.array(gap, dtype=float), "t").savefig(tmp_path / "gap.png")
+    assert size(tmp_path / "gap.png")[0] > 500
 
 
 def test_ridges_without_later_steps_are_drawn(tmp_path):
     values = np.full((3, 16), np.nan)
     values[:, :2] = 0.7
     ridge_figure(values, values, "t").savefig(tmp_path / "ridge.png")
+    assert size(tmp_path / "ridge.png")[0] > 500
 
 
 def test_the_headline_counts_the_texts_whose_least_salient_words_matter_more():

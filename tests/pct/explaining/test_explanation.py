@@ -190,7 +190,7 @@ def test_no_text_has_no_explanation():
 
 
 @pytest.mark.parametrize(("arguments", "kind", "message"), [
-    ({"max_steps": -1}, ValueError, "max_steps must be >= 0, got -1"),
+    ({"max_steps": -1}, ValueError, "max_steps must be a whole number >= 0, got -1"),
     ({"order": "random"}, ValueError, "order must be one of static, recomputed, beam"),
     ({"classes": [2, 0]}, ValueError, r"label 2 is outside the model's classes 0\.\.1"),
     ({"classes": [0]}, ValueError, "2 texts need 2 class indices"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pct.methods.base import Choice, make_method, pass_originals, reduced_logits
+from pct.methods.base import RemovedWords, make_method, pass_originals, reduced_logits
 from pct.methods.removal_margin import words_to_compare
 from pct.settings import Settings
 from tests.pct import twins
@@ -112,7 +112,7 @@ def test_a_word_against_the_class_is_not_unimportant():
 def test_by_either_removal_each_text_is_masked_or_loses_its_words_and_alike_under_every_choice():
     model, batch = small_model("lstm", dropout=0.0).train(), batch_of("lstm", MIXED * 3)
     removed = torch.arange(int(batch.counts.max())) < (batch.counts[:, None] // 2)
-    choice = Choice(removed, np.flatnonzero(batch.host_counts > 1))
+    choice = RemovedWords(removed, np.flatnonzero(batch.host_counts > 1))
     settings = Settings(method="removal_margin", p_important=0.4)
     projected = pass_originals(model, batch, settings).projected
     torch.manual_seed(0)

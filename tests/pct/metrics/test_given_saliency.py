@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import pct
-from pct.metrics.given_saliency import by_text
+from pct.metrics.given_saliency import saliency_by_text
 from tests.pct.small import small_classifier
 from tests.pct.toy import Scale
 
@@ -113,4 +113,4 @@ def test_the_first_text_that_does_not_fit_is_named():
 
 
 def test_words_of_the_numbers_that_evaluate_took_before_are_the_same():
-    assert [one.tokens for one in by_text(NUMBERS)] == [None, None]
+    assert [one.tokens for one in saliency_by_text(NUMBERS)] == [None, None]

@@ -130,9 +130,15 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_training_at_the_next_one(t
         train(settings_of(), corpus(), tmp_path, progress=False)
 
 
-def test_the_time_between_checkpoints_may_change_when_a_run_goes_on(tmp_path):
+def test_the_time_between_checkpoints_may_change_when_a_run_goes_on(tmp_path, monkeypatch):
+    steps = []
+    monkeypatch.setattr(trainer, "train_step", lambda *arguments: steps.append(1) or train_step(*arguments))
+    train(settings_of(), corpus(), progress=False)
+    whole = len(steps)
     break_off(settings_of(), tmp_path, 5)
+    steps.clear()
     train(settings_of(checkpoint_minutes=3.0), corpus(), tmp_path, progress=False)
+    assert len(steps) == whole - 5
 
 
 def test_generators_go_on_where_they_were():

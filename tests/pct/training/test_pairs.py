@@ -8,7 +8,7 @@ import torch
 
 import pct
 from pct.methods import methods
-from pct.methods.base import Choice, pass_originals, reduced_logits
+from pct.methods.base import RemovedWords, pass_originals, reduced_logits
 from pct.methods.masked import mask_words
 from pct.settings import Settings
 from pct.text.replacement_token import mask_token_id
@@ -64,7 +64,7 @@ def test_a_masked_word_has_the_mask_token_of_its_own_type():
     settings = Settings(corpus="", method="removal_margin", train_removal="mask", p_important=0.5)
     with torch.no_grad():
         projected = clf.model.project(clf.model.embed(batch.ids))
-        (given,) = reduced_logits(clf.model, batch, projected, [Choice(removed, np.arange(5))], settings)
+        (given,) = reduced_logits(clf.model, batch, projected, [RemovedWords(removed, np.arange(5))], settings)
         wanted = clf.model(mask_words(batch, removed), batch.word_ids > -2).logits
     torch.testing.assert_close(given.logits, wanted, atol=1e-5, rtol=1e-4)
     assert pass_originals(clf.model, batch, settings).logits.shape == (5, 3)
