@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pct.corpora.splits import Corpus
-from pct.layout import SETTINGS, Record
+from pct.layout import CHECKPOINT, HISTORY, MODEL, REPORT, SETTINGS, Record
 from pct.models import TextModel
 from pct.settings import Settings
 from pct.training.runs import changed_settings
@@ -86,7 +86,8 @@ def open_run(folder: Path, settings: Settings, corpus: Corpus, start: str = "") 
         unfinished.unlink()
     path = folder / SETTINGS
     about = {"settings": settings.to_dict(), "fingerprint": corpus.fingerprint, "source": corpus.source, "start": start}
-    if path.is_file():
+    trained = any((folder / name).exists() for name in (CHECKPOINT, HISTORY, MODEL, REPORT))
+    if trained and path.is_file():  # else the training failed before its first step, and another may take the folder
         try:
             changed = changed_settings(path, settings, corpus, start)
         except (ValueError, KeyError, TypeError) as problem:

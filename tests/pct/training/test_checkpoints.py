@@ -141,6 +141,14 @@ def test_the_time_between_checkpoints_may_change_when_a_run_goes_on(tmp_path, mo
     assert len(steps) == whole - 5
 
 
+def test_a_training_that_failed_before_its_first_step_leaves_the_folder_to_another(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.txt"):
+        train(settings_of(model="textcnn", glove="nowhere.txt"), corpus(), tmp_path, progress=False)
+    train(settings_of(model="textcnn"), corpus(), tmp_path, progress=False)
+    with pytest.raises(ValueError, match=r"holds a run with other settings \(glove"):
+        train(settings_of(model="textcnn", glove="nowhere.txt"), corpus(), tmp_path, progress=False)
+
+
 def test_generators_go_on_where_they_were():
     def draw():
         return torch.rand(3).tolist(), np.random.rand(), random.random(), random.gauss(0, 1)  # noqa: NPY002
