@@ -142,7 +142,7 @@ def test_the_time_between_checkpoints_may_change_when_a_run_goes_on(tmp_path, mo
 
 
 def test_a_training_that_failed_before_its_first_step_leaves_the_folder_to_another(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere.txt"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.txt"):
         train(settings_of(model="textcnn", glove="nowhere.txt"), corpus(), tmp_path, progress=False)
     train(settings_of(model="textcnn"), corpus(), tmp_path, progress=False)
     with pytest.raises(ValueError, match=r"holds a run with other settings \(glove"):
