@@ -1,4 +1,4 @@
-"""What is measured, one file a claim: `python -m benchmarks [name ...]`.
+"""Benchmarks, one module per claim: `python -m benchmarks [name ...]`.
 
-A benchmark is a module here with `main() -> dict`; see `benchmarks.common` for what it returns and what helps it.
+A benchmark is a module with `main() -> dict`; `benchmarks.common` describes the result and has the shared helpers.
 """

@@ -1,4 +1,4 @@
-"""Runs the benchmarks that are named, or all of them: prints their tables and writes benchmarks/results/<name>.json."""
+"""Runs the named benchmarks, or all of them: prints their tables and writes benchmarks/results/<name>.json."""
 
 import argparse
 import sys
@@ -11,25 +11,25 @@ from benchmarks.common import print_tables, write_result
 
 
 def names() -> list[str]:
-    """Every module of the package that measures: not `common`, not those that begin with an underscore, no studies."""
-    found = (m.name for m in iter_modules(benchmarks.__path__) if not m.ispkg)
-    return [n for n in found if n != "common" and not n.startswith("_")]
+    """The benchmark modules: not `common`, not those that start with an underscore, not the studies."""
+    modules = (m.name for m in iter_modules(benchmarks.__path__) if not m.ispkg)
+    return [n for n in modules if n != "common" and not n.startswith("_")]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line. Returns 0, or 1 where a benchmark failed; the others run on."""
+    """The command line. Returns 0, or 1 if a benchmark failed; the others still run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", nargs="*", help=f"one or more of {', '.join(names())}; all where none is given")
+    parser.add_argument("name", nargs="*", help=f"one or more of {', '.join(names())}; default: all")
     chosen = parser.parse_args(arguments).name or names()
     unknown = sorted(set(chosen) - set(names()))
     if unknown:
-        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(names())}")
+        parser.error(f"unknown benchmark: {', '.join(unknown)}; choose from {', '.join(names())}")
     failed = []
     for name in chosen:
         start = time.perf_counter()
         try:
             result = import_module(f"benchmarks.{name}").main()
-        except Exception as problem:  # one that cannot run must not keep the rest from running
+        except Exception as problem:  # a benchmark that cannot run must not stop the others
             failed.append(name)
             print(f"{name} failed: {type(problem).__name__}: {problem}", file=sys.stderr)
             continue

@@ -1,6 +1,6 @@
 """A server that answers each request at once and does nothing: `python -m benchmarks._bystander`.
 
-What attacks take from a machine, be they aimed at whom they may, is seen beside it. It prints its port.
+Attacks aimed at it show how much of their effect is due to the shared machine. It prints its port.
 """
 
 import asyncio
@@ -11,16 +11,16 @@ from benchmarks._service import LENGTH
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
-class Taking(asyncio.Protocol):
-    """A connection: head, body, answer."""
+class Discard(asyncio.Protocol):
+    """A connection: reads each request, discards it, and answers."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Of the client."""
+        """Keeps the transport for the answers."""
         self._transport = transport
         self._head, self._left = b"", 0
 
     def data_received(self, data: bytes) -> None:
-        """No more is kept than the end of a head."""
+        """Counts the bytes of a body; buffers only the end of a head."""
         if self._left:
             self._left -= len(data)
         else:
@@ -36,9 +36,9 @@ class Taking(asyncio.Protocol):
 
 
 async def main() -> None:
-    """Until it is stopped, at the attackers' priority."""
+    """Serves until it is stopped, at the attackers' priority."""
     os.nice(19)
-    server = await asyncio.get_running_loop().create_server(Taking, "127.0.0.1", 0, backlog=2048)
+    server = await asyncio.get_running_loop().create_server(Discard, "127.0.0.1", 0, backlog=2048)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -1,4 +1,4 @@
-"""The service with eager torch in ONNX Runtime's place; all else, HTTP and batching included, is the service's own.
+"""The service with eager torch instead of ONNX Runtime; the rest, HTTP and batching included, is unchanged.
 
 BentoML imports it as `benchmarks._eager:Explainer`; `PCT_SERVE_LIST` names the folder of a saved classifier.
 """
@@ -8,8 +8,8 @@ from typing import Any
 import serving.model_store
 from benchmarks._peers import Eager
 
-stand_in: Any = Eager
-serving.model_store.OnnxPredictor = stand_in
+eager_predictor: Any = Eager
+serving.model_store.OnnxPredictor = eager_predictor
 
 from serving.service import Explainer  # noqa: E402
 

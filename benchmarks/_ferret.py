@@ -1,4 +1,4 @@
-"""ferret on a classifier of the transformers library, and its numbers by this project's means."""
+"""ferret on a classifier of the transformers library, and its metrics computed by this project."""
 
 from typing import Any
 
@@ -12,27 +12,27 @@ Numbers = np.ndarray[Any, Any]
 
 
 class Ferret:
-    """Its gradient explainer (l1 of the logit's gradient) and its AOPC pair, one text a call as its interface has it.
+    """ferret's gradient explainer (l1 of the logit's gradient) and AOPC pair, one text per call as ferret requires.
 
     Args:
         model: an `AutoModelForSequenceClassification`.
         tokenizer: the model's.
 
     Raises:
-        ImportError: ferret is not installed, or something that it imports.
+        ImportError: ferret or a package that it imports is missing or incompatible.
     """
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         try:
             from ferret import AOPC_Comprehensiveness_Evaluation, AOPC_Sufficiency_Evaluation, GradientExplainer
-        except Exception as problem:  # it imports much, and much may be missing or too new
+        except Exception as problem:  # any of its many dependencies may be missing or too new
             raise ImportError(f"ferret cannot be imported ({type(problem).__name__}: {problem})") from problem
         self.explain = GradientExplainer(model, tokenizer, multiply_by_inputs=False)
         kinds = (AOPC_Comprehensiveness_Evaluation, AOPC_Sufficiency_Evaluation)
         self.evaluators = [kind(model, tokenizer) for kind in kinds]
 
     def saliency(self, texts: list[str], labels: list[int]) -> list[Numbers]:
-        """A number a token of each text, specials left out."""
+        """A score for each token of each text, without the special tokens."""
         pairs = zip(texts, labels, strict=True)
         return [np.asarray(self.explain(text, label).scores)[1:-1] for text, label in pairs]
 
@@ -51,23 +51,23 @@ def aopc_by_removal(model: Classifier, texts: list[str]) -> Numbers:
     n = tokens.counts
     steps, counted = _steps(n)
     plan = RemovalPlan.at(n, np.where(counted, steps, 0), np.where(counted, n[:, None] - steps, 0))
-    seen = remove_words(model, tokens, plan)
-    one = model.tokens([["a"]])
-    specials = one.ids[one.word_ids < 0][None]  # at its last threshold nothing else is left, or all
-    nothing = model.forward(specials, specials >= 0)[0][seen.labels]
+    curves = remove_words(model, tokens, plan)
+    single_word = model.tokens([["a"]])
+    specials = single_word.ids[single_word.word_ids < 0][None]  # at ferret's last threshold only these are left
+    without_words = model.forward(specials, specials >= 0)[0][curves.labels]
     rows, out = np.arange(len(n)), []
-    for side, at in ((seen.important, steps), (seen.unimportant, n[:, None] - steps)):
+    for side, at in ((curves.important, steps), (curves.unimportant, n[:, None] - steps)):
         reached = side.confidence[rows[:, None], np.minimum(at, n[:, None] - 1)]
-        reached = np.where(at == n[:, None], nothing[:, None], reached)
+        reached = np.where(at == n[:, None], without_words[:, None], reached)
         drop = side.confidence[:, :1] - reached
         out.append(np.where(counted, drop, 0).sum(1) / np.maximum(counted.sum(1), 1))
     return np.stack(out)
 
 
 def _steps(counts: Numbers) -> tuple[Numbers, Numbers]:
-    """How many words go at each of ferret's thresholds, and whether it counts: (texts, 10) both.
+    """The words removed at each of ferret's thresholds, and whether the threshold counts: both (texts, 10).
 
-    It takes the whole part of the share, leaves out no word at all, and what the threshold before took already.
+    ferret rounds down, and skips a threshold that removes no word, or no more than the one before.
     """
     steps = (np.arange(0.1, 1.1, 0.1) * counts[:, None]).astype(np.int64)
     before = np.concatenate([np.zeros((len(steps), 1), np.int64), steps[:, :-1]], 1)

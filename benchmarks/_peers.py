@@ -1,4 +1,4 @@
-"""The peers that evaluation and the service are held against: as their users run them, and eager torch."""
+"""Baselines for evaluation and the service: captum as its users run it, and eager torch."""
 
 from pathlib import Path
 from typing import Any, Self
@@ -8,8 +8,7 @@ import torch
 
 from pct.classifier import Classifier
 from pct.explaining.predictor import TextInterface
-from pct.explaining.reduction import words_to_remove
-from pct.metrics.removal import AOPC_SHARES
+from pct.explaining.reduction import ERASER_SHARES, words_to_remove
 from pct.models.heads import SOFTMAX
 
 Numbers = np.ndarray[Any, Any]
@@ -23,14 +22,14 @@ def _inputs(model: Classifier, words: list[str]) -> tuple[torch.Tensor, torch.Te
 
 @torch.no_grad()
 def probabilities(model: Classifier, words: list[str]) -> list[float]:
-    """Those of the classes, for a text alone."""
+    """The class probabilities of one text."""
     ids, mask, _ = _inputs(model, words)
     row: list[float] = model.model(ids, mask).logits.softmax(-1)[0].tolist()
     return row
 
 
 def captum_norms(model: Classifier, words: list[str], label: int) -> list[float]:
-    """Of each word of a text, the norm of captum's gradient of the label's log-odds at its embeddings."""
+    """The norm of captum's gradient of the label's log-odds at the embeddings of each word of a text."""
     from captum.attr import Saliency
 
     ids, mask, of_token = _inputs(model, words)
@@ -43,15 +42,15 @@ def captum_norms(model: Classifier, words: list[str], label: int) -> list[float]
 
 
 def captum_loop(model: Classifier, texts: list[list[str]], all_steps: bool = False) -> dict[str, Numbers]:
-    """comp_aopc and suff_aopc of each text: captum's gradient at the embeddings, then a forward for each reduced text.
+    """comp_aopc and suff_aopc of each text: captum's gradient at the embeddings, then a forward pass per reduced text.
 
-    all_steps: also every other step of both sides, and the saliency of the two texts that lack one word, as the eight
-    metrics need them. Raises ImportError where captum is not installed.
+    all_steps: also run the remaining steps of both sides, and the saliency of the two texts with one word removed, as
+    the eight metrics require. Raises ImportError if captum is not installed.
     """
     out: dict[str, list[float]] = {"comp_aopc": [], "suff_aopc": []}
     for words in texts:
-        whole = probabilities(model, words)
-        label = whole.index(max(whole))
+        full_text = probabilities(model, words)
+        label = full_text.index(max(full_text))
         norms = captum_norms(model, words, label)
         n = len(norms)
         for key, sign in (("comp_aopc", -1), ("suff_aopc", 1)):
@@ -59,19 +58,19 @@ def captum_loop(model: Classifier, texts: list[list[str]], all_steps: bool = Fal
                 out[key].append(float("nan"))
                 continue
             order = sorted(range(n), key=lambda w, sign=sign, norms=norms: (sign * norms[w], w))
-            steps = [int(words_to_remove(np.array([n]), share)[0]) for share in AOPC_SHARES]
+            steps = [int(words_to_remove(np.array([n]), share)[0]) for share in ERASER_SHARES]
             reached = {}
             for t in range(1, n) if all_steps else sorted(set(steps)):
                 rest = [word for w, word in enumerate(words[:n]) if w not in order[:t]]
                 reached[t] = probabilities(model, rest)[label]
                 if all_steps and t == 1:
                     captum_norms(model, rest, label)
-            out[key].append(float(np.mean([whole[label] - reached[t] for t in steps])))
+            out[key].append(float(np.mean([full_text[label] - reached[t] for t in steps])))
     return {key: np.array(values) for key, values in out.items()}
 
 
-def captum_saliency(model: Any, tokenizer: Any, texts: list[str], labels: list[int], together: int) -> list[Numbers]:
-    """The norm of the log-odds' gradient at each token, specials left out; some texts a call, padded.
+def captum_saliency(model: Any, tokenizer: Any, texts: list[str], labels: list[int], batch_size: int) -> list[Numbers]:
+    """The norm of the log-odds' gradient at each token, without the special tokens; padded batches.
 
     model, tokenizer: of the transformers library.
     """
@@ -81,17 +80,17 @@ def captum_saliency(model: Any, tokenizer: Any, texts: list[str], labels: list[i
         return SOFTMAX.score(model(inputs_embeds=x, attention_mask=mask).logits, classes)
 
     gradient, out = Saliency(log_odds), []
-    for start in range(0, len(texts), together):
-        some = tokenizer(texts[start : start + together], return_tensors="pt", padding=True)
-        mask, classes = some["attention_mask"], torch.tensor(labels[start : start + together])
-        embedded = model.get_input_embeddings()(some["input_ids"]).detach().requires_grad_(True)
+    for start in range(0, len(texts), batch_size):
+        inputs = tokenizer(texts[start : start + batch_size], return_tensors="pt", padding=True)
+        mask, classes = inputs["attention_mask"], torch.tensor(labels[start : start + batch_size])
+        embedded = model.get_input_embeddings()(inputs["input_ids"]).detach().requires_grad_(True)
         norms = gradient.attribute(embedded, abs=False, additional_forward_args=(mask, classes)).norm(dim=-1)
         out += [row[inside.bool()][1:-1].numpy() for row, inside in zip(norms, mask, strict=True)]
     return out
 
 
 class Eager(TextInterface):
-    """A `Predictor` by eager torch, without what only `Classifier` shares between reduced texts."""
+    """A `Predictor` on eager torch, without the work that `Classifier` shares between reduced texts."""
 
     def __init__(self, inner: Classifier) -> None:
         self.classes, self.settings, self.tokens = inner.classes, inner.settings, inner.tokens
@@ -99,10 +98,10 @@ class Eager(TextInterface):
 
     @classmethod
     def load(cls, folder: str | Path, threads: int) -> Self:
-        """A saved classifier, on so many threads of this process."""
+        """Loads a saved classifier, and sets the number of torch threads of this process."""
         torch.set_num_threads(threads)
         return cls(Classifier.load(folder, "cpu"))
 
     def with_saliency(self, kind: str) -> Self:
-        """The same: its saliency is that of the settings."""
+        """The same predictor: its saliency is that of the settings."""
         return self

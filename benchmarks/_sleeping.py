@@ -1,4 +1,4 @@
-"""Trials that do no work, for benchmarks of what is around them. No torch here: a worker starts in a second."""
+"""Trials and bulk jobs that only sleep, to measure the overhead. No torch is imported: a worker starts in a second."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 
-def sleep_through(config: dict[str, Any], epochs: int, seconds: float) -> None:
-    """A trial of some epochs that each take some seconds, reported as a training reports them."""
+def sleeping_trial(config: dict[str, Any], epochs: int, seconds: float) -> None:
+    """A trial whose epochs take `seconds` each, reported as a training reports them."""
     from ray import tune
 
     for epoch in range(1, epochs + 1):
@@ -18,19 +18,19 @@ def sleep_through(config: dict[str, Any], epochs: int, seconds: float) -> None:
     tune.report({"number": config["number"], "values": {"acc": 0.7, "comp_minus_suff": 0.1}})
 
 
-def open_nothing(threads: int) -> Classes:
-    """In the place of a model."""
-    return Classes()
+def open_stub(threads: int) -> StubModel:
+    """Opens a stub instead of a model."""
+    return StubModel()
 
 
-class Classes:
-    """What a reader of rows asks of a model."""
+class StubModel:
+    """The part of a model that a reader of rows needs."""
 
     classes = ("a", "b")
 
 
-def sleep_over(model: Classes, chunk: Any, seconds: float) -> list[dict[str, Any]]:
-    """The rows of a chunk after some seconds a text, with their process and the times of its start and its end."""
+def sleeping_rows(model: StubModel, chunk: Any, seconds: float) -> list[dict[str, Any]]:
+    """The rows of a chunk after `seconds` per text, with the process and the start and end of the call."""
     start = time.time()
     time.sleep(seconds * len(chunk.texts))
     call = {"process": os.getpid(), "start": start, "end": time.time()}

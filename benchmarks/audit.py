@@ -1,4 +1,4 @@
-"""What an audit takes beside the bare passes of the distinct texts that it needs."""
+"""The time of an audit against that of the calls of the model that it needs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,39 +22,39 @@ Call = Callable[[], object]
 
 
 def main() -> Row:
-    """One table: the usual budget, and the same calls of the model alone."""
+    """One table: the usual audit, and its calls of the model alone."""
     title = f"An audit of {corpus().name} test texts: {', '.join(SALIENCIES)}, and the bare calls of the model"
     return {"tables": {title: [against_calls(family) for family in FAMILIES]}}
 
 
 def against_calls(family: str) -> Row:
-    """An audit's time against the calls of the model that it made, one after another, and how many rows ran twice."""
+    """An audit's time against that of its calls of the model, replayed in turn, and the number of rows run twice."""
     model = classifier(family)
     texts, labels = sample(TEXTS[family])
     split = Split(texts, np.array(labels, np.int64))
     plan = make_plan(model, SALIENCIES)
-    recorder = Recorder(model)
+    recorder = CallRecorder(model)
     measure(recorder, split, plan)
     timings = alternate({"audit": lambda: measure(model, split, plan), "calls": recorder.replay}, ROUNDS[family])
     return {
         "model": family, "texts": len(texts), "rows": recorder.rows,
-        "rows run twice": recorder.twice, "audit s": round(timings["audit"].median, 2),
+        "rows run twice": recorder.repeated, "audit s": round(timings["audit"].median, 2),
         "calls s": round(timings["calls"].median, 2), "ratio": ratio(timings["audit"], timings["calls"]),
         "cpu ratio": cpu_ratio(timings["audit"], timings["calls"]),
     }  # fmt: skip
 
 
-class Recorder(Classifier):
-    """A classifier that keeps the calls which it gets, to make them again without anything around them."""
+class CallRecorder(Classifier):
+    """A classifier that records its calls, to replay them without the code around them."""
 
     def __init__(self, model: Classifier) -> None:
         super().__init__(model.model, model.tokenizer, model.classes, model.settings)
         self.calls: list[Call] = []
-        self.rows = self.twice = 0
+        self.rows = self.repeated = 0
         self._seen: set[bytes] = set()
 
     def forward_over(self, vocabulary: Ints) -> Forward:
-        """See `Classifier.forward_over`; its preparation is a call too."""
+        """See `Classifier.forward_over`; its preparation is recorded too."""
         prepare = super().forward_over
         forward = prepare(vocabulary)
         self.calls.append(lambda: prepare(vocabulary))
@@ -64,7 +64,7 @@ class Recorder(Classifier):
             self.rows += len(ids)
             for row, inside in zip(ids, mask, strict=True):
                 key = row[inside].tobytes()
-                self.twice += key in self._seen
+                self.repeated += key in self._seen
                 self._seen.add(key)
             return forward(ids, mask)
 
@@ -79,6 +79,6 @@ class Recorder(Classifier):
         return attribute(saliency, ids, words, classes)
 
     def replay(self) -> None:
-        """Makes the calls again."""
+        """Repeats the recorded calls."""
         for call in self.calls:
             call()

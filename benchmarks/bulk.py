@@ -1,4 +1,4 @@
-"""Explaining a file of texts: its speed beside `pct.evaluate`, two processes beside one, and the peak memory."""
+"""Explaining a file of texts: its speed against `pct.evaluate`, two processes against one, and the peak memory."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ from pct.training.memory import peak_mb, reset_peak
 TEXTS, ROUNDS = 4264, 3
 SIZES = (10_000, 100_000)
 KINDS = (".jsonl", ".parquet", ".html")
-LONG = {"textcnn": 20_000, "minilm": 1024}  # texts, enough for two processes to start and work
+LONG = {"textcnn": 20_000, "minilm": 1024}  # texts: enough work to outweigh the start of two processes
 
 
 def main() -> Row:
@@ -54,15 +54,17 @@ def main() -> Row:
 
 
 def processes(family: str) -> Row:
-    """Explaining texts of random order into a file by one process of one thread, and by two."""
+    """Explaining texts into a file by one single-threaded process, and by two."""
     texts, size = LONG[family], LONG[family] // 16
     with tempfile.TemporaryDirectory() as folder:
         saved = str(classifier(family).save(Path(folder) / "model"))
         torch.set_num_threads(1)
-        opened = partial(open_on_cpu, saved)
-        model, output = opened(1), Path(folder) / "out.jsonl"
+        open_saved = partial(open_on_cpu, saved)
+        model, output = open_saved(1), Path(folder) / "out.jsonl"
         calls = {
-            count: partial(write_explanations, Workers(model, opened, count, patience), chunks(texts, size), output, {})
+            count: partial(
+                write_explanations, Workers(model, open_saved, count, patience), chunks(texts, size), output, {}
+            )
             for count, patience in ((1, 1.0), (2, 0.0))
         }
         seconds = {count: elapsed(call) for count, call in calls.items()}
@@ -72,19 +74,19 @@ def processes(family: str) -> Row:
 
 
 def open_on_cpu(folder: str, threads: int) -> Any:
-    """As `Workers` opens a model."""
+    """Opens a model as `Workers` does."""
     return open_model(folder, "cpu", threads=threads)
 
 
 def elapsed(call: Callable[[], object]) -> float:
-    """Seconds."""
+    """The seconds that a call takes."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def chunks(texts: int, size: int = ROWS_PER_CHUNK) -> Iterator[Chunk]:
-    """So many rows, the corpus' own over and over, as a file's reader gives them, in chunks of `size` rows."""
+    """`texts` rows, the corpus repeated as needed, as a file reader yields them, in chunks of `size` rows."""
     pool = corpus().splits["train"].texts
     for start in range(0, texts, size):
         rows = range(start, min(start + size, texts))
@@ -92,15 +94,15 @@ def chunks(texts: int, size: int = ROWS_PER_CHUNK) -> Iterator[Chunk]:
 
 
 def explain_file(model: pct.Classifier, texts: int, output: Path) -> None:
-    """`pct explain MODEL --data .. --output ..`, without the reading."""
+    """`pct explain MODEL --data .. --output ..`, without reading a file."""
     write_explanations(Workers(model), chunks(texts), output, {})
 
 
 def measure(kind: str, texts: int) -> float:
-    """The peak of resident memory, in MB."""
+    """The peak resident memory, in MB."""
     model = classifier("textcnn")
     with tempfile.TemporaryDirectory() as folder:
-        explain_file(model, 64, Path(folder) / f"first{kind}")  # what is loaded at first use is not the texts' doing
+        explain_file(model, 64, Path(folder) / f"first{kind}")  # what is loaded at first use must not count
         reset_peak()
         explain_file(model, texts, Path(folder) / f"out{kind}")
     return peak_mb()

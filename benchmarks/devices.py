@@ -1,4 +1,4 @@
-"""A training step by two processes beside one, with one CPU thread each."""
+"""A training step by two processes against one, with one CPU thread each."""
 
 import json
 import os
@@ -24,8 +24,8 @@ STEPS, BATCH = 6, 32
 
 
 def main() -> Row:
-    """A table: milliseconds of a step of each method, and the speed-up."""
-    one, two = (measured(processes) for processes in (1, 2))
+    """One table: milliseconds per step of each method, and the speed-up."""
+    one, two = (step_seconds(processes) for processes in (1, 2))
     rows = [
         {"method": method, "ms a step, one process": 1e3 * one[method], "two": 1e3 * two[method],
          "speed-up": one[method] / two[method]}
@@ -34,8 +34,8 @@ def main() -> Row:
     return {"tables": {f"Training minilm with batches of {BATCH} texts": rows}}
 
 
-def measured(processes: int) -> dict[str, float]:
-    """Seconds of a step of each method."""
+def step_seconds(processes: int) -> dict[str, float]:
+    """Seconds per step of each method."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -46,17 +46,17 @@ def measured(processes: int) -> dict[str, float]:
 
 
 def train_steps(rank: int, processes: int, port: int, folder: Path) -> None:
-    """One of the processes."""
+    """Trains in one of the processes; the first writes the seconds per step."""
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     dist.init_process_group("gloo", rank=rank, world_size=processes)
-    chosen = classifier("minilm")
+    untrained = classifier("minilm")
     split = corpus().splits["train"]
     settings = Settings(model="bert", batch_size=BATCH)
-    tokens = chosen.tokenizer.encode(split_all(split.texts, settings.words), settings.max_length)
+    tokens = untrained.tokenizer.encode(split_all(split.texts, settings.words), settings.max_length)
     index = batch_indices(tokens.lengths, BATCH, 0, 1)[: STEPS + 1]
     batches = [make_batch(tokens, split.labels, rows, torch.device("cpu")) for rows in index]
-    model = chosen.model.train()
-    torch.set_num_threads(1)  # after the training above, which has its own number
+    model = untrained.model.train()
+    torch.set_num_threads(1)  # after `classifier`, which sets another number
     DividedRows(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
     seconds = {}

@@ -1,8 +1,8 @@
 """Training and evaluation on a GPU: encoders shaped like BERT-base and DistilBERT, with random weights, on MR and IMDB.
 
-Where no data folder has these corpora, the embedded one stands for them. Speeds count real words and real tokens, not
-padding. FLOPs are those that the method needs: of each token 6 for each weight of the layers, and 2 more for the
-gradient at the embeddings of the originals; those of attention itself are left out. bf16 where the GPU has it.
+Without these corpora in the data folder, the embedded one is used. Speeds count real words and real tokens, not
+padding. FLOPs are those that the method needs: for each token 6 per weight of the layers, and 2 more for the gradient
+at the embeddings of the originals; attention itself is not counted. bf16 if the GPU supports it.
 """
 
 import queue
@@ -16,7 +16,7 @@ import torch.multiprocessing as mp
 from benchmarks._ferret import Ferret
 from benchmarks.common import Row, alternate, ratio, synchronize
 from benchmarks.evaluation import AOPC, against_captum
-from benchmarks.training import Given, batches_of, run, step_times
+from benchmarks.training import PreparedBatch, batches_of, run, step_times
 from pct.classifier import Classifier, wrap
 from pct.corpora.loading import load_splits
 from pct.corpora.named import local_folder
@@ -28,13 +28,13 @@ from pct.settings import Settings
 from pct.text.subwords import SubWords
 from pct.training.optimizers import in_bf16, make_optimizer
 
-SHAPES: dict[str, dict[str, Any]] = {"bert": {}, "distilbert": {}}  # what differs from transformers' own defaults
+SHAPES: dict[str, dict[str, Any]] = {"bert": {}, "distilbert": {}}  # changes to the defaults of transformers
 VOCABULARY = 30522
-CORPORA = {"mr": 64, "imdb": 256}  # and the tokens of a text at most
+CORPORA = {"mr": 64, "imdb": 256}  # corpus -> the most tokens of a text
 BATCHES, ROUNDS = 4, 5
 EVALUATED = {"mr": 64, "imdb": 4}
 TRIALS, TRIAL_STEPS = 4, 30
-# dense bf16 FLOP/s as NVIDIA states them
+# dense bf16 FLOP/s by NVIDIA's data sheets
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "A10": 125e12}
 
 
@@ -47,14 +47,14 @@ class Setup(NamedTuple):
 
 
 def main() -> Row:
-    """Steps against their floors, evaluation against loops, four trials on one GPU. Raises RuntimeError without one."""
+    """Steps against floors, evaluation against loops, four trials on one GPU. Raises RuntimeError without a GPU."""
     if not torch.cuda.is_available():
         raise RuntimeError("this benchmark needs a GPU, and torch sees none")
     return {"tables": tables("cuda")}
 
 
 def tables(device: str) -> dict[str, list[Row]]:
-    """The rows of each table."""
+    """All tables, title -> rows."""
     setups = [Setup(shape, name, device) for shape in SHAPES for name in CORPORA]
     return {
         "A PCT step, K = 64: times its floor, and the share of the chip's peak": [step(setup) for setup in setups],
@@ -65,46 +65,46 @@ def tables(device: str) -> dict[str, list[Row]]:
 
 
 def step(setup: Setup) -> Row:
-    """A step of `pct`, of its floor and of normal training."""
-    chosen = encoder(setup)
-    settings, model = chosen.settings, chosen.model
-    given = batches_of(chosen, settings, texts_of(setup).splits["train"], BATCHES)
-    times = step_times(chosen, given, settings, {}, ROUNDS)
+    """A step of `pct` against its floor and a step of normal training."""
+    classifier = encoder(setup)
+    settings, model = classifier.settings, classifier.model
+    prepared = batches_of(classifier, settings, texts_of(setup).splits["train"], BATCHES)
+    times = step_times(classifier, prepared, settings, {}, ROUNDS)
     seconds, peak = times["pct"].median, peak_of(torch.device(setup.device))
     to_floor = ratio(times["pct"], times["plain floor"])
     return {
         "model": setup.shape, "corpus": setup.corpus, "bf16": in_bf16(settings, model.device),
-        "ms a step": 1e3 * seconds / len(given), "/ floor": to_floor["median"], "low": to_floor["low"],
+        "ms a step": 1e3 * seconds / len(prepared), "/ floor": to_floor["median"], "low": to_floor["low"],
         "high": to_floor["high"], "/ normal step": ratio(times["pct"], times["normal"])["median"],
-        "words/s": sum(g.words for g in given) / seconds,
-        "share of peak": flops(model, given) / seconds / peak if peak else None,
+        "words/s": sum(p.words for p in prepared) / seconds,
+        "share of peak": flops(model, prepared) / seconds / peak if peak else None,
     }  # fmt: skip
 
 
-def flops(model: Transformer, given: list[Given]) -> int:
-    """Of a PCT step on each of some batches, see this module."""
-    embeddings = {id(p) for p in model.encoder.embeddings.parameters()}
-    weights = sum(p.numel() for p in model.parameters() if id(p) not in embeddings)
-    originals = sum(int((g.batch.word_ids > -2).sum()) for g in given)
-    reduced = sum(int(g.mask.sum()) for g in given)
+def flops(model: Transformer, prepared: list[PreparedBatch]) -> int:
+    """The FLOPs of a PCT step on each batch, counted as the module describes."""
+    embeddings = {id(w) for w in model.encoder.embeddings.parameters()}
+    weights = sum(w.numel() for w in model.parameters() if id(w) not in embeddings)
+    originals = sum(int((p.batch.word_ids > -2).sum()) for p in prepared)
+    reduced = sum(int(p.mask.sum()) for p in prepared)
     return weights * (6 * (originals + reduced) + 2 * originals)
 
 
 def peak_of(device: torch.device) -> float | None:
-    """FLOP/s of a GPU that PEAKS has."""
+    """The peak FLOP/s of a GPU, or None if PEAKS lacks it."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
     return next((peak for part, peak in PEAKS.items() if part in name.replace("-", " ").split()), None)
 
 
 def beside_captum(setup: Setup) -> list[Row]:
-    """`pct.evaluate` and a loop of single texts by captum."""
-    rows = against_captum(setup.shape, owned(setup)[0], test_texts(setup))
+    """`pct.evaluate` and a loop over single texts with captum."""
+    rows = against_captum(setup.shape, wrapped_classifier(setup)[0], test_texts(setup))
     return [{"corpus": setup.corpus} | row for row in rows]
 
 
 def beside_ferret(setup: Setup) -> Row:
     """`pct.evaluate` and ferret's explainer and evaluators, one text at a time."""
-    chosen, model, tokenizer = owned(setup)
+    classifier, model, tokenizer = wrapped_classifier(setup)
     texts, labels = test_texts(setup)
     row: Row = {"model": setup.shape, "corpus": setup.corpus, "texts": len(texts)}
     try:
@@ -114,7 +114,7 @@ def beside_ferret(setup: Setup) -> Row:
     times = alternate(
         {
             "ferret": lambda: ferret.aopc(texts, labels),
-            "pct": lambda: evaluate(chosen, (texts, labels), metrics=AOPC),
+            "pct": lambda: evaluate(classifier, (texts, labels), metrics=AOPC),
         },
         rounds=3,
     )
@@ -123,35 +123,40 @@ def beside_ferret(setup: Setup) -> Row:
 
 
 def trials(setup: Setup) -> Row:
-    """Trainings that share a device, each a process, as a sweep's trials with a fraction of a GPU do."""
+    """Trainings that share a device, one process each, as trials of a sweep with fractional GPUs do."""
     one, several = (steps_a_second(setup, processes) for processes in (1, TRIALS))
     return {"model": setup.shape, "steps/s, one": one, f"steps/s, {TRIALS}": several, "times as many": several / one}
 
 
 def steps_a_second(setup: Setup, processes: int) -> float:
-    """Of all the processes together, while all of them run."""
+    """The steps per second of all processes together."""
     context = mp.get_context("spawn")
-    start, seconds = context.Barrier(processes), context.Queue()
-    mp.spawn(train_steps, (setup, start, seconds), nprocs=processes)
+    barrier, seconds = context.Barrier(processes), context.Queue()
+    mp.spawn(train_steps, (setup, barrier, seconds), nprocs=processes)
     return processes * TRIAL_STEPS / max(seconds.get() for _ in range(processes))
 
 
-def train_steps(_rank: int, setup: Setup, start: Any, seconds: queue.Queue[float]) -> None:
-    """One of the processes."""
-    chosen = encoder(setup)
-    batches = [g.batch for g in batches_of(chosen, chosen.settings, texts_of(setup).splits["train"], BATCHES)]
-    optimizer = make_optimizer(chosen.model, chosen.settings)
-    run(chosen.model, batches, optimizer, chosen.settings)  # warm-up
-    start.wait()
-    begun = time.perf_counter()
-    run(chosen.model, [batches[number % len(batches)] for number in range(TRIAL_STEPS)], optimizer, chosen.settings)
+def train_steps(_rank: int, setup: Setup, barrier: Any, seconds: queue.Queue[float]) -> None:
+    """Trains in one of the processes, and puts its seconds into the queue."""
+    classifier = encoder(setup)
+    batches = [p.batch for p in batches_of(classifier, classifier.settings, texts_of(setup).splits["train"], BATCHES)]
+    optimizer = make_optimizer(classifier.model, classifier.settings)
+    run(classifier.model, batches, optimizer, classifier.settings)  # warm-up
+    barrier.wait()
+    start_time = time.perf_counter()
+    run(
+        classifier.model,
+        [batches[number % len(batches)] for number in range(TRIAL_STEPS)],
+        optimizer,
+        classifier.settings,
+    )
     synchronize()
-    seconds.put(time.perf_counter() - begun)
+    seconds.put(time.perf_counter() - start_time)
 
 
 @cache
 def texts_of(setup: Setup) -> Corpus:
-    """The corpus, or the embedded one in its place."""
+    """The corpus, or the embedded one if it is missing."""
     return load_splits(Settings(corpus=setup.corpus if local_folder(setup.corpus) else "planted", limit=2000))
 
 
@@ -177,8 +182,8 @@ def encoder(setup: Setup) -> Classifier:
     )
 
 
-def owned(setup: Setup) -> tuple[Classifier, Any, Any]:
-    """A classifier of transformers as `pct.wrap` takes it, and its model and tokenizer."""
+def wrapped_classifier(setup: Setup) -> tuple[Classifier, Any, Any]:
+    """A transformers classifier wrapped by `pct.wrap`, and its model and tokenizer."""
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     torch.manual_seed(0)
@@ -190,13 +195,13 @@ def owned(setup: Setup) -> tuple[Classifier, Any, Any]:
 
 
 def word_pieces(setup: Setup) -> Any:
-    """A tokenizer of BERT's kind, learnt from the training texts: nothing is downloaded."""
+    """A BERT tokenizer trained on the training texts, so that nothing is downloaded."""
     from tokenizers import BertWordPieceTokenizer
     from transformers import BertTokenizerFast
 
-    learnt: Any = BertWordPieceTokenizer()
-    learnt.train_from_iterator(list(texts_of(setup).splits["train"].texts), VOCABULARY, show_progress=False)
-    vocabulary = learnt.get_vocab()
+    trained: Any = BertWordPieceTokenizer()
+    trained.train_from_iterator(list(texts_of(setup).splits["train"].texts), VOCABULARY, show_progress=False)
+    vocabulary = trained.get_vocab()
     vocabulary |= {f"[unused{i}]": i for i in range(len(vocabulary), VOCABULARY)}
-    whole: Any = BertWordPieceTokenizer(vocab=vocabulary)
-    return BertTokenizerFast(tokenizer_object=whole._tokenizer, model_max_length=CORPORA[setup.corpus])
+    padded: Any = BertWordPieceTokenizer(vocab=vocabulary)
+    return BertTokenizerFast(tokenizer_object=padded._tokenizer, model_max_length=CORPORA[setup.corpus])

@@ -1,7 +1,7 @@
-"""Honest clients beside hostile ones: how long /predict takes, what fails, and the memory after each attack, twice.
+"""Honest clients beside hostile ones: the time of /predict, failures, and the memory after each attack, twice.
 
-The attackers share the machine with the service. So each attack is also aimed at a bystander that does nothing: what
-/predict loses then is the machine's doing, and what it loses beyond it the service's.
+The attackers share the machine with the service. So each attack is also aimed at a bystander that does nothing: a
+slowdown of /predict then is due to the machine, and any further slowdown under the attack is due to the service.
 
 PCT_BENCH_HOSTILE: seconds of each measurement, 3 by default: four minutes in all. Models as in `benchmarks.serving`.
 """
@@ -18,47 +18,47 @@ from dataclasses import dataclass, field
 from benchmarks._attacks import ATTACKS
 from benchmarks._service import REPOSITORY, Load, Service, load, service
 from benchmarks.common import Row
-from benchmarks.serving import WORDS, bodies_of, models, room, texts_of
+from benchmarks.serving import WORDS, bodies_of, models, models_folder, texts_of
 
 SECONDS = float(os.environ.get("PCT_BENCH_HOSTILE", "3"))
 CLIENTS, RATE = 8, 100.0
 ROUNDS = 2
-# seconds in which an attack is already on before the clients are timed, and still on behind them
-BEFORE, BEHIND = 1.0, 0.5
+# seconds that an attack runs before the clients are timed, and after
+BEFORE, AFTER = 1.0, 0.5
 
 
 @dataclass
-class Measured:
-    """An attack: what honest clients got in all rounds, what the attackers got, and the memory in each round, MB."""
+class AttackResults:
+    """An attack: the honest clients' loads in all rounds, the attack's outcomes, and the memory (MB) of each round."""
 
     quiet: Load = field(default_factory=Load)
     beside: Load = field(default_factory=Load)
     under: Load = field(default_factory=Load)
-    came: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
     during: list[float] = field(default_factory=list)
     after: list[float] = field(default_factory=list)
 
 
 def main() -> Row:
-    """Two tables, a row an attack: times and memory."""
-    measured = {kind: Measured() for kind in ATTACKS}
-    with room() as folder:
+    """Two tables with a row per attack: times and memory."""
+    results = {kind: AttackResults() for kind in ATTACKS}
+    with models_folder() as folder:
         _, exported = models("textcnn", folder)
         bodies = bodies_of(texts_of(WORDS, 32))
-        with service(str(exported)) as running, bystander() as elsewhere:
+        with service(str(exported)) as running, bystander() as bystander_port:
             load(running.port, "/predict", bodies, CLIENTS, seconds=3)
             at_first = running.memory()["worker"]
             for _ in range(ROUNDS):
-                for kind, found in measured.items():
-                    measure(running, elsewhere, bodies, kind, found)
+                for kind, result in results.items():
+                    measure(running, bystander_port, bodies, kind, result)
     return {
         "clients": f"on the same machine as the service; {CLIENTS} honest ones ask {RATE:.0f} times a second together",
         "MB at first": at_first,
         "tables": {
             f"/predict of a text (TextCNN): quiet, beside an attack on another port, under it; {ROUNDS} times "
-            f"{SECONDS:g} s each": [times_row(kind, found) for kind, found in measured.items()],
+            f"{SECONDS:g} s each": [times_row(kind, result) for kind, result in results.items()],
             f"The worker's memory in the rounds, MB; {at_first:.0f} at first": [
-                memory_row(kind, found) for kind, found in measured.items()
+                memory_row(kind, result) for kind, result in results.items()
             ],
         },
     }
@@ -77,53 +77,53 @@ def bystander() -> Iterator[int]:
         process.wait()
 
 
-def measure(running: Service, elsewhere: int, bodies: list[bytes], kind: str, found: Measured) -> None:
+def measure(running: Service, bystander_port: int, bodies: list[bytes], kind: str, result: AttackResults) -> None:
     """One round of an attack."""
-    found.quiet.add(honest(running, bodies))
-    with attack(kind, elsewhere):
-        found.beside.add(honest(running, bodies, BEFORE))
-    with attack(kind, running.port) as came:
-        found.under.add(honest(running, bodies, BEFORE))
-        found.during.append(running.memory()["worker"])
-    found.came.update(came)
+    result.quiet.add(honest_load(running, bodies))
+    with attack(kind, bystander_port):
+        result.beside.add(honest_load(running, bodies, BEFORE))
+    with attack(kind, running.port) as outcomes:
+        result.under.add(honest_load(running, bodies, BEFORE))
+        result.during.append(running.memory()["worker"])
+    result.outcomes.update(outcomes)
     load(running.port, "/predict", bodies, CLIENTS, seconds=0.5, rate=RATE)
-    found.after.append(running.memory()["worker"])
+    result.after.append(running.memory()["worker"])
 
 
 @contextmanager
 def attack(kind: str, port: int) -> Iterator[Counter[str]]:
-    """An attack on a port, and, when it has ended, what it got."""
-    came: Counter[str] = Counter()
-    command = [sys.executable, "-m", "benchmarks._attacks", kind, str(port), str(BEFORE + SECONDS + BEHIND)]
+    """An attack on a port; its outcomes are filled in when the block ends."""
+    outcomes: Counter[str] = Counter()
+    command = [sys.executable, "-m", "benchmarks._attacks", kind, str(port), str(BEFORE + SECONDS + AFTER)]
     process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    process.stdout.readline()  # it begins
-    yield came
-    came.update(json.loads(process.communicate()[0]))
+    process.stdout.readline()  # printed when the attack starts
+    yield outcomes
+    outcomes.update(json.loads(process.communicate()[0]))
 
 
-def honest(running: Service, bodies: list[bytes], before: float = 0.0) -> Load:
-    """Clients that ask at a steady rate, each request timed from when it was due. before: seconds that do not count."""
+def honest_load(running: Service, bodies: list[bytes], before: float = 0.0) -> Load:
+    """Requests at a steady rate, each timed from when it was due. before: seconds that do not count."""
     if before:
         load(running.port, "/predict", bodies, CLIENTS, seconds=before, rate=RATE)
     return load(running.port, "/predict", bodies, CLIENTS, seconds=SECONDS, rate=RATE)
 
 
-def times_row(kind: str, found: Measured) -> Row:
-    """p50 and p99 in ms, and how many times the quiet p99 that is."""
-    quiet, beside, under = (x.percentile(99) * 1e3 for x in (found.quiet, found.beside, found.under))
+def times_row(kind: str, result: AttackResults) -> Row:
+    """p50 and p99 in ms, and their ratios to the quiet p99."""
+    quiet, beside, under = (x.percentile(99) * 1e3 for x in (result.quiet, result.beside, result.under))
     return {
-        "attack": kind, "quiet p50 ms": found.quiet.percentile(50) * 1e3, "quiet p99 ms": quiet,
-        "beside it p99 ms": beside, "p50 ms": found.under.percentile(50) * 1e3, "p99 ms": under,
-        "beside / quiet": beside / quiet, "p99 / quiet": under / quiet, "requests": len(found.under.seconds),
-        "failed": sum(len(x.failed) for x in (found.quiet, found.beside, found.under)),
-        "what it got": ", ".join(f"{k}: {n}" for k, n in sorted(found.came.items())),
+        "attack": kind, "quiet p50 ms": result.quiet.percentile(50) * 1e3, "quiet p99 ms": quiet,
+        "beside it p99 ms": beside, "p50 ms": result.under.percentile(50) * 1e3, "p99 ms": under,
+        "beside / quiet": beside / quiet, "p99 / quiet": under / quiet, "requests": len(result.under.seconds),
+        "failed": sum(len(x.failed) for x in (result.quiet, result.beside, result.under)),
+        "what it got": ", ".join(f"{k}: {n}" for k, n in sorted(result.outcomes.items())),
     }  # fmt: skip
 
 
-def memory_row(kind: str, found: Measured) -> Row:
-    """During and after each round."""
-    rounds = enumerate(zip(found.during, found.after, strict=True), 1)
+def memory_row(kind: str, result: AttackResults) -> Row:
+    """The memory during and after each round."""
+    rounds = enumerate(zip(result.during, result.after, strict=True), 1)
     return {"attack": kind} | {
         f"{when}, round {n}": mb for n, pair in rounds for when, mb in zip(("during", "after"), pair, strict=True)
     }

@@ -1,8 +1,8 @@
 """The peak memory of training, evaluation and explanation on 100 thousand and on 1 million texts.
 
-Each is a process of its own, of one thread. A narrow TextCNN is trained; a linear model is evaluated and explained. The
-texts are drawn from 20,000 words with the frequencies of Zipf's law, 5 to 30 words each, and cut to 16; one evaluation
-is of ten labels, which are drawn at random. PCT_BENCH_ROWS and PCT_BENCH_PARTS choose other numbers of texts, and some
+Each runs in its own single-threaded process. A narrow TextCNN is trained; a linear model is evaluated and explained.
+The texts are drawn from 20,000 words with the frequencies of Zipf's law, 5 to 30 words each, and cut to 16; one
+evaluation has ten labels, drawn at random. PCT_BENCH_ROWS sets other numbers of texts, and PCT_BENCH_PARTS selects
 parts: PCT_BENCH_PARTS="train,evaluate".
 """
 
@@ -40,14 +40,14 @@ SIZES = (100_000, 1_000_000)
 WORDS, SHORTEST, LONGEST = 20_000, 5, 30
 LENGTH = 16  # words that the models read
 WIDTH = 16  # of the embeddings
-LABELS = 10  # of the evaluation of several labels
+LABEL_COUNT = 10  # in the evaluation of several labels
 METRICS = ("acc", "f_x", "comp", "suff")
-SEVERAL = "evaluate several labels"
-PARTS = ("train", "train again", "evaluate", SEVERAL, "explain")
+MULTI_LABEL = "evaluate several labels"
+PARTS = ("train", "train again", "evaluate", MULTI_LABEL, "explain")
 
 
 def main() -> Row:
-    """A row for each part."""
+    """A table with a row per part."""
     sizes = [int(n) for n in os.environ.get("PCT_BENCH_ROWS", "").split()] or list(SIZES)
     parts = [part for part in PARTS if part in os.environ.get("PCT_BENCH_PARTS", ",".join(PARTS)).split(",")]
     measured: dict[str, list[list[float]]] = {part: [] for part in parts}
@@ -69,7 +69,7 @@ def main() -> Row:
 
 
 def write_texts(path: Path, texts: int) -> None:
-    """Writes a CSV file of texts; the first word says the class."""
+    """Writes a CSV file of texts; the first word determines the class."""
     rng = np.random.default_rng(0)
     shares = 1 / np.arange(1, WORDS + 1)
     words = np.array([f"w{i}" for i in range(WORDS)])
@@ -78,12 +78,12 @@ def write_texts(path: Path, texts: int) -> None:
         for start in range(0, texts, 10_000):
             sizes = rng.integers(SHORTEST, LONGEST + 1, min(10_000, texts - start))
             drawn = words[rng.choice(WORDS, int(sizes.sum()), p=shares / shares.sum())]
-            for row, own in enumerate(np.split(drawn, np.cumsum(sizes)[:-1])):
-                file.write(f"{('good', 'bad')[row % 2]} {' '.join(own)},{row % 2}\n")
+            for row, text_words in enumerate(np.split(drawn, np.cumsum(sizes)[:-1])):
+                file.write(f"{('good', 'bad')[row % 2]} {' '.join(text_words)},{row % 2}\n")
 
 
 def measure(part: str, folder: Path) -> tuple[float, float]:
-    """The peak of resident memory in MB, and seconds."""
+    """The peak resident memory in MB, and the seconds."""
     torch.set_num_threads(1)
     start = time.perf_counter()
     data, model = str(folder / "texts.csv"), Linear()
@@ -92,11 +92,11 @@ def measure(part: str, folder: Path) -> tuple[float, float]:
     elif part == "evaluate":
         split, _ = read_data(data, model.classes, ReadOptions())
         evaluate(model, split, metrics=METRICS)
-    elif part == SEVERAL:
+    elif part == MULTI_LABEL:
         split, _ = read_data(data, model.classes, ReadOptions())
-        gold = np.random.default_rng(0).integers(0, 5, (len(split), LABELS), np.uint8) == 0  # a byte each
-        split = Split(split.texts, gold)  # the classes are not kept
-        evaluate(SeveralLinear(), split, metrics=(*METRICS, "micro_f1", "macro_f1"))
+        gold = np.random.default_rng(0).integers(0, 5, (len(split), LABEL_COUNT), np.uint8) == 0  # a byte each
+        split = Split(split.texts, gold)  # drops the classes of the file
+        evaluate(MultiLabelLinear(), split, metrics=(*METRICS, "micro_f1", "macro_f1"))
     else:
         chunks = RowReader(ReadOptions()).chunks(open_table(data, ReadOptions()), model.classes, ROWS_PER_CHUNK)
         write_explanations(Workers(model), chunks, folder / "explained.jsonl", {}, max_steps=1)
@@ -125,15 +125,15 @@ class Linear(TextInterface):
         return self.forward(ids, words > -2), np.abs(self.weights[ids])
 
 
-class SeveralLinear(Linear):
-    """The same of several labels, of which a text has one or two."""
+class MultiLabelLinear(Linear):
+    """The same model with several labels, of which a text has one or two."""
 
     task = SeveralLabels()
 
     def __init__(self) -> None:
         super().__init__()
-        self.classes = [f"l{i}" for i in range(LABELS)]
-        self.weights = np.random.default_rng(0).normal(size=(len(self.vocabulary), LABELS)).astype(np.float32)
+        self.classes = [f"l{i}" for i in range(LABEL_COUNT)]
+        self.weights = np.random.default_rng(0).normal(size=(len(self.vocabulary), LABEL_COUNT)).astype(np.float32)
 
     def forward(self, ids: Ints, mask: Any) -> Any:
         """See `Predictor`."""
@@ -141,12 +141,12 @@ class SeveralLinear(Linear):
 
     def explain_rows(self, ids: Ints, words: Ints, classes: Ints | None) -> tuple[Any, Any]:
         """See `Predictor`."""
-        assert classes is not None  # of several labels they are given
+        assert classes is not None  # with several labels they are always given
         return self.forward(ids, words > -2), np.abs(self.weights[ids, classes[:, None]])
 
 
 def train(data: str) -> None:
-    """One epoch of normal training, in large batches, of a narrow TextCNN."""
+    """One epoch of normal training of a narrow TextCNN, in large batches."""
     build.EMBEDDING_WIDTH = WIDTH
     settings = Settings(
         corpus="files", train_file=data, model="textcnn", method="normal", epochs=1, batch_size=512, threads=1,

@@ -1,4 +1,4 @@
-"""The peak memory of `pct.evaluate` on a number of texts, and on ten times as many: each in a process of its own."""
+"""The peak memory of `pct.evaluate` on a number of texts and on ten times as many, each in its own process."""
 
 import json
 import sys
@@ -8,12 +8,12 @@ from benchmarks.common import Row, classifier, corpus, in_own_process
 from pct.corpora.splits import SPLITS
 from pct.training.memory import peak_mb, reset_peak, resident_mb
 
-# (texts, ten times as many); MR and the embedded corpus hold 10,662 in all. The encoder is slow: fewer.
+# (texts, ten times as many); MR and the embedded corpus hold 10,662 in all. The encoder is slow, so it gets fewer.
 SIZES = {"textcnn": (1066, 10660), "lstm": (1066, 10660), "minilm": (256, 2560)}
 
 
 def main() -> Row:
-    """A row a model: what evaluation adds, at its peak, to the process that holds the model and the texts."""
+    """A row per model: the memory that evaluation adds, at its peak, to a process with the model and the texts."""
     rows = []
     for family, (few, many) in SIZES.items():
         low, high = (in_own_process("benchmarks.memory", family, n) for n in (few, many))
@@ -26,12 +26,12 @@ def main() -> Row:
 
 
 def measure(family: str, texts: int) -> dict[str, float]:
-    """before, peak: MB of resident memory, with model and texts loaded, and at the peak of the evaluation."""
+    """before, peak: resident memory in MB with the model and texts loaded, and at the peak of the evaluation."""
     model = classifier(family)
     pool = [corpus().splits[name] for name in ("test", *(s for s in SPLITS if s != "test"))]
     rows = [row for split in pool for row in zip(split.texts, split.labels.tolist(), strict=True)][:texts]
     data = [text for text, _ in rows], [label for _, label in rows]
-    pct.evaluate(model, (data[0][:8], data[1][:8]))  # what torch loads at first use is not the texts' doing
+    pct.evaluate(model, (data[0][:8], data[1][:8]))  # what torch loads at first use must not count
     reset_peak()
     before = resident_mb()
     pct.evaluate(model, data)

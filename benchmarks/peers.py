@@ -1,4 +1,4 @@
-"""The same classifier and texts by this project, captum, interpreto and ferret: texts a second, and the same numbers
+"""This project, captum, interpreto and ferret on the same classifier and texts: texts per second, and the same numbers
 where the definitions agree."""
 
 from collections.abc import Callable, Sequence
@@ -15,8 +15,8 @@ from benchmarks.common import Row, alternate, corpus, cpu_ratio, sample
 from pct.classifier import Classifier
 from pct.text.words import split_all
 
-TEXTS, SAME, ROUNDS = 32, 24, 3
-TOGETHER = 16  # texts a call, for the libraries that take more than one
+TEXTS, COMPARED, ROUNDS = 32, 24, 3
+BATCH_SIZE = 16  # texts per call, for the libraries that take several
 KIND = "bert"
 AOPC = ("comp_aopc", "suff_aopc")
 Numbers = Sequence[np.ndarray[Any, Any]]
@@ -24,16 +24,16 @@ Call = Callable[[list[str], list[int]], Numbers]
 
 
 def main() -> Row:
-    """Two tables, saliency and removal: a row a library; what cannot be imported is said."""
+    """Two tables, saliency and removal, with a row per library; the result names libraries that cannot be imported."""
     model, tokenizer = transformers_model(KIND)
     ours = wrapped(KIND)
-    as_theirs = Classifier(
+    with_logit_l1 = Classifier(
         ours.model, ours.tokenizer, ours.classes, ours.settings.replace(saliency="l1", saliency_of="logit")
     )
     result: Row = {"tables": {}}
     pairs: list[tuple[str, str, str, Call, Call]] = [
         ("saliency", "captum", "l2 of the log-odds' gradient",
-         lambda texts, labels: captum_saliency(model, tokenizer, texts, labels, TOGETHER),
+         lambda texts, labels: captum_saliency(model, tokenizer, texts, labels, BATCH_SIZE),
          lambda texts, _: ours.saliency(texts)),
         ("removal", "captum, and a loop", "AOPC pair, shares 1, 5, 10, 20, 50 %",
          lambda texts, _: list(captum_loop(ours, split_all(texts)).values()),
@@ -43,59 +43,60 @@ def main() -> Row:
         ferret = Ferret(model, tokenizer)
         pairs += [
             ("saliency", "ferret", "l1 of the logit's gradient", ferret.saliency,
-             lambda texts, _: as_theirs.saliency(texts)),
+             lambda texts, _: with_logit_l1.saliency(texts)),
             ("removal", "ferret", "AOPC pair, its ten thresholds", ferret.aopc,
-             lambda texts, _: aopc_by_removal(as_theirs, texts)),
+             lambda texts, _: aopc_by_removal(with_logit_l1, texts)),
         ]  # fmt: skip
     except ImportError as problem:
         result["ferret"] = f"not measured: {problem}"
     try:
-        interpreto = Interpreto(model, tokenizer, TOGETHER)
+        interpreto = Interpreto(model, tokenizer, BATCH_SIZE)
         width = model.config.hidden_size
         pairs += [
             ("saliency", "interpreto", "l1 of the logit's gradient, a mean over its width", interpreto.saliency,
-             lambda texts, _: [values / width for values in as_theirs.saliency(texts)]),
+             lambda texts, _: [values / width for values in with_logit_l1.saliency(texts)]),
             ("removal", "interpreto", "deletion and insertion, mask", interpreto.curves,
-             lambda texts, _: curves_by_removal(as_theirs, texts)),
+             lambda texts, _: curves_by_removal(with_logit_l1, texts)),
         ]  # fmt: skip
     except ImportError as problem:
         result["interpreto"] = f"not measured: {problem}"
-    same = plain_texts(ours, tokenizer, corpus().splits["test"].texts)[:SAME]
+    compared = plain_texts(ours, tokenizer, corpus().splits["test"].texts)[:COMPARED]
     for part, title in (
         ("saliency", "Saliency of a BERT-type classifier: texts a second"),
         ("removal", "What the removal of words does to its confidence: texts a second"),
     ):
-        result["tables"][title] = [beside(ours, same, *pair[1:]) for pair in pairs if pair[0] == part]
+        result["tables"][title] = [compare(ours, compared, *pair[1:]) for pair in pairs if pair[0] == part]
     return result
 
 
-def beside(model: Classifier, same: list[str], library: str, what: str, theirs: Call, mine: Call) -> Row:
-    """One library's call and this project's: their times on a sample, their numbers where every word is a token."""
+def compare(model: Classifier, compared: list[str], library: str, what: str, their_call: Call, our_call: Call) -> Row:
+    """A library's call against this project's: times on a sample, values on texts in which every word is one token."""
     texts, _ = sample(TEXTS)
     labels = predicted(model, texts)
-    times = alternate({"theirs": lambda: theirs(texts, labels), "pct": lambda: mine(texts, labels)}, ROUNDS)
-    labels = predicted(model, same)
+    times = alternate({"theirs": lambda: their_call(texts, labels), "pct": lambda: our_call(texts, labels)}, ROUNDS)
+    labels = predicted(model, compared)
     return {
         "library": library, "what": what, "its texts/s": TEXTS / times["theirs"].median,
         "pct texts/s": TEXTS / times["pct"].median, "its CPU time / pct's": cpu_ratio(times["theirs"], times["pct"]),
-        "texts compared": len(same), "largest difference": largest_difference(theirs(same, labels), mine(same, labels)),
+        "texts compared": len(compared),
+        "largest difference": largest_difference(their_call(compared, labels), our_call(compared, labels)),
     }  # fmt: skip
 
 
 def predicted(model: Classifier, texts: list[str]) -> list[int]:
-    """The class that each text gets."""
+    """The predicted class of each text."""
     labels: list[int] = model.predict(texts).argmax(1).tolist()
     return labels
 
 
-def largest_difference(theirs: Numbers, mine: Numbers) -> float:
-    """Over all numbers, as a share of the largest one."""
-    one, other = np.concatenate(theirs), np.concatenate(mine)
-    return float(np.abs(one - other).max() / np.abs(other).max())
+def largest_difference(theirs: Numbers, ours: Numbers) -> float:
+    """The largest absolute difference, as a share of the largest absolute value."""
+    their_values, our_values = np.concatenate(theirs), np.concatenate(ours)
+    return float(np.abs(their_values - our_values).max() / np.abs(our_values).max())
 
 
 def plain_texts(model: Classifier, tokenizer: Any, texts: list[str]) -> list[str]:
-    """Those in which every word is one token, also after `decode`: there libraries that count tokens count words."""
+    """The texts in which every word is one token, also after `decode`: for these, counting tokens is counting words."""
     documents = split_all(texts)
     tokens = model.tokens(documents)
     plain = []

@@ -1,4 +1,4 @@
-"""Sweeps: what they cost over bare trainings, how they scale with workers, and what a driver can carry."""
+"""Sweeps: their overhead over bare trainings, how they scale with workers, and the load that a driver sustains."""
 
 import os
 import pickle
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmarks._sleeping import sleep_through
+from benchmarks._sleeping import sleeping_trial
 from benchmarks.common import Row, corpus, settings_of
 from pct.corpora.loading import load_splits
 from pct.settings import Settings
@@ -32,12 +32,12 @@ from tuning.search import search
 
 TRIALS = 16
 WORKERS = (1, 2, 4, 8, 16)
-TRIALS_A_WORKER, EPOCHS, SECONDS = 4, 4, 5.0  # of the trials that sleep
+TRIALS_A_WORKER, EPOCHS, SECONDS = 4, 4, 5.0  # of the sleeping trials
 RANGES = {"alpha": "loguniform(0.02, 1.0)", "lr": "loguniform(0.0001, 0.003)"}
 
 
 def main() -> Row:
-    """Runs all. Minutes, most of them asleep."""
+    """Four tables. Takes minutes, most of them asleep."""
     bare, overhead, calls = overhead_rows()
     return {
         "tables": {
@@ -51,19 +51,19 @@ def main() -> Row:
 
 
 def overhead_rows() -> tuple[list[float], list[Row], list[Row]]:
-    """Half of the bare trainings before the sweep and half after it: a machine that slows down slows both."""
+    """Runs half of the bare trainings before the sweep and half after it: a machine that slows down slows both."""
     base = settings_of("textcnn", method="pct", threads=1, epochs=2, limit=2000, evaluate_limit=256)
     base = base.replace(measure_important=0.1, measure_unimportant=0.1)
     data = prepare(base, load_splits(base))
     plan = Plan(base, RANGES, trials=TRIALS, baseline=False)
-    with tracked() as folder:
+    with mlflow_folder() as folder:
         ledger = Ledger(folder)
         mirror = MlflowMirror(mlflow_runs.open_run(folder), plan, ledger)
         configs = [random_config(number) for number in range(TRIALS)]
         bare = [bare_seconds(plan, data, config) for config in configs[: TRIALS // 2]]
         start = time.perf_counter()
         mirror.start()
-        swept_in = sweep_seconds(plan, folder, ledger, data, mirror)
+        in_trials = sweep_seconds(plan, folder, ledger, data, mirror)
         mirror.stop()
         seconds = time.perf_counter() - start
         bare += [bare_seconds(plan, data, config) for config in configs[TRIALS // 2 :]]
@@ -73,20 +73,20 @@ def overhead_rows() -> tuple[list[float], list[Row], list[Row]]:
     overhead = [
         {"what": "bare trainings, summed", "seconds": total, "ratio": 1.0},
         {"what": "the sweep, Ray's start and end included", "seconds": seconds, "ratio": seconds / total},
-        {"what": "of it, the trials (first start to last end)", "seconds": swept_in, "ratio": swept_in / total},
+        {"what": "of it, the trials (first start to last end)", "seconds": in_trials, "ratio": in_trials / total},
     ]
     calls = [{"kind": kind, "calls": n, "a trial epoch": n / epochs} for kind, n in mirror.calls.items()]
-    whole = sum(mirror.calls.values())
-    return bare, overhead, [*calls, {"kind": "all", "calls": whole, "a trial epoch": whole / epochs}]
+    total_calls = sum(mirror.calls.values())
+    return bare, overhead, [*calls, {"kind": "all", "calls": total_calls, "a trial epoch": total_calls / epochs}]
 
 
 def random_config(number: int) -> dict[str, Any]:
-    """Settings of a bare training: they cost what a trial's cost, for alpha and lr change no amount of work."""
+    """Settings of a bare training, which takes as long as a trial: alpha and lr do not change the amount of work."""
     return {"alpha": 0.05 + 0.05 * number, "lr": 0.0003 + 0.0001 * number}
 
 
 def bare_seconds(plan: Plan, data: Prepared, config: dict[str, Any]) -> float:
-    """One training and its measurement, without Ray, into a folder as ever."""
+    """One training and its measurement in a folder as usual, but without Ray."""
     settings = plan.settings(config)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
@@ -96,7 +96,7 @@ def bare_seconds(plan: Plan, data: Prepared, config: dict[str, Any]) -> float:
 
 
 def sweep_seconds(plan: Plan, folder: Path, ledger: Ledger, data: Prepared, mirror: MlflowMirror) -> float:
-    """The sweep; returns the seconds from its first trial's start to its last one's end."""
+    """Runs the sweep; returns the seconds from the start of its first trial to the end of its last one."""
     import ray
     from ray import tune
 
@@ -108,8 +108,11 @@ def sweep_seconds(plan: Plan, folder: Path, ledger: Ledger, data: Prepared, mirr
 
 
 def scaling_rows() -> list[Row]:
-    """Efficiency: the work over workers times wall clock. All workers' processes start on this one machine, which is
-    in the wall clock; a cluster's nodes start theirs each on its own."""
+    """Efficiency: the work divided by workers times wall clock.
+
+    The wall clock includes the start of all worker processes on this one machine; in a cluster each node starts its
+    own.
+    """
     rows = []
     for workers in WORKERS:
         trials = workers * TRIALS_A_WORKER
@@ -119,7 +122,7 @@ def scaling_rows() -> list[Row]:
             with connected(resources):
                 before = resource.getrusage(resource.RUSAGE_SELF)
                 start = time.perf_counter()
-                search(plan, resources, Path(name), ledger, partial(sleep_through, epochs=EPOCHS, seconds=SECONDS))
+                search(plan, resources, Path(name), ledger, partial(sleeping_trial, epochs=EPOCHS, seconds=SECONDS))
                 wall = time.perf_counter() - start
                 after = resource.getrusage(resource.RUSAGE_SELF)
             first = max(min(t.records[0]["time"] for t in ledger) - SECONDS, 0.0)
@@ -135,49 +138,49 @@ def scaling_rows() -> list[Row]:
 
 
 def driver_rows() -> list[Row]:
-    """Figures for docs/benchmarks/scale.md: each is one thing that grows with the number of GPUs or of trials."""
+    """Figures for docs/benchmarks/scale.md: the loads that grow with the number of GPUs or of trials."""
     rows = [{"what": "epochs a second that the driver takes from 8 workers", "figure": epochs_a_second()}]
-    for known in (100, 1000, 3000):
+    for finished in (100, 1000, 3000):
         rows.append(
-            {"what": f"Optuna's next proposal after {known} trials, ms", "figure": 1000 * proposal_seconds(known)}
+            {"what": f"Optuna's next proposal after {finished} trials, ms", "figure": 1000 * proposal_seconds(finished)}
         )
     rows += store_rows()
     return [*rows, *mlflow_rows()]
 
 
 def epochs_a_second() -> float:
-    """Trials that report as fast as they can, 50 epochs each."""
+    """Epochs per second of trials of 50 epochs that report as fast as they can."""
     plan = Plan(Settings(epochs=50), RANGES, trials=32, baseline=False)
     with tempfile.TemporaryDirectory() as name:
         ledger, resources = Ledger(Path(name)), Resources(workers=8)
         with connected(resources):
-            search(plan, resources, Path(name), ledger, partial(sleep_through, epochs=50, seconds=0.0))
+            search(plan, resources, Path(name), ledger, partial(sleeping_trial, epochs=50, seconds=0.0))
     times = sorted(r["time"] for t in ledger for r in t.records)
     steady = times[len(times) // 4 :]  # after the workers' start
     return (len(steady) - 1) / (steady[-1] - steady[0])
 
 
-def proposal_seconds(known: int) -> float:
+def proposal_seconds(finished: int) -> float:
     """The median of five proposals on a ledger of finished trials."""
-    plan = Plan(Settings(), {**RANGES, "temperature": "uniform(0.05, 1.2)"}, trials=known + 1, baseline=False)
+    plan = Plan(Settings(), {**RANGES, "temperature": "uniform(0.05, 1.2)"}, trials=finished + 1, baseline=False)
     with tempfile.TemporaryDirectory() as name:
         ledger = Ledger(Path(name))
-        for number in range(1, known + 1):
+        for number in range(1, finished + 1):
             values = {"acc": 0.7 + 0.1 * (number % 7) / 7, "comp_minus_suff": 0.1 * (number % 11) / 11}
             ledger.start(number, {**random_config(number % 16), "temperature": 0.1 + (number % 100) / 100})
             ledger.end(number, FINISHED, values)
-        sampled, times = TpeProposer(plan), []
-        for number in range(known + 1, known + 6):
+        proposer, times = TpeProposer(plan), []
+        for number in range(finished + 1, finished + 6):
             start = time.perf_counter()
-            sampled.propose(number, ledger)
+            proposer.propose(number, ledger)
             times.append(time.perf_counter() - start)
     return sorted(times)[2]
 
 
 def store_rows() -> list[Row]:
-    """Bytes: the corpus in the object store, a checkpoint, a line of the ledger."""
+    """Sizes: the corpus in the object store, a checkpoint, a line of the ledger."""
     base = settings_of("textcnn", method="pct", epochs=1, limit=256, evaluate_limit=32)
-    whole = prepare(settings_of("textcnn"), corpus())
+    prepared = prepare(settings_of("textcnn"), corpus())
     with tempfile.TemporaryDirectory() as name:
         train(base, prepare(base, load_splits(base)), Path(name) / "small", progress=False)
         ledger = Ledger(Path(name))
@@ -185,33 +188,33 @@ def store_rows() -> list[Row]:
         before = ledger.path.stat().st_size
         ledger.epoch(1, {"epoch": 1, **{f"validation_{n}": 0.123456789 for n in range(20)}})
         line = ledger.path.stat().st_size - before
-    words = len(whole.tokenizer)  # type: ignore[arg-type]
+    words = len(prepared.tokenizer)  # type: ignore[arg-type]
     # weights, best weights and Adam's two moments, four bytes each
     checkpoint = 4 * 4 * (300 * words + 3 * 4 * 300 * 150)
     return [
-        {"what": f"{corpus().name} in the object store, MB", "figure": len(pickle.dumps(whole)) / 1e6},
+        {"what": f"{corpus().name} in the object store, MB", "figure": len(pickle.dumps(prepared)) / 1e6},
         {"what": "a TextCNN's checkpoint, MB", "figure": checkpoint / 1e6},
         {"what": "a ledger's line, bytes", "figure": float(line)},
     ]
 
 
 def mlflow_rows() -> list[Row]:
-    """Calls a second on MLflow's SQLite store: one thread, 30 metrics a call, as the mirror sends them."""
+    """Calls per second on MLflow's SQLite store: one thread, 30 metrics per call, as the mirror sends them."""
     from mlflow.entities import Metric
 
-    with tracked() as folder:
-        place = mlflow_runs.open_run(folder)
+    with mlflow_folder() as folder:
+        run = mlflow_runs.open_run(folder)
         metrics = [Metric(f"m{n}", 0.5, 1, 1) for n in range(30)]
         start = time.perf_counter()
         for step in range(1, 101):
-            place.client.log_batch(place.run_id, metrics=[Metric(m.key, m.value, step, step) for m in metrics])
+            run.client.log_batch(run.run_id, metrics=[Metric(m.key, m.value, step, step) for m in metrics])
         seconds = time.perf_counter() - start
     return [{"what": "log_batch calls a second, SQLite, 30 metrics each", "figure": 100 / seconds}]
 
 
 @contextmanager
-def tracked() -> Iterator[Path]:
-    """A folder with an MLflow store of its own, which is MLflow's default one meanwhile."""
+def mlflow_folder() -> Iterator[Path]:
+    """A sweep folder beside its own MLflow store, which is the default store within the block."""
     before = os.environ.get("MLFLOW_TRACKING_URI")
     with tempfile.TemporaryDirectory() as name:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{name}/mlflow.db"

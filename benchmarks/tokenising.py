@@ -1,6 +1,6 @@
-"""Tokenising a large corpus by two processes beside one: words are counted, then texts become tokens in files.
+"""Tokenising a large corpus by two processes against one: words are counted, then tokens are written to files.
 
-PCT_BENCH_ROWS chooses another number of texts.
+PCT_BENCH_ROWS sets another number of texts.
 """
 
 import os
@@ -20,7 +20,7 @@ TEXTS, PROCESSES, ROUNDS = 1_000_000, (1, 2), 3
 
 
 def main() -> Row:
-    """A row for each number of processes."""
+    """A table with a row per number of processes."""
     texts = int(os.environ.get("PCT_BENCH_ROWS", TEXTS))
     with tempfile.TemporaryDirectory() as folder:
         write_texts(Path(folder) / "texts.csv", texts)
@@ -40,11 +40,11 @@ def main() -> Row:
 
 
 def tokenise(settings: Settings, corpus: Corpus, processes: int) -> None:
-    """Tokenises a corpus into a cache folder of its own."""
+    """Tokenises a corpus into a new cache folder."""
     with (
         tempfile.TemporaryDirectory() as cache,
         patch.dict(os.environ, PCT_CACHE_DIR=cache),
         patch.object(kept_tokens, "available_cores", lambda: processes),
-        patch.object(kept_tokens, "_is_own_command", lambda: True),  # a benchmark may start processes, too
+        patch.object(kept_tokens, "_is_own_command", lambda: True),  # lets a benchmark start processes
     ):
         kept_tokens.kept_tokens(settings, corpus, None)

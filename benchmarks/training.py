@@ -1,9 +1,9 @@
 """A PCT step against its floor and against a normal step.
 
-The floor is a step to which the saliency ranks and the reduced texts are given: forward and backward over all
-(2m + 1) K texts, one backward to the embeddings of the K originals, the optimizer. What a PCT step takes beyond it is
-ranking, reduction and the contrastive loss. `plain` runs the reduced texts through the model as any texts, TextCNN by
-torch's Conv1d and the LSTM by torch's LSTM; `shared` projects every word once, as `TextModel.project` does.
+The floor is a step that gets the saliency ranks and the reduced texts for free: forward and backward over all
+(2m + 1) K texts, one backward to the embeddings of the K originals, the optimizer. A PCT step adds ranking, reduction
+and the contrastive loss. `plain` runs the reduced texts through the model like any texts, TextCNN by torch's
+Conv1d and the LSTM by torch's LSTM; `shared` projects each word once, as `TextModel.project` does.
 """
 
 import copy
@@ -32,7 +32,7 @@ from pct.training.batches import batch_indices, make_batch
 from pct.training.optimizers import in_bf16, train_step
 
 BATCHES = {"textcnn": 12, "lstm": 8, "minilm": 1}
-# further trainings, timed beside normal and pct
+# other methods, timed beside normal and pct
 OTHERS: dict[str, dict[str, Any]] = {
     "entropy": {"method": "entropy"}, "masked": {"method": "masked"}, "saliency_guided": {"method": "saliency_guided"},
     "pct, last step alone": {"contrast_steps": "last"}, "pct, in parts": {"step_tokens": 2048},
@@ -43,8 +43,8 @@ OTHERS: dict[str, dict[str, Any]] = {
 ROUNDS = {"textcnn": 9, "lstm": 9, "minilm": 5}
 
 
-class Given(NamedTuple):
-    """A batch and, for nothing, its reduced texts. words: real words in all the texts."""
+class PreparedBatch(NamedTuple):
+    """A batch and its reduced texts, computed in advance. words: the real words of all these texts."""
 
     batch: Batch
     source: Tensor
@@ -54,7 +54,7 @@ class Given(NamedTuple):
 
 
 def main() -> dict[str, Any]:
-    """One row a model family: the ratios of step times, and real words a second."""
+    """Three tables with a row per model family: ratios of step times, and real words per second."""
     torch.set_num_threads(THREADS)
     measured = [measure(family) for family in FAMILIES]
     titles = (
@@ -68,73 +68,73 @@ def main() -> dict[str, Any]:
 
 
 def measure(family: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The rows of a family, one a table, and the timings behind them."""
-    chosen, settings = classifier(family), settings_of(family, method="pct")
-    given = batches_of(chosen, settings, corpus().splits["train"], BATCHES[family])
-    times = step_times(chosen, given, settings, OTHERS, ROUNDS[family])
-    removed = float(np.mean([words_to_remove(g.batch.host_counts, settings.p_important).mean() for g in given]))
+    """The rows of a family, one per table, and their timings."""
+    trained, settings = classifier(family), settings_of(family, method="pct")
+    prepared = batches_of(trained, settings, corpus().splits["train"], BATCHES[family])
+    times = step_times(trained, prepared, settings, OTHERS, ROUNDS[family])
+    removed = float(np.mean([words_to_remove(p.batch.host_counts, settings.p_important).mean() for p in prepared]))
     to_normal = ratio(times["pct"], times["normal"])
     shared = times.get("shared floor")
     row = {
-        "model": family, "ms a step": 1e3 * times["pct"].median / len(given),
+        "model": family, "ms a step": 1e3 * times["pct"].median / len(prepared),
         "/ plain floor": ratio(times["pct"], times["plain floor"])["median"],
         "/ shared floor": ratio(times["pct"], shared)["median"] if shared else None,
         "/ normal step": to_normal["median"], "(6m + 4) / 3": (6 * removed + 4) / 3,
     }  # fmt: skip
-    originals, every = int(sum(g.batch.counts.sum() for g in given)), sum(g.words for g in given)
-    normal, contrastive = originals / times["normal"].median, every / times["pct"].median
+    originals, all_words = int(sum(p.batch.counts.sum() for p in prepared)), sum(p.words for p in prepared)
+    normal, contrastive = originals / times["normal"].median, all_words / times["pct"].median
     speed = {"model": family, "normal": normal, "pct": contrastive, "pct / normal": contrastive / normal}
     names = ("pct", *OTHERS)
     others = {"model": family} | {name: ratio(times[name], times["normal"])["median"] for name in names}
     return [row, speed, others], {name: timing.to_dict() for name, timing in times.items()}
 
 
-def batches_of(chosen: Classifier, settings: Settings, split: Split, count: int) -> list[Given]:
-    """The first batches of a split's first epoch, each with its reduced texts; the model is put in training."""
-    tokens = chosen.tokenizer.encode(split_all(split.texts, settings.words), settings.max_length)
+def batches_of(trained: Classifier, settings: Settings, split: Split, count: int) -> list[PreparedBatch]:
+    """The first batches of a split's first epoch, each with its reduced texts; sets the model to training mode."""
+    tokens = trained.tokenizer.encode(split_all(split.texts, settings.words), settings.max_length)
     index = batch_indices(tokens.lengths, settings.batch_size, 0, 1)[:count]
-    model = chosen.model.train()
-    return [reduced_for_free(model, make_batch(tokens, split.labels, rows, model.device), settings) for rows in index]
+    model = trained.model.train()
+    return [prepare_batch(model, make_batch(tokens, split.labels, rows, model.device), settings) for rows in index]
 
 
 def step_times(
     trained: Classifier,
-    given: Sequence[Given],
+    prepared: Sequence[PreparedBatch],
     settings: Settings,
     others: dict[str, dict[str, Any]],
     rounds: int,
 ) -> dict[str, Timing]:
-    """The time of all batches by each method: normal, pct, its floors, and others by the settings that they change."""
+    """The time of all batches by each method: normal, pct, its floors, and `others`, name -> changed settings."""
     model = trained.model
-    batches = [g.batch for g in given]
+    batches = [p.batch for p in prepared]
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-6, fused=True)
     calls: dict[str, Callable[[], object]] = {
         "normal": lambda: run(model, batches, optimizer, settings.replace(method="normal")),
-        "plain floor": lambda: floor(model, given, optimizer, settings, plain=True),
+        "plain floor": lambda: floor(model, prepared, optimizer, settings, plain=True),
         "pct": lambda: run(model, batches, optimizer, settings),
     }
     for name, changes in others.items():
-        chosen = settings.replace(**changes)
-        own, own_optimizer = model, optimizer
-        if isinstance(method := make_method(chosen), MethodWithWeights):
-            own = copy.deepcopy(model)
-            method.prepare(own, trained.tokenizer)
-            own_optimizer = torch.optim.Adam(own.parameters(), lr=1e-6, fused=True)
-        calls[name] = partial(run, own, batches, own_optimizer, chosen)
+        changed = settings.replace(**changes)
+        own_model, own_optimizer = model, optimizer
+        if isinstance(method := make_method(changed), MethodWithWeights):
+            own_model = copy.deepcopy(model)
+            method.prepare(own_model, trained.tokenizer)
+            own_optimizer = torch.optim.Adam(own_model.parameters(), lr=1e-6, fused=True)
+        calls[name] = partial(run, own_model, batches, own_optimizer, changed)
     if isinstance(model, (TextCNN, LSTM)):
-        calls["shared floor"] = lambda: floor(model, given, optimizer, settings, plain=False)
+        calls["shared floor"] = lambda: floor(model, prepared, optimizer, settings, plain=False)
     return alternate(calls, rounds)
 
 
 def run(model: TextModel, batches: Sequence[Batch], optimizer: Any, settings: Settings) -> None:
-    """The trainer's own steps."""
+    """The steps of the trainer."""
     method = make_method(settings)
     for batch in batches:
         train_step(model, method, optimizer, batch, settings)
 
 
-def reduced_for_free(model: TextModel, batch: Batch, settings: Settings) -> Given:
-    """The reduced texts that a PCT step finds."""
+def prepare_batch(model: TextModel, batch: Batch, settings: Settings) -> PreparedBatch:
+    """A batch with the reduced texts that a PCT step would compute."""
     scores = pass_originals(model, batch, settings).saliency
     sides = []
     for share, important in ((settings.p_unimportant, False), (settings.p_important, True)):
@@ -146,13 +146,13 @@ def reduced_for_free(model: TextModel, batch: Batch, settings: Settings) -> Give
     ids = torch.where(mask, batch.ids.flatten()[source], batch.padding)
     special = int((batch.word_ids == -1).sum(1)[0])
     words = int(batch.counts.sum()) + int(mask.sum()) - special * len(mask)
-    return Given(batch, source, ids, mask, words)
+    return PreparedBatch(batch, source, ids, mask, words)
 
 
-def floor(model: TextModel, given: Sequence[Given], optimizer: Any, settings: Settings, plain: bool) -> None:
-    """Steps to which the reduced texts are given; a sum stands for the contrastive loss."""
+def floor(model: TextModel, prepared: Sequence[PreparedBatch], optimizer: Any, settings: Settings, plain: bool) -> None:
+    """Steps with precomputed reduced texts; a mean of representations replaces the contrastive loss."""
     features = LIBRARY.get(type(model), type(model).features)
-    for batch, source, ids, mask, _ in given:
+    for batch, source, ids, mask, _ in prepared:
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(model.device.type, torch.bfloat16, enabled=in_bf16(settings, model.device)):
             embeddings = model.embed(batch.ids)
@@ -172,7 +172,7 @@ def floor(model: TextModel, given: Sequence[Given], optimizer: Any, settings: Se
 
 
 def conv1d_features(model: TextCNN, embeddings: Tensor, mask: Tensor) -> Features:
-    """TextCNN's features by the library's convolution, every text for itself."""
+    """TextCNN's features by torch's convolution, each text separately."""
     inside = mask.to(embeddings.dtype)
     lengths = inside.sum(1, keepdim=True)
     x = (embeddings * inside[..., None]).transpose(1, 2)
@@ -187,10 +187,10 @@ def conv1d_features(model: TextCNN, embeddings: Tensor, mask: Tensor) -> Feature
 
 
 def lstm_features(model: LSTM, embeddings: Tensor, mask: Tensor) -> Features:
-    """The LSTM's features by the library's fused layers, every text for itself."""
+    """The LSTM's features by torch's fused layers, each text separately."""
     lengths = mask.sum(1, keepdim=True)
-    places = torch.arange(mask.shape[1])
-    mirrored = torch.where(mask, lengths - 1 - places, places)[..., None].expand_as(embeddings)
+    positions = torch.arange(mask.shape[1])
+    mirrored = torch.where(mask, lengths - 1 - positions, positions)[..., None].expand_as(embeddings)
     sides = ((model.forwards, embeddings), (model.backwards, embeddings.gather(1, mirrored)))
     mean = torch.cat([(layer(x)[0] * mask[..., None]).sum(1) for layer, x in sides], 1) / lengths
     return Features(mean, mean)

@@ -1,6 +1,6 @@
-"""What a training step takes in memory and time, with all reduced texts at once and in parts (`step_tokens`).
+"""Memory and time of a training step, with all reduced texts at once and in parts (`step_tokens`).
 
-Each row is measured in a process of its own: the peak counts weights, optimizer, texts and libraries too.
+Each row is measured in its own process: the peak includes weights, optimizer, texts and libraries.
 """
 
 import json
@@ -24,7 +24,7 @@ from pct.training.memory import peak_mb, reset_peak
 from pct.training.optimizers import make_optimizer, train_step
 from pct.training.step_memory import bytes_per_token, fitting_tokens
 
-# model, corpus, method, step_tokens (-1: no bound, 0: chosen by the machine's memory), steps
+# model, corpus, method, step_tokens (-1: no bound, 0: set by the machine's memory), steps
 RUNS = (
     ("textcnn", "mr", "normal", -1, 20), ("textcnn", "mr", "pct", -1, 20), ("textcnn", "mr", "pct", 4096, 20),
     ("lstm", "mr", "normal", -1, 10), ("lstm", "mr", "pct", -1, 10), ("lstm", "mr", "pct", 4096, 10),
@@ -35,13 +35,13 @@ RUNS = (
 
 
 def main() -> Row:
-    """One row a run."""
+    """A table with a row per run."""
     rows = [in_own_process("benchmarks.training_memory", *run) for run in RUNS]
     return {"tables": {"A training step, K = 64: time, and the peak memory (RSS) of its process": rows}}
 
 
 def measure(model: str, corpus: str, method: str, step_tokens: int, steps: int) -> Row:
-    """Some steps of training; the first is not timed where there are several.
+    """Runs steps of training; with several, the first is not timed.
 
     bert: BERT-base's shape with random weights, and the vocabulary of the small encoder's tokenizer, which is BERT's.
     """
@@ -49,8 +49,8 @@ def measure(model: str, corpus: str, method: str, step_tokens: int, steps: int) 
     name = encoder_folder() if model in ("minilm", "bert") else model
     settings = Settings(corpus=corpus, model=name, method=method, threads=THREADS, step_tokens=max(step_tokens, 0))
     split = load_splits(settings).splits["train"]
-    some = split.take(np.random.default_rng(0).permutation(len(split))[: 64 * 32])
-    texts = split_all(some.texts, settings.words)
+    subset = split.take(np.random.default_rng(0).permutation(len(split))[: 64 * 32])
+    texts = split_all(subset.texts, settings.words)
     if model == "bert":
         text_model: TextModel = bert_base()
         tokenizer = load_tokenizer(name)
@@ -58,22 +58,22 @@ def measure(model: str, corpus: str, method: str, step_tokens: int, steps: int) 
         text_model, tokenizer = make_model(settings, texts, ["negative", "positive"])
     tokens = Classifier(text_model, tokenizer, ["negative", "positive"], settings).tokens(texts)
     bound = fitting_tokens(text_model, tokens) if step_tokens == 0 else max(step_tokens, 0)
-    each = bytes_per_token(text_model, tokens)
+    token_bytes = bytes_per_token(text_model, tokens)
     step, optimizer = make_method(settings.replace(step_tokens=bound)), make_optimizer(text_model, settings)
     index = batch_indices(tokens.lengths, settings.batch_size, 0, 1)
-    longest = sorted(index, key=lambda rows: -int(tokens.lengths[rows].sum()))  # the peak is that of the longest texts
+    longest = sorted(index, key=lambda rows: -int(tokens.lengths[rows].sum()))  # the longest texts set the peak
     text_model.train()
     reset_peak()
     times = []
     for number in range(steps):
-        batch = make_batch(tokens, some.labels, longest[number % len(longest)], text_model.device)
+        batch = make_batch(tokens, subset.labels, longest[number % len(longest)], text_model.device)
         start = time.perf_counter()
         train_step(text_model, step, optimizer, batch, settings)
         times.append(time.perf_counter() - start)
         print(f"step {number + 1} of {steps}: {times[-1]:.1f} s, peak {peak_mb():.0f} MB", file=sys.stderr, flush=True)
     return {
         "model": model, "corpus": corpus, "method": method, "step_tokens": bound or None, "steps": steps,
-        "s a step": float(np.median(times[1:] or times)), "peak MB": peak_mb(), "kB a token": each / 1000,
+        "s a step": float(np.median(times[1:] or times)), "peak MB": peak_mb(), "kB a token": token_bytes / 1000,
     }  # fmt: skip
 
 

@@ -1,5 +1,5 @@
-"""Words of texts as people type them: how fast they are found, how many a model does not know, and whether texts that
-are spaced for machines get the same predictions as the same texts as typed. PCT_DATA_DIR names the corpora."""
+"""Words of natural texts: how fast texts are split, how many words a model does not know, and whether pre-tokenised
+texts get the same predictions as the same texts as typed. PCT_DATA_DIR is the folder of the corpora."""
 
 import os
 import time
@@ -30,8 +30,8 @@ def main() -> Row:
     """Five tables."""
     return {
         "tables": {
-            "Natural words found in texts of IMDB, on one core": [rate()],
-            "MR's natural words that stand between spaces too, at the same places": [equal_words()],
+            "Splitting texts of IMDB into natural words, on one core": [rate()],
+            "MR's natural words that are also words between spaces, at the same positions": [equal_words()],
             "Words of the test split that a vocabulary of the training split lacks": unknown_words(),
             f"MR's test split as given and as typed, seeds {SEEDS}": [
                 typed(rule, vectors) for vectors in dict.fromkeys(("", glove())) for rule in RULES
@@ -44,16 +44,16 @@ def main() -> Row:
 
 
 def rate() -> Row:
-    """Texts and natural words a second."""
+    """Texts and natural words per second."""
     texts = load_splits(Settings(corpus="imdb")).splits["test"].texts[:5000]
-    begun = time.process_time()
+    start = time.process_time()
     words = sum(map(len, split_all(texts)))
-    seconds = time.process_time() - begun
+    seconds = time.process_time() - start
     return {"texts": len(texts), "words": words, "texts/s": len(texts) / seconds, "words/s": words / seconds}
 
 
 def equal_words() -> Row:
-    """The share of MR's natural words that stand between spaces too, at the same places."""
+    """The share of MR's natural words that are also words between spaces, at the same positions."""
     texts = load_splits(Settings(corpus="mr")).splits["train"].texts
     both = zip(split_all(texts), split_all(texts, "spaces"), strict=True)
     equal = total = 0
@@ -99,50 +99,50 @@ def typed(rule: str, vectors: str) -> Row:
 
 
 def new_words(choice: str, vectors: str) -> Row:
-    """Accuracy on all texts of the test split, and on those with words that training never saw; means over seeds."""
+    """Accuracy on all test texts, and on those with words that are not in the training split; means over seeds."""
     test = mr().splits["test"]
-    seen = build().index
+    seen = mr_vocabulary().index
     new = np.array([sum(w not in seen for w in normalized(words)) for words in split_all(test.texts)])
     groups = {"all texts": new >= 0, "one new word or more": new >= 1, "two or more": new >= 2}
     right = np.array(
         [trained("natural", choice, vectors, seed).predict(test.texts).argmax(1) == test.labels for seed in SEEDS]
     )
     row: Row = {"words seen once are": CHOICES[choice], "GloVe": "yes" if vectors else "no"}
-    for name, some in groups.items():
-        means = right[:, some].mean(1)
-        row |= {f"{name} ({some.sum()})": float(means.mean()), f"sd, {name}": float(means.std(ddof=1))}
+    for name, group in groups.items():
+        means = right[:, group].mean(1)
+        row |= {f"{name} ({group.sum()})": float(means.mean()), f"sd, {name}": float(means.std(ddof=1))}
     return row
 
 
 @cache
 def trained(rule: str, choice: str, vectors: str, seed: int) -> Classifier:
-    """A TextCNN that was trained on MR for a few epochs."""
+    """A TextCNN trained on MR for a few epochs."""
     settings = Settings(
         corpus="mr", model="textcnn", method="normal", words=rule, glove=vectors, epochs=EPOCHS, seed=seed,
         evaluate_epochs=False, threads=THREADS,
     )  # fmt: skip
-    whole = build(rule)
+    vocabulary = mr_vocabulary(rule)
     words = {
-        "kept": Vocabulary(whole.words),
-        "left out": Vocabulary(whole.words[: whole.first_rare - 2]),
-        "hidden": whole,
+        "kept": Vocabulary(vocabulary.words),
+        "left out": Vocabulary(vocabulary.words[: vocabulary.first_rare - 2]),
+        "hidden": vocabulary,
     }[choice]
     return train(settings, prepare(settings, mr(), words), progress=False)
 
 
 @cache
-def build(rule: str = "natural") -> Vocabulary:
+def mr_vocabulary(rule: str = "natural") -> Vocabulary:
     """The vocabulary of MR's training split."""
     return Vocabulary.build(split_all(mr().splits["train"].texts, rule), Settings().vocabulary_size)
 
 
 @cache
 def mr() -> Corpus:
-    """MR, by PCT_DATA_DIR."""
+    """MR, from PCT_DATA_DIR."""
     return load_splits(Settings(corpus="mr"))
 
 
 def glove() -> str:
-    """A file of GloVe's vectors beside the corpora, where there is one."""
+    """The path of a file of GloVe vectors beside the corpora, or an empty string."""
     files = sorted(Path(os.environ.get("PCT_DATA_DIR", "")).glob("glove/glove*.txt*"))
     return str(files[0]) if files else ""

@@ -1,4 +1,4 @@
-"""Values of each test text of trained models, measured once and kept in a file a model, and cells of tables of them."""
+"""Metrics of each test text for trained models, measured once and kept in a file per model; cells of tables of them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from pct.output.numbers import bounds, number
 from pct.writing import atomic_write
 
 METRICS = ("acc", "f_x", "comp", "suff", "comp_random", "margin", "win")
-NONE = "–"  # where nothing was measured
+NONE = "–"  # the cell of a missing measurement
 Columns = dict[str, np.ndarray]  # "condition/metric" -> (texts,), and facts of the model
 Runs = dict[int, Columns]  # by seed
 BySeed = dict[int, np.ndarray]  # seed -> (texts,)
 
 
 class Condition(NamedTuple):
-    """Of a measurement: the saliency that ranks words, how they are removed, the metrics, the most texts (0: all), and
-    how the texts are read where they are not the test split of the model's corpus."""
+    """How a model is measured: the saliency that ranks words, how they are removed, the metrics, the most texts (0:
+    all), and what reads the texts if they are not the test split of the model's corpus."""
 
     saliency: str
     removal: str
@@ -40,12 +40,12 @@ def measure(
     conditions: Mapping[str, Condition],
     open_model: Callable[[], tuple[Classifier, Split, Columns]],
 ) -> Columns:
-    """The values in a file, to which those of the conditions that it lacks are added.
+    """The values in a file, after measuring the conditions that it lacks.
 
     Args:
         path: of the file (.npz).
         conditions: by name.
-        open_model: the model, the texts, and facts to keep with the values; called if a condition is missing.
+        open_model: returns the model, the texts, and facts to keep with the values; called if a condition is missing.
     """
     columns = read(path) if path.is_file() else {}
     missing = [name for name in conditions if not any(column.startswith(f"{name}/") for column in columns)]
@@ -54,9 +54,9 @@ def measure(
     classifier, split, facts = open_model()
     columns |= facts
     for name in missing:
-        saliency, removal, metrics, most, read_texts = conditions[name]
+        saliency, removal, metrics, limit, read_texts = conditions[name]
         texts = read_texts() if read_texts else split
-        report = evaluate(classifier, texts, limit=most, metrics=metrics, removal=removal, saliency=saliency)
+        report = evaluate(classifier, texts, limit=limit, metrics=metrics, removal=removal, saliency=saliency)
         columns |= {f"{name}/{metric}": report.columns[metric].astype(np.float32).round(5) for metric in metrics}
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as part, part.open("wb") as file:
@@ -72,7 +72,7 @@ def read(path: Path) -> Columns:
 
 
 def values(runs: Runs, condition: str, metric: str) -> BySeed:
-    """(texts,) a metric of the runs that were measured under the condition; `a-b` is the difference of two metrics."""
+    """A metric (texts,) of each run that was measured under the condition; `a-b` is the difference of two metrics."""
     first, _, second = metric.partition("-")
     return {
         seed: run[f"{condition}/{first}"].astype(float) - (run[f"{condition}/{second}"] if second else 0)
@@ -82,12 +82,12 @@ def values(runs: Runs, condition: str, metric: str) -> BySeed:
 
 
 def mean(of_seeds: BySeed) -> str:
-    """The mean over texts and seeds, a cell of a table."""
+    """The mean over texts and seeds, as a cell of a table."""
     return _cell(number(np.mean([np.nanmean(x) for x in of_seeds.values()]))) if of_seeds else NONE
 
 
 def change(before: BySeed, after: BySeed) -> str:
-    """The mean difference over the seeds of both, with its interval by a bootstrap over texts and seeds."""
+    """The mean difference over the common seeds, with its interval by a bootstrap over texts and seeds."""
     seeds = sorted(before.keys() & after.keys())
     if not seeds:
         return NONE

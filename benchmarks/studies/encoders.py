@@ -1,4 +1,4 @@
-"""What helps on a pretrained encoder: one change at a time to normal training, PCT and its rivals, on a part of MR.
+"""What helps on a pretrained encoder: one change at a time to normal training, PCT and other methods, on a part of MR.
 
 PCT_DATA_DIR=... python -m benchmarks.studies.encoders --rows 1000 --epochs 2 --texts 300 --seeds 0
 """
@@ -26,8 +26,8 @@ def mean_of_tokens() -> Iterator[None]:
     """r(X) is the mean of the last hidden states; the classifier still reads the first token's."""
 
     def features(self: Any, embeddings: Tensor, mask: Tensor) -> Features:
-        read = inputs_of(embeddings, self.reads_types)
-        states = self.encoder(**read, attention_mask=mask.long()).last_hidden_state
+        inputs = inputs_of(embeddings, self.reads_types)
+        states = self.encoder(**inputs, attention_mask=mask.long()).last_hidden_state
         inside = mask[..., None].to(states.dtype)
         return Features(states[:, 0], (states * inside).sum(1) / inside.sum(1))
 
@@ -37,20 +37,20 @@ def mean_of_tokens() -> Iterator[None]:
 
 @contextmanager
 def no_dropout() -> Iterator[None]:
-    """Nothing is dropped in training, in the body or before the last layer."""
+    """Training uses no dropout, in the encoder or before the last layer."""
     step, attend = torch.nn.Module.train, functional.scaled_dot_product_attention
 
-    def without(*args: Any, dropout_p: float = 0.0, **more: Any) -> Tensor:
-        return attend(*args, **more)
+    def without_dropout(*args: Any, dropout_p: float = 0.0, **options: Any) -> Tensor:
+        return attend(*args, **options)
 
     with (
         mock.patch.object(torch.nn.Dropout, "train", lambda self, mode=True: step(self, False)),
-        mock.patch.object(functional, "scaled_dot_product_attention", without),
+        mock.patch.object(functional, "scaled_dot_product_attention", without_dropout),
     ):
         yield
 
 
-# the paper's for BERT: plain Adam, a constant rate
+# the paper's optimizer for BERT: plain Adam with a constant learning rate
 PLAIN = {"optimizer": "adam", "weight_decay": 0.0, "warmup": 0.0, "schedule": "constant"}
 MILD = {"alpha": 0.3, "temperature": 0.7, "contrast_steps": "last"}
 WIDE = {"p_important": 0.3, "p_unimportant": 0.3, "measure_important": 0.1, "measure_unimportant": 0.1}

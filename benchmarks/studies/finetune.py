@@ -6,16 +6,16 @@ PCT_DATA_DIR=... python -m benchmarks.studies.finetune FOLDER --from-start mr --
 PCT_DATA_DIR=... python -m benchmarks.studies.finetune FOLDER --from-start ag_news --seeds 0 1 2
 
 By default the encoder is trained normally on all of MR (3 epochs), then further on 3,000 of its rows (1 epoch) by each
-method, under each seed. `--after` trains a model further that was trained by another method, and `--from-start` trains
-by each method from the pretrained encoder, on all of MR or on 6,000 rows of AG News. Training runs in bf16, measurement
+method, for each seed. `--after` starts from a model that was trained by another method, and `--from-start` trains by
+each method from the pretrained encoder, on all of MR or on 6,000 rows of AG News. Training runs in bf16, measurement
 in float32, under three conditions; `--conditions normalised` measures the AOPC between its bounds and the agreement
-with leave-one-out (2,500 passes of the model a text); `--conditions people people_frozen` the agreement with people's
+with leave-one-out (2,500 passes of the model per text); `--conditions people people_frozen` the agreement with people's
 rationales on sst_rationales.
 
 FOLDER keeps the models, and `--values` (benchmarks/results/encoders) the values of each test text, from which `--table`
-prints Markdown: each method's change from normal training under the same seeds. A cell whose values are there is not
-trained again, so an interrupted study continues, on another machine too; several processes may take its seeds. A
-further condition needs the cell's model.
+prints Markdown: each method's change from normal training with the same seeds. A cell whose values exist is not trained
+again, so an interrupted study continues, on another machine too; several processes may share the seeds. A further
+condition needs the cell's model.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SHARED: dict[str, Any] = {
     "precision": "bf16",
 }  # fmt: skip
 FURTHER = {"epochs": 1, "lr": 5e-5, "limit": 3000}
-FROM_START = {  # of a corpus
+FROM_START = {  # by corpus
     "mr": {"epochs": 3, "lr": 1e-4},
     "ag_news": {"corpus": "ag_news", "epochs": 1, "lr": 1e-4, "limit": 6000},
 }
@@ -72,7 +72,7 @@ CONDITIONS = {
     "people_frozen": Condition("frozen_grad_x_input", "delete", PEOPLE, 0, sentences),
 }
 USUAL = ("l2", "best", "mask")
-MOST = {"mr": 1066, "ag_news": 500}  # test texts of a corpus
+MOST = {"mr": 1066, "ag_news": 500}  # the most test texts, by corpus
 COLUMNS = {  # title -> condition and metric
     "accuracy": ("l2", "acc"), "comp − suff": ("l2", "comp-suff"), "margin": ("l2", "margin"), "win": ("l2", "win"),
     "margin, masked": ("mask", "margin"), "margin, frozen": ("best", "margin"),
@@ -84,7 +84,7 @@ COLUMNS = {  # title -> condition and metric
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the cells that are missing, or prints the table of those that are there."""
+    """Runs the cells that are missing, or prints the table of those that exist."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.finetune", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--values", type=Path, default=VALUES, help="the values of each text (default: %(default)s)")
@@ -93,9 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=USUAL, help="default: l2 best mask")
     parser.add_argument("--from-start", choices=FROM_START, help="train from the pretrained encoder on this corpus")
     parser.add_argument(
-        "--after", choices=VARIANTS, default="normal", help="what trained the model before (default: %(default)s)"
+        "--after", choices=VARIANTS, default="normal", help="how the initial model was trained (default: %(default)s)"
     )
-    parser.add_argument("--table", action="store_true", help="print the table, and train nothing")
+    parser.add_argument("--table", action="store_true", help="print the table without training")
     parser.add_argument("--columns", nargs="+", choices=COLUMNS, default=list(COLUMNS), help="of the table")
     options = parser.parse_args(arguments)
     if options.table:
@@ -118,7 +118,7 @@ def settings(seed: int, **more: Any) -> Settings:
 
 def cell(
     folder: Path,
-    kept: Path,
+    values_folder: Path,
     chosen: Settings,
     name: str,
     start: Settings | None = None,
@@ -129,38 +129,38 @@ def cell(
 
     Args:
         folder: of the models.
-        kept: of the values.
-        chosen: how it is trained.
+        values_folder: of the values.
+        chosen: the settings of the training.
         name: of its variant.
-        start: how the model is trained from which the training starts; none: the pretrained encoder.
+        start: the settings of the training of the initial model; None: the pretrained encoder.
         conditions: names of `CONDITIONS`.
         after: the variant of `start`.
     """
-    own = f"{further(after) if start else chosen.corpus}-{name}-{chosen.seed}"
+    cell_name = f"{further(after) if start else chosen.corpus}-{name}-{chosen.seed}"
 
     def model() -> tuple[Classifier, Split, Columns]:
-        if (kept / f"{own}.npz").is_file() and not (folder / own / "trained").is_file():
+        if (values_folder / f"{cell_name}.npz").is_file() and not (folder / cell_name / "trained").is_file():
             raise FileNotFoundError(
-                f"{own} has values in {kept}, and no model in {folder}: a condition needs its model"
+                f"{cell_name} has values in {values_folder} but no model in {folder}: a new condition needs the model"
             )
         before = trained(folder / f"{start.corpus}-{after}-{start.seed}", start) if start else None
-        own_folder = trained(folder / own, chosen, before)
-        classifier, test = Classifier.load(own_folder / "model"), load_splits(chosen.replace(limit=0)).splits["test"]
-        facts = {"cpu_seconds": np.array((own_folder / "trained").read_text(encoding="utf-8"), np.float32)}
+        run_folder = trained(folder / cell_name, chosen, before)
+        classifier, test = Classifier.load(run_folder / "model"), load_splits(chosen.replace(limit=0)).splits["test"]
+        facts = {"cpu_seconds": np.array((run_folder / "trained").read_text(encoding="utf-8"), np.float32)}
         return with_settings(classifier, classifier.settings.replace(precision="float32")), test, facts
 
-    most = MOST.get(chosen.corpus, MOST["mr"])
-    limited = {name: CONDITIONS[name]._replace(texts=min(CONDITIONS[name].texts, most)) for name in conditions}
-    measure(kept / f"{own}.npz", limited, model)
+    limit = MOST.get(chosen.corpus, MOST["mr"])
+    limited = {name: CONDITIONS[name]._replace(texts=min(CONDITIONS[name].texts, limit)) for name in conditions}
+    measure(values_folder / f"{cell_name}.npz", limited, model)
 
 
 def further(after: str) -> str:
-    """What the names of the cells start with that were trained further after a variant."""
+    """The prefix of the names of cells that were trained further after a variant."""
     return "ft" if after == "normal" else f"ft_{after}"
 
 
 def trained(folder: Path, chosen: Settings, before: Path | None = None) -> Path:
-    """The folder of a model, trained where it is missing, from that of another where one is given."""
+    """The folder of a model, which is trained if it is missing, starting from the model in `before` if given."""
     if not (folder / "trained").is_file():
         start = with_settings(Classifier.load(before / "model"), chosen) if before else None
         seconds = time.process_time()
@@ -185,10 +185,10 @@ def table(
 
     Args:
         folder: of the values.
-        variants: the rows, where their values exist.
-        corpus: of `FROM_START`; none: one more epoch.
-        columns: of `COLUMNS`, where they are measured.
-        after: the variant that was trained one epoch more.
+        variants: the rows, if their values exist.
+        corpus: of `FROM_START`; None: one more epoch.
+        columns: of `COLUMNS`, if they are measured.
+        after: the variant that was trained for one more epoch.
     """
     kind = corpus or further(after)
     normal = runs_of(folder, f"{kind}-normal")

@@ -1,4 +1,4 @@
-"""What PCT's effect costs in time: some of the reduced texts, in some of the mini-batches. TextCNN on MR.
+"""The effect of PCT against its time: fewer reduced texts, in fewer mini-batches. TextCNN on MR.
 
 PCT_DATA_DIR=... python -m benchmarks.studies.frontier --seeds 0 1 2
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.studies.study import Study, command
 
-# with the loss in every n-th batch, alpha n times as large has the same sum over an epoch
+# with the loss in every n-th batch only, n times alpha gives the same sum over an epoch
 VARIANTS: dict[str, dict[str, Any]] = {
     "normal": {"method": "normal"}, "pct": {}, "last": {"contrast_steps": "last"}, "every 2": {"contrast_every": 2},
     "every 2, alpha x 2": {"contrast_every": 2, "alpha": 0.2},

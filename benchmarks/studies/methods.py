@@ -1,9 +1,10 @@
-"""The table of docs/results/removal_margin.md: what each method changes, under three conditions of measurement.
+"""The table of docs/results/removal_margin.md: the change by each method, under three conditions of measurement.
 
 python -m benchmarks.studies.methods FOLDER "LSTM, normal=runs/a runs/b" "LSTM, removal_margin=runs/c runs/d" ..
 
-Each name has its run folders, one a seed. A method is compared with the first one of its family (what stands before
-the comma), seed by seed. Measures the models on their test splits; what is measured stays in FOLDER. Prints Markdown.
+Each name has its run folders, one per seed. A method is compared with the first one of its family (the part of the
+name before the comma), seed by seed. Measures the models on their test splits, and keeps the values in FOLDER. Prints
+Markdown.
 """
 
 from __future__ import annotations
@@ -30,35 +31,35 @@ COLUMNS = {
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measures what is not measured yet, and prints the table."""
+    """Measures what is missing, and prints the table."""
     splits: dict[Settings, Split] = {}
     rows = dict(argument.split("=", 1) for argument in arguments[1:])
     methods = {name: measured(Path(arguments[0]), runs.split(), splits) for name, runs in rows.items()}
     print(f"| model, method | seeds | {' | '.join(COLUMNS)} |\n| --- |{' --- |' * (len(COLUMNS) + 1)}")
     first: dict[str, Runs] = {}
-    for name, own in methods.items():
-        base = first.setdefault(name.split(",")[0], own)
+    for name, method_runs in methods.items():
+        base = first.setdefault(name.split(",")[0], method_runs)
         cells = [
-            mean(values(own, *c)) if own is base else change(values(base, *c), values(own, *c))
+            mean(values(method_runs, *c)) if method_runs is base else change(values(base, *c), values(method_runs, *c))
             for c in COLUMNS.values()
         ]
-        print(f"| {name} | {len(own.keys() & base.keys())} | {' | '.join(cells)} |")
+        print(f"| {name} | {len(method_runs.keys() & base.keys())} | {' | '.join(cells)} |")
 
 
 def measured(folder: Path, runs: Sequence[str], splits: dict[Settings, Split]) -> Runs:
-    """The values of a method's runs. splits: the test splits that were read, by the settings of their corpus."""
+    """The values of a method's runs. splits: a cache of test splits, by the settings of their corpus."""
     seeds = {}
     for run in map(Path, runs):
         settings = load_run(run).settings
 
-        def opened(run: Path = run, settings: Settings = settings) -> tuple[Classifier, Split, Columns]:
+        def open_run(run: Path = run, settings: Settings = settings) -> tuple[Classifier, Split, Columns]:
             corpus = settings.replace(method="normal", seed=0, model="textcnn")
             if corpus not in splits:
                 splits[corpus] = load_splits(corpus).splits["test"]
             return pct.load(run), splits[corpus], {}
 
-        conditions = {name: one._replace(texts=settings.measure_limit) for name, one in CONDITIONS.items()}
-        seeds[settings.seed] = measure(folder / f"{run.name}.npz", conditions, opened)
+        conditions = {name: condition._replace(texts=settings.measure_limit) for name, condition in CONDITIONS.items()}
+        seeds[settings.seed] = measure(folder / f"{run.name}.npz", conditions, open_run)
     return seeds
 
 

@@ -2,11 +2,11 @@
 
 python -m benchmarks.studies.rationales FOLDER "TextCNN, normal=runs/a/model" "TextCNN, pct=runs/b/model" ..
 
-A name that is given again stands for another seed; the first of one name is paired with the first of another. Measures
-the models on the corpus sst_rationales, each saliency once; what is measured stays in FOLDER. The models were trained
-on mr, whose punctuation stands between spaces: the sentences are given so too. Prints Markdown: AUPRC and token F1 of
-all sentences and of those that are not in the training split of mr, then the differences of each model from the first
-one of its family (what stands before the comma).
+A repeated name adds another seed; seeds are paired in their order. Measures the models on the corpus sst_rationales,
+each saliency once, and keeps the values in FOLDER. The models were trained on mr, whose punctuation is separated by
+spaces, so the sentences are separated in the same way. Prints Markdown: AUPRC and token F1 of all sentences and of
+those that are not in the training split of mr, then the differences of each model from the first one of its family (the
+part of the name before the comma).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Cells = dict[tuple[str, str], dict[str, np.ndarray]]  # of each model and salien
 
 
 def main(arguments: list[str]) -> None:
-    """Measures what is not measured yet, and prints the tables."""
+    """Measures what is missing, and prints the tables."""
     folder, models = Path(arguments[0]), dict[str, list[str]]()
     for name, path in (argument.split("=", 1) for argument in arguments[1:]):
         models.setdefault(name, []).append(path)
@@ -48,38 +48,40 @@ def main(arguments: list[str]) -> None:
     for name, paths in models.items():
         for saliency in SALIENCIES:
             files = [folder / f"{name}.{seed}.{saliency}.npz" for seed in range(len(paths))]
-            seeds = [measured(*one, saliency, split) for one in zip(files, paths, strict=True)]
+            seeds = [measured(file, path, saliency, split) for file, path in zip(files, paths, strict=True)]
             if columns := [x for x in seeds if x is not None]:
                 cells[name, saliency] = {k: np.stack([x[k] for x in columns]) for k in columns[0]}
     unseen = not_in_training(split.texts)
     parts = {f"all {len(split)} sentences": np.ones(len(split), bool),
              f"the {unseen.sum()} sentences that are not in the training split of `mr`": unseen}  # fmt: skip
     for metric, title in METRICS.items():
-        for what, some in parts.items():
+        for what, selected in parts.items():
             print(f"\n## {title}, {what}\n")
-            print_values(cells, metric, some)
+            print_values(cells, metric, selected)
     for metric, title in METRICS.items():
         print(f"\n## {title}, change from normal training, all sentences\n")
         print_changes(cells, metric)
 
 
 def sentences() -> Split:
-    """The texts of sst_rationales, with punctuation between spaces as in mr."""
+    """The texts of sst_rationales, with punctuation separated by spaces as in mr."""
     return in_natural_words(read_splits(Settings(corpus="sst_rationales")).splits["test"])
 
 
 def in_natural_words(split: Split) -> Split:
-    """The texts with spaces between all natural words, each with the mark of what it was part of."""
+    """The texts with spaces between all natural words, each with the mark of the word that it was part of."""
     documents = split_all(split.texts, "natural")
     marks = {
-        name: [marks_of_document(*one) for one in zip(getattr(split, name), documents, range(len(split)), strict=True)]
+        name: [
+            marks_of_document(*args) for args in zip(getattr(split, name), documents, range(len(split)), strict=True)
+        ]
         for name in ("rationale", "rationale_share")
     }
     return Split([" ".join(words) for words in documents], split.labels, **marks)
 
 
 def measured(path: Path, model: str, saliency: str, split: Split) -> dict[str, np.ndarray] | None:
-    """The numbers of each text, read where they are kept; None where the model does not give the saliency."""
+    """The metrics of each text, read from the file if it exists; None if the model does not support the saliency."""
     if not path.is_file():
         predictor = pct.load(model, "cpu")
         try:
@@ -94,18 +96,18 @@ def measured(path: Path, model: str, saliency: str, split: Split) -> dict[str, n
 
 
 def not_in_training(texts: list[str]) -> np.ndarray:
-    """(texts,) whether a text is not in the training split of mr, compared by letters and digits alone."""
+    """(texts,) whether a text is not in the training split of mr, compared by letters and digits only."""
     training_texts = {letters(text) for text in load_splits(Settings(corpus="mr")).splits["train"].texts}
     return np.array([letters(text) not in training_texts for text in texts])
 
 
 def letters(text: str) -> str:
-    """The letters and digits of a text, in small letters."""
+    """The letters and digits of a text, in lower case."""
     return "".join(c for c in text.lower() if c.isalnum())
 
 
-def print_values(cells: Cells, metric: str, some: np.ndarray) -> None:
-    """A row a model, a column a saliency, and the random orders that stand beside each."""
+def print_values(cells: Cells, metric: str, selected: np.ndarray) -> None:
+    """Prints a row per model and a column per saliency, and one for random orders."""
     models, names = (list(dict.fromkeys(key[i] for key in cells)) for i in (0, 1))
     names.sort(key=SALIENCIES.index)
     print(f"| model | seeds | accuracy | {' | '.join(f'`{name}`' for name in names)} | random orders |")
@@ -114,14 +116,16 @@ def print_values(cells: Cells, metric: str, some: np.ndarray) -> None:
         first = cells[model, names[0]]
         values = [cells[model, name][metric] if (model, name) in cells else None for name in names]
         values.append(first[f"{metric}_random"])
-        row = ["–" if x is None else without_zeros(spell(crossed_bootstrap(x[:, some]))) for x in values]
-        accuracy = without_zeros(number(first["acc"][:, some].mean()))
+        row = ["–" if x is None else without_zeros(spell(crossed_bootstrap(x[:, selected]))) for x in values]
+        accuracy = without_zeros(number(first["acc"][:, selected].mean()))
         print(f"| {model} | {len(first['acc'])} | {accuracy} | {' | '.join(row)} |")
 
 
 def print_changes(cells: Cells, metric: str) -> None:
-    """Paired differences from the first model of the family, over texts and, where there are several, seeds; * where
-    the interval that leaves 5 % to the whole table (Bonferroni) excludes 0."""
+    """Prints paired differences from the first model of the family, over texts and, if there are several, seeds.
+
+    A star marks a difference whose interval excludes 0 at 5 % for the whole table (Bonferroni).
+    """
     models, names = (list(dict.fromkeys(key[i] for key in cells)) for i in (0, 1))
     names = sorted((name for name in names if name != "random"), key=SALIENCIES.index)
     base = {model: next(m for m in models if family(m) == family(model)) for model in models}
@@ -131,20 +135,20 @@ def print_changes(cells: Cells, metric: str) -> None:
             pair = cells[model, name][metric], cells[base[model], name][metric]
             seeds = min(map(len, pair))
             changes[model, name] = pair[0][:seeds] - pair[1][:seeds]
-    strict = 1 - 0.05 / max(len(changes), 1)
+    level = 1 - 0.05 / max(len(changes), 1)
     print(f"| model | {' | '.join(f'`{name}`' for name in names)} |\n| --- |{' --- |' * len(names)}")
     for model in (m for m in models if m != base[m]):
         row = []
         for name in names:
             values = changes.get((model, name))
-            sure = values is not None and crossed_bootstrap(values, level=strict).excludes_zero
-            row.append("–" if values is None else without_zeros(spell(crossed_bootstrap(values))) + "\\*" * sure)
+            significant = values is not None and crossed_bootstrap(values, level=level).excludes_zero
+            row.append("–" if values is None else without_zeros(spell(crossed_bootstrap(values))) + "\\*" * significant)
         print(f"| {model} | {' | '.join(row)} |")
     print(f"\n{len(changes)} differences.")
 
 
 def family(model: str) -> str:
-    """The kind of model: what stands before the comma."""
+    """The family of a model: the part of its name before the comma."""
     return model.partition(",")[0]
 
 

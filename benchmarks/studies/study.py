@@ -1,7 +1,7 @@
-"""What a study is: variants of a training, each a few settings, trained and measured once a seed, one line a run.
+"""Studies: variants of a training, each a few settings, trained and measured once per seed, one line per run.
 
-Runs that are in the file already are not run again, so that a study that was stopped goes on; a larger one (more rows,
-epochs, texts) stands beside the smaller one.
+Runs that are already in the file are skipped, so that a stopped study continues; runs of another size (rows, epochs,
+texts) are kept beside them.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Study:
     Attributes:
         name: of the file benchmarks/results/<name>.jsonl.
         base: settings that all variants share.
-        variants: name -> what is changed; `longer` multiplies the epochs.
-        around: name -> what a variant runs inside of, where no setting does it.
-        rows, texts, epochs: training texts, test texts and epochs where the command line names none; 0 takes all.
+        variants: name -> changed settings; `longer` multiplies the epochs.
+        around: name -> a context in which a variant is trained, for changes that no setting makes.
+        rows, texts, epochs: the command line's defaults: training texts and test texts (0: all), and epochs.
     """
 
     name: str
@@ -52,13 +52,13 @@ class Study:
 
 
 def command(study: Study, about: str, arguments: Sequence[str] | None = None) -> int:
-    """The command line: runs what is missing, and prints the table of what there is."""
+    """The command line: runs what is missing, and prints the table of all runs."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.studies.{study.name}", description=about)
-    parser.add_argument("names", nargs="*", help=f"of {'; '.join(study.variants)}; all where none is given")
+    parser.add_argument("names", nargs="*", help=f"of {'; '.join(study.variants)}; default: all")
     for name in ("rows", "texts", "epochs"):
         parser.add_argument(f"--{name}", type=int, default=getattr(study, name))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--start", default="", metavar="FOLDER", help="a fine-tuned classifier, in place of the base")
+    parser.add_argument("--start", default="", metavar="FOLDER", help="a fine-tuned classifier instead of the base")
     parser.add_argument("--out", type=Path, default=RESULTS / f"{study.name}.jsonl")
     options = parser.parse_args(arguments)
     size: dict[str, Any] = {name: getattr(options, name) for name in ("rows", "texts", "epochs")}
@@ -83,13 +83,13 @@ def read(path: Path) -> list[Row]:
 
 
 def brief(row: Row) -> Row:
-    """A row of the table."""
+    """A row of the table for one run."""
     return {"variant": row["variant"], "seed": row["seed"]} | {k: row["metrics"][k] for k in SHOWN}
 
 
 def measure(study: Study, name: str, seed: int, size: dict[str, Any]) -> Row:
-    """Trains a variant and measures it on the test texts. Times are of the processor, so that a busy machine does not
-    change them."""
+    """Trains a variant and measures it on the test texts. Times are CPU times, so that a busy machine does not change
+    them."""
     changes = dict(study.variants[name])
     threads = int(os.environ.get("OMP_NUM_THREADS", "2"))
     fixed = {"seed": seed, "epochs": size["epochs"] * changes.pop("longer", 1), "threads": threads}
@@ -114,14 +114,14 @@ def measure(study: Study, name: str, seed: int, size: dict[str, Any]) -> Row:
 
 
 def part_of(corpus: Corpus, size: dict[str, Any]) -> Corpus:
-    """Some rows of each split, drawn under a fixed seed."""
+    """Some rows of each split, drawn with a fixed seed."""
     sizes = {"train": size["rows"], "validation": 200, "test": size["texts"]}
     splits = {name: with_limit(corpus.splits[name], n, 0) for name, n in sizes.items()}
     return Corpus(corpus.name, splits, corpus.classes, corpus.source)
 
 
 def means(rows: Sequence[Row]) -> list[Row]:
-    """A row a variant: means over its seeds."""
+    """A row per variant: means over its seeds."""
     names = dict.fromkeys(r["variant"] for r in rows)
     grouped = {name: [r["metrics"] for r in rows if r["variant"] == name] for name in names}
     return [
