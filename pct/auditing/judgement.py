@@ -10,7 +10,7 @@ Two saliencies are compared by the interval of the paired difference of their ma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -127,16 +127,17 @@ def judge_audit(
     comp = _intervals(cells, [(name, deciding) for name in names], COMP, LEVEL, groups)
     flat = bool(names) and max(x.high for x in comp.values()) < unit.least
     if texts < FEWEST_TEXTS:
-        judgement.verdict.append(
+        few = (
             f"{plural(texts, 'text')} of two words or more, fewer than {FEWEST_TEXTS}: too few to judge an explanation."
         )
-        judgement.advice.append("Give more texts.")
-        return judgement
-    if largest_share == 1:
-        judgement.verdict.append("The texts have only one class, so the accuracy says nothing about the model.")
-    judgement.verdict.extend(_verdict(judgement, cells, removals, accuracy, largest_share, flat, passes, unit, groups))
-    judgement.advice.extend(_advice(judgement, shown, flat, margins))
-    return judgement
+        return replace(judgement, verdict=[few], advice=["Give more texts."])
+    one_class = ["The texts have only one class, so the accuracy says nothing about the model."]
+    sentences = _verdict(judgement, cells, removals, accuracy, largest_share, flat, passes, unit, groups)
+    return replace(
+        judgement,
+        verdict=[*one_class, *sentences] if largest_share == 1 else sentences,
+        advice=_advice(judgement, shown, flat, margins),
+    )
 
 
 def _intervals(

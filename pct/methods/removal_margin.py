@@ -41,9 +41,7 @@ class RemovalMargin(RegularisedMethod):
         return {"hinge": (s.margin_weight, hinge), "keep": (s.keep_weight, keep), "random": (s.random_weight, chance)}
 
 
-def words_to_compare(
-    saliency: Tensor, batch: Batch, settings: Settings
-) -> tuple[RemovedWords, ...]:
+def words_to_compare(saliency: Tensor, batch: Batch, settings: Settings) -> tuple[RemovedWords, ...]:
     """The m_i most salient, the m_u least salient and m_i random words of each text.
 
     Args:
