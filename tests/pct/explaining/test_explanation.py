@@ -251,7 +251,7 @@ def test_a_target_is_a_name_or_an_index_for_all_texts_or_one_a_text():
 
 @pytest.mark.parametrize(("target", "said"), [
     ("happy", "target 'happy' is not one of negative, positive"), (2, "2"), (["positive"], "2 texts need 2"),
-    (-1, "-1"), (1.5, "whole numbers|iterable"),
+    (-1, "-1"), (1.5, "a target must be the name"),
 ])  # fmt: skip
 def test_a_target_that_is_none_is_refused(target, said):
     with pytest.raises((ValueError, TypeError), match=said):
