@@ -94,9 +94,8 @@ class Change:
         loss = f"accuracy lost at most {LARGEST_LOSS}"
         if "mae" in self.differences:
             loss = f"the error grew by at most {LARGEST_LOSS} of the numbers' deviation"
-        return (
-            f"improved: {CLAIM} is significantly larger, {', '.join(GUARDED)} are not significantly smaller, and {loss}"
-        )
+        guarded = " and ".join(GUARDED)
+        return f"improved: {CLAIM} is significantly larger, {guarded} are not significantly smaller, and {loss}"
 
     def rows(self) -> list[tuple[str, float, float, Interval]]:
         """(name, before, after, difference) of every metric, gap and control."""
