@@ -66,7 +66,7 @@ def test_the_classifier_s_probabilities_are_the_pipeline_s_before_and_after(done
 @pytest.mark.notebook
 def test_it_is_measured_against_chance_with_an_interval(done):
     output = shown_by(done, "pct.evaluate(clf")
-    found = re.search(r"in (\d+)% of the texts \(95 % interval (\d+)% to (\d+)%\)", output)
+    found = re.search(r"in (\d+)% of the comparisons \(95 % interval (\d+)% to (\d+)%\)", output)
     assert found is not None
     share, low, high = map(int, found.groups())
     assert low <= share <= high
